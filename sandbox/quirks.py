@@ -1,0 +1,22 @@
+"""Switches for what AWS may also do, so that the sandbox does not only agree with its author."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Quirks:
+    """All off: every event once, in order, at once. Mutable: tests switch them while it runs."""
+
+    omit_optional_event_fields: bool = False  # image-tag, manifest-media-type, artifact-media-type
+    lose_push_events: bool = False
+    lose_scan_events: bool = False
+    event_copies: int = 1  # at least once: 3 = everything three times
+    event_delay_seconds: float = 0.0  # late
+    swap_events: bool = False  # each event waits for the next one and goes out after it
+    referrer_listing_delay_seconds: float = 0.0  # eventual consistency of ListImageReferrers
+    summary_before_findings: bool = False  # severity counts present while findings are still empty
+    throttle_every: int = 0  # every n-th ECR call is refused with ThrottlingException
+    scan_seconds: float = 0.2  # how long the scanner takes
+    scan_outcome: str = "COMPLETE"  # or FAILED, UNSUPPORTED_IMAGE, PENDING (never ends), …
