@@ -1,0 +1,167 @@
+"""What people and machines are told when a release ends: understood at a glance, by someone woken at night."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imagegate.domain.release import Outcome, Release
+
+_NEXT_STEP: Mapping[Outcome, str] = {
+    Outcome.BLOCKED: "Fix what is named above and push again; nothing was signed and nothing was copied.",
+    Outcome.HELD: "The image passed and is signed. The next stage asks for an approval before it is copied there.",
+    Outcome.CONFLICT: "Push under a new tag, or remove the tag from the next stage's repository, then release again.",
+    Outcome.SUPERSEDED: "Nothing to do: a newer push took over.",
+    Outcome.WITHDRAWN: "Nothing to do: the image was deleted. Push it again to release it.",
+    Outcome.FAILED: "The image was neither passed nor refused. Look at the cause above, then release it again.",
+}
+_DETAIL_TYPE: Mapping[Outcome, str] = {
+    Outcome.RELEASED: "Image Released",
+    Outcome.BLOCKED: "Image Blocked",
+    Outcome.HELD: "Image Held",
+    Outcome.CONFLICT: "Image Promotion Conflict",
+    Outcome.SUPERSEDED: "Image Superseded",
+    Outcome.WITHDRAWN: "Image Withdrawn",
+    Outcome.FAILED: "Image Release Failed",
+}
+# Amazon SNS API reference, Publish: at most 100 ASCII characters, no control characters; 256 KiB in all.
+_SUBJECT_LIMIT = 100
+_REASONS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One message in its forms."""
+
+    subject: str
+    text: str
+    detail_type: str
+    detail: dict[str, Any]
+    attributes: dict[str, str]
+
+
+def announce(release: Release, outcome: Outcome) -> Announcement:
+    """Compose the message for `release`, which ends in `outcome`."""
+    detail = _detail(release, outcome)
+    return Announcement(
+        subject=_subject(release, outcome),
+        text=_text(release, outcome),
+        detail_type=_DETAIL_TYPE[outcome],
+        detail=detail,
+        attributes={
+            "outcome": str(outcome),
+            "stage": release.stage,
+            "repository": release.image.repository,
+            "verdict": release.verdict or "NONE",
+        },
+    )
+
+
+def _name(release: Release) -> str:
+    tags = sorted(release.tags)
+    tag = f":{tags[0]}" if tags else f"@{release.image.digest.short}"
+    return release.image.repository + tag
+
+
+def _subject(release: Release, outcome: Outcome) -> str:
+    text = f"{str(outcome).upper()}: {_name(release)} {_headline(release, outcome)}"
+    ascii_only = "".join(c if " " <= c <= "~" else "?" for c in text)
+    return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else ascii_only[: _SUBJECT_LIMIT - 3] + "..."
+
+
+def _headline(release: Release, outcome: Outcome) -> str:
+    if outcome is Outcome.RELEASED and release.promotion:
+        return f"passed the {release.stage} gate, now in {release.promotion.repository}"
+    if outcome is Outcome.RELEASED:
+        return f"passed the {release.stage} gate" if release.verdict == "PASS" else f"left {release.stage}"
+    if outcome is Outcome.BLOCKED:
+        return f"at the {release.stage} gate: {_first_reason(release)}"
+    if outcome is Outcome.HELD:
+        return f"passed the {release.stage} gate, waits for approval"
+    return f"at the {release.stage} gate"
+
+
+def _first_reason(release: Release) -> str:
+    blocking = [reason for reason in release.reasons if reason["action"] == "enforce"]
+    if not blocking:
+        return "see the message"
+    more = f" (+{len(blocking) - 1} more)" if len(blocking) > 1 else ""
+    return blocking[0]["message"].split(":")[0] + more
+
+
+def _text(release: Release, outcome: Outcome) -> str:
+    lines = [f"{_name(release)} {_headline(release, outcome)}.", ""]
+    lines += [
+        *_reason_lines(release),
+        *([f"Cause: {release.detail}", ""] if release.detail else []),
+    ]
+    if outcome in _NEXT_STEP:
+        lines += [_NEXT_STEP[outcome], ""]
+    if release.promotion:
+        tags = ", ".join(release.promotion.tags)
+        lines.append(f"Promoted to  {release.promotion.repository}: {tags}")
+    lines += [
+        f"Repository   {release.image.repository}",
+        f"Digest       {release.image.digest}",
+        f"Tags         {', '.join(sorted(release.tags)) or 'none'}",
+        f"Stage        {release.stage}, attempt {release.attempt} ({release.reason})",
+        f"Verdict      {release.verdict or 'none'}",
+        f"Signature    {release.signature or 'none'}",
+        f"Decision     {release.decision or 'none'}",
+        f"Policy       {release.policy}",
+        "",
+        f"More: imagegate status {release.image}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _reason_lines(release: Release) -> list[str]:
+    shown = list(release.reasons)[:_REASONS_SHOWN]
+    lines = [f"  - {_mark(reason)}{reason['message']}  [{reason['rule']}]" for reason in shown]
+    if len(release.reasons) > len(shown):
+        lines.append(f"  … and {len(release.reasons) - len(shown)} more in the decision record")
+    return [*lines, ""] if lines else []
+
+
+def _mark(reason: dict[str, str]) -> str:
+    return "" if reason["action"] == "enforce" else "(warning) "
+
+
+def _detail(release: Release, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "id": release.key,
+        "outcome": str(outcome),
+        "repository": release.image.repository,
+        "digest": str(release.image.digest),
+        "tags": sorted(release.tags),
+        "stage": release.stage,
+        "attempt": release.attempt,
+        "verdict": release.verdict,
+        "reasons": list(release.reasons)[:_REASONS_SHOWN],
+        "decision": _text_or_none(release.decision),
+        "policy": str(release.policy),
+        "signature": _text_or_none(release.signature),
+        "promotedTo": release.promotion.as_json() if release.promotion else None,
+        "cause": release.detail,
+    }
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def as_sns_message(announcement: Announcement) -> str:
+    """MessageStructure=json: text for mail, JSON for machines (Amazon SNS, "Publishing with different payloads")."""
+    machine = json.dumps(announcement.detail, sort_keys=True)
+    protocols = dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine)
+    return json.dumps(
+        {
+            "default": announcement.text,
+            "email": announcement.text,
+            **protocols,
+            "email-json": machine,
+        }
+    )

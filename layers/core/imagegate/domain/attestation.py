@@ -1,0 +1,100 @@
+"""What is signed, and the statement that it points to.
+
+The verification summary is an in-toto Statement v1 with a SLSA VSA predicate (slsa.dev/verification_summary/v1);
+the Notation payload is the descriptor of the image, with annotations that bind policy and evidence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from imagegate.domain.canonical import canonical_json, timestamp
+from imagegate.domain.decision import Decision
+from imagegate.domain.image import Digest
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+VSA_TYPE = "https://slsa.dev/verification_summary/v1"
+IN_TOTO = "application/vnd.in-toto+json"
+NOTATION_SIGNATURE = "application/vnd.cncf.notary.signature"
+NOTATION_PAYLOAD = "application/vnd.cncf.notary.payload.v1+json"
+JOSE = "application/jose+json"
+PREDICATE_ANNOTATION = "in-toto.io/predicate-type"
+
+# Signed annotations. The prefix io.cncf.notary is reserved (Notation signature specification).
+STAGE = "imagegate.stage"
+POLICY = "imagegate.policy"
+DECISION = "imagegate.decision"
+VSA = "imagegate.vsa"
+
+
+def purl(decision: Decision) -> str:
+    """The image as a package URL (purl-spec, type oci)."""
+    name = decision.image.repository.rsplit("/", 1)[-1]
+    repository_url = quote(f"{decision.registry}/{decision.image.repository}", safe="")
+    return f"pkg:oci/{name}@{quote(str(decision.image.digest), safe='')}?repository_url={repository_url}"
+
+
+def verification_summary(decision: Decision, digest: Digest, *, verifier: str, store: str) -> bytes:
+    """The VSA for a decision. `verifier`: URI of the gate; `store`: URI prefix under which records are kept."""
+    predicate = {
+        "verifier": {"id": verifier},
+        "timeVerified": timestamp(decision.judged_at),
+        "resourceUri": purl(decision),
+        "policy": {
+            "uri": f"{store}/policies/sha256/{decision.policy.hex}.yaml",
+            "digest": {"sha256": decision.policy.hex},
+        },
+        "inputAttestations": [
+            {"uri": f"{store}/decisions/sha256/{digest.hex}.json", "digest": {"sha256": digest.hex}}
+        ],
+        "verificationResult": "PASSED",
+        # SLSA allows custom levels; none of SLSA's own is claimed, for none was checked.
+        "verifiedLevels": [f"IMAGEGATE_{decision.stage.upper()}"],
+        "slsaVersion": "1.0",
+    }
+    return canonical_json(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": decision.image.repository, "digest": {"sha256": decision.image.digest.hex}}],
+            "predicateType": VSA_TYPE,
+            "predicate": predicate,
+        }
+    )
+
+
+def notation_payload(decision: Decision, digest: Digest, vsa: Digest) -> bytes:
+    """What the signing profile signs (Notation signature specification, "Payload")."""
+    annotations = {
+        STAGE: decision.stage,
+        POLICY: str(decision.policy),
+        DECISION: str(digest),
+        VSA: str(vsa),
+    }
+    return canonical_json({"targetArtifact": {**decision.subject.as_json(), "annotations": annotations}})
+
+
+def evidence_manifest(
+    subject: dict[str, Any],
+    layer: dict[str, Any],
+    *,
+    artifact_type: str,
+    config_type: str,
+    annotations: dict[str, str],
+) -> bytes:
+    """An OCI artifact manifest with one layer and a subject (image-spec 1.1, "artifact usage")."""
+    return canonical_json(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "artifactType": artifact_type,
+            "config": {"mediaType": config_type, "digest": EMPTY_DIGEST, "size": len(EMPTY)},
+            "layers": [layer],
+            "subject": subject,
+            "annotations": annotations,
+        }
+    )
+
+
+EMPTY = b"{}"
+EMPTY_DIGEST = str(Digest.of(EMPTY))

@@ -1,0 +1,80 @@
+"""One root error, two branches: what may be tried again, and what is refused.
+
+Class names are a wire contract: the state machine retries and catches by them (`errorType`).
+"""
+
+
+class ImageGateError(Exception):
+    """Root of every error that imagegate raises on purpose."""
+
+
+class RetryableError(ImageGateError):
+    """The same call may succeed later; the state machine and the queues try again."""
+
+
+class RejectedInputError(ImageGateError):
+    """The same call will never succeed: the message says what is wrong and what to do."""
+
+
+class ThrottledError(RetryableError):
+    """A service asked to be called less often."""
+
+
+class RegistryUnavailableError(RetryableError):
+    """The registry did not answer, or answered 5xx."""
+
+
+class InvalidDigestError(RejectedInputError):
+    """Not a well-formed sha256 digest."""
+
+
+class InvalidEventError(RejectedInputError):
+    """An event or request that does not have the documented shape."""
+
+
+class InvalidPolicyError(RejectedInputError):
+    """The policy file cannot be used; the message lists every fault with its path and line."""
+
+
+class ImageNotFoundError(RejectedInputError):
+    """The repository, or the digest or tag in it, does not exist."""
+
+
+class CorruptContentError(RejectedInputError):
+    """Bytes that do not have the digest under which they were asked for."""
+
+
+class AccessRefusedError(RejectedInputError):
+    """The registry or a service said that this role may not do that."""
+
+
+class TagConflictError(RejectedInputError):
+    """An immutable tag is taken by another digest."""
+
+
+class RecordNotFoundError(RejectedInputError):
+    """No decision record or policy is stored under that digest."""
+
+
+class DecisionRefusedError(RejectedInputError):
+    """`sign_image` was asked to sign what it must not sign."""
+
+
+class VerificationError(RejectedInputError):
+    """A signature that does not hold; the subclass says which check failed."""
+
+
+class IntegrityError(VerificationError):
+    """The envelope is malformed, altered, or not for this subject."""
+
+
+class AuthenticityError(VerificationError):
+    """The chain does not end in the trust store, or the signer is not the one expected."""
+
+
+class ExpiryError(VerificationError):
+    """The signature has expired, or its times make no sense."""
+
+
+class RevocationError(VerificationError):
+    """Signature, profile or certificate is revoked, or the status could not be read."""

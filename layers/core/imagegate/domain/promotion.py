@@ -1,0 +1,44 @@
+"""Promotion: which tags move where, and why they may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from imagegate.domain.policy import Stage
+
+
+class PromotionStatus(StrEnum):
+    """How one call of `promote_image` ended; the state machine routes on it."""
+
+    DONE = "DONE"
+    CONTINUE = "CONTINUE"  # time is nearly up: call again, finished work is skipped
+    CONFLICT = "CONFLICT"
+    SUPERSEDED = "SUPERSEDED"
+    WITHDRAWN = "WITHDRAWN"
+    REFUSED = "REFUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class TagPlan:
+    """What happens to the tags of a release."""
+
+    move: tuple[str, ...]  # match promote_tags and still point to this digest
+    gone: tuple[str, ...]  # match, but point elsewhere by now
+    kept: tuple[str, ...]  # do not match: they stay in this stage
+
+    @property
+    def is_superseded(self) -> bool:
+        return bool(self.gone) and not self.move
+
+
+def plan_tags(stage: Stage, requested: Iterable[str], present: Iterable[str]) -> TagPlan:
+    """Split the release's tags. `present`: the tags that point to the digest now."""
+    here = frozenset(present)
+    matching = sorted(tag for tag in requested if stage.promotes(tag))
+    return TagPlan(
+        move=tuple(tag for tag in matching if tag in here),
+        gone=tuple(tag for tag in matching if tag not in here),
+        kept=tuple(sorted(tag for tag in requested if not stage.promotes(tag))),
+    )

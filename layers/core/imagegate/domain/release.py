@@ -1,0 +1,198 @@
+"""A release: one image making one hop to its next stage, in numbered attempts.
+
+Rules: one attempt is one execution; tags of one digest are a set on the release, not releases of their own;
+a closed release opens again only for a named reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.policy import Policy, Stage
+
+SCHEMA = 1
+
+
+class Outcome(StrEnum):
+    """Every release ends in exactly one of these."""
+
+    RELEASED = "released"
+    BLOCKED = "blocked"
+    HELD = "held"
+    CONFLICT = "conflict"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    FAILED = "failed"
+
+
+class StartReason(StrEnum):
+    """Why an attempt was made."""
+
+    PUSH = "push"
+    NEW_TAG = "new tag"
+    NEW_POLICY = "new policy"
+    LATE_SCAN = "late scan"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Where an image went."""
+
+    repository: str
+    digest: Digest
+    tags: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"repository": self.repository, "digest": str(self.digest), "tags": list(self.tags)}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One attempt, as the ledger knows it. `outcome` is None while it is open."""
+
+    image: ImageRef
+    attempt: int
+    stage: str
+    policy: Digest
+    tags: frozenset[str]
+    reason: StartReason
+    started_at: datetime
+    pushed_at: datetime | None = None
+    outcome: Outcome | None = None
+    closed_at: datetime | None = None
+    verdict: str | None = None
+    reasons: Sequence[dict[str, str]] = ()
+    decision: Digest | None = None
+    signature: Digest | None = None
+    promotion: Promotion | None = None
+    detail: str = ""
+    message_id: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome is None
+
+    @property
+    def key(self) -> str:
+        """Stable across retries; names the execution, messages and tokens. Hex, so legal in execution names."""
+        text = f"{self.image}#{self.attempt}"
+        return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+    @property
+    def execution_name(self) -> str:
+        return f"{self.key}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """Somebody or something asks for a release of what `tag` points to."""
+
+    image: ImageRef
+    tag: str
+    reason: StartReason = StartReason.PUSH
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Allocate this attempt."""
+
+    attempt: int
+    reason: StartReason
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The attempt is open: add the tag to it, and make sure that its execution runs."""
+
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """There is nothing to do, and this is why."""
+
+    why: str
+
+
+def decide_start(latest: Release | None, request: StartRequest, policy: Digest) -> Begin | Join | Ignore:
+    """What to do about a request, given the latest attempt of that image."""
+    if latest is None:
+        return Begin(1, request.reason)
+    if latest.is_open:
+        return Join(latest)
+    reason = _reason_to_reopen(latest, request, policy)
+    return (
+        Begin(latest.attempt + 1, reason)
+        if reason
+        else Ignore(f"already {latest.outcome} in attempt {latest.attempt}")
+    )
+
+
+def _reason_to_reopen(latest: Release, request: StartRequest, policy: Digest) -> StartReason | None:
+    if request.reason is StartReason.LATE_SCAN:
+        timed_out = any(reason["rule"] == "scan.timeout" for reason in latest.reasons)
+        return StartReason.LATE_SCAN if latest.outcome is Outcome.BLOCKED and timed_out else None
+    if request.reason is not StartReason.PUSH:
+        return request.reason
+    if request.tag not in latest.tags:
+        return StartReason.NEW_TAG
+    return StartReason.NEW_POLICY if policy != latest.policy else None
+
+
+def workflow_input(release: Release, policy: Policy, stage: Stage) -> dict[str, Any]:
+    """What the state machine gets. The same for every retry of one attempt, so that StartExecution is idempotent."""
+    following = policy.next_stage(stage)
+    return {
+        "schema": SCHEMA,
+        "release": {
+            "repository": release.image.repository,
+            "digest": str(release.image.digest),
+            "attempt": release.attempt,
+        },
+        "stage": stage.name,
+        "scanTimeoutSeconds": int(stage.scan_timeout.total_seconds()),
+        "promotes": following is not None,
+        "approvalRequired": following is not None and following.approval_required,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseId:
+    """Names one attempt: what the steps are given."""
+
+    image: ImageRef
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.image} attempt {self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingScan:
+    """A task token that waits for the scan of one platform image, with all that its release waits for."""
+
+    image: ImageRef
+    release: ReleaseId
+    token: str
+    platforms: tuple[Digest, ...]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What ECR says about one image: DescribeImages and the manifest."""
+
+    image: ImageRef
+    tags: frozenset[str]
+    pushed_at: datetime
+    media_type: str
+    artifact_type: str | None = None
+    size: int = 0  # bytes, compressed
+    annotations: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,166 @@
+"""What the steps need from outside, as protocols: adapters fulfil them, tests fake them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Protocol
+
+from imagegate.domain.announcement import Announcement
+from imagegate.domain.finding import Finding
+from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Policy
+from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, WaitingScan
+from imagegate.domain.scan import Scanning, ScanStatus
+
+
+class Images(Protocol):
+    """What ECR knows about images, beside their content."""
+
+    @property
+    def registry(self) -> str:
+        """The registry's name: `ACCOUNT.dkr.ecr.REGION.amazonaws.com`."""
+
+    def facts(self, image: ImageRef) -> Facts:
+        """Raise `ImageNotFoundError` when the repository has no such digest."""
+
+    def digest_of(self, repository: str, tag: str) -> Digest | None:
+        """What the tag points to now; None: nothing."""
+
+    def manifest(self, image: ImageRef) -> Manifest:
+        """The exact bytes, checked against the digest. Raises `ImageNotFoundError`."""
+
+    def make_repository(self, name: str, like: str) -> bool:
+        """Create `name` with the encryption of `like` (blobs are only mounted between equals); True if it was missing."""
+
+
+class Scans(Protocol):
+    """Scanning of one image that runs (never an index)."""
+
+    def status(self, image: ImageRef) -> ScanStatus: ...
+
+    def findings(self, image: ImageRef) -> Iterator[Finding]:
+        """Yield every finding of the latest scan, page by page."""
+
+    def scanning(self, repository: str) -> Scanning:
+        """Whether a scan of this repository's images comes by itself, on request, or never."""
+
+    def start(self, image: ImageRef) -> None:
+        """Ask for a scan; asking for one that runs or ran today is no error."""
+
+
+class Ledger(Protocol):
+    """What happened to each digest. All reads that a decision rests on are strongly consistent."""
+
+    def latest(self, image: ImageRef) -> Release | None: ...
+
+    def get(self, release: ReleaseId) -> Release:
+        """Raise `RecordNotFoundError` when the attempt was never begun."""
+
+    def begin(self, release: Release) -> bool:
+        """Write a new attempt; False when somebody else wrote that attempt first."""
+
+    def join(self, release: ReleaseId, tag: str) -> bool:
+        """Add a tag to an open attempt; False when it is closed."""
+
+    def record(self, release: ReleaseId, **fields: Any) -> None:
+        """Note what a step found out (verdict, reasons, decision, signature, promotion, …) on an open attempt."""
+
+    def close(
+        self, release: ReleaseId, outcome: Outcome, tags: frozenset[str], at: datetime, detail: str
+    ) -> bool:
+        """Close an open attempt; False when it has other tags than `tags` by now. Closing twice alike is no error."""
+
+    def announced(self, release: ReleaseId, message_id: str) -> None: ...
+
+    def wait(self, scan: WaitingScan) -> None:
+        """Register a token; a retried task overwrites its own."""
+
+    def waiting(self, image: ImageRef) -> list[WaitingScan]: ...
+
+    def all_waiting(self) -> Iterator[WaitingScan]:
+        """Every registered token, for the reconciler; eventually consistent."""
+
+    def forget(self, scan: WaitingScan) -> None: ...
+
+    def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:
+        """Claim a target tag for an image pushed at that time; False when a later pushed image has it."""
+
+
+class Records(Protocol):
+    """Content-addressed documents: policies and decision records."""
+
+    @property
+    def uri(self) -> str:
+        """URI prefix under which records are kept: `s3://BUCKET`."""
+
+    def put_decision(self, content: bytes) -> Digest: ...
+
+    def decision(self, digest: Digest) -> bytes:
+        """Raise `RecordNotFoundError`, or `CorruptContentError` when the bytes have another digest."""
+
+    def put_policy(self, content: bytes) -> Digest: ...
+
+    def policy(self, digest: Digest) -> Policy:
+        """Raise `RecordNotFoundError` or `CorruptContentError`."""
+
+
+class Registry(Protocol):
+    """The OCI distribution API of the registry, byte-exact. Pushing what is there already is no error."""
+
+    def push_blob(self, repository: str, content: bytes) -> Descriptor: ...
+
+    def copy_blob(self, blob: Descriptor, source: str, target: str) -> None:
+        """Mount where the registry can, else stream with bounded memory and check the digest."""
+
+    def blob(self, repository: str, blob: Descriptor) -> bytes:
+        """A small blob, checked against its digest."""
+
+    def manifest(self, repository: str, reference: Digest | str) -> Manifest:
+        """Raise `ImageNotFoundError`."""
+
+    def has_manifest(self, image: ImageRef) -> bool: ...
+
+    def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
+        """By digest, or under `tag`. Raises `TagConflictError` when an immutable tag is taken by another digest."""
+
+    def referrers(self, image: ImageRef) -> list[Descriptor]:
+        """What refers to the image: signatures and attestations."""
+
+
+class Signer(Protocol):
+    """The signing profiles of the gates: one per stage."""
+
+    def make_profile(self, stage: str) -> None:
+        """Make sure that the stage's profile exists and is active."""
+
+    def profile_arn(self, stage: str) -> str: ...
+
+    def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
+        """Sign a Notation payload: the JWS envelope, and what the manifest's annotations shall say."""
+
+    def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
+        """Check an envelope by this stage's profile for this subject: its signed annotations, or `VerificationError`."""
+
+
+class Workflow(Protocol):
+    """The release state machine."""
+
+    def start(self, name: str, payload: dict[str, Any]) -> None:
+        """Idempotent: a name that is taken already is no error."""
+
+    def wake(self, token: str, result: dict[str, Any]) -> None:
+        """Complete a waiting task; somebody else having been faster is no error."""
+
+
+class Starter(Protocol):
+    """Asks `start_release` to look at an image again; it alone may start executions."""
+
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None: ...
+
+
+class Notifications(Protocol):
+    """SNS for people and their tools, EventBridge for deployers."""
+
+    def publish(self, announcement: Announcement) -> str:
+        """Returns the SNS message id."""
