@@ -31,7 +31,7 @@ class Images(Protocol):
         """The exact bytes, checked against the digest. Raises `ImageNotFoundError`."""
 
     def make_repository(self, name: str, like: str) -> bool:
-        """Create `name` with the encryption of `like` (blobs are only mounted between equals); True if it was missing."""
+        """Create `name` with the encryption of `like` (only equals mount blobs); True if it was missing."""
 
 
 class Scans(Protocol):
@@ -140,7 +140,7 @@ class Signer(Protocol):
         """Sign a Notation payload: the JWS envelope, and what the manifest's annotations shall say."""
 
     def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
-        """Check an envelope by this stage's profile for this subject: its signed annotations, or `VerificationError`."""
+        """Check an envelope by this stage's profile: its signed annotations, or `VerificationError`."""
 
 
 class Workflow(Protocol):
