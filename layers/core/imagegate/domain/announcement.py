@@ -72,10 +72,13 @@ def _subject(release: Release, outcome: Outcome) -> str:
 
 
 def _headline(release: Release, outcome: Outcome) -> str:
-    if outcome is Outcome.RELEASED and release.promotion:
-        return f"passed the {release.stage} gate, now in {release.promotion.repository}"
     if outcome is Outcome.RELEASED:
-        return f"passed the {release.stage} gate" if release.verdict == "PASS" else f"left {release.stage}"
+        moved = f", now in {release.promotion.repository}" if release.promotion else ""
+        if release.verdict == "PASS":
+            return f"passed the {release.stage} gate{moved}"
+        return (
+            f"only observed: the {release.stage} gate would have blocked it{moved}: {_first_reason(release)}"
+        )
     if outcome is Outcome.BLOCKED:
         return f"at the {release.stage} gate: {_first_reason(release)}"
     if outcome is Outcome.HELD:
@@ -115,6 +118,15 @@ def _text(release: Release, outcome: Outcome) -> str:
         f"More: imagegate status {release.image}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def explain_fault(error: str, cause: str) -> str:
+    """A fault as Step Functions reports it, in one line: Lambda's cause is JSON with a stack trace."""
+    try:
+        message = json.loads(cause)["errorMessage"]
+    except (ValueError, KeyError, TypeError):
+        message = cause
+    return f"{error}: {message}" if message else error
 
 
 def _reason_lines(release: Release) -> list[str]:

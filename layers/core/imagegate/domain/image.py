@@ -192,9 +192,11 @@ class Manifest:
         return tuple({blob.digest: blob for blob in all_of_them}.values())
 
     @property
-    def platforms(self) -> tuple[Descriptor, ...]:
-        """The children that are images to run: what a scanner scans."""
-        return tuple(child for child in self.children if not child.is_attestation)
+    def runnable(self) -> tuple[Descriptor, ...]:
+        """The images that run, and so are scanned and judged: every platform of an index, or the image itself."""
+        if self.kind is Kind.INDEX:
+            return tuple(child for child in self.children if not child.is_attestation)
+        return (self.descriptor,)
 
 
 def _descriptors(raw: dict[str, Any], key: str) -> tuple[Descriptor, ...]:

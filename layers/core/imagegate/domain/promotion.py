@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from imagegate.domain.policy import Stage
-
-
-class PromotionStatus(StrEnum):
-    """How one call of `promote_image` ended; the state machine routes on it."""
-
-    DONE = "DONE"
-    CONTINUE = "CONTINUE"  # time is nearly up: call again, finished work is skipped
-    CONFLICT = "CONFLICT"
-    SUPERSEDED = "SUPERSEDED"
-    WITHDRAWN = "WITHDRAWN"
-    REFUSED = "REFUSED"
 
 
 @dataclass(frozen=True, slots=True)

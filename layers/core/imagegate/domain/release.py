@@ -80,6 +80,12 @@ class Release:
         return self.outcome is None
 
     @property
+    def timed_out(self) -> bool:
+        """Blocked only because no scan result came in time."""
+        rules = {reason["rule"] for reason in self.reasons if reason["action"] == "enforce"}
+        return self.outcome is Outcome.BLOCKED and rules == {"scan.timeout"}
+
+    @property
     def key(self) -> str:
         """Stable across retries; names the execution, messages and tokens. Hex, so legal in execution names."""
         text = f"{self.image}#{self.attempt}"
@@ -137,8 +143,7 @@ def decide_start(latest: Release | None, request: StartRequest, policy: Digest) 
 
 def _reason_to_reopen(latest: Release, request: StartRequest, policy: Digest) -> StartReason | None:
     if request.reason is StartReason.LATE_SCAN:
-        timed_out = any(reason["rule"] == "scan.timeout" for reason in latest.reasons)
-        return StartReason.LATE_SCAN if latest.outcome is Outcome.BLOCKED and timed_out else None
+        return StartReason.LATE_SCAN if latest.timed_out else None
     if request.reason is not StartReason.PUSH:
         return request.reason
     if request.tag not in latest.tags:

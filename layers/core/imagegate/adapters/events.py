@@ -1,0 +1,174 @@
+"""What comes in from outside, as pydantic models: EventBridge events and the state machine's requests.
+
+Unknown extra fields are fine, missing ones are not. Sources: Amazon ECR user guide, "Sample events from Amazon
+ECR" (`ecr-eventbridge.html`); samples in `events/`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from imagegate.domain.errors import InvalidEventError
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Outcome, ReleaseId, StartReason
+from imagegate.domain.scan import Waited
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse(model: type[Model], event: object) -> Model:
+    """Raise `InvalidEventError` that names every field at fault."""
+    try:
+        return model.model_validate(event)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InvalidEventError(f"not a valid {model.__name__}: {faults}") from error
+
+
+class _Incoming(BaseModel):
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, alias_generator=lambda name: name.replace("_", "-")
+    )
+
+
+class _ImageDetail(_Incoming):
+    repository_name: str = Field(min_length=1)
+    image_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+
+    @property
+    def image(self) -> ImageRef:
+        return ImageRef.of(self.repository_name, self.image_digest)
+
+
+class ImageActionDetail(_ImageDetail):
+    """`detail` of "ECR Image Action". Tag and media types may be absent, also on tagged pushes."""
+
+    result: str
+    action_type: str
+    image_tag: str | None = None
+    manifest_media_type: str | None = None
+    artifact_media_type: str | None = None
+
+
+class ImageScanDetail(_ImageDetail):
+    """`detail` of "ECR Image Scan": basic scanning. Only a wake-up; what counts is read from ECR."""
+
+    scan_status: str
+    finding_severity_counts: dict[str, int] = Field(default_factory=dict)
+    image_tags: list[str] = Field(default_factory=list)
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    account: str
+    region: str
+    time: datetime
+
+
+class EcrImageAction(_Event):
+    detail_type: Literal["ECR Image Action"] = Field(alias="detail-type")
+    detail: ImageActionDetail
+
+
+class EcrImageScan(_Event):
+    detail_type: Literal["ECR Image Scan"] = Field(alias="detail-type")
+    detail: ImageScanDetail
+
+
+class _Request(BaseModel):
+    """What our own state machine and functions send: versioned, and strict about extra fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReleaseModel(_Request):
+    repository: str
+    digest: str
+    attempt: int = Field(ge=1)
+
+    @property
+    def id(self) -> ReleaseId:
+        return ReleaseId(ImageRef.of(self.repository, self.digest), self.attempt)
+
+
+class StartRequestModel(_Request):
+    """Our own call of `start_release`: by an operator, or for a late scan."""
+
+    repository: str
+    digest: str
+    tags: list[str] = Field(min_length=1)
+    reason: StartReason
+
+    @property
+    def image(self) -> ImageRef:
+        return ImageRef.of(self.repository, self.digest)
+
+
+class StartEnvelope(_Request):
+    schema_: Literal[1] = Field(alias="schema")
+    request: StartRequestModel
+
+
+class AwaitScanRequest(_Request):
+    schema_: Literal[1] = Field(alias="schema")
+    release: ReleaseModel
+    token: str = Field(min_length=1)
+
+
+class JudgeRequest(_Request):
+    schema_: Literal[1] = Field(alias="schema")
+    release: ReleaseModel
+    waited: Waited
+    why: str = ""
+
+
+class SignRequest(_Request):
+    """`sign_image` takes a decision digest and nothing else: all the rest it reads and checks itself."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    decision: str
+
+    @property
+    def digest(self) -> Digest:
+        return Digest.parse(self.decision)
+
+
+class PromoteRequest(_Request):
+    schema_: Literal[1] = Field(alias="schema")
+    release: ReleaseModel
+
+
+class AnnounceRequest(_Request):
+    """`tags`: those that the outcome covers; None: whatever tags the release has."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    release: ReleaseModel
+    outcome: Outcome
+    tags: list[str] | None = None
+    detail: str = ""
+    error: str = ""
+    cause: str = ""
+
+
+class CustomResourceRequest(BaseModel):
+    """CloudFormation user guide, "Custom resource request objects"."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    RequestType: Literal["Create", "Update", "Delete"]
+    ResponseURL: str
+    StackId: str
+    RequestId: str
+    LogicalResourceId: str
+    PhysicalResourceId: str | None = None
+    ResourceProperties: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_an_id_after_creation(self) -> Self:
+        if self.RequestType != "Create" and not self.PhysicalResourceId:
+            raise ValueError("PhysicalResourceId is missing")
+        return self

@@ -1,0 +1,125 @@
+"""Judge Image: gather the facts, let the domain decide, write the decision record. Nobody else writes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from imagegate.domain.decision import Decision, describe_reasons, describe_scan
+from imagegate.domain.errors import ImageNotFoundError
+from imagegate.domain.finding import Tally
+from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Mode, Stage
+from imagegate.domain.release import Outcome, Release, ReleaseId
+from imagegate.domain.scan import Readiness, Waited
+from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, judge
+from imagegate.ports import Images, Ledger, Records, Scans
+
+# A scan that is run again while its pages are read gives pages of two scans: read once more.
+_READS = 3
+
+
+class Route(StrEnum):
+    """Where the state machine goes next."""
+
+    SIGN = "SIGN"
+    PROMOTE = "PROMOTE"
+    ANNOUNCE = "ANNOUNCE"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the state machine needs to know: never the findings themselves."""
+
+    route: Route
+    outcome: Outcome
+    verdict: VerdictOutcome | None = None
+    decision: Digest | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "route": str(self.route),
+            "outcome": str(self.outcome),
+            "verdict": self.verdict and str(self.verdict),
+            "decision": self.decision and str(self.decision),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeImage:
+    images: Images
+    scans: Scans
+    ledger: Ledger
+    records: Records
+
+    def run(self, id_: ReleaseId, waited: Waited, why: str, now: datetime) -> Judged:
+        release = self.ledger.get(id_)
+        if release.outcome is not None:
+            return Judged(Route.ANNOUNCE, release.outcome)
+        try:
+            facts = self.images.facts(release.image)
+            manifest = self.images.manifest(release.image)
+        except ImageNotFoundError:
+            return Judged(Route.ANNOUNCE, Outcome.WITHDRAWN)
+        if not release.tags & facts.tags:
+            return Judged(Route.ANNOUNCE, Outcome.SUPERSEDED)
+        return self._judge(release, manifest, waited, why, now)
+
+    def _judge(self, release: Release, manifest: Manifest, waited: Waited, why: str, now: datetime) -> Judged:
+        stage = self.records.policy(release.policy).stages[release.stage]
+        scans = [self._read(release.image.repository, platform) for platform in manifest.runnable]
+        verdict = judge(stage, scans, waited, why)
+        decision = self._decide(release, manifest, stage, verdict, scans, now)
+        digest = self.records.put_decision(decision.encode())
+        self.ledger.record(
+            ReleaseId(release.image, release.attempt),
+            verdict=str(verdict.outcome),
+            reasons=describe_reasons(verdict),
+            decision=digest,
+        )
+        route, outcome = _route(verdict, stage)
+        return Judged(route, outcome, verdict.outcome, digest)
+
+    def _read(self, repository: str, platform: Descriptor) -> PlatformScan:
+        image = ImageRef(repository, platform.digest)
+        for _ in range(_READS):
+            status = self.scans.status(image)
+            ready = status.readiness is Readiness.READY
+            tally = Tally.of(self.scans.findings(image)) if ready else Tally()
+            if not ready or tally.counts == dict(status.counts):
+                break
+        return PlatformScan(status, tally, platform.platform)
+
+    def _decide(
+        self,
+        release: Release,
+        manifest: Manifest,
+        stage: Stage,
+        verdict: Verdict,
+        scans: list[PlatformScan],
+        now: datetime,
+    ) -> Decision:
+        return Decision(
+            registry=self.images.registry,
+            image=release.image,
+            media_type=manifest.media_type,
+            size=len(manifest.content),
+            attempt=release.attempt,
+            stage=stage.name,
+            mode=stage.mode,
+            policy=release.policy,
+            verdict=verdict.outcome,
+            judged_at=now,
+            reasons=describe_reasons(verdict),
+            scans=[describe_scan(scan) for scan in scans],
+        )
+
+
+def _route(verdict: Verdict, stage: Stage) -> tuple[Route, Outcome]:
+    if verdict.outcome is VerdictOutcome.PASS:
+        return Route.SIGN, Outcome.RELEASED
+    if stage.mode is Mode.OBSERVE:
+        return Route.PROMOTE, Outcome.RELEASED
+    return Route.ANNOUNCE, Outcome.BLOCKED
