@@ -1,0 +1,347 @@
+"""ECR's JSON API over the sandbox's registry.
+
+moto computes wrong digests, drops the bytes of layers, sends no events, and lacks ListImageReferrers,
+GetDownloadUrlForLayer, account settings, paging, references and digest checks of PutImage, and basic scanning
+that takes time. The repositories, their policies, tags and lifecycle rules stay moto's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ecr import urls
+from moto.ecr.models import ECRBackend, Image
+from moto.ecr.responses import ECRResponse
+
+from sandbox import scanner
+from sandbox.registry import index, layers, scanning
+from sandbox.registry.blobs import SHA256
+from sandbox.registry.errors import EcrError
+from sandbox.registry.manifests import Manifest
+from sandbox.registry.paging import page
+from sandbox.registry.store import TOKEN_SECONDS, open_store, store
+from sandbox.settings import Settings
+
+PART_BYTES = 20_971_520  # the largest that UploadLayerPart takes
+ACCOUNT_SETTINGS = {
+    "BASIC_SCAN_TYPE_VERSION": ("AWS_NATIVE", {"AWS_NATIVE", "CLAIR"}),
+    "REGISTRY_POLICY_SCOPE": ("V2", {"V1", "V2"}),
+    "BLOB_MOUNTING": ("ENABLED", {"ENABLED", "DISABLED"}),
+}
+
+
+class Ecr(ECRResponse):
+    """Operations that moto lacks or answers differently from AWS; method = operation."""
+
+    def call_action(self) -> Any:
+        every = store().settings.quirks.throttle_every
+        store().calls += 1
+        if every and store().calls % every == 0:
+            error = EcrError("ThrottlingException", "Rate exceeded")
+            return self.serialized(ActionResult(error))
+        return super().call_action()
+
+    def _repository(self) -> Any:
+        return index.repository(self._get_param("repositoryName"), self._get_param("registryId"))
+
+    def get_authorization_token(self) -> ActionResult:
+        """The password stands for the caller: the registry checks that identity's permissions."""
+        password = store().issue_token(self.get_access_key())
+        data = {
+            "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
+            "expiresAt": datetime.fromtimestamp(time.time() + TOKEN_SECONDS, UTC),
+            "proxyEndpoint": f"http://{store().settings.registry}",
+        }
+        return ActionResult({"authorizationData": [data]})
+
+    def put_image(self) -> ActionResult:
+        repo = self._repository()
+        tag = self._get_param("imageTag")
+        image = index.put_image(
+            repo,
+            self._get_param("imageManifest"),
+            media_type=self._get_param("imageManifestMediaType"),
+            tag=tag,
+            digest=self._get_param("imageDigest"),
+        )
+        return ActionResult({"image": _image(repo, image, tag)})
+
+    def batch_get_image(self) -> ActionResult:
+        repo = self._repository()
+        accepted = self._get_param("acceptedMediaTypes")
+        images, failures = [], []
+        for wanted in self._get_param("imageIds"):
+            image, failure = _resolve(repo, wanted)
+            if image and accepted and image.image_manifest_media_type not in accepted:
+                failure = ("ImageNotFound", "Requested image not found")
+            if failure:
+                failures.append(_failure(wanted, *failure))
+            else:
+                images.append(_image(repo, image, wanted.get("imageTag")))
+        return ActionResult({"images": images, "failures": failures})
+
+    def batch_delete_image(self) -> ActionResult:
+        repo = self._repository()
+        deleted: list[dict[str, str]] = []
+        failures = []
+        for wanted in self._get_param("imageIds"):
+            image, failure = _resolve(repo, wanted)
+            parents = index.referencing(repo, image.image_digest) if image else []
+            if image and parents and not wanted.get("imageTag"):
+                reason = f"Requested image referenced by manifest list: [{', '.join(parents)}]"
+                failure = ("ImageReferencedByManifestList", reason)
+            if failure:
+                failures.append(_failure(wanted, *failure))
+            else:
+                deleted += index.delete_image(repo, image, wanted.get("imageTag"))
+        return ActionResult({"imageIds": deleted, "failures": failures})
+
+    def list_images(self) -> ActionResult:
+        images = _filtered(list(self._repository().images), self._get_param("filter", {}))
+        ids = [index.image_id(i.image_digest, t) for i in images for t in i.image_tags or [None]]
+        return self._page("imageIds", ids)
+
+    def describe_images(self) -> ActionResult:
+        repo = self._repository()
+        if wanted := self._get_param("imageIds"):
+            images = [_required(repo, image_id) for image_id in wanted]
+            return ActionResult({"imageDetails": [_details(repo, i) for i in images]})
+        images = _filtered(list(repo.images), self._get_param("filter", {}))
+        return self._page("imageDetails", [_details(repo, image) for image in images])
+
+    def list_image_referrers(self) -> ActionResult:
+        repo = self._repository()
+        wanted = self._get_param("filter", {})
+        digest = self._get_param("subjectId")["imageDigest"]
+        found = index.referrers(repo, digest, wanted.get("artifactTypes") or ())
+        if wanted.get("artifactStatus") in ("ARCHIVED", "ACTIVATING"):
+            found = []
+        return self._page("referrers", [_referrer(manifest) for manifest in found], most=50)
+
+    def _page(self, key: str, items: Sequence[Any], *, default: int = 100, most: int = 1000) -> Any:
+        limit = int(self._get_param("maxResults") or min(default, most))
+        if not 1 <= limit <= most:
+            raise index.invalid("maxResults", f"Member must be between 1 and {most}")
+        listed, token = page(items, self._get_param("nextToken"), limit)
+        return ActionResult({key: listed} | ({"nextToken": token} if token else {}))
+
+    def initiate_layer_upload(self) -> ActionResult:
+        upload = layers.begin(self._repository())
+        return ActionResult({"uploadId": upload.id, "partSize": PART_BYTES})
+
+    def upload_layer_part(self) -> ActionResult:
+        repo = self._repository()
+        content = base64.b64decode(self._get_param("layerPartBlob"))
+        first, last = self._get_param("partFirstByte"), self._get_param("partLastByte")
+        if len(content) > PART_BYTES or last - first + 1 != len(content):
+            raise index.invalid("layerPartBlob", f"{len(content)} bytes for {first} to {last}")
+        upload = layers.append_part(repo, self._get_param("uploadId"), first, content)
+        return ActionResult(_layer(repo, uploadId=upload.id, lastByteReceived=upload.size - 1))
+
+    def complete_layer_upload(self) -> ActionResult:
+        repo = self._repository()
+        upload = layers.upload_of(repo, self._get_param("uploadId"))
+        expected = self._get_param("layerDigests")[0]
+        if upload.digest in repo.layers:
+            layers.cancel(repo, upload)
+            message = f"Layer with digest '{upload.digest}' already exists in '{repo.name}'"
+            raise EcrError("LayerAlreadyExistsException", message)
+        digest = layers.finish(repo, upload, expected)
+        return ActionResult(_layer(repo, uploadId=upload.id, layerDigest=digest))
+
+    def batch_check_layer_availability(self) -> ActionResult:
+        repo = self._repository()
+        found, failures = [], []
+        for digest in self._get_param("layerDigests"):
+            if not SHA256.fullmatch(digest):
+                failures.append(_layer_failure(digest, "InvalidLayerDigest", "is invalid"))
+            else:
+                size = repo.layers.get(digest)
+                state = "UNAVAILABLE" if size is None else "AVAILABLE"
+                found.append({"layerDigest": digest, "layerAvailability": state, "layerSize": size or 0})
+        return ActionResult({"layers": found, "failures": failures})
+
+    def get_download_url_for_layer(self) -> ActionResult:
+        """A URL that carries a permission of its own, as the presigned one of AWS does."""
+        repo, digest = self._repository(), self._get_param("layerDigest")
+        if digest not in repo.layers:
+            message = f"Layer with digest '{digest}' does not exist in '{repo.name}'"
+            raise EcrError("LayersNotFoundException", message)
+        token = store().issue_token(self.get_access_key())
+        url = f"http://{store().settings.registry}/layers/{repo.name}/{digest}?token={token}"
+        return ActionResult({"downloadUrl": url, "layerDigest": digest})
+
+    def get_account_setting(self) -> ActionResult:
+        name = self._get_param("name")
+        default, _ = _setting(name)
+        value = store().account_settings.get(name, default)
+        return ActionResult({"name": name, "value": value})
+
+    def put_account_setting(self) -> ActionResult:
+        name, value = self._get_param("name"), self._get_param("value")
+        if value not in _setting(name)[1]:
+            raise index.invalid("value", f"{value} is not a value of {name}")
+        store().account_settings[name] = value
+        return ActionResult({"name": name, "value": value})
+
+    def batch_get_repository_scanning_configuration(self) -> ActionResult:
+        names = self._get_param("repositoryNames")
+        held = store().backend.repositories
+        missing = [name for name in names if name not in held]
+        reason = "REPOSITORY_NOT_FOUND"
+        return ActionResult(
+            {
+                "scanningConfigurations": [
+                    scanning.configuration(held[name]) for name in names if name in held
+                ],
+                "failures": [
+                    {"repositoryName": name, "failureCode": reason, "failureReason": reason}
+                    for name in missing
+                ],
+            }
+        )
+
+    def start_image_scan(self) -> ActionResult:
+        repo, wanted = self._repository(), self._get_param("imageId")
+        image = _required(repo, wanted)
+        status = scanner.start(repo, image, index.manifest_of(image))
+        return ActionResult(_scanned(repo, image, wanted) | {"imageScanStatus": status})
+
+    def describe_image_scan_findings(self) -> ActionResult:
+        repo, wanted = self._repository(), self._get_param("imageId")
+        image = _required(repo, wanted)
+        limit = int(self._get_param("maxResults") or 100)
+        report = scanner.report(repo, image, self._get_param("nextToken"), limit)
+        return ActionResult(_scanned(repo, image, wanted) | report)
+
+
+def install(settings: Settings) -> None:
+    """Answer ECR's JSON API from the sandbox's store; repositories get its address."""
+    open_store(settings)
+    urls.url_paths["{0}/$"] = Ecr.dispatch
+    Image._create_digest = _create_digest
+    if ECRBackend.create_repository is not _create_repository:
+        ECRBackend.create_repository = _create_repository
+
+
+def _create_digest(self: Any) -> None:
+    content = self.image_manifest.encode()
+    self._image_digest = "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+_moto_create_repository = ECRBackend.create_repository
+
+
+def _create_repository(self: Any, *args: Any, **kwargs: Any) -> Any:
+    repo = _moto_create_repository(self, *args, **kwargs)
+    repo.uri = f"{store().settings.registry}/{repo.name}"
+    return repo
+
+
+def _setting(name: str) -> tuple[str, set[str]]:
+    if name not in ACCOUNT_SETTINGS:
+        raise EcrError("ValidationException", f"unknown account setting {name}")
+    return ACCOUNT_SETTINGS[name]
+
+
+def _resolve(repo: Any, wanted: dict[str, str]) -> tuple[Any, tuple[str, str] | None]:
+    digest, tag = wanted.get("imageDigest"), wanted.get("imageTag")
+    if not digest and not tag:
+        return None, ("MissingDigestAndTag", "Invalid request parameters: both tag and digest null")
+    if digest and not SHA256.fullmatch(digest):
+        return None, ("InvalidImageDigest", f"Invalid request parameters: digest '{digest}'")
+    if image := index.find(repo, digest=digest, tag=tag):
+        return image, None
+    if digest and tag and index.find(repo, tag=tag):
+        return None, ("ImageTagDoesNotMatchDigest", f"Tag '{tag}' is not on '{digest}'")
+    return None, ("ImageNotFound", "Requested image not found")
+
+
+def _required(repo: Any, wanted: dict[str, str]) -> Any:
+    image, failure = _resolve(repo, wanted)
+    if failure:
+        digest, tag = wanted.get("imageDigest", "null"), wanted.get("imageTag", "null")
+        raise EcrError(
+            "ImageNotFoundException",
+            f"The image with imageId {{imageDigest:'{digest}', imageTag:'{tag}'}} does not exist "
+            f"within the repository with name '{repo.name}' in the registry with id "
+            f"'{repo.registry_id}'",
+        )
+    return image
+
+
+def _filtered(images: list[Any], wanted: dict[str, str]) -> list[Any]:
+    if wanted.get("imageStatus") in ("ARCHIVED", "ACTIVATING"):
+        return []
+    match wanted.get("tagStatus", "ANY"):
+        case "TAGGED":
+            return [image for image in images if image.image_tags]
+        case "UNTAGGED":
+            return [image for image in images if not image.image_tags]
+    return images
+
+
+def _names(repo: Any) -> dict[str, Any]:
+    return {"registryId": repo.registry_id, "repositoryName": repo.name}
+
+
+def _layer(repo: Any, **fields: Any) -> dict[str, Any]:
+    return _names(repo) | fields
+
+
+def _scanned(repo: Any, image: Any, wanted: dict[str, str]) -> dict[str, Any]:
+    return _names(repo) | {"imageId": index.image_id(image.image_digest, wanted.get("imageTag"))}
+
+
+def _image(repo: Any, image: Any, tag: str | None) -> dict[str, Any]:
+    return _names(repo) | {
+        "imageId": index.image_id(image.image_digest, tag),
+        "imageManifest": image.image_manifest,
+        "imageManifestMediaType": image.image_manifest_media_type,
+    }
+
+
+def _failure(wanted: dict[str, str], code: str, reason: str) -> dict[str, Any]:
+    return {"imageId": wanted, "failureCode": code, "failureReason": reason}
+
+
+def _layer_failure(digest: str, code: str, what: str) -> dict[str, str]:
+    return {
+        "layerDigest": digest,
+        "failureCode": code,
+        "failureReason": f"Layer digest '{digest}' {what}",
+    }
+
+
+def _details(repo: Any, image: Any) -> dict[str, Any]:
+    manifest = index.manifest_of(image)
+    details = _names(repo) | {
+        "imageDigest": manifest.digest,
+        "imageTags": list(image.image_tags) or None,
+        "imageSizeInBytes": manifest.image_size,
+        "imagePushedAt": image.image_pushed_at,
+        "imageManifestMediaType": manifest.media_type,
+        "artifactMediaType": manifest.artifact_type,
+        "subjectManifestDigest": manifest.subject,
+        "imageStatus": "ACTIVE",
+    }
+    known = {key: value for key, value in details.items() if value is not None}
+    return known | scanner.summary(image)
+
+
+def _referrer(manifest: Manifest) -> dict[str, Any]:
+    referrer = {
+        "digest": manifest.digest,
+        "mediaType": manifest.media_type,
+        "artifactType": manifest.artifact_type,
+        "size": manifest.size,
+        "annotations": dict(manifest.annotations),
+        "artifactStatus": "ACTIVE",
+    }
+    return {key: value for key, value in referrer.items() if value}

@@ -1,0 +1,63 @@
+"""Blobs of a repository and their uploads, for both APIs."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from moto.ecr.exceptions import InvalidLayerPartException, UploadNotFoundException
+
+from sandbox.registry.blobs import Upload
+from sandbox.registry.errors import EcrError
+from sandbox.registry.store import store
+
+
+def begin(repo: Any) -> Upload:
+    upload = store().blobs.upload()
+    repo.uploads[upload.id] = upload
+    return upload
+
+
+def upload_of(repo: Any, upload_id: str) -> Upload:
+    upload: Upload | None = repo.uploads.get(upload_id)
+    if upload is None:
+        raise UploadNotFoundException(upload_id, repo.name, repo.registry_id)
+    return upload
+
+
+def append_part(repo: Any, upload_id: str, first_byte: int, content: bytes) -> Upload:
+    """A part out of order would change the layer: refused as ECR does."""
+    upload = upload_of(repo, upload_id)
+    if first_byte != upload.size:
+        raise InvalidLayerPartException(repo.registry_id, repo.name, upload_id, upload.size - 1)
+    upload.append(io.BytesIO(content))
+    return upload
+
+
+def finish(repo: Any, upload: Upload, expected: str | None) -> str:
+    """Make the bytes a blob of this repository; InvalidLayerException when the digest differs."""
+    if expected and expected != upload.digest:
+        cancel(repo, upload)
+        raise EcrError(
+            "InvalidLayerException",
+            f"The layer digest '{expected}' does not match that of the upload, '{upload.digest}'",
+        )
+    digest = store().blobs.finish(upload)
+    repo.layers[digest] = upload.size
+    repo.uploads.pop(upload.id, None)
+    return digest
+
+
+def cancel(repo: Any, upload: Upload) -> None:
+    repo.uploads.pop(upload.id, None)
+    upload.discard()
+
+
+def mount(repo: Any, source: Any, digest: str) -> bool:
+    """Give the blob of another repository to this one, where ECR would do that."""
+    setting = store().account_settings.get("BLOB_MOUNTING", "ENABLED")
+    is_same_key = source.encryption_configuration == repo.encryption_configuration
+    if setting != "ENABLED" or not is_same_key or digest not in source.layers:
+        return False
+    repo.layers[digest] = source.layers[digest]
+    return True

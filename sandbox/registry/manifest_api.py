@@ -1,0 +1,138 @@
+"""Manifests, tags and referrers of the distribution API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from moto.core.exceptions import ServiceException
+from werkzeug.wrappers import Response
+
+from sandbox.registry import index
+from sandbox.registry.errors import RegistryError
+from sandbox.registry.front import Call, location, route
+from sandbox.registry.manifests import MAX_MANIFEST_BYTES, OCI_INDEX, Manifest, sha256
+from sandbox.registry.paging import page
+
+_REFERENCE = r"manifests/(?P<target>[^/]+)"
+REFERRERS_PAGE = 50
+
+
+@route("GET", _REFERENCE)
+@route("HEAD", _REFERENCE)
+def get_manifest(call: Call) -> Response:
+    call.require("BatchGetImage")
+    image = _find(call)
+    response = Response(image.image_manifest.encode())
+    response.headers["Content-Type"] = image.image_manifest_media_type
+    response.headers["Docker-Content-Digest"] = image.image_digest
+    return response
+
+
+@route("PUT", _REFERENCE)
+def put_manifest(call: Call) -> Response:
+    call.require("PutImage")
+    content = call.request.stream.read(MAX_MANIFEST_BYTES + 1)
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise RegistryError(413, "MANIFEST_INVALID", f"larger than {MAX_MANIFEST_BYTES} bytes")
+    manifest = _store(call, _text(content))
+    response = Response(status=201)
+    response.headers["Location"] = location(call.repo.name, "manifests", manifest.digest)
+    response.headers["Docker-Content-Digest"] = manifest.digest
+    if manifest.subject:
+        response.headers["OCI-Subject"] = manifest.subject
+    return response
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise RegistryError(400, "MANIFEST_INVALID", "manifest is not UTF-8") from error
+
+
+def _store(call: Call, text: str) -> Manifest:
+    tag, digest = (None, call.target) if ":" in call.target else (call.target, None)
+    media_type = call.request.mimetype or None
+    try:
+        image = index.put_image(call.repo, text, media_type=media_type, tag=tag, digest=digest)
+    except ServiceException as error:
+        if error.code != "ImageAlreadyExistsException":
+            raise
+        # Pushing again what is there is a success of the protocol, and no event.
+        image = index.find(call.repo, digest=sha256(text.encode()))
+    return index.manifest_of(image)
+
+
+@route("DELETE", _REFERENCE)
+def delete_manifest(call: Call) -> Response:
+    call.require("BatchDeleteImage")
+    image = _find(call)
+    is_tag = ":" not in call.target
+    if not is_tag and (parents := index.referencing(call.repo, image.image_digest)):
+        raise RegistryError(409, "DENIED", f"referenced by manifest list: {', '.join(parents)}")
+    index.delete_image(call.repo, image, call.target if is_tag else None)
+    return Response(status=202)
+
+
+def _find(call: Call) -> Any:
+    key = "digest" if ":" in call.target else "tag"
+    image = index.find(call.repo, **{key: call.target})
+    if not image:
+        what = f"Requested image not found: {call.repo.name} has no {key} {call.target}"
+        raise RegistryError(404, "MANIFEST_UNKNOWN", what)
+    return image
+
+
+@route("GET", "tags/list")
+def list_tags(call: Call) -> Response:
+    call.require("ListImages")
+    last, limit = call.request.args.get("last", ""), call.request.args.get("n", type=int)
+    tags = sorted(tag for image in list(call.repo.images) for tag in image.image_tags)
+    tags = [tag for tag in tags if tag > last]
+    listed = tags if limit is None else tags[:limit]
+    response = _json({"name": call.repo.name, "tags": listed})
+    if listed and len(listed) < len(tags):
+        _link(response, call, n=limit, last=listed[-1])
+    return response
+
+
+@route("GET", r"referrers/(?P<target>[^/]+)")
+def list_referrers(call: Call) -> Response:
+    call.require("ListImageReferrers", "BatchGetImage")
+    wanted = call.request.args.getlist("artifactType")
+    found = index.referrers(call.repo, call.target, wanted)
+    listed, token = page(found, call.request.args.get("nextToken"), REFERRERS_PAGE)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [_descriptor(manifest) for manifest in listed],
+    }
+    response = _json(document, OCI_INDEX)
+    if wanted:
+        response.headers["OCI-Filters-Applied"] = "artifactType"
+    if token:
+        _link(response, call, artifactType=wanted, nextToken=token)
+    return response
+
+
+def _descriptor(manifest: Manifest) -> dict[str, Any]:
+    descriptor = {
+        "mediaType": manifest.media_type,
+        "digest": manifest.digest,
+        "size": manifest.size,
+        "artifactType": manifest.artifact_type,
+        "annotations": dict(manifest.annotations),
+    }
+    return {key: value for key, value in descriptor.items() if value}
+
+
+def _json(document: Any, media_type: str = "application/json") -> Response:
+    response = Response(json.dumps(document))
+    response.headers["Content-Type"] = media_type
+    return response
+
+
+def _link(response: Response, call: Call, **query: Any) -> None:
+    response.headers["Link"] = f'<{call.request.path}?{urlencode(query, doseq=True)}>; rel="next"'

@@ -1,0 +1,56 @@
+"""What the JSON API and the registry share: the blobs, the tokens, one lock over the index."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.ecr.models import ecr_backends
+
+from sandbox.registry.blobs import Blobs
+from sandbox.settings import Settings
+
+TOKEN_SECONDS = 12 * 3600
+
+
+@dataclass(slots=True)
+class Store:
+    """One sandbox's registry. moto's backend is the index of repositories, images and tags."""
+
+    settings: Settings
+    blobs: Blobs
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    account_settings: dict[str, str] = field(default_factory=dict)
+    calls: int = 0
+    _tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @property
+    def backend(self) -> Any:
+        return ecr_backends[self.settings.account][self.settings.region]
+
+    def issue_token(self, access_key_id: str) -> str:
+        token = secrets.token_urlsafe(48)
+        self._tokens[token] = (access_key_id, time.time() + TOKEN_SECONDS)
+        return token
+
+    def token_owner(self, token: str) -> str | None:
+        """The access key id that asked for this token, unless it has expired."""
+        owner, expires = self._tokens.get(token, ("", 0.0))
+        return owner if expires > time.time() else None
+
+
+_stores: list[Store] = []
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of this sandbox; a new one when another sandbox was here before."""
+    if not _stores or _stores[-1].settings is not settings:
+        _stores[:] = [Store(settings, Blobs(settings.state))]
+    return _stores[-1]
+
+
+def store() -> Store:
+    return _stores[-1]

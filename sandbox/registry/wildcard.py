@@ -1,0 +1,9 @@
+"""ECR's wildcard: `*` stands for any characters, everything else for itself."""
+
+from __future__ import annotations
+
+import re
+
+
+def matches(pattern: str, text: str) -> bool:
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text))
