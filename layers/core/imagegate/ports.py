@@ -149,6 +149,10 @@ class Workflow(Protocol):
     def start(self, name: str, payload: dict[str, Any]) -> None:
         """Idempotent: a name that is taken already is no error."""
 
+
+class Tasks(Protocol):
+    """Tasks of the state machine that wait with a token."""
+
     def wake(self, token: str, result: dict[str, Any]) -> None:
         """Complete a waiting task; somebody else having been faster is no error."""
 

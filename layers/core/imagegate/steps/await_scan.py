@@ -9,7 +9,7 @@ from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import ReleaseId, StartReason, WaitingScan
 from imagegate.domain.scan import Readiness, Scanning, Waited
-from imagegate.ports import Images, Ledger, Scans, Starter, Workflow
+from imagegate.ports import Images, Ledger, Scans, Starter, Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class AwaitScan:
     images: Images
     scans: Scans
     ledger: Ledger
-    workflow: Workflow
+    tasks: Tasks
 
     def register(self, release: ReleaseId, token: str, now: datetime) -> Waited | None:
         """Returns how the wait ended at once, or None: somebody has to wake the token."""
@@ -54,7 +54,7 @@ class AwaitScan:
         return waited
 
     def _wake(self, token: str, waited: Waited, why: str = "") -> Waited:
-        self.workflow.wake(token, {"waited": str(waited), "why": why})
+        self.tasks.wake(token, {"waited": str(waited), "why": why})
         return waited
 
 
@@ -64,7 +64,7 @@ class ScanCompleted:
 
     scans: Scans
     ledger: Ledger
-    workflow: Workflow
+    tasks: Tasks
     starter: Starter
 
     def on_scan(self, image: ImageRef) -> int:
@@ -78,7 +78,7 @@ class ScanCompleted:
         platforms = [ImageRef(scan.image.repository, digest) for digest in scan.platforms]
         if not all(self.scans.status(platform).is_final for platform in platforms):
             return False
-        self.workflow.wake(scan.token, {"waited": str(Waited.READY), "why": ""})
+        self.tasks.wake(scan.token, {"waited": str(Waited.READY), "why": ""})
         self.ledger.forget(scan)
         return True
 

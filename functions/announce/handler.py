@@ -1,0 +1,38 @@
+"""Close the release and tell people and deployers how it ended."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from imagegate.adapters import wiring
+from imagegate.adapters.events import AnnounceRequest, parse
+from imagegate.domain.announcement import explain_fault
+from imagegate.steps.announce import AnnounceRelease, Ending
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def step() -> AnnounceRelease:
+    return AnnounceRelease(wiring.ledger(), wiring.notifications())
+
+
+def ending(request: AnnounceRequest) -> Ending:
+    tags = None if request.tags is None else frozenset(request.tags)
+    return Ending(request.outcome, tags, request.detail or explain_fault(request.error, request.cause))
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    request = parse(AnnounceRequest, event)
+    announced = step().run(request.release.id, ending(request), wiring.now())
+    logger.info("release", release=str(request.release.id), route=announced.route, outcome=announced.outcome)
+    metrics.add_metric(str(announced.outcome).capitalize(), MetricUnit.Count, 1)
+    return {"route": str(announced.route), "outcome": str(announced.outcome)}

@@ -1,0 +1,32 @@
+"""Judge one image against the policy that its release is pinned to."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from imagegate.adapters import wiring
+from imagegate.adapters.events import JudgeRequest, parse
+from imagegate.steps.judge import JudgeImage
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def step() -> JudgeImage:
+    return JudgeImage(wiring.ecr(), wiring.ecr(), wiring.ledger(), wiring.records())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    request = parse(JudgeRequest, event)
+    judged = step().run(request.release.id, request.waited, request.why, wiring.now())
+    logger.info("image judged", release=str(request.release.id), **judged.as_json())
+    metrics.add_metric(f"Verdict{(judged.verdict or 'none').capitalize()}", MetricUnit.Count, 1)
+    return judged.as_json()

@@ -1,0 +1,28 @@
+"""A scan ended somewhere: wake the releases that have everything now."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from imagegate.adapters import wiring
+from imagegate.adapters.events import EcrImageScan, parse
+from imagegate.steps.await_scan import ScanCompleted
+
+logger = Logger()
+
+
+@cache
+def step() -> ScanCompleted:
+    return ScanCompleted(wiring.ecr(), wiring.ledger(), wiring.tasks(), wiring.starter())
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    image = parse(EcrImageScan, event).detail.image
+    woken = step().on_scan(image)
+    logger.info("scan completed", image=str(image), woken=woken)
+    return {"woken": woken}

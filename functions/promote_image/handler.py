@@ -1,0 +1,30 @@
+"""Copy a released image with its evidence into the next stage's repository."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from imagegate.adapters import wiring
+from imagegate.adapters.events import PromoteRequest, parse
+from imagegate.steps.promote import PromoteImage
+
+logger = Logger()
+# What one blob more may need; then the state machine calls again.
+RESERVE_MS = 60_000
+
+
+@cache
+def step() -> PromoteImage:
+    return PromoteImage(wiring.ecr(), wiring.ledger(), wiring.records(), wiring.registry())
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    release = parse(PromoteRequest, event).release.id
+    promoted = step().run(release, lambda: context.get_remaining_time_in_millis() > RESERVE_MS)
+    logger.info("promotion", release=str(release), **promoted.as_json())
+    return promoted.as_json()

@@ -1,0 +1,43 @@
+"""At deploy time: check the policy file, store it by digest, see to the signing profiles. Faults fail the deploy."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from imagegate.adapters.policy_file import parse as parse_policy
+
+from imagegate.adapters import wiring
+from imagegate.adapters.cloudformation import respond
+from imagegate.adapters.events import CustomResourceRequest, parse
+from imagegate.adapters.settings import setting
+from imagegate.domain.canonical import timestamp
+from imagegate.steps.publish import PublishPolicy
+
+logger = Logger()
+
+
+def publish() -> dict[str, str]:
+    parser = partial(parse_policy, prefix=setting("REPOSITORY_PREFIX"))
+    step = PublishPolicy(wiring.records(), wiring.signer(), parser)
+    policy = step.run(Path(setting("POLICY_FILE")).read_bytes())
+    installed_at = wiring.ledger().installed_at(wiring.now())
+    return {"Digest": str(policy.digest), "InstalledAt": timestamp(installed_at)}
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    request = parse(CustomResourceRequest, event)
+    data: dict[str, str] = {}
+    reason = ""
+    try:
+        # Policies and profiles outlive the stack: what was signed must stay verifiable.
+        data = {} if request.RequestType == "Delete" else publish()
+    except Exception as error:
+        # Whatever it is, CloudFormation must hear of it, or it waits for an hour.
+        logger.exception("the policy was not published")
+        reason = f"{error} (log stream {context.log_stream_name})"
+    respond(request, "imagegate-policy", data, reason)

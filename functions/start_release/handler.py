@@ -1,0 +1,54 @@
+"""A push, or a request by an operator: allocate the attempt and start its execution."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from imagegate.adapters import wiring
+from imagegate.adapters.events import EcrImageAction, StartEnvelope, parse
+from imagegate.adapters.settings import setting
+from imagegate.domain.canonical import parse_timestamp
+from imagegate.domain.release import Ignore
+from imagegate.steps.start import Push, Started, StartRelease
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def step() -> StartRelease:
+    return StartRelease(
+        images=wiring.ecr(),
+        ledger=wiring.ledger(),
+        workflow=wiring.workflow(),
+        records=wiring.records(),
+        policy=wiring.policy(),
+        installed_at=parse_timestamp(setting("INSTALLED_AT")),
+    )
+
+
+def start(event: dict[str, Any]) -> Started | Ignore:
+    if "request" in event:
+        request = parse(StartEnvelope, event).request
+        return step().on_request(request.image, request.tags, request.reason, wiring.now())
+    detail = parse(EcrImageAction, event).detail
+    return step().on_push(Push(detail.image, detail.result, detail.image_tag), wiring.now())
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    result = start(event)
+    if isinstance(result, Ignore):
+        logger.info("ignored", why=result.why, detail=event.get("detail", event.get("request")))
+        metrics.add_metric("Ignored", MetricUnit.Count, 1)
+        return {"ignored": result.why}
+    release = result.release
+    logger.info("release started", image=str(release.image), attempt=release.attempt, reason=release.reason)
+    metrics.add_metric("Started", MetricUnit.Count, 1)
+    return {"release": str(release.image), "attempt": release.attempt}

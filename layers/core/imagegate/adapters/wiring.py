@@ -1,0 +1,95 @@
+"""Which adapter stands behind which port, made from the function's settings when it is first used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from imagegate.adapters.settings import setting
+from imagegate.domain.image import Digest
+
+# Imported where they are used: a function that does not sign never loads cryptography.
+if TYPE_CHECKING:
+    from imagegate.adapters.ecr import Ecr
+    from imagegate.adapters.ledger import DynamoLedger
+    from imagegate.adapters.notifications import SnsNotifications
+    from imagegate.adapters.records import S3Records
+    from imagegate.adapters.registry import HttpRegistry
+    from imagegate.adapters.signer import AwsSigner
+    from imagegate.adapters.workflow import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
+    from imagegate.domain.policy import Policy
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@cache
+def ecr() -> Ecr:
+    from imagegate.adapters.ecr import Ecr
+
+    return Ecr(setting("REGISTRY"))
+
+
+@cache
+def registry() -> HttpRegistry:
+    from imagegate.adapters.registry import HttpRegistry
+
+    return HttpRegistry()
+
+
+@cache
+def ledger() -> DynamoLedger:
+    from imagegate.adapters.ledger import DynamoLedger
+
+    return DynamoLedger(setting("LEDGER_TABLE"))
+
+
+@cache
+def records() -> S3Records:
+    from imagegate.adapters.records import S3Records
+
+    return S3Records(setting("RECORDS_BUCKET"))
+
+
+@cache
+def signer() -> AwsSigner:
+    from imagegate.adapters.signer import AwsSigner
+
+    roots = frozenset(root.strip().lower() for root in setting("TRUSTED_ROOTS").split(","))
+    return AwsSigner(setting("SIGNING_PROFILE_PREFIX"), roots)
+
+
+@cache
+def workflow() -> StepFunctionsWorkflow:
+    from imagegate.adapters.workflow import StepFunctionsWorkflow
+
+    return StepFunctionsWorkflow(setting("STATE_MACHINE_ARN"))
+
+
+@cache
+def tasks() -> StepFunctionsTasks:
+    from imagegate.adapters.workflow import StepFunctionsTasks
+
+    return StepFunctionsTasks()
+
+
+@cache
+def starter() -> LambdaStarter:
+    from imagegate.adapters.workflow import LambdaStarter
+
+    return LambdaStarter(setting("START_FUNCTION"))
+
+
+@cache
+def notifications() -> SnsNotifications:
+    from imagegate.adapters.notifications import SnsNotifications
+
+    return SnsNotifications(setting("ALERTS_TOPIC"))
+
+
+@cache
+def policy() -> Policy:
+    """The policy of this deployment; running releases read the one that they are pinned to."""
+    return records().policy(Digest.parse(setting("POLICY_DIGEST")))
