@@ -1,6 +1,5 @@
 """Gaps of moto's Step Functions API: which backend executes, names, ends, and the events they send.
 
-- CloudFormation's state machines land in the executing backend, with substitutions, type, logging.
 - StartExecution makes up a name, checks it, and is idempotent also when two calls race.
 - Every execution ends exactly once and announces it on EventBridge.
 """
@@ -8,15 +7,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import moto.stepfunctions.models as models
 from moto.core.config import default_user_config
+from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult, EmptyResult
+from moto.stepfunctions.parser import api
 from moto.stepfunctions.parser.api import (
     ExecutionAbortedEventDetails,
     ExecutionStatus,
@@ -32,11 +33,10 @@ from moto.stepfunctions.parser.backend.execution import (
 )
 from moto.stepfunctions.parser.models import (
     StepFunctionsParserBackend,
-    stepfunctions_parser_backends,
 )
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from sandbox.aws import jsonata, tasks
+from sandbox.aws import cfn_stepfunctions, jsonata, task_tokens, tasks
 from sandbox.settings import Settings
 
 _lock = threading.RLock()
@@ -106,7 +106,7 @@ def _end(execution: Execution, status: Any, error: str | None = None, cause: str
         execution.stop_date = datetime.now(UTC)
         execution.exec_status = status
     if execution.exec_worker.env is not None:
-        tasks.close_tokens(execution.exec_worker.env)
+        task_tokens.close_tokens(execution.exec_worker.env)
     _announce(execution, str(execution.status))
     return True
 
@@ -180,94 +180,25 @@ def _history(self: StepFunctionResponse) -> ActionResult:
 
 
 def _send_task_success(self: StepFunctionResponse) -> ActionResult:
-    tasks.succeed(self._get_param("taskToken"), self._get_param("output"))
+    task_tokens.succeed(self._get_param("taskToken"), self._get_param("output"))
     return EmptyResult()
 
 
 def _send_task_failure(self: StepFunctionResponse) -> ActionResult:
-    tasks.fail(self._get_param("taskToken"), self._get_param("error"), self._get_param("cause"))
+    task_tokens.fail(self._get_param("taskToken"), self._get_param("error"), self._get_param("cause"))
     return EmptyResult()
 
 
 def _send_task_heartbeat(self: StepFunctionResponse) -> ActionResult:
-    tasks.heartbeat(self._get_param("taskToken"))
+    task_tokens.heartbeat(self._get_param("taskToken"))
     return EmptyResult()
 
 
-# CloudFormation
-
-
-def _definition(properties: dict[str, Any]) -> str:
-    text = properties.get("DefinitionString") or properties["Definition"]
-    if not isinstance(text, str):
-        text = json.dumps(text)
-    for name, value in (properties.get("DefinitionSubstitutions") or {}).items():
-        text = text.replace(f"${{{name}}}", value if isinstance(value, str) else json.dumps(value))
-    return str(text)
-
-
-def _camel(value: Any) -> Any:
-    """CloudFormation says `Level`, the API says `level`."""
-    if isinstance(value, dict):
-        return {key[0].lower() + key[1:]: _camel(item) for key, item in value.items()}
-    return [_camel(item) for item in value] if isinstance(value, list) else value
-
-
-def _create_resource(
-    _cls: Any,
-    /,
-    resource_name: str,
-    cloudformation_json: dict[str, Any],
-    account_id: str,
-    region_name: str,
-    **_: Any,
-) -> Any:
-    properties = cloudformation_json["Properties"]
-    return stepfunctions_parser_backends[account_id][region_name].create_state_machine(
-        name=properties.get("StateMachineName", resource_name),
-        definition=_definition(properties),
-        roleArn=properties["RoleArn"],
-        tags=_camel(properties.get("Tags", [])),
-        loggingConfiguration=_camel(properties.get("LoggingConfiguration")),
-        tracingConfiguration=_camel(properties.get("TracingConfiguration")),
-        sm_type=properties.get("StateMachineType", "STANDARD"),
-    )
-
-
-def _update_resource(
-    _cls: Any,
-    /,
-    original_resource: Any,
-    new_resource_name: str,
-    cloudformation_json: dict[str, Any],
-    account_id: str,
-    region_name: str,
-) -> Any:
-    properties = cloudformation_json["Properties"]
-    return stepfunctions_parser_backends[account_id][region_name].update_state_machine(
-        original_resource.arn,
-        definition=_definition(properties),
-        role_arn=properties["RoleArn"],
-        logging_configuration=_camel(properties.get("LoggingConfiguration")),
-        tracing_configuration=_camel(properties.get("TracingConfiguration")),
-    )
-
-
-def _attribute(original: Callable[..., Any]) -> Callable[..., Any]:
-    def get_cfn_attribute(self: Any, attribute_name: str) -> Any:
-        return self.arn if attribute_name == "Arn" else original(self, attribute_name)
-
-    return get_cfn_attribute
-
-
-def _patch_cloudformation() -> None:
-    resource = models.StateMachine
-    models.stepfunctions_backends = stepfunctions_parser_backends
-    resource.cloudformation_name_type = staticmethod(lambda: "StateMachineName")
-    resource.has_cfn_attr = classmethod(lambda _cls, attribute: attribute in {"Arn", "Name"})
-    resource.get_cfn_attribute = _attribute(resource.get_cfn_attribute)
-    resource.create_from_cloudformation_json = classmethod(_create_resource)
-    resource.update_from_cloudformation_json = classmethod(_update_resource)
+def _name_errors() -> None:
+    """The interpreter's exceptions reach clients without a code."""
+    for error in vars(api).values():
+        if isinstance(error, type) and issubclass(error, AWSError):
+            setattr(error, "TYPE", vars(error).get("code"))  # noqa: B010 - moto is untyped
 
 
 def _patch_answers() -> None:
@@ -281,16 +212,30 @@ def _patch_answers() -> None:
     response.send_task_heartbeat = _send_task_heartbeat
 
 
+def _log_to(settings: Settings) -> None:
+    """The interpreter reports every caught error; that belongs into a file."""
+    folder = settings.state / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = logging.getLogger("moto.stepfunctions")
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    log.addHandler(logging.FileHandler(folder / "stepfunctions.log", delay=True))
+    log.propagate = False
+
+
 def install(settings: Settings) -> None:
     """Execute state machines, as AWS would. Once per process for the patches."""
     global _installed
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     jsonata.install(settings)
     tasks.install(settings)
+    cfn_stepfunctions.install(settings)
+    _log_to(settings)
     if _installed:
         return
     _installed = True
-    _patch_cloudformation()
+    _name_errors()
     _patch_answers()
     StepFunctionsParserBackend.start_execution = _start(StepFunctionsParserBackend.start_execution)
     BaseExecutionWorkerCommunication.terminated = _terminated

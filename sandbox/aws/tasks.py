@@ -1,14 +1,12 @@
 """Gaps of moto's Task states: credentials, task tokens, time, and what goes to and comes from AWS.
 
 - Calls run as the state machine's role, so that IAM applies to them.
-- Every attempt has a token of its own; a token is answered once, and only while its task waits.
 - Waits, retry intervals and the time-outs of `.waitForTaskToken` run on the sandbox's time scale.
 - `aws-sdk:*` parameters and results are cased as Step Functions cases them, results are JSON.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
@@ -25,10 +23,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from moto.stepfunctions.parser.api import (
     HistoryEventType,
-    InvalidOutput,
-    InvalidToken,
     TaskFailedEventDetails,
-    TaskTimedOut,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
     CustomErrorName,
@@ -42,10 +37,6 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 )
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSeconds
-from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import (
-    ResourceCondition,
-)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import (
     StateTaskService,
 )
@@ -59,17 +50,11 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
     WaitFunction,
 )
 from moto.stepfunctions.parser.asl.eval.callback.callback import (
-    CallbackConsumerTimeout,
-    CallbackEndpoint,
-    CallbackOutcome,
-    CallbackOutcomeFailure,
-    CallbackOutcomeSuccess,
-    HeartbeatEndpoint,
-    HeartbeatTimedOut,
     HeartbeatTimeoutError,
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 
+from sandbox.aws import task_tokens
 from sandbox.settings import Settings
 
 # Names of services where aws-sdk integrations and boto3 differ.
@@ -79,7 +64,6 @@ _ACRONYMS = {"sqs": "SQS", "sns": "SNS"}
 
 _settings: Settings
 _lock = threading.RLock()
-_tokens: dict[str, CallbackEndpoint] = {}
 _installed = False
 
 
@@ -114,85 +98,6 @@ def _replace_client_factory() -> None:
             module.boto_client_for = _boto_client_for  # type: ignore[attr-defined]
 
 
-# Task tokens
-
-
-def succeed(token: str, output: str) -> None:
-    """SendTaskSuccess. Raises as AWS does: InvalidOutput, InvalidToken, TaskTimedOut."""
-    try:
-        json.loads(output)
-    except ValueError as error:
-        raise InvalidOutput("Invalid Output: 'Invalid JSON'") from error
-    _answer(token, CallbackOutcomeSuccess(callback_id=token, output=output))
-
-
-def fail(token: str, error: str | None, cause: str | None) -> None:
-    """SendTaskFailure."""
-    _answer(token, CallbackOutcomeFailure(callback_id=token, error=error or "", cause=cause or ""))
-
-
-def heartbeat(token: str) -> None:
-    """SendTaskHeartbeat."""
-    with _lock:
-        _waiting(token).notify_heartbeat()
-
-
-def _answer(token: str, outcome: CallbackOutcome) -> None:
-    with _lock:
-        _waiting(token).notify(outcome)
-
-
-def _waiting(token: str) -> CallbackEndpoint:
-    endpoint = _tokens.get(token)
-    if endpoint is None:
-        raise InvalidToken()
-    if endpoint.consumer_error or endpoint.get_outcome():
-        raise TaskTimedOut("Task Timed Out: 'Provided task does not exist anymore'")
-    return endpoint
-
-
-def close_tokens(env: Environment) -> None:
-    """Nobody waits any more: the execution has ended."""
-    with _lock:
-        for endpoint in list(env.callback_pool_manager._pool.values()):
-            endpoint.report(CallbackConsumerTimeout())
-
-
-def _waits_for_token(state: Any) -> bool:
-    return bool(state.resource.condition == ResourceCondition.WaitForTaskToken)
-
-
-def _with_token(original: Callable[..., None]) -> Callable[..., None]:
-    """moto makes one token per state, so that a retry finds its token used up."""
-
-    def evaluate_with_timeout(self: StateTaskServiceCallback, env: Environment) -> None:
-        if not _waits_for_token(self):
-            return original(self, env)
-        token = env.states.context_object.update_task_token()
-        endpoint = _tokens[token] = env.callback_pool_manager.add(token)
-        try:
-            return original(self, env)
-        finally:
-            with _lock:
-                endpoint.report(CallbackConsumerTimeout())
-            endpoint.interrupt_all()
-
-    return evaluate_with_timeout
-
-
-def _wait_for_heartbeats(
-    self: Any, env: Environment, callback_endpoint: CallbackEndpoint, heartbeat_endpoint: HeartbeatEndpoint
-) -> Any:
-    """moto does not see an answer that came before the first wait."""
-    while env.is_running():
-        outcome = callback_endpoint.get_outcome()
-        if outcome is not None:
-            return outcome
-        if not heartbeat_endpoint.clear_and_wait():
-            return callback_endpoint.get_outcome() or HeartbeatTimedOut()
-    return None
-
-
 # Time
 
 
@@ -203,7 +108,7 @@ def _scale(component: Any) -> None:
 
 def _scaled_state_props(self: StateTaskServiceCallback, state_props: Any) -> None:
     StateTaskService.from_state_props(self, state_props)
-    if not _waits_for_token(self):
+    if not task_tokens.is_awaited(self):
         return
     if self.timeout.is_default_value():  # moto invents 60 s beside a heartbeat
         self.timeout = TimeoutSeconds(TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS)
@@ -301,14 +206,12 @@ def install(settings: Settings) -> None:
     global _settings, _installed
     _settings = settings
     _client.cache_clear()
-    _tokens.clear()
+    task_tokens.install(settings)
     if _installed:
         return
     _installed = True
     _replace_client_factory()
     callback = StateTaskServiceCallback
-    callback._evaluate_with_timeout = _with_token(ExecutionState._evaluate_with_timeout)
-    callback._wait_for_task_token_heartbeat = _wait_for_heartbeats
     callback.from_state_props = _scaled_state_props
     callback._from_error = _errors(callback._from_error)
     WaitFunction._wait_interval = _wait_interval
