@@ -1,0 +1,135 @@
+"""Lambda: moto wants Docker, loses layers and qualifiers, waits for asynchronous invocations.
+
+Gaps closed here: invocation in processes of our own, `Qualifier` and alias ARNs, asynchronous retries and failure
+destinations. The CloudFormation types of Lambda are in `cfn_lambda`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from moto.awslambda.models import LambdaBackend, LambdaFunction
+from moto.awslambda.responses import LambdaResponse
+from moto.awslambda.utils import get_backend
+
+from sandbox.aws.iam import role_credentials
+from sandbox.aws.resource_arns import Call, function_arn
+from sandbox.clients import client
+from sandbox.functions import Archive, Function, Invocation, Outcome, Pool
+from sandbox.functions.asynchronous import AsynchronousInvoker
+from sandbox.settings import Settings
+
+_EMPTY_EVENT = b"{}"
+
+
+class _Runtime:
+    """What the patched methods use; set by `install`."""
+
+    pool: Pool
+    asynchronous: AsynchronousInvoker
+    settings: Settings
+
+
+def describe(fn: LambdaFunction) -> Function:
+    """What the pool needs to know, out of moto's object."""
+    backend = get_backend(fn.account_id, fn.region)
+    layers = [backend.layers_versions_by_arn(layer["Arn"]) for layer in fn.layers]
+    config = fn.event_invoke_config[-1].config if fn.event_invoke_config else {}
+    logging = getattr(fn, "logging_config", {})
+    qualified = fn.function_arn.count(":") > 6
+    return Function(
+        name=fn.function_name,
+        version=str(fn.version) if qualified else "$LATEST",
+        arn=fn.function_arn,
+        role=fn.role,
+        handler=fn.handler,
+        runtime=fn.run_time,
+        timeout=float(fn.timeout),
+        memory=int(fn.memory_size),
+        variables=fn.environment_vars,
+        code=Archive(fn.code_sha_256, fn.code_bytes),
+        layers=tuple(Archive(layer.code_sha_256, layer.code_bytes) for layer in layers),
+        log_group=logging.get("LogGroup", fn.logs_group_name),
+        log_format=logging.get("LogFormat", "Text"),
+        retries=int(config.get("MaximumRetryAttempts", 2)),
+        on_failure=config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination"),
+    )
+
+
+def _run(
+    fn: LambdaFunction, arn: str, body: Any, request: Mapping[str, str], response: dict[str, str]
+) -> bytes:
+    payload = (body.encode() if isinstance(body, str) else body) or _EMPTY_EVENT
+    kind = {name.lower(): value for name, value in request.items()}.get("x-amz-invocation-type")
+    function, invocation = describe(fn), Invocation(payload, arn)
+    response["x-amz-executed-version"] = function.version
+    if kind == "DryRun":
+        return b""
+    if kind == "Event":
+        _Runtime.asynchronous.submit(function, invocation)
+        return b""
+    outcome: Outcome = _Runtime.pool.invoke(function, invocation)
+    if outcome.error:
+        response["x-amz-function-error"] = "Unhandled"
+    return outcome.payload
+
+
+def _function_invoke(self: LambdaFunction, body: Any, request: Any, response: Any) -> bytes:
+    return _run(self, self.function_arn, body, request, response)
+
+
+def _backend_invoke(
+    self: LambdaBackend, name: str, qualifier: str | None, body: Any, request: Any, response: Any
+) -> bytes:
+    parameters = {"FunctionName": name, "Qualifier": qualifier}
+    arn = function_arn(Call("lambda", "Invoke", parameters, self.account_id, self.region_name))
+    return _run(self.get_function(arn), arn, body, request, response)
+
+
+def _response_invoke(self: LambdaResponse) -> tuple[int, dict[str, str], bytes]:
+    name = unquote(self.path.rstrip("/").rsplit("/", 2)[-2])
+    qualifier = self.querystring.get("Qualifier", [None])[0]
+    headers: dict[str, str] = {"content-type": "application/json"}
+    payload = self.backend.invoke(name, qualifier, self.body, self.headers, headers)
+    kind = self.headers.get("X-Amz-Invocation-Type", "RequestResponse")
+    status = {"Event": 202, "DryRun": 204}.get(kind, 200)
+    return status, {**headers, "status": str(status)}, payload
+
+
+def _invoke_lambda(self: LambdaFunction, event: str | None = None) -> tuple[str, bool, str]:
+    """moto's own extension point, for callers inside moto."""
+    invocation = Invocation((event or "{}").encode(), self.function_arn)
+    outcome = _Runtime.pool.invoke(describe(self), invocation)
+    return outcome.payload.decode(), outcome.error is not None, ""
+
+
+def _deliver(function: Function, destination: str, record: str) -> None:
+    """As Lambda does: with the function's own role."""
+    credentials = role_credentials(function.role, function.name)
+    service, name = destination.split(":")[2], destination.split(":")[5]
+    api = client(_Runtime.settings, credentials, service)
+    if service == "sqs":
+        url = f"{_Runtime.settings.endpoint}/{_Runtime.settings.account}/{name}"
+        api.send_message(QueueUrl=url, MessageBody=record)
+    elif service == "sns":
+        api.publish(TopicArn=destination, Message=record)
+    else:
+        api.invoke(FunctionName=destination, InvocationType="Event", Payload=record)
+
+
+def install(settings: Settings) -> None:
+    _Runtime.settings = settings
+    _Runtime.pool = Pool(settings.state, settings.endpoint, role_credentials)
+    _Runtime.asynchronous = AsynchronousInvoker(_Runtime.pool, _deliver, settings.time_scale)
+    LambdaFunction._invoke_lambda = _invoke_lambda
+    LambdaFunction.invoke = _function_invoke
+    LambdaBackend.invoke = _backend_invoke
+    LambdaResponse.invoke = _response_invoke
+
+
+def stop() -> None:
+    """Ends every process."""
+    _Runtime.asynchronous.stop()
+    _Runtime.pool.stop()

@@ -1,0 +1,197 @@
+"""IAM is always enforced, by resource: moto does so on request only, knows few ARNs and ignores conditions.
+
+Gaps closed here: resource ARNs from the request's parameters, conditions, the wording and codes of AWS's refusals,
+credentials for a role without an API call. Signatures are checked by moto's own code.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlparse
+
+from moto.core.authorization import ActionAuthenticatorMixin
+from moto.core.exceptions import AccessDeniedError, SignatureDoesNotMatchError
+from moto.core.utils import get_service_model
+from moto.iam.access_control import CreateAccessKeyFailure, IAMPolicy, S3IAMRequest
+from moto.iam.access_control import create_access_key as find_access_key
+from moto.iam.models import iam_backends
+from moto.s3.exceptions import S3AccessDeniedError, S3InvalidAccessKeyIdError
+from moto.s3.exceptions import S3SignatureDoesNotMatchError as S3WrongSignatureError
+from moto.sts.models import sts_backends
+from werkzeug.exceptions import HTTPException
+
+from sandbox.aws.policies import Statement, is_permitted
+from sandbox.aws.resource_arns import Call, Need, needs
+from sandbox.settings import ACCOUNT, REGION, Settings
+
+ADMIN = "sandbox-admin"
+_CONTEXT = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT}
+_PREFIXES = {"monitoring": "cloudwatch"}  # where the signing name is not IAM's prefix
+_REFUSAL_CODES = {"sns": "AuthorizationError", "sqs": "AccessDenied"}
+_roles: dict[tuple[str, str], dict[str, str]] = {}
+_roles_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    arn: str
+    statements: tuple[Statement, ...]
+
+    def may(self, action: str, resource: str) -> bool:
+        context = {**_CONTEXT, "aws:PrincipalArn": self.arn, "aws:RequestedRegion": REGION}
+        return is_permitted(self.statements, action, resource, context)
+
+
+class RefusalError(HTTPException):
+    """An error body that botocore understands, whatever the service's protocol."""
+
+    def __init__(self, protocol: str, code: str, message: str) -> None:
+        super().__init__()
+        as_json = {"__type": code, "code": code, "message": message}
+        self.code = 403 if protocol in ("query", "rest-json") else 400
+        self.description = json.dumps(as_json)
+        if protocol == "query":
+            self.description = _as_xml(code, message)
+
+
+def _as_xml(code: str, message: str) -> str:
+    error = AccessDeniedError(user_arn="", action="")
+    placeholder = "User:  is not authorized to perform: "
+    return str(error.description).replace("AccessDenied", code, 1).replace(placeholder, message)
+
+
+def _find(access_key_id: str) -> Principal | None:
+    role = sts_backends[ACCOUNT]["aws"].get_assumed_role_from_access_key(access_key_id)
+    headers = {"X-Amz-Security-Token": role.session_token} if role else {}
+    try:
+        key = find_access_key(ACCOUNT, "aws", access_key_id, headers)
+    except CreateAccessKeyFailure:
+        return None
+    documents = [IAMPolicy(policy)._policy_json for policy in key.collect_policies()]
+    statements = [
+        statement
+        for document in documents
+        for statement in (
+            document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
+        )
+    ]
+    return Principal(key.arn, tuple(statements))
+
+
+def is_allowed(access_key_id: str, action: str, resource: str) -> bool:
+    principal = _find(access_key_id)
+    return principal is not None and principal.may(action, resource)
+
+
+def principal_arn(access_key_id: str) -> str | None:
+    principal = _find(access_key_id)
+    return principal.arn if principal else None
+
+
+def role_credentials(role_arn: str, session_name: str) -> dict[str, str]:
+    """Credentials as a service gets them for the role that it was given."""
+    with _roles_lock:
+        if (role_arn, session_name) not in _roles:
+            role = sts_backends[ACCOUNT]["aws"].assume_role(
+                REGION, session_name, role_arn, policy="", duration=43200, external_id=""
+            )
+            _roles[role_arn, session_name] = {
+                "aws_access_key_id": role.access_key_id,
+                "aws_secret_access_key": role.secret_access_key,
+                "aws_session_token": role.session_token,
+            }
+        return dict(_roles[role_arn, session_name])
+
+
+def create_admin() -> dict[str, str]:
+    """A user who may do everything, with new random keys."""
+    backend = iam_backends[ACCOUNT]["aws"]
+    backend.create_user(REGION, ADMIN)
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    backend.put_user_policy(ADMIN, "everything", json.dumps(policy))
+    key = backend.create_access_key(ADMIN)
+    return {
+        "aws_access_key_id": key.access_key_id,
+        "aws_secret_access_key": key.secret_access_key,
+    }
+
+
+def _path(response: Any) -> str:
+    query = urlparse(response.uri).query
+    return f"{response.raw_path}?{query}" if query else str(response.raw_path)
+
+
+def _checked_signature(response: Any, request_class: type, protocol: str) -> str:
+    """The access key id of a request whose signature is right."""
+    if not response.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256"):
+        message = "Missing Authentication Token"
+        raise _refusal(protocol, "MissingAuthenticationToken", message)
+    try:
+        request = request_class(
+            account_id=ACCOUNT,
+            method=response.method,
+            path=_path(response),
+            data=response.normalized_request.form.to_dict(),  # never the query, as moto does
+            body=response.raw_body,
+            headers=response.headers,
+            action="",
+        )
+        request.check_signature()
+    except (SignatureDoesNotMatchError, S3WrongSignatureError) as error:
+        raise _refusal(protocol, "SignatureDoesNotMatch", error.message) from error
+    except (HTTPException, S3InvalidAccessKeyIdError) as error:
+        unknown = "UnrecognizedClientException" if "json" in protocol else "InvalidClientTokenId"
+        message = "The security token included in the request is invalid."
+        raise _refusal(protocol, unknown, message) from error
+    return str(request._access_key._access_key_id)
+
+
+def _refusal(protocol: str, code: str, message: str) -> Exception:
+    if protocol == "rest-xml":
+        refused = S3AccessDeniedError()
+        refused.code, refused.message = code, message
+        return refused
+    suffix = "Exception" if code == "MissingAuthenticationToken" and "json" in protocol else ""
+    return RefusalError(protocol, code + suffix, message)
+
+
+def _call(response: Any, service: str, operation: str) -> Call:
+    # A copy: parsing sets `params`, which changes how older responses read their parameters.
+    reader = copy.copy(response)
+    reader.uri_match = response.uri_match
+    reader.parse_parameters(response.normalized_request)
+    return Call(_PREFIXES.get(service, service), operation, reader.params, ACCOUNT, response.region)
+
+
+def _s3_needs(response: Any, resource: str) -> list[Need]:
+    same = {"HeadBucket": "ListBucket", "ListAllMyBuckets": "ListAllMyBuckets"}
+    operation = str(response._get_action())
+    return [(f"s3:{same.get(operation, operation)}", resource)]
+
+
+def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
+    s3 = request_class is S3IAMRequest
+    model = None if s3 else get_service_model(response.boto3_service_name)
+    protocol = "rest-xml" if s3 else response.determine_response_protocol(model)
+    key_id = _checked_signature(response, request_class, protocol)
+    service = response.headers["Authorization"].split("Credential=")[1].split("/")[3]
+    operation = str(response._get_action())
+    if (service, operation) == ("sts", "GetCallerIdentity"):
+        return  # AWS allows it even against an explicit Deny
+    principal = _find(key_id)
+    for action, wanted in _s3_needs(response, resource) if s3 else needs(_call(response, service, operation)):
+        if principal is None or not principal.may(action, wanted):
+            who = principal.arn if principal else key_id
+            message = f"User: {who} is not authorized to perform: {action} on resource: {wanted}"
+            default = "AccessDeniedException" if "json" in protocol else "AccessDenied"
+            raise _refusal(protocol, _REFUSAL_CODES.get(service, default), message)
+
+
+def install(_settings: Settings) -> None:
+    _roles.clear()
+    ActionAuthenticatorMixin._authenticate_and_authorize_action = _authorize

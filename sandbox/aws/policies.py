@@ -1,0 +1,94 @@
+"""Evaluates IAM policy statements: explicit Deny wins, what nobody allows is refused.
+
+No I/O. A condition that is not understood counts against the caller: it never satisfies an Allow and always satisfies
+a Deny.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+Statement = Mapping[str, Any]
+
+
+@cache
+def _pattern(text: str, *, ignore_case: bool) -> re.Pattern[str]:
+    body = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.compile(body, re.IGNORECASE | re.DOTALL if ignore_case else re.DOTALL)
+
+
+def matches(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
+    return _pattern(pattern, ignore_case=ignore_case).fullmatch(value) is not None
+
+
+def _arn_matches(pattern: str, value: str) -> bool:
+    """ArnLike compares part by part: a `*` does not cross a colon of the first five parts."""
+    patterns, values = pattern.split(":", 5), value.split(":", 5)
+    return len(patterns) == len(values) and all(map(matches, patterns, values))
+
+
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "StringEquals": lambda want, have: want == have,
+    "StringEqualsIgnoreCase": lambda want, have: want.lower() == have.lower(),
+    "StringLike": matches,
+    "ArnEquals": _arn_matches,
+    "ArnLike": _arn_matches,
+    "Bool": lambda want, have: want.lower() == have.lower(),
+}
+_NEGATED = {
+    "StringNotEquals": "StringEquals",
+    "StringNotLike": "StringLike",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+}
+
+
+def _as_list(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [str(item).lower() if isinstance(item, bool) else str(item) for item in values]
+
+
+def _condition_holds(operator: str, key: str, wanted: Any, context: Mapping[str, str]) -> bool | None:
+    """None: the operator or the key is not understood."""
+    base = operator.removesuffix("IfExists")
+    compare = _OPERATORS.get(_NEGATED.get(base, base))
+    have = {name.lower(): value for name, value in context.items()}.get(key.lower())
+    if compare is None or have is None:
+        return True if compare and base != operator else None
+    found = any(compare(want, have) for want in _as_list(wanted))
+    return not found if base in _NEGATED else found
+
+
+def _conditions_hold(statement: Statement, context: Mapping[str, str]) -> bool:
+    unknown = statement["Effect"] == "Deny"
+    results = (
+        _condition_holds(operator, key, wanted, context)
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, wanted in keys.items()
+    )
+    return all(unknown if result is None else result for result in results)
+
+
+def _names(statement: Statement, element: str, value: str, *, ignore_case: bool) -> bool:
+    """Whether the statement's element, or its `Not` form, covers the value."""
+    if element in statement:
+        patterns = _as_list(statement[element])
+        return any(matches(pattern, value, ignore_case=ignore_case) for pattern in patterns)
+    patterns = _as_list(statement.get(f"Not{element}", "*"))
+    return not any(matches(pattern, value, ignore_case=ignore_case) for pattern in patterns)
+
+
+def is_permitted(
+    statements: Iterable[Statement], action: str, resource: str, context: Mapping[str, str]
+) -> bool:
+    effects = {
+        statement["Effect"]
+        for statement in statements
+        if _names(statement, "Action", action, ignore_case=True)
+        and _names(statement, "Resource", resource, ignore_case=False)
+        and _conditions_hold(statement, context)
+    }
+    return effects == {"Allow"}

@@ -1,0 +1,197 @@
+"""Which IAM actions on which resources one request needs, read from its parameters.
+
+Source: the Service Authorization Reference. A service or operation that is not here needs its own name on `*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moto.kms.models import kms_backends
+
+Need = tuple[str, str]  # action, resource ARN
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: `parameters` are keyed by the names of the service's model."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    account: str
+    region: str
+
+    def arn(self, resource: str, *, service: str | None = None) -> str:
+        return f"arn:aws:{service or self.service}:{self.region}:{self.account}:{resource}"
+
+    def text(self, *names: str) -> str:
+        """The first parameter of these that is given."""
+        return next((str(self.parameters[name]) for name in names if self.parameters.get(name)), "")
+
+    def need(self, resource: str, operation: str | None = None) -> Need:
+        return f"{self.service}:{operation or self.operation}", resource
+
+
+def _arn_or(call: Call, value: str, prefix: str) -> str:
+    return value if value.startswith("arn:") else call.arn(prefix + value)
+
+
+def _ecr(call: Call) -> Iterator[Need]:
+    names = [call.text("repositoryName")] if call.text("repositoryName") else []
+    names += list(call.parameters.get("repositoryNames") or [])
+    for name in names:
+        yield call.need(call.arn(f"repository/{name}"))
+    if not names:
+        listing = call.operation == "DescribeRepositories"
+        yield call.need(call.arn("repository/*") if listing else call.text("resourceArn") or "*")
+
+
+_ITEM_ACTIONS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Get": "GetItem",
+}
+
+
+def _dynamodb(call: Call) -> Iterator[Need]:
+    for item in call.parameters.get("TransactItems") or []:
+        for kind, request in item.items():
+            table = _arn_or(call, request["TableName"], "table/")
+            yield call.need(table, _ITEM_ACTIONS[kind])
+    for table in call.parameters.get("RequestItems") or {}:
+        yield call.need(_arn_or(call, table, "table/"))
+    if "TransactItems" in call.parameters or "RequestItems" in call.parameters:
+        return
+    name = call.text("TableName", "ResourceArn")
+    arn = _arn_or(call, name, "table/") if name else "*"
+    index = call.text("IndexName")
+    yield call.need(f"{arn}/index/{index}" if index else arn)
+
+
+def _sns(call: Call) -> Iterator[Need]:
+    arn = call.text("TopicArn", "TargetArn", "ResourceArn", "SubscriptionArn")
+    name = call.text("Name")
+    operation = {"PublishBatch": "Publish"}.get(call.operation)
+    yield call.need(arn or (call.arn(name) if name else "*"), operation)
+
+
+def function_arn(call: Call) -> str:
+    name, qualifier = call.text("FunctionName"), call.text("Qualifier")
+    if not name.startswith("arn:"):
+        name = call.arn("function:" + name.rpartition("function:")[2])
+    # The ARN's seventh part is the name; a qualifier in it makes an eighth.
+    return f"{name}:{qualifier}" if qualifier and name.count(":") == 6 else name
+
+
+def _lambda(call: Call) -> Iterator[Need]:
+    operation = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction"}.get(call.operation)
+    if call.text("LayerName"):
+        yield call.need(_arn_or(call, call.text("LayerName"), "layer:"), operation)
+    else:
+        yield call.need(function_arn(call) if call.text("FunctionName") else "*", operation)
+
+
+_SIGNER_BY_PROFILE = {
+    "SignPayload",
+    "GetSigningProfile",
+    "CancelSigningProfile",
+    "RevokeSigningProfile",
+    "AddProfilePermission",
+    "RemoveProfilePermission",
+    "ListProfilePermissions",
+}
+
+
+def _signer(call: Call) -> Iterator[Need]:
+    if call.operation in _SIGNER_BY_PROFILE:
+        yield call.need(call.arn(f"/signing-profiles/{call.text('profileName')}"))
+    elif call.text("jobId"):
+        yield call.need(call.arn(f"/signing-jobs/{call.text('jobId')}"))
+    else:
+        yield call.need(call.text("resourceArn") or "*")
+
+
+def _states(call: Call) -> Iterator[Need]:
+    created = call.operation == "CreateStateMachine"
+    own = call.arn(f"stateMachine:{call.text('name')}") if created else ""
+    yield call.need(own or call.text("stateMachineArn", "executionArn", "mapRunArn") or "*")
+
+
+def _sqs(call: Call) -> Iterator[Need]:
+    url = call.text("QueueUrl")
+    name = url.rpartition("/")[2] or call.text("QueueName")
+    batch = {"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage"}
+    yield call.need(call.arn(name) if name else "*", batch.get(call.operation))
+
+
+def _kms(call: Call) -> Iterator[Need]:
+    key = call.text("KeyId", "TargetKeyId")
+    if not key:
+        yield call.need("*")
+        return
+    found = kms_backends[call.account][call.region].any_id_to_key_id(key)
+    yield call.need(call.arn(f"key/{found}"))
+
+
+def _events(call: Call) -> Iterator[Need]:
+    if call.operation == "PutEvents":
+        for entry in call.parameters.get("Entries") or []:
+            bus = entry.get("EventBusName") or "default"
+            yield call.need(_arn_or(call, bus, "event-bus/"))
+        return
+    name, bus = call.text("Rule", "Name"), call.text("EventBusName")
+    rule = f"{bus}/{name}" if bus not in ("", "default") else name
+    yield call.need(call.arn(f"rule/{rule}") if name else "*")
+
+
+def _logs(call: Call) -> Iterator[Need]:
+    group, stream = call.text("logGroupName"), call.text("logStreamName")
+    arn = call.arn(f"log-group:{group}")
+    if call.operation in ("CreateLogGroup", "DeleteLogGroup", "PutRetentionPolicy"):
+        yield call.need(arn)
+    else:
+        yield call.need(f"{arn}:log-stream:{stream}" if group else "*")
+
+
+def _iam(call: Call) -> Iterator[Need]:
+    for parameter, kind in (("RoleName", "role"), ("UserName", "user"), ("GroupName", "group")):
+        if call.text(parameter):
+            yield call.need(f"arn:aws:iam::{call.account}:{kind}/{call.text(parameter)}")
+            return
+    yield call.need(call.text("PolicyArn") or "*")
+
+
+def _sts(call: Call) -> Iterator[Need]:
+    yield call.need(call.text("RoleArn") or "*")
+
+
+def _cloudformation(call: Call) -> Iterator[Need]:
+    name = call.text("StackName")
+    yield call.need(_arn_or(call, name, "stack/") + ("" if ":" in name else "/*") if name else "*")
+
+
+_SERVICES: dict[str, Callable[[Call], Iterator[Need]]] = {
+    "ecr": _ecr,
+    "dynamodb": _dynamodb,
+    "sns": _sns,
+    "lambda": _lambda,
+    "signer": _signer,
+    "states": _states,
+    "sqs": _sqs,
+    "kms": _kms,
+    "events": _events,
+    "logs": _logs,
+    "iam": _iam,
+    "sts": _sts,
+    "cloudformation": _cloudformation,
+}
+
+
+def needs(call: Call) -> list[Need]:
+    by_service = _SERVICES.get(call.service)
+    return list(by_service(call)) if by_service else [call.need("*")]

@@ -1,0 +1,174 @@
+"""One running sandbox: the AWS endpoint, the registry, the functions, with the template deployed."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Self
+
+from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from sandbox.deploy import Deployment
+
+# In this order: later ones use what earlier ones offer.
+_PATCHES = (
+    "iam",
+    "cloudformation",
+    "awslambda",
+    "s3",
+    "sns",
+    "sqs",
+    "events",
+    "stepfunctions",
+    "ecr",
+    "signer",
+)
+# What a run leaves behind and the next one must not see.
+_OWN_FILES = ("blobs", "uploads", "functions", "logs", "env", "trust-root.pem")
+
+
+class StateInUseError(Exception):
+    """Another sandbox runs in this folder."""
+
+
+class Cloud:
+    """Usable as a context manager. One per process at a time: moto's backends are global."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        template: Path | None = None,
+        parameters: dict[str, str] | None = None,
+        deploy: bool = True,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.settings = settings
+        self.credentials: dict[str, str] = {}
+        self.deployment: Deployment | None = None
+        self._template = template
+        self._parameters = parameters or {}
+        self._deploy = deploy
+        self._progress = progress
+        self._undo = ExitStack()
+
+    def start(self) -> None:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        self._take_state()
+        self._progress("starting AWS …")
+        _configure_moto(self.settings)
+        patches = self._install_patches()
+        # Late: they import moto, which reads the environment then.
+        from sandbox import registry
+        from sandbox.server import serve
+
+        self._undo.callback(serve(self.settings))
+        self._undo.callback(registry.start(self.settings))
+        self.credentials = patches["iam"].create_admin()
+        patches["cloudformation"].use_credentials(self.credentials)
+        self._write_env()
+        if self._deploy:
+            self._deploy_template()
+
+    def _take_state(self) -> None:
+        state = self.settings.state
+        state.mkdir(parents=True, exist_ok=True)
+        lock = (state / "lock").open("w")
+        self._undo.callback(lock.close)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateInUseError(f"a sandbox is already running in {state}") from error
+        _clean(state)
+        (state / "logs").mkdir()
+        self._undo.callback(shutil.rmtree, state / "functions", ignore_errors=True)
+
+    def _install_patches(self) -> dict[str, ModuleType]:
+        modules = {name: importlib.import_module(f"sandbox.aws.{name}") for name in _PATCHES}
+        for module in modules.values():
+            module.install(self.settings)
+            if hasattr(module, "stop"):
+                self._undo.callback(module.stop)
+        return modules
+
+    def _deploy_template(self) -> None:
+        from sandbox.deploy import deploy
+
+        self._progress("deploying the template …")
+        self.deployment = deploy(
+            self.settings,
+            self.credentials,
+            template=self._template,
+            parameters=self._parameters,
+        )
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a shell needs to use this sandbox as if it were AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.settings.endpoint,
+            "AWS_REGION": self.settings.region,
+            "AWS_DEFAULT_REGION": self.settings.region,
+            "AWS_ACCESS_KEY_ID": self.credentials["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": self.credentials["aws_secret_access_key"],
+            "IMAGEGATE_REGISTRY": self.settings.registry,
+            "IMAGEGATE_TRUST_ROOT": str((self.settings.state / "trust-root.pem").resolve()),
+            "IMAGEGATE_STACK": self.settings.stack,
+        }
+
+    def _write_env(self) -> None:
+        path = self.settings.state / "env"
+        lines = [f"export {name}={value!r}\n" for name, value in self.env.items()]
+        path.touch(mode=0o600)
+        # A session token left in the shell would not go with these keys.
+        path.write_text("".join(["unset AWS_SESSION_TOKEN AWS_PROFILE\n", *lines]))
+        self._undo.callback(path.unlink, missing_ok=True)
+
+    def stop(self) -> None:
+        """Everything that was started, in reverse order. Twice is fine."""
+        self._undo.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+
+def _clean(state: Path) -> None:
+    """Only what sandboxes write: the folder may be somebody's."""
+    for path in [*(state / name for name in _OWN_FILES), *state.glob("*.jsonl")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _configure_moto(settings: Settings) -> None:
+    """moto reads some of it on import, some on each call."""
+    os.environ |= {
+        "MOTO_PORT": str(settings.aws_port),
+        "MOTO_HOST": "http://127.0.0.1",
+        "MOTO_ACCOUNT_ID": settings.account,
+        # Pages in a browser have no business here.
+        "MOTO_DISABLE_GLOBAL_CORS": "true",
+        "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+    }
+    from moto.core.base_backend import BackendDict  # noqa: F401 - imports moto's settings
+    from moto.moto_api._internal.models import moto_api_backend
+
+    moto_api_backend.reset()

@@ -1,0 +1,120 @@
+"""Deploys a SAM template into the sandbox and makes sure that everything in it exists afterwards."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sandbox import template as templates
+from sandbox.clients import client
+from sandbox.existence import missing_resources
+from sandbox.settings import Settings
+
+Credentials = Mapping[str, str]
+_BUCKET = "sandbox-packages"
+_ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+class DeployError(Exception):
+    """The stack is not what the template says. The message names the resource and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    stack: str
+    outputs: dict[str, str]
+    resources: dict[str, str]  # logical id to physical id
+
+
+def machine_architecture() -> str:
+    return _ARCHITECTURES.get(platform.machine().lower(), "x86_64")
+
+
+def deploy(
+    settings: Settings,
+    credentials: Credentials,
+    *,
+    template: Path | None = None,
+    parameters: dict[str, str] | None = None,
+) -> Deployment:
+    """Raises DeployError. `parameters` override the template's defaults and the sandbox's."""
+    path = template or settings.root / "template.yaml"
+    definition = _prepared(settings, credentials, path)
+    values = _parameters(definition, parameters or {})
+    stack_id = _create(settings, credentials, definition, values)
+    return _deployed(settings, credentials, definition, stack_id)
+
+
+def _prepared(settings: Settings, credentials: Credentials, path: Path) -> templates.Template:
+    s3 = client(settings, credentials, "s3")
+    s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": settings.region})
+
+    def upload(content: bytes) -> dict[str, str]:
+        key = templates.object_key(content)
+        s3.put_object(Bucket=_BUCKET, Key=key, Body=content)
+        return {"Bucket": _BUCKET, "Key": key}
+
+    packaged = templates.packaged(templates.read(path), path.parent, upload)
+    return templates.translated(packaged, settings.region)
+
+
+def _parameters(definition: templates.Template, given: dict[str, str]) -> list[dict[str, str]]:
+    known = definition.get("Parameters") or {}
+    own = {"Architecture": machine_architecture()}
+    values = {**{name: value for name, value in own.items() if name in known}, **given}
+    try:
+        checked = templates.checked_parameters(definition, values)
+    except ValueError as error:
+        raise DeployError(str(error)) from error
+    return [{"ParameterKey": k, "ParameterValue": v} for k, v in checked.items()]
+
+
+def _create(
+    settings: Settings,
+    credentials: Credentials,
+    definition: templates.Template,
+    parameters: list[dict[str, str]],
+) -> str:
+    api = client(settings, credentials, "cloudformation")
+    try:
+        created = api.create_stack(
+            StackName=settings.stack,
+            TemplateBody=json.dumps(definition),
+            Parameters=parameters,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            OnFailure="DO_NOTHING",
+        )
+    except ClientError as error:
+        raise DeployError(error.response["Error"]["Message"]) from error
+    return str(created["StackId"])
+
+
+def _deployed(
+    settings: Settings, credentials: Credentials, definition: templates.Template, stack_id: str
+) -> Deployment:
+    api = client(settings, credentials, "cloudformation")
+    stack = api.describe_stacks(StackName=stack_id)["Stacks"][0]
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        raise DeployError(_reason(api, stack_id) or stack["StackStatus"])
+    if missing := missing_resources(settings, definition, stack_id):
+        raise DeployError("deployed, but not there: " + "; ".join(missing))
+    listed = api.describe_stack_resources(StackName=stack_id)["StackResources"]
+    return Deployment(
+        settings.stack,
+        {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
+        {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in listed},
+    )
+
+
+def _reason(api: Any, stack_id: str) -> str:
+    events = api.describe_stack_events(StackName=stack_id)["StackEvents"]
+    reasons = (
+        event["ResourceStatusReason"] for event in events if event["ResourceStatus"].endswith("FAILED")
+    )
+    return next(reasons, "")

@@ -1,0 +1,20 @@
+"""Starts AWS's runtime client; ends with the process that started it.
+
+Standard input is a pipe that nobody writes to: it closes when the sandbox dies, however it dies.
+"""
+
+import os
+import sys
+import threading
+
+
+def _end_with_the_sandbox() -> None:
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_the_sandbox, daemon=True).start()
+    from awslambdaric.__main__ import main
+
+    main([sys.argv[0], os.environ["_HANDLER"]])

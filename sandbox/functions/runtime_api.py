@@ -1,0 +1,104 @@
+"""The Lambda Runtime API of one process, on loopback.
+
+Shapes: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from sandbox.functions.function import Invocation, Outcome
+
+_PREFIX = "/2018-06-01/runtime/"
+
+
+class Delivered:
+    """The process has taken the invocation: its time runs."""
+
+
+class RuntimeApi:
+    """`events` gets Delivered and Outcomes, in the order in which they happen."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self.events: queue.Queue[Delivered | Outcome] = queue.Queue()
+        self._invocations: queue.Queue[Invocation | None] = queue.Queue()
+        api = self
+
+        class Handler(_Handler):
+            runtime_api = api
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def send(self, invocation: Invocation) -> None:
+        self._invocations.put(invocation)
+
+    def next(self) -> Invocation | None:
+        """Blocks; None when closing."""
+        return self._invocations.get()
+
+    def close(self) -> None:
+        self._invocations.put(None)
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    runtime_api: RuntimeApi
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Quiet."""
+
+    def do_GET(self) -> None:
+        if self.path != _PREFIX + "invocation/next":
+            return self._answer(404)
+        invocation = self.runtime_api.next()
+        if invocation is None:
+            self.close_connection = True
+            return None
+        deadline = int((time.time() + self.runtime_api.timeout) * 1000)
+        self.runtime_api.events.put(Delivered())
+        return self._answer(
+            200,
+            invocation.payload,
+            {
+                "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+                "Lambda-Runtime-Deadline-Ms": str(deadline),
+                "Lambda-Runtime-Invoked-Function-Arn": invocation.arn,
+                "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000;Sampled=0",
+            },
+        )
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.endswith("/response"):
+            self.runtime_api.events.put(Outcome(body))
+        elif self.path.endswith("/error"):
+            self.runtime_api.events.put(Outcome(body, self._error_type(body)))
+        self._answer(202)
+
+    def _error_type(self, body: bytes) -> str:
+        try:
+            return str(json.loads(body)["errorType"])
+        except (ValueError, KeyError, TypeError):
+            return self.headers.get("Lambda-Runtime-Function-Error-Type") or "Unhandled"
+
+    def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        content = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        for name, value in {**content, **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
