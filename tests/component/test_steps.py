@@ -1,0 +1,450 @@
+"""The steps of a release over in-memory ports: what each may do, and that doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from imagegate.domain.attestation import NOTATION_SIGNATURE
+from imagegate.domain.decision import Decision
+from imagegate.domain.errors import DecisionRefusedError, RecordNotFoundError, RejectedInputError
+from imagegate.domain.finding import Finding
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.policy import Mode, Policy
+from imagegate.domain.release import Ignore, Outcome, ReleaseId, StartReason
+from imagegate.domain.scan import Scanning, Waited
+from imagegate.domain.verdict import VerdictOutcome
+from imagegate.steps.announce import AnnounceRelease, Ending, Then
+from imagegate.steps.await_scan import AwaitScan, Reconcile, ScanCompleted
+from imagegate.steps.judge import Judged, JudgeImage, Route
+from imagegate.steps.promote import Next, Promoted, PromoteImage
+from imagegate.steps.sign import Signed, SignImage
+from imagegate.steps.start import Push, Started, StartRelease
+from tests.fakes import (
+    DEV,
+    LATER,
+    NOW,
+    POLICY,
+    STAGING,
+    FakeLedger,
+    FakeNotifications,
+    FakeRecords,
+    FakeRegistry,
+    FakeScans,
+    FakeSigner,
+    FakeStarter,
+    FakeWorkflow,
+    critical,
+)
+
+
+@dataclass
+class World:
+    """One gate with its fakes; each method is one call of one function."""
+
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    scans: FakeScans = field(default_factory=FakeScans)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    records: FakeRecords = field(default_factory=FakeRecords)
+    signer: FakeSigner = field(default_factory=FakeSigner)
+    workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
+    starter: FakeStarter = field(default_factory=FakeStarter)
+    notifications: FakeNotifications = field(default_factory=FakeNotifications)
+    policy: Policy = POLICY
+
+    def starting(self) -> StartRelease:
+        return StartRelease(
+            self.registry, self.ledger, self.workflow, self.records, self.policy, NOW - timedelta(days=1)
+        )
+
+    def start(self, image: ImageRef, tag: str | None = "1.0", result: str = "SUCCESS") -> Started | Ignore:
+        return self.starting().on_push(Push(image, result, tag), NOW)
+
+    def wait(self, image: ImageRef, token: str = "token") -> Waited | None:
+        step = AwaitScan(self.registry, self.scans, self.ledger, self.workflow)
+        return step.register(ReleaseId(image, 1), token, NOW)
+
+    def completed(self) -> ScanCompleted:
+        return ScanCompleted(self.scans, self.ledger, self.workflow, self.starter)
+
+    def judge(self, image: ImageRef, waited: Waited = Waited.READY, attempt: int = 1) -> Judged:
+        step = JudgeImage(self.registry, self.scans, self.ledger, self.records)
+        return step.run(ReleaseId(image, attempt), waited, "", NOW)
+
+    def sign(self, decision: Digest | None) -> Signed:
+        assert decision is not None
+        step = SignImage(self.registry, self.ledger, self.records, self.registry, self.signer)
+        return step.run(decision, LATER)
+
+    def promote(self, image: ImageRef, *, blobs: int = 1000) -> Promoted:
+        left = iter([True] * blobs + [False] * 1000)
+        step = PromoteImage(self.registry, self.ledger, self.records, self.registry)
+        return step.run(ReleaseId(image, 1), lambda: next(left))
+
+    def announce(self, image: ImageRef, outcome: Outcome, tags: frozenset[str] | None = None) -> Then:
+        step = AnnounceRelease(self.ledger, self.notifications)
+        return step.run(ReleaseId(image, 1), Ending(outcome, tags), LATER).route
+
+    def judged(self, findings: list[Finding] | None = None, tag: str = "1.0") -> tuple[ImageRef, Judged]:
+        image = self.registry.push_image(DEV, tag)
+        self.scans.finish(image, findings or [])
+        self.start(image, tag)
+        return image, self.judge(image)
+
+    def signed(self) -> ImageRef:
+        image, judged = self.judged()
+        self.sign(judged.decision)
+        return image
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# Start
+
+
+def test_a_push_is_one_attempt_however_often_it_is_announced(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    for _ in range(3):
+        assert isinstance(world.start(image), Started)
+    assert len(world.workflow.started) == len(world.ledger.releases) == 1
+
+
+def test_a_start_killed_before_the_execution_is_finished_by_the_next_event(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.workflow.started.clear()
+    world.start(image)
+    assert len(world.workflow.started) == 1
+
+
+def test_a_second_tag_joins_the_open_release(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image, "1.0")
+    world.registry.push_image(DEV, "latest")
+    world.start(image, "latest")
+    assert [release.tags for release in world.ledger.releases.values()] == [{"1.0", "latest"}]
+
+
+def test_a_tag_left_out_of_the_event_is_read_from_the_image(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image, tag=None)
+    assert world.ledger.get(ReleaseId(image, 1)).tags == {"1.0"}
+
+
+def test_what_is_not_ours_starts_nothing(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    elsewhere = world.registry.push_image("tools", "1.0")
+    old = world.registry.push_image(DEV, "0.1", seed="old", at=NOW - timedelta(days=9))
+    bare = world.registry.push_image(DEV, "x", seed="bare")
+    del world.registry.tags[DEV, "x"]
+    reasons = [
+        world.start(elsewhere),
+        world.start(image, result="FAILURE"),
+        world.start(old, "0.1"),
+        world.start(bare, None),
+        world.start(ImageRef(DEV, Digest.of(b"gone"))),
+    ]
+    assert reasons == [
+        Ignore("unmanaged repository"),
+        Ignore("failed push"),
+        Ignore("older than the installation"),
+        Ignore("untagged push"),
+        Ignore("the image is gone"),
+    ]
+    assert not world.ledger.releases
+
+
+def test_evidence_that_is_pushed_under_a_tag_starts_nothing(world: World) -> None:
+    image = world.signed()
+    signature = next(r for r in world.registry.referrers(image) if r.artifact_type == NOTATION_SIGNATURE)
+    assert world.start(ImageRef(DEV, signature.digest), "sha256-abc.sig") == Ignore("artifact")
+
+
+def test_an_operator_gets_another_attempt_of_a_closed_release(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.announce(image, Outcome.BLOCKED)
+    assert isinstance(world.start(image), Ignore)
+    again = world.starting().on_request(image, ["1.0"], StartReason.OPERATOR, NOW)
+    assert isinstance(again, Started)
+    assert (again.release.attempt, again.release.reason) == (2, StartReason.OPERATOR)
+
+
+def test_a_request_for_an_unmanaged_repository_is_refused(world: World) -> None:
+    with pytest.raises(RejectedInputError, match="no stage of the policy"):
+        world.starting().on_request(world.registry.push_image("tools", "1"), ["1"], StartReason.OPERATOR, NOW)
+
+
+def test_a_deploy_in_the_middle_does_not_change_the_input_of_a_running_attempt(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    newer = replace(
+        POLICY,
+        digest=Digest.of(b"newer"),
+        stages={**POLICY.stages, "dev": replace(POLICY.stages["dev"], promotes_to=None)},
+    )
+    world.policy = world.records.policies[newer.digest] = newer
+    world.start(image)  # the fake refuses one name with two inputs
+    assert world.ledger.get(ReleaseId(image, 1)).policy == POLICY.digest
+
+
+# Await Scan
+
+
+def test_results_that_are_there_already_end_the_wait_at_once(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.scans.finish(image)
+    assert world.wait(image) is Waited.READY
+    assert world.workflow.woken["token"]["waited"] == "READY"
+    assert not world.ledger.tokens
+
+
+def test_a_scan_event_after_registration_wakes_once(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    assert world.wait(image) is None
+    world.scans.finish(image)
+    assert [world.completed().on_scan(image) for _ in range(3)] == [1, 0, 0]
+
+
+def test_a_scan_event_that_comes_too_early_wakes_nobody(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.wait(image)
+    assert world.completed().on_scan(image) == 0
+    assert not world.workflow.woken
+
+
+def test_a_lost_scan_event_is_found_by_the_reconciler(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.wait(image)
+    world.scans.finish(image)
+    assert Reconcile(world.completed()).run() == 1
+    assert "token" in world.workflow.woken
+
+
+def test_a_scan_is_started_only_where_none_comes_by_itself(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.wait(image)
+    assert world.scans.started == []
+    world.scans.way = Scanning.ON_REQUEST
+    world.wait(image)
+    assert world.scans.started == [image]
+
+
+def test_a_scan_that_can_never_come_is_said_at_once(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.scans.way = Scanning.NEVER
+    assert world.wait(image) is Waited.NEVER
+    assert "matches no filter" in world.workflow.woken["token"]["why"]
+
+
+def test_a_late_scan_after_a_timeout_asks_for_another_attempt(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.judge(image, Waited.TIMED_OUT)
+    world.announce(image, Outcome.BLOCKED)
+    world.scans.finish(image)
+    world.completed().on_scan(image)
+    assert world.starter.requests == [(image, ("1.0",), "late scan")]
+
+
+# Judge
+
+
+def test_a_clean_image_goes_on_to_be_signed(world: World) -> None:
+    _, judged = world.judged()
+    assert (judged.route, judged.verdict) == (Route.SIGN, VerdictOutcome.PASS)
+
+
+@pytest.mark.parametrize("status", ["FAILED", "UNSUPPORTED_IMAGE", "SOMETHING_NEW"])
+def test_an_image_that_could_not_be_scanned_is_blocked(world: World, status: str) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.scans.finish(image, status=status)
+    world.start(image)
+    assert world.judge(image).outcome is Outcome.BLOCKED
+
+
+@pytest.mark.parametrize("waited", list(Waited))
+def test_no_scan_is_a_block_however_the_wait_ended(world: World, waited: Waited) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    judged = world.judge(image, waited)
+    assert (judged.route, judged.outcome) == (Route.ANNOUNCE, Outcome.BLOCKED)
+
+
+def test_a_deleted_image_is_withdrawn_and_a_moved_tag_supersedes(world: World) -> None:
+    image, _ = world.judged()
+    world.registry.push_image(DEV, "1.0", seed="newer")
+    assert world.judge(image).outcome is Outcome.SUPERSEDED
+    world.registry.delete(image)
+    assert world.judge(image).outcome is Outcome.WITHDRAWN
+
+
+def test_an_observed_stage_lets_a_refused_image_on_but_does_not_sign_it(world: World) -> None:
+    dev = replace(POLICY.stages["dev"], mode=Mode.OBSERVE)
+    world.records.policies[POLICY.digest] = replace(POLICY, stages={**POLICY.stages, "dev": dev})
+    image, judged = world.judged(critical())
+    assert (judged.route, judged.verdict) == (Route.PROMOTE, VerdictOutcome.BLOCK)
+    with pytest.raises(DecisionRefusedError):
+        world.sign(judged.decision)
+    assert world.promote(image).outcome is Outcome.RELEASED
+    assert (STAGING, "1.0") in world.registry.tags
+
+
+# Sign
+
+
+def test_a_pass_is_signed_and_binds_policy_decision_and_summary(world: World) -> None:
+    image, judged = world.judged()
+    signed = world.sign(judged.decision)
+    annotations = json.loads(world.signer.signed[0])["targetArtifact"]["annotations"]
+    assert annotations["imagegate.policy"] == str(POLICY.digest)
+    assert annotations["imagegate.decision"] == str(judged.decision)
+    summary = world.registry.manifests[ImageRef(DEV, signed.summary or Digest(""))]
+    assert annotations["imagegate.vsa"] == str(summary.layers[0].digest)
+    assert world.ledger.get(ReleaseId(image, 1)).signature == signed.signature
+
+
+def test_signing_twice_gives_one_signature(world: World) -> None:
+    _, judged = world.judged()
+    assert world.sign(judged.decision).signature == world.sign(judged.decision).signature
+    assert len(world.signer.signed) == 1
+
+
+def test_a_refused_image_is_never_signed(world: World) -> None:
+    _, judged = world.judged(critical())
+    with pytest.raises(DecisionRefusedError, match="only a PASS is signed"):
+        world.sign(judged.decision)
+
+
+def test_a_made_up_decision_is_refused(world: World) -> None:
+    with pytest.raises(RecordNotFoundError):
+        world.sign(Digest.of(b"made up"))
+
+
+def _forge(world: World, decision: Digest | None, **changes: object) -> Digest:
+    assert decision is not None
+    forged = replace(Decision.decode(world.records.decision(decision)), **changes)  # type: ignore[arg-type]
+    return world.records.put_decision(forged.encode())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"judged_at": NOW - timedelta(hours=2)}, "judge it again"),
+        ({"judged_at": NOW + timedelta(hours=1)}, "judge it again"),
+        ({"registry": "999999999999.dkr.ecr.eu-central-1.amazonaws.com"}, "decided in 9999"),
+        ({"stage": "staging"}, "not of stage staging"),
+        ({"verdict": VerdictOutcome.BLOCK}, "only a PASS"),
+        ({"size": 7}, "not its release's last decision"),
+    ],
+)
+def test_an_old_foreign_or_altered_decision_is_refused(
+    world: World, changes: dict[str, object], message: str
+) -> None:
+    _, judged = world.judged()
+    digest = _forge(world, judged.decision, **changes)
+    with pytest.raises(DecisionRefusedError, match=message):
+        world.sign(digest)
+
+
+def test_an_older_pass_is_not_signed_after_a_newer_block(world: World) -> None:
+    image, first = world.judged()
+    world.scans.finish(image, critical())
+    world.judge(image)
+    with pytest.raises(DecisionRefusedError, match="last decision"):
+        world.sign(first.decision)
+
+
+def test_a_closed_release_is_not_signed(world: World) -> None:
+    image, judged = world.judged()
+    world.announce(image, Outcome.FAILED)
+    with pytest.raises(DecisionRefusedError, match="is over"):
+        world.sign(judged.decision)
+
+
+# Promote
+
+
+def test_an_image_is_copied_with_its_evidence_and_tagged_last(world: World) -> None:
+    image = world.signed()
+    evidence = {referrer.digest for referrer in world.registry.referrers(image)}
+    world.registry.log.clear()
+    promoted = world.promote(image)
+    assert (promoted.route, promoted.outcome) == (Next.ANNOUNCE, Outcome.RELEASED)
+    target = ImageRef(STAGING, image.digest)
+    assert world.registry.tags[STAGING, "1.0"] == image.digest
+    assert {referrer.digest for referrer in world.registry.referrers(target)} == evidence
+    assert world.registry.log[-1] == f"manifest {STAGING}:1.0"
+    assert [line for line in world.registry.log if line.endswith(":1.0")] == [f"manifest {STAGING}:1.0"]
+
+
+def test_an_unsigned_or_refused_image_is_never_copied(world: World) -> None:
+    image, _ = world.judged(critical())
+    with pytest.raises(DecisionRefusedError, match="nothing is copied"):
+        world.promote(image)
+    assert not [key for key in world.registry.tags if key[0] == STAGING]
+
+
+def test_a_copy_that_runs_out_of_time_is_finished_by_the_next_call(world: World) -> None:
+    image = world.signed()
+    assert world.promote(image, blobs=1).route is Next.CONTINUE
+    assert (STAGING, "1.0") not in world.registry.tags
+    assert world.promote(image).outcome is Outcome.RELEASED
+
+
+def test_an_immutable_tag_with_another_digest_is_a_conflict(world: World) -> None:
+    image = world.signed()
+    world.registry.push_image(STAGING, "1.0", seed="other")
+    world.registry.immutable.add(STAGING)
+    promoted = world.promote(image)
+    assert promoted.outcome is Outcome.CONFLICT
+    assert STAGING in promoted.detail
+
+
+def test_an_older_image_does_not_take_the_tag_of_a_newer_one(world: World) -> None:
+    image = world.signed()
+    world.ledger.claim_tag(STAGING, "1.0", Digest.of(b"newer"), LATER)
+    assert world.promote(image).outcome is Outcome.SUPERSEDED
+    assert (STAGING, "1.0") not in world.registry.tags
+
+
+def test_a_tag_that_moved_is_not_promoted(world: World) -> None:
+    image = world.signed()
+    world.registry.push_image(DEV, "1.0", seed="newer")
+    assert world.promote(image).outcome is Outcome.SUPERSEDED
+
+
+# Announce
+
+
+def test_a_release_closes_once_and_is_announced_once(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    assert [world.announce(image, Outcome.BLOCKED) for _ in range(3)] == [Then.END] * 3
+    assert world.announce(image, Outcome.RELEASED) is Then.END
+    assert [message.detail["outcome"] for message in world.notifications.messages] == ["blocked"]
+
+
+def test_a_tag_that_comes_during_the_promotion_is_promoted_too(world: World) -> None:
+    image = world.signed()
+    seen = frozenset(world.promote(image).tags)
+    world.registry.push_image(DEV, "latest")
+    world.start(image, "latest")
+    assert world.announce(image, Outcome.RELEASED, seen) is Then.PROMOTE
+    seen = frozenset(world.promote(image).tags)
+    assert world.announce(image, Outcome.RELEASED, seen) is Then.END
+    assert {tag for repo, tag in world.registry.tags if repo == STAGING} == {"1.0", "latest"}
+
+
+def test_a_message_lost_after_closing_is_sent_by_the_retry(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.ledger.close(ReleaseId(image, 1), Outcome.BLOCKED, frozenset({"1.0"}), NOW, "")
+    world.announce(image, Outcome.BLOCKED)
+    assert len(world.notifications.messages) == 1

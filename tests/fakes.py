@@ -1,0 +1,331 @@
+"""In-memory ports: small, honest, and checked by mypy against the protocols.
+
+They keep what the real services keep and refuse what those refuse; they know nothing of the steps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from imagegate.domain.announcement import Announcement
+from imagegate.domain.errors import (
+    AuthenticityError,
+    CorruptContentError,
+    ImageNotFoundError,
+    IntegrityError,
+    RecordNotFoundError,
+    RejectedInputError,
+    TagConflictError,
+)
+from imagegate.domain.finding import Finding, Severity, Tally
+from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Policy, RepositoryPattern, Stage
+from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, WaitingScan
+from imagegate.domain.scan import Scanning, ScanStatus
+
+NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+DEV, STAGING = "shop-dev", "shop-staging"
+
+POLICY = Policy(
+    digest=Digest.of(b"policy"),
+    stages={
+        "dev": Stage("dev", RepositoryPattern("{app}-dev"), promotes_to="staging"),
+        "staging": Stage("staging", RepositoryPattern("{app}-staging")),
+    },
+)
+
+
+def critical(number: int = 1) -> list[Finding]:
+    return [Finding(f"CVE-2026-{n:04}", Severity.CRITICAL, "openssl", "3.0.1") for n in range(number)]
+
+
+@dataclass
+class FakeRegistry:
+    """ECR and its OCI API: repositories with manifests, tags and blobs. Pushes of one digest keep their time."""
+
+    registry: str = REGISTRY
+    manifests: dict[ImageRef, Manifest] = field(default_factory=dict)
+    tags: dict[tuple[str, str], Digest] = field(default_factory=dict)
+    pushed_at: dict[ImageRef, datetime] = field(default_factory=dict)
+    blobs: dict[tuple[str, Digest], bytes] = field(default_factory=dict)
+    repositories: set[str] = field(default_factory=lambda: {DEV})
+    immutable: set[str] = field(default_factory=set)
+    log: list[str] = field(default_factory=list)
+
+    def push_image(self, repository: str, tag: str, *, seed: str = "a", at: datetime = NOW) -> ImageRef:
+        """What a client does: blobs, manifest, tag."""
+        layer, config = f"layer {seed}".encode(), json.dumps({"image": seed}).encode()
+        for content in (layer, config):
+            self.blobs[repository, Digest.of(content)] = content
+        raw = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": Descriptor(OCI_CONFIG, Digest.of(config), len(config)).as_json(),
+            "layers": [
+                Descriptor("application/vnd.oci.image.layer.v1.tar", Digest.of(layer), len(layer)).as_json()
+            ],
+        }
+        manifest = Manifest.parse(json.dumps(raw).encode())
+        image = ImageRef(repository, manifest.digest)
+        self.pushed_at.setdefault(image, at)
+        self.push_manifest(repository, manifest, tag)
+        return image
+
+    def delete(self, image: ImageRef) -> None:
+        del self.manifests[image]
+        self.tags = {
+            key: digest
+            for key, digest in self.tags.items()
+            if (key[0], digest) != (image.repository, image.digest)
+        }
+
+    # Images
+    def facts(self, image: ImageRef) -> Facts:
+        manifest = self.manifest(image)
+        tags = frozenset(
+            t for (repo, t), digest in self.tags.items() if (repo, digest) == (image.repository, image.digest)
+        )
+        return Facts(image, tags, self.pushed_at[image], manifest.media_type, manifest.artifact_type)
+
+    def digest_of(self, repository: str, tag: str) -> Digest | None:
+        return self.tags.get((repository, tag))
+
+    def make_repository(self, name: str, like: str) -> bool:
+        missing = name not in self.repositories
+        self.repositories.add(name)
+        return missing
+
+    # Registry, and Images.manifest
+    def manifest(self, image: ImageRef | str, reference: Digest | str = "") -> Manifest:
+        if isinstance(image, str):
+            digest = reference if isinstance(reference, Digest) else self.tags.get((image, reference))
+            if digest is None:
+                raise ImageNotFoundError(f"{image}:{reference}: not found")
+            image = ImageRef(image, digest)
+        if image not in self.manifests:
+            raise ImageNotFoundError(f"{image}: not found")
+        return self.manifests[image]
+
+    def push_blob(self, repository: str, content: bytes) -> Descriptor:
+        self.log.append(f"blob {repository}")
+        self.blobs[repository, Digest.of(content)] = content
+        return Descriptor("application/octet-stream", Digest.of(content), len(content))
+
+    def copy_blob(self, blob: Descriptor, source: str, target: str) -> None:
+        self.log.append(f"copy {blob.digest.short} {target}")
+        self.blobs[target, blob.digest] = self.blobs[source, blob.digest]
+
+    def blob(self, repository: str, blob: Descriptor) -> bytes:
+        return self.blobs[repository, blob.digest]
+
+    def has_manifest(self, image: ImageRef) -> bool:
+        return image in self.manifests
+
+    def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
+        self.log.append(f"manifest {repository}:{tag or manifest.digest.short}")
+        for blob in manifest.blobs:
+            if (repository, blob.digest) not in self.blobs:
+                raise RejectedInputError(f"{repository}: blob {blob.digest} is missing")
+        taken = self.tags.get((repository, tag)) if tag else None
+        if repository in self.immutable and taken not in (None, manifest.digest):
+            raise TagConflictError(f"{repository}:{tag} is {taken}")
+        image = ImageRef(repository, manifest.digest)
+        self.manifests[image] = manifest
+        self.pushed_at.setdefault(image, NOW)
+        if tag:
+            self.tags[repository, tag] = manifest.digest
+
+    def referrers(self, image: ImageRef) -> list[Descriptor]:
+        return [
+            replace(manifest.descriptor, artifact_type=manifest.artifact_type)
+            for ref, manifest in self.manifests.items()
+            if ref.repository == image.repository
+            and manifest.subject
+            and manifest.subject.digest == image.digest
+        ]
+
+
+@dataclass
+class FakeScans:
+    results: dict[Digest, ScanStatus] = field(default_factory=dict)
+    lists: dict[Digest, list[Finding]] = field(default_factory=dict)
+    way: Scanning = Scanning.BY_ITSELF
+    started: list[ImageRef] = field(default_factory=list)
+
+    def finish(self, image: ImageRef, findings: Iterable[Finding] = (), status: str = "COMPLETE") -> None:
+        listed = list(findings)
+        self.lists[image.digest] = listed
+        self.results[image.digest] = ScanStatus(image.digest, status, counts=Tally.of(listed).counts)
+
+    def status(self, image: ImageRef) -> ScanStatus:
+        return self.results.get(image.digest, ScanStatus(image.digest))
+
+    def findings(self, image: ImageRef) -> Iterator[Finding]:
+        yield from self.lists[image.digest]
+
+    def scanning(self, repository: str) -> Scanning:
+        return self.way
+
+    def start(self, image: ImageRef) -> None:
+        self.started.append(image)
+
+
+@dataclass
+class FakeLedger:
+    releases: dict[tuple[ImageRef, int], Release] = field(default_factory=dict)
+    tokens: dict[tuple[ImageRef, ReleaseId], WaitingScan] = field(default_factory=dict)
+    claims: dict[tuple[str, str], tuple[Digest, datetime]] = field(default_factory=dict)
+
+    def latest(self, image: ImageRef) -> Release | None:
+        attempts = [release for (ref, _), release in self.releases.items() if ref == image]
+        return max(attempts, key=lambda release: release.attempt, default=None)
+
+    def get(self, release: ReleaseId) -> Release:
+        try:
+            return self.releases[release.image, release.attempt]
+        except KeyError:
+            raise RecordNotFoundError(f"{release}: never begun") from None
+
+    def begin(self, release: Release) -> bool:
+        key = release.image, release.attempt
+        if key in self.releases:
+            return False
+        self.releases[key] = release
+        return True
+
+    def _change(self, id_: ReleaseId, **fields: Any) -> None:
+        self.releases[id_.image, id_.attempt] = replace(self.get(id_), **fields)
+
+    def join(self, release: ReleaseId, tag: str) -> bool:
+        known = self.get(release)
+        if known.is_open:
+            self._change(release, tags=known.tags | {tag})
+        return known.is_open
+
+    def record(self, release: ReleaseId, **fields: Any) -> None:
+        self._change(release, **fields)
+
+    def close(
+        self, release: ReleaseId, outcome: Outcome, tags: frozenset[str], at: datetime, detail: str
+    ) -> bool:
+        known = self.get(release)
+        if known.outcome is not None:
+            return known.outcome is outcome
+        if known.tags != tags:
+            return False
+        self._change(release, outcome=outcome, closed_at=at, detail=detail)
+        return True
+
+    def announced(self, release: ReleaseId, message_id: str) -> None:
+        self._change(release, message_id=message_id)
+
+    def wait(self, scan: WaitingScan) -> None:
+        self.tokens[scan.image, scan.release] = scan
+
+    def waiting(self, image: ImageRef) -> list[WaitingScan]:
+        return [scan for (ref, _), scan in self.tokens.items() if ref == image]
+
+    def all_waiting(self) -> Iterator[WaitingScan]:
+        yield from self.tokens.values()
+
+    def forget(self, scan: WaitingScan) -> None:
+        self.tokens.pop((scan.image, scan.release), None)
+
+    def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:
+        holder, since = self.claims.get((repository, tag), (digest, pushed_at))
+        if holder != digest and since > pushed_at:
+            return False
+        self.claims[repository, tag] = digest, pushed_at
+        return True
+
+
+@dataclass
+class FakeRecords:
+    uri: str = "s3://records"
+    contents: dict[Digest, bytes] = field(default_factory=dict)
+    policies: dict[Digest, Policy] = field(default_factory=lambda: {POLICY.digest: POLICY})
+
+    def put_decision(self, content: bytes) -> Digest:
+        self.contents[Digest.of(content)] = content
+        return Digest.of(content)
+
+    def decision(self, digest: Digest) -> bytes:
+        if digest not in self.contents:
+            raise RecordNotFoundError(f"no decision {digest}")
+        if Digest.of(self.contents[digest]) != digest:
+            raise CorruptContentError(f"decision {digest}: other bytes")
+        return self.contents[digest]
+
+    def put_policy(self, content: bytes) -> Digest:
+        return self.put_decision(content)
+
+    def policy(self, digest: Digest) -> Policy:
+        try:
+            return self.policies[digest]
+        except KeyError:
+            raise RecordNotFoundError(f"no policy {digest}") from None
+
+
+@dataclass
+class FakeSigner:
+    """Envelopes that say in plain text who signed what: enough for the steps, the real ones are tested for real."""
+
+    signed: list[bytes] = field(default_factory=list)
+    profiles: list[str] = field(default_factory=list)
+
+    def make_profile(self, stage: str) -> None:
+        self.profiles.append(stage)
+
+    def profile_arn(self, stage: str) -> str:
+        return f"arn:aws:signer:eu-central-1:123456789012:/signing-profiles/imagegate_{stage}"
+
+    def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
+        self.signed.append(payload)
+        return json.dumps({"by": self.profile_arn(stage), "payload": payload.decode()}).encode(), {}
+
+    def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
+        raw = json.loads(envelope)
+        target = json.loads(raw["payload"])["targetArtifact"]
+        annotations: dict[str, str] = target.pop("annotations")
+        if raw["by"] != self.profile_arn(stage):
+            raise AuthenticityError(f"signed by {raw['by']}")
+        if target != subject.as_json():
+            raise IntegrityError("another subject")
+        return annotations
+
+
+@dataclass
+class FakeWorkflow:
+    started: dict[str, dict[str, Any]] = field(default_factory=dict)
+    woken: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def start(self, name: str, payload: dict[str, Any]) -> None:
+        assert self.started.setdefault(name, payload) == payload, "one name, two inputs"
+
+    def wake(self, token: str, result: dict[str, Any]) -> None:
+        self.woken.setdefault(token, result)
+
+
+@dataclass
+class FakeStarter:
+    requests: list[tuple[ImageRef, tuple[str, ...], str]] = field(default_factory=list)
+
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
+        self.requests.append((image, tuple(tags), reason))
+
+
+@dataclass
+class FakeNotifications:
+    messages: list[Announcement] = field(default_factory=list)
+
+    def publish(self, announcement: Announcement) -> str:
+        self.messages.append(announcement)
+        return f"message-{len(self.messages)}"
+
+
+LATER = NOW + timedelta(minutes=1)
