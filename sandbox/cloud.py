@@ -105,14 +105,18 @@ class Cloud:
         return modules
 
     def _deploy_template(self) -> None:
+        from sandbox.aws.signer import trust_root_thumbprint
         from sandbox.deploy import deploy
 
         self._progress("deploying the template …")
+        # What signs here is not AWS's root.
+        optional = {"TrustedRoots": trust_root_thumbprint(self.settings)}
         self.deployment = deploy(
             self.settings,
             self.credentials,
             template=self._template,
             parameters=self._parameters,
+            optional_parameters=optional,
         )
 
     @property

@@ -42,11 +42,12 @@ def deploy(
     *,
     template: Path | None = None,
     parameters: dict[str, str] | None = None,
+    optional_parameters: dict[str, str] | None = None,
 ) -> Deployment:
-    """Raises DeployError. `parameters` override the template's defaults and the sandbox's."""
+    """Raises DeployError. `parameters` override all others; optional ones need not be in the template."""
     path = template or settings.root / "template.yaml"
     definition = _prepared(settings, credentials, path)
-    values = _parameters(definition, parameters or {})
+    values = _parameters(definition, parameters or {}, optional_parameters or {})
     stack_id = _create(settings, credentials, definition, values)
     return _deployed(settings, credentials, definition, stack_id)
 
@@ -64,9 +65,11 @@ def _prepared(settings: Settings, credentials: Credentials, path: Path) -> templ
     return templates.translated(packaged, settings.region)
 
 
-def _parameters(definition: templates.Template, given: dict[str, str]) -> list[dict[str, str]]:
+def _parameters(
+    definition: templates.Template, given: dict[str, str], optional: dict[str, str]
+) -> list[dict[str, str]]:
     known = definition.get("Parameters") or {}
-    own = {"Architecture": machine_architecture()}
+    own = {"Architecture": machine_architecture(), **optional}
     values = {**{name: value for name, value in own.items() if name in known}, **given}
     try:
         checked = templates.checked_parameters(definition, values)

@@ -64,7 +64,7 @@ def _with_api(aws: Application, api: Api) -> Application:
 
 def serve(settings: Settings) -> Callable[[], None]:
     """moto's server in a thread, on loopback only; returns what stops it."""
-    log = logging.getLogger("sandbox.requests")
+    log = logging.getLogger("werkzeug")  # it writes the tracebacks there
     log.propagate = False
     log.setLevel(logging.INFO)
     file = logging.FileHandler(settings.state / "logs" / "aws.log")

@@ -24,8 +24,9 @@ from moto.s3.exceptions import S3SignatureDoesNotMatchError as S3WrongSignatureE
 from moto.sts.models import sts_backends
 from werkzeug.exceptions import HTTPException
 
-from sandbox.aws.policies import Statement, is_permitted
+from sandbox.aws.policies import Statement, is_permitted, statements_of
 from sandbox.aws.resource_arns import Call, Need, needs
+from sandbox.aws.resource_policies import statements_on
 from sandbox.settings import ACCOUNT, REGION, Settings
 
 ADMIN = "sandbox-admin"
@@ -38,12 +39,23 @@ _roles_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Principal:
+    """`arn` is who calls; `identity` is the user or role that policies name."""
+
     arn: str
+    identity: str
     statements: tuple[Statement, ...]
 
     def may(self, action: str, resource: str) -> bool:
-        context = {**_CONTEXT, "aws:PrincipalArn": self.arn, "aws:RequestedRegion": REGION}
-        return is_permitted(self.statements, action, resource, context)
+        """Within one account either side may allow; a Deny on either side refuses."""
+        context = {**_CONTEXT, "aws:PrincipalArn": self.identity, "aws:RequestedRegion": REGION}
+        attached = [one for one in statements_on(resource) if self._is_named_by(one)]
+        return is_permitted([*self.statements, *attached], action, resource, context)
+
+    def _is_named_by(self, statement: Statement) -> bool:
+        principals = statement.get("Principal")
+        named = principals.get("AWS", []) if isinstance(principals, dict) else principals
+        everyone = {"*", self.identity, self.arn}
+        return bool(everyone & set([named] if isinstance(named, str) else named or []))
 
 
 class RefusalError(HTTPException):
@@ -72,14 +84,8 @@ def _find(access_key_id: str) -> Principal | None:
     except CreateAccessKeyFailure:
         return None
     documents = [IAMPolicy(policy)._policy_json for policy in key.collect_policies()]
-    statements = [
-        statement
-        for document in documents
-        for statement in (
-            document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
-        )
-    ]
-    return Principal(key.arn, tuple(statements))
+    statements = tuple(one for document in documents for one in statements_of(document))
+    return Principal(key.arn, role.role_arn if role else key.arn, statements)
 
 
 def is_allowed(access_key_id: str, action: str, resource: str) -> bool:

@@ -81,6 +81,11 @@ def _names(statement: Statement, element: str, value: str, *, ignore_case: bool)
     return not any(matches(pattern, value, ignore_case=ignore_case) for pattern in patterns)
 
 
+def statements_of(document: Mapping[str, Any]) -> list[Statement]:
+    statements = document["Statement"]
+    return statements if isinstance(statements, list) else [statements]
+
+
 def is_permitted(
     statements: Iterable[Statement], action: str, resource: str, context: Mapping[str, str]
 ) -> bool:

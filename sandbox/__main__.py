@@ -1,0 +1,116 @@
+"""`python -m sandbox`: serve until Ctrl-C; `push` an image into it; say what its scanner `findings` will be."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from sandbox.cloud import Cloud, StateInUseError
+from sandbox.ports import free_port
+from sandbox.settings import Settings
+
+# Sub-commands with parsers of their own, imported when asked for.
+_COMMANDS = {"push": "sandbox.push", "findings": "sandbox.scanner"}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="AWS on this machine, with imagegate deployed into it.",
+        epilog="Other commands: push LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
+        "findings REPOSITORY[:TAG|@DIGEST] FILE. Each has --help.",
+    )
+    parser.add_argument("serve", nargs="?", choices=["serve"], help="the default")
+    parser.add_argument("--port", type=int, default=0, help="of the AWS endpoint (default: free)")
+    parser.add_argument("--registry-port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--state", type=Path, default=Path(".sandbox"), metavar="DIR")
+    parser.add_argument("--stack", default="imagegate", help="name of the stack")
+    parser.add_argument("--template", type=Path, help="default: template.yaml of the checkout")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the template; may be given more than once",
+    )
+    parser.add_argument(
+        "--time-scale",
+        type=float,
+        default=0.02,
+        metavar="FACTOR",
+        help="on waits, retry intervals and schedules (default 0.02; 1 is AWS's pace)",
+    )
+    return parser
+
+
+def _cloud(options: argparse.Namespace) -> Cloud:
+    settings = Settings(
+        state=options.state.resolve(),
+        aws_port=options.port or free_port(),
+        registry_port=options.registry_port or free_port(),
+        stack=options.stack,
+        time_scale=options.time_scale,
+    )
+    parameters = dict(pair.split("=", 1) for pair in options.parameter)
+    return Cloud(settings, template=options.template, parameters=parameters, progress=_say)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _describe(cloud: Cloud, state: Path) -> str:
+    settings, deployment = cloud.settings, cloud.deployment
+    outputs = deployment.outputs if deployment else {}
+    lines = [
+        f"AWS        {settings.endpoint}  ({settings.region}, account {settings.account})",
+        f"registry   {settings.registry}",
+        f"stack      {settings.stack}",
+        *(f"           {name}: {value}" for name, value in outputs.items()),
+        "",
+        "In another terminal:",
+        f"  source {state / 'env'}",
+        "  .venv/bin/python -m sandbox push LAYOUT_OR_ARCHIVE REPOSITORY:TAG",
+        "  .venv/bin/imagegate status REPOSITORY:TAG --watch",
+        "With docker or skopeo, log in with the keys of that file:",
+        f'  skopeo login --tls-verify=false -u "$AWS_ACCESS_KEY_ID" '
+        f'-p "$AWS_SECRET_ACCESS_KEY" {settings.registry}',
+        "",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)
+
+
+def serve(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    cloud = _cloud(options)
+    try:
+        cloud.start()
+        if not stopped.is_set():
+            _say(_describe(cloud, options.state))
+        stopped.wait()
+    except Exception as error:  # noqa: BLE001 - a person reads it; the log has the rest
+        print(f"the sandbox could not start: {error}", file=sys.stderr)
+        hint = "" if isinstance(error, StateInUseError) else f"see {options.state / 'logs'}"
+        print(hint, file=sys.stderr)
+        return 1
+    finally:
+        cloud.stop()
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    if argv and argv[0] in _COMMANDS:
+        return int(importlib.import_module(_COMMANDS[argv[0]]).main(argv[1:]))
+    return serve(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
