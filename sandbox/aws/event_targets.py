@@ -66,7 +66,7 @@ def _to_lambda(rule: Rule, target: dict[str, Any], body: str) -> None:
         function = backend.get_function(name, qualifier or None)
         latest = backend.get_function(name)
     except Exception as error:
-        raise UndeliverableError("NO_RESOURCE", str(error)) from error
+        raise UndeliverableError("NO_RESOURCE", f"no function {target['Arn']}") from error
     statements = [*function.policy.statements, *latest.policy.statements]
     _permit(statements, "lambda:InvokeFunction", rule, target["Arn"])
     headers = {"x-amz-invocation-type": "Event"}
@@ -133,7 +133,7 @@ def bury(rule: Rule, target: dict[str, Any], event: dict[str, Any], error: Undel
         queue.name,
         json.dumps(event),
         message_attributes={
-            key: {"data_type": "String", "string_value": value} for key, value in attributes.items()
+            key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()
         },
     )
 
@@ -148,26 +148,27 @@ def _statements(policy: Any) -> list[dict[str, Any]]:
 
 
 def _permit(statements: list[dict[str, Any]], action: str, rule: Rule, resource: str) -> None:
-    if not any(_allows(statement, action, rule.arn) for statement in statements):
+    if not any(allows(statement, action, rule.arn, _settings.account) for statement in statements):
         message = f"the policy of {resource} does not let events.amazonaws.com {action} for {rule.arn}"
         raise UndeliverableError("NO_PERMISSIONS", message)
 
 
-def _allows(statement: dict[str, Any], action: str, source_arn: str) -> bool:
+def allows(statement: dict[str, Any], action: str, source_arn: str, account: str) -> bool:
+    """Whether a resource policy's statement lets EventBridge act for a rule. Denies are not used."""
     principal = statement.get("Principal", {})
     names = _list(principal.get("Service", []) if isinstance(principal, dict) else principal)
+    known = {"aws:sourcearn": source_arn, "aws:sourceaccount": account}
     actions = [name.lower() for name in _list(statement.get("Action", []))]
     return (
         statement.get("Effect", "Allow") == "Allow"
         and any(name in {"events.amazonaws.com", "*"} for name in names)
         and any(fnmatchcase(action.lower(), pattern) for pattern in actions)
-        and all(_fulfilled(test, source_arn) for test in (statement.get("Condition") or {}).items())
+        and all(_fulfilled(test, known) for test in (statement.get("Condition") or {}).items())
     )
 
 
-def _fulfilled(test: tuple[str, dict[str, Any]], source_arn: str) -> bool:
+def _fulfilled(test: tuple[str, dict[str, Any]], known: dict[str, str]) -> bool:
     """Only conditions on the rule's ARN and account are known; any other denies."""
-    known = {"aws:sourcearn": source_arn, "aws:sourceaccount": _settings.account}
     return all(
         any(fnmatchcase(known.get(key.lower(), ""), pattern) for pattern in _list(patterns))
         for key, patterns in test[1].items()

@@ -237,6 +237,7 @@ def install(settings: Settings) -> None:
     """Start the pool and the ticker for this sandbox."""
     global _settings, _jobs, _stopped
     stop()
+    _held.clear()
     _settings, _jobs, _stopped = settings, queue.SimpleQueue(), threading.Event()
     event_targets.install(settings)
     Rule.send_to_targets = _send_to_targets
