@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import botocore.session
+import urllib3
 from botocore.validate import ParamValidator
+
+from sandbox.references import InvalidReferenceError, Reference
+from sandbox.session import NoSandboxError, default_state, read_env
 
 
 class InvalidFindingsError(ValueError):
@@ -79,3 +85,57 @@ def read(state: Path, repository: str, digest: str, tags: Iterable[str]) -> Find
         if file.exists():
             return parse(file.read_text())
     return CLEAN
+
+
+def main(argv: Sequence[str]) -> int:
+    """`python -m sandbox findings`: exit code 0, or 2 with one line that says what is wrong."""
+    arguments = _parser().parse_args(argv)
+    try:
+        reference = Reference.parse(arguments.reference)
+        found = _write(arguments.state, reference, arguments.file)
+        print(f"{reference}: the next scan finds {_counted(found)}")
+        if arguments.rescan:
+            print(_rescan(arguments.state, reference))
+    except (InvalidReferenceError, InvalidFindingsError, NoSandboxError, OSError) as error:
+        print(f"findings: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox findings",
+        description="Say what the sandbox's scanner will find in an image.",
+    )
+    parser.add_argument("reference", metavar="REPOSITORY[:TAG|@DIGEST]")
+    parser.add_argument("file", type=Path, help="in DescribeImageScanFindings response form")
+    parser.add_argument("--rescan", action="store_true", help="scan images that are there, now")
+    parser.add_argument("--state", type=Path, default=default_state(), help="the sandbox's folder")
+    return parser
+
+
+def _write(state: Path, reference: Reference, file: Path) -> Findings:
+    try:
+        text = file.read_text()
+        found = parse(text)
+    except (InvalidFindingsError, UnicodeDecodeError) as error:
+        raise InvalidFindingsError(f"{file}: {error}") from error
+    target = file_for(state, str(reference))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    return found
+
+
+def _counted(found: Findings) -> str:
+    return ", ".join(f"{count} {level}" for level, count in found.counts.items()) or "nothing"
+
+
+def _rescan(state: Path, reference: Reference) -> str:
+    registry = read_env(state).get("IMAGEGATE_REGISTRY")
+    if not registry:
+        raise NoSandboxError(f"no sandbox is running with its state in {state}")
+    url = f"http://{registry}/sandbox-api/rescan"
+    answer = urllib3.request("POST", url, json=asdict(reference), retries=False)
+    if answer.status != 200:
+        raise InvalidReferenceError(f"{reference}: the sandbox has no such image")
+    return f"scanning {', '.join(answer.json()['digests']) or 'nothing'} again"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox import findings
+from sandbox.findings import main as main  # the command that tells this scanner what to find
 from sandbox.registry import announce, scanning
 from sandbox.registry.errors import EcrError
 from sandbox.registry.manifests import Manifest
@@ -38,7 +39,8 @@ class Scan:
 
     @property
     def image_scan_status(self) -> dict[str, str]:
-        return {"status": self.status, "description": DESCRIPTIONS.get(self.status, "")}
+        description = DESCRIPTIONS.get(self.status)
+        return {"status": self.status} | ({"description": description} if description else {})
 
     def findings_summary(self) -> dict[str, Any]:
         return {
@@ -69,10 +71,11 @@ def start(repo: Any, image: Any, manifest: Manifest) -> dict[str, str]:
     return _begin(repo, image, manifest).image_scan_status
 
 
-def rescan(repo: Any, image: Any, manifest: Manifest) -> None:
+def rescan(repo: Any, image: Any, manifest: Manifest) -> bool:
     """Scan now, whatever the quota: new findings have been configured."""
     if manifest.is_scannable:
         _begin(repo, image, manifest)
+    return manifest.is_scannable
 
 
 def report(repo: Any, image: Any, token: str | None, limit: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -43,9 +44,14 @@ class Ecr(ECRResponse):
         every = store().settings.quirks.throttle_every
         store().calls += 1
         if every and store().calls % every == 0:
-            error = EcrError("ThrottlingException", "Rate exceeded")
-            return self.serialized(ActionResult(error))
+            # Not in ECR's model: every service of AWS may answer so.
+            refusal = {"__type": "ThrottlingException", "message": "Rate exceeded"}
+            return 400, self.response_headers, json.dumps(refusal)
         return super().call_action()
+
+    def _get_param(self, param_name: str, if_none: Any = None) -> Any:
+        """From the JSON body only: moto also looks for `name=value` inside of manifests."""
+        return json.loads(self.body or "{}").get(param_name, if_none)
 
     def _repository(self) -> Any:
         return index.repository(self._get_param("repositoryName"), self._get_param("registryId"))

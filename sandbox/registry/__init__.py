@@ -22,7 +22,11 @@ class _Handler(WSGIRequestHandler):
 def start(settings: Settings) -> Callable[[], None]:
     """Serve on loopback in a thread; returns what stops it."""
     # Late: moto reads the environment when it is first imported, and the cloud sets that up.
-    from sandbox.registry import blob_api, manifest_api  # noqa: F401 - registers the operations
+    from sandbox.registry import (  # noqa: F401 - registers the operations
+        blob_api,
+        manifest_api,
+        scan_api,
+    )
     from sandbox.registry.front import Front, RequestLog
     from sandbox.registry.store import open_store
 

@@ -1,0 +1,390 @@
+"""The registry in front of the sandbox's ECR keeps to the OCI distribution specification 1.1."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import urllib3
+
+from tests.contract.registry_sandbox import (
+    EMPTY,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Repository,
+    Sandbox,
+    digest_of,
+    serving,
+    until,
+)
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with serving(tmp_path_factory.mktemp("state")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def repo(sandbox: Sandbox) -> Repository:
+    return sandbox.repository()
+
+
+def code_of(answer: urllib3.BaseHTTPResponse) -> str:
+    return str(json.loads(answer.data)["errors"][0]["code"])
+
+
+def begin(repo: Repository) -> str:
+    answer = repo.call("POST", "blobs/uploads/")
+    assert answer.status == 202
+    assert answer.headers["Docker-Upload-UUID"]
+    return answer.headers["Location"]
+
+
+# Who is there
+
+
+def test_without_credentials_the_client_is_told_how_to_authenticate(sandbox: Sandbox) -> None:
+    answer = sandbox.http.request("GET", f"http://{sandbox.settings.registry}/v2/")
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith('Basic realm="http://127.0.0.1:')
+    assert answer.headers["Docker-Distribution-API-Version"] == "registry/2.0"
+    assert code_of(answer) == "UNAUTHORIZED"
+
+
+def test_the_token_of_get_authorization_token_is_the_password_of_aws(sandbox: Sandbox) -> None:
+    data = sandbox.client("ecr").get_authorization_token()["authorizationData"][0]
+    login = base64.b64decode(data["authorizationToken"]).decode()
+    assert login.startswith("AWS:")
+    assert data["proxyEndpoint"] == f"http://{sandbox.settings.registry}"
+    headers = urllib3.make_headers(basic_auth=login)
+    assert sandbox.http.request("GET", data["proxyEndpoint"] + "/v2/", headers=headers).status == 200
+
+
+def test_an_access_key_with_its_secret_is_accepted_and_with_another_refused(repo: Repository) -> None:
+    assert repo.call("GET", "tags/list").status == 200
+    repo.key = repo.sandbox.admin | {"aws_secret_access_key": "wrong"}
+    assert repo.call("GET", "tags/list").status == 401
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "path"),
+    [
+        ("ecr:BatchGetImage", "GET", "manifests/v1"),
+        ("ecr:GetDownloadUrlForLayer", "GET", f"blobs/{digest_of(b'layer')}"),
+        ("ecr:BatchCheckLayerAvailability", "HEAD", f"blobs/{digest_of(b'layer')}"),
+        ("ecr:InitiateLayerUpload", "POST", "blobs/uploads/"),
+        ("ecr:PutImage", "PUT", "manifests/v1"),
+        ("ecr:ListImages", "GET", "tags/list"),
+        ("ecr:BatchDeleteImage", "DELETE", "manifests/v1"),
+    ],
+)
+def test_each_operation_needs_its_permission_on_that_repository(
+    repo: Repository, action: str, method: str, path: str
+) -> None:
+    repo.image("v1")
+    arn = f"arn:aws:ecr:eu-central-1:123456789012:repository/{repo.name}"
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    deny = {"Effect": "Deny", "Action": action, "Resource": arn}
+    repo.key = repo.sandbox.user(allow, deny)
+    refused = repo.call(method, path)
+    assert refused.status == 403
+    if method != "HEAD":
+        assert code_of(refused) == "DENIED"
+        assert f"not authorized to perform: {action} on resource: {arn}".encode() in refused.data
+    repo.key = repo.sandbox.user({"Effect": "Allow", "Action": action, "Resource": arn})
+    assert repo.call(method, path).status != 403
+
+
+def test_an_unknown_repository_is_not_created_by_a_push(sandbox: Sandbox) -> None:
+    answer = Repository(sandbox, "not/there").call("POST", "blobs/uploads/")
+    assert (answer.status, code_of(answer)) == (404, "NAME_UNKNOWN")
+
+
+# Blobs
+
+
+def test_a_blob_comes_back_byte_for_byte_with_its_digest(repo: Repository) -> None:
+    content = bytes(range(256)) * 9000
+    digest = repo.blob(content)
+    answer = repo.call("GET", f"blobs/{digest}")
+    assert answer.data == content
+    assert answer.headers["Docker-Content-Digest"] == digest
+    head = repo.call("HEAD", f"blobs/{digest}")
+    assert (head.status, head.headers["Content-Length"]) == (200, str(len(content)))
+
+
+def test_an_absent_blob_is_unknown(repo: Repository) -> None:
+    answer = repo.call("GET", f"blobs/{digest_of(b'absent')}")
+    assert (answer.status, code_of(answer)) == (404, "BLOB_UNKNOWN")
+
+
+def test_a_blob_of_another_repository_is_not_visible(repo: Repository, sandbox: Sandbox) -> None:
+    digest = sandbox.repository().blob(b"somewhere else")
+    assert repo.call("HEAD", f"blobs/{digest}").status == 404
+
+
+def test_a_range_of_a_blob_is_partial_content(repo: Repository) -> None:
+    digest = repo.blob(b"0123456789")
+    answer = repo.call("GET", f"blobs/{digest}", headers={"Range": "bytes=2-4"})
+    assert (answer.status, answer.data) == (206, b"234")
+    assert answer.headers["Content-Range"] == "bytes 2-4/10"
+    assert repo.call("GET", f"blobs/{digest}", headers={"Range": "bytes=99-"}).status == 416
+
+
+def test_a_blob_can_be_deleted(repo: Repository) -> None:
+    digest = repo.blob(b"short-lived")
+    assert repo.call("DELETE", f"blobs/{digest}").status == 202
+    assert repo.call("HEAD", f"blobs/{digest}").status == 404
+
+
+def test_monolithic_upload_post_then_put(repo: Repository) -> None:
+    digest = digest_of(b"whole")
+    answer = repo.call("PUT", f"{begin(repo)}?digest={digest}", body=b"whole")
+    assert answer.status == 201
+    assert answer.headers["Location"].endswith(f"/blobs/{digest}")
+
+
+def test_chunked_upload_says_how_far_it_is(repo: Repository) -> None:
+    url = begin(repo)
+    first = repo.call("PATCH", url, body=b"01234", headers={"Content-Range": "0-4"})
+    assert (first.status, first.headers["Range"]) == (202, "0-4")
+    assert repo.call("GET", url).headers["Range"] == "0-4"
+    assert repo.call("PATCH", url, body=b"56", headers={"Content-Range": "5-6"}).status == 202
+    digest = digest_of(b"0123456789")
+    last = {"Content-Range": "7-9"}
+    assert repo.call("PUT", f"{url}?digest={digest}", body=b"789", headers=last).status == 201
+    assert repo.call("GET", f"blobs/{digest}").data == b"0123456789"
+
+
+def test_a_chunk_out_of_order_is_refused_and_the_upload_lives_on(repo: Repository) -> None:
+    url = begin(repo)
+    repo.call("PATCH", url, body=b"01234")
+    answer = repo.call("PATCH", url, body=b"x", headers={"Content-Range": "9-9"})
+    assert (answer.status, answer.headers["Range"]) == (416, "0-4")
+    assert repo.call("PUT", f"{url}?digest={digest_of(b'01234')}").status == 201
+
+
+def test_an_upload_without_known_length_is_taken_in_chunks(repo: Repository) -> None:
+    url = begin(repo)
+    assert repo.call("PATCH", url, body=iter([b"ab", b"cd"])).status == 202
+    assert repo.call("PUT", f"{url}?digest={digest_of(b'abcd')}").status == 201
+
+
+def test_bytes_that_do_not_have_the_promised_digest_are_refused(repo: Repository) -> None:
+    answer = repo.call("PUT", f"{begin(repo)}?digest={digest_of(b'good')}", body=b"evil")
+    assert (answer.status, code_of(answer)) == (400, "DIGEST_INVALID")
+    assert repo.call("HEAD", f"blobs/{digest_of(b'good')}").status == 404
+
+
+def test_a_cancelled_upload_is_gone(repo: Repository) -> None:
+    url = begin(repo)
+    assert repo.call("DELETE", url).status == 204
+    answer = repo.call("PATCH", url, body=b"x")
+    assert (answer.status, code_of(answer)) == (404, "BLOB_UPLOAD_UNKNOWN")
+
+
+def test_a_blob_is_mounted_from_another_repository(repo: Repository, sandbox: Sandbox) -> None:
+    source = sandbox.repository()
+    digest = source.blob(b"shared")
+    answer = repo.call("POST", f"blobs/uploads/?mount={digest}&from={source.name}")
+    assert answer.status == 201
+    assert answer.headers["Docker-Content-Digest"] == digest
+    assert repo.call("GET", f"blobs/{digest}").data == b"shared"
+
+
+def test_a_mount_that_cannot_be_becomes_an_upload(repo: Repository, sandbox: Sandbox) -> None:
+    source = sandbox.repository()
+    digest = source.blob(b"shared")
+    mount = f"blobs/uploads/?mount={digest}&from="
+    assert repo.call("POST", mount + "no/such").status == 202
+    sandbox.client("ecr").put_account_setting(name="BLOB_MOUNTING", value="DISABLED")
+    assert repo.call("POST", mount + source.name).status == 202
+    sandbox.client("ecr").put_account_setting(name="BLOB_MOUNTING", value="ENABLED")
+    arn = f"arn:aws:ecr:eu-central-1:123456789012:repository/{repo.name}"
+    repo.key = sandbox.user({"Effect": "Allow", "Action": "*", "Resource": arn})
+    assert repo.call("POST", mount + source.name).status == 202
+
+
+# Manifests and tags
+
+
+def test_a_manifest_comes_back_byte_for_byte_by_tag_and_by_digest(repo: Repository) -> None:
+    content = repo.image_manifest(annotations={"text": "ünïcode & imageTag=other&"})
+    digest = digest_of(content)
+    put = repo.manifest(content, "v1")
+    assert put.headers["Docker-Content-Digest"] == digest
+    assert put.headers["Location"].endswith(f"/manifests/{digest}")
+    for reference in ("v1", digest):
+        answer = repo.call("GET", f"manifests/{reference}")
+        assert answer.data == content
+        assert answer.headers["Content-Type"] == OCI_MANIFEST
+        assert repo.call("HEAD", f"manifests/{reference}").headers["Docker-Content-Digest"] == digest
+
+
+def test_an_absent_manifest_is_unknown(repo: Repository) -> None:
+    answer = repo.call("GET", "manifests/absent")
+    assert (answer.status, code_of(answer)) == (404, "MANIFEST_UNKNOWN")
+    assert repo.call("HEAD", f"manifests/{digest_of(b'')}").status == 404
+
+
+def test_a_manifest_pushed_under_another_digest_is_refused(repo: Repository) -> None:
+    answer = repo.manifest(repo.image_manifest(), digest_of(b"other"))
+    assert (answer.status, code_of(answer)) == (400, "DIGEST_INVALID")
+
+
+def test_a_manifest_whose_blobs_are_missing_is_refused(repo: Repository, sandbox: Sandbox) -> None:
+    content = sandbox.repository().image_manifest(b"only there")
+    answer = repo.manifest(content, "v1")
+    assert (answer.status, code_of(answer)) == (404, "MANIFEST_BLOB_UNKNOWN")
+
+
+def test_an_index_needs_its_children_first(repo: Repository) -> None:
+    manifest = repo.image_manifest()
+    child = {"mediaType": OCI_MANIFEST, "digest": digest_of(manifest), "size": len(manifest)}
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]}
+    content = json.dumps(index).encode()
+    answer = repo.manifest(content, "v1", OCI_INDEX)
+    assert (answer.status, code_of(answer)) == (404, "MANIFEST_BLOB_UNKNOWN")
+    repo.manifest(manifest)
+    assert repo.manifest(content, "v1", OCI_INDEX).status == 201
+    assert repo.call("DELETE", f"manifests/{child['digest']}").status == 409
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"mediaType": "text/plain"}'])
+def test_what_is_not_a_manifest_is_refused(repo: Repository, content: bytes) -> None:
+    answer = repo.manifest(content, "v1")
+    assert (answer.status, code_of(answer)) == (400, "MANIFEST_INVALID")
+
+
+def test_a_manifest_over_four_mebibytes_is_refused(repo: Repository) -> None:
+    answer = repo.manifest(b" " * (4 * 1024 * 1024 + 1), "v1")
+    assert (answer.status, code_of(answer)) == (413, "MANIFEST_INVALID")
+
+
+def test_a_tag_moves_to_the_manifest_pushed_last(repo: Repository) -> None:
+    first = repo.image("latest", b"one")
+    second = repo.image("latest", b"two")
+    assert repo.call("HEAD", "manifests/latest").headers["Docker-Content-Digest"] == second
+    assert repo.call("HEAD", f"manifests/{first}").status == 200
+
+
+def test_an_immutable_tag_is_not_overwritten(sandbox: Sandbox) -> None:
+    repo = sandbox.repository(imageTagMutability="IMMUTABLE")
+    repo.image("v1", b"one")
+    answer = repo.manifest(repo.image_manifest(b"two"), "v1")
+    assert (answer.status, code_of(answer)) == (400, "TAG_INVALID")
+    assert b"cannot be overwritten because the tag is immutable" in answer.data
+
+
+def test_pushing_again_succeeds_and_says_nothing_new(repo: Repository) -> None:
+    repo.image("v1")
+    repo.image("v1")
+    assert len(repo.events()) == 1
+
+
+def test_deleting_the_last_tag_deletes_the_image_as_in_ecr(repo: Repository) -> None:
+    digest = repo.image("v1")
+    repo.image("v2")
+    assert repo.call("DELETE", "manifests/v1").status == 202
+    assert repo.call("HEAD", f"manifests/{digest}").status == 200
+    assert repo.call("DELETE", "manifests/v2").status == 202
+    assert repo.call("HEAD", f"manifests/{digest}").status == 404
+
+
+def test_tags_are_listed_in_order_and_in_pages(repo: Repository) -> None:
+    for tag in ("c", "a", "b"):
+        repo.image(tag)
+    assert json.loads(repo.call("GET", "tags/list").data)["tags"] == ["a", "b", "c"]
+    page = repo.call("GET", "tags/list?n=2")
+    assert json.loads(page.data) == {"name": repo.name, "tags": ["a", "b"]}
+    assert page.headers["Link"] == f'</v2/{repo.name}/tags/list?n=2&last=b>; rel="next"'
+    rest = repo.call("GET", "tags/list?n=2&last=b")
+    assert json.loads(rest.data)["tags"] == ["c"]
+    assert "Link" not in rest.headers
+
+
+# Referrers
+
+
+def listed(answer: urllib3.BaseHTTPResponse) -> list[dict[str, Any]]:
+    assert answer.headers["Content-Type"] == OCI_INDEX
+    document = json.loads(answer.data)
+    assert (document["schemaVersion"], document["mediaType"]) == (2, OCI_INDEX)
+    return list(document["manifests"])
+
+
+def test_a_manifest_with_a_subject_is_acknowledged_and_listed(repo: Repository) -> None:
+    subject = repo.image("v1")
+    empty = {"mediaType": EMPTY, "digest": repo.blob(b"{}"), "size": 2}
+    content = repo.image_manifest(
+        artifactType="application/x-test",
+        config=empty,
+        layers=[empty],
+        subject={"mediaType": OCI_MANIFEST, "digest": subject, "size": 2},
+        annotations={"key": "value"},
+    )
+    assert repo.manifest(content).headers["OCI-Subject"] == subject
+    [referrer] = listed(repo.call("GET", f"referrers/{subject}"))
+    assert referrer == {
+        "mediaType": OCI_MANIFEST,
+        "digest": digest_of(content),
+        "size": len(content),
+        "artifactType": "application/x-test",
+        "annotations": {"key": "value"},
+    }
+
+
+def test_the_config_type_stands_in_for_an_absent_artifact_type(repo: Repository) -> None:
+    subject = repo.image("v1")
+    kind = "application/vnd.cncf.notary.signature"
+    config = {"mediaType": kind, "digest": repo.blob(b"{}"), "size": 2}
+    descriptor = {"mediaType": OCI_MANIFEST, "digest": subject, "size": 2}
+    repo.image(config=config, subject=descriptor)
+    assert listed(repo.call("GET", f"referrers/{subject}"))[0]["artifactType"] == kind
+
+
+def test_referrers_of_what_is_not_there_are_an_empty_index(repo: Repository) -> None:
+    assert listed(repo.call("GET", f"referrers/{digest_of(b'nothing')}")) == []
+
+
+def test_referrers_filtered_by_type_say_so(repo: Repository) -> None:
+    subject = repo.image("v1")
+    wanted = repo.artifact(subject, "application/x-wanted")
+    repo.artifact(subject, "application/x-other")
+    answer = repo.call("GET", f"referrers/{subject}?artifactType=application/x-wanted")
+    assert answer.headers["OCI-Filters-Applied"] == "artifactType"
+    assert [referrer["digest"] for referrer in listed(answer)] == [wanted]
+
+
+def test_more_than_fifty_referrers_come_in_linked_pages(repo: Repository) -> None:
+    subject = repo.image("v1")
+    pushed = {repo.artifact(subject, text=str(number)) for number in range(52)}
+    first = repo.call("GET", f"referrers/{subject}")
+    assert len(listed(first)) == 50
+    following = first.headers["Link"].removeprefix("<").partition(">")[0]
+    second = repo.call("GET", f"http://{repo.sandbox.settings.registry}{following}")
+    assert {referrer["digest"] for referrer in listed(first) + listed(second)} == pushed
+
+
+def test_a_new_referrer_may_be_listed_late(repo: Repository) -> None:
+    quirks = repo.sandbox.settings.quirks
+    subject = repo.image("v1")
+    quirks.referrer_listing_delay_seconds = 0.3
+    repo.artifact(subject)
+    assert listed(repo.call("GET", f"referrers/{subject}")) == []
+    until(lambda: listed(repo.call("GET", f"referrers/{subject}")))
+    quirks.referrer_listing_delay_seconds = 0.0
+
+
+# What a benchmark reads
+
+
+def test_each_request_leaves_one_line(repo: Repository) -> None:
+    repo.blob(b"counted")
+    lines = (repo.sandbox.settings.state / "registry.jsonl").read_text().splitlines()
+    mine = [line for line in map(json.loads, lines) if repo.name in line["path"]]
+    assert [(line["method"], line["status"], line["received"]) for line in mine] == [("POST", 201, 7)]

@@ -1,0 +1,264 @@
+"""The sandbox's scanner behaves as ECR's basic scanning does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox import scanner
+from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, serving, until
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with serving(tmp_path_factory.mktemp("state")) as sandbox:
+        env = f"export IMAGEGATE_REGISTRY={sandbox.settings.registry}\n"
+        (sandbox.settings.state / "env").write_text(env)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def ecr(sandbox: Sandbox) -> Any:
+    return sandbox.client("ecr")
+
+
+@pytest.fixture
+def repo(sandbox: Sandbox) -> Iterator[Repository]:
+    yield sandbox.repository(imageScanningConfiguration={"scanOnPush": True})
+    quirks = sandbox.settings.quirks
+    quirks.scan_outcome, quirks.scan_seconds, quirks.summary_before_findings = "COMPLETE", 0.02, False
+
+
+def finding(severity: str, number: int = 0) -> dict[str, Any]:
+    return {"name": f"CVE-2026-{number:04}", "severity": severity, "uri": "https://example.invalid"}
+
+
+def response(*findings: dict[str, Any]) -> dict[str, Any]:
+    return {"imageScanFindings": {"findings": list(findings)}}
+
+
+def configure(sandbox: Sandbox, reference: str, document: Any, *options: str) -> int:
+    file = sandbox.settings.state / "given.json"
+    file.write_text(json.dumps(document))
+    return scanner.main([reference, str(file), "--state", str(sandbox.settings.state), *options])
+
+
+def scanned(repo: Repository) -> dict[str, Any]:
+    """The event of the first scan, once it is there."""
+    event: dict[str, Any] = until(lambda: repo.events("ECR Image Scan"))[0]
+    return event
+
+
+def describe(repo: Repository, ecr: Any, **options: Any) -> Any:
+    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
+    return ecr.describe_image_scan_findings(**wanted | options)
+
+
+def refusal(call: Any, *arguments: Any, **options: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(*arguments, **options)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_a_pushed_image_is_scanned_and_an_event_says_so(repo: Repository, ecr: Any) -> None:
+    configure(repo.sandbox, repo.name, response(finding("HIGH"), finding("HIGH", 1)))
+    digest = repo.image("v1")
+    assert scanned(repo) == {
+        "scan-status": "COMPLETE",
+        "repository-name": repo.name,
+        "finding-severity-counts": {"HIGH": 2},
+        "image-digest": digest,
+        "image-tags": ["v1"],
+    }
+    answer = describe(repo, ecr)
+    assert answer["imageScanStatus"]["status"] == "COMPLETE"
+    assert answer["imageScanFindings"]["findingSeverityCounts"] == {"HIGH": 2}
+    assert len(answer["imageScanFindings"]["findings"]) == 2
+    assert isinstance(answer["imageScanFindings"]["imageScanCompletedAt"], datetime)
+    assert isinstance(answer["imageScanFindings"]["vulnerabilitySourceUpdatedAt"], datetime)
+    [details] = ecr.describe_images(repositoryName=repo.name)["imageDetails"]
+    assert details["imageScanFindingsSummary"]["findingSeverityCounts"] == {"HIGH": 2}
+
+
+def test_without_configured_findings_the_scan_is_clean(repo: Repository, ecr: Any) -> None:
+    repo.image("v1")
+    assert scanned(repo)["finding-severity-counts"] == {}
+    assert describe(repo, ecr)["imageScanFindings"]["findings"] == []
+
+
+def test_a_running_scan_shows_no_findings(repo: Repository, ecr: Any) -> None:
+    repo.sandbox.settings.quirks.scan_seconds = 0.4
+    repo.image("v1")
+    answer = describe(repo, ecr)
+    assert answer["imageScanStatus"]["status"] == "IN_PROGRESS"
+    assert "imageScanFindings" not in answer
+    scanned(repo)
+
+
+@pytest.mark.parametrize("outcome", ["FAILED", "UNSUPPORTED_IMAGE"])
+def test_a_scan_that_fails_says_so_and_finds_nothing(repo: Repository, ecr: Any, outcome: str) -> None:
+    repo.sandbox.settings.quirks.scan_outcome = outcome
+    repo.image("v1")
+    assert scanned(repo)["scan-status"] == outcome
+    answer = describe(repo, ecr)
+    assert answer["imageScanStatus"]["status"] == outcome
+    assert "imageScanFindings" not in answer
+
+
+def test_a_scan_may_never_end(repo: Repository, ecr: Any) -> None:
+    repo.sandbox.settings.quirks.scan_outcome = "PENDING"
+    repo.image("v1")
+    until(lambda: describe(repo, ecr)["imageScanStatus"]["status"] == "PENDING")
+    assert repo.events("ECR Image Scan") == []
+
+
+def test_the_summary_may_be_there_before_the_findings(repo: Repository, ecr: Any) -> None:
+    quirks = repo.sandbox.settings.quirks
+    quirks.summary_before_findings, quirks.scan_seconds = True, 0.2
+    configure(repo.sandbox, repo.name, response(finding("CRITICAL")))
+    repo.image("v1")
+    scanned(repo)
+    early = describe(repo, ecr)["imageScanFindings"]
+    assert (early["findingSeverityCounts"], early["findings"]) == ({"CRITICAL": 1}, [])
+    until(lambda: describe(repo, ecr)["imageScanFindings"]["findings"])
+
+
+def test_indexes_and_artifacts_are_not_scanned(repo: Repository, ecr: Any) -> None:
+    subject = repo.image("v1")
+    artifact = repo.artifact(subject)
+    scanned(repo)
+    wanted = {"repositoryName": repo.name, "imageId": {"imageDigest": artifact}}
+    assert refusal(ecr.describe_image_scan_findings, **wanted) == "ScanNotFoundException"
+    assert refusal(ecr.start_image_scan, **wanted) == "UnsupportedImageTypeException"
+
+
+def test_an_image_without_a_filesystem_is_unsupported(repo: Repository) -> None:
+    empty = {"mediaType": EMPTY, "digest": repo.blob(b"{}"), "size": 2}
+    repo.image("v1", layers=[empty])
+    assert scanned(repo)["scan-status"] == "UNSUPPORTED_IMAGE"
+
+
+def test_a_repository_without_scan_on_push_waits_for_start_image_scan(sandbox: Sandbox, ecr: Any) -> None:
+    repo = sandbox.repository()
+    repo.image("v1")
+    assert refusal(describe, repo, ecr) == "ScanNotFoundException"
+    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
+    assert ecr.start_image_scan(**wanted)["imageScanStatus"]["status"] == "IN_PROGRESS"
+    assert scanned(repo)["scan-status"] == "COMPLETE"
+
+
+def test_an_image_is_scanned_once_in_24_hours(repo: Repository, ecr: Any) -> None:
+    repo.image("v1")
+    scanned(repo)
+    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
+    assert refusal(ecr.start_image_scan, **wanted) == "LimitExceededException"
+
+
+def test_findings_come_in_pages(repo: Repository, ecr: Any) -> None:
+    configure(repo.sandbox, repo.name, response(*(finding("LOW", n) for n in range(150))))
+    repo.image("v1")
+    scanned(repo)
+    first = describe(repo, ecr)
+    assert len(first["imageScanFindings"]["findings"]) == 100
+    second = describe(repo, ecr, nextToken=first["nextToken"])
+    assert len(second["imageScanFindings"]["findings"]) == 50
+    assert "nextToken" not in second
+    assert len(describe(repo, ecr, maxResults=7)["imageScanFindings"]["findings"]) == 7
+
+
+def test_the_most_specific_findings_win(repo: Repository) -> None:
+    configure(repo.sandbox, repo.name, response(finding("LOW")))
+    configure(repo.sandbox, f"{repo.name}:v1", response(finding("HIGH")))
+    digest = repo.image("v1")
+    assert scanned(repo)["finding-severity-counts"] == {"HIGH": 1}
+    reference = f"{repo.name}@{digest}"
+    assert configure(repo.sandbox, reference, response(finding("CRITICAL")), "--rescan") == 0
+    event = until(lambda: repo.events("ECR Image Scan")[1:])[0]
+    assert event["finding-severity-counts"] == {"CRITICAL": 1}
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        ([], "expected"),
+        ({"imageScanFindings": {"findings": [], "surprise": 1}}, "unknown key: surprise"),
+        ({"findings": [{"name": 7, "severity": "LOW"}]}, "findings[0].name"),
+        ({"findings": [finding("SEVERE")]}, "findings[0].severity is 'SEVERE', not one of"),
+        ({"findings": [], "enhancedFindings": []}, "basic scanning only"),
+    ],
+)
+def test_wrong_findings_are_refused_with_the_place(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], document: Any, complaint: str
+) -> None:
+    assert configure(sandbox, "team/any", document) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_missing_file_or_image_is_said_in_one_line(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scanner.main(["team/any", "no.json", "--state", str(sandbox.settings.state)]) == 2
+    assert configure(sandbox, "Not A Name", response()) == 2
+    assert configure(sandbox, "not/there", response(), "--rescan") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_rescan_needs_a_running_sandbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "given.json"
+    file.write_text(json.dumps(response()))
+    options = ["--state", str(tmp_path), "--rescan"]
+    assert scanner.main(["team/any", str(file), *options]) == 2
+    assert "no sandbox is running" in capsys.readouterr().err
+
+
+# Configuration
+
+
+@pytest.fixture
+def registry_rules(ecr: Any) -> Iterator[Any]:
+    yield ecr.put_registry_scanning_configuration
+    ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[])
+
+
+def configuration(repo: Repository, ecr: Any) -> Any:
+    answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=[repo.name])
+    return answer["scanningConfigurations"][0]
+
+
+def test_scan_on_push_of_the_repository_shows_as_its_frequency(
+    repo: Repository, ecr: Any, sandbox: Sandbox
+) -> None:
+    assert configuration(repo, ecr)["scanFrequency"] == "SCAN_ON_PUSH"
+    by_hand = configuration(sandbox.repository(), ecr)
+    assert (by_hand["scanOnPush"], by_hand["scanFrequency"]) == (False, "MANUAL")
+    names = [repo.name, "not/there"]
+    answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=names)
+    assert answer["failures"][0]["failureCode"] == "REPOSITORY_NOT_FOUND"
+
+
+def test_rules_of_the_registry_apply_by_filter(ecr: Any, sandbox: Sandbox, registry_rules: Any) -> None:
+    matching = [{"filter": "team/*", "filterType": "WILDCARD"}]
+    rule = {"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": matching}
+    registry_rules(scanType="BASIC", rules=[rule])
+    repo = sandbox.repository()
+    found = configuration(repo, ecr)
+    assert (found["scanFrequency"], found["appliedScanFilters"]) == ("SCAN_ON_PUSH", matching)
+    repo.image("v1")
+    assert scanned(repo)["scan-status"] == "COMPLETE"
+    held = ecr.get_registry_scanning_configuration()["scanningConfiguration"]
+    assert held == {"scanType": "BASIC", "rules": [rule]}
+
+
+def test_enhanced_scanning_refuses_start_image_scan(repo: Repository, ecr: Any, registry_rules: Any) -> None:
+    registry_rules(scanType="ENHANCED", rules=[])
+    repo.image("v1")
+    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
+    with pytest.raises(ClientError, match="This feature is disabled"):
+        ecr.start_image_scan(**wanted)
+    assert configuration(repo, ecr)["scanFrequency"] == "MANUAL"
