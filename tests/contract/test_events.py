@@ -1,0 +1,89 @@
+"""The samples in `events/` against the models: what AWS sends is understood, what is broken is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from imagegate.adapters.events import (
+    AwaitScanRequest,
+    EcrImageAction,
+    EcrImageScan,
+    SignRequest,
+    StartEnvelope,
+    parse,
+)
+from imagegate.domain.errors import InvalidEventError
+
+EVENTS = Path(__file__).parents[2] / "events"
+MODELS: dict[str, type[BaseModel]] = {
+    "ecr_image_action_push": EcrImageAction,
+    "ecr_image_action_delete": EcrImageAction,
+    "ecr_image_scan_complete_basic": EcrImageScan,
+}
+
+
+def sample(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_samples_are_understood(name: str) -> None:
+    parse(MODELS[name], sample(name))
+
+
+def test_unknown_fields_are_fine() -> None:
+    event = sample("ecr_image_action_push")
+    event["detail"]["something-new"] = {"a": 1}
+    assert parse(EcrImageAction, {**event, "extra": 1}).detail.image_tag == "latest"
+
+
+@pytest.mark.parametrize("field", ["image-tag", "manifest-media-type", "artifact-media-type"])
+def test_optional_fields_may_be_absent(field: str) -> None:
+    event = sample("ecr_image_action_push")
+    event["detail"].pop(field, None)
+    parse(EcrImageAction, event)
+
+
+@pytest.mark.parametrize("field", ["repository-name", "image-digest", "action-type", "result"])
+def test_a_missing_field_is_refused_by_name(field: str) -> None:
+    event = sample("ecr_image_action_push")
+    del event["detail"][field]
+    with pytest.raises(InvalidEventError, match=field):
+        parse(EcrImageAction, event)
+
+
+@pytest.mark.parametrize(
+    "digest", ["", "latest", "sha256:xyz", "sha256:" + "0" * 63, "sha512:" + "0" * 128, None, 7]
+)
+def test_a_malformed_digest_is_refused(digest: object) -> None:
+    event = sample("ecr_image_action_push")
+    event["detail"]["image-digest"] = digest
+    with pytest.raises(InvalidEventError, match="image-digest"):
+        parse(EcrImageAction, event)
+
+
+@pytest.mark.parametrize(
+    "event", [None, [], "text", {}, {"detail": None}, {"detail-type": "ECR Image Action"}]
+)
+def test_anything_else_is_refused_without_a_crash(event: object) -> None:
+    with pytest.raises(InvalidEventError):
+        parse(EcrImageAction, event)
+
+
+def test_our_own_requests_are_versioned_and_strict() -> None:
+    request = {"schema": 1, "decision": "sha256:" + "0" * 64}
+    assert parse(SignRequest, request).digest.hex == "0" * 64
+    for broken in ({**request, "schema": 2}, {**request, "verdict": "PASS"}, {"schema": 1}):
+        with pytest.raises(InvalidEventError):
+            parse(SignRequest, broken)
+    release = {"repository": "shop-dev", "digest": "sha256:" + "0" * 64, "attempt": 0}
+    with pytest.raises(InvalidEventError, match="attempt"):
+        parse(AwaitScanRequest, {"schema": 1, "release": release, "token": "t"})
+    with pytest.raises(InvalidEventError, match="reason"):
+        parse(StartEnvelope, {"schema": 1, "request": {**release, "tags": ["1"], "reason": "because"}})

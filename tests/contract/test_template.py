@@ -1,0 +1,163 @@
+"""Rules for the template that no linter holds: least privilege, nothing lost, nothing unsaid."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "template.yaml").read_text()
+TEMPLATE: dict[str, Any] = yaml_parse(TEXT)
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+
+
+def of_type(name: str) -> dict[str, dict[str, Any]]:
+    return {key: value["Properties"] for key, value in RESOURCES.items() if value["Type"] == name}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+ROLES = of_type("AWS::IAM::Role")
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    return [s for policy in ROLES[role]["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    found = statement["Action"]
+    return [found] if isinstance(found, str) else found
+
+
+def who_may(action: str) -> set[str]:
+    return {role for role in ROLES for s in statements(role) if action in actions(s)}
+
+
+def test_every_parameter_is_described_and_constrained() -> None:
+    constraints = {"AllowedValues", "AllowedPattern", "MinValue"}
+    for name, parameter in TEMPLATE["Parameters"].items():
+        assert parameter["Description"], name
+        assert constraints & set(parameter), name
+
+
+def test_every_output_is_described() -> None:
+    assert all(output["Description"] for output in TEMPLATE["Outputs"].values())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+class TestFunction:
+    def test_has_a_role_a_log_group_and_a_failure_destination_of_its_own(self, name: str) -> None:
+        base = name.removesuffix("Function")
+        function = FUNCTIONS[name]
+        assert function["Role"] == {"Fn::GetAtt": [f"{base}Role", "Arn"]}
+        assert function["LoggingConfig"] == {"LogGroup": {"Ref": f"{base}Logs"}}
+        assert RESOURCES[f"{base}Logs"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        on_failure = function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+        assert on_failure == {"Type": "SQS", "Destination": {"Fn::GetAtt": ["DeadLetters", "Arn"]}}
+        assert "sqs:SendMessage" in [a for s in statements(f"{base}Role") for a in actions(s)]
+
+    def test_has_code_a_description_and_sane_limits(self, name: str) -> None:
+        function = {**TEMPLATE["Globals"]["Function"], **FUNCTIONS[name]}
+        assert (ROOT / function["CodeUri"] / "handler.py").is_file()
+        assert function["Description"]
+        assert 1 <= function["Timeout"] <= 900
+        assert 128 <= function["MemorySize"] <= 2048
+
+    def test_is_published_whenever_anything_about_it_changes(self, name: str) -> None:
+        assert TEMPLATE["Globals"]["Function"]["AutoPublishAlias"] == "live"
+        assert FUNCTIONS[name]["AutoPublishAliasAllProperties"] is True
+
+    def test_has_no_event_that_could_be_lost_without_a_trace(self, name: str) -> None:
+        for event in FUNCTIONS[name].get("Events", {}).values():
+            properties = event["Properties"]
+            assert properties["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["DeadLetters", "Arn"]}}
+            assert properties["RetryPolicy"]["MaximumRetryAttempts"] >= 2
+
+
+def test_no_folder_of_functions_is_left_out() -> None:
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    assert {function["CodeUri"].removeprefix("functions/") for function in FUNCTIONS.values()} == folders
+
+
+@pytest.mark.parametrize("role", ROLES)
+class TestRole:
+    def test_names_each_need(self, role: str) -> None:
+        sids = [statement["Sid"] for statement in statements(role)]
+        assert len(sids) == len(set(sids))
+
+    def test_grants_no_wildcard_action_and_no_managed_policy(self, role: str) -> None:
+        assert "ManagedPolicyArns" not in ROLES[role]
+        assert not [action for s in statements(role) for action in actions(s) if "*" in action]
+
+    def test_serves_one_function(self, role: str) -> None:
+        users = [name for name, f in FUNCTIONS.items() if f["Role"] == {"Fn::GetAtt": [role, "Arn"]}]
+        assert users == ([] if role == "ReleaseRole" else [role.removesuffix("Role") + "Function"])
+
+
+def test_every_star_as_a_resource_or_principal_says_why() -> None:
+    lines = [line for line in TEXT.splitlines() if re.search(r'(Resource|Principal|AWS): "\*"', line)]
+    assert lines
+    assert [line for line in lines if " # " not in line and "  # " not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("action", "roles"),
+    [
+        ("signer:SignPayload", {"SignImageRole"}),
+        ("signer:PutSigningProfile", {"PublishPolicyRole"}),
+        ("states:StartExecution", {"StartReleaseRole"}),
+        ("ecr:PutImage", {"SignImageRole", "PromoteImageRole"}),
+        ("ecr:CreateRepository", {"PromoteImageRole"}),
+        ("sns:Publish", {"AnnounceRole"}),
+        ("s3:PutObject", {"JudgeImageRole", "PublishPolicyRole"}),
+    ],
+)
+def test_power_is_with_those_who_need_it(action: str, roles: set[str]) -> None:
+    assert who_may(action) == roles
+
+
+def test_only_the_judge_writes_decisions_and_only_a_deploy_writes_policies() -> None:
+    written = {
+        role: statement["Resource"]
+        for role in ROLES
+        for statement in statements(role)
+        if "s3:PutObject" in actions(statement)
+    }
+    assert written == {
+        "JudgeImageRole": {"Fn::Sub": "${Records.Arn}/decisions/*"},
+        "PublishPolicyRole": {"Fn::Sub": "${Records.Arn}/policies/*"},
+    }
+
+
+def test_nobody_writes_grants_yet() -> None:
+    assert "Grants" not in {
+        reference
+        for role in ROLES
+        for statement in statements(role)
+        for reference in re.findall(r"\w+", str(statement["Resource"]))
+    }
+
+
+@pytest.mark.parametrize("table", of_type("AWS::DynamoDB::Table"))
+def test_tables_are_kept_encrypted_and_recoverable(table: str) -> None:
+    properties = RESOURCES[table]["Properties"]
+    assert RESOURCES[table]["DeletionPolicy"] == RESOURCES[table]["UpdateReplacePolicy"] == "Retain"
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"]["SSEType"] == "KMS"
+
+
+def test_the_bucket_is_versioned_encrypted_private_and_kept() -> None:
+    bucket = RESOURCES["Records"]
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "BucketEncryption" in bucket["Properties"]
+
+
+def test_alarms_watch_faults() -> None:
+    metrics = {alarm["MetricName"] for alarm in of_type("AWS::CloudWatch::Alarm").values()}
+    assert metrics == {"ExecutionsFailed", "ApproximateNumberOfMessagesVisible"}
