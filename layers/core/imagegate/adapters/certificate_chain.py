@@ -1,0 +1,170 @@
+"""The certificates of a Notation signature: their form, their order, and the root in which they must end.
+
+Source: notaryproject signature specification, "Certificate Requirements". Stricter than the official client where the
+specification is: critical basic constraints, no `anyExtendedKeyUsage`, no critical extension that is not checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+
+from imagegate.domain.errors import AuthenticityError
+
+_CHECKED_HERE = frozenset(
+    {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
+)
+_OTHER_PURPOSES = frozenset(
+    {
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.EMAIL_PROTECTION,
+        ExtendedKeyUsageOID.TIME_STAMPING,
+        ExtendedKeyUsageOID.OCSP_SIGNING,
+    }
+)
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+# What `cryptography` raises on certificates that it cannot make sense of.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+Chain = Sequence[x509.Certificate]
+
+
+def thumbprint(certificate: x509.Certificate) -> str:
+    """Lower-case hex SHA-256 of the DER."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def load_chain(encoded: Sequence[bytes]) -> Chain:
+    """Read DER certificates, leaf first. Raises `AuthenticityError`."""
+    with _readable():
+        chain = [x509.load_der_x509_certificate(der) for der in encoded]
+        for certificate in chain:
+            certificate.public_key()  # read on demand: an unreadable one shows here, not later
+    return chain
+
+
+def check_chain(chain: Chain, trusted_roots: frozenset[str], at: datetime) -> None:
+    """Raise `AuthenticityError` unless the chain is complete, valid at that time, and its root is trusted."""
+    if len(chain) < 2:
+        raise AuthenticityError("the chain has no certificate authority")
+    with _readable():
+        for position, certificate in enumerate(chain):
+            _check_any(certificate, at)
+            if position:
+                # The path length counts the authorities between this one and the leaf.
+                _check_authority(certificate, position - 1)
+        _check_leaf(chain[0])
+        _check_links(chain)
+    if thumbprint(chain[-1]) not in trusted_roots:
+        raise AuthenticityError(f"the root {_name(chain[-1])} ({thumbprint(chain[-1])}) is not trusted")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise AuthenticityError(f"the chain has a certificate that cannot be used: {error}") from error
+
+
+def _name(certificate: x509.Certificate) -> str:
+    return repr(certificate.subject.rfc4514_string())
+
+
+def _check_any(certificate: x509.Certificate, at: datetime) -> None:
+    name = _name(certificate)
+    if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
+        raise AuthenticityError(f"the certificate {name} was not valid when it signed")
+    for extension in certificate.extensions:
+        if extension.critical and extension.oid not in _CHECKED_HERE:
+            raise AuthenticityError(
+                f"{name} has a critical extension that is not understood: {extension.oid}"
+            )
+    if not isinstance(certificate.signature_hash_algorithm, _HASHES):
+        raise AuthenticityError(f"{name} is signed over a hash that is not accepted")
+    _check_strength(certificate, name)
+
+
+def _check_strength(certificate: x509.Certificate, name: str) -> None:
+    key = certificate.public_key()
+    is_strong = (isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048) or (
+        isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= 256
+    )
+    if not is_strong:
+        raise AuthenticityError(f"{name} has a weak key, or one of a kind that is not accepted")
+
+
+def _usage(certificate: x509.Certificate) -> x509.KeyUsage:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.KeyUsage)
+    except x509.ExtensionNotFound:
+        extension = None
+    if extension is None or not extension.critical:
+        raise AuthenticityError(f"{_name(certificate)} has no critical key usage")
+    return extension.value
+
+
+def _check_authority(certificate: x509.Certificate, authorities_below: int) -> None:
+    name = _name(certificate)
+    if not _usage(certificate).key_cert_sign:
+        raise AuthenticityError(f"{name} may not sign certificates")
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    except x509.ExtensionNotFound:
+        raise AuthenticityError(f"{name} has no basic constraints") from None
+    if not extension.critical or not extension.value.ca:
+        raise AuthenticityError(f"{name} is not marked, critically, as a certificate authority")
+    allowed = extension.value.path_length
+    if allowed is not None and authorities_below > allowed:
+        raise AuthenticityError(f"{name} allows {allowed} authorities below it, not {authorities_below}")
+
+
+def _check_leaf(leaf: x509.Certificate) -> None:
+    usage, name = _usage(leaf), _name(leaf)
+    other_uses = (
+        usage.key_encipherment,
+        usage.data_encipherment,
+        usage.key_agreement,
+        usage.key_cert_sign,
+        usage.crl_sign,
+    )
+    if not usage.digital_signature or any(other_uses):
+        raise AuthenticityError(f"{name} is not for signatures only")
+    for extension in leaf.extensions:
+        if isinstance(extension.value, x509.BasicConstraints) and extension.value.ca:
+            raise AuthenticityError(f"{name} signs as a leaf, but is a certificate authority")
+        if isinstance(extension.value, x509.ExtendedKeyUsage):
+            _check_purposes(set(extension.value), name)
+
+
+def _check_purposes(purposes: set[x509.ObjectIdentifier], name: str) -> None:
+    if ExtendedKeyUsageOID.CODE_SIGNING not in purposes or purposes & _OTHER_PURPOSES:
+        raise AuthenticityError(f"{name} is not for signing code only")
+
+
+def _check_links(chain: Chain) -> None:
+    """Each certificate by the next one, the last by itself, and no other by itself."""
+    for certificate, issuer in zip(chain, [*chain[1:], chain[-1]], strict=True):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (InvalidSignature, ValueError, TypeError) as error:
+            message = f"{_name(certificate)} was not issued by {_name(issuer)}, which follows it"
+            raise AuthenticityError(message) from error
+        if certificate is not chain[-1] and certificate.subject == certificate.issuer:
+            raise AuthenticityError(f"{_name(certificate)} is self-signed, but not the last of its chain")

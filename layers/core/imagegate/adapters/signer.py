@@ -1,0 +1,89 @@
+"""AWS Signer: one signing profile per stage; a signature by it means "passed this stage's gate"."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import cached_property
+
+from imagegate.adapters.aws import client, translated
+from imagegate.adapters.notation import THUMBPRINTS, thumbprints, verify_envelope
+from imagegate.domain.attestation import NOTATION_PAYLOAD
+from imagegate.domain.canonical import canonical_json
+from imagegate.domain.errors import AccessRefusedError, RejectedInputError
+from imagegate.domain.image import Descriptor
+
+PLATFORM = "Notation-OCI-SHA384-ECDSA"
+# AWS Signer API reference, PutSigningProfile.profileName.
+_PROFILE_NAME = re.compile(r"[A-Za-z0-9_]{2,64}")
+_REFUSED = {"AccessDeniedException": AccessRefusedError}
+
+
+class AwsSigner:
+    """`prefix` begins the name of every profile; `trusted_roots`: SHA-256 of root certificates, lower-case hex."""
+
+    def __init__(self, prefix: str, trusted_roots: frozenset[str]) -> None:
+        self._prefix = prefix
+        self._trusted_roots = trusted_roots
+
+    def make_profile(self, stage: str) -> None:
+        """Make sure that the stage's profile exists and is active. Raises `RejectedInputError` when it cannot sign."""
+        name = self.profile_name(stage)
+        signer = client("signer")
+        with translated(_REFUSED, f"signing profile {name}"):
+            try:
+                profile = signer.get_signing_profile(profileName=name)
+            except signer.exceptions.ResourceNotFoundException:
+                signer.put_signing_profile(profileName=name, platformId=PLATFORM)
+                return
+        if profile["status"] != "Active" or profile["platformId"] != PLATFORM:
+            raise RejectedInputError(
+                f"signing profile {name} is {profile['status']} and of platform {profile['platformId']}: it cannot "
+                f"sign images, and its name stays taken; deploy with another prefix for signing profiles"
+            )
+
+    def profile_name(self, stage: str) -> str:
+        name = f"{self._prefix}_{re.sub('[^A-Za-z0-9]', '_', stage)}"
+        if not _PROFILE_NAME.fullmatch(name):
+            raise RejectedInputError(
+                f"stage {stage}: {name!r} cannot name a signing profile (2 to 64 letters, digits, _)"
+            )
+        return name
+
+    def profile_arn(self, stage: str) -> str:
+        """Without a version: it stands for every version of the profile."""
+        return f"{self._arn_prefix}:/signing-profiles/{self.profile_name(stage)}"
+
+    def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
+        """Sign a Notation payload: the JWS envelope, and what the manifest's annotations shall say."""
+        name = self.profile_name(stage)
+        errors = {
+            **_REFUSED,
+            "ResourceNotFoundException": RejectedInputError,
+            "ValidationException": RejectedInputError,
+        }
+        with translated(errors, f"signing with profile {name}"):
+            signed = client("signer").sign_payload(
+                profileName=name, payload=payload, payloadFormat=NOTATION_PAYLOAD
+            )
+        envelope: bytes = signed["signature"]
+        chain = canonical_json(list(thumbprints(envelope))).decode()
+        return envelope, {**signed.get("metadata", {}), THUMBPRINTS: chain}
+
+    def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
+        """Check an envelope by this stage's profile: its signed annotations, or `VerificationError`."""
+        verified = verify_envelope(
+            envelope,
+            subject,
+            trusted_roots=self._trusted_roots,
+            identity=self.profile_arn(stage),
+            at=at,
+        )
+        return verified.annotations
+
+    @cached_property
+    def _arn_prefix(self) -> str:
+        """`arn:PARTITION:signer:REGION:ACCOUNT`, as the credentials say: everyone may ask STS who they are."""
+        caller = client("sts").get_caller_identity()
+        partition = caller["Arn"].split(":")[1]
+        return f"arn:{partition}:signer:{client('signer').meta.region_name}:{caller['Account']}"
