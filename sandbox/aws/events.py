@@ -207,14 +207,22 @@ def _bury(
 def _tick(stopped: threading.Event) -> None:
     due: dict[str, float] = {}
     while not stopped.wait(0.25):
-        buses = events_backends[_settings.account][_settings.region].event_buses
-        for rule in list(buses["default"].rules.values()):
-            seconds = interval(rule.scheduled_expression)
-            if rule.state != "ENABLED" or seconds is None:
-                due.pop(rule.arn, None)
-            elif time.monotonic() >= due.setdefault(rule.arn, time.monotonic() + seconds):
-                due[rule.arn] = time.monotonic() + seconds
-                _jobs.put((rule, [envelope("aws.events", "Scheduled Event", {}, [rule.arn])]))
+        try:
+            _run_due(due)
+        except Exception:  # noqa: BLE001 - a rule in the making must not stop the others
+            _log(f"schedule:\n{traceback.format_exc()}")
+
+
+def _run_due(due: dict[str, float]) -> None:
+    now = time.monotonic()
+    buses = events_backends[_settings.account][_settings.region].event_buses
+    for rule in list(buses["default"].rules.values()):
+        seconds = interval(rule.scheduled_expression)
+        if rule.state != "ENABLED" or seconds is None:
+            due.pop(rule.arn, None)
+        elif now >= due.setdefault(rule.arn, now + seconds):
+            due[rule.arn] = now + seconds
+            _jobs.put((rule, [envelope("aws.events", "Scheduled Event", {}, [rule.arn])]))
 
 
 def interval(expression: str | None) -> float | None:

@@ -28,6 +28,10 @@ from moto.stepfunctions.parser.api import (
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
     CustomErrorName,
 )
+from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import (
+    ErrorEqualsDecl,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import (
     StatesErrorName,
@@ -61,6 +65,8 @@ from sandbox.settings import Settings
 _BOTO_NAMES = {"eventbridge": "events", "cloudwatchlogs": "logs", "sfn": "stepfunctions"}
 _ERROR_NAMES = {"dynamodb": "DynamoDb", "eventbridge": "EventBridge", "events": "EventBridge"}
 _ACRONYMS = {"sqs": "SQS", "sns": "SNS"}
+
+_TERMINAL = {"States.Runtime", "States.DataLimitExceeded"}
 
 _settings: Settings
 _lock = threading.RLock()
@@ -162,6 +168,18 @@ def _refused(state: StateTaskServiceCallback, env: Environment, ex: ClientError)
     )
 
 
+def _terminal(original: Callable[..., None]) -> Callable[..., None]:
+    """`States.ALL` does not mean these two (guide, "Handling errors in workflows")."""
+
+    def matches(self: ErrorEqualsDecl, env: Environment) -> None:
+        name = env.stack[-1].error_name if env.stack[-1] else None
+        original(self, env)
+        if name in _TERMINAL and all(wanted.error_name != name for wanted in self.error_names):
+            env.stack[-1] = False
+
+    return matches
+
+
 # Parameters and results
 
 
@@ -211,6 +229,9 @@ def install(settings: Settings) -> None:
         return
     _installed = True
     _replace_client_factory()
+    # A Fail state may pass on what was caught, also an error of Step Functions itself.
+    CustomErrorName.__init__ = ErrorName.__init__
+    ErrorEqualsDecl._eval_body = _terminal(ErrorEqualsDecl._eval_body)
     callback = StateTaskServiceCallback
     callback.from_state_props = _scaled_state_props
     callback._from_error = _errors(callback._from_error)

@@ -268,6 +268,28 @@ def test_direct_integrations_do_their_call(cloud: SmallCloud, role: str) -> None
     assert (published["subject"], published["attributes"]) == ("Hello", {"outcome": "PASS"})
 
 
+def test_a_fail_state_passes_on_what_was_caught(cloud: SmallCloud, role: str, function: str) -> None:
+    assign = {"error": "{% $states.errorOutput.Error %}"}
+    catch = [{"ErrorEquals": ["States.ALL"], "Assign": assign, "Next": "Failed"}]
+    states = {
+        "Work": task(function, "{% $nope %}", Catch=catch),
+        "Failed": {"Type": "Fail", "Error": "{% $error %}", "Cause": "passed on"},
+    }
+    ended = cloud.end(cloud.start(cloud.machine("pass-on", states, role)))
+    assert ended["error"] == "States.QueryEvaluationError"
+    assert ended["cause"].endswith("passed on")
+
+
+def test_catching_all_does_not_catch_what_is_terminal(cloud: SmallCloud, role: str, function: str) -> None:
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+    states = {
+        "Work": task(function, "{% $pad('', 300000, 'x') %}", Catch=catch),
+        "Caught": {"Type": "Succeed"},
+    }
+    ended = cloud.end(cloud.start(cloud.machine("terminal", states, role)))
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.DataLimitExceeded")
+
+
 # Task tokens
 
 
@@ -280,7 +302,7 @@ def waiting(cloud: SmallCloud, function: str, role: str, name: str, **fields: An
 def tokens(cloud: SmallCloud, name: str, count: int = 1) -> list[str]:
     def look() -> list[str] | None:
         calls = [line["event"] for line in cloud.lines("calls.jsonl")]
-        found = [call["token"] for call in calls if call and call.get("name") == name]
+        found = [call["token"] for call in calls if isinstance(call, dict) and call.get("name") == name]
         return found if len(found) >= count else None
 
     return eventually(look)
@@ -346,7 +368,7 @@ def test_waiting_ends_on_the_sandboxs_clock(
     started = time.monotonic()
     ended = cloud.end(execution)
     assert (ended["status"], ended["error"]) == ("FAILED", error)
-    assert 0.8 < time.monotonic() - started < 3  # 50 s at scale 0.02, at least 1 s
+    assert 0.8 < time.monotonic() - started < 6  # 50 s at scale 0.02, at least 1 s
     client = cloud.client("stepfunctions")
     with pytest.raises(client.exceptions.TaskTimedOut):
         client.send_task_success(taskToken=tokens(cloud, name)[0], output="{}")
@@ -363,7 +385,7 @@ def test_waits_are_scaled(cloud: SmallCloud, role: str) -> None:
     states = {"Soak": {"Type": "Wait", "Seconds": "{% $states.input %}", "End": True}}
     started = time.monotonic()
     succeeded(cloud, cloud.start(cloud.machine("soak", states, role), 20))
-    assert 0.35 < time.monotonic() - started < 2
+    assert 0.35 < time.monotonic() - started < 6
 
 
 # Executions
