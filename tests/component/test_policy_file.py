@@ -1,0 +1,226 @@
+"""The policy file: what it may say, and how its faults are reported."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegate.adapters.policy_file import parse
+from imagegate.domain.errors import InvalidPolicyError
+from imagegate.domain.finding import Severity
+from imagegate.domain.image import Digest
+from imagegate.domain.policy import Action, Limit, Mode
+
+DEFAULT = Path(__file__).parents[2] / "layers/policy/policy.yaml"
+SMALL = """\
+version: 1
+stages:
+  dev:
+    repositories: "{app}-dev"
+    promotes_to: staging
+    promote_tags: ["v*", "1.*"]
+    mode: observe
+    scan: {timeout: 45s}
+    findings:
+      max: {critical: {limit: 1, action: warn}, low: 3, untriaged: {limit: 0, action: off}}
+  staging:
+    repositories: "{app}-staging"
+    approval: required
+"""
+
+
+def stages(text: str) -> str:
+    return "version: 1\nstages:\n" + text
+
+
+def faults(content: str | bytes, prefix: str = "") -> list[str]:
+    with pytest.raises(InvalidPolicyError) as raised:
+        parse(content.encode() if isinstance(content, str) else content, prefix=prefix)
+    return str(raised.value).splitlines()
+
+
+def test_the_shipped_policy_leads_from_dev_over_staging_to_an_approved_production() -> None:
+    policy = parse(DEFAULT.read_bytes())
+    assert policy.target_of("shop-dev") == "shop-staging"
+    assert policy.target_of("shop-staging") == "shop-production"
+    assert policy.target_of("shop-production") is None
+    assert [name for name, stage in policy.stages.items() if stage.approval_required] == ["production"]
+    assert {stage.mode for stage in policy.stages.values()} == {Mode.ENFORCE}
+
+
+def test_a_policy_is_known_by_the_digest_of_its_bytes() -> None:
+    assert parse(SMALL.encode()).digest == Digest.of(SMALL.encode())
+
+
+def test_every_setting_arrives_in_its_stage() -> None:
+    dev, staging = parse(SMALL.encode()).stages.values()
+    assert (dev.promotes_to, dev.promote_tags, dev.mode) == ("staging", ("v*", "1.*"), Mode.OBSERVE)
+    assert dev.scan_timeout == timedelta(seconds=45)
+    assert staging.scan_timeout == timedelta(minutes=30)
+    assert (dev.approval_required, staging.approval_required) == (False, True)
+
+
+def test_limits_that_are_not_given_keep_their_default() -> None:
+    assert parse(SMALL.encode()).stages["dev"].max_findings == {
+        Severity.CRITICAL: Limit(1, Action.WARN),
+        Severity.HIGH: Limit(5),
+        Severity.MEDIUM: Limit(20),
+        Severity.LOW: Limit(3),
+        Severity.UNDEFINED: Limit(0, Action.OFF),
+    }
+
+
+def test_an_alias_stands_for_what_it_names() -> None:
+    text = stages(
+        "  a: {repositories: a, findings: &f {max: {high: 1}}}\n  b: {repositories: b, findings: *f}\n"
+    )
+    assert parse(text.encode()).stages["b"].max_findings[Severity.HIGH] == Limit(1)
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
+    text = (
+        stages("  dev:\n    repositores: x\n    mode: enfroce\n    scan: {timeout: 1}\n  dev: {}\n")
+        + "extra: 1\n"
+    )
+    assert faults(text) == [
+        "policy.yaml:3: stages.dev.repositories: is missing",
+        "policy.yaml:4: stages.dev.repositores: unknown key (did you mean repositories?)",
+        "policy.yaml:5: stages.dev.mode: must be 'enforce' or 'observe', not 'enfroce' (did you mean enforce?)",
+        "policy.yaml:6: stages.dev.scan.timeout: must be a time such as 45s, 30m or 2h, not 1",
+        "policy.yaml:7: stages.dev: given twice (first in line 3)",
+        "policy.yaml:8: extra: unknown key",
+    ]
+
+
+BAD_FILES = {
+    "": "1: the file is empty",
+    "# only a comment\n": "1: the file is empty",
+    "- a\n": "1: must be a mapping, not a list",
+    "version: 1\nstages: {}\n": "2: stages: must not be empty",
+    "version: 1\nstages:\n": "2: stages: must be a mapping, not nothing",
+    stages("  a: {repositories: a}\n") + "---\nb: 1\n": "4: a second document begins here; a file has one",
+    stages("  a: {repositories: a}\n").replace("1", "2"): "1: version: must be 1, not 2",
+    stages("  a: {repositories: a}\n").replace("1", "'1'"): "1: version: must be 1, not '1'",
+    stages("  a: {repositories: a}\n  5: {}\n"): "4: stages: a key must be text, not 5",
+    stages("  a: {repositories: a}\n  ? [x]\n  : 1\n"): "4: a key must be text, not a list or a mapping",
+    stages("  a: {repositories: *x}\n"): "3: *x has no anchor before it",
+    stages("  a: &a {repositories: *a}\n"): "3: *a has no anchor before it",
+    stages(
+        "  a: {repositories: !env home}\n"
+    ): "3: stages.a.repositories: tags such as !env are not supported",
+    stages(
+        "  Dev: {repositories: a}\n"
+    ): "3: stages.Dev: a stage's name is a lower-case letter, then at most 30 letters, digits and hyphens",
+    stages("  a: {repositories: 7}\n"): "3: stages.a.repositories: must be text, not 7",
+    stages(
+        "  a: {repositories: A}\n"
+    ): "3: stages.a.repositories: no ECR repository can be called 'A': lower case, "
+    "digits and . _ - / between them",
+    stages("  a: {repositories: '{app}/{app}'}\n"): "3: stages.a.repositories: {app} may stand there once",
+    stages("  a: {repositories: a, promote_tags: []}\n"): "3: stages.a.promote_tags: must not be empty",
+    stages(
+        "  a: {repositories: a, promote_tags: ['']}\n"
+    ): "3: stages.a.promote_tags[0]: no tag can match ''",
+    stages(
+        "  a: {repositories: a, promote_tags: [1]}\n"
+    ): "3: stages.a.promote_tags[0]: must be text (in quotes), not 1",
+    stages(
+        "  a: {repositories: a, scan: {timeout: 25h}}\n"
+    ): "3: stages.a.scan.timeout: must be from 30s to 24h, not 25h",
+    stages(
+        "  a: {repositories: a, scan: {timeout: 29s}}\n"
+    ): "3: stages.a.scan.timeout: must be from 30s to 24h, not 29s",
+    stages(
+        "  a: {repositories: a, approval: off}\n"
+    ): "3: stages.a.approval: must be 'none' or 'required', not 'off'",
+    stages(
+        "  a:\n    repositories: a\n    findings:\n      max:\n        low: many\n"
+    ): "7: stages.a.findings.max.low: must be a number, or {limit: 5, action: enforce}, not 'many'",
+    stages("  a: {repositories: a, findings: {max: {low: -1}}}\n"): "3: stages.a.findings.max.low.limit: "
+    "must be 0 or more, not -1",
+    stages(
+        "  a: {repositories: a, findings: {max: {low: {limit: 1.5}}}}\n"
+    ): "3: stages.a.findings.max.low.limit: must be a whole number, not '1.5'",
+    stages(
+        "  a: {repositories: a, findings: {max: {undefined: 1, untriaged: 2}}}\n"
+    ): "3: stages.a.findings.max: undefined and untriaged are the same; give one of them",
+    stages(
+        "  a: {repositories: a, promotes_to: a}\n"
+    ): "3: stages.a.promotes_to: a stage cannot promote to itself",
+    stages(
+        "  one: {repositories: a, promotes_to: tow}\n  two: {repositories: b}\n"
+    ): "3: stages.one.promotes_to: there is no stage 'tow' (did you mean two?)",
+    stages(
+        "  a: {repositories: a, promotes_to: b}\n  b: {repositories: '{app}-b'}\n"
+    ): "3: stages.a.promotes_to: {app} must be in the repositories of both a and b, or of neither",
+    stages(
+        "  a: {repositories: '{app}-dev'}\n  b: {repositories: 'shop/{app}'}\n"
+    ): "4: stages.b.repositories: 'shop/app-dev' would belong to a too",
+    stages("  a: {repositories: '{app}-dev'}\n  b: {repositories: x-dev}\n"): "4: stages.b.repositories: "
+    "'x-dev' would belong to a too",
+    stages("  a: {repositories: x, promotes_to: b}\n  b: {repositories: y, promotes_to: c}\n")
+    + "  c: {repositories: z, promotes_to: b}\n": "4: stages.b.promotes_to: a cycle: b → c → b",
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), BAD_FILES.items(), ids=BAD_FILES.values())
+def test_a_fault_is_named_with_its_line_and_path(text: str, fault: str) -> None:
+    assert faults(text) == [f"policy.yaml:{fault}"]
+
+
+def test_repositories_begin_with_the_prefix_that_the_stack_is_limited_to() -> None:
+    text = stages("  a: {repositories: 'shop/{app}'}\n")
+    assert parse(text.encode(), prefix="shop/").stage_of("shop/web") is not None
+    assert faults(text, prefix="team/") == [
+        "policy.yaml:3: stages.a.repositories: must begin with 'team/', to which this stack is limited: "
+        "'team/shop/{app}'?"
+    ]
+
+
+BOMB = "x: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{now}: &{now} [{','.join([f'*{before}'] * 9)}]\n"
+    for before, now in zip("abcdefg", "bcdefgh", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (BOMB.encode(), "5: more than 10000 values"),
+        (b"[" * 100_000, "1: nested deeper than 20 levels"),
+        (b"{a: " * 100_000, "1: nested deeper than 20 levels"),
+        (b"? " * 100_000, "1: a key must be text, not a list or a mapping"),
+        (b"#" * (1 << 20) + b"#", "1: the file is larger than 1048576 bytes"),
+        (b"version: 1\nname: \xff\n", "2: not UTF-8 text"),
+    ],
+    ids=["aliases", "lists", "mappings", "keys", "size", "encoding"],
+)
+def test_a_file_made_to_exhaust_the_reader_is_refused(content: bytes, fault: str) -> None:
+    assert faults(content) == [f"policy.yaml:{fault}"]
+
+
+@pytest.mark.parametrize("text", ["[a", "a: b: c", "a: 'b", "\t- a", "a: \x01", "%YAML 3.0\n---\na: b"])
+def test_what_is_not_yaml_is_said_to_be_no_yaml(text: str) -> None:
+    assert ": not YAML: " in faults(text)[0]
+
+
+@given(st.text() | st.binary())
+def test_no_bytes_get_anything_but_a_policy_or_a_list_of_faults(content: str | bytes) -> None:
+    raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    with pytest.raises(InvalidPolicyError):
+        parse(raw)
+
+
+@given(st.binary(min_size=1, max_size=4), st.integers(0, len(SMALL)))
+def test_a_damaged_policy_is_a_policy_or_a_list_of_faults(damage: bytes, at: int) -> None:
+    content = SMALL.encode()[:at] + damage + SMALL.encode()[at + len(damage) :]
+    try:
+        told = ""
+        parse(content)
+    except InvalidPolicyError as error:
+        told = str(error)
+    assert all(line.startswith("policy.yaml:") for line in told.splitlines())
