@@ -1,0 +1,74 @@
+"""A release as machines get it: the same keys from every verb, documented here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from imagegate.domain.canonical import timestamp
+from imagegate.domain.release import Outcome, Release
+
+# Exit codes of waiting; 2 is also every error, 124 a time-out as timeout(1) has it.
+EXIT_CODES = {
+    Outcome.RELEASED: 0,
+    Outcome.BLOCKED: 1,
+    Outcome.CONFLICT: 1,
+    Outcome.SUPERSEDED: 1,
+    Outcome.WITHDRAWN: 1,
+    Outcome.FAILED: 2,
+    Outcome.HELD: 3,
+}
+TIMED_OUT = 124
+
+
+def as_json(release: Release) -> dict[str, Any]:
+    """`outcome` is null while the release is open; `reasons` are objects of rule, message, action; times RFC 3339."""
+    return {
+        "repository": release.image.repository,
+        "digest": str(release.image.digest),
+        "tags": sorted(release.tags),
+        "stage": release.stage,
+        "attempt": release.attempt,
+        "reason": str(release.reason),
+        "verdict": release.verdict,
+        "outcome": _text(release.outcome),
+        "reasons": list(release.reasons),
+        "detail": release.detail,
+        "decision": _text(release.decision),
+        "signature": _text(release.signature),
+        "promoted_to": release.promotion.as_json() if release.promotion else None,
+        "message_id": release.message_id,
+        "started_at": timestamp(release.started_at),
+        "closed_at": timestamp(release.closed_at) if release.closed_at else None,
+        "seconds": seconds(release, release.closed_at),
+    }
+
+
+def seconds(release: Release, end: datetime | None) -> float | None:
+    """How long it took, or takes until now; None: still open."""
+    return round((end - release.started_at).total_seconds(), 1) if end else None
+
+
+def name(release: Release) -> str:
+    """`shop-dev:1.0 (+1)`: as people call it."""
+    tags = sorted(release.tags)
+    if not tags:
+        return f"{release.image.repository}@{release.image.digest.short}"
+    more = f" (+{len(tags) - 1})" if len(tags) > 1 else ""
+    return f"{release.image.repository}:{tags[0]}{more}"
+
+
+def why(release: Release) -> str:
+    """What decided, shortest first: the first reason that blocks, else the detail of the ending."""
+    blocking = [reason["message"] for reason in release.reasons if reason["action"] == "enforce"]
+    if blocking:
+        return blocking[0] + (f" (+{len(blocking) - 1} more)" if len(blocking) > 1 else "")
+    if release.detail:
+        return release.detail
+    if release.promotion:
+        return f"now in {release.promotion.repository}"
+    return "the next stage asks for approval" if release.outcome is Outcome.HELD else ""
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

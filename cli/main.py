@@ -1,0 +1,47 @@
+"""`imagegate`: the entry point."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cli.faults import report
+from cli.verbs.list import list_
+from cli.verbs.release import release
+from cli.verbs.status import status
+
+_VERBS = (status, release, list_)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--stack",
+    envvar="IMAGEGATE_STACK",
+    show_envvar=True,
+    default="imagegate",
+    show_default=True,
+    help="Name of the CloudFormation stack.",
+)
+@click.version_option(package_name="imagegate", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, stack: str) -> None:
+    """The gate for container images in Amazon ECR.
+
+    Account, Region and credentials are those of the AWS CLI: AWS_PROFILE, AWS_DEFAULT_REGION, ….
+    In the sandbox: source .sandbox/env
+    """
+    context.obj = stack
+
+
+for _verb in _VERBS:
+    cli.add_command(_verb)
+
+
+def main() -> None:
+    """Errors are one line on stderr and exit code 2."""
+    try:
+        code = cli.main(prog_name="imagegate", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort of a program
+        code = report(error)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,68 @@
+"""Finding the attempt that a reference means, and saying what to do when there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.faults import NotFoundError
+from cli.reference import Reference
+from cli.stack import Stack
+from imagegate.domain.image import ImageRef
+from imagegate.domain.release import Release, ReleaseId
+
+
+def image_of(stack: Stack, reference: Reference) -> ImageRef | None:
+    """The image that is meant now; None: no such tag, or only a repository is named."""
+    if reference.image or reference.tag is None:
+        return reference.image
+    digest = stack.images.digest_of(reference.repository, reference.tag)
+    return ImageRef(reference.repository, digest) if digest else None
+
+
+def newest(stack: Stack, reference: Reference) -> Release | None:
+    """The newest attempt of the image, or of any image of the repository."""
+    if not reference.names_an_image:
+        return next(iter(of_repository(stack, reference.repository, 1)), None)
+    image = image_of(stack, reference)
+    return stack.ledger.latest(image) if image else None
+
+
+def of_repository(stack: Stack, repository: str, limit: int) -> list[Release]:
+    """Newest first."""
+    found = stack.ledger.of_repository(repository, limit)
+    return sorted(found, key=lambda release: release.started_at, reverse=True)
+
+
+def again(stack: Stack, release: Release) -> Release:
+    """The same attempt, as it is now."""
+    return stack.ledger.get(ReleaseId(release.image, release.attempt))
+
+
+def missing(stack: Stack, reference: Reference) -> NotFoundError:
+    """Why nothing was found: the repository, the tag, or a release of it."""
+    if not _has_repository(reference.repository):
+        place = f"account {stack.account}, {stack.region}"
+        return NotFoundError(f"there is no repository {reference.repository} in {place}")
+    if not reference.names_an_image:
+        return NotFoundError(f"no image of {reference.repository} was released yet: push one with a tag")
+    if image_of(stack, reference) is None:
+        return NotFoundError(f"{reference.repository} has no tag {reference.tag}: push it first")
+    how = f"{reference.repository}:{reference.tag or 'TAG'}"
+    return NotFoundError(
+        f"{reference} has no release: it was pushed before the installation, or its repository is in no stage of "
+        f"the policy; start one with: imagegate release {how}"
+    )
+
+
+def _has_repository(name: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    from imagegate.adapters.aws import client
+
+    ecr: Any = client("ecr")
+    try:
+        ecr.describe_repositories(repositoryNames=[name])
+    except ClientError as error:
+        # Who may not look cannot tell, and is told the next likely thing.
+        return error.response["Error"]["Code"] != "RepositoryNotFoundException"
+    return True

@@ -1,0 +1,95 @@
+"""The deployed stack: its outputs name the resources that the command line uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cli.faults import NotFoundError
+from imagegate.domain.image import Digest
+from imagegate.domain.release import Release
+
+# Imported where they are used: boto3 would make even --help slow.
+if TYPE_CHECKING:
+    from imagegate.adapters.ecr import Ecr
+    from imagegate.adapters.ledger import DynamoLedger
+    from imagegate.adapters.workflow import LambdaStarter
+
+    from imagegate.domain.policy import Policy
+
+_DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One installation of imagegate."""
+
+    name: str
+    arn: str  # arn:PARTITION:cloudformation:REGION:ACCOUNT:stack/NAME/ID
+    outputs: Mapping[str, str]
+
+    def output(self, name: str) -> str:
+        try:
+            return self.outputs[name]
+        except KeyError:
+            message = f"the stack {self.name} has no output {name}: is it imagegate's, and fully deployed?"
+            raise NotFoundError(message) from None
+
+    @property
+    def region(self) -> str:
+        return self.arn.split(":")[3]
+
+    @property
+    def account(self) -> str:
+        return self.arn.split(":")[4]
+
+    @cached_property
+    def ledger(self) -> DynamoLedger:
+        from imagegate.adapters.ledger import DynamoLedger
+
+        return DynamoLedger(self.output("LedgerTable"))
+
+    @cached_property
+    def images(self) -> Ecr:
+        from imagegate.adapters.ecr import Ecr
+
+        domain = _DOMAINS.get(self.arn.split(":")[1], "amazonaws.com")
+        return Ecr(f"{self.account}.dkr.ecr.{self.region}.{domain}")
+
+    @cached_property
+    def starter(self) -> LambdaStarter:
+        from imagegate.adapters.workflow import LambdaStarter
+
+        return LambdaStarter(self.output("StartReleaseFunction"))
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The deployed policy; releases that run may be pinned to an earlier one."""
+        from imagegate.adapters.records import S3Records
+
+        return S3Records(self.output("RecordsBucket")).policy(Digest.parse(self.output("PolicyDigest")))
+
+    def execution_arn(self, release: Release) -> str:
+        machine = self.output("ReleaseStateMachine")
+        return f"{machine.replace(':stateMachine:', ':execution:')}:{release.execution_name}"
+
+
+def find_stack(name: str) -> Stack:
+    """Raise `NotFoundError` when nothing of that name is deployed here."""
+    from botocore.exceptions import ClientError
+
+    from imagegate.adapters.aws import client
+
+    cloudformation: Any = client("cloudformation")
+    try:
+        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        region = cloudformation.meta.region_name
+        message = f"no stack {name} in {region}: deploy it (make deploy), or name yours with --stack or IMAGEGATE_STACK"
+        raise NotFoundError(message) from error
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+    return Stack(name, found["StackId"], outputs)

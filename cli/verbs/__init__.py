@@ -1,0 +1,1 @@
+"""One module per verb, with one click command of that name."""

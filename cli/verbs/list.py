@@ -1,0 +1,45 @@
+"""`imagegate list`: the newest releases of all repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import click
+
+from cli.stack import Stack, find_stack
+from cli.verbs.status import show_many
+from imagegate.domain.release import Outcome, Release
+
+# A filter that matches nothing must not read the whole ledger.
+_READ_AT_MOST = 5_000
+OPEN = "open"
+
+
+@click.command("list")
+@click.option("--stage", help="Only releases at this stage's gate.")
+@click.option("--outcome", type=click.Choice([*map(str, Outcome), OPEN]), help="Only releases that ended so.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects, as of imagegate status.")
+@click.pass_obj
+def list_(stack_name: str, *, stage: str | None, outcome: str | None, limit: int, as_json: bool) -> None:
+    """The newest releases of all repositories, of the last 90 days."""
+
+    def wanted(release: Release) -> bool:
+        return stage in (None, release.stage) and outcome in (None, str(release.outcome or OPEN))
+
+    found = newest(find_stack(stack_name), limit, wanted)
+    if not found and not as_json:
+        return click.echo("no such release in the last 90 days", err=True)
+    return show_many(found, as_json=as_json)
+
+
+def newest(stack: Stack, limit: int, wanted: Callable[[Release], bool]) -> list[Release]:
+    """Reads more until enough of them are wanted."""
+    asked = limit
+    while True:
+        found = stack.ledger.recent(asked, datetime.now(UTC))
+        kept = [release for release in found if wanted(release)]
+        if len(kept) >= limit or len(found) < asked or asked >= _READ_AT_MOST:
+            return kept[:limit]
+        asked = min(asked * 4, _READ_AT_MOST)

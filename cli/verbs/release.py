@@ -1,0 +1,96 @@
+"""`imagegate release`: start a release by hand, also of an image that was released before."""
+
+from __future__ import annotations
+
+import click
+
+from cli import facts, releases
+from cli.faults import NotFoundError
+from cli.history import History
+from cli.progress import choose
+from cli.reference import Reference, ReferenceType
+from cli.stack import Stack, find_stack
+from cli.verbs.status import begin, show_one, wait_for
+from cli.waiting import Deadline, DurationType, WaitTimeoutError
+from imagegate.domain.image import ImageRef
+from imagegate.domain.release import Release, StartReason
+
+
+@click.command()
+@click.argument("reference", type=ReferenceType("REPOSITORY:TAG"), metavar="REPOSITORY:TAG")
+@click.option("--wait", is_flag=True, help="Wait until it has ended; exit codes as of imagegate status.")
+@click.option("--watch", is_flag=True, help="Wait, and show the steps as they go.")
+@click.option("--timeout", type=DurationType(), default="1h", show_default=True, help="How long to wait.")
+@click.option("--json", "as_json", is_flag=True, help="Print the attempt as one JSON object.")
+@click.pass_obj
+def release(
+    stack_name: str, reference: Reference, *, wait: bool, watch: bool, timeout: float, as_json: bool
+) -> None:
+    """Release the image that REPOSITORY:TAG points to now, also again.
+
+    The image is judged by the deployed policy, in a new attempt. An attempt that is still open is joined.
+    """
+    stack = find_stack(stack_name)
+    image = releases.image_of(stack, reference)
+    if image is None:
+        raise releases.missing(stack, reference)
+    _check_managed(stack, reference)
+    before = stack.ledger.latest(image)
+    stack.starter.request(image, [str(reference.tag)], StartReason.OPERATOR)
+    if wait or watch:
+        wait_for(
+            stack,
+            reference,
+            timeout,
+            watch=watch,
+            as_json=as_json,
+            begun=lambda: _begun(stack, image, before),
+        )
+    _report_start(stack, reference, image, before, timeout, as_json=as_json)
+
+
+def _begun(stack: Stack, image: ImageRef, before: Release | None) -> Release | None:
+    """The attempt that our request made, or the open one that it joined."""
+    latest = stack.ledger.latest(image)
+    if latest and before and latest.attempt == before.attempt and not before.is_open:
+        return None
+    return latest
+
+
+def _report_start(
+    stack: Stack,
+    reference: Reference,
+    image: ImageRef,
+    before: Release | None,
+    timeout: float,
+    *,
+    as_json: bool,
+) -> None:
+    deadline = Deadline.after(timeout)
+    try:
+        with choose(History(stack), reference, watch=False, as_json=as_json) as progress:
+            started = begin(stack, reference, deadline, progress, lambda: _begun(stack, image, before))
+    except WaitTimeoutError:
+        click.echo(f"imagegate: {reference} was requested, and has not begun yet", err=True)
+        raise click.exceptions.Exit(facts.TIMED_OUT) from None
+    if as_json:
+        return show_one(started, as_json=True)
+    verb = "joined" if before and before.is_open else "began"
+    click.echo(f"{reference} ({image.digest.short}): {verb} attempt {started.attempt}")
+    return click.echo(f"Follow it: imagegate status --watch {reference}")
+
+
+def _check_managed(stack: Stack, reference: Reference) -> None:
+    """A start is asynchronous: what it would refuse is better said here. Who may not read the policy is not told."""
+    from botocore.exceptions import ClientError
+
+    from imagegate.domain.errors import ImageGateError
+
+    try:
+        stage = stack.policy.stage_of(reference.repository)
+    except (ClientError, ImageGateError):
+        return
+    if stage is None:
+        raise NotFoundError(
+            f"no stage of the deployed policy has the repository {reference.repository}: add it to the policy"
+        )

@@ -1,0 +1,144 @@
+"""`imagegate status`: what became of an image, or of the images of a repository."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import click
+
+from cli import facts, releases
+from cli.faults import CANNOT_TELL, NotFoundError
+from cli.history import History
+from cli.progress import Progress, choose
+from cli.reference import Reference, ReferenceType
+from cli.stack import Stack, find_stack
+from cli.waiting import Deadline, DurationType, WaitTimeoutError
+from imagegate.domain.release import Release
+
+# A push becomes a release within seconds, and within two retries of an event after three minutes.
+_BEGIN_SECONDS = 240.0
+# The message goes out right after the release is closed.
+_MESSAGE_SECONDS = 5.0
+_LIMIT = 20
+
+
+@click.command()
+@click.argument("reference", type=ReferenceType(), metavar="REPOSITORY[:TAG|@DIGEST]")
+@click.option("--json", "as_json", is_flag=True, help="One object for an image, a list for a repository.")
+@click.option("--wait", is_flag=True, help="Wait until the newest attempt has ended, also for one to begin.")
+@click.option("--watch", is_flag=True, help="Wait, and show the steps as they go.")
+@click.option("--timeout", type=DurationType(), default="1h", show_default=True, help="How long to wait.")
+@click.pass_obj
+def status(
+    stack_name: str, reference: Reference, *, as_json: bool, wait: bool, watch: bool, timeout: float
+) -> None:
+    """What became of an image, or of the newest images of a repository.
+
+    With :TAG it is the newest attempt of the image that the tag points to now.
+
+    \b
+    Exit codes with --wait and --watch:
+      0    released
+      1    blocked, conflict, superseded or withdrawn
+      2    failed, or it cannot be told (every error ends so)
+      3    held: passed and signed, the next stage asks for approval
+      124  not ended within --timeout
+    """
+    stack = find_stack(stack_name)
+    if not wait and not watch:
+        return show(stack, reference, as_json=as_json)
+    return wait_for(stack, reference, timeout, watch=watch, as_json=as_json)
+
+
+def show(stack: Stack, reference: Reference, *, as_json: bool) -> None:
+    if reference.names_an_image:
+        release = releases.newest(stack, reference)
+        if release is None:
+            raise releases.missing(stack, reference)
+        return show_one(release, as_json=as_json)
+    found = releases.of_repository(stack, reference.repository, _LIMIT)
+    if not found:
+        raise releases.missing(stack, reference)
+    return show_many(found, as_json=as_json)
+
+
+def show_one(release: Release, *, as_json: bool) -> None:
+    if as_json:
+        return click.echo(json.dumps(facts.as_json(release), indent=2))
+    from cli import view
+
+    return view.console().print(view.detail_of(release))
+
+
+def show_many(found: list[Release], *, as_json: bool) -> None:
+    if as_json:
+        return click.echo(json.dumps([facts.as_json(release) for release in found], indent=2))
+    from cli import view
+
+    return view.console().print(view.table_of(found, datetime.now(UTC)))
+
+
+def wait_for(
+    stack: Stack,
+    reference: Reference,
+    timeout: float,
+    *,
+    watch: bool,
+    as_json: bool,
+    begun: Callable[[], Release | None] | None = None,
+) -> None:
+    """Wait for the attempt that `begun` finds (the newest one) to end, show it, and exit by its outcome."""
+    deadline = Deadline.after(timeout)
+    try:
+        with choose(History(stack), reference, watch=watch, as_json=as_json) as progress:
+            release = begin(stack, reference, deadline, progress, begun)
+            release = end(stack, release, deadline, progress)
+    except WaitTimeoutError:
+        click.echo(f"imagegate: {reference} has not ended within {timeout:g} s; it goes on", err=True)
+        raise click.exceptions.Exit(facts.TIMED_OUT) from None
+    show_one(release, as_json=as_json)
+    raise click.exceptions.Exit(facts.EXIT_CODES[release.outcome] if release.outcome else CANNOT_TELL)
+
+
+def begin(
+    stack: Stack,
+    reference: Reference,
+    deadline: Deadline,
+    progress: Progress,
+    begun: Callable[[], Release | None] | None = None,
+) -> Release:
+    """Raise `NotFoundError` when no attempt begins in reasonable time."""
+
+    def look() -> Release | None:
+        release = begun() if begun else releases.newest(stack, reference)
+        progress.show(release)
+        return release
+
+    soon = deadline.sooner(_BEGIN_SECONDS)
+    try:
+        return soon.poll(look)
+    except WaitTimeoutError:
+        if soon is deadline:
+            raise
+    fault = releases.missing(stack, reference)
+    raise NotFoundError(f"nothing began within {_BEGIN_SECONDS:.0f} s: {fault.message}")
+
+
+def end(stack: Stack, release: Release, deadline: Deadline, progress: Progress) -> Release:
+    def look() -> Release | None:
+        now = releases.again(stack, release)
+        progress.show(now)
+        return None if now.is_open else now
+
+    closed = deadline.poll(look)
+    try:
+        return Deadline.after(_MESSAGE_SECONDS).poll(lambda: _announced(stack, closed))
+    except WaitTimeoutError:
+        return closed
+
+
+def _announced(stack: Stack, release: Release) -> Release | None:
+    now = releases.again(stack, release)
+    return now if now.message_id else None

@@ -1,0 +1,162 @@
+"""Releases as people read them: tables and details for any width, colours only on a terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from cli import facts
+from cli.steps import State, Step
+from imagegate.domain.release import Release
+
+# Nobody reads a file at 80 columns: digests stay whole, so that grep and cut work.
+_PIPED_WIDTH = 240
+_COLOURS = {
+    "released": "green",
+    "blocked": "red",
+    "held": "yellow",
+    "conflict": "red",
+    "superseded": "dim",
+    "withdrawn": "dim",
+    "failed": "bold red",
+    "open": "cyan",
+    "PASS": "green",
+    "BLOCK": "red",
+    "ERROR": "bold red",
+}
+_MARKS = {
+    State.WAITING: ("·", ".", "dim"),
+    State.RUNNING: ("…", ">", "cyan"),
+    State.DONE: ("✓", "+", "green"),
+    State.SKIPPED: ("-", "-", "dim"),
+    State.FAILED: ("✗", "x", "bold red"),
+}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """NO_COLOR, TERM and COLUMNS count as everywhere."""
+    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = _PIPED_WIDTH
+    return made
+
+
+def clean(text: str) -> str:
+    """Names of findings and packages come from images: none may steer the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def coloured(word: str | None) -> Text:
+    return Text(word or "", style=_COLOURS.get(word or "", ""))
+
+
+def table_of(releases: Iterable[Release], now: datetime) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("IMAGE", overflow="fold", min_width=16)
+    table.add_column("STAGE", overflow="fold")
+    table.add_column("OUTCOME", no_wrap=True)
+    table.add_column("WHY", overflow="fold", ratio=1)
+    table.add_column("STARTED", no_wrap=True)
+    table.add_column("TOOK", no_wrap=True, justify="right")
+    for release in releases:
+        table.add_row(
+            facts.name(release),
+            release.stage,
+            coloured(str(release.outcome or "open")),
+            clean(facts.why(release)),
+            age(release.started_at, now),
+            took(release, now),
+        )
+    return table
+
+
+def detail_of(release: Release) -> RenderableType:
+    """Everything that the ledger knows about one attempt."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for label, value in _rows(release):
+        grid.add_row(label, value)
+    return grid
+
+
+def _rows(release: Release) -> list[tuple[str, RenderableType]]:
+    promotion = release.promotion
+    rows: list[tuple[str, RenderableType]] = [
+        ("Image", facts.name(release)),
+        ("Digest", str(release.image.digest)),
+        ("Outcome", coloured(str(release.outcome or "open"))),
+        ("Verdict", coloured(release.verdict)),
+        ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
+        ("Cause", clean(release.detail)),
+        ("Promoted to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
+        ("Signature", str(release.signature or "")),
+        ("Decision", str(release.decision or "")),
+        ("Policy", str(release.policy)),
+        ("Message", release.message_id or ""),
+        ("Attempt", f"{release.attempt} ({release.reason}) at the {release.stage} gate"),
+        ("Time", _time(release)),
+    ]
+    return [(label, value) for label, value in rows if str(value)]
+
+
+def _reason(reason: dict[str, str]) -> Text:
+    mark = "" if reason["action"] == "enforce" else "(warning) "
+    return Text(f"{mark}{clean(reason['message'])}  [{reason['rule']}]")
+
+
+def _time(release: Release) -> str:
+    started = f"{release.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    lasted = facts.seconds(release, release.closed_at)
+    return started if lasted is None else f"{started}, took {span(lasted)}"
+
+
+def steps_table(steps: Iterable[Step], *, unicode: bool, animated: bool = False) -> Table:
+    """The steps below each other, with what came out of each."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for _ in range(2):
+        grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for step in steps:
+        running = animated and unicode and step.state is State.RUNNING
+        style = "dim" if step.state in (State.WAITING, State.SKIPPED) else ""
+        grid.add_row(
+            Spinner("dots", style="cyan") if running else mark(step.state, unicode=unicode),
+            Text(step.name, style=style),
+            coloured(step.result),
+        )
+    return grid
+
+
+def mark(state: State, *, unicode: bool) -> Text:
+    pretty, plain, style = _MARKS[state]
+    return Text(pretty if unicode else plain, style=style)
+
+
+def speaks_unicode(console: Console) -> bool:
+    return console.encoding.lower().startswith("utf")
+
+
+def age(moment: datetime, now: datetime) -> str:
+    return f"{span((now - moment).total_seconds())} ago"
+
+
+def took(release: Release, now: datetime) -> str:
+    return span(facts.seconds(release, release.closed_at or now) or 0.0)
+
+
+def span(seconds: float) -> str:
+    """`1.9 s`, `42 s`, `12 min`, `3 h`, `5 d`: what one glance takes in."""
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
