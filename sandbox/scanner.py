@@ -36,10 +36,11 @@ class Scan:
     completed: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
+    reason: str | None = None
 
     @property
     def image_scan_status(self) -> dict[str, str]:
-        description = DESCRIPTIONS.get(self.status)
+        description = self.reason or DESCRIPTIONS.get(self.status)
         return {"status": self.status} | ({"description": description} if description else {})
 
     def findings_summary(self) -> dict[str, Any]:
@@ -116,18 +117,28 @@ def _begin(repo: Any, image: Any, manifest: Manifest) -> Scan:
 
 
 def _finish(repo: Any, image: Any, manifest: Manifest, scan: Scan) -> None:
-    quirks = store().settings.quirks
-    scan.status = quirks.scan_outcome if manifest.has_filesystem else "UNSUPPORTED_IMAGE"
+    outcome = store().settings.quirks.scan_outcome
+    scan.status = outcome if manifest.has_filesystem else "UNSUPPORTED_IMAGE"
     if scan.status in ("PENDING", "IN_PROGRESS"):
         return
     if scan.status == "COMPLETE":
-        found = findings.read(store().settings.state, repo.name, image.image_digest, image.image_tags)
-        scan.counts, scan.completed = found.counts, datetime.now(UTC)
-        if quirks.summary_before_findings:
-            _later(_reveal, repo, image, scan, found.findings)
-        else:
-            scan.findings = found.findings
+        _look(repo, image, scan)
     _announce(repo, image, scan)
+
+
+def _look(repo: Any, image: Any, scan: Scan) -> None:
+    settings = store().settings
+    try:
+        found = findings.read(settings.state, repo.name, image.image_digest, image.image_tags)
+    except findings.InvalidFindingsError as error:
+        # Written by hand beside the command: say so, instead of scanning for ever.
+        scan.status, scan.reason = "FAILED", str(error)
+        return
+    scan.counts, scan.completed = found.counts, datetime.now(UTC)
+    if settings.quirks.summary_before_findings:
+        _later(_reveal, repo, image, scan, found.findings)
+    else:
+        scan.findings = found.findings
 
 
 def _reveal(repo: Any, image: Any, scan: Scan, found: list[dict[str, Any]]) -> None:

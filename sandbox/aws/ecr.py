@@ -18,18 +18,17 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ecr import urls
 from moto.ecr.models import ECRBackend, Image
-from moto.ecr.responses import ECRResponse
 
 from sandbox import scanner
-from sandbox.registry import index, layers, scanning
+from sandbox.aws import ecr_shapes
+from sandbox.aws.ecr_layers import LayerOperations
+from sandbox.registry import index, scanning
 from sandbox.registry.blobs import SHA256
 from sandbox.registry.errors import EcrError
-from sandbox.registry.manifests import Manifest
 from sandbox.registry.paging import page
 from sandbox.registry.store import TOKEN_SECONDS, open_store, store
 from sandbox.settings import Settings
 
-PART_BYTES = 20_971_520  # the largest that UploadLayerPart takes
 ACCOUNT_SETTINGS = {
     "BASIC_SCAN_TYPE_VERSION": ("AWS_NATIVE", {"AWS_NATIVE", "CLAIR"}),
     "REGISTRY_POLICY_SCOPE": ("V2", {"V1", "V2"}),
@@ -37,7 +36,7 @@ ACCOUNT_SETTINGS = {
 }
 
 
-class Ecr(ECRResponse):
+class Ecr(LayerOperations):
     """Operations that moto lacks or answers differently from AWS; method = operation."""
 
     def call_action(self) -> Any:
@@ -48,13 +47,6 @@ class Ecr(ECRResponse):
             refusal = {"__type": "ThrottlingException", "message": "Rate exceeded"}
             return 400, self.response_headers, json.dumps(refusal)
         return super().call_action()
-
-    def _get_param(self, param_name: str, if_none: Any = None) -> Any:
-        """From the JSON body only: moto also looks for `name=value` inside of manifests."""
-        return json.loads(self.body or "{}").get(param_name, if_none)
-
-    def _repository(self) -> Any:
-        return index.repository(self._get_param("repositoryName"), self._get_param("registryId"))
 
     def get_authorization_token(self) -> ActionResult:
         """The password stands for the caller: the registry checks that identity's permissions."""
@@ -76,7 +68,7 @@ class Ecr(ECRResponse):
             tag=tag,
             digest=self._get_param("imageDigest"),
         )
-        return ActionResult({"image": _image(repo, image, tag)})
+        return ActionResult({"image": ecr_shapes.image(repo, image, tag)})
 
     def batch_get_image(self) -> ActionResult:
         repo = self._repository()
@@ -87,9 +79,9 @@ class Ecr(ECRResponse):
             if image and accepted and image.image_manifest_media_type not in accepted:
                 failure = ("ImageNotFound", "Requested image not found")
             if failure:
-                failures.append(_failure(wanted, *failure))
+                failures.append(ecr_shapes.failure(wanted, *failure))
             else:
-                images.append(_image(repo, image, wanted.get("imageTag")))
+                images.append(ecr_shapes.image(repo, image, wanted.get("imageTag")))
         return ActionResult({"images": images, "failures": failures})
 
     def batch_delete_image(self) -> ActionResult:
@@ -103,7 +95,7 @@ class Ecr(ECRResponse):
                 reason = f"Requested image referenced by manifest list: [{', '.join(parents)}]"
                 failure = ("ImageReferencedByManifestList", reason)
             if failure:
-                failures.append(_failure(wanted, *failure))
+                failures.append(ecr_shapes.failure(wanted, *failure))
             else:
                 deleted += index.delete_image(repo, image, wanted.get("imageTag"))
         return ActionResult({"imageIds": deleted, "failures": failures})
@@ -117,9 +109,9 @@ class Ecr(ECRResponse):
         repo = self._repository()
         if wanted := self._get_param("imageIds"):
             images = [_required(repo, image_id) for image_id in wanted]
-            return ActionResult({"imageDetails": [_details(repo, i) for i in images]})
+            return ActionResult({"imageDetails": [ecr_shapes.details(repo, i) for i in images]})
         images = _filtered(list(repo.images), self._get_param("filter", {}))
-        return self._page("imageDetails", [_details(repo, image) for image in images])
+        return self._page("imageDetails", [ecr_shapes.details(repo, image) for image in images])
 
     def list_image_referrers(self) -> ActionResult:
         repo = self._repository()
@@ -128,7 +120,7 @@ class Ecr(ECRResponse):
         found = index.referrers(repo, digest, wanted.get("artifactTypes") or ())
         if wanted.get("artifactStatus") in ("ARCHIVED", "ACTIVATING"):
             found = []
-        return self._page("referrers", [_referrer(manifest) for manifest in found], most=50)
+        return self._page("referrers", [ecr_shapes.referrer(manifest) for manifest in found], most=50)
 
     def _page(self, key: str, items: Sequence[Any], *, default: int = 100, most: int = 1000) -> Any:
         limit = int(self._get_param("maxResults") or min(default, most))
@@ -136,52 +128,6 @@ class Ecr(ECRResponse):
             raise index.invalid("maxResults", f"Member must be between 1 and {most}")
         listed, token = page(items, self._get_param("nextToken"), limit)
         return ActionResult({key: listed} | ({"nextToken": token} if token else {}))
-
-    def initiate_layer_upload(self) -> ActionResult:
-        upload = layers.begin(self._repository())
-        return ActionResult({"uploadId": upload.id, "partSize": PART_BYTES})
-
-    def upload_layer_part(self) -> ActionResult:
-        repo = self._repository()
-        content = base64.b64decode(self._get_param("layerPartBlob"))
-        first, last = self._get_param("partFirstByte"), self._get_param("partLastByte")
-        if len(content) > PART_BYTES or last - first + 1 != len(content):
-            raise index.invalid("layerPartBlob", f"{len(content)} bytes for {first} to {last}")
-        upload = layers.append_part(repo, self._get_param("uploadId"), first, content)
-        return ActionResult(_layer(repo, uploadId=upload.id, lastByteReceived=upload.size - 1))
-
-    def complete_layer_upload(self) -> ActionResult:
-        repo = self._repository()
-        upload = layers.upload_of(repo, self._get_param("uploadId"))
-        expected = self._get_param("layerDigests")[0]
-        if upload.digest in repo.layers:
-            layers.cancel(repo, upload)
-            message = f"Layer with digest '{upload.digest}' already exists in '{repo.name}'"
-            raise EcrError("LayerAlreadyExistsException", message)
-        digest = layers.finish(repo, upload, expected)
-        return ActionResult(_layer(repo, uploadId=upload.id, layerDigest=digest))
-
-    def batch_check_layer_availability(self) -> ActionResult:
-        repo = self._repository()
-        found, failures = [], []
-        for digest in self._get_param("layerDigests"):
-            if not SHA256.fullmatch(digest):
-                failures.append(_layer_failure(digest, "InvalidLayerDigest", "is invalid"))
-            else:
-                size = repo.layers.get(digest)
-                state = "UNAVAILABLE" if size is None else "AVAILABLE"
-                found.append({"layerDigest": digest, "layerAvailability": state, "layerSize": size or 0})
-        return ActionResult({"layers": found, "failures": failures})
-
-    def get_download_url_for_layer(self) -> ActionResult:
-        """A URL that carries a permission of its own, as the presigned one of AWS does."""
-        repo, digest = self._repository(), self._get_param("layerDigest")
-        if digest not in repo.layers:
-            message = f"Layer with digest '{digest}' does not exist in '{repo.name}'"
-            raise EcrError("LayersNotFoundException", message)
-        token = store().issue_token(self.get_access_key())
-        url = f"http://{store().settings.registry}/layers/{repo.name}/{digest}?token={token}"
-        return ActionResult({"downloadUrl": url, "layerDigest": digest})
 
     def get_account_setting(self) -> ActionResult:
         name = self._get_param("name")
@@ -217,14 +163,14 @@ class Ecr(ECRResponse):
         repo, wanted = self._repository(), self._get_param("imageId")
         image = _required(repo, wanted)
         status = scanner.start(repo, image, index.manifest_of(image))
-        return ActionResult(_scanned(repo, image, wanted) | {"imageScanStatus": status})
+        return ActionResult(ecr_shapes.scanned(repo, image, wanted) | {"imageScanStatus": status})
 
     def describe_image_scan_findings(self) -> ActionResult:
         repo, wanted = self._repository(), self._get_param("imageId")
         image = _required(repo, wanted)
         limit = int(self._get_param("maxResults") or 100)
         report = scanner.report(repo, image, self._get_param("nextToken"), limit)
-        return ActionResult(_scanned(repo, image, wanted) | report)
+        return ActionResult(ecr_shapes.scanned(repo, image, wanted) | report)
 
 
 def install(settings: Settings) -> None:
@@ -232,8 +178,7 @@ def install(settings: Settings) -> None:
     open_store(settings)
     urls.url_paths["{0}/$"] = Ecr.dispatch
     Image._create_digest = _create_digest
-    if ECRBackend.create_repository is not _create_repository:
-        ECRBackend.create_repository = _create_repository
+    ECRBackend.create_repository = _create_repository
 
 
 def _create_digest(self: Any) -> None:
@@ -291,63 +236,3 @@ def _filtered(images: list[Any], wanted: dict[str, str]) -> list[Any]:
         case "UNTAGGED":
             return [image for image in images if not image.image_tags]
     return images
-
-
-def _names(repo: Any) -> dict[str, Any]:
-    return {"registryId": repo.registry_id, "repositoryName": repo.name}
-
-
-def _layer(repo: Any, **fields: Any) -> dict[str, Any]:
-    return _names(repo) | fields
-
-
-def _scanned(repo: Any, image: Any, wanted: dict[str, str]) -> dict[str, Any]:
-    return _names(repo) | {"imageId": index.image_id(image.image_digest, wanted.get("imageTag"))}
-
-
-def _image(repo: Any, image: Any, tag: str | None) -> dict[str, Any]:
-    return _names(repo) | {
-        "imageId": index.image_id(image.image_digest, tag),
-        "imageManifest": image.image_manifest,
-        "imageManifestMediaType": image.image_manifest_media_type,
-    }
-
-
-def _failure(wanted: dict[str, str], code: str, reason: str) -> dict[str, Any]:
-    return {"imageId": wanted, "failureCode": code, "failureReason": reason}
-
-
-def _layer_failure(digest: str, code: str, what: str) -> dict[str, str]:
-    return {
-        "layerDigest": digest,
-        "failureCode": code,
-        "failureReason": f"Layer digest '{digest}' {what}",
-    }
-
-
-def _details(repo: Any, image: Any) -> dict[str, Any]:
-    manifest = index.manifest_of(image)
-    details = _names(repo) | {
-        "imageDigest": manifest.digest,
-        "imageTags": list(image.image_tags) or None,
-        "imageSizeInBytes": manifest.image_size,
-        "imagePushedAt": image.image_pushed_at,
-        "imageManifestMediaType": manifest.media_type,
-        "artifactMediaType": manifest.artifact_type,
-        "subjectManifestDigest": manifest.subject,
-        "imageStatus": "ACTIVE",
-    }
-    known = {key: value for key, value in details.items() if value is not None}
-    return known | scanner.summary(image)
-
-
-def _referrer(manifest: Manifest) -> dict[str, Any]:
-    referrer = {
-        "digest": manifest.digest,
-        "mediaType": manifest.media_type,
-        "artifactType": manifest.artifact_type,
-        "size": manifest.size,
-        "annotations": dict(manifest.annotations),
-        "artifactStatus": "ACTIVE",
-    }
-    return {key: value for key, value in referrer.items() if value}

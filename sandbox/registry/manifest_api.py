@@ -10,6 +10,7 @@ from moto.core.exceptions import ServiceException
 from werkzeug.wrappers import Response
 
 from sandbox.registry import index
+from sandbox.registry.blobs import SHA256
 from sandbox.registry.errors import RegistryError
 from sandbox.registry.front import Call, location, route
 from sandbox.registry.manifests import MAX_MANIFEST_BYTES, OCI_INDEX, Manifest, sha256
@@ -101,6 +102,8 @@ def list_tags(call: Call) -> Response:
 @route("GET", r"referrers/(?P<target>[^/]+)")
 def list_referrers(call: Call) -> Response:
     call.require("ListImageReferrers", "BatchGetImage")
+    if not SHA256.fullmatch(call.target):
+        raise RegistryError(400, "DIGEST_INVALID", f"not a sha256 digest: {call.target!r}")
     wanted = call.request.args.getlist("artifactType")
     found = index.referrers(call.repo, call.target, wanted)
     listed, token = page(found, call.request.args.get("nextToken"), REFERRERS_PAGE)

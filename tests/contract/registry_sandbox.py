@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from moto.server import ThreadedMotoServer
 
 from sandbox import registry
 from sandbox.aws import ecr, signer
+from sandbox.ports import free_port
 from sandbox.registry import announce
 from sandbox.settings import ACCOUNT, Settings
 
@@ -136,12 +136,6 @@ class Repository:
     def events(self, detail_type: str = "ECR Image Action") -> list[dict[str, Any]]:
         sent = list(self.sandbox.events)
         return [d for t, d, _ in sent if t == detail_type and d["repository-name"] == self.name]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

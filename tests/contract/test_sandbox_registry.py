@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -272,6 +273,16 @@ def test_a_tag_moves_to_the_manifest_pushed_last(repo: Repository) -> None:
     assert repo.call("HEAD", f"manifests/{first}").status == 200
 
 
+def test_a_tag_pushed_from_all_sides_ends_on_one_image(repo: Repository) -> None:
+    contents = [repo.image_manifest(bytes([number])) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda content: repo.manifest(content, "latest"), contents))
+    assert {answer.status for answer in answers} == {201}
+    details = repo.sandbox.client("ecr").describe_images(repositoryName=repo.name)["imageDetails"]
+    assert len(details) == 8
+    assert [image["imageTags"] for image in details if "imageTags" in image] == [["latest"]]
+
+
 def test_an_immutable_tag_is_not_overwritten(sandbox: Sandbox) -> None:
     repo = sandbox.repository(imageTagMutability="IMMUTABLE")
     repo.image("v1", b"one")
@@ -351,6 +362,11 @@ def test_referrers_of_what_is_not_there_are_an_empty_index(repo: Repository) -> 
     assert listed(repo.call("GET", f"referrers/{digest_of(b'nothing')}")) == []
 
 
+def test_referrers_are_asked_for_by_digest_only(repo: Repository) -> None:
+    answer = repo.call("GET", "referrers/v1")
+    assert (answer.status, code_of(answer)) == (400, "DIGEST_INVALID")
+
+
 def test_referrers_filtered_by_type_say_so(repo: Repository) -> None:
     subject = repo.image("v1")
     wanted = repo.artifact(subject, "application/x-wanted")
@@ -370,14 +386,13 @@ def test_more_than_fifty_referrers_come_in_linked_pages(repo: Repository) -> Non
     assert {referrer["digest"] for referrer in listed(first) + listed(second)} == pushed
 
 
-def test_a_new_referrer_may_be_listed_late(repo: Repository) -> None:
+def test_a_new_referrer_may_be_listed_late(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     quirks = repo.sandbox.settings.quirks
     subject = repo.image("v1")
-    quirks.referrer_listing_delay_seconds = 0.3
+    monkeypatch.setattr(quirks, "referrer_listing_delay_seconds", 0.3)
     repo.artifact(subject)
     assert listed(repo.call("GET", f"referrers/{subject}")) == []
     until(lambda: listed(repo.call("GET", f"referrers/{subject}")))
-    quirks.referrer_listing_delay_seconds = 0.0
 
 
 # What a benchmark reads

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox import scanner
+from sandbox import findings, scanner
 from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, serving, until
 
 
@@ -39,8 +39,8 @@ def finding(severity: str, number: int = 0) -> dict[str, Any]:
     return {"name": f"CVE-2026-{number:04}", "severity": severity, "uri": "https://example.invalid"}
 
 
-def response(*findings: dict[str, Any]) -> dict[str, Any]:
-    return {"imageScanFindings": {"findings": list(findings)}}
+def response(*found: dict[str, Any]) -> dict[str, Any]:
+    return {"imageScanFindings": {"findings": list(found)}}
 
 
 def configure(sandbox: Sandbox, reference: str, document: Any, *options: str) -> int:
@@ -181,6 +181,13 @@ def test_the_most_specific_findings_win(repo: Repository) -> None:
     assert configure(repo.sandbox, reference, response(finding("CRITICAL")), "--rescan") == 0
     event = until(lambda: repo.events("ECR Image Scan")[1:])[0]
     assert event["finding-severity-counts"] == {"CRITICAL": 1}
+
+
+def test_findings_spoiled_by_hand_fail_the_scan_with_the_reason(repo: Repository, ecr: Any) -> None:
+    findings.file_for(repo.sandbox.settings.state, repo.name).write_text("{}")
+    repo.image("v1")
+    assert scanned(repo)["scan-status"] == "FAILED"
+    assert "expected" in describe(repo, ecr)["imageScanStatus"]["description"]
 
 
 @pytest.mark.parametrize(

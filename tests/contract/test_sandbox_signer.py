@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256, sha384
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sandbox.aws.signer import trust_root_pem, trust_root_thumbprint
+from sandbox.settings import Settings
 from tests.contract.registry_sandbox import Sandbox, serving
 
 PLATFORM = "Notation-OCI-SHA384-ECDSA"
@@ -40,8 +43,8 @@ def signer(sandbox: Sandbox) -> Any:
 
 
 @pytest.fixture
-def profile(signer: Any, request: pytest.FixtureRequest) -> dict[str, str]:
-    name = f"gate_{abs(hash(request.node.name)) % 10**9}"
+def profile(signer: Any) -> dict[str, str]:
+    name = f"gate_{uuid.uuid4().hex}"
     made: dict[str, str] = signer.put_signing_profile(profileName=name, platformId=PLATFORM)
     return made | {"profileName": name}
 
@@ -141,9 +144,12 @@ def test_two_calls_give_two_jobs_and_two_signatures(signer: Any, profile: dict[s
     assert first["jobOwner"] == "123456789012"
 
 
-def test_the_root_survives_a_restart(sandbox: Sandbox) -> None:
-    before = trust_root_thumbprint(sandbox.settings)
-    assert trust_root_thumbprint(sandbox.settings) == before
+def test_the_root_is_made_once_for_a_state_folder(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path, aws_port=0, registry_port=0)
+    made = trust_root_pem(settings).read_bytes()
+    thumbprint = trust_root_thumbprint(settings)
+    assert trust_root_pem(settings).read_bytes() == made
+    assert trust_root_thumbprint(settings) == thumbprint
 
 
 @pytest.mark.parametrize(
