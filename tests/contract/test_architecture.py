@@ -1,0 +1,189 @@
+"""Dependencies point inward: functions and cli → steps and adapters → domain, and nothing → sandbox."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYER = ROOT / "layers" / "core" / "imagegate"
+DOMAIN = sorted((LAYER / "domain").glob("*.py"))
+STEPS = sorted((LAYER / "steps").glob("*.py"))
+ADAPTERS = sorted((LAYER / "adapters").glob("*.py"))
+HANDLERS = sorted((ROOT / "functions").glob("*/*.py"))
+LAYERS = sorted((ROOT / "layers").rglob("*.py"))
+CLI = sorted((ROOT / "cli").rglob("*.py"))
+
+SDKS = (
+    "boto3",
+    "botocore",
+    "urllib3",
+    "cryptography",
+    "yaml",
+    "requests",
+    "pydantic",
+    "aws_lambda_powertools",
+)
+NOT_IN_PRODUCT = ("sandbox", "moto", "tests")
+# Modules of the standard library that reach outside, or whose answers change from call to call.
+IMPURE = (
+    "asyncio",
+    "concurrent",
+    "ftplib",
+    "glob",
+    "http",
+    "importlib",
+    "io",
+    "logging",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "shutil",
+    "smtplib",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "threading",
+    "time",
+    "urllib.request",
+    "uuid",
+)
+IMPURE_CALLS = frozenset(
+    {
+        *("open", "print", "input", "exec", "eval", "__import__", "breakpoint"),
+        *("datetime.now", "datetime.utcnow", "datetime.today", "date.today"),
+        *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"),
+    }
+)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def package_of(path: Path) -> list[str]:
+    base = LAYER.parent if path.is_relative_to(LAYER) else ROOT
+    return list(path.relative_to(base).parent.parts)
+
+
+def imports(source: str, package: list[str]) -> Iterator[str]:
+    """Every module that is imported, wherever it stands; `from a import b` gives `a.b`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "__import__",
+            "importlib.import_module",
+        ):
+            yield ast.unparse(node.args[0]).strip("'\"")
+
+
+def calls(source: str) -> Iterator[str]:
+    tree = ast.parse(source)
+    yield from (ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def is_under(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def forbidden(paths: list[Path], *packages: str) -> list[str]:
+    return [
+        f"{name_of(path)} imports {module}"
+        for path in paths
+        for module in imports(path.read_text(), package_of(path))
+        if is_under(module, *packages)
+    ]
+
+
+def foreign(path: Path) -> list[str]:
+    """What a module of the domain imports from outside the standard library and the domain."""
+    return [
+        module
+        for module in imports(path.read_text(), package_of(path))
+        if module.partition(".")[0] not in sys.stdlib_module_names
+        and not is_under(module, "imagegate.domain")
+    ]
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(DOMAIN) > 5
+    assert len(STEPS) > 3
+    assert len(ADAPTERS) > 3
+    assert len(HANDLERS) > 5
+
+
+@pytest.mark.parametrize("path", DOMAIN, ids=name_of)
+def test_the_domain_imports_the_standard_library_and_itself(path: Path) -> None:
+    assert foreign(path) == []
+
+
+def test_the_domain_does_no_input_or_output_and_does_not_look_at_the_clock() -> None:
+    assert forbidden(DOMAIN, *IMPURE) == []
+    impure = [
+        f"{name_of(p)} calls {call}" for p in DOMAIN for call in calls(p.read_text()) if call in IMPURE_CALLS
+    ]
+    assert impure == []
+
+
+def test_steps_know_ports_and_the_domain_only() -> None:
+    assert forbidden(STEPS, *SDKS, "imagegate.adapters", "functions", "cli") == []
+    assert forbidden(STEPS, "os", "socket", "subprocess", "time", "http", "urllib") == []
+
+
+def test_the_ports_know_the_domain_only() -> None:
+    assert forbidden([LAYER / "ports.py"], *SDKS, "imagegate.adapters", "imagegate.steps") == []
+
+
+def test_adapters_know_neither_steps_nor_functions() -> None:
+    assert forbidden(ADAPTERS, "imagegate.steps", "functions", "cli") == []
+
+
+def test_the_product_does_not_know_the_sandbox() -> None:
+    assert forbidden([*LAYERS, *HANDLERS, *CLI], *NOT_IN_PRODUCT) == []
+
+
+def test_what_runs_in_lambda_does_not_know_the_command_line() -> None:
+    assert forbidden([*LAYERS, *HANDLERS], "cli", "rich") == []
+
+
+@pytest.mark.parametrize("path", HANDLERS, ids=name_of)
+def test_a_handler_is_short_enough_to_have_no_logic(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 50
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import boto3", "boto3"),
+        ("import os.path as p", "os.path"),
+        ("def f():\n    from moto.ecr import models", "moto.ecr.models"),
+        ("from . import ports", "imagegate.steps.ports"),
+        ("from ..adapters import ecr", "imagegate.adapters.ecr"),
+        ("if True:\n    importlib.import_module('sandbox.cloud')", "sandbox.cloud"),
+    ],
+)
+def test_no_import_hides_from_these_tests(source: str, found: str) -> None:
+    assert list(imports(source, ["imagegate", "steps"])) == [found]
+
+
+def test_a_look_at_the_clock_does_not_hide_from_these_tests() -> None:
+    assert IMPURE_CALLS & set(calls("x = datetime.now(UTC)\nwith open('f'): print(date.today())")) == {
+        "datetime.now",
+        "open",
+        "print",
+        "date.today",
+    }
