@@ -15,6 +15,7 @@ from moto.awslambda.responses import LambdaResponse
 from moto.awslambda.utils import get_backend
 
 from sandbox.aws.iam import role_credentials
+from sandbox.aws.patching import Patches
 from sandbox.aws.resource_arns import Call, function_arn
 from sandbox.clients import client
 from sandbox.functions import Archive, Function, Invocation, Outcome, Pool
@@ -22,6 +23,7 @@ from sandbox.functions.asynchronous import AsynchronousInvoker
 from sandbox.settings import Settings
 
 _EMPTY_EVENT = b"{}"
+_patches = Patches()
 
 
 class _Runtime:
@@ -123,13 +125,14 @@ def install(settings: Settings) -> None:
     _Runtime.settings = settings
     _Runtime.pool = Pool(settings.state, settings.endpoint, role_credentials)
     _Runtime.asynchronous = AsynchronousInvoker(_Runtime.pool, _deliver, settings.time_scale)
-    LambdaFunction._invoke_lambda = _invoke_lambda
-    LambdaFunction.invoke = _function_invoke
-    LambdaBackend.invoke = _backend_invoke
-    LambdaResponse.invoke = _response_invoke
+    _patches.set(LambdaFunction, "_invoke_lambda", _invoke_lambda)
+    _patches.set(LambdaFunction, "invoke", _function_invoke)
+    _patches.set(LambdaBackend, "invoke", _backend_invoke)
+    _patches.set(LambdaResponse, "invoke", _response_invoke)
 
 
 def stop() -> None:
     """Ends every process."""
     _Runtime.asynchronous.stop()
     _Runtime.pool.stop()
+    _patches.undo()

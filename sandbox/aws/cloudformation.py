@@ -21,6 +21,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
 from moto.core.common_models import CloudFormationModel
 
+from sandbox.aws.patching import Patches
 from sandbox.clients import client
 from sandbox.settings import Settings
 
@@ -213,6 +214,7 @@ def take_answer(token: str, body: bytes) -> None:
     _State.answers[token] = json.loads(body)
 
 
+_patches = Patches()
 _find_native = parsing.resource_class_from_type
 _clean_native = parsing.clean_json
 _create_native = parsing.parse_and_create_resource
@@ -225,7 +227,7 @@ def _class_from_type(type_name: str) -> type[CloudFormationModel]:
     if type_name.startswith("Custom::") or type_name == "AWS::CloudFormation::CustomResource":
         return CustomResource
     if type_name not in parsing.get_model_map():
-        raise ValidationError(message=f"the sandbox cannot create {type_name}")
+        raise ValidationError(message="the sandbox cannot create it")
     return _find_native(type_name)
 
 
@@ -278,6 +280,11 @@ def _create_all(stack: Any) -> None:
         stack.output_map = parsing.OutputMap(made, {}, stack.stack_id)
 
 
+def _existing(stack: Any) -> list[Any]:
+    """moto lists what a condition left out as well."""
+    return [made for made in stack.resource_map.values() if made is not None]
+
+
 def use_credentials(credentials: dict[str, str]) -> None:
     """Whom CloudFormation acts for: the one who deploys."""
     _State.credentials = credentials
@@ -287,7 +294,12 @@ def use_credentials(credentials: dict[str, str]) -> None:
 def install(settings: Settings) -> None:
     _State.settings = settings
     importlib.import_module("sandbox.aws.cfn_types")  # registers itself
-    parsing.resource_class_from_type = _class_from_type
-    parsing.clean_json = _clean
-    parsing.parse_and_create_resource = _create
-    stack_models.Stack.create_resources = _create_all
+    _patches.set(parsing, "resource_class_from_type", _class_from_type)
+    _patches.set(parsing, "clean_json", _clean)
+    _patches.set(parsing, "parse_and_create_resource", _create)
+    _patches.set(stack_models.Stack, "create_resources", _create_all)
+    _patches.set(stack_models.Stack, "stack_resources", property(_existing))
+
+
+def stop() -> None:
+    _patches.undo()

@@ -24,6 +24,7 @@ from moto.s3.exceptions import S3SignatureDoesNotMatchError as S3WrongSignatureE
 from moto.sts.models import sts_backends
 from werkzeug.exceptions import HTTPException
 
+from sandbox.aws.patching import Patches
 from sandbox.aws.policies import Statement, is_permitted, statements_of
 from sandbox.aws.resource_arns import Call, Need, needs
 from sandbox.aws.resource_policies import statements_on
@@ -34,6 +35,7 @@ _CONTEXT = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT}
 _PREFIXES = {"monitoring": "cloudwatch"}  # where the signing name is not IAM's prefix
 _REFUSAL_CODES = {"sns": "AuthorizationError", "sqs": "AccessDenied"}
 _roles: dict[tuple[str, str], dict[str, str]] = {}
+_patches = Patches()
 _roles_lock = threading.Lock()
 
 
@@ -200,4 +202,8 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
 
 def install(_settings: Settings) -> None:
     _roles.clear()
-    ActionAuthenticatorMixin._authenticate_and_authorize_action = _authorize
+    _patches.set(ActionAuthenticatorMixin, "_authenticate_and_authorize_action", _authorize)
+
+
+def stop() -> None:
+    _patches.undo()

@@ -10,7 +10,10 @@ from typing import Any
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
+from sandbox.aws.patching import Patches
 from sandbox.settings import Settings
+
+_patches = Patches()
 
 
 def _permission(_bucket: FakeBucket, _action: str, _resource: str) -> Any:
@@ -18,4 +21,8 @@ def _permission(_bucket: FakeBucket, _action: str, _resource: str) -> Any:
 
 
 def install(_settings: Settings) -> None:
-    FakeBucket.get_permission = _permission
+    _patches.set(FakeBucket, "get_permission", _permission)
+
+
+def stop() -> None:
+    _patches.undo()

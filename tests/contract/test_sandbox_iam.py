@@ -1,0 +1,171 @@
+"""What IAM refuses and moto without our patches lets through: one canary per gap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from sandbox.aws.policies import is_permitted
+from tests.contract.served_cloud import ServedCloud
+
+ACCOUNT = "eu-central-1:123456789012"
+
+
+def call(cloud: ServedCloud, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    """What a function gets that may do what the fixture's `Call` may."""
+    event = {"service": service, "operation": operation, "parameters": parameters}
+    answer: dict[str, Any] = cloud.invoke("Call", event)
+    return answer
+
+
+def refused(answer: dict[str, Any], action: str, resource: str) -> bool:
+    expected = f"is not authorized to perform: {action} on resource: {resource}"
+    return str(answer.get("message")).endswith(expected) and str(answer["code"])[0] == "A"
+
+
+def test_a_table_is_readable_and_nothing_else(cloud: ServedCloud) -> None:
+    table = cloud.outputs["Table"]
+    arn = f"arn:aws:dynamodb:{ACCOUNT}:table/{table}"
+    key = {"pk": {"S": "1"}}
+    assert "code" not in call(cloud, "dynamodb", "get_item", TableName=table, Key=key)
+    assert "code" not in call(cloud, "dynamodb", "get_item", TableName=arn, Key=key)
+    answer = call(cloud, "dynamodb", "put_item", TableName=table, Item=key)
+    assert refused(answer, "dynamodb:PutItem", arn)
+    assert answer["code"] == "AccessDeniedException"
+
+
+def test_an_index_has_a_permission_of_its_own(cloud: ServedCloud) -> None:
+    query = {
+        "TableName": cloud.outputs["Table"],
+        "KeyConditionExpression": "#day = :day",
+        "ExpressionAttributeNames": {"#day": "day"},
+        "ExpressionAttributeValues": {":day": {"S": "1"}},
+    }
+    arn = f"arn:aws:dynamodb:{ACCOUNT}:table/{cloud.outputs['Table']}/index/other"
+    assert "code" not in call(cloud, "dynamodb", "query", IndexName="by-day", **query)
+    answer = call(cloud, "dynamodb", "query", IndexName="other", **query)
+    assert refused(answer, "dynamodb:Query", arn)
+
+
+def test_a_transaction_needs_the_permission_of_each_item(cloud: ServedCloud) -> None:
+    table = cloud.outputs["Table"]
+    items = [{"Put": {"TableName": table, "Item": {"pk": {"S": "1"}}}}]
+    answer = call(cloud, "dynamodb", "transact_write_items", TransactItems=items)
+    assert refused(answer, "dynamodb:PutItem", f"arn:aws:dynamodb:{ACCOUNT}:table/{table}")
+
+
+def test_repositories_are_told_apart_by_name(cloud: ServedCloud) -> None:
+    foreign = call(cloud, "ecr", "describe_images", repositoryName="other/app")
+    own = call(cloud, "ecr", "describe_images", repositoryName="shop/app")
+    assert refused(foreign, "ecr:DescribeImages", f"arn:aws:ecr:{ACCOUNT}:repository/other/app")
+    assert own["code"] == "RepositoryNotFoundException"
+
+
+def test_signing_profiles_are_told_apart_by_name(cloud: ServedCloud) -> None:
+    foreign = call(cloud, "signer", "get_signing_profile", profileName="foreign")
+    arn = f"arn:aws:signer:{ACCOUNT}:/signing-profiles/foreign"
+    assert refused(foreign, "signer:GetSigningProfile", arn)
+    assert foreign["code"] == "AccessDeniedException"
+    own = call(cloud, "signer", "get_signing_profile", profileName="own")
+    assert own["code"] == "ResourceNotFoundException"
+
+
+def test_an_alias_is_not_the_function(cloud: ServedCloud) -> None:
+    function = cloud.outputs["WhereFunction"]
+    answer = call(cloud, "lambda", "invoke", FunctionName=function)
+    arn = f"arn:aws:lambda:{ACCOUNT}:function:{function}"
+    assert refused(answer, "lambda:InvokeFunction", arn)
+    allowed = call(cloud, "lambda", "invoke", FunctionName=function, Qualifier="live")
+    assert allowed["StatusCode"] == 200
+
+
+def test_an_explicit_deny_wins(cloud: ServedCloud) -> None:
+    answer = call(cloud, "sns", "publish", TopicArn=cloud.outputs["Topic"], Message="m")
+    assert refused(answer, "sns:Publish", cloud.outputs["Topic"])
+    assert answer["code"] == "AuthorizationError"
+    other = call(cloud, "sns", "publish", TopicArn=cloud.outputs["OtherTopic"], Message="m")
+    assert "MessageId" in other
+
+
+def test_a_condition_that_does_not_hold_gives_nothing(cloud: ServedCloud) -> None:
+    assert refused(call(cloud, "sqs", "list_queues"), "sqs:ListQueues", "*")
+
+
+def test_a_condition_that_nobody_knows_gives_nothing(cloud: ServedCloud) -> None:
+    answer = call(cloud, "sqs", "create_queue", QueueName="q")
+    assert refused(answer, "sqs:CreateQueue", f"arn:aws:sqs:{ACCOUNT}:q")
+
+
+def test_the_policy_of_a_bucket_keeps_even_administrators_out(cloud: ServedCloud) -> None:
+    bucket = cloud.outputs["Bucket"]
+    own = call(cloud, "s3", "put_object", Bucket=bucket, Key="own/1", Body="b")
+    assert "ETag" in own
+    with pytest.raises(ClientError, match="AccessDenied"):
+        cloud.client("s3").put_object(Bucket=bucket, Key="own/1", Body=b"")
+    cloud.client("s3").put_object(Bucket=bucket, Key="other", Body=b"")
+    answer = call(cloud, "s3", "get_object", Bucket=bucket, Key="own/1")
+    assert refused(answer, "s3:GetObject", f"arn:aws:s3:::{bucket}/own/1")
+
+
+def test_who_may_nothing_still_learns_who_they_are(cloud: ServedCloud) -> None:
+    assert "Arn" in call(cloud, "sts", "get_caller_identity")
+
+
+@pytest.mark.parametrize("service", ["sts", "dynamodb", "s3", "lambda"])
+def test_strangers_and_wrong_keys_are_refused(cloud: ServedCloud, service: str) -> None:
+    operations = {
+        "sts": "get_caller_identity",
+        "dynamodb": "list_tables",
+        "s3": "list_buckets",
+        "lambda": "list_functions",
+    }
+    unknown = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "secret"}
+    wrong = unknown | {"aws_access_key_id": cloud.env["AWS_ACCESS_KEY_ID"]}
+    for credentials in (unknown, wrong):
+        with pytest.raises(ClientError) as caught:
+            getattr(cloud.client(service, **credentials), operations[service])()
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403)
+
+
+def test_anonymous_requests_are_refused(cloud: ServedCloud) -> None:
+    import boto3
+
+    client: Any = boto3.client(
+        "dynamodb",
+        region_name="eu-central-1",
+        endpoint_url=cloud.env["AWS_ENDPOINT_URL"],
+        config=Config(signature_version=UNSIGNED),
+    )
+    with pytest.raises(ClientError):
+        client.list_tables()
+
+
+ALLOW = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/*"}
+DENY = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("statements", "allowed"),
+    [
+        ([], False),
+        ([ALLOW], True),
+        ([ALLOW, DENY], False),
+        ([ALLOW | {"Action": ["s3:Put*"]}], False),
+        ([ALLOW | {"Action": "S3:getobject"}], True),
+        ([ALLOW | {"Resource": "arn:aws:s3:::B/*"}], False),
+        ([{"Effect": "Allow", "NotAction": "s3:Put*", "Resource": "*"}], True),
+        ([ALLOW | {"Condition": {"StringLike": {"k": "v*"}}}], True),
+        ([ALLOW | {"Condition": {"StringNotEquals": {"k": "value"}}}], False),
+        ([ALLOW | {"Condition": {"StringEquals": {"unknown": "value"}}}], False),
+        ([ALLOW | {"Condition": {"NumericLessThan": {"k": "1"}}}], False),
+        ([ALLOW, DENY | {"Condition": {"StringEquals": {"k": "other"}}}], True),
+        ([ALLOW, DENY | {"Condition": {"NumericLessThan": {"k": "1"}}}], False),
+    ],
+)
+def test_statements_are_read_as_aws_reads_them(statements: list[dict[str, Any]], allowed: bool) -> None:
+    context = {"k": "value"}
+    assert is_permitted(statements, "s3:GetObject", "arn:aws:s3:::b/key", context) is allowed
