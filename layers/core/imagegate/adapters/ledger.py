@@ -1,0 +1,233 @@
+"""The ledger in one DynamoDB table: conditional writes decide every race, consistent reads every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from imagegate.adapters import ledger_items as items
+from imagegate.adapters.aws import client, translated
+from imagegate.domain.errors import RecordNotFoundError
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Outcome, Release, ReleaseId, WaitingScan
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BY_REPOSITORY = "by-repository"
+BY_DAY = "by-day"
+BY_WAITING = "waiting"
+
+_DAYS_BACK = 90
+_RECORDED = frozenset({"verdict", "reasons", "decision", "signature", "promotion", "detail"})
+_EXISTS = "attribute_exists(pk)"
+_IS_OPEN = "attribute_exists(pk) AND attribute_not_exists(outcome)"
+
+
+class DynamoLedger:
+    """One table; its items are described in `ledger_items`."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    @property
+    def _client(self) -> DynamoDBClient:
+        made: DynamoDBClient = client("dynamodb")
+        return made
+
+    # releases
+
+    def latest(self, image: ImageRef) -> Release | None:
+        found = self._query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": items.image_key(image)}, ":sk": {"S": items.ATTEMPT}},
+            ScanIndexForward=False,
+            Limit=1,
+            ConsistentRead=True,
+        )
+        return next(map(items.read_release, found), None)
+
+    def get(self, release: ReleaseId) -> Release:
+        item = self._get(items.attempt_key(release))
+        if item is None:
+            raise RecordNotFoundError(f"{release} was never begun")
+        return items.read_release(item)
+
+    def begin(self, release: Release) -> bool:
+        return self._put(items.write_release(release), "attribute_not_exists(pk)")
+
+    def join(self, release: ReleaseId, tag: str) -> bool:
+        values = {":tag": {"SS": [tag]}}
+        return self._update(release, "ADD tags :tag", _IS_OPEN, values) or self._is_missing(release)
+
+    def record(self, release: ReleaseId, **fields: Any) -> None:
+        """None or an empty value removes what was noted before."""
+        unknown = fields.keys() - _RECORDED
+        if unknown:
+            raise TypeError(f"no step records {', '.join(sorted(unknown))}")
+        given = items.optional(fields)
+        gone = [items.OPTIONAL[name][0] for name in fields if items.OPTIONAL[name][0] not in given]
+        if fields and not self._change(release, given, gone, _EXISTS):
+            self._is_missing(release)
+
+    def close(
+        self, release: ReleaseId, outcome: Outcome, tags: frozenset[str], at: datetime, detail: str
+    ) -> bool:
+        given = items.optional({"outcome": outcome, "closed_at": at, "detail": detail})
+        values = {":tags": {"SS": sorted(tags)}} if tags else {}
+        same_tags = "tags = :tags" if tags else "attribute_not_exists(tags)"
+        if self._change(release, given, [], f"{_IS_OPEN} AND {same_tags}", values):
+            return True
+        return self.get(release).outcome is outcome
+
+    def announced(self, release: ReleaseId, message_id: str) -> None:
+        if not self._change(release, items.optional({"message_id": message_id}), [], _EXISTS):
+            self._is_missing(release)
+
+    def of_repository(self, repository: str, limit: int) -> list[Release]:
+        """The latest attempts, newest first; eventually consistent."""
+        return self._newest(BY_REPOSITORY, "repository", repository, limit)
+
+    def recent(self, limit: int, now: datetime) -> list[Release]:
+        """The latest attempts of all repositories, newest first, at most 90 days back; eventually consistent."""
+        found: list[Release] = []
+        for back in range(_DAYS_BACK):
+            if len(found) >= limit:
+                break
+            then = items.day(now - timedelta(days=back))
+            found += self._newest(BY_DAY, "day", then, limit - len(found))
+        return found
+
+    # tokens
+
+    def wait(self, scan: WaitingScan) -> None:
+        self._put(items.write_token(scan))
+
+    def waiting(self, image: ImageRef) -> list[WaitingScan]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": items.scan_key(image)}},
+            ConsistentRead=True,
+        )
+        return [items.read_token(item) for item in found]
+
+    def all_waiting(self) -> Iterator[WaitingScan]:
+        found = self._query(
+            IndexName=BY_WAITING,
+            KeyConditionExpression="waiting = :scan",
+            ExpressionAttributeValues={":scan": {"S": items.WAITING}},
+        )
+        return map(items.read_token, found)
+
+    def forget(self, scan: WaitingScan) -> None:
+        """Leaves the token of a task that was retried meanwhile."""
+        self._conditional(
+            self._client.delete_item,
+            Key=items.token_key(scan),
+            ConditionExpression="#token = :token",
+            ExpressionAttributeNames={"#token": "token"},
+            ExpressionAttributeValues={":token": {"S": scan.token}},
+        )
+
+    # claims
+
+    def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:
+        claim = items.write_claim(repository, tag, digest, pushed_at)
+        is_free = "attribute_not_exists(pk) OR pushedAt <= :ours"
+        if self._put(claim, is_free, {":ours": claim["pushedAt"]}):
+            return True
+        # The same image may have been pushed again since; its claim stands for this one too.
+        standing = self._get(items.claim_key(repository, tag))
+        return standing is not None and items.read_claim(standing) == digest
+
+    def installed_at(self, now: datetime) -> datetime:
+        """Note the time of the installation once; returns the one that stands."""
+        installation = items.write_installation(now)
+        self._put(installation, "attribute_not_exists(pk)")
+        return items.read_installation(self._get(items.key(items.INSTALLATION, items.INSTALLATION)) or {})
+
+    # DynamoDB
+
+    def _get(self, key: dict[str, Any]) -> items.Item | None:
+        with translated({}, asked=key["pk"]["S"]):
+            return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+
+    def _put(self, item: dict[str, Any], condition: str = "", values: dict[str, Any] | None = None) -> bool:
+        more: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
+        if values:
+            more["ExpressionAttributeValues"] = values
+        return self._conditional(self._client.put_item, Item=item, **more)
+
+    def _change(
+        self,
+        release: ReleaseId,
+        given: dict[str, Any],
+        gone: list[str],
+        condition: str,
+        values: dict[str, Any] | None = None,
+    ) -> bool:
+        """Set and remove attributes if the condition holds; their names are placeholders, many are reserved."""
+        names = {f"#{attribute}": attribute for attribute in [*given, *gone]}
+        sets = ", ".join(f"#{attribute} = :{attribute}" for attribute in given)
+        removes = ", ".join(f"#{attribute}" for attribute in gone)
+        expression = f"{f'SET {sets}' if sets else ''} {f'REMOVE {removes}' if removes else ''}".strip()
+        values = {f":{attribute}": value for attribute, value in given.items()} | (values or {})
+        return self._update(release, expression, condition, values, names)
+
+    def _update(
+        self,
+        release: ReleaseId,
+        expression: str,
+        condition: str,
+        values: dict[str, Any],
+        names: dict[str, str] | None = None,
+    ) -> bool:
+        return self._conditional(
+            self._client.update_item,
+            Key=items.attempt_key(release),
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            **({"ExpressionAttributeValues": values} if values else {}),
+            **({"ExpressionAttributeNames": names} if names else {}),
+        )
+
+    def _conditional(self, write: Callable[..., Any], **arguments: Any) -> bool:
+        """False: the condition did not hold."""
+        try:
+            with translated({}):
+                write(TableName=self._table, **arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def _is_missing(self, release: ReleaseId) -> bool:
+        """Raise `RecordNotFoundError` when the attempt is not there at all; else it is closed: False."""
+        self.get(release)
+        return False
+
+    def _newest(self, index: str, attribute: str, value: str, limit: int) -> list[Release]:
+        found = self._query(
+            IndexName=index,
+            KeyConditionExpression="#by = :value",
+            ExpressionAttributeNames={"#by": attribute},
+            ExpressionAttributeValues={":value": {"S": value}},
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [items.read_release(item) for item in islice(found, limit)]
+
+    def _query(self, **arguments: Any) -> Iterator[items.Item]:
+        """Page by page, as far as the caller reads."""
+        while True:
+            with translated({}):
+                page = self._client.query(TableName=self._table, **arguments)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -1,0 +1,205 @@
+"""How releases, tokens and claims stand in the ledger table, and how they are read back: strictly.
+
+| item | pk | sk |
+| --- | --- | --- |
+| attempt | `IMAGE#repository@digest` | `ATTEMPT#00001` |
+| token | `SCAN#repository@digest` | `repository@digest#attempt` of the release |
+| claim | `TAG#repository:tag` | `CLAIM` |
+| installation | `INSTALLATION` | `INSTALLATION` |
+
+Times are UTC with microseconds in a fixed width, so that DynamoDB compares them as it compares text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from imagegate.domain.canonical import parse_timestamp
+from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason, WaitingScan
+
+Item = Mapping[str, Any]
+
+ATTEMPT = "ATTEMPT#"
+CLAIM = "CLAIM"
+INSTALLATION = "INSTALLATION"
+WAITING = "scan"
+# Longer than any wait that a policy allows. Only tokens expire; what protects an image never does.
+_TOKEN_LIFE = timedelta(days=2)
+
+
+class CorruptLedgerError(RejectedInputError):
+    """An item of the ledger lacks an attribute or has a malformed one; the message names both."""
+
+
+def moment(time: datetime) -> str:
+    """`2026-11-21T07:52:38.000000Z`."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def day(time: datetime) -> str:
+    """`2026-11-21`: the partition of the index over time."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def image_key(image: ImageRef) -> str:
+    return f"IMAGE#{image}"
+
+
+def scan_key(image: ImageRef) -> str:
+    return f"SCAN#{image}"
+
+
+def attempt_key(release: ReleaseId) -> dict[str, Any]:
+    return key(image_key(release.image), f"{ATTEMPT}{release.attempt:05d}")
+
+
+def token_key(scan: WaitingScan) -> dict[str, Any]:
+    return key(scan_key(scan.image), f"{scan.release.image}#{scan.release.attempt}")
+
+
+def claim_key(repository: str, tag: str) -> dict[str, Any]:
+    return key(f"TAG#{repository}:{tag}", CLAIM)
+
+
+def key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _promotion(text: str) -> Promotion:
+    raw = json.loads(text)
+    return Promotion(str(raw["repository"]), Digest.parse(raw["digest"]), tuple(map(str, raw["tags"])))
+
+
+def _reasons(text: str) -> tuple[dict[str, str], ...]:
+    return tuple(
+        {str(name): str(value) for name, value in reason.items()}
+        | {name: str(reason[name]) for name in ("rule", "message", "action")}
+        for reason in json.loads(text)
+    )
+
+
+# What an attempt may lack: attribute, and how it is written to and read from text.
+OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
+    "pushed_at": ("pushedAt", moment, parse_timestamp),
+    "outcome": ("outcome", str, Outcome),
+    "closed_at": ("closedAt", moment, parse_timestamp),
+    "verdict": ("verdict", str, str),
+    "reasons": ("reasons", lambda reasons: json.dumps(list(reasons)), _reasons),
+    "decision": ("decision", str, Digest.parse),
+    "signature": ("signature", str, Digest.parse),
+    "promotion": ("promotion", lambda promotion: json.dumps(promotion.as_json()), _promotion),
+    "detail": ("detail", str, str),
+    "message_id": ("messageId", str, str),
+}
+
+
+def optional(fields: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The attributes of those fields that say something; `""`, None and `()` are absent attributes."""
+    given = {name: value for name, value in fields.items() if value not in (None, "", (), [])}
+    return {OPTIONAL[name][0]: {"S": OPTIONAL[name][1](value)} for name, value in given.items()}
+
+
+def write_release(release: Release) -> dict[str, Any]:
+    return {
+        **attempt_key(ReleaseId(release.image, release.attempt)),
+        "repository": {"S": release.image.repository},
+        "digest": {"S": str(release.image.digest)},
+        "attempt": {"N": str(release.attempt)},
+        "stage": {"S": release.stage},
+        "policy": {"S": str(release.policy)},
+        "reason": {"S": str(release.reason)},
+        "startedAt": {"S": moment(release.started_at)},
+        "day": {"S": day(release.started_at)},
+        **({"tags": {"SS": sorted(release.tags)}} if release.tags else {}),
+        **optional({name: getattr(release, name) for name in OPTIONAL}),
+    }
+
+
+def read_release(item: Item) -> Release:
+    with _reading(item):
+        more = {name: read(_text(item, a)) for name, (a, _, read) in OPTIONAL.items() if a in item}
+        release = Release(
+            image=ImageRef.of(_text(item, "repository"), _text(item, "digest")),
+            attempt=int(item["attempt"]["N"]),
+            stage=_text(item, "stage"),
+            policy=Digest.parse(_text(item, "policy")),
+            tags=frozenset(map(str, item["tags"]["SS"])) if "tags" in item else frozenset(),
+            reason=StartReason(_text(item, "reason")),
+            started_at=parse_timestamp(_text(item, "startedAt")),
+            **more,
+        )
+        if attempt_key(ReleaseId(release.image, release.attempt)) != {"pk": item["pk"], "sk": item["sk"]}:
+            raise ValueError("the key is of another attempt")
+        return release
+
+
+def write_token(scan: WaitingScan) -> dict[str, Any]:
+    return {
+        **token_key(scan),
+        "token": {"S": scan.token},
+        "platforms": {"L": [{"S": str(digest)} for digest in scan.platforms]},
+        "since": {"S": moment(scan.since)},
+        "waiting": {"S": WAITING},
+        "expires": {"N": str(int((scan.since + _TOKEN_LIFE).timestamp()))},
+    }
+
+
+def read_token(item: Item) -> WaitingScan:
+    with _reading(item):
+        release, _, attempt = _text(item, "sk").rpartition("#")
+        return WaitingScan(
+            image=_image(_text(item, "pk").removeprefix("SCAN#")),
+            release=ReleaseId(_image(release), int(attempt)),
+            token=_text(item, "token"),
+            platforms=tuple(Digest.parse(digest["S"]) for digest in item["platforms"]["L"]),
+            since=parse_timestamp(_text(item, "since")),
+        )
+
+
+def write_claim(repository: str, tag: str, digest: Digest, pushed_at: datetime) -> dict[str, Any]:
+    return {
+        **claim_key(repository, tag),
+        "digest": {"S": str(digest)},
+        "pushedAt": {"S": moment(pushed_at)},
+    }
+
+
+def read_claim(item: Item) -> Digest:
+    with _reading(item):
+        return Digest.parse(_text(item, "digest"))
+
+
+def write_installation(at: datetime) -> dict[str, Any]:
+    return {**key(INSTALLATION, INSTALLATION), "installedAt": {"S": moment(at)}}
+
+
+def read_installation(item: Item) -> datetime:
+    with _reading(item):
+        return parse_timestamp(_text(item, "installedAt"))
+
+
+def _image(text: str) -> ImageRef:
+    repository, _, digest = text.rpartition("@")
+    return ImageRef.of(repository, digest)
+
+
+def _text(item: Item, attribute: str) -> str:
+    text = item[attribute]["S"]
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"{attribute} is no text")
+    return text
+
+
+@contextmanager
+def _reading(item: Item) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, RejectedInputError) as error:
+        name = " ".join(str(item.get(part, {}).get("S")) for part in ("pk", "sk"))
+        raise CorruptLedgerError(f"the ledger's item {name} cannot be read: {error!r}") from error

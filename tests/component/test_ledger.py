@@ -1,0 +1,416 @@
+"""The ledger against a DynamoDB table: who wins a race, and what is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from imagegate.adapters import aws
+from imagegate.adapters.ledger import DynamoLedger
+from imagegate.adapters.ledger_items import (
+    CorruptLedgerError,
+    moment,
+    read_release,
+    read_token,
+    write_release,
+    write_token,
+)
+from imagegate.domain.errors import RecordNotFoundError, ThrottledError
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason, WaitingScan
+from imagegate.ports import Ledger
+
+TABLE = "ledger"
+NOW = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
+POLICY = Digest.of(b"policy")
+IMAGE = ImageRef("shop-dev", Digest.of(b"image"))
+FIRST = ReleaseId(IMAGE, 1)
+OPEN = Release(IMAGE, 1, "dev", POLICY, frozenset({"v1"}), StartReason.PUSH, NOW, NOW)
+REASON = {"rule": "findings.critical", "message": "1 CRITICAL", "action": "enforce"}
+
+
+def index(name: str, partition: str, sort: str) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": [
+            {"AttributeName": partition, "KeyType": "HASH"},
+            {"AttributeName": sort, "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name, value in {
+        "ACCESS_KEY_ID": "a",
+        "SECRET_ACCESS_KEY": "b",
+        "DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with mock_aws():
+        aws.client.cache_clear()
+        names = ("pk", "sk", "repository", "startedAt", "day", "waiting", "since")
+        dynamodb: Any = boto3.client("dynamodb")
+        dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            GlobalSecondaryIndexes=[
+                index("by-repository", "repository", "startedAt"),
+                index("by-day", "day", "startedAt"),
+                index("waiting", "waiting", "since"),
+            ],
+        )
+        yield dynamodb
+    aws.client.cache_clear()
+
+
+@pytest.fixture
+def ledger(table: Any) -> DynamoLedger:
+    made = DynamoLedger(TABLE)
+    _port: Ledger = made
+    return made
+
+
+def token(value: str = "t1", attempt: int = 1) -> WaitingScan:
+    platforms = (Digest.of(b"amd64"), Digest.of(b"arm64"))
+    image = ImageRef(IMAGE.repository, platforms[0])
+    return WaitingScan(image, ReleaseId(IMAGE, attempt), value, platforms, NOW)
+
+
+# attempts
+
+
+def test_an_image_that_was_never_released_has_no_latest_attempt(ledger: DynamoLedger) -> None:
+    assert ledger.latest(IMAGE) is None
+    with pytest.raises(RecordNotFoundError, match=r"shop-dev@sha256:.* attempt 1 was never begun"):
+        ledger.get(FIRST)
+
+
+def test_of_two_that_begin_the_same_attempt_one_wins(ledger: DynamoLedger) -> None:
+    assert ledger.begin(OPEN)
+    assert not ledger.begin(replace(OPEN, tags=frozenset({"v2"})))
+    assert ledger.get(FIRST) == OPEN
+
+
+def test_the_latest_attempt_is_the_one_with_the_highest_number(ledger: DynamoLedger) -> None:
+    for attempt in (2, 10, 9):
+        assert ledger.begin(replace(OPEN, attempt=attempt))
+    latest = ledger.latest(IMAGE)
+    assert latest is not None
+    assert latest.attempt == 10
+
+
+def test_a_tag_joins_an_open_attempt_any_number_of_times(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    assert ledger.join(FIRST, "latest")
+    assert ledger.join(FIRST, "latest")
+    assert ledger.get(FIRST).tags == {"v1", "latest"}
+
+
+def test_a_tag_joins_an_attempt_that_has_none(ledger: DynamoLedger) -> None:
+    ledger.begin(replace(OPEN, tags=frozenset()))
+    assert ledger.join(FIRST, "v1")
+    assert ledger.get(FIRST).tags == {"v1"}
+
+
+def test_no_tag_joins_a_closed_attempt(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    assert ledger.close(FIRST, Outcome.RELEASED, OPEN.tags, NOW, "")
+    assert not ledger.join(FIRST, "v2")
+    assert ledger.get(FIRST).tags == {"v1"}
+
+
+def test_nothing_is_noted_on_an_attempt_that_was_never_begun(ledger: DynamoLedger) -> None:
+    for write in (
+        lambda: ledger.join(FIRST, "v1"),
+        lambda: ledger.record(FIRST, verdict="PASS"),
+        lambda: ledger.close(FIRST, Outcome.RELEASED, frozenset({"v1"}), NOW, ""),
+        lambda: ledger.announced(FIRST, "m"),
+    ):
+        with pytest.raises(RecordNotFoundError):
+            write()
+    assert ledger.latest(IMAGE) is None
+
+
+def test_what_steps_record_is_read_back(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    decision, signature = Digest.of(b"decision"), Digest.of(b"signature")
+    promotion = Promotion("shop-staging", IMAGE.digest, ("v1", "latest"))
+    ledger.record(FIRST, verdict="BLOCK", reasons=[REASON], decision=decision)
+    ledger.record(FIRST, signature=signature)
+    ledger.record(FIRST, promotion=promotion)
+    ledger.announced(FIRST, "message")
+    assert ledger.get(FIRST) == replace(
+        OPEN,
+        verdict="BLOCK",
+        reasons=(REASON,),
+        decision=decision,
+        signature=signature,
+        promotion=promotion,
+        message_id="message",
+    )
+
+
+def test_a_later_judgement_leaves_no_reasons_of_the_earlier_one(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    ledger.record(FIRST, verdict="BLOCK", reasons=[REASON])
+    ledger.record(FIRST, verdict="PASS", reasons=[])
+    assert ledger.get(FIRST) == replace(OPEN, verdict="PASS")
+
+
+@pytest.mark.parametrize("field", ["outcome", "tags", "closed_at", "nonsense"])
+def test_what_closing_alone_may_change_is_not_recorded(ledger: DynamoLedger, field: str) -> None:
+    ledger.begin(OPEN)
+    with pytest.raises(TypeError, match=field):
+        ledger.record(FIRST, **{field: "x"})
+
+
+# closing
+
+
+def test_an_attempt_is_closed_with_the_tags_that_were_looked_at(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    for tag in ("b", "a", "c"):
+        ledger.join(FIRST, tag)
+    assert ledger.close(FIRST, Outcome.BLOCKED, frozenset({"a", "b", "c", "v1"}), NOW, "why")
+    closed = ledger.get(FIRST)
+    assert (closed.outcome, closed.closed_at, closed.detail) == (Outcome.BLOCKED, NOW, "why")
+
+
+@pytest.mark.parametrize("seen", [set(), {"v1"}, {"v1", "v2", "v3"}, {"v1", "v3"}])
+def test_a_tag_that_nobody_looked_at_keeps_the_attempt_open(ledger: DynamoLedger, seen: set[str]) -> None:
+    ledger.begin(OPEN)
+    ledger.join(FIRST, "v2")
+    assert not ledger.close(FIRST, Outcome.RELEASED, frozenset(seen), NOW, "")
+    assert ledger.get(FIRST).is_open
+
+
+def test_closing_twice_alike_is_no_error_and_changes_nothing(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    assert ledger.close(FIRST, Outcome.RELEASED, OPEN.tags, NOW, "first")
+    assert ledger.close(FIRST, Outcome.RELEASED, OPEN.tags, NOW + timedelta(hours=1), "second")
+    assert (ledger.get(FIRST).closed_at, ledger.get(FIRST).detail) == (NOW, "first")
+
+
+def test_a_closed_attempt_is_not_closed_otherwise(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    ledger.close(FIRST, Outcome.BLOCKED, OPEN.tags, NOW, "")
+    assert not ledger.close(FIRST, Outcome.RELEASED, OPEN.tags, NOW, "")
+    assert ledger.get(FIRST).outcome is Outcome.BLOCKED
+
+
+def test_an_attempt_without_tags_can_be_closed(ledger: DynamoLedger) -> None:
+    ledger.begin(replace(OPEN, tags=frozenset()))
+    assert ledger.close(FIRST, Outcome.WITHDRAWN, frozenset(), NOW, "")
+
+
+# tokens
+
+
+def test_a_token_waits_under_its_platform_with_all_that_its_release_waits_for(ledger: DynamoLedger) -> None:
+    ledger.wait(token())
+    assert ledger.waiting(token().image) == [token()]
+    assert ledger.waiting(IMAGE) == []
+    assert list(ledger.all_waiting()) == [token()]
+
+
+def test_a_retried_task_overwrites_its_own_token_only(ledger: DynamoLedger) -> None:
+    for waits in (token("t1"), token("t2"), token("other", attempt=2)):
+        ledger.wait(waits)
+    assert [scan.token for scan in ledger.waiting(token().image)] == ["t2", "other"]
+
+
+def test_forgetting_an_old_token_leaves_the_one_that_replaced_it(ledger: DynamoLedger) -> None:
+    ledger.wait(token("t1"))
+    ledger.wait(token("t2"))
+    ledger.forget(token("t1"))
+    assert ledger.waiting(token().image) == [token("t2")]
+    ledger.forget(token("t2"))
+    ledger.forget(token("t2"))
+    assert list(ledger.all_waiting()) == []
+
+
+def test_only_tokens_expire(ledger: DynamoLedger, table: Any) -> None:
+    ledger.begin(OPEN)
+    ledger.wait(token())
+    ledger.claim_tag("shop-staging", "v1", IMAGE.digest, NOW)
+    ledger.installed_at(NOW)
+    found = table.scan(TableName=TABLE)["Items"]
+    assert len(found) == 4
+    expiring = [item for item in found if "expires" in item]
+    assert [item["pk"]["S"] for item in expiring] == [f"SCAN#{token().image}"]
+    assert int(expiring[0]["expires"]["N"]) == int((NOW + timedelta(days=2)).timestamp())
+
+
+# claims
+
+
+@pytest.mark.parametrize("first", ["older", "newer"])
+def test_the_tag_goes_to_the_image_that_was_pushed_later_in_either_order(
+    ledger: DynamoLedger, first: str
+) -> None:
+    pushed = {"older": NOW, "newer": NOW + timedelta(milliseconds=1)}
+    order = [first, *(pushed.keys() - {first})]
+    won = {
+        name: ledger.claim_tag("shop-staging", "v1", Digest.of(name.encode()), pushed[name]) for name in order
+    }
+    assert won["newer"]
+    assert won["older"] == (first == "older")
+    assert not ledger.claim_tag("shop-staging", "v1", Digest.of(b"older"), pushed["older"])
+
+
+def test_an_image_claims_its_tag_again_at_any_time(ledger: DynamoLedger) -> None:
+    assert ledger.claim_tag("shop-staging", "v1", IMAGE.digest, NOW)
+    assert ledger.claim_tag("shop-staging", "v1", IMAGE.digest, NOW - timedelta(days=1))
+    middle = NOW - timedelta(hours=1)
+    assert not ledger.claim_tag("shop-staging", "v1", Digest.of(b"between"), middle)
+
+
+def test_claims_of_other_tags_and_repositories_do_not_meet(ledger: DynamoLedger) -> None:
+    earlier = NOW - timedelta(days=1)
+    assert ledger.claim_tag("shop-staging", "v1", IMAGE.digest, NOW)
+    assert ledger.claim_tag("shop-staging", "v2", POLICY, earlier)
+    assert ledger.claim_tag("shop-production", "v1", POLICY, earlier)
+
+
+def test_the_installation_is_noted_once(ledger: DynamoLedger) -> None:
+    assert ledger.installed_at(NOW) == NOW
+    assert ledger.installed_at(NOW + timedelta(days=1)) == NOW
+
+
+# lists
+
+
+def test_releases_are_listed_newest_first_over_days(ledger: DynamoLedger) -> None:
+    for age, repository in ((0, "shop-dev"), (1, "web-dev"), (40, "shop-dev"), (91, "shop-dev")):
+        image = ImageRef(repository, Digest.of(str(age).encode()))
+        ledger.begin(replace(OPEN, image=image, started_at=NOW - timedelta(days=age)))
+    ledger.wait(token())
+
+    def ages(releases: list[Release]) -> list[int]:
+        return [(NOW - release.started_at).days for release in releases]
+
+    assert ages(ledger.of_repository("shop-dev", 10)) == [0, 40, 91]
+    assert ages(ledger.of_repository("shop-dev", 1)) == [0]
+    assert ages(ledger.recent(10, NOW)) == [0, 1, 40]
+    assert ages(ledger.recent(2, NOW)) == [0, 1]
+
+
+def test_what_does_not_fit_on_one_page_is_read_on(
+    ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        ledger.wait(token(f"t{number}", attempt=number + 1))
+    real = aws.client("dynamodb").query
+    monkeypatch.setattr(aws.client("dynamodb"), "query", lambda **asked: real(**asked, Limit=2))
+    assert len(ledger.waiting(token().image)) == 5
+    assert len(list(ledger.all_waiting())) == 5
+
+
+# damage
+
+
+@pytest.mark.parametrize(
+    "attribute", ["repository", "digest", "attempt", "stage", "policy", "reason", "startedAt"]
+)
+def test_an_attempt_without_a_needed_attribute_is_an_error_that_names_it(attribute: str) -> None:
+    item = write_release(OPEN)
+    del item[attribute]
+    with pytest.raises(CorruptLedgerError, match=f"IMAGE#shop-dev@.* ATTEMPT#00001 .*{attribute}"):
+        read_release(item)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("attempt", {"S": "1"}),
+        ("attempt", {"N": "2"}),
+        ("digest", {"S": "sha256:0"}),
+        ("reason", {"S": "because"}),
+        ("outcome", {"S": "fine"}),
+        ("startedAt", {"S": "2026-11-21T07:52:38"}),
+        ("reasons", {"S": '[{"rule": "r"}]'}),
+        ("reasons", {"S": "{"}),
+        ("reasons", {"S": "3"}),
+        ("reasons", {"S": "[3]"}),
+        ("promotion", {"S": "[]"}),
+        ("tags", {"S": "v1"}),
+        ("detail", {"S": ""}),
+    ],
+)
+def test_an_attempt_with_a_malformed_attribute_is_refused(attribute: str, value: dict[str, str]) -> None:
+    with pytest.raises(CorruptLedgerError, match="ATTEMPT#00001"):
+        read_release({**write_release(OPEN), attribute: value})
+
+
+@pytest.mark.parametrize("attribute", ["token", "platforms", "since"])
+def test_a_token_without_a_needed_attribute_is_refused(attribute: str) -> None:
+    item = write_token(token())
+    del item[attribute]
+    with pytest.raises(CorruptLedgerError, match=attribute):
+        read_token(item)
+
+
+def test_being_asked_too_often_is_an_error_that_is_tried_again(
+    ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttle(**_asked: Any) -> None:
+        code: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow down"}}
+        raise ClientError(code, "UpdateItem")
+
+    monkeypatch.setattr(aws.client("dynamodb"), "update_item", throttle)
+    with pytest.raises(ThrottledError):
+        ledger.join(FIRST, "v1")
+
+
+# the codec
+
+digests = st.binary(max_size=8).map(Digest.of)
+times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+texts = st.text(st.characters(codec="utf-8"), min_size=1)
+reasons = st.fixed_dictionaries({name: st.text(st.characters(codec="utf-8")) for name in REASON})
+releases = st.builds(
+    Release,
+    image=st.builds(ImageRef, st.from_regex(r"[a-z0-9]+(/[a-z0-9]+)?", fullmatch=True), digests),
+    attempt=st.integers(1, 99_999),
+    stage=texts,
+    policy=digests,
+    tags=st.frozensets(texts),
+    reason=st.sampled_from(StartReason),
+    started_at=times,
+    pushed_at=st.none() | times,
+    outcome=st.none() | st.sampled_from(Outcome),
+    closed_at=st.none() | times,
+    verdict=st.none() | texts,
+    reasons=st.lists(reasons).map(tuple),
+    decision=st.none() | digests,
+    signature=st.none() | digests,
+    promotion=st.none() | st.builds(Promotion, texts, digests, st.lists(texts).map(tuple)),
+    detail=st.text(st.characters(codec="utf-8")),
+    message_id=st.none() | texts,
+)
+
+
+@given(releases)
+def test_a_release_survives_the_ledger_unchanged(release: Release) -> None:
+    assert read_release(write_release(release)) == release
+
+
+@given(times, times)
+def test_times_are_ordered_as_their_text_is(one: datetime, other: datetime) -> None:
+    assert (one < other) == (moment(one) < moment(other))
