@@ -17,6 +17,7 @@ from imagegate.domain.release import Release
 
 # Nobody reads a file at 80 columns: digests stay whole, so that grep and cut work.
 _PIPED_WIDTH = 240
+_WIDE = 100
 _COLOURS = {
     "released": "green",
     "blocked": "red",
@@ -56,23 +57,21 @@ def coloured(word: str | None) -> Text:
     return Text(word or "", style=_COLOURS.get(word or "", ""))
 
 
-def table_of(releases: Iterable[Release], now: datetime) -> Table:
+def table_of(releases: Iterable[Release], now: datetime, width: int) -> Table:
+    """Narrow terminals keep what matters: the reasons stay, the times go."""
+    is_wide = width >= _WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("IMAGE", overflow="fold", min_width=16)
     table.add_column("STAGE", overflow="fold")
     table.add_column("OUTCOME", no_wrap=True)
-    table.add_column("WHY", overflow="fold", ratio=1)
-    table.add_column("STARTED", no_wrap=True)
-    table.add_column("TOOK", no_wrap=True, justify="right")
+    table.add_column("WHY", overflow="fold", min_width=20)
+    if is_wide:
+        table.add_column("STARTED", no_wrap=True)
+        table.add_column("TOOK", no_wrap=True, justify="right")
     for release in releases:
-        table.add_row(
-            facts.name(release),
-            release.stage,
-            coloured(str(release.outcome or "open")),
-            clean(facts.why(release)),
-            age(release.started_at, now),
-            took(release, now),
-        )
+        times = (age(release.started_at, now), took(release, now)) if is_wide else ()
+        outcome = coloured(str(release.outcome or "open"))
+        table.add_row(facts.name(release), release.stage, outcome, clean(facts.why(release)), *times)
     return table
 
 
@@ -118,7 +117,7 @@ def _time(release: Release) -> str:
 
 
 def steps_table(steps: Iterable[Step], *, unicode: bool, animated: bool = False) -> Table:
-    """The steps below each other, with what came out of each."""
+    """Below each other, with what came out of each."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     for _ in range(2):
         grid.add_column(no_wrap=True)

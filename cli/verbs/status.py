@@ -77,7 +77,8 @@ def show_many(found: list[Release], *, as_json: bool) -> None:
         return click.echo(json.dumps([facts.as_json(release) for release in found], indent=2))
     from cli import view
 
-    return view.console().print(view.table_of(found, datetime.now(UTC)))
+    console = view.console()
+    return console.print(view.table_of(found, datetime.now(UTC), console.width))
 
 
 def wait_for(

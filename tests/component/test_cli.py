@@ -1,0 +1,679 @@
+"""The command line over moto: what is printed, which exit code, and one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from rich.console import Console
+
+from cli import facts, view
+from cli.main import main
+from cli.reference import Reference
+from cli.stack import Stack
+from cli.steps import State, steps_of
+from cli.verbs import status as status_verb
+from imagegate.adapters import aws
+from imagegate.adapters.ledger import DynamoLedger
+from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
+from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason
+
+REGION = "eu-central-1"
+TABLE = "gate-ledger"
+STARTED = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=3)
+POLICY = Digest.of(b"policy")
+OVER_LIMIT = {
+    "rule": "findings.critical",
+    "message": "2 CRITICAL (at most 0): CVE-2021-44228, CVE-2022-0778",
+    "action": "enforce",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Gate:
+    """A stack with its outputs, a ledger, repositories, and the command line to ask about them."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys = capsys
+        self._monkeypatch = monkeypatch
+        self.ledger = DynamoLedger(TABLE)
+
+    def call(self, *arguments: str) -> Result:
+        self._monkeypatch.setattr(sys, "argv", ["imagegate", *arguments])
+        with pytest.raises(SystemExit) as exited:
+            main()
+        captured = self._capsys.readouterr()
+        return Result(int(exited.value.code or 0), captured.out, captured.err)
+
+    def push(self, repository: str, tag: str) -> ImageRef:
+        ecr = boto3.client("ecr")
+        if not ecr.describe_repositories()["repositories"]:
+            ecr.create_repository(repositoryName=repository)
+        config = {"mediaType": OCI_CONFIG, "digest": f"sha256:{'c' * 64}", "size": 2}
+        manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": []}
+        manifest["annotations"] = {"tag": tag}
+        put = ecr.put_image(repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=tag)
+        return ImageRef.of(repository, put["image"]["imageId"]["imageDigest"])
+
+    def begin(self, image: ImageRef, tag: str = "1.0", **fields: Any) -> ReleaseId:
+        begun = Release(
+            image=image,
+            attempt=fields.pop("attempt", 1),
+            stage=fields.pop("stage", "dev"),
+            policy=POLICY,
+            tags=frozenset({tag}),
+            reason=fields.pop("reason", StartReason.PUSH),
+            started_at=fields.pop("started_at", STARTED),
+            pushed_at=STARTED,
+        )
+        assert self.ledger.begin(begun)
+        return ReleaseId(image, begun.attempt)
+
+    def close(self, release: ReleaseId, outcome: Outcome, detail: str = "") -> None:
+        tags = self.ledger.get(release).tags
+        assert self.ledger.close(release, outcome, tags, STARTED + timedelta(seconds=2), detail)
+        self.ledger.announced(release, "message-1")
+
+    def released(self, image: ImageRef, tag: str = "1.0", **fields: Any) -> ReleaseId:
+        id_ = self.begin(image, tag, **fields)
+        promotion = Promotion("shop-staging", image.digest, (tag,))
+        self.ledger.record(id_, verdict="PASS", reasons=[], decision=Digest.of(b"decision"))
+        self.ledger.record(id_, signature=Digest.of(b"signature"), promotion=promotion)
+        self.close(id_, Outcome.RELEASED)
+        return id_
+
+    def blocked(self, image: ImageRef, tag: str = "1.0", **fields: Any) -> ReleaseId:
+        id_ = self.begin(image, tag, **fields)
+        self.ledger.record(id_, verdict="BLOCK", reasons=[OVER_LIMIT], decision=Digest.of(b"decision"))
+        self.close(id_, Outcome.BLOCKED)
+        return id_
+
+
+class FakeStarter:
+    """Starts an attempt as the function would, or refuses in silence as an asynchronous call does."""
+
+    def __init__(self, gate: Gate, outcome: Outcome | None = None, *, works: bool = True) -> None:
+        self._gate = gate
+        self._outcome = outcome
+        self._works = works
+        self.requests: list[tuple[ImageRef, list[str], str]] = []
+
+    def request(self, image: ImageRef, tags: list[str], reason: str) -> None:
+        self.requests.append((image, tags, reason))
+        latest = self._gate.ledger.latest(image)
+        if not self._works or (latest and latest.is_open):
+            return
+        attempt = latest.attempt + 1 if latest else 1
+        id_ = self._gate.begin(image, tags[0], attempt=attempt, reason=StartReason(reason))
+        if self._outcome:
+            self._gate.close(id_, self._outcome)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN", "IMAGEGATE_STACK", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setattr("cli.waiting._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(status_verb, "_BEGIN_SECONDS", 0.1)
+    aws.client.cache_clear()
+
+
+@pytest.fixture
+def gate(
+    environment: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Gate]:
+    with mock_aws():
+        _make_ledger()
+        _make_stack("imagegate")
+        yield Gate(capsys, monkeypatch)
+    aws.client.cache_clear()
+
+
+def _make_stack(name: str) -> None:
+    outputs = {
+        "LedgerTable": TABLE,
+        "StartReleaseFunction": f"arn:aws:lambda:{REGION}:123456789012:function:start:live",
+        "ReleaseStateMachine": f"arn:aws:states:{REGION}:123456789012:stateMachine:release",
+        "RecordsBucket": "gate-records",
+        "PolicyDigest": str(POLICY),
+    }
+    template = {
+        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+    }
+    boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+
+
+def _make_ledger() -> None:
+    indexes = {
+        "by-repository": ("repository", "startedAt"),
+        "by-day": ("day", "startedAt"),
+        "waiting": ("waiting", "since"),
+    }
+    names = {"pk", "sk"} | {key for keys in indexes.values() for key in keys}
+    boto3.client("dynamodb").create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in sorted(names)],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": hash_key, "KeyType": "HASH"},
+                    {"AttributeName": range_key, "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, (hash_key, range_key) in indexes.items()
+        ],
+    )
+
+
+def _image(name: str, repository: str = "shop-dev") -> ImageRef:
+    return ImageRef(repository, Digest.of(name.encode()))
+
+
+# What is said
+
+
+def test_json_has_the_documented_keys(gate: Gate) -> None:
+    image = gate.push("shop-dev", "1.0")
+    gate.released(image)
+    result = gate.call("status", "shop-dev:1.0", "--json")
+    assert result.code == 0
+    assert result.json == {
+        "repository": "shop-dev",
+        "digest": str(image.digest),
+        "tags": ["1.0"],
+        "stage": "dev",
+        "attempt": 1,
+        "reason": "push",
+        "verdict": "PASS",
+        "outcome": "released",
+        "reasons": [],
+        "detail": "",
+        "decision": str(Digest.of(b"decision")),
+        "signature": str(Digest.of(b"signature")),
+        "promoted_to": {"repository": "shop-staging", "digest": str(image.digest), "tags": ["1.0"]},
+        "message_id": "message-1",
+        "started_at": STARTED.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "closed_at": (STARTED + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": 2.0,
+    }
+
+
+def test_a_tag_means_the_image_that_it_points_to_now(gate: Gate) -> None:
+    gate.released(gate.push("shop-dev", "1.0"))
+    moved = _image("elsewhere")
+    gate.blocked(moved, "1.0", started_at=STARTED + timedelta(seconds=9))
+    assert gate.call("status", "shop-dev:1.0", "--json").json["outcome"] == "released"
+    assert gate.call("status", f"shop-dev@{moved.digest}", "--json").json["outcome"] == "blocked"
+
+
+def test_the_newest_attempt_of_an_image_counts(gate: Gate) -> None:
+    image = _image("again")
+    gate.blocked(image)
+    gate.released(image, attempt=2, reason=StartReason.OPERATOR)
+    shown = gate.call("status", f"shop-dev@{image.digest}", "--json").json
+    assert (shown["attempt"], shown["outcome"], shown["reason"]) == (2, "released", "operator")
+
+
+def test_a_repository_lists_its_images_newest_first(gate: Gate) -> None:
+    gate.released(_image("old"), "1.0")
+    gate.blocked(_image("new"), "1.1", started_at=STARTED + timedelta(seconds=30))
+    gate.released(_image("other", "other-dev"), "7")
+    shown = gate.call("status", "shop-dev", "--json").json
+    assert [(item["tags"], item["outcome"]) for item in shown] == [
+        (["1.1"], "blocked"),
+        (["1.0"], "released"),
+    ]
+
+
+def test_a_blocked_image_is_shown_with_its_reasons(gate: Gate) -> None:
+    image = _image("bad")
+    gate.blocked(image)
+    result = gate.call("status", f"shop-dev@{image.digest}")
+    assert result.code == 0
+    assert OVER_LIMIT["message"] in result.out
+    assert str(image.digest) in result.out
+    assert "blocked" in result.out
+
+
+def test_a_pasted_registry_address_does_not_count(gate: Gate) -> None:
+    gate.released(gate.push("shop-dev", "1.0"))
+    for registry in ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "127.0.0.1:5000"):
+        assert gate.call("status", f"{registry}/shop-dev:1.0", "--json").code == 0
+
+
+def test_another_stack_is_named_by_option_orenvironment(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    _make_stack("gate-of-team-b")
+    assert gate.call("--stack", "gate-of-team-b", "list").code == 0
+    monkeypatch.setenv("IMAGEGATE_STACK", "not-there")
+    assert "no stack not-there" in gate.call("list").err
+
+
+# list
+
+
+def test_list_filters_by_stage_and_outcome(gate: Gate) -> None:
+    gate.released(_image("a"), "1")
+    gate.blocked(_image("b"), "2")
+    gate.begin(_image("c", "shop-staging"), "1", stage="staging")
+
+    def tags(*options: str) -> list[str]:
+        return sorted(item["tags"][0] for item in gate.call("list", "--json", *options).json)
+
+    assert tags() == ["1", "1", "2"]
+    assert tags("--outcome", "blocked") == ["2"]
+    assert tags("--outcome", "open", "--stage", "staging") == ["1"]
+    assert tags("--stage", "production") == []
+
+
+def test_a_filter_looks_past_what_does_not_match(gate: Gate) -> None:
+    gate.blocked(_image("wanted"), "wanted", started_at=STARTED - timedelta(hours=1))
+    for number in range(6):
+        gate.released(_image(str(number)), str(number))
+    found = gate.call("list", "--json", "--limit", "1", "--outcome", "blocked").json
+    assert [item["tags"] for item in found] == [["wanted"]]
+
+
+def test_list_of_nothing_is_no_error(gate: Gate) -> None:
+    assert gate.call("list", "--json") == Result(0, "[]\n", "")
+    assert gate.call("list").code == 0
+
+
+# Waiting
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (Outcome.RELEASED, 0),
+        (Outcome.BLOCKED, 1),
+        (Outcome.CONFLICT, 1),
+        (Outcome.SUPERSEDED, 1),
+        (Outcome.WITHDRAWN, 1),
+        (Outcome.FAILED, 2),
+        (Outcome.HELD, 3),
+    ],
+)
+def test_the_exit_code_of_waiting_is_the_outcome(gate: Gate, outcome: Outcome, code: int) -> None:
+    image = _image("any")
+    gate.close(gate.begin(image), outcome)
+    assert gate.call("status", "--wait", f"shop-dev@{image.digest}").code == code
+    assert gate.call("status", f"shop-dev@{image.digest}").code == 0
+
+
+def test_waiting_ends_when_the_release_does(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = _image("slow")
+    id_ = gate.begin(image)
+    _after(monkeypatch, 3, lambda: gate.close(id_, Outcome.RELEASED))
+    result = gate.call("status", "--wait", "--json", f"shop-dev@{image.digest}")
+    assert (result.code, result.json["outcome"]) == (0, "released")
+
+
+def test_waiting_waits_for_the_release_to_begin(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_verb, "_BEGIN_SECONDS", 30)
+    image = gate.push("shop-dev", "1.0")
+    _after(monkeypatch, 3, lambda: gate.blocked(image))
+    assert gate.call("status", "--wait", "shop-dev:1.0").code == 1
+
+
+def test_waiting_gives_up_in_time(gate: Gate) -> None:
+    image = _image("stuck")
+    gate.begin(image)
+    result = gate.call("status", "--wait", "--timeout", "0.1s", f"shop-dev@{image.digest}")
+    assert result.code == 124
+    assert "has not ended within" in result.err
+
+
+def test_what_never_begins_is_said_before_the_timeout(gate: Gate) -> None:
+    gate.push("shop-dev", "1.0")
+    result = gate.call("status", "--wait", "shop-dev:1.0")
+    assert result.code == 2
+    assert "imagegate release shop-dev:1.0" in result.err
+
+
+def test_watching_without_a_terminal_prints_a_line_per_step(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = _image("watched")
+    id_ = gate.begin(image)
+    _after(monkeypatch, 2, lambda: gate.ledger.record(id_, verdict="PASS", reasons=[]))
+    _after(monkeypatch, 4, lambda: gate.close(id_, Outcome.RELEASED))
+    result = gate.call("status", "--watch", f"shop-dev@{image.digest}")
+    assert result.code == 0
+    lines = [line[9:] for line in result.out.splitlines()]
+    steps = ["Await Scan …", "Await Scan: done", "Judge Image: PASS", "Sign Image …", "Announce: released"]
+    assert [line for line in lines if line in steps] == steps
+    assert "\x1b" not in result.out
+
+
+def _after(monkeypatch: pytest.MonkeyPatch, pauses: int, happen: Any) -> None:
+    """Let something happen while the command line sleeps."""
+    import time
+
+    sleep, count = time.sleep, 0
+
+    def pausing(seconds: float) -> None:
+        nonlocal count
+        count += 1
+        if count == pauses:
+            happen()
+        sleep(seconds)
+
+    monkeypatch.setattr("cli.waiting.time.sleep", pausing)
+
+
+# release
+
+
+def _start_with(monkeypatch: pytest.MonkeyPatch, starter: FakeStarter) -> FakeStarter:
+    monkeypatch.setattr(Stack, "starter", starter)
+    return starter
+
+
+def test_release_asks_for_the_image_that_the_tag_points_to(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = gate.push("shop-dev", "1.0")
+    starter = _start_with(monkeypatch, FakeStarter(gate))
+    result = gate.call("release", "shop-dev:1.0")
+    assert result.code == 0
+    assert starter.requests == [(image, ["1.0"], "operator")]
+    assert "began attempt 1" in result.out
+
+
+def test_release_waits_for_its_own_attempt_not_for_an_older_one(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.blocked(gate.push("shop-dev", "1.0"))
+    _start_with(monkeypatch, FakeStarter(gate, Outcome.RELEASED))
+    result = gate.call("release", "--wait", "--json", "shop-dev:1.0")
+    assert (result.code, result.json["attempt"], result.json["outcome"]) == (0, 2, "released")
+
+
+def test_release_joins_an_open_attempt(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.begin(gate.push("shop-dev", "1.0"))
+    _start_with(monkeypatch, FakeStarter(gate))
+    assert "joined attempt 1" in gate.call("release", "shop-dev:1.0").out
+
+
+def test_a_request_that_starts_nothing_is_an_error(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate.blocked(gate.push("shop-dev", "1.0"))
+    _start_with(monkeypatch, FakeStarter(gate, works=False))
+    result = gate.call("release", "shop-dev:1.0")
+    assert result.code == 2
+    assert "nothing began" in result.err
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["status", "Shop"], "not an ECR repository name"),
+        (["status", "shop:"], "not a tag"),
+        (["status", "shop@sha256:12"], "not a sha256 digest"),
+        (["release", "shop"], "names no tag"),
+        (["status", "shop", "--timeout", "soon"], "is no duration"),
+        (["list", "--outcome", "fine"], "is not one of"),
+        (["judge"], "No such command"),
+        (["status"], "Missing argument"),
+    ],
+)
+def test_a_wrong_call_is_one_line_that_says_what_is_wrong(
+    gate: Gate, arguments: list[str], says: str
+) -> None:
+    result = gate.call(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+    assert says in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("nobody-dev:1.0", "no repository nobody-dev in account 123456789012, eu-central-1"),
+        ("shop-dev:9", "shop-dev has no tag 9"),
+        ("shop-dev:1.0", "start one with: imagegate release shop-dev:1.0"),
+        ("shop-dev", "no image of shop-dev was released yet"),
+    ],
+)
+def test_what_is_missing_is_named(gate: Gate, reference: str, says: str) -> None:
+    gate.push("shop-dev", "1.0")
+    result = gate.call("status", reference)
+    assert (result.code, result.out) == (2, "")
+    assert says in result.err
+
+
+def test_no_stack_says_how_to_name_one(gate: Gate) -> None:
+    result = gate.call("--stack", "nope", "list")
+    assert result.code == 2
+    assert "no stack nope in eu-central-1" in result.err
+    assert "IMAGEGATE_STACK" in result.err
+
+
+def test_a_stack_of_something_else_is_no_gate(gate: Gate) -> None:
+    template = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
+    boto3.client("cloudformation").create_stack(StackName="other", TemplateBody=template)
+    result = gate.call("--stack", "other", "list")
+    assert result.code == 2
+    assert "has no output LedgerTable" in result.err
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("AccessDeniedException", "access denied: User: me is not authorized"),
+        ("ExpiredTokenException", "have expired"),
+        ("UnrecognizedClientException", "does not accept these credentials"),
+        ("ThrottlingException", "Rate exceeded"),
+        ("InternalServerError", "DescribeStacks failed with InternalServerError"),
+    ],
+)
+def test_a_refusal_of_aws_is_one_line(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+) -> None:
+    from botocore.exceptions import ClientError
+
+    message = "Rate exceeded" if code == "ThrottlingException" else "User: me is not authorized\nto do it"
+
+    def refuse(_name: str) -> Stack:
+        raise ClientError({"Error": {"Code": code, "Message": message}}, "DescribeStacks")
+
+    monkeypatch.setattr("cli.verbs.list.find_stack", refuse)
+    result = gate.call("list")
+    assert result.code == 2
+    assert says in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_an_endpoint_that_does_not_answer_is_one_line(
+    environment: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    aws.client.cache_clear()
+    monkeypatch.setattr(sys, "argv", ["imagegate", "list"])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    aws.client.cache_clear()
+    err = capsys.readouterr().err
+    assert exited.value.code == 2
+    assert "http://127.0.0.1:9" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("unset", "says"),
+    [("AWS_DEFAULT_REGION", "no AWS Region"), ("AWS_SECRET_ACCESS_KEY", "sign in, or set AWS_PROFILE")],
+)
+def test_missing_settings_of_aws_are_one_line(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, unset: str, says: str
+) -> None:
+    monkeypatch.delenv(unset)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    aws.client.cache_clear()
+    result = gate.call("list")
+    assert result.code == 2
+    assert says in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_what_nobody_foresaw_is_one_line_too(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_name: str) -> Stack:
+        raise RuntimeError("surprise\nin two lines")
+
+    monkeypatch.setattr("cli.verbs.list.find_stack", fail)
+    result = gate.call("list")
+    assert result.code == 2
+    assert result.err == ("imagegate: RuntimeError: surprise in two lines (IMAGEGATE_DEBUG=1 shows where)\n")
+
+
+# How it looks
+
+
+def _rendered(releases: list[Release], width: int) -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width, markup=False, highlight=False).print(
+        view.table_of(releases, STARTED + timedelta(minutes=3), width)
+    )
+    return file.getvalue().splitlines()
+
+
+def _closed(**fields: Any) -> Release:
+    base = Release(
+        image=_image("shown"),
+        attempt=1,
+        stage="dev",
+        policy=POLICY,
+        tags=frozenset({"1.0"}),
+        reason=StartReason.PUSH,
+        started_at=STARTED,
+        closed_at=STARTED + timedelta(seconds=2),
+        outcome=Outcome.BLOCKED,
+        verdict="BLOCK",
+        reasons=[OVER_LIMIT],
+    )
+    return replace(base, **fields)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 240])
+def test_a_table_fits_and_loses_nothing(width: int) -> None:
+    lines = _rendered([_closed()], width)
+    assert max(map(len, lines)) <= width
+    words = set(" ".join(lines).split())
+    assert {"blocked", "CVE-2021-44228,", "CVE-2022-0778", "shop-dev:1.0"} <= words
+
+
+def test_names_from_images_cannot_steer_the_terminal() -> None:
+    evil = OVER_LIMIT | {"message": "1 CRITICAL: \x1b[2Jgone\r\x07"}
+    text = "\n".join(_rendered([_closed(reasons=[evil])], 120))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_markup_in_names_is_only_text() -> None:
+    text = "\n".join(_rendered([_closed(reasons=[OVER_LIMIT | {"message": "[bold]x[/nonsense]"}])], 120))
+    assert "[bold]x[/nonsense]" in text
+
+
+def test_the_steps_of_an_open_release() -> None:
+    waiting = _closed(outcome=None, closed_at=None, verdict=None, reasons=[])
+    assert _states(waiting) == [State.RUNNING, *[State.WAITING] * 4]
+    passed = replace(waiting, verdict="PASS")
+    assert _states(passed) == [State.DONE, State.DONE, State.RUNNING, State.WAITING, State.WAITING]
+    blocked = replace(waiting, verdict="BLOCK")
+    assert _states(blocked)[2:] == [State.SKIPPED, State.SKIPPED, State.RUNNING]
+
+
+def test_the_steps_of_an_ended_release() -> None:
+    assert _states(_closed()) == [State.DONE, State.DONE, State.SKIPPED, State.SKIPPED, State.DONE]
+    signature = Digest.of(b"signature")
+    held = _closed(outcome=Outcome.HELD, verdict="PASS", reasons=[], signature=signature)
+    assert _states(held) == [State.DONE, State.DONE, State.DONE, State.SKIPPED, State.DONE]
+
+
+def test_the_history_tells_where_a_release_failed() -> None:
+    failed = _closed(outcome=Outcome.FAILED, verdict="PASS", reasons=[])
+    entered = ["Await Scan", "Judge Image", "Is Image Allowed?", "Sign Image", "Announce Failure", "Failed"]
+    states = [step.state for step in steps_of(failed, entered)]
+    assert states == [State.DONE, State.DONE, State.FAILED, State.SKIPPED, State.DONE]
+
+
+def _states(release: Release) -> list[State]:
+    return [step.state for step in steps_of(release)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (1.94, "1.9 s"), (42, "42 s"), (700, "12 min"), (7300, "2 h"), (864_000, "10 d")],
+)
+def test_spans_are_told_in_one_unit(seconds: float, text: str) -> None:
+    assert view.span(seconds) == text
+
+
+def test_every_outcome_has_an_exit_code_and_says_why() -> None:
+    assert set(facts.EXIT_CODES) == set(Outcome)
+
+
+# References
+
+
+def test_a_digest_counts_more_than_a_tag() -> None:
+    digest = "sha256:" + hashlib.sha256(b"x").hexdigest()
+    reference = Reference.parse(f"team/shop-dev:1.0@{digest}")
+    assert (reference.repository, str(reference.digest)) == ("team/shop-dev", digest)
+
+
+def test_a_dot_in_a_repository_is_no_registry() -> None:
+    assert Reference.parse("my.org/shop-dev:1.0").repository == "my.org/shop-dev"
+
+
+@pytest.mark.parametrize("text", ["", ":1", "shop:-x", "shop:a b", "shop@", "shop:1@sha256:xyz", "a//b"])
+def test_nonsense_is_no_reference(text: str) -> None:
+    with pytest.raises(RejectedInputError):
+        Reference.parse(text)
+
+
+# Start-up
+
+
+def test_help_loads_neither_boto3_nor_rich() -> None:
+    program = (
+        "import sys, cli.main; "
+        "print(*(m for m in ('boto3', 'botocore', 'rich', 'pydantic', 'yaml') if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
