@@ -87,7 +87,7 @@ class HttpRegistry:
             return
         answer = self._call(
             "PUT",
-            f"/v2/{repository}/manifests/{quote(tag or str(manifest.digest), safe='')}",
+            f"/v2/{repository}/manifests/{quote(tag or str(manifest.digest), safe=':')}",
             str(image),
             headers={"Content-Type": manifest.media_type},
             body=manifest.content,
