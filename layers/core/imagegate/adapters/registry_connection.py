@@ -131,10 +131,6 @@ class _Request:
     def is_repeatable(self) -> bool:
         return self.body is None or isinstance(self.body, bytes)
 
-    @property
-    def is_read(self) -> bool:
-        return self.method in ("GET", "HEAD")
-
 
 class Connection:
     """Requests to one registry. `asked` names in every error what was wanted."""
@@ -189,7 +185,7 @@ class Connection:
             is_own = is_own and _origin(url) == _origin(endpoint)
             response = self._authorized(url, request) if is_own else self._send(url, request, {})
             location = response.headers.get("Location")
-            if not request.is_read or response.status not in _REDIRECTS or not location:
+            if request.method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not location:
                 return url, response
             response.drain_conn()
             url = urljoin(url, location)

@@ -1,0 +1,129 @@
+"""The signing profiles of the gates, against a Signer that makes real Notation envelopes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from imagegate.adapters import aws
+from imagegate.adapters.notation import thumbprints
+from imagegate.adapters.signer import AwsSigner
+from imagegate.domain.canonical import canonical_json
+from imagegate.domain.errors import AuthenticityError, IntegrityError, RejectedInputError, ThrottledError
+from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest
+from imagegate.ports import Signer
+from sandbox.aws.signer import trust_root_thumbprint
+from tests.contract.registry_sandbox import Sandbox, serving
+
+SUBJECT = Descriptor(OCI_MANIFEST, Digest.of(b"an image"), 8)
+SIGNED = {"imagegate.stage": "dev", "imagegate.policy": "sha256:0"}
+PAYLOAD = canonical_json({"targetArtifact": {**SUBJECT.as_json(), "annotations": SIGNED}})
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with serving(Path(tmp_path_factory.mktemp("sandbox"))) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _endpoint(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.settings.endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", sandbox.settings.region)
+    for name, value in sandbox.admin.items():
+        monkeypatch.setenv(name.upper(), value)
+    aws.client.cache_clear()
+    yield
+    aws.client.cache_clear()
+
+
+@pytest.fixture
+def signer(sandbox: Sandbox) -> AwsSigner:
+    signer = AwsSigner("imagegate", frozenset({trust_root_thumbprint(sandbox.settings)}))
+    for stage in ("dev", "pre-prod"):
+        signer.make_profile(stage)
+    return signer
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def test_it_is_a_signer(signer: AwsSigner) -> None:
+    port: Signer = signer
+    assert port
+
+
+def test_what_a_stage_signs_is_verified_for_that_stage(signer: AwsSigner) -> None:
+    envelope, _ = signer.sign("dev", PAYLOAD)
+    assert signer.verify(envelope, SUBJECT, "dev", now()) == SIGNED
+
+
+def test_a_signature_of_one_gate_does_not_pass_for_anothers(signer: AwsSigner) -> None:
+    envelope, _ = signer.sign("dev", PAYLOAD)
+    with pytest.raises(AuthenticityError, match="imagegate_pre_prod"):
+        signer.verify(envelope, SUBJECT, "pre-prod", now())
+
+
+def test_a_signature_is_not_for_another_image(signer: AwsSigner) -> None:
+    envelope, _ = signer.sign("dev", PAYLOAD)
+    with pytest.raises(IntegrityError):
+        signer.verify(envelope, Descriptor(OCI_MANIFEST, Digest.of(b"another"), 8), "dev", now())
+
+
+def test_another_root_is_not_trusted(signer: AwsSigner) -> None:
+    envelope, _ = signer.sign("dev", PAYLOAD)
+    with pytest.raises(AuthenticityError, match="not trusted"):
+        AwsSigner("imagegate", frozenset({"0" * 64})).verify(envelope, SUBJECT, "dev", now())
+
+
+def test_the_manifest_names_the_certificates(signer: AwsSigner) -> None:
+    envelope, annotations = signer.sign("dev", PAYLOAD)
+    (text,) = (annotations[name] for name in annotations if name.endswith("thumbprint#S256"))
+    assert " " not in text
+    assert tuple(json.loads(text)) == thumbprints(envelope)
+
+
+def test_a_profile_is_made_once(sandbox: Sandbox, signer: AwsSigner) -> None:
+    signer.make_profile("dev")
+    profile = sandbox.client("signer").get_signing_profile(profileName="imagegate_dev")
+    assert profile["platformId"] == "Notation-OCI-SHA384-ECDSA"
+    assert profile["arn"] == signer.profile_arn("dev")
+
+
+def test_a_canceled_profile_is_refused_with_what_to_do(sandbox: Sandbox, signer: AwsSigner) -> None:
+    signer.make_profile("gone")
+    sandbox.client("signer").cancel_signing_profile(profileName="imagegate_gone")
+    with pytest.raises(RejectedInputError, match=r"imagegate_gone is Canceled.*another prefix"):
+        signer.make_profile("gone")
+    with pytest.raises(RejectedInputError, match="imagegate_gone"):
+        signer.sign("gone", PAYLOAD)
+
+
+def test_a_profile_that_is_missing_does_not_sign(signer: AwsSigner) -> None:
+    with pytest.raises(RejectedInputError, match="imagegate_never_made"):
+        signer.sign("never-made", PAYLOAD)
+
+
+@pytest.mark.parametrize(("prefix", "stage"), [("p" * 40, "s" * 31), ("has-dash", "dev")])
+def test_a_name_that_cannot_be_a_profile_is_refused(prefix: str, stage: str) -> None:
+    with pytest.raises(RejectedInputError, match=stage):
+        AwsSigner(prefix, frozenset()).profile_name(stage)
+
+
+def test_only_named_errors_are_translated() -> None:
+    def fail(code: str) -> None:
+        with aws.translated({"ValidationException": RejectedInputError}, "a thing"):
+            raise ClientError({"Error": {"Code": code, "Message": "why"}}, "Operation")
+
+    with pytest.raises(RejectedInputError, match=r"a thing.*why"):
+        fail("ValidationException")
+    with pytest.raises(ThrottledError, match="a thing"):
+        fail("TooManyRequestsException")
+    with pytest.raises(ClientError):
+        fail("InternalServiceErrorException")
