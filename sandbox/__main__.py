@@ -14,7 +14,7 @@ from sandbox.ports import free_port
 from sandbox.settings import Settings
 
 # Sub-commands with parsers of their own, imported when asked for.
-_COMMANDS = {"push": "sandbox.push", "findings": "sandbox.scanner"}
+_COMMANDS = {"push": "sandbox.push", "findings": "sandbox.scanner", "demo": "sandbox.demo"}
 
 
 def _parser() -> argparse.ArgumentParser:
