@@ -142,7 +142,7 @@ def _time(protected: dict[str, Any], name: str) -> datetime:
         if not _RFC3339.fullmatch(text):
             raise RejectedInputError(f"{text!a} is not a time")
         return parse_timestamp(text)
-    except RejectedInputError as error:
+    except (RejectedInputError, OverflowError) as error:
         raise IntegrityError(f"{name} is not an RFC 3339 time with a zone: {text!a}") from error
 
 
