@@ -8,11 +8,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from imagegate.adapters.policy_file import parse as parse_policy
 
 from imagegate.adapters import wiring
 from imagegate.adapters.cloudformation import respond
 from imagegate.adapters.events import CustomResourceRequest, parse
+from imagegate.adapters.policy_file import parse as parse_policy
 from imagegate.adapters.settings import setting
 from imagegate.domain.canonical import timestamp
 from imagegate.steps.publish import PublishPolicy

@@ -11,8 +11,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
 from imagegate.adapters.events import EcrImageAction, StartEnvelope, parse
-from imagegate.adapters.settings import setting
-from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.release import Ignore
 from imagegate.steps.start import Push, Started, StartRelease
 
@@ -23,12 +21,12 @@ metrics = Metrics()
 @cache
 def step() -> StartRelease:
     return StartRelease(
-        images=wiring.ecr(),
-        ledger=wiring.ledger(),
-        workflow=wiring.workflow(),
-        records=wiring.records(),
-        policy=wiring.policy(),
-        installed_at=parse_timestamp(setting("INSTALLED_AT")),
+        wiring.ecr(),
+        wiring.ledger(),
+        wiring.workflow(),
+        wiring.records(),
+        wiring.policy(),
+        wiring.installed_at(),
     )
 
 
@@ -49,6 +47,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         metrics.add_metric("Ignored", MetricUnit.Count, 1)
         return {"ignored": result.why}
     release = result.release
-    logger.info("release started", image=str(release.image), attempt=release.attempt, reason=release.reason)
+    started = {"release": str(release.image), "attempt": release.attempt}
+    logger.info("release started", **started, reason=release.reason)
     metrics.add_metric("Started", MetricUnit.Count, 1)
-    return {"release": str(release.image), "attempt": release.attempt}
+    return started

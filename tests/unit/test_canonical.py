@@ -46,7 +46,6 @@ def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
         canonical_json({"value": value})
 
 
-@pytest.mark.xfail(reason="floats and other keys are written, and fail elsewhere", strict=True)
 @pytest.mark.parametrize("value", [1.5, float("nan"), {1: "a"}, {None: "a"}, {1: "a", "b": 2}, "\ud800"])
 def test_numbers_and_keys_without_one_form_are_refused(value: Any) -> None:
     with pytest.raises(RejectedInputError):
@@ -74,7 +73,6 @@ def test_what_is_no_time_with_a_zone_is_refused(text: Any) -> None:
         parse_timestamp(text)
 
 
-@pytest.mark.xfail(reason="OverflowError comes through", strict=True)
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
 def test_a_time_outside_the_calendar_is_refused(text: Any) -> None:
     with pytest.raises(RejectedInputError):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imagegate.domain.decision import VALID_FOR, Decision, describe_reasons, describe_scan, reason_texts
+from imagegate.domain.decision import VALID_FOR, Decision, describe_reasons, describe_scan
 from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
 from imagegate.domain.finding import Severity
 from imagegate.domain.policy import Action, Mode
@@ -98,7 +98,6 @@ def test_a_record_with_a_wrong_field_is_refused(changes: dict[str, Any]) -> None
         Decision.decode(altered(**changes))
 
 
-@pytest.mark.xfail(reason="the types of these fields are not checked", strict=True)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -117,7 +116,6 @@ def test_a_record_with_a_field_of_the_wrong_type_is_refused(changes: dict[str, A
         Decision.decode(altered(**changes))
 
 
-@pytest.mark.xfail(reason="OverflowError and RecursionError come through", strict=True)
 @pytest.mark.parametrize(
     "content",
     [altered(attempt=float("inf")), altered(judgedAt="0001-01-01T00:00:00+01:00"), b"[" * 100_000],
@@ -210,7 +208,4 @@ def test_the_record_keeps_numbers_and_reasons_but_no_findings() -> None:
             "message": "linux/arm64: 1 CRITICAL (at most 0): CVE-2026-0",
             "action": str(Action.ENFORCE),
         }
-    ]
-    assert reason_texts(verdict.reasons) == [
-        "findings.critical: linux/arm64: 1 CRITICAL (at most 0): CVE-2026-0"
     ]

@@ -53,7 +53,6 @@ def test_a_tag_that_nobody_asked_for_is_never_moved(
     assert set(plan.move) <= requested
 
 
-@pytest.mark.xfail(reason="an iterator is used up after its first half", strict=True)
 def test_tags_that_come_as_an_iterator_are_all_planned() -> None:
     gate = stage(promote_tags=("v*",))
     assert plan_tags(gate, iter(["v1", "latest"]), ["v1"]) == plan_tags(gate, ["v1", "latest"], ["v1"])

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imagegate.adapters.settings import setting
+from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.image import Digest
 
 # Imported where they are used: a function that does not sign never loads cryptography.
@@ -93,3 +94,8 @@ def notifications() -> SnsNotifications:
 def policy() -> Policy:
     """The policy of this deployment; running releases read the one that they are pinned to."""
     return records().policy(Digest.parse(setting("POLICY_DIGEST")))
+
+
+def installed_at() -> datetime:
+    """Images that were pushed before this are left alone."""
+    return parse_timestamp(setting("INSTALLED_AT"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from imagegate.domain.release import Outcome, Release
 
 _NEXT_STEP: Mapping[Outcome, str] = {
     Outcome.BLOCKED: "Fix what is named above and push again; nothing was signed and nothing was copied.",
-    Outcome.HELD: "The image passed and is signed. The next stage asks for an approval before it is copied there.",
+    Outcome.HELD: "The next stage asks for an approval before the image is copied there.",
     Outcome.CONFLICT: "Push under a new tag, or remove the tag from the next stage's repository, then release again.",
     Outcome.SUPERSEDED: "Nothing to do: a newer push took over.",
     Outcome.WITHDRAWN: "Nothing to do: the image was deleted. Push it again to release it.",
@@ -26,9 +26,12 @@ _DETAIL_TYPE: Mapping[Outcome, str] = {
     Outcome.WITHDRAWN: "Image Withdrawn",
     Outcome.FAILED: "Image Release Failed",
 }
-# Amazon SNS API reference, Publish: at most 100 ASCII characters, no control characters; 256 KiB in all.
-_SUBJECT_LIMIT = 100
+# Amazon SNS API reference, Publish: fewer than 100 ASCII characters, no control characters; 256 KiB in all.
+_SUBJECT_LIMIT = 99
+# Eight copies of each go into one message.
 _REASONS_SHOWN = 20
+_TAGS_SHOWN = 20
+_TEXT_LIMIT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,41 +77,43 @@ def _subject(release: Release, outcome: Outcome) -> str:
 def _headline(release: Release, outcome: Outcome) -> str:
     if outcome is Outcome.RELEASED:
         moved = f", now in {release.promotion.repository}" if release.promotion else ""
-        if release.verdict == "PASS":
-            return f"passed the {release.stage} gate{moved}"
-        return (
-            f"only observed: the {release.stage} gate would have blocked it{moved}: {_first_reason(release)}"
-        )
+        return _judged(release) + moved
     if outcome is Outcome.BLOCKED:
         return f"at the {release.stage} gate: {_first_reason(release)}"
     if outcome is Outcome.HELD:
-        return f"passed the {release.stage} gate, waits for approval"
+        return f"{_judged(release)}, waits for approval"
     return f"at the {release.stage} gate"
 
 
+def _judged(release: Release) -> str:
+    if release.verdict == "PASS":
+        return f"passed the {release.stage} gate"
+    return f"only observed: the {release.stage} gate would have blocked it ({_first_reason(release)})"
+
+
 def _first_reason(release: Release) -> str:
+    """Without the examples that follow a limit, and with the number of the others."""
     blocking = [reason for reason in release.reasons if reason["action"] == "enforce"]
     if not blocking:
         return "see the message"
+    head, limit, _ = blocking[0]["message"].partition("): ")
     more = f" (+{len(blocking) - 1} more)" if len(blocking) > 1 else ""
-    return blocking[0]["message"].split(":")[0] + more
+    return head + (")" if limit else "") + more
 
 
 def _text(release: Release, outcome: Outcome) -> str:
     lines = [f"{_name(release)} {_headline(release, outcome)}.", ""]
-    lines += [
-        *_reason_lines(release),
-        *([f"Cause: {release.detail}", ""] if release.detail else []),
-    ]
+    lines += _reason_lines(release)
+    if release.detail:
+        lines += [f"Cause: {_cut(release.detail)}", ""]
     if outcome in _NEXT_STEP:
         lines += [_NEXT_STEP[outcome], ""]
     if release.promotion:
-        tags = ", ".join(release.promotion.tags)
-        lines.append(f"Promoted to  {release.promotion.repository}: {tags}")
+        lines.append(f"Promoted to  {release.promotion.repository}: {_listed(release.promotion.tags)}")
     lines += [
         f"Repository   {release.image.repository}",
         f"Digest       {release.image.digest}",
-        f"Tags         {', '.join(sorted(release.tags)) or 'none'}",
+        f"Tags         {_listed(release.tags) or 'none'}",
         f"Stage        {release.stage}, attempt {release.attempt} ({release.reason})",
         f"Verdict      {release.verdict or 'none'}",
         f"Signature    {release.signature or 'none'}",
@@ -131,7 +136,7 @@ def explain_fault(error: str, cause: str) -> str:
 
 def _reason_lines(release: Release) -> list[str]:
     shown = list(release.reasons)[:_REASONS_SHOWN]
-    lines = [f"  - {_mark(reason)}{reason['message']}  [{reason['rule']}]" for reason in shown]
+    lines = [f"  - {_mark(reason)}{_cut(reason['message'])}  [{reason['rule']}]" for reason in shown]
     if len(release.reasons) > len(shown):
         lines.append(f"  … and {len(release.reasons) - len(shown)} more in the decision record")
     return [*lines, ""] if lines else []
@@ -148,17 +153,36 @@ def _detail(release: Release, outcome: Outcome) -> dict[str, Any]:
         "outcome": str(outcome),
         "repository": release.image.repository,
         "digest": str(release.image.digest),
-        "tags": sorted(release.tags),
+        "tags": sorted(release.tags)[:_TAGS_SHOWN],
         "stage": release.stage,
         "attempt": release.attempt,
         "verdict": release.verdict,
-        "reasons": list(release.reasons)[:_REASONS_SHOWN],
+        "reasons": [
+            {**reason, "message": _cut(reason["message"])}
+            for reason in list(release.reasons)[:_REASONS_SHOWN]
+        ],
         "decision": _text_or_none(release.decision),
         "policy": str(release.policy),
         "signature": _text_or_none(release.signature),
-        "promotedTo": release.promotion.as_json() if release.promotion else None,
-        "cause": release.detail,
+        "promotedTo": _promoted(release),
+        "cause": _cut(release.detail),
     }
+
+
+def _promoted(release: Release) -> dict[str, Any] | None:
+    if release.promotion is None:
+        return None
+    return {**release.promotion.as_json(), "tags": sorted(release.promotion.tags)[:_TAGS_SHOWN]}
+
+
+def _listed(tags: Iterable[str]) -> str:
+    shown = sorted(tags)
+    rest = len(shown) - _TAGS_SHOWN
+    return ", ".join(shown[:_TAGS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
 
 
 def _text_or_none(value: object) -> str | None:
@@ -167,7 +191,7 @@ def _text_or_none(value: object) -> str | None:
 
 def as_sns_message(announcement: Announcement) -> str:
     """MessageStructure=json: text for mail, JSON for machines (Amazon SNS, "Publishing with different payloads")."""
-    machine = json.dumps(announcement.detail, sort_keys=True)
+    machine = json.dumps(announcement.detail, sort_keys=True, ensure_ascii=False)
     protocols = dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine)
     return json.dumps(
         {
@@ -175,5 +199,6 @@ def as_sns_message(announcement: Announcement) -> str:
             "email": announcement.text,
             **protocols,
             "email-json": machine,
-        }
+        },
+        ensure_ascii=False,
     )

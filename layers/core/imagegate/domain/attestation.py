@@ -11,7 +11,9 @@ from urllib.parse import quote
 
 from imagegate.domain.canonical import canonical_json, timestamp
 from imagegate.domain.decision import Decision
+from imagegate.domain.errors import DecisionRefusedError
 from imagegate.domain.image import Digest
+from imagegate.domain.verdict import VerdictOutcome
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 VSA_TYPE = "https://slsa.dev/verification_summary/v1"
@@ -37,6 +39,8 @@ def purl(decision: Decision) -> str:
 
 def verification_summary(decision: Decision, digest: Digest, *, verifier: str, store: str) -> bytes:
     """The VSA for a decision. `verifier`: URI of the gate; `store`: URI prefix under which records are kept."""
+    if decision.verdict is not VerdictOutcome.PASS:
+        raise DecisionRefusedError(f"{decision.image}: there is no summary of a {decision.verdict}")
     predicate = {
         "verifier": {"id": verifier},
         "timeVerified": timestamp(decision.judged_at),

@@ -10,19 +10,25 @@ from imagegate.domain.errors import RejectedInputError
 
 
 def canonical_json(value: Any) -> bytes:
-    """Encode strings, booleans, null, integers, lists and dicts with string keys."""
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-        default=_refuse,
-    ).encode()
+    """Encode strings, booleans, null, integers, lists and dicts with string keys; `RejectedInputError` for others."""
+    _check(value)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RejectedInputError("not canonical JSON: half a surrogate pair") from error
 
 
-def _refuse(value: object) -> None:
-    raise RejectedInputError(f"not canonical JSON: {type(value).__name__}")
+def _check(value: Any) -> None:
+    """Nothing whose text depends on who writes it: no floats, no keys that are not strings."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise RejectedInputError("not canonical JSON: a key that is not a string")
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for element in value:
+            _check(element)
+    elif not (value is None or isinstance(value, str | bool | int)):
+        raise RejectedInputError(f"not canonical JSON: {type(value).__name__}")
 
 
 def timestamp(moment: datetime) -> str:
@@ -32,11 +38,10 @@ def timestamp(moment: datetime) -> str:
 
 def parse_timestamp(text: object) -> datetime:
     """Read what `timestamp` writes, and any other RFC 3339 time with a zone."""
-    if isinstance(text, str):
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = datetime.min  # noqa: DTZ901 - has no zone: refused below
-        if moment.tzinfo is not None:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        if moment is not None and moment.tzinfo is not None:
             return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # refused below, as everything else
     raise RejectedInputError(f"not an RFC 3339 time with a zone: {text!r}")

@@ -9,13 +9,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from imagegate.domain.canonical import canonical_json, parse_timestamp, timestamp
 from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
 from imagegate.domain.image import Descriptor, Digest, ImageRef
 from imagegate.domain.policy import Mode
-from imagegate.domain.verdict import PlatformScan, Reason, Verdict, VerdictOutcome
+from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome
+
+T = TypeVar("T")
 
 SCHEMA = "imagegate.decision/v1"
 # A PASS is signed at once; what is signed later must be judged again.
@@ -65,7 +67,7 @@ class Decision:
         """Raise `DecisionRefusedError` unless the bytes are a decision record of this schema."""
         try:
             return cls._decode(json.loads(content))
-        except (KeyError, TypeError, ValueError, RejectedInputError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, RejectedInputError) as error:
             raise DecisionRefusedError(f"not a decision record: {error!r}") from error
 
     @classmethod
@@ -74,18 +76,18 @@ class Decision:
             raise ValueError(f"schema {raw['schema']!r}")
         subject = Descriptor.parse(raw["subject"])
         return cls(
-            registry=raw["registry"],
+            registry=_of(str, raw["registry"]),
             image=ImageRef.of(raw["subject"]["repository"], str(subject.digest)),
             media_type=subject.media_type,
             size=subject.size,
-            attempt=int(raw["attempt"]),
-            stage=raw["stage"],
+            attempt=_attempt(raw["attempt"]),
+            stage=_of(str, raw["stage"]),
             mode=Mode(raw["mode"]),
             policy=Digest.parse(raw["policy"]),
             verdict=VerdictOutcome(raw["verdict"]),
             judged_at=parse_timestamp(raw["judgedAt"]),
-            reasons=raw["reasons"],
-            scans=raw["scans"],
+            reasons=[_texts(reason) for reason in _of(list, raw["reasons"])],
+            scans=[_of(dict, scan) for scan in _of(list, raw["scans"])],
         )
 
     def check_signable(self, registry: str, now: datetime) -> None:
@@ -97,6 +99,24 @@ class Decision:
         age = now - self.judged_at
         if not timedelta(minutes=-5) <= age <= VALID_FOR:
             raise DecisionRefusedError(f"{self.image}: judged at {timestamp(self.judged_at)}; judge it again")
+
+
+def _of(kind: type[T], value: Any) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not {kind.__name__}")
+    return value
+
+
+def _attempt(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"attempt {value!r}")
+    return value
+
+
+def _texts(value: Any) -> dict[str, str]:
+    if not all(isinstance(text, str) for text in _of(dict, value).values()):
+        raise TypeError("a reason that is not made of texts")
+    return dict(value)
 
 
 def describe_reasons(verdict: Verdict) -> list[dict[str, str]]:
@@ -112,7 +132,3 @@ def describe_scan(scan: PlatformScan) -> dict[str, Any]:
         "completedAt": scan.status.completed_at,
         "counts": {str(severity): number for severity, number in sorted(scan.tally.counts.items())},
     }
-
-
-def reason_texts(reasons: Sequence[Reason]) -> list[str]:
-    return [f"{reason.rule}: {reason.message}" for reason in reasons]

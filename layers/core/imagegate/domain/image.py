@@ -97,11 +97,13 @@ class Descriptor:
 
     @classmethod
     def parse(cls, raw: Any) -> Self:
-        if not isinstance(raw, dict) or not isinstance(raw.get("size"), int) or raw["size"] < 0:
-            raise RejectedInputError("a descriptor needs mediaType, digest and a size")
+        if not isinstance(raw, dict) or type(raw.get("size")) is not int or raw["size"] < 0:
+            raise RejectedInputError("a descriptor needs a size in bytes")
+        if not isinstance(raw.get("mediaType"), str):
+            raise RejectedInputError("a descriptor needs a mediaType")
         platform = raw.get("platform")
         return cls(
-            media_type=str(raw.get("mediaType", "")),
+            media_type=raw["mediaType"],
             digest=Digest.parse(raw.get("digest")),
             size=raw["size"],
             platform=_platform(platform) if isinstance(platform, dict) else None,
@@ -115,8 +117,12 @@ class Descriptor:
 
     @property
     def is_attestation(self) -> bool:
-        """buildx stores provenance and SBOMs as children of the index, not as images to run."""
-        return self.annotations.get("vnd.docker.reference.type") == "attestation-manifest"
+        """buildx stores provenance and SBOMs as children of the index, for a platform that nothing runs on.
+
+        The annotation alone would hide any child from the gate.
+        """
+        annotated = self.annotations.get("vnd.docker.reference.type") == "attestation-manifest"
+        return annotated and self.platform == "unknown/unknown"
 
     def as_json(self) -> dict[str, Any]:
         return {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
@@ -160,13 +166,11 @@ class Manifest:
         """Raise `RejectedInputError` when the bytes are not a manifest that we know."""
         try:
             raw = json.loads(content)
-        except ValueError as error:
-            raise RejectedInputError(f"the manifest is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise RejectedInputError(f"the manifest is not JSON: {type(error).__name__}") from error
         if not isinstance(raw, dict):
             raise RejectedInputError("the manifest is not a JSON object")
-        found = str(raw.get("mediaType") or media_type or "")
-        if found not in MANIFEST_MEDIA_TYPES:
-            raise RejectedInputError(f"not a manifest type that imagegate knows: {found!r}")
+        found = _media_type(raw, media_type)
         config = Descriptor.parse(raw["config"]) if "config" in raw else None
         return cls(
             content=content,
@@ -197,6 +201,20 @@ class Manifest:
         if self.kind is Kind.INDEX:
             return tuple(child for child in self.children if not child.is_attestation)
         return (self.descriptor,)
+
+
+def _media_type(raw: dict[str, Any], given: str | None) -> str:
+    """The one thing that the body is; a body that could be two things is refused (CVE-2021-41190)."""
+    own = raw.get("mediaType")
+    found = str(own or given or "")
+    if found not in MANIFEST_MEDIA_TYPES:
+        raise RejectedInputError(f"not a manifest type that imagegate knows: {found!r}")
+    if own and given and own != given:
+        raise RejectedInputError(f"the manifest says that it is {own!r}, the registry that it is {given!r}")
+    foreign = {"config", "layers"} if found in (OCI_INDEX, DOCKER_LIST) else {"manifests"}
+    if foreign & set(raw):
+        raise RejectedInputError(f"the manifest is of type {found!r}, but has {sorted(foreign & set(raw))}")
+    return found
 
 
 def _descriptors(raw: dict[str, Any], key: str) -> tuple[Descriptor, ...]:

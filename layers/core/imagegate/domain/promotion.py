@@ -23,10 +23,10 @@ class TagPlan:
 
 def plan_tags(stage: Stage, requested: Iterable[str], present: Iterable[str]) -> TagPlan:
     """Split the release's tags. `present`: the tags that point to the digest now."""
-    here = frozenset(present)
-    matching = sorted(tag for tag in requested if stage.promotes(tag))
+    here, tags = frozenset(present), sorted(requested)
+    matching = [tag for tag in tags if stage.promotes(tag)]
     return TagPlan(
         move=tuple(tag for tag in matching if tag in here),
         gone=tuple(tag for tag in matching if tag not in here),
-        kept=tuple(sorted(tag for tag in requested if not stage.promotes(tag))),
+        kept=tuple(tag for tag in tags if not stage.promotes(tag)),
     )

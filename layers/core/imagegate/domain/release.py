@@ -7,7 +7,7 @@ a closed release opens again only for a named reason.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -127,13 +127,15 @@ class Ignore:
     why: str
 
 
-def decide_start(latest: Release | None, request: StartRequest, policy: Digest) -> Begin | Join | Ignore:
-    """What to do about a request, given the latest attempt of that image."""
+def decide_start(
+    latest: Release | None, request: StartRequest, policy: Digest, tags: Collection[str]
+) -> Begin | Join | Ignore:
+    """What to do about a request, given the latest attempt of that image and the tags that it has now."""
     if latest is None:
         return Begin(1, request.reason)
     if latest.is_open:
         return Join(latest)
-    reason = _reason_to_reopen(latest, request, policy)
+    reason = _reason_to_reopen(latest, request, policy, tags)
     return (
         Begin(latest.attempt + 1, reason)
         if reason
@@ -141,13 +143,18 @@ def decide_start(latest: Release | None, request: StartRequest, policy: Digest) 
     )
 
 
-def _reason_to_reopen(latest: Release, request: StartRequest, policy: Digest) -> StartReason | None:
+def _reason_to_reopen(
+    latest: Release, request: StartRequest, policy: Digest, tags: Collection[str]
+) -> StartReason | None:
     if request.reason is StartReason.LATE_SCAN:
         return StartReason.LATE_SCAN if latest.timed_out else None
     if request.reason is not StartReason.PUSH:
         return request.reason
     if request.tag not in latest.tags:
         return StartReason.NEW_TAG
+    # Pushed again after it was deleted, or after its tag had gone to another image and came back.
+    if latest.outcome in (Outcome.WITHDRAWN, Outcome.SUPERSEDED) and request.tag in tags:
+        return StartReason.PUSH
     return StartReason.NEW_POLICY if policy != latest.policy else None
 
 

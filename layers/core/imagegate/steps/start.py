@@ -102,7 +102,7 @@ class StartRelease:
         self, stage: Stage, facts: Facts, request: StartRequest, now: datetime
     ) -> Started | Ignore:
         for _ in range(_RACES):
-            decision = decide_start(self.ledger.latest(facts.image), request, self.policy.digest)
+            decision = decide_start(self.ledger.latest(facts.image), request, self.policy.digest, facts.tags)
             if isinstance(decision, Ignore):
                 return decision
             release = self._allocate(stage, facts, request, decision, now)
