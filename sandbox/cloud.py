@@ -69,7 +69,7 @@ class Cloud:
     def _start(self) -> None:
         self._take_state()
         self._progress("starting AWS …")
-        _configure_moto(self.settings)
+        self._undo.callback(_configure_moto(self.settings))
         patches = self._install_patches()
         # Late: they import moto, which reads the environment then.
         from sandbox import registry
@@ -162,17 +162,34 @@ def _clean(state: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _configure_moto(settings: Settings) -> None:
-    """moto reads some of it on import, some on each call."""
-    os.environ |= {
+def _environment(settings: Settings) -> dict[str, str]:
+    return {
         "MOTO_PORT": str(settings.aws_port),
         "MOTO_HOST": "http://127.0.0.1",
         "MOTO_ACCOUNT_ID": settings.account,
         # Pages in a browser have no business here.
         "MOTO_DISABLE_GLOBAL_CORS": "true",
         "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+        # The developer's own accounts, profiles and proxies stay out.
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
     }
+
+
+def _configure_moto(settings: Settings) -> Callable[[], None]:
+    """moto reads some of it on import, some on each call. Returns what undoes it."""
+    before = dict(os.environ)
+    os.environ |= _environment(settings)
+    os.environ.pop("AWS_PROFILE", None)
     from moto.core.base_backend import BackendDict  # noqa: F401 - imports moto's settings
     from moto.moto_api._internal.models import moto_api_backend
 
     moto_api_backend.reset()
+
+    def undo() -> None:
+        os.environ.clear()
+        os.environ |= before
+
+    return undo

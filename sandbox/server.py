@@ -16,7 +16,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from sandbox.aws.cloudformation import take_answer
+from sandbox.aws.cfn.custom import take_answer
 from sandbox.settings import Settings
 
 _API = "/sandbox-api/"

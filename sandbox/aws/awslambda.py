@@ -1,7 +1,7 @@
 """Lambda: moto wants Docker, loses layers and qualifiers, waits for asynchronous invocations.
 
 Gaps closed here: invocation in processes of our own, `Qualifier` and alias ARNs, asynchronous retries and failure
-destinations. The CloudFormation types of Lambda are in `cfn_lambda`.
+destinations. The CloudFormation types of Lambda are in `cfn`.
 """
 
 from __future__ import annotations

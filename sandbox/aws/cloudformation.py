@@ -1,218 +1,22 @@
 """CloudFormation: moto ignores many types, drops properties, forgets some DependsOn and keeps nulls in lists.
 
-Types are functions registered with `@resource`: they get the resolved properties and call the service's own API, so
-that botocore checks every property and whatever exists afterwards is what the service says. A type that nobody
-registered and that moto does not know fails the stack.
+The types are in `cfn`. A type that is neither there nor in moto fails the stack.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
-import json
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-from moto.awslambda.utils import get_backend
 from moto.cloudformation import models as stack_models
 from moto.cloudformation import parsing
-from moto.cloudformation.exceptions import UnformattedGetAttTemplateException, ValidationError
+from moto.cloudformation.exceptions import ValidationError
 from moto.core.common_models import CloudFormationModel
 
+from sandbox.aws.cfn import creators
+from sandbox.aws.cfn.creation import State, class_for
+from sandbox.aws.cfn.custom import CustomResource
 from sandbox.aws.patching import Patches
-from sandbox.clients import client
 from sandbox.settings import Settings
-
-Properties = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Created:
-    physical_id: str
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Context:
-    """What a resource is created with: the API as an administrator, its generated name."""
-
-    settings: Settings
-    credentials: dict[str, str]
-    name: str = ""
-    clients: dict[str, Any] = field(default_factory=dict)
-
-    def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Calls the API; absent values are left out, scalars take the type that the API wants."""
-        if service not in self.clients:
-            self.clients[service] = client(self.settings, self.credentials, service)
-        api = self.clients[service]
-        shape = api.meta.service_model.operation_model(operation).input_shape
-        given = {name: value for name, value in parameters.items() if value is not None}
-        return dict(api._make_api_call(operation, coerced(given, shape)))
-
-
-def coerced(value: Any, shape: Any) -> Any:
-    """CloudFormation takes "3" for 3 and 3 for "3"; the APIs do not."""
-    kind = shape.type_name if shape else ""
-    if kind == "structure" and isinstance(value, dict):
-        return {name: coerced(item, shape.members.get(name)) for name, item in value.items()}
-    if kind == "list" and isinstance(value, list):
-        return [coerced(item, shape.member) for item in value]
-    if kind == "map" and isinstance(value, dict):
-        return {name: coerced(item, shape.value) for name, item in value.items()}
-    if kind == "boolean" and isinstance(value, str):
-        return value.lower() == "true"
-    if kind in ("integer", "long") and isinstance(value, str):
-        return int(value)
-    if kind in ("double", "float") and isinstance(value, (str, int)):
-        return float(value)
-    if kind == "string" and isinstance(value, (dict, list)):
-        return json.dumps(value)  # policy documents
-    return as_text(value) if kind == "string" else value
-
-
-def as_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-Creator = Callable[[Context, Properties], Created]
-_creators: dict[str, tuple[Creator, frozenset[str]]] = {}
-
-
-def resource(type_name: str, *attributes: str) -> Callable[[Creator], Creator]:
-    """Registers how to create a type, and which attributes `Fn::GetAtt` finds."""
-
-    def register(create: Creator) -> Creator:
-        _creators[type_name] = (create, frozenset(attributes))
-        _class_for.cache_clear()
-        return create
-
-    return register
-
-
-class _State:
-    settings: Settings
-    credentials: ClassVar[dict[str, str]] = {}
-    clients: ClassVar[dict[str, Any]] = {}
-    answers: ClassVar[dict[str, dict[str, Any]]] = {}  # of custom resources, by token
-
-
-class Resource(CloudFormationModel):
-    type_name = ""
-    attribute_names: frozenset[str] = frozenset()
-
-    def __init__(self, created: Created) -> None:
-        self.physical_resource_id = created.physical_id
-        self.attributes = created.attributes
-
-    @classmethod
-    def cloudformation_type(cls) -> str:
-        return cls.type_name
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        return attr in cls.attribute_names
-
-    def get_cfn_attribute(self, attribute_name: str) -> Any:
-        if attribute_name not in self.attributes:
-            raise UnformattedGetAttTemplateException()
-        return self.attributes[attribute_name]
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls,
-        resource_name: str,
-        cloudformation_json: dict[str, Any],
-        account_id: str,
-        region_name: str,
-        **kwargs: Any,
-    ) -> Resource:
-        create, _ = _creators[cls.type_name]
-        context = Context(_State.settings, _State.credentials, resource_name, _State.clients)
-        return cls(create(context, cloudformation_json.get("Properties") or {}))
-
-
-@functools.cache
-def _class_for(type_name: str) -> type[Resource]:
-    _, attributes = _creators[type_name]
-    members = {"type_name": type_name, "attribute_names": attributes}
-    return type(type_name.replace("::", ""), (Resource,), members)
-
-
-class CustomResource(CloudFormationModel):
-    """Backed by a function that answers with a PUT to the ResponseURL. Waits for it."""
-
-    def __init__(self, physical_id: str, data: Mapping[str, Any]) -> None:
-        self.physical_resource_id = physical_id
-        self.data = data
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        return True  # known only when it has answered
-
-    def get_cfn_attribute(self, attribute_name: str) -> Any:
-        if attribute_name not in self.data:
-            raise ValidationError(
-                message="CustomResource attribute error: Vendor response doesn't contain "
-                f"{attribute_name} attribute in object {self.physical_resource_id}"
-            )
-        return self.data[attribute_name]
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls,
-        resource_name: str,
-        cloudformation_json: dict[str, Any],
-        account_id: str,
-        region_name: str,
-        **kwargs: Any,
-    ) -> CustomResource:
-        properties = cloudformation_json["Properties"]
-        token = str(uuid.uuid4())
-        event = {
-            "RequestType": "Create",
-            "ServiceToken": properties["ServiceToken"],
-            "ResponseURL": f"{_State.settings.endpoint}/sandbox-api/cfn-response/{token}",
-            "StackId": kwargs["StackId"],
-            "RequestId": str(uuid.uuid4()),
-            "LogicalResourceId": kwargs["LogicalId"],
-            "ResourceType": kwargs["ResourceType"],
-            "ResourceProperties": _as_texts(properties),
-        }
-        answer = _ask(event, token, account_id, region_name)
-        if answer["Status"] != "SUCCESS":
-            raise ValidationError(message=str(answer.get("Reason") or "no reason given"))
-        return cls(answer["PhysicalResourceId"], answer.get("Data") or {})
-
-
-def _as_texts(value: Any) -> Any:
-    """A custom resource gets every scalar as text."""
-    if isinstance(value, dict):
-        return {name: _as_texts(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_as_texts(item) for item in value]
-    return as_text(value)
-
-
-def _ask(event: dict[str, Any], token: str, account_id: str, region: str) -> dict[str, Any]:
-    headers: dict[str, str] = {}
-    payload = get_backend(account_id, region).invoke(
-        event["ServiceToken"], None, json.dumps(event), {}, headers
-    )
-    if "x-amz-function-error" in headers:
-        error = json.loads(payload)
-        reason = f"{error.get('errorType')}: {error.get('errorMessage')}"
-        return {"Status": "FAILED", "Reason": f"{event['ServiceToken']} failed: {reason}"}
-    missing = {"Status": "FAILED", "Reason": "the function ended without an answer"}
-    return _State.answers.pop(token, missing)
-
-
-def take_answer(token: str, body: bytes) -> None:
-    """A custom resource's PUT to its ResponseURL."""
-    _State.answers[token] = json.loads(body)
-
 
 _patches = Patches()
 _find_native = parsing.resource_class_from_type
@@ -222,8 +26,8 @@ _create_all_native = stack_models.Stack.create_resources
 
 
 def _class_from_type(type_name: str) -> type[CloudFormationModel]:
-    if type_name in _creators:
-        return _class_for(type_name)
+    if type_name in creators:
+        return class_for(type_name)
     if type_name.startswith("Custom::") or type_name == "AWS::CloudFormation::CustomResource":
         return CustomResource
     if type_name not in parsing.get_model_map():
@@ -287,13 +91,12 @@ def _existing(stack: Any) -> list[Any]:
 
 def use_credentials(credentials: dict[str, str]) -> None:
     """Whom CloudFormation acts for: the one who deploys."""
-    _State.credentials = credentials
-    _State.clients = {}
+    State.credentials = credentials
+    State.clients = {}
 
 
 def install(settings: Settings) -> None:
-    _State.settings = settings
-    importlib.import_module("sandbox.aws.cfn_types")  # registers itself
+    State.settings = settings
     _patches.set(parsing, "resource_class_from_type", _class_from_type)
     _patches.set(parsing, "clean_json", _clean)
     _patches.set(parsing, "parse_and_create_resource", _create)

@@ -24,6 +24,7 @@ from moto.s3.exceptions import S3SignatureDoesNotMatchError as S3WrongSignatureE
 from moto.sts.models import sts_backends
 from werkzeug.exceptions import HTTPException
 
+from sandbox.aws.encryption import key_needs, via
 from sandbox.aws.patching import Patches
 from sandbox.aws.policies import Statement, is_permitted, statements_of
 from sandbox.aws.resource_arns import Call, Need, needs
@@ -47,11 +48,19 @@ class Principal:
     identity: str
     statements: tuple[Statement, ...]
 
-    def may(self, action: str, resource: str) -> bool:
+    def refused(self, action: str, resource: str) -> Need | None:
+        """What is missing: the action, or what the service needs of KMS on the caller's behalf."""
+        if not self._may(action, resource, {}):
+            return action, resource
+        uses = key_needs(action, resource)
+        return next((use for use in uses if not self._may(*use, via(action))), None)
+
+    def _may(self, action: str, resource: str, added: dict[str, str]) -> bool:
         """Within one account either side may allow; a Deny on either side refuses."""
-        context = {**_CONTEXT, "aws:PrincipalArn": self.identity, "aws:RequestedRegion": REGION}
+        own = {"aws:PrincipalArn": self.identity, "aws:RequestedRegion": REGION}
         attached = [one for one in statements_on(resource) if self._is_named_by(one)]
-        return is_permitted([*self.statements, *attached], action, resource, context)
+        statements = [*self.statements, *attached]
+        return is_permitted(statements, action, resource, {**_CONTEXT, **own, **added})
 
     def _is_named_by(self, statement: Statement) -> bool:
         principals = statement.get("Principal")
@@ -92,7 +101,7 @@ def _find(access_key_id: str) -> Principal | None:
 
 def is_allowed(access_key_id: str, action: str, resource: str) -> bool:
     principal = _find(access_key_id)
-    return principal is not None and principal.may(action, resource)
+    return principal is not None and principal.refused(action, resource) is None
 
 
 def principal_arn(access_key_id: str) -> str | None:
@@ -153,10 +162,13 @@ def _checked_signature(response: Any, request_class: type, protocol: str) -> str
     except (SignatureDoesNotMatchError, S3WrongSignatureError) as error:
         raise _refusal(protocol, "SignatureDoesNotMatch", error.message) from error
     except (HTTPException, S3InvalidAccessKeyIdError) as error:
-        unknown = "UnrecognizedClientException" if "json" in protocol else "InvalidClientTokenId"
-        message = "The security token included in the request is invalid."
-        raise _refusal(protocol, unknown, message) from error
+        raise _refusal(protocol, *_unknown_key(protocol)) from error
     return str(request._access_key._access_key_id)
+
+
+def _unknown_key(protocol: str) -> tuple[str, str]:
+    code = "UnrecognizedClientException" if "json" in protocol else "InvalidClientTokenId"
+    return code, "The security token included in the request is invalid."
 
 
 def _refusal(protocol: str, code: str, message: str) -> Exception:
@@ -191,11 +203,14 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
     operation = str(response._get_action())
     if (service, operation) == ("sts", "GetCallerIdentity"):
         return  # AWS allows it even against an explicit Deny
+    wanted = _s3_needs(response, resource) if s3 else needs(_call(response, service, operation))
     principal = _find(key_id)
-    for action, wanted in _s3_needs(response, resource) if s3 else needs(_call(response, service, operation)):
-        if principal is None or not principal.may(action, wanted):
-            who = principal.arn if principal else key_id
-            message = f"User: {who} is not authorized to perform: {action} on resource: {wanted}"
+    if principal is None:
+        raise _refusal(protocol, *_unknown_key(protocol))
+    for need in wanted:
+        if missing := principal.refused(*need):
+            action, on = missing
+            message = f"User: {principal.arn} is not authorized to perform: {action} on resource: {on}"
             default = "AccessDeniedException" if "json" in protocol else "AccessDenied"
             raise _refusal(protocol, _REFUSAL_CODES.get(service, default), message)
 

@@ -77,7 +77,9 @@ def _names(statement: Statement, element: str, value: str, *, ignore_case: bool)
     if element in statement:
         patterns = _as_list(statement[element])
         return any(matches(pattern, value, ignore_case=ignore_case) for pattern in patterns)
-    patterns = _as_list(statement.get(f"Not{element}", "*"))
+    if f"Not{element}" not in statement:
+        return True  # a trust or key policy may leave the resource out
+    patterns = _as_list(statement[f"Not{element}"])
     return not any(matches(pattern, value, ignore_case=ignore_case) for pattern in patterns)
 
 

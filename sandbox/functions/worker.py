@@ -38,6 +38,9 @@ def environment(
         "AWS_SECRET_ACCESS_KEY": credentials["aws_secret_access_key"],
         "AWS_SESSION_TOKEN": credentials["aws_session_token"],
         "AWS_ENDPOINT_URL": endpoint,
+        # The developer's own profiles stay out.
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",

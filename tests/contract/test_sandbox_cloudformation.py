@@ -184,3 +184,19 @@ def test_a_parameter_must_meet_its_constraints() -> None:
     for wrong in ({"Size": "3"}, {"Name": "ABC"}, {"Other": "1"}):
         with pytest.raises(ValueError, match="parameter"):
             checked_parameters(template, wrong)
+
+
+def test_a_function_needs_a_role_that_lambda_may_take(cloud: ServedCloud) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}
+    document = {"Version": "2012-10-17", "Statement": [trust | {"Action": "sts:AssumeRole"}]}
+    function = {
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+        "Code": {"ZipFile": "pass"},
+        "Handler": "index.handler",
+        "Runtime": "python3.13",
+    }
+    resources = {
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": document}},
+        "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
+    }
+    assert "cannot be assumed by lambda.amazonaws.com" in reason(cloud, "trust", resources)

@@ -111,6 +111,13 @@ def test_the_policy_of_a_bucket_keeps_even_administrators_out(cloud: ServedCloud
     assert refused(answer, "s3:GetObject", f"arn:aws:s3:::{bucket}/own/1")
 
 
+def test_encrypted_things_need_their_key_too(cloud: ServedCloud) -> None:
+    bucket = cloud.outputs["Bucket"]
+    assert "ETag" in call(cloud, "s3", "put_object", Bucket=bucket, Key="own/sealed", Body="b")
+    answer = call(cloud, "s3", "get_object", Bucket=bucket, Key="own/sealed")
+    assert refused(answer, "kms:Decrypt", cloud.outputs["Key"])
+
+
 def test_who_may_nothing_still_learns_who_they_are(cloud: ServedCloud) -> None:
     assert "Arn" in call(cloud, "sts", "get_caller_identity")
 

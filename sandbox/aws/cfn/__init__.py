@@ -1,0 +1,6 @@
+"""The CloudFormation types that moto ignores or cuts short."""
+
+from sandbox.aws.cfn import data, functions, identity, messages, watching
+from sandbox.aws.cfn.creation import creators
+
+__all__ = ["creators", "data", "functions", "identity", "messages", "watching"]

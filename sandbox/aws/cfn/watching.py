@@ -1,0 +1,49 @@
+"""CloudWatch and its logs: the CloudFormation types."""
+
+from __future__ import annotations
+
+from sandbox.aws.cfn.creation import Context, Created, Properties, resource, tags_of, without
+
+
+@resource("AWS::Logs::LogGroup", "Arn")
+def _log_group(context: Context, properties: Properties) -> Created:
+    name = properties.get("LogGroupName", context.name)
+    own = ("LogGroupName", "RetentionInDays", "KmsKeyId", "Tags")
+    context.call(
+        "logs",
+        "CreateLogGroup",
+        logGroupName=name,
+        kmsKeyId=properties.get("KmsKeyId"),
+        tags=tags_of(properties) or None,
+        **{key[0].lower() + key[1:]: value for key, value in without(properties, *own).items()},
+    )
+    if days := properties.get("RetentionInDays"):
+        context.call("logs", "PutRetentionPolicy", logGroupName=name, retentionInDays=days)
+    region, account = context.settings.region, context.settings.account
+    return Created(name, {"Arn": f"arn:aws:logs:{region}:{account}:log-group:{name}:*"})
+
+
+@resource("AWS::Logs::MetricFilter")
+def _metric_filter(context: Context, properties: Properties) -> Created:
+    name = properties.get("FilterName", context.name)
+    transformations = [
+        {key[0].lower() + key[1:]: value for key, value in item.items() if key != "Dimensions"}
+        for item in properties["MetricTransformations"]
+    ]
+    context.call(
+        "logs",
+        "PutMetricFilter",
+        logGroupName=properties["LogGroupName"],
+        filterName=name,
+        filterPattern=properties.get("FilterPattern", ""),
+        metricTransformations=transformations,
+    )
+    return Created(name)
+
+
+@resource("AWS::CloudWatch::Alarm", "Arn")
+def _alarm(context: Context, properties: Properties) -> Created:
+    name = properties.get("AlarmName", context.name)
+    context.call("cloudwatch", "PutMetricAlarm", AlarmName=name, **without(properties, "AlarmName"))
+    region, account = context.settings.region, context.settings.account
+    return Created(name, {"Arn": f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"})
