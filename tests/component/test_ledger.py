@@ -50,15 +50,8 @@ def index(name: str, partition: str, sort: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name, value in {
-        "ACCESS_KEY_ID": "a",
-        "SECRET_ACCESS_KEY": "b",
-        "DEFAULT_REGION": "eu-west-1",
-    }.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
+def table(aws_account: None) -> Iterator[Any]:
     with mock_aws():
-        aws.client.cache_clear()
         names = ("pk", "sk", "repository", "startedAt", "day", "waiting", "since")
         dynamodb: Any = boto3.client("dynamodb")
         dynamodb.create_table(
@@ -76,7 +69,6 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             ],
         )
         yield dynamodb
-    aws.client.cache_clear()
 
 
 @pytest.fixture

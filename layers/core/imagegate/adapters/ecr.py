@@ -1,0 +1,222 @@
+"""Amazon ECR: images and their scans. Manifests are taken as bytes and checked, tags are only looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from imagegate.adapters.aws import client, translated
+from imagegate.domain.canonical import timestamp
+from imagegate.domain.errors import ImageGateError, ImageNotFoundError, RejectedInputError
+from imagegate.domain.finding import Finding, Severity, count
+from imagegate.domain.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manifest
+from imagegate.domain.release import Facts
+from imagegate.domain.scan import Scanning, ScanStatus
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
+
+_FINDINGS_A_PAGE = 1000
+_GONE: Mapping[str, type[ImageGateError]] = {
+    "ImageNotFoundException": ImageNotFoundError,
+    "RepositoryNotFoundException": ImageNotFoundError,
+}
+# BatchGetImage answers 200 with failures in it (Amazon ECR API reference, ImageFailure.failureCode).
+_ABSENT = frozenset({"ImageNotFound", "ImageTagDoesNotMatchDigest"})
+_ENHANCED_BY_ITSELF = frozenset({"CONTINUOUS_SCAN", "SCAN_ON_PUSH"})
+
+
+class ScanRefusedError(RejectedInputError):
+    """ECR will not scan this image; the message says why."""
+
+
+# Starting a scan: what will never work is refused. That the image's daily scan was used up is no error.
+_REFUSED: Mapping[str, type[ImageGateError]] = {
+    **_GONE,
+    "ImageArchivedException": ScanRefusedError,
+    "UnsupportedImageTypeException": ScanRefusedError,
+    "ValidationException": ScanRefusedError,
+}
+
+
+class Ecr:
+    """The account's own registry in this Region."""
+
+    def __init__(self, registry: str) -> None:
+        self._registry = registry
+
+    @property
+    def registry(self) -> str:
+        return self._registry
+
+    @property
+    def _client(self) -> ECRClient:
+        made: ECRClient = client("ecr")
+        return made
+
+    # images
+
+    def facts(self, image: ImageRef) -> Facts:
+        with translated(_GONE, asked=str(image)):
+            answer = self._client.describe_images(
+                repositoryName=image.repository, imageIds=[{"imageDigest": str(image.digest)}]
+            )
+        if not answer["imageDetails"]:
+            raise ImageNotFoundError(f"{image}: ECR describes no such image")
+        detail = answer["imageDetails"][0]
+        return Facts(
+            image=image,
+            tags=frozenset(detail.get("imageTags", ())),
+            pushed_at=detail["imagePushedAt"],
+            media_type=detail.get("imageManifestMediaType", ""),
+            artifact_type=detail.get("artifactMediaType"),
+            size=detail.get("imageSizeInBytes", 0),
+        )
+
+    def digest_of(self, repository: str, tag: str) -> Digest | None:
+        try:
+            found = self._get(repository, {"imageTag": tag})
+        except ImageNotFoundError:
+            return None
+        return Digest.parse(found["imageId"].get("imageDigest"))
+
+    def manifest(self, image: ImageRef) -> Manifest:
+        found = self._get(image.repository, {"imageDigest": str(image.digest)})
+        content = image.digest.check(found["imageManifest"].encode(), str(image))
+        return Manifest.parse(content, found.get("imageManifestMediaType"))
+
+    def _get(self, repository: str, wanted: ImageIdentifierTypeDef) -> Any:
+        name = f"{repository} {' '.join(map(str, wanted.values()))}"
+        with translated(_GONE, asked=name):
+            answer = self._client.batch_get_image(
+                repositoryName=repository, imageIds=[wanted], acceptedMediaTypes=list(MANIFEST_MEDIA_TYPES)
+            )
+        if answer.get("images"):
+            return answer["images"][0]
+        failures = answer.get("failures", [])
+        codes = {failure.get("failureCode", "") for failure in failures}
+        if codes <= _ABSENT:
+            raise ImageNotFoundError(f"{name}: there is no such image")
+        raise RejectedInputError(
+            f"{name}: {failures[0].get('failureCode')}: {failures[0].get('failureReason')}"
+        )
+
+    def make_repository(self, name: str, like: str) -> bool:
+        with translated(_GONE, asked=like):
+            model: Any = self._client.describe_repositories(repositoryNames=[like])["repositories"][0]
+        alike: Any = {
+            setting: model[setting]
+            for setting in (
+                "encryptionConfiguration",
+                "imageTagMutability",
+                "imageTagMutabilityExclusionFilters",
+            )
+            if model.get(setting)
+        }
+        try:
+            with translated({}, asked=name):
+                self._client.create_repository(
+                    repositoryName=name, imageScanningConfiguration={"scanOnPush": True}, **alike
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "RepositoryAlreadyExistsException":
+                raise
+            return False
+        return True
+
+    # scans
+
+    def status(self, image: ImageRef) -> ScanStatus:
+        """Raise `ImageNotFoundError` when the image is gone."""
+        try:
+            head = self._findings_page(image, maxResults=1)
+        except ClientError as error:
+            # What ECR says until a first scan was begun.
+            if error.response["Error"]["Code"] != "ScanNotFoundException":
+                raise
+            return ScanStatus(image.digest)
+        return _status(image.digest, head)
+
+    def findings(self, image: ImageRef) -> Iterator[Finding]:
+        more: dict[str, Any] = {}
+        while True:
+            page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
+            found = page.get("imageScanFindings", {})
+            yield from map(_basic, found.get("findings", ()))
+            yield from map(_enhanced, found.get("enhancedFindings", ()))
+            if not page.get("nextToken"):
+                return
+            more = {"nextToken": page["nextToken"]}
+
+    def _findings_page(self, image: ImageRef, **asked: Any) -> Any:
+        with translated(_GONE, asked=str(image)):
+            return self._client.describe_image_scan_findings(
+                repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}, **asked
+            )
+
+    def scanning(self, repository: str) -> Scanning:
+        """Raise `ImageNotFoundError` when there is no such repository."""
+        with translated(_GONE, asked=repository):
+            registry = self._client.get_registry_scanning_configuration()
+            answer = self._client.batch_get_repository_scanning_configuration(repositoryNames=[repository])
+        configurations = answer.get("scanningConfigurations")
+        if not configurations:
+            raise ImageNotFoundError(f"{repository}: ECR knows no scanning configuration of it")
+        frequency = configurations[0].get("scanFrequency")
+        if registry["scanningConfiguration"].get("scanType") == "ENHANCED":
+            return Scanning.BY_ITSELF if frequency in _ENHANCED_BY_ITSELF else Scanning.NEVER
+        on_push = configurations[0].get("scanOnPush") or frequency == "SCAN_ON_PUSH"
+        return Scanning.BY_ITSELF if on_push else Scanning.ON_REQUEST
+
+    def start(self, image: ImageRef) -> None:
+        """Raise `ScanRefusedError` when ECR cannot scan such an image, or this registry scans otherwise."""
+        try:
+            with translated(_REFUSED, asked=f"{image} cannot be scanned"):
+                self._client.start_image_scan(
+                    repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}
+                )
+        except ClientError as error:
+            # One basic scan per image in 24 hours: there is one, running or done.
+            if error.response["Error"]["Code"] != "LimitExceededException":
+                raise
+
+
+def _status(digest: Digest, head: Any) -> ScanStatus:
+    state, found = head.get("imageScanStatus", {}), head.get("imageScanFindings", {})
+    completed = found.get("imageScanCompletedAt")
+    return ScanStatus(
+        image=digest,
+        status=state.get("status"),
+        description=state.get("description", ""),
+        completed_at=timestamp(completed) if completed else None,
+        counts=count(found.get("findingSeverityCounts", {})),
+        # The summary can be there before the findings are.
+        lists_findings=bool(found.get("findings") or found.get("enhancedFindings")),
+    )
+
+
+def _basic(raw: Any) -> Finding:
+    attributes = {entry["key"]: entry.get("value") for entry in raw.get("attributes", ())}
+    return Finding(
+        vulnerability=raw.get("name", "unnamed"),
+        severity=Severity.parse(raw.get("severity")),
+        package=attributes.get("package_name"),
+        installed=attributes.get("package_version"),
+    )
+
+
+def _enhanced(raw: Any) -> Finding:
+    """One finding may name several packages; it counts once, as in the summary."""
+    details = raw.get("packageVulnerabilityDetails", {})
+    package: Any = next(iter(details.get("vulnerablePackages", ())), {})
+    fixed = package.get("fixedInVersion")
+    return Finding(
+        vulnerability=details.get("vulnerabilityId") or raw.get("title", "unnamed"),
+        severity=Severity.parse(raw.get("severity")),
+        package=package.get("name"),
+        installed=package.get("version"),
+        fixed=None if fixed == "NotAvailable" else fixed,
+    )

@@ -1,0 +1,28 @@
+"""What every test against stubbed or mocked AWS needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from imagegate.adapters import aws
+
+# As in tests/unit: a busy machine turns no rule red.
+settings.register_profile("rules", deadline=None, derandomize=True, max_examples=100)
+settings.load_profile("rules")
+
+
+@pytest.fixture
+def aws_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Throw-away credentials, and clients of this test alone: an adapter's client is kept per process."""
+    for name, value in {
+        "ACCESS_KEY_ID": "a",
+        "SECRET_ACCESS_KEY": "b",
+        "DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    aws.client.cache_clear()
+    yield
+    aws.client.cache_clear()

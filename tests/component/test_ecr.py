@@ -1,0 +1,344 @@
+"""ECR: what its answers mean to us. Its answers are stubbed, with botocore checking their shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from imagegate.adapters import aws
+from imagegate.adapters.ecr import Ecr, ScanRefusedError
+from imagegate.domain.errors import (
+    CorruptContentError,
+    ImageNotFoundError,
+    RejectedInputError,
+    ThrottledError,
+)
+from imagegate.domain.finding import Finding, Severity
+from imagegate.domain.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef, Kind
+from imagegate.domain.scan import Readiness, Scanning
+from imagegate.ports import Images, Scans
+
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+NOW = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
+CONTENT = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": str(Digest.of(b"config")),
+            "size": 6,
+        },
+        "layers": [],
+    },
+    indent=3,
+)
+IMAGE = ImageRef("shop-dev", Digest.of(CONTENT.encode()))
+BY_DIGEST = {"imageDigest": str(IMAGE.digest)}
+NAMED = {"repositoryName": "shop-dev", "imageIds": [BY_DIGEST]}
+GET = {**NAMED, "acceptedMediaTypes": list(MANIFEST_MEDIA_TYPES)}
+SCAN = {"repositoryName": "shop-dev", "imageId": BY_DIGEST}
+
+pytestmark = pytest.mark.usefixtures("aws_account")
+
+
+@pytest.fixture
+def stub(aws_account: None) -> Iterator[Stubber]:
+    with Stubber(aws.client("ecr")) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def ecr() -> Ecr:
+    made = Ecr(REGISTRY)
+    _images: Images = made
+    _scans: Scans = made
+    return made
+
+
+def head(status: str, found: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = {"imageScanStatus": {"status": status, **more}}
+    return answer | ({"imageScanFindings": found} if found is not None else {})
+
+
+# images
+
+
+def test_facts_are_what_ecr_describes(ecr: Ecr, stub: Stubber) -> None:
+    detail = {
+        "imageTags": ["v1", "latest"],
+        "imagePushedAt": NOW,
+        "imageManifestMediaType": OCI_MANIFEST,
+        "artifactMediaType": "application/vnd.oci.image.config.v1+json",
+        "imageSizeInBytes": 42,
+    }
+    stub.add_response("describe_images", {"imageDetails": [detail]}, NAMED)
+    facts = ecr.facts(IMAGE)
+    assert facts.tags == {"v1", "latest"}
+    assert (facts.image, facts.pushed_at, facts.size) == (IMAGE, NOW, 42)
+    assert facts.media_type == OCI_MANIFEST
+
+
+def test_an_untagged_image_has_no_tags(ecr: Ecr, stub: Stubber) -> None:
+    stub.add_response("describe_images", {"imageDetails": [{"imagePushedAt": NOW}]}, NAMED)
+    assert ecr.facts(IMAGE).tags == frozenset()
+
+
+@pytest.mark.parametrize("code", ["ImageNotFoundException", "RepositoryNotFoundException"])
+def test_an_image_that_is_gone_is_named(ecr: Ecr, stub: Stubber, code: str) -> None:
+    stub.add_client_error("describe_images", code)
+    stub.add_client_error("describe_image_scan_findings", code)
+    for ask in (ecr.facts, ecr.status):
+        with pytest.raises(ImageNotFoundError, match="shop-dev@sha256:"):
+            ask(IMAGE)
+
+
+def test_an_answer_without_the_image_is_no_image(ecr: Ecr, stub: Stubber) -> None:
+    stub.add_response("describe_images", {"imageDetails": []}, NAMED)
+    stub.add_response("batch_get_image", {"images": [], "failures": []}, GET)
+    with pytest.raises(ImageNotFoundError):
+        ecr.facts(IMAGE)
+    with pytest.raises(ImageNotFoundError):
+        ecr.manifest(IMAGE)
+
+
+def test_other_errors_of_ecr_are_not_ours(ecr: Ecr, stub: Stubber) -> None:
+    stub.add_client_error("describe_images", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ecr.facts(IMAGE)
+
+
+def test_throttling_is_tried_again(ecr: Ecr, stub: Stubber) -> None:
+    stub.add_client_error("batch_get_image", "ThrottlingException")
+    with pytest.raises(ThrottledError):
+        ecr.manifest(IMAGE)
+
+
+def test_a_manifest_keeps_its_exact_bytes(ecr: Ecr, stub: Stubber) -> None:
+    found = {"imageManifest": CONTENT, "imageManifestMediaType": OCI_MANIFEST, "imageId": BY_DIGEST}
+    stub.add_response("batch_get_image", {"images": [found]}, GET)
+    manifest = ecr.manifest(IMAGE)
+    assert (manifest.content, manifest.kind) == (CONTENT.encode(), Kind.IMAGE)
+
+
+def test_a_manifest_with_other_bytes_is_refused(ecr: Ecr, stub: Stubber) -> None:
+    found = {"imageManifest": CONTENT + " ", "imageManifestMediaType": OCI_MANIFEST, "imageId": BY_DIGEST}
+    stub.add_response("batch_get_image", {"images": [found]}, GET)
+    with pytest.raises(CorruptContentError, match="shop-dev@sha256:"):
+        ecr.manifest(IMAGE)
+
+
+def test_a_manifest_that_cannot_be_had_is_no_missing_image(ecr: Ecr, stub: Stubber) -> None:
+    failure = {"imageId": BY_DIGEST, "failureCode": "KmsError", "failureReason": "the key is disabled"}
+    stub.add_response("batch_get_image", {"failures": [failure]}, GET)
+    with pytest.raises(RejectedInputError, match="KmsError: the key is disabled") as raised:
+        ecr.manifest(IMAGE)
+    assert not isinstance(raised.value, ImageNotFoundError)
+
+
+def test_a_tag_points_to_a_digest_or_to_nothing(ecr: Ecr, stub: Stubber) -> None:
+    asked = {**GET, "imageIds": [{"imageTag": "v1"}]}
+    failure = {"imageId": {"imageTag": "v1"}, "failureCode": "ImageNotFound", "failureReason": "none"}
+    stub.add_response("batch_get_image", {"images": [{"imageId": {**BY_DIGEST, "imageTag": "v1"}}]}, asked)
+    stub.add_response("batch_get_image", {"images": [], "failures": [failure]}, asked)
+    stub.add_client_error("batch_get_image", "RepositoryNotFoundException", expected_params=asked)
+    answers = [ecr.digest_of("shop-dev", "v1") for _ in range(3)]
+    assert answers == [IMAGE.digest, None, None]
+
+
+# scans
+
+
+def test_an_image_that_was_never_scanned_is_not_started(ecr: Ecr, stub: Stubber) -> None:
+    stub.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
+    assert ecr.status(IMAGE).readiness is Readiness.NOT_STARTED
+
+
+@pytest.mark.parametrize(
+    ("answer", "readiness"),
+    [
+        (head("PENDING"), Readiness.NOT_YET),
+        (head("IN_PROGRESS"), Readiness.NOT_YET),
+        (head("COMPLETE", {"findingSeverityCounts": {}, "findings": []}), Readiness.READY),
+        (head("COMPLETE"), Readiness.READY),
+        (head("COMPLETE", {"findingSeverityCounts": {"HIGH": 1}, "findings": []}), Readiness.NOT_YET),
+        (head("COMPLETE", {"findingSeverityCounts": {"HIGH": 1}, "findings": [{}]}), Readiness.READY),
+        (head("ACTIVE", {"findingSeverityCounts": {"HIGH": 1}, "enhancedFindings": [{}]}), Readiness.READY),
+        (head("FAILED"), Readiness.IMPOSSIBLE),
+        (head("UNSUPPORTED_IMAGE"), Readiness.IMPOSSIBLE),
+        (head("SOMETHING_NEW"), Readiness.IMPOSSIBLE),
+    ],
+)
+def test_a_scan_is_ready_only_when_it_says_something(
+    ecr: Ecr, stub: Stubber, answer: dict[str, Any], readiness: Readiness
+) -> None:
+    stub.add_response("describe_image_scan_findings", answer, {**SCAN, "maxResults": 1})
+    assert ecr.status(IMAGE).readiness is readiness
+
+
+def test_the_head_of_a_scan_tells_counts_time_and_what_the_scanner_says(ecr: Ecr, stub: Stubber) -> None:
+    found = {
+        "imageScanCompletedAt": NOW,
+        "findingSeverityCounts": {"HIGH": 2, "UNTRIAGED": 1, "TOTAL": 3},
+        "findings": [{}],
+    }
+    stub.add_response("describe_image_scan_findings", head("COMPLETE", found, description="done"))
+    status = ecr.status(IMAGE)
+    assert status.counts == {Severity.HIGH: 2, Severity.UNDEFINED: 1}
+    assert (status.completed_at, status.description) == ("2026-11-21T07:52:38Z", "done")
+
+
+def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
+    basic = {
+        "name": "CVE-1",
+        "severity": "HIGH",
+        "attributes": [
+            {"key": "package_name", "value": "openssl"},
+            {"key": "package_version", "value": "3.0"},
+        ],
+    }
+    asked = {**SCAN, "maxResults": 1000}
+    first = {**head("COMPLETE", {"findings": [basic]}), "nextToken": "more"}
+    last = head("COMPLETE", {"findings": [{"name": "CVE-2", "severity": "UNDEFINED"}]})
+    stub.add_response("describe_image_scan_findings", first, asked)
+    stub.add_response("describe_image_scan_findings", last, {**asked, "nextToken": "more"})
+    assert list(ecr.findings(IMAGE)) == [
+        Finding("CVE-1", Severity.HIGH, "openssl", "3.0"),
+        Finding("CVE-2", Severity.UNDEFINED),
+    ]
+
+
+def test_an_enhanced_finding_counts_once_however_many_packages_it_names(ecr: Ecr, stub: Stubber) -> None:
+    packages = [
+        {"name": "openssl", "version": "3.0", "fixedInVersion": "3.1"},
+        {"name": "libssl", "version": "3.0", "fixedInVersion": "NotAvailable"},
+    ]
+    details = {"vulnerabilityId": "CVE-1", "vulnerablePackages": packages}
+    found = [
+        {"severity": "CRITICAL", "packageVulnerabilityDetails": details},
+        {
+            "severity": "UNTRIAGED",
+            "packageVulnerabilityDetails": {"vulnerabilityId": "CVE-2", "vulnerablePackages": packages[1:]},
+        },
+        {"severity": "UNHEARD_OF", "title": "something else"},
+    ]
+    stub.add_response("describe_image_scan_findings", head("ACTIVE", {"enhancedFindings": found}))
+    assert list(ecr.findings(IMAGE)) == [
+        Finding("CVE-1", Severity.CRITICAL, "openssl", "3.0", "3.1"),
+        Finding("CVE-2", Severity.UNDEFINED, "libssl", "3.0"),
+        Finding("something else", Severity.UNDEFINED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scan_type", "repository", "scanning"),
+    [
+        ("BASIC", {"scanOnPush": True, "scanFrequency": "SCAN_ON_PUSH"}, Scanning.BY_ITSELF),
+        ("BASIC", {"scanOnPush": False, "scanFrequency": "SCAN_ON_PUSH"}, Scanning.BY_ITSELF),
+        ("BASIC", {"scanOnPush": False, "scanFrequency": "MANUAL"}, Scanning.ON_REQUEST),
+        ("BASIC", {}, Scanning.ON_REQUEST),
+        ("ENHANCED", {"scanFrequency": "CONTINUOUS_SCAN"}, Scanning.BY_ITSELF),
+        ("ENHANCED", {"scanFrequency": "SCAN_ON_PUSH"}, Scanning.BY_ITSELF),
+        ("ENHANCED", {"scanOnPush": True, "scanFrequency": "MANUAL"}, Scanning.NEVER),
+        ("ENHANCED", {"scanOnPush": True}, Scanning.NEVER),
+    ],
+)
+def test_how_a_scan_comes_about_is_in_the_scanning_configuration(
+    ecr: Ecr, stub: Stubber, scan_type: str, repository: dict[str, Any], scanning: Scanning
+) -> None:
+    registry = {"scanningConfiguration": {"scanType": scan_type, "rules": []}}
+    stub.add_response("get_registry_scanning_configuration", registry, {})
+    stub.add_response(
+        "batch_get_repository_scanning_configuration",
+        {"scanningConfigurations": [{"repositoryName": "shop-dev", **repository}]},
+        {"repositoryNames": ["shop-dev"]},
+    )
+    assert ecr.scanning("shop-dev") is scanning
+
+
+def test_a_repository_that_is_gone_has_no_scanning(ecr: Ecr, stub: Stubber) -> None:
+    registry = {"scanningConfiguration": {"scanType": "BASIC", "rules": []}}
+    failure = {"repositoryName": "shop-dev", "failureCode": "REPOSITORY_NOT_FOUND", "failureReason": "gone"}
+    stub.add_response("get_registry_scanning_configuration", registry, {})
+    stub.add_response("batch_get_repository_scanning_configuration", {"failures": [failure]})
+    with pytest.raises(ImageNotFoundError, match="shop-dev"):
+        ecr.scanning("shop-dev")
+
+
+def test_asking_for_a_scan_that_runs_or_ran_today_is_no_error(ecr: Ecr, stub: Stubber) -> None:
+    stub.add_response("start_image_scan", {"imageScanStatus": {"status": "IN_PROGRESS"}}, SCAN)
+    stub.add_client_error("start_image_scan", "LimitExceededException", expected_params=SCAN)
+    ecr.start(IMAGE)
+    ecr.start(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("UnsupportedImageTypeException", "The image type is not supported"),
+        ("ValidationException", "This feature is disabled"),
+        ("ImageArchivedException", "The image is archived"),
+    ],
+)
+def test_a_scan_that_ecr_will_not_do_is_refused_with_its_words(
+    ecr: Ecr, stub: Stubber, code: str, message: str
+) -> None:
+    stub.add_client_error("start_image_scan", code, message)
+    with pytest.raises(ScanRefusedError, match=f"shop-dev@sha256:.* cannot be scanned: .*{message}"):
+        ecr.start(IMAGE)
+
+
+# repositories
+
+
+@pytest.fixture
+def account(aws_account: None) -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("ecr")
+
+
+def test_a_missing_repository_is_made_like_its_source_and_only_once(account: Any, ecr: Ecr) -> None:
+    account.create_repository(
+        repositoryName="shop-dev",
+        imageTagMutability="IMMUTABLE",
+        encryptionConfiguration={
+            "encryptionType": "KMS",
+            "kmsKey": "arn:aws:kms:us-east-1:123456789012:key/k",
+        },
+    )
+    assert ecr.make_repository("shop-staging", like="shop-dev")
+    assert not ecr.make_repository("shop-staging", like="shop-dev")
+    source, made = (
+        account.describe_repositories(repositoryNames=[name])["repositories"][0]
+        for name in ("shop-dev", "shop-staging")
+    )
+    assert made["encryptionConfiguration"] == source["encryptionConfiguration"]
+    assert made["imageTagMutability"] == "IMMUTABLE"
+    assert made["imageScanningConfiguration"] == {"scanOnPush": True}
+
+
+def test_exceptions_from_immutability_are_taken_over_too(ecr: Ecr, stub: Stubber) -> None:
+    alike = {
+        "encryptionConfiguration": {"encryptionType": "AES256"},
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "latest"}],
+    }
+    stub.add_response("describe_repositories", {"repositories": [{"repositoryName": "shop-dev", **alike}]})
+    wanted = {"repositoryName": "shop-staging", "imageScanningConfiguration": {"scanOnPush": True}, **alike}
+    stub.add_response("create_repository", {"repository": {}}, wanted)
+    assert ecr.make_repository("shop-staging", like="shop-dev")
+
+
+@pytest.mark.usefixtures("account")
+def test_nothing_is_made_like_a_repository_that_is_gone(ecr: Ecr) -> None:
+    with pytest.raises(ImageNotFoundError, match="shop-dev"):
+        ecr.make_repository("shop-staging", like="shop-dev")

@@ -1,0 +1,107 @@
+"""What is sent when a release ends: one message for people, one event for deployers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from imagegate.adapters import aws
+from imagegate.adapters.notifications import EventRefusedError, SnsNotifications
+from imagegate.domain.announcement import Announcement, announce
+from imagegate.domain.errors import ThrottledError
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Outcome, Release, StartReason
+from imagegate.ports import Notifications
+
+IMAGE = ImageRef("shop-dev", Digest.of(b"image"))
+RELEASE = Release(
+    image=IMAGE,
+    attempt=1,
+    stage="dev",
+    policy=Digest.of(b"policy"),
+    tags=frozenset({"v1"}),
+    reason=StartReason.PUSH,
+    started_at=datetime(2026, 11, 21, tzinfo=UTC),
+    outcome=Outcome.BLOCKED,
+    verdict="BLOCK",
+    reasons=({"rule": "findings.critical", "message": "1 CRITICAL (at most 0)", "action": "enforce"},),
+)
+
+pytestmark = pytest.mark.usefixtures("aws_account")
+
+
+@pytest.fixture
+def blocked() -> Announcement:
+    return announce(RELEASE, Outcome.BLOCKED)
+
+
+@dataclass
+class Subscribed:
+    """Queues behind the topic and behind a rule for our events."""
+
+    topic: str
+    sqs: Any
+    messages: str
+    events: str
+
+    def received(self, queue: str) -> list[dict[str, Any]]:
+        answer = self.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+@pytest.fixture
+def subscribed(aws_account: None) -> Iterator[Subscribed]:
+    with mock_aws():
+        sns: Any = boto3.client("sns")
+        sqs: Any = boto3.client("sqs")
+        rules: Any = boto3.client("events")
+        topic = sns.create_topic(Name="alerts")["TopicArn"]
+        messages, events = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("messages", "events"))
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn(sqs, messages))
+        rules.put_rule(Name="ours", EventPattern=json.dumps({"source": ["imagegate"]}))
+        rules.put_targets(Rule="ours", Targets=[{"Id": "queue", "Arn": arn(sqs, events)}])
+        yield Subscribed(topic, sqs, messages, events)
+
+
+def arn(sqs: Any, queue: str) -> str:
+    answer = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    return str(answer["Attributes"]["QueueArn"])
+
+
+def test_a_message_can_be_filtered_and_read_by_machines(
+    subscribed: Subscribed, blocked: Announcement
+) -> None:
+    notifications: Notifications = SnsNotifications(subscribed.topic)
+    message_id = notifications.publish(blocked)
+    (message,) = subscribed.received(subscribed.messages)
+    assert (message["MessageId"], message["Subject"]) == (message_id, blocked.subject)
+    assert json.loads(message["Message"]) == blocked.detail
+    assert {name: sent["Value"] for name, sent in message["MessageAttributes"].items()} == blocked.attributes
+
+
+def test_deployers_get_an_event_on_the_default_bus(subscribed: Subscribed, blocked: Announcement) -> None:
+    SnsNotifications(subscribed.topic).publish(blocked)
+    (event,) = subscribed.received(subscribed.events)
+    assert (event["source"], event["detail-type"]) == ("imagegate", "Image Blocked")
+    assert event["detail"] == blocked.detail
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("ThrottlingException", ThrottledError), ("MalformedDetail", EventRefusedError)]
+)
+def test_an_event_that_was_not_taken_is_an_error_before_anybody_gets_a_mail(
+    blocked: Announcement, code: str, error: type[Exception]
+) -> None:
+    answer = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": code, "ErrorMessage": "no"}]}
+    with Stubber(aws.client("events")) as events, Stubber(aws.client("sns")):
+        events.add_response("put_events", answer)
+        with pytest.raises(error, match=code):
+            SnsNotifications("arn:aws:sns:us-east-1:123456789012:alerts").publish(blocked)

@@ -1,0 +1,117 @@
+"""Records in S3: written once, read only when the bytes are those that the digest names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from imagegate.adapters import aws
+from imagegate.adapters.records import S3Records
+from imagegate.domain.errors import CorruptContentError, RecordNotFoundError, ThrottledError
+from imagegate.domain.image import Digest
+from imagegate.ports import Records
+
+BUCKET = "records"
+POLICY = b'version: 1\nstages:\n  dev: {repositories: "{app}-dev"}\n'
+
+pytestmark = pytest.mark.usefixtures("aws_account")
+
+
+@pytest.fixture
+def bucket(aws_account: None) -> Iterator[Any]:
+    with mock_aws():
+        s3: Any = boto3.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        yield s3
+
+
+@pytest.fixture
+def records() -> S3Records:
+    made = S3Records(BUCKET)
+    _port: Records = made
+    return made
+
+
+def versions(bucket: Any) -> list[str]:
+    return [version["Key"] for version in bucket.list_object_versions(Bucket=BUCKET).get("Versions", [])]
+
+
+def test_a_record_is_read_back_by_the_digest_of_its_bytes(bucket: Any, records: S3Records) -> None:
+    digest = records.put_decision(b"{}")
+    assert digest == Digest.of(b"{}")
+    assert records.decision(digest) == b"{}"
+    assert versions(bucket) == [f"decisions/sha256/{digest.hex}.json"]
+    assert records.uri == "s3://records"
+
+
+def test_a_record_that_is_there_is_not_written_again(bucket: Any, records: S3Records) -> None:
+    digests = {records.put_decision(b"{}") for _ in range(3)} | {records.put_policy(POLICY) for _ in range(2)}
+    assert len(digests) == len(versions(bucket)) == 2
+
+
+def test_a_policy_is_read_as_a_policy_of_that_digest(bucket: Any, records: S3Records) -> None:
+    digest = records.put_policy(POLICY)
+    policy = records.policy(digest)
+    assert policy.digest == digest
+    assert policy.stage_of("shop-dev") is not None
+    assert versions(bucket) == [f"policies/sha256/{digest.hex}.yaml"]
+
+
+def test_a_policy_is_read_once_per_process(bucket: Any, records: S3Records) -> None:
+    digest = records.put_policy(POLICY)
+    first = records.policy(digest)
+    bucket.put_object(Bucket=BUCKET, Key=versions(bucket)[0], Body=b"altered")
+    assert records.policy(digest) is first
+
+
+def test_many_policies_do_not_fill_the_memory(bucket: Any, records: S3Records) -> None:
+    digests = [records.put_policy(POLICY + b"#" * number) for number in range(20)]
+    assert [records.policy(digest).digest for digest in digests] == digests
+    assert len(records._policies) <= 8
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_missing_record_is_named(records: S3Records) -> None:
+    digest = Digest.of(b"never written")
+    for read, key in ((records.decision, "decisions"), (records.policy, "policies")):
+        with pytest.raises(RecordNotFoundError, match=f"s3://records/{key}/sha256/{digest.hex}"):
+            read(digest)
+
+
+def test_bytes_that_were_altered_are_refused(bucket: Any, records: S3Records) -> None:
+    for digest, read in (
+        (records.put_decision(b"{}"), records.decision),
+        (records.put_policy(POLICY), records.policy),
+    ):
+        key = next(key for key in versions(bucket) if digest.hex in key)
+        bucket.put_object(Bucket=BUCKET, Key=key, Body=b"altered")
+        with pytest.raises(CorruptContentError, match=digest.hex):
+            read(digest)
+
+
+def test_to_a_role_that_may_not_list_a_missing_record_looks_forbidden(records: S3Records) -> None:
+    with Stubber(aws.client("s3")) as stub:
+        stub.add_client_error("get_object", "AccessDenied", http_status_code=403)
+        with pytest.raises(RecordNotFoundError, match="is missing, or may not be read"):
+            records.decision(Digest.of(b""))
+
+
+def test_what_others_write_in_this_moment_is_written_again_later(records: S3Records) -> None:
+    with Stubber(aws.client("s3")) as stub:
+        stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+        with pytest.raises(ThrottledError):
+            records.put_decision(b"{}")
+
+
+def test_a_write_that_is_denied_is_no_success(records: S3Records) -> None:
+    with Stubber(aws.client("s3")) as stub:
+        stub.add_client_error("put_object", "AccessDenied", http_status_code=403)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            records.put_decision(b"{}")
