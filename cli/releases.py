@@ -7,6 +7,7 @@ from typing import Any
 from cli.faults import NotFoundError
 from cli.reference import Reference
 from cli.stack import Stack
+from imagegate.domain.errors import ImageGateError
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Release, ReleaseId
 
@@ -25,6 +26,13 @@ def newest(stack: Stack, reference: Reference) -> Release | None:
         return next(iter(of_repository(stack, reference.repository, 1)), None)
     image = image_of(stack, reference)
     return stack.ledger.latest(image) if image else None
+
+
+def begun(stack: Stack, reference: Reference) -> Release | None:
+    """The newest attempt that has to do with the reference: right after a push of one more tag, none has yet."""
+    release = newest(stack, reference)
+    is_of_tag = reference.tag is None or reference.digest or (release and reference.tag in release.tags)
+    return release if is_of_tag else None
 
 
 def of_repository(stack: Stack, repository: str, limit: int) -> list[Release]:
@@ -47,11 +55,24 @@ def missing(stack: Stack, reference: Reference) -> NotFoundError:
         return NotFoundError(f"no image of {reference.repository} was released yet: push one with a tag")
     if image_of(stack, reference) is None:
         return NotFoundError(f"{reference.repository} has no tag {reference.tag}: push it first")
-    how = f"{reference.repository}:{reference.tag or 'TAG'}"
+    check_managed(stack, reference)
+    how = f"imagegate release {reference.repository}:{reference.tag or 'TAG'}"
     return NotFoundError(
-        f"{reference} has no release: it was pushed before the installation, or its repository is in no stage of "
-        f"the policy; start one with: imagegate release {how}"
+        f"{reference} has no release: it was pushed before the installation, or its event was lost; start one: {how}"
     )
+
+
+def check_managed(stack: Stack, reference: Reference) -> None:
+    """Raise `NotFoundError` for a repository of no stage. Who may not read the policy is not told."""
+    from botocore.exceptions import ClientError
+
+    try:
+        stage = stack.policy.stage_of(reference.repository)
+    except (ClientError, ImageGateError):
+        return
+    if stage is None:
+        where = "no stage of the deployed policy has the repository"
+        raise NotFoundError(f"{where} {reference.repository}: add it to the policy")
 
 
 def _has_repository(name: str) -> bool:

@@ -76,7 +76,7 @@ def table_of(releases: Iterable[Release], now: datetime, width: int) -> Table:
 
 
 def detail_of(release: Release) -> RenderableType:
-    """Everything that the ledger knows about one attempt."""
+    """Everything that the ledger knows about one attempt. Labels are short: a digest fits beside them in 80 columns."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
@@ -94,9 +94,9 @@ def _rows(release: Release) -> list[tuple[str, RenderableType]]:
         ("Verdict", coloured(release.verdict)),
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
         ("Cause", clean(release.detail)),
-        ("Promoted to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
-        ("Signature", str(release.signature or "")),
-        ("Decision", str(release.decision or "")),
+        ("Went to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
+        ("Signed", str(release.signature or "")),
+        ("Record", str(release.decision or "")),
         ("Policy", str(release.policy)),
         ("Message", release.message_id or ""),
         ("Attempt", f"{release.attempt} ({release.reason}) at the {release.stage} gate"),
@@ -143,7 +143,7 @@ def speaks_unicode(console: Console) -> bool:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    return f"{span((now - moment).total_seconds())} ago"
+    return f"{span(round((now - moment).total_seconds()))} ago"
 
 
 def took(release: Release, now: datetime) -> str:

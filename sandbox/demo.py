@@ -36,6 +36,7 @@ from sandbox.settings import Settings
 
 _LOOK_SECONDS = 0.15
 _PATIENCE_SECONDS = 60.0
+_WIDTH = 140
 
 
 class DemoError(Exception):
@@ -46,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
     """Exit code 0 when all three images ended as they must, else 1."""
     options = _parser().parse_args(argv)
     console = view.console()
+    console.width = min(console.width, _WIDTH)
     try:
         wrong = _run(options.state, console)
     except KeyboardInterrupt:
@@ -72,9 +74,10 @@ def _run(state: Path, console: Console) -> list[str]:
     """Returns what is wrong. A folder of its own: a sandbox may be running beside it."""
     folder = state / "demo"
     settings = Settings(state=folder.resolve(), aws_port=free_port(), registry_port=free_port())
+    _forget_aws()
     began = time.monotonic()
     with Cloud(settings, progress=lambda text: console.print(text, style="dim")) as cloud:
-        _use(cloud.env)
+        os.environ.update(cloud.env)
         ready = time.monotonic()
         console.print(f"ready after {ready - began:.1f} s\n", style="dim")
         show = _Show(find_stack(settings.stack), find_session(folder), folder, console)
@@ -83,15 +86,16 @@ def _run(state: Path, console: Console) -> list[str]:
         console.print(f"\n{time.monotonic() - ready:.1f} s in all. {_calls(folder)}", style="dim")
     (state / "demo.json").write_text(json.dumps([hop.as_json() for hop in hops], indent=2) + "\n")
     if not wrong:
-        console.print(_next_steps(state, folder))
+        # Lines to copy must not be broken.
+        console.print(_next_steps(state, folder), soft_wrap=True)
     return wrong
 
 
-def _use(env: dict[str, str]) -> None:
-    """From here on this process talks to the sandbox, whatever AWS account its shell is signed in to."""
+def _forget_aws() -> None:
+    """Whatever account, endpoint or proxy this shell is set up for: from here on it is the sandbox."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    os.environ.update(env | {"NO_PROXY": "127.0.0.1,localhost"})
+    os.environ.update({"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"})
     client.cache_clear()
 
 
@@ -254,18 +258,17 @@ def _calls(folder: Path) -> str:
     return f"All functions together were called {len(records)} times since the deploy, {cold} of them cold."
 
 
-def _next_steps(state: Path, folder: Path) -> Text:
+def _next_steps(state: Path, folder: Path) -> str:
     layout = folder / "images" / STORY[0].reference.replace(":", "-")
-    return Text(
-        f"""
+    return f"""
 The same as JSON: {state / "demo.json"}
 
-Next, try it yourself:
-  make sandbox                       # the same cloud, until Ctrl-C; then, in another terminal:
+Next, try it yourself. The same cloud, until Ctrl-C:
+  make sandbox
+Then, in another terminal:
   source .sandbox/env
-  .venv/bin/python -m sandbox push {layout} shop-dev:1.1    # or what `docker save` wrote
+  .venv/bin/python -m sandbox push {layout} shop-dev:1.1
   .venv/bin/imagegate status --watch shop-dev:1.1
-With docker or skopeo, into a repository that is there by now:
+Instead of that folder: what `docker save` wrote. Or with skopeo (docker push works likewise):
   skopeo copy --dest-tls-verify=false --dest-creds "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\
     docker-archive:IMAGE.tar docker://$IMAGEGATE_REGISTRY/shop-dev:1.2"""
-    )

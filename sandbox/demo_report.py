@@ -122,7 +122,7 @@ def _wide(hops: Sequence[Hop]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("IMAGE", "VERDICT", "SIGNATURE", "WENT TO"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "SIGNATURE")
-    for heading in ("TIME", "TRANSITIONS", "LAMBDA CALLS"):
+    for heading in ("TIME", "STATES", "LAMBDA CALLS"):
         table.add_column(heading, justify="right", no_wrap=True)
     for hop in hops:
         counts = (_seconds(hop), str(hop.transitions), str(hop.lambda_invocations))
@@ -131,12 +131,13 @@ def _wide(hops: Sequence[Hop]) -> Table:
 
 
 def _narrow(hops: Sequence[Hop]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
     table.add_column("IMAGE", overflow="fold")
     table.add_column("VERDICT, SIGNATURE, WHERE IT WENT", overflow="fold")
     table.add_column("TIME, COST", no_wrap=True)
     for hop in hops:
-        happened = Text.assemble(_verdict(hop.release), f"\n{_signature(hop.release)}\n", _place(hop.release))
+        signature = _signature(hop.release)
+        happened = Text.assemble(_verdict(hop.release), f"\n{signature}\n", _place(hop.release))
         cost = f"{_seconds(hop)}\n{hop.transitions} transitions\n{hop.lambda_invocations} Lambda calls"
         table.add_row(hop.name, happened, cost)
     return table
@@ -156,7 +157,7 @@ def _place(release: Release) -> Text:
         tags = ", ".join(release.promotion.tags)
         return Text(f"{release.promotion.repository}:{tags}", style="green")
     if release.outcome is Outcome.HELD:
-        return Text("held: waits for an approval", style="yellow")
+        return Text("held for an approval", style="yellow")
     return view.coloured(str(release.outcome))
 
 

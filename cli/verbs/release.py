@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from cli import facts, releases
-from cli.faults import NotFoundError
 from cli.history import History
 from cli.progress import choose
 from cli.reference import Reference, ReferenceType
@@ -34,7 +33,8 @@ def release(
     image = releases.image_of(stack, reference)
     if image is None:
         raise releases.missing(stack, reference)
-    _check_managed(stack, reference)
+    # A start is asynchronous: what it would refuse is better said here.
+    releases.check_managed(stack, reference)
     before = stack.ledger.latest(image)
     stack.starter.request(image, [str(reference.tag)], StartReason.OPERATOR)
     if wait or watch:
@@ -78,19 +78,3 @@ def _report_start(
     verb = "joined" if before and before.is_open else "began"
     click.echo(f"{reference} ({image.digest.short}): {verb} attempt {started.attempt}")
     return click.echo(f"Follow it: imagegate status --watch {reference}")
-
-
-def _check_managed(stack: Stack, reference: Reference) -> None:
-    """A start is asynchronous: what it would refuse is better said here. Who may not read the policy is not told."""
-    from botocore.exceptions import ClientError
-
-    from imagegate.domain.errors import ImageGateError
-
-    try:
-        stage = stack.policy.stage_of(reference.repository)
-    except (ClientError, ImageGateError):
-        return
-    if stage is None:
-        raise NotFoundError(
-            f"no stage of the deployed policy has the repository {reference.repository}: add it to the policy"
-        )

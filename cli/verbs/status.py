@@ -113,7 +113,7 @@ def begin(
     """Raise `NotFoundError` when no attempt begins in reasonable time."""
 
     def look() -> Release | None:
-        release = begun() if begun else releases.newest(stack, reference)
+        release = begun() if begun else releases.begun(stack, reference)
         progress.show(release)
         return release
 

@@ -347,6 +347,17 @@ def test_waiting_waits_for_the_release_to_begin(gate: Gate, monkeypatch: pytest.
     assert gate.call("status", "--wait", "shop-dev:1.0").code == 1
 
 
+def test_an_ended_release_of_another_tag_is_not_what_is_waited_for(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_verb, "_BEGIN_SECONDS", 30)
+    image = gate.push("shop-dev", "1.1")
+    gate.blocked(image, "1.0")
+    _after(monkeypatch, 3, lambda: gate.released(image, "1.1", attempt=2, reason=StartReason.NEW_TAG))
+    result = gate.call("status", "--wait", "--json", "shop-dev:1.1")
+    assert (result.code, result.json["attempt"]) == (0, 2)
+
+
 def test_waiting_gives_up_in_time(gate: Gate) -> None:
     image = _image("stuck")
     gate.begin(image)
@@ -466,7 +477,7 @@ def test_a_wrong_call_is_one_line_that_says_what_is_wrong(
     [
         ("nobody-dev:1.0", "no repository nobody-dev in account 123456789012, eu-central-1"),
         ("shop-dev:9", "shop-dev has no tag 9"),
-        ("shop-dev:1.0", "start one with: imagegate release shop-dev:1.0"),
+        ("shop-dev:1.0", "start one: imagegate release shop-dev:1.0"),
         ("shop-dev", "no image of shop-dev was released yet"),
     ],
 )
@@ -595,6 +606,14 @@ def test_a_table_fits_and_loses_nothing(width: int) -> None:
     assert max(map(len, lines)) <= width
     words = set(" ".join(lines).split())
     assert {"blocked", "CVE-2021-44228,", "CVE-2022-0778", "shop-dev:1.0"} <= words
+
+
+def test_a_digest_stays_whole_in_80_columns() -> None:
+    shown = _closed(signature=Digest.of(b"signature"), decision=Digest.of(b"decision"))
+    file = io.StringIO()
+    Console(file=file, width=80).print(view.detail_of(shown))
+    for digest in (shown.image.digest, shown.signature, shown.decision, shown.policy):
+        assert str(digest) in file.getvalue()
 
 
 def test_names_from_images_cannot_steer_the_terminal() -> None:
