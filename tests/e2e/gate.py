@@ -1,0 +1,157 @@
+"""The whole product in a sandbox, used as a developer and an operator use it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import urllib3
+
+from sandbox.images import build_image
+from sandbox.push import push
+from sandbox.references import Reference
+from sandbox.session import Session
+from tests.contract.served_cloud import ROOT, ServedCloud, served_cloud
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 40.0
+NOTATION = "application/vnd.cncf.notary.signature"
+
+
+@dataclass
+class Gate:
+    cloud: ServedCloud
+    work: Path
+
+    @property
+    def session(self) -> Session:
+        env = self.cloud.env
+        credentials = {
+            "aws_access_key_id": env["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"],
+        }
+        return Session(env["AWS_ENDPOINT_URL"], env["AWS_REGION"], credentials)
+
+    # What a developer does
+
+    def push(self, repository: str, tag: str, content: str = "") -> str:
+        """Build an image with this content, push it; its digest."""
+        layout = self.work / f"{repository}-{tag}-{content}".replace("/", "_")
+        build_image(layout, files={"app.txt": f"{repository} {content}".encode()})
+        return push(layout, Reference.parse(f"{repository}:{tag}"), self.session).digest
+
+    def findings(self, reference: str, **counts: int) -> None:
+        """What the scanner will report."""
+        listed = [
+            {
+                "name": f"CVE-2026-{severity}-{number}",
+                "severity": severity,
+                "attributes": [{"key": "package_name", "value": "openssl"}],
+            }
+            for severity, count in counts.items()
+            for number in range(count)
+        ]
+        file = self.work / "findings.json"
+        file.write_text(
+            json.dumps({"imageScanFindings": {"findings": listed, "findingSeverityCounts": counts}})
+        )
+        from sandbox.scanner import main
+
+        assert main([reference, str(file), "--state", str(self.cloud.state)]) == 0
+
+    # What an operator sees
+
+    def releases(self, repository: str, digest: str) -> list[dict[str, Any]]:
+        """All attempts as the ledger has them, oldest first."""
+        answer = self.cloud.client("dynamodb").query(
+            TableName=self.cloud.outputs["LedgerTable"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"IMAGE#{repository}@{digest}"}},
+            ConsistentRead=True,
+        )
+        return [{key: next(iter(value.values())) for key, value in item.items()} for item in answer["Items"]]
+
+    def ended(self, repository: str, digest: str, attempt: int = 1) -> dict[str, Any]:
+        """The attempt once it is closed and announced."""
+
+        def look() -> dict[str, Any] | None:
+            attempts = self.releases(repository, digest)
+            done = len(attempts) >= attempt and "messageId" in attempts[attempt - 1]
+            return attempts[attempt - 1] if done else None
+
+        return self.eventually(look, f"{repository}@{digest[:19]} attempt {attempt} ends")
+
+    def eventually(self, look: Callable[[], T | None], what: str) -> T:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            if found := look():
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"not within {PATIENCE_SECONDS:.0f} s: {what}")
+
+    def settled(self) -> None:
+        """Every execution has ended, and no event is on its way."""
+        states = self.cloud.client("stepfunctions")
+        machine = self.cloud.outputs["ReleaseStateMachine"]
+
+        def quiet() -> bool:
+            running = states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
+            return not running
+
+        time.sleep(1.0)
+        self.eventually(quiet, "all executions end")
+
+    def executions(self) -> list[dict[str, Any]]:
+        machine = self.cloud.outputs["ReleaseStateMachine"]
+        found: list[dict[str, Any]] = self.cloud.client("stepfunctions").list_executions(
+            stateMachineArn=machine
+        )["executions"]
+        return found
+
+    def messages(self) -> list[dict[str, Any]]:
+        path = self.cloud.state / "messages.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        queue = self.cloud.outputs["DeadLettersQueue"]
+        answer = self.cloud.client("sqs").receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+        )
+        found: list[dict[str, Any]] = answer.get("Messages", [])
+        return found
+
+    # What anybody sees in the registry
+
+    def get(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
+        env = self.cloud.env
+        login = f"{env['AWS_ACCESS_KEY_ID']}:{env['AWS_SECRET_ACCESS_KEY']}".encode()
+        headers = {"Authorization": "Basic " + base64.b64encode(login).decode(), **headers}
+        return urllib3.request("GET", f"http://{env['IMAGEGATE_REGISTRY']}/v2/{path}", headers=headers)
+
+    def manifest(self, repository: str, reference: str) -> bytes | None:
+        answer = self.get(f"{repository}/manifests/{reference}", Accept="*/*")
+        return answer.data if answer.status == 200 else None
+
+    def referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"{repository}/referrers/{digest}").json()["manifests"]
+        return found
+
+    def signatures(self, repository: str, digest: str) -> list[dict[str, Any]]:
+        return [entry for entry in self.referrers(repository, digest) if entry["artifactType"] == NOTATION]
+
+    def quirks(self, **changes: Any) -> None:
+        self.cloud.api("/sandbox-api/quirks", changes)
+
+
+@contextmanager
+def running_gate(folder: Path, *arguments: str) -> Iterator[Gate]:
+    work = folder / "work"
+    work.mkdir()
+    with served_cloud(folder / "state", str(ROOT), *arguments) as cloud:
+        yield Gate(cloud, work)

@@ -1,0 +1,130 @@
+"""Who may do what: with the functions' own credentials, under enforced IAM."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.gate import Gate
+
+FUNCTIONS = [
+    "PublishPolicy",
+    "StartRelease",
+    "OnScanCompleted",
+    "Reconcile",
+    "AwaitScan",
+    "JudgeImage",
+    "PromoteImage",
+    "Announce",
+]
+
+
+def role_client(gate: Gate, function: str, service: str) -> Any:
+    """A client with the credentials that this function has."""
+    resources = gate.cloud.client("cloudformation").describe_stack_resources(StackName="imagegate")
+    role = next(r for r in resources["StackResources"] if r["LogicalResourceId"] == f"{function}Role")
+    arn = gate.cloud.client("iam").get_role(RoleName=role["PhysicalResourceId"])["Role"]["Arn"]
+    keys = gate.cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    return gate.cloud.client(
+        service,
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_other_function_can_use_a_signing_profile(gate: Gate, function: str) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        role_client(gate, function, "signer").sign_payload(
+            profileName="imagegate_dev",
+            payload=b"{}",
+            payloadFormat="application/vnd.cncf.notary.payload.v1+json",
+        )
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, "SignImage"])
+def test_no_function_can_write_grants(gate: Gate, function: str) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        role_client(gate, function, "dynamodb").put_item(
+            TableName=gate.cloud.outputs["GrantsTable"], Item={"pk": {"S": "x"}, "sk": {"S": "x"}}
+        )
+
+
+@pytest.mark.parametrize("function", [f for f in [*FUNCTIONS, "SignImage"] if f != "JudgeImage"])
+def test_nobody_but_the_judge_can_write_a_decision(gate: Gate, function: str) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        role_client(gate, function, "s3").put_object(
+            Bucket=gate.cloud.outputs["RecordsBucket"], Key="decisions/sha256/x.json", Body=b"{}"
+        )
+
+
+# `sign_image` called by hand: by somebody who may call it, with whatever that person likes.
+
+
+def sign_by_hand(gate: Gate, decision: str) -> dict[str, Any]:
+    resources = gate.cloud.client("cloudformation").describe_stack_resources(StackName="imagegate")
+    name = next(r for r in resources["StackResources"] if r["LogicalResourceId"] == "SignImageFunction")
+    answer = gate.cloud.client("lambda").invoke(
+        FunctionName=name["PhysicalResourceId"], Payload=json.dumps({"schema": 1, "decision": decision})
+    )
+    found: dict[str, Any] = json.loads(answer["Payload"].read())
+    return found
+
+
+def store(gate: Gate, record: dict[str, Any]) -> str:
+    """What somebody could do who broke into the judge."""
+    content = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    role_client(gate, "JudgeImage", "s3").put_object(
+        Bucket=gate.cloud.outputs["RecordsBucket"], Key=f"decisions/sha256/{digest}.json", Body=content
+    )
+    return f"sha256:{digest}"
+
+
+def decision_of(gate: Gate, release: dict[str, Any]) -> dict[str, Any]:
+    key = release["decision"].removeprefix("sha256:")
+    answer = gate.cloud.client("s3").get_object(
+        Bucket=gate.cloud.outputs["RecordsBucket"], Key=f"decisions/sha256/{key}.json"
+    )
+    record: dict[str, Any] = json.loads(answer["Body"].read())
+    return record
+
+
+def test_a_made_up_decision_is_refused(gate: Gate) -> None:
+    answer = sign_by_hand(gate, "sha256:" + "0" * 64)
+    assert answer["errorType"] == "RecordNotFoundError"
+
+
+def test_a_block_decision_is_refused(gate: Gate) -> None:
+    gate.findings("byhand-dev", CRITICAL=1)
+    digest = gate.push("byhand-dev", "1.0")
+    release = gate.ended("byhand-dev", digest)
+    answer = sign_by_hand(gate, release["decision"])
+    assert answer["errorType"] == "DecisionRefusedError"
+    assert "only a PASS is signed" in answer["errorMessage"]
+    record = decision_of(gate, release)
+    turned = store(gate, {**record, "verdict": "PASS", "reasons": []})
+    assert sign_by_hand(gate, turned)["errorType"] == "DecisionRefusedError"
+    assert gate.signatures("byhand-dev", digest) == []
+
+
+def test_an_old_or_foreign_decision_is_refused(gate: Gate) -> None:
+    digest = gate.push("stale-dev", "1.0")
+    record = decision_of(gate, gate.ended("stale-dev", digest))
+    long_ago = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for changes in (
+        {"judgedAt": long_ago},
+        {"registry": "999999999999.dkr.ecr.eu-central-1.amazonaws.com"},
+        {"stage": "production"},
+        {"policy": "sha256:" + "0" * 64},
+        {"attempt": 7},
+    ):
+        answer = sign_by_hand(gate, store(gate, {**record, **changes}))
+        assert answer["errorType"] in ("DecisionRefusedError", "RecordNotFoundError"), (changes, answer)
+    assert len(gate.signatures("stale-dev", digest)) == 1

@@ -1,0 +1,130 @@
+"""The main job, from a push to the message, with everything real but AWS itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.e2e.gate import Gate
+
+
+def test_a_clean_image_is_signed_promoted_with_its_evidence_and_announced(gate: Gate) -> None:
+    digest = gate.push("clean-dev", "1.0")
+    release = gate.ended("clean-dev", digest)
+    assert (release["outcome"], release["verdict"]) == ("released", "PASS")
+    source = {entry["digest"] for entry in gate.referrers("clean-dev", digest)}
+    target = {entry["digest"] for entry in gate.referrers("clean-staging", digest)}
+    assert release["signature"] in source
+    assert len(source) == 2  # the summary and the signature
+    assert source <= target
+    assert gate.manifest("clean-staging", "1.0") == gate.manifest("clean-dev", digest)
+    message = next(m for m in gate.messages() if m["message_id"] == release["messageId"])
+    assert message["subject"].startswith("RELEASED: clean-dev:1.0")
+    assert json.loads(json.loads(message["message"])["sqs"])["signature"] == release["signature"]
+
+
+def test_the_promoted_image_starts_exactly_one_next_hop_and_evidence_starts_none(gate: Gate) -> None:
+    digest = gate.push("hop-dev", "1.0")
+    gate.ended("hop-dev", digest)
+    held = gate.ended("hop-staging", digest)
+    assert held["outcome"] == "held"  # production asks for an approval
+    gate.settled()
+    assert len(gate.releases("hop-dev", digest)) == len(gate.releases("hop-staging", digest)) == 1
+    assert gate.manifest("hop-production", "1.0") is None
+    for repository in ("hop-dev", "hop-staging"):
+        for entry in gate.referrers(repository, digest):
+            assert gate.releases(repository, entry["digest"]) == []
+
+
+def test_each_stage_signs_with_its_own_profile(gate: Gate) -> None:
+    digest = gate.push("twice-dev", "1.0")
+    gate.ended("twice-dev", digest)
+    gate.ended("twice-staging", digest)
+    assert len(gate.signatures("twice-dev", digest)) == 1
+    assert len(gate.signatures("twice-staging", digest)) == 2  # dev's came along, staging gave its own
+
+
+@pytest.mark.parametrize(
+    ("repository", "findings", "quirk", "rule"),
+    [
+        ("critical-dev", {"CRITICAL": 1}, {}, "findings.critical"),
+        ("high-dev", {"HIGH": 6, "LOW": 90}, {}, "findings.high"),
+        ("failed-dev", {}, {"scan_outcome": "FAILED"}, "scan.failed"),
+        ("unsupported-dev", {}, {"scan_outcome": "UNSUPPORTED_IMAGE"}, "scan.unsupported"),
+        ("timeout-dev", {}, {"scan_outcome": "PENDING"}, "scan.timeout"),
+    ],
+)
+def test_a_block_is_a_block(
+    gate: Gate, repository: str, findings: dict[str, int], quirk: dict[str, str], rule: str
+) -> None:
+    gate.findings(repository, **findings)
+    gate.quirks(**quirk)
+    digest = gate.push(repository, "1.0")
+    release = gate.ended(repository, digest)
+    assert (release["outcome"], release["verdict"]) == ("blocked", "BLOCK")
+    assert [reason["rule"] for reason in json.loads(release["reasons"])] == [rule]
+    assert gate.referrers(repository, digest) == []
+    assert gate.manifest(repository.replace("-dev", "-staging"), "1.0") is None
+    assert "signature" not in release
+
+
+def test_as_many_findings_as_the_policy_allows_pass(gate: Gate) -> None:
+    gate.findings("limit-dev", HIGH=5, MEDIUM=20, LOW=200)
+    digest = gate.push("limit-dev", "1.0")
+    assert gate.ended("limit-dev", digest)["outcome"] == "released"
+
+
+def test_a_second_tag_after_the_release_is_promoted_without_a_second_signature(gate: Gate) -> None:
+    digest = gate.push("tags-dev", "1.0")
+    gate.ended("tags-dev", digest)
+    assert gate.push("tags-dev", "latest") == digest
+    second = gate.ended("tags-dev", digest, attempt=2)
+    assert (second["reason"], second["outcome"]) == ("new tag", "released")
+    assert gate.manifest("tags-staging", "latest") == gate.manifest("tags-staging", "1.0")
+    assert len(gate.signatures("tags-dev", digest)) == 1
+
+
+def test_the_same_image_pushed_again_changes_nothing(gate: Gate) -> None:
+    digest = gate.push("again-dev", "1.0")
+    gate.ended("again-dev", digest)
+    before = len(gate.messages())
+    gate.ended("again-staging", digest)
+    assert gate.push("again-dev", "1.0") == digest
+    gate.settled()
+    assert len(gate.releases("again-dev", digest)) == 1
+    assert len(gate.messages()) <= before + 1  # staging's
+
+
+def test_a_fixed_rebuild_takes_the_tag(gate: Gate) -> None:
+    gate.findings("fixed-dev:1.0", CRITICAL=3)
+    broken = gate.push("fixed-dev", "1.0", "broken")
+    assert gate.ended("fixed-dev", broken)["outcome"] == "blocked"
+    gate.findings("fixed-dev:1.0")
+    fixed = gate.push("fixed-dev", "1.0", "fixed")
+    assert gate.ended("fixed-dev", fixed)["outcome"] == "released"
+    assert gate.manifest("fixed-staging", "1.0") == gate.manifest("fixed-dev", fixed)
+
+
+def test_a_repository_that_no_stage_has_is_left_alone(gate: Gate) -> None:
+    digest = gate.push("tools", "1.0")
+    gate.settled()
+    assert gate.releases("tools", digest) == []
+    assert gate.referrers("tools", digest) == []
+
+
+def test_a_malformed_event_ends_in_the_dead_letter_queue(gate: Gate) -> None:
+    gate.cloud.client("events").put_events(
+        Entries=[
+            {
+                "Source": "aws.ecr",
+                "DetailType": "ECR Image Action",
+                "Detail": json.dumps({"action-type": "PUSH", "repository-name": "shop-dev"}),
+            }
+        ]
+    )
+    letters = gate.eventually(gate.dead_letters, "the event lies in the dead-letter queue")
+    envelope = json.loads(letters[0]["Body"])
+    assert envelope["responsePayload"]["errorType"] == "InvalidEventError"
+    assert "image-digest" in envelope["responsePayload"]["errorMessage"]
+    assert envelope["requestPayload"]["detail"]["repository-name"] == "shop-dev"
