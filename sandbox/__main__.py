@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox",
         description="AWS on this machine, with imagegate deployed into it.",
         epilog="Other commands: push LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
-        "findings REPOSITORY[:TAG|@DIGEST] FILE. Each has --help.",
+        "findings REPOSITORY[:TAG|@DIGEST] FILE, demo. Each has --help.",
     )
     parser.add_argument("serve", nargs="?", choices=["serve"], help="the default")
     parser.add_argument("--port", type=int, default=0, help="of the AWS endpoint (default: free)")
