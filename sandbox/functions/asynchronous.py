@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-import time
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -51,10 +51,10 @@ class AsynchronousInvoker:
         self._deliver = deliver
         self._time_scale = time_scale
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="lambda-async")
-        self._stopping = False
+        self._stopped = threading.Event()
 
     def submit(self, function: Function, invocation: Invocation) -> None:
-        if not self._stopping:
+        if not self._stopped.is_set():
             self._threads.submit(self._run, function, invocation)
 
     def _run(self, function: Function, invocation: Invocation) -> None:
@@ -67,14 +67,14 @@ class AsynchronousInvoker:
     def _attempt(self, function: Function, invocation: Invocation) -> None:
         for attempt in range(1, function.retries + 2):
             outcome = self._pool.invoke(function, invocation)
-            if outcome.error is None or self._stopping:
+            if outcome.error is None or self._stopped.is_set():
                 return
             if attempt <= function.retries:
-                time.sleep(_RETRY_DELAYS[attempt - 1] * self._time_scale)
+                self._stopped.wait(_RETRY_DELAYS[attempt - 1] * self._time_scale)
         if function.on_failure:
             record = failure_record(function, invocation, outcome, function.retries + 1)
             self._deliver(function, function.on_failure, json.dumps(record))
 
     def stop(self) -> None:
-        self._stopping = True
+        self._stopped.set()
         self._threads.shutdown(wait=False, cancel_futures=True)

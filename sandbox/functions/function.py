@@ -34,7 +34,6 @@ class Function:
     layers: tuple[Archive, ...]
     log_group: str
     log_format: str = "Text"
-    concurrency: int | None = None  # reserved
     retries: int = 2  # of an asynchronous invocation
     on_failure: str | None = None  # ARN of the failure destination
 

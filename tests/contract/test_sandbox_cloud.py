@@ -11,6 +11,8 @@ import pytest
 
 from tests.contract.served_cloud import FIXTURES, ServedCloud, served_cloud, start
 
+needs_proc = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
+
 
 def children(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
@@ -48,6 +50,7 @@ def test_it_says_where_it_is(cloud: ServedCloud) -> None:
     assert f"source {cloud.state / 'env'}" in cloud.printed
 
 
+@needs_proc
 def test_it_listens_on_loopback_only(cloud: ServedCloud) -> None:
     sockets = {
         str(link.readlink()) for link in Path(f"/proc/{cloud.process.pid}/fd").iterdir() if link.is_symlink()
@@ -67,6 +70,7 @@ def test_quirks_are_switched_while_it_runs(cloud: ServedCloud) -> None:
             cloud.api("/sandbox-api/quirks", wrong)
 
 
+@needs_proc
 def test_a_stop_leaves_nothing_behind_and_a_second_one_runs_beside_it(
     cloud: ServedCloud, tmp_path: Path
 ) -> None:
@@ -81,6 +85,7 @@ def test_a_stop_leaves_nothing_behind_and_a_second_one_runs_beside_it(
     assert not (tmp_path / "functions").exists()
 
 
+@needs_proc
 def test_functions_die_with_a_sandbox_that_is_killed(tmp_path: Path) -> None:
     with served_cloud(tmp_path, "tiny") as killed:
         killed.invoke("Alias", 1)
