@@ -6,6 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def unpadded(text: str) -> bytes:
 def test_the_signature_is_es384_by_a_chain_that_ends_in_the_trust_root(released: Released) -> None:
     jws = json.loads(released.envelope("proof-dev", released.release["signature"]))
     chain = [x509.load_der_x509_certificate(base64.b64decode(text)) for text in jws["header"]["x5c"]]
-    for certificate, issuer in zip(chain, chain[1:], strict=False):
+    for certificate, issuer in pairwise(chain):
         certificate.verify_directly_issued_by(issuer)
     root = Path(released.gate.cloud.env["IMAGEGATE_TRUST_ROOT"]).read_bytes()
     assert chain[-1] == x509.load_pem_x509_certificate(root)
