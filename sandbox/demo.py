@@ -8,24 +8,21 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from cli import view
 from cli.history import History
 from cli.stack import Stack, find_stack
-from cli.steps import NAMES, State, Step, steps_of
 from imagegate.adapters.aws import client
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Release
 from sandbox import findings
 from sandbox.cloud import Cloud
+from sandbox.demo_progress import View, showing
 from sandbox.demo_report import Hop, faults, measure, table_of
 from sandbox.demo_story import STORY, Act
 from sandbox.ports import free_port
@@ -127,7 +124,7 @@ class _Show:
             self._configure_scanner(act)
         pushed = push(layout, Reference.parse(act.reference), self._session)
         image = ImageRef.of(pushed.repository, pushed.digest)
-        with _view(self._console, self._history) as show:
+        with showing(self._console, self._history) as show:
             chain = self._follow(image, show)
         self._console.print()
         return chain
@@ -137,7 +134,7 @@ class _Show:
         if findings.main([act.reference, str(file), "--state", str(self._folder)]):
             raise DemoError(f"the sandbox's scanner does not take {file}")
 
-    def _follow(self, image: ImageRef, show: _View) -> list[Release]:
+    def _follow(self, image: ImageRef, show: View) -> list[Release]:
         """Look until the image, and what it was promoted to, have ended."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
@@ -188,68 +185,6 @@ class _Inbox:
         return {id_: found[id_] for id_ in ids if id_ in found}
 
 
-# Progress
-
-
-class _View:
-    """The releases as rows, their steps as columns."""
-
-    def __init__(self, console: Console, history: History) -> None:
-        self._history = history
-        self._unicode = view.speaks_unicode(console)
-        self._live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
-        self._console = console
-        self._said = 0
-
-    def update(self, chain: Sequence[Release]) -> None:
-        if self._live:
-            self._live.update(self._table(chain))
-            return
-        # Without a terminal each release is one line, once it has ended.
-        for release in chain[self._said :]:
-            if release.message_id:
-                self._said += 1
-                self._console.print(self._line(release))
-
-    def _table(self, chain: Sequence[Release]) -> Table:
-        grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for heading in ("", *(name.removesuffix(" Image") for name in NAMES)):
-            grid.add_column(heading, no_wrap=True)
-        for release in chain:
-            steps = steps_of(release, self._history.entered(release))
-            name = Text(f"  {release.image.repository}", overflow="ellipsis")
-            grid.add_row(name, *(self._cell(step) for step in steps))
-        return grid
-
-    def _cell(self, step: Step) -> Text:
-        mark = view.mark(step.state, unicode=self._unicode)
-        is_word = step.name in ("Judge Image", "Announce") and step.state is not State.RUNNING
-        return Text.assemble(mark, " ", view.coloured(step.result)) if is_word and step.result else mark
-
-    def _line(self, release: Release) -> Text:
-        done = [step for step in steps_of(release) if step.state is State.DONE]
-        told = ", ".join(f"{step.name} ({step.result})" if step.result else step.name for step in done)
-        return Text(f"  {release.image.repository}: {told}")
-
-    def start(self) -> None:
-        if self._live:
-            self._live.start()
-
-    def stop(self) -> None:
-        if self._live:
-            self._live.stop()
-
-
-@contextmanager
-def _view(console: Console, history: History) -> Iterator[_View]:
-    shown = _View(console, history)
-    shown.start()
-    try:
-        yield shown
-    finally:
-        shown.stop()
-
-
 def _calls(folder: Path) -> str:
     """Of all functions: also those that only woke others, or ignored the push of a signature."""
     lines = (folder / "invocations.jsonl").read_text().splitlines()
@@ -269,6 +204,6 @@ Then, in another terminal:
   source .sandbox/env
   .venv/bin/python -m sandbox push {layout} shop-dev:1.1
   .venv/bin/imagegate status --watch shop-dev:1.1
-Instead of that folder: what `docker save` wrote. Or with skopeo (docker push works likewise):
+Instead of that folder: what `docker save` wrote. Or with skopeo:
   skopeo copy --dest-tls-verify=false --dest-creds "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\
     docker-archive:IMAGE.tar docker://$IMAGEGATE_REGISTRY/shop-dev:1.2"""

@@ -1,0 +1,75 @@
+"""The live view of the demo: the releases of one image as rows, their steps as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cli import view
+from cli.history import History
+from cli.steps import NAMES, State, Step, steps_of
+from imagegate.domain.release import Release
+
+
+class View:
+    """The releases as rows, their steps as columns."""
+
+    def __init__(self, console: Console, history: History) -> None:
+        self._history = history
+        self._unicode = view.speaks_unicode(console)
+        self._live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
+        self._console = console
+        self._said = 0
+
+    def update(self, chain: Sequence[Release]) -> None:
+        if self._live:
+            self._live.update(self._table(chain))
+            return
+        # Without a terminal each release is one line, once it has ended.
+        for release in chain[self._said :]:
+            if release.message_id:
+                self._said += 1
+                self._console.print(self._line(release))
+
+    def _table(self, chain: Sequence[Release]) -> Table:
+        grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        for heading in ("", *(name.removesuffix(" Image") for name in NAMES)):
+            grid.add_column(heading, no_wrap=True)
+        for release in chain:
+            steps = steps_of(release, self._history.entered(release))
+            name = Text(f"  {release.image.repository}", overflow="ellipsis")
+            grid.add_row(name, *(self._cell(step) for step in steps))
+        return grid
+
+    def _cell(self, step: Step) -> Text:
+        mark = view.mark(step.state, unicode=self._unicode)
+        is_word = step.name in ("Judge Image", "Announce") and step.state is not State.RUNNING
+        return Text.assemble(mark, " ", view.coloured(step.result)) if is_word and step.result else mark
+
+    def _line(self, release: Release) -> Text:
+        done = [step for step in steps_of(release) if step.state is State.DONE]
+        told = ", ".join(f"{step.name} ({step.result})" if step.result else step.name for step in done)
+        return Text(f"  {release.image.repository}: {told}")
+
+    def start(self) -> None:
+        if self._live:
+            self._live.start()
+
+    def stop(self) -> None:
+        if self._live:
+            self._live.stop()
+
+
+@contextmanager
+def showing(console: Console, history: History) -> Iterator[View]:
+    shown = View(console, history)
+    shown.start()
+    try:
+        yield shown
+    finally:
+        shown.stop()
