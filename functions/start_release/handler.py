@@ -11,8 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
 from imagegate.adapters.events import EcrImageAction, StartEnvelope, parse
-from imagegate.domain.release import Ignore
-from imagegate.steps.start import Push, Started, StartRelease
+from imagegate.domain.release import Ignore, Release
+from imagegate.steps.start import Push, StartRelease
 
 logger = Logger()
 metrics = Metrics()
@@ -20,17 +20,11 @@ metrics = Metrics()
 
 @cache
 def step() -> StartRelease:
-    return StartRelease(
-        wiring.ecr(),
-        wiring.ledger(),
-        wiring.workflow(),
-        wiring.records(),
-        wiring.policy(),
-        wiring.installed_at(),
-    )
+    ports = wiring.ecr(), wiring.ledger(), wiring.workflow(), wiring.records()
+    return StartRelease(*ports, wiring.policy(), wiring.installed_at())
 
 
-def start(event: dict[str, Any]) -> Started | Ignore:
+def start(event: dict[str, Any]) -> Release | Ignore:
     if "request" in event:
         request = parse(StartEnvelope, event).request
         return step().on_request(request.image, request.tags, request.reason, wiring.now())
@@ -46,8 +40,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         logger.info("ignored", why=result.why, detail=event.get("detail", event.get("request")))
         metrics.add_metric("Ignored", MetricUnit.Count, 1)
         return {"ignored": result.why}
-    release = result.release
-    started = {"release": str(release.image), "attempt": release.attempt}
-    logger.info("release started", **started, reason=release.reason)
+    started = {"release": str(result.image), "attempt": result.attempt, "reason": str(result.reason)}
+    logger.info("release started", **started)
     metrics.add_metric("Started", MetricUnit.Count, 1)
     return started

@@ -14,7 +14,7 @@ from imagegate.domain.errors import DecisionRefusedError, RecordNotFoundError, R
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Mode, Policy
-from imagegate.domain.release import Ignore, Outcome, ReleaseId, StartReason
+from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
 from imagegate.domain.scan import Scanning, Waited
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.steps.announce import AnnounceRelease, Ending, Then
@@ -22,7 +22,7 @@ from imagegate.steps.await_scan import AwaitScan, Reconcile, ScanCompleted
 from imagegate.steps.judge import Judged, JudgeImage, Route
 from imagegate.steps.promote import Next, Promoted, PromoteImage
 from imagegate.steps.sign import Signed, SignImage
-from imagegate.steps.start import Push, Started, StartRelease
+from imagegate.steps.start import Push, StartRelease
 from tests.fakes import (
     DEV,
     LATER,
@@ -60,7 +60,7 @@ class World:
             self.registry, self.ledger, self.workflow, self.records, self.policy, NOW - timedelta(days=1)
         )
 
-    def start(self, image: ImageRef, tag: str | None = "1.0", result: str = "SUCCESS") -> Started | Ignore:
+    def start(self, image: ImageRef, tag: str | None = "1.0", result: str = "SUCCESS") -> Release | Ignore:
         return self.starting().on_push(Push(image, result, tag), NOW)
 
     def wait(self, image: ImageRef, token: str = "token") -> Waited | None:
@@ -111,7 +111,7 @@ def world() -> World:
 def test_a_push_is_one_attempt_however_often_it_is_announced(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     for _ in range(3):
-        assert isinstance(world.start(image), Started)
+        assert isinstance(world.start(image), Release)
     assert len(world.workflow.started) == len(world.ledger.releases) == 1
 
 
@@ -172,8 +172,8 @@ def test_an_operator_gets_another_attempt_of_a_closed_release(world: World) -> N
     world.announce(image, Outcome.BLOCKED)
     assert isinstance(world.start(image), Ignore)
     again = world.starting().on_request(image, ["1.0"], StartReason.OPERATOR, NOW)
-    assert isinstance(again, Started)
-    assert (again.release.attempt, again.release.reason) == (2, StartReason.OPERATOR)
+    assert isinstance(again, Release)
+    assert (again.attempt, again.reason) == (2, StartReason.OPERATOR)
 
 
 def test_a_request_for_an_unmanaged_repository_is_refused(world: World) -> None:

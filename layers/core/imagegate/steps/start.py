@@ -36,13 +36,6 @@ class Push:
     tag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Attempts that run now, or ran when this was asked before."""
-
-    release: Release
-
-
 class StartContentionError(RetryableError):
     """Too many starts of one image at once; the event comes again."""
 
@@ -58,7 +51,7 @@ class StartRelease:
     policy: Policy
     installed_at: datetime
 
-    def on_push(self, push: Push, now: datetime) -> Started | Ignore:
+    def on_push(self, push: Push, now: datetime) -> Release | Ignore:
         """Idempotent: the same push any number of times is one attempt."""
         stage = self.policy.stage_of(push.image.repository)
         if stage is None:
@@ -79,7 +72,7 @@ class StartRelease:
 
     def on_request(
         self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime
-    ) -> Started | Ignore:
+    ) -> Release | Ignore:
         """An operator, or another part of imagegate, asks. Raises `RejectedInputError` for what is not ours."""
         stage = self.policy.stage_of(image.repository)
         if stage is None:
@@ -94,13 +87,13 @@ class StartRelease:
 
     def _start(
         self, stage: Stage, facts: Facts, tags: list[str], reason: StartReason, now: datetime
-    ) -> Started | Ignore:
+    ) -> Release | Ignore:
         outcomes = [self._start_tag(stage, facts, StartRequest(facts.image, t, reason), now) for t in tags]
-        return next((outcome for outcome in outcomes if isinstance(outcome, Started)), outcomes[0])
+        return next((outcome for outcome in outcomes if isinstance(outcome, Release)), outcomes[0])
 
     def _start_tag(
         self, stage: Stage, facts: Facts, request: StartRequest, now: datetime
-    ) -> Started | Ignore:
+    ) -> Release | Ignore:
         for _ in range(_RACES):
             decision = decide_start(self.ledger.latest(facts.image), request, self.policy.digest, facts.tags)
             if isinstance(decision, Ignore):
@@ -129,12 +122,12 @@ class StartRelease:
         )
         return release if self.ledger.begin(release) else None
 
-    def _run(self, release: Release) -> Started:
+    def _run(self, release: Release) -> Release:
         """Also for a joined attempt: its first start may have been killed between the ledger and here."""
         pinned = self.records.policy(release.policy)
         payload = workflow_input(release, pinned, pinned.stages[release.stage])
         self.workflow.start(release.execution_name, payload)
-        return Started(release)
+        return release
 
 
 def _id(release: Release) -> ReleaseId:
