@@ -25,8 +25,13 @@ def _parser() -> argparse.ArgumentParser:
         "findings REPOSITORY[:TAG|@DIGEST] FILE, demo. Each has --help.",
     )
     parser.add_argument("serve", nargs="?", choices=["serve"], help="the default")
-    parser.add_argument("--port", type=int, default=0, help="of the AWS endpoint (default: free)")
-    parser.add_argument("--registry-port", type=int, default=0, help="default: a free one")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        help="of the AWS endpoint; the registry gets the next one (default: free ones)",
+    )
+    parser.add_argument("--registry-port", type=int, default=0, help="of the registry")
     parser.add_argument("--state", type=Path, default=Path(".sandbox"), metavar="DIR")
     parser.add_argument("--stack", default="imagegate", help="name of the stack")
     parser.add_argument("--template", type=Path, help="default: template.yaml of the checkout")
@@ -51,7 +56,7 @@ def _cloud(options: argparse.Namespace) -> Cloud:
     settings = Settings(
         state=options.state.resolve(),
         aws_port=options.port or free_port(),
-        registry_port=options.registry_port or free_port(),
+        registry_port=options.registry_port or (options.port + 1 if options.port else free_port()),
         stack=options.stack,
         time_scale=options.time_scale,
     )

@@ -79,9 +79,10 @@ class Cloud:
         self._undo.callback(registry.start(self.settings))
         self.credentials = patches["iam"].create_admin()
         patches["cloudformation"].use_credentials(self.credentials)
-        self._write_env()
         if self._deploy:
             self._deploy_template()
+        # Last: whoever waits for this file finds everything there.
+        self._write_env()
 
     def _take_state(self) -> None:
         state = self.settings.state
@@ -176,6 +177,13 @@ def _environment(settings: Settings) -> dict[str, str]:
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
+
+
+def _forget_aws() -> None:
+    """Whatever account, endpoint or proxy this shell is set up for: from here on it is the sandbox."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update({"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"})
 
 
 def _configure_moto(settings: Settings) -> Callable[[], None]:

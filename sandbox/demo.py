@@ -71,10 +71,10 @@ def _run(state: Path, console: Console) -> list[str]:
     """Returns what is wrong. A folder of its own: a sandbox may be running beside it."""
     folder = state / "demo"
     settings = Settings(state=folder.resolve(), aws_port=free_port(), registry_port=free_port())
-    _forget_aws()
     began = time.monotonic()
     with Cloud(settings, progress=lambda text: console.print(text, style="dim")) as cloud:
         os.environ.update(cloud.env)
+        client.cache_clear()
         ready = time.monotonic()
         console.print(f"ready after {ready - began:.1f} s\n", style="dim")
         show = _Show(find_stack(settings.stack), find_session(folder), folder, console)
@@ -86,14 +86,6 @@ def _run(state: Path, console: Console) -> list[str]:
         # Lines to copy must not be broken.
         console.print(_next_steps(state, folder), soft_wrap=True)
     return wrong
-
-
-def _forget_aws() -> None:
-    """Whatever account, endpoint or proxy this shell is set up for: from here on it is the sandbox."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update({"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"})
-    client.cache_clear()
 
 
 class _Show:
