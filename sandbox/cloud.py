@@ -30,8 +30,8 @@ _PATCHES = (
     "ecr",
     "signer",
 )
-# What a run leaves behind and the next one must not see.
-_OWN_FILES = ("blobs", "uploads", "functions", "logs", "env", "trust-root.pem")
+# What a run keeps in its folder. Only the logs stay when it stops, until the next run.
+_OWN_FILES = ("blobs", "uploads", "functions", "findings", "env", "trust-root.pem", "trust-root.key")
 
 
 class StateInUseError(Exception):
@@ -69,6 +69,7 @@ class Cloud:
     def _start(self) -> None:
         self._take_state()
         self._progress("starting AWS …")
+        _forget_aws()
         self._undo.callback(_configure_moto(self.settings))
         patches = self._install_patches()
         # Late: they import moto, which reads the environment then.
@@ -94,8 +95,9 @@ class Cloud:
         except BlockingIOError as error:
             raise StateInUseError(f"a sandbox is already running in {state}") from error
         _clean(state)
+        shutil.rmtree(state / "logs", ignore_errors=True)
         (state / "logs").mkdir()
-        self._undo.callback(shutil.rmtree, state / "functions", ignore_errors=True)
+        self._undo.callback(_clean, state)
 
     def _install_patches(self) -> dict[str, ModuleType]:
         modules = {name: importlib.import_module(f"sandbox.aws.{name}") for name in _PATCHES}

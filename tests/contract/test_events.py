@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from imagegate.adapters.events import (
     AwaitScanRequest,
+    CustomResourceRequest,
     EcrImageAction,
     EcrImageScan,
     SignRequest,
@@ -87,3 +88,20 @@ def test_our_own_requests_are_versioned_and_strict() -> None:
         parse(AwaitScanRequest, {"schema": 1, "release": release, "token": "t"})
     with pytest.raises(InvalidEventError, match="reason"):
         parse(StartEnvelope, {"schema": 1, "request": {**release, "tags": ["1"], "reason": "because"}})
+
+
+@pytest.mark.parametrize("kind", ["Update", "Delete"])
+def test_a_custom_resource_has_an_id_once_it_is_created(kind: str) -> None:
+    created = {
+        "RequestType": "Create",
+        "ResponseURL": "https://bucket.test/answer",
+        "StackId": "stack",
+        "RequestId": "request",
+        "LogicalResourceId": "PublishedPolicy",
+        "ResourceType": "Custom::PublishedPolicy",
+    }
+    assert parse(CustomResourceRequest, created).PhysicalResourceId is None
+    later = {**created, "RequestType": kind}
+    assert parse(CustomResourceRequest, {**later, "PhysicalResourceId": "id"}).PhysicalResourceId == "id"
+    with pytest.raises(InvalidEventError, match="PhysicalResourceId"):
+        parse(CustomResourceRequest, later)
