@@ -17,7 +17,7 @@ from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Outcome, Release
 from sandbox.demo_story import Act
 
-_WIDE = 110
+_WIDE = 130
 # start_release makes the attempt before there is an execution that could count it.
 _STARTED_BY = 1
 
