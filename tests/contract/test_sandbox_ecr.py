@@ -130,6 +130,18 @@ def test_a_manifest_is_given_byte_for_byte(repo: Repository, ecr: Any) -> None:
     assert answer["failures"][0]["imageId"] == {"imageTag": "absent"}
 
 
+def test_an_index_is_given_byte_for_byte_when_its_type_is_accepted(repo: Repository, ecr: Any) -> None:
+    child = repo.image_manifest()
+    repo.manifest(child)
+    listed = {"mediaType": OCI_MANIFEST, "digest": digest_of(child), "size": len(child)}
+    index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [listed]}, indent=3).encode()
+    repo.manifest(index, "v1", OCI_INDEX)
+    wanted = {"imageIds": [{"imageTag": "v1"}], "acceptedMediaTypes": [OCI_MANIFEST, OCI_INDEX]}
+    [found] = ecr.batch_get_image(repositoryName=repo.name, **wanted)["images"]
+    assert found["imageManifest"].encode() == index
+    assert found["imageManifestMediaType"] == OCI_INDEX
+
+
 def test_an_image_of_a_type_that_is_not_accepted_is_not_found(repo: Repository, ecr: Any) -> None:
     repo.image("v1")
     wanted = {"imageIds": [{"imageTag": "v1"}], "acceptedMediaTypes": [OCI_INDEX]}
