@@ -152,6 +152,7 @@ class FakeRegistry:
 
 @dataclass
 class FakeScans:
+    registry: FakeRegistry | None = None  # knows which images are gone
     results: dict[Digest, ScanStatus] = field(default_factory=dict)
     lists: dict[Digest, list[Finding]] = field(default_factory=dict)
     way: Scanning = Scanning.BY_ITSELF
@@ -163,6 +164,8 @@ class FakeScans:
         self.results[image.digest] = ScanStatus(image.digest, status, counts=Tally.of(listed).counts)
 
     def status(self, image: ImageRef) -> ScanStatus:
+        if self.registry is not None:
+            self.registry.manifest(image)
         return self.results.get(image.digest, ScanStatus(image.digest))
 
     def findings(self, image: ImageRef) -> Iterator[Finding]:
@@ -201,22 +204,23 @@ class FakeLedger:
     def _change(self, id_: ReleaseId, **fields: Any) -> None:
         self.releases[id_.image, id_.attempt] = replace(self.get(id_), **fields)
 
-    def join(self, release: ReleaseId, tag: str) -> bool:
+    def join(self, release: ReleaseId, tags: frozenset[str], pushed_at: datetime) -> bool:
         known = self.get(release)
-        if known.is_open:
-            self._change(release, tags=known.tags | {tag})
+        later = max(pushed_at, known.pushed_at or pushed_at)
+        if known.is_open and (known.tags | tags, later) != (known.tags, known.pushed_at):
+            self._change(release, tags=known.tags | tags, pushed_at=later, changes=known.changes + 1)
         return known.is_open
 
     def record(self, release: ReleaseId, **fields: Any) -> None:
         self._change(release, **fields)
 
     def close(
-        self, release: ReleaseId, outcome: Outcome, tags: frozenset[str], at: datetime, detail: str
+        self, release: ReleaseId, outcome: Outcome, seen: int | None, at: datetime, detail: str
     ) -> bool:
         known = self.get(release)
         if known.outcome is not None:
             return known.outcome is outcome
-        if known.tags != tags:
+        if seen is not None and known.changes != seen:
             return False
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return True
@@ -240,8 +244,11 @@ class FakeLedger:
         holder, since = self.claims.get((repository, tag), (digest, pushed_at))
         if holder != digest and since > pushed_at:
             return False
-        self.claims[repository, tag] = digest, pushed_at
+        self.claims[repository, tag] = digest, max(since, pushed_at)
         return True
+
+    def holder(self, repository: str, tag: str) -> Digest | None:
+        return self.claims.get((repository, tag), (None, NOW))[0]
 
 
 @dataclass
@@ -303,9 +310,11 @@ class FakeSigner:
 class FakeWorkflow:
     started: dict[str, dict[str, Any]] = field(default_factory=dict)
     woken: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
 
-    def start(self, name: str, payload: dict[str, Any]) -> None:
+    def start(self, name: str, payload: dict[str, Any]) -> bool:
         assert self.started.setdefault(name, payload) == payload, "one name, two inputs"
+        return name not in self.ended
 
     def wake(self, token: str, result: dict[str, Any]) -> None:
         self.woken.setdefault(token, result)

@@ -24,8 +24,8 @@ def step() -> AnnounceRelease:
 
 
 def ending(request: AnnounceRequest) -> Ending:
-    tags = None if request.tags is None else frozenset(request.tags)
-    return Ending(request.outcome, tags, request.detail or explain_fault(request.error, request.cause))
+    detail = request.detail or explain_fault(request.error, request.cause)
+    return Ending(request.outcome, request.seen, detail)
 
 
 @logger.inject_lambda_context

@@ -19,12 +19,13 @@ RESERVE_MS = 60_000
 
 @cache
 def step() -> PromoteImage:
-    return PromoteImage(wiring.ecr(), wiring.ledger(), wiring.records(), wiring.registry())
+    ports = wiring.ecr(), wiring.ledger(), wiring.records(), wiring.registry()
+    return PromoteImage(*ports, wiring.signer())
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     release = parse(PromoteRequest, event).release.id
-    promoted = step().run(release, lambda: context.get_remaining_time_in_millis() > RESERVE_MS)
+    promoted = step().run(release, lambda: context.get_remaining_time_in_millis() > RESERVE_MS, wiring.now())
     logger.info("promotion", release=str(release), **promoted.as_json())
     return promoted.as_json()

@@ -28,8 +28,9 @@ def start(event: dict[str, Any]) -> Release | Ignore:
     if "request" in event:
         request = parse(StartEnvelope, event).request
         return step().on_request(request.image, request.tags, request.reason, wiring.now())
-    detail = parse(EcrImageAction, event).detail
-    return step().on_push(Push(detail.image, detail.result, detail.image_tag), wiring.now())
+    pushed = parse(EcrImageAction, event)
+    detail = pushed.detail
+    return step().on_push(Push(detail.image, pushed.time, detail.result, detail.image_tag), wiring.now())
 
 
 @logger.inject_lambda_context

@@ -109,29 +109,29 @@ def test_the_latest_attempt_is_the_one_with_the_highest_number(ledger: DynamoLed
 
 def test_a_tag_joins_an_open_attempt_any_number_of_times(ledger: DynamoLedger) -> None:
     ledger.begin(OPEN)
-    assert ledger.join(FIRST, "latest")
-    assert ledger.join(FIRST, "latest")
+    assert ledger.join(FIRST, frozenset({"latest"}), NOW)
+    assert ledger.join(FIRST, frozenset({"latest"}), NOW)
     assert ledger.get(FIRST).tags == {"v1", "latest"}
 
 
 def test_a_tag_joins_an_attempt_that_has_none(ledger: DynamoLedger) -> None:
     ledger.begin(replace(OPEN, tags=frozenset()))
-    assert ledger.join(FIRST, "v1")
+    assert ledger.join(FIRST, frozenset({"v1"}), NOW)
     assert ledger.get(FIRST).tags == {"v1"}
 
 
 def test_no_tag_joins_a_closed_attempt(ledger: DynamoLedger) -> None:
     ledger.begin(OPEN)
-    assert ledger.close(FIRST, Outcome.RELEASED, OPEN.tags, NOW, "")
-    assert not ledger.join(FIRST, "v2")
+    assert ledger.close(FIRST, Outcome.RELEASED, None, NOW, "")
+    assert not ledger.join(FIRST, frozenset({"v2"}), NOW)
     assert ledger.get(FIRST).tags == {"v1"}
 
 
 def test_nothing_is_noted_on_an_attempt_that_was_never_begun(ledger: DynamoLedger) -> None:
     for write in (
-        lambda: ledger.join(FIRST, "v1"),
+        lambda: ledger.join(FIRST, frozenset({"v1"}), NOW),
         lambda: ledger.record(FIRST, verdict="PASS"),
-        lambda: ledger.close(FIRST, Outcome.RELEASED, frozenset({"v1"}), NOW, ""),
+        lambda: ledger.close(FIRST, Outcome.RELEASED, None, NOW, ""),
         lambda: ledger.announced(FIRST, "m"),
     ):
         with pytest.raises(RecordNotFoundError):
@@ -175,40 +175,52 @@ def test_what_closing_alone_may_change_is_not_recorded(ledger: DynamoLedger, fie
 # closing
 
 
-def test_an_attempt_is_closed_with_the_tags_that_were_looked_at(ledger: DynamoLedger) -> None:
+def test_an_attempt_is_closed_after_the_changes_that_were_looked_at(ledger: DynamoLedger) -> None:
     ledger.begin(OPEN)
     for tag in ("b", "a", "c"):
-        ledger.join(FIRST, tag)
-    assert ledger.close(FIRST, Outcome.BLOCKED, frozenset({"a", "b", "c", "v1"}), NOW, "why")
+        ledger.join(FIRST, frozenset({tag}), NOW)
+    assert ledger.get(FIRST).changes == 3
+    assert ledger.close(FIRST, Outcome.BLOCKED, 3, NOW, "why")
     closed = ledger.get(FIRST)
     assert (closed.outcome, closed.closed_at, closed.detail) == (Outcome.BLOCKED, NOW, "why")
 
 
-@pytest.mark.parametrize("seen", [set(), {"v1"}, {"v1", "v2", "v3"}, {"v1", "v3"}])
-def test_a_tag_that_nobody_looked_at_keeps_the_attempt_open(ledger: DynamoLedger, seen: set[str]) -> None:
+@pytest.mark.parametrize("seen", [0, 2])
+def test_a_change_that_nobody_looked_at_keeps_the_attempt_open(ledger: DynamoLedger, seen: int) -> None:
     ledger.begin(OPEN)
-    ledger.join(FIRST, "v2")
-    assert not ledger.close(FIRST, Outcome.RELEASED, frozenset(seen), NOW, "")
+    ledger.join(FIRST, frozenset({"v2"}), NOW)
+    assert not ledger.close(FIRST, Outcome.RELEASED, seen, NOW, "")
     assert ledger.get(FIRST).is_open
+    assert ledger.close(FIRST, Outcome.FAILED, None, NOW, "")
+
+
+def test_a_repeated_event_is_no_change_but_a_later_push_is(ledger: DynamoLedger) -> None:
+    ledger.begin(replace(OPEN, pushed_at=NOW))
+    assert ledger.join(FIRST, OPEN.tags, NOW)
+    assert ledger.get(FIRST).changes == 0
+    assert ledger.join(FIRST, OPEN.tags, NOW + timedelta(minutes=1))
+    assert ledger.join(FIRST, OPEN.tags, NOW)
+    joined = ledger.get(FIRST)
+    assert (joined.changes, joined.pushed_at) == (1, NOW + timedelta(minutes=1))
 
 
 def test_closing_twice_alike_is_no_error_and_changes_nothing(ledger: DynamoLedger) -> None:
     ledger.begin(OPEN)
-    assert ledger.close(FIRST, Outcome.RELEASED, OPEN.tags, NOW, "first")
-    assert ledger.close(FIRST, Outcome.RELEASED, OPEN.tags, NOW + timedelta(hours=1), "second")
+    assert ledger.close(FIRST, Outcome.RELEASED, None, NOW, "first")
+    assert ledger.close(FIRST, Outcome.RELEASED, None, NOW + timedelta(hours=1), "second")
     assert (ledger.get(FIRST).closed_at, ledger.get(FIRST).detail) == (NOW, "first")
 
 
 def test_a_closed_attempt_is_not_closed_otherwise(ledger: DynamoLedger) -> None:
     ledger.begin(OPEN)
-    ledger.close(FIRST, Outcome.BLOCKED, OPEN.tags, NOW, "")
-    assert not ledger.close(FIRST, Outcome.RELEASED, OPEN.tags, NOW, "")
+    ledger.close(FIRST, Outcome.BLOCKED, None, NOW, "")
+    assert not ledger.close(FIRST, Outcome.RELEASED, None, NOW, "")
     assert ledger.get(FIRST).outcome is Outcome.BLOCKED
 
 
 def test_an_attempt_without_tags_can_be_closed(ledger: DynamoLedger) -> None:
     ledger.begin(replace(OPEN, tags=frozenset()))
-    assert ledger.close(FIRST, Outcome.WITHDRAWN, frozenset(), NOW, "")
+    assert ledger.close(FIRST, Outcome.WITHDRAWN, None, NOW, "")
 
 
 # tokens
@@ -365,9 +377,10 @@ def test_being_asked_too_often_is_an_error_that_is_tried_again(
         code: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow down"}}
         raise ClientError(code, "UpdateItem")
 
+    ledger.begin(OPEN)
     monkeypatch.setattr(aws.client("dynamodb"), "update_item", throttle)
     with pytest.raises(ThrottledError):
-        ledger.join(FIRST, "v1")
+        ledger.join(FIRST, frozenset({"v2"}), NOW)
 
 
 # the codec

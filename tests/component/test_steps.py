@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from imagegate.domain.attestation import NOTATION_SIGNATURE
 from imagegate.domain.decision import Decision
-from imagegate.domain.errors import DecisionRefusedError, RecordNotFoundError, RejectedInputError
+from imagegate.domain.errors import (
+    DecisionRefusedError,
+    RecordNotFoundError,
+    RejectedInputError,
+    VerificationError,
+)
 from imagegate.domain.finding import Finding
-from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.image import Digest, ImageRef, Manifest
 from imagegate.domain.policy import Mode, Policy
 from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
 from imagegate.domain.scan import Scanning, Waited
@@ -60,8 +65,13 @@ class World:
             self.registry, self.ledger, self.workflow, self.records, self.policy, NOW - timedelta(days=1)
         )
 
-    def start(self, image: ImageRef, tag: str | None = "1.0", result: str = "SUCCESS") -> Release | Ignore:
-        return self.starting().on_push(Push(image, result, tag), NOW)
+    def __post_init__(self) -> None:
+        self.scans.registry = self.registry
+
+    def start(
+        self, image: ImageRef, tag: str | None = "1.0", result: str = "SUCCESS", at: datetime = NOW
+    ) -> Release | Ignore:
+        return self.starting().on_push(Push(image, at, result, tag), NOW)
 
     def wait(self, image: ImageRef, token: str = "token") -> Waited | None:
         step = AwaitScan(self.registry, self.scans, self.ledger, self.workflow)
@@ -81,12 +91,12 @@ class World:
 
     def promote(self, image: ImageRef, *, blobs: int = 1000) -> Promoted:
         left = iter([True] * blobs + [False] * 1000)
-        step = PromoteImage(self.registry, self.ledger, self.records, self.registry)
-        return step.run(ReleaseId(image, 1), lambda: next(left))
+        step = PromoteImage(self.registry, self.ledger, self.records, self.registry, self.signer)
+        return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
 
-    def announce(self, image: ImageRef, outcome: Outcome, tags: frozenset[str] | None = None) -> Then:
+    def announce(self, image: ImageRef, outcome: Outcome, seen: int | None = None) -> Then:
         step = AnnounceRelease(self.ledger, self.notifications)
-        return step.run(ReleaseId(image, 1), Ending(outcome, tags), LATER).route
+        return step.run(ReleaseId(image, 1), Ending(outcome, seen), LATER).route
 
     def judged(self, findings: list[Finding] | None = None, tag: str = "1.0") -> tuple[ImageRef, Judged]:
         image = self.registry.push_image(DEV, tag)
@@ -140,13 +150,14 @@ def test_a_tag_left_out_of_the_event_is_read_from_the_image(world: World) -> Non
 def test_what_is_not_ours_starts_nothing(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     elsewhere = world.registry.push_image("tools", "1.0")
-    old = world.registry.push_image(DEV, "0.1", seed="old", at=NOW - timedelta(days=9))
+    then = NOW - timedelta(days=9)
+    old = world.registry.push_image(DEV, "0.1", seed="old", at=then)
     bare = world.registry.push_image(DEV, "x", seed="bare")
     del world.registry.tags[DEV, "x"]
     reasons = [
         world.start(elsewhere),
         world.start(image, result="FAILURE"),
-        world.start(old, "0.1"),
+        world.start(old, "0.1", at=then),
         world.start(bare, None),
         world.start(ImageRef(DEV, Digest.of(b"gone"))),
     ]
@@ -192,6 +203,40 @@ def test_a_deploy_in_the_middle_does_not_change_the_input_of_a_running_attempt(w
     world.policy = world.records.policies[newer.digest] = newer
     world.start(image)  # the fake refuses one name with two inputs
     assert world.ledger.get(ReleaseId(image, 1)).policy == POLICY.digest
+
+
+def test_an_execution_that_ended_without_an_outcome_is_replaced(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.workflow.ended.update(world.workflow.started)
+    again = world.start(image)
+    assert isinstance(again, Release)
+    assert (again.attempt, again.reason) == (2, StartReason.LOST_EXECUTION)
+    assert world.ledger.get(ReleaseId(image, 1)).outcome is Outcome.FAILED
+
+
+def test_duplicates_make_no_new_attempts_however_many_tags_there_are(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image, "1.0")
+    world.announce(image, Outcome.RELEASED)
+    world.registry.push_image(DEV, "2.0")
+    world.start(image, "2.0")
+    assert world.ledger.get(ReleaseId(image, 2)).tags == {"1.0", "2.0"}
+    world.ledger.close(ReleaseId(image, 2), Outcome.RELEASED, None, NOW, "")
+    for tag in ("2.0", "1.0", "2.0", "1.0"):
+        assert isinstance(world.start(image, tag), Ignore)
+
+
+def test_a_tag_that_comes_back_takes_the_next_stage_back(world: World) -> None:
+    image = world.signed()
+    world.promote(image)
+    world.announce(image, Outcome.RELEASED)
+    world.ledger.claim_tag(STAGING, "1.0", Digest.of(b"another"), LATER)
+    assert isinstance(world.start(image), Ignore)  # the first push, announced once more
+    back = world.start(image, at=LATER + timedelta(minutes=1))
+    assert isinstance(back, Release)
+    assert (back.attempt, back.reason) == (2, StartReason.PUSH)
+    assert world.ledger.claim_tag(STAGING, "1.0", image.digest, back.pushed_at or NOW)
 
 
 # Await Scan
@@ -246,11 +291,30 @@ def test_a_scan_that_can_never_come_is_said_at_once(world: World) -> None:
 def test_a_late_scan_after_a_timeout_asks_for_another_attempt(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.start(image)
+    world.wait(image)
     world.judge(image, Waited.TIMED_OUT)
     world.announce(image, Outcome.BLOCKED)
     world.scans.finish(image)
     world.completed().on_scan(image)
     assert world.starter.requests == [(image, ("1.0",), "late scan")]
+
+
+def test_one_deleted_image_does_not_hide_the_others_from_the_reconciler(world: World) -> None:
+    gone, there = (world.registry.push_image(DEV, tag, seed=tag) for tag in ("1", "2"))
+    world.wait(gone, "gone")
+    world.wait(there, "there")
+    world.registry.delete(gone)
+    world.scans.finish(there)
+    assert Reconcile(world.completed()).run() == 2
+    assert set(world.workflow.woken) == {"gone", "there"}
+
+
+def test_the_reconciler_starts_a_scan_that_was_never_begun(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.wait(image)
+    Reconcile(world.completed()).run()
+    assert world.scans.started == [image]
 
 
 # Judge
@@ -294,6 +358,16 @@ def test_an_observed_stage_lets_a_refused_image_on_but_does_not_sign_it(world: W
         world.sign(judged.decision)
     assert world.promote(image).outcome is Outcome.RELEASED
     assert (STAGING, "1.0") in world.registry.tags
+
+
+def test_a_tag_that_comes_back_before_the_end_is_judged_again(world: World) -> None:
+    image, _ = world.judged()
+    world.registry.push_image(DEV, "1.0", seed="newer")
+    superseded = world.judge(image)
+    world.registry.push_image(DEV, "1.0")
+    world.start(image, at=LATER)
+    assert world.announce(image, superseded.outcome, superseded.seen) is Then.AGAIN
+    assert world.judge(image).route is Route.SIGN
 
 
 # Sign
@@ -420,6 +494,82 @@ def test_a_tag_that_moved_is_not_promoted(world: World) -> None:
     assert world.promote(image).outcome is Outcome.SUPERSEDED
 
 
+def test_evidence_that_is_not_listed_yet_travels_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = world.signed()
+    evidence = {referrer.digest for referrer in world.registry.referrers(image)}
+    with monkeypatch.context() as patch:
+        patch.setattr(world.registry, "referrers", lambda image: [])
+        world.promote(image)
+    target = ImageRef(STAGING, image.digest)
+    assert {referrer.digest for referrer in world.registry.referrers(target)} == evidence
+
+
+def test_a_referrer_that_could_run_is_left_behind_and_named(world: World) -> None:
+    image = world.signed()
+    hidden = json.loads(world.registry.manifests[image].content)
+    hidden["subject"] = world.registry.manifests[image].descriptor.as_json()
+    world.registry.push_manifest(DEV, Manifest.parse(json.dumps(hidden).encode()))
+    promoted = world.promote(image)
+    assert "could run" in promoted.detail
+    assert len(world.registry.referrers(ImageRef(STAGING, image.digest))) == 2
+
+
+def test_a_stage_that_asks_for_approval_holds_whatever_the_execution_says(world: World) -> None:
+    staging = replace(POLICY.stages["staging"], approval_required=True)
+    world.records.policies[POLICY.digest] = replace(POLICY, stages={**POLICY.stages, "staging": staging})
+    image = world.signed()
+    assert world.promote(image).outcome is Outcome.HELD
+    assert not [key for key in world.registry.tags if key[0] == STAGING]
+
+
+def test_a_signature_of_somebody_else_does_not_let_an_image_leave(world: World) -> None:
+    image = world.signed()
+    other = world.registry.push_image(DEV, "2.0", seed="other")
+    world.scans.finish(other)
+    world.start(other, "2.0")
+    signature = world.sign(world.judge(other).decision).signature
+    world.ledger.record(ReleaseId(image, 1), signature=signature)
+    with pytest.raises(VerificationError, match="not about"):
+        world.promote(image)
+
+
+def test_a_tag_that_a_newer_image_claimed_meanwhile_is_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = world.signed()
+    newer = world.registry.push_image(STAGING, "x", seed="newer")
+    push = world.registry.push_manifest
+
+    def overtaken(repository: str, manifest: Manifest, tag: str | None = None) -> None:
+        """The newer image is tagged between the older one's claim and its push."""
+        if tag == "1.0" and manifest.digest == image.digest:
+            world.ledger.claim_tag(STAGING, "1.0", newer.digest, LATER)
+            push(repository, world.registry.manifests[newer], tag)
+        push(repository, manifest, tag)
+
+    monkeypatch.setattr(world.registry, "push_manifest", overtaken)
+    assert world.promote(image).outcome is Outcome.SUPERSEDED
+    assert world.registry.tags[STAGING, "1.0"] == newer.digest
+
+
+def test_what_moved_is_recorded_also_when_another_tag_could_not(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.registry.push_image(DEV, "2.0")
+    world.scans.finish(image)
+    world.start(image, None)
+    world.sign(world.judge(image).decision)
+    world.registry.push_image(STAGING, "2.0", seed="other")
+    world.registry.immutable.add(STAGING)
+    promoted = world.promote(image)
+    promotion = world.ledger.get(ReleaseId(image, 1)).promotion
+    assert promoted.outcome is Outcome.CONFLICT
+    assert "promoted nevertheless: 1.0" in promoted.detail
+    assert promotion is not None
+    assert promotion.tags == ("1.0",)
+
+
 # Announce
 
 
@@ -433,11 +583,11 @@ def test_a_release_closes_once_and_is_announced_once(world: World) -> None:
 
 def test_a_tag_that_comes_during_the_promotion_is_promoted_too(world: World) -> None:
     image = world.signed()
-    seen = frozenset(world.promote(image).tags)
+    seen = world.promote(image).seen
     world.registry.push_image(DEV, "latest")
     world.start(image, "latest")
-    assert world.announce(image, Outcome.RELEASED, seen) is Then.PROMOTE
-    seen = frozenset(world.promote(image).tags)
+    assert world.announce(image, Outcome.RELEASED, seen) is Then.AGAIN
+    seen = world.promote(image).seen
     assert world.announce(image, Outcome.RELEASED, seen) is Then.END
     assert {tag for repo, tag in world.registry.tags if repo == STAGING} == {"1.0", "latest"}
 
@@ -445,6 +595,6 @@ def test_a_tag_that_comes_during_the_promotion_is_promoted_too(world: World) -> 
 def test_a_message_lost_after_closing_is_sent_by_the_retry(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.start(image)
-    world.ledger.close(ReleaseId(image, 1), Outcome.BLOCKED, frozenset({"1.0"}), NOW, "")
+    world.ledger.close(ReleaseId(image, 1), Outcome.BLOCKED, None, NOW, "")
     world.announce(image, Outcome.BLOCKED)
     assert len(world.notifications.messages) == 1

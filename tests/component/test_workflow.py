@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
@@ -44,9 +45,20 @@ def test_an_execution_gets_the_same_bytes_at_each_start(stub: Stubber) -> None:
     WORKFLOW.start("n", {"b": {"d": 3, "c": 2}, "a": 1})
 
 
-def test_an_execution_that_was_started_before_is_no_error(stub: Stubber) -> None:
+@pytest.mark.parametrize(("status", "runs"), [("RUNNING", True), ("SUCCEEDED", False), ("ABORTED", False)])
+def test_a_name_that_is_taken_says_whether_its_execution_still_runs(
+    stub: Stubber, status: str, runs: bool
+) -> None:
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:release"
+    described = {
+        "executionArn": "arn:aws:states:us-east-1:123456789012:execution:release:n",
+        "stateMachineArn": machine,
+        "status": status,
+        "startDate": datetime(2026, 11, 21, tzinfo=UTC),
+    }
     stub.add_client_error("start_execution", "ExecutionAlreadyExists")
-    WORKFLOW.start("n", {})
+    stub.add_response("describe_execution", described, {"executionArn": described["executionArn"]})
+    assert WORKFLOW.start("n", {}) is runs
 
 
 @pytest.mark.parametrize("code", ["InvalidExecutionInput", "StateMachineDoesNotExist", "InvalidToken"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
@@ -159,5 +163,34 @@ def test_the_bucket_is_versioned_encrypted_private_and_kept() -> None:
 
 
 def test_alarms_watch_faults() -> None:
-    metrics = {alarm["MetricName"] for alarm in of_type("AWS::CloudWatch::Alarm").values()}
-    assert metrics == {"ExecutionsFailed", "ApproximateNumberOfMessagesVisible"}
+    text = str(of_type("AWS::CloudWatch::Alarm"))
+    for metric in ("Failed", "Aborted", "TimedOut"):
+        assert f"Executions{metric}" in text
+    assert "ApproximateNumberOfMessagesVisible" in text
+
+
+def versions(template: dict[str, Any]) -> set[str]:
+    """Logical ids of the function versions that SAM publishes; a new one goes live behind the alias."""
+    session = boto3.Session(region_name="eu-central-1")
+    translated = Translator({}, Parser(), boto_session=session).translate(copy.deepcopy(template), {})
+    return {key for key, value in translated["Resources"].items() if value["Type"] == "AWS::Lambda::Version"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "renewed"),
+    [
+        ("PolicyLayer", {"StartReleaseFunction", "PublishPolicyFunction"}),
+        ("CoreLayer", set(FUNCTIONS)),
+    ],
+)
+def test_a_change_of_a_layer_goes_live(layer: str, renewed: set[str]) -> None:
+    """Without it the alias stays on the old policy or code, and nobody notices."""
+    packaged = copy.deepcopy(TEMPLATE)
+    for name, resource in packaged["Resources"].items():
+        for key in ("CodeUri", "ContentUri", "DefinitionUri"):
+            if key in resource.get("Properties", {}):
+                resource["Properties"][key] = f"s3://bucket/{name}-1"
+    changed = copy.deepcopy(packaged)
+    changed["Resources"][layer]["Properties"]["ContentUri"] = f"s3://bucket/{layer}-2"
+    new = versions(changed) - versions(packaged)
+    assert {re.sub(r"Version[0-9a-f]+$", "", key) for key in new} == renewed

@@ -15,7 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 from imagegate.domain import errors
 from imagegate.domain.errors import ImageGateError, RetryableError
 from imagegate.domain.release import Outcome
-from imagegate.steps.announce import CloseContentionError, Then
+from imagegate.steps.announce import Then
 from imagegate.steps.judge import Route
 from imagegate.steps.promote import Next
 
@@ -31,6 +31,10 @@ LAMBDA_FAULTS = {
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.TooManyRequestsException",
+    # A function that was killed, by its time-out or otherwise: every step can run twice.
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+    "Runtime.ExitError",
 }
 
 
@@ -64,9 +68,7 @@ def test_only_what_may_succeed_later_is_retried(name: str) -> None:
     retried = {error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]}
     ours = retried - LAMBDA_FAULTS
     assert retried >= LAMBDA_FAULTS
-    retryable = {
-        cls.__name__: cls for cls in (*vars(errors).values(), CloseContentionError) if _is_error(cls)
-    }
+    retryable = {cls.__name__: cls for cls in vars(errors).values() if _is_error(cls)}
     assert all(issubclass(retryable[error], RetryableError) for error in ours)
 
 

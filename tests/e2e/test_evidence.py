@@ -101,7 +101,7 @@ def verify(released: Released, envelope: bytes, stage: str, content: bytes | Non
         envelope,
         Manifest.parse(manifest).descriptor,
         trusted_roots=frozenset({thumbprint}),
-        identity=f"{PROFILES}/imagegate_{stage}",
+        identity=f"{PROFILES}/imagegate__{stage}",
         at=datetime.now(UTC),
     )
 

@@ -32,5 +32,9 @@ def test_the_end_is_the_same(gate: Gate, quirk: str) -> None:
     assert len(gate.releases(f"{app.lower()}-dev", digest)) == 1
     assert len(gate.releases(f"{app.lower()}-staging", digest)) == 1
     assert len(gate.signatures(f"{app.lower()}-dev", digest)) == 1
+    gate.quirks(referrer_listing_delay_seconds=0.0)
+    evidence = {entry["digest"] for entry in gate.referrers(f"{app.lower()}-dev", digest)}
+    assert len(evidence) == 2
+    assert evidence <= {entry["digest"] for entry in gate.referrers(f"{app.lower()}-staging", digest)}
     names = [m["subject"] for m in gate.messages() if f"{app.lower()}-dev:1.0" in m["subject"]]
     assert len(names) == 1

@@ -42,7 +42,7 @@ def role_client(gate: Gate, function: str, service: str) -> Any:
 def test_no_other_function_can_use_a_signing_profile(gate: Gate, function: str) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         role_client(gate, function, "signer").sign_payload(
-            profileName="imagegate_dev",
+            profileName="imagegate__dev",
             payload=b"{}",
             payloadFormat="application/vnd.cncf.notary.payload.v1+json",
         )

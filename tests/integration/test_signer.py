@@ -66,7 +66,7 @@ def test_what_a_stage_signs_is_verified_for_that_stage(signer: AwsSigner) -> Non
 
 def test_a_signature_of_one_gate_does_not_pass_for_anothers(signer: AwsSigner) -> None:
     envelope, _ = signer.sign("dev", PAYLOAD)
-    with pytest.raises(AuthenticityError, match="imagegate_pre_prod"):
+    with pytest.raises(AuthenticityError, match="imagegate__pre_prod"):
         signer.verify(envelope, SUBJECT, "pre-prod", now())
 
 
@@ -91,22 +91,22 @@ def test_the_manifest_names_the_certificates(signer: AwsSigner) -> None:
 
 def test_a_profile_is_made_once(sandbox: Sandbox, signer: AwsSigner) -> None:
     signer.make_profile("dev")
-    profile = sandbox.client("signer").get_signing_profile(profileName="imagegate_dev")
+    profile = sandbox.client("signer").get_signing_profile(profileName="imagegate__dev")
     assert profile["platformId"] == "Notation-OCI-SHA384-ECDSA"
     assert profile["arn"] == signer.profile_arn("dev")
 
 
 def test_a_canceled_profile_is_refused_with_what_to_do(sandbox: Sandbox, signer: AwsSigner) -> None:
     signer.make_profile("gone")
-    sandbox.client("signer").cancel_signing_profile(profileName="imagegate_gone")
-    with pytest.raises(RejectedInputError, match=r"imagegate_gone is Canceled.*another prefix"):
+    sandbox.client("signer").cancel_signing_profile(profileName="imagegate__gone")
+    with pytest.raises(RejectedInputError, match=r"imagegate__gone is Canceled.*another prefix"):
         signer.make_profile("gone")
-    with pytest.raises(RejectedInputError, match="imagegate_gone"):
+    with pytest.raises(RejectedInputError, match="imagegate__gone"):
         signer.sign("gone", PAYLOAD)
 
 
 def test_a_profile_that_is_missing_does_not_sign(signer: AwsSigner) -> None:
-    with pytest.raises(RejectedInputError, match="imagegate_never_made"):
+    with pytest.raises(RejectedInputError, match="imagegate__never_made"):
         signer.sign("never-made", PAYLOAD)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Action, Policy, RepositoryPattern, Stage
+from imagegate.domain.policy import Action, RepositoryPattern, Stage
 from imagegate.domain.release import (
     Begin,
     Ignore,
@@ -21,6 +21,7 @@ from imagegate.domain.release import (
     Outcome,
     Release,
     ReleaseId,
+    Situation,
     StartReason,
     StartRequest,
     decide_start,
@@ -41,11 +42,11 @@ def closed(outcome: Outcome = Outcome.RELEASED, **changes: Any) -> Release:
 
 def decide(latest: Release | None, request: StartRequest, policy: Digest) -> Begin | Join | Ignore:
     """The usual case: the tag that is asked for is there."""
-    return decide_start(latest, request, policy, {request.tag})
+    return decide_start(latest, request, policy, Situation(request.tags))
 
 
 def ask(tag: str = "1.0", why: StartReason = StartReason.PUSH) -> StartRequest:
-    return StartRequest(image(), tag, why)
+    return StartRequest(image(), frozenset({tag}), NOON, why)
 
 
 @pytest.mark.parametrize("why", StartReason)
@@ -98,8 +99,18 @@ def test_an_operator_opens_any_closed_release(outcome: Outcome, policy: Digest) 
 def test_what_was_gone_and_is_pushed_again_is_released_again(outcome: Outcome) -> None:
     """The message about a withdrawal says so: "Push it again to release it"."""
     assert decide(closed(outcome), ask(), SAME) == Begin(4, StartReason.PUSH)
-    late_event = decide_start(closed(outcome), ask(), SAME, tags=())
+    late_event = decide_start(closed(outcome), ask(), SAME, Situation(frozenset()))
     assert late_event == Ignore(f"already {outcome} in attempt 3")
+
+
+def test_an_overtaken_image_takes_its_tag_back_when_it_is_pushed_again() -> None:
+    before = closed(Outcome.RELEASED, pushed_at=NOON)
+    overtaken = Situation(frozenset({"1.0"}), is_overtaken=True)
+    again = StartRequest(image(), frozenset({"1.0"}), NOON + timedelta(minutes=1))
+    assert decide_start(before, again, SAME, overtaken) == Begin(4, StartReason.PUSH)
+    assert isinstance(decide_start(before, again, SAME, Situation(frozenset({"1.0"}))), Ignore)
+    assert isinstance(decide_start(before, ask(), SAME, overtaken), Ignore)  # the first push, announced again
+    assert isinstance(decide_start(before, again, SAME, replace(overtaken, present=frozenset())), Ignore)
 
 
 @pytest.mark.parametrize("tag", ["1.0", "2.0"])
@@ -155,27 +166,12 @@ def test_the_key_depends_on_image_and_attempt_alone(tag: str) -> None:
 STAGING = Stage("staging", RepositoryPattern("shop/{app}-staging"))
 
 
-@pytest.mark.parametrize(
-    ("gate", "following", "promotes", "approval"),
-    [
-        (stage(), STAGING, True, False),
-        (stage(), replace(STAGING, approval_required=True), True, True),
-        (stage(promotes_to=None), STAGING, False, False),
-        (stage(promotes_to=None, approval_required=True), STAGING, False, False),
-        (stage(approval_required=True), STAGING, True, False),
-    ],
-)
-def test_the_approval_asked_for_is_that_of_the_way_into_the_next_stage(
-    gate: Stage, following: Stage, promotes: bool, approval: bool
-) -> None:
-    policy = Policy(SAME, {"dev": gate, "staging": following})
-    assert workflow_input(release(), policy, gate) == {
+def test_the_workflow_gets_nothing_that_decides() -> None:
+    """Who may start executions gains nothing: stage, approval and policy are read by the steps themselves."""
+    assert workflow_input(release(), stage()) == {
         "schema": 1,
         "release": {"repository": "shop/api-dev", "digest": str(digest()), "attempt": 1},
-        "stage": "dev",
         "scanTimeoutSeconds": 1800,
-        "promotes": promotes,
-        "approvalRequired": approval,
     }
 
 
@@ -184,9 +180,8 @@ def test_every_retry_of_an_attempt_gives_the_workflow_the_same_input(
     joined: frozenset[str], why: StartReason
 ) -> None:
     """StartExecution is idempotent only for the same name with the same input."""
-    policy = Policy(SAME, {"dev": stage(), "staging": STAGING})
-    first = workflow_input(release(), policy, stage())
-    again = workflow_input(release(tags=joined | {"1.0"}, reason=why, verdict=None), policy, stage())
+    first = workflow_input(release(), stage())
+    again = workflow_input(release(tags=joined | {"1.0"}, reason=why, verdict=None), stage())
     assert json.dumps(again) == json.dumps(first)
 
 

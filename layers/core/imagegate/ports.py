@@ -37,7 +37,8 @@ class Images(Protocol):
 class Scans(Protocol):
     """Scanning of one image that runs (never an index)."""
 
-    def status(self, image: ImageRef) -> ScanStatus: ...
+    def status(self, image: ImageRef) -> ScanStatus:
+        """Raise `ImageNotFoundError` when the image is gone."""
 
     def findings(self, image: ImageRef) -> Iterator[Finding]:
         """Yield every finding of the latest scan, page by page."""
@@ -60,21 +61,24 @@ class Ledger(Protocol):
     def begin(self, release: Release) -> bool:
         """Write a new attempt; False when somebody else wrote that attempt first."""
 
-    def join(self, release: ReleaseId, tag: str) -> bool:
-        """Add a tag to an open attempt; False when it is closed."""
+    def join(self, release: ReleaseId, tags: frozenset[str], pushed_at: datetime) -> bool:
+        """Add tags and a later push to an open attempt, and count the change; False when it is closed."""
 
     def record(self, release: ReleaseId, **fields: Any) -> None:
         """Note what a step found out (verdict, reasons, decision, signature, promotion, …) on an open attempt."""
 
     def close(
-        self, release: ReleaseId, outcome: Outcome, tags: frozenset[str], at: datetime, detail: str
+        self, release: ReleaseId, outcome: Outcome, seen: int | None, at: datetime, detail: str
     ) -> bool:
-        """Close an open attempt; False when it has other tags than `tags` by now. Closing twice alike is no error."""
+        """Close an open attempt; False when it has changed since `seen` changes (None: whatever changed).
+
+        Closing twice alike is no error.
+        """
 
     def announced(self, release: ReleaseId, message_id: str) -> None: ...
 
     def wait(self, scan: WaitingScan) -> None:
-        """Register a token; a retried task overwrites its own."""
+        """Register a token; a retried task overwrites its own, an older one never a newer one."""
 
     def waiting(self, image: ImageRef) -> list[WaitingScan]: ...
 
@@ -85,6 +89,9 @@ class Ledger(Protocol):
 
     def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:
         """Claim a target tag for an image pushed at that time; False when a later pushed image has it."""
+
+    def holder(self, repository: str, tag: str) -> Digest | None:
+        """The image whose claim on a target tag stands."""
 
 
 class Records(Protocol):
@@ -146,8 +153,8 @@ class Signer(Protocol):
 class Workflow(Protocol):
     """The release state machine."""
 
-    def start(self, name: str, payload: dict[str, Any]) -> None:
-        """Idempotent: a name that is taken already is no error."""
+    def start(self, name: str, payload: dict[str, Any]) -> bool:
+        """Idempotent: True when an execution of that name runs now, False when it has ended already."""
 
 
 class Tasks(Protocol):

@@ -9,9 +9,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
-from imagegate.domain.errors import ImageGateError, ThrottledError
+from imagegate.domain.errors import ImageGateError, ServiceUnavailableError, ThrottledError
 
 # Short enough that a hanging call fails inside a Lambda timeout, and the state machine tries again.
 _CONFIG = Config(
@@ -36,8 +36,26 @@ _THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
 
 @cache
 def client(service: str) -> Any:
-    """The client of one service: made on first use, for making one costs up to 45 ms of a cold start."""
-    return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+    """The client of one service: made on first use, for making one costs up to 45 ms of a cold start.
+
+    Raises `ServiceUnavailableError` where the service did not answer, or answered 5xx, after the SDK's own retries.
+    """
+    made = boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+    made.meta.events.register("after-call", _refuse_fault)
+    made.meta.events.register("after-call-error", _refuse_silence)
+    return made
+
+
+def _refuse_fault(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
+    if http_response.status_code >= 500:
+        code = parsed.get("Error", {}).get("Code", "")
+        asked = f"{model.service_model.service_name}:{model.name}"
+        raise ServiceUnavailableError(f"{asked} answered {http_response.status_code} {code}")
+
+
+def _refuse_silence(exception: Exception, **_: Any) -> None:
+    if isinstance(exception, HTTPClientError):
+        raise ServiceUnavailableError(str(exception)) from exception
 
 
 @contextmanager

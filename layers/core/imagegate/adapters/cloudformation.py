@@ -7,22 +7,30 @@ import json
 import urllib3
 
 from imagegate.adapters.events import CustomResourceRequest
+from imagegate.domain.errors import RetryableError
 
 # The whole answer may have 4,096 bytes; a policy with many faults would exceed it.
-_REASON_LIMIT = 2000
+_REASON_BYTES = 2000
+_HTTP = urllib3.PoolManager(timeout=20)
+
+
+class NoAnswerError(RetryableError):
+    """CloudFormation's answer could not be delivered; Lambda calls again."""
 
 
 def respond(request: CustomResourceRequest, physical_id: str, data: dict[str, str], reason: str = "") -> None:
     """Tell CloudFormation how it went: with a reason it failed."""
     body = {
         "Status": "FAILED" if reason else "SUCCESS",
-        "Reason": reason[:_REASON_LIMIT],
+        "Reason": reason.encode()[:_REASON_BYTES].decode(errors="ignore"),
         "PhysicalResourceId": request.PhysicalResourceId or physical_id,
         "StackId": request.StackId,
         "RequestId": request.RequestId,
         "LogicalResourceId": request.LogicalResourceId,
         "Data": data,
     }
-    content = json.dumps(body).encode()
+    content = json.dumps(body, ensure_ascii=False).encode()
     # The pre-signed URL is signed for an empty content type.
-    urllib3.request("PUT", request.ResponseURL, body=content, headers={"Content-Type": ""}, timeout=20)
+    answer = _HTTP.request("PUT", request.ResponseURL, body=content, headers={"Content-Type": ""})
+    if answer.status >= 300:
+        raise NoAnswerError(f"CloudFormation's answer URL said {answer.status}")

@@ -143,12 +143,12 @@ class PromoteRequest(_Request):
 
 
 class AnnounceRequest(_Request):
-    """`tags`: those that the outcome covers; None: whatever tags the release has."""
+    """`seen`: how many changes of the release the outcome covers; None: whatever changed."""
 
     schema_: Literal[1] = Field(alias="schema")
     release: ReleaseModel
     outcome: Outcome
-    tags: list[str] | None = None
+    seen: int | None = None
     detail: str = ""
     error: str = ""
     cause: str = ""

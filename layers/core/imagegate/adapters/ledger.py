@@ -23,7 +23,7 @@ BY_DAY = "by-day"
 BY_WAITING = "waiting"
 
 _DAYS_BACK = 90
-_RECORDED = frozenset({"verdict", "reasons", "decision", "signature", "promotion", "detail"})
+_RECORDED = frozenset({"verdict", "reasons", "decision", "signature", "summary", "promotion", "detail"})
 _EXISTS = "attribute_exists(pk)"
 _IS_OPEN = "attribute_exists(pk) AND attribute_not_exists(outcome)"
 
@@ -60,9 +60,22 @@ class DynamoLedger:
     def begin(self, release: Release) -> bool:
         return self._put(items.write_release(release), "attribute_not_exists(pk)")
 
-    def join(self, release: ReleaseId, tag: str) -> bool:
-        values = {":tag": {"SS": [tag]}}
-        return self._update(release, "ADD tags :tag", _IS_OPEN, values) or self._is_missing(release)
+    def join(self, release: ReleaseId, tags: frozenset[str], pushed_at: datetime) -> bool:
+        """What changes nothing is no change: a repeated event must not make anybody look again."""
+        known = self.get(release)
+        is_later = known.pushed_at is None or pushed_at > known.pushed_at
+        if known.is_open and tags <= known.tags and not is_later:
+            return True
+        values: dict[str, Any] = {":one": {"N": "1"}}
+        values |= {":tags": {"SS": sorted(tags)}} if tags else {}
+        adds = "ADD changes :one" + (", tags :tags" if tags else "")
+        if is_later:
+            values[":pushed"] = {"S": items.moment(pushed_at)}
+            newer = f"{_IS_OPEN} AND (attribute_not_exists(pushedAt) OR pushedAt < :pushed)"
+            if self._update(release, f"SET pushedAt = :pushed {adds}", newer, values):
+                return True
+            del values[":pushed"]
+        return self._update(release, adds, _IS_OPEN, values)
 
     def record(self, release: ReleaseId, **fields: Any) -> None:
         """None or an empty value removes what was noted before."""
@@ -75,12 +88,13 @@ class DynamoLedger:
             self._is_missing(release)
 
     def close(
-        self, release: ReleaseId, outcome: Outcome, tags: frozenset[str], at: datetime, detail: str
+        self, release: ReleaseId, outcome: Outcome, seen: int | None, at: datetime, detail: str
     ) -> bool:
         given = items.optional({"outcome": outcome, "closed_at": at, "detail": detail})
-        values = {":tags": {"SS": sorted(tags)}} if tags else {}
-        same_tags = "tags = :tags" if tags else "attribute_not_exists(tags)"
-        if self._change(release, given, [], f"{_IS_OPEN} AND {same_tags}", values):
+        condition, values = _IS_OPEN, None
+        if seen is not None:
+            condition, values = f"{_IS_OPEN} AND changes = :seen", {":seen": {"N": str(seen)}}
+        if self._change(release, given, [], condition, values):
             return True
         return self.get(release).outcome is outcome
 
@@ -105,7 +119,8 @@ class DynamoLedger:
     # tokens
 
     def wait(self, scan: WaitingScan) -> None:
-        self._put(items.write_token(scan))
+        item = items.write_token(scan)
+        self._put(item, "attribute_not_exists(pk) OR since <= :since", {":since": item["since"]})
 
     def waiting(self, image: ImageRef) -> list[WaitingScan]:
         found = self._query(
@@ -141,8 +156,11 @@ class DynamoLedger:
         if self._put(claim, is_free, {":ours": claim["pushedAt"]}):
             return True
         # The same image may have been pushed again since; its claim stands for this one too.
+        return self.holder(repository, tag) == digest
+
+    def holder(self, repository: str, tag: str) -> Digest | None:
         standing = self._get(items.claim_key(repository, tag))
-        return standing is not None and items.read_claim(standing) == digest
+        return None if standing is None else items.read_claim(standing)
 
     def installed_at(self, now: datetime) -> datetime:
         """Note the time of the installation once; returns the one that stands."""

@@ -93,6 +93,7 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "reasons": ("reasons", lambda reasons: json.dumps(list(reasons)), _reasons),
     "decision": ("decision", str, Digest.parse),
     "signature": ("signature", str, Digest.parse),
+    "summary": ("summary", str, Digest.parse),
     "promotion": ("promotion", lambda promotion: json.dumps(promotion.as_json()), _promotion),
     "detail": ("detail", str, str),
     "message_id": ("messageId", str, str),
@@ -116,6 +117,7 @@ def write_release(release: Release) -> dict[str, Any]:
         "reason": {"S": str(release.reason)},
         "startedAt": {"S": moment(release.started_at)},
         "day": {"S": day(release.started_at)},
+        "changes": {"N": str(release.changes)},
         **({"tags": {"SS": sorted(release.tags)}} if release.tags else {}),
         **optional({name: getattr(release, name) for name in OPTIONAL}),
     }
@@ -132,6 +134,7 @@ def read_release(item: Item) -> Release:
             tags=frozenset(map(str, item["tags"]["SS"])) if "tags" in item else frozenset(),
             reason=StartReason(_text(item, "reason")),
             started_at=parse_timestamp(_text(item, "startedAt")),
+            changes=int(item["changes"]["N"]),
             **more,
         )
         if attempt_key(ReleaseId(release.image, release.attempt)) != {"pk": item["pk"], "sk": item["sk"]}:

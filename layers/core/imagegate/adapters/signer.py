@@ -43,7 +43,8 @@ class AwsSigner:
             )
 
     def profile_name(self, stage: str) -> str:
-        name = f"{self._prefix}_{re.sub('[^A-Za-z0-9]', '_', stage)}"
+        # Two underscores: "gate" with stage "test-dev" must not be "gate-test" with stage "dev".
+        name = f"{self._prefix}__{re.sub('[^A-Za-z0-9]', '_', stage)}"
         if not _PROFILE_NAME.fullmatch(name):
             raise RejectedInputError(
                 f"stage {stage}: {name!r} cannot name a signing profile (2 to 64 letters, digits, _)"

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_stepfunctions import SFNClient
 
-_STARTED = frozenset({"ExecutionAlreadyExists"})
 # Somebody was faster, or the state machine stopped waiting (AWS Step Functions API reference, SendTaskSuccess).
 _WOKEN = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 
@@ -28,12 +27,23 @@ class StepFunctionsWorkflow:
     def __init__(self, arn: str) -> None:
         self._arn = arn
 
-    def start(self, name: str, payload: dict[str, Any]) -> None:
-        with _fine(_STARTED), translated({}, asked=name):
-            # Sorted: only byte-equal input makes a repeated start of a running execution a success.
-            _step_functions().start_execution(
-                stateMachineArn=self._arn, name=name, input=json.dumps(payload, sort_keys=True)
-            )
+    def start(self, name: str, payload: dict[str, Any]) -> bool:
+        try:
+            with translated({}, asked=name):
+                # Sorted: only byte-equal input makes a repeated start of a running execution a success.
+                _step_functions().start_execution(
+                    stateMachineArn=self._arn, name=name, input=json.dumps(payload, sort_keys=True)
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            return self._runs(name)
+        return True
+
+    def _runs(self, name: str) -> bool:
+        arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
+        with translated({}, asked=name):
+            return _step_functions().describe_execution(executionArn=arn)["status"] == "RUNNING"
 
 
 class StepFunctionsTasks:

@@ -20,6 +20,10 @@ class ThrottledError(RetryableError):
     """A service asked to be called less often."""
 
 
+class ServiceUnavailableError(RetryableError):
+    """An AWS service did not answer, or answered 5xx."""
+
+
 class RegistryUnavailableError(RetryableError):
     """The registry did not answer, or answered 5xx."""
 

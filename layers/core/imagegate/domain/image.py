@@ -196,6 +196,12 @@ class Manifest:
         return tuple({blob.digest: blob for blob in all_of_them}.values())
 
     @property
+    def is_evidence(self) -> bool:
+        """Says something about another manifest and cannot run itself: what travels along with its subject."""
+        config = self.config.media_type if self.config else ""
+        return self.subject is not None and bool(self.layers) and config not in (OCI_CONFIG, DOCKER_CONFIG)
+
+    @property
     def runnable(self) -> tuple[Descriptor, ...]:
         """The images that run, and so are scanned and judged: every platform of an index, or the image itself."""
         if self.kind is Kind.INDEX:

@@ -7,14 +7,14 @@ a closed release opens again only for a named reason.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Policy, Stage
+from imagegate.domain.policy import Stage
 
 SCHEMA = 1
 
@@ -39,6 +39,9 @@ class StartReason(StrEnum):
     NEW_POLICY = "new policy"
     LATE_SCAN = "late scan"
     OPERATOR = "operator"
+    LOST_EXECUTION = (
+        "lost execution"  # it ended without closing its release: aborted, or a fault in the end itself
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,15 @@ class Release:
     tags: frozenset[str]
     reason: StartReason
     started_at: datetime
-    pushed_at: datetime | None = None
+    pushed_at: datetime | None = None  # the last push of one of the tags: decides which image is newer
+    changes: int = 0  # of tags and pushed_at since it began
     outcome: Outcome | None = None
     closed_at: datetime | None = None
     verdict: str | None = None
     reasons: Sequence[dict[str, str]] = ()
     decision: Digest | None = None
     signature: Digest | None = None
+    summary: Digest | None = None  # the manifest of the verification summary
     promotion: Promotion | None = None
     detail: str = ""
     message_id: str | None = None
@@ -98,11 +103,20 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """Somebody or something asks for a release of what `tag` points to."""
+    """Somebody or something asks for a release of an image under these tags, pushed at that time."""
 
     image: ImageRef
-    tag: str
+    tags: frozenset[str]
+    pushed_at: datetime
     reason: StartReason = StartReason.PUSH
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What has become of the image and its tags by now."""
+
+    present: frozenset[str]  # the tags that point to it
+    is_overtaken: bool = False  # another image holds one of the requested tags in the next stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,39 +142,46 @@ class Ignore:
 
 
 def decide_start(
-    latest: Release | None, request: StartRequest, policy: Digest, tags: Collection[str]
+    latest: Release | None, request: StartRequest, policy: Digest, situation: Situation
 ) -> Begin | Join | Ignore:
-    """What to do about a request, given the latest attempt of that image and the tags that it has now."""
+    """What to do about a request, given the latest attempt of that image."""
     if latest is None:
         return Begin(1, request.reason)
     if latest.is_open:
         return Join(latest)
-    reason = _reason_to_reopen(latest, request, policy, tags)
-    return (
-        Begin(latest.attempt + 1, reason)
-        if reason
-        else Ignore(f"already {latest.outcome} in attempt {latest.attempt}")
-    )
+    reason = _reason_to_reopen(latest, request, policy, situation)
+    if reason is None:
+        return Ignore(f"already {latest.outcome} in attempt {latest.attempt}")
+    return Begin(latest.attempt + 1, reason)
 
 
 def _reason_to_reopen(
-    latest: Release, request: StartRequest, policy: Digest, tags: Collection[str]
+    latest: Release, request: StartRequest, policy: Digest, situation: Situation
 ) -> StartReason | None:
     if request.reason is StartReason.LATE_SCAN:
         return StartReason.LATE_SCAN if latest.timed_out else None
     if request.reason is not StartReason.PUSH:
         return request.reason
-    if request.tag not in latest.tags:
+    if request.tags - latest.tags:
         return StartReason.NEW_TAG
-    # Pushed again after it was deleted, or after its tag had gone to another image and came back.
-    if latest.outcome in (Outcome.WITHDRAWN, Outcome.SUPERSEDED) and request.tag in tags:
+    if _came_back(latest, request, situation):
         return StartReason.PUSH
     return StartReason.NEW_POLICY if policy != latest.policy else None
 
 
-def workflow_input(release: Release, policy: Policy, stage: Stage) -> dict[str, Any]:
-    """What the state machine gets. The same for every retry of one attempt, so that StartExecution is idempotent."""
-    following = policy.next_stage(stage)
+def _came_back(latest: Release, request: StartRequest, situation: Situation) -> bool:
+    """Pushed again after it was deleted, or after its tag had gone to another image."""
+    if not request.tags & situation.present:
+        return False
+    is_later = latest.pushed_at is None or request.pushed_at > latest.pushed_at
+    return latest.outcome in (Outcome.WITHDRAWN, Outcome.SUPERSEDED) or (situation.is_overtaken and is_later)
+
+
+def workflow_input(release: Release, stage: Stage) -> dict[str, Any]:
+    """What the state machine gets: nothing that decides anything.
+
+    The same for every retry of one attempt, so that StartExecution is idempotent.
+    """
     return {
         "schema": SCHEMA,
         "release": {
@@ -168,10 +189,7 @@ def workflow_input(release: Release, policy: Policy, stage: Stage) -> dict[str, 
             "digest": str(release.image.digest),
             "attempt": release.attempt,
         },
-        "stage": stage.name,
         "scanTimeoutSeconds": int(stage.scan_timeout.total_seconds()),
-        "promotes": following is not None,
-        "approvalRequired": following is not None and following.approval_required,
     }
 
 

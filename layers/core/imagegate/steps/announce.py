@@ -7,23 +7,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from imagegate.domain.announcement import announce
-from imagegate.domain.errors import RetryableError
 from imagegate.domain.release import Outcome, Release, ReleaseId
 from imagegate.ports import Ledger, Notifications
-
-# Tags that come while a release is being closed make it look again.
-_RACES = 5
 
 
 class Then(StrEnum):
     """Where the state machine goes next."""
 
     END = "END"
-    PROMOTE = "PROMOTE"  # a tag came while the others were promoted
-
-
-class CloseContentionError(RetryableError):
-    """Tags kept coming while the release was being closed."""
+    AGAIN = "AGAIN"  # the release changed after it was decided how it ends: decide again
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +26,10 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a release ends. `tags`: those that the outcome covers; None: whatever tags the release has."""
+    """How a release ends. `seen`: how many of its changes the outcome covers; None: whatever changed."""
 
     outcome: Outcome
-    tags: frozenset[str] | None = None
+    seen: int | None = None
     detail: str = ""
 
 
@@ -49,7 +41,7 @@ class AnnounceRelease:
     def run(self, id_: ReleaseId, ending: Ending, now: datetime) -> Announced:
         release = self._close(id_, ending, now)
         if release is None:
-            return Announced(Then.PROMOTE, ending.outcome)
+            return Announced(Then.AGAIN, ending.outcome)
         outcome = release.outcome or ending.outcome
         if release.message_id is None:
             message_id = self.notifications.publish(announce(release, outcome))
@@ -57,14 +49,7 @@ class AnnounceRelease:
         return Announced(Then.END, outcome)
 
     def _close(self, id_: ReleaseId, ending: Ending, now: datetime) -> Release | None:
-        """The closed release; None when it has a tag that nobody has looked at yet."""
-        for _ in range(_RACES):
-            release = self.ledger.get(id_)
-            if release.outcome is not None:
-                return release
-            tags = release.tags if ending.tags is None else ending.tags
-            if self.ledger.close(id_, ending.outcome, tags, now, ending.detail):
-                return self.ledger.get(id_)
-            if ending.tags is not None:
-                return None
-        raise CloseContentionError(f"{id_}: tags keep coming while it is being closed")
+        """The closed release; None when it changed meanwhile."""
+        self.ledger.close(id_, ending.outcome, ending.seen, now, ending.detail)
+        release = self.ledger.get(id_)  # it may have been closed otherwise before
+        return None if release.is_open else release

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
+from imagegate.domain.errors import ImageGateError, ImageNotFoundError, RejectedInputError
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import ReleaseId, StartReason, WaitingScan
 from imagegate.domain.scan import Readiness, Scanning, Waited
@@ -37,14 +37,12 @@ class AwaitScan:
         return self._look(waiting, token)
 
     def _look(self, waiting: list[WaitingScan], token: str) -> Waited | None:
-        statuses = {scan.image: self.scans.status(scan.image) for scan in waiting}
-        if all(status.is_final for status in statuses.values()):
+        if all(is_over(self.scans, scan.image) for scan in waiting):
             return self._end(waiting, token, Waited.READY)
         for scan in waiting:
-            if statuses[scan.image].readiness is Readiness.NOT_STARTED:
-                never = bring_about(self.scans, scan.image)
-                if never:
-                    return self._end(waiting, token, Waited.NEVER, never)
+            never = bring_about(self.scans, scan.image)
+            if never:
+                return self._end(waiting, token, Waited.NEVER, never)
         return None
 
     def _end(self, waiting: list[WaitingScan], token: str, waited: Waited, why: str = "") -> Waited:
@@ -76,17 +74,23 @@ class ScanCompleted:
 
     def wake_if_complete(self, scan: WaitingScan) -> bool:
         platforms = [ImageRef(scan.image.repository, digest) for digest in scan.platforms]
-        if not all(self.scans.status(platform).is_final for platform in platforms):
+        if not all(is_over(self.scans, platform) for platform in platforms):
             return False
         self.tasks.wake(scan.token, {"waited": str(Waited.READY), "why": ""})
+        # The token may be one that nobody waits for any more.
+        self._offer_late_scan(scan.release.image)
         self.ledger.forget(scan)
         return True
 
     def _offer_late_scan(self, image: ImageRef) -> None:
         """A release that gave up waiting deserves another attempt; whether it did is for `start_release`."""
         latest = self.ledger.latest(image)
-        if latest is not None and latest.timed_out and self.scans.status(image).is_final:
+        if latest is not None and latest.timed_out:
             self.starter.request(image, sorted(latest.tags), StartReason.LATE_SCAN)
+
+
+class ReconcileError(ImageGateError):
+    """Some waiting releases could not be looked at; the others were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +100,56 @@ class Reconcile:
     completed: ScanCompleted
 
     def run(self) -> int:
-        """Returns how many waiting releases were woken."""
-        return sum(self._look(scan) for scan in list(self.completed.ledger.all_waiting()))
+        """Returns how many waiting releases were woken. One that cannot be looked at does not hide the others."""
+        woken, faults = 0, []
+        for scan in list(self.completed.ledger.all_waiting()):
+            try:
+                woken += self._look(scan)
+            except ImageGateError as error:
+                faults.append(f"{scan.release}: {error}")
+        if faults:
+            raise ReconcileError("; ".join(faults))
+        return woken
 
     def _look(self, scan: WaitingScan) -> bool:
+        if self.completed.wake_if_complete(scan):
+            return True
+        release = self.completed.ledger.latest(scan.release.image)
+        if release is not None and release.is_open:
+            self._start_scan(scan.image)
+        return False
+
+    def _start_scan(self, image: ImageRef) -> None:
+        """Also where scans come by themselves: this one may have been lost, or never begun."""
         scans = self.completed.scans
-        if scans.status(scan.image).readiness is Readiness.NOT_STARTED:
-            bring_about(scans, scan.image)
-        return self.completed.wake_if_complete(scan)
+        if scans.status(image).readiness is Readiness.NOT_STARTED:
+            try:
+                scans.start(image)
+            except RejectedInputError:
+                return  # the time-out of the release says so
+
+
+def is_over(scans: Scans, image: ImageRef) -> bool:
+    """No result will come any more. Of a deleted image the judge says that it was withdrawn."""
+    try:
+        return scans.status(image).is_final
+    except ImageNotFoundError:
+        return True
 
 
 def bring_about(scans: Scans, image: ImageRef) -> str:
     """Start a scan that would not come by itself. Returns why it can never come, or nothing."""
-    scanning = scans.scanning(image.repository)
-    if scanning is Scanning.NEVER:
-        return (
-            f"{image.repository} matches no filter of the registry's enhanced scanning configuration: "
-            "its images are never scanned. Add a filter, then release again"
-        )
-    if scanning is Scanning.ON_REQUEST:
-        try:
+    try:
+        if scans.status(image).readiness is not Readiness.NOT_STARTED:
+            return ""
+        scanning = scans.scanning(image.repository)
+        if scanning is Scanning.NEVER:
+            return (
+                f"{image.repository} matches no filter of the registry's enhanced scanning configuration: "
+                "its images are never scanned. Add a filter, then release again"
+            )
+        if scanning is Scanning.ON_REQUEST:
             scans.start(image)
-        except RejectedInputError as error:
-            return str(error)
+    except RejectedInputError as error:
+        return str(error)
     return ""

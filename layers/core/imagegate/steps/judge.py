@@ -35,6 +35,8 @@ class Judged:
 
     route: Route
     outcome: Outcome
+    seen: int | None = None  # how many changes of the release the outcome covers; None: whatever changed
+    promotes: bool = False
     verdict: VerdictOutcome | None = None
     decision: Digest | None = None
 
@@ -42,6 +44,8 @@ class Judged:
         return {
             "route": str(self.route),
             "outcome": str(self.outcome),
+            "seen": self.seen,
+            "promotes": self.promotes,
             "verdict": self.verdict and str(self.verdict),
             "decision": self.decision and str(self.decision),
         }
@@ -59,13 +63,11 @@ class JudgeImage:
         if release.outcome is not None:
             return Judged(Route.ANNOUNCE, release.outcome)
         try:
-            facts = self.images.facts(release.image)
-            manifest = self.images.manifest(release.image)
+            if not release.tags & self.images.facts(release.image).tags:
+                return Judged(Route.ANNOUNCE, Outcome.SUPERSEDED, release.changes)
+            return self._judge(release, self.images.manifest(release.image), waited, why, now)
         except ImageNotFoundError:
-            return Judged(Route.ANNOUNCE, Outcome.WITHDRAWN)
-        if not release.tags & facts.tags:
-            return Judged(Route.ANNOUNCE, Outcome.SUPERSEDED)
-        return self._judge(release, manifest, waited, why, now)
+            return Judged(Route.ANNOUNCE, Outcome.WITHDRAWN, release.changes)
 
     def _judge(self, release: Release, manifest: Manifest, waited: Waited, why: str, now: datetime) -> Judged:
         stage = self.records.policy(release.policy).stages[release.stage]
@@ -80,7 +82,7 @@ class JudgeImage:
             decision=digest,
         )
         route, outcome = _route(verdict, stage)
-        return Judged(route, outcome, verdict.outcome, digest)
+        return Judged(route, outcome, None, stage.promotes_to is not None, verdict.outcome, digest)
 
     def _read(self, repository: str, platform: Descriptor) -> PlatformScan:
         image = ImageRef(repository, platform.digest)

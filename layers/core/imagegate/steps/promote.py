@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from imagegate.domain import attestation
 from imagegate.domain.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
-from imagegate.domain.image import ImageRef, Manifest
-from imagegate.domain.policy import Mode, Stage
+from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Mode, Policy, Stage
 from imagegate.domain.promotion import TagPlan, plan_tags
-from imagegate.domain.release import Facts, Outcome, Promotion, Release, ReleaseId
+from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId
 from imagegate.domain.verdict import VerdictOutcome
-from imagegate.ports import Images, Ledger, Records, Registry
+from imagegate.ports import Images, Ledger, Records, Registry, Signer
+from imagegate.steps.signatures import verify_signature
 
 # Evidence about evidence (a signature of an attestation) is as deep as it goes.
 _REFERRER_LEVELS = 2
@@ -28,18 +31,18 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """How one call ended. `tags`: all that it looked at, so that a tag which comes later is not lost."""
+    """How one call ended. `seen`: how many changes of the release it knew, so that a later tag is not lost."""
 
     route: Next
     outcome: Outcome = Outcome.RELEASED
-    tags: tuple[str, ...] = ()
+    seen: int | None = None
     detail: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {
             "route": str(self.route),
             "outcome": str(self.outcome),
-            "tags": list(self.tags),
+            "seen": self.seen,
             "detail": self.detail,
         }
 
@@ -54,73 +57,128 @@ class PromoteImage:
     ledger: Ledger
     records: Records
     registry: Registry
+    signer: Signer
 
-    def run(self, id_: ReleaseId, has_time: Callable[[], bool]) -> Promoted:
+    def run(self, id_: ReleaseId, has_time: Callable[[], bool], now: datetime) -> Promoted:
         """Raise `DecisionRefusedError` for a release that did not pass and is not merely observed."""
         release = self.ledger.get(id_)
-        seen = tuple(sorted(release.tags))
         if release.outcome is not None:
-            return Promoted(Next.ANNOUNCE, release.outcome, seen)
+            return Promoted(Next.ANNOUNCE, release.outcome)
         policy = self.records.policy(release.policy)
-        stage = policy.stages[release.stage]
         target = policy.target_of(release.image.repository)
         if target is None:
-            return Promoted(Next.ANNOUNCE, Outcome.RELEASED, seen)
-        _check_may_leave(release, stage)
+            return Promoted(Next.ANNOUNCE)
         try:
-            return self._promote(release, self.images.facts(release.image), stage, target, has_time)
-        except ImageNotFoundError:
-            return Promoted(
-                Next.ANNOUNCE, Outcome.WITHDRAWN, seen, "the image was deleted before its promotion"
-            )
+            outcome, detail = self._promote(release, policy, target, has_time, now)
+        except ImageNotFoundError as error:
+            outcome, detail = Outcome.WITHDRAWN, f"gone before its promotion ended: {error}"
         except _OutOfTimeError:
             return Promoted(Next.CONTINUE)
+        return Promoted(Next.ANNOUNCE, outcome, release.changes, detail)
 
     def _promote(
-        self, release: Release, facts: Facts, stage: Stage, target: str, has_time: Callable[[], bool]
-    ) -> Promoted:
-        seen = tuple(sorted(release.tags))
-        plan = plan_tags(stage, release.tags, facts.tags)
+        self, release: Release, policy: Policy, target: str, has_time: Callable[[], bool], now: datetime
+    ) -> tuple[Outcome, str]:
+        stage = policy.stages[release.stage]
+        self._check_may_leave(release, stage, now)
+        plan = self._plan(release, stage)
+        if plan.move:
+            following = policy.next_stage(stage)
+            if following is not None and following.approval_required:
+                return Outcome.HELD, ""
+            self.images.make_repository(target, like=release.image.repository)
+            copy = _Copy(self.registry, release.image.repository, target, has_time)
+            manifest = copy.with_evidence(release.image, release.signature, release.summary)
+            plan = self._plan(release, stage)  # a copy takes its time: who has the tags now?
         if plan.is_superseded:
-            return Promoted(
-                Next.ANNOUNCE, Outcome.SUPERSEDED, seen, f"moved to another image: {', '.join(plan.gone)}"
-            )
+            return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
         if not plan.move:
-            return Promoted(
-                Next.ANNOUNCE, Outcome.RELEASED, seen, "no tag of this image is promoted from this stage"
+            return Outcome.RELEASED, "no tag of this image is promoted from this stage"
+        return _Tagging(self, release, target, manifest, copy.left_behind).run(plan)
+
+    def _plan(self, release: Release, stage: Stage) -> TagPlan:
+        return plan_tags(stage, release.tags, self.images.facts(release.image).tags)
+
+    def _check_may_leave(self, release: Release, stage: Stage, now: datetime) -> None:
+        """The ledger's word is not enough for a pass: the signature itself is checked once more."""
+        if stage.mode is Mode.OBSERVE and release.verdict not in (None, VerdictOutcome.PASS):
+            return
+        if release.verdict != VerdictOutcome.PASS or release.signature is None:
+            raise DecisionRefusedError(
+                f"{release.image}: has not passed the {stage.name} gate; nothing is copied"
             )
-        self.images.make_repository(target, like=release.image.repository)
-        copy = _Copy(self.registry, release.image.repository, target, has_time)
-        manifest = copy.with_evidence(release.image)
-        return self._tag(release, facts, manifest, target, plan)
+        signature = ImageRef(release.image.repository, release.signature)
+        subject = self.images.manifest(release.image).descriptor
+        signed = verify_signature(self.registry, self.signer, signature, subject, stage.name, now)
+        if signed.get(attestation.POLICY) != str(release.policy):
+            raise DecisionRefusedError(f"{release.image}: {signature.digest.short} is of another policy")
 
-    def _tag(
-        self, release: Release, facts: Facts, manifest: Manifest, target: str, plan: TagPlan
-    ) -> Promoted:
-        seen = tuple(sorted(release.tags))
-        digest = release.image.digest
-        claimed = [t for t in plan.move if self.ledger.claim_tag(target, t, digest, facts.pushed_at)]
-        if not claimed:
-            detail = f"a newer image has {', '.join(plan.move)} in {target}"
-            return Promoted(Next.ANNOUNCE, Outcome.SUPERSEDED, seen, detail)
+
+@dataclass(slots=True)
+class _Tagging:
+    """The last step: each tag moves, or it is said why not."""
+
+    step: PromoteImage
+    release: Release
+    target: str
+    manifest: Manifest
+    left_behind: list[str]
+    moved: list[str] = field(default_factory=list)
+    newer: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+
+    def run(self, plan: TagPlan) -> tuple[Outcome, str]:
+        for tag in plan.move:
+            self._move(tag)
+        if self.moved:
+            promotion = Promotion(self.target, self.release.image.digest, tuple(self.moved))
+            self.step.ledger.record(ReleaseId(self.release.image, self.release.attempt), promotion=promotion)
+        return self._outcome(), "; ".join(self._notes(plan))
+
+    def _move(self, tag: str) -> None:
+        if not self._claims(tag):
+            return
         try:
-            for tag in claimed:
-                self.registry.push_manifest(target, manifest, tag)
+            self.step.registry.push_manifest(self.target, self.manifest, tag)
         except TagConflictError as conflict:
-            return Promoted(Next.ANNOUNCE, Outcome.CONFLICT, seen, str(conflict))
-        self.ledger.record(
-            ReleaseId(release.image, release.attempt), promotion=Promotion(target, digest, tuple(claimed))
-        )
-        return Promoted(Next.ANNOUNCE, Outcome.RELEASED, seen)
+            self.conflicts.append(str(conflict))
+            return
+        # Somebody newer may have claimed and tagged between the claim and the push.
+        if self._claims(tag):
+            self.moved.append(tag)
 
+    def _claims(self, tag: str) -> bool:
+        pushed_at = self.release.pushed_at or self.release.started_at
+        if self.step.ledger.claim_tag(self.target, tag, self.release.image.digest, pushed_at):
+            return True
+        self.newer.append(tag)
+        self._give_back(tag)
+        return False
 
-def _check_may_leave(release: Release, stage: Stage) -> None:
-    passed = release.verdict == VerdictOutcome.PASS and release.signature is not None
-    observed = stage.mode is Mode.OBSERVE and release.verdict is not None
-    if not passed and not observed:
-        raise DecisionRefusedError(
-            f"{release.image}: has not passed the {stage.name} gate; nothing is copied"
-        )
+    def _give_back(self, tag: str) -> None:
+        """The tag is the holder's: undo what we did to it, in this call or in one that was killed."""
+        holder = self.step.ledger.holder(self.target, tag)
+        ours = self.step.images.digest_of(self.target, tag) == self.release.image.digest
+        if ours and holder is not None and holder != self.release.image.digest:
+            newer = self.step.registry.manifest(self.target, holder)
+            self.step.registry.push_manifest(self.target, newer, tag)
+
+    def _outcome(self) -> Outcome:
+        if self.conflicts:
+            return Outcome.CONFLICT
+        return Outcome.RELEASED if self.moved else Outcome.SUPERSEDED
+
+    def _notes(self, plan: TagPlan) -> list[str]:
+        notes = list(self.conflicts)
+        if self.conflicts and self.moved:
+            notes.append(f"promoted nevertheless: {', '.join(self.moved)}")
+        if self.newer:
+            notes.append(f"a newer image has {', '.join(self.newer)} in {self.target}")
+        if plan.gone:
+            notes.append(f"moved to another image: {', '.join(plan.gone)}")
+        if self.left_behind:
+            notes.append(f"referrers that could run are not evidence and stay: {', '.join(self.left_behind)}")
+        return notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,29 +189,48 @@ class _Copy:
     source: str
     target: str
     has_time: Callable[[], bool]
-    done: set[str] = field(default_factory=set)
+    done: set[Digest] = field(default_factory=set)
+    left_behind: list[str] = field(default_factory=list)
 
-    def with_evidence(self, image: ImageRef, level: int = 0) -> Manifest:
-        manifest = self._image(image)
-        if level < _REFERRER_LEVELS:
-            for referrer in self.registry.referrers(image):
-                self.with_evidence(ImageRef(self.source, referrer.digest), level + 1)
+    def with_evidence(self, image: ImageRef, *known: Digest | None) -> Manifest:
+        """`known`: evidence that goes along also where the registry does not list it yet."""
+        manifest = self._image(self.registry.manifest(self.source, image.digest))
+        for digest in known:
+            if digest is not None:
+                self._evidence(digest, 1)
+        self._referrers(image.digest, 1)
         return manifest
 
-    def _image(self, image: ImageRef) -> Manifest:
-        manifest = self.registry.manifest(self.source, image.digest)
-        if self.registry.has_manifest(ImageRef(self.target, image.digest)):
+    def _referrers(self, subject: Digest, level: int) -> None:
+        for referrer in self.registry.referrers(ImageRef(self.source, subject)):
+            self._evidence(referrer.digest, level)
+
+    def _evidence(self, digest: Digest, level: int) -> None:
+        if digest in self.done:
+            return
+        self.done.add(digest)
+        manifest = self.registry.manifest(self.source, digest)
+        if not manifest.is_evidence:
+            # Whatever can run has to pass the gate itself.
+            self.left_behind.append(digest.short)
+            return
+        self._image(manifest)
+        if level < _REFERRER_LEVELS:
+            self._referrers(digest, level + 1)
+
+    def _image(self, manifest: Manifest) -> Manifest:
+        if self.registry.has_manifest(ImageRef(self.target, manifest.digest)):
             return manifest  # a registry takes a manifest only when everything it names is there
         for child in manifest.children:
-            self._image(ImageRef(self.source, child.digest))
+            self._image(self.registry.manifest(self.source, child.digest))
         for blob in manifest.blobs:
-            self._check_time()
-            if str(blob.digest) not in self.done:
-                self.registry.copy_blob(blob, self.source, self.target)
-                self.done.add(str(blob.digest))
+            self._blob(blob)
         self.registry.push_manifest(self.target, manifest)
         return manifest
 
-    def _check_time(self) -> None:
+    def _blob(self, blob: Descriptor) -> None:
         if not self.has_time():
             raise _OutOfTimeError
+        if blob.digest not in self.done:
+            self.registry.copy_blob(blob, self.source, self.target)
+            self.done.add(blob.digest)

@@ -10,10 +10,11 @@ from datetime import datetime
 
 from imagegate.domain import attestation
 from imagegate.domain.decision import Decision
-from imagegate.domain.errors import DecisionRefusedError, RejectedInputError, VerificationError
+from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
 from imagegate.domain.image import OCI_EMPTY, Digest, ImageRef, Manifest
 from imagegate.domain.release import ReleaseId
 from imagegate.ports import Images, Ledger, Records, Registry, Signer
+from imagegate.steps.signatures import verify_signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,10 @@ class SignImage:
         decision = self._checked(digest, now)
         release = ReleaseId(decision.image, decision.attempt)
         signed = self._already_signed(decision, now) or self._sign(decision, digest, now)
-        self.ledger.record(release, signature=signed.signature)
+        evidence = {"signature": signed.signature}
+        if signed.summary is not None:
+            evidence["summary"] = signed.summary
+        self.ledger.record(release, **evidence)
         return signed
 
     def _checked(self, digest: Digest, now: datetime) -> Decision:
@@ -125,11 +129,4 @@ class SignImage:
         return manifest.digest
 
     def _verify(self, signature: ImageRef, decision: Decision, now: datetime) -> dict[str, str]:
-        """Read a signature back from the registry and check it; its signed annotations."""
-        manifest = self.registry.manifest(signature.repository, signature.digest)
-        if manifest.subject is None or manifest.subject.digest != decision.image.digest:
-            raise VerificationError(f"{signature}: not about {decision.image}")
-        if len(manifest.layers) != 1:
-            raise VerificationError(f"{signature}: a signature has one layer, not {len(manifest.layers)}")
-        envelope = self.registry.blob(signature.repository, manifest.layers[0])
-        return self.signer.verify(envelope, decision.subject, decision.stage, now)
+        return verify_signature(self.registry, self.signer, signature, decision.subject, decision.stage, now)

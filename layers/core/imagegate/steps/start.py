@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from imagegate.domain.errors import ImageNotFoundError, RejectedInputError, RetryableError
 from imagegate.domain.image import ImageRef, Kind
-from imagegate.domain.policy import Policy, Stage
+from imagegate.domain.policy import Policy
 from imagegate.domain.release import (
     Begin,
     Facts,
     Ignore,
     Join,
+    Outcome,
     Release,
     ReleaseId,
+    Situation,
     StartReason,
     StartRequest,
     decide_start,
@@ -32,6 +34,7 @@ class Push:
     """A push as the event tells it; the rest is read from ECR."""
 
     image: ImageRef
+    at: datetime
     result: str = "SUCCESS"
     tag: str | None = None
 
@@ -53,31 +56,34 @@ class StartRelease:
 
     def on_push(self, push: Push, now: datetime) -> Release | Ignore:
         """Idempotent: the same push any number of times is one attempt."""
-        stage = self.policy.stage_of(push.image.repository)
-        if stage is None:
+        if self.policy.stage_of(push.image.repository) is None:
             return Ignore("unmanaged repository")
         if push.result != "SUCCESS":
             return Ignore("failed push")
         facts = self._facts(push.image)
         if facts is None:
             return Ignore("the image is gone")
-        if facts.pushed_at < self.installed_at:
+        # An image from before the installation that is pushed again is a push like any other.
+        pushed_at = max(facts.pushed_at, push.at)
+        if pushed_at < self.installed_at:
             return Ignore("older than the installation")
-        tags = [push.tag] if push.tag else sorted(facts.tags)
+        tags = frozenset({push.tag}) if push.tag else facts.tags
         if not tags:
             return Ignore("untagged push")
         if self.images.manifest(push.image).kind is Kind.ARTIFACT:
             return Ignore("artifact")
-        return self._start(stage, facts, tags, StartReason.PUSH, now)
+        return self._start(StartRequest(push.image, tags, pushed_at), facts, now)
 
     def on_request(
         self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime
     ) -> Release | Ignore:
         """An operator, or another part of imagegate, asks. Raises `RejectedInputError` for what is not ours."""
-        stage = self.policy.stage_of(image.repository)
-        if stage is None:
+        if self.policy.stage_of(image.repository) is None:
             raise RejectedInputError(f"{image.repository}: no stage of the policy has this repository")
-        return self._start(stage, self.images.facts(image), sorted(tags), reason, now)
+        facts = self.images.facts(image)
+        # Whoever asks by hand means this image, also where a later push has its tag by now.
+        pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
+        return self._start(StartRequest(image, frozenset(tags), pushed_at, reason), facts, now)
 
     def _facts(self, image: ImageRef) -> Facts | None:
         try:
@@ -85,49 +91,72 @@ class StartRelease:
         except ImageNotFoundError:
             return None
 
-    def _start(
-        self, stage: Stage, facts: Facts, tags: list[str], reason: StartReason, now: datetime
-    ) -> Release | Ignore:
-        outcomes = [self._start_tag(stage, facts, StartRequest(facts.image, t, reason), now) for t in tags]
-        return next((outcome for outcome in outcomes if isinstance(outcome, Release)), outcomes[0])
-
-    def _start_tag(
-        self, stage: Stage, facts: Facts, request: StartRequest, now: datetime
-    ) -> Release | Ignore:
+    def _start(self, request: StartRequest, facts: Facts, now: datetime) -> Release | Ignore:
+        situation = Situation(facts.tags, self._is_overtaken(request))
         for _ in range(_RACES):
-            decision = decide_start(self.ledger.latest(facts.image), request, self.policy.digest, facts.tags)
+            latest = self.ledger.latest(request.image)
+            decision = decide_start(latest, request, self.policy.digest, situation)
             if isinstance(decision, Ignore):
                 return decision
-            release = self._allocate(stage, facts, request, decision, now)
-            if release is not None:
-                return self._run(release)
-        raise StartContentionError(f"{facts.image}: others keep starting this image")
+            release = self._allocate(request, latest, decision, facts, now)
+            if release is None:
+                continue
+            if self._runs(release):
+                return release
+            request = self._bury(release, request, now)
+        raise StartContentionError(f"{request.image}: others keep starting this image")
+
+    def _is_overtaken(self, request: StartRequest) -> bool:
+        target = self.policy.target_of(request.image.repository)
+        holders = {self.ledger.holder(target, tag) for tag in request.tags} if target else set()
+        return bool(holders - {None, request.image.digest})
 
     def _allocate(
-        self, stage: Stage, facts: Facts, request: StartRequest, decision: Begin | Join, now: datetime
+        self,
+        request: StartRequest,
+        latest: Release | None,
+        decision: Begin | Join,
+        facts: Facts,
+        now: datetime,
     ) -> Release | None:
-        """The open attempt with this tag in it; None when somebody was faster."""
+        """The open attempt with these tags in it; None when somebody was faster."""
         if isinstance(decision, Join):
-            joined = self.ledger.join(_id(decision.release), request.tag)
+            joined = self.ledger.join(_id(decision.release), request.tags, request.pushed_at)
             return decision.release if joined else None
+        stage = self.policy.stage_of(request.image.repository)
+        if stage is None:
+            raise RejectedInputError(
+                f"{request.image.repository}: no stage of the policy has this repository"
+            )
+        earlier = latest.tags & facts.tags if latest else frozenset()
         release = Release(
-            image=facts.image,
+            image=request.image,
             attempt=decision.attempt,
             stage=stage.name,
             policy=self.policy.digest,
-            tags=frozenset({request.tag}),
+            tags=request.tags | earlier,
             reason=decision.reason,
             started_at=now,
-            pushed_at=facts.pushed_at,
+            pushed_at=_later(request.pushed_at, latest),
         )
         return release if self.ledger.begin(release) else None
 
-    def _run(self, release: Release) -> Release:
-        """Also for a joined attempt: its first start may have been killed between the ledger and here."""
-        pinned = self.records.policy(release.policy)
-        payload = workflow_input(release, pinned, pinned.stages[release.stage])
-        self.workflow.start(release.execution_name, payload)
-        return release
+    def _runs(self, release: Release) -> bool:
+        """Also asked for a joined attempt: its first start may have been killed between the ledger and here."""
+        stage = self.records.policy(release.policy).stages[release.stage]
+        return self.workflow.start(release.execution_name, workflow_input(release, stage))
+
+    def _bury(self, release: Release, request: StartRequest, now: datetime) -> StartRequest:
+        """Close an attempt whose execution ended without doing so, so that the request gets one of its own."""
+        detail = "its execution ended without an outcome; another attempt was begun"
+        if not self.ledger.close(_id(release), Outcome.FAILED, None, now, detail):
+            return request  # it was closed properly just now
+        return replace(request, reason=StartReason.LOST_EXECUTION)
+
+
+def _later(pushed_at: datetime, latest: Release | None) -> datetime:
+    known = latest.pushed_at if latest else None
+    return pushed_at if known is None else max(pushed_at, known)
 
 
 def _id(release: Release) -> ReleaseId:
