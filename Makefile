@@ -67,14 +67,17 @@ format: setup ## Format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
 
+# Of the layer's wheels and of the functions: arm64 or x86_64.
+ARCHITECTURE ?= arm64
+
 # sam builds for the runtime of the template, so it needs that Python; it runs none of it here.
-build: $(SAM) ## sam build
+build: $(SAM) ## sam build; ARCHITECTURE=x86_64 for the other one
 	@command -v python3.13 >/dev/null && python3.13 -c pass 2>/dev/null \
 		|| { echo "sam build needs python3.13 on PATH: install it (pyenv install 3.13, or your system's package), then run make again." >&2; exit 1; }
-	@SAM_CLI_TELEMETRY=0 $(SAM) build
+	@SAM_CLI_TELEMETRY=0 $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 deploy: build ## sam build, then sam deploy --guided
-	@SAM_CLI_TELEMETRY=0 $(SAM) deploy --guided
+	@SAM_CLI_TELEMETRY=0 $(SAM) deploy --guided --parameter-overrides Architecture=$(ARCHITECTURE)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: setup ## Lock the dependencies again, after a change of an .in file
