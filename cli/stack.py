@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from imagegate.adapters.ecr import Ecr
     from imagegate.adapters.ledger import DynamoLedger
     from imagegate.adapters.workflow import LambdaStarter
-
     from imagegate.domain.policy import Policy
 
 _DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
