@@ -11,10 +11,17 @@ from pathlib import Path
 
 from sandbox.cloud import Cloud, StateInUseError
 from sandbox.ports import free_port
+from sandbox.seed import seed
+from sandbox.session import find_session
 from sandbox.settings import Settings
 
 # Sub-commands with parsers of their own, imported when asked for.
-_COMMANDS = {"push": "sandbox.push", "findings": "sandbox.scanner", "demo": "sandbox.demo"}
+_COMMANDS = {
+    "push": "sandbox.push",
+    "findings": "sandbox.scanner",
+    "seed": "sandbox.seed",
+    "demo": "sandbox.demo",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox",
         description="AWS on this machine, with imagegate deployed into it.",
         epilog="Other commands: push LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
-        "findings REPOSITORY[:TAG|@DIGEST] FILE, demo. Each has --help.",
+        "findings REPOSITORY[:TAG|@DIGEST] FILE, seed, demo. Each has --help.",
     )
     parser.add_argument("serve", nargs="?", choices=["serve"], help="the default")
     parser.add_argument(
@@ -48,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         default=0.02,
         metavar="FACTOR",
         help="on waits, retry intervals and schedules (default 0.02; 1 is AWS's pace)",
+    )
+    parser.add_argument(
+        "--no-seed", action="store_true", help="start without the image that the sample events name"
     )
     return parser
 
@@ -98,6 +108,8 @@ def serve(argv: list[str]) -> int:
     cloud = _cloud(options)
     try:
         cloud.start()
+        if not options.no_seed:
+            seed(find_session(cloud.settings.state), cloud.settings.state)
         if not stopped.is_set():
             _say(_describe(cloud, options.state))
         stopped.wait()

@@ -62,6 +62,17 @@ class Sandbox:
             **self.admin,
         )
 
+    def write_env(self) -> None:
+        """For commands that look for the running sandbox in its folder."""
+        variables = {
+            "AWS_ENDPOINT_URL": self.settings.endpoint,
+            "AWS_REGION": self.settings.region,
+            "AWS_ACCESS_KEY_ID": self.admin["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": self.admin["aws_secret_access_key"],
+        }
+        lines = [f"export {name}={value}\n" for name, value in variables.items()]
+        (self.settings.state / "env").write_text("".join(lines))
+
     def user(self, *statements: dict[str, Any]) -> dict[str, str]:
         """A new IAM user's access key."""
         backend = iam_backends[ACCOUNT]["aws"]

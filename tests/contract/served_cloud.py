@@ -63,7 +63,7 @@ def start(state: Path, template: Path, *arguments: str) -> subprocess.Popen[str]
     environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "sandbox"),
+            *(sys.executable, "-m", "sandbox", "serve", "--no-seed"),
             *("--state", str(state), "--template", str(template)),
             *arguments,
         ],

@@ -28,14 +28,7 @@ from tests.contract.registry_sandbox import (
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        lines = {
-            "AWS_ENDPOINT_URL": sandbox.settings.endpoint,
-            "AWS_REGION": sandbox.settings.region,
-            "AWS_ACCESS_KEY_ID": sandbox.admin["aws_access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": sandbox.admin["aws_secret_access_key"],
-        }
-        env = "".join(f"export {name}={value}\n" for name, value in lines.items())
-        (sandbox.settings.state / "env").write_text(env)
+        sandbox.write_env()
         yield sandbox
 
 
