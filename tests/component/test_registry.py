@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from imagegate.adapters.referrers_tag import with_referrer
 from imagegate.adapters.registry import HttpRegistry
 from imagegate.adapters.registry_connection import Login
 from imagegate.domain.errors import (
@@ -121,6 +122,21 @@ def test_credentials_are_kept_until_they_are_about_to_expire(lifetime: timedelta
 
 def test_credentials_stay_out_of_logs() -> None:
     assert CREDENTIALS not in repr(Logins("https://registry.test")())
+
+
+def test_a_registry_without_log_in_gets_no_credentials() -> None:
+    with scripted(always(MANIFEST_REPLY)) as script:
+        HttpRegistry(lambda: Login(script.endpoint)).manifest(IMAGE.repository, IMAGE.digest)
+    assert "authorization" not in script.requests[0].headers
+
+
+def test_a_registry_behind_a_token_server_is_refused_by_name() -> None:
+    challenge = {"WWW-Authenticate": 'Bearer realm="https://tokens.test/",service="registry"'}
+    with (
+        registry(always(Reply(401, error("UNAUTHORIZED"), challenge))) as (client, _),
+        pytest.raises(AccessRefusedError, match="token server"),
+    ):
+        client.manifest(IMAGE.repository, IMAGE.digest)
 
 
 def test_a_redirect_to_another_host_gets_no_credentials() -> None:
@@ -323,6 +339,13 @@ def test_a_large_blob_is_not_read_into_memory() -> None:
     assert script.asked == []
 
 
+@pytest.mark.parametrize(("status", "expected"), [(200, True), (404, False)])
+def test_whether_a_blob_is_there_is_asked_without_fetching_it(status: int, expected: bool) -> None:
+    with registry(always(Reply(status))) as (client, script):
+        assert client.has_blob(IMAGE.repository, BLOB) is expected
+    assert script.asked == [f"HEAD /v2/team/app-dev/blobs/{BLOB.digest}"]
+
+
 def upload(
     blob: Reply, *, present: bool = False, finished: Reply | None = None
 ) -> Callable[[Request], Reply]:
@@ -372,6 +395,17 @@ def test_an_empty_blob_can_be_streamed() -> None:
     with registry(upload(Reply())) as (client, script):
         copy(client, Descriptor(BLOB.media_type, Digest.of(b""), 0))
     assert script.requests[-1].method == "PUT"
+
+
+def test_a_blob_of_another_registry_is_never_mounted() -> None:
+    with (
+        registry(always(Reply(body=LAYER))) as (source, fetched),
+        scripted(upload(Reply(500))) as target,
+    ):
+        copy(HttpRegistry(Logins(target.endpoint), source=source))
+    assert fetched.asked == [f"GET /v2/team/app-dev/blobs/{BLOB.digest}"]
+    assert target.asked[0] == "POST /v2/team/app-staging/blobs/uploads/"
+    assert target.requests[-2].digest == str(BLOB.digest)
 
 
 def test_streaming_needs_little_memory() -> None:
@@ -483,3 +517,87 @@ def test_without_a_referrers_api_the_tag_scheme_is_read() -> None:
 def test_no_referrers_are_none() -> None:
     with registry(always(Reply(404))) as (client, _):
         assert client.referrers(IMAGE) == []
+
+
+SIGNATURE = Manifest.parse(
+    json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": "application/x-signature", "digest": str(Digest.of(b"{}")), "size": 2},
+            "layers": [],
+            "subject": MANIFEST.descriptor.as_json(),
+            "annotations": {"by": "us"},
+        }
+    ).encode()
+)
+TAG_PATH = f"/v2/team/app-dev/manifests/sha256-{IMAGE.digest.hex}"
+
+
+def without_referrers_api(listed: Reply, *, is_there: bool = False) -> Answer:
+    """An old registry; `listed` is what lies under the fallback tag."""
+
+    def answer(request: Request) -> Reply:
+        if "/referrers/" in request.path:
+            return Reply(404, b"404 page not found")
+        if request.method == "GET":
+            return listed
+        return Reply(201 if request.method == "PUT" or is_there else 404)
+
+    return answer
+
+
+def test_a_registry_that_acknowledges_the_subject_keeps_the_list_itself() -> None:
+    acknowledged = Reply(201, headers={"OCI-Subject": str(IMAGE.digest)})
+    with registry(one_by_one(Reply(404), acknowledged)) as (client, script):
+        client.push_manifest(IMAGE.repository, SIGNATURE)
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize("listing", [Reply(body=index()), Reply(403, error("DENIED"))])
+def test_a_registry_that_answers_for_referrers_keeps_the_list_itself(listing: Reply) -> None:
+    with registry(one_by_one(Reply(404), Reply(201), listing, Reply(200))) as (client, script):
+        client.push_manifest(IMAGE.repository, SIGNATURE)
+        client.push_manifest(IMAGE.repository, SIGNATURE)
+    assert [request.method for request in script.requests] == ["HEAD", "PUT", "GET", "HEAD"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_without_a_referrers_api_the_list_is_kept_under_its_tag(is_there: bool) -> None:
+    """Also when the manifest is there already: whoever pushed it may have been killed before the list."""
+    with registry(without_referrers_api(Reply(404), is_there=is_there)) as (client, script):
+        client.push_manifest(IMAGE.repository, SIGNATURE)
+    assert str(script.requests[-1]) == f"PUT {TAG_PATH}"
+    assert script.requests[-1].headers["content-type"] == OCI_INDEX
+
+
+def test_what_is_listed_already_is_not_listed_twice() -> None:
+    listed = Reply(body=index(b"1", SIGNATURE.content), headers={"Content-Type": OCI_INDEX})
+    with registry(without_referrers_api(listed, is_there=True)) as (client, script):
+        client.push_manifest(IMAGE.repository, SIGNATURE)
+    assert str(script.requests[-1]) == f"GET {TAG_PATH}"
+
+
+def test_something_else_under_the_tag_for_referrers_is_left_alone() -> None:
+    with (
+        registry(without_referrers_api(MANIFEST_REPLY)) as (client, script),
+        pytest.raises(RejectedInputError, match="no index"),
+    ):
+        client.push_manifest(IMAGE.repository, SIGNATURE)
+    assert TAG_PATH not in [request.path for request in script.requests if request.method == "PUT"]
+
+
+def test_a_longer_list_keeps_all_that_others_wrote() -> None:
+    """Distribution specification, "Pushing Manifests with Subject": entries carry artifactType and annotations."""
+    others = json.loads(index(b"1"))
+    others["annotations"] = {"kept": "yes"}
+    others["manifests"][0]["urls"] = ["https://mirror.test/1"]
+    longer = with_referrer(Manifest.parse(json.dumps(others).encode()), SIGNATURE)
+    assert longer
+    document = json.loads(longer.content)
+    added = document["manifests"].pop()
+    assert document == others
+    assert added == SIGNATURE.descriptor.as_json() | {
+        "artifactType": "application/x-signature",
+        "annotations": {"by": "us"},
+    }

@@ -1,4 +1,8 @@
-"""The OCI distribution API (opencontainers/distribution-spec 1.1): byte-exact, with as few requests as it takes."""
+"""The OCI distribution API (opencontainers/distribution-spec 1.1): byte-exact, with as few requests as it takes.
+
+Where a registry has no referrers API, the list under the fallback tag is read and kept. The specification has no lock
+for it: of two that write it at once, one entry may be lost; pushing that manifest again brings it back.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, urlencode, urljoin
 
+from imagegate.adapters import referrers_tag
 from imagegate.adapters.aws import client, translated
 from imagegate.adapters.registry_connection import LIMIT, Answer, Connection, Login
 from imagegate.domain.errors import (
@@ -24,6 +29,7 @@ _ACCEPTED = ", ".join(MANIFEST_MEDIA_TYPES)
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')
 _MAX_PAGES = 200  # of 50 referrers each; a registry that never ends is broken
 _MISSING = frozenset({404})
+_UNLISTED = frozenset({403, 404})
 _EXPLAINED = frozenset({400, 404, 405, 409, 412})
 
 
@@ -35,10 +41,14 @@ def ecr_login() -> Login:
 
 
 class HttpRegistry:
-    """One registry; ECR's own, unless told otherwise."""
+    """One registry; ECR's own, unless told otherwise. Blobs are copied within it, or from the registry `source`."""
 
-    def __init__(self, log_in: Callable[[], Login] = ecr_login) -> None:
+    def __init__(
+        self, log_in: Callable[[], Login] = ecr_login, *, source: HttpRegistry | None = None
+    ) -> None:
         self._connection = Connection(log_in)
+        self._source = source
+        self._lists_referrers = False  # as far as is known
 
     def push_blob(self, repository: str, content: bytes) -> Descriptor:
         blob = Descriptor(_OCTETS, Digest.of(content), len(content))
@@ -48,12 +58,12 @@ class HttpRegistry:
 
     def copy_blob(self, blob: Descriptor, source: str, target: str) -> None:
         """Mount where the registry can, else stream with bounded memory and check the digest."""
-        mount = urlencode({"mount": str(blob.digest), "from": source})
-        answer = self._call("POST", f"/v2/{target}/blobs/uploads/?{mount}", _name(target, blob))
+        mount = "" if self._source else "?" + urlencode({"mount": str(blob.digest), "from": source})
+        answer = self._call("POST", f"/v2/{target}/blobs/uploads/{mount}", _name(target, blob))
         if answer.status == 201:
             return
         # Where nothing is mounted, a copy that ran out of time must not begin from zero again.
-        if not self._has_blob(target, blob):
+        if not self.has_blob(target, blob):
             self._stream_blob(answer, blob, source, target)
 
     def blob(self, repository: str, blob: Descriptor) -> bytes:
@@ -65,6 +75,10 @@ class HttpRegistry:
         if len(content) != blob.size:
             raise CorruptContentError(f"{name}: has {len(content)} bytes, not {blob.size}")
         return blob.digest.check(content, name)
+
+    def has_blob(self, repository: str, blob: Descriptor) -> bool:
+        path = f"/v2/{repository}/blobs/{blob.digest}"
+        return self._call("HEAD", path, _name(repository, blob), also=_MISSING).is_success
 
     def manifest(self, repository: str, reference: Digest | str) -> Manifest:
         """The exact bytes, checked when asked for by digest. Raises `ImageNotFoundError`."""
@@ -83,25 +97,18 @@ class HttpRegistry:
     def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
         """By digest, or under `tag`. Raises `TagConflictError` when an immutable tag is taken by another digest."""
         image = ImageRef(repository, manifest.digest)
-        if tag is None and self.has_manifest(image):
-            return
-        answer = self._call(
-            "PUT",
-            f"/v2/{repository}/manifests/{quote(tag or str(manifest.digest), safe=':')}",
-            str(image),
-            headers={"Content-Type": manifest.media_type},
-            body=manifest.content,
-            also=_EXPLAINED,
-        )
-        if not answer.is_success:
-            self._explain_refused_push(answer, image, tag)
+        if tag is not None or not self.has_manifest(image):
+            self._put_manifest(image, manifest, tag)
+        if manifest.subject and not self._has_referrers_api(ImageRef(repository, manifest.subject.digest)):
+            self._list_under_tag(repository, manifest.subject.digest, manifest)
 
     def referrers(self, image: ImageRef) -> list[Descriptor]:
         """What refers to the image, by the referrers API or, where there is none, by the tag scheme."""
         path = f"/v2/{image.repository}/referrers/{image.digest}"
         answer = self._call("GET", path, str(image), also=_MISSING)
         if answer.status == 404:
-            return self._tagged_referrers(image)
+            listed = self._tagged_list(image.repository, image.digest)
+            return list(listed.children) if listed else []
         found = {blob.digest: blob for page in self._pages(answer, image) for blob in page.children}
         return list(found.values())
 
@@ -114,20 +121,29 @@ class HttpRegistry:
             answer = self._call("GET", urljoin(answer.url, following[1]), str(image))
         raise RegistryUnavailableError(f"{image}: more than {_MAX_PAGES} pages of referrers")
 
-    def _tagged_referrers(self, image: ImageRef) -> list[Descriptor]:
-        """Distribution specification, "Referrers Tag Schema"."""
-        try:
-            return list(self.manifest(image.repository, f"sha256-{image.digest.hex}").children)
-        except ImageNotFoundError:
-            return []
+    def _has_referrers_api(self, subject: ImageRef) -> bool:
+        """Whatever is not "no such page" comes from a registry that keeps the list itself."""
+        if not self._lists_referrers:
+            path = f"/v2/{subject.repository}/referrers/{subject.digest}"
+            answer = self._call("GET", path, str(subject), also=_UNLISTED)
+            self._lists_referrers = answer.status != 404
+        return self._lists_referrers
 
-    def _has_blob(self, repository: str, blob: Descriptor) -> bool:
-        path = f"/v2/{repository}/blobs/{blob.digest}"
-        return self._call("HEAD", path, _name(repository, blob), also=_MISSING).is_success
+    def _tagged_list(self, repository: str, subject: Digest) -> Manifest | None:
+        try:
+            return self.manifest(repository, referrers_tag.tag_of(subject))
+        except ImageNotFoundError:
+            return None
+
+    def _list_under_tag(self, repository: str, subject: Digest, referrer: Manifest) -> None:
+        longer = referrers_tag.with_referrer(self._tagged_list(repository, subject), referrer)
+        if longer:
+            self._put_manifest(ImageRef(repository, longer.digest), longer, referrers_tag.tag_of(subject))
 
     def _stream_blob(self, upload: Answer, blob: Descriptor, source: str, target: str) -> None:
         name = _name(target, blob)
-        with self._connection.stream(f"/v2/{source}/blobs/{blob.digest}", _name(source, blob)) as chunks:
+        origin = self._source or self
+        with origin._connection.stream(f"/v2/{source}/blobs/{blob.digest}", _name(source, blob)) as chunks:
             answer = self._call(
                 "PATCH",
                 _upload_of(upload, name),
@@ -153,8 +169,22 @@ class HttpRegistry:
             also=_MISSING,
         )
         # A retried request finds no upload when the first one was carried out and only its answer was lost.
-        if answer.status == 404 and not self._has_blob(repository, blob):
+        if answer.status == 404 and not self.has_blob(repository, blob):
             raise _lost(name)
+
+    def _put_manifest(self, image: ImageRef, manifest: Manifest, tag: str | None) -> None:
+        answer = self._call(
+            "PUT",
+            f"/v2/{image.repository}/manifests/{quote(tag or str(image.digest), safe=':')}",
+            str(image),
+            headers={"Content-Type": manifest.media_type},
+            body=manifest.content,
+            also=_EXPLAINED,
+        )
+        # Distribution specification, "Pushing Manifests with Subject": so says a registry that lists referrers.
+        self._lists_referrers |= "OCI-Subject" in answer.headers
+        if not answer.is_success:
+            self._explain_refused_push(answer, image, tag)
 
     def _explain_refused_push(self, answer: Answer, image: ImageRef, tag: str | None) -> None:
         """Return when the tag holds this image already; else raise what the refusal means."""

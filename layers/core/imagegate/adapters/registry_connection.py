@@ -1,6 +1,7 @@
 """HTTP to one OCI registry: credentials, redirects, retries, and what its refusals mean.
 
-Rules: TLS everywhere but on loopback; credentials never leave the registry's own origin.
+Rules: TLS everywhere but on loopback; credentials never leave the registry's own origin. Credentials are Basic, as
+ECR has them, or none; a registry that sends its clients to a token server (a Bearer challenge) is refused by name.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _MAX_REDIRECTS = 3
 # A token that runs out during a long upload cannot be exchanged half-way.
 _TOKEN_MARGIN = timedelta(minutes=15)
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
 # Distribution specification, "Error Codes".
 _BY_CODE: Mapping[str, type[ImageGateError]] = {
     "DIGEST_INVALID": CorruptContentError,
@@ -57,15 +60,15 @@ Body = bytes | Iterator[bytes] | None
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Where the registry is, and the Basic credentials for it (base64 of `user:password`)."""
+    """Where the registry is, and the Basic credentials for it (base64 of `user:password`); "" for none."""
 
     endpoint: str
-    authorization: str = field(repr=False)
-    expires_at: datetime
+    authorization: str = field(default="", repr=False)
+    expires_at: datetime = _NEVER
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Basic {self.authorization}"}
+        return {"Authorization": f"Basic {self.authorization}"} if self.authorization else {}
 
 
 class _Retry(Retry):
@@ -108,6 +111,8 @@ class Answer:
     def refusal(self, asked: str) -> ImageGateError:
         """What this answer means for what was asked."""
         code, message = self._error()
+        if self.status == 401 and self.headers.get("WWW-Authenticate", "").lower().startswith("bearer"):
+            message = f"it wants a token from a token server, which imagegate never asks: {message}"
         default = RegistryUnavailableError if self.status >= 500 else RejectedInputError
         kind = _BY_CODE.get(code) or _BY_STATUS.get(self.status, default)
         return kind(f"{asked}: the registry answered {self.status} {code}: {message}".rstrip(": "))
