@@ -294,13 +294,17 @@ def test_a_tag_that_is_refused_though_free_is_refused_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
-    [("NAME_UNKNOWN", ImageNotFoundError), ("MANIFEST_BLOB_UNKNOWN", RegistryUnavailableError)],
+    ("status", "code", "expected"),
+    [
+        (404, "NAME_UNKNOWN", ImageNotFoundError),
+        (404, "MANIFEST_BLOB_UNKNOWN", RegistryUnavailableError),
+        (400, "MANIFEST_BLOB_UNKNOWN", RegistryUnavailableError),
+    ],
 )
 def test_a_push_without_its_blobs_is_tried_again_but_not_without_a_repository(
-    code: str, expected: type[ImageGateError]
+    status: int, code: str, expected: type[ImageGateError]
 ) -> None:
-    with registry(always(Reply(404, error(code)))) as (client, _), pytest.raises(expected):
+    with registry(always(Reply(status, error(code)))) as (client, _), pytest.raises(expected):
         client.push_manifest(IMAGE.repository, MANIFEST, "v1")
 
 

@@ -188,7 +188,8 @@ class HttpRegistry:
 
     def _explain_refused_push(self, answer: Answer, image: ImageRef, tag: str | None) -> None:
         """Return when the tag holds this image already; else raise what the refusal means."""
-        if answer.status == 404 and answer.code != "NAME_UNKNOWN":
+        is_unknown = answer.status == 404 and answer.code != "NAME_UNKNOWN"
+        if is_unknown or answer.code == "MANIFEST_BLOB_UNKNOWN":
             raise RegistryUnavailableError(f"{image}: something it names is not in the repository (any more)")
         if tag is None or not (answer.status == 409 or answer.code == "TAG_INVALID"):
             raise answer.refusal(str(image))

@@ -1,0 +1,65 @@
+"""Debian's `docker-registry`: a registry by other people, without a referrers API, on a free port of loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from imagegate.adapters.registry import HttpRegistry
+from imagegate.adapters.registry_connection import Login
+from sandbox.ports import free_port
+
+PROGRAM = "docker-registry"
+
+
+@contextmanager
+def docker_registry(folder: Path) -> Iterator[str]:
+    """Its `HOST:PORT`; what it stores lies in `folder`."""
+    if not shutil.which(PROGRAM):
+        pytest.skip(f"{PROGRAM} is not installed: apt-get install {PROGRAM}")
+    address = f"127.0.0.1:{free_port()}"
+    folder.mkdir(parents=True)
+    file = folder / "config.yml"
+    file.write_text(json.dumps(_config(folder, address)))  # JSON is YAML
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([PROGRAM, "serve", str(file)], stdout=log, stderr=log)
+        try:
+            _await(address, server)
+            yield address
+        finally:
+            server.kill()
+            server.wait()
+
+
+def client_of(address: str, *, source: HttpRegistry | None = None) -> HttpRegistry:
+    return HttpRegistry(lambda: Login(f"http://{address}"), source=source)
+
+
+def _config(folder: Path, address: str) -> dict[str, object]:
+    return {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": address, "secret": "of a test"},
+        # Foreign layers name where they are.
+        "validation": {"manifests": {"urls": {"allow": ["^https://"]}}},
+    }
+
+
+def _await(address: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib3.request("GET", f"http://{address}/v2/", retries=False)
+            return
+        except urllib3.exceptions.HTTPError:
+            time.sleep(0.02)
+    raise AssertionError(f"{PROGRAM} does not answer at {address}")
