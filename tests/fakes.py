@@ -53,7 +53,7 @@ class FakeRegistry:
     tags: dict[tuple[str, str], Digest] = field(default_factory=dict)
     pushed_at: dict[ImageRef, datetime] = field(default_factory=dict)
     blobs: dict[tuple[str, Digest], bytes] = field(default_factory=dict)
-    repositories: set[str] = field(default_factory=lambda: {DEV})
+    names: set[str] = field(default_factory=lambda: {DEV})
     immutable: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ class FakeRegistry:
         manifest = Manifest.parse(json.dumps(raw).encode())
         image = ImageRef(repository, manifest.digest)
         self.pushed_at.setdefault(image, at)
-        self.push_manifest(repository, manifest, tag)
+        self.push_manifest(repository, manifest, tag or None)
         return image
 
     def delete(self, image: ImageRef) -> None:
@@ -95,9 +95,19 @@ class FakeRegistry:
     def digest_of(self, repository: str, tag: str) -> Digest | None:
         return self.tags.get((repository, tag))
 
+    def repositories(self) -> Iterator[str]:
+        yield from sorted(self.names)
+
+    def pushed_since(self, repository: str, since: datetime) -> Iterator[Facts]:
+        for image, at in list(self.pushed_at.items()):
+            if image.repository == repository and image in self.manifests and at >= since:
+                facts = self.facts(image)
+                if facts.tags:
+                    yield facts
+
     def make_repository(self, name: str, like: str) -> bool:
-        missing = name not in self.repositories
-        self.repositories.add(name)
+        missing = name not in self.names
+        self.names.add(name)
         return missing
 
     # Registry, and Images.manifest
@@ -123,13 +133,16 @@ class FakeRegistry:
     def blob(self, repository: str, blob: Descriptor) -> bytes:
         return self.blobs[repository, blob.digest]
 
+    def has_blob(self, repository: str, blob: Descriptor) -> bool:
+        return (repository, blob.digest) in self.blobs
+
     def has_manifest(self, image: ImageRef) -> bool:
         return image in self.manifests
 
     def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
         self.log.append(f"manifest {repository}:{tag or manifest.digest.short}")
         for blob in manifest.blobs:
-            if (repository, blob.digest) not in self.blobs:
+            if (repository, blob.digest) not in self.blobs and not blob.is_foreign:
                 raise RejectedInputError(f"{repository}: blob {blob.digest} is missing")
         taken = self.tags.get((repository, tag)) if tag else None
         if repository in self.immutable and taken not in (None, manifest.digest):
@@ -183,6 +196,7 @@ class FakeLedger:
     releases: dict[tuple[ImageRef, int], Release] = field(default_factory=dict)
     tokens: dict[tuple[ImageRef, ReleaseId], WaitingScan] = field(default_factory=dict)
     claims: dict[tuple[str, str], tuple[Digest, datetime]] = field(default_factory=dict)
+    platforms: set[ImageRef] = field(default_factory=set)
 
     def latest(self, image: ImageRef) -> Release | None:
         attempts = [release for (ref, _), release in self.releases.items() if ref == image]
@@ -224,6 +238,9 @@ class FakeLedger:
             return False
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return True
+
+    def note_platforms(self, release: Release) -> None:
+        self.platforms |= {ImageRef(release.image.repository, digest) for digest in release.platforms}
 
     def announced(self, release: ReleaseId, message_id: str) -> None:
         self._change(release, message_id=message_id)

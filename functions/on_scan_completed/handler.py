@@ -1,4 +1,4 @@
-"""A scan ended somewhere: wake the releases that have everything now."""
+"""A scan ended, or its image was deleted: wake the releases that need not wait any more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
-from imagegate.adapters.events import EcrImageScan, parse
+from imagegate.adapters.events import parse_scan
 from imagegate.steps.await_scan import ScanCompleted
 
 logger = Logger()
@@ -22,7 +22,7 @@ def step() -> ScanCompleted:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    image = parse(EcrImageScan, event).detail.image
+    image = parse_scan(event)
     woken = step().on_scan(image)
     logger.info("scan completed", image=str(image), woken=woken)
     return {"woken": woken}

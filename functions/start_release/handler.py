@@ -10,9 +10,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
-from imagegate.adapters.events import EcrImageAction, StartEnvelope, parse
+from imagegate.adapters.events import StartEnvelope, parse, parse_arrival
 from imagegate.domain.release import Ignore, Release
-from imagegate.steps.start import Push, StartRelease
+from imagegate.steps.start import StartRelease
 
 logger = Logger()
 metrics = Metrics()
@@ -28,9 +28,7 @@ def start(event: dict[str, Any]) -> Release | Ignore:
     if "request" in event:
         request = parse(StartEnvelope, event).request
         return step().on_request(request.image, request.tags, request.reason, wiring.now())
-    pushed = parse(EcrImageAction, event)
-    detail = pushed.detail
-    return step().on_push(Push(detail.image, pushed.time, detail.result, detail.image_tag), wiring.now())
+    return step().on_push(parse_arrival(event), wiring.now())
 
 
 @logger.inject_lambda_context

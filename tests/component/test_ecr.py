@@ -14,11 +14,12 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from imagegate.adapters import aws
-from imagegate.adapters.ecr import Ecr, ScanRefusedError
+from imagegate.adapters.ecr import Ecr
 from imagegate.domain.errors import (
     CorruptContentError,
     ImageNotFoundError,
     RejectedInputError,
+    ScanRefusedError,
     ThrottledError,
 )
 from imagegate.domain.finding import Finding, Severity

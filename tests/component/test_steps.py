@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,20 +15,23 @@ from imagegate.domain.errors import (
     DecisionRefusedError,
     RecordNotFoundError,
     RejectedInputError,
+    UnsupportedImageError,
     VerificationError,
 )
 from imagegate.domain.finding import Finding
-from imagegate.domain.image import Digest, ImageRef, Manifest
-from imagegate.domain.policy import Mode, Policy
-from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.domain.image import OCI_INDEX, Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Arrival, Mode, Policy
+from imagegate.domain.release import Ignore, Outcome, Push, Release, ReleaseId, StartReason
 from imagegate.domain.scan import Scanning, Waited
 from imagegate.domain.verdict import VerdictOutcome
+from imagegate.domain.waiver import Waiver
 from imagegate.steps.announce import AnnounceRelease, Ending, Then
-from imagegate.steps.await_scan import AwaitScan, Reconcile, ScanCompleted
+from imagegate.steps.await_scan import AwaitScan, ScanCompleted
 from imagegate.steps.judge import Judged, JudgeImage, Route
 from imagegate.steps.promote import Next, Promoted, PromoteImage
+from imagegate.steps.reconcile import Reconcile, Reconciled
 from imagegate.steps.sign import Signed, SignImage
-from imagegate.steps.start import Push, StartRelease
+from imagegate.steps.start import StartRelease
 from tests.fakes import (
     DEV,
     LATER,
@@ -80,6 +84,10 @@ class World:
     def completed(self) -> ScanCompleted:
         return ScanCompleted(self.scans, self.ledger, self.workflow, self.starter)
 
+    def reconcile(self, now: datetime = NOW) -> Reconciled:
+        step = Reconcile(self.registry, self.completed(), self.policy, NOW - timedelta(days=1))
+        return step.run(now)
+
     def judge(self, image: ImageRef, waited: Waited = Waited.READY, attempt: int = 1) -> Judged:
         step = JudgeImage(self.registry, self.scans, self.ledger, self.records)
         return step.run(ReleaseId(image, attempt), waited, "", NOW)
@@ -103,6 +111,36 @@ class World:
         self.scans.finish(image, findings or [])
         self.start(image, tag)
         return image, self.judge(image)
+
+    def index(
+        self, *architectures: str, tag: str = "1.0", attestation: bool = False, note: str = ""
+    ) -> tuple[ImageRef, list[ImageRef]]:
+        """A pushed index and its platforms."""
+        platforms = [self.registry.push_image(DEV, "", seed=architecture) for architecture in architectures]
+        entries = [
+            {
+                **self.registry.manifests[platform].descriptor.as_json(),
+                "platform": {"os": "linux", "architecture": architecture},
+                **({"annotations": {"note": note}} if note else {}),
+            }
+            for platform, architecture in zip(platforms, architectures, strict=True)
+        ]
+        if attestation:
+            extra = self.registry.push_image(DEV, "", seed="attestation")
+            entries.append(
+                {
+                    **self.registry.manifests[extra].descriptor.as_json(),
+                    "platform": {"os": "unknown", "architecture": "unknown"},
+                    "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
+                }
+            )
+        return self.push_index(entries, tag), platforms
+
+    def push_index(self, entries: list[dict[str, Any]], tag: str) -> ImageRef:
+        raw = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+        index = Manifest.parse(json.dumps(raw).encode())
+        self.registry.push_manifest(DEV, index, tag)
+        return ImageRef(DEV, index.digest)
 
     def signed(self) -> ImageRef:
         image, judged = self.judged()
@@ -268,7 +306,7 @@ def test_a_lost_scan_event_is_found_by_the_reconciler(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.wait(image)
     world.scans.finish(image)
-    assert Reconcile(world.completed()).run() == 1
+    assert world.reconcile().woken == 1
     assert "token" in world.workflow.woken
 
 
@@ -305,7 +343,7 @@ def test_one_deleted_image_does_not_hide_the_others_from_the_reconciler(world: W
     world.wait(there, "there")
     world.registry.delete(gone)
     world.scans.finish(there)
-    assert Reconcile(world.completed()).run() == 2
+    assert world.reconcile().woken == 2
     assert set(world.workflow.woken) == {"gone", "there"}
 
 
@@ -313,8 +351,43 @@ def test_the_reconciler_starts_a_scan_that_was_never_begun(world: World) -> None
     image = world.registry.push_image(DEV, "1.0")
     world.start(image)
     world.wait(image)
-    Reconcile(world.completed()).run()
+    world.reconcile()
     assert world.scans.started == [image]
+
+
+def test_a_push_whose_event_was_lost_is_started_by_the_reconciler(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    elsewhere = world.registry.push_image("tools", "1.0")
+    world.registry.names.add("tools")
+    assert world.reconcile(NOW).started == 0  # its event may be on its way
+    assert world.reconcile(NOW + timedelta(minutes=5)).started == 1
+    assert world.starter.requests == [(image, ("1.0",), "push")]
+    started = world.starting().on_request(image, ["1.0"], StartReason.PUSH, LATER)
+    assert isinstance(started, Release)
+    assert world.reconcile(NOW + timedelta(minutes=5)).started == 0
+    assert elsewhere not in {request[0] for request in world.starter.requests}
+
+
+def test_an_arrival_that_the_policy_does_not_gate_is_left_alone_and_said(world: World) -> None:
+    dev = replace(POLICY.stages["dev"], not_gated=frozenset({Arrival.REPLICATION}))
+    world.policy = replace(POLICY, stages={**POLICY.stages, "dev": dev})
+    image = world.registry.push_image(DEV, "1.0")
+    replicated = Push(image, NOW, tag="1.0", arrival=Arrival.REPLICATION)
+    assert world.starting().on_push(replicated, NOW) == Ignore("replication is not gated by the policy")
+    cached = Push(image, NOW, tag="1.0", arrival=Arrival.PULL_THROUGH_CACHE)
+    assert isinstance(world.starting().on_push(cached, NOW), Release)
+
+
+def test_an_image_that_the_scanner_refuses_is_said_to_be_unreadable_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(image: ImageRef) -> None:
+        raise UnsupportedImageError(f"{image} cannot be scanned")
+
+    image = world.registry.push_image(DEV, "1.0")
+    world.scans.way = Scanning.ON_REQUEST
+    monkeypatch.setattr(world.scans, "start", refuse)
+    assert world.wait(image) is Waited.UNSUPPORTED
 
 
 # Judge
@@ -370,6 +443,125 @@ def test_a_tag_that_comes_back_before_the_end_is_judged_again(world: World) -> N
     assert world.judge(image).route is Route.SIGN
 
 
+@pytest.mark.parametrize(
+    ("expires", "outcome"),
+    [(NOW.date(), Outcome.RELEASED), (NOW.date() - timedelta(days=1), Outcome.BLOCKED)],
+)
+def test_an_unreadable_image_passes_by_a_waiver_that_counts_and_by_nothing_else(
+    world: World, expires: date, outcome: Outcome
+) -> None:
+    waiver = Waiver("scan.unsupported", "shop-*", "ann", "built from scratch", expires)
+    world.records.policies[POLICY.digest] = replace(POLICY, waivers=(waiver,))
+    image = world.registry.push_image(DEV, "1.0")
+    world.scans.finish(image, status="UNSUPPORTED_IMAGE")
+    world.start(image)
+    assert world.judge(image).outcome is outcome
+    if outcome is Outcome.RELEASED:
+        assert "waived until" in world.ledger.get(ReleaseId(image, 1)).reasons[0]["message"]
+    world.scans.finish(image, status="FAILED")
+    assert world.judge(image).outcome is Outcome.BLOCKED
+
+
+# Indexes
+
+
+def test_the_worst_platform_decides_and_is_named(world: World) -> None:
+    index, (amd, arm) = world.index("amd64", "arm64")
+    world.scans.finish(amd)
+    world.scans.finish(arm, critical())
+    world.start(index)
+    assert world.wait(index) is Waited.READY
+    assert world.judge(index).outcome is Outcome.BLOCKED
+    (reason,) = world.ledger.get(ReleaseId(index, 1)).reasons
+    assert reason["message"].startswith("linux/arm64: 1 CRITICAL")
+
+
+def test_an_index_waits_for_its_last_platform(world: World) -> None:
+    index, (amd, arm) = world.index("amd64", "arm64")
+    assert world.wait(index) is None
+    world.scans.finish(amd)
+    assert world.completed().on_scan(amd) == 0
+    world.scans.finish(arm)
+    assert world.completed().on_scan(arm) == 1
+
+
+def test_a_platform_of_two_indexes_wakes_both(world: World) -> None:
+    first, (shared,) = world.index("amd64")
+    second, _ = world.index("amd64", tag="2.0", note="another index")
+    assert first != second
+    for index, token in ((first, "one"), (second, "two")):
+        world.wait(index, token)
+    world.scans.finish(shared)
+    assert world.completed().on_scan(shared) == 2
+    assert set(world.workflow.woken) == {"one", "two"}
+
+
+def test_attestations_are_not_scanned_but_copied(world: World) -> None:
+    index, (amd,) = world.index("amd64", attestation=True)
+    world.scans.finish(amd)
+    world.start(index)
+    assert world.wait(index) is Waited.READY
+    world.sign(world.judge(index).decision)
+    world.promote(index)
+    children = {child.digest for child in world.registry.manifests[index].children}
+    assert len(children) == 2
+    assert children <= {image.digest for image in world.registry.manifests if image.repository == STAGING}
+
+
+def test_a_nested_index_is_judged_by_its_leaves(world: World) -> None:
+    inner, (amd,) = world.index("amd64", tag="inner")
+    outer = world.push_index([world.registry.manifests[inner].descriptor.as_json()], "1.0")
+    world.scans.finish(amd, critical())
+    world.start(outer)
+    assert world.wait(outer) is Waited.READY
+    assert world.judge(outer).outcome is Outcome.BLOCKED
+
+
+def test_platforms_are_released_with_their_index_and_signed_where_the_stage_says_so(world: World) -> None:
+    dev = replace(POLICY.stages["dev"], sign_platforms=True)
+    world.records.policies[POLICY.digest] = replace(POLICY, stages={**POLICY.stages, "dev": dev})
+    index, (amd, arm) = world.index("amd64", "arm64")
+    for platform in (amd, arm):
+        world.scans.finish(platform)
+    world.start(index)
+    signed = world.sign(world.judge(index).decision)
+    assert world.sign(world.ledger.get(ReleaseId(index, 1)).decision).signature == signed.signature
+    assert len(world.signer.signed) == 3
+    assert json.loads(world.signer.signed[1])["targetArtifact"]["annotations"]["imagegate.index"] == str(
+        index.digest
+    )
+    world.promote(index)
+    for digest in (index.digest, amd.digest, arm.digest):
+        kinds = [entry.artifact_type for entry in world.registry.referrers(ImageRef(STAGING, digest))]
+        assert NOTATION_SIGNATURE in kinds
+    world.announce(index, Outcome.RELEASED)
+    assert world.ledger.platforms == {amd, arm}
+
+
+def test_a_tag_on_a_child_releases_that_child(world: World) -> None:
+    index, (amd,) = world.index("amd64")
+    world.registry.tags[DEV, "1.0"] = amd.digest
+    world.scans.finish(amd)
+    world.start(amd)
+    assert world.judge(amd).route is Route.SIGN
+    assert world.start(index, None) == Ignore("untagged push")
+
+
+def test_a_foreign_layer_that_lies_elsewhere_is_not_copied(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    raw = json.loads(world.registry.manifests[image].content)
+    foreign = Descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", Digest.of(b"far"), 3)
+    raw["layers"].append(foreign.as_json())
+    windows = Manifest.parse(json.dumps(raw).encode())
+    world.registry.push_manifest(DEV, windows, "win")
+    image = ImageRef(DEV, windows.digest)
+    world.scans.finish(image)
+    world.start(image, "win")
+    world.sign(world.judge(image).decision)
+    assert world.promote(image).outcome is Outcome.RELEASED
+    assert world.registry.manifests[ImageRef(STAGING, image.digest)] == windows
+
+
 # Sign
 
 
@@ -379,7 +571,8 @@ def test_a_pass_is_signed_and_binds_policy_decision_and_summary(world: World) ->
     annotations = json.loads(world.signer.signed[0])["targetArtifact"]["annotations"]
     assert annotations["imagegate.policy"] == str(POLICY.digest)
     assert annotations["imagegate.decision"] == str(judged.decision)
-    summary = world.registry.manifests[ImageRef(DEV, signed.summary or Digest(""))]
+    (evidence,) = signed.evidence
+    summary = world.registry.manifests[ImageRef(DEV, evidence)]
     assert annotations["imagegate.vsa"] == str(summary.layers[0].digest)
     assert world.ledger.get(ReleaseId(image, 1)).signature == signed.signature
 

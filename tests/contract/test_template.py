@@ -179,7 +179,7 @@ def versions(template: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize(
     ("layer", "renewed"),
     [
-        ("PolicyLayer", {"StartReleaseFunction", "PublishPolicyFunction"}),
+        ("PolicyLayer", {"StartReleaseFunction", "ReconcileFunction", "PublishPolicyFunction"}),
         ("CoreLayer", set(FUNCTIONS)),
     ],
 )

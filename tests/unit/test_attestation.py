@@ -150,13 +150,13 @@ LONGEST = decision(
 @given(decisions | st.just(LONGEST))
 def test_what_is_signed_fits_the_signers_payload(made: Decision) -> None:
     """AWS Signer API reference, SignPayload: at most 4,096 bytes."""
-    payload = attestation.notation_payload(made, digest("record"), digest("vsa"))
+    payload = attestation.notation_payload(made, digest("record"), digest("vsa"), made.subject)
     assert 1 <= len(payload) <= 4096
 
 
 @given(decisions)
 def test_what_is_signed_binds_the_image_to_stage_policy_decision_and_summary(made: Decision) -> None:
-    payload = json.loads(attestation.notation_payload(made, digest("record"), digest("vsa")))
+    payload = json.loads(attestation.notation_payload(made, digest("record"), digest("vsa"), made.subject))
     assert payload == {
         "targetArtifact": {
             "mediaType": made.media_type,
@@ -173,7 +173,9 @@ def test_what_is_signed_binds_the_image_to_stage_policy_decision_and_summary(mad
 
 
 def test_no_signed_annotation_uses_the_reserved_prefix() -> None:
-    payload = json.loads(attestation.notation_payload(decision(), digest("record"), digest("vsa")))
+    payload = json.loads(
+        attestation.notation_payload(decision(), digest("record"), digest("vsa"), decision().subject)
+    )
     assert not any(key.startswith("io.cncf.notary") for key in payload["targetArtifact"]["annotations"])
 
 

@@ -30,6 +30,12 @@ class Images(Protocol):
     def manifest(self, image: ImageRef) -> Manifest:
         """The exact bytes, checked against the digest. Raises `ImageNotFoundError`."""
 
+    def repositories(self) -> Iterator[str]:
+        """The names of all repositories."""
+
+    def pushed_since(self, repository: str, since: datetime) -> Iterator[Facts]:
+        """The tagged images that were first pushed since then."""
+
     def make_repository(self, name: str, like: str) -> bool:
         """Create `name` with the encryption of `like` (only equals mount blobs); True if it was missing."""
 
@@ -76,6 +82,9 @@ class Ledger(Protocol):
         """
 
     def announced(self, release: ReleaseId, message_id: str) -> None: ...
+
+    def note_platforms(self, release: Release) -> None:
+        """Record each platform of a released index as released with it."""
 
     def wait(self, scan: WaitingScan) -> None:
         """Register a token; a retried task overwrites its own, an older one never a newer one."""
@@ -127,6 +136,8 @@ class Registry(Protocol):
         """Raise `ImageNotFoundError`."""
 
     def has_manifest(self, image: ImageRef) -> bool: ...
+
+    def has_blob(self, repository: str, blob: Descriptor) -> bool: ...
 
     def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
         """By digest, or under `tag`. Raises `TagConflictError` when an immutable tag is taken by another digest."""

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from imagegate.adapters.aws import client, translated
 from imagegate.domain.canonical import timestamp
-from imagegate.domain.errors import ImageGateError, ImageNotFoundError, RejectedInputError
+from imagegate.domain.errors import (
+    ImageGateError,
+    ImageNotFoundError,
+    RejectedInputError,
+    ScanRefusedError,
+    UnsupportedImageError,
+)
 from imagegate.domain.finding import Finding, Severity, count
 from imagegate.domain.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manifest
 from imagegate.domain.release import Facts
@@ -29,15 +36,11 @@ _ABSENT = frozenset({"ImageNotFound", "ImageTagDoesNotMatchDigest"})
 _ENHANCED_BY_ITSELF = frozenset({"CONTINUOUS_SCAN", "SCAN_ON_PUSH"})
 
 
-class ScanRefusedError(RejectedInputError):
-    """ECR will not scan this image; the message says why."""
-
-
 # Starting a scan: what will never work is refused. That the image's daily scan was used up is no error.
 _REFUSED: Mapping[str, type[ImageGateError]] = {
     **_GONE,
     "ImageArchivedException": ScanRefusedError,
-    "UnsupportedImageTypeException": ScanRefusedError,
+    "UnsupportedImageTypeException": UnsupportedImageError,
     "ValidationException": ScanRefusedError,
 }
 
@@ -66,15 +69,7 @@ class Ecr:
             )
         if not answer["imageDetails"]:
             raise ImageNotFoundError(f"{image}: ECR describes no such image")
-        detail = answer["imageDetails"][0]
-        return Facts(
-            image=image,
-            tags=frozenset(detail.get("imageTags", ())),
-            pushed_at=detail["imagePushedAt"],
-            media_type=detail.get("imageManifestMediaType", ""),
-            artifact_type=detail.get("artifactMediaType"),
-            size=detail.get("imageSizeInBytes", 0),
-        )
+        return _facts(image, answer["imageDetails"][0])
 
     def digest_of(self, repository: str, tag: str) -> Digest | None:
         try:
@@ -103,6 +98,22 @@ class Ecr:
         raise RejectedInputError(
             f"{name}: {failures[0].get('failureCode')}: {failures[0].get('failureReason')}"
         )
+
+    def repositories(self) -> Iterator[str]:
+        with translated({}):
+            for page in self._client.get_paginator("describe_repositories").paginate():
+                yield from (repository["repositoryName"] for repository in page["repositories"])
+
+    def pushed_since(self, repository: str, since: datetime) -> Iterator[Facts]:
+        """ECR does not filter by time: all tagged images are listed, 1,000 a page."""
+        pages = self._client.get_paginator("describe_images").paginate(
+            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
+        )
+        with translated(_GONE, asked=repository):
+            for page in pages:
+                for detail in page["imageDetails"]:
+                    if detail["imagePushedAt"] >= since:
+                        yield _facts(ImageRef.of(repository, detail["imageDigest"]), detail)
 
     def make_repository(self, name: str, like: str) -> bool:
         with translated(_GONE, asked=like):
@@ -182,6 +193,17 @@ class Ecr:
             # One basic scan per image in 24 hours: there is one, running or done.
             if error.response["Error"]["Code"] != "LimitExceededException":
                 raise
+
+
+def _facts(image: ImageRef, detail: Any) -> Facts:
+    return Facts(
+        image=image,
+        tags=frozenset(detail.get("imageTags", ())),
+        pushed_at=detail["imagePushedAt"],
+        media_type=detail.get("imageManifestMediaType", ""),
+        artifact_type=detail.get("artifactMediaType"),
+        size=detail.get("imageSizeInBytes", 0),
+    )
 
 
 def _status(digest: Digest, head: Any) -> ScanStatus:

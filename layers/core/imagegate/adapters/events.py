@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from imagegate.domain.errors import InvalidEventError
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, ReleaseId, StartReason
+from imagegate.domain.policy import Arrival
+from imagegate.domain.release import Outcome, Push, ReleaseId, StartReason
 from imagegate.domain.scan import Waited
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -61,6 +62,32 @@ class ImageScanDetail(_ImageDetail):
     image_tags: list[str] = Field(default_factory=list)
 
 
+class ReplicationDetail(_ImageDetail):
+    """`detail` of "ECR Replication Action", sent where the image arrives."""
+
+    result: str
+    image_tag: str | None = None
+
+
+class PullThroughCacheDetail(_ImageDetail):
+    """`detail` of "ECR Pull Through Cache Action"."""
+
+    sync_status: str
+    image_tag: str | None = None
+
+
+class Inspector2ScanDetail(_Incoming):
+    """`detail` of "Inspector2 Scan": enhanced scanning. The repository is an ARN here, and may be a name."""
+
+    repository_name: str = Field(min_length=1)
+    image_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    scan_status: str
+
+    @property
+    def image(self) -> ImageRef:
+        return ImageRef.of(self.repository_name.rpartition(":repository/")[2], self.image_digest)
+
+
 class _Event(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -74,9 +101,54 @@ class EcrImageAction(_Event):
     detail: ImageActionDetail
 
 
+class EcrReplication(_Event):
+    detail_type: Literal["ECR Replication Action"] = Field(alias="detail-type")
+    detail: ReplicationDetail
+
+
+class EcrPullThroughCache(_Event):
+    detail_type: Literal["ECR Pull Through Cache Action"] = Field(alias="detail-type")
+    detail: PullThroughCacheDetail
+
+
+class Inspector2Scan(_Event):
+    detail_type: Literal["Inspector2 Scan"] = Field(alias="detail-type")
+    detail: Inspector2ScanDetail
+
+
 class EcrImageScan(_Event):
     detail_type: Literal["ECR Image Scan"] = Field(alias="detail-type")
     detail: ImageScanDetail
+
+
+# What may have happened to an image, by detail-type.
+_ARRIVALS: dict[str, type[EcrImageAction | EcrReplication | EcrPullThroughCache]] = {
+    "ECR Image Action": EcrImageAction,
+    "ECR Replication Action": EcrReplication,
+    "ECR Pull Through Cache Action": EcrPullThroughCache,
+}
+_SCANS: dict[str, type[EcrImageScan | Inspector2Scan | EcrImageAction]] = {
+    "ECR Image Scan": EcrImageScan,
+    "Inspector2 Scan": Inspector2Scan,
+    "ECR Image Action": EcrImageAction,
+}
+
+
+def parse_arrival(event: dict[str, Any]) -> Push:
+    """How and when an image came in. Raises `InvalidEventError`."""
+    arrived = parse(_ARRIVALS.get(event.get("detail-type", ""), EcrImageAction), event)
+    detail = arrived.detail
+    if isinstance(arrived, EcrReplication):
+        return Push(detail.image, arrived.time, arrived.detail.result, detail.image_tag, Arrival.REPLICATION)
+    if isinstance(arrived, EcrPullThroughCache):
+        result = arrived.detail.sync_status
+        return Push(detail.image, arrived.time, result, detail.image_tag, Arrival.PULL_THROUGH_CACHE)
+    return Push(detail.image, arrived.time, arrived.detail.result, detail.image_tag)
+
+
+def parse_scan(event: dict[str, Any]) -> ImageRef:
+    """The image of which a scan ended, or which was deleted. Raises `InvalidEventError`."""
+    return parse(_SCANS.get(event.get("detail-type", ""), EcrImageScan), event).detail.image
 
 
 class _Request(BaseModel):

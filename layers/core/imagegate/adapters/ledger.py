@@ -23,7 +23,9 @@ BY_DAY = "by-day"
 BY_WAITING = "waiting"
 
 _DAYS_BACK = 90
-_RECORDED = frozenset({"verdict", "reasons", "decision", "signature", "summary", "promotion", "detail"})
+_RECORDED = frozenset(
+    {"verdict", "reasons", "decision", "signature", "evidence", "platforms", "promotion", "detail"}
+)
 _EXISTS = "attribute_exists(pk)"
 _IS_OPEN = "attribute_exists(pk) AND attribute_not_exists(outcome)"
 
@@ -101,6 +103,10 @@ class DynamoLedger:
     def announced(self, release: ReleaseId, message_id: str) -> None:
         if not self._change(release, items.optional({"message_id": message_id}), [], _EXISTS):
             self._is_missing(release)
+
+    def note_platforms(self, release: Release) -> None:
+        for platform in release.platforms:
+            self._put(items.write_platform(release, platform))
 
     def of_repository(self, repository: str, limit: int) -> list[Release]:
         """The latest attempts, newest first; eventually consistent."""

@@ -3,6 +3,7 @@
 | item | pk | sk |
 | --- | --- | --- |
 | attempt | `IMAGE#repository@digest` | `ATTEMPT#00001` |
+| platform released with its index | `IMAGE#repository@platform` | `INDEX#digest of the index` |
 | token | `SCAN#repository@digest` | `repository@digest#attempt` of the release |
 | claim | `TAG#repository:tag` | `CLAIM` |
 | installation | `INSTALLATION` | `INSTALLATION` |
@@ -13,7 +14,7 @@ Times are UTC with microseconds in a fixed width, so that DynamoDB compares them
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ Item = Mapping[str, Any]
 
 ATTEMPT = "ATTEMPT#"
 CLAIM = "CLAIM"
+WITH_INDEX = "INDEX#"
 INSTALLATION = "INSTALLATION"
 WAITING = "scan"
 # Longer than any wait that a policy allows. Only tokens expire; what protects an image never does.
@@ -76,6 +78,14 @@ def _promotion(text: str) -> Promotion:
     return Promotion(str(raw["repository"]), Digest.parse(raw["digest"]), tuple(map(str, raw["tags"])))
 
 
+def _listed(digests: Iterable[Digest]) -> str:
+    return json.dumps([str(digest) for digest in digests])
+
+
+def _digests(text: str) -> tuple[Digest, ...]:
+    return tuple(Digest.parse(digest) for digest in json.loads(text))
+
+
 def _reasons(text: str) -> tuple[dict[str, str], ...]:
     return tuple(
         {str(name): str(value) for name, value in reason.items()}
@@ -93,7 +103,8 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "reasons": ("reasons", lambda reasons: json.dumps(list(reasons)), _reasons),
     "decision": ("decision", str, Digest.parse),
     "signature": ("signature", str, Digest.parse),
-    "summary": ("summary", str, Digest.parse),
+    "evidence": ("evidence", _listed, _digests),
+    "platforms": ("platforms", _listed, _digests),
     "promotion": ("promotion", lambda promotion: json.dumps(promotion.as_json()), _promotion),
     "detail": ("detail", str, str),
     "message_id": ("messageId", str, str),
@@ -163,6 +174,17 @@ def read_token(item: Item) -> WaitingScan:
             platforms=tuple(Digest.parse(digest["S"]) for digest in item["platforms"]["L"]),
             since=parse_timestamp(_text(item, "since")),
         )
+
+
+def write_platform(release: Release, platform: Digest) -> dict[str, Any]:
+    """Beside the attempts of the platform's own digest: what was released with an index is released."""
+    child = ImageRef(release.image.repository, platform)
+    return {
+        **key(image_key(child), f"{WITH_INDEX}{release.image.digest}"),
+        "stage": {"S": release.stage},
+        "attempt": {"N": str(release.attempt)},
+        "index": {"S": str(release.image.digest)},
+    }
 
 
 def write_claim(repository: str, tag: str, digest: Digest, pushed_at: datetime) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -16,12 +16,14 @@ from imagegate.domain.image import Digest
 from imagegate.domain.policy import (
     DEFAULT_MAX_FINDINGS,
     Action,
+    Arrival,
     Limit,
     Mode,
     Policy,
     RepositoryPattern,
     Stage,
 )
+from imagegate.domain.waiver import Waiver
 
 FILE = "policy.yaml"
 
@@ -48,7 +50,7 @@ def parse(content: bytes, *, prefix: str = "", name: str = FILE) -> Policy:
     if faults or model is None:
         lines = dict.fromkeys(f"{name}:{fault.line}: {fault}" for fault in sorted(faults, key=_position))
         raise InvalidPolicyError("\n".join(lines))
-    return Policy(Digest.of(content), {key: stage.as_stage(key) for key, stage in model.stages.items()})
+    return model.as_policy(Digest.of(content))
 
 
 def _position(fault: Fault) -> tuple[int, str]:
@@ -125,6 +127,38 @@ class _ScanModel(_Model):
     timeout: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(minutes=30)
 
 
+_IsGated = Literal["gated", "not_gated"]
+
+
+class _ArrivalsModel(_Model):
+    """Pushes are always gated: that is what a stage is."""
+
+    replication: _IsGated = "gated"
+    pull_through_cache: _IsGated = "gated"
+
+    def not_gated(self) -> frozenset[Arrival]:
+        said = {Arrival.REPLICATION: self.replication, Arrival.PULL_THROUGH_CACHE: self.pull_through_cache}
+        return frozenset(arrival for arrival, word in said.items() if word == "not_gated")
+
+
+def _day(value: object) -> date:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else date.fromisoformat("")
+    except ValueError:
+        raise ValueError(f"must be a day such as 2027-01-31, not {describe(value)}") from None
+
+
+class _WaiverModel(_Model):
+    rule: Literal["scan.unsupported"]
+    repositories: Annotated[str, Field(min_length=1)]
+    owner: Annotated[str, Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    expires: Annotated[date, BeforeValidator(_day)]
+
+    def as_waiver(self) -> Waiver:
+        return Waiver(self.rule, self.repositories, self.owner, self.reason, self.expires)
+
+
 class _StageModel(_Model):
     repositories: str
     promotes_to: str | None = None
@@ -133,6 +167,8 @@ class _StageModel(_Model):
     approval: Literal["none", "required"] = "none"
     scan: _ScanModel = Field(default_factory=_ScanModel)
     findings: _FindingsModel = Field(default_factory=_FindingsModel)
+    arrivals: _ArrivalsModel = Field(default_factory=_ArrivalsModel)
+    sign_platforms: bool = False
 
     def as_stage(self, name: str) -> Stage:
         return Stage(
@@ -144,12 +180,19 @@ class _StageModel(_Model):
             approval_required=self.approval == "required",
             scan_timeout=self.scan.timeout,
             max_findings=self.findings.max.as_limits(),
+            not_gated=self.arrivals.not_gated(),
+            sign_platforms=self.sign_platforms,
         )
 
 
 class _PolicyModel(_Model):
     version: Literal[1]
     stages: Annotated[dict[str, _StageModel], Field(min_length=1)]
+    waivers: list[_WaiverModel] = Field(default_factory=list)
+
+    def as_policy(self, digest: Digest) -> Policy:
+        stages = {name: stage.as_stage(name) for name, stage in self.stages.items()}
+        return Policy(digest, stages, tuple(waiver.as_waiver() for waiver in self.waivers))
 
 
 def _validated(document: Document, faults: list[Fault]) -> _PolicyModel | None:
@@ -189,6 +232,7 @@ _EXPECTED = {
     "string_type": "text",
     "list_type": "a list",
     "dict_type": "a mapping",
+    "bool_type": "true or false",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
@@ -199,7 +243,16 @@ def _close(value: object, expected: str) -> str:
 
 
 def _model_at(path: Path) -> type[_Model]:
+    if path[:1] == ("waivers",):
+        return _WaiverModel
     if len(path) < 3:
         return _StageModel if path else _PolicyModel
-    parts: dict[str | int, type[_Model]] = {"scan": _ScanModel, "findings": _FindingsModel, "max": _MaxModel}
-    return parts.get(path[-1], _LimitModel)
+    return _PARTS.get(path[-1], _LimitModel)
+
+
+_PARTS: dict[str | int, type[_Model]] = {
+    "scan": _ScanModel,
+    "findings": _FindingsModel,
+    "max": _MaxModel,
+    "arrivals": _ArrivalsModel,
+}

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from imagegate.domain.canonical import canonical_json, timestamp
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import DecisionRefusedError
-from imagegate.domain.image import Digest
+from imagegate.domain.image import Descriptor, Digest
 from imagegate.domain.verdict import VerdictOutcome
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -28,6 +28,7 @@ STAGE = "imagegate.stage"
 POLICY = "imagegate.policy"
 DECISION = "imagegate.decision"
 VSA = "imagegate.vsa"
+INDEX = "imagegate.index"  # of a platform: the image that was judged
 
 
 def purl(decision: Decision) -> str:
@@ -67,15 +68,20 @@ def verification_summary(decision: Decision, digest: Digest, *, verifier: str, s
     )
 
 
-def notation_payload(decision: Decision, digest: Digest, vsa: Digest) -> bytes:
-    """What the signing profile signs (Notation signature specification, "Payload")."""
+def notation_payload(decision: Decision, digest: Digest, vsa: Digest, subject: Descriptor) -> bytes:
+    """What the signing profile signs (Notation signature specification, "Payload").
+
+    `subject`: the decision's image, or one of its platforms; then the annotations name the index.
+    """
     annotations = {
         STAGE: decision.stage,
         POLICY: str(decision.policy),
         DECISION: str(digest),
         VSA: str(vsa),
     }
-    return canonical_json({"targetArtifact": {**decision.subject.as_json(), "annotations": annotations}})
+    if subject.digest != decision.image.digest:
+        annotations[INDEX] = str(decision.image.digest)
+    return canonical_json({"targetArtifact": {**subject.as_json(), "annotations": annotations}})
 
 
 def evidence_manifest(

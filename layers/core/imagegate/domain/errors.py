@@ -44,6 +44,14 @@ class ImageNotFoundError(RejectedInputError):
     """The repository, or the digest or tag in it, does not exist."""
 
 
+class ScanRefusedError(RejectedInputError):
+    """No scan of this image will be begun; the message says why."""
+
+
+class UnsupportedImageError(ScanRefusedError):
+    """The scanner cannot read such an image."""
+
+
 class CorruptContentError(RejectedInputError):
     """Bytes that do not have the digest under which they were asked for."""
 

@@ -116,6 +116,11 @@ class Descriptor:
         return self.media_type in (OCI_INDEX, DOCKER_LIST)
 
     @property
+    def is_foreign(self) -> bool:
+        """A layer that registries need not hold (image-spec, "Non-Distributable Layers")."""
+        return "nondistributable" in self.media_type or ".foreign." in self.media_type
+
+    @property
     def is_attestation(self) -> bool:
         """buildx stores provenance and SBOMs as children of the index, for a platform that nothing runs on.
 

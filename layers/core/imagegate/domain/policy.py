@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest
+from imagegate.domain.waiver import Waiver
 
 APP = "{app}"
 
@@ -18,6 +19,14 @@ class Action(StrEnum):
     ENFORCE = "enforce"
     WARN = "warn"
     OFF = "off"
+
+
+class Arrival(StrEnum):
+    """How an image came into a repository."""
+
+    PUSH = "push"
+    REPLICATION = "replication"
+    PULL_THROUGH_CACHE = "pull through cache"
 
 
 class Mode(StrEnum):
@@ -87,6 +96,8 @@ class Stage:
     approval_required: bool = False
     scan_timeout: timedelta = timedelta(minutes=30)
     max_findings: Mapping[Severity, Limit] = field(default_factory=lambda: dict(DEFAULT_MAX_FINDINGS))
+    not_gated: frozenset[Arrival] = frozenset()  # images that arrive so are left alone; pushes never are
+    sign_platforms: bool = False  # for deployers that check the platform's digest instead of the index's
 
     def promotes(self, tag: str) -> bool:
         return self.promotes_to is not None and any(fnmatchcase(tag, glob) for glob in self.promote_tags)
@@ -98,10 +109,14 @@ class Policy:
 
     digest: Digest
     stages: Mapping[str, Stage]
+    waivers: tuple[Waiver, ...] = ()
 
     def stage_of(self, repository: str) -> Stage | None:
         """The stage whose gate guards `repository`; None: not managed. Patterns never overlap."""
         return next((s for s in self.stages.values() if s.repositories.app_of(repository) is not None), None)
+
+    def waiver(self, rule: str, repository: str, now: datetime) -> Waiver | None:
+        return next((waiver for waiver in self.waivers if waiver.counts(rule, repository, now)), None)
 
     def next_stage(self, stage: Stage) -> Stage | None:
         return self.stages[stage.promotes_to] if stage.promotes_to else None

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Stage
+from imagegate.domain.policy import Arrival, Stage
 
 SCHEMA = 1
 
@@ -75,7 +75,8 @@ class Release:
     reasons: Sequence[dict[str, str]] = ()
     decision: Digest | None = None
     signature: Digest | None = None
-    summary: Digest | None = None  # the manifest of the verification summary
+    evidence: tuple[Digest, ...] = ()  # what was pushed with the signature: summary, platforms' signatures
+    platforms: tuple[Digest, ...] = ()  # of an index: what was judged, and is released with it
     promotion: Promotion | None = None
     detail: str = ""
     message_id: str | None = None
@@ -99,6 +100,17 @@ class Release:
     @property
     def execution_name(self) -> str:
         return f"{self.key}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """An image that came in, as the event tells it; the rest is read from ECR."""
+
+    image: ImageRef
+    at: datetime
+    result: str = "SUCCESS"
+    tag: str | None = None
+    arrival: Arrival = Arrival.PUSH
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,12 @@ class ScanStatus:
     def is_final(self) -> bool:
         return self.readiness in (Readiness.READY, Readiness.IMPOSSIBLE)
 
+    @property
+    def is_unsupported(self) -> bool:
+        """The scanner cannot read such an image. Basic scanning says FAILED, and only its description tells."""
+        failed = self.status == "FAILED" and self.description.startswith("UnsupportedImageError")
+        return failed or self.status == "UNSUPPORTED_IMAGE"
+
     def explain(self) -> str:
         """Why nothing can be said about the image, for a person."""
         status = self.status or "no scan"
@@ -75,3 +81,4 @@ class Waited(StrEnum):
     READY = "READY"
     TIMED_OUT = "TIMED_OUT"
     NEVER = "NEVER"
+    UNSUPPORTED = "UNSUPPORTED"  # the scanner refused to begin: it cannot read such an image

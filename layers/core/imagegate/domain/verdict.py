@@ -13,6 +13,7 @@ from enum import StrEnum
 from imagegate.domain.finding import Severity, Tally
 from imagegate.domain.policy import Action, Stage
 from imagegate.domain.scan import Readiness, ScanStatus, Waited
+from imagegate.domain.waiver import Waiver
 
 
 class VerdictOutcome(StrEnum):
@@ -55,9 +56,19 @@ class Verdict:
         return tuple(reason for reason in self.reasons if reason.action is Action.ENFORCE)
 
 
-def judge(stage: Stage, scans: Sequence[PlatformScan], waited: Waited, why_never: str = "") -> Verdict:
-    """Judge one image. `scans` holds every platform; an empty list is an image that nothing is known about."""
-    reasons = [reason for scan in scans for reason in _judge_platform(stage, scan, waited, why_never)]
+def judge(
+    stage: Stage,
+    scans: Sequence[PlatformScan],
+    waited: Waited,
+    why_never: str = "",
+    unscannable: Waiver | None = None,
+) -> Verdict:
+    """Judge one image. `scans` holds every platform; an empty list is an image that nothing is known about.
+
+    `unscannable`: the waiver that counts for images that the scanner cannot read, if there is one.
+    """
+    wait = _Wait(waited, why_never, unscannable)
+    reasons = [reason for scan in scans for reason in _judge_platform(stage, scan, wait)]
     if not scans:
         reasons.append(Reason("scan.nothing", "the image has no platform that could be scanned"))
     if any(_is_incomplete(scan) for scan in scans):
@@ -66,13 +77,25 @@ def judge(stage: Stage, scans: Sequence[PlatformScan], waited: Waited, why_never
     return Verdict(VerdictOutcome.BLOCK if blocked else VerdictOutcome.PASS, tuple(reasons))
 
 
-def _judge_platform(stage: Stage, scan: PlatformScan, waited: Waited, why_never: str) -> Iterator[Reason]:
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """How the wait for the scans ended."""
+
+    ended: Waited
+    why_never: str
+    unscannable: Waiver | None
+
+
+def _judge_platform(stage: Stage, scan: PlatformScan, wait: _Wait) -> Iterator[Reason]:
     readiness = scan.status.readiness
-    if readiness is Readiness.IMPOSSIBLE:
-        rule = "scan.unsupported" if scan.status.status == "UNSUPPORTED_IMAGE" else "scan.failed"
-        yield Reason(rule, scan.says(scan.status.explain()))
+    if scan.status.is_unsupported:
+        yield _unsupported(scan, scan.status.explain(), wait)
+    elif readiness is Readiness.IMPOSSIBLE:
+        yield Reason("scan.failed", scan.says(scan.status.explain()))
+    elif readiness is Readiness.NOT_STARTED and wait.ended is Waited.UNSUPPORTED:
+        yield _unsupported(scan, wait.why_never, wait)
     elif readiness is not Readiness.READY:
-        yield _no_scan(stage, scan, waited, why_never)
+        yield _no_scan(stage, scan, wait)
     elif _is_incomplete(scan):
         yield Reason("findings.incomplete", scan.says("the scanner announces findings that it does not list"))
     else:
@@ -85,9 +108,16 @@ def _is_incomplete(scan: PlatformScan) -> bool:
     return ready and dict(scan.status.counts) != scan.tally.counts
 
 
-def _no_scan(stage: Stage, scan: PlatformScan, waited: Waited, why_never: str) -> Reason:
-    if waited is Waited.NEVER:
-        return Reason("scan.never", scan.says(why_never or "this image will never be scanned"))
+def _unsupported(scan: PlatformScan, why: str, wait: _Wait) -> Reason:
+    """What the scanner cannot read passes by a waiver, and by nothing else."""
+    if wait.unscannable is None:
+        return Reason("scan.unsupported", scan.says(why))
+    return Reason("scan.unsupported", scan.says(f"{why}; {wait.unscannable}"), Action.WARN)
+
+
+def _no_scan(stage: Stage, scan: PlatformScan, wait: _Wait) -> Reason:
+    if wait.ended is Waited.NEVER:
+        return Reason("scan.never", scan.says(wait.why_never or "this image will never be scanned"))
     status = scan.status.status or "no scan was started"
     minutes = duration(stage.scan_timeout)
     return Reason("scan.timeout", scan.says(f"no scan result within {minutes} (last status: {status})"))

@@ -8,7 +8,11 @@ from enum import StrEnum
 
 from imagegate.domain.announcement import announce
 from imagegate.domain.release import Outcome, Release, ReleaseId
+from imagegate.domain.verdict import VerdictOutcome
 from imagegate.ports import Ledger, Notifications
+
+# What passed is released in its stage, also while the next one holds it.
+_PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
 
 
 class Then(StrEnum):
@@ -43,6 +47,8 @@ class AnnounceRelease:
         if release is None:
             return Announced(Then.AGAIN, ending.outcome)
         outcome = release.outcome or ending.outcome
+        if release.verdict == VerdictOutcome.PASS and outcome in _PASSED:
+            self.ledger.note_platforms(release)
         if release.message_id is None:
             message_id = self.notifications.publish(announce(release, outcome))
             self.ledger.announced(id_, message_id)

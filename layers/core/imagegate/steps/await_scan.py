@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from imagegate.domain.errors import ImageGateError, ImageNotFoundError, RejectedInputError
+from imagegate.domain.errors import (
+    ImageNotFoundError,
+    RejectedInputError,
+    UnsupportedImageError,
+)
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import ReleaseId, StartReason, WaitingScan
 from imagegate.domain.scan import Readiness, Scanning, Waited
 from imagegate.ports import Images, Ledger, Scans, Starter, Tasks
+from imagegate.steps.platforms import platforms
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +29,13 @@ class AwaitScan:
     def register(self, release: ReleaseId, token: str, now: datetime) -> Waited | None:
         """Returns how the wait ended at once, or None: somebody has to wake the token."""
         try:
-            platforms = tuple(platform.digest for platform in self.images.manifest(release.image).runnable)
+            found = tuple(platform.digest for platform in platforms(self.images, release.image))
         except ImageNotFoundError:
             # The judge looks again and says that the image was withdrawn.
             return self._wake(token, Waited.READY)
         waiting = [
-            WaitingScan(ImageRef(release.image.repository, digest), release, token, platforms, now)
-            for digest in platforms
+            WaitingScan(ImageRef(release.image.repository, digest), release, token, found, now)
+            for digest in found
         ]
         for scan in waiting:
             self.ledger.wait(scan)
@@ -41,8 +46,10 @@ class AwaitScan:
             return self._end(waiting, token, Waited.READY)
         for scan in waiting:
             never = bring_about(self.scans, scan.image)
-            if never:
-                return self._end(waiting, token, Waited.NEVER, never)
+            if never is not None:
+                # Of an index this is said of one platform, and the others are not known to be unreadable.
+                ended = Waited.NEVER if len(waiting) > 1 else never.ended
+                return self._end(waiting, token, ended, never.why)
         return None
 
     def _end(self, waiting: list[WaitingScan], token: str, waited: Waited, why: str = "") -> Waited:
@@ -89,46 +96,6 @@ class ScanCompleted:
             self.starter.request(image, sorted(latest.tags), StartReason.LATE_SCAN)
 
 
-class ReconcileError(ImageGateError):
-    """Some waiting releases could not be looked at; the others were."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reconcile:
-    """Finds what no event announced: events of ECR are best effort."""
-
-    completed: ScanCompleted
-
-    def run(self) -> int:
-        """Returns how many waiting releases were woken. One that cannot be looked at does not hide the others."""
-        woken, faults = 0, []
-        for scan in list(self.completed.ledger.all_waiting()):
-            try:
-                woken += self._look(scan)
-            except ImageGateError as error:
-                faults.append(f"{scan.release}: {error}")
-        if faults:
-            raise ReconcileError("; ".join(faults))
-        return woken
-
-    def _look(self, scan: WaitingScan) -> bool:
-        if self.completed.wake_if_complete(scan):
-            return True
-        release = self.completed.ledger.latest(scan.release.image)
-        if release is not None and release.is_open:
-            self._start_scan(scan.image)
-        return False
-
-    def _start_scan(self, image: ImageRef) -> None:
-        """Also where scans come by themselves: this one may have been lost, or never begun."""
-        scans = self.completed.scans
-        if scans.status(image).readiness is Readiness.NOT_STARTED:
-            try:
-                scans.start(image)
-            except RejectedInputError:
-                return  # the time-out of the release says so
-
-
 def is_over(scans: Scans, image: ImageRef) -> bool:
     """No result will come any more. Of a deleted image the judge says that it was withdrawn."""
     try:
@@ -137,19 +104,30 @@ def is_over(scans: Scans, image: ImageRef) -> bool:
         return True
 
 
-def bring_about(scans: Scans, image: ImageRef) -> str:
-    """Start a scan that would not come by itself. Returns why it can never come, or nothing."""
+@dataclass(frozen=True, slots=True)
+class Never:
+    """No scan of an image will ever come, and why."""
+
+    ended: Waited
+    why: str
+
+
+def bring_about(scans: Scans, image: ImageRef) -> Never | None:
+    """Start a scan that would not come by itself. Returns why it can never come, or None."""
     try:
         if scans.status(image).readiness is not Readiness.NOT_STARTED:
-            return ""
+            return None
         scanning = scans.scanning(image.repository)
         if scanning is Scanning.NEVER:
-            return (
+            return Never(
+                Waited.NEVER,
                 f"{image.repository} matches no filter of the registry's enhanced scanning configuration: "
-                "its images are never scanned. Add a filter, then release again"
+                "its images are never scanned. Add a filter, then release again",
             )
         if scanning is Scanning.ON_REQUEST:
             scans.start(image)
+    except UnsupportedImageError as error:
+        return Never(Waited.UNSUPPORTED, str(error))
     except RejectedInputError as error:
-        return str(error)
-    return ""
+        return Never(Waited.NEVER, str(error))
+    return None

@@ -16,6 +16,7 @@ from imagegate.domain.release import Outcome, Release, ReleaseId
 from imagegate.domain.scan import Readiness, Waited
 from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, judge
 from imagegate.ports import Images, Ledger, Records, Scans
+from imagegate.steps.platforms import platforms
 
 # A scan that is run again while its pages are read gives pages of two scans: read once more.
 _READS = 3
@@ -65,14 +66,16 @@ class JudgeImage:
         try:
             if not release.tags & self.images.facts(release.image).tags:
                 return Judged(Route.ANNOUNCE, Outcome.SUPERSEDED, release.changes)
-            return self._judge(release, self.images.manifest(release.image), waited, why, now)
+            return self._judge(release, waited, why, now)
         except ImageNotFoundError:
             return Judged(Route.ANNOUNCE, Outcome.WITHDRAWN, release.changes)
 
-    def _judge(self, release: Release, manifest: Manifest, waited: Waited, why: str, now: datetime) -> Judged:
-        stage = self.records.policy(release.policy).stages[release.stage]
-        scans = [self._read(release.image.repository, platform) for platform in manifest.runnable]
-        verdict = judge(stage, scans, waited, why)
+    def _judge(self, release: Release, waited: Waited, why: str, now: datetime) -> Judged:
+        policy = self.records.policy(release.policy)
+        stage, repository = policy.stages[release.stage], release.image.repository
+        manifest = self.images.manifest(release.image)
+        scans = [self._read(repository, platform) for platform in platforms(self.images, release.image)]
+        verdict = judge(stage, scans, waited, why, policy.waiver("scan.unsupported", repository, now))
         decision = self._decide(release, manifest, stage, verdict, scans, now)
         digest = self.records.put_decision(decision.encode())
         self.ledger.record(
@@ -80,6 +83,7 @@ class JudgeImage:
             verdict=str(verdict.outcome),
             reasons=describe_reasons(verdict),
             decision=digest,
+            platforms=_children(release.image, scans),
         )
         route, outcome = _route(verdict, stage)
         return Judged(route, outcome, None, stage.promotes_to is not None, verdict.outcome, digest)
@@ -117,6 +121,11 @@ class JudgeImage:
             reasons=describe_reasons(verdict),
             scans=[describe_scan(scan) for scan in scans],
         )
+
+
+def _children(image: ImageRef, scans: list[PlatformScan]) -> tuple[Digest, ...]:
+    """The platforms of an index; a single-platform image has none beside itself."""
+    return tuple(scan.status.image for scan in scans if scan.status.image != image.digest)
 
 
 def _route(verdict: Verdict, stage: Stage) -> tuple[Route, Outcome]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -88,7 +88,7 @@ class PromoteImage:
                 return Outcome.HELD, ""
             self.images.make_repository(target, like=release.image.repository)
             copy = _Copy(self.registry, release.image.repository, target, has_time)
-            manifest = copy.with_evidence(release.image, release.signature, release.summary)
+            manifest = copy.with_evidence(release.image, release.signature, *release.evidence)
             plan = self._plan(release, stage)  # a copy takes its time: who has the tags now?
         if plan.is_superseded:
             return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
@@ -194,12 +194,20 @@ class _Copy:
 
     def with_evidence(self, image: ImageRef, *known: Digest | None) -> Manifest:
         """`known`: evidence that goes along also where the registry does not list it yet."""
-        manifest = self._image(self.registry.manifest(self.source, image.digest))
+        manifest = self.registry.manifest(self.source, image.digest)
+        subjects = [self._image(one).digest for one in self._tree(manifest)]
         for digest in known:
             if digest is not None:
                 self._evidence(digest, 1)
-        self._referrers(image.digest, 1)
+        for subject in subjects:
+            self._referrers(subject, 1)
         return manifest
+
+    def _tree(self, manifest: Manifest) -> Iterator[Manifest]:
+        """Children before their index."""
+        for child in manifest.children:
+            yield from self._tree(self.registry.manifest(self.source, child.digest))
+        yield manifest
 
     def _referrers(self, subject: Digest, level: int) -> None:
         for referrer in self.registry.referrers(ImageRef(self.source, subject)):
@@ -221,8 +229,6 @@ class _Copy:
     def _image(self, manifest: Manifest) -> Manifest:
         if self.registry.has_manifest(ImageRef(self.target, manifest.digest)):
             return manifest  # a registry takes a manifest only when everything it names is there
-        for child in manifest.children:
-            self._image(self.registry.manifest(self.source, child.digest))
         for blob in manifest.blobs:
             self._blob(blob)
         self.registry.push_manifest(self.target, manifest)
@@ -231,6 +237,9 @@ class _Copy:
     def _blob(self, blob: Descriptor) -> None:
         if not self.has_time():
             raise _OutOfTimeError
-        if blob.digest not in self.done:
-            self.registry.copy_blob(blob, self.source, self.target)
-            self.done.add(blob.digest)
+        if blob.digest in self.done:
+            return
+        self.done.add(blob.digest)
+        if blob.is_foreign and not self.registry.has_blob(self.source, blob):
+            return  # it lies elsewhere, and the manifest says where
+        self.registry.copy_blob(blob, self.source, self.target)

@@ -11,18 +11,19 @@ from datetime import datetime
 from imagegate.domain import attestation
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
-from imagegate.domain.image import OCI_EMPTY, Digest, ImageRef, Manifest
+from imagegate.domain.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.release import ReleaseId
 from imagegate.ports import Images, Ledger, Records, Registry, Signer
+from imagegate.steps.platforms import platforms
 from imagegate.steps.signatures import verify_signature
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The digest of the signature's manifest, and of the summary's."""
+    """The manifest of the image's signature, and those of what was pushed beside it."""
 
     signature: Digest
-    summary: Digest | None = None  # None: an earlier attempt had signed already
+    evidence: tuple[Digest, ...] = ()  # empty: an earlier attempt had signed already
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,10 @@ class SignImage:
         """Raise `DecisionRefusedError` for anything but the latest, fresh PASS of an open release."""
         decision = self._checked(digest, now)
         release = ReleaseId(decision.image, decision.attempt)
-        signed = self._already_signed(decision, now) or self._sign(decision, digest, now)
-        evidence = {"signature": signed.signature}
-        if signed.summary is not None:
-            evidence["summary"] = signed.summary
-        self.ledger.record(release, **evidence)
+        signing = _Signing(self, decision, digest, now)
+        signed = signing.found() or signing.sign()
+        fields = {"evidence": signed.evidence} if signed.evidence else {}
+        self.ledger.record(release, signature=signed.signature, **fields)
         return signed
 
     def _checked(self, digest: Digest, now: datetime) -> Decision:
@@ -62,71 +62,113 @@ class SignImage:
             raise DecisionRefusedError(f"{decision.image}: media type or size are not those that were judged")
         return decision
 
-    def _already_signed(self, decision: Decision, now: datetime) -> Signed | None:
+
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    """One decision, already checked, and what is pushed for it."""
+
+    step: SignImage
+    decision: Decision
+    digest: Digest
+    now: datetime
+
+    def found(self) -> Signed | None:
         """A signature by this gate under this policy says the same: a retry or a new tag needs no second one."""
-        for referrer in self.registry.referrers(decision.image):
+        signatures = [self._find(subject) for subject in self._subjects()]
+        if None in signatures:
+            return None
+        image, *platforms = (signature for signature in signatures if signature is not None)
+        return Signed(image, tuple(platforms))
+
+    def sign(self) -> Signed:
+        self.step.registry.push_blob(self._repository, attestation.EMPTY)
+        vsa = attestation.verification_summary(
+            self.decision,
+            self.digest,
+            verifier=self.step.signer.profile_arn(self.decision.stage),
+            store=self.step.records.uri,
+        )
+        summary = self._push(
+            self.decision.subject,
+            vsa,
+            _Form(
+                attestation.IN_TOTO,
+                attestation.IN_TOTO,
+                OCI_EMPTY,
+                {attestation.PREDICATE_ANNOTATION: attestation.VSA_TYPE},
+            ),
+        )
+        image, *platforms = (
+            self._find(subject) or self._sign(subject, Digest.of(vsa)) for subject in self._subjects()
+        )
+        return Signed(image, (summary, *platforms))
+
+    @property
+    def _repository(self) -> str:
+        return self.decision.image.repository
+
+    def _subjects(self) -> list[Descriptor]:
+        """The image, and its platforms where the stage's deployers check those."""
+        policy = self.step.records.policy(self.decision.policy)
+        if not policy.stages[self.decision.stage].sign_platforms:
+            return [self.decision.subject]
+        leaves = platforms(self.step.images, self.decision.image)
+        subjects = [self.decision.subject, *(_plain(leaf) for leaf in leaves)]
+        return list({subject.digest: subject for subject in subjects}.values())
+
+    def _find(self, subject: Descriptor) -> Digest | None:
+        for referrer in self.step.registry.referrers(ImageRef(self._repository, subject.digest)):
             if referrer.artifact_type != attestation.NOTATION_SIGNATURE:
                 continue
             try:
-                signed = self._verify(ImageRef(decision.image.repository, referrer.digest), decision, now)
+                signed = self._verify(referrer.digest, subject)
             except RejectedInputError:
                 continue  # somebody else's signature, or a broken one: ours is given beside it
-            if signed.get(attestation.POLICY) == str(decision.policy):
-                return Signed(referrer.digest)
+            if signed.get(attestation.POLICY) == str(self.decision.policy):
+                return referrer.digest
         return None
 
-    def _sign(self, decision: Decision, digest: Digest, now: datetime) -> Signed:
-        repository = decision.image.repository
-        self.registry.push_blob(repository, attestation.EMPTY)
-        vsa = attestation.verification_summary(
-            decision, digest, verifier=self.signer.profile_arn(decision.stage), store=self.records.uri
-        )
-        summary = self._push(
-            decision,
-            vsa,
-            media_type=attestation.IN_TOTO,
-            artifact_type=attestation.IN_TOTO,
-            config_type=OCI_EMPTY,
-            annotations={attestation.PREDICATE_ANNOTATION: attestation.VSA_TYPE},
-        )
-        payload = attestation.notation_payload(decision, digest, Digest.of(vsa))
-        envelope, annotations = self.signer.sign(decision.stage, payload)
+    def _sign(self, subject: Descriptor, vsa: Digest) -> Digest:
+        payload = attestation.notation_payload(self.decision, self.digest, vsa, subject)
+        envelope, annotations = self.step.signer.sign(self.decision.stage, payload)
         # Before it is pushed: one malformed signature makes clients refuse all signatures of an image.
-        self.signer.verify(envelope, decision.subject, decision.stage, now)
-        signature = self._push(
-            decision,
-            envelope,
-            media_type=attestation.JOSE,
-            artifact_type=attestation.NOTATION_SIGNATURE,
-            config_type=attestation.NOTATION_SIGNATURE,
-            annotations=annotations,
-        )
-        self._verify(ImageRef(repository, signature), decision, now)
-        return Signed(signature, summary)
+        self.step.signer.verify(envelope, subject, self.decision.stage, self.now)
+        kind = attestation.NOTATION_SIGNATURE
+        signature = self._push(subject, envelope, _Form(attestation.JOSE, kind, kind, annotations))
+        self._verify(signature, subject)
+        return signature
 
-    def _push(
-        self,
-        decision: Decision,
-        content: bytes,
-        *,
-        media_type: str,
-        artifact_type: str,
-        config_type: str,
-        annotations: dict[str, str],
-    ) -> Digest:
-        repository = decision.image.repository
-        blob = self.registry.push_blob(repository, content)
+    def _push(self, subject: Descriptor, content: bytes, form: _Form) -> Digest:
+        blob = self.step.registry.push_blob(self._repository, content)
         manifest = Manifest.parse(
             attestation.evidence_manifest(
-                decision.subject.as_json(),
-                {**blob.as_json(), "mediaType": media_type},
-                artifact_type=artifact_type,
-                config_type=config_type,
-                annotations=annotations,
+                subject.as_json(),
+                {**blob.as_json(), "mediaType": form.media_type},
+                artifact_type=form.artifact_type,
+                config_type=form.config_type,
+                annotations=form.annotations,
             )
         )
-        self.registry.push_manifest(repository, manifest)
+        self.step.registry.push_manifest(self._repository, manifest)
         return manifest.digest
 
-    def _verify(self, signature: ImageRef, decision: Decision, now: datetime) -> dict[str, str]:
-        return verify_signature(self.registry, self.signer, signature, decision.subject, decision.stage, now)
+    def _verify(self, signature: Digest, subject: Descriptor) -> dict[str, str]:
+        reference = ImageRef(self._repository, signature)
+        return verify_signature(
+            self.step.registry, self.step.signer, reference, subject, self.decision.stage, self.now
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What kind of evidence a manifest is."""
+
+    media_type: str
+    artifact_type: str
+    config_type: str
+    annotations: dict[str, str]
+
+
+def _plain(descriptor: Descriptor) -> Descriptor:
+    """Without what an index says about it: this is what is signed, and compared."""
+    return Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)

@@ -15,6 +15,7 @@ from imagegate.domain.release import (
     Ignore,
     Join,
     Outcome,
+    Push,
     Release,
     ReleaseId,
     Situation,
@@ -27,16 +28,6 @@ from imagegate.ports import Images, Ledger, Records, Workflow
 
 # Concurrent starts of one image race for the next attempt; each loser reads again and joins the winner.
 _RACES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """A push as the event tells it; the rest is read from ECR."""
-
-    image: ImageRef
-    at: datetime
-    result: str = "SUCCESS"
-    tag: str | None = None
 
 
 class StartContentionError(RetryableError):
@@ -56,8 +47,11 @@ class StartRelease:
 
     def on_push(self, push: Push, now: datetime) -> Release | Ignore:
         """Idempotent: the same push any number of times is one attempt."""
-        if self.policy.stage_of(push.image.repository) is None:
+        stage = self.policy.stage_of(push.image.repository)
+        if stage is None:
             return Ignore("unmanaged repository")
+        if push.arrival in stage.not_gated:
+            return Ignore(f"{push.arrival} is not gated by the policy")
         if push.result != "SUCCESS":
             return Ignore("failed push")
         facts = self._facts(push.image)
@@ -81,6 +75,8 @@ class StartRelease:
         if self.policy.stage_of(image.repository) is None:
             raise RejectedInputError(f"{image.repository}: no stage of the policy has this repository")
         facts = self.images.facts(image)
+        if reason is StartReason.PUSH:  # the reconciler found a push whose event was lost
+            return self.on_push(Push(image, facts.pushed_at), now)
         # Whoever asks by hand means this image, also where a later push has its tag by now.
         pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
         return self._start(StartRequest(image, frozenset(tags), pushed_at, reason), facts, now)

@@ -1,0 +1,89 @@
+"""Reconcile: on a schedule, find what no event announced. Events of ECR are best effort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from imagegate.domain.errors import ImageGateError, RejectedInputError
+from imagegate.domain.image import ImageRef
+from imagegate.domain.policy import Policy
+from imagegate.domain.release import Facts, StartReason, WaitingScan
+from imagegate.domain.scan import Readiness
+from imagegate.ports import Images
+from imagegate.steps.await_scan import ScanCompleted
+
+# Events that come at all come within a day: EventBridge gives up after that.
+_LOOKS_BACK = timedelta(days=1)
+# A push whose event is merely on its way is left to it.
+_GRACE = timedelta(minutes=2)
+
+
+class ReconcileError(ImageGateError):
+    """Something could not be looked at; everything else was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    woken: int
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    images: Images
+    completed: ScanCompleted
+    policy: Policy
+    installed_at: datetime
+
+    def run(self, now: datetime) -> Reconciled:
+        """Wake who waits for a scan that is over; ask for a release of what was pushed and never started."""
+        faults: list[str] = []
+        woken = sum(self._tried(faults, scan) for scan in list(self.completed.ledger.all_waiting()))
+        started = 0
+        for repository in filter(self.policy.stage_of, self.images.repositories()):
+            try:
+                started += self._start_lost(repository, now)
+            except ImageGateError as error:
+                faults.append(f"{repository}: {error}")
+        if faults:
+            raise ReconcileError("; ".join(faults))
+        return Reconciled(woken, started)
+
+    def _tried(self, faults: list[str], scan: WaitingScan) -> bool:
+        """One that cannot be looked at does not hide the others."""
+        try:
+            return self._look(scan)
+        except ImageGateError as error:
+            faults.append(f"{scan.release}: {error}")
+            return False
+
+    def _look(self, scan: WaitingScan) -> bool:
+        if self.completed.wake_if_complete(scan):
+            return True
+        release = self.completed.ledger.latest(scan.release.image)
+        if release is not None and release.is_open:
+            self._start_scan(scan.image)
+        return False
+
+    def _start_scan(self, image: ImageRef) -> None:
+        """Also where scans come by themselves: this one may have been lost, or never begun."""
+        scans = self.completed.scans
+        if scans.status(image).readiness is Readiness.NOT_STARTED:
+            try:
+                scans.start(image)
+            except RejectedInputError:
+                return  # the time-out of the release says so
+
+    def _start_lost(self, repository: str, now: datetime) -> int:
+        lost = list(self._lost(repository, now))
+        for facts in lost:
+            self.completed.starter.request(facts.image, sorted(facts.tags), StartReason.PUSH)
+        return len(lost)
+
+    def _lost(self, repository: str, now: datetime) -> Iterator[Facts]:
+        since = max(self.installed_at, now - _LOOKS_BACK)
+        for facts in self.images.pushed_since(repository, since):
+            if facts.pushed_at <= now - _GRACE and self.completed.ledger.latest(facts.image) is None:
+                yield facts
