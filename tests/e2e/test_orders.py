@@ -15,6 +15,9 @@ QUIRKS: dict[str, dict[str, Any]] = {
     "late events": {"event_delay_seconds": 1.0},
     "optional fields absent": {"omit_optional_event_fields": True},
     "scan event lost": {"lose_scan_events": True},
+    "push event lost": {"lose_push_events": True},
+    "every event lost": {"lose_push_events": True, "lose_scan_events": True},
+    "ECR throttles": {"throttle_every": 4},
     "summary before findings": {"summary_before_findings": True},
     "referrers listed late": {"referrer_listing_delay_seconds": 1.0},
 }

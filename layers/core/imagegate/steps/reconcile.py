@@ -16,8 +16,6 @@ from imagegate.steps.await_scan import ScanCompleted
 
 # Events that come at all come within a day: EventBridge gives up after that.
 _LOOKS_BACK = timedelta(days=1)
-# A push whose event is merely on its way is left to it.
-_GRACE = timedelta(minutes=2)
 
 
 class ReconcileError(ImageGateError):
@@ -85,5 +83,6 @@ class Reconcile:
     def _lost(self, repository: str, now: datetime) -> Iterator[Facts]:
         since = max(self.installed_at, now - _LOOKS_BACK)
         for facts in self.images.pushed_since(repository, since):
-            if facts.pushed_at <= now - _GRACE and self.completed.ledger.latest(facts.image) is None:
+            # Its event may be merely on its way: a start that is asked for twice is one start.
+            if self.completed.ledger.latest(facts.image) is None:
                 yield facts
