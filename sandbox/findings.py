@@ -8,12 +8,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import botocore.session
 import urllib3
+from botocore.utils import parse_timestamp
 from botocore.validate import ParamValidator
 
 from sandbox.references import InvalidReferenceError, Reference
@@ -26,15 +28,20 @@ class InvalidFindingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """One scan's result: its findings, and how many there are of each severity."""
+    """One scan's result: its findings in one of the two forms, and how many there are of each severity."""
 
     findings: list[dict[str, Any]]
     counts: dict[str, int]
+    is_enhanced: bool = False
 
 
 CLEAN = Findings([], {})
+_BOTH = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+# ECR's own scanner (FindingSeverity) and Inspector (Severity) differ in their last word.
+_LEVELS = {"findings": (*_BOTH, "UNDEFINED"), "enhancedFindings": (*_BOTH, "UNTRIAGED")}
 
 
+@lru_cache(maxsize=4)  # platforms of an index share a file, and the check of thousands takes its time
 def parse(text: str) -> Findings:
     """Accept the whole response or its `imageScanFindings`; say where it is wrong."""
     try:
@@ -43,28 +50,38 @@ def parse(text: str) -> Findings:
         raise InvalidFindingsError(f"not JSON: {error}") from error
     if isinstance(document, dict):
         document = document.get("imageScanFindings", document)
-    if not isinstance(document, dict) or not {"findings", "findingSeverityCounts"} & set(document):
+    if not isinstance(document, dict) or not {*_LEVELS, "findingSeverityCounts"} & set(document):
         raise InvalidFindingsError('expected {"imageScanFindings": {"findings": [...]}}')
-    _validate(document)
-    found = document.get("findings", [])
+    form = "enhancedFindings" if "enhancedFindings" in document else "findings"
+    _validate(document, form)
+    found = document.get(form, [])
     counted = dict(Counter(finding["severity"] for finding in found))
-    return Findings(found, document.get("findingSeverityCounts", counted))
+    counts = document.get("findingSeverityCounts", counted)
+    return Findings(_dated(found), counts, is_enhanced=form == "enhancedFindings")
 
 
-def _validate(document: dict[str, Any]) -> None:
+def _validate(document: dict[str, Any], form: str) -> None:
     shape = _shape()
     if unknown := sorted(set(document) - set(shape.members)):
         raise InvalidFindingsError(f"unknown key: {', '.join(unknown)}")
-    if "enhancedFindings" in document:
-        raise InvalidFindingsError("enhancedFindings: this scanner does basic scanning only")
+    if set(_LEVELS) <= set(document):
+        raise InvalidFindingsError("either findings or enhancedFindings: no scan gives both")
     report = ParamValidator().validate(document, shape)
     if report.has_errors():
         raise InvalidFindingsError(report.generate_report())
-    levels = shape.members["findings"].member.members["severity"].enum
-    for position, finding in enumerate(document.get("findings", [])):
-        if finding.get("severity") not in levels:
-            what = f"findings[{position}].severity is {finding.get('severity')!r}"
-            raise InvalidFindingsError(f"{what}, not one of {', '.join(levels)}")
+    for position, finding in enumerate(document.get(form, [])):
+        if finding.get("severity") not in _LEVELS[form]:
+            what = f"{form}[{position}].severity is {finding.get('severity')!r}"
+            raise InvalidFindingsError(f"{what}, not one of {', '.join(_LEVELS[form])}")
+
+
+def _dated(value: Any, key: str = "") -> Any:
+    """Times as times: to read them from text again for each answer would be slow."""
+    if isinstance(value, dict):
+        return {name: _dated(member, name) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_dated(member) for member in value]
+    return parse_timestamp(value) if key.endswith("At") else value
 
 
 def _shape() -> Any:

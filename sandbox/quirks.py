@@ -17,6 +17,8 @@ class Quirks:
     swap_events: bool = False  # each event waits for the next one and goes out after it
     referrer_listing_delay_seconds: float = 0.0  # eventual consistency of ListImageReferrers
     summary_before_findings: bool = False  # severity counts present while findings are still empty
+    fail_findings_page: int = 0  # this page of an image's findings answers 500 twice before it works
+    rescan_while_paging: bool = False  # once per image, between the first page of findings and the next
     throttle_every: int = 0  # every n-th ECR call is refused with ThrottlingException
     scan_seconds: float = 0.2  # how long the scanner takes
     scan_outcome: str = "COMPLETE"  # or FAILED, UNSUPPORTED_IMAGE, PENDING (never ends), …

@@ -1,25 +1,34 @@
-"""The sandbox's basic scanner: takes its time, then reports what it was told to find.
+"""The sandbox's scanners, basic and enhanced: they take their time, then report what they were told to find.
 
-Enhanced scanning would be a module of its own beside this one, chosen by `scanning.scan_type()`.
+Which of them works is the registry's scan type at that moment. Each keeps its own results of an image, and only
+those of the scan type of the moment can be read.
+
+Rules where AWS's guides are silent: enhanced results are forgotten when the registry goes back to basic scanning;
+a basic scan that runs while the registry changes ends as usual, and its event is sent, although nobody can read its
+result then. Enhanced scanning announces the first finished scan of an image only: no later one, and none that
+found no operating system.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox import findings
-from sandbox.findings import main as main  # the command that tells this scanner what to find
+from sandbox import enhanced_findings, findings
+from sandbox.findings import main as main  # the command that tells these scanners what to find
 from sandbox.registry import announce, scanning
 from sandbox.registry.errors import EcrError
-from sandbox.registry.manifests import Manifest
-from sandbox.registry.paging import page
+from sandbox.registry.manifests import Manifest, parse_manifest
 from sandbox.registry.store import store
 
 ONE_SCAN_PER = timedelta(hours=24)
+_RUNNING = {"BASIC": "IN_PROGRESS", "ENHANCED": "PENDING"}
+_FINISHED = {"BASIC": "COMPLETE", "ENHANCED": "ACTIVE"}
 DESCRIPTIONS = {
+    "ACTIVE": "Continuous scan is selected for image.",
     "COMPLETE": "The scan was completed successfully.",
     "FAILED": "The scan failed.",
     "UNSUPPORTED_IMAGE": "UnsupportedImageError: The operating system and/or package manager "
@@ -27,16 +36,19 @@ DESCRIPTIONS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Scan:
-    """The latest scan of one image; moto's image carries it."""
+    """The latest scan of one image by one scanner; moto's image carries one of each kind."""
 
+    kind: str  # BASIC or ENHANCED
     status: str
     started: datetime
     completed: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
     reason: str | None = None
+    is_first: bool = True  # that this scanner finished on the image
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def image_scan_status(self) -> dict[str, str]:
@@ -53,8 +65,7 @@ class Scan:
 
 def pushed(repo: Any, image: Any, manifest: Manifest) -> None:
     """Scan on push. Indexes and artifacts are never scanned, and nobody is told so."""
-    is_wanted = scanning.configuration(repo)["scanOnPush"]
-    if is_wanted and manifest.is_scannable and scanning.scan_type() == "BASIC":
+    if scanning.configuration(repo)["scanOnPush"] and manifest.is_scannable:
         _begin(repo, image, manifest)
 
 
@@ -65,90 +76,116 @@ def start(repo: Any, image: Any, manifest: Manifest) -> dict[str, str]:
     if not manifest.is_scannable:
         message = f"Images of type {manifest.media_type} with {manifest.artifact_type} are not scanned"
         raise EcrError("UnsupportedImageTypeException", message)
-    last = _scan_of(image)
+    last = current(image)
     if last and datetime.now(UTC) - last.started < ONE_SCAN_PER:
         message = "The scan quota per image has been exceeded. Wait and try again."
         raise EcrError("LimitExceededException", message)
     return _begin(repo, image, manifest).image_scan_status
 
 
-def rescan(repo: Any, image: Any, manifest: Manifest) -> bool:
-    """Scan now, whatever the quota: new findings have been configured."""
-    if manifest.is_scannable:
-        _begin(repo, image, manifest)
-    return manifest.is_scannable
+def rescan(repo: Any, image: Any, manifest: Manifest, *, at_once: bool = False) -> bool:
+    """Scan again, whatever the quota; False for what is never scanned here."""
+    is_left_out = scanning.scan_type() == "ENHANCED" and not scanning.configuration(repo)["scanOnPush"]
+    if not manifest.is_scannable or is_left_out:
+        return False
+    _begin(repo, image, manifest, at_once=at_once)
+    return True
 
 
-def report(repo: Any, image: Any, token: str | None, limit: int) -> dict[str, Any]:
-    """DescribeImageScanFindings without the names; ScanNotFoundException before any scan."""
-    scan = _scan_of(image)
-    if not scan:
-        raise EcrError(
-            "ScanNotFoundException",
-            f"Image scan does not exist for the image with '{{imageDigest:'{image.image_digest}'}}' "
-            f"in the repository with name '{repo.name}' in the registry with id "
-            f"'{repo.registry_id}'",
-        )
-    answer: dict[str, Any] = {"imageScanStatus": scan.image_scan_status}
-    if scan.completed:
-        listed, next_token = page(scan.findings, token, limit)
-        answer["imageScanFindings"] = scan.findings_summary() | {"findings": listed}
-        answer |= {"nextToken": next_token} if next_token else {}
-    return answer
+def reconfigured() -> None:
+    """The registry's scanning rules changed: the enhanced scanner takes up what now matches, or stops."""
+    for repo in list(store().backend.repositories.values()):
+        for image in list(repo.images):
+            if scanning.scan_type() == "BASIC":
+                _scans(image).pop("ENHANCED", None)
+            elif not current(image):
+                pushed(repo, image, parse_manifest(image.image_manifest, image.image_manifest_media_type))
+
+
+def current(image: Any) -> Scan | None:
+    """The image's scan by the scanner of the moment."""
+    return _scans(image).get(scanning.scan_type())
 
 
 def summary(image: Any) -> dict[str, Any]:
     """What DescribeImages says about the scan."""
-    scan = _scan_of(image)
+    scan = current(image)
     if not scan:
         return {}
     done = {"imageScanFindingsSummary": scan.findings_summary()} if scan.completed else {}
     return {"imageScanStatus": scan.image_scan_status} | done
 
 
-def _scan_of(image: Any) -> Scan | None:
-    return getattr(image, "scan", None)
+def _scans(image: Any) -> dict[str, Scan]:
+    with store().lock:
+        if not hasattr(image, "scans"):
+            image.scans = {}
+        scans: dict[str, Scan] = image.scans
+    return scans
 
 
-def _begin(repo: Any, image: Any, manifest: Manifest) -> Scan:
-    image.scan = scan = Scan("IN_PROGRESS", datetime.now(UTC))
-    _later(_finish, repo, image, manifest, scan)
+def _begin(repo: Any, image: Any, manifest: Manifest, *, at_once: bool = False) -> Scan:
+    kind = scanning.scan_type()
+    scan, held = Scan(kind, _RUNNING[kind], datetime.now(UTC)), _scans(image).get(kind)
+    if held and held.completed and kind == "ENHANCED":
+        # Continuous: what is known stays readable until there is something newer.
+        scan = replace(held, started=scan.started, is_first=False, id=scan.id)
+    _scans(image)[kind] = scan
+    if at_once:
+        _finish(repo, image, manifest, scan)
+    else:
+        _later(_finish, repo, image, manifest, scan)
     return scan
 
 
 def _finish(repo: Any, image: Any, manifest: Manifest, scan: Scan) -> None:
-    outcome = store().settings.quirks.scan_outcome
-    scan.status = outcome if manifest.has_filesystem else "UNSUPPORTED_IMAGE"
-    if scan.status in ("PENDING", "IN_PROGRESS"):
-        return
-    if scan.status == "COMPLETE":
-        _look(repo, image, scan)
-    _announce(repo, image, scan)
+    outcome = store().settings.quirks.scan_outcome if manifest.has_filesystem else "UNSUPPORTED_IMAGE"
+    done = Scan(scan.kind, outcome, scan.started, is_first=scan.is_first, id=scan.id)
+    if outcome == "COMPLETE":
+        done = _look(repo, image, done)
+    if done.completed and store().settings.quirks.summary_before_findings:
+        _later(_keep, repo, image, done)
+        done = replace(done, findings=[])
+    _keep(repo, image, done)
 
 
-def _look(repo: Any, image: Any, scan: Scan) -> None:
-    settings = store().settings
+def _look(repo: Any, image: Any, scan: Scan) -> Scan:
+    state = store().settings.state
     try:
-        found = findings.read(settings.state, repo.name, image.image_digest, image.image_tags)
+        found = findings.read(state, repo.name, image.image_digest, image.image_tags)
     except findings.InvalidFindingsError as error:
         # Written by hand beside the command: say so, instead of scanning for ever.
-        scan.status, scan.reason = "FAILED", str(error)
-        return
-    scan.counts, scan.completed = found.counts, datetime.now(UTC)
-    if settings.quirks.summary_before_findings:
-        _later(_reveal, repo, image, scan, found.findings)
+        return replace(scan, status="FAILED", reason=str(error))
+    if scan.kind == "ENHANCED":
+        found = enhanced_findings.enhanced(found, repo, image)
     else:
-        scan.findings = found.findings
+        found = enhanced_findings.basic(found)
+    return replace(
+        scan,
+        status=_FINISHED[scan.kind],
+        completed=datetime.now(UTC),
+        counts=found.counts,
+        findings=found.findings,
+    )
 
 
-def _reveal(repo: Any, image: Any, scan: Scan, found: list[dict[str, Any]]) -> None:
-    scan.findings = found
-    _announce(repo, image, scan)
+def _keep(repo: Any, image: Any, scan: Scan) -> None:
+    """In one step, so that no reader finds a finished scan without its findings."""
+    with store().lock:
+        latest = _scans(image).get(scan.kind)
+        if not latest or latest.id != scan.id:
+            return  # scanned again meanwhile, or its scanner was switched off
+        _scans(image)[scan.kind] = scan
+    if scan.status not in ("PENDING", "IN_PROGRESS"):
+        _announce(repo, image, scan)
 
 
 def _announce(repo: Any, image: Any, scan: Scan) -> None:
     tags = list(image.image_tags)
-    announce.image_scan(repo, image.image_digest, tags, scan.status, scan.counts)
+    if scan.kind == "BASIC":
+        announce.image_scan(repo, image.image_digest, tags, scan.status, scan.counts)
+    elif scan.completed and scan.is_first:
+        announce.inspector_scan(repo, image.image_digest, tags, scan.counts)
 
 
 def _later(work: Any, *arguments: Any) -> None:

@@ -1,8 +1,8 @@
 """ECR's JSON API over the sandbox's registry.
 
 moto computes wrong digests, drops the bytes of layers, sends no events, and lacks ListImageReferrers,
-GetDownloadUrlForLayer, account settings, paging, references and digest checks of PutImage, and basic scanning
-that takes time. The repositories, their policies, tags and lifecycle rules stay moto's.
+GetDownloadUrlForLayer, account settings, paging, references and digest checks of PutImage, and scanning that
+takes time, basic or enhanced. The repositories, their policies, tags and lifecycle rules stay moto's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from moto.core.responses import ActionResult
 from moto.ecr import urls
 from moto.ecr.models import ECRBackend, Image
 
-from sandbox import scanner
+from sandbox import scan_report, scanner
 from sandbox.aws import ecr_shapes
 from sandbox.aws.ecr_layers import LayerOperations
 from sandbox.registry import index, scanning
@@ -165,12 +165,21 @@ class Ecr(LayerOperations):
         status = scanner.start(repo, image, index.manifest_of(image))
         return ActionResult(ecr_shapes.scanned(repo, image, wanted) | {"imageScanStatus": status})
 
-    def describe_image_scan_findings(self) -> ActionResult:
+    def describe_image_scan_findings(self) -> Any:
         repo, wanted = self._repository(), self._get_param("imageId")
         image = _required(repo, wanted)
-        limit = int(self._get_param("maxResults") or 100)
-        report = scanner.report(repo, image, self._get_param("nextToken"), limit)
+        token, limit = self._get_param("nextToken"), self._get_param("maxResults")
+        try:
+            report = scan_report.report(repo, image, index.manifest_of(image), token, limit)
+        except scan_report.ServerFault as fault:
+            refusal = {"__type": "ServerException", "message": str(fault)}
+            return json.dumps(refusal), {"status": 500}
         return ActionResult(ecr_shapes.scanned(repo, image, wanted) | report)
+
+    def put_registry_scanning_configuration(self) -> ActionResult:
+        answer = super().put_registry_scanning_configuration()
+        scanner.reconfigured()
+        return answer
 
 
 def install(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The EventBridge events that ECR sends, in the shapes that its guide prints."""
+"""The EventBridge events that ECR and Inspector send, in the shapes that their guides print."""
 
 from __future__ import annotations
 
@@ -35,8 +35,21 @@ def image_scan(repository: Any, digest: str, tags: list[str], status: str, count
     _emit("ECR Image Scan", detail, [repository.arn])
 
 
+def inspector_scan(repository: Any, digest: str, tags: list[str], counts: dict[str, int]) -> None:
+    """`Inspector2 Scan`, sent when the first enhanced scan has ended. Inspector names repositories by ARN."""
+    detail = {
+        "scan-status": "INITIAL_SCAN_COMPLETE",
+        "repository-name": repository.arn,
+        "finding-severity-counts": counts | {"TOTAL": sum(counts.values())},
+        "image-digest": digest,
+        "image-tags": tags,
+    }
+    _emit("Inspector2 Scan", detail, [repository.arn])
+
+
 def _emit(detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
     # Late: the module of the rules patches moto's events service, which not every user needs.
     from sandbox.aws import events
 
-    events.emit("aws.ecr", detail_type, detail, resources)
+    source = "aws.inspector2" if detail_type.startswith("Inspector2") else "aws.ecr"
+    events.emit(source, detail_type, detail, resources)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from sandbox import findings, scanner
 from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, serving, until
+from tests.contract.scans import configure, finding, refusal, response
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +35,6 @@ def repo(sandbox: Sandbox) -> Iterator[Repository]:
     quirks.scan_outcome, quirks.scan_seconds, quirks.summary_before_findings = "COMPLETE", 0.02, False
 
 
-def finding(severity: str, number: int = 0) -> dict[str, Any]:
-    return {"name": f"CVE-2026-{number:04}", "severity": severity, "uri": "https://example.invalid"}
-
-
-def response(*found: dict[str, Any]) -> dict[str, Any]:
-    return {"imageScanFindings": {"findings": list(found)}}
-
-
-def configure(sandbox: Sandbox, reference: str, document: Any, *options: str) -> int:
-    file = sandbox.settings.state / "given.json"
-    file.write_text(json.dumps(document))
-    return scanner.main([reference, str(file), "--state", str(sandbox.settings.state), *options])
-
-
 def scanned(repo: Repository) -> dict[str, Any]:
     """The event of the first scan, once it is there."""
     event: dict[str, Any] = until(lambda: repo.events("ECR Image Scan"))[0]
@@ -58,12 +44,6 @@ def scanned(repo: Repository) -> dict[str, Any]:
 def describe(repo: Repository, ecr: Any, **options: Any) -> Any:
     wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
     return ecr.describe_image_scan_findings(**wanted | options)
-
-
-def refusal(call: Any, *arguments: Any, **options: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(*arguments, **options)
-    return str(caught.value.response["Error"]["Code"])
 
 
 def test_a_pushed_image_is_scanned_and_an_event_says_so(repo: Repository, ecr: Any) -> None:
@@ -197,7 +177,7 @@ def test_findings_spoiled_by_hand_fail_the_scan_with_the_reason(repo: Repository
         ({"imageScanFindings": {"findings": [], "surprise": 1}}, "unknown key: surprise"),
         ({"findings": [{"name": 7, "severity": "LOW"}]}, "findings[0].name"),
         ({"findings": [finding("SEVERE")]}, "findings[0].severity is 'SEVERE', not one of"),
-        ({"findings": [], "enhancedFindings": []}, "basic scanning only"),
+        ({"findings": [], "enhancedFindings": []}, "either findings or enhancedFindings"),
     ],
 )
 def test_wrong_findings_are_refused_with_the_place(
@@ -227,12 +207,6 @@ def test_rescan_needs_a_running_sandbox(tmp_path: Path, capsys: pytest.CaptureFi
 # Configuration
 
 
-@pytest.fixture
-def registry_rules(ecr: Any) -> Iterator[Any]:
-    yield ecr.put_registry_scanning_configuration
-    ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[])
-
-
 def configuration(repo: Repository, ecr: Any) -> Any:
     answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=[repo.name])
     return answer["scanningConfigurations"][0]
@@ -247,25 +221,3 @@ def test_scan_on_push_of_the_repository_shows_as_its_frequency(
     names = [repo.name, "not/there"]
     answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=names)
     assert answer["failures"][0]["failureCode"] == "REPOSITORY_NOT_FOUND"
-
-
-def test_rules_of_the_registry_apply_by_filter(ecr: Any, sandbox: Sandbox, registry_rules: Any) -> None:
-    matching = [{"filter": "team/*", "filterType": "WILDCARD"}]
-    rule = {"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": matching}
-    registry_rules(scanType="BASIC", rules=[rule])
-    repo = sandbox.repository()
-    found = configuration(repo, ecr)
-    assert (found["scanFrequency"], found["appliedScanFilters"]) == ("SCAN_ON_PUSH", matching)
-    repo.image("v1")
-    assert scanned(repo)["scan-status"] == "COMPLETE"
-    held = ecr.get_registry_scanning_configuration()["scanningConfiguration"]
-    assert held == {"scanType": "BASIC", "rules": [rule]}
-
-
-def test_enhanced_scanning_refuses_start_image_scan(repo: Repository, ecr: Any, registry_rules: Any) -> None:
-    registry_rules(scanType="ENHANCED", rules=[])
-    repo.image("v1")
-    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
-    with pytest.raises(ClientError, match="This feature is disabled"):
-        ecr.start_image_scan(**wanted)
-    assert configuration(repo, ecr)["scanFrequency"] == "MANUAL"

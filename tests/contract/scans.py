@@ -1,0 +1,33 @@
+"""What tests of the scanners tell them to find, and how they ask."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox import scanner
+from tests.contract.registry_sandbox import Sandbox
+
+
+def finding(severity: str, number: int = 0, **fields: Any) -> dict[str, Any]:
+    name = f"CVE-2026-{number:04}"
+    return {"name": name, "severity": severity, "uri": "https://example.invalid"} | fields
+
+
+def response(*found: dict[str, Any]) -> dict[str, Any]:
+    return {"imageScanFindings": {"findings": list(found)}}
+
+
+def configure(sandbox: Sandbox, reference: str, document: Any, *options: str) -> int:
+    file = sandbox.settings.state / "given.json"
+    file.write_text(json.dumps(document))
+    return scanner.main([reference, str(file), "--state", str(sandbox.settings.state), *options])
+
+
+def refusal(call: Any, *arguments: Any, **options: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(*arguments, **options)
+    return str(caught.value.response["Error"]["Code"])

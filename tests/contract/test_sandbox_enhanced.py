@@ -1,0 +1,250 @@
+"""Enhanced scanning and the registry's scanning rules, as Amazon ECR and Inspector have them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.contract.registry_sandbox import Repository, Sandbox, serving, until
+from tests.contract.scans import configure, finding, refusal, response
+
+EVERY = [{"filter": "*", "filterType": "WILDCARD"}]
+PACKAGE = {"package_name": "openssl", "package_version": "3.0.1"}
+ATTRIBUTES = [{"key": key, "value": value} for key, value in PACKAGE.items()]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with serving(tmp_path_factory.mktemp("state")) as sandbox:
+        env = f"export IMAGEGATE_REGISTRY={sandbox.settings.registry}\n"
+        (sandbox.settings.state / "env").write_text(env)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def ecr(sandbox: Sandbox) -> Any:
+    return sandbox.client("ecr")
+
+
+@pytest.fixture
+def rules(ecr: Any) -> Iterator[Any]:
+    yield ecr.put_registry_scanning_configuration
+    ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[])
+
+
+@pytest.fixture
+def enhanced(rules: Any) -> None:
+    rules(scanType="ENHANCED", rules=[{"scanFrequency": "CONTINUOUS_SCAN", "repositoryFilters": EVERY}])
+
+
+@pytest.fixture
+def repo(sandbox: Sandbox) -> Iterator[Repository]:
+    yield sandbox.repository(imageScanningConfiguration={"scanOnPush": True})
+    quirks = sandbox.settings.quirks
+    quirks.scan_outcome, quirks.summary_before_findings = "COMPLETE", False
+    quirks.fail_findings_page, quirks.rescan_while_paging = 0, False
+
+
+def describe(repo: Repository, ecr: Any, **options: Any) -> Any:
+    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
+    return ecr.describe_image_scan_findings(**wanted | options)
+
+
+def configuration(repo: Repository, ecr: Any) -> Any:
+    answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=[repo.name])
+    return answer["scanningConfigurations"][0]
+
+
+def inspected(repo: Repository) -> list[dict[str, Any]]:
+    arn = f":repository/{repo.name}"
+    events = [d for t, d, _ in list(repo.sandbox.events) if t == "Inspector2 Scan"]
+    return [event for event in events if event["repository-name"].endswith(arn)]
+
+
+def active(repo: Repository, ecr: Any) -> Any:
+    def found() -> Any:
+        answer = describe(repo, ecr)
+        return answer if answer["imageScanStatus"]["status"] == "ACTIVE" else None
+
+    return until(found)
+
+
+@pytest.mark.usefixtures("enhanced")
+class TestEnhanced:
+    def test_the_event_is_that_of_the_guide(self, repo: Repository) -> None:
+        configure(repo.sandbox, repo.name, response(finding("HIGH"), finding("LOW", 1)))
+        digest = repo.image("v1")
+        [event] = until(lambda: inspected(repo))
+        assert event == {
+            "scan-status": "INITIAL_SCAN_COMPLETE",
+            "repository-name": f"arn:aws:ecr:eu-central-1:123456789012:repository/{repo.name}",
+            "finding-severity-counts": {"HIGH": 1, "LOW": 1, "TOTAL": 2},
+            "image-digest": digest,
+            "image-tags": ["v1"],
+        }
+        assert repo.events("ECR Image Scan") == []
+
+    def test_a_finished_scan_is_active_with_findings_in_inspectors_form(
+        self, repo: Repository, ecr: Any
+    ) -> None:
+        configure(repo.sandbox, repo.name, response(finding("UNDEFINED", attributes=ATTRIBUTES)))
+        repo.image("v1")
+        found = active(repo, ecr)["imageScanFindings"]
+        assert "findings" not in found
+        assert found["findingSeverityCounts"] == {"UNTRIAGED": 1}
+        [vulnerability] = found["enhancedFindings"]
+        assert (vulnerability["severity"], vulnerability["status"]) == ("UNTRIAGED", "ACTIVE")
+        details = vulnerability["packageVulnerabilityDetails"]
+        [package] = details["vulnerablePackages"]
+        assert details["vulnerabilityId"] == "CVE-2026-0000"
+        assert (package["name"], package["version"]) == ("openssl", "3.0.1")
+        assert isinstance(vulnerability["firstObservedAt"], datetime)
+
+    def test_enhanced_findings_are_reported_as_they_were_given(self, repo: Repository, ecr: Any) -> None:
+        given = {
+            "severity": "MEDIUM",
+            "title": "CVE-2026-1 - zlib",
+            "updatedAt": "2026-11-02T10:00:00Z",
+            "fixAvailable": "YES",
+        }
+        configure(repo.sandbox, repo.name, {"enhancedFindings": [given]})
+        repo.image("v1")
+        [found] = active(repo, ecr)["imageScanFindings"]["enhancedFindings"]
+        assert found | {"updatedAt": found["updatedAt"].strftime("%Y-%m-%dT%H:%M:%SZ")} == given
+
+    def test_an_image_without_an_operating_system_is_not_announced(self, repo: Repository, ecr: Any) -> None:
+        repo.sandbox.settings.quirks.scan_outcome = "UNSUPPORTED_IMAGE"
+        repo.image("v1")
+        until(lambda: describe(repo, ecr)["imageScanStatus"]["status"] == "UNSUPPORTED_IMAGE")
+        assert inspected(repo) == []
+
+    def test_only_the_first_scan_is_announced_and_results_stay_readable(
+        self, repo: Repository, ecr: Any
+    ) -> None:
+        repo.image("v1")
+        until(lambda: inspected(repo))
+        assert configure(repo.sandbox, repo.name, response(finding("HIGH")), "--rescan") == 0
+        assert describe(repo, ecr)["imageScanStatus"]["status"] == "ACTIVE"
+        until(lambda: describe(repo, ecr)["imageScanFindings"]["findingSeverityCounts"] == {"HIGH": 1})
+        assert len(inspected(repo)) == 1
+
+    def test_a_token_goes_on_in_newer_findings(self, repo: Repository, ecr: Any) -> None:
+        configure(repo.sandbox, repo.name, response(*(finding("LOW", n) for n in range(4))))
+        repo.image("v1")
+        active(repo, ecr)
+        repo.sandbox.settings.quirks.rescan_while_paging = True
+        first = describe(repo, ecr, maxResults=3)
+        configure(repo.sandbox, repo.name, response(*(finding("HIGH", n) for n in range(5))))
+        second = describe(repo, ecr, maxResults=3, nextToken=first["nextToken"])["imageScanFindings"]
+        assert [f["severity"] for f in second["enhancedFindings"]] == ["HIGH", "HIGH"]
+        assert second["imageScanCompletedAt"] != first["imageScanFindings"]["imageScanCompletedAt"]
+
+    def test_thousands_of_findings_in_many_pages_are_quick(self, repo: Repository, ecr: Any) -> None:
+        configure(repo.sandbox, repo.name, response(*(finding("LOW", n) for n in range(5000))))
+        repo.image("v1")
+        active(repo, ecr)
+        began = time.monotonic()
+        pages = ecr.get_paginator("describe_image_scan_findings").paginate(
+            repositoryName=repo.name, imageId={"imageTag": "v1"}
+        )
+        listed = [page["imageScanFindings"]["enhancedFindings"] for page in pages]
+        assert len(listed) == 50
+        assert len({f["title"] for findings in listed for f in findings}) == 5000
+        assert time.monotonic() - began < 8
+
+
+def test_a_page_may_fail_twice(repo: Repository, ecr: Any) -> None:
+    configure(repo.sandbox, repo.name, response(*(finding("LOW", n) for n in range(4))))
+    repo.image("v1")
+    until(lambda: repo.events("ECR Image Scan"))
+    repo.sandbox.settings.quirks.fail_findings_page = 2
+    token = describe(repo, ecr, maxResults=2)["nextToken"]
+    # One call of this client is two requests: it tries again once after an answer 500.
+    with pytest.raises(ClientError, match="ServerException") as caught:
+        describe(repo, ecr, maxResults=2, nextToken=token)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    found = describe(repo, ecr, maxResults=2, nextToken=token)["imageScanFindings"]["findings"]
+    assert [f["name"] for f in found] == ["CVE-2026-0002", "CVE-2026-0003"]
+
+
+def test_a_basic_report_that_is_gone_is_not_paged_on(repo: Repository, ecr: Any) -> None:
+    configure(repo.sandbox, repo.name, response(*(finding("LOW", n) for n in range(4))))
+    repo.image("v1")
+    until(lambda: repo.events("ECR Image Scan"))
+    repo.sandbox.settings.quirks.rescan_while_paging = True
+    token = describe(repo, ecr, maxResults=2)["nextToken"]
+    assert refusal(describe, repo, ecr, maxResults=2, nextToken=token) == "InvalidParameterException"
+    token = describe(repo, ecr, maxResults=2)["nextToken"]
+    assert len(describe(repo, ecr, nextToken=token)["imageScanFindings"]["findings"]) == 2
+    assert len(repo.events("ECR Image Scan")) == 2
+
+
+@pytest.mark.parametrize("wrong", [{"nextToken": "bm8="}, {"nextToken": "?"}, {"maxResults": 1001}])
+def test_wrong_pages_are_refused(repo: Repository, ecr: Any, wrong: dict[str, Any]) -> None:
+    repo.image("v1")
+    assert refusal(describe, repo, ecr, **wrong) == "InvalidParameterException"
+
+
+def test_enhanced_findings_serve_a_basic_scan_too(repo: Repository, ecr: Any) -> None:
+    package = {"vulnerablePackages": [{"name": "zlib", "version": "1.2"}], "vulnerabilityId": "CVE-2026-7"}
+    given = {"severity": "UNTRIAGED", "packageVulnerabilityDetails": package}
+    configure(repo.sandbox, repo.name, {"enhancedFindings": [given]})
+    repo.image("v1")
+    until(lambda: repo.events("ECR Image Scan"))
+    [found] = describe(repo, ecr)["imageScanFindings"]["findings"]
+    assert (found["name"], found["severity"]) == ("CVE-2026-7", "UNDEFINED")
+    assert found["attributes"][0] == {"key": "package_name", "value": "zlib"}
+
+
+# Which repositories are scanned, and how
+
+
+def test_rules_of_the_registry_apply_by_filter(ecr: Any, sandbox: Sandbox, rules: Any) -> None:
+    matching = [{"filter": "team/*", "filterType": "WILDCARD"}]
+    rule = {"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": matching}
+    rules(scanType="BASIC", rules=[rule])
+    repo = sandbox.repository()
+    found = configuration(repo, ecr)
+    assert (found["scanFrequency"], found["appliedScanFilters"]) == ("SCAN_ON_PUSH", matching)
+    repo.image("v1")
+    assert until(lambda: repo.events("ECR Image Scan"))[0]["scan-status"] == "COMPLETE"
+    held = ecr.get_registry_scanning_configuration()["scanningConfiguration"]
+    assert held == {"scanType": "BASIC", "rules": [rule]}
+
+
+def test_enhanced_scanning_refuses_start_image_scan(repo: Repository, ecr: Any, rules: Any) -> None:
+    rules(scanType="ENHANCED", rules=[])
+    repo.image("v1")
+    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
+    with pytest.raises(ClientError, match="This feature is disabled"):
+        ecr.start_image_scan(**wanted)
+
+
+def test_what_no_filter_matches_is_never_scanned(repo: Repository, ecr: Any, rules: Any) -> None:
+    elsewhere = [{"filter": "other/*", "filterType": "WILDCARD"}]
+    rules(
+        scanType="ENHANCED",
+        rules=[{"scanFrequency": "CONTINUOUS_SCAN", "repositoryFilters": elsewhere}],
+    )
+    repo.image("v1")
+    assert configure(repo.sandbox, repo.name, response(finding("HIGH")), "--rescan") == 0
+    assert configuration(repo, ecr)["scanFrequency"] == "MANUAL"
+    assert refusal(describe, repo, ecr) == "ScanNotFoundException"
+
+
+def test_each_kind_of_scanning_reads_its_own_results(repo: Repository, ecr: Any, rules: Any) -> None:
+    repo.image("v1")
+    until(lambda: repo.events("ECR Image Scan"))
+    rules(scanType="ENHANCED", rules=[])
+    assert refusal(describe, repo, ecr) == "ScanNotFoundException"
+    rules(scanType="ENHANCED", rules=[{"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": EVERY}])
+    # What is there already is taken up by Inspector.
+    active(repo, ecr)
+    assert len(inspected(repo)) == 1
+    rules(scanType="BASIC", rules=[])
+    assert describe(repo, ecr)["imageScanStatus"]["status"] == "COMPLETE"
