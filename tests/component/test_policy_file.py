@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from imagegate.adapters.policy_file import parse
 from imagegate.domain.errors import InvalidPolicyError
 from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest
-from imagegate.domain.policy import Action, Limit, Mode
+from imagegate.domain.policy import Action, Arrival, Limit, Mode
 
 DEFAULT = Path(__file__).parents[2] / "layers/policy/policy.yaml"
 SMALL = """\
@@ -179,6 +179,57 @@ def test_repositories_begin_with_the_prefix_that_the_stack_is_limited_to() -> No
         "policy.yaml:3: stages.a.repositories: must begin with 'team/', to which this stack is limited: "
         "'team/shop/{app}'?"
     ]
+
+
+WAIVED = """version: 1
+stages:
+  dev: {repositories: "{app}-dev", sign_platforms: true, arrivals: {replication: not_gated}}
+waivers:
+  - {rule: scan.unsupported, repositories: "proxy-*", owner: ann, reason: static, expires: 2027-01-31}
+"""
+
+
+def test_a_waiver_counts_to_the_end_of_its_day_for_its_rule_and_repositories() -> None:
+    policy = parse(WAIVED.encode())
+    last, after = (datetime(2027, month, day, 23, 59, tzinfo=UTC) for month, day in ((1, 31), (2, 1)))
+    assert policy.waiver("scan.unsupported", "proxy-dev", last) is not None
+    assert policy.waiver("scan.unsupported", "proxy-dev", after) is None
+    assert policy.waiver("scan.unsupported", "shop-dev", last) is None
+    assert policy.waiver("scan.failed", "proxy-dev", last) is None
+
+
+def test_platforms_and_arrivals_are_settings_of_a_stage() -> None:
+    stage = parse(WAIVED.encode()).stages["dev"]
+    assert stage.sign_platforms
+    assert stage.not_gated == {Arrival.REPLICATION}
+    plain = parse(stages("  a: {repositories: x}\n").encode()).stages["a"]
+    assert (plain.sign_platforms, plain.not_gated) == (False, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "fault"),
+    [
+        (
+            "scan.unsupported,",
+            "scan.failed,",
+            "5: waivers[0].rule: must be 'scan.unsupported', not 'scan.failed'",
+        ),
+        ("owner: ann", 'owner: ""', "5: waivers[0].owner: must not be empty"),
+        (", expires: 2027-01-31", "", "5: waivers[0].expires: is missing"),
+        (
+            "2027-01-31",
+            "2027-02-31",
+            "5: waivers[0].expires: must be a day such as 2027-01-31, not '2027-02-31'",
+        ),
+        ("reason:", "raeson: x, reason:", "5: waivers[0].raeson: unknown key (did you mean reason?)"),
+        ("true", "1", "3: stages.dev.sign_platforms: must be true or false, not 1"),
+        ("not_gated", "no", "3: stages.dev.arrivals.replication: must be 'gated' or 'not_gated', not 'no'"),
+        ("replication:", "push: gated, replication:", "3: stages.dev.arrivals.push: unknown key"),
+    ],
+)
+def test_a_bad_waiver_or_arrival_is_named(right: str, wrong: str, fault: str) -> None:
+    assert right in WAIVED
+    assert faults(WAIVED.replace(right, wrong, 1)) == [f"policy.yaml:{fault}"]
 
 
 BOMB = "x: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(

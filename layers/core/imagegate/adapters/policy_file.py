@@ -219,7 +219,7 @@ def _explain(detail: Any, path: Path) -> str:
             )
         case "value_error":
             return str(context["error"])
-        case "too_short":
+        case "too_short" | "string_too_short":
             return "must not be empty"
         case "greater_than_equal":
             return f"must be {context['ge']} or more, not {value}"
