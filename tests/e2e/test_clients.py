@@ -1,0 +1,135 @@
+"""Programs of other people against the running gate: what they push is gated, what was released they get back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from imagegate.adapters.notation import verify_envelope
+from imagegate.domain.image import Manifest
+from sandbox.images import build_image
+from tests.e2e import multiarch
+from tests.e2e.clients import Clients, needed, needed_docker
+from tests.e2e.gate import Gate
+
+DEV_PROFILE = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/imagegate__dev"
+
+
+@pytest.fixture(scope="module")
+def clients(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Clients:
+    return Clients.logged_in(gate, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def skopeo() -> None:
+    needed("skopeo")
+
+
+@pytest.fixture
+def docker() -> None:
+    needed_docker()
+
+
+def single(folder: Path, content: str) -> str:
+    return build_image(folder, files={"app.txt": content.encode()}, tag="1.0").digest
+
+
+def signature_holds(gate: Gate, repository: str, digest: str, signature: str) -> bool:
+    """The gate of dev signed exactly this image: by the specification and the trust root alone."""
+    root = Path(gate.cloud.env["IMAGEGATE_TRUST_ROOT"]).read_bytes()
+    thumbprint = x509.load_pem_x509_certificate(root).fingerprint(hashes.SHA256()).hex()
+    layer = json.loads(gate.manifest(repository, signature) or b"{}")["layers"][0]
+    envelope = gate.get(f"{repository}/blobs/{layer['digest']}").data
+    subject = Manifest.parse(gate.manifest(repository, digest) or b"").descriptor
+    roots = frozenset({thumbprint})
+    verify_envelope(envelope, subject, trusted_roots=roots, identity=DEV_PROFILE, at=datetime.now(UTC))
+    return True
+
+
+@pytest.mark.usefixtures("skopeo")
+def test_what_skopeo_copies_in_is_released_and_comes_out_as_it_was(
+    gate: Gate, clients: Clients, tmp_path: Path
+) -> None:
+    digest = single(tmp_path / "in", "one image")
+    clients.repository("skopeo-dev")
+    clients.skopeo(f"oci:{tmp_path}/in:1.0", "docker://registry/skopeo-dev:1.0")
+    assert gate.ended("skopeo-dev", digest)["outcome"] == "released"
+    clients.skopeo("docker://registry/skopeo-staging:1.0", f"oci:{tmp_path}/out:1.0")
+    assert multiarch.blobs(tmp_path / "out") == multiarch.blobs(tmp_path / "in")
+
+
+@pytest.mark.usefixtures("skopeo")
+def test_an_index_that_skopeo_copies_in_keeps_its_digest_its_children_and_its_provenance(
+    gate: Gate, clients: Clients, tmp_path: Path
+) -> None:
+    digest = multiarch.build(tmp_path / "in", "1.0")
+    clients.repository("platforms-dev")
+    clients.skopeo(f"oci:{tmp_path}/in:1.0", "docker://registry/platforms-dev:1.0", "--all")
+    release = gate.ended("platforms-dev", digest)
+    assert release["outcome"] == "released"
+    clients.skopeo("docker://registry/platforms-staging:1.0", f"oci:{tmp_path}/out:1.0", "--all")
+    (listed,) = json.loads((tmp_path / "out/index.json").read_text())["manifests"]
+    assert listed["digest"] == digest
+    assert multiarch.blobs(tmp_path / "out") == multiarch.blobs(tmp_path / "in")
+    evidence = {entry["digest"] for entry in gate.referrers("platforms-staging", digest)}
+    assert release["signature"] in evidence
+    assert signature_holds(gate, "platforms-staging", digest, release["signature"])
+
+
+@pytest.mark.usefixtures("docker")
+def test_docker_pulls_what_was_released_and_what_it_pushes_is_gated(
+    gate: Gate, clients: Clients, pushed: str
+) -> None:
+    released = f"registry/clients-staging@{pushed}"
+    clients.docker("pull", released)
+    try:
+        clients.docker("tag", released, "registry/docker-dev:1.0")
+        clients.repository("docker-dev")
+        clients.docker("push", "registry/docker-dev:1.0")
+        # Docker writes a manifest of its own, with its own media types.
+        details = clients.aws("ecr", "describe-images", "--repository-name", "docker-dev")
+        (image,) = details["imageDetails"]
+        assert image["imageManifestMediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+        assert gate.ended("docker-dev", image["imageDigest"])["outcome"] == "released"
+        clients.docker("pull", "registry/docker-staging:1.0")
+    finally:
+        clients.forget_images()
+
+
+@pytest.fixture(scope="module")
+def pushed(gate: Gate) -> str:
+    """An image that the gate has released."""
+    digest = gate.push("clients-dev", "1.0")
+    gate.ended("clients-dev", digest)
+    return digest
+
+
+def test_the_aws_command_line_shows_images_and_executions(gate: Gate, clients: Clients, pushed: str) -> None:
+    needed("aws")
+    shown = clients.aws("ecr", "describe-images", "--repository-name", "clients-staging")
+    by_digest = {image["imageDigest"]: image for image in shown["imageDetails"]}
+    assert by_digest[pushed]["imageTags"] == ["1.0"]
+    machine = gate.cloud.outputs["ReleaseStateMachine"]
+    listed = clients.aws("stepfunctions", "list-executions", "--state-machine-arn", machine)["executions"]
+    name = hashlib.sha256(f"clients-dev@{pushed}#1".encode()).hexdigest()[:40] + "-1"
+    (arn,) = [entry["executionArn"] for entry in listed if entry["name"] == name]
+    execution = clients.aws("stepfunctions", "describe-execution", "--execution-arn", arn)
+    assert execution["status"] == "SUCCEEDED"
+    assert json.loads(execution["output"])["Payload"]["outcome"] == "released"
+
+
+def test_the_aws_command_line_lists_the_evidence(gate: Gate, clients: Clients, pushed: str) -> None:
+    needed("aws")
+    listed = clients.aws(
+        *("ecr", "list-image-referrers", "--repository-name", "clients-dev"),
+        *("--subject-id", f"imageDigest={pushed}"),
+    )
+    expected = {entry["digest"] for entry in gate.referrers("clients-dev", pushed)}
+    assert {entry["digest"] for entry in listed["referrers"]} == expected
+    assert len(expected) == 2
