@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import urllib3
 
-from sandbox.images import MANIFEST
+from sandbox.images import MANIFEST, is_foreign
 from sandbox.layouts import InvalidLayoutError, Layout, choose, open_layout
 from sandbox.references import InvalidReferenceError, Reference
 from sandbox.session import NoSandboxError, Session, default_state, find_session
@@ -119,7 +119,8 @@ def _push_manifest(layout: Layout, target: _Target, entry: dict[str, Any], refer
     for child in document.get("manifests", []):
         _push_manifest(layout, target, child, child["digest"])
     if "config" in document:
-        for blob in (document["config"], *document["layers"]):
+        own = [layer for layer in document["layers"] if not is_foreign(layer)]
+        for blob in (document["config"], *own):
             target.put_blob(layout, blob)
     media_type = document.get("mediaType") or entry["mediaType"]
     target.put_manifest(content, media_type, reference)
@@ -127,8 +128,7 @@ def _push_manifest(layout: Layout, target: _Target, entry: dict[str, Any], refer
 
 def _push_referrers(layout: Layout, target: _Target, entry: dict[str, Any]) -> list[str]:
     """Signatures and attestations of the image, of its children, and of each other."""
-    content = json.loads(layout.read(entry["digest"]))
-    subjects = [entry["digest"], *(child["digest"] for child in content.get("manifests", []))]
+    subjects = _tree(layout, entry)
     waiting = {e["digest"]: (e, layout.subject(e)) for e in layout.entries()}
     pushed: list[str] = []
     for subject in subjects:  # grows while we go: a referrer can have referrers
@@ -138,6 +138,12 @@ def _push_referrers(layout: Layout, target: _Target, entry: dict[str, Any]) -> l
                 pushed.append(digest)
                 subjects.append(digest)
     return pushed
+
+
+def _tree(layout: Layout, entry: dict[str, Any]) -> list[str]:
+    """The digests of a manifest, its children, and theirs."""
+    children = json.loads(layout.read(entry["digest"])).get("manifests", [])
+    return [entry["digest"], *(digest for child in children for digest in _tree(layout, child))]
 
 
 def _create_repository(session: Session, name: str) -> bool:

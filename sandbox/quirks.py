@@ -19,6 +19,7 @@ class Quirks:
     summary_before_findings: bool = False  # severity counts present while findings are still empty
     fail_findings_page: int = 0  # this page of an image's findings answers 500 twice before it works
     rescan_while_paging: bool = False  # once per image, between the first page of findings and the next
+    tag_on_child: bool = False  # the tag of a pushed index ends on its first child
     throttle_every: int = 0  # every n-th ECR call is refused with ThrottlingException
     scan_seconds: float = 0.2  # how long the scanner takes
     scan_outcome: str = "COMPLETE"  # or FAILED, UNSUPPORTED_IMAGE, PENDING (never ends), …

@@ -55,7 +55,19 @@ def put_image(
     announce.image_action("PUSH", repo, manifest, tag)
     if not held:
         scanner.pushed(repo, image, manifest)
+    if tag and manifest.children and store().settings.quirks.tag_on_child:
+        _tag_first_child(repo, manifest, tag)
     return image
+
+
+def _tag_first_child(repo: Any, manifest: Manifest, tag: str) -> None:
+    """Seen with buildx on ECR: the tag of an index moves on to its first platform."""
+    with store().lock:
+        child = find(repo, digest=manifest.children[0])
+        if not child or is_immutable(repo, tag):
+            return
+        _move_tag(repo, child, tag)
+    announce.image_action("PUSH", repo, manifest_of(child), tag)
 
 
 def _accept(repo: Any, text: str, media_type: str | None, tag: str | None, digest: str | None) -> Manifest:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from sandbox.images import is_foreign
+
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -39,7 +41,7 @@ class Manifest:
     digest: str
     config_media_type: str | None
     artifact_type: str | None  # as the referrers listing gives it: artifactType, else config type
-    blobs: tuple[tuple[str, int], ...]  # config and layers: digest, size
+    blobs: tuple[tuple[str, int], ...]  # config and layers to be held: digest, size
     children: tuple[str, ...]  # an index's manifests
     subject: str | None
     annotations: tuple[tuple[str, str], ...]
@@ -111,5 +113,4 @@ def _build(text: str, digest: str, kind: str, document: dict[str, Any]) -> Manif
 
 
 def _blobs(descriptors: list[dict[str, Any]]) -> tuple[tuple[str, int], ...]:
-    # Layers with `urls` are fetched from there; a registry need not hold them.
-    return tuple((d["digest"], int(d["size"])) for d in descriptors if not d.get("urls"))
+    return tuple((d["digest"], int(d["size"])) for d in descriptors if not is_foreign(d))

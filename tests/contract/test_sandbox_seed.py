@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import pytest
 
 from sandbox import seed
-from sandbox.images import _gzip
 from tests.contract.registry_sandbox import serving
 
 
 def test_the_sample_has_the_digest_that_the_events_name(tmp_path: Path) -> None:
     assert seed.build(tmp_path).digest == seed.SAMPLE_DIGEST
-
-
-@pytest.mark.parametrize("size", [0, 1, 0xFFFF, 0x10000, 200_000])
-def test_layers_are_gzip_of_any_size(size: int) -> None:
-    assert gzip.decompress(_gzip(b"x" * size)) == b"x" * size
 
 
 def test_seeding_twice_leaves_one_tagged_image(
