@@ -18,6 +18,7 @@ from sandbox.registry.paging import page
 
 _REFERENCE = r"manifests/(?P<target>[^/]+)"
 REFERRERS_PAGE = 50
+ARRIVAL = "Sandbox-Arrival"  # of `python -m sandbox arrive`: not a push, so no push is announced
 
 
 @route("GET", _REFERENCE)
@@ -56,8 +57,11 @@ def _text(content: bytes) -> str:
 def _store(call: Call, text: str) -> Manifest:
     tag, digest = (None, call.target) if ":" in call.target else (call.target, None)
     media_type = call.request.mimetype or None
+    arrival = call.request.headers.get(ARRIVAL, "push")
     try:
-        image = index.put_image(call.repo, text, media_type=media_type, tag=tag, digest=digest)
+        image = index.put_image(
+            call.repo, text, media_type=media_type, tag=tag, digest=digest, arrival=arrival
+        )
     except ServiceException as error:
         if error.code != "ImageAlreadyExistsException":
             raise
@@ -90,13 +94,18 @@ def _find(call: Call) -> Any:
 def list_tags(call: Call) -> Response:
     call.require("ListImages")
     last, limit = call.request.args.get("last", ""), call.request.args.get("n", type=int)
-    tags = sorted(tag for image in list(call.repo.images) for tag in image.image_tags)
-    tags = [tag for tag in tags if tag > last]
+    tags = sorted((tag for image in list(call.repo.images) for tag in image.image_tags), key=_lexical)
+    tags = [tag for tag in tags if _lexical(tag) > _lexical(last)]
     listed = tags if limit is None else tags[:limit]
     response = _json({"name": call.repo.name, "tags": listed})
     if listed and len(listed) < len(tags):
         _link(response, call, n=limit, last=listed[-1])
     return response
+
+
+def _lexical(tag: str) -> tuple[str, str]:
+    """Distribution specification, "Listing Tags": case-insensitive."""
+    return tag.lower(), tag
 
 
 @route("GET", r"referrers/(?P<target>[^/]+)")

@@ -56,6 +56,15 @@ def test_without_credentials_the_client_is_told_how_to_authenticate(sandbox: San
     assert code_of(answer) == "UNAUTHORIZED"
 
 
+def test_the_specification_is_implemented(sandbox: Sandbox) -> None:
+    """end-1"""
+    login = f"{sandbox.admin['aws_access_key_id']}:{sandbox.admin['aws_secret_access_key']}"
+    headers = urllib3.make_headers(basic_auth=login)
+    assert (
+        sandbox.http.request("GET", f"http://{sandbox.settings.registry}/v2/", headers=headers).status == 200
+    )
+
+
 def test_the_token_of_get_authorization_token_is_the_password_of_aws(sandbox: Sandbox) -> None:
     data = sandbox.client("ecr").get_authorization_token()["authorizationData"][0]
     login = base64.b64decode(data["authorizationToken"]).decode()
@@ -140,6 +149,32 @@ def test_a_blob_can_be_deleted(repo: Repository) -> None:
     digest = repo.blob(b"short-lived")
     assert repo.call("DELETE", f"blobs/{digest}").status == 202
     assert repo.call("HEAD", f"blobs/{digest}").status == 404
+    again = repo.call("DELETE", f"blobs/{digest}")
+    assert (again.status, code_of(again)) == (404, "BLOB_UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected", "range_"),
+    [
+        ("bytes=0-0", b"0", "bytes 0-0/10"),
+        ("bytes=7-", b"789", "bytes 7-9/10"),
+        ("bytes=-3", b"789", "bytes 7-9/10"),
+        ("bytes=8-99", b"89", "bytes 8-9/10"),
+    ],
+)
+def test_ranges_of_a_blob_are_open_on_either_side(
+    repo: Repository, wanted: str, expected: bytes, range_: str
+) -> None:
+    digest = repo.blob(b"0123456789")
+    answer = repo.call("GET", f"blobs/{digest}", headers={"Range": wanted})
+    assert (answer.status, answer.data, answer.headers["Content-Range"]) == (206, expected, range_)
+
+
+def test_monolithic_upload_single_post(repo: Repository) -> None:
+    digest = digest_of(b"single")
+    answer = repo.call("POST", f"blobs/uploads/?digest={digest}", body=b"single")
+    assert answer.status == 201
+    assert repo.call("GET", answer.headers["Location"]).data == b"single"
 
 
 def test_monolithic_upload_post_then_put(repo: Repository) -> None:
@@ -159,6 +194,29 @@ def test_chunked_upload_says_how_far_it_is(repo: Repository) -> None:
     last = {"Content-Range": "7-9"}
     assert repo.call("PUT", f"{url}?digest={digest}", body=b"789", headers=last).status == 201
     assert repo.call("GET", f"blobs/{digest}").data == b"0123456789"
+
+
+@pytest.mark.parametrize("given", ["1-5", "bytes", "4-0x"])
+def test_chunked_upload_begins_with_byte_zero(repo: Repository, given: str) -> None:
+    answer = repo.call("PATCH", begin(repo), body=b"01234", headers={"Content-Range": given})
+    assert (answer.status, code_of(answer)) == (416, "BLOB_UPLOAD_INVALID")
+
+
+def test_chunked_upload_refuses_the_same_chunk_again_and_says_where_it_is(repo: Repository) -> None:
+    url = begin(repo)
+    first = {"Content-Range": "0-4"}
+    url = repo.call("PATCH", url, body=b"01234", headers=first).headers["Location"]
+    assert repo.call("PATCH", url, body=b"01234", headers=first).status == 416
+    status = repo.call("GET", url)
+    assert (status.status, status.headers["Range"], status.headers["Location"]) == (204, "0-4", url)
+    url = repo.call("PATCH", url, body=b"56789", headers={"Content-Range": "5-9"}).headers["Location"]
+    done = repo.call("PUT", f"{url}?digest={digest_of(b'0123456789')}")
+    assert repo.call("GET", done.headers["Location"]).data == b"0123456789"
+
+
+def test_an_upload_is_not_closed_without_the_digest_of_the_whole(repo: Repository) -> None:
+    answer = repo.call("PUT", begin(repo), body=b"x")
+    assert (answer.status, code_of(answer)) == (400, "DIGEST_INVALID")
 
 
 def test_a_chunk_out_of_order_is_refused_and_the_upload_lives_on(repo: Repository) -> None:
@@ -197,6 +255,14 @@ def test_a_blob_is_mounted_from_another_repository(repo: Repository, sandbox: Sa
     assert repo.call("GET", f"blobs/{digest}").data == b"shared"
 
 
+def test_a_mount_from_nowhere_becomes_an_upload(repo: Repository, sandbox: Sandbox) -> None:
+    """The specification lets a registry look everywhere; ECR asks for the permission on one repository."""
+    digest = sandbox.repository().blob(b"somewhere")
+    answer = repo.call("POST", f"blobs/uploads/?mount={digest}")
+    assert answer.status == 202
+    assert repo.call("PUT", f"{answer.headers['Location']}?digest={digest}", body=b"somewhere").status == 201
+
+
 def test_a_mount_that_cannot_be_becomes_an_upload(repo: Repository, sandbox: Sandbox) -> None:
     source = sandbox.repository()
     digest = source.blob(b"shared")
@@ -224,6 +290,40 @@ def test_a_manifest_comes_back_byte_for_byte_by_tag_and_by_digest(repo: Reposito
         assert answer.data == content
         assert answer.headers["Content-Type"] == OCI_MANIFEST
         assert repo.call("HEAD", f"manifests/{reference}").headers["Docker-Content-Digest"] == digest
+
+
+def test_head_of_a_manifest_says_its_length_and_type(repo: Repository) -> None:
+    content = repo.image_manifest()
+    repo.manifest(content, "v1")
+    for reference in ("v1", digest_of(content)):
+        head = repo.call("HEAD", f"manifests/{reference}")
+        assert (head.status, head.data) == (200, b"")
+        assert (head.headers["Content-Length"], head.headers["Content-Type"]) == (
+            str(len(content)),
+            OCI_MANIFEST,
+        )
+
+
+def test_a_manifest_without_layers_is_taken(repo: Repository) -> None:
+    content = repo.image_manifest(layers=[])
+    answer = repo.manifest(content, "empty")
+    assert answer.status == 201
+    assert repo.call("GET", answer.headers["Location"]).data == content
+
+
+def test_a_manifest_of_four_mebibytes_is_taken(repo: Repository) -> None:
+    bare = repo.image_manifest(annotations={"padding": ""})
+    content = bare.replace(b'"padding": ""', b'"padding": "%s"' % (b"x" * (4 * 1024 * 1024 - len(bare))))
+    assert len(content) == 4 * 1024 * 1024
+    assert repo.manifest(content, "large").status == 201
+    assert repo.call("GET", "manifests/large").data == content
+
+
+def test_a_manifest_may_leave_its_type_to_the_header(repo: Repository) -> None:
+    document = json.loads(repo.image_manifest())
+    del document["mediaType"]
+    assert repo.manifest(json.dumps(document).encode(), "v1").status == 201
+    assert repo.call("GET", "manifests/v1").headers["Content-Type"] == OCI_MANIFEST
 
 
 def test_an_absent_manifest_is_unknown(repo: Repository) -> None:
@@ -318,6 +418,46 @@ def test_tags_are_listed_in_order_and_in_pages(repo: Repository) -> None:
     assert "Link" not in rest.headers
 
 
+def test_tags_are_listed_whatever_their_case(repo: Repository) -> None:
+    for tag in ("B", "a", "C", "b"):
+        repo.image(tag)
+    assert json.loads(repo.call("GET", "tags/list").data)["tags"] == ["a", "B", "b", "C"]
+    assert json.loads(repo.call("GET", "tags/list?last=B").data)["tags"] == ["b", "C"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("n=0", []), ("n=9", ["a", "c"]), ("last=a", ["c"]), ("n=1&last=b", ["c"]), ("last=c", [])],
+)
+def test_a_page_of_tags_without_a_next_one_has_no_link(
+    repo: Repository, query: str, expected: list[str]
+) -> None:
+    for tag in ("c", "a"):
+        repo.image(tag)
+    answer = repo.call("GET", f"tags/list?{query}")
+    assert (json.loads(answer.data)["tags"], "Link" in answer.headers) == (expected, False)
+
+
+def test_the_tags_of_an_empty_repository_are_an_empty_list(repo: Repository) -> None:
+    assert json.loads(repo.call("GET", "tags/list").data) == {"name": repo.name, "tags": []}
+
+
+def test_tags_of_an_unknown_repository_are_not_found(sandbox: Sandbox) -> None:
+    answer = Repository(sandbox, "not/there").call("GET", "tags/list")
+    assert (answer.status, code_of(answer)) == (404, "NAME_UNKNOWN")
+
+
+def test_a_deleted_manifest_is_gone_with_its_tags(repo: Repository) -> None:
+    digest = repo.image("v1")
+    repo.image("v2")
+    assert repo.call("DELETE", f"manifests/{digest}").status == 202
+    for reference in (digest, "v1", "v2"):
+        assert repo.call("GET", f"manifests/{reference}").status == 404
+    assert json.loads(repo.call("GET", "tags/list").data)["tags"] == []
+    again = repo.call("DELETE", f"manifests/{digest}")
+    assert (again.status, code_of(again)) == (404, "MANIFEST_UNKNOWN")
+
+
 # Referrers
 
 
@@ -384,6 +524,47 @@ def test_more_than_fifty_referrers_come_in_linked_pages(repo: Repository) -> Non
     following = first.headers["Link"].removeprefix("<").partition(">")[0]
     second = repo.call("GET", f"http://{repo.sandbox.settings.registry}{following}")
     assert {referrer["digest"] for referrer in listed(first) + listed(second)} == pushed
+
+
+def test_pages_of_filtered_referrers_stay_filtered(repo: Repository) -> None:
+    subject = repo.image("v1")
+    wanted = {repo.artifact(subject, "application/x-wanted", str(number)) for number in range(51)}
+    repo.artifact(subject, "application/x-other")
+    first = repo.call("GET", f"referrers/{subject}?artifactType=application/x-wanted")
+    following = first.headers["Link"].removeprefix("<").partition(">")[0]
+    second = repo.call("GET", f"http://{repo.sandbox.settings.registry}{following}")
+    assert second.headers["OCI-Filters-Applied"] == "artifactType"
+    assert {referrer["digest"] for referrer in listed(first) + listed(second)} == wanted
+    assert "Link" not in second.headers
+
+
+def test_a_referrer_may_come_before_its_subject(repo: Repository) -> None:
+    subject = digest_of(repo.image_manifest())
+    referrer = repo.artifact(subject)
+    assert repo.image("v1") == subject
+    assert [found["digest"] for found in listed(repo.call("GET", f"referrers/{subject}"))] == [referrer]
+
+
+def test_an_index_may_refer_to_a_subject(repo: Repository) -> None:
+    subject = repo.image("v1")
+    index = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "artifactType": "application/x-bundle",
+        "manifests": [],
+        "subject": {"mediaType": OCI_MANIFEST, "digest": subject, "size": 2},
+    }
+    answer = repo.manifest(json.dumps(index).encode(), kind=OCI_INDEX)
+    assert (answer.status, answer.headers["OCI-Subject"]) == (201, subject)
+    [found] = listed(repo.call("GET", f"referrers/{subject}"))
+    assert (found["mediaType"], found["artifactType"]) == (OCI_INDEX, "application/x-bundle")
+
+
+def test_a_deleted_referrer_is_listed_no_more(repo: Repository) -> None:
+    subject = repo.image("v1")
+    referrer = repo.artifact(subject)
+    assert repo.call("DELETE", f"manifests/{referrer}").status == 202
+    assert listed(repo.call("GET", f"referrers/{subject}")) == []
 
 
 def test_a_new_referrer_may_be_listed_late(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
