@@ -18,6 +18,7 @@ from sandbox.settings import Settings
 # Sub-commands with parsers of their own, imported when asked for.
 _COMMANDS = {
     "push": "sandbox.push",
+    "arrive": "sandbox.arrive",
     "findings": "sandbox.scanner",
     "seed": "sandbox.seed",
     "demo": "sandbox.demo",
@@ -29,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox",
         description="AWS on this machine, with imagegate deployed into it.",
         epilog="Other commands: push LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
+        "arrive replication|pull-through LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
         "findings REPOSITORY[:TAG|@DIGEST] FILE, seed, demo. Each has --help.",
     )
     parser.add_argument("serve", nargs="?", choices=["serve"], help="the default")

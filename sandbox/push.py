@@ -42,14 +42,18 @@ class Pushed:
     created_repository: bool
 
 
-def push(path: Path, reference: Reference, session: Session) -> Pushed:
-    """Push the image of a layout or archive; the repository is created when missing."""
+def push(path: Path, reference: Reference, session: Session, *, arrival: str = "push") -> Pushed:
+    """Push the image of a layout or archive; the repository is created when missing.
+
+    `arrival`: `replication` and `pull-through` make ECR announce the image as come that way. What ECR itself
+    creates for them has no scan on push.
+    """
     if not reference.tag:
         raise InvalidReferenceError(f"a tag is needed: {reference.repository}:TAG")
     with open_layout(path) as layout:
         entry = choose(layout, reference.tag)
-        is_new = _create_repository(session, reference.repository)
-        target = _Target(session, reference.repository)
+        is_new = _create_repository(session, reference.repository, scan_on_push=arrival == "push")
+        target = _Target(session, reference.repository, arrival)
         referrers = _push_referrers(layout, target, entry)
         _push_manifest(layout, target, entry, reference.tag)
     return Pushed(
@@ -66,11 +70,12 @@ def push(path: Path, reference: Reference, session: Session) -> Pushed:
 class _Target:
     """One repository of the registry."""
 
-    def __init__(self, session: Session, repository: str) -> None:
+    def __init__(self, session: Session, repository: str, arrival: str) -> None:
         data = session.client("ecr").get_authorization_token()["authorizationData"][0]
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         self._base = f"{data['proxyEndpoint']}/v2/{repository}"
         self._headers = urllib3.make_headers(basic_auth=f"{user}:{password}")
+        self._headers["Sandbox-Arrival"] = arrival
         self._http = urllib3.PoolManager(blocksize=_BLOCK, retries=False)
 
     def put_blob(self, layout: Layout, descriptor: dict[str, Any]) -> None:
@@ -146,10 +151,11 @@ def _tree(layout: Layout, entry: dict[str, Any]) -> list[str]:
     return [entry["digest"], *(digest for child in children for digest in _tree(layout, child))]
 
 
-def _create_repository(session: Session, name: str) -> bool:
+def _create_repository(session: Session, name: str, *, scan_on_push: bool) -> bool:
     ecr = session.client("ecr")
+    scanning = {"scanOnPush": scan_on_push}
     try:
-        ecr.create_repository(repositoryName=name, imageScanningConfiguration={"scanOnPush": True})
+        ecr.create_repository(repositoryName=name, imageScanningConfiguration=scanning)
     except ecr.exceptions.RepositoryAlreadyExistsException:
         return False
     return True
@@ -157,41 +163,47 @@ def _create_repository(session: Session, name: str) -> bool:
 
 def main(argv: Sequence[str]) -> int:
     """Exit code 0, or 2 with one line that says what is wrong."""
-    # Late: only the command needs to know what boto3 may raise.
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    arguments = _parser().parse_args(argv)
-    try:
-        reference = Reference.parse(arguments.reference)
-        pushed = push(arguments.path, reference, find_session(arguments.state))
-    except (InvalidReferenceError, InvalidLayoutError, NoSandboxError, PushRefusedError) as error:
-        return _fail(str(error))
-    except (BotoCoreError, ClientError, urllib3.exceptions.HTTPError) as error:
-        return _fail(f"the sandbox does not answer as it should: {error}")
-    _print(pushed, as_json=arguments.json)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox push", description=__doc__)
+    return run("push", take_arguments(parser, argv))
+
+
+def take_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("path", type=Path, metavar="LAYOUT_OR_ARCHIVE")
     parser.add_argument("reference", metavar="REPOSITORY:TAG")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--state", type=Path, default=default_state(), help="the sandbox's folder")
-    return parser
+    return parser.parse_args(argv)
 
 
-def _print(pushed: Pushed, *, as_json: bool) -> None:
+def run(command: str, arguments: argparse.Namespace, *, arrival: str = "push") -> int:
+    """Push what the arguments name, and say so; the exit code."""
+    # Late: only the command needs to know what boto3 may raise.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        reference = Reference.parse(arguments.reference)
+        pushed = push(arguments.path, reference, find_session(arguments.state), arrival=arrival)
+    except (InvalidReferenceError, InvalidLayoutError, NoSandboxError, PushRefusedError) as error:
+        return _fail(command, str(error))
+    except (BotoCoreError, ClientError, urllib3.exceptions.HTTPError) as error:
+        return _fail(command, f"the sandbox does not answer as it should: {error}")
+    _print(pushed, arrival, as_json=arguments.json)
+    return 0
+
+
+def _print(pushed: Pushed, arrival: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(pushed)))
         return
     if pushed.created_repository:
-        print(f"created the repository {pushed.repository} (scan on push)", file=sys.stderr)
+        scanned = "scan on push" if arrival == "push" else "no scan on push"
+        print(f"created the repository {pushed.repository} ({scanned})", file=sys.stderr)
     extra = f" and {len(pushed.referrers)} referrer(s)" if pushed.referrers else ""
-    print(f"pushed {pushed.repository}:{pushed.tag}{extra}", file=sys.stderr)
+    done = "pushed" if arrival == "push" else f"arrived by {arrival}:"
+    print(f"{done} {pushed.repository}:{pushed.tag}{extra}", file=sys.stderr)
     print(pushed.digest)
 
 
-def _fail(message: str) -> int:
-    print(f"push: {message}", file=sys.stderr)
+def _fail(command: str, message: str) -> int:
+    print(f"{command}: {message}", file=sys.stderr)
     return 2

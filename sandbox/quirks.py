@@ -10,7 +10,7 @@ class Quirks:
     """All off: every event once, in order, at once. Mutable: tests switch them while it runs."""
 
     omit_optional_event_fields: bool = False  # image-tag, manifest-media-type, artifact-media-type
-    lose_push_events: bool = False
+    lose_push_events: bool = False  # and those of replicas and cached images
     lose_scan_events: bool = False
     event_copies: int = 1  # at least once: 3 = everything three times
     event_delay_seconds: float = 0.0  # late

@@ -28,6 +28,7 @@ _SWAP_SECONDS = 2.0  # how long an event waits for one to change places with
 _SHORTEST_SCHEDULE = 2.0
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 _OPTIONAL = {"image-tag", "manifest-media-type", "artifact-media-type"}
+_OTHER_ARRIVALS = {"ECR Replication Action", "ECR Pull Through Cache Action"}
 _QUIRKY = {"aws.ecr", "aws.inspector2"}
 
 _Jobs = queue.SimpleQueue[tuple[Rule, list[dict[str, Any]]] | None]
@@ -113,8 +114,8 @@ def _is_lost(event: dict[str, Any]) -> bool:
     quirks = _settings.quirks
     if event["detail-type"] in {"ECR Image Scan", "Inspector2 Scan"}:
         return quirks.lose_scan_events
-    is_push = event["detail"].get("action-type") == "PUSH"
-    return quirks.lose_push_events and event["detail-type"] == "ECR Image Action" and is_push
+    is_push = event["detail-type"] == "ECR Image Action" and event["detail"].get("action-type") == "PUSH"
+    return quirks.lose_push_events and (is_push or event["detail-type"] in _OTHER_ARRIVALS)
 
 
 def _copy_and_swap(event: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from sandbox.registry.manifests import Manifest
 
+SOURCE_REGION = "eu-west-1"  # where replicas are said to come from
+
 
 def image_action(action: str, repository: Any, manifest: Manifest, tag: str | None) -> None:
     """`ECR Image Action`: PUSH or DELETE. The event of an untagged image has no image-tag."""
@@ -21,6 +23,46 @@ def image_action(action: str, repository: Any, manifest: Manifest, tag: str | No
     if tag:
         detail["image-tag"] = tag
     _emit("ECR Image Action", detail, [])
+
+
+def arrival(how: str, repository: Any, manifest: Manifest, tag: str | None) -> None:
+    """What is sent for an image that came as `how` says: `push`, `replication` or `pull-through`."""
+    {"push": _push, "replication": _replication, "pull-through": _pull_through}[how](
+        repository, manifest, tag
+    )
+
+
+def _push(repository: Any, manifest: Manifest, tag: str | None) -> None:
+    image_action("PUSH", repository, manifest, tag)
+
+
+def _replication(repository: Any, manifest: Manifest, tag: str | None) -> None:
+    """`ECR Replication Action`, in the target registry. Without image-tag for children and evidence."""
+    detail = {
+        "result": "SUCCESS",
+        "repository-name": repository.name,
+        "image-digest": manifest.digest,
+        "source-account": repository.registry_id,
+        "action-type": "REPLICATE",
+        "source-region": SOURCE_REGION,
+    }
+    _emit("ECR Replication Action", detail | ({"image-tag": tag} if tag else {}), [repository.arn])
+
+
+def _pull_through(repository: Any, manifest: Manifest, tag: str | None) -> None:
+    """`ECR Pull Through Cache Action`, once for the tag that was pulled through."""
+    if not tag:
+        return
+    detail = {
+        "rule-version": "1",
+        "sync-status": "SUCCESS",
+        "ecr-repository-prefix": repository.name.partition("/")[0],
+        "repository-name": repository.name,
+        "upstream-registry-url": "public.ecr.aws",
+        "image-tag": tag,
+        "image-digest": manifest.digest,
+    }
+    _emit("ECR Pull Through Cache Action", detail, [repository.arn])
 
 
 def image_scan(repository: Any, digest: str, tags: list[str], status: str, counts: dict[str, int]) -> None:

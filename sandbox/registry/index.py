@@ -44,6 +44,7 @@ def put_image(
     media_type: str | None = None,
     tag: str | None = None,
     digest: str | None = None,
+    arrival: str = "push",
 ) -> Any:
     """Keep the manifest, move the tag, tell EventBridge and the scanner. Errors are ECR's."""
     with store().lock:
@@ -52,7 +53,8 @@ def put_image(
         image = held or _add(repo, manifest)
         if tag:
             _move_tag(repo, image, tag)
-    announce.image_action("PUSH", repo, manifest, tag)
+        repo.is_cache = arrival == "pull-through" or getattr(repo, "is_cache", False)
+    announce.arrival(arrival, repo, manifest, tag)
     if not held:
         scanner.pushed(repo, image, manifest)
     if tag and manifest.children and store().settings.quirks.tag_on_child:

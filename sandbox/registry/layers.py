@@ -57,7 +57,8 @@ def mount(repo: Any, source: Any, digest: str) -> bool:
     """Give the blob of another repository to this one, where ECR would do that."""
     setting = store().account_settings.get("BLOB_MOUNTING", "ENABLED")
     is_same_key = source.encryption_configuration == repo.encryption_configuration
-    if setting != "ENABLED" or not is_same_key or digest not in source.layers:
+    is_cache = getattr(source, "is_cache", False)  # images that were pulled through cannot be mounted
+    if setting != "ENABLED" or not is_same_key or is_cache or digest not in source.layers:
         return False
     repo.layers[digest] = source.layers[digest]
     return True
