@@ -43,7 +43,8 @@ class Gate:
     def push(self, repository: str, tag: str, content: str = "") -> str:
         """Build an image with this content, push it; its digest."""
         layout = self.work / f"{repository}-{tag}-{content}".replace("/", "_")
-        build_image(layout, files={"app.txt": f"{repository} {content}".encode()})
+        if not layout.exists():
+            build_image(layout, files={"app.txt": f"{repository} {content}".encode()})
         return push(layout, Reference.parse(f"{repository}:{tag}"), self.session).digest
 
     def findings(self, reference: str, **counts: int) -> None:
@@ -71,13 +72,18 @@ class Gate:
         """All attempts as the ledger has them, oldest first."""
         answer = self.cloud.client("dynamodb").query(
             TableName=self.cloud.outputs["LedgerTable"],
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"IMAGE#{repository}@{digest}"}},
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :attempt)",
+            ExpressionAttributeValues={
+                ":pk": {"S": f"IMAGE#{repository}@{digest}"},
+                ":attempt": {"S": "ATTEMPT#"},
+            },
             ConsistentRead=True,
         )
         return [{key: next(iter(value.values())) for key, value in item.items()} for item in answer["Items"]]
 
-    def ended(self, repository: str, digest: str, attempt: int = 1) -> dict[str, Any]:
+    def ended(
+        self, repository: str, digest: str, attempt: int = 1, patience: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
         """The attempt once it is closed and announced."""
 
         def look() -> dict[str, Any] | None:
@@ -85,15 +91,15 @@ class Gate:
             done = len(attempts) >= attempt and "messageId" in attempts[attempt - 1]
             return attempts[attempt - 1] if done else None
 
-        return self.eventually(look, f"{repository}@{digest[:19]} attempt {attempt} ends")
+        return self.eventually(look, f"{repository}@{digest[:19]} attempt {attempt} ends", patience)
 
-    def eventually(self, look: Callable[[], T | None], what: str) -> T:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+    def eventually(self, look: Callable[[], T | None], what: str, patience: float = PATIENCE_SECONDS) -> T:
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if found := look():
                 return found
             time.sleep(0.1)
-        raise AssertionError(f"not within {PATIENCE_SECONDS:.0f} s: {what}")
+        raise AssertionError(f"not within {patience:.0f} s: {what}")
 
     def settled(self) -> None:
         """Every execution has ended, and no event is on its way."""

@@ -47,7 +47,7 @@ class Scans(Protocol):
         """Raise `ImageNotFoundError` when the image is gone."""
 
     def findings(self, image: ImageRef) -> Iterator[Finding]:
-        """Yield every finding of the latest scan, page by page."""
+        """Yield every finding of the latest scan, page by page. Raises `FindingsChangedError`."""
 
     def scanning(self, repository: str) -> Scanning:
         """Whether a scan of this repository's images comes by itself, on request, or never."""

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from imagegate.adapters.aws import client, translated
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import (
+    FindingsChangedError,
     ImageGateError,
     ImageNotFoundError,
     RejectedInputError,
@@ -152,9 +153,11 @@ class Ecr:
         return _status(image.digest, head)
 
     def findings(self, image: ImageRef) -> Iterator[Finding]:
+        """Raise `FindingsChangedError` when the scan is run again meanwhile: its pages are not those of the next."""
         more: dict[str, Any] = {}
         while True:
-            page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
+            with translated({"InvalidParameterException": FindingsChangedError} if more else {}, str(image)):
+                page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
             found = page.get("imageScanFindings", {})
             yield from map(_basic, found.get("findings", ()))
             yield from map(_enhanced, found.get("enhancedFindings", ()))

@@ -24,6 +24,10 @@ class ServiceUnavailableError(RetryableError):
     """An AWS service did not answer, or answered 5xx."""
 
 
+class FindingsChangedError(RetryableError):
+    """The scan was run again while its findings were read, page by page."""
+
+
 class RegistryUnavailableError(RetryableError):
     """The registry did not answer, or answered 5xx."""
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.domain.decision import Decision, describe_reasons, describe_scan
-from imagegate.domain.errors import ImageNotFoundError
+from imagegate.domain.errors import FindingsChangedError, ImageNotFoundError
 from imagegate.domain.finding import Tally
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Mode, Stage
@@ -92,11 +92,17 @@ class JudgeImage:
         image = ImageRef(repository, platform.digest)
         for _ in range(_READS):
             status = self.scans.status(image)
-            ready = status.readiness is Readiness.READY
-            tally = Tally.of(self.scans.findings(image)) if ready else Tally()
-            if not ready or tally.counts == dict(status.counts):
+            tally = self._tally(image) if status.readiness is Readiness.READY else Tally()
+            if tally is not None and tally.counts == dict(status.counts):
                 break
-        return PlatformScan(status, tally, platform.platform)
+        return PlatformScan(status, tally or Tally(), platform.platform)
+
+    def _tally(self, image: ImageRef) -> Tally | None:
+        """None: the scan was run again while its pages were read."""
+        try:
+            return Tally.of(self.scans.findings(image))
+        except FindingsChangedError:
+            return None
 
     def _decide(
         self,
