@@ -148,14 +148,14 @@ class TestEnhanced:
         configure(repo.sandbox, repo.name, response(*(finding("LOW", n) for n in range(5000))))
         repo.image("v1")
         active(repo, ecr)
-        began = time.monotonic()
+        began = time.process_time()  # a busy machine must not matter
         pages = ecr.get_paginator("describe_image_scan_findings").paginate(
             repositoryName=repo.name, imageId={"imageTag": "v1"}
         )
         listed = [page["imageScanFindings"]["enhancedFindings"] for page in pages]
         assert len(listed) == 50
         assert len({f["title"] for findings in listed for f in findings}) == 5000
-        assert time.monotonic() - began < 8
+        assert time.process_time() - began < 8
 
 
 def test_a_page_may_fail_twice(repo: Repository, ecr: Any) -> None:
