@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from imagegate.domain.errors import ImageGateError, ServiceUnavailableError, ThrottledError
 
@@ -54,7 +55,7 @@ def _refuse_fault(http_response: Any, parsed: Any, model: Any, **_: Any) -> None
 
 
 def _refuse_silence(exception: Exception, **_: Any) -> None:
-    if isinstance(exception, HTTPClientError):
+    if isinstance(exception, HTTPClientError | NoConnectionError):
         raise ServiceUnavailableError(str(exception)) from exception
 
 
