@@ -69,7 +69,7 @@ class Clients:
             "AWS_PAGER": "",
         }
         environment = {"PATH": os.environ["PATH"], **self.gate.cloud.env, **own}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
         if "Invalid choice" in done.stderr:
             pytest.skip(f"this version of {command[0]} is too old: {done.stderr.strip()[-200:]}")
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"

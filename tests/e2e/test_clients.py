@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sysconfig
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from cryptography.hazmat.primitives import hashes
 
 from imagegate.adapters.notation import verify_envelope
 from imagegate.domain.image import Manifest
-from sandbox.images import build_image
-from tests.e2e import multiarch
+from sandbox.images import build_image, build_index
 from tests.e2e.clients import Clients, needed, needed_docker
 from tests.e2e.gate import Gate
 
@@ -36,10 +36,6 @@ def docker() -> None:
     needed_docker()
 
 
-def single(folder: Path, content: str) -> str:
-    return build_image(folder, files={"app.txt": content.encode()}, tag="1.0").digest
-
-
 def signature_holds(gate: Gate, repository: str, digest: str, signature: str) -> bool:
     """The gate of dev signed exactly this image: by the specification and the trust root alone."""
     root = Path(gate.cloud.env["IMAGEGATE_TRUST_ROOT"]).read_bytes()
@@ -52,34 +48,52 @@ def signature_holds(gate: Gate, repository: str, digest: str, signature: str) ->
     return True
 
 
+def blobs(layout: Path) -> dict[str, bytes]:
+    """All that a layout holds, by digest."""
+    return {path.name: path.read_bytes() for path in (layout / "blobs/sha256").iterdir()}
+
+
 @pytest.mark.usefixtures("skopeo")
 def test_what_skopeo_copies_in_is_released_and_comes_out_as_it_was(
     gate: Gate, clients: Clients, tmp_path: Path
 ) -> None:
-    digest = single(tmp_path / "in", "one image")
     clients.repository("skopeo-dev")
-    clients.skopeo(f"oci:{tmp_path}/in:1.0", "docker://registry/skopeo-dev:1.0")
-    assert gate.ended("skopeo-dev", digest)["outcome"] == "released"
-    clients.skopeo("docker://registry/skopeo-staging:1.0", f"oci:{tmp_path}/out:1.0")
-    assert multiarch.blobs(tmp_path / "out") == multiarch.blobs(tmp_path / "in")
+    files = {"app.txt": b"one image"}
+    built = {
+        "plain": build_image(tmp_path / "plain", files=files, tag="1.0"),
+        "zstd": build_image(tmp_path / "zstd", files=files, tag="1.0", zstd=True),
+        # What lies elsewhere is neither pushed nor promoted.
+        "foreign": build_image(
+            tmp_path / "foreign", files=files, foreign_layers=[{"os": b"not ours"}], tag="1.0"
+        ),
+    }
+    for name in built:
+        clients.skopeo(f"oci:{tmp_path / name}:1.0", f"docker://registry/skopeo-dev:{name}")
+    for name, image in built.items():
+        assert gate.ended("skopeo-dev", image.digest)["outcome"] == "released"
+        clients.skopeo(f"docker://registry/skopeo-staging:{name}", f"oci:{tmp_path}/out-{name}:1.0")
+        assert blobs(tmp_path / f"out-{name}") == blobs(tmp_path / name)
 
 
 @pytest.mark.usefixtures("skopeo")
 def test_an_index_that_skopeo_copies_in_keeps_its_digest_its_children_and_its_provenance(
     gate: Gate, clients: Clients, tmp_path: Path
 ) -> None:
-    digest = multiarch.build(tmp_path / "in", "1.0")
+    library = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    files = {f"lib/{path.name}": path.read_bytes() for path in library}
+    platforms = {name: {**files, "platform": name.encode()} for name in ("linux/amd64", "linux/arm64")}
+    index = build_index(tmp_path / "in", platforms=platforms, attestations=True, tag="1.0")
     clients.repository("platforms-dev")
     clients.skopeo(f"oci:{tmp_path}/in:1.0", "docker://registry/platforms-dev:1.0", "--all")
-    release = gate.ended("platforms-dev", digest)
+    release = gate.ended("platforms-dev", index.digest)
     assert release["outcome"] == "released"
     clients.skopeo("docker://registry/platforms-staging:1.0", f"oci:{tmp_path}/out:1.0", "--all")
     (listed,) = json.loads((tmp_path / "out/index.json").read_text())["manifests"]
-    assert listed["digest"] == digest
-    assert multiarch.blobs(tmp_path / "out") == multiarch.blobs(tmp_path / "in")
-    evidence = {entry["digest"] for entry in gate.referrers("platforms-staging", digest)}
+    assert listed["digest"] == index.digest
+    assert blobs(tmp_path / "out") == blobs(tmp_path / "in")
+    evidence = {entry["digest"] for entry in gate.referrers("platforms-staging", index.digest)}
     assert release["signature"] in evidence
-    assert signature_holds(gate, "platforms-staging", digest, release["signature"])
+    assert signature_holds(gate, "platforms-staging", index.digest, release["signature"])
 
 
 @pytest.mark.usefixtures("docker")
@@ -94,7 +108,7 @@ def test_docker_pulls_what_was_released_and_what_it_pushes_is_gated(
         clients.docker("push", "registry/docker-dev:1.0")
         # Docker writes a manifest of its own, with its own media types.
         details = clients.aws("ecr", "describe-images", "--repository-name", "docker-dev")
-        (image,) = details["imageDetails"]
+        (image,) = [image for image in details["imageDetails"] if "imageTags" in image]
         assert image["imageManifestMediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
         assert gate.ended("docker-dev", image["imageDigest"])["outcome"] == "released"
         clients.docker("pull", "registry/docker-staging:1.0")

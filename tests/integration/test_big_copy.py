@@ -74,7 +74,7 @@ def test_a_gibibyte_is_copied_with_less_than_150_mib_of_memory(folder: Path) -> 
             [sys.executable, "-c", COPY, source, target, *(json.dumps(blob.as_json()) for blob in layers)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert copied.returncode == 0, copied.stderr
         there = client_of(target)
