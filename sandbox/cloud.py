@@ -31,7 +31,10 @@ _PATCHES = (
     "signer",
 )
 # What a run keeps in its folder. Only the logs stay when it stops, until the next run.
-_OWN_FILES = ("blobs", "uploads", "functions", "findings", "env", "trust-root.pem", "trust-root.key")
+_OWN_FILES = (
+    *("blobs", "uploads", "functions", "findings", "trust-root.pem", "trust-root.key"),
+    *("env", "sam-env.json", "sam-template.json", "sam-code"),
+)
 
 
 class StateInUseError(Exception):
@@ -108,6 +111,7 @@ class Cloud:
         return modules
 
     def _deploy_template(self) -> None:
+        from sandbox import sam_env
         from sandbox.aws.signer import trust_root_thumbprint
         from sandbox.deploy import deploy
 
@@ -121,6 +125,8 @@ class Cloud:
             parameters=self._parameters,
             optional_parameters=optional,
         )
+        template = self._template or self.settings.root / "template.yaml"
+        self._undo.callback(sam_env.write(self.settings, self.deployment, template))
 
     @property
     def env(self) -> dict[str, str]:

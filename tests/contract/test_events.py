@@ -10,21 +10,34 @@ import pytest
 from pydantic import BaseModel
 
 from imagegate.adapters.events import (
+    AnnounceRequest,
     AwaitScanRequest,
     CustomResourceRequest,
     EcrImageAction,
     EcrImageScan,
+    JudgeRequest,
+    PromoteRequest,
     SignRequest,
     StartEnvelope,
     parse,
 )
 from imagegate.domain.errors import InvalidEventError
+from sandbox.seed import SAMPLE_DIGEST, SAMPLE_REPOSITORY, SAMPLE_TAG
 
-EVENTS = Path(__file__).parents[2] / "events"
+ROOT = Path(__file__).parents[2]
+EVENTS = ROOT / "events"
 MODELS: dict[str, type[BaseModel]] = {
     "ecr_image_action_push": EcrImageAction,
     "ecr_image_action_delete": EcrImageAction,
     "ecr_image_scan_complete_basic": EcrImageScan,
+    "start_release": EcrImageAction,
+    "on_scan_completed": EcrImageScan,
+    "await_scan": AwaitScanRequest,
+    "judge_image": JudgeRequest,
+    "sign_image": SignRequest,
+    "promote_image": PromoteRequest,
+    "announce": AnnounceRequest,
+    "publish_policy": CustomResourceRequest,
 }
 
 
@@ -36,6 +49,25 @@ def sample(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", MODELS)
 def test_samples_are_understood(name: str) -> None:
     parse(MODELS[name], sample(name))
+
+
+def test_each_function_has_a_sample_of_its_own_name() -> None:
+    functions = {handler.parent.name for handler in ROOT.glob("functions/*/handler.py")}
+    assert functions <= {path.stem for path in EVENTS.glob("*.json")}
+
+
+@pytest.mark.parametrize("name", ["start_release", "on_scan_completed"])
+def test_a_functions_sample_event_names_the_image_that_the_sandbox_holds(name: str) -> None:
+    detail = sample(name)["detail"]
+    assert detail["repository-name"] == SAMPLE_REPOSITORY
+    assert detail["image-digest"] == SAMPLE_DIGEST
+    assert SAMPLE_TAG in (detail.get("image-tag"), *detail.get("image-tags", []))
+
+
+@pytest.mark.parametrize("name", ["await_scan", "judge_image", "promote_image", "announce"])
+def test_a_functions_sample_request_names_the_release_of_that_image(name: str) -> None:
+    release = {"repository": SAMPLE_REPOSITORY, "digest": SAMPLE_DIGEST, "attempt": 1}
+    assert sample(name)["release"] == release
 
 
 def test_unknown_fields_are_fine() -> None:
