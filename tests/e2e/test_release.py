@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from sandbox.arrive import main
+from sandbox.images import build_image
 from tests.e2e.gate import Gate
 
 
@@ -128,3 +130,12 @@ def test_a_malformed_event_ends_in_the_dead_letter_queue(gate: Gate) -> None:
     assert envelope["responsePayload"]["errorType"] == "InvalidEventError"
     assert "image-digest" in envelope["responsePayload"]["errorMessage"]
     assert envelope["requestPayload"]["detail"]["repository-name"] == "shop-dev"
+
+
+@pytest.mark.parametrize("kind", ["replication", "pull-through"])
+def test_an_image_that_arrives_without_a_push_is_gated_like_one(gate: Gate, kind: str) -> None:
+    layout = gate.work / kind
+    digest = build_image(layout, files={"app.txt": kind.encode()}).digest
+    assert main([kind, str(layout), f"{kind}-dev:1.0", "--state", str(gate.cloud.state)]) == 0
+    release = gate.ended(f"{kind}-dev", digest)
+    assert release["outcome"] == "released"
