@@ -78,6 +78,7 @@ class FakeRegistry:
 
     def delete(self, image: ImageRef) -> None:
         del self.manifests[image]
+        del self.pushed_at[image]
         self.tags = {
             key: digest
             for key, digest in self.tags.items()
@@ -246,7 +247,9 @@ class FakeLedger:
         self._change(release, message_id=message_id)
 
     def wait(self, scan: WaitingScan) -> None:
-        self.tokens[scan.image, scan.release] = scan
+        known = self.tokens.get((scan.image, scan.release))
+        if known is None or known.since <= scan.since:
+            self.tokens[scan.image, scan.release] = scan
 
     def waiting(self, image: ImageRef) -> list[WaitingScan]:
         return [scan for (ref, _), scan in self.tokens.items() if ref == image]
@@ -255,7 +258,9 @@ class FakeLedger:
         yield from self.tokens.values()
 
     def forget(self, scan: WaitingScan) -> None:
-        self.tokens.pop((scan.image, scan.release), None)
+        known = self.tokens.get((scan.image, scan.release))
+        if known is not None and known.token == scan.token:
+            del self.tokens[scan.image, scan.release]
 
     def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:
         holder, since = self.claims.get((repository, tag), (digest, pushed_at))
