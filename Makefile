@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: help setup demo sandbox test check format lint types deploy build clean lock
+.PHONY: help setup demo sandbox test check format lint types deploy build lambda-image clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ build: $(SAM) ## sam build; ARCHITECTURE=x86_64 for the other one
 	@command -v python3.13 >/dev/null && python3.13 -c pass 2>/dev/null \
 		|| { echo "sam build needs python3.13 on PATH: install it (pyenv install 3.13, or your system's package), then run make again." >&2; exit 1; }
 	@SAM_CLI_TELEMETRY=0 $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+lambda-image: setup ## The image for `sam local invoke`: pulled, or made here where it cannot be
+	@tools/lambda_image/build $(BIN)/uv
 
 deploy: build ## sam build, then sam deploy --guided
 	@SAM_CLI_TELEMETRY=0 $(SAM) deploy --guided --parameter-overrides Architecture=$(ARCHITECTURE)
