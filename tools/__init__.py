@@ -1,0 +1,1 @@
+"""Programs for those who work on imagegate; never part of what runs."""

@@ -1,0 +1,47 @@
+"""What cannot be asked for with API calls alone, or costs too much, and why."""
+
+from __future__ import annotations
+
+# Heading on docs/fidelity.md → what of it → why.
+NOT_RECORDED = (
+    (
+        "Events of ECR and EventBridge",
+        "ECR's events; delivery, its order and its repetitions; dead letters; schedules",
+        "they come on their own time, best effort: what did not come proves nothing",
+    ),
+    (
+        "Step Functions",
+        "waits, time-outs, retries, JSONata",
+        "they are the workflow's own: a deploy of it shows them",
+    ),
+    ("Step Functions", "a name becoming free again", "after 90 days"),
+    ("Lambda", "all of it", "needs deployed functions, and failures that take minutes"),
+    ("ECR: images and manifests", "throttling", "would throttle the account's other users"),
+    (
+        "ECR: scans",
+        "enhanced scanning, unless the account uses it",
+        "a setting of the whole registry, and billed",
+    ),
+    (
+        "ECR: scans",
+        "findings, their pages, and their counts",
+        "they change from day to day: the database does",
+    ),
+    (
+        "The registry's protocol",
+        "pages of referrers",
+        "needs more than 50 pushes",
+    ),
+    ("The registry's protocol", "permissions per request", "needs other identities than the caller's"),
+    ("Signer and Notation", "revocation that has an effect", "a revoked job or profile stays revoked"),
+    (
+        "Signer and Notation",
+        "the root certificate, clients, plug-ins",
+        "not told by the API",
+    ),
+    ("DynamoDB", "expiry of items; an index that lags", "takes up to days; cannot be provoked"),
+    ("S3", "two writes at once", "cannot be provoked reliably"),
+    ("SNS", "delivery, filters, repetitions", "needs subscribers"),
+    ("CloudFormation", "all of it", "needs stacks with functions"),
+    ("IAM and KMS", "all of it", "needs other identities; a key costs a dollar and a week to delete"),
+)
