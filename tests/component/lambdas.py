@@ -1,0 +1,146 @@
+"""What each function does with its request, as functions/*/handler.py: the steps over ports that are given here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from imagegate.adapters.events import (
+    AnnounceRequest,
+    AwaitScanRequest,
+    JudgeRequest,
+    PromoteRequest,
+    SignRequest,
+    parse,
+)
+from imagegate.domain.announcement import explain_fault
+from imagegate.domain.image import ImageRef
+from imagegate.domain.release import Push, StartReason
+from imagegate.steps.announce import AnnounceRelease, Ending
+from imagegate.steps.await_scan import AwaitScan, ScanCompleted
+from imagegate.steps.judge import JudgeImage
+from imagegate.steps.promote import PromoteImage
+from imagegate.steps.reconcile import Reconcile
+from imagegate.steps.sign import SignImage
+from imagegate.steps.start import StartRelease
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """On its way to a function."""
+
+    function: str
+    image: ImageRef
+    tags: tuple[str, ...] = ()
+    at: datetime | None = None
+    reason: str = ""
+    copies: int = 1
+    deliveries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function that was called, and stands before a port call. `answers`: what its ports have said so far."""
+
+    function: str
+    now: datetime
+    event: Event | None = None
+    execution: str = ""
+    task: int = 0
+    payload: str = ""
+    answers: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lambdas:
+    """`parts`: all that a step may be made of, by the names of its fields."""
+
+    parts: Mapping[str, Any]
+    blobs_a_call: int | None = None
+
+    def run(self, call: Call) -> Any:
+        return _FUNCTIONS[call.function](self, call)
+
+    def step(self, kind: Any) -> Any:
+        names = _parts(kind)
+        inner = {"completed": self.step(ScanCompleted)} if "completed" in names else {}
+        return kind(**{name: inner.get(name) or self.parts[name] for name in names})
+
+    def has_time(self) -> Callable[[], bool]:
+        if self.blobs_a_call is None:
+            return lambda: True
+        left = iter([True] * self.blobs_a_call)
+        return lambda: next(left, False)
+
+
+@cache
+def _parts(kind: Any) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(kind))
+
+
+def _pushed(lambdas: Lambdas, call: Call) -> Any:
+    assert call.event is not None
+    assert call.event.at is not None
+    for tag in call.event.tags:
+        lambdas.step(StartRelease).on_push(Push(call.event.image, call.event.at, "SUCCESS", tag), call.now)
+
+
+def _requested(lambdas: Lambdas, call: Call) -> Any:
+    assert call.event is not None
+    reason = StartReason(call.event.reason)
+    lambdas.step(StartRelease).on_request(call.event.image, call.event.tags, reason, call.now)
+
+
+def _scanned(lambdas: Lambdas, call: Call) -> Any:
+    assert call.event is not None
+    lambdas.step(ScanCompleted).on_scan(call.event.image)
+
+
+def _reconcile(lambdas: Lambdas, call: Call) -> Any:
+    lambdas.step(Reconcile).run(call.now)
+
+
+def _await_scan(lambdas: Lambdas, call: Call) -> Any:
+    request = parse(AwaitScanRequest, json.loads(call.payload))
+    lambdas.step(AwaitScan).register(request.release.id, request.token, call.now)
+
+
+def _judge_image(lambdas: Lambdas, call: Call) -> Any:
+    request = parse(JudgeRequest, json.loads(call.payload))
+    return lambdas.step(JudgeImage).run(request.release.id, request.waited, request.why, call.now).as_json()
+
+
+def _sign_image(lambdas: Lambdas, call: Call) -> Any:
+    request = parse(SignRequest, json.loads(call.payload))
+    signed = lambdas.step(SignImage).run(request.digest, call.now)
+    return signed.as_json() if hasattr(signed, "as_json") else {"signature": str(signed.signature)}
+
+
+def _promote_image(lambdas: Lambdas, call: Call) -> Any:
+    request = parse(PromoteRequest, json.loads(call.payload))
+    return lambdas.step(PromoteImage).run(request.release.id, lambdas.has_time(), call.now).as_json()
+
+
+def _announce(lambdas: Lambdas, call: Call) -> Any:
+    request = parse(AnnounceRequest, json.loads(call.payload))
+    detail = request.detail or explain_fault(request.error, request.cause)
+    ending = Ending(request.outcome, request.seen, detail)
+    announced = lambdas.step(AnnounceRelease).run(request.release.id, ending, call.now)
+    return {"route": str(announced.route), "outcome": str(announced.outcome)}
+
+
+_FUNCTIONS: Mapping[str, Callable[[Lambdas, Call], Any]] = {
+    "pushed": _pushed,
+    "requested": _requested,
+    "scanned": _scanned,
+    "reconcile": _reconcile,
+    "${AwaitScanFunction}": _await_scan,
+    "${JudgeImageFunction}": _judge_image,
+    "${SignImageFunction}": _sign_image,
+    "${PromoteImageFunction}": _promote_image,
+    "${AnnounceFunction}": _announce,
+}

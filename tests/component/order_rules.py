@@ -1,0 +1,142 @@
+"""What must hold in every order of events: at every moment, and when all has come to rest."""
+
+from __future__ import annotations
+
+import json
+
+from imagegate.domain.attestation import NOTATION_SIGNATURE
+from imagegate.domain.decision import Decision
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Outcome, Release
+from imagegate.domain.verdict import VerdictOutcome
+from tests.component.orders import Broken
+from tests.component.world import World
+from tests.fakes import DEV, NOW, STAGING
+
+_ENDS = {
+    "Released": Outcome.RELEASED,
+    "Blocked": Outcome.BLOCKED,
+    "Superseded": Outcome.SUPERSEDED,
+    "Withdrawn": Outcome.WITHDRAWN,
+    "Failed": Outcome.FAILED,
+}
+
+
+def always(before: World, after: World) -> Broken:
+    """What must hold at every moment. Also keeps the truths: how a release might rightly end, since it decided."""
+    for key, release in after.ledger.releases.items():
+        known = before.ledger.releases.get(key)
+        if known is release:
+            continue
+        if known is not None and known.outcome is not None and known.outcome is not release.outcome:
+            yield "one outcome", f"{known.outcome}, then {release.outcome}"
+        elif release.outcome is not None and (known is None or known.outcome is None):
+            right = before.truths.get(release.execution_name, frozenset()) | _truth(before, release)
+            if release.outcome not in right:
+                yield "the right outcome", f"{release.outcome}, not {set(map(str, right))}: {release.detail}"
+    for release in after.ledger.releases.values():
+        if release.execution_name in after.truths and release.is_open:
+            after.truths[release.execution_name] |= _truth(after, release)
+    if len(after.signer.signed) != len(before.signer.signed):
+        yield from _unfounded_signatures(after)
+    if after.registry.tags != before.registry.tags:
+        yield from _bare_tags(after)
+
+
+def _truth(world: World, release: Release) -> frozenset[Outcome]:
+    """How the release rightly ends if it is decided now."""
+    image = release.image
+    if image not in world.registry.manifests:
+        return frozenset({Outcome.WITHDRAWN})
+    present = {tag for tag in release.tags if world.registry.tags.get((DEV, tag)) == image.digest}
+    if not present:
+        return frozenset({Outcome.SUPERSEDED})
+    status = world.scans.results.get(image.digest)
+    if status is None and release.verdict != VerdictOutcome.PASS:  # a pass is for good, of the same bytes
+        return frozenset({Outcome.BLOCKED} if _gave_up(world, release) else ())
+    if status is not None and status.counts:
+        return frozenset({Outcome.BLOCKED})
+    lost = {tag for tag in present if _has_newer(world, tag, release)}
+    return frozenset(
+        ({Outcome.SUPERSEDED} if lost else set()) | ({Outcome.RELEASED} if present - lost else set())
+    )
+
+
+def _gave_up(world: World, release: Release) -> bool:
+    execution = world.executions.all.get(release.execution_name)
+    timed_out = execution is not None and json.loads(execution.variables).get("waited") == "TIMED_OUT"
+    return timed_out or any(name.startswith("delete") for name in world.done)
+
+
+def _has_newer(world: World, tag: str, release: Release) -> bool:
+    """As far as the ledger knows: a later push whose event is on its way opens the release again."""
+    holder, since = world.ledger.claims.get((STAGING, tag), (None, NOW))
+    return holder not in (None, release.image.digest) and since > (release.pushed_at or NOW)
+
+
+def _unfounded_signatures(world: World) -> Broken:
+    passed = {
+        decision.image.digest
+        for decision in map(Decision.decode, world.records.contents.values())
+        if decision.verdict is VerdictOutcome.PASS
+    }
+    for payload in world.signer.signed:
+        digest = Digest.parse(json.loads(payload)["targetArtifact"]["digest"])
+        if digest not in passed:
+            yield "no signature without a pass", str(digest)
+
+
+def _bare_tags(world: World) -> Broken:
+    for (repository, tag), digest in world.registry.tags.items():
+        if repository == STAGING:
+            types = [
+                referrer.artifact_type for referrer in world.registry.referrers(ImageRef(STAGING, digest))
+            ]
+            if NOTATION_SIGNATURE not in types or len(types) < 2:
+                yield "no tag without evidence", f"{tag} has {types}"
+
+
+def at_rest(world: World) -> Broken:
+    """What must hold when all has come to rest."""
+    for release in world.ledger.releases.values():
+        execution = world.executions.all.get(release.execution_name)
+        state = execution.state if execution else "no execution"
+        if release.outcome is None or _ENDS.get(state) is not release.outcome:
+            yield "one outcome", f"{release.outcome}, but {state}"
+        told = [m.detail["outcome"] for m in world.notifications.messages if m.detail["id"] == release.key]
+        if set(told) != {str(release.outcome)}:
+            yield "everybody is told", f"{release.outcome}, told {told}"
+    for waiting, _ in world.ledger.tokens:
+        if waiting.digest in world.scans.results or waiting not in world.registry.manifests:
+            yield "no token waits for ever", f"the ledger has one of {waiting}"
+    for dead in world.events.dead:
+        yield "no event is lost", dead
+    for (repository, tag), digest in world.registry.tags.items():
+        if repository == DEV:
+            yield from _end_of_tag(world, tag, digest)
+    yield from _newest(world)
+
+
+def _end_of_tag(world: World, tag: str, digest: Digest) -> Broken:
+    status = world.scans.results.get(digest)
+    latest = world.ledger.latest(ImageRef(DEV, digest))
+    there = world.registry.tags.get((STAGING, tag)) == digest
+    if latest is None:
+        yield "what is pushed is judged", f"{digest.short} has no release"
+    elif status is not None and not status.counts and not there:
+        yield "what is clean arrives", f"{tag}: {latest.outcome}: {[r['rule'] for r in latest.reasons]}"
+    elif (status is None or status.counts) and latest.outcome is not Outcome.BLOCKED:
+        yield "the right outcome", f"{tag}: {latest.outcome} at rest"
+
+
+def _newest(world: World) -> Broken:
+    released = [
+        (world.pushes[tag, release.image.digest], tag, release.image.digest)
+        for release in world.ledger.releases.values()
+        if release.outcome is Outcome.RELEASED and release.promotion
+        for tag in release.promotion.tags
+    ]
+    newest = {tag: digest for _, tag, digest in sorted(released)}
+    for tag, digest in newest.items():
+        if world.registry.tags.get((STAGING, tag)) != digest:
+            yield "the newest that passed has the tag", f"{tag} in {STAGING}"

@@ -1,0 +1,34 @@
+"""What happens in one search, and how much goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.component.port_calls import Stops
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that somebody or something does, once, at any moment after `after`."""
+
+    name: str
+    what: str  # push, delete, scan
+    image: str = "v1"
+    tag: str = "1.0"
+    critical: int = 0  # findings
+    after: tuple[str, ...] = ()
+    copies: int = 1  # of the event that ECR sends
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What happens, and how much goes wrong on any one way through it."""
+
+    name: str
+    happenings: tuple[Happening, ...]
+    at_once: int = 1  # functions that run at the same time
+    stops: Stops = Stops.WHERE_OTHERS_SEE  # NOWHERE: nothing happens while a function runs
+    kills: int = 0
+    timeouts: int = 0
+    reconciles: int = 0  # while all that happens; afterwards it always runs
+    blobs_a_call: int | None = None  # then a promotion's time is up
