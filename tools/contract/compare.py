@@ -15,6 +15,7 @@ from rich.table import Table
 
 from tools.contract.behaviours import Behaviour, behaviours
 from tools.contract.bench import Bench
+from tools.contract.conditions import Conditions
 from tools.contract.exchange import Exchange, outcomes, summary
 from tools.contract.probing import Probed, ask
 from tools.contract.recordings import Recording
@@ -83,17 +84,17 @@ def compare(folder: Path, session: Any, only: Sequence[str], *, as_json: bool, c
 def rows_of(bench: Bench, wanted: Sequence[Behaviour], folder: Path) -> list[Row]:
     if not bench.is_loopback:
         raise RuntimeError("only a sandbox is compared")
-    rows, current = [], None
     try:
-        for behaviour in wanted:
-            recording = Recording.read(folder, behaviour)
-            if recording and recording.conditions != current:
-                recording.conditions.apply(bench)
-                current = recording.conditions
-            rows.append(Row(ask(bench, behaviour), recording))
+        with Conditions.restored(bench):
+            return [_row(bench, behaviour, Recording.read(folder, behaviour)) for behaviour in wanted]
     finally:
         bench.throw_away.remove_all()
-    return rows
+
+
+def _row(bench: Bench, behaviour: Behaviour, recording: Recording | None) -> Row:
+    if recording:
+        recording.conditions.apply(bench)
+    return Row(ask(bench, behaviour), recording)
 
 
 def _key(exchange: Exchange | None) -> Any:

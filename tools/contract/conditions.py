@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -38,6 +40,18 @@ class Conditions:
         rules = [] if self.scan_frequency == "MANUAL" else [rule]
         bench.do("ecr", "PutRegistryScanningConfiguration", scanType=self.scan_type, rules=rules)
         bench.do("ecr", "PutAccountSetting", name="BLOB_MOUNTING", value=self.blob_mounting)
+
+    @staticmethod
+    @contextmanager
+    def restored(bench: Bench) -> Iterator[None]:
+        """A sandbox that somebody works with is as it was."""
+        scanning = bench.do("ecr", "GetRegistryScanningConfiguration")["scanningConfiguration"]
+        mounting = bench.do("ecr", "GetAccountSetting", name="BLOB_MOUNTING")["value"]
+        try:
+            yield
+        finally:
+            bench.do("ecr", "PutRegistryScanningConfiguration", **scanning)
+            bench.do("ecr", "PutAccountSetting", name="BLOB_MOUNTING", value=mounting)
 
     def document(self) -> dict[str, Any]:
         return asdict(self)

@@ -24,7 +24,7 @@ from tools.contract.target import NoTargetError, open_bench, source
 _PLAN = """\
 This asks {target} ({region}) about {number} behaviours, in five to ten minutes. It creates, under names that
 begin with [bold]{run}[/bold], and removes again, also after Ctrl-C:
-  some sixty ECR repositories with images of a few hundred bytes; a DynamoDB table; an S3 bucket; an SNS topic and an
+  some forty ECR repositories with images of a few hundred bytes; a DynamoDB table; an S3 bucket; an SNS topic and an
   SQS queue that nobody listens to; an event bus; two state machines and a role that may write to that queue.
 It changes no setting of the account. What stays: two cancelled signing profiles (Signer deletes none at once), and
 what CloudTrail writes.
@@ -33,7 +33,7 @@ Recordings go to {folder}."""
 _BASIC = "Basic scanning is free."
 _ENHANCED = (
     "This registry uses enhanced scanning: Inspector bills the first scan of an image that it scans, about 0.09 USD "
-    "each, some 5 USD if its filters match names like these."
+    "each, some 4 USD if its filters match names like these."
 )
 
 
@@ -137,4 +137,7 @@ def _check_folder(bench: Bench, folder: Path) -> None:
 
 
 def _confirmed() -> bool:
-    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    except (EOFError, KeyboardInterrupt):
+        return False

@@ -16,7 +16,7 @@ from tools.contract import content
 from tools.contract.bench import DENIED, Answer, Bench
 from tools.contract.exchange import Exchange
 
-_HEADERS = ("Content-Type", "Docker-Content-Digest", "OCI-Subject", "OCI-Filters-Applied")
+_HEADERS = ("Docker-Content-Digest", "OCI-Subject", "OCI-Filters-Applied")
 
 
 class RegistryDeniedError(Exception):
@@ -54,6 +54,7 @@ class Repository:
         return content.digest_of(manifest)
 
     def blob(self, blob: bytes) -> str:
+        self.bench.sanitiser.sent(blob)
         digest = content.digest_of(blob)
         wanted = self.do("BatchCheckLayerAvailability", layerDigests=[digest])["layers"]
         if not wanted or wanted[0]["layerAvailability"] != "AVAILABLE":
@@ -154,7 +155,9 @@ def _error(answer: urllib3.BaseHTTPResponse) -> tuple[str, str | None]:
 def _shown(answer: urllib3.BaseHTTPResponse, show: str) -> dict[str, Any]:
     if answer.status >= 300:
         return {}
-    shown: dict[str, Any] = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
+    # The type of an answer without a body means nothing.
+    wanted = ("Content-Type", *_HEADERS) if show else _HEADERS
+    shown: dict[str, Any] = {name: answer.headers[name] for name in wanted if name in answer.headers}
     if show == "bytes":
         return shown | {"body": answer.data}
     return shown | ({show: jmespath.search(show, json.loads(answer.data))} if show else {})

@@ -31,7 +31,7 @@ _NAMED = {
 _PATTERNS = [
     (re.compile(r"arn:aws[\w-]*:(?:iam|sts)::[^\s\"']+"), "<principal>"),
     (re.compile(r"https?://[\w.-]+(?::\d+)?"), "<host>"),
-    (re.compile(r"[\w.-]+\.amazonaws\.com(?:\.cn)?|(?:127\.0\.0\.1|localhost):\d+"), "<host>"),
+    (re.compile(r"[\w.-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)|(?:127\.0\.0\.1|localhost):\d+"), "<host>"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
 ]

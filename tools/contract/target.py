@@ -48,7 +48,9 @@ def open_bench(session: Any) -> Bench:
 def source(session: Any) -> str:
     """`AWS` only when every service is asked there, whatever the environment and the profile say."""
     hosts = {urlsplit(session.client(name).meta.endpoint_url).hostname or "" for name in SERVICES}
-    others = sorted(host for host in hosts if not host.endswith((".amazonaws.com", ".amazonaws.com.cn")))
+    others = sorted(
+        host for host in hosts if not host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+    )
     return ", ".join(others) or "AWS"
 
 

@@ -71,12 +71,10 @@ def _is_gone(code: str) -> bool:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """A second Ctrl-C must not stop the removal half-way."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not in the main thread: no signal comes here
-        yield
-        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -20,7 +20,9 @@ def what_was_not_taken_is_told_in_a_success(bench: Bench) -> None:
     bench.observe("one was not taken", answer.content["FailedEntryCount"] == 1)
 
 
-@behaviour(CHAPTER, "model, `NotAuthorizedForSourceException`", None)
+@behaviour(
+    CHAPTER, "model, `NotAuthorizedForSourceException`", ("ok", "yes"), looser="the sandbox takes them"
+)
 def nobody_speaks_for_aws(bench: Bench) -> None:
     """An event whose source begins with `aws.` is not taken."""
     answer = _put(bench, _entry(bench, Source="aws.ecr"))

@@ -112,7 +112,7 @@ def _given_token(bench: Bench) -> tuple[str, str]:
 def _received(bench: Bench, queue: str) -> str | None:
     for message in bench.do("sqs", "ReceiveMessage", QueueUrl=queue).get("Messages", []):
         bench.do("sqs", "DeleteMessage", QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return str(json.loads(message["Body"])["token"])
+        return str(message["Body"])
     return None
 
 
@@ -126,11 +126,11 @@ def _waiting_machine(bench: Bench) -> str:
 def _token_machine(bench: Bench) -> str:
     task = {
         "Type": "Task",
-        "Resource": f"arn:{bench.partition}:states:::sqs:sendMessage.waitForTaskToken",
+        "Resource": f"arn:{bench.partition}:states:::aws-sdk:sqs:sendMessage.waitForTaskToken",
         "TimeoutSeconds": 600,
         "Arguments": {
             "QueueUrl": _queue(bench),
-            "MessageBody": {"token": "{% $states.context.Task.Token %}"},
+            "MessageBody": "{% $states.context.Task.Token %}",
         },
         "End": True,
     }
