@@ -75,6 +75,7 @@ def recordings(recorder: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("recordings")
     done = run(recorder, "record", "--yes", "--to", str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Cost: less than" in done.stdout
     return folder
 
 

@@ -50,6 +50,7 @@ class Bench:
     partition: str
     run: str
     sanitiser: Sanitiser
+    source: str  # AWS, or the hosts that are asked instead
     is_loopback: bool
     scope: str = ""
     exchanges: list[Exchange] = field(default_factory=list)

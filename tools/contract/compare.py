@@ -115,7 +115,9 @@ _COLOURS = {
 
 
 def _print(rows: Sequence[Row], console: Console) -> None:
-    table = Table("behaviour", "documented", "recorded", "sandbox", "", pad_edge=False)
+    table = Table()
+    for column in ("behaviour", "documented", "recorded", "sandbox", ""):
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(row.behaviour.id, *_cells(row), f"[{_COLOURS[row.verdict]}]{row.verdict}[/]")
     console.print(table, highlight=False)

@@ -17,17 +17,18 @@ from tools.contract.conditions import Conditions
 from tools.contract.exchange import outcomes, summary
 from tools.contract.not_recorded import NOT_RECORDED
 from tools.contract.probing import Probed, ask, explain
-from tools.contract.recordings import AWS, FOLDER, Recording
+from tools.contract.recordings import FOLDER, Recording
 from tools.contract.sanitise import LeakError
-from tools.contract.target import NoTargetError, open_bench, source
+from tools.contract.target import AWS, NoTargetError, open_bench
 
 _PLAN = """\
-This asks {target} ({region}) about {number} behaviours, in five to ten minutes. It creates, under names that
-begin with [bold]{run}[/bold], and removes again, also after Ctrl-C:
-  some forty ECR repositories with images of a few hundred bytes; a DynamoDB table; an S3 bucket; an SNS topic and an
-  SQS queue that nobody listens to; an event bus; two state machines and a role that may write to that queue.
-It changes no setting of the account. What stays: two cancelled signing profiles (Signer deletes none at once), and
-what CloudTrail writes.
+This asks {target} ({region}) about {number} behaviours, in ten minutes at most. It creates,
+under names that begin with [bold]{run}[/bold], and removes again, also after Ctrl-C:
+  - up to forty ECR repositories with images of a few hundred bytes,
+  - a DynamoDB table, an S3 bucket, an SNS topic and an SQS queue that nobody listens to,
+  - an event bus, two state machines, and a role that may write to that queue.
+It changes no setting of the account. What stays: two cancelled signing profiles, which
+Signer does not delete at once, and what CloudTrail writes.
 Cost: less than 0.05 USD. {scanning}
 Recordings go to {folder}."""
 _BASIC = "Basic scanning is free."
@@ -42,8 +43,8 @@ class Recorder:
 
     def __init__(self, bench: Bench, folder: Path, console: Console) -> None:
         self._bench, self._folder, self._console = bench, folder, console
-        self._source = source(bench.session)
         self._problems: list[str] = []
+        self._recorded = 0
 
     def run(self, wanted: Sequence[Behaviour], confirm: Callable[[], bool]) -> int:
         self._print_plan(len(wanted))
@@ -63,7 +64,7 @@ class Recorder:
         scanning = self._bench.do("ecr", "GetRegistryScanningConfiguration")["scanningConfiguration"]
         self._console.print(
             _PLAN.format(
-                target=self._source,
+                target=self._bench.source,
                 region=self._bench.region,
                 number=number,
                 run=self._bench.run,
@@ -85,9 +86,12 @@ class Recorder:
         problem = probed.problem
         if not problem:
             today = datetime.now(UTC).date().isoformat()
-            recording = Recording(self._source, today, botocore.__version__, conditions, probed.exchanges)
+            recording = Recording(
+                self._bench.source, today, botocore.__version__, conditions, probed.exchanges
+            )
             try:
                 recording.write(self._folder, probed.behaviour, self._bench.sanitiser)
+                self._recorded += 1
             except LeakError as error:
                 problem = f"not written: {error}"
         if problem:
@@ -105,7 +109,7 @@ class Recorder:
         self._problems += [f"left over: {what}" for what in left]
 
     def _print_end(self, number: int) -> None:
-        self._console.print(f"\n{number} behaviours. Not recorded, ever:")
+        self._console.print(f"\n{self._recorded} of {number} behaviours recorded. Not recorded, ever:")
         for chapter, what, why in NOT_RECORDED:
             self._console.print(f"  {chapter}: {what} ({why})", highlight=False)
         for problem in self._problems:
@@ -131,7 +135,7 @@ def record(
 
 def _check_folder(bench: Bench, folder: Path) -> None:
     """What stands in the project as a recording of AWS is one."""
-    asked = source(bench.session)
+    asked = bench.source
     if asked != AWS and folder.resolve() == FOLDER:
         raise NoTargetError(f"{asked} is not AWS: its answers are no recordings; give another folder by --to")
 

@@ -13,7 +13,6 @@ from tools.contract.exchange import Exchange
 from tools.contract.sanitise import Sanitiser
 
 FOLDER = Path(__file__).parents[2] / "tests" / "contract" / "recordings"
-AWS = "AWS"
 
 
 @dataclass(frozen=True, slots=True)

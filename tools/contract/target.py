@@ -17,6 +17,8 @@ from tools.contract.bench import Bench
 from tools.contract.sanitise import Sanitiser
 
 SERVICES = ("ecr", "signer", "dynamodb", "s3", "sns", "sqs", "stepfunctions", "events", "iam", "sts")
+AWS = "AWS"  # a recording's source, only when every service is asked there
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -31,6 +33,7 @@ def open_bench(session: Any) -> Bench:
     keys = session.get_credentials()
     if keys is None:
         raise NoTargetError("no AWS credentials: set AWS_PROFILE, or log in as you do for the aws command")
+    hosts = _hosts(session)
     frozen = keys.get_frozen_credentials()
     caller = session.client("sts").get_caller_identity()
     run = f"imagegate-contract-{secrets.token_hex(4)}"
@@ -41,22 +44,19 @@ def open_bench(session: Any) -> Bench:
         partition=caller["Arn"].split(":")[1],
         run=run,
         sanitiser=Sanitiser(caller["Account"], session.region_name, run, known),
-        is_loopback=source(session) != "AWS" and _is_loopback(session),
+        source=_source(hosts),
+        is_loopback=hosts <= _LOOPBACK,
     )
 
 
-def source(session: Any) -> str:
-    """`AWS` only when every service is asked there, whatever the environment and the profile say."""
-    hosts = {urlsplit(session.client(name).meta.endpoint_url).hostname or "" for name in SERVICES}
-    others = sorted(
-        host for host in hosts if not host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
-    )
-    return ", ".join(others) or "AWS"
+def _hosts(session: Any) -> set[str]:
+    """Where each service is asked, whatever the environment and the profile say."""
+    return {urlsplit(session.client(name).meta.endpoint_url).hostname or "" for name in SERVICES}
 
 
-def _is_loopback(session: Any) -> bool:
-    hosts = {urlsplit(session.client(name).meta.endpoint_url).hostname for name in SERVICES}
-    return hosts <= _LOOPBACK
+def _source(hosts: set[str]) -> str:
+    others = sorted(host for host in hosts if not host.endswith(_AWS_HOSTS))
+    return ", ".join(others) or AWS
 
 
 @contextmanager
