@@ -7,15 +7,16 @@ stand for the billions of ways that lead through them; the ways are counted, not
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
-from tests.component.executions import STATES
 from tests.component.lambdas import Call
 from tests.component.names import Names
+from tests.component.scenario import Scenario
 from tests.component.world import World
 
 # What a rule says about a broken world: its own name, and what is wrong.
@@ -43,6 +44,17 @@ def moves(world: World) -> Iterator[Move]:
         for name, execution in world.executions.all.items():
             if execution.is_waiting:
                 yield Move("the wait times out", partial(World.time_out, name=name), False)
+
+
+def beginning(scenario: Scenario) -> World:
+    """The world where the search begins: an empty one, or one led straight to a state of the state machine."""
+    world = World(scenario)
+    for happening in scenario.happenings:
+        if happening.name in scenario.first:
+            world.happen(happening)
+    while scenario.led_to and scenario.led_to not in {known.state for known in world.executions.all.values()}:
+        next(itertools.chain(*(_of_call(world, call) for call in world.calls), _beginnings(world))).run(world)
+    return world
 
 
 def _beginnings(world: World) -> Iterator[Move]:
@@ -129,19 +141,19 @@ class Search:
         world = world.fork()
         world.quiet = timedelta(minutes=10)
         for _ in range(_ROUNDS):
-            while (move := next((move for move in _certain(world)), None)) is not None:
+            while (move := next(_certain(world), None)) is not None:
                 before = world.fork()
                 move.run(world)
                 self._note(found, self.observe(before, world), came, number, move.name)
-            before = world.fork()
+            if not (world.kills or world.reconciles or world.loses_events):
+                self._note(found, _forgotten(world), came, number, "all events have arrived")
             world.reconcile()
-            if any(True for _ in _certain(world)):
+            if next(_certain(world), None) is not None:
                 continue
-            for name, execution in list(world.executions.all.items()):
-                if execution.is_waiting:
-                    self._note(found, _forgotten(world, name), came, number, "all has come to rest")
-                    world.time_out(name)
-            if not any(True for _ in _certain(world)):
+            self._note(found, _forgotten(world), came, number, "all has come to rest")
+            for name in [name for name, known in world.executions.all.items() if known.is_waiting]:
+                world.time_out(name)
+            if next(_certain(world), None) is None:
                 break
         self._note(found, self.judge(world), came, number, "all has come to rest")
 
@@ -157,11 +169,11 @@ def _certain(world: World) -> Iterator[Move]:
     return (move for move in moves(world) if move.is_certain)
 
 
-def _forgotten(world: World, name: str) -> Broken:
-    execution = world.executions.all[name]
-    text = json.loads(execution.payload())["release"]["digest"]
-    if any(str(digest) == text and status.is_final for digest, status in world.scans.results.items()):
-        yield "no token waits for ever", f"{STATES[execution.state]['Type']} waits, and its scan is over"
+def _forgotten(world: World) -> Broken:
+    over = {str(digest) for digest, status in world.scans.results.items() if status.is_final}
+    for execution in world.executions.all.values():
+        if execution.is_waiting and json.loads(execution.payload())["release"]["digest"] in over:
+            yield "no token waits for ever", f"{execution.name} waits, and its scan is over"
 
 
 def _way(came: list[tuple[int, str]], number: int) -> list[str]:

@@ -28,7 +28,10 @@ class Scenario:
     happenings: tuple[Happening, ...]
     at_once: int = 1  # functions that run at the same time
     stops: Stops = Stops.WHERE_OTHERS_SEE  # NOWHERE: nothing happens while a function runs
+    stops_in: str = ""  # only in this function; the others run as a whole
     kills: int = 0
     timeouts: int = 0
     reconciles: int = 0  # while all that happens; afterwards it always runs
     blobs_a_call: int | None = None  # then a promotion's time is up
+    led_to: str = ""  # the state of the state machine where the search begins, after `first` has happened
+    first: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 Each scenario is searched to its end: the real steps and the real state machine over in-memory ports, stopped before
 every port call that another function could notice, and, where functions are killed, before and after every one. In all
-about 60,000 worlds that differ, with 100,000 moves between them; almost a billion orders lead through them (`-rP`
+about 60,000 worlds that differ, with 110,000 moves between them; more than a billion orders lead through them (`-rP`
 prints the numbers). Bounds: two images, two tags, at most two functions at the same time, one kill on any one way.
 """
 
@@ -14,10 +14,9 @@ from functools import cache
 import pytest
 
 from tests.component.order_rules import always, at_rest
-from tests.component.orders import Explored, Search
+from tests.component.orders import Explored, Search, beginning
 from tests.component.port_calls import Stops
 from tests.component.scenario import Happening, Scenario
-from tests.component.world import World
 from tests.fakes import FakeLedger
 
 PUSH = Happening("push", "push")
@@ -55,6 +54,14 @@ ALL = {
         Scenario("a deletion and kills", (PUSH, CRITICAL, DELETE), kills=1, stops=Stops.EVERYWHERE),
         Scenario("a tag that moves", (PUSH, SCAN, MOVE, SCAN_V2), stops=Stops.NOWHERE),
         Scenario(
+            "a tag that moves during the promotion",
+            (PUSH, SCAN, MOVE, SCAN_V2),
+            at_once=2,
+            first=("push", "scan"),
+            led_to="Promote Image",
+            stops_in="PromoteImage",
+        ),
+        Scenario(
             "a tag that comes back", (PUSH, SCAN, replace(MOVE, after=("scan",)), BACK), stops=Stops.NOWHERE
         ),
         Scenario("deleted and pushed again", (PUSH, SCAN, DELETE, *AGAIN), stops=Stops.NOWHERE),
@@ -83,7 +90,7 @@ BROKEN = {
 
 @cache
 def explored(name: str) -> Explored:
-    return Search(always, at_rest).run(World(ALL[name]))
+    return Search(always, at_rest).run(beginning(ALL[name]))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -108,4 +115,4 @@ def test_a_planted_fault_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         FakeLedger, "close", lambda self, id_, outcome, seen, *more: close(self, id_, outcome, None, *more)
     )
     careless = Scenario("a planted fault", (PUSH, SCAN, SECOND), stops=Stops.NOWHERE)
-    assert "what is clean arrives" in Search(always, at_rest).run(World(careless)).broken
+    assert "what is clean arrives" in Search(always, at_rest).run(beginning(careless)).broken

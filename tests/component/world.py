@@ -13,7 +13,7 @@ from imagegate.domain.release import Outcome
 from tests import fakes
 from tests.component.executions import Execution, begin
 from tests.component.lambdas import Call, Event, Lambdas
-from tests.component.port_calls import PortCalls, StoppedError
+from tests.component.port_calls import PortCalls, StoppedError, Stops
 from tests.component.scenario import Happening, Scenario
 from tests.fakes import DEV, NOW, POLICY
 
@@ -103,6 +103,10 @@ class World:
         """Time passes only by what people do: so do worlds meet that differ in nothing else."""
         return NOW + timedelta(minutes=len(self.done)) + self.quiet
 
+    @property
+    def loses_events(self) -> bool:
+        return not all(happening.copies for happening in self.scenario.happenings)
+
     def fork(self) -> World:
         twin: World = _copied(self)
         for name, value in vars(self).items():
@@ -169,7 +173,8 @@ class World:
 
     def go_on(self, call: Call, *, answer_is_lost: bool = False) -> bool:
         """One port call further; or to its end where functions run as a whole. Returns whether it ended."""
-        calls = PortCalls(call.answers, stops=self.scenario.stops)
+        stops = self.scenario.stops if self.scenario.stops_in in call.function else Stops.NOWHERE
+        calls = PortCalls(call.answers, stops=stops)
         try:
             result, error, cause = self._lambdas(calls).run(call), "", ""
         except StoppedError:
