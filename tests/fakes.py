@@ -333,13 +333,16 @@ class FakeWorkflow:
     started: dict[str, dict[str, Any]] = field(default_factory=dict)
     woken: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    expired: set[str] = field(default_factory=set)  # tokens of tasks that timed out
 
     def start(self, name: str, payload: dict[str, Any]) -> bool:
         assert self.started.setdefault(name, payload) == payload, "one name, two inputs"
         return name not in self.ended
 
-    def wake(self, token: str, result: dict[str, Any]) -> None:
+    def wake(self, token: str, result: dict[str, Any]) -> bool:
+        waits = token not in self.woken and token not in self.expired
         self.woken.setdefault(token, result)
+        return waits
 
 
 @dataclass

@@ -80,8 +80,8 @@ class Execution:
         raise AssertionError(f"{self.state} does not catch {error}")
 
     def _states(self, **more: Any) -> str:
-        first = json.loads(self.input) if self.state == MACHINE["StartAt"] else {}
-        known = {"input": first, "context": {"Task": {"Token": self.token}}, **more}
+        context = {"Task": {"Token": self.token}, "Execution": {"Input": json.loads(self.input)}}
+        known = {"context": context, **more}
         return json.dumps(known, sort_keys=True)
 
     def _go(self, state: str, variables: str) -> Execution:

@@ -68,25 +68,6 @@ ALL = {
     )
 }
 
-# What the product does not hold yet: scenario and rule.
-BROKEN = {
-    (
-        "a wait that times out",
-        "what is clean arrives",
-    ): "a scan that ends between the verdict and the closing",
-    ("deleted and pushed again", "what is clean arrives"): "the same, after a wait that a deletion ended",
-    (
-        "a deletion",
-        "the right outcome",
-    ): "deleted between the verdict and the signature: failed, not withdrawn",
-    ("deleted and pushed again", "the right outcome"): "the same",
-    (
-        "a deletion and kills",
-        "one outcome",
-    ): "begun, killed before its execution began, then deleted: never closed",
-    ("a deletion and kills", "everybody is told"): "the same",
-}
-
 
 @cache
 def explored(name: str) -> Explored:
@@ -97,15 +78,7 @@ def explored(name: str) -> Explored:
 def test_every_order_ends_rightly(name: str) -> None:
     found = explored(name)
     print(found)
-    assert {rule: why for rule, why in found.broken.items() if (name, rule) not in BROKEN} == {}
-
-
-@pytest.mark.parametrize(
-    ("name", "rule"),
-    [pytest.param(*case, marks=pytest.mark.xfail(reason=why, strict=True)) for case, why in BROKEN.items()],
-)
-def test_what_is_known_to_break_is_still_broken(name: str, rule: str) -> None:
-    assert rule not in explored(name).broken
+    assert found.broken == {}
 
 
 def test_a_planted_fault_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -253,6 +253,15 @@ def test_an_execution_that_ended_without_an_outcome_is_replaced(world: World) ->
     assert world.ledger.get(ReleaseId(image, 1)).outcome is Outcome.FAILED
 
 
+def test_a_start_killed_before_the_execution_is_finished_even_if_the_image_is_gone(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.workflow.started.clear()
+    world.registry.delete(image)
+    assert isinstance(world.start(image), Release)
+    assert len(world.workflow.started) == 1
+
+
 def test_duplicates_make_no_new_attempts_however_many_tags_there_are(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.start(image, "1.0")
@@ -330,11 +339,15 @@ def test_a_late_scan_after_a_timeout_asks_for_another_attempt(world: World) -> N
     image = world.registry.push_image(DEV, "1.0")
     world.start(image)
     world.wait(image)
+    world.workflow.expired.add("token")
     world.judge(image, Waited.TIMED_OUT)
-    world.announce(image, Outcome.BLOCKED)
     world.scans.finish(image)
-    world.completed().on_scan(image)
+    assert world.completed().on_scan(image) == 0
+    assert world.starter.requests == []  # the release is not closed yet: the reconciler comes back to it
+    world.announce(image, Outcome.BLOCKED)
+    world.reconcile()
     assert world.starter.requests == [(image, ("1.0",), "late scan")]
+    assert not world.ledger.tokens
 
 
 def test_one_deleted_image_does_not_hide_the_others_from_the_reconciler(world: World) -> None:
@@ -405,7 +418,13 @@ def test_an_image_that_could_not_be_scanned_is_blocked(world: World, status: str
     assert world.judge(image).outcome is Outcome.BLOCKED
 
 
-@pytest.mark.parametrize("waited", list(Waited))
+def test_a_scan_that_is_not_over_after_all_is_waited_for_again(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")  # deleted while it waited, and pushed again
+    world.start(image)
+    assert world.judge(image, Waited.READY).route is Route.AWAIT
+
+
+@pytest.mark.parametrize("waited", [waited for waited in Waited if waited is not Waited.READY])
 def test_no_scan_is_a_block_however_the_wait_ended(world: World, waited: Waited) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.start(image)

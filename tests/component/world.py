@@ -42,10 +42,12 @@ class Executions:
         assert known.input == begin(name, payload).input, "one name, two inputs"
         return not known.is_over
 
-    def wake(self, token: str, result: dict[str, Any]) -> None:
+    def wake(self, token: str, result: dict[str, Any]) -> bool:
         known = self.all[token.partition("#")[0]]
-        if known.waits_for_token and known.token == token:
+        waits = known.waits_for_token and known.token == token
+        if waits:
             self.all[known.name] = known.completed(result)
+        return waits
 
 
 @dataclass

@@ -95,5 +95,5 @@ def served_cloud(state: Path, template: str, *arguments: str) -> Iterator[Served
         yield ServedCloud(state, process, "".join(printed), sourced(state / "env"))
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)  # what is under way may end
         process.stdout.close()

@@ -54,7 +54,7 @@ def platforms_of(gate: Gate, repository: str, digest: str) -> dict[str, str]:
         ("plain", {}),
         ("attested", {"attestations": True}),
         ("nested", {"nested": True, "attestations": True}),
-        ("docker", {"docker": True}),
+        ("manifest-list", {"docker": True}),
     ],
 )
 def test_an_index_moves_whole_with_its_evidence(gate: Gate, app: str, shape: dict[str, bool]) -> None:

@@ -171,8 +171,8 @@ class Workflow(Protocol):
 class Tasks(Protocol):
     """Tasks of the state machine that wait with a token."""
 
-    def wake(self, token: str, result: dict[str, Any]) -> None:
-        """Complete a waiting task; somebody else having been faster is no error."""
+    def wake(self, token: str, result: dict[str, Any]) -> bool:
+        """Complete a waiting task; False when nobody waits with that token (any more)."""
 
 
 class Starter(Protocol):

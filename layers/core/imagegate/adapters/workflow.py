@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 # Somebody was faster, or the state machine stopped waiting (AWS Step Functions API reference, SendTaskSuccess).
-_WOKEN = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
+_NOT_WAITING = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 
 
 class StepFunctionsWorkflow:
@@ -49,9 +48,17 @@ class StepFunctionsWorkflow:
 class StepFunctionsTasks:
     """Tasks that wait with a token."""
 
-    def wake(self, token: str, result: dict[str, Any]) -> None:
-        with _fine(_WOKEN), translated({}):
-            _step_functions().send_task_success(taskToken=token, output=json.dumps(result, sort_keys=True))
+    def wake(self, token: str, result: dict[str, Any]) -> bool:
+        try:
+            with translated({}):
+                _step_functions().send_task_success(
+                    taskToken=token, output=json.dumps(result, sort_keys=True)
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NOT_WAITING:
+                raise
+            return False
+        return True
 
 
 class LambdaStarter:
@@ -79,13 +86,3 @@ class LambdaStarter:
 def _step_functions() -> SFNClient:
     made: SFNClient = client("stepfunctions")
     return made
-
-
-@contextmanager
-def _fine(codes: frozenset[str]) -> Iterator[None]:
-    """These errors say that what was asked for has happened already."""
-    try:
-        yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in codes:
-            raise

@@ -83,11 +83,18 @@ class ScanCompleted:
         platforms = [ImageRef(scan.image.repository, digest) for digest in scan.platforms]
         if not all(is_over(self.scans, platform) for platform in platforms):
             return False
-        self.tasks.wake(scan.token, {"waited": str(Waited.READY), "why": ""})
-        # The token may be one that nobody waits for any more.
-        self._offer_late_scan(scan.release.image)
+        if not self.tasks.wake(scan.token, {"waited": str(Waited.READY), "why": ""}):
+            return self._too_late(scan)
         self.ledger.forget(scan)
         return True
+
+    def _too_late(self, scan: WaitingScan) -> bool:
+        """Nobody waits any more. A release that is about to give up is looked at again by the reconciler."""
+        latest = self.ledger.latest(scan.release.image)
+        if latest is None or not latest.is_open:
+            self._offer_late_scan(scan.release.image)
+            self.ledger.forget(scan)
+        return False
 
     def _offer_late_scan(self, image: ImageRef) -> None:
         """A release that gave up waiting deserves another attempt; whether it did is for `start_release`."""

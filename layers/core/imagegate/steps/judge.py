@@ -25,6 +25,7 @@ _READS = 3
 class Route(StrEnum):
     """Where the state machine goes next."""
 
+    AWAIT = "AWAIT"  # the scan is not over (any more): the image was deleted and pushed again
     SIGN = "SIGN"
     PROMOTE = "PROMOTE"
     ANNOUNCE = "ANNOUNCE"
@@ -75,6 +76,8 @@ class JudgeImage:
         stage, repository = policy.stages[release.stage], release.image.repository
         manifest = self.images.manifest(release.image)
         scans = [self._read(repository, platform) for platform in platforms(self.images, release.image)]
+        if waited is Waited.READY and not all(scan.status.is_final for scan in scans):
+            return Judged(Route.AWAIT, Outcome.BLOCKED)
         verdict = judge(stage, scans, waited, why, policy.waiver("scan.unsupported", repository, now))
         decision = self._decide(release, manifest, stage, verdict, scans, now)
         digest = self.records.put_decision(decision.encode())

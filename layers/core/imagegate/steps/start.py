@@ -56,7 +56,7 @@ class StartRelease:
             return Ignore("failed push")
         facts = self._facts(push.image)
         if facts is None:
-            return Ignore("the image is gone")
+            return self._resumed(push.image) or Ignore("the image is gone")
         # An image from before the installation that is pushed again is a push like any other.
         pushed_at = max(facts.pushed_at, push.at)
         if pushed_at < self.installed_at:
@@ -86,6 +86,11 @@ class StartRelease:
             return self.images.facts(image)
         except ImageNotFoundError:
             return None
+
+    def _resumed(self, image: ImageRef) -> Release | None:
+        """An attempt that was begun, but killed before its execution was: it has to end as withdrawn."""
+        latest = self.ledger.latest(image)
+        return latest if latest is not None and latest.is_open and self._runs(latest) else None
 
     def _start(self, request: StartRequest, facts: Facts, now: datetime) -> Release | Ignore:
         situation = Situation(facts.tags, self._is_overtaken(request))
