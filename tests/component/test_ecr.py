@@ -17,12 +17,13 @@ from imagegate.adapters import aws
 from imagegate.adapters.ecr import Ecr
 from imagegate.domain.errors import (
     CorruptContentError,
+    FindingsChangedError,
     ImageNotFoundError,
     RejectedInputError,
     ScanRefusedError,
     ThrottledError,
 )
-from imagegate.domain.finding import Finding, Severity
+from imagegate.domain.finding import Finding, Severity, Tally
 from imagegate.domain.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef, Kind
 from imagegate.domain.scan import Readiness, Scanning
 from imagegate.ports import Images, Scans
@@ -216,6 +217,29 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
         Finding("CVE-1", Severity.HIGH, "openssl", "3.0"),
         Finding("CVE-2", Severity.UNDEFINED),
     ]
+
+
+def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(ecr: Ecr, stub: Stubber) -> None:
+    """The service may give fewer a page than it is asked for."""
+    asked = {**SCAN, "maxResults": 1000}
+    listed = [{"name": f"CVE-{n}", "severity": "LOW" if n else "CRITICAL"} for n in range(100)]
+    for page in range(50):
+        more = {"nextToken": str(page + 1)} if page < 49 else {}
+        wanted = {**asked, "nextToken": str(page)} if page else asked
+        stub.add_response(
+            "describe_image_scan_findings", {**head("COMPLETE", {"findings": listed}), **more}, wanted
+        )
+    tally = Tally.of(ecr.findings(IMAGE))
+    assert tally.counts == {Severity.LOW: 4950, Severity.CRITICAL: 50}
+    assert sum(map(len, tally.examples.values())) == 10
+
+
+def test_a_page_of_an_older_scan_is_a_change_and_not_a_fault(ecr: Ecr, stub: Stubber) -> None:
+    first = {**head("COMPLETE", {"findings": []}), "nextToken": "old"}
+    stub.add_response("describe_image_scan_findings", first, {**SCAN, "maxResults": 1000})
+    stub.add_client_error("describe_image_scan_findings", "InvalidParameterException")
+    with pytest.raises(FindingsChangedError):
+        list(ecr.findings(IMAGE))
 
 
 def test_an_enhanced_finding_counts_once_however_many_packages_it_names(ecr: Ecr, stub: Stubber) -> None:
