@@ -13,7 +13,9 @@ from imagegate.domain.attestation import NOTATION_SIGNATURE
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import (
     DecisionRefusedError,
+    ImageNotFoundError,
     RecordNotFoundError,
+    RegistryUnavailableError,
     RejectedInputError,
     UnsupportedImageError,
     VerificationError,
@@ -650,6 +652,22 @@ def test_a_closed_release_is_not_signed(world: World) -> None:
     image, judged = world.judged()
     world.announce(image, Outcome.FAILED)
     with pytest.raises(DecisionRefusedError, match="is over"):
+        world.sign(judged.decision)
+
+
+def test_only_a_missing_image_sends_a_release_back_to_the_judge(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, judged = world.judged()
+
+    def lost(repository: str, content: bytes) -> Descriptor:
+        raise ImageNotFoundError("the repository answers 404")
+
+    monkeypatch.setattr(world.registry, "push_blob", lost)
+    with pytest.raises(RegistryUnavailableError):
+        world.sign(judged.decision)
+    world.registry.delete(image)
+    with pytest.raises(ImageNotFoundError):
         world.sign(judged.decision)
 
 

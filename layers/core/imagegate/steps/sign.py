@@ -10,7 +10,12 @@ from datetime import datetime
 
 from imagegate.domain import attestation
 from imagegate.domain.decision import Decision
-from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
+from imagegate.domain.errors import (
+    DecisionRefusedError,
+    ImageNotFoundError,
+    RegistryUnavailableError,
+    RejectedInputError,
+)
 from imagegate.domain.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.release import ReleaseId
 from imagegate.ports import Images, Ledger, Records, Registry, Signer
@@ -35,8 +40,20 @@ class SignImage:
     signer: Signer
 
     def run(self, digest: Digest, now: datetime) -> Signed:
-        """Raise `DecisionRefusedError` for anything but the latest, fresh PASS of an open release."""
-        decision = self._checked(digest, now)
+        """Raise `DecisionRefusedError` for anything but the latest, fresh PASS of an open release.
+
+        `ImageNotFoundError` says that the image itself is gone, and nothing else.
+        """
+        decision = Decision.decode(self.records.decision(digest))
+        try:
+            return self._run(decision, digest, now)
+        except ImageNotFoundError as error:
+            self.images.manifest(decision.image)
+            # The image is there: what is missing may come, and must not send the release round for ever.
+            raise RegistryUnavailableError(str(error)) from error
+
+    def _run(self, decision: Decision, digest: Digest, now: datetime) -> Signed:
+        self._check(decision, digest, now)
         release = ReleaseId(decision.image, decision.attempt)
         signing = _Signing(self, decision, digest, now)
         signed = signing.found() or signing.sign()
@@ -44,8 +61,7 @@ class SignImage:
         self.ledger.record(release, signature=signed.signature, **fields)
         return signed
 
-    def _checked(self, digest: Digest, now: datetime) -> Decision:
-        decision = Decision.decode(self.records.decision(digest))
+    def _check(self, decision: Decision, digest: Digest, now: datetime) -> None:
         decision.check_signable(self.images.registry, now)
         stage = self.records.policy(decision.policy).stage_of(decision.image.repository)
         if stage is None or stage.name != decision.stage:
@@ -60,7 +76,6 @@ class SignImage:
             )
         if self.images.manifest(decision.image).descriptor != decision.subject:
             raise DecisionRefusedError(f"{decision.image}: media type or size are not those that were judged")
-        return decision
 
 
 @dataclass(frozen=True, slots=True)
