@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import importlib
+import os
 import signal
 import sys
 import threading
@@ -14,6 +16,8 @@ from sandbox.ports import free_port
 from sandbox.seed import seed
 from sandbox.session import find_session
 from sandbox.settings import Settings
+
+_STOP_SECONDS = 20.0
 
 # Sub-commands with parsers of their own, imported when asked for.
 _COMMANDS = {
@@ -121,7 +125,10 @@ def serve(argv: list[str]) -> int:
         print(hint, file=sys.stderr)
         return 1
     finally:
+        # Whatever hangs must not keep the sandbox: then it says where, and is gone. Its children go with it.
+        faulthandler.dump_traceback_later(_STOP_SECONDS, exit=True)
         cloud.stop()
+        faulthandler.cancel_dump_traceback_later()
     return 0
 
 
@@ -132,4 +139,8 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is stopped and cleaned up. What may still run are threads of executions that wait, up to a task's time-out.
+    os._exit(status)

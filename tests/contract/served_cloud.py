@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -84,7 +85,8 @@ def sourced(env_file: Path) -> dict[str, str]:
 def served_cloud(state: Path, template: str, *arguments: str) -> Iterator[ServedCloud]:
     process = start(state, FIXTURES / template / "template.yaml", *arguments)
     assert process.stdout
-    printed = []
+    printed: list[str] = []
+    reader = Thread(target=printed.extend, args=[process.stdout])
     try:
         for line in process.stdout:
             printed.append(line)
@@ -92,8 +94,12 @@ def served_cloud(state: Path, template: str, *arguments: str) -> Iterator[Served
                 break
         else:
             raise AssertionError("".join(printed))
+        # Whatever it prints from here on: a full pipe would hold it up for ever.
+        reader.start()
         yield ServedCloud(state, process, "".join(printed), sourced(state / "env"))
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)  # what is under way may end
+        if reader.is_alive():
+            reader.join(timeout=10)
         process.stdout.close()
