@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -70,6 +71,8 @@ def _fail(message: str, code: int) -> int:
 def _run(state: Path, console: Console) -> list[str]:
     """Returns what is wrong. A folder of its own: a sandbox may be running beside it."""
     folder = state / "demo"
+    # Built anew: what an earlier version left there may differ, and a layout would then hold both.
+    shutil.rmtree(folder / "images", ignore_errors=True)
     settings = Settings(state=folder.resolve(), aws_port=free_port(), registry_port=free_port())
     began = time.monotonic()
     with Cloud(settings, progress=lambda text: console.print(text, style="dim")) as cloud:
