@@ -119,7 +119,7 @@ def optional(fields: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 def write_release(release: Release) -> dict[str, Any]:
     return {
-        **attempt_key(ReleaseId(release.image, release.attempt)),
+        **attempt_key(release.id),
         "repository": {"S": release.image.repository},
         "digest": {"S": str(release.image.digest)},
         "attempt": {"N": str(release.attempt)},
@@ -148,7 +148,7 @@ def read_release(item: Item) -> Release:
             changes=int(item["changes"]["N"]),
             **more,
         )
-        if attempt_key(ReleaseId(release.image, release.attempt)) != {"pk": item["pk"], "sk": item["sk"]}:
+        if attempt_key(release.id) != {"pk": item["pk"], "sk": item["sk"]}:
             raise ValueError("the key is of another attempt")
         return release
 

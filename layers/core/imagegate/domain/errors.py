@@ -90,7 +90,3 @@ class AuthenticityError(VerificationError):
 
 class ExpiryError(VerificationError):
     """The signature has expired, or its times make no sense."""
-
-
-class RevocationError(VerificationError):
-    """Signature, profile or certificate is revoked, or the status could not be read."""

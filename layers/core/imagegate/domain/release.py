@@ -82,6 +82,10 @@ class Release:
     message_id: str | None = None
 
     @property
+    def id(self) -> ReleaseId:
+        return ReleaseId(self.image, self.attempt)
+
+    @property
     def is_open(self) -> bool:
         return self.outcome is None
 

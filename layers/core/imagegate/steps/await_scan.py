@@ -80,8 +80,8 @@ class ScanCompleted:
         return sum(self.wake_if_complete(scan) for scan in waiting)
 
     def wake_if_complete(self, scan: WaitingScan) -> bool:
-        platforms = [ImageRef(scan.image.repository, digest) for digest in scan.platforms]
-        if not all(is_over(self.scans, platform) for platform in platforms):
+        images = [ImageRef(scan.image.repository, digest) for digest in scan.platforms]
+        if not all(is_over(self.scans, image) for image in images):
             return False
         if not self.tasks.wake(scan.token, {"waited": str(Waited.READY), "why": ""}):
             return self._too_late(scan)

@@ -82,7 +82,7 @@ class JudgeImage:
         decision = self._decide(release, manifest, stage, verdict, scans, now)
         digest = self.records.put_decision(decision.encode())
         self.ledger.record(
-            ReleaseId(release.image, release.attempt),
+            release.id,
             verdict=str(verdict.outcome),
             reasons=describe_reasons(verdict),
             decision=digest,

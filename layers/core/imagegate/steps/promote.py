@@ -132,7 +132,7 @@ class _Tagging:
             self._move(tag)
         if self.moved:
             promotion = Promotion(self.target, self.release.image.digest, tuple(self.moved))
-            self.step.ledger.record(ReleaseId(self.release.image, self.release.attempt), promotion=promotion)
+            self.step.ledger.record(self.release.id, promotion=promotion)
         return self._outcome(), "; ".join(self._notes(plan))
 
     def _move(self, tag: str) -> None:

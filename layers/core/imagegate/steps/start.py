@@ -17,7 +17,6 @@ from imagegate.domain.release import (
     Outcome,
     Push,
     Release,
-    ReleaseId,
     Situation,
     StartReason,
     StartRequest,
@@ -122,7 +121,7 @@ class StartRelease:
     ) -> Release | None:
         """The open attempt with these tags in it; None when somebody was faster."""
         if isinstance(decision, Join):
-            joined = self.ledger.join(_id(decision.release), request.tags, request.pushed_at)
+            joined = self.ledger.join(decision.release.id, request.tags, request.pushed_at)
             return decision.release if joined else None
         stage = self.policy.stage_of(request.image.repository)
         if stage is None:
@@ -150,7 +149,7 @@ class StartRelease:
     def _bury(self, release: Release, request: StartRequest, now: datetime) -> StartRequest:
         """Close an attempt whose execution ended without doing so, so that the request gets one of its own."""
         detail = "its execution ended without an outcome; another attempt was begun"
-        if not self.ledger.close(_id(release), Outcome.FAILED, None, now, detail):
+        if not self.ledger.close(release.id, Outcome.FAILED, None, now, detail):
             return request  # it was closed properly just now
         return replace(request, reason=StartReason.LOST_EXECUTION)
 
@@ -158,7 +157,3 @@ class StartRelease:
 def _later(pushed_at: datetime, latest: Release | None) -> datetime:
     known = latest.pushed_at if latest else None
     return pushed_at if known is None else max(pushed_at, known)
-
-
-def _id(release: Release) -> ReleaseId:
-    return ReleaseId(release.image, release.attempt)
