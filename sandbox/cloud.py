@@ -22,6 +22,7 @@ _PATCHES = (
     "iam",
     "cloudformation",
     "awslambda",
+    "function_urls",
     "s3",
     "sns",
     "sqs",

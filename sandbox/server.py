@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
+from wsgiref.types import StartResponse
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -15,12 +16,13 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Request
 
+from sandbox.aws import function_urls
 from sandbox.aws.cfn.custom import take_answer
 from sandbox.settings import Settings
 
 _API = "/sandbox-api/"
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
@@ -50,8 +52,10 @@ class Api:
         return "200 OK", asdict(quirks)
 
 
-def _with_api(aws: Application, api: Api) -> Application:
+def _with_own_paths(aws: Application, api: Api) -> Application:
     def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith(function_urls.PREFIX):
+            return function_urls.serve(Request(environ))(environ, start_response)
         if not environ["PATH_INFO"].startswith(_API):
             return aws(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -79,7 +83,7 @@ def serve(settings: Settings) -> Callable[[], None]:
     server = make_server(
         "127.0.0.1",
         settings.aws_port,
-        _with_api(DomainDispatcherApplication(create_backend_app), Api(settings)),
+        _with_own_paths(DomainDispatcherApplication(create_backend_app), Api(settings)),
         threaded=True,
         request_handler=Handler,
     )

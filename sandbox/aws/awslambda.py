@@ -78,6 +78,13 @@ def _run(
     return outcome.payload
 
 
+def run(arn: str, invocation: Invocation) -> Outcome:
+    """For callers that are not requests to Lambda's API; the ARN may end with a version or an alias."""
+    settings = _Runtime.settings
+    fn = get_backend(settings.account, settings.region).get_function(arn)
+    return _Runtime.pool.invoke(describe(fn), invocation)
+
+
 def _function_invoke(self: LambdaFunction, body: Any, request: Any, response: Any) -> bytes:
     return _run(self, self.function_arn, body, request, response)
 

@@ -7,8 +7,10 @@ credentials for a role without an API call. Signatures are checked by moto's own
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
@@ -16,7 +18,7 @@ from urllib.parse import urlparse
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import AccessDeniedError, SignatureDoesNotMatchError
 from moto.core.utils import get_service_model
-from moto.iam.access_control import CreateAccessKeyFailure, IAMPolicy, S3IAMRequest
+from moto.iam.access_control import CreateAccessKeyFailure, IAMPolicy, IAMRequest, S3IAMRequest
 from moto.iam.access_control import create_access_key as find_access_key
 from moto.iam.models import iam_backends
 from moto.s3.exceptions import S3AccessDeniedError, S3InvalidAccessKeyIdError
@@ -42,20 +44,21 @@ _roles_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`arn` is who calls; `identity` is the user or role that policies name."""
+    """`arn` is who calls; `identity` is the user or role that policies name; `id` as GetCallerIdentity says it."""
 
     arn: str
     identity: str
+    id: str
     statements: tuple[Statement, ...]
 
-    def refused(self, action: str, resource: str) -> Need | None:
+    def refused(self, action: str, resource: str, context: Mapping[str, str] | None = None) -> Need | None:
         """What is missing: the action, or what the service needs of KMS on the caller's behalf."""
-        if not self._may(action, resource, {}):
+        if not self._may(action, resource, context or {}):
             return action, resource
         uses = key_needs(action, resource)
         return next((use for use in uses if not self._may(*use, via(action))), None)
 
-    def _may(self, action: str, resource: str, added: dict[str, str]) -> bool:
+    def _may(self, action: str, resource: str, added: Mapping[str, str]) -> bool:
         """Within one account either side may allow; a Deny on either side refuses."""
         own = {"aws:PrincipalArn": self.identity, "aws:RequestedRegion": REGION}
         attached = [one for one in statements_on(resource) if self._is_named_by(one)]
@@ -87,7 +90,7 @@ def _as_xml(code: str, message: str) -> str:
     return str(error.description).replace("AccessDenied", code, 1).replace(placeholder, message)
 
 
-def _find(access_key_id: str) -> Principal | None:
+def find_principal(access_key_id: str) -> Principal | None:
     role = sts_backends[ACCOUNT]["aws"].get_assumed_role_from_access_key(access_key_id)
     headers = {"X-Amz-Security-Token": role.session_token} if role else {}
     try:
@@ -96,16 +99,19 @@ def _find(access_key_id: str) -> Principal | None:
         return None
     documents = [IAMPolicy(policy)._policy_json for policy in key.collect_policies()]
     statements = tuple(one for document in documents for one in statements_of(document))
-    return Principal(key.arn, role.role_arn if role else key.arn, statements)
+    if role:
+        return Principal(key.arn, role.role_arn, role.user_id, statements)
+    user = iam_backends[ACCOUNT]["aws"].get_user(key._owner_user_name)
+    return Principal(key.arn, key.arn, user.id, statements)
 
 
 def is_allowed(access_key_id: str, action: str, resource: str) -> bool:
-    principal = _find(access_key_id)
+    principal = find_principal(access_key_id)
     return principal is not None and principal.refused(action, resource) is None
 
 
 def principal_arn(access_key_id: str) -> str | None:
-    principal = _find(access_key_id)
+    principal = find_principal(access_key_id)
     return principal.arn if principal else None
 
 
@@ -166,6 +172,19 @@ def _checked_signature(response: Any, request_class: type, protocol: str) -> str
     return str(request._access_key._access_key_id)
 
 
+def signing_key(method: str, target: str, body: bytes, headers: Any, service: str) -> str | None:
+    """The access key id of a request that does not go to moto; None unless it is signed rightly for the service."""
+    if headers.get("X-Amz-Content-SHA256") not in (None, hashlib.sha256(body).hexdigest()):
+        return None  # this header is what is signed then, not the body
+    try:
+        request = IAMRequest(ACCOUNT, method, target, {}, body, headers, action="")
+        request.check_signature()
+    except (HTTPException, KeyError, IndexError):  # the last two: headers are missing or cut short
+        return None
+    is_for_here = (request._service, request._region) == (service, REGION)
+    return str(request._access_key._access_key_id) if is_for_here else None
+
+
 def _unknown_key(protocol: str) -> tuple[str, str]:
     code = "UnrecognizedClientException" if "json" in protocol else "InvalidClientTokenId"
     return code, "The security token included in the request is invalid."
@@ -204,7 +223,7 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
     if (service, operation) == ("sts", "GetCallerIdentity"):
         return  # AWS allows it even against an explicit Deny
     wanted = _s3_needs(response, resource) if s3 else needs(_call(response, service, operation))
-    principal = _find(key_id)
+    principal = find_principal(key_id)
     if principal is None:
         raise _refusal(protocol, *_unknown_key(protocol))
     for need in wanted:
