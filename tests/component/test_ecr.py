@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from imagegate.adapters import aws
 from imagegate.adapters.ecr import Ecr
+from imagegate.adapters.ecr_findings import basic, enhanced
 from imagegate.domain.errors import (
     CorruptContentError,
     FindingsChangedError,
@@ -23,7 +24,7 @@ from imagegate.domain.errors import (
     ScanRefusedError,
     ThrottledError,
 )
-from imagegate.domain.finding import Finding, Severity, Tally
+from imagegate.domain.finding import Finding, Package, Severity, Tally
 from imagegate.domain.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef, Kind
 from imagegate.domain.scan import Readiness, Scanning
 from imagegate.ports import Images, Scans
@@ -214,7 +215,7 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
     stub.add_response("describe_image_scan_findings", first, asked)
     stub.add_response("describe_image_scan_findings", last, {**asked, "nextToken": "more"})
     assert list(ecr.findings(IMAGE)) == [
-        Finding("CVE-1", Severity.HIGH, "openssl", "3.0"),
+        Finding("CVE-1", Severity.HIGH, packages=(Package("openssl", "3.0"),)),
         Finding("CVE-2", Severity.UNDEFINED),
     ]
 
@@ -258,8 +259,8 @@ def test_an_enhanced_finding_counts_once_however_many_packages_it_names(ecr: Ecr
     ]
     stub.add_response("describe_image_scan_findings", head("ACTIVE", {"enhancedFindings": found}))
     assert list(ecr.findings(IMAGE)) == [
-        Finding("CVE-1", Severity.CRITICAL, "openssl", "3.0", "3.1"),
-        Finding("CVE-2", Severity.UNDEFINED, "libssl", "3.0"),
+        Finding("CVE-1", Severity.CRITICAL, (Package("openssl", "3.0", "3.1"), Package("libssl", "3.0"))),
+        Finding("CVE-2", Severity.UNDEFINED, (Package("libssl", "3.0"),)),
         Finding("something else", Severity.UNDEFINED),
     ]
 
@@ -320,6 +321,120 @@ def test_a_scan_that_ecr_will_not_do_is_refused_with_its_words(
     stub.add_client_error("start_image_scan", code, message)
     with pytest.raises(ScanRefusedError, match=f"shop-dev@sha256:.* cannot be scanned: .*{message}"):
         ecr.start(IMAGE)
+
+
+# what a finding says
+
+
+def inspected(*packages: dict[str, Any], **more: Any) -> dict[str, Any]:
+    details = {"vulnerabilityId": "CVE-2026-0001", "vulnerablePackages": list(packages)}
+    return {"severity": "HIGH", "packageVulnerabilityDetails": details, **more}
+
+
+@pytest.mark.parametrize(
+    ("raw", "package"),
+    [
+        ({"version": "3.0"}, Package("p", "3.0")),
+        ({"version": "3.0", "epoch": 0, "release": "25.el9"}, Package("p", "3.0-25.el9")),
+        ({"version": "3.0", "epoch": 1, "release": "25.el9"}, Package("p", "1:3.0-25.el9")),
+        ({"version": "3.0", "fixedInVersion": "0:3.0-26.el9"}, Package("p", "3.0", "3.0-26.el9")),
+        ({"version": "3.0", "fixedInVersion": "10:3.0-26.el9"}, Package("p", "3.0", "10:3.0-26.el9")),
+        ({"version": "3.0", "fixedInVersion": "NotAvailable"}, Package("p", "3.0")),
+        ({"version": "3.0", "fixedInVersion": ""}, Package("p", "3.0")),
+        ({"packageManager": "OS"}, Package("p")),
+        ({"packageManager": "GOMOD"}, Package("p", ecosystem="golang")),
+        ({"packageManager": "SOMETHING_NEW"}, Package("p")),
+        ({"filePath": "a.jar", "packageManager": "JAR"}, Package("p", ecosystem="maven", path="a.jar")),
+        ({"sourceLayerHash": "sha256:1"}, Package("p", layer="sha256:1")),
+    ],
+)
+def test_a_package_is_named_as_its_distribution_names_it(raw: dict[str, Any], package: Package) -> None:
+    assert enhanced(inspected({"name": "p", **raw})).packages == (package,)
+
+
+def test_every_package_manager_of_inspector_has_an_ecosystem_but_that_of_the_operating_system() -> None:
+    managers = boto3.client("inspector2").meta.service_model.shape_for("PackageManager").enum
+    unknown = [
+        manager
+        for manager in managers
+        if enhanced(inspected({"name": "p", "packageManager": manager})).packages[0].ecosystem is None
+    ]
+    assert unknown == ["OS"]
+
+
+@pytest.mark.parametrize(
+    ("said", "fixes", "fixable"),
+    [
+        ("YES", ["1.1"], True),
+        ("YES", ["1.1", "1.2"], True),
+        ("YES", ["1.1", "NotAvailable"], None),
+        ("YES", [None], None),
+        ("PARTIAL", ["1.1", "NotAvailable"], False),
+        ("NO", ["NotAvailable"], False),
+        (None, ["1.1"], None),
+        ("PERHAPS", ["1.1"], None),
+    ],
+)
+def test_a_fix_is_there_only_when_inspector_says_so_and_names_it_for_every_package(
+    said: str | None, fixes: list[str | None], fixable: bool | None
+) -> None:
+    packages = [{"name": "p", **({"fixedInVersion": fixed} if fixed else {})} for fixed in fixes]
+    raw = inspected(*packages, **({"fixAvailable": said} if said else {}))
+    assert enhanced(raw).fixable is fixable
+
+
+@pytest.mark.parametrize(("said", "exploit"), [("YES", True), ("NO", False), (None, None)])
+def test_an_exploit_that_inspector_does_not_speak_of_is_unknown(
+    said: str | None, exploit: bool | None
+) -> None:
+    assert enhanced(inspected(**({"exploitAvailable": said} if said else {}))).exploit is exploit
+
+
+def test_other_names_of_a_vulnerability_are_ids_and_no_links() -> None:
+    raw = inspected()
+    raw["packageVulnerabilityDetails"]["relatedVulnerabilities"] = [
+        *("GHSA-jfh8-c2jp-5v3q", "CVE-2026-0001", "https://nvd.nist.gov", "ALAS2-2026-1", "ALAS2-2026-1"),
+    ]
+    assert enhanced(raw).aliases == ("GHSA-jfh8-c2jp-5v3q", "ALAS2-2026-1")
+
+
+@pytest.mark.parametrize(
+    ("created", "published"),
+    [
+        (NOW, "2026-11-21T07:52:38Z"),
+        ("2026-11-21T08:52:38.120000+01:00", "2026-11-21T07:52:38Z"),
+        (1795247558.0, "2026-11-21T07:52:38Z"),
+        ("2026-11-21", "2026-11-21"),
+        ("some time ago", None),
+        ("9999-12-31T23:59:59-23:00", None),
+        (None, None),
+    ],
+)
+def test_when_it_was_published_reads_alike_from_botocore_and_from_text(
+    created: object, published: str | None
+) -> None:
+    raw = inspected()
+    raw["packageVulnerabilityDetails"]["vendorCreatedAt"] = created
+    assert enhanced(raw).published == published
+
+
+def test_a_finding_of_inspector_has_its_name_its_link_and_its_epss() -> None:
+    raw = inspected(findingArn="arn:aws:inspector2:::finding/1", epss={"score": 0.25})
+    raw["packageVulnerabilityDetails"]["sourceUrl"] = "https://nvd.nist.gov/vuln/detail/CVE-2026-0001"
+    finding = enhanced(raw)
+    assert (finding.arn, finding.epss) == ("arn:aws:inspector2:::finding/1", 0.25)
+    assert finding.url == "https://nvd.nist.gov/vuln/detail/CVE-2026-0001"
+
+
+def test_basic_scanning_says_nothing_of_fixes_or_exploits() -> None:
+    finding = basic({"name": "CVE-2026-0001", "severity": "LOW", "uri": "https://cve.org", "attributes": []})
+    assert finding == Finding("CVE-2026-0001", Severity.LOW, url="https://cve.org")
+    assert (finding.fixable, finding.exploit, finding.known_exploited, finding.epss) == (None,) * 4
+
+
+def test_a_finding_without_a_name_is_a_finding() -> None:
+    assert enhanced({}) == Finding("unnamed", Severity.UNDEFINED)
+    assert basic({}) == Finding("unnamed", Severity.UNDEFINED)
 
 
 # repositories

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from imagegate.adapters.aws import client, translated
+from imagegate.adapters.ecr_findings import basic, enhanced
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import (
     FindingsChangedError,
@@ -18,7 +19,7 @@ from imagegate.domain.errors import (
     ScanRefusedError,
     UnsupportedImageError,
 )
-from imagegate.domain.finding import Finding, Severity, count
+from imagegate.domain.finding import Finding, count
 from imagegate.domain.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manifest
 from imagegate.domain.release import Facts
 from imagegate.domain.scan import Scanning, ScanStatus
@@ -159,8 +160,8 @@ class Ecr:
             with translated({"InvalidParameterException": FindingsChangedError} if more else {}, str(image)):
                 page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
             found = page.get("imageScanFindings", {})
-            yield from map(_basic, found.get("findings", ()))
-            yield from map(_enhanced, found.get("enhancedFindings", ()))
+            yield from map(basic, found.get("findings", ()))
+            yield from map(enhanced, found.get("enhancedFindings", ()))
             if not page.get("nextToken"):
                 return
             more = {"nextToken": page["nextToken"]}
@@ -220,28 +221,4 @@ def _status(digest: Digest, head: Any) -> ScanStatus:
         counts=count(found.get("findingSeverityCounts", {})),
         # The summary can be there before the findings are.
         lists_findings=bool(found.get("findings") or found.get("enhancedFindings")),
-    )
-
-
-def _basic(raw: Any) -> Finding:
-    attributes = {entry["key"]: entry.get("value") for entry in raw.get("attributes", ())}
-    return Finding(
-        vulnerability=raw.get("name", "unnamed"),
-        severity=Severity.parse(raw.get("severity")),
-        package=attributes.get("package_name"),
-        installed=attributes.get("package_version"),
-    )
-
-
-def _enhanced(raw: Any) -> Finding:
-    """One finding may name several packages; it counts once, as in the summary."""
-    details = raw.get("packageVulnerabilityDetails", {})
-    package: Any = next(iter(details.get("vulnerablePackages", ())), {})
-    fixed = package.get("fixedInVersion")
-    return Finding(
-        vulnerability=details.get("vulnerabilityId") or raw.get("title", "unnamed"),
-        severity=Severity.parse(raw.get("severity")),
-        package=package.get("name"),
-        installed=package.get("version"),
-        fixed=None if fixed == "NotAvailable" else fixed,
     )
