@@ -1,0 +1,69 @@
+"""Amazon Inspector: what ECR leaves out of its findings: whether they are known to be exploited, and their EPSS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from imagegate.adapters.aws import client, translated
+from imagegate.domain.finding import Finding
+from imagegate.domain.image import ImageRef
+
+# Amazon Inspector API reference: BatchGetFindingDetails, findingArns; ListFindings, maxResults.
+DETAILS_A_CALL = 10
+_FINDINGS_A_PAGE = 100
+
+
+class Inspector:
+    """The findings of this account's images in this Region."""
+
+    @property
+    def _client(self) -> Any:
+        return client("inspector2")
+
+    def details(self, findings: Sequence[Finding]) -> list[Finding]:
+        """At most 10: the same findings with `known_exploited` and `epss` as BatchGetFindingDetails says.
+
+        What Inspector has no details of is left as it is. Raises `ValueError` for more than 10.
+        """
+        if len(findings) > DETAILS_A_CALL:
+            raise ValueError(
+                f"details of {len(findings)} findings: Inspector gives {DETAILS_A_CALL} at a time"
+            )
+        arns = list(dict.fromkeys(finding.arn for finding in findings if finding.arn))
+        if not arns:
+            return list(findings)
+        with translated({}, asked="details of findings"):
+            answer = self._client.batch_get_finding_details(findingArns=arns)
+        told = {detail.get("findingArn"): detail for detail in answer.get("findingDetails", ())}
+        return [_detailed(finding, told.get(finding.arn)) for finding in findings]
+
+    def epss(self, image: ImageRef) -> dict[str, float]:
+        """EPSS by finding ARN, of all active findings of the image; those without one are left out."""
+        wanted = {
+            "ecrImageHash": _equals(str(image.digest)),
+            "ecrImageRepositoryName": _equals(image.repository),
+            "findingStatus": _equals("ACTIVE"),
+        }
+        pages = self._client.get_paginator("list_findings").paginate(
+            filterCriteria=wanted, PaginationConfig={"PageSize": _FINDINGS_A_PAGE}
+        )
+        with translated({}, asked=str(image)):
+            return {
+                finding["findingArn"]: finding["epss"]["score"]
+                for page in pages
+                for finding in page.get("findings", ())
+                if finding.get("epss", {}).get("score") is not None
+            }
+
+
+def _equals(value: str) -> list[dict[str, str]]:
+    return [{"comparison": "EQUALS", "value": value}]
+
+
+def _detailed(finding: Finding, detail: Mapping[str, Any] | None) -> Finding:
+    """CISA's data is there for what is in its catalogue (KEV), and only for that."""
+    if detail is None:
+        return finding
+    return replace(finding, known_exploited="cisaData" in detail, epss=detail.get("epssScore", finding.epss))
