@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from imagegate.domain.announcement import Announcement
-from imagegate.domain.finding import Finding
+from imagegate.domain.facts import BaseImage
+from imagegate.domain.finding import Finding, Place
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy
-from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, WaitingScan
+from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.scan import Scanning, ScanStatus
+from imagegate.domain.waiver import Waiver
+from imagegate.domain.weighing import Clock
 
 
 class Images(Protocol):
@@ -102,9 +105,54 @@ class Ledger(Protocol):
     def holder(self, repository: str, tag: str) -> Digest | None:
         """The image whose claim on a target tag stands."""
 
+    def clocks(self, application: str) -> dict[Place, Clock]:
+        """Since when the application has had which vulnerability in which package."""
+
+    def keep_clocks(self, application: str, clocks: Mapping[Place, Clock]) -> None: ...
+
+    def note_base(self, base: BaseImage) -> None:
+        """Others may be built on it; of one repository the latest is known as such."""
+
+    def bases(self, chain_ids: Sequence[str], stages: Iterable[str]) -> list[BaseImage]:
+        """The images of these stages whose layers are one of these chains."""
+
+    def latest_base(self, repository: str) -> BaseImage | None: ...
+
+    def note_standing(self, standing: Standing) -> None:
+        """What was released into a repository last; an earlier push never replaces a later one."""
+
+    def standing(self, repository: str) -> Standing | None: ...
+
+
+class Grants(Protocol):
+    """What was granted at run time. One function writes it; everybody else reads, strongly consistent."""
+
+    def waivers(self) -> list[Waiver]:
+        """All of them, also those that have expired."""
+
+
+class WritableGrants(Grants, Protocol):
+    """For `decide` alone."""
+
+    def grant(self, waiver: Waiver) -> bool:
+        """False when the same waiver was granted before."""
+
+    def withdraw(self, waiver_id: str, at: datetime, by: str) -> Waiver | None:
+        """The waiver, withdrawn now or before; None: there is no such waiver."""
+
+
+class Intelligence(Protocol):
+    """What Inspector knows of vulnerabilities beyond the scan itself."""
+
+    def details(self, findings: Sequence[Finding]) -> list[Finding]:
+        """At most 10: the same findings, with known_exploited and epss where Inspector has them."""
+
+    def epss(self, image: ImageRef) -> dict[str, float]:
+        """EPSS by finding ARN, of all active package findings of the image."""
+
 
 class Records(Protocol):
-    """Content-addressed documents: policies and decision records."""
+    """Content-addressed documents: policies, decision records and the findings that they rest on."""
 
     @property
     def uri(self) -> str:
@@ -114,6 +162,11 @@ class Records(Protocol):
 
     def decision(self, digest: Digest) -> bytes:
         """Raise `RecordNotFoundError`, or `CorruptContentError` when the bytes have another digest."""
+
+    def put_findings(self, content: bytes) -> Digest: ...
+
+    def findings(self, digest: Digest) -> bytes:
+        """Raises as `decision` does."""
 
     def put_policy(self, content: bytes) -> Digest: ...
 

@@ -6,20 +6,24 @@ Only `judge_image` writes one; `sign_image` signs nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
 from imagegate.domain.canonical import canonical_json, parse_timestamp, timestamp
 from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
+from imagegate.domain.finding import Severity, count
 from imagegate.domain.image import Descriptor, Digest, ImageRef
 from imagegate.domain.policy import Mode
-from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome
+from imagegate.domain.scan import ScanStatus
+from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, how_many_aside
 
 T = TypeVar("T")
 
-SCHEMA = "imagegate.decision/v1"
+SCHEMA = "imagegate.decision/v2"
+# What was written before findings were kept: it can be signed, but not judged again.
+_FIRST_SCHEMA = "imagegate.decision/v1"
 # A PASS is signed at once; what is signed later must be judged again.
 VALID_FOR = timedelta(hours=1)
 
@@ -40,6 +44,14 @@ class Decision:
     judged_at: datetime
     reasons: Sequence[dict[str, str]] = ()
     scans: Sequence[dict[str, Any]] = ()
+    worst: str | None = None  # severity, of what is not waived
+    waited: str = "READY"
+    why_never: str = ""
+    facts: dict[str, Any] | None = None
+    waivers: Sequence[dict[str, Any]] = ()  # that were used
+    grants: Sequence[dict[str, Any]] = ()  # waivers granted at run time that are about this image
+    baseline: dict[str, Any] | None = None  # the image released into the next stage, and what changed since
+    remedies: dict[str, Any] | None = None
 
     @property
     def subject(self) -> Descriptor:
@@ -59,6 +71,14 @@ class Decision:
                 "judgedAt": timestamp(self.judged_at),
                 "reasons": list(self.reasons),
                 "scans": list(self.scans),
+                "worst": self.worst,
+                "waited": self.waited,
+                "whyNever": self.why_never,
+                "facts": self.facts,
+                "waivers": list(self.waivers),
+                "grants": list(self.grants),
+                "baseline": self.baseline,
+                "remedies": self.remedies,
             }
         )
 
@@ -72,8 +92,9 @@ class Decision:
 
     @classmethod
     def _decode(cls, raw: Any) -> Self:
-        if raw["schema"] != SCHEMA:
+        if raw["schema"] not in (SCHEMA, _FIRST_SCHEMA):
             raise ValueError(f"schema {raw['schema']!r}")
+        more = {} if raw["schema"] == _FIRST_SCHEMA else _more(raw)
         subject = Descriptor.parse(raw["subject"])
         return cls(
             registry=_of(str, raw["registry"]),
@@ -88,6 +109,7 @@ class Decision:
             judged_at=parse_timestamp(raw["judgedAt"]),
             reasons=[_texts(reason) for reason in _of(list, raw["reasons"])],
             scans=[_of(dict, scan) for scan in _of(list, raw["scans"])],
+            **more,
         )
 
     def check_signable(self, registry: str, now: datetime) -> None:
@@ -119,16 +141,57 @@ def _texts(value: Any) -> dict[str, str]:
     return dict(value)
 
 
+def _more(raw: Any) -> dict[str, Any]:
+    """What the second schema added."""
+    return {
+        "worst": _optional(str, raw["worst"]),
+        "waited": _of(str, raw["waited"]),
+        "why_never": _of(str, raw["whyNever"]),
+        "facts": _optional(dict, raw["facts"]),
+        "waivers": [_of(dict, waiver) for waiver in _of(list, raw["waivers"])],
+        "grants": [_of(dict, grant) for grant in _of(list, raw["grants"])],
+        "baseline": _optional(dict, raw["baseline"]),
+        "remedies": _optional(dict, raw["remedies"]),
+    }
+
+
+def _optional(kind: type[T], value: Any) -> T | None:
+    return None if value is None else _of(kind, value)
+
+
 def describe_reasons(verdict: Verdict) -> list[dict[str, str]]:
     return [reason.as_json() for reason in verdict.reasons]
 
 
-def describe_scan(scan: PlatformScan) -> dict[str, Any]:
-    """What a record keeps of one platform's scan: numbers, not the findings themselves."""
+def describe_scan(scan: PlatformScan, findings: Digest | None) -> dict[str, Any]:
+    """What a record keeps of one platform's scan. `findings`: the record that has them one by one."""
+    status, weighed = scan.status, scan.weighed
     return {
-        "digest": str(scan.status.image),
+        "digest": str(status.image),
         "platform": scan.platform,
-        "status": scan.status.status,
-        "completedAt": scan.status.completed_at,
-        "counts": {str(severity): number for severity, number in sorted(scan.tally.counts.items())},
+        "status": status.status,
+        "description": status.description,
+        "completedAt": status.completed_at,
+        "counts": _numbers(weighed.all.counts),
+        "announced": _numbers(status.counts),
+        "listsFindings": status.lists_findings,
+        "counting": _numbers(weighed.counting.counts),
+        "aside": how_many_aside(weighed),
+        "findings": str(findings) if findings else None,
     }
+
+
+def _numbers(counts: Mapping[Severity, int]) -> dict[str, int]:
+    return {str(severity): number for severity, number in sorted(counts.items())}
+
+
+def scan_status(raw: Mapping[str, Any]) -> ScanStatus:
+    """The head of a scan again, from what `describe_scan` kept."""
+    return ScanStatus(
+        image=Digest.parse(raw["digest"]),
+        status=raw["status"],
+        description=raw["description"],
+        completed_at=raw["completedAt"],
+        counts=count(raw["announced"]),
+        lists_findings=raw["listsFindings"],
+    )

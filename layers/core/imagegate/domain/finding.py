@@ -1,4 +1,7 @@
-"""Findings: what a scanner reports, normalised, and folded without holding them all."""
+"""Findings: what a scanner reports, normalised. One finding is one vulnerability in one or more packages of an image.
+
+What a scanner does not say is None, never False: rules that need it must not take silence for an answer.
+"""
 
 from __future__ import annotations
 
@@ -27,21 +30,56 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One vulnerability in one package of one image."""
+class Package:
+    """Where a vulnerability sits. `ecosystem` is a package URL type: deb, rpm, apk, pypi, npm, maven, golang, …"""
 
-    vulnerability: str
-    severity: Severity
-    package: str | None = None
+    name: str
     installed: str | None = None
-    fixed: str | None = None
+    fixed: str | None = None  # the version that mends it; None: none is known
+    ecosystem: str | None = None
+    purl: str | None = None  # package URL with the version, where the scanner gives one
+    layer: str | None = None  # digest of the layer that brought it, as the scanner names it
+    path: str | None = None
 
     def __str__(self) -> str:
-        return (
-            f"{self.vulnerability} ({self.package} {self.installed or ''})".replace(" )", ")")
-            if self.package
-            else self.vulnerability
+        return f"{self.name} {self.installed}" if self.installed else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One vulnerability in one image, as one scanner counts it."""
+
+    vulnerability: str  # CVE where there is one, else the advisory's own name
+    severity: Severity
+    packages: tuple[Package, ...] = ()
+    aliases: tuple[str, ...] = ()
+    fixable: bool | None = None  # a fix exists for every package; None: the scanner does not say
+    exploit: bool | None = None  # an exploit is available
+    known_exploited: bool | None = None  # in CISA's catalogue (KEV)
+    epss: float | None = None  # probability of exploitation within 30 days, 0 to 1 (FIRST)
+    published: str | None = None  # RFC 3339 or a day
+    url: str | None = None
+    arn: str | None = None  # Inspector's name of the finding
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names under which the vulnerability is known."""
+        return (self.vulnerability, *self.aliases)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The vulnerability in each of its packages; `""` stands for a package that the scanner does not name."""
+        return tuple((self.vulnerability, package.name) for package in self.packages) or (
+            (self.vulnerability, ""),
         )
+
+    def __str__(self) -> str:
+        packages = ", ".join(dict.fromkeys(map(str, self.packages)))
+        return f"{self.vulnerability} ({packages})" if packages else self.vulnerability
+
+
+# (vulnerability, package): what clocks, comparisons and waivers are about, whatever the version.
+Place = tuple[str, str]
 
 
 def count(raw: Mapping[str, int]) -> dict[Severity, int]:

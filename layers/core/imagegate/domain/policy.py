@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest
-from imagegate.domain.waiver import Waiver
+from imagegate.domain.rules import (
+    DEFAULT_ALERTS,
+    Attention,
+    EvidenceRules,
+    FindingRules,
+    ImageRules,
+    active,
+)
+from imagegate.domain.waiver import Waiver, WaiverTerms
 
 APP = "{app}"
-
-
-class Action(StrEnum):
-    ENFORCE = "enforce"
-    WARN = "warn"
-    OFF = "off"
 
 
 class Arrival(StrEnum):
@@ -34,20 +36,11 @@ class Mode(StrEnum):
     OBSERVE = "observe"  # judges everything, blocks nothing, signs only what passed
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A rule with a number: more than `limit` is a violation."""
+class Scanner(StrEnum):
+    """What the registry scans with, as the policy counts on it."""
 
-    limit: int
-    action: Action = Action.ENFORCE
-
-
-DEFAULT_MAX_FINDINGS: Mapping[Severity, Limit] = {
-    Severity.CRITICAL: Limit(0),
-    Severity.HIGH: Limit(5),
-    Severity.MEDIUM: Limit(20),
-    Severity.UNDEFINED: Limit(20),
-}
+    BASIC = "basic"
+    ENHANCED = "enhanced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +88,11 @@ class Stage:
     mode: Mode = Mode.ENFORCE
     approval_required: bool = False
     scan_timeout: timedelta = timedelta(minutes=30)
-    max_findings: Mapping[Severity, Limit] = field(default_factory=lambda: dict(DEFAULT_MAX_FINDINGS))
+    max_scan_age: timedelta | None = None  # an older result says too little; None: any age will do
+    findings: FindingRules = field(default_factory=FindingRules)
+    image: ImageRules = field(default_factory=ImageRules)
+    evidence: EvidenceRules = field(default_factory=EvidenceRules)
+    alerts: Mapping[Severity | None, Attention] = field(default_factory=lambda: dict(DEFAULT_ALERTS))
     not_gated: frozenset[Arrival] = frozenset()  # images that arrive so are left alone; pushes never are
     sign_platforms: bool = False  # for deployers that check the platform's digest instead of the index's
 
@@ -110,16 +107,46 @@ class Policy:
     digest: Digest
     stages: Mapping[str, Stage]
     waivers: tuple[Waiver, ...] = ()
+    waiver_terms: WaiverTerms = field(default_factory=WaiverTerms)
+    scanner: Scanner = Scanner.BASIC
+
+    @property
+    def timed(self) -> frozenset[Severity]:
+        """The severities for which some stage grants time: their clocks start at the first gate."""
+        return frozenset(severity for stage in self.stages.values() for severity in stage.findings.grace)
+
+    @property
+    def base_stages(self) -> frozenset[str]:
+        """The stages whose released images others may be built upon."""
+        rules = (active(stage.image.base_images) for stage in self.stages.values())
+        return frozenset(name for rule in rules if rule for name in rule.value)
 
     def stage_of(self, repository: str) -> Stage | None:
         """The stage whose gate guards `repository`; None: not managed. Patterns never overlap."""
         return next((s for s in self.stages.values() if s.repositories.app_of(repository) is not None), None)
 
-    def waiver(self, rule: str, repository: str, now: datetime) -> Waiver | None:
-        return next((waiver for waiver in self.waivers if waiver.counts(rule, repository, now)), None)
-
     def next_stage(self, stage: Stage) -> Stage | None:
         return self.stages[stage.promotes_to] if stage.promotes_to else None
+
+    def stages_before(self, stage: Stage) -> list[Stage]:
+        """The stages that promote to this one."""
+        return [other for other in self.stages.values() if other.promotes_to == stage.name]
+
+    def origin_of(self, repository: str) -> str:
+        """The repository in which images of this one begin their way: what names an application in all its stages."""
+        at, seen = repository, {repository}
+        while (before := self._before(at)) is not None and before not in seen:
+            seen.add(before)
+            at = before
+        return at
+
+    def _before(self, repository: str) -> str | None:
+        """None where no stage, or more than one, leads into this one."""
+        stage = self.stage_of(repository)
+        before = self.stages_before(stage) if stage else []
+        if stage is None or len(before) != 1:
+            return None
+        return before[0].repositories.repository_of(stage.repositories.app_of(repository) or "")
 
     def target_of(self, repository: str) -> str | None:
         """The repository to which an image of `repository` is promoted."""

@@ -37,7 +37,9 @@ class StartReason(StrEnum):
     PUSH = "push"
     NEW_TAG = "new tag"
     NEW_POLICY = "new policy"
+    NEW_WAIVER = "new waiver"
     LATE_SCAN = "late scan"
+    ADOPTED = "adopted"  # it was there before the installation
     OPERATOR = "operator"
     LOST_EXECUTION = (
         "lost execution"  # it ended without closing its release: aborted, or a fault in the end itself
@@ -72,6 +74,7 @@ class Release:
     outcome: Outcome | None = None
     closed_at: datetime | None = None
     verdict: str | None = None
+    worst: str | None = None  # severity of the gravest finding that is not waived
     reasons: Sequence[dict[str, str]] = ()
     decision: Digest | None = None
     signature: Digest | None = None
@@ -176,6 +179,10 @@ def _reason_to_reopen(
 ) -> StartReason | None:
     if request.reason is StartReason.LATE_SCAN:
         return StartReason.LATE_SCAN if latest.timed_out else None
+    if request.reason is StartReason.NEW_WAIVER:
+        return StartReason.NEW_WAIVER if latest.outcome is Outcome.BLOCKED else None
+    if request.reason is StartReason.ADOPTED:
+        return None  # a gate has seen it already
     if request.reason is not StartReason.PUSH:
         return request.reason
     if request.tags - latest.tags:
@@ -229,6 +236,16 @@ class WaitingScan:
     token: str
     platforms: tuple[Digest, ...]
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What was released into a repository last: the image, where it came from, and the decision that let it in."""
+
+    repository: str
+    image: ImageRef  # in the stage before
+    decision: Digest
+    pushed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

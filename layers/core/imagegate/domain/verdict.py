@@ -1,19 +1,25 @@
-"""The gate: a pure function of (stage, scans, how the wait ended). Anything unknown denies.
+"""The gate: a pure function of the case. Anything unknown denies.
 
-Rules: one more finding never opens the gate; the worst platform decides; no scan is never a pass.
+Rules: one more finding never opens the gate; the worst platform decides; no scan is never a pass; later is never
+easier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from imagegate.domain.finding import Severity, Tally
-from imagegate.domain.policy import Action, Stage
+from imagegate.domain.canonical import parse_timestamp
+from imagegate.domain.facts import ImageFacts
+from imagegate.domain.finding import Severity
+from imagegate.domain.image_rules import Violation, violations
+from imagegate.domain.policy import Stage
+from imagegate.domain.rules import DENIED, PROHIBITED, UNSUPPORTED, Action, Rule, active
 from imagegate.domain.scan import Readiness, ScanStatus, Waited
-from imagegate.domain.waiver import Waiver
+from imagegate.domain.waiver import Waivers
+from imagegate.domain.weighing import Weighed, Why
 
 
 class VerdictOutcome(StrEnum):
@@ -29,6 +35,7 @@ class Reason:
     rule: str
     message: str
     action: Action = Action.ENFORCE
+    is_unknown: bool = False  # what would decide is missing: it blocks, and is no refusal
 
     def as_json(self) -> dict[str, str]:
         return {"rule": self.rule, "message": self.message, "action": str(self.action)}
@@ -39,7 +46,7 @@ class PlatformScan:
     """One image that runs: the whole of a single-platform image, or one child of an index."""
 
     status: ScanStatus
-    tally: Tally
+    weighed: Weighed
     platform: str | None = None  # "linux/arm64"; None for a single-platform image
 
     def says(self, text: str) -> str:
@@ -47,90 +54,182 @@ class PlatformScan:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """All that a verdict rests on."""
+
+    stage: Stage
+    scans: Sequence[PlatformScan]  # every platform; empty: nothing is known about the image
+    facts: ImageFacts
+    waivers: Waivers
+    now: datetime
+    waited: Waited = Waited.READY
+    why_never: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     outcome: VerdictOutcome
     reasons: tuple[Reason, ...] = ()
+    worst: Severity | None = None  # of the findings that are not waived
 
     @property
     def blocking(self) -> tuple[Reason, ...]:
         return tuple(reason for reason in self.reasons if reason.action is Action.ENFORCE)
 
 
-def judge(
-    stage: Stage,
-    scans: Sequence[PlatformScan],
-    waited: Waited,
-    why_never: str = "",
-    unscannable: Waiver | None = None,
-) -> Verdict:
-    """Judge one image. `scans` holds every platform; an empty list is an image that nothing is known about.
-
-    `unscannable`: the waiver that counts for images that the scanner cannot read, if there is one.
-    """
-    wait = _Wait(waited, why_never, unscannable)
-    reasons = [reason for scan in scans for reason in _judge_platform(stage, scan, wait)]
-    if not scans:
+def judge(case: Case) -> Verdict:
+    """Judge one image."""
+    reasons = [reason for scan in case.scans for reason in _judge_platform(case, scan)]
+    if not case.scans:
         reasons.append(Reason("scan.nothing", "the image has no platform that could be scanned"))
-    if any(_is_incomplete(scan) for scan in scans):
-        return Verdict(VerdictOutcome.ERROR, tuple(reasons))
-    blocked = any(reason.action is Action.ENFORCE for reason in reasons)
-    return Verdict(VerdictOutcome.BLOCK if blocked else VerdictOutcome.PASS, tuple(reasons))
+    stage = case.stage
+    found = violations(stage.image, stage.evidence, case.facts, case.now)
+    reasons += [_waived(case, violation) for violation in found]
+    reasons += _about_waivers(case)
+    return Verdict(_outcome(reasons), tuple(reasons), _worst(case.scans))
 
 
-@dataclass(frozen=True, slots=True)
-class _Wait:
-    """How the wait for the scans ended."""
+def _outcome(reasons: Sequence[Reason]) -> VerdictOutcome:
+    """What is refused is refused, whatever else could not be told."""
+    blocking = [reason for reason in reasons if reason.action is Action.ENFORCE]
+    if not blocking:
+        return VerdictOutcome.PASS
+    is_told = any(not reason.is_unknown for reason in blocking)
+    return VerdictOutcome.BLOCK if is_told else VerdictOutcome.ERROR
 
-    ended: Waited
-    why_never: str
-    unscannable: Waiver | None
+
+def _worst(scans: Sequence[PlatformScan]) -> Severity | None:
+    found = {scan.weighed.worst for scan in scans}
+    return next((severity for severity in Severity if severity in found), None)
 
 
-def _judge_platform(stage: Stage, scan: PlatformScan, wait: _Wait) -> Iterator[Reason]:
+def _judge_platform(case: Case, scan: PlatformScan) -> Iterator[Reason]:
     readiness = scan.status.readiness
     if scan.status.is_unsupported:
-        yield _unsupported(scan, scan.status.explain(), wait)
+        yield _unsupported(case, scan, scan.status.explain())
     elif readiness is Readiness.IMPOSSIBLE:
         yield Reason("scan.failed", scan.says(scan.status.explain()))
-    elif readiness is Readiness.NOT_STARTED and wait.ended is Waited.UNSUPPORTED:
-        yield _unsupported(scan, wait.why_never, wait)
+    elif readiness is Readiness.NOT_STARTED and case.waited is Waited.UNSUPPORTED:
+        yield _unsupported(case, scan, case.why_never)
     elif readiness is not Readiness.READY:
-        yield _no_scan(stage, scan, wait)
-    elif _is_incomplete(scan):
-        yield Reason("findings.incomplete", scan.says("the scanner announces findings that it does not list"))
+        yield _no_scan(case, scan)
     else:
-        yield from _over_limit(stage, scan)
+        yield from _stale(case, scan)
+        yield from _judge_findings(case, scan)
+
+
+def _judge_findings(case: Case, scan: PlatformScan) -> Iterator[Reason]:
+    if _is_incomplete(scan):
+        message = "the scanner announces findings that it does not list"
+        yield Reason("findings.incomplete", scan.says(message), is_unknown=True)
+    yield from _single(case.stage, scan)
+    yield from _over_limit(case.stage, scan)
 
 
 def _is_incomplete(scan: PlatformScan) -> bool:
     """Half-missing data never passes: the summary and the list must agree, where there is a summary."""
-    ready = scan.status.readiness is Readiness.READY
-    return ready and dict(scan.status.counts) != scan.tally.counts
+    return dict(scan.status.counts) != scan.weighed.all.counts
 
 
-def _unsupported(scan: PlatformScan, why: str, wait: _Wait) -> Reason:
+def _stale(case: Case, scan: PlatformScan) -> Iterator[Reason]:
+    oldest = case.stage.max_scan_age
+    if oldest is None:
+        return
+    if scan.status.completed_at is None:
+        message = "it is not known when the scan was completed"
+        yield Reason("scan.stale", scan.says(message), is_unknown=True)
+        return
+    completed = parse_timestamp(scan.status.completed_at)
+    if case.now - completed > oldest:
+        message = f"the scan is of {completed:%Y-%m-%d %H:%M} UTC, older than {duration(oldest)}: scan again"
+        yield Reason("scan.stale", scan.says(message))
+
+
+def _unsupported(case: Case, scan: PlatformScan, why: str) -> Reason:
     """What the scanner cannot read passes by a waiver, and by nothing else."""
-    if wait.unscannable is None:
-        return Reason("scan.unsupported", scan.says(why))
-    return Reason("scan.unsupported", scan.says(f"{why}; {wait.unscannable}"), Action.WARN)
+    waiver = case.waivers.for_rule(UNSUPPORTED)
+    if waiver is None:
+        return Reason(UNSUPPORTED, scan.says(why))
+    return Reason(UNSUPPORTED, scan.says(f"{why}; {waiver}"), Action.WARN)
 
 
-def _no_scan(stage: Stage, scan: PlatformScan, wait: _Wait) -> Reason:
-    if wait.ended is Waited.NEVER:
-        return Reason("scan.never", scan.says(wait.why_never or "this image will never be scanned"))
+def _no_scan(case: Case, scan: PlatformScan) -> Reason:
+    if case.waited is Waited.NEVER:
+        return Reason("scan.never", scan.says(case.why_never or "this image will never be scanned"))
     status = scan.status.status or "no scan was started"
-    minutes = duration(stage.scan_timeout)
+    minutes = duration(case.stage.scan_timeout)
     return Reason("scan.timeout", scan.says(f"no scan result within {minutes} (last status: {status})"))
+
+
+def _single(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
+    """Rules about single findings."""
+    weighed = scan.weighed
+    for name, rule, what in (
+        (DENIED, active(stage.findings.deny), "no image may have"),
+        (PROHIBITED, active(stage.findings.prohibited), "is prohibited"),
+    ):
+        number = weighed.violations.get(name, 0)
+        if rule and number:
+            named = _listed(weighed.examples_of[name], number)
+            yield Reason(name, scan.says(f"{what}: {named}"), rule.action)
+    rule = active(stage.findings.prohibited)
+    if rule and weighed.incomparable:
+        named = ", ".join(weighed.incomparable)
+        message = f"it is not known whether a prohibited version is there: {named}"
+        yield Reason(PROHIBITED, scan.says(message), rule.action, is_unknown=True)
+
+
+def _listed(examples: list[str], number: int) -> str:
+    rest = number - len(examples)
+    return ", ".join(examples) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _over_limit(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
     for severity in Severity:
-        limit = stage.max_findings.get(severity)
-        found = scan.tally.counts.get(severity, 0)
-        if limit and limit.action is not Action.OFF and found > limit.limit:
-            named = scan.tally.named(severity)
-            message = f"{found} {severity} (at most {limit.limit}): {named}"
-            yield Reason(f"findings.{severity.lower()}", scan.says(message), limit.action)
+        limit = stage.findings.limit(severity)
+        if limit is not None:
+            yield from _over(limit, severity, scan)
+
+
+def _over(limit: Rule[int], severity: Severity, scan: PlatformScan) -> Iterator[Reason]:
+    counting, unknown = scan.weighed.counting, scan.weighed.unknown
+    found, perhaps = counting.counts.get(severity, 0), unknown.counts.get(severity, 0)
+    rule = f"findings.{severity.lower()}"
+    if found > limit.value:
+        message = f"{found} {severity} (at most {limit.value}): {counting.named(severity)}"
+        yield Reason(rule, scan.says(message), limit.action)
+    elif found + perhaps > limit.value:
+        missing = " and ".join(scan.weighed.missing) or "what decides"
+        message = (
+            f"up to {found + perhaps} {severity} (at most {limit.value}); the scanner does not say {missing}"
+        )
+        yield Reason(rule, scan.says(f"{message}: {unknown.named(severity)}"), limit.action, is_unknown=True)
+
+
+def _waived(case: Case, violation: Violation) -> Reason:
+    waiver = case.waivers.for_rule(violation.rule) if violation.action is Action.ENFORCE else None
+    if waiver is None:
+        return Reason(violation.rule, violation.message, violation.action, violation.is_unknown)
+    return Reason(violation.rule, f"{violation.message}; {waiver}", Action.WARN)
+
+
+def _about_waivers(case: Case) -> Iterator[Reason]:
+    """Which waivers will soon be missed, and which are missed already."""
+    for waiver in case.waivers.used:
+        if waiver.is_ending(case.now):
+            left = (waiver.expires - case.now.date()).days
+            when = "today" if left == 0 else f"in {left} day{'s' if left > 1 else ''}, on {waiver.expires}"
+            message = f"the waiver of {waiver.subject} for {waiver.where} ends {when} (owner: {waiver.owner})"
+            yield Reason("waiver.ending", message, Action.WARN)
+    for waiver, fault in case.waivers.idle.items():
+        if waiver not in case.waivers.used:
+            message = f"the waiver of {waiver.subject} for {waiver.where} does not count: {fault}"
+            yield Reason("waiver.idle", f"{message} (owner: {waiver.owner})", Action.WARN)
+
+
+def how_many_aside(weighed: Weighed) -> dict[str, int]:
+    """How many findings do not count, by what decided so."""
+    return {str(why): weighed.aside[why] for why in Why if why in weighed.aside}
 
 
 def duration(span: timedelta) -> str:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from imagegate.domain.decision import Decision, describe_reasons, describe_scan
-from imagegate.domain.errors import FindingsChangedError, ImageNotFoundError
-from imagegate.domain.finding import Tally
+from imagegate.domain.errors import FindingsChangedError, ImageNotFoundError, RecordNotFoundError
+from imagegate.domain.facts import BaseImage, ImageFacts
+from imagegate.domain.finding import Finding
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Mode, Stage
+from imagegate.domain.judging import Baseline, Judging, Reading, Versions
+from imagegate.domain.judging import Judged as Found
+from imagegate.domain.policy import Mode, Policy, Stage
 from imagegate.domain.release import Outcome, Release, ReleaseId
+from imagegate.domain.remedy import Rebuild
 from imagegate.domain.scan import Readiness, Waited
-from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, judge
-from imagegate.ports import Images, Ledger, Records, Scans
+from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome
+from imagegate.domain.waiver import Waiver
+from imagegate.ports import Grants, Images, Intelligence, Ledger, Records, Registry, Scans, Signer
+from imagegate.steps.facts import ReadFacts
 from imagegate.steps.platforms import platforms
+from imagegate.steps.stored_findings import places_of
 
+# Inspector2 API reference, BatchGetFindingDetails.
+_DETAILS_AT_ONCE = 10
 # A scan that is run again while its pages are read gives pages of two scans: read once more.
 _READS = 3
 
@@ -55,10 +65,17 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class JudgeImage:
+    """`registry`, `signer` and `intelligence` are made only where a rule asks for what they know."""
+
     images: Images
     scans: Scans
     ledger: Ledger
     records: Records
+    grants: Grants
+    registry: Callable[[], Registry]
+    signer: Callable[[], Signer]
+    intelligence: Callable[[], Intelligence]
+    versions: Versions
 
     def run(self, id_: ReleaseId, waited: Waited, why: str, now: datetime) -> Judged:
         release = self.ledger.get(id_)
@@ -67,57 +84,146 @@ class JudgeImage:
         try:
             if not release.tags & self.images.facts(release.image).tags:
                 return Judged(Route.ANNOUNCE, Outcome.SUPERSEDED, release.changes)
-            return self._judge(release, waited, why, now)
+            # Records keep whole seconds; judged again, they must say the same.
+            return self._judge(release, waited, why, now.replace(microsecond=0))
         except ImageNotFoundError:
             return Judged(Route.ANNOUNCE, Outcome.WITHDRAWN, release.changes)
 
     def _judge(self, release: Release, waited: Waited, why: str, now: datetime) -> Judged:
         policy = self.records.policy(release.policy)
-        stage, repository = policy.stages[release.stage], release.image.repository
-        manifest = self.images.manifest(release.image)
-        scans = [self._read(repository, platform) for platform in platforms(self.images, release.image)]
-        if waited is Waited.READY and not all(scan.status.is_final for scan in scans):
+        stage = policy.stages[release.stage]
+        leaves = platforms(self.images, release.image)
+        heads = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
+        if waited is Waited.READY and not all(head.is_final for head in heads):
             return Judged(Route.AWAIT, Outcome.BLOCKED)
-        verdict = judge(stage, scans, waited, why, policy.waiver("scan.unsupported", repository, now))
-        decision = self._decide(release, manifest, stage, verdict, scans, now)
+        application = policy.origin_of(release.image.repository)
+        clocks = self.ledger.clocks(application) if policy.timed else {}
+        grants = _about(self.grants.waivers(), release.image, leaves)
+        facts = ReadFacts(self.images, self.ledger, self.registry, self.signer)
+        judging = Judging(
+            policy,
+            stage,
+            facts.run(policy, stage, release, leaves, now),
+            now,
+            grants=grants,
+            clocks=clocks,
+            baseline=self._baseline(policy, stage, release.image),
+            versions=self.versions,
+        )
+        for leaf in leaves:
+            judging.accept(self._read(judging, ImageRef(release.image.repository, leaf.digest), leaf))
+        found = judging.decide(waited, why, lambda: self._rebuild(judging.facts))
+        if found.started:
+            self.ledger.keep_clocks(application, found.started)
+        return self._record(release, policy, stage, _Judgement(judging, found, grants, waited, why))
+
+    def _read(self, judging: Judging, image: ImageRef, leaf: Descriptor) -> Reading:
+        """Once more when the scan was run again meanwhile: its pages are of two scans then."""
+        for attempt in range(_READS):
+            reading = judging.begin(self.scans.status(image), leaf.platform)
+            if reading.status.readiness is not Readiness.READY:
+                return reading
+            try:
+                for finding in self._detailed(reading, image):
+                    reading.add(finding)
+            except FindingsChangedError:
+                if attempt == _READS - 1:
+                    return judging.begin(reading.status, leaf.platform)
+                continue
+            if reading.is_complete:
+                break
+        return reading
+
+    def _detailed(self, reading: Reading, image: ImageRef) -> Iterator[Finding]:
+        """The findings, with Inspector's details where those could change the verdict."""
+        asks = reading.weigher.terms.rules.no_grace
+        findings = self.scans.findings(image)
+        if not asks.known_exploited and asks.epss is None:
+            yield from findings
+            return
+        waiting: list[Finding] = []
+        for finding in findings:
+            if not reading.weigher.needs_details(finding):
+                yield finding
+                continue
+            waiting.append(finding)
+            if len(waiting) == _DETAILS_AT_ONCE:
+                yield from self.intelligence().details(waiting)
+                waiting = []
+        if waiting:
+            yield from self.intelligence().details(waiting)
+
+    def _baseline(self, policy: Policy, stage: Stage, image: ImageRef) -> Baseline | None:
+        """None also where its findings were not kept: then everything counts."""
+        target = policy.target_of(image.repository)
+        if not stage.findings.no_worse_than_next or target is None:
+            return None
+        standing = self.ledger.standing(target)
+        if standing is None:
+            return None
+        try:
+            places = places_of(self.records, standing.decision)
+        except RecordNotFoundError:
+            return None
+        origin = {"digest": str(standing.image.digest), "decision": str(standing.decision)}
+        return Baseline(standing.repository, places, origin)
+
+    def _rebuild(self, facts: ImageFacts) -> Rebuild | None:
+        """On the latest released image of the base that the image has, where that is a newer one."""
+        base = next((platform.base for platform in facts.platforms if platform.base), None)
+        newer = self.ledger.latest_base(base.image.repository) if base else None
+        if base is None or newer is None or newer.image == base.image:
+            return None
+        try:
+            gone = places_of(self.records, base.decision) - places_of(self.records, newer.decision)
+        except RecordNotFoundError:
+            return None
+        return Rebuild(base, newer, gone)
+
+    def _record(self, release: Release, policy: Policy, stage: Stage, judgement: _Judgement) -> Judged:
+        verdict, manifest = judgement.found.verdict, self.images.manifest(release.image)
+        packed = [
+            self.records.put_findings(content) if content else None for content in judgement.found.packed
+        ]
+        decision = judgement.decision(release, stage, self.images.registry, manifest, packed)
         digest = self.records.put_decision(decision.encode())
         self.ledger.record(
             release.id,
             verdict=str(verdict.outcome),
+            worst=decision.worst,
             reasons=describe_reasons(verdict),
             decision=digest,
-            platforms=_children(release.image, scans),
+            platforms=_children(release.image, judgement.found.scans),
         )
+        if verdict.outcome is VerdictOutcome.PASS and stage.name in policy.base_stages:
+            for base in _bases(release, judgement.judging.facts, digest, judgement.judging.now):
+                self.ledger.note_base(base)
         route, outcome = _route(verdict, stage)
         return Judged(route, outcome, None, stage.promotes_to is not None, verdict.outcome, digest)
 
-    def _read(self, repository: str, platform: Descriptor) -> PlatformScan:
-        image = ImageRef(repository, platform.digest)
-        for _ in range(_READS):
-            status = self.scans.status(image)
-            tally = self._tally(image) if status.readiness is Readiness.READY else Tally()
-            if tally is not None and tally.counts == dict(status.counts):
-                break
-        return PlatformScan(status, tally or Tally(), platform.platform)
 
-    def _tally(self, image: ImageRef) -> Tally | None:
-        """None: the scan was run again while its pages were read."""
-        try:
-            return Tally.of(self.scans.findings(image))
-        except FindingsChangedError:
-            return None
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """What a decision record is made of."""
 
-    def _decide(
+    judging: Judging
+    found: Found
+    grants: Sequence[Waiver]
+    waited: Waited
+    why: str
+
+    def decision(
         self,
         release: Release,
-        manifest: Manifest,
         stage: Stage,
-        verdict: Verdict,
-        scans: list[PlatformScan],
-        now: datetime,
+        registry: str,
+        manifest: Manifest,
+        packed: Sequence[Digest | None],
     ) -> Decision:
+        found, verdict = self.found, self.found.verdict
+        scans = zip(found.scans, packed, strict=True)
         return Decision(
-            registry=self.images.registry,
+            registry=registry,
             image=release.image,
             media_type=manifest.media_type,
             size=len(manifest.content),
@@ -126,13 +232,41 @@ class JudgeImage:
             mode=stage.mode,
             policy=release.policy,
             verdict=verdict.outcome,
-            judged_at=now,
+            judged_at=self.judging.now,
             reasons=describe_reasons(verdict),
-            scans=[describe_scan(scan) for scan in scans],
+            scans=[describe_scan(scan, findings) for scan, findings in scans],
+            worst=str(verdict.worst) if verdict.worst else None,
+            waited=str(self.waited),
+            why_never=self.why,
+            facts=self.judging.facts.as_json(),
+            waivers=[{"id": waiver.id, **waiver.as_json()} for waiver in found.used],
+            grants=[waiver.as_json() for waiver in self.grants],
+            baseline=found.delta,
+            remedies=found.remedies.as_json(),
         )
 
 
-def _children(image: ImageRef, scans: list[PlatformScan]) -> tuple[Digest, ...]:
+def _about(waivers: Sequence[Waiver], image: ImageRef, leaves: Sequence[Descriptor]) -> list[Waiver]:
+    digests = [image.digest, *(leaf.digest for leaf in leaves)]
+    return [waiver for waiver in waivers if waiver.covers_image(image.repository, digests)]
+
+
+def _bases(release: Release, facts: ImageFacts, decision: Digest, now: datetime) -> Iterator[BaseImage]:
+    """What others may be built on from now on: each platform with its own chain of layers."""
+    for platform in facts.platforms:
+        if platform.config and platform.config.diff_ids:
+            yield BaseImage(
+                image=release.image,
+                stage=release.stage,
+                chain_id=platform.config.chain_ids[-1],
+                layers=len(platform.config.diff_ids),
+                released_at=now,
+                decision=decision,
+                tags=tuple(sorted(release.tags)),
+            )
+
+
+def _children(image: ImageRef, scans: Sequence[PlatformScan]) -> tuple[Digest, ...]:
     """The platforms of an index; a single-platform image has none beside itself."""
     return tuple(scan.status.image for scan in scans if scan.status.image != image.digest)
 

@@ -1,0 +1,216 @@
+"""What is known of an image beside its findings. None: nobody could find out, and no rule that asks for it passes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+from imagegate.domain.canonical import parse_timestamp, timestamp
+from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.image import Digest, ImageRef
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """The parts of an image's config blob that rules are about (image-spec, config.md)."""
+
+    user: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""  # linux/arm64/v8
+    diff_ids: tuple[str, ...] = ()  # of the uncompressed layers, the lowest first
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Raise `RejectedInputError` when the bytes are not an image config."""
+        try:
+            return cls.of(json.loads(content))
+        except (ValueError, RecursionError) as error:
+            raise RejectedInputError(f"the image config is not JSON: {type(error).__name__}") from error
+
+    @classmethod
+    def of(cls, raw: Any) -> Self:
+        """The config as data, as `docker image save` and scanners have it."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("config") or {}, dict):
+            raise RejectedInputError("the image config is not a JSON object")
+        config, rootfs = raw.get("config") or {}, raw.get("rootfs") or {}
+        labels = config.get("Labels") or {}
+        diff_ids = rootfs.get("diff_ids") or [] if isinstance(rootfs, dict) else []
+        if not isinstance(labels, dict) or not isinstance(diff_ids, list):
+            raise RejectedInputError("the image config's Labels or rootfs.diff_ids are malformed")
+        parts = [raw.get("os"), raw.get("architecture"), raw.get("variant")]
+        return cls(
+            user=str(config.get("User") or ""),
+            labels={str(name): str(value) for name, value in labels.items()},
+            platform="/".join(str(part) for part in parts if part),
+            diff_ids=tuple(map(str, diff_ids)),
+        )
+
+    @property
+    def runs_as_root(self) -> bool:
+        """No user at all is root (Dockerfile reference, USER)."""
+        name = self.user.partition(":")[0].strip()
+        return name in ("", "root") or (name.isdigit() and int(name) == 0)
+
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """One for each layer: names it and all below it (image-spec, config.md, "Layer ChainID")."""
+        chain: list[str] = []
+        for diff_id in self.diff_ids:
+            above = hashlib.sha256(f"{chain[-1]} {diff_id}".encode()).hexdigest() if chain else ""
+            chain.append(f"sha256:{above}" if above else diff_id)
+        return tuple(chain)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "user": self.user,
+            "labels": dict(self.labels),
+            "platform": self.platform,
+            "diffIds": list(self.diff_ids),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Self:
+        return cls(
+            str(raw["user"]),
+            {str(name): str(value) for name, value in raw["labels"].items()},
+            str(raw["platform"]),
+            tuple(map(str, raw["diffIds"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """A released image that others are built upon: its layers are their lowest ones."""
+
+    image: ImageRef
+    stage: str
+    chain_id: str
+    layers: int  # how many
+    released_at: datetime
+    decision: Digest
+    tags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        tag = f":{self.tags[0]}" if self.tags else f"@{self.image.digest.short}"
+        return self.image.repository + tag
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "repository": self.image.repository,
+            "digest": str(self.image.digest),
+            "stage": self.stage,
+            "chainId": self.chain_id,
+            "layers": self.layers,
+            "releasedAt": timestamp(self.released_at),
+            "decision": str(self.decision),
+            "tags": list(self.tags),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> BaseImage:
+        """Raise `KeyError`, `TypeError`, `ValueError` or `RejectedInputError` for what `as_json` did not write."""
+        return cls(
+            image=ImageRef.of(raw["repository"], raw["digest"]),
+            stage=str(raw["stage"]),
+            chain_id=str(raw["chainId"]),
+            layers=int(raw["layers"]),
+            released_at=parse_timestamp(raw["releasedAt"]),
+            decision=Digest.parse(raw["decision"]),
+            tags=tuple(map(str, raw["tags"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found attached, or why it was not: `problem` is empty where it was."""
+
+    found: tuple[str, ...] = ()  # stages that signed; builder ids
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"found": list(self.found), "problem": self.problem}
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Evidence:
+        return cls(tuple(map(str, raw["found"])), str(raw["problem"]))
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformFacts:
+    """One image that runs."""
+
+    digest: Digest
+    platform: str | None = None
+    size: int | None = None  # bytes of its layers and config, compressed
+    config: ImageConfig | None = None
+    base: BaseImage | None = None  # the one with the most layers
+    base_is_known: bool = False  # somebody looked; without a base there is none among the managed ones
+    claimed_base: str = ""  # org.opencontainers.image.base.*: what the builder says
+    base_layers: frozenset[str] = frozenset()  # digests of the layers that came with the base
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "digest": str(self.digest),
+            "platform": self.platform,
+            "size": self.size,
+            "config": self.config.as_json() if self.config else None,
+            "base": self.base.as_json() if self.base else None,
+            "baseIsKnown": self.base_is_known,
+            "claimedBase": self.claimed_base,
+            "baseLayers": sorted(self.base_layers),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> PlatformFacts:
+        return cls(
+            digest=Digest.parse(raw["digest"]),
+            platform=raw["platform"],
+            size=raw["size"],
+            config=ImageConfig.from_json(raw["config"]) if raw["config"] else None,
+            base=BaseImage.from_json(raw["base"]) if raw["base"] else None,
+            base_is_known=bool(raw["baseIsKnown"]),
+            claimed_base=str(raw["claimedBase"]),
+            base_layers=frozenset(map(str, raw["baseLayers"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """One image, with each of its platforms."""
+
+    image: ImageRef
+    tags: frozenset[str] = frozenset()
+    first_pushed_at: datetime | None = None  # into the first stage
+    platforms: tuple[PlatformFacts, ...] = ()
+    signature: Evidence | None = None  # None: nobody looked
+    provenance: Evidence | None = None
+
+    def of(self, digest: Digest) -> PlatformFacts | None:
+        return next((facts for facts in self.platforms if facts.digest == digest), None)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "repository": self.image.repository,
+            "digest": str(self.image.digest),
+            "tags": sorted(self.tags),
+            "firstPushedAt": timestamp(self.first_pushed_at) if self.first_pushed_at else None,
+            "platforms": [facts.as_json() for facts in self.platforms],
+            "signature": self.signature.as_json() if self.signature else None,
+            "provenance": self.provenance.as_json() if self.provenance else None,
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> ImageFacts:
+        """Raises as `BaseImage.from_json` does."""
+        return cls(
+            image=ImageRef.of(raw["repository"], raw["digest"]),
+            tags=frozenset(map(str, raw["tags"])),
+            first_pushed_at=parse_timestamp(raw["firstPushedAt"]) if raw["firstPushedAt"] else None,
+            platforms=tuple(PlatformFacts.from_json(facts) for facts in raw["platforms"]),
+            signature=Evidence.from_json(raw["signature"]) if raw["signature"] else None,
+            provenance=Evidence.from_json(raw["provenance"]) if raw["provenance"] else None,
+        )

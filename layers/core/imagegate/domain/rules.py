@@ -1,0 +1,160 @@
+"""The rules of a gate: what an image must satisfy, and what is done where it does not.
+
+Every rule is a value with an action. A rule that is None, or off, is not looked at. The ids of the rules are part of
+messages, records and waivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any, Generic, TypeVar
+
+from imagegate.domain.finding import Package, Severity
+
+T = TypeVar("T")
+
+DENIED = "findings.denied"
+PROHIBITED = "packages.prohibited"
+UNSUPPORTED = "scan.unsupported"
+AGE = "image.max_age"
+SIZE = "image.max_size"
+LABELS = "image.labels"
+BASE = "image.base_images"
+PLATFORMS = "image.platforms"
+NON_ROOT = "image.non_root"
+TAGS = "image.tags"
+FORBIDDEN_TAGS = "image.forbidden_tags"
+SIGNATURE = "evidence.require_signature"
+PROVENANCE = "evidence.require_provenance"
+# A waiver for one of these waives the whole rule; findings are waived one by one, by vulnerability and package.
+WAIVABLE = (
+    *(UNSUPPORTED, AGE, SIZE, LABELS, BASE, PLATFORMS, NON_ROOT, TAGS, FORBIDDEN_TAGS),
+    *(SIGNATURE, PROVENANCE, PROHIBITED),
+)
+
+
+class Action(StrEnum):
+    ENFORCE = "enforce"
+    WARN = "warn"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[T]):
+    """A value that must hold, and what is done where it does not."""
+
+    value: T
+    action: Action = Action.ENFORCE
+
+
+Limit = Rule[int]  # more than `value` is a violation
+
+
+def is_on(rule: Rule[Any] | None) -> bool:
+    return rule is not None and rule.action is not Action.OFF
+
+
+def active(rule: Rule[T] | None) -> Rule[T] | None:
+    """The rule, or None where it is not looked at."""
+    return rule if is_on(rule) else None
+
+
+class GraceStart(StrEnum):
+    """What starts the clock of a finding."""
+
+    SEEN = "seen"  # the first time that a gate sees it in the application
+    FIX_AVAILABLE = "fix_available"  # the first time that a gate sees a fix for it
+
+
+@dataclass(frozen=True, slots=True)
+class NoGrace:
+    """What has no time to wait. `epss`: from this probability on (FIRST, 0 to 1); None: whatever it is."""
+
+    known_exploited: bool = False
+    exploit_available: bool = False
+    epss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProhibitedPackage:
+    """A package that no image may have. `name`: a glob; `versions`: `>=2.0, <2.17.1`, empty for all of them."""
+
+    name: str
+    versions: str = ""
+    ecosystem: str | None = None  # a package URL type; None: any
+
+    def names(self, package: Package) -> bool:
+        same = self.ecosystem is None or package.ecosystem in (None, self.ecosystem)
+        return same and fnmatchcase(package.name, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.versions}".strip()
+
+
+DEFAULT_MAX_FINDINGS: Mapping[Severity, Limit] = {
+    Severity.CRITICAL: Limit(0),
+    Severity.HIGH: Limit(5),
+    Severity.MEDIUM: Limit(20),
+    Severity.UNDEFINED: Limit(20),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRules:
+    """Which findings count, and how many of them may be there. Filters never apply to what is denied."""
+
+    max: Mapping[Severity, Limit] = field(default_factory=lambda: dict(DEFAULT_MAX_FINDINGS))
+    only_fixable: frozenset[Severity] = frozenset()  # of these, only what can be fixed counts
+    grace: Mapping[Severity, timedelta] = field(default_factory=dict)
+    grace_starts: GraceStart = GraceStart.SEEN
+    no_grace: NoGrace = NoGrace()
+    no_worse_than_next: bool = False  # what the image released into the next stage has, too, does not count
+    deny: Rule[frozenset[str]] | None = None  # vulnerabilities that no image may have
+    prohibited: Rule[tuple[ProhibitedPackage, ...]] | None = None
+
+    def limit(self, severity: Severity) -> Limit | None:
+        return active(self.max.get(severity))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRules:
+    """What the image itself must be like, findings aside."""
+
+    max_age: Rule[timedelta] | None = None  # since it was first pushed into the first stage
+    max_size: Rule[int] | None = None  # bytes, compressed, of each platform
+    labels: Rule[Mapping[str, str]] | None = None  # name → glob that the value must match
+    base_images: Rule[tuple[str, ...]] | None = None  # stages whose released images may be built upon
+    platforms: Rule[frozenset[str]] | None = None  # that must be there: linux/arm64
+    non_root: Rule[bool] | None = None
+    tags: Rule[tuple[str, ...]] | None = None  # globs; each tag must match one
+    forbidden_tags: Rule[tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRules:
+    """What must have been attached to the image."""
+
+    require_signature: Rule[bool] | None = None  # by the gate of the stage before
+    require_provenance: Rule[tuple[str, ...]] | None = None  # globs of builder ids
+
+
+class Attention(StrEnum):
+    """Who hears of a release by the severity of its worst finding. A refusal is always an alert."""
+
+    LOG = "log"
+    ALERT = "alert"
+
+
+DEFAULT_ALERTS: Mapping[Severity | None, Attention] = {
+    Severity.CRITICAL: Attention.ALERT,
+    Severity.HIGH: Attention.ALERT,
+    Severity.MEDIUM: Attention.ALERT,
+    Severity.LOW: Attention.LOG,
+    Severity.INFORMATIONAL: Attention.LOG,
+    Severity.UNDEFINED: Attention.ALERT,
+    None: Attention.LOG,
+}
