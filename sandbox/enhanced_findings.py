@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +20,9 @@ _TO_BASIC = {"UNTRIAGED": "UNDEFINED"}
 
 def enhanced(found: Findings, repo: Any, image: Any) -> Findings:
     """What Inspector would say about this image."""
-    if found.is_enhanced:
-        return found
     resource = _resource(repo, image)
+    if found.is_enhanced:
+        return replace(found, findings=[_completed(finding, repo, resource) for finding in found.findings])
     return _converted(found, _TO_INSPECTOR, lambda finding: _enhanced(finding, repo, resource))
 
 
@@ -39,32 +40,43 @@ def _converted(
 
 
 def _enhanced(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> dict[str, Any]:
-    name, now = finding.get("name", "unnamed"), datetime.now(UTC)
-    package = _package(finding)
-    key = f"{resource['id']} {name} {package['name']} {package['version']}"
-    key_hash = hashlib.sha256(key.encode()).hexdigest()[:32]
-    region, account = repo.arn.split(":")[3:5]
-    return {
-        "awsAccountId": account,
+    name, package = finding.get("name", "unnamed"), _package(finding)
+    details = {
+        "vulnerabilityId": name,
+        "source": "NVD",
+        "sourceUrl": finding.get("uri", ""),
+        "vulnerablePackages": [package],
+    }
+    own = {
         "description": finding.get("description", f"{name} in {package['name']}"),
+        "packageVulnerabilityDetails": details,
+        "title": f"{name} - {package['name']}",
+        "fixAvailable": "NO",
+        "exploitAvailable": "NO",
+    }
+    return _completed(own, repo, resource)
+
+
+def _completed(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> dict[str, Any]:
+    """With what Inspector says of every finding; what is given stays as it is."""
+    details, now = finding.get("packageVulnerabilityDetails", {}), datetime.now(UTC)
+    packages = [f"{p.get('name')} {p.get('version')}" for p in details.get("vulnerablePackages", ())]
+    name = details.get("vulnerabilityId", finding.get("title", "unnamed"))
+    key_hash = hashlib.sha256(" ".join([resource["id"], name, *packages]).encode()).hexdigest()[:32]
+    region, account = repo.arn.split(":")[3:5]
+    every = {
+        "awsAccountId": account,
+        "description": name,
         "findingArn": f"arn:aws:inspector2:{region}:{account}:finding/{key_hash}",
         "firstObservedAt": now,
         "lastObservedAt": now,
         "updatedAt": now,
-        "packageVulnerabilityDetails": {
-            "vulnerabilityId": name,
-            "source": "NVD",
-            "sourceUrl": finding.get("uri", ""),
-            "vulnerablePackages": [package],
-        },
         "remediation": {"recommendation": {"text": "None Provided"}},
         "resources": [resource],
         "status": "ACTIVE",
-        "title": f"{name} - {package['name']}",
         "type": "PACKAGE_VULNERABILITY",
-        "fixAvailable": "NO",
-        "exploitAvailable": "NO",
     }
+    return every | finding
 
 
 def _package(finding: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox import scanner
-from tests.contract.registry_sandbox import Sandbox
+from tests.contract.registry_sandbox import Repository, Sandbox, until
+
+EVERY = [{"filter": "*", "filterType": "WILDCARD"}]
 
 
 def finding(severity: str, number: int = 0, **fields: Any) -> dict[str, Any]:
@@ -25,6 +27,21 @@ def configure(sandbox: Sandbox, reference: str, document: Any, *options: str) ->
     file = sandbox.settings.state / "given.json"
     file.write_text(json.dumps(document))
     return scanner.main([reference, str(file), "--state", str(sandbox.settings.state), *options])
+
+
+def describe(repo: Repository, ecr: Any, **options: Any) -> Any:
+    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
+    return ecr.describe_image_scan_findings(**wanted | options)
+
+
+def active(repo: Repository, ecr: Any) -> Any:
+    """What DescribeImageScanFindings says when the enhanced scan is over."""
+
+    def found() -> Any:
+        answer = describe(repo, ecr)
+        return answer if answer["imageScanStatus"]["status"] == "ACTIVE" else None
+
+    return until(found)
 
 
 def refusal(call: Any, *arguments: Any, **options: Any) -> str:

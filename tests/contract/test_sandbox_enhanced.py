@@ -11,10 +11,82 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.contract.registry_sandbox import Repository, Sandbox, serving, until
-from tests.contract.scans import configure, finding, refusal, response
+from tests.contract.scans import EVERY, active, configure, describe, finding, refusal, response
 
-EVERY = [{"filter": "*", "filterType": "WILDCARD"}]
 PACKAGE = {"package_name": "openssl", "package_version": "3.0.1"}
+LAYERS = ["sha256:" + "1" * 64, "sha256:" + "2" * 64]
+GIVEN = {
+    "awsAccountId": "123456789012",
+    "description": "A heap overflow.",
+    "findingArn": "arn:aws:inspector2:eu-central-1:123456789012:finding/" + "f" * 32,
+    "firstObservedAt": "2026-10-01T10:00:00Z",
+    "lastObservedAt": "2026-11-01T10:00:00Z",
+    "updatedAt": "2026-11-02T10:00:00Z",
+    "packageVulnerabilityDetails": {
+        "cvss": [{"baseScore": 9.8, "scoringVector": "CVSS:3.1/AV:N", "version": "3.1", "source": "NVD"}],
+        "referenceUrls": ["https://example.invalid/advisory"],
+        "relatedVulnerabilities": ["CVE-2026-2"],
+        "source": "DEBIAN_CVE",
+        "sourceUrl": "https://example.invalid/CVE-2026-1",
+        "vendorSeverity": "high",
+        "vulnerabilityId": "CVE-2026-1",
+        "vulnerablePackages": [
+            {
+                "arch": "AMD64",
+                "epoch": 1,
+                "fixedInVersion": "1:1.2.14-2",
+                "name": "zlib1g",
+                "packageManager": "OS",
+                "release": "1",
+                "sourceLayerHash": LAYERS[0],
+                "version": "1.2.13",
+            },
+            {
+                "epoch": 0,
+                "filePath": "app/lib/zlib.jar",
+                "fixedInVersion": "NotAvailable",
+                "name": "zlib-java",
+                "packageManager": "JAR",
+                "sourceLayerHash": LAYERS[1],
+                "version": "1.2.13",
+            },
+        ],
+    },
+    "remediation": {"recommendation": {"text": "Update.", "url": "https://example.invalid/fix"}},
+    "resources": [
+        {
+            "id": "arn:aws:ecr:eu-central-1:123456789012:repository/other/sha256:" + "0" * 64,
+            "type": "AWS_ECR_CONTAINER_IMAGE",
+            "tags": {"team": "shop"},
+            "details": {
+                "awsEcrContainerImage": {
+                    "architecture": "amd64",
+                    "imageHash": "sha256:" + "0" * 64,
+                    "imageTags": ["v1"],
+                    "platform": "DEBIAN_12",
+                    "registry": "123456789012",
+                    "repositoryName": "other",
+                }
+            },
+        }
+    ],
+    "score": 9.8,
+    "scoreDetails": {
+        "cvss": {
+            "adjustments": [{"metric": "AV", "reason": "local only"}],
+            "score": 8.8,
+            "scoreSource": "NVD",
+            "scoringVector": "CVSS:3.1/AV:L",
+            "version": "3.1",
+        }
+    },
+    "severity": "CRITICAL",
+    "status": "ACTIVE",
+    "title": "CVE-2026-1 - zlib1g, zlib-java",
+    "type": "PACKAGE_VULNERABILITY",
+    "fixAvailable": "PARTIAL",
+    "exploitAvailable": "YES",
+}
 ATTRIBUTES = [{"key": key, "value": value} for key, value in PACKAGE.items()]
 
 
@@ -50,11 +122,6 @@ def repo(sandbox: Sandbox) -> Iterator[Repository]:
     quirks.fail_findings_page, quirks.rescan_while_paging = 0, False
 
 
-def describe(repo: Repository, ecr: Any, **options: Any) -> Any:
-    wanted = {"repositoryName": repo.name, "imageId": {"imageTag": "v1"}}
-    return ecr.describe_image_scan_findings(**wanted | options)
-
-
 def configuration(repo: Repository, ecr: Any) -> Any:
     answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=[repo.name])
     return answer["scanningConfigurations"][0]
@@ -64,14 +131,6 @@ def inspected(repo: Repository) -> list[dict[str, Any]]:
     arn = f":repository/{repo.name}"
     events = [d for t, d, _ in list(repo.sandbox.events) if t == "Inspector2 Scan"]
     return [event for event in events if event["repository-name"].endswith(arn)]
-
-
-def active(repo: Repository, ecr: Any) -> Any:
-    def found() -> Any:
-        answer = describe(repo, ecr)
-        return answer if answer["imageScanStatus"]["status"] == "ACTIVE" else None
-
-    return until(found)
 
 
 @pytest.mark.usefixtures("enhanced")
@@ -106,16 +165,25 @@ class TestEnhanced:
         assert isinstance(vulnerability["firstObservedAt"], datetime)
 
     def test_enhanced_findings_are_reported_as_they_were_given(self, repo: Repository, ecr: Any) -> None:
-        given = {
-            "severity": "MEDIUM",
-            "title": "CVE-2026-1 - zlib",
-            "updatedAt": "2026-11-02T10:00:00Z",
-            "fixAvailable": "YES",
-        }
-        configure(repo.sandbox, repo.name, {"enhancedFindings": [given]})
+        configure(repo.sandbox, repo.name, {"enhancedFindings": [GIVEN]})
         repo.image("v1")
         [found] = active(repo, ecr)["imageScanFindings"]["enhancedFindings"]
-        assert found | {"updatedAt": found["updatedAt"].strftime("%Y-%m-%dT%H:%M:%SZ")} == given
+        for name in ("firstObservedAt", "lastObservedAt", "updatedAt"):
+            found[name] = found[name].strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert found == GIVEN
+
+    def test_what_a_file_leaves_out_of_who_and_where_is_filled_in(self, repo: Repository, ecr: Any) -> None:
+        given = {"severity": "MEDIUM", "title": "CVE-2026-1 - zlib"}
+        configure(repo.sandbox, repo.name, {"enhancedFindings": [given]})
+        digest = repo.image("v1")
+        [found] = active(repo, ecr)["imageScanFindings"]["enhancedFindings"]
+        assert given.items() <= found.items()
+        assert (found["status"], found["type"]) == ("ACTIVE", "PACKAGE_VULNERABILITY")
+        [resource] = found["resources"]
+        assert resource["details"]["awsEcrContainerImage"]["imageHash"] == digest
+        assert ":finding/" in found["findingArn"]
+        # What may be unknown stays unknown.
+        assert not {"fixAvailable", "exploitAvailable", "packageVulnerabilityDetails"} & set(found)
 
     def test_an_image_without_an_operating_system_is_not_announced(self, repo: Repository, ecr: Any) -> None:
         repo.sandbox.settings.quirks.scan_outcome = "UNSUPPORTED_IMAGE"
