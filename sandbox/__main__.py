@@ -24,6 +24,7 @@ _COMMANDS = {
     "push": "sandbox.push",
     "arrive": "sandbox.arrive",
     "findings": "sandbox.scanner",
+    "intelligence": "sandbox.intelligence",
     "seed": "sandbox.seed",
     "demo": "sandbox.demo",
 }
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         description="AWS on this machine, with imagegate deployed into it.",
         epilog="Other commands: push LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
         "arrive replication|pull-through LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
-        "findings REPOSITORY[:TAG|@DIGEST] FILE, seed, demo. Each has --help.",
+        "findings REPOSITORY[:TAG|@DIGEST] FILE, intelligence FILE, seed, demo. Each has --help.",
     )
     parser.add_argument("serve", nargs="?", choices=["serve"], help="the default")
     parser.add_argument(

@@ -29,11 +29,13 @@ _PATCHES = (
     "events",
     "stepfunctions",
     "ecr",
+    "inspector2",
     "signer",
 )
 # What a run keeps in its folder. Only the logs stay when it stops, until the next run.
 _OWN_FILES = (
-    *("blobs", "uploads", "functions", "findings", "trust-root.pem", "trust-root.key"),
+    *("blobs", "uploads", "functions", "findings", "intelligence.json"),
+    *("trust-root.pem", "trust-root.key"),
     *("env", "sam-env.json", "sam-template.json", "sam-code"),
 )
 

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox import scanner
+from sandbox import intelligence, scanner
 from sandbox.registry.errors import EcrError
 from sandbox.registry.manifests import Manifest
 from sandbox.registry.store import store
@@ -75,7 +75,11 @@ def _size(limit: int | None) -> int:
 def _page(scan: Scan, place: _Place, size: int) -> dict[str, Any]:
     end = place.start + size
     kind = "findings" if scan.kind == "BASIC" else "enhancedFindings"
-    found = scan.findings_summary() | {kind: scan.findings[place.start : end]}
+    listed = scan.findings[place.start : end]
+    if scan.kind == "ENHANCED":
+        known = intelligence.read(store().settings.state)
+        listed = [intelligence.about(finding, known).shown(finding) for finding in listed]
+    found = scan.findings_summary() | {kind: listed}
     more = {"nextToken": _Place(place.page + 1, end, scan.id).token()} if end < len(scan.findings) else {}
     return {"imageScanFindings": found} | more
 

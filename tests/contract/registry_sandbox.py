@@ -20,7 +20,7 @@ from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
 
 from sandbox import registry
-from sandbox.aws import ecr, signer
+from sandbox.aws import ecr, inspector2, signer
 from sandbox.ports import free_port
 from sandbox.registry import announce
 from sandbox.settings import ACCOUNT, Settings
@@ -155,6 +155,7 @@ def serving(state: Path) -> Iterator[Sandbox]:
     settings.quirks.scan_seconds = 0.02
     sandbox = Sandbox(settings)
     ecr.install(settings)
+    inspector2.install(settings)
     signer.install(settings)
     server = ThreadedMotoServer("127.0.0.1", settings.aws_port, verbose=False)
     server.start()

@@ -1,0 +1,127 @@
+"""What is known about vulnerabilities that ECR's findings have no room for: EPSS, CISA's catalogue, exploits.
+
+One file in the sandbox's folder, read whenever somebody asks: it holds for what was scanned before, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sandbox.session import default_state
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+
+class InvalidIntelligenceError(ValueError):
+    """The file does not say what is known about vulnerabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """About one vulnerability. What nobody said is None or False."""
+
+    epss: float | None = None  # 0 to 1
+    known_exploited: date | None = None  # when CISA took it into its catalogue
+    exploit_available: bool = False
+
+    def shown(self, finding: dict[str, Any]) -> dict[str, Any]:
+        """An enhanced finding as it is reported now; a no of the scanner's is overruled, a yes is not."""
+        return finding | {"exploitAvailable": "YES"} if self.exploit_available else finding
+
+
+_KEYS = ("epss", "known_exploited", "exploit_available")
+NOTHING = Known()
+
+
+@lru_cache(maxsize=4)
+def parse(text: str) -> Mapping[str, Known]:
+    """By vulnerability; say where it is wrong."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidIntelligenceError(f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidIntelligenceError('expected {"CVE-2021-44228": {"epss": 0.97}}')
+    return {name: _known(name, entry) for name, entry in document.items()}
+
+
+def _known(name: str, entry: Any) -> Known:
+    if not _ID.fullmatch(name):
+        raise InvalidIntelligenceError(f"not the id of a vulnerability: {name!r}")
+    if not isinstance(entry, dict):
+        raise InvalidIntelligenceError(f"{name}: expected an object with {', '.join(_KEYS)}")
+    if unknown := sorted(set(entry) - set(_KEYS)):
+        raise InvalidIntelligenceError(f"{name}: unknown key: {', '.join(unknown)}")
+    epss, available = entry.get("epss"), entry.get("exploit_available", False)
+    if epss is not None and (type(epss) not in (int, float) or not 0 <= epss <= 1):
+        raise InvalidIntelligenceError(f"{name}: epss is {epss!r}, not a number from 0 to 1")
+    if not isinstance(available, bool):
+        raise InvalidIntelligenceError(f"{name}: exploit_available is {available!r}, not true or false")
+    return Known(epss, _day(name, entry.get("known_exploited")), available)
+
+
+def _day(name: str, value: Any) -> date | None:
+    try:
+        return None if value is None else date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidIntelligenceError(
+            f"{name}: known_exploited is {value!r}, not a day like 2021-12-10"
+        ) from error
+
+
+def file_in(state: Path) -> Path:
+    return state / "intelligence.json"
+
+
+def read(state: Path) -> Mapping[str, Known]:
+    """Nothing is known where no file is."""
+    file = file_in(state)
+    return parse(file.read_text()) if file.exists() else {}
+
+
+def about(finding: dict[str, Any], intelligence: Mapping[str, Known]) -> Known:
+    """What is known about the vulnerability of an enhanced finding."""
+    details = finding.get("packageVulnerabilityDetails", {})
+    return intelligence.get(details.get("vulnerabilityId", ""), NOTHING)
+
+
+def main(argv: Sequence[str]) -> int:
+    """`python -m sandbox intelligence`: exit code 0, or 2 with one line that says what is wrong."""
+    arguments = _parser().parse_args(argv)
+    try:
+        text = arguments.file.read_text()
+        known = parse(text)
+        arguments.state.mkdir(parents=True, exist_ok=True)
+        file_in(arguments.state).write_text(text)
+    except (InvalidIntelligenceError, UnicodeDecodeError) as error:
+        print(f"intelligence: {arguments.file}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"intelligence: {error}", file=sys.stderr)
+        return 2
+    exploited = sum(1 for one in known.values() if one.known_exploited)
+    print(f"known: {len(known)} vulnerabilities, {exploited} of them exploited")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox intelligence",
+        description="Say what the sandbox's Inspector knows about vulnerabilities, instead of what it knew.",
+    )
+    parser.add_argument(
+        "file",
+        type=Path,
+        help='{"CVE-2021-44228": {"epss": 0.97, "known_exploited": "2021-12-10", "exploit_available": true}}',
+    )
+    parser.add_argument("--state", type=Path, default=default_state(), help="the sandbox's folder")
+    return parser
