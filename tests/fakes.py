@@ -6,7 +6,7 @@ They keep what the real services keep and refuse what those refuse; they know no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,11 +21,14 @@ from imagegate.domain.errors import (
     RejectedInputError,
     TagConflictError,
 )
-from imagegate.domain.finding import Finding, Severity, Tally
+from imagegate.domain.facts import BaseImage
+from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, RepositoryPattern, Stage
-from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, WaitingScan
+from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.scan import Scanning, ScanStatus
+from imagegate.domain.waiver import Waiver
+from imagegate.domain.weighing import Clock
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
@@ -41,7 +44,9 @@ POLICY = Policy(
 
 
 def critical(number: int = 1) -> list[Finding]:
-    return [Finding(f"CVE-2026-{n:04}", Severity.CRITICAL, "openssl", "3.0.1") for n in range(number)]
+    return [
+        Finding(f"CVE-2026-{n:04}", Severity.CRITICAL, (Package("openssl", "3.0.1"),)) for n in range(number)
+    ]
 
 
 @dataclass
@@ -198,6 +203,9 @@ class FakeLedger:
     tokens: dict[tuple[ImageRef, ReleaseId], WaitingScan] = field(default_factory=dict)
     claims: dict[tuple[str, str], tuple[Digest, datetime]] = field(default_factory=dict)
     platforms: set[ImageRef] = field(default_factory=set)
+    running: dict[tuple[str, Place], Clock] = field(default_factory=dict)
+    built_upon: dict[tuple[str, str], BaseImage] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
 
     def latest(self, image: ImageRef) -> Release | None:
         attempts = [release for (ref, _), release in self.releases.items() if ref == image]
@@ -272,6 +280,77 @@ class FakeLedger:
     def holder(self, repository: str, tag: str) -> Digest | None:
         return self.claims.get((repository, tag), (None, NOW))[0]
 
+    def recent(self, limit: int, now: datetime) -> list[Release]:
+        newest = sorted(self.releases.values(), key=lambda release: (release.started_at, release.attempt))
+        return newest[::-1][:limit]
+
+    def clocks(self, application: str) -> dict[Place, Clock]:
+        return {place: clock for (app, place), clock in self.running.items() if app == application}
+
+    def keep_clocks(self, application: str, clocks: Mapping[Place, Clock]) -> None:
+        self.running |= {(application, place): clock for place, clock in clocks.items()}
+
+    def note_base(self, base: BaseImage) -> None:
+        self.built_upon[base.chain_id, base.stage] = base
+
+    def bases(self, chain_ids: Sequence[str], stages: Iterable[str]) -> list[BaseImage]:
+        keys = [(chain_id, stage) for chain_id in chain_ids for stage in stages]
+        return [self.built_upon[key] for key in keys if key in self.built_upon]
+
+    def latest_base(self, repository: str) -> BaseImage | None:
+        found = [base for base in self.built_upon.values() if base.image.repository == repository]
+        return max(found, key=lambda base: base.released_at, default=None)
+
+    def note_standing(self, standing: Standing) -> None:
+        known = self.standings.get(standing.repository)
+        if known is None or known.pushed_at <= standing.pushed_at:
+            self.standings[standing.repository] = standing
+
+    def standing(self, repository: str) -> Standing | None:
+        return self.standings.get(repository)
+
+
+@dataclass
+class FakeGrants:
+    granted: dict[str, Waiver] = field(default_factory=dict)
+
+    def waivers(self) -> list[Waiver]:
+        return list(self.granted.values())
+
+    def grant(self, waiver: Waiver) -> bool:
+        is_new = waiver.id not in self.granted
+        self.granted.setdefault(waiver.id, waiver)
+        return is_new
+
+    def withdraw(self, waiver_id: str, at: datetime, by: str) -> Waiver | None:
+        known = self.granted.get(waiver_id)
+        if known is None:
+            return None
+        self.granted[waiver_id] = replace(known, withdrawn_at=known.withdrawn_at or at)
+        return self.granted[waiver_id]
+
+
+@dataclass
+class FakeIntelligence:
+    known_exploited: frozenset[str] = frozenset()
+    scores: dict[str, float] = field(default_factory=dict)
+    asked: list[int] = field(default_factory=list)  # how many findings in each call
+
+    def details(self, findings: Sequence[Finding]) -> list[Finding]:
+        assert len(findings) <= 10
+        self.asked.append(len(findings))
+        return [
+            replace(
+                finding,
+                known_exploited=finding.vulnerability in self.known_exploited,
+                epss=self.scores.get(finding.vulnerability),
+            )
+            for finding in findings
+        ]
+
+    def epss(self, image: ImageRef) -> dict[str, float]:
+        return {}
+
 
 @dataclass
 class FakeRecords:
@@ -289,6 +368,12 @@ class FakeRecords:
         if Digest.of(self.contents[digest]) != digest:
             raise CorruptContentError(f"decision {digest}: other bytes")
         return self.contents[digest]
+
+    def put_findings(self, content: bytes) -> Digest:
+        return self.put_decision(content)
+
+    def findings(self, digest: Digest) -> bytes:
+        return self.decision(digest)
 
     def put_policy(self, content: bytes) -> Digest:
         return self.put_decision(content)

@@ -19,7 +19,17 @@ metrics = Metrics()
 
 @cache
 def step() -> JudgeImage:
-    return JudgeImage(wiring.ecr(), wiring.ecr(), wiring.ledger(), wiring.records())
+    return JudgeImage(
+        images=wiring.ecr(),
+        scans=wiring.ecr(),
+        ledger=wiring.ledger(),
+        records=wiring.records(),
+        grants=wiring.grants(),
+        registry=wiring.registry,
+        signer=wiring.signer,
+        intelligence=wiring.intelligence,
+        versions=wiring.versions(),
+    )
 
 
 @logger.inject_lambda_context

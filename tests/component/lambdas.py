@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from imagegate.adapters.events import (
@@ -68,6 +68,8 @@ class Lambdas:
     def step(self, kind: Any) -> Any:
         names = _parts(kind)
         inner = {"completed": self.step(ScanCompleted)} if "completed" in names else {}
+        if kind is JudgeImage:  # asks for these only where it needs them
+            inner |= {name: partial(self.parts.get, name) for name in ("registry", "signer", "intelligence")}
         return kind(**{name: inner.get(name) or self.parts[name] for name in names})
 
     def has_time(self) -> Callable[[], bool]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.attestation import NOTATION_SIGNATURE
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import (
@@ -40,6 +41,8 @@ from tests.fakes import (
     NOW,
     POLICY,
     STAGING,
+    FakeGrants,
+    FakeIntelligence,
     FakeLedger,
     FakeNotifications,
     FakeRecords,
@@ -60,6 +63,8 @@ class World:
     scans: FakeScans = field(default_factory=FakeScans)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     records: FakeRecords = field(default_factory=FakeRecords)
+    grants: FakeGrants = field(default_factory=FakeGrants)
+    intelligence: FakeIntelligence = field(default_factory=FakeIntelligence)
     signer: FakeSigner = field(default_factory=FakeSigner)
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
     starter: FakeStarter = field(default_factory=FakeStarter)
@@ -90,9 +95,23 @@ class World:
         step = Reconcile(self.registry, self.completed(), self.policy, NOW - timedelta(days=1))
         return step.run(now)
 
-    def judge(self, image: ImageRef, waited: Waited = Waited.READY, attempt: int = 1) -> Judged:
-        step = JudgeImage(self.registry, self.scans, self.ledger, self.records)
-        return step.run(ReleaseId(image, attempt), waited, "", NOW)
+    def judge(
+        self, image: ImageRef, waited: Waited = Waited.READY, attempt: int = 1, now: datetime = NOW
+    ) -> Judged:
+        return self.judging().run(ReleaseId(image, attempt), waited, "", now)
+
+    def judging(self) -> JudgeImage:
+        return JudgeImage(
+            images=self.registry,
+            scans=self.scans,
+            ledger=self.ledger,
+            records=self.records,
+            grants=self.grants,
+            registry=lambda: self.registry,
+            signer=lambda: self.signer,
+            intelligence=lambda: self.intelligence,
+            versions=VERSIONS,
+        )
 
     def sign(self, decision: Digest | None) -> Signed:
         assert decision is not None
@@ -470,7 +489,7 @@ def test_a_tag_that_comes_back_before_the_end_is_judged_again(world: World) -> N
 def test_an_unreadable_image_passes_by_a_waiver_that_counts_and_by_nothing_else(
     world: World, expires: date, outcome: Outcome
 ) -> None:
-    waiver = Waiver("scan.unsupported", "shop-*", "ann", "built from scratch", expires)
+    waiver = Waiver("ann", "built from scratch", expires, rule="scan.unsupported", repositories="shop-*")
     world.records.policies[POLICY.digest] = replace(POLICY, waivers=(waiver,))
     image = world.registry.push_image(DEV, "1.0")
     world.scans.finish(image, status="UNSUPPORTED_IMAGE")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.errors import ImageGateError
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Outcome
@@ -80,6 +81,7 @@ class World:
     scans: fakes.FakeScans = field(default_factory=fakes.FakeScans)
     ledger: fakes.FakeLedger = field(default_factory=fakes.FakeLedger)
     records: fakes.FakeRecords = field(default_factory=fakes.FakeRecords)
+    grants: fakes.FakeGrants = field(default_factory=fakes.FakeGrants)
     signer: fakes.FakeSigner = field(default_factory=fakes.FakeSigner)
     notifications: fakes.FakeNotifications = field(default_factory=fakes.FakeNotifications)
     executions: Executions = field(default_factory=Executions)
@@ -213,7 +215,17 @@ class World:
                 self.events.dead += (f"{again.function} {again.image.digest.short}: {error}: {cause}",)
 
     def _lambdas(self, calls: PortCalls) -> Lambdas:
-        names = ("registry", "scans", "ledger", "records", "signer", "notifications", "executions", "events")
+        names = (
+            "registry",
+            "scans",
+            "ledger",
+            "records",
+            "grants",
+            "signer",
+            "notifications",
+            "executions",
+            "events",
+        )
         ports = {name: calls.port(getattr(self, name)) for name in names}
         more = {
             "images": ports["registry"],
@@ -221,6 +233,7 @@ class World:
             "tasks": ports["executions"],
             "starter": ports["events"],
             "policy": POLICY,
+            "versions": VERSIONS,
             "installed_at": NOW - timedelta(days=1),
         }
         return Lambdas(ports | more, self.scenario.blobs_a_call)

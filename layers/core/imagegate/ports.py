@@ -105,6 +105,9 @@ class Ledger(Protocol):
     def holder(self, repository: str, tag: str) -> Digest | None:
         """The image whose claim on a target tag stands."""
 
+    def recent(self, limit: int, now: datetime) -> list[Release]:
+        """The latest attempts of all repositories, newest first; eventually consistent."""
+
     def clocks(self, application: str) -> dict[Place, Clock]:
         """Since when the application has had which vulnerability in which package."""
 

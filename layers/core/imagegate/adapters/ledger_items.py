@@ -6,6 +6,10 @@
 | platform released with its index | `IMAGE#repository@platform` | `INDEX#digest of the index` |
 | token | `SCAN#repository@digest` | `repository@digest#attempt` of the release |
 | claim | `TAG#repository:tag` | `CLAIM` |
+| clock | `CLOCK#application` | `vulnerability#package` |
+| base image | `BASE#chain id` | stage |
+| latest base image | `BASE#repository` | `LATEST` |
+| last released into a repository | `STANDING#repository` | `STANDING` |
 | installation | `INSTALLATION` | `INSTALLATION` |
 
 Times are UTC with microseconds in a fixed width, so that DynamoDB compares them as it compares text.
@@ -21,13 +25,26 @@ from typing import Any
 
 from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.facts import BaseImage
+from imagegate.domain.finding import Place
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason, WaitingScan
+from imagegate.domain.release import (
+    Outcome,
+    Promotion,
+    Release,
+    ReleaseId,
+    Standing,
+    StartReason,
+    WaitingScan,
+)
+from imagegate.domain.weighing import Clock
 
 Item = Mapping[str, Any]
 
 ATTEMPT = "ATTEMPT#"
 CLAIM = "CLAIM"
+LATEST = "LATEST"
+STANDING = "STANDING"
 WITH_INDEX = "INDEX#"
 INSTALLATION = "INSTALLATION"
 WAITING = "scan"
@@ -69,6 +86,22 @@ def claim_key(repository: str, tag: str) -> dict[str, Any]:
     return key(f"TAG#{repository}:{tag}", CLAIM)
 
 
+def clocks_key(application: str) -> str:
+    return f"CLOCK#{application}"
+
+
+def base_key(chain_id: str, stage: str) -> dict[str, Any]:
+    return key(f"BASE#{chain_id}", stage)
+
+
+def latest_base_key(repository: str) -> dict[str, Any]:
+    return key(f"BASE#{repository}", LATEST)
+
+
+def standing_key(repository: str) -> dict[str, Any]:
+    return key(f"STANDING#{repository}", STANDING)
+
+
 def key(pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
@@ -100,6 +133,7 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "outcome": ("outcome", str, Outcome),
     "closed_at": ("closedAt", moment, parse_timestamp),
     "verdict": ("verdict", str, str),
+    "attention": ("attention", str, str),
     "reasons": ("reasons", lambda reasons: json.dumps(list(reasons)), _reasons),
     "decision": ("decision", str, Digest.parse),
     "signature": ("signature", str, Digest.parse),
@@ -198,6 +232,53 @@ def write_claim(repository: str, tag: str, digest: Digest, pushed_at: datetime) 
 def read_claim(item: Item) -> Digest:
     with _reading(item):
         return Digest.parse(_text(item, "digest"))
+
+
+def write_clock(application: str, place: Place, clock: Clock) -> dict[str, Any]:
+    vulnerability, package = place
+    seen = {"seenAt": {"S": moment(clock.seen_at)}}
+    fix = {"fixSeenAt": {"S": moment(clock.fix_seen_at)}} if clock.fix_seen_at else {}
+    return {**key(clocks_key(application), f"{vulnerability}#{package}"), **seen, **fix}
+
+
+def read_clock(item: Item) -> tuple[Place, Clock]:
+    with _reading(item):
+        vulnerability, _, package = _text(item, "sk").partition("#")
+        fix = parse_timestamp(_text(item, "fixSeenAt")) if "fixSeenAt" in item else None
+        return (vulnerability, package), Clock(parse_timestamp(_text(item, "seenAt")), fix)
+
+
+def write_base(base: BaseImage) -> dict[str, Any]:
+    return {
+        **base_key(base.chain_id, base.stage),
+        "releasedAt": {"S": moment(base.released_at)},
+        "base": {"S": json.dumps(base.as_json())},
+    }
+
+
+def read_base(item: Item) -> BaseImage:
+    with _reading(item):
+        return BaseImage.from_json(json.loads(_text(item, "base")))
+
+
+def write_standing(standing: Standing) -> dict[str, Any]:
+    return {
+        **standing_key(standing.repository),
+        "source": {"S": standing.image.repository},
+        "digest": {"S": str(standing.image.digest)},
+        "decision": {"S": str(standing.decision)},
+        "pushedAt": {"S": moment(standing.pushed_at)},
+    }
+
+
+def read_standing(item: Item) -> Standing:
+    with _reading(item):
+        return Standing(
+            repository=_text(item, "pk").removeprefix("STANDING#"),
+            image=ImageRef.of(_text(item, "source"), _text(item, "digest")),
+            decision=Digest.parse(_text(item, "decision")),
+            pushed_at=parse_timestamp(_text(item, "pushedAt")),
+        )
 
 
 def write_installation(at: datetime) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _WRITTEN_NOW = {"ConditionalRequestConflict": ThrottledError}
 
 
 class S3Records:
-    """`decisions/sha256/HEX.json` and `policies/sha256/HEX.yaml` in one bucket."""
+    """`decisions/sha256/HEX.json`, `findings/sha256/HEX.jsonl.gz` and `policies/sha256/HEX.yaml` in one bucket."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
@@ -47,6 +47,14 @@ class S3Records:
 
     def decision(self, digest: Digest) -> bytes:
         return self._get(_decision_key(digest), digest)
+
+    def put_findings(self, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        self._put(_findings_key(digest), content, "application/gzip")
+        return digest
+
+    def findings(self, digest: Digest) -> bytes:
+        return self._get(_findings_key(digest), digest)
 
     def put_policy(self, content: bytes) -> Digest:
         digest = Digest.of(content)
@@ -80,6 +88,10 @@ class S3Records:
 
 def _decision_key(digest: Digest) -> str:
     return f"decisions/sha256/{digest.hex}.json"
+
+
+def _findings_key(digest: Digest) -> str:
+    return f"findings/sha256/{digest.hex}.jsonl.gz"
 
 
 def _policy_key(digest: Digest) -> str:

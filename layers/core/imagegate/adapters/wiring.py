@@ -13,12 +13,15 @@ from imagegate.domain.image import Digest
 # Imported where they are used: a function that does not sign never loads cryptography.
 if TYPE_CHECKING:
     from imagegate.adapters.ecr import Ecr
+    from imagegate.adapters.grants import DynamoGrants
+    from imagegate.adapters.inspector import Inspector
     from imagegate.adapters.ledger import DynamoLedger
     from imagegate.adapters.notifications import SnsNotifications
     from imagegate.adapters.records import S3Records
     from imagegate.adapters.registry import HttpRegistry
     from imagegate.adapters.signer import AwsSigner
     from imagegate.adapters.workflow import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
+    from imagegate.domain.judging import Versions
     from imagegate.domain.policy import Policy
 
 
@@ -60,6 +63,26 @@ def signer() -> AwsSigner:
 
     roots = frozenset(root.strip().lower() for root in setting("TRUSTED_ROOTS").split(","))
     return AwsSigner(setting("SIGNING_PROFILE_PREFIX"), roots)
+
+
+@cache
+def grants() -> DynamoGrants:
+    from imagegate.adapters.grants import DynamoGrants
+
+    return DynamoGrants(setting("GRANTS_TABLE"))
+
+
+@cache
+def intelligence() -> Inspector:
+    from imagegate.adapters.inspector import Inspector
+
+    return Inspector()
+
+
+def versions() -> Versions:
+    from imagegate.adapters.versions import VERSIONS
+
+    return VERSIONS
 
 
 @cache

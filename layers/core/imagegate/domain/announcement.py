@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagegate.domain.release import Outcome, Release
+from imagegate.domain.rules import Attention
 
 _NEXT_STEP: Mapping[Outcome, str] = {
     Outcome.BLOCKED: "Fix what is named above and push again; nothing was signed and nothing was copied.",
@@ -58,8 +59,20 @@ def announce(release: Release, outcome: Outcome) -> Announcement:
             "stage": release.stage,
             "repository": release.image.repository,
             "verdict": release.verdict or "NONE",
+            "alert": _alert(release, outcome),
         },
     )
+
+
+def _alert(release: Release, outcome: Outcome) -> str:
+    """For subscriptions of people: log, alert, or block."""
+    if outcome is Outcome.BLOCKED:
+        return "block"
+    if outcome in (Outcome.SUPERSEDED, Outcome.WITHDRAWN):
+        return str(Attention.LOG)
+    if outcome is Outcome.RELEASED and release.attention:
+        return release.attention
+    return str(Attention.ALERT)
 
 
 def _name(release: Release) -> str:

@@ -22,6 +22,10 @@ _PACKAGE = ("name", "installed", "fixed", "ecosystem", "purl", "layer", "path")
 _FINDING = ("fixable", "exploit", "known_exploited", "published", "url", "arn")
 
 
+# Each finding, and its whole line.
+Lines = Iterator[tuple[Finding, dict[str, Any]]]
+
+
 class FindingsWriter:
     """Packs findings one by one, with little memory."""
 
@@ -50,8 +54,8 @@ class FindingsWriter:
         return bytes(self._packed + self._packer.flush())
 
 
-def read(content: bytes) -> Iterator[tuple[Finding, dict[str, Any]]]:
-    """Each finding, and its whole line. Raises `CorruptContentError`."""
+def read(content: bytes) -> Lines:
+    """Raises `CorruptContentError`."""
     lines = _lines(content)
     try:
         if json.loads(next(lines, b"{}")).get("schema") != SCHEMA:

@@ -74,7 +74,7 @@ class Release:
     outcome: Outcome | None = None
     closed_at: datetime | None = None
     verdict: str | None = None
-    worst: str | None = None  # severity of the gravest finding that is not waived
+    attention: str | None = None  # who hears of it: log, alert
     reasons: Sequence[dict[str, str]] = ()
     decision: Digest | None = None
     signature: Digest | None = None

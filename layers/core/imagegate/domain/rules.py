@@ -43,7 +43,7 @@ class Action(StrEnum):
     OFF = "off"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: a generic alias that is called could not make one
 class Rule(Generic[T]):
     """A value that must hold, and what is done where it does not."""
 

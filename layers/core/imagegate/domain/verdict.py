@@ -16,10 +16,12 @@ from imagegate.domain.facts import ImageFacts
 from imagegate.domain.finding import Severity
 from imagegate.domain.image_rules import Violation, violations
 from imagegate.domain.policy import Stage
-from imagegate.domain.rules import DENIED, PROHIBITED, UNSUPPORTED, Action, Rule, active
+from imagegate.domain.rules import DENIED, PROHIBITED, UNSUPPORTED, Action, Attention, Rule, active
 from imagegate.domain.scan import Readiness, ScanStatus, Waited
 from imagegate.domain.waiver import Waivers
 from imagegate.domain.weighing import Weighed, Why
+
+ENDING = "waiver.ending"
 
 
 class VerdictOutcome(StrEnum):
@@ -220,11 +222,17 @@ def _about_waivers(case: Case) -> Iterator[Reason]:
             left = (waiver.expires - case.now.date()).days
             when = "today" if left == 0 else f"in {left} day{'s' if left > 1 else ''}, on {waiver.expires}"
             message = f"the waiver of {waiver.subject} for {waiver.where} ends {when} (owner: {waiver.owner})"
-            yield Reason("waiver.ending", message, Action.WARN)
+            yield Reason(ENDING, message, Action.WARN)
     for waiver, fault in case.waivers.idle.items():
         if waiver not in case.waivers.used:
             message = f"the waiver of {waiver.subject} for {waiver.where} does not count: {fault}"
             yield Reason("waiver.idle", f"{message} (owner: {waiver.owner})", Action.WARN)
+
+
+def attention(stage: Stage, verdict: Verdict) -> Attention:
+    """Who hears of it: by the gravest finding, and whenever somebody has to act."""
+    acts = any(reason.action is Action.ENFORCE or reason.rule == ENDING for reason in verdict.reasons)
+    return Attention.ALERT if acts else stage.alerts.get(verdict.worst, Attention.ALERT)
 
 
 def how_many_aside(weighed: Weighed) -> dict[str, int]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from imagegate.domain.announcement import announce
-from imagegate.domain.release import Outcome, Release, ReleaseId
+from imagegate.domain.release import Outcome, Release, ReleaseId, Standing
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.ports import Ledger, Notifications
 
@@ -49,10 +49,19 @@ class AnnounceRelease:
         outcome = release.outcome or ending.outcome
         if release.verdict == VerdictOutcome.PASS and outcome in _PASSED:
             self.ledger.note_platforms(release)
+        if outcome is Outcome.RELEASED:
+            self._note_standing(release)
         if release.message_id is None:
             message_id = self.notifications.publish(announce(release, outcome))
             self.ledger.announced(id_, message_id)
         return Announced(Then.END, outcome)
+
+    def _note_standing(self, release: Release) -> None:
+        """What the next image is compared with."""
+        if release.promotion and release.decision and release.pushed_at:
+            self.ledger.note_standing(
+                Standing(release.promotion.repository, release.image, release.decision, release.pushed_at)
+            )
 
     def _close(self, id_: ReleaseId, ending: Ending, now: datetime) -> Release | None:
         """The closed release; None when it changed meanwhile."""

@@ -10,7 +10,7 @@ from imagegate.domain.errors import RecordNotFoundError
 from imagegate.domain.facts import BaseImage, ImageConfig, ImageFacts, PlatformFacts
 from imagegate.domain.image import Descriptor, ImageRef, Manifest
 from imagegate.domain.policy import Policy, Stage
-from imagegate.domain.release import Release, ReleaseId
+from imagegate.domain.release import Facts, Release, ReleaseId
 from imagegate.domain.rules import is_on
 from imagegate.ports import Images, Ledger, Registry, Signer
 from imagegate.steps.evidence import ReadEvidence
@@ -30,10 +30,15 @@ class ReadFacts:
     signer: Callable[[], Signer]
 
     def run(
-        self, policy: Policy, stage: Stage, release: Release, leaves: Sequence[Descriptor], now: datetime
+        self,
+        policy: Policy,
+        stage: Stage,
+        release: Release,
+        here: Facts,
+        leaves: Sequence[Descriptor],
+        now: datetime,
     ) -> ImageFacts:
-        """Raises `ImageNotFoundError` when the image is gone."""
-        here = self.images.facts(release.image)
+        """`here`: what ECR says about the image now. Raises `ImageNotFoundError` when it is gone meanwhile."""
         evidence = ReadEvidence(self.images, self.registry, self.signer)
         rules = stage.evidence
         return ImageFacts(

@@ -16,10 +16,10 @@ from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.judging import Baseline, Judging, Reading, Versions
 from imagegate.domain.judging import Judged as Found
 from imagegate.domain.policy import Mode, Policy, Stage
-from imagegate.domain.release import Outcome, Release, ReleaseId
+from imagegate.domain.release import Facts, Outcome, Release, ReleaseId
 from imagegate.domain.remedy import Rebuild
-from imagegate.domain.scan import Readiness, Waited
-from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome
+from imagegate.domain.scan import Readiness, ScanStatus, Waited
+from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, attention
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import Grants, Images, Intelligence, Ledger, Records, Registry, Scans, Signer
 from imagegate.steps.facts import ReadFacts
@@ -64,6 +64,14 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class _Wait:
+    """How the wait for the scan ended."""
+
+    ended: Waited
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeImage:
     """`registry`, `signer` and `intelligence` are made only where a rule asks for what they know."""
 
@@ -82,56 +90,58 @@ class JudgeImage:
         if release.outcome is not None:
             return Judged(Route.ANNOUNCE, release.outcome)
         try:
-            if not release.tags & self.images.facts(release.image).tags:
+            here = self.images.facts(release.image)
+            if not release.tags & here.tags:
                 return Judged(Route.ANNOUNCE, Outcome.SUPERSEDED, release.changes)
             # Records keep whole seconds; judged again, they must say the same.
-            return self._judge(release, waited, why, now.replace(microsecond=0))
+            return self._judge(release, here, _Wait(waited, why), now.replace(microsecond=0))
         except ImageNotFoundError:
             return Judged(Route.ANNOUNCE, Outcome.WITHDRAWN, release.changes)
 
-    def _judge(self, release: Release, waited: Waited, why: str, now: datetime) -> Judged:
+    def _judge(self, release: Release, here: Facts, wait: _Wait, now: datetime) -> Judged:
         policy = self.records.policy(release.policy)
         stage = policy.stages[release.stage]
         leaves = platforms(self.images, release.image)
         heads = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
-        if waited is Waited.READY and not all(head.is_final for head in heads):
+        if wait.ended is Waited.READY and not all(head.is_final for head in heads):
             return Judged(Route.AWAIT, Outcome.BLOCKED)
         application = policy.origin_of(release.image.repository)
-        clocks = self.ledger.clocks(application) if policy.timed else {}
         grants = _about(self.grants.waivers(), release.image, leaves)
         facts = ReadFacts(self.images, self.ledger, self.registry, self.signer)
         judging = Judging(
             policy,
             stage,
-            facts.run(policy, stage, release, leaves, now),
+            facts.run(policy, stage, release, here, leaves, now),
             now,
             grants=grants,
-            clocks=clocks,
+            clocks=self.ledger.clocks(application) if policy.timed else {},
             baseline=self._baseline(policy, stage, release.image),
             versions=self.versions,
         )
-        for leaf in leaves:
-            judging.accept(self._read(judging, ImageRef(release.image.repository, leaf.digest), leaf))
-        found = judging.decide(waited, why, lambda: self._rebuild(judging.facts))
+        for leaf, head in zip(leaves, heads, strict=True):
+            judging.accept(self._read(judging, leaf, head))
+        found = judging.decide(wait.ended, wait.why, lambda: self._rebuild(judging.facts))
         if found.started:
             self.ledger.keep_clocks(application, found.started)
-        return self._record(release, policy, stage, _Judgement(judging, found, grants, waited, why))
+        return self._record(release, policy, stage, _Judgement(judging, found, grants, wait))
 
-    def _read(self, judging: Judging, image: ImageRef, leaf: Descriptor) -> Reading:
+    def _read(self, judging: Judging, leaf: Descriptor, head: ScanStatus) -> Reading:
         """Once more when the scan was run again meanwhile: its pages are of two scans then."""
-        for attempt in range(_READS):
-            reading = judging.begin(self.scans.status(image), leaf.platform)
+        image = ImageRef(judging.facts.image.repository, leaf.digest)
+        reading = judging.begin(head, leaf.platform)
+        for _ in range(_READS):
             if reading.status.readiness is not Readiness.READY:
-                return reading
+                break
             try:
                 for finding in self._detailed(reading, image):
                     reading.add(finding)
+                if reading.is_complete:
+                    break
             except FindingsChangedError:
-                if attempt == _READS - 1:
-                    return judging.begin(reading.status, leaf.platform)
-                continue
-            if reading.is_complete:
-                break
+                reading = judging.begin(reading.status, leaf.platform)  # what was read is of two scans
+            last, reading = reading, judging.begin(self.scans.status(image), leaf.platform)
+        else:
+            return last
         return reading
 
     def _detailed(self, reading: Reading, image: ImageRef) -> Iterator[Finding]:
@@ -190,7 +200,7 @@ class JudgeImage:
         self.ledger.record(
             release.id,
             verdict=str(verdict.outcome),
-            worst=decision.worst,
+            attention=str(attention(stage, verdict)),
             reasons=describe_reasons(verdict),
             decision=digest,
             platforms=_children(release.image, judgement.found.scans),
@@ -209,8 +219,7 @@ class _Judgement:
     judging: Judging
     found: Found
     grants: Sequence[Waiver]
-    waited: Waited
-    why: str
+    wait: _Wait
 
     def decision(
         self,
@@ -236,8 +245,8 @@ class _Judgement:
             reasons=describe_reasons(verdict),
             scans=[describe_scan(scan, findings) for scan, findings in scans],
             worst=str(verdict.worst) if verdict.worst else None,
-            waited=str(self.waited),
-            why_never=self.why,
+            waited=str(self.wait.ended),
+            why_never=self.wait.why,
             facts=self.judging.facts.as_json(),
             waivers=[{"id": waiver.id, **waiver.as_json()} for waiver in found.used],
             grants=[waiver.as_json() for waiver in self.grants],

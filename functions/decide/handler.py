@@ -1,0 +1,39 @@
+"""Behind a function URL with IAM authentication: whoever calls is recorded with what they decide."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from imagegate.adapters import wiring
+from imagegate.adapters.decisions import answer, called_by, parse_decision
+from imagegate.domain.errors import ImageGateError
+from imagegate.steps.decide import Decide
+
+logger = Logger()
+
+
+@cache
+def step() -> Decide:
+    ports = wiring.grants(), wiring.ledger(), wiring.records(), wiring.starter()
+    return Decide(*ports, wiring.policy(), wiring.versions())
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    try:
+        caller, request = called_by(event), parse_decision(event)
+        status, told = 200, request.carry_out(step(), caller, wiring.now())
+        logger.info("decided", caller=caller, **told)
+    except ImageGateError as error:
+        status, told = answer(error)
+        logger.warning("refused", error=type(error).__name__, message_of_error=str(error))
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(told),
+    }

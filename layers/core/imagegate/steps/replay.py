@@ -1,0 +1,84 @@
+"""Judge a stored decision again: under another policy, with other waivers, or to see that it was right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from imagegate.domain import findings_record
+from imagegate.domain.decision import Decision, scan_status
+from imagegate.domain.errors import CorruptContentError, RecordNotFoundError
+from imagegate.domain.facts import ImageFacts
+from imagegate.domain.finding import Place
+from imagegate.domain.image import Digest
+from imagegate.domain.judging import Baseline, Judged, Judging, Versions
+from imagegate.domain.policy import Policy, Stage
+from imagegate.domain.scan import Waited
+from imagegate.domain.waiver import Waiver
+from imagegate.domain.weighing import Clock
+from imagegate.ports import Records
+from imagegate.steps.stored_findings import places_of
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    records: Records
+    versions: Versions
+
+    def run(
+        self, decision: Decision, policy: Policy, stage: Stage, grants: Sequence[Waiver], now: datetime
+    ) -> Judged:
+        """Raises `RecordNotFoundError` for a decision whose findings or facts were not kept."""
+        if decision.facts is None:
+            raise RecordNotFoundError(f"{decision.image}: judged before findings were kept")
+        judging = Judging(
+            policy,
+            stage,
+            _facts(decision),
+            now,
+            grants=grants,
+            clocks=self._clocks(decision),
+            baseline=self._baseline(decision),
+            versions=self.versions,
+        )
+        for scan in decision.scans:
+            lines = self._lines(scan.get("findings"))
+            judging.read(scan_status(scan), (finding for finding, _ in lines), scan["platform"])
+        return judging.decide(Waited(decision.waited), decision.why_never)
+
+    def same(self, decision: Decision) -> Judged:
+        """Under the same policy, with the same waivers, at the same time."""
+        policy = self.records.policy(decision.policy)
+        grants = [Waiver.from_json(raw) for raw in decision.grants]
+        return self.run(decision, policy, policy.stages[decision.stage], grants, decision.judged_at)
+
+    def _lines(self, digest: str | None) -> findings_record.Lines:
+        return findings_record.read(self.records.findings(Digest.parse(digest))) if digest else iter(())
+
+    def _clocks(self, decision: Decision) -> dict[Place, Clock]:
+        """As they ran then; what had none is taken to have been seen first then."""
+        clocks: dict[Place, Clock] = {}
+        for scan in decision.scans:
+            for finding, line in self._lines(scan.get("findings")):
+                fresh = Clock(decision.judged_at, decision.judged_at if finding.fixable else None)
+                kept = findings_record.clocks_of(finding, line)
+                clocks |= {place: kept.get(place, fresh) for place in finding.places}
+        return clocks
+
+    def _baseline(self, decision: Decision) -> Baseline | None:
+        if decision.baseline is None:
+            return None
+        try:
+            places = places_of(self.records, Digest.parse(decision.baseline["decision"]))
+        except RecordNotFoundError:
+            return None
+        origin = {name: decision.baseline[name] for name in ("digest", "decision")}
+        return Baseline(str(decision.baseline["against"]), places, origin)
+
+
+def _facts(decision: Decision) -> ImageFacts:
+    try:
+        return ImageFacts.from_json(decision.facts)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptContentError(f"{decision.image}: its facts cannot be read: {error!r}") from error
