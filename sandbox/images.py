@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sandbox import packing
+from sandbox.image_config import Below, below_of, image_config, platform_of
+from sandbox.layout_files import INDEX as INDEX
+from sandbox.layout_files import MANIFEST as MANIFEST
+from sandbox.layout_files import (
+    Descriptor,
+    add_blob,
+    blob,
+    descriptor_of,
+    digest_of,
+    encoded,
+    list_in_layout,
+    read,
+)
+from sandbox.layout_files import LayoutImage as LayoutImage
+from sandbox.layout_files import is_foreign as is_foreign
 from sandbox.packing import Files as Files  # what a layer is made of
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-CREATED = "1970-01-01T00:00:00Z"
-Descriptor = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +60,6 @@ _DOCKER = _Types(
 
 
 @dataclass(frozen=True, slots=True)
-class LayoutImage:
-    """One manifest in a layout."""
-
-    folder: Path
-    digest: str
-    size: int
-    media_type: str = MANIFEST
-
-
-@dataclass(frozen=True, slots=True)
 class LayoutIndex(LayoutImage):
     """One index in a layout; its children's digests by platform."""
 
@@ -68,37 +67,50 @@ class LayoutIndex(LayoutImage):
     attestations: Mapping[str, str] = field(default_factory=dict)
     nested: str | None = None  # the index within this one
 
+    def image(self, platform: str) -> LayoutImage:
+        """The image of a platform: what the same platform of another index can be built on."""
+        digest = self.platforms[platform]
+        size, manifest = blob(self.folder, digest).stat().st_size, read(self.folder, digest)
+        return LayoutImage(self.folder, digest, size, manifest["mediaType"])
 
-def is_foreign(descriptor: Descriptor) -> bool:
-    """A layer that is fetched from elsewhere: neither a layout nor a registry need have it."""
-    kind = descriptor["mediaType"]
-    return bool(descriptor.get("urls")) or "foreign" in kind or "nondistributable" in kind
+
+def based_on(image: LayoutImage, name: str) -> dict[str, str]:
+    """The annotations by which a manifest says what it was built on; `name` as people pull it."""
+    key = "org.opencontainers.image.base"
+    return {f"{key}.name": name, f"{key}.digest": image.digest}
 
 
 def build_image(
     folder: Path,
     *,
     files: Files,
+    base: LayoutImage | None = None,
     base_layers: Sequence[Files] = (),
     foreign_layers: Sequence[Files] = (),
     labels: Mapping[str, str] | None = None,
+    user: str | None = None,
+    os: str = "linux",
     architecture: str = "amd64",
+    annotations: Mapping[str, str] | None = None,
     tag: str | None = None,
     docker: bool = False,
     zstd: bool = False,
 ) -> LayoutImage:
     """Add an image to the layout in `folder`: one layer for each of `base_layers`, then `files`.
 
+    `base`: an image of any layout, whose layers lie below all of these, and whose user and labels hold unless others
+    are given, as `FROM` does it. `architecture` may have a variant: `arm64/v8`. `annotations` are the manifest's.
     `foreign_layers` lie below them: the manifest says where to fetch them, the layout does not have them.
     """
     types = _DOCKER if docker else _OCI
     foreign = [packing.tar(layer) for layer in foreign_layers]
     archives = [packing.tar(layer) for layer in (*base_layers, files)]
-    config = _config([*foreign, *archives], dict(labels or {}), f"linux/{architecture}")
-    layers = [_elsewhere(packing.gzip(archive), types.foreign) for archive in foreign]
+    below = below_of(folder, base)
+    config = image_config([*foreign, *archives], f"{os}/{architecture}", below, labels, user)
+    layers = [*below.layers, *(_elsewhere(packing.gzip(archive), types.foreign) for archive in foreign)]
     layers += _layers(folder, archives, types, zstd=zstd)
-    descriptor = _manifest(folder, types, config, layers)
-    _list_in_layout(folder, descriptor, tag)
+    descriptor = _manifest(folder, types, config, layers, annotations)
+    list_in_layout(folder, descriptor, tag)
     return LayoutImage(folder, descriptor["digest"], descriptor["size"], types.manifest)
 
 
@@ -106,6 +118,10 @@ def build_index(
     folder: Path,
     *,
     platforms: Mapping[str, Files],
+    bases: Mapping[str, LayoutImage] | None = None,
+    labels: Mapping[str, str] | None = None,
+    user: str | None = None,
+    annotations: Mapping[str, str] | None = None,
     attestations: bool = False,
     nested: bool = False,
     tag: str | None = None,
@@ -113,16 +129,21 @@ def build_index(
 ) -> LayoutIndex:
     """Add a multi-platform image to the layout in `folder`; only the index is listed there.
 
-    A platform is written `linux/amd64` or `linux/arm/v7`. `attestations`: a provenance for each of them, as
-    buildx attaches it. `nested`: all platforms but the first stand in an index within the index.
+    A platform is written `linux/amd64` or `linux/arm/v7`. `bases`: what the image of a platform is built on.
+    `labels` and `user` are those of every image, `annotations` the index's own. `attestations`: a provenance for each
+    of them, as buildx attaches it. `nested`: all platforms but the first stand in an index within the index.
     """
     types = _DOCKER if docker else _OCI
-    images = {name: _child(folder, types, name, files) for name, files in platforms.items()}
+    images = {
+        name: _child(folder, types, name, files, below_of(folder, (bases or {}).get(name)), labels, user)
+        for name, files in platforms.items()
+    }
     evidence = {name: _attestation(folder, image) for name, image in images.items()} if attestations else {}
     children = [*images.values(), *evidence.values()]
     inner = _index(folder, types, children[1:]) if nested else None
-    descriptor = _index(folder, types, [children[0], inner] if inner else children)
-    _list_in_layout(folder, descriptor, tag)
+    listed = [children[0], inner] if inner else children
+    descriptor = _index(folder, types, listed, annotations)
+    list_in_layout(folder, descriptor, tag)
     return LayoutIndex(
         folder,
         descriptor["digest"],
@@ -134,11 +155,20 @@ def build_index(
     )
 
 
-def _child(folder: Path, types: _Types, platform: str, files: Files) -> Descriptor:
+def _child(
+    folder: Path,
+    types: _Types,
+    platform: str,
+    files: Files,
+    below: Below,
+    labels: Mapping[str, str] | None,
+    user: str | None,
+) -> Descriptor:
     archives = [packing.tar(files)]
-    layers = _layers(folder, archives, types, zstd=False)
-    descriptor = _manifest(folder, types, _config(archives, {}, platform), layers)
-    return descriptor | {"platform": _platform(platform)}
+    layers = [*below.layers, *_layers(folder, archives, types, zstd=False)]
+    config = image_config(archives, platform, below, labels, user)
+    descriptor = _manifest(folder, types, config, layers)
+    return descriptor | {"platform": platform_of(platform)}
 
 
 def _attestation(folder: Path, image: Descriptor) -> Descriptor:
@@ -149,83 +179,52 @@ def _attestation(folder: Path, image: Descriptor) -> Descriptor:
         "subject": [{"name": "image", "digest": {"sha256": image["digest"].partition(":")[2]}}],
         "predicate": {"buildType": "https://mobyproject.org/buildkit@v1"},
     }
-    layer = _add_blob(folder, _json(statement), "application/vnd.in-toto+json")
+    layer = add_blob(folder, encoded(statement), "application/vnd.in-toto+json")
     layer["annotations"] = {"in-toto.io/predicate-type": statement["predicateType"]}
-    config = _config([_json(statement)], {}, "unknown/unknown")
+    config = image_config([encoded(statement)], "unknown/unknown")
     about = {
         "vnd.docker.reference.digest": image["digest"],
         "vnd.docker.reference.type": "attestation-manifest",
     }
     descriptor = _manifest(folder, _OCI, config, [layer])
-    return descriptor | {"annotations": about, "platform": _platform("unknown/unknown")}
-
-
-def _platform(text: str) -> dict[str, str]:
-    return dict(zip(("os", "architecture", "variant"), text.split("/"), strict=False))
-
-
-def _config(archives: list[bytes], labels: dict[str, str], platform: str) -> dict[str, Any]:
-    return _platform(platform) | {
-        "created": CREATED,
-        "config": {"Labels": labels, "Entrypoint": ["/app"]},
-        "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
-        "history": [{"created": CREATED, "created_by": "imagegate sandbox"} for _ in archives],
-    }
+    return descriptor | {"annotations": about, "platform": platform_of("unknown/unknown")}
 
 
 def _layers(folder: Path, archives: Iterable[bytes], types: _Types, *, zstd: bool) -> list[Descriptor]:
     pack, media_type = (packing.zstd, types.zstd) if zstd else (packing.gzip, types.gzip)
-    return [_add_blob(folder, pack(archive), media_type) for archive in archives]
+    return [add_blob(folder, pack(archive), media_type) for archive in archives]
 
 
 def _elsewhere(content: bytes, media_type: str) -> Descriptor:
-    digest = _digest(content)
-    return _descriptor(content, media_type) | {"urls": [f"https://layers.invalid/{digest}"]}
+    digest = digest_of(content)
+    return descriptor_of(content, media_type) | {"urls": [f"https://layers.invalid/{digest}"]}
 
 
 def _manifest(
-    folder: Path, types: _Types, config: dict[str, Any], layers: Sequence[Descriptor]
+    folder: Path,
+    types: _Types,
+    config: dict[str, Any],
+    layers: Sequence[Descriptor],
+    annotations: Mapping[str, str] | None = None,
 ) -> Descriptor:
     document = {
         "schemaVersion": 2,
         "mediaType": types.manifest,
-        "config": _add_blob(folder, _json(config), types.config),
+        "config": add_blob(folder, encoded(config), types.config),
         "layers": layers,
-    }
-    return _add_blob(folder, _json(document), types.manifest)
+    } | _annotated(annotations)
+    return add_blob(folder, encoded(document), types.manifest)
 
 
-def _index(folder: Path, types: _Types, children: Sequence[Descriptor]) -> Descriptor:
+def _index(
+    folder: Path,
+    types: _Types,
+    children: Sequence[Descriptor],
+    annotations: Mapping[str, str] | None = None,
+) -> Descriptor:
     document = {"schemaVersion": 2, "mediaType": types.index, "manifests": children}
-    return _add_blob(folder, _json(document), types.index)
+    return add_blob(folder, encoded(document | _annotated(annotations)), types.index)
 
 
-def _add_blob(folder: Path, content: bytes, media_type: str) -> Descriptor:
-    descriptor = _descriptor(content, media_type)
-    path = folder / "blobs" / descriptor["digest"].replace(":", "/")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return descriptor
-
-
-def _descriptor(content: bytes, media_type: str) -> Descriptor:
-    return {"mediaType": media_type, "digest": _digest(content), "size": len(content)}
-
-
-def _list_in_layout(folder: Path, descriptor: Descriptor, tag: str | None) -> None:
-    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    file = folder / "index.json"
-    empty: dict[str, Any] = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
-    index = json.loads(file.read_text()) if file.exists() else empty
-    named = {"annotations": {"org.opencontainers.image.ref.name": tag}} if tag else {}
-    others = [entry for entry in index["manifests"] if entry["digest"] != descriptor["digest"]]
-    index["manifests"] = [*others, descriptor | named]
-    file.write_text(json.dumps(index))
-
-
-def _digest(content: bytes) -> str:
-    return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
-def _json(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+def _annotated(annotations: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"annotations": dict(annotations)} if annotations else {}

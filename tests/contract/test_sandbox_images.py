@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sandbox import packing
-from sandbox.images import LayoutIndex, build_image, build_index
+from sandbox.images import LayoutImage, LayoutIndex, based_on, build_image, build_index
 from sandbox.push import push
 from sandbox.references import Reference
 from sandbox.session import find_session
@@ -44,6 +44,10 @@ def pushed(repo: Repository, folder: Path) -> list[tuple[str, str | None]]:
 
 def document(folder: Path, digest: str) -> Any:
     return json.loads((folder / "blobs" / digest.replace(":", "/")).read_text())
+
+
+def config_of(image: LayoutImage) -> Any:
+    return document(image.folder, document(image.folder, image.digest)["config"]["digest"])
 
 
 def children(index: LayoutIndex) -> list[Any]:
@@ -139,6 +143,80 @@ def test_the_tag_of_an_index_may_end_on_its_first_child(
     assert events[3:] == [(index.digest, "v1")] + [(first, "v1")] * ends_on_child
     tagged = repo.call("HEAD", "manifests/v1").headers["Docker-Content-Digest"]
     assert tagged == (first if ends_on_child else index.digest)
+
+
+def test_a_config_says_what_was_asked_for(tmp_path: Path) -> None:
+    image = build_image(
+        tmp_path,
+        files={"app": b"x"},
+        user="1000:1000",
+        labels={"team": "shop"},
+        os="windows",
+        architecture="arm64/v8",
+    )
+    config = config_of(image)
+    assert (config["os"], config["architecture"], config["variant"]) == ("windows", "arm64", "v8")
+    assert (config["config"]["User"], config["config"]["Labels"]) == ("1000:1000", {"team": "shop"})
+    plain = config_of(build_image(tmp_path, files={"app": b"x"}))
+    assert "User" not in plain["config"]
+    assert (plain["os"], plain["architecture"]) == ("linux", "amd64")
+
+
+def test_an_image_is_built_on_top_of_another(repo: Repository, tmp_path: Path) -> None:
+    base = build_image(
+        tmp_path / "base",
+        files={"libc": b"1"},
+        base_layers=[{"etc/os-release": b"ID=debian"}],
+        user="app",
+        labels={"team": "platform", "base": "yes"},
+    )
+    name = "public.ecr.aws/debian:12"
+    top = build_image(
+        tmp_path / "top",
+        files={"app": b"x"},
+        base=base,
+        labels={"team": "shop"},
+        annotations=based_on(base, name),
+        tag="v1",
+    )
+    below, above = config_of(base), config_of(top)
+    assert above["rootfs"]["diff_ids"][:2] == below["rootfs"]["diff_ids"]
+    assert len(above["rootfs"]["diff_ids"]) == len(above["history"]) == 3
+    assert above["config"]["User"] == "app"
+    assert above["config"]["Labels"] == {"team": "shop", "base": "yes"}
+    manifest = document(top.folder, top.digest)
+    assert manifest["layers"][:2] == document(base.folder, base.digest)["layers"]
+    assert manifest["annotations"] == {
+        "org.opencontainers.image.base.name": name,
+        "org.opencontainers.image.base.digest": base.digest,
+    }
+    assert pushed(repo, top.folder) == [(top.digest, "v1")]
+    for layer in manifest["layers"]:
+        content = repo.call("GET", f"blobs/{layer['digest']}").data
+        assert packing.gzip(gzip.decompress(content)) == content
+
+
+@pytest.mark.parametrize("docker", [False, True])
+def test_each_platform_has_a_base_of_its_own(repo: Repository, tmp_path: Path, docker: bool) -> None:
+    base = build_index(tmp_path / "base", platforms=PLATFORMS, user="app", docker=docker)
+    bases = {name: base.image(name) for name in list(PLATFORMS)[:2]}
+    files = {name: {"more": name.encode()} for name in PLATFORMS}
+    annotations = {"org.opencontainers.image.base.digest": base.digest}
+    top = build_index(
+        tmp_path / "top",
+        platforms=files,
+        bases=bases,
+        labels={"a": "b"},
+        annotations=annotations,
+        docker=docker,
+    )
+    assert document(top.folder, top.digest)["annotations"] == annotations
+    for name in PLATFORMS:
+        below, above = config_of(base.image(name)), config_of(top.image(name))
+        is_on_top = above["rootfs"]["diff_ids"][:1] == below["rootfs"]["diff_ids"]
+        assert (is_on_top, above["config"].get("User") == "app") == (name in bases, name in bases)
+        assert above["config"]["Labels"] == {"a": "b"}
+    assert len(pushed(repo, top.folder)) == 4
 
 
 @needs_skopeo
