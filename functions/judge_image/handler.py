@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
 from imagegate.adapters.events import JudgeRequest, parse
+from imagegate.steps.examine import ExamineImage
 from imagegate.steps.judge import JudgeImage
 
 logger = Logger()
@@ -19,7 +20,7 @@ metrics = Metrics()
 
 @cache
 def step() -> JudgeImage:
-    return JudgeImage(
+    examine = ExamineImage(
         images=wiring.ecr(),
         scans=wiring.ecr(),
         ledger=wiring.ledger(),
@@ -30,6 +31,7 @@ def step() -> JudgeImage:
         intelligence=wiring.intelligence,
         versions=wiring.versions(),
     )
+    return JudgeImage(examine, wiring.ecr(), wiring.ledger(), wiring.records())
 
 
 @logger.inject_lambda_context

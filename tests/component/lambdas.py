@@ -22,6 +22,7 @@ from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Push, StartReason
 from imagegate.steps.announce import AnnounceRelease, Ending
 from imagegate.steps.await_scan import AwaitScan, ScanCompleted
+from imagegate.steps.examine import ExamineImage
 from imagegate.steps.judge import JudgeImage
 from imagegate.steps.promote import PromoteImage
 from imagegate.steps.reconcile import Reconcile
@@ -67,8 +68,10 @@ class Lambdas:
 
     def step(self, kind: Any) -> Any:
         names = _parts(kind)
-        inner = {"completed": self.step(ScanCompleted)} if "completed" in names else {}
-        if kind is JudgeImage:  # asks for these only where it needs them
+        inner: dict[str, Any] = {"completed": self.step(ScanCompleted)} if "completed" in names else {}
+        if "examine" in names:
+            inner["examine"] = self.step(ExamineImage)
+        if kind is ExamineImage:  # asks for these only where it needs them
             inner |= {name: partial(self.parts.get, name) for name in ("registry", "signer", "intelligence")}
         return kind(**{name: inner.get(name) or self.parts[name] for name in names})
 

@@ -30,6 +30,7 @@ from imagegate.domain.verdict import VerdictOutcome
 from imagegate.domain.waiver import Waiver
 from imagegate.steps.announce import AnnounceRelease, Ending, Then
 from imagegate.steps.await_scan import AwaitScan, ScanCompleted
+from imagegate.steps.examine import ExamineImage
 from imagegate.steps.judge import Judged, JudgeImage, Route
 from imagegate.steps.promote import Next, Promoted, PromoteImage
 from imagegate.steps.reconcile import Reconcile, Reconciled
@@ -101,7 +102,7 @@ class World:
         return self.judging().run(ReleaseId(image, attempt), waited, "", now)
 
     def judging(self) -> JudgeImage:
-        return JudgeImage(
+        examine = ExamineImage(
             images=self.registry,
             scans=self.scans,
             ledger=self.ledger,
@@ -112,6 +113,7 @@ class World:
             intelligence=lambda: self.intelligence,
             versions=VERSIONS,
         )
+        return JudgeImage(examine, self.registry, self.ledger, self.records)
 
     def sign(self, decision: Digest | None) -> Signed:
         assert decision is not None
