@@ -17,9 +17,10 @@ from imagegate.domain.canonical import canonical_json, parse_timestamp, timestam
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.finding import Finding, Package
 from imagegate.domain.image import Digest
-from imagegate.domain.rules import WAIVABLE
+from imagegate.domain.rules import PROHIBITED, WAIVABLE
 
 MAX_DAYS = 90
+EVERY_PACKAGE = "*"  # of one image, whose digest is named
 # People are told so many days before a waiver ends.
 ENDING = timedelta(days=7)
 # OpenVEX specification, "Status Justifications".
@@ -85,6 +86,8 @@ class Waiver:
     def covers_package(self, package: Package) -> bool:
         if self.package is None:
             return False
+        if self.package == EVERY_PACKAGE:
+            return True
         if self.package.startswith("pkg:"):
             purl = (package.purl or "").partition("?")[0]
             return purl == self.package or purl.rpartition("@")[0] == self.package
@@ -108,10 +111,14 @@ class Waiver:
             return "names neither repositories nor a digest"
         if self.digest is None and not (self.repositories or "").strip("*?"):
             return "covers every repository"
+        if self.package == EVERY_PACKAGE and self.digest is None:
+            return "covers every package, and not of one image alone"
         if self.vulnerability:
             return None if self.package else f"names no package in which {self.vulnerability} is waived"
         if self.rule not in WAIVABLE:
-            return f"{self.rule or 'it'} cannot be waived as a whole"
+            return f"is about {self.rule or 'nothing'}, which cannot be waived as a whole"
+        if self.rule == PROHIBITED and not self.package:
+            return "names no package that may be there all the same"
         return None
 
     def is_ending(self, now: datetime) -> bool:
