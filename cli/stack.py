@@ -13,8 +13,12 @@ from imagegate.domain.release import Release
 
 # Imported where they are used: boto3 would make even --help slow.
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from imagegate.adapters.ecr import Ecr
+    from imagegate.adapters.grants import DynamoGrants
     from imagegate.adapters.ledger import DynamoLedger
+    from imagegate.adapters.records import S3Records
     from imagegate.adapters.workflow import LambdaStarter
     from imagegate.domain.policy import Policy
 
@@ -64,11 +68,42 @@ class Stack:
         return LambdaStarter(self.output("StartReleaseFunction"))
 
     @cached_property
-    def policy(self) -> Policy:
-        """The deployed policy; releases that run may be pinned to an earlier one."""
+    def records(self) -> S3Records:
         from imagegate.adapters.records import S3Records
 
-        return S3Records(self.output("RecordsBucket")).policy(Digest.parse(self.output("PolicyDigest")))
+        return S3Records(self.output("RecordsBucket"))
+
+    @cached_property
+    def grants(self) -> DynamoGrants:
+        from imagegate.adapters.grants import DynamoGrants
+
+        return DynamoGrants(self.output("GrantsTable"))
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The deployed policy; releases that run may be pinned to an earlier one."""
+        return self.records.policy(Digest.parse(self.output("PolicyDigest")))
+
+    @cached_property
+    def policy_content(self) -> bytes:
+        """The deployed policy's file, as it was written."""
+        from imagegate.adapters.aws import client
+
+        digest = Digest.parse(self.output("PolicyDigest"))
+        key = f"policies/sha256/{digest.hex}.yaml"
+        found = client("s3").get_object(Bucket=self.output("RecordsBucket"), Key=key)
+        return digest.check(found["Body"].read(), key)
+
+    @cached_property
+    def installed_at(self) -> datetime | None:
+        """Images that were pushed before this are left alone. None: nothing was noted. Only reads."""
+        from imagegate.adapters import ledger_items as items
+        from imagegate.adapters.aws import client
+
+        key = items.key(items.INSTALLATION, items.INSTALLATION)
+        table = self.output("LedgerTable")
+        found = client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
+        return items.read_installation(found["Item"]) if "Item" in found else None
 
     def execution_arn(self, release: Release) -> str:
         machine = self.output("ReleaseStateMachine")
