@@ -12,10 +12,14 @@ from imagegate.domain.errors import ImageGateError
 CANNOT_TELL = 2
 
 
-class NotFoundError(click.ClickException):
-    """What was asked about does not exist; the message says what to try."""
+class CannotTellError(click.ClickException):
+    """The question cannot be answered; the message says why."""
 
     exit_code = CANNOT_TELL
+
+
+class NotFoundError(CannotTellError):
+    """What was asked about does not exist; the message says what to try."""
 
 
 def report(error: BaseException) -> int:

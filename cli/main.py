@@ -7,11 +7,12 @@ import sys
 import click
 
 from cli.faults import report
+from cli.verbs.judge import judge
 from cli.verbs.list import list_
 from cli.verbs.release import release
 from cli.verbs.status import status
 
-_VERBS = (status, release, list_)
+_VERBS = (judge, status, release, list_)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -42,7 +42,7 @@ class FindingsWriter:
         base_layers: frozenset[str] = frozenset(),
     ) -> None:
         """`clocks`: those of its places, where some stage grants time."""
-        line = _finding_json(finding) | {"rulings": [ruling.as_json() for ruling in rulings]}
+        line = finding_json(finding) | {"rulings": [ruling.as_json() for ruling in rulings]}
         if clocks:
             line["clocks"] = [_clock_json(clocks[place]) for place in finding.places]
         if base_layers:
@@ -90,7 +90,7 @@ def _lines(content: bytes) -> Iterator[bytes]:
         raise CorruptContentError("a record of findings that ends too early")
 
 
-def _finding_json(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
     line: dict[str, Any] = {
         "vulnerability": finding.vulnerability,
         "severity": finding.severity.value,

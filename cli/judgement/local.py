@@ -1,0 +1,232 @@
+"""Judging scanners' files on a laptop or in CI: the same rules and code as in the pipeline, with fewer facts.
+
+What is known only of an image in the registry (age, signatures, what runs in the next stage, how long a finding has
+been known) is not judged here, and that is said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from cli.judgement.catalogues import epss_scores, informed, known_exploited
+from cli.judgement.opinion import Opinion
+from cli.scanner_files import Report, ScannerFileError, merge, read
+from cli.scanner_files.document import load
+from imagegate.domain import openvex
+from imagegate.domain.canonical import timestamp
+from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.facts import ImageConfig, ImageFacts, PlatformFacts
+from imagegate.domain.finding import Finding, Tally
+from imagegate.domain.image import Digest, ImageRef, repository_name
+from imagegate.domain.judging import Judging
+from imagegate.domain.policy import Policy, Stage
+from imagegate.domain.rules import Rule, is_on
+from imagegate.domain.scan import ScanStatus
+from imagegate.domain.waiver import Waiver
+
+_NOWHERE = "image"  # the repository of an image that is in none yet
+_VEX_BYTES = 10 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What stands on the command line."""
+
+    policy_file: Path
+    findings: tuple[Path, ...]
+    config: Path | None = None
+    stage: str | None = None
+    repository: str | None = None
+    tags: tuple[str, ...] = ()
+    vex: tuple[Path, ...] = ()
+    kev: Path | None = None
+    epss: Path | None = None
+
+
+def judge_files(asked: Asked, policy: Policy, now: datetime) -> Opinion:
+    """Raises `ScannerFileError` and click's usage errors."""
+    from imagegate.adapters.versions import VERSIONS
+
+    stage = stage_asked(policy, asked.stage, asked.repository)
+    reports = [_complete(path) for path in asked.findings]
+    digest, config = _digest(reports), _config(asked.config, reports)
+    facts = _facts(asked, reports, digest, config)
+    here, notes = _without_what_is_unknown(stage, asked)
+    grants = [waiver for path in asked.vex for waiver in _vex(path, asked, policy, now)]
+    findings = _findings(asked, reports)
+    judging = Judging(policy, here, facts, now, grants=grants, versions=VERSIONS)
+    judging.read(_status(reports, facts, findings), findings)
+    judged = judging.decide()
+    return Opinion(
+        subject=_subject(asked, reports),
+        digest=digest,
+        stage=stage,
+        policy=policy.digest,
+        policy_name=str(asked.policy_file),
+        judged=judged,
+        now=now,
+        scanners=tuple(report.scanner for report in reports),
+        notes=(*notes, *(note for report in reports for note in report.notes)),
+    )
+
+
+def stage_asked(policy: Policy, name: str | None, repository: str | None) -> Stage:
+    """The stage that is named, that has the repository, or at which images begin."""
+    from imagegate.adapters.marked_yaml import did_you_mean
+
+    if name is not None:
+        if name not in policy.stages:
+            stages = ", ".join(policy.stages)
+            raise click.BadParameter(
+                f"no stage {name!r}{did_you_mean(name, policy.stages)}; there are {stages}"
+            )
+        return policy.stages[name]
+    if repository is not None:
+        stage = policy.stage_of(repository)
+        if stage is None:
+            raise click.BadParameter(
+                f"no stage of the policy has the repository {repository}; name one with --stage"
+            )
+        return stage
+    first = [stage for stage in policy.stages.values() if not policy.stages_before(stage)]
+    if len(first) == 1:
+        return first[0]
+    raise click.UsageError(f"name the stage with --stage: {', '.join(policy.stages)}")
+
+
+def _complete(path: Path) -> Report:
+    report = read(path)
+    if report.scanner not in ("basic", "enhanced") and not report.is_complete:
+        raise ScannerFileError(f"{path}: {report.why}")
+    return report
+
+
+def _digest(reports: Sequence[Report]) -> Digest | None:
+    found = {report.digest for report in reports if report.digest}
+    if len(found) > 1:
+        raise click.UsageError(f"the files are about different images: {', '.join(sorted(found))}")
+    return Digest.parse(found.pop()) if found else None
+
+
+def _config(path: Path | None, reports: Sequence[Report]) -> ImageConfig | None:
+    """As `skopeo inspect --config` and `docker image inspect` print it, or as the scanner's file carries it."""
+    if path is not None:
+        raw = load(path)
+        if isinstance(raw, list) and len(raw) == 1:
+            raw = _inspected(raw[0])
+        try:
+            return ImageConfig.of(raw)
+        except RejectedInputError as error:
+            raise ScannerFileError(f"{path}: {error}") from error
+    carried = next((report.config for report in reports if report.config), None)
+    return ImageConfig.of(carried) if carried else None
+
+
+def _inspected(raw: object) -> object:
+    """Docker's own form has the same in other words."""
+    if not isinstance(raw, dict) or "Config" not in raw:
+        return raw
+    layers = raw.get("RootFS") or {}
+    return {
+        "os": raw.get("Os"),
+        "architecture": raw.get("Architecture"),
+        "variant": raw.get("Variant"),
+        "config": raw["Config"],
+        "rootfs": {"diff_ids": layers.get("Layers", []) if isinstance(layers, dict) else []},
+    }
+
+
+def _facts(
+    asked: Asked, reports: Sequence[Report], digest: Digest | None, config: ImageConfig | None
+) -> ImageFacts:
+    told = next((report.platform for report in reports if report.platform), None)
+    # An image without a name yet is called by its config, or by what was found in it.
+    stand_in = json.dumps([config.as_json() if config else None, list(map(str, asked.findings))]).encode()
+    named = digest or Digest.of(stand_in)
+    platform = PlatformFacts(named, told or (config.platform if config else None) or None, config=config)
+    repository = repository_name(asked.repository) if asked.repository else _NOWHERE
+    return ImageFacts(ImageRef(repository, named), frozenset(asked.tags), platforms=(platform,))
+
+
+def _without_what_is_unknown(stage: Stage, asked: Asked) -> tuple[Stage, list[str]]:
+    """The stage without the rules whose facts only the registry and the ledger have, and their names."""
+    image, evidence, findings = stage.image, stage.evidence, stage.findings
+    left_out: dict[str, Rule[object] | None] = {
+        "image.max_age": image.max_age,  # type: ignore[dict-item]
+        "image.max_size": image.max_size,  # type: ignore[dict-item]
+        "image.base_images": image.base_images,  # type: ignore[dict-item]
+        "evidence.require_signature": evidence.require_signature,  # type: ignore[dict-item]
+        "evidence.require_provenance": evidence.require_provenance,  # type: ignore[dict-item]
+    }
+    if not asked.tags:
+        left_out |= {"image.tags": image.tags, "image.forbidden_tags": image.forbidden_tags}  # type: ignore[dict-item]
+    names = [name for name, rule in left_out.items() if is_on(rule)]
+    notes = [f"not judged here, but in the pipeline: {', '.join(names)}"] if names else []
+    if findings.no_worse_than_next:
+        notes.append("everything counts here: what the next stage runs is known in the pipeline only")
+    if findings.grace:
+        notes.append(
+            "every clock starts now here: since when a finding is known is kept in the pipeline only"
+        )
+    gone = {name.partition(".")[2] for name in left_out}
+    return replace(
+        stage,
+        image=replace(image, **{name: None for name in gone if hasattr(image, name)}),
+        evidence=replace(evidence, **{name: None for name in gone if hasattr(evidence, name)}),
+    ), notes
+
+
+def _vex(path: Path, asked: Asked, policy: Policy, now: datetime) -> list[Waiver]:
+    """Statements hold as long as a waiver may; who judges by them is who was handed the file."""
+    from datetime import timedelta
+
+    try:
+        content = path.read_bytes()
+        if len(content) > _VEX_BYTES:
+            raise ScannerFileError(f"{path}: larger than {_VEX_BYTES >> 20} MiB")
+        until = now.date() + timedelta(days=policy.waiver_terms.max_days)
+        repository = asked.repository or _NOWHERE
+        waivers, _ = openvex.waivers_of(openvex.parse(content), repository, until)
+    except OSError as error:
+        raise ScannerFileError(f"{path}: {error.strerror}") from error
+    except RejectedInputError as error:
+        raise ScannerFileError(f"{path}: {error}") from error
+    return waivers
+
+
+def _findings(asked: Asked, reports: Sequence[Report]) -> list[Finding]:
+    kev = known_exploited(asked.kev) if asked.kev else None
+    epss = epss_scores(asked.epss) if asked.epss else None
+    found = merge(reports)
+    return found if kev is None and epss is None else informed(found, kev, epss)
+
+
+def _status(reports: Sequence[Report], facts: ImageFacts, findings: Sequence[Finding]) -> ScanStatus:
+    """One scan for the image: of several, the one that says least decides, and the oldest is as old as all."""
+    of_ecr = [report for report in reports if report.status is not None]
+    bad = [report for report in of_ecr if report.status not in ("COMPLETE", "ACTIVE") or report.why]
+    said = (bad or of_ecr or list(reports))[0]
+    times = [report.completed_at for report in reports]
+    oldest = min((time for time in times if time), default=None) if None not in times else None
+    is_whole = len(reports) > 1 and not bad
+    counts = said.counts if said.counts and not is_whole else Tally.of(findings).counts
+    return ScanStatus(
+        image=facts.platforms[0].digest,
+        status=said.status or "COMPLETE",
+        description=said.description or said.why,
+        completed_at=timestamp(oldest) if oldest else None,
+        counts=counts,
+    )
+
+
+def _subject(asked: Asked, reports: Sequence[Report]) -> str:
+    if asked.repository:
+        return f"{asked.repository}:{asked.tags[0]}" if asked.tags else asked.repository
+    target = next((report.target for report in reports if report.target), None)
+    return target or ", ".join(path.name for path in asked.findings)
