@@ -206,6 +206,7 @@ class FakeLedger:
     running: dict[tuple[str, Place], Clock] = field(default_factory=dict)
     built_upon: dict[tuple[str, str], BaseImage] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
+    notices: set[str] = field(default_factory=set)
 
     def latest(self, image: ImageRef) -> Release | None:
         attempts = [release for (ref, _), release in self.releases.items() if ref == image]
@@ -308,6 +309,12 @@ class FakeLedger:
 
     def standing(self, repository: str) -> Standing | None:
         return self.standings.get(repository)
+
+    def note(self, notice: str) -> None:
+        self.notices.add(notice)
+
+    def is_noted(self, notice: str) -> bool:
+        return notice in self.notices
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -18,11 +19,20 @@ logger = Logger()
 @cache
 def step() -> Reconcile:
     completed = ScanCompleted(wiring.ecr(), wiring.ledger(), wiring.tasks(), wiring.starter())
-    return Reconcile(wiring.ecr(), completed, wiring.policy(), wiring.installed_at())
+    return Reconcile(
+        images=wiring.ecr(),
+        completed=completed,
+        grants=wiring.grants(),
+        records=wiring.records(),
+        notifications=wiring.notifications(),
+        policy=wiring.policy(),
+        installed_at=wiring.installed_at(),
+        versions=wiring.versions(),
+    )
 
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    found = step().run(wiring.now())
-    logger.info("reconciled", woken=found.woken, started=found.started)
-    return {"woken": found.woken, "started": found.started}
+    found = asdict(step().run(wiring.now()))
+    logger.info("reconciled", **found)
+    return found

@@ -15,6 +15,7 @@ from typing import Any
 _ALONE = frozenset({"put_decision", "decision", "policy", "has_manifest", "referrers", "has_blob"})
 _ALONE |= {"push_blob", "copy_blob", "blob", "make_repository", "sign", "verify"}
 _ALONE |= {"waivers", "put_findings", "findings", "clocks", "keep_clocks", "standing", "note_standing"}
+_ALONE |= {"note", "is_noted", "recent"}
 
 
 class Stops(Enum):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
-from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.attestation import NOTATION_SIGNATURE
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import (
@@ -21,154 +19,24 @@ from imagegate.domain.errors import (
     UnsupportedImageError,
     VerificationError,
 )
-from imagegate.domain.finding import Finding
-from imagegate.domain.image import OCI_INDEX, Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Arrival, Mode, Policy
+from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Arrival, Mode
 from imagegate.domain.release import Ignore, Outcome, Push, Release, ReleaseId, StartReason
 from imagegate.domain.scan import Scanning, Waited
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.domain.waiver import Waiver
-from imagegate.steps.announce import AnnounceRelease, Ending, Then
-from imagegate.steps.await_scan import AwaitScan, ScanCompleted
-from imagegate.steps.examine import ExamineImage
-from imagegate.steps.judge import Judged, JudgeImage, Route
-from imagegate.steps.promote import Next, Promoted, PromoteImage
-from imagegate.steps.reconcile import Reconcile, Reconciled
-from imagegate.steps.sign import Signed, SignImage
-from imagegate.steps.start import StartRelease
+from imagegate.steps.announce import Then
+from imagegate.steps.judge import Route
+from imagegate.steps.promote import Next
+from tests.component.one_gate import World
 from tests.fakes import (
     DEV,
     LATER,
     NOW,
     POLICY,
     STAGING,
-    FakeGrants,
-    FakeIntelligence,
-    FakeLedger,
-    FakeNotifications,
-    FakeRecords,
-    FakeRegistry,
-    FakeScans,
-    FakeSigner,
-    FakeStarter,
-    FakeWorkflow,
     critical,
 )
-
-
-@dataclass
-class World:
-    """One gate with its fakes; each method is one call of one function."""
-
-    registry: FakeRegistry = field(default_factory=FakeRegistry)
-    scans: FakeScans = field(default_factory=FakeScans)
-    ledger: FakeLedger = field(default_factory=FakeLedger)
-    records: FakeRecords = field(default_factory=FakeRecords)
-    grants: FakeGrants = field(default_factory=FakeGrants)
-    intelligence: FakeIntelligence = field(default_factory=FakeIntelligence)
-    signer: FakeSigner = field(default_factory=FakeSigner)
-    workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
-    starter: FakeStarter = field(default_factory=FakeStarter)
-    notifications: FakeNotifications = field(default_factory=FakeNotifications)
-    policy: Policy = POLICY
-
-    def starting(self) -> StartRelease:
-        return StartRelease(
-            self.registry, self.ledger, self.workflow, self.records, self.policy, NOW - timedelta(days=1)
-        )
-
-    def __post_init__(self) -> None:
-        self.scans.registry = self.registry
-
-    def start(
-        self, image: ImageRef, tag: str | None = "1.0", result: str = "SUCCESS", at: datetime = NOW
-    ) -> Release | Ignore:
-        return self.starting().on_push(Push(image, at, result, tag), NOW)
-
-    def wait(self, image: ImageRef, token: str = "token") -> Waited | None:
-        step = AwaitScan(self.registry, self.scans, self.ledger, self.workflow)
-        return step.register(ReleaseId(image, 1), token, NOW)
-
-    def completed(self) -> ScanCompleted:
-        return ScanCompleted(self.scans, self.ledger, self.workflow, self.starter)
-
-    def reconcile(self, now: datetime = NOW) -> Reconciled:
-        step = Reconcile(self.registry, self.completed(), self.policy, NOW - timedelta(days=1))
-        return step.run(now)
-
-    def judge(
-        self, image: ImageRef, waited: Waited = Waited.READY, attempt: int = 1, now: datetime = NOW
-    ) -> Judged:
-        return self.judging().run(ReleaseId(image, attempt), waited, "", now)
-
-    def judging(self) -> JudgeImage:
-        examine = ExamineImage(
-            images=self.registry,
-            scans=self.scans,
-            ledger=self.ledger,
-            records=self.records,
-            grants=self.grants,
-            registry=lambda: self.registry,
-            signer=lambda: self.signer,
-            intelligence=lambda: self.intelligence,
-            versions=VERSIONS,
-        )
-        return JudgeImage(examine, self.registry, self.ledger, self.records)
-
-    def sign(self, decision: Digest | None) -> Signed:
-        assert decision is not None
-        step = SignImage(self.registry, self.ledger, self.records, self.registry, self.signer)
-        return step.run(decision, LATER)
-
-    def promote(self, image: ImageRef, *, blobs: int = 1000) -> Promoted:
-        left = iter([True] * blobs + [False] * 1000)
-        step = PromoteImage(self.registry, self.ledger, self.records, self.registry, self.signer)
-        return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
-
-    def announce(self, image: ImageRef, outcome: Outcome, seen: int | None = None) -> Then:
-        step = AnnounceRelease(self.ledger, self.notifications)
-        return step.run(ReleaseId(image, 1), Ending(outcome, seen), LATER).route
-
-    def judged(self, findings: list[Finding] | None = None, tag: str = "1.0") -> tuple[ImageRef, Judged]:
-        image = self.registry.push_image(DEV, tag)
-        self.scans.finish(image, findings or [])
-        self.start(image, tag)
-        return image, self.judge(image)
-
-    def index(
-        self, *architectures: str, tag: str = "1.0", attestation: bool = False, note: str = ""
-    ) -> tuple[ImageRef, list[ImageRef]]:
-        """A pushed index and its platforms."""
-        platforms = [self.registry.push_image(DEV, "", seed=architecture) for architecture in architectures]
-        entries = [
-            {
-                **self.registry.manifests[platform].descriptor.as_json(),
-                "platform": {"os": "linux", "architecture": architecture},
-                **({"annotations": {"note": note}} if note else {}),
-            }
-            for platform, architecture in zip(platforms, architectures, strict=True)
-        ]
-        if attestation:
-            extra = self.registry.push_image(DEV, "", seed="attestation")
-            entries.append(
-                {
-                    **self.registry.manifests[extra].descriptor.as_json(),
-                    "platform": {"os": "unknown", "architecture": "unknown"},
-                    "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
-                }
-            )
-        return self.push_index(entries, tag), platforms
-
-    def push_index(self, entries: list[dict[str, Any]], tag: str) -> ImageRef:
-        raw = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
-        index = Manifest.parse(json.dumps(raw).encode())
-        self.registry.push_manifest(DEV, index, tag)
-        return ImageRef(DEV, index.digest)
-
-    def signed(self) -> ImageRef:
-        image, judged = self.judged()
-        self.sign(judged.decision)
-        return image
 
 
 @pytest.fixture

@@ -126,6 +126,11 @@ class Ledger(Protocol):
 
     def standing(self, repository: str) -> Standing | None: ...
 
+    def note(self, notice: str) -> None:
+        """Note that something was done that is done once."""
+
+    def is_noted(self, notice: str) -> bool: ...
+
 
 class Grants(Protocol):
     """What was granted at run time. One function writes it; everybody else reads, strongly consistent."""

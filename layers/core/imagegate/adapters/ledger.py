@@ -227,6 +227,12 @@ class DynamoLedger:
         item = self._get(items.standing_key(repository))
         return None if item is None else items.read_standing(item)
 
+    def note(self, notice: str) -> None:
+        self._put(items.notice_key(notice))
+
+    def is_noted(self, notice: str) -> bool:
+        return self._get(items.notice_key(notice)) is not None
+
     def installed_at(self, now: datetime) -> datetime:
         """Note the time of the installation once; returns the one that stands."""
         installation = items.write_installation(now)

@@ -10,6 +10,7 @@
 | base image | `BASE#chain id` | stage |
 | latest base image | `BASE#repository` | `LATEST` |
 | last released into a repository | `STANDING#repository` | `STANDING` |
+| something that was done once | `NOTICE#what` | `NOTICE` |
 | installation | `INSTALLATION` | `INSTALLATION` |
 
 Times are UTC with microseconds in a fixed width, so that DynamoDB compares them as it compares text.
@@ -45,6 +46,7 @@ ATTEMPT = "ATTEMPT#"
 CLAIM = "CLAIM"
 LATEST = "LATEST"
 STANDING = "STANDING"
+NOTICE = "NOTICE"
 WITH_INDEX = "INDEX#"
 INSTALLATION = "INSTALLATION"
 WAITING = "scan"
@@ -100,6 +102,10 @@ def latest_base_key(repository: str) -> dict[str, Any]:
 
 def standing_key(repository: str) -> dict[str, Any]:
     return key(f"STANDING#{repository}", STANDING)
+
+
+def notice_key(notice: str) -> dict[str, Any]:
+    return key(f"NOTICE#{notice}", NOTICE)
 
 
 def key(pk: str, sk: str) -> dict[str, Any]:

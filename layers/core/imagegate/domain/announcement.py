@@ -82,7 +82,11 @@ def _name(release: Release) -> str:
 
 
 def _subject(release: Release, outcome: Outcome) -> str:
-    text = f"{str(outcome).upper()}: {_name(release)} {_headline(release, outcome)}"
+    return one_line(f"{str(outcome).upper()}: {_name(release)} {_headline(release, outcome)}")
+
+
+def one_line(text: str) -> str:
+    """As a subject may be: short, and ASCII."""
     ascii_only = "".join(c if " " <= c <= "~" else "?" for c in text)
     return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else ascii_only[: _SUBJECT_LIMIT - 3] + "..."
 

@@ -179,8 +179,8 @@ def _reason_to_reopen(
 ) -> StartReason | None:
     if request.reason is StartReason.LATE_SCAN:
         return StartReason.LATE_SCAN if latest.timed_out else None
-    if request.reason is StartReason.NEW_WAIVER:
-        return StartReason.NEW_WAIVER if latest.outcome is Outcome.BLOCKED else None
+    if request.reason in (StartReason.NEW_WAIVER, StartReason.NEW_POLICY):
+        return request.reason if latest.outcome is Outcome.BLOCKED else None
     if request.reason is StartReason.ADOPTED:
         return None  # a gate has seen it already
     if request.reason is not StartReason.PUSH:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from imagegate.domain.decision import Decision
 from imagegate.domain.errors import RecordNotFoundError, RejectedInputError
-from imagegate.domain.image import ImageRef
 from imagegate.domain.judging import Versions
 from imagegate.domain.policy import Policy, Scanner
-from imagegate.domain.release import Outcome, Release, StartReason
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.domain.release import Release, StartReason
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import Ledger, Records, Starter, WritableGrants
-from imagegate.steps.replay import Replay
-
-# What was blocked longer ago is released by hand, or by its next push.
-_LOOKS_BACK = timedelta(days=30)
-_LOOKED_AT = 300
+from imagegate.steps.freed import FindFreed
 
 
 class WaiverRefusedError(RejectedInputError):
@@ -80,27 +73,10 @@ class Decide:
 
     def _freed(self, waiver: Waiver, now: datetime) -> Iterator[Release]:
         """The blocked releases that it is about and that would pass now, each image once."""
-        seen: set[ImageRef] = set()
-        replay = Replay(self.records, self.versions)
-        waivers = self.grants.waivers()
-        for release in self.ledger.recent(_LOOKED_AT, now):
-            if release.image in seen or now - release.started_at > _LOOKS_BACK:
-                continue
-            seen.add(release.image)
-            digests = (release.image.digest, *release.platforms)
-            is_about = waiver.covers_image(release.image.repository, digests)
-            if release.outcome is not Outcome.BLOCKED or release.decision is None or not is_about:
-                continue
-            if self._would_pass(replay, release, waivers, now):
-                yield release
 
-    def _would_pass(self, replay: Replay, release: Release, waivers: list[Waiver], now: datetime) -> bool:
-        stage = self.policy.stage_of(release.image.repository)
-        if stage is None or release.decision is None:
-            return False
-        try:
-            decision = Decision.decode(self.records.decision(release.decision))
-            found = replay.run(decision, self.policy, stage, waivers, now)
-        except RecordNotFoundError:
-            return False
-        return found.verdict.outcome is VerdictOutcome.PASS
+        def is_about(release: Release) -> bool:
+            digests = (release.image.digest, *release.platforms)
+            return waiver.covers_image(release.image.repository, digests)
+
+        find = FindFreed(self.ledger, self.records, self.versions)
+        return find.run(self.policy, self.grants.waivers(), now, is_about)

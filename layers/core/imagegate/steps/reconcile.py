@@ -8,11 +8,15 @@ from datetime import datetime, timedelta
 
 from imagegate.domain.errors import ImageGateError, RejectedInputError
 from imagegate.domain.image import ImageRef
+from imagegate.domain.judging import Versions
+from imagegate.domain.notice import waiver_ending
 from imagegate.domain.policy import Policy
 from imagegate.domain.release import Facts, StartReason, WaitingScan
 from imagegate.domain.scan import Readiness
-from imagegate.ports import Images
+from imagegate.domain.waiver import Waiver
+from imagegate.ports import Grants, Images, Notifications, Records
 from imagegate.steps.await_scan import ScanCompleted
+from imagegate.steps.freed import FindFreed
 
 # Events that come at all come within a day: EventBridge gives up after that.
 _LOOKS_BACK = timedelta(days=1)
@@ -26,17 +30,26 @@ class ReconcileError(ImageGateError):
 class Reconciled:
     woken: int
     started: int
+    warned: int = 0
+    freed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
     images: Images
     completed: ScanCompleted
+    grants: Grants
+    records: Records
+    notifications: Notifications
     policy: Policy
     installed_at: datetime
+    versions: Versions
 
     def run(self, now: datetime) -> Reconciled:
-        """Wake who waits for a scan that is over; ask for a release of what was pushed and never started."""
+        """Wake who waits for a scan that is over; ask for a release of what was pushed and never started.
+
+        Also tell of waivers that end, and try again what a new policy would let pass.
+        """
         faults: list[str] = []
         woken = sum(self._tried(faults, scan) for scan in list(self.completed.ledger.all_waiting()))
         started = 0
@@ -45,9 +58,38 @@ class Reconcile:
                 started += self._start_lost(repository, now)
             except ImageGateError as error:
                 faults.append(f"{repository}: {error}")
+        try:
+            waivers = self.grants.waivers()
+            warned = sum(self._warned(waiver, now) for waiver in [*self.policy.waivers, *waivers])
+            freed = self._free_by_policy(waivers, now)
+        except ImageGateError as error:
+            faults.append(f"waivers: {error}")
         if faults:
             raise ReconcileError("; ".join(faults))
-        return Reconciled(woken, started)
+        return Reconciled(woken, started, warned, freed)
+
+    def _warned(self, waiver: Waiver, now: datetime) -> bool:
+        """Once for each waiver, in its last days, where it still counts."""
+        if not waiver.is_ending(now) or waiver.fault(now, self.policy.waiver_terms):
+            return False
+        notice = f"{waiver.id} ending"
+        if self.completed.ledger.is_noted(notice):
+            return False
+        self.notifications.publish(waiver_ending(waiver, now))
+        self.completed.ledger.note(notice)
+        return True
+
+    def _free_by_policy(self, waivers: list[Waiver], now: datetime) -> int:
+        """Once for each policy: what was blocked under another one, and would pass under this one."""
+        ledger, notice = self.completed.ledger, f"{self.policy.digest} considered"
+        if ledger.is_noted(notice):
+            return 0
+        find = FindFreed(ledger, self.records, self.versions)
+        freed = list(find.run(self.policy, waivers, now, lambda it: it.policy != self.policy.digest))
+        for release in freed:
+            self.completed.starter.request(release.image, sorted(release.tags), StartReason.NEW_POLICY)
+        ledger.note(notice)
+        return len(freed)
 
     def _tried(self, faults: list[str], scan: WaitingScan) -> bool:
         """One that cannot be looked at does not hide the others."""
