@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 
 from imagegate.domain.decision import Decision
-from imagegate.domain.finding import Finding, Severity, Tally
+from imagegate.domain.facts import ImageFacts
+from imagegate.domain.finding import Finding, Package, Severity
 from imagegate.domain.image import OCI_MANIFEST, Digest, ImageRef
-from imagegate.domain.policy import Action, Limit, Mode, RepositoryPattern, Stage
+from imagegate.domain.policy import Mode, RepositoryPattern, Stage
 from imagegate.domain.release import Release, StartReason
-from imagegate.domain.scan import ScanStatus
-from imagegate.domain.verdict import PlatformScan, VerdictOutcome
+from imagegate.domain.rules import Action, FindingRules, Limit
+from imagegate.domain.scan import ScanStatus, Waited
+from imagegate.domain.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
+from imagegate.domain.waiver import Waiver, Waivers, WaiverTerms
+from imagegate.domain.weighing import Terms, Weigher
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 
 # Amazon ECR API reference, StartImageScan and DescribeImageScanFindings: every value of ImageScanStatus.status.
@@ -45,13 +51,78 @@ def stage(**changes: Any) -> Stage:
     return replace(Stage("dev", RepositoryPattern("shop/{app}-dev"), promotes_to="staging"), **changes)
 
 
+def with_limits(limits: Mapping[Severity, Limit], gate: Stage | None = None) -> Stage:
+    """The stage with these limits, and no others."""
+    gate = gate or stage()
+    return replace(gate, findings=replace(gate.findings, max=dict(limits)))
+
+
+def package(name: str = "openssl", **changes: Any) -> Package:
+    return replace(Package(name, "3.0.1", None, "deb"), **changes)
+
+
+def finding(
+    vulnerability: str = "CVE-2026-1",
+    severity: Severity = Severity.HIGH,
+    *packages: Package,
+    **changes: Any,
+) -> Finding:
+    """In openssl, unless other packages are named."""
+    return replace(Finding(vulnerability, severity, packages or (package(),)), **changes)
+
+
+def waiver(**changes: Any) -> Waiver:
+    """Of CVE-2026-1 in openssl, for the application's repositories, for a month."""
+    plain = Waiver(
+        owner="ann@example.com",
+        reason="the vulnerable function is not called",
+        expires=date(2026, 12, 21),
+        vulnerability="CVE-2026-1",
+        package="openssl",
+        repositories="shop/api-*",
+    )
+    return replace(plain, **changes)
+
+
+def rule_waiver(rule: str, **changes: Any) -> Waiver:
+    return waiver(**{"rule": rule, "vulnerability": None, "package": None, **changes})
+
+
+def no_waivers(now: datetime = NOON) -> Waivers:
+    return Waivers((), WaiverTerms(), image().repository, [digest()], now)
+
+
+def terms(rules: FindingRules, **changes: Any) -> Terms:
+    """Without waivers, clocks and baseline."""
+    plain = Terms(rules, no_waivers(), NOON)
+    return replace(plain, **changes)
+
+
+def announced(findings: Iterable[Finding]) -> dict[Severity, int]:
+    """The summary that agrees with a list of findings."""
+    counts: dict[Severity, int] = {}
+    for one in findings:
+        counts[one.severity] = counts.get(one.severity, 0) + 1
+    return counts
+
+
 def scanned(
-    *severities: Severity, status: str | None = "COMPLETE", platform: str | None = None
+    *severities: Severity,
+    status: str | None = "COMPLETE",
+    platform: str | None = None,
+    gate: Stage | None = None,
 ) -> PlatformScan:
-    """A finished scan whose summary and findings agree."""
+    """A finished scan whose summary and findings agree, weighed by the rules of `gate`."""
     findings = [Finding(f"CVE-2026-{n}", severity) for n, severity in enumerate(severities)]
-    tally = Tally.of(findings)
-    return PlatformScan(ScanStatus(digest(), status, counts=dict(tally.counts)), tally, platform)
+    weighed = Weigher(terms((gate or stage()).findings)).weigh_all(findings)
+    return PlatformScan(ScanStatus(digest(), status, counts=announced(findings)), weighed, platform)
+
+
+def verdict(
+    gate: Stage, scans: Sequence[PlatformScan], waited: Waited = Waited.READY, why_never: str = ""
+) -> Verdict:
+    """Of scans that were weighed already; nothing else is known of the image, and there are no waivers."""
+    return judge(Case(gate, scans, ImageFacts(image()), no_waivers(), NOON, waited, why_never))
 
 
 def release(**changes: Any) -> Release:
@@ -97,9 +168,7 @@ severities = st.sampled_from(Severity)
 finding_lists = st.lists(severities, max_size=30)
 limits = st.builds(Limit, st.integers(0, 8), st.sampled_from(Action))
 enforced_limits = st.builds(Limit, st.integers(0, 8))
-stages = st.builds(
-    lambda limits: stage(max_findings=limits), st.dictionaries(severities, limits, max_size=len(Severity))
-)
+stages = st.dictionaries(severities, limits, max_size=len(Severity)).map(with_limits)
 
 # Amazon ECR API reference, CreateRepository.repositoryName; 2 to 256 characters.
 _words = st.sampled_from(["ab", "api", "a.b", "x-y_z", "0", "shop", "api-dev", "api-staging", "w" * 60])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from imagegate.domain.announcement import announce, as_sns_message, explain_fault
 from imagegate.domain.image import ImageRef
-from imagegate.domain.policy import Action
 from imagegate.domain.release import Outcome, Promotion, Release
+from imagegate.domain.rules import Action
 from tests.unit.samples import digest, reason, release
 
 any_text = st.text(max_size=150)
@@ -63,9 +63,31 @@ def test_the_message_is_json_that_sns_takes(ending: Release, outcome: Outcome) -
 @given(releases, outcomes)
 def test_attributes_to_filter_on_are_never_empty(ending: Release, outcome: Outcome) -> None:
     attributes = announce(ending, outcome).attributes
-    assert set(attributes) == {"outcome", "stage", "repository", "verdict"}
+    assert set(attributes) == {"outcome", "stage", "repository", "verdict", "alert"}
     assert attributes["outcome"] == outcome
     assert attributes["verdict"] == (ending.verdict or "NONE")
+    assert attributes["alert"] in ("log", "alert", "block")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attention", "alert"),
+    [
+        (Outcome.RELEASED, "log", "log"),
+        (Outcome.RELEASED, "alert", "alert"),
+        (Outcome.RELEASED, None, "alert"),
+        (Outcome.BLOCKED, "log", "block"),
+        (Outcome.BLOCKED, None, "block"),
+        (Outcome.SUPERSEDED, "alert", "log"),
+        (Outcome.WITHDRAWN, "alert", "log"),
+        (Outcome.HELD, "log", "alert"),
+        (Outcome.CONFLICT, "log", "alert"),
+        (Outcome.FAILED, "log", "alert"),
+    ],
+)
+def test_a_refusal_alerts_and_what_needs_nobody_is_only_logged(
+    outcome: Outcome, attention: str | None, alert: str
+) -> None:
+    assert announce(release(attention=attention), outcome).attributes["alert"] == alert
 
 
 LONGEST_CAUSE = "x" * 32_768  # Step Functions API reference, SendTaskFailure.cause

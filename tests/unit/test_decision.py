@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imagegate.domain.decision import VALID_FOR, Decision, describe_reasons, describe_scan
+from imagegate.domain.decision import (
+    SCHEMA,
+    VALID_FOR,
+    Decision,
+    describe_reasons,
+    describe_scan,
+    scan_status,
+)
 from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
 from imagegate.domain.finding import Severity
-from imagegate.domain.policy import Action, Mode
-from imagegate.domain.scan import Waited
-from imagegate.domain.verdict import VerdictOutcome, judge
+from imagegate.domain.policy import Mode
+from imagegate.domain.rules import Action, Limit
+from imagegate.domain.scan import ScanStatus
+from imagegate.domain.verdict import VerdictOutcome
 from tests.unit.samples import (
     NOON,
     REGISTRY,
@@ -25,11 +34,22 @@ from tests.unit.samples import (
     json_values,
     repositories,
     scanned,
-    stage,
+    severities,
+    verdict,
+    waiver,
+    with_limits,
 )
 
 SECOND = timedelta(seconds=1)
 FIELDS = tuple(json.loads(decision().encode()))
+
+# What canonical JSON can hold: nothing whose text depends on who writes it.
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+plain_objects = st.dictionaries(st.text(max_size=9), plain_values, max_size=3)
 
 decisions = st.builds(
     decision,
@@ -42,6 +62,31 @@ decisions = st.builds(
     reasons=st.lists(
         st.fixed_dictionaries({k: st.text(max_size=9) for k in ("rule", "message", "action")}), max_size=3
     ),
+    worst=st.none() | severities.map(str),
+    waited=st.sampled_from(["READY", "TIMED_OUT", "NEVER", "UNSUPPORTED"]),
+    why_never=st.text(max_size=9),
+    facts=st.none() | plain_objects,
+    waivers=st.lists(plain_objects, max_size=2),
+    grants=st.lists(plain_objects, max_size=2),
+    baseline=st.none() | plain_objects,
+    remedies=st.none() | plain_objects,
+)
+
+
+# As the gate wrote it before it kept findings, byte for byte.
+FIRST_RECORD = (
+    b'{"attempt":1,"judgedAt":"2026-11-21T12:00:00Z","mode":"enforce","policy":"'
+    + str(digest("policy")).encode()
+    + b'","reasons":[{"action":"warn","message":"1 LOW (at most 0): CVE-2026-9","rule":"findings.low"}],'
+    b'"registry":"'
+    + REGISTRY.encode()
+    + b'","scans":[{"completedAt":null,"counts":{"LOW":1},"digest":"'
+    + str(digest()).encode()
+    + b'","platform":null,"status":"COMPLETE"}],"schema":"imagegate.decision/v1",'
+    b'"stage":"dev","subject":{"digest":"'
+    + str(digest()).encode()
+    + b'","mediaType":"application/vnd.oci.image.manifest.v1+json","repository":"shop/api-dev","size":1234},'
+    b'"verdict":"PASS"}'
 )
 
 
@@ -77,7 +122,9 @@ def test_a_record_that_lacks_a_field_is_refused(field: str) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schema": "imagegate.decision/v2"},
+        {"schema": "imagegate.decision/v3"},
+        {"schema": "imagegate.decision/v"},
+        {"schema": 2},
         {"schema": None},
         {"verdict": "pass"},
         {"verdict": "PASSED"},
@@ -108,7 +155,19 @@ def test_a_record_with_a_wrong_field_is_refused(changes: dict[str, Any]) -> None
         {"stage": ["dev"]},
         {"registry": None},
         {"reasons": "none"},
+        {"reasons": [{"rule": 1}]},
         {"scans": 3},
+        {"scans": ["one"]},
+        {"worst": 1},
+        {"waited": None},
+        {"whyNever": None},
+        {"facts": []},
+        {"waivers": None},
+        {"waivers": ["one"]},
+        {"grants": {}},
+        {"grants": [1]},
+        {"baseline": "none"},
+        {"remedies": 0},
     ],
 )
 def test_a_record_with_a_field_of_the_wrong_type_is_refused(changes: dict[str, Any]) -> None:
@@ -192,20 +251,66 @@ def test_a_refused_decision_is_rejected_input_and_never_tried_again() -> None:
     assert issubclass(DecisionRefusedError, RejectedInputError)
 
 
-def test_the_record_keeps_numbers_and_reasons_but_no_findings() -> None:
-    scan = scanned(Severity.CRITICAL, Severity.LOW, Severity.LOW, platform="linux/arm64")
-    verdict = judge(stage(), [scan], Waited.READY)
-    assert describe_scan(scan) == {
+def test_a_record_of_the_first_schema_is_still_read() -> None:
+    old = Decision.decode(FIRST_RECORD)
+    assert old == decision(scans=[{**old.scans[0]}])
+    assert old.scans[0]["counts"] == {"LOW": 1}
+    assert (old.facts, old.worst, old.remedies, old.waited) == (None, None, None, "READY")
+    old.check_signable(REGISTRY, NOON)
+
+
+def test_what_the_first_schema_did_not_have_is_not_read_from_it() -> None:
+    raw = {**json.loads(FIRST_RECORD), "facts": {"a": 1}, "waivers": "none", "worst": "LOW"}
+    assert Decision.decode(json.dumps(raw).encode()) == Decision.decode(FIRST_RECORD)
+
+
+def test_records_are_written_in_the_second_schema() -> None:
+    assert json.loads(decision().encode())["schema"] == SCHEMA == "imagegate.decision/v2"
+    assert json.loads(Decision.decode(FIRST_RECORD).encode())["schema"] == SCHEMA
+
+
+def test_the_waivers_of_a_record_are_whole() -> None:
+    kept = decision(waivers=[waiver().as_json()], grants=[waiver(until_fix=True).as_json()])
+    assert Decision.decode(kept.encode()) == kept
+
+
+def test_the_record_keeps_numbers_and_reasons_and_names_the_findings() -> None:
+    gate = with_limits({Severity.CRITICAL: Limit(0), Severity.LOW: Limit(5)})
+    scan = scanned(Severity.CRITICAL, Severity.LOW, Severity.MEDIUM, platform="linux/arm64", gate=gate)
+    assert describe_scan(scan, digest("findings")) == {
         "digest": str(digest()),
         "platform": "linux/arm64",
         "status": "COMPLETE",
+        "description": "",
         "completedAt": None,
-        "counts": {"CRITICAL": 1, "LOW": 2},
+        "counts": {"CRITICAL": 1, "LOW": 1, "MEDIUM": 1},
+        "announced": {"CRITICAL": 1, "LOW": 1, "MEDIUM": 1},
+        "listsFindings": True,
+        "counting": {"CRITICAL": 1, "LOW": 1},
+        "aside": {"no limit": 1},
+        "findings": str(digest("findings")),
     }
-    assert describe_reasons(verdict) == [
+    assert describe_scan(scan, None)["findings"] is None
+    assert describe_reasons(verdict(gate, [scan])) == [
         {
             "rule": "findings.critical",
             "message": "linux/arm64: 1 CRITICAL (at most 0): CVE-2026-0",
             "action": str(Action.ENFORCE),
         }
     ]
+
+
+@given(
+    st.builds(
+        ScanStatus,
+        image=st.just(digest()),
+        status=st.none() | st.text(max_size=9),
+        description=st.text(max_size=9),
+        completed_at=st.none() | st.just("2026-11-21T12:00:00Z"),
+        counts=st.dictionaries(severities, st.integers(1, 9)),
+        lists_findings=st.booleans(),
+    )
+)
+def test_the_head_of_a_scan_is_read_back_from_the_record(status: ScanStatus) -> None:
+    kept = decision(scans=[describe_scan(replace(scanned(), status=status), None)])
+    assert scan_status(Decision.decode(kept.encode()).scans[0]) == status

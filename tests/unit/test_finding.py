@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import EXAMPLES, Finding, Severity, Tally, count
+from imagegate.domain.finding import EXAMPLES, Finding, Package, Severity, Tally, count
 from tests.unit.samples import finding_lists, severities
 
 
@@ -69,9 +69,21 @@ def test_a_message_names_the_first_findings_and_counts_the_rest(number: int) -> 
     ("finding", "text"),
     [
         (Finding("CVE-1", Severity.LOW), "CVE-1"),
-        (Finding("CVE-1", Severity.LOW, "openssl"), "CVE-1 (openssl)"),
-        (Finding("CVE-1", Severity.LOW, "openssl", "3.0.1", "3.0.2"), "CVE-1 (openssl 3.0.1)"),
+        (Finding("CVE-1", Severity.LOW, (Package("openssl"),)), "CVE-1 (openssl)"),
+        (Finding("CVE-1", Severity.LOW, (Package("openssl", "3.0.1", "3.0.2"),)), "CVE-1 (openssl 3.0.1)"),
+        (Finding("CVE-1", Severity.LOW, (Package("a", "1"), Package("b", "2"))), "CVE-1 (a 1, b 2)"),
+        (Finding("CVE-1", Severity.LOW, (Package("a", "1", path="x"), Package("a", "1"))), "CVE-1 (a 1)"),
     ],
 )
 def test_a_finding_reads_as_vulnerability_package_and_version(finding: Finding, text: str) -> None:
     assert str(finding) == text
+
+
+def test_a_finding_has_a_place_in_each_of_its_packages() -> None:
+    two = Finding("CVE-1", Severity.LOW, (Package("a", "1"), Package("b")), aliases=("GHSA-1",))
+    assert two.places == (("CVE-1", "a"), ("CVE-1", "b"))
+    assert two.names == ("CVE-1", "GHSA-1")
+
+
+def test_a_finding_without_a_package_has_a_place_all_the_same() -> None:
+    assert Finding("CVE-1", Severity.LOW).places == (("CVE-1", ""),)

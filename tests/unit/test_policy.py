@@ -9,8 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from imagegate.domain.finding import Severity
 from imagegate.domain.policy import APP, Policy, RepositoryPattern, Stage
-from tests.unit.samples import digest, stage
+from imagegate.domain.rules import Action, FindingRules, ImageRules, Rule
+from tests.unit.samples import DAY, digest, stage
 
 
 def words(alphabet: str, longest: int) -> list[str]:
@@ -129,3 +131,85 @@ def test_an_unmanaged_repository_is_promoted_nowhere() -> None:
 def test_tags_are_promoted_by_case_sensitive_globs(globs: tuple[str, ...], tag: str, moves: bool) -> None:
     assert stage(promote_tags=globs).promotes(tag) is moves
     assert not stage(promote_tags=globs, promotes_to=None).promotes(tag)
+
+
+def chain(*patterns: str) -> Policy:
+    """Stages that promote to each other, the first to the second, and so on."""
+    following = [*(f"s{n}" for n in range(1, len(patterns))), None]
+    stages = {
+        f"s{n}": Stage(f"s{n}", RepositoryPattern(text), promotes_to=following[n])
+        for n, text in enumerate(patterns)
+    }
+    return Policy(digest(), stages)
+
+
+@given(
+    st.lists(st.sampled_from(["dev", "test", "staging", "live"]), min_size=1, max_size=4, unique=True), apps
+)
+def test_all_repositories_of_an_application_have_the_same_origin(names: list[str], app: str) -> None:
+    policy = chain(*(f"{APP}-{name}" for name in names))
+    assert {policy.origin_of(f"{app}-{name}") for name in names} == {f"{app}-{names[0]}"}
+
+
+@given(apps, apps)
+def test_two_applications_never_have_the_same_origin(one: str, other: str) -> None:
+    assume(one != other)
+    policy = chain(f"{APP}-dev", f"{APP}-staging")
+    assert policy.origin_of(f"{one}-staging") != policy.origin_of(f"{other}-staging")
+
+
+@given(patterns, patterns, apps)
+def test_the_origin_of_a_promoted_image_is_where_it_came_from(
+    source: RepositoryPattern, target: RepositoryPattern, app: str
+) -> None:
+    assume(not source.overlaps(target))
+    policy = chain(source.text, target.text)
+    repository = source.repository_of(app)
+    promoted = policy.target_of(repository)
+    assert promoted is not None
+    assert policy.origin_of(promoted) == policy.origin_of(repository) == repository
+
+
+def test_an_application_of_one_repository_has_it_as_its_origin() -> None:
+    assert chain("shop", "shop-live").origin_of("shop-live") == "shop"
+
+
+def test_a_stage_that_two_lead_into_is_an_origin_itself() -> None:
+    """Which of them an image came from is not told by its repository."""
+    stages = {
+        "a": Stage("a", RepositoryPattern(f"a/{APP}"), promotes_to="c"),
+        "b": Stage("b", RepositoryPattern(f"b/{APP}"), promotes_to="c"),
+        "c": Stage("c", RepositoryPattern(f"c/{APP}"), promotes_to="d"),
+        "d": Stage("d", RepositoryPattern(f"d/{APP}")),
+    }
+    policy = Policy(digest(), stages)
+    assert [policy.origin_of(f"{name}/shop") for name in "abcd"] == ["a/shop", "b/shop", "c/shop", "c/shop"]
+    assert [stage.name for stage in policy.stages_before(stages["c"])] == ["a", "b"]
+
+
+def test_an_unmanaged_repository_is_its_own_origin() -> None:
+    assert chain(f"{APP}-dev", f"{APP}-live").origin_of("elsewhere") == "elsewhere"
+
+
+def test_stages_that_lead_in_a_circle_have_some_origin() -> None:
+    stages = {
+        "a": Stage("a", RepositoryPattern(f"a/{APP}"), promotes_to="b"),
+        "b": Stage("b", RepositoryPattern(f"b/{APP}"), promotes_to="a"),
+    }
+    assert Policy(digest(), stages).origin_of("a/shop") in ("a/shop", "b/shop")
+
+
+def test_clocks_are_kept_from_the_first_gate_on_for_what_any_stage_gives_time() -> None:
+    def graceful(name: str, *severities: Severity) -> Stage:
+        return stage(name=name, findings=FindingRules(grace=dict.fromkeys(severities, DAY)))
+
+    stages = {"dev": graceful("dev"), "live": graceful("live", Severity.HIGH, Severity.LOW)}
+    assert Policy(digest(), stages).timed == {Severity.HIGH, Severity.LOW}
+    assert Policy(digest(), {"dev": stage()}).timed == frozenset()
+
+
+@pytest.mark.parametrize("action", Action)
+def test_the_bases_that_some_stage_asks_for_are_known(action: Action) -> None:
+    asking = stage(image=ImageRules(base_images=Rule(("golden", "silver"), action)))
+    found = Policy(digest(), {"dev": asking, "live": stage()}).base_stages
+    assert found == (frozenset() if action is Action.OFF else {"golden", "silver"})

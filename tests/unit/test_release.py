@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Action, RepositoryPattern, Stage
+from imagegate.domain.policy import RepositoryPattern, Stage
 from imagegate.domain.release import (
     Begin,
     Ignore,
@@ -27,6 +27,7 @@ from imagegate.domain.release import (
     decide_start,
     workflow_input,
 )
+from imagegate.domain.rules import Action
 from tests.unit.samples import NOON, digest, image, reason, release, repositories, stage, tags
 
 SAME, NEW = digest("policy"), digest("another policy")

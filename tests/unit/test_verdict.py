@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import Finding, Severity, Tally
-from imagegate.domain.policy import DEFAULT_MAX_FINDINGS, Action, Limit, Stage
+from imagegate.domain.finding import Severity
+from imagegate.domain.policy import Stage
+from imagegate.domain.rules import DEFAULT_ALERTS, DEFAULT_MAX_FINDINGS, Action, Attention, Limit
 from imagegate.domain.scan import ScanStatus, Waited
-from imagegate.domain.verdict import PlatformScan, VerdictOutcome, duration, judge
+from imagegate.domain.verdict import (
+    ENDING,
+    PlatformScan,
+    Reason,
+    Verdict,
+    VerdictOutcome,
+    attention,
+    duration,
+    how_many_aside,
+)
+from imagegate.domain.weighing import Weighed, Why
 from tests.unit.samples import (
     DEAD_STATUSES,
     READY_STATUSES,
@@ -25,25 +36,54 @@ from tests.unit.samples import (
     severities,
     stage,
     stages,
+    verdict,
+    with_limits,
 )
 
 any_status = st.sampled_from([None, *READY_STATUSES, *WAITING_STATUSES, *DEAD_STATUSES, "QUARANTINED"])
 any_waited = st.sampled_from(Waited)
 
 
-@st.composite
-def any_scans(draw: st.DrawFn) -> PlatformScan:
-    """Any scan: finished or not, summary and list agreeing or not."""
-    scan = scanned(*draw(finding_lists), status="COMPLETE")
-    counts = draw(st.just(scan.status.counts) | st.dictionaries(severities, st.integers(1, 9)))
-    listed = draw(st.booleans())
-    return replace(
-        scan, status=replace(scan.status, status=draw(any_status), counts=counts, lists_findings=listed)
-    )
+@dataclass(frozen=True)
+class Scan:
+    """What a scanner said, whatever the gate that will weigh it."""
+
+    found: tuple[Severity, ...] = ()
+    status: str | None = "COMPLETE"
+    counts: dict[Severity, int] | None = None  # None: as many as were found
+    listed: bool = True
+    more: tuple[Severity, ...] = field(default=())  # found later, and announced
+
+    def by(self, gate: Stage) -> PlatformScan:
+        scan = scanned(*self.found, *self.more, gate=gate)
+        counts = dict(scan.status.counts if self.counts is None else self.counts)
+        if self.counts is not None:
+            for severity in self.more:
+                counts[severity] = counts.get(severity, 0) + 1
+        status = replace(scan.status, status=self.status, counts=counts, lists_findings=self.listed)
+        return replace(scan, status=status)
 
 
-def passes(gate: Stage, scans: Sequence[PlatformScan], waited: Waited = Waited.READY) -> bool:
-    return judge(gate, scans, waited).outcome is VerdictOutcome.PASS
+any_scans = st.builds(
+    Scan,
+    finding_lists.map(tuple),
+    any_status,
+    st.none() | st.dictionaries(severities, st.integers(1, 9)),
+    st.booleans(),
+)
+some_scans = st.lists(any_scans, min_size=1, max_size=4)
+
+
+def judged(gate: Stage, scans: Sequence[Scan], waited: Waited = Waited.READY) -> Verdict:
+    return verdict(gate, [scan.by(gate) for scan in scans], waited)
+
+
+def passes(gate: Stage, scans: Sequence[Scan], waited: Waited = Waited.READY) -> bool:
+    return judged(gate, scans, waited).outcome is VerdictOutcome.PASS
+
+
+def finds(*found: Severity) -> list[Scan]:
+    return [Scan(found)]
 
 
 @given(stages, finding_lists, severities, st.integers(0, 30))
@@ -51,19 +91,16 @@ def test_one_more_finding_never_opens_the_gate(
     gate: Stage, found: list[Severity], extra: Severity, position: int
 ) -> None:
     more = [*found[:position], extra, *found[position:]]
-    assert passes(gate, [scanned(*found)]) or not passes(gate, [scanned(*more)])
+    assert passes(gate, finds(*found)) or not passes(gate, finds(*more))
 
 
-@given(stages, st.lists(any_scans(), min_size=1, max_size=4), severities, any_waited)
+@given(stages, some_scans, severities, any_waited)
 def test_one_more_finding_on_any_platform_never_opens_the_gate(
-    gate: Stage, scans: list[PlatformScan], extra: Severity, waited: Waited
+    gate: Stage, scans: list[Scan], extra: Severity, waited: Waited
 ) -> None:
     assume(not passes(gate, scans, waited))
     for position, scan in enumerate(scans):
-        counts = {**scan.status.counts, extra: scan.status.counts.get(extra, 0) + 1}
-        tally = Tally(dict(scan.tally.counts), dict(scan.tally.examples))
-        tally.add(Finding("CVE-2026-99999", extra))
-        worse = PlatformScan(replace(scan.status, counts=counts), tally)
+        worse = replace(scan, more=(extra,))
         assert not passes(gate, [*scans[:position], worse, *scans[position + 1 :]], waited)
 
 
@@ -71,40 +108,45 @@ def test_one_more_finding_on_any_platform_never_opens_the_gate(
 def test_a_lower_limit_never_passes_more(
     gate: Stage, found: list[Severity], severity: Severity, one: int, other: int
 ) -> None:
-    strict = replace(gate, max_findings={**gate.max_findings, severity: Limit(min(one, other))})
-    loose = replace(gate, max_findings={**gate.max_findings, severity: Limit(max(one, other))})
-    assert passes(loose, [scanned(*found)]) or not passes(strict, [scanned(*found)])
+    strict = with_limits({**gate.findings.max, severity: Limit(min(one, other))})
+    loose = with_limits({**gate.findings.max, severity: Limit(max(one, other))})
+    assert passes(loose, finds(*found)) or not passes(strict, finds(*found))
 
 
 @given(stages, finding_lists, severities, limits)
 def test_enforcing_a_limit_never_passes_more(
     gate: Stage, found: list[Severity], severity: Severity, limit: Limit
 ) -> None:
-    enforced = replace(
-        gate, max_findings={**gate.max_findings, severity: replace(limit, action=Action.ENFORCE)}
-    )
-    looser = replace(gate, max_findings={**gate.max_findings, severity: limit})
-    assert passes(looser, [scanned(*found)]) or not passes(enforced, [scanned(*found)])
+    enforced = with_limits({**gate.findings.max, severity: replace(limit, action=Action.ENFORCE)})
+    looser = with_limits({**gate.findings.max, severity: limit})
+    assert passes(looser, finds(*found)) or not passes(enforced, finds(*found))
 
 
-@given(stages, st.lists(any_scans(), max_size=4), any_scans(), st.integers(0, 4), any_waited)
+@given(stages, st.lists(any_scans, max_size=4), any_scans, st.integers(0, 4), any_waited)
 def test_one_more_platform_never_opens_the_gate(
-    gate: Stage, scans: list[PlatformScan], extra: PlatformScan, position: int, waited: Waited
+    gate: Stage, scans: list[Scan], extra: Scan, position: int, waited: Waited
 ) -> None:
     more = [*scans[:position], extra, *scans[position:]]
     assert not scans or passes(gate, scans, waited) or not passes(gate, more, waited)
 
 
-@given(stages, st.lists(any_scans(), min_size=1, max_size=4), any_waited)
+@given(stages, some_scans, any_waited)
 def test_an_index_passes_when_each_platform_would_pass_alone(
-    gate: Stage, scans: list[PlatformScan], waited: Waited
+    gate: Stage, scans: list[Scan], waited: Waited
 ) -> None:
     assert passes(gate, scans, waited) is all(passes(gate, [scan], waited) for scan in scans)
 
 
+@given(stages, some_scans, any_waited)
+def test_the_worst_platform_decides(gate: Stage, scans: list[Scan], waited: Waited) -> None:
+    order = [VerdictOutcome.BLOCK, VerdictOutcome.ERROR, VerdictOutcome.PASS]
+    alone = [judged(gate, [scan], waited).outcome for scan in scans]
+    assert judged(gate, scans, waited).outcome is min(alone, key=order.index)
+
+
 @given(stages, any_waited)
 def test_an_image_that_nothing_is_known_about_never_passes(gate: Stage, waited: Waited) -> None:
-    verdict = judge(gate, [], waited)
+    verdict = judged(gate, [], waited)
     assert verdict.outcome is not VerdictOutcome.PASS
     assert verdict.blocking
 
@@ -114,61 +156,62 @@ def test_any_status_but_a_finished_scan_denies(
     gate: Stage, status: str | None, waited: Waited, found: list[Severity]
 ) -> None:
     assume(status not in READY_STATUSES)
-    scan = scanned(*found)
-    scan = replace(scan, status=replace(scan.status, status=status))
-    verdict = judge(gate, [scan, scanned()], waited)
+    verdict = judged(gate, [Scan(tuple(found), status), Scan()], waited)
     assert verdict.outcome is not VerdictOutcome.PASS
     assert verdict.blocking
 
 
 @given(stages, finding_lists, st.dictionaries(severities, st.integers(1, 9)), any_waited)
-def test_a_summary_that_disagrees_with_the_findings_is_an_error_and_never_a_pass(
+def test_a_summary_that_disagrees_with_the_findings_is_never_a_pass(
     gate: Stage, found: list[Severity], counts: dict[Severity, int], waited: Waited
 ) -> None:
-    scan = scanned(*found)
-    assume(counts != dict(scan.status.counts))
-    verdict = judge(gate, [replace(scan, status=replace(scan.status, counts=counts))], waited)
-    assert verdict.outcome is VerdictOutcome.ERROR
-    assert verdict.blocking
+    """An error, unless what is listed is refused all the same."""
+    honest = Scan(tuple(found))
+    assume(counts != honest.by(gate).status.counts)
+    verdict = judged(gate, [replace(honest, counts=counts)], waited)
+    refused = not passes(gate, [honest], waited)
+    assert verdict.outcome is (VerdictOutcome.BLOCK if refused else VerdictOutcome.ERROR)
+    assert "findings.incomplete" in [reason.rule for reason in verdict.blocking]
 
 
-def test_one_platform_with_half_its_data_makes_the_verdict_an_error() -> None:
-    half = PlatformScan(ScanStatus(digest(), "COMPLETE", counts={Severity.LOW: 1}), Tally())
-    for scans in ([half, scanned()], [scanned(), half], [scanned(Severity.CRITICAL), half]):
-        assert judge(stage(), scans, Waited.READY).outcome is VerdictOutcome.ERROR
+def test_half_the_data_of_one_platform_is_an_error_and_a_refusal_of_another_still_a_refusal() -> None:
+    half = Scan(counts={Severity.LOW: 1})
+    for scans in ([half, Scan()], [Scan(), half]):
+        assert judged(stage(), scans).outcome is VerdictOutcome.ERROR
+    for scans in ([half, *finds(Severity.CRITICAL)], [*finds(Severity.CRITICAL), half]):
+        assert judged(stage(), scans).outcome is VerdictOutcome.BLOCK
 
 
 @given(stages, finding_lists.filter(bool), any_waited)
 def test_findings_that_are_announced_but_not_listed_never_pass(
     gate: Stage, found: list[Severity], waited: Waited
 ) -> None:
-    counts = scanned(*found).status.counts
+    counts = dict(scanned(*found).status.counts)
     for listed in (True, False):
-        status = ScanStatus(digest(), "COMPLETE", counts=counts, lists_findings=listed)
-        assert not passes(gate, [PlatformScan(status, Tally())], waited)
+        assert not passes(gate, [Scan(counts=counts, listed=listed)], waited)
 
 
-@given(stages, st.lists(any_scans(), max_size=4), any_waited)
+@given(stages, st.lists(any_scans, max_size=4), any_waited)
 def test_pass_means_that_nothing_blocks_and_a_refusal_says_why(
-    gate: Stage, scans: list[PlatformScan], waited: Waited
+    gate: Stage, scans: list[Scan], waited: Waited
 ) -> None:
-    verdict = judge(gate, scans, waited)
+    verdict = judged(gate, scans, waited)
     assert (verdict.outcome is VerdictOutcome.PASS) is (not verdict.blocking)
 
 
 @pytest.mark.parametrize("severity", [s for s in Severity if s in DEFAULT_MAX_FINDINGS])
 @pytest.mark.parametrize("status", READY_STATUSES)
-def test_exactly_the_limit_passes_and_one_more_blocks(severity: Severity, status: str | None) -> None:
-    limit = DEFAULT_MAX_FINDINGS[severity].limit
-    assert passes(stage(), [scanned(*[severity] * limit, status=status)])
-    verdict = judge(stage(), [scanned(*[severity] * (limit + 1), status=status)], Waited.READY)
+def test_exactly_the_limit_passes_and_one_more_blocks(severity: Severity, status: str) -> None:
+    limit = DEFAULT_MAX_FINDINGS[severity].value
+    assert passes(stage(), [Scan((severity,) * limit, status)])
+    verdict = judged(stage(), [Scan((severity,) * (limit + 1), status)])
     assert verdict.outcome is VerdictOutcome.BLOCK
     assert [r.rule for r in verdict.reasons] == [f"findings.{severity.lower()}"]
     assert f"{limit + 1} {severity} (at most {limit}): CVE-2026-0" in verdict.reasons[0].message
 
 
 def test_the_default_limits_are_those_that_are_promised() -> None:
-    assert {severity: limit.limit for severity, limit in DEFAULT_MAX_FINDINGS.items()} == {
+    assert {severity: limit.value for severity, limit in DEFAULT_MAX_FINDINGS.items()} == {
         Severity.CRITICAL: 0,
         Severity.HIGH: 5,
         Severity.MEDIUM: 20,
@@ -186,8 +229,8 @@ def test_the_default_limits_are_those_that_are_promised() -> None:
     ],
 )
 def test_a_limit_blocks_warns_or_is_silent(action: Action, outcome: VerdictOutcome, reasons: int) -> None:
-    gate = stage(max_findings={Severity.HIGH: Limit(0, action)})
-    verdict = judge(gate, [scanned(Severity.HIGH)], Waited.READY)
+    gate = with_limits({Severity.HIGH: Limit(0, action)})
+    verdict = judged(gate, finds(Severity.HIGH))
     assert verdict.outcome is outcome
     assert [r.action for r in verdict.reasons] == [action] * reasons
 
@@ -199,6 +242,7 @@ def test_a_limit_blocks_warns_or_is_silent(action: Action, outcome: VerdictOutco
         ("PENDING", Waited.TIMED_OUT, "scan.timeout", "PENDING"),
         ("IN_PROGRESS", Waited.TIMED_OUT, "scan.timeout", "IN_PROGRESS"),
         (None, Waited.NEVER, "scan.never", "no filter names it"),
+        (None, Waited.UNSUPPORTED, "scan.unsupported", "no filter names it"),
         ("FAILED", Waited.READY, "scan.failed", "the scan failed"),
         ("UNSUPPORTED_IMAGE", Waited.READY, "scan.unsupported", "operating system"),
         ("QUARANTINED", Waited.READY, "scan.failed", "QUARANTINED"),
@@ -207,16 +251,51 @@ def test_a_limit_blocks_warns_or_is_silent(action: Action, outcome: VerdictOutco
 def test_the_reason_names_the_rule_and_what_happened(
     status: str | None, waited: Waited, rule: str, says: str
 ) -> None:
-    scan = PlatformScan(ScanStatus(digest(), status), Tally(), "linux/arm64")
-    verdict = judge(stage(), [scan], waited, "no filter names it")
-    assert [r.rule for r in verdict.reasons] == [rule]
-    assert says in verdict.reasons[0].message
-    assert verdict.reasons[0].message.startswith("linux/arm64: ")
+    scan = PlatformScan(ScanStatus(digest(), status), Weighed(), "linux/arm64")
+    found = verdict(stage(), [scan], waited, "no filter names it")
+    assert [r.rule for r in found.reasons] == [rule]
+    assert says in found.reasons[0].message
+    assert found.reasons[0].message.startswith("linux/arm64: ")
 
 
 def test_a_result_that_came_after_the_wait_was_given_up_still_counts() -> None:
-    assert passes(stage(), [scanned(Severity.LOW)], Waited.TIMED_OUT)
-    assert not passes(stage(), [scanned(Severity.CRITICAL)], Waited.TIMED_OUT)
+    assert passes(stage(), finds(Severity.LOW), Waited.TIMED_OUT)
+    assert not passes(stage(), finds(Severity.CRITICAL), Waited.TIMED_OUT)
+
+
+@given(st.lists(finding_lists, min_size=1, max_size=3))
+def test_the_worst_finding_of_all_platforms_is_told(found: list[list[Severity]]) -> None:
+    order = list(Severity)
+    every = [severity for severities in found for severity in severities]
+    worst = min(every, key=order.index) if every else None
+    assert judged(stage(), [Scan(tuple(severities)) for severities in found]).worst is worst
+
+
+@pytest.mark.parametrize("worst", [*Severity, None])
+def test_who_hears_of_a_release_is_decided_by_its_worst_finding(worst: Severity | None) -> None:
+    plain = Verdict(VerdictOutcome.PASS, (), worst)
+    assert attention(stage(), plain) is DEFAULT_ALERTS[worst]
+    assert attention(stage(alerts={worst: Attention.LOG}), plain) is Attention.LOG
+    assert attention(stage(alerts={}), plain) is Attention.ALERT
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (Reason("image.max_age", "old"), Attention.ALERT),
+        (Reason("image.max_age", "perhaps old", is_unknown=True), Attention.ALERT),
+        (Reason("image.max_age", "old", Action.WARN), Attention.LOG),
+        (Reason(ENDING, "ends tomorrow", Action.WARN), Attention.ALERT),
+        (Reason("waiver.idle", "has expired", Action.WARN), Attention.LOG),
+    ],
+)
+def test_somebody_hears_of_it_whenever_somebody_has_to_act(reason: Reason, expected: Attention) -> None:
+    assert attention(stage(), Verdict(VerdictOutcome.PASS, (reason,), Severity.LOW)) is expected
+
+
+def test_how_many_findings_do_not_count_is_told_by_what_decided_so() -> None:
+    weighed = Weighed(aside={Why.NO_LIMIT: 2, Why.WAIVED: 1})
+    assert how_many_aside(weighed) == {"waived": 1, "no limit": 2}
 
 
 @pytest.mark.parametrize(
