@@ -24,7 +24,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Policy, RepositoryPattern, Stage
+from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.waiver import Waiver
@@ -175,6 +175,7 @@ class FakeScans:
     results: dict[Digest, ScanStatus] = field(default_factory=dict)
     lists: dict[Digest, list[Finding]] = field(default_factory=dict)
     way: Scanning = Scanning.BY_ITSELF
+    kind: Scanner = Scanner.BASIC
     started: list[ImageRef] = field(default_factory=list)
 
     def finish(self, image: ImageRef, findings: Iterable[Finding] = (), status: str = "COMPLETE") -> None:
@@ -192,6 +193,9 @@ class FakeScans:
 
     def scanning(self, repository: str) -> Scanning:
         return self.way
+
+    def scanner(self) -> Scanner:
+        return self.kind
 
     def start(self, image: ImageRef) -> None:
         self.started.append(image)

@@ -114,7 +114,7 @@ def _policy(path: Path, now: datetime) -> Policy:
     from imagegate.domain.errors import InvalidPolicyError
 
     try:
-        return parse(path.read_bytes(), name=str(path))
+        return parse(path.read_bytes(), name=str(path), today=now.date())
     except OSError as error:
         raise CannotTellError(f"{path}: {error.strerror}") from error
     except InvalidPolicyError as error:

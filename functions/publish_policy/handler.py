@@ -21,8 +21,8 @@ logger = Logger()
 
 
 def publish() -> dict[str, str]:
-    parser = partial(parse_policy, prefix=setting("REPOSITORY_PREFIX"))
-    step = PublishPolicy(wiring.records(), wiring.signer(), parser)
+    parser = partial(parse_policy, prefix=setting("REPOSITORY_PREFIX"), today=wiring.now().date())
+    step = PublishPolicy(wiring.records(), wiring.signer(), wiring.ecr(), parser)
     policy = step.run(Path(setting("POLICY_FILE")).read_bytes())
     installed_at = wiring.ledger().installed_at(wiring.now())
     return {"Digest": str(policy.digest), "InstalledAt": timestamp(installed_at)}

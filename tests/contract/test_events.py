@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from imagegate.adapters.decisions import called_by, parse_decision
 from imagegate.adapters.events import (
     AnnounceRequest,
     AwaitScanRequest,
@@ -68,6 +69,12 @@ def test_a_functions_sample_event_names_the_image_that_the_sandbox_holds(name: s
 def test_a_functions_sample_request_names_the_release_of_that_image(name: str) -> None:
     release = {"repository": SAMPLE_REPOSITORY, "digest": SAMPLE_DIGEST, "attempt": 1}
     assert sample(name)["release"] == release
+
+
+def test_the_sample_of_a_decision_names_its_caller_and_is_understood() -> None:
+    event = sample("decide")
+    assert called_by(event) == "arn:aws:iam::123456789012:user/ann"
+    assert parse_decision(event).action == "withdraw"
 
 
 def test_unknown_fields_are_fine() -> None:

@@ -115,7 +115,8 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ("states:StartExecution", {"StartReleaseRole"}),
         ("ecr:PutImage", {"SignImageRole", "PromoteImageRole"}),
         ("ecr:CreateRepository", {"PromoteImageRole"}),
-        ("sns:Publish", {"AnnounceRole"}),
+        ("sns:Publish", {"AnnounceRole", "ReconcileRole"}),
+        ("lambda:InvokeFunction", {"ReleaseRole", "OnScanCompletedRole", "ReconcileRole", "DecideRole"}),
         ("s3:PutObject", {"JudgeImageRole", "PublishPolicyRole"}),
     ],
 )
@@ -131,18 +132,35 @@ def test_only_the_judge_writes_decisions_and_only_a_deploy_writes_policies() -> 
         if "s3:PutObject" in actions(statement)
     }
     assert written == {
-        "JudgeImageRole": {"Fn::Sub": "${Records.Arn}/decisions/*"},
+        "JudgeImageRole": [
+            {"Fn::Sub": "${Records.Arn}/decisions/*"},
+            {"Fn::Sub": "${Records.Arn}/findings/*"},
+        ],
         "PublishPolicyRole": {"Fn::Sub": "${Records.Arn}/policies/*"},
     }
 
 
-def test_nobody_writes_grants_yet() -> None:
-    assert "Grants" not in {
-        reference
+def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
+    allowed = {
+        role: set(actions(statement))
         for role in ROLES
         for statement in statements(role)
-        for reference in re.findall(r"\w+", str(statement["Resource"]))
+        if "Grants.Arn" in str(statement["Resource"]) or "'Grants', 'Arn'" in str(statement["Resource"])
     }
+    assert allowed == {
+        "DecideRole": {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "JudgeImageRole": {"dynamodb:Query"},
+        "ReconcileRole": {"dynamodb:Query"},
+    }
+
+
+def test_who_decides_is_told_by_iam() -> None:
+    assert FUNCTIONS["DecideFunction"]["FunctionUrlConfig"] == {"AuthType": "AWS_IAM"}
+
+
+def test_mail_is_for_what_somebody_should_look_at_and_for_alarms() -> None:
+    mail = RESOURCES["AlertsByMail"]["Properties"]
+    assert mail["FilterPolicy"] == {"alert": ["alert", "block", {"exists": False}]}
 
 
 @pytest.mark.parametrize("table", of_type("AWS::DynamoDB::Table"))
@@ -179,7 +197,10 @@ def versions(template: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize(
     ("layer", "renewed"),
     [
-        ("PolicyLayer", {"StartReleaseFunction", "ReconcileFunction", "PublishPolicyFunction"}),
+        (
+            "PolicyLayer",
+            {"StartReleaseFunction", "ReconcileFunction", "PublishPolicyFunction", "DecideFunction"},
+        ),
         ("CoreLayer", set(FUNCTIONS)),
     ],
 )

@@ -24,7 +24,7 @@ IMAGE = f"public.ecr.aws/lambda/python:3.13-{machine_architecture()}"
 CHECKOUT = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachines", "events")
 
 # The samples name the seeded image, whose release is over: nothing is done twice. No decision has the digest that the
-# sample of sign_image names, so that one is refused.
+# sample of sign_image names, so that one is refused; and there is no waiver that the sample of decide could withdraw.
 ANSWERS: dict[str, dict[str, Any] | None] = {
     "start_release": {"ignored": "already released in attempt 1"},
     "on_scan_completed": {"woken": 0},
@@ -34,6 +34,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "promote_image": {"route": "ANNOUNCE", "outcome": "released"},
     "announce": {"route": "END", "outcome": "released"},
     "reconcile": {},
+    "decide": {"statusCode": 404},
     "publish_policy": None,
 }
 

@@ -10,7 +10,7 @@ from imagegate.domain.announcement import Announcement
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Place
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Policy
+from imagegate.domain.policy import Policy, Scanner
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.waiver import Waiver
@@ -54,6 +54,9 @@ class Scans(Protocol):
 
     def scanning(self, repository: str) -> Scanning:
         """Whether a scan of this repository's images comes by itself, on request, or never."""
+
+    def scanner(self) -> Scanner:
+        """What the registry scans with now."""
 
     def start(self, image: ImageRef) -> None:
         """Ask for a scan; asking for one that runs or ran today is no error."""

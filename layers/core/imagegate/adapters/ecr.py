@@ -21,6 +21,7 @@ from imagegate.domain.errors import (
 )
 from imagegate.domain.finding import Finding, count
 from imagegate.domain.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Scanner
 from imagegate.domain.release import Facts
 from imagegate.domain.scan import Scanning, ScanStatus
 
@@ -185,6 +186,12 @@ class Ecr:
             return Scanning.BY_ITSELF if frequency in _ENHANCED_BY_ITSELF else Scanning.NEVER
         on_push = configurations[0].get("scanOnPush") or frequency == "SCAN_ON_PUSH"
         return Scanning.BY_ITSELF if on_push else Scanning.ON_REQUEST
+
+    def scanner(self) -> Scanner:
+        with translated({}, asked="the registry's scanning configuration"):
+            answer = self._client.get_registry_scanning_configuration()
+        is_enhanced = answer["scanningConfiguration"].get("scanType") == "ENHANCED"
+        return Scanner.ENHANCED if is_enhanced else Scanner.BASIC
 
     def start(self, image: ImageRef) -> None:
         """Raise `ScanRefusedError` when ECR cannot scan such an image, or this registry scans otherwise."""
