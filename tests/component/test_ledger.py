@@ -25,8 +25,18 @@ from imagegate.adapters.ledger_items import (
     write_token,
 )
 from imagegate.domain.errors import RecordNotFoundError, ThrottledError
+from imagegate.domain.facts import BaseImage
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason, WaitingScan
+from imagegate.domain.release import (
+    Outcome,
+    Promotion,
+    Release,
+    ReleaseId,
+    Standing,
+    StartReason,
+    WaitingScan,
+)
+from imagegate.domain.weighing import Clock
 from imagegate.ports import Ledger
 
 TABLE = "ledger"
@@ -419,3 +429,105 @@ def test_a_release_survives_the_ledger_unchanged(release: Release) -> None:
 @given(times, times)
 def test_times_are_ordered_as_their_text_is(one: datetime, other: datetime) -> None:
     assert (one < other) == (moment(one) < moment(other))
+
+
+# what lasts from one release to the next
+
+PLACES = [(f"CVE-2026-{number}", f"lib#{number % 7}") for number in range(130)]
+
+
+def base(name: str = "base/debian", layers: int = 3, at: datetime = NOW, chain: str = "chain") -> BaseImage:
+    image = ImageRef(name, Digest.of(f"{name} {at}".encode()))
+    return BaseImage(image, "base", f"sha256:{chain}", layers, at, Digest.of(b"decision"), ("12",))
+
+
+def test_clocks_of_an_application_are_read_back_and_are_nobody_elses(ledger: DynamoLedger) -> None:
+    clocks = {place: Clock(NOW, NOW if number % 2 else None) for number, place in enumerate(PLACES)}
+    ledger.keep_clocks("shop-dev", clocks)
+    assert ledger.clocks("shop-dev") == clocks
+    assert ledger.clocks("shop") == {}
+    ledger.keep_clocks("shop-dev", {PLACES[0]: Clock(NOW, NOW)})
+    assert ledger.clocks("shop-dev") == clocks | {PLACES[0]: Clock(NOW, NOW)}
+
+
+def test_no_clocks_are_no_call(ledger: DynamoLedger) -> None:
+    ledger.keep_clocks("shop-dev", {})
+    assert ledger.bases([], ["base"]) == []
+
+
+def test_bases_are_found_by_their_chains_among_the_stages_that_are_asked_for(ledger: DynamoLedger) -> None:
+    known = [base(chain=f"c{number}", layers=number + 1) for number in (3, 90)]
+    for one in known:
+        ledger.note_base(one)
+    chains = [f"sha256:c{number}" for number in range(127)]
+    assert sorted(ledger.bases(chains, ["base", "other"]), key=lambda one: one.layers) == known
+    assert ledger.bases(chains, ["other"]) == []
+
+
+def test_the_latest_base_of_a_repository_is_not_replaced_by_an_older_one(ledger: DynamoLedger) -> None:
+    newer = base(at=NOW + timedelta(days=1), chain="newer")
+    ledger.note_base(newer)
+    ledger.note_base(base(chain="older"))
+    assert ledger.latest_base("base/debian") == newer
+    assert ledger.latest_base("base/alpine") is None
+    assert len(ledger.bases(["sha256:older", "sha256:newer"], ["base"])) == 2
+
+
+def test_what_stands_in_the_next_stage_is_not_replaced_by_an_earlier_push(ledger: DynamoLedger) -> None:
+    later = Standing("shop-staging", IMAGE, Digest.of(b"decision"), NOW)
+    ledger.note_standing(later)
+    earlier = replace(
+        later, image=ImageRef("shop-dev", Digest.of(b"old")), pushed_at=NOW - timedelta(hours=1)
+    )
+    ledger.note_standing(earlier)
+    assert ledger.standing("shop-staging") == later
+    assert ledger.standing("shop-dev") is None
+
+
+def test_a_notice_is_noted_once_and_for_all(ledger: DynamoLedger) -> None:
+    assert not ledger.is_noted("w-1 ending")
+    ledger.note("w-1 ending")
+    ledger.note("w-1 ending")
+    assert ledger.is_noted("w-1 ending")
+    assert not ledger.is_noted("w-2 ending")
+
+
+@pytest.mark.parametrize("leaves", [3, 1000])
+def test_what_a_batch_leaves_is_asked_for_again_but_not_for_ever(
+    ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch, leaves: int
+) -> None:
+    real, calls = ledger._client, []
+
+    class Busy:
+        """DynamoDB under load: of each batch one item is done."""
+
+        def batch_write_item(self, **arguments: Any) -> Any:
+            calls.append(1)
+            [(table, asked)] = arguments["RequestItems"].items()
+            if len(calls) > leaves:
+                return real.batch_write_item(**arguments)
+            real.batch_write_item(RequestItems={table: asked[:1]})
+            return {"UnprocessedItems": {table: asked[1:]} if asked[1:] else {}}
+
+    monkeypatch.setattr(DynamoLedger, "_client", Busy())
+    clocks = {place: Clock(NOW) for place in PLACES[:20]}
+    if leaves > 8:
+        with pytest.raises(ThrottledError):
+            ledger.keep_clocks("shop-dev", clocks)
+        return
+    ledger.keep_clocks("shop-dev", clocks)
+    monkeypatch.setattr(DynamoLedger, "_client", real)
+    assert ledger.clocks("shop-dev") == clocks
+
+
+def test_a_base_that_cannot_be_read_is_named(ledger: DynamoLedger, table: Any) -> None:
+    ledger.note_base(base())
+    table.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "BASE#sha256:chain"}, "sk": {"S": "base"}},
+        UpdateExpression="SET #base = :x",
+        ExpressionAttributeNames={"#base": "base"},
+        ExpressionAttributeValues={":x": {"S": "{}"}},
+    )
+    with pytest.raises(CorruptLedgerError, match="BASE#sha256:chain"):
+        ledger.bases(["sha256:chain"], ["base"])

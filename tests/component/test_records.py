@@ -51,6 +51,17 @@ def test_a_record_is_read_back_by_the_digest_of_its_bytes(bucket: Any, records: 
     assert records.uri == "s3://records"
 
 
+def test_findings_are_kept_beside_decisions_and_checked_when_they_are_read(
+    bucket: Any, records: S3Records
+) -> None:
+    digest = records.put_findings(b"packed")
+    assert records.findings(digest) == b"packed"
+    assert versions(bucket) == [f"findings/sha256/{digest.hex}.jsonl.gz"]
+    bucket.put_object(Bucket=BUCKET, Key=versions(bucket)[0], Body=b"other")
+    with pytest.raises(CorruptContentError):
+        records.findings(digest)
+
+
 def test_a_record_that_is_there_is_not_written_again(bucket: Any, records: S3Records) -> None:
     digests = {records.put_decision(b"{}") for _ in range(3)} | {records.put_policy(POLICY) for _ in range(2)}
     assert len(digests) == len(versions(bucket)) == 2
