@@ -7,12 +7,13 @@ import sys
 import click
 
 from cli.faults import report
+from cli.verbs.decide import decide
 from cli.verbs.judge import judge
 from cli.verbs.list import list_
 from cli.verbs.release import release
 from cli.verbs.status import status
 
-_VERBS = (judge, status, release, list_)
+_VERBS = (judge, status, release, list_, decide)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

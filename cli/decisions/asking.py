@@ -1,0 +1,122 @@
+"""What a person asks for, as they write it: until when, for which images, in whose name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from cli.reference import Reference
+from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.image import Digest
+from imagegate.domain.rules import WAIVABLE
+
+if TYPE_CHECKING:
+    from imagegate.domain.openvex import Statement
+
+_DAYS = re.compile(r"([0-9]{1,4})d")
+_WILDCARD = re.compile(r"[*?\[]")
+# What names of repositories consist of, and the wildcards.
+_REPOSITORIES = re.compile(r"[a-z0-9._/*?\[\]!-]+")
+_LONGEST_TEXT = 500  # as the function takes it
+
+
+class DayType(click.ParamType[date]):
+    """`2027-01-31`, or `30d` from today; UTC."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        if found := _DAYS.fullmatch(value):
+            return datetime.now(UTC).date() + timedelta(days=int(found[1]))
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day; write 2027-01-31, or 30d from today")
+
+
+class RuleType(click.ParamType[str]):
+    """A rule that can be waived as a whole."""
+
+    name = "rule"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if str(value).startswith("findings."):
+            self.fail(f"{value} is not waived as a whole: waive the findings, each with --cve and --package")
+        if value not in WAIVABLE:
+            self.fail(f"{value!r} cannot be waived; rules that can: {', '.join(WAIVABLE)}")
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which images: a glob over repositories, one image, or one image wherever the glob finds it."""
+
+    repositories: str
+    digest: Digest | None = None
+    tag: str | None = None  # named by mistake: a tag is not an image
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raise `RejectedInputError`."""
+        if not _WILDCARD.search(text):
+            reference = Reference.parse(text)
+            return cls(reference.repository, reference.digest, None if reference.digest else reference.tag)
+        repositories, at, digest = text.partition("@")
+        if not _REPOSITORIES.fullmatch(repositories):
+            raise RejectedInputError(f"no repository can match {repositories!r}")
+        return cls(repositories, Digest.parse(digest) if at else None)
+
+    @property
+    def is_pattern(self) -> bool:
+        return bool(_WILDCARD.search(self.repositories))
+
+
+class ScopeType(click.ParamType[Scope]):
+    name = "scope"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Scope:
+        if isinstance(value, Scope):
+            return value
+        try:
+            return Scope.parse(value)
+        except RejectedInputError as error:
+            self.fail(f"{error}; write REPOSITORY, a pattern such as 'shop-*', or REPOSITORY@DIGEST")
+
+
+def caller() -> str:
+    """The name of whoever asks: of the user, or of the session of a role."""
+    from imagegate.adapters.aws import client
+
+    arn: str = client("sts").get_caller_identity()["Arn"]
+    return name_of(arn)
+
+
+def name_of(arn: str) -> str:
+    """`arn:aws:iam::1:user/ann` and `arn:aws:sts::1:assumed-role/Admin/ann` are ann."""
+    return arn.rpartition(":")[2].rpartition("/")[2]
+
+
+def from_vex(content: bytes, scope: Scope, expires: date) -> tuple[list[dict[str, Any]], list[Statement]]:
+    """The waivers that a document asks for, and the statements that change nothing.
+
+    Raises `InvalidVexError`.
+    """
+    from imagegate.domain import openvex
+
+    waivers, told = openvex.waivers_of(openvex.parse(content), scope.repositories, expires)
+    asked = [waiver.as_json() for waiver in waivers]
+    for one in asked:
+        one["reason"] = _shortened(one["reason"])
+        if scope.digest:
+            one["digest"] = one.get("digest", str(scope.digest))
+    return asked, told
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

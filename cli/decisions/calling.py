@@ -1,0 +1,96 @@
+"""Calls of the function that decides: an HTTP request to its URL, signed by IAM (Signature Version 4).
+
+Source: AWS Lambda developer guide, "Control access to Lambda function URLs".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import click
+
+from cli.faults import CannotTellError, NotFoundError
+from cli.patience import Patience
+from cli.stack import Stack
+
+# The function may take 120 s: what a waiver frees is judged again before it answers.
+_CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 125.0
+_RIGHTS = "lambda:InvokeFunctionUrl and lambda:InvokeFunction (with lambda:InvokedViaFunctionUrl)"
+
+
+class RefusedError(click.ClickException):
+    """The gate says no."""
+
+    exit_code = 1
+
+
+class NoAnswerError(CannotTellError):
+    """Nothing was decided, or it is not known whether it was."""
+
+
+def decide(stack: Stack, action: str, **asked: Any) -> dict[str, Any]:
+    """Ask, and wait for the answer. Raises `RefusedError`, `NotFoundError` or `NoAnswerError`."""
+    body = json.dumps({"schema": 1, "action": action, **asked}).encode()
+    with Patience("waiting for the answer: what is blocked is judged again"):
+        status, content = _send(stack.output("DecideUrl"), body, stack.region)
+    try:
+        told = json.loads(content)
+    except ValueError:
+        told = {}
+    if not isinstance(told, dict):
+        told = {}
+    if status == 200 and told:
+        return told
+    raise _fault(status, told, stack)
+
+
+def _send(url: str, body: bytes, region: str) -> tuple[int, bytes]:
+    import boto3
+    from botocore import exceptions as aws
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.httpsession import URLLib3Session
+    from botocore.utils import get_environ_proxies
+
+    # The session that found the stack: another one could ask for a second factor once more.
+    found = (boto3.DEFAULT_SESSION or boto3.Session()).get_credentials()
+    if found is None:
+        raise aws.NoCredentialsError
+    request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
+    SigV4Auth(found.get_frozen_credentials(), "lambda", region).add_auth(request)
+    # As botocore's own endpoints make it; the published types are narrower than what it takes.
+    settings: Any = {
+        "verify": os.environ.get("AWS_CA_BUNDLE") or True,
+        "proxies": get_environ_proxies(url),
+        "timeout": (_CONNECT_SECONDS, _ANSWER_SECONDS),
+    }
+    try:
+        answer = URLLib3Session(**settings).send(request.prepare())
+    except (aws.ReadTimeoutError, aws.ConnectionClosedError) as error:
+        hint = "it may be decided all the same: imagegate decide list shows it, and asking again does no harm"
+        raise NoAnswerError(f"no answer from {url}; {hint}") from error
+    return answer.status_code, answer.content
+
+
+def _fault(status: int, told: dict[str, Any], stack: Stack) -> click.ClickException:
+    message = told.get("message")
+    if not isinstance(message, str) or "error" not in told:
+        return _of_lambda(status, stack)
+    if status == 404:
+        return NotFoundError(message)
+    is_no = told["error"] == "WaiverRefusedError"
+    return RefusedError(message) if is_no else NoAnswerError(message)
+
+
+def _of_lambda(status: int, stack: Stack) -> click.ClickException:
+    """The function was not reached, or did not answer: what Lambda itself says is not for people."""
+    if status == 403:
+        return NoAnswerError(
+            f"you may not decide: whoever does needs {_RIGHTS} on the function of the stack's output DecideUrl"
+        )
+    if status == 429:
+        return NoAnswerError("too many decide at once: ask again")
+    where = f"its log group is /aws/lambda/{stack.name}-decide"
+    return NoAnswerError(f"the function that decides failed (HTTP {status}): {where}")

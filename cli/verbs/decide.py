@@ -1,0 +1,235 @@
+"""`imagegate decide`: waivers, granted and withdrawn by people whose names are kept."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.decisions.asking import DayType, RuleType, Scope, ScopeType
+from cli.stack import Stack, find_stack
+from imagegate.domain.waiver import JUSTIFICATIONS
+
+_VEX_BYTES = 10 << 20
+_JUSTIFICATION = f"OpenVEX, why the image is not affected: {', '.join(JUSTIFICATIONS)}."
+_ASKED = ("cve", "package", "rule", "reason", "until", "justification")
+
+
+@click.group()
+def decide() -> None:
+    """Grant and withdraw waivers. Every decision is recorded with the name of whoever made it.
+
+    \b
+    Needs lambda:InvokeFunctionUrl and lambda:InvokeFunction on the function that decides.
+    """
+
+
+@decide.command()
+@click.argument("scope", type=ScopeType(), metavar="REPOSITORIES|REPOSITORY@DIGEST")
+@click.option("--cve", help="Which vulnerability, in the package of --package.")
+@click.option("--package", help="Name of the package, or its package URL (without a version: every version).")
+@click.option("--rule", type=RuleType(), help="Which rule is waived as a whole: image.non_root, ….")
+@click.option(
+    "--vex", type=click.Path(path_type=Path), help="OpenVEX document: what it says is not affected."
+)
+@click.option("--reason", help="Why; part of every decision that rests on it.")
+@click.option(
+    "--expires", type=DayType(), required=True, metavar="DAY|30d", help="The last day on which it counts."
+)
+@click.option("--owner", help="Who answers for it.  [default: your name, as IAM knows it]")
+@click.option("--ticket", help="Where it is followed up.")
+@click.option("--until", type=click.Choice(["fix_available"]), help="Ends as soon as there is a fix.")
+@click.option("--justification", type=click.Choice(JUSTIFICATIONS), metavar="WHY", help=_JUSTIFICATION)
+@click.option("--json", "as_json", is_flag=True, help="Print the answer; a list with --vex.")
+@click.pass_obj
+def waive(
+    stack_name: str,
+    /,
+    scope: Scope,
+    *,
+    vex: Path | None,
+    expires: date,
+    owner: str | None,
+    ticket: str | None,
+    as_json: bool,
+    **asked: str | None,
+) -> None:
+    """Let a finding, or a rule, pass for some images until a day. What it frees is judged again at once.
+
+    REPOSITORIES is a name or a pattern in quotes. REPOSITORY@DIGEST is one image; 'shop-*@DIGEST' is that image
+    wherever it is promoted to.
+
+    \b
+    imagegate decide waive 'shop-*' --cve CVE-2026-1 --package openssl \\
+        --reason "not reachable" --expires 30d
+    imagegate decide waive proxy-dev --rule scan.unsupported --reason "one static binary" --expires 2027-01-31
+    imagegate decide waive 'shop-*' --vex shop.openvex.json --expires 90d
+
+    \b
+    Exit codes:
+      0  granted, also if it was granted before
+      1  refused: such a waiver would never count
+      2  nothing was decided
+    """
+    _check(vex, asked)
+    stack = find_stack(stack_name)
+    _check_scope(stack, scope)
+    more = {"ticket": ticket} if ticket else {}
+    if vex is not None:
+        return _import(
+            stack, scope, vex, expires, {**more, **({"owner": owner} if owner else {})}, as_json=as_json
+        )
+    waiver = {**_wanted(scope, expires, asked), **more, "owner": owner or _caller()}
+    return _grant(stack, waiver, as_json=as_json)
+
+
+def _check(vex: Path | None, asked: dict[str, str | None]) -> None:
+    """Exactly one of a finding, a rule and a document."""
+    given = {name for name in _ASKED if asked[name]}
+    if vex is not None:
+        if given:
+            raise click.UsageError(
+                f"--vex says what is waived and why; leave out --{', --'.join(sorted(given))}"
+            )
+        return
+    if ("cve" in given) is ("rule" in given):
+        raise click.UsageError(
+            "say what is waived: --cve CVE --package PACKAGE, or --rule RULE, or --vex FILE"
+        )
+    if "cve" in given and "package" not in given:
+        raise click.UsageError("name the package in which the vulnerability is waived: --package NAME")
+    if asked["rule"] and "package" in given and asked["rule"] != "packages.prohibited":
+        raise click.UsageError(f"{asked['rule']} is not about packages; leave out --package")
+    if asked["rule"] == "packages.prohibited" and "package" not in given:
+        raise click.UsageError("name the package that may be there all the same: --package NAME")
+    if "reason" not in given:
+        raise click.UsageError("say why: --reason TEXT")
+
+
+def _check_scope(stack: Stack, scope: Scope) -> None:
+    from cli import releases
+    from cli.reference import Reference
+
+    if scope.tag:
+        image = releases.image_of(stack, Reference(scope.repositories, scope.tag))
+        now = f"it is {scope.repositories}@{image.digest} now" if image else "there is no such tag"
+        raise click.UsageError(f"a waiver is about an image, not about the tag {scope.tag}: {now}")
+    if not scope.is_pattern:
+        # A name that is misspelt would be waived in vain.
+        releases.check_managed(stack, Reference(scope.repositories))
+
+
+def _wanted(scope: Scope, expires: date, asked: dict[str, str | None]) -> dict[str, Any]:
+    raw = {
+        "repositories": scope.repositories,
+        "digest": str(scope.digest) if scope.digest else None,
+        "vulnerability": asked["cve"],
+        "package": asked["package"],
+        "rule": asked["rule"],
+        "reason": asked["reason"],
+        "expires": expires.isoformat(),
+        "until": asked["until"],
+        "justification": asked["justification"],
+    }
+    return {name: value for name, value in raw.items() if value}
+
+
+def _caller() -> str:
+    from cli.decisions.asking import caller
+
+    return caller()
+
+
+def _grant(stack: Stack, waiver: dict[str, Any], *, as_json: bool) -> None:
+    from cli.decisions.calling import decide as ask
+
+    told = ask(stack, "waive", waiver=waiver)
+    from cli import view
+    from cli.decisions import answers
+
+    if as_json:
+        return click.echo(json.dumps(answers.as_json(told), indent=2))
+    return view.console().print(answers.granted(told, datetime.now(UTC).date()))
+
+
+def _import(
+    stack: Stack, scope: Scope, path: Path, expires: date, more: dict[str, str], *, as_json: bool
+) -> None:
+    from cli import view
+    from cli.decisions import answers, asking
+    from cli.decisions.calling import RefusedError
+    from cli.decisions.calling import decide as ask
+
+    wanted, told = asking.from_vex(_read(path), scope, expires)
+    found = []
+    for waiver in wanted:
+        waiver |= more
+        try:
+            found.append(answers.Imported(waiver, ask(stack, "waive", waiver=waiver)))
+        except RefusedError as error:
+            found.append(answers.Imported(waiver, refused=error.message))
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in found], indent=2))
+    elif found:
+        view.console().print(answers.imported(found, told))
+    else:
+        click.echo(f"imagegate: {path} says of nothing that it is not affected; nothing was waived", err=True)
+    if any(one.refused for one in found):
+        raise click.exceptions.Exit(1)
+
+
+def _read(path: Path) -> bytes:
+    from cli.faults import CannotTellError
+
+    try:
+        if path.stat().st_size > _VEX_BYTES:
+            raise CannotTellError(f"{path}: larger than {_VEX_BYTES >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise CannotTellError(f"{path}: {error.strerror}") from error
+
+
+@decide.command()
+@click.argument("waiver_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print the waiver as it stands now.")
+@click.pass_obj
+def withdraw(stack_name: str, waiver_id: str, *, as_json: bool) -> None:
+    """Withdraw a waiver, as imagegate decide list names it. From now on it does not count."""
+    from cli.decisions.calling import decide as ask
+
+    told = ask(find_stack(stack_name), "withdraw", id=waiver_id)
+    if as_json:
+        return click.echo(json.dumps({"waiver": told["waiver"]}, indent=2))
+    from cli import view
+    from cli.decisions import answers
+
+    return view.console().print(answers.withdrawn(told))
+
+
+@decide.command("list")
+@click.option("--repository", help="Only waivers that may be about images of this repository.")
+@click.option("--all", "show_all", is_flag=True, help="Also those that have expired or were withdrawn.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: id, source, state, says, waiver.")
+@click.pass_obj
+def list_(stack_name: str, *, repository: str | None, show_all: bool, as_json: bool) -> None:
+    """The waivers, granted and of the deployed policy; the soonest end first."""
+    from cli import view
+    from cli.decisions import standing
+
+    stack = find_stack(stack_name)
+    policy = stack.policy
+    every = standing.standings(stack.grants.waivers(), policy.waivers, policy.waiver_terms, datetime.now(UTC))
+    about = [one for one in every if repository is None or standing.is_about(one.waiver, repository)]
+    found = [one for one in about if show_all or not one.is_over]
+    if as_json:
+        return click.echo(json.dumps([one.as_json() for one in found], indent=2))
+    if found:
+        console = view.console()
+        console.print(standing.table_of(found, console.width))
+    if len(about) > len(found):
+        hidden = len(about) - len(found)
+        return click.echo(f"{hidden} more {'is' if hidden == 1 else 'are'} over; --all shows them", err=True)
+    return None if found else click.echo("there is no waiver", err=True)

@@ -1,0 +1,164 @@
+"""The command line over a gate of in-memory ports: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from cli.main import main
+from cli.stack import Stack
+from imagegate.adapters.decisions import answer, called_by, parse_decision
+from imagegate.adapters.versions import VERSIONS
+from imagegate.domain.errors import ImageGateError
+from imagegate.domain.policy import Policy
+from imagegate.steps.decide import Decide
+from tests.component.one_gate import World
+from tests.fakes import NOW
+
+ARN = "arn:aws:cloudformation:eu-central-1:123456789012:stack/imagegate/1"
+CALLER = "arn:aws:iam::123456789012:user/ann"
+# Every module that finds the stack or asks for the time by itself.
+_FINDERS = ("verbs.decide",)
+_CLOCKS = ("verbs.decide", "decisions.asking")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class CliGate:
+    """`world` is what the stack's resources hold; the time stands still at `now`."""
+
+    capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+    world: World = field(default_factory=World)
+    outputs: dict[str, str] = field(default_factory=dict)
+    now: datetime = NOW
+
+    def __post_init__(self) -> None:
+        for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "r"}.items():
+            self.monkeypatch.setenv(f"AWS_{name}", value)
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "COLUMNS"):
+            self.monkeypatch.delenv(name, raising=False)
+
+    @property
+    def stack(self) -> Stack:
+        stack = Stack("imagegate", ARN, self.outputs)
+        stack.__dict__.update(
+            ledger=self.world.ledger,
+            records=self.world.records,
+            grants=self.world.grants,
+            images=self.world.registry,
+            starter=self.world.starter,
+            policy=self.world.policy,
+        )
+        return stack
+
+    def deploy(self, policy: Policy) -> None:
+        self.world.policy = self.world.records.policies[policy.digest] = policy
+
+    def call(self, *arguments: str, columns: int = 0) -> Result:
+        frozen = type("Frozen", (datetime,), {"now": classmethod(lambda _cls, _tz: self.now)})
+        for names, attribute, value in (
+            (_FINDERS, "find_stack", lambda _name: self.stack),
+            (_CLOCKS, "datetime", frozen),
+        ):
+            for name in names:
+                self.monkeypatch.setattr(importlib.import_module(f"cli.{name}"), attribute, value)
+        if columns:
+            self.monkeypatch.setenv("COLUMNS", str(columns))
+        self.monkeypatch.setattr(sys, "argv", ["imagegate", *arguments])
+        with pytest.raises(SystemExit) as exited:
+            main()
+        captured = self.capsys.readouterr()
+        return Result(int(exited.value.code or 0), captured.out, captured.err)
+
+
+@pytest.fixture
+def gate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CliGate:
+    return CliGate(capsys, monkeypatch)
+
+
+@dataclass
+class Served:
+    """A function URL on loopback, with the real function's parts behind it. `broken`: what Lambda says instead."""
+
+    gate: CliGate
+    broken: tuple[int, Any] | None = None
+    headers: list[dict[str, str]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+
+    def answer(self, body: str) -> tuple[int, Any]:
+        self.bodies.append(json.loads(body))
+        if self.broken:
+            return self.broken
+        world = self.gate.world
+        event = {"requestContext": {"authorizer": {"iam": {"userArn": CALLER}}}, "body": body}
+        step = Decide(world.grants, world.ledger, world.records, world.starter, world.policy, VERSIONS)
+        try:
+            return 200, parse_decision(event).carry_out(step, called_by(event), self.gate.now)
+        except ImageGateError as error:
+            return answer(error)
+
+
+@contextmanager
+def serving(gate: CliGate) -> Iterator[Served]:
+    served = Served(gate)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            served.headers.append({name.lower(): value for name, value in self.headers.items()})
+            body = self.rfile.read(int(self.headers["content-length"])).decode()
+            status, told = served.answer(body)
+            content = told if isinstance(told, bytes) else json.dumps(told).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_arguments: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    gate.outputs["DecideUrl"] = f"http://127.0.0.1:{server.server_address[1]}/"
+    gate.monkeypatch.setattr("cli.decisions.asking.caller", lambda: "ann")
+    try:
+        yield served
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def url(gate: CliGate) -> Iterator[Served]:
+    with serving(gate) as served:
+        yield served
+
+
+def with_stage(policy: Policy, name: str = "dev", **changes: Any) -> Policy:
+    """The policy with another stage of that name, under another digest."""
+    from imagegate.domain.image import Digest
+
+    stages = {**policy.stages, name: replace(policy.stages[name], **changes)}
+    digest = Digest.of(repr((name, sorted(changes.items(), key=str))).encode())
+    return replace(policy, digest=digest, stages=stages)
