@@ -41,8 +41,13 @@ class Decide:
         granted = replace(waiver, granted_at=now, granted_by=by)
         self._check(granted, now)
         known = self._known(granted)
-        if known is None:
-            self.grants.grant(granted)
+        if known is None and not self.grants.grant(granted):
+            # Its name is taken: asked for twice within one second, or granted and withdrawn within it.
+            known = self._known(granted)
+            if known is None:
+                raise WaiverRefusedError(
+                    f"the waiver of {waiver.subject} was withdrawn this second: ask again"
+                )
         # Also of one that was granted before: the first call may have been killed here.
         freed = tuple(self._freed(known or granted, now))
         for release in freed:

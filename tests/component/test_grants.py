@@ -1,0 +1,170 @@
+"""The grants table: nothing is deleted, the first word stands, and what cannot be read is never one waiver less."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from imagegate.adapters import aws
+from imagegate.adapters.grants import CorruptGrantError, DynamoGrants
+from imagegate.domain.errors import ThrottledError
+from imagegate.domain.image import Digest
+from imagegate.domain.waiver import Waiver
+from imagegate.ports import WritableGrants
+
+TABLE = "grants"
+NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+ANN, BEN = "arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/ben"
+WAIVER = Waiver(
+    owner="ann",
+    reason="not reachable ✓",
+    expires=date(2026, 12, 20),
+    vulnerability="CVE-2026-1",
+    package="pkg:deb/debian/openssl",
+    repositories="shop-*",
+    digest=Digest.of(b"image"),
+    ticket="SHOP-1",
+    until_fix=True,
+    justification="vulnerable_code_not_present",
+    granted_at=NOW,
+    granted_by=ANN,
+)
+
+
+@pytest.fixture
+def table(aws_account: None) -> Iterator[Any]:
+    with mock_aws():
+        dynamodb: Any = boto3.client("dynamodb")
+        dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+        )
+        yield dynamodb
+
+
+@pytest.fixture
+def grants() -> DynamoGrants:
+    made = DynamoGrants(TABLE)
+    _port: WritableGrants = made
+    return made
+
+
+def items(table: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = table.scan(TableName=TABLE)["Items"]
+    return found
+
+
+def test_a_waiver_is_read_back_as_it_was_granted(table: Any, grants: DynamoGrants) -> None:
+    rule = Waiver("ann", "one binary", date(2026, 12, 1), rule="scan.unsupported", repositories="proxy-*")
+    assert grants.waivers() == []
+    assert grants.grant(WAIVER)
+    assert grants.grant(rule)
+    assert sorted(grants.waivers(), key=lambda one: one.reason) == [WAIVER, rule]
+
+
+def test_the_item_names_the_waiver_and_who_granted_it(table: Any, grants: DynamoGrants) -> None:
+    grants.grant(WAIVER)
+    [item] = items(table)
+    assert (item["pk"], item["sk"]) == ({"S": "WAIVER"}, {"S": WAIVER.id})
+    assert json.loads(item["waiver"]["S"])["grantedBy"] == ANN
+
+
+def test_the_same_waiver_is_kept_once(table: Any, grants: DynamoGrants) -> None:
+    assert [grants.grant(WAIVER) for _ in range(3)] == [True, False, False]
+    assert len(items(table)) == 1
+
+
+def test_a_withdrawn_waiver_stays_and_says_when_and_by_whom(table: Any, grants: DynamoGrants) -> None:
+    grants.grant(WAIVER)
+    later = NOW + timedelta(hours=1)
+    assert grants.withdraw(WAIVER.id, NOW, BEN) == replace(WAIVER, withdrawn_at=NOW)
+    assert grants.withdraw(WAIVER.id, later, ANN) == replace(WAIVER, withdrawn_at=NOW)
+    assert grants.waivers() == [replace(WAIVER, withdrawn_at=NOW)]
+    assert [item["withdrawnBy"] for item in items(table)] == [{"S": BEN}]
+
+
+def test_what_was_never_granted_cannot_be_withdrawn(table: Any, grants: DynamoGrants) -> None:
+    assert grants.withdraw("w-0", NOW, BEN) is None
+    assert items(table) == []
+
+
+def test_a_grant_does_not_bring_back_what_was_withdrawn(table: Any, grants: DynamoGrants) -> None:
+    grants.grant(WAIVER)
+    grants.withdraw(WAIVER.id, NOW, BEN)
+    assert not grants.grant(WAIVER)
+    assert grants.waivers() == [replace(WAIVER, withdrawn_at=NOW)]
+
+
+def test_all_pages_are_read(table: Any, grants: DynamoGrants) -> None:
+    """A page of DynamoDB has at most 1 MB."""
+    many = [replace(WAIVER, reason=f"{number} {'x' * 20_000}") for number in range(60)]
+    for one in many:
+        grants.grant(one)
+    assert {one.id for one in grants.waivers()} == {one.id for one in many}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"waiver": {"S": "{"}},
+        {"waiver": {"S": "[]"}},
+        {"waiver": {"S": "null"}},
+        {"waiver": {"N": "1"}},
+        {"waiver": {"S": json.dumps({**WAIVER.as_json(), "reason": "changed by hand"})}},
+        {"waiver": {"S": json.dumps({**WAIVER.as_json(), "expires": "2099-01-01"})}},
+        {"withdrawnAt": {"S": "long ago"}},
+        {"withdrawnAt": {"BOOL": False}},
+    ],
+)
+def test_a_waiver_that_was_changed_or_cannot_be_read_fails_closed(
+    table: Any, grants: DynamoGrants, changes: dict[str, Any]
+) -> None:
+    grants.grant(WAIVER)
+    [item] = items(table)
+    table.put_item(TableName=TABLE, Item={**item, **changes})
+    with pytest.raises(CorruptGrantError, match=WAIVER.id):
+        grants.waivers()
+
+
+def test_every_read_is_consistent_and_of_waivers_alone(aws_account: None, grants: DynamoGrants) -> None:
+    asked = {
+        "TableName": TABLE,
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": "WAIVER"}},
+        "ConsistentRead": True,
+    }
+    with Stubber(aws.client("dynamodb")) as stub:
+        stub.add_response("query", {"Items": []}, asked)
+        assert grants.waivers() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("ThrottlingException", ThrottledError), ("AccessDeniedException", ClientError)],
+)
+def test_what_dynamodb_refuses_is_not_taken_for_an_answer(
+    aws_account: None, grants: DynamoGrants, code: str, error: type[Exception]
+) -> None:
+    with Stubber(aws.client("dynamodb")) as stub:
+        for operation in ("query", "put_item", "update_item"):
+            stub.add_client_error(operation, code)
+        with pytest.raises(error):
+            grants.waivers()
+        with pytest.raises(error):
+            grants.grant(WAIVER)
+        with pytest.raises(error):
+            grants.withdraw(WAIVER.id, NOW, BEN)
