@@ -50,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stack", default="imagegate", help="name of the stack")
     parser.add_argument("--template", type=Path, help="default: template.yaml of the checkout")
     parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="deploy it instead of layers/policy/policy.yaml"
+    )
+    parser.add_argument("--scanning", choices=["basic", "enhanced"], default="basic", help="of the registry")
+    parser.add_argument(
         "--parameter",
         action="append",
         default=[],
@@ -76,6 +80,8 @@ def _cloud(options: argparse.Namespace) -> Cloud:
         registry_port=options.registry_port or (options.port + 1 if options.port else free_port()),
         stack=options.stack,
         time_scale=options.time_scale,
+        policy=options.policy and options.policy.resolve(),
+        is_enhanced=options.scanning == "enhanced",
     )
     parameters = dict(pair.split("=", 1) for pair in options.parameter)
     return Cloud(settings, template=options.template, parameters=parameters, progress=_say)

@@ -86,10 +86,22 @@ class Cloud:
         self._undo.callback(registry.start(self.settings))
         self.credentials = patches["iam"].create_admin()
         patches["cloudformation"].use_credentials(self.credentials)
+        if self.settings.is_enhanced:
+            self._scan_with_inspector()
         if self._deploy:
             self._deploy_template()
         # Last: whoever waits for this file finds everything there.
         self._write_env()
+
+    def _scan_with_inspector(self) -> None:
+        """Before anything is deployed: a policy that counts on it is refused otherwise."""
+        from sandbox.clients import client
+
+        everything = {"filter": "*", "filterType": "WILDCARD"}
+        client(self.settings, self.credentials, "ecr").put_registry_scanning_configuration(
+            scanType="ENHANCED",
+            rules=[{"scanFrequency": "CONTINUOUS_SCAN", "repositoryFilters": [everything]}],
+        )
 
     def _take_state(self) -> None:
         state = self.settings.state

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -61,7 +63,12 @@ def _prepared(settings: Settings, credentials: Credentials, path: Path) -> templ
         s3.put_object(Bucket=_BUCKET, Key=key, Body=content)
         return {"Bucket": _BUCKET, "Key": key}
 
-    packaged = templates.packaged(templates.read(path), path.parent, upload)
+    template = templates.read(path)
+    with TemporaryDirectory() as folder:
+        if settings.policy is not None:
+            shutil.copyfile(settings.policy, Path(folder) / "policy.yaml")
+            template["Resources"]["PolicyLayer"]["Properties"]["ContentUri"] = folder
+        packaged = templates.packaged(template, path.parent, upload)
     return templates.translated(packaged, settings.region)
 
 

@@ -25,6 +25,8 @@ class Settings:
     stack: str = "imagegate"
     time_scale: float = 0.02  # factor on Waits, retry intervals, task-token time-outs, schedules
     quirks: Quirks = field(default_factory=Quirks)
+    policy: Path | None = None  # deployed instead of the checkout's own
+    is_enhanced: bool = False  # the registry scans everything with Inspector from the start
 
     @property
     def endpoint(self) -> str:
