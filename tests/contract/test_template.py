@@ -148,7 +148,7 @@ def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
         if "Grants.Arn" in str(statement["Resource"]) or "'Grants', 'Arn'" in str(statement["Resource"])
     }
     assert allowed == {
-        "DecideRole": {"dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "DecideRole": {"dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "JudgeImageRole": {"dynamodb:Query"},
         "ReconcileRole": {"dynamodb:Query"},
     }

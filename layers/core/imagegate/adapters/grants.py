@@ -8,19 +8,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from botocore.exceptions import ClientError
-
-from imagegate.adapters.aws import client, translated
+from imagegate.adapters.dynamo_table import DynamoTable, Item
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.waiver import Waiver
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 _WAIVER = {"S": "WAIVER"}
 
@@ -29,71 +23,40 @@ class CorruptGrantError(RejectedInputError):
     """A waiver in the table cannot be read, or is not the one that its name says."""
 
 
-class DynamoGrants:
+class DynamoGrants(DynamoTable):
     """Nothing is ever deleted: a waiver that is withdrawn says so, and by whom."""
 
-    def __init__(self, table: str) -> None:
-        self._table = table
-
-    @property
-    def _client(self) -> DynamoDBClient:
-        made: DynamoDBClient = client("dynamodb")
-        return made
-
     def waivers(self) -> list[Waiver]:
-        return [_read(item) for item in self._items()]
-
-    def _items(self) -> Iterator[Mapping[str, Any]]:
-        asked: dict[str, Any] = {}
-        while True:
-            with translated({}):
-                page = self._client.query(
-                    TableName=self._table,
-                    KeyConditionExpression="pk = :pk",
-                    ExpressionAttributeValues={":pk": _WAIVER},
-                    ConsistentRead=True,
-                    **asked,
-                )
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            asked = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": _WAIVER},
+            ConsistentRead=True,
+        )
+        return [_read(item) for item in found]
 
     def grant(self, waiver: Waiver) -> bool:
-        item = {"pk": _WAIVER, "sk": {"S": waiver.id}, "waiver": {"S": json.dumps(waiver.as_json())}}
-        try:
-            with translated({}, asked=waiver.id):
-                self._client.put_item(
-                    TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)"
-                )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        item = {**_key(waiver.id), "waiver": {"S": json.dumps(waiver.as_json())}}
+        return self._put(item, "attribute_not_exists(pk)")
 
     def withdraw(self, waiver_id: str, at: datetime, by: str) -> Waiver | None:
-        key = {"pk": _WAIVER, "sk": {"S": waiver_id}}
-        try:
-            with translated({}, asked=waiver_id):
-                item = self._client.update_item(
-                    TableName=self._table,
-                    Key=key,
-                    # The first withdrawal stands.
-                    UpdateExpression="SET withdrawnAt = if_not_exists(withdrawnAt, :at), "
-                    "withdrawnBy = if_not_exists(withdrawnBy, :by)",
-                    ConditionExpression="attribute_exists(pk)",
-                    ExpressionAttributeValues={":at": {"S": timestamp(at)}, ":by": {"S": by}},
-                    ReturnValues="ALL_NEW",
-                )["Attributes"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            return None
-        return _read(item)
+        """The first withdrawal stands."""
+        key = _key(waiver_id)
+        self._conditional(
+            self._client.update_item,
+            Key=key,
+            UpdateExpression="SET withdrawnAt = :at, withdrawnBy = :by",
+            ConditionExpression="attribute_exists(pk) AND attribute_not_exists(withdrawnAt)",
+            ExpressionAttributeValues={":at": {"S": timestamp(at)}, ":by": {"S": by}},
+        )
+        item = self._get(key)
+        return None if item is None else _read(item)
 
 
-def _read(item: Mapping[str, Any]) -> Waiver:
+def _key(waiver_id: str) -> dict[str, Any]:
+    return {"pk": _WAIVER, "sk": {"S": waiver_id}}
+
+
+def _read(item: Item) -> Waiver:
     """Fails closed: a waiver that cannot be read is a fault, not one waiver less to look at."""
     name = item["sk"]["S"]
     try:

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from imagegate.adapters import ledger_items as items
-from imagegate.adapters.aws import client, translated
-from imagegate.domain.errors import RecordNotFoundError, ThrottledError
-from imagegate.domain.facts import BaseImage
-from imagegate.domain.finding import Place
+from imagegate.adapters.ledger_lasting import LastingLedger
+from imagegate.domain.errors import RecordNotFoundError
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Release, ReleaseId, Standing, WaitingScan
-from imagegate.domain.weighing import Clock
+from imagegate.domain.release import Outcome, Release, ReleaseId, WaitingScan
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 BY_REPOSITORY = "by-repository"
 BY_DAY = "by-day"
 BY_WAITING = "waiting"
 
 _DAYS_BACK = 90
-# Amazon DynamoDB API reference, BatchGetItem and BatchWriteItem.
-_READS_AT_ONCE, _WRITES_AT_ONCE = 100, 25
-_BATCH_TRIES = 8
 _RECORDED = frozenset(
     {
         "verdict",
@@ -46,16 +38,8 @@ _EXISTS = "attribute_exists(pk)"
 _IS_OPEN = "attribute_exists(pk) AND attribute_not_exists(outcome)"
 
 
-class DynamoLedger:
+class DynamoLedger(LastingLedger):
     """One table; its items are described in `ledger_items`."""
-
-    def __init__(self, table: str) -> None:
-        self._table = table
-
-    @property
-    def _client(self) -> DynamoDBClient:
-        made: DynamoDBClient = client("dynamodb")
-        return made
 
     # releases
 
@@ -184,93 +168,13 @@ class DynamoLedger:
         standing = self._get(items.claim_key(repository, tag))
         return None if standing is None else items.read_claim(standing)
 
-    # what lasts from one release to the next
-
-    def clocks(self, application: str) -> dict[Place, Clock]:
-        found = self._query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": items.clocks_key(application)}},
-            ConsistentRead=True,
-        )
-        return dict(map(items.read_clock, found))
-
-    def keep_clocks(self, application: str, clocks: Mapping[Place, Clock]) -> None:
-        """Whoever keeps them has read them; of two that see something first at once, either is right."""
-        written = [items.write_clock(application, place, clock) for place, clock in clocks.items()]
-        for start in range(0, len(written), _WRITES_AT_ONCE):
-            self._write_all([{"PutRequest": {"Item": item}} for item in written[start:][:_WRITES_AT_ONCE]])
-
-    def note_base(self, base: BaseImage) -> None:
-        item = items.write_base(base)
-        self._put(item)
-        newer = "attribute_not_exists(pk) OR releasedAt <= :ours"
-        latest = {**item, **items.latest_base_key(base.image.repository)}
-        self._put(latest, newer, {":ours": item["releasedAt"]})
-
-    def bases(self, chain_ids: Sequence[str], stages: Iterable[str]) -> list[BaseImage]:
-        keys = [items.base_key(chain_id, stage) for chain_id in chain_ids for stage in sorted(stages)]
-        found: list[BaseImage] = []
-        for start in range(0, len(keys), _READS_AT_ONCE):
-            found += map(items.read_base, self._read_all(keys[start:][:_READS_AT_ONCE]))
-        return found
-
-    def latest_base(self, repository: str) -> BaseImage | None:
-        item = self._get(items.latest_base_key(repository))
-        return None if item is None else items.read_base(item)
-
-    def note_standing(self, standing: Standing) -> None:
-        item = items.write_standing(standing)
-        newer = "attribute_not_exists(pk) OR pushedAt <= :ours"
-        self._put(item, newer, {":ours": item["pushedAt"]})
-
-    def standing(self, repository: str) -> Standing | None:
-        item = self._get(items.standing_key(repository))
-        return None if item is None else items.read_standing(item)
-
-    def note(self, notice: str) -> None:
-        self._put(items.notice_key(notice))
-
-    def is_noted(self, notice: str) -> bool:
-        return self._get(items.notice_key(notice)) is not None
-
     def installed_at(self, now: datetime) -> datetime:
         """Note the time of the installation once; returns the one that stands."""
         installation = items.write_installation(now)
         self._put(installation, "attribute_not_exists(pk)")
         return items.read_installation(self._get(items.key(items.INSTALLATION, items.INSTALLATION)) or {})
 
-    # DynamoDB
-
-    def _get(self, key: dict[str, Any]) -> items.Item | None:
-        with translated({}, asked=key["pk"]["S"]):
-            return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-
-    def _read_all(self, keys: list[dict[str, Any]]) -> Iterator[items.Item]:
-        """BatchGetItem answers with what it could not read, too: that is asked for again."""
-        asked: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        for _ in range(_BATCH_TRIES):
-            with translated({}):
-                answer: Any = self._client.batch_get_item(RequestItems=asked)
-            yield from answer.get("Responses", {}).get(self._table, ())
-            asked = answer.get("UnprocessedKeys")
-            if not asked:
-                return
-        raise ThrottledError(f"{self._table}: BatchGetItem leaves keys unread")
-
-    def _write_all(self, requests: list[dict[str, Any]]) -> None:
-        asked: Any = {self._table: requests}
-        for _ in range(_BATCH_TRIES):
-            with translated({}):
-                asked = self._client.batch_write_item(RequestItems=asked).get("UnprocessedItems")
-            if not asked:
-                return
-        raise ThrottledError(f"{self._table}: BatchWriteItem leaves items unwritten")
-
-    def _put(self, item: dict[str, Any], condition: str = "", values: dict[str, Any] | None = None) -> bool:
-        more: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
-        if values:
-            more["ExpressionAttributeValues"] = values
-        return self._conditional(self._client.put_item, Item=item, **more)
+    # attempts, attribute by attribute
 
     def _change(
         self,
@@ -305,17 +209,6 @@ class DynamoLedger:
             **({"ExpressionAttributeNames": names} if names else {}),
         )
 
-    def _conditional(self, write: Callable[..., Any], **arguments: Any) -> bool:
-        """False: the condition did not hold."""
-        try:
-            with translated({}):
-                write(TableName=self._table, **arguments)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
-
     def _is_missing(self, release: ReleaseId) -> bool:
         """Raise `RecordNotFoundError` when the attempt is not there at all; else it is closed: False."""
         self.get(release)
@@ -331,13 +224,3 @@ class DynamoLedger:
             Limit=limit,
         )
         return [items.read_release(item) for item in islice(found, limit)]
-
-    def _query(self, **arguments: Any) -> Iterator[items.Item]:
-        """Page by page, as far as the caller reads."""
-        while True:
-            with translated({}):
-                page = self._client.query(TableName=self._table, **arguments)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]

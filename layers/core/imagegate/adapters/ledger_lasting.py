@@ -1,0 +1,58 @@
+"""What the ledger keeps from one release to the next: clocks, bases, what stands in the next stage, what was done once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from imagegate.adapters import ledger_items as items
+from imagegate.adapters.dynamo_table import DynamoTable
+from imagegate.domain.facts import BaseImage
+from imagegate.domain.finding import Place
+from imagegate.domain.release import Standing
+from imagegate.domain.weighing import Clock
+
+
+class LastingLedger(DynamoTable):
+    """One table with the releases; its items are described in `ledger_items`."""
+
+    def clocks(self, application: str) -> dict[Place, Clock]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": items.clocks_key(application)}},
+            ConsistentRead=True,
+        )
+        return dict(map(items.read_clock, found))
+
+    def keep_clocks(self, application: str, clocks: Mapping[Place, Clock]) -> None:
+        """Whoever keeps them has read them; of two that see something first at once, either is right."""
+        self._write_all([items.write_clock(application, place, clock) for place, clock in clocks.items()])
+
+    def note_base(self, base: BaseImage) -> None:
+        item = items.write_base(base)
+        self._put(item)
+        newer = "attribute_not_exists(pk) OR releasedAt <= :ours"
+        latest = {**item, **items.latest_base_key(base.image.repository)}
+        self._put(latest, newer, {":ours": item["releasedAt"]})
+
+    def bases(self, chain_ids: Sequence[str], stages: Iterable[str]) -> list[BaseImage]:
+        keys = [items.base_key(chain_id, stage) for chain_id in chain_ids for stage in sorted(stages)]
+        return [items.read_base(item) for item in self._read_all(keys)]
+
+    def latest_base(self, repository: str) -> BaseImage | None:
+        item = self._get(items.latest_base_key(repository))
+        return None if item is None else items.read_base(item)
+
+    def note_standing(self, standing: Standing) -> None:
+        item = items.write_standing(standing)
+        newer = "attribute_not_exists(pk) OR pushedAt <= :ours"
+        self._put(item, newer, {":ours": item["pushedAt"]})
+
+    def standing(self, repository: str) -> Standing | None:
+        item = self._get(items.standing_key(repository))
+        return None if item is None else items.read_standing(item)
+
+    def note(self, notice: str) -> None:
+        self._put(items.notice_key(notice))
+
+    def is_noted(self, notice: str) -> bool:
+        return self._get(items.notice_key(notice)) is not None
