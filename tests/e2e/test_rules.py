@@ -30,7 +30,7 @@ defaults:
     no_grace: {known_exploited: true, epss: 0.5}
 stages:
   base:
-    repositories: "base/{app}"
+    repositories: "{app}-base"
     findings: {max: {critical: off, high: off}, grace: off}
   dev:
     repositories: "{app}-dev"
@@ -60,8 +60,8 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 def debian(gate: Gate) -> LayoutImage:
     """A released base image."""
     base = build_image(gate.work / "debian", files={"etc/os-release": b"debian 12"}, tag="12")
-    digest = sent(gate, gate.work / "debian", "base/debian:12")
-    assert gate.ended("base/debian", digest)["outcome"] == "released"
+    digest = sent(gate, gate.work / "debian", "debian-base:12")
+    assert gate.ended("debian-base", digest)["outcome"] == "released"
     return base
 
 
@@ -178,7 +178,7 @@ def test_what_is_promoted_carries_the_signature_that_the_next_gate_asks_for(
 def test_a_base_that_is_only_claimed_root_and_a_missing_label_are_refused(
     gate: Gate, debian: LayoutImage
 ) -> None:
-    claims = based_on(debian, "base/debian:12")
+    claims = based_on(debian, "debian-base:12")
     digest = app(gate, "lonely", None, user="0:0", labels={}, annotations=claims)
     release = gate.ended("lonely-dev", digest)
     assert rules(release) == ["image.non_root", "image.labels", "image.base_images"]
