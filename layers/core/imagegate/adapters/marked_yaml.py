@@ -20,6 +20,8 @@ _MAX_BYTES = 1 << 20
 _MAX_NODES = 10_000
 _MAX_DEPTH = 20
 _LONGEST_QUOTE = 60
+# Escapes can write what no encoding can: records could not be written.
+_HALF = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,9 +36,9 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        """One line, whatever stands in the file."""
+        """One line that steers no terminal, whatever stands in the file."""
         text = f"{dotted(self.path)}: {self.message}" if self.path else self.message
-        return " ".join(text.split())
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 @dataclass(slots=True)
@@ -124,6 +126,8 @@ class _Reader:
 
     def _value(self, event: Any, path: Path) -> Any:
         if isinstance(event, yaml.ScalarEvent):
+            if _HALF.search(event.value):
+                self._fault(event, path, "half a character is no text (a surrogate without the other)")
             return _scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path)
