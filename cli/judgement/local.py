@@ -101,8 +101,9 @@ def stage_asked(policy: Policy, name: str | None, repository: str | None) -> Sta
 
 
 def _complete(path: Path) -> Report:
+    """ECR's status is for the judge, as in the pipeline; what has none and is not whole is not judged at all."""
     report = read(path)
-    if report.scanner not in ("basic", "enhanced") and not report.is_complete:
+    if not report.is_complete and report.status is None:
         raise ScannerFileError(f"{path}: {report.why}")
     return report
 

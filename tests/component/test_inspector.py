@@ -128,7 +128,8 @@ def test_the_epss_of_all_findings_is_read_page_by_page(inspector: Intelligence, 
     last = {"findings": [listed(3, epss={"score": 0.0}), listed(4, epss={})]}
     stub.add_response("list_findings", first, WANTED)
     stub.add_response("list_findings", last, {**WANTED, "nextToken": "more"})
-    assert inspector.epss(IMAGE) == {arn(1): 0.25, arn(3): 0.0}
+    # What Inspector lists without a score is too new to have one: nothing is known against it.
+    assert inspector.epss(IMAGE) == {arn(1): 0.25, arn(2): 0.0, arn(3): 0.0, arn(4): 0.0}
 
 
 def test_an_image_without_findings_has_no_epss(inspector: Intelligence, stub: Stubber) -> None:

@@ -225,6 +225,12 @@ def test_a_list_that_is_shorter_than_its_summary_never_passes(judge: Judge) -> N
     assert "findings.incomplete" in {reason["rule"] for reason in result.json["reasons"]}
 
 
+def test_a_list_without_a_status_is_not_judged(judge: Judge) -> None:
+    dump = enhanced()
+    del dump["imageScanStatus"]
+    one_line(judge("--findings", dump))
+
+
 def test_a_stale_scan_never_passes(judge: Judge) -> None:
     policy = PLAIN.replace('"{app}-dev"', '"{app}-dev", scan: {max_scan_age: 1d}')
     assert judge("--findings", trivy(), policy=policy).code == 0

@@ -13,6 +13,8 @@ from imagegate.domain.image import ImageRef
 # Amazon Inspector API reference: BatchGetFindingDetails, findingArns; ListFindings, maxResults.
 DETAILS_A_CALL = 10
 _FINDINGS_A_PAGE = 100
+# Inspector has answered, and FIRST has not scored the vulnerability: it is too new, and nothing is known against it.
+_NO_SCORE = 0.0
 
 
 class Inspector:
@@ -40,7 +42,7 @@ class Inspector:
         return [_detailed(finding, told.get(finding.arn)) for finding in findings]
 
     def epss(self, image: ImageRef) -> dict[str, float]:
-        """EPSS by finding ARN, of all active findings of the image; those without one are left out."""
+        """EPSS by finding ARN, of all active findings of the image."""
         wanted = {
             "ecrImageHash": _equals(str(image.digest)),
             "ecrImageRepositoryName": _equals(image.repository),
@@ -51,10 +53,9 @@ class Inspector:
         )
         with translated({}, asked=str(image)):
             return {
-                finding["findingArn"]: finding["epss"]["score"]
+                finding["findingArn"]: finding.get("epss", {}).get("score", _NO_SCORE)
                 for page in pages
                 for finding in page.get("findings", ())
-                if finding.get("epss", {}).get("score") is not None
             }
 
 
@@ -66,4 +67,5 @@ def _detailed(finding: Finding, detail: Mapping[str, Any] | None) -> Finding:
     """CISA's data is there for what is in its catalogue (KEV), and only for that."""
     if detail is None:
         return finding
-    return replace(finding, known_exploited="cisaData" in detail, epss=detail.get("epssScore", finding.epss))
+    known = finding.epss or _NO_SCORE
+    return replace(finding, known_exploited="cisaData" in detail, epss=detail.get("epssScore", known))

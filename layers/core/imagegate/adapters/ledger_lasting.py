@@ -1,4 +1,4 @@
-"""What the ledger keeps from one release to the next: clocks, bases, what stands in the next stage, what was done once."""
+"""What the ledger keeps from one release to the next: clocks, bases, what stands, what was done once."""
 
 from __future__ import annotations
 
