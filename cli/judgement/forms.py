@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cli.judgement.opinion import Line, Opinion, aside, deciding, headline
+from cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.finding import Severity
 from imagegate.domain.findings_record import finding_json
@@ -179,10 +179,10 @@ def markdown(opinion: Opinion, *, most: int = 50) -> str:
         f"- {'' if reason.action == 'enforce' else '(warning) '}{_escaped(reason.message)} `{reason.rule}`"
         for reason in opinion.judged.verdict.reasons
     ]
-    actions = opinion.judged.remedies.actions
-    if actions:
+    helps = [*map(str, opinion.judged.remedies.actions), *left_over(opinion)]
+    if helps:
         lines += ["", "**What would make it pass**", ""]
-        lines += [f"- {_escaped(str(action))}" for action in actions]
+        lines += [f"- {_escaped(text)}" for text in helps]
     lines += _table([line for line in opinion.lines() if line.why != "no limit"], most)
     lines += [f"\n_{_escaped(note)}_" for note in opinion.notes]
     lines += ["", f"Policy `{opinion.policy.short}`, stage {opinion.stage.name}."]
@@ -205,6 +205,6 @@ def _table(found: Sequence[Line], most: int) -> list[str]:
 
 def _escaped(text: str) -> str:
     plain = "".join(character if character.isprintable() else " " for character in text)
-    for special in "\\`*_[]<>|#":
+    for special in "\\`*_[]<>|":
         plain = plain.replace(special, "\\" + special)
     return plain.replace("@", "@\u200b")  # nobody is to be mentioned by what a package is called

@@ -16,6 +16,7 @@ from imagegate.domain.policy import Mode, Stage
 from imagegate.domain.verdict import VerdictOutcome
 
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
+_NAMED = 3
 # What decided, the gravest first.
 _WHY = ("denied", "prohibited", "counts", "unknown", "grace", "waived", "not worse", "no fix", "no limit")
 
@@ -29,6 +30,7 @@ class Line:
     platform: str | None
     origin: tuple[str, ...]  # of each package: base, own or unknown; empty: nobody looked
     seen_at: str | None
+    is_told: bool  # a reason of the verdict is about it
 
     @property
     def ruling(self) -> dict[str, Any]:
@@ -41,6 +43,11 @@ class Line:
     @property
     def counts(self) -> bool:
         return self.why in ("denied", "prohibited", "counts", "unknown")
+
+    @property
+    def has_fix(self) -> bool:
+        packages = self.finding.packages
+        return bool(packages) and all(package.fixed for package in packages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ class Opinion:
         return found
 
     def _lines(self) -> Iterator[Line]:
+        told = {reason.rule for reason in self.judged.verdict.reasons}
         for scan, packed in zip(self.judged.scans, self.judged.packed, strict=True):
             for finding, raw in findings_record.read(packed) if packed else ():
                 clocks = [clock["seen"] for clock in raw.get("clocks", ())]
@@ -86,6 +94,7 @@ class Opinion:
                     platform=scan.platform,
                     origin=tuple(raw.get("from", ())),
                     seen_at=min(clocks, default=None),
+                    is_told=raw["rulings"][0]["rule"] in told,
                 )
 
 
@@ -101,9 +110,9 @@ def deciding(line: Line) -> str:
     ruling = line.ruling
     match line.why:
         case "counts":
-            return f"counts [{ruling['rule']}]"
+            return "over the limit" if line.is_told else "within the limit"
         case "denied" | "prohibited":
-            return f"{line.why} [{ruling['rule']}]"
+            return line.why
         case "unknown":
             return f"unknown: {' and '.join(ruling.get('missing', ()))}"
         case "grace":
@@ -128,10 +137,14 @@ def aside(opinion: Opinion) -> dict[str, int]:
 
 
 def left_over(opinion: Opinion) -> list[str]:
-    """What stays in the way after all the remedies."""
+    """What stays in the way after all the remedies, by name."""
+    lines = opinion.lines() if opinion.judged.remedies.left else []
     texts = []
     for rule, number in opinion.judged.remedies.left.items():
+        of_rule = [line for line in lines if line.counts and line.ruling["rule"] == rule]
+        names = dict.fromkeys(str(line.finding) for line in of_rule if not line.has_fix)
         what = rule.removeprefix("findings.").upper() if rule.startswith("findings.") else rule
         them = "it" if number == 1 else "them"
-        texts.append(f"{number} {what} without a known fix: only a waiver lets {them} pass")
+        named = f": {', '.join(list(names)[:_NAMED])}{' …' if len(names) > _NAMED else ''}" if names else ""
+        texts.append(f"{number} {what} without a known fix, only a waiver lets {them} pass{named}")
     return texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
 from cli.view import clean, coloured
+from imagegate.domain.rules import Action
 from imagegate.domain.verdict import Reason
 
 _MOST = 40
@@ -26,27 +27,29 @@ def _parts(opinion: Opinion, width: int, *, explain: bool) -> Iterator[Renderabl
     first.append_text(coloured(str(opinion.outcome)))
     first.append(clean(headline(opinion).removeprefix(str(opinion.outcome))))
     yield first
-    for reason in opinion.judged.verdict.reasons:
-        yield _reason(reason)
+    yield _reasons(opinion.judged.verdict.reasons)
     yield from _help(opinion)
     lines = opinion.lines()
-    wanted = lines if explain else [line for line in lines if line.counts]
+    wanted = lines if explain else [line for line in lines if line.counts and line.is_told]
     if wanted:
         yield Text()
         yield _findings(wanted if explain else wanted[:_MOST], width)
     if len(wanted) > _MOST and not explain:
-        yield Text(f"… and {len(wanted) - _MOST} more that count; --explain shows all")
+        yield Text(f"… and {len(wanted) - _MOST} more; --explain shows all")
     yield from _rest(opinion, explain=explain)
 
 
-def _reason(reason: Reason) -> Text:
-    mark = {"enforce": ("✗ ", "red")}.get(str(reason.action), ("! ", "yellow"))
-    if reason.is_unknown:
-        mark = ("? ", "bold red")
-    text = Text("  ")
-    text.append(*mark)
-    text.append(f"{clean(reason.message)}  [{reason.rule}]")
-    return text
+def _reasons(reasons: Sequence[Reason]) -> Table:
+    """A mark, and the sentence beside it however often it has to be broken."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for reason in reasons:
+        mark = Text("  ! ", "yellow") if reason.action is not Action.ENFORCE else Text("  ✗ ", "red")
+        if reason.is_unknown:
+            mark = Text("  ? ", "bold red")
+        grid.add_row(mark, f"{clean(reason.message)}  [{reason.rule}]")
+    return grid
 
 
 def _help(opinion: Opinion) -> Iterator[RenderableType]:
@@ -88,13 +91,12 @@ def _layer(line: Line) -> str:
 
 
 def _rest(opinion: Opinion, *, explain: bool) -> Iterator[RenderableType]:
-    numbers = aside(opinion)
+    within = sum(line.counts and not line.is_told for line in opinion.lines())
+    others = {"within a limit": within, **aside(opinion)}
     yield Text()
-    if numbers and not explain:
-        listed = ", ".join(f"{number} {why}" for why, number in numbers.items())
-        yield Text(
-            f"{sum(numbers.values())} findings do not count ({listed}); --explain shows them", style="dim"
-        )
+    if any(others.values()) and not explain:
+        listed = ", ".join(f"{number} {why}" for why, number in others.items() if number)
+        yield Text(f"Other findings: {listed}. --explain shows them", style="dim")
     delta = opinion.judged.delta
     if delta:
         yield Text(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("table", "json", "sarif", "markdown")
 _PATH = click.Path(path_type=Path)
+_POLICY_BYTES = 2 << 20
 
 
 @click.command()
@@ -114,7 +115,9 @@ def _policy(path: Path, now: datetime) -> Policy:
     from imagegate.domain.errors import InvalidPolicyError
 
     try:
-        return parse(path.read_bytes(), name=str(path), today=now.date())
+        with path.open("rb") as file:
+            content = file.read(_POLICY_BYTES)  # more than a policy may have, and no more
+        return parse(content, name=str(path), today=now.date())
     except OSError as error:
         raise CannotTellError(f"{path}: {error.strerror}") from error
     except InvalidPolicyError as error:
