@@ -10,10 +10,11 @@ from cli.faults import report
 from cli.verbs.decide import decide
 from cli.verbs.judge import judge
 from cli.verbs.list import list_
+from cli.verbs.policy import policy
 from cli.verbs.release import release
 from cli.verbs.status import status
 
-_VERBS = (judge, status, release, list_, decide)
+_VERBS = (judge, status, release, list_, decide, policy)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

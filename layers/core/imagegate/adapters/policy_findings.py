@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -101,13 +101,22 @@ def _severities(value: object) -> object:
     return value
 
 
+_Severities = Annotated[
+    list[SeverityName],
+    BeforeValidator(_severities),
+    WithJsonSchema(
+        {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"enum": list(get_args(SeverityName))}}]}
+    ),
+]
+
+
 class FindingsShape(Shape):
     """Which findings count, and how many of them may be there."""
 
     max: MaxShape | None = Field(
         default=None, description="At most so many vulnerabilities of each severity, in each image."
     )
-    only_fixable: FilterShape[Annotated[list[SeverityName], BeforeValidator(_severities)]] | None = Field(
+    only_fixable: FilterShape[_Severities] | None = Field(
         default=None,
         description="Of these severities only what can be fixed counts; true: of all. Needs scanner: enhanced.",
         examples=[["low", "medium"], True],

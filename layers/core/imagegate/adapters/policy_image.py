@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from imagegate.adapters.marked_yaml import describe
 from imagegate.adapters.policy_rules import RuleShape, rule, switch
@@ -44,6 +44,22 @@ def _span(value: timedelta) -> timedelta:
     return value
 
 
+_TEXT = {"type": "string", "minLength": 1}
+_Labels = Annotated[
+    dict[Text, Text],
+    BeforeValidator(_named),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": _TEXT, "minItems": 1},
+                {"type": "object", "additionalProperties": _TEXT},
+            ]
+        }
+    ),
+]
+
+
 class ImageShape(Shape):
     """What the image itself must be like, findings aside."""
 
@@ -55,12 +71,10 @@ class ImageShape(Shape):
     max_size: RuleShape[Size] | None = Field(
         default=None, description="At most so large, compressed, on each platform.", examples=["500MB"]
     )
-    labels: RuleShape[Annotated[dict[Text, Text], BeforeValidator(_named), Field(min_length=1)]] | None = (
-        Field(
-            default=None,
-            description="Labels that must be there: a list, or a mapping of names to patterns of their values.",
-            examples=[["org.opencontainers.image.source"]],
-        )
+    labels: RuleShape[_Labels] | None = Field(
+        default=None,
+        description="Labels that must be there: a list, or a mapping of names to patterns of their values.",
+        examples=[["org.opencontainers.image.source"]],
     )
     base_images: RuleShape[Annotated[list[Text], Field(min_length=1)]] | None = Field(
         default=None,

@@ -1,0 +1,117 @@
+"""What `imagegate policy check` says of a file: its faults; or what its stages are, and which waivers end soon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from cli import policy_effective
+from cli.policy_source import Source
+from cli.view import clean
+from imagegate.adapters.marked_yaml import Fault, dotted
+from imagegate.domain.policy import Policy
+from imagegate.domain.rules import Action
+from imagegate.domain.waiver import ENDING, Waiver
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """A stage in short."""
+
+    name: str
+    repositories: str
+    mode: str
+    rules: int
+    warnings: int
+    approval: bool
+
+    def __str__(self) -> str:
+        number = f"{self.rules} rule{'s' if self.rules != 1 else ''}"
+        warn = f", {self.warnings} of them warn{'s' if self.warnings == 1 else ''}" if self.warnings else ""
+        return f"{self.name}: {number}{warn}; {self.mode}" + ("; approval required" if self.approval else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file, its faults; or its stages, and notes about what is right today and will not be for long."""
+
+    name: str
+    faults: tuple[Fault, ...] = ()
+    stages: tuple[StageLine, ...] = ()
+    notes: tuple[Fault, ...] = ()
+
+
+def checked(source: Source, today: date) -> Checked:
+    examined = source.examined
+    if examined.policy is None:
+        return Checked(source.name, examined.faults)
+    stages = tuple(_stage(source, examined.policy, name) for name in examined.policy.stages)
+    return Checked(source.name, (), stages, tuple(_notes(source, examined.policy, today)))
+
+
+def _stage(source: Source, policy: Policy, name: str) -> StageLine:
+    stage = policy.stages[name]
+    rules = [part for part in policy_effective.rules(source.examined, name) if part.is_on]
+    return StageLine(
+        name=name,
+        repositories=stage.repositories.text,
+        mode=str(stage.mode),
+        rules=len(rules),
+        warnings=sum(rule.action == Action.WARN for rule in rules),
+        approval=stage.approval_required,
+    )
+
+
+def _notes(source: Source, policy: Policy, today: date) -> Iterator[Fault]:
+    for number, waiver in enumerate(policy.waivers):
+        path = ("waivers", number)
+        if (state := ending(waiver, today)) is not None:
+            line = source.examined.document.line_of(path)
+            yield Fault(line, path, f"{waiver.subject} for {waiver.where} {state} (owner: {waiver.owner})")
+
+
+def ending(waiver: Waiver, today: date) -> str | None:
+    """What is to be said of its end; None: it is far away."""
+    left = waiver.expires - today
+    if left.days < 0:
+        return f"expired on {waiver.expires}"
+    if left > ENDING:
+        return None
+    when = "today" if not left.days else "tomorrow" if left.days == 1 else f"in {left.days} days"
+    return f"ends {when}, on {waiver.expires}"
+
+
+def lines(found: Checked) -> Iterator[str]:
+    name = clean(found.name)
+    yield from (f"{name}:{fault.line}: {fault}" for fault in found.faults)
+    yield from map(str, found.stages)
+    yield from (f"{name}:{note.line}: note: {note}" for note in found.notes)
+
+
+def dumped(found: Checked) -> str:
+    """`faults` and `notes`: line, path, message; `stages`: name, repositories, mode, rules, warnings, approval."""
+    told = {
+        "file": found.name,
+        "faults": [_as_json(fault) for fault in found.faults],
+        "stages": [_stage_json(stage) for stage in found.stages],
+        "notes": [_as_json(note) for note in found.notes],
+    }
+    return json.dumps(told, indent=2)
+
+
+def _as_json(fault: Fault) -> dict[str, Any]:
+    return {"line": fault.line, "path": dotted(fault.path), "message": fault.message}
+
+
+def _stage_json(stage: StageLine) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "repositories": stage.repositories,
+        "mode": stage.mode,
+        "rules": stage.rules,
+        "warnings": stage.warnings,
+        "approval": stage.approval,
+    }

@@ -1,0 +1,132 @@
+"""What holds at a stage's gate after inheritance, part by part: its value, what it does, and where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from imagegate.adapters.marked_yaml import Path
+from imagegate.adapters.policy_file import Examined
+from imagegate.adapters.policy_inheritance import FILTERS, LIMITS
+from imagegate.adapters.policy_model import StageShape
+from imagegate.domain.finding import Severity
+from imagegate.domain.rules import DEFAULT_ALERTS, Action
+
+Place = tuple[str, ...]
+
+# In the order in which people look for them.
+RULES_IN_ORDER: tuple[Place, ...] = (
+    *((*LIMITS, severity.lower()) for severity in Severity),
+    *(("findings", key) for key in ("only_fixable", "grace", "no_grace", "no_worse_than", "deny")),
+    ("packages", "prohibited"),
+    *(("image", key) for key in ("max_age", "max_size", "labels", "base_images", "platforms")),
+    *(("image", key) for key in ("non_root", "tags", "forbidden_tags")),
+    *(("evidence", key) for key in ("require_signature", "require_provenance")),
+)
+_SETTINGS: tuple[Place, ...] = (
+    *((key,) for key in ("mode", "approval", "promotes_to", "promote_tags", "sign_platforms")),
+    *(("arrivals", key) for key in ("replication", "pull_through_cache")),
+    *(("scan", key) for key in ("timeout", "max_scan_age")),
+    ("findings", "grace_starts"),
+    *(("alerts", (severity or "none").lower()) for severity in DEFAULT_ALERTS),
+)
+_BUILT_IN = "built in"
+_ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a part was written. No line: it is built in."""
+
+    layer: str  # built in, defaults, stage NAME
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.layer} (line {self.line})" if self.line else self.layer
+
+    def as_json(self) -> dict[str, Any]:
+        return {"layer": self.layer, "line": self.line}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A setting, or a rule with its action. `action_source`: where the action alone comes from elsewhere."""
+
+    path: str
+    value: Any
+    source: Source
+    action: str | None = None
+    action_source: Source | None = None
+
+    @property
+    def is_filter(self) -> bool:
+        return tuple(self.path.split(".")) in FILTERS
+
+    @property
+    def is_on(self) -> bool:
+        return self.action != Action.OFF and self.value is not False
+
+    @property
+    def origin(self) -> str:
+        moved = self.action_source not in (None, self.source)
+        return f"{self.source}; {self.action}: {self.action_source}" if moved else str(self.source)
+
+    def as_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"path": self.path, "value": self.value, "from": self.source.as_json()}
+        if self.action is not None and self.action_source is not None:
+            told |= {"action": self.action, "action_from": self.action_source.as_json()}
+        return told
+
+
+def rules(examined: Examined, stage: str) -> list[Part]:
+    """Every rule and filter that has a value, also those that are off."""
+    found = ((place, _at(examined, stage, place)) for place in RULES_IN_ORDER)
+    return [_rule(examined, stage, place, rule) for place, rule in found if isinstance(rule, dict)]
+
+
+def settings(examined: Examined, stage: str) -> list[Part]:
+    return [_setting(examined, stage, place) for place in _SETTINGS]
+
+
+def _rule(examined: Examined, stage: str, place: Place, rule: Mapping[str, Any]) -> Part:
+    value, action = (_source(examined, ("stages", stage, *place, key)) for key in ("value", "action"))
+    return Part(
+        path=".".join(place),
+        value=rule.get("value"),
+        source=value if "value" in rule else action,
+        action=str(rule.get("action", Action.ENFORCE)),
+        action_source=action if "action" in rule else value,
+    )
+
+
+def _setting(examined: Examined, stage: str, place: Place) -> Part:
+    value, path = _at(examined, stage, place), ".".join(place)
+    if value is None:
+        return Part(path, _built_in(place), Source(_BUILT_IN))
+    return Part(path, value, _source(examined, ("stages", stage, *place)))
+
+
+def _at(examined: Examined, stage: str, place: Place) -> Any:
+    at: Any = examined.gates.stages[stage]
+    for key in place:
+        at = at.get(key) if isinstance(at, dict) else None
+    return at
+
+
+def _source(examined: Examined, path: Path) -> Source:
+    written = examined.gates.written.get(path)
+    if written is None:
+        return Source(_BUILT_IN)
+    layer = "defaults" if written[0] == "defaults" else f"stage {written[1]}"
+    return Source(layer, examined.document.line_of(written))
+
+
+def _built_in(place: Place) -> Any:
+    if place[0] == "alerts":
+        return str(DEFAULT_ALERTS[None if place[1] == "none" else Severity.parse(place[1])])
+    value: Any = StageShape(repositories=_ANY)
+    for key in place:
+        value = getattr(value, key)
+    return f"{value // timedelta(minutes=1)}m" if isinstance(value, timedelta) else value

@@ -1,0 +1,55 @@
+"""Policy files as the command line gets them: from a path, or from the deployed stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.faults import CannotTellError
+from imagegate.domain.waiver import Waiver
+
+if TYPE_CHECKING:
+    from imagegate.adapters.policy_file import Examined
+
+# One byte more than the parser reads: it says so itself, and nobody waits for /dev/zero.
+_MOST = (1 << 20) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A policy file that was looked at, what it is called, and the waivers that were granted beside it."""
+
+    name: str
+    examined: Examined
+    grants: tuple[Waiver, ...] = ()
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+def content_of(path: Path) -> bytes:
+    """Raise `CannotTellError` for what is not there, or is no file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST)
+    except OSError as error:
+        raise CannotTellError(f"{path}: {error.strerror or error}") from error
+
+
+def examined_file(path: Path, prefix: str = "") -> Source:
+    """As a new file, which is deployed today."""
+    from imagegate.adapters.policy_file import examine
+
+    return Source(str(path), examine(content_of(path), prefix=prefix, today=today()))
+
+
+def deployed(stack_name: str) -> Source:
+    """As it was accepted."""
+    from cli.stack import find_stack
+    from imagegate.adapters.policy_file import examine
+
+    stack = find_stack(stack_name)
+    return Source(f"stack {stack.name}", examine(stack.policy_content), tuple(stack.grants.waivers()))

@@ -1,0 +1,106 @@
+"""`imagegate policy`: what a policy file says, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.faults import CANNOT_TELL, NotFoundError
+from cli.policy_replay import replay
+from cli.policy_report import report
+from cli.reference import Reference, ReferenceType
+
+if TYPE_CHECKING:
+    from cli.policy_source import Source
+    from imagegate.domain.policy import Policy, Stage
+
+_PATH = click.Path(path_type=Path)
+_FAULTY = 1
+
+
+@click.group()
+def policy() -> None:
+    """What a policy file says, and what is wrong with it."""
+
+
+@click.command()
+@click.argument("file", type=_PATH)
+@click.option("--prefix", default="", help="What every repository must begin with, as the stack has it.")
+@click.option("--json", "as_json", is_flag=True, help="One object: faults, stages, notes.")
+def check(file: Path, prefix: str, *, as_json: bool) -> None:
+    """Every fault of a policy file, or its stages in short.
+
+    \b
+    Exit codes:
+      0  it can be deployed
+      1  it has faults: FILE:LINE: path: what is wrong
+      2  there is no such file, or it cannot be read
+    """
+    from cli import policy_check
+    from cli.policy_source import examined_file, today
+
+    checked = policy_check.checked(examined_file(file, prefix), today())
+    click.echo(policy_check.dumped(checked) if as_json else "\n".join(policy_check.lines(checked)))
+    raise click.exceptions.Exit(_FAULTY if checked.faults else 0)
+
+
+@click.command()
+def schema() -> None:
+    """The JSON Schema of policy files.
+
+    Editors complete and explain every key by it: layers/policy/policy.schema.json is this output.
+    """
+    from cli.policy_schema import text
+
+    click.echo(text(), nl=False)
+
+
+@click.command()
+@click.argument("repository", type=ReferenceType(), metavar="REPOSITORY")
+@click.option("--policy", "file", type=_PATH, help="Policy file. Default: the deployed policy.")
+@click.option("--json", "as_json", is_flag=True, help="One object: settings, rules, waivers.")
+@click.pass_obj
+def explain(stack_name: str, repository: Reference, file: Path | None, *, as_json: bool) -> None:
+    """What holds at the gate of a repository.
+
+    After inheritance: every setting and rule, its value, what it does, and where it was written.
+    """
+    from cli import policy_explain
+    from cli.policy_source import deployed, examined_file
+
+    source = examined_file(file) if file else deployed(stack_name)
+    read = _policy_of(source)
+    name = repository.repository
+    explained = policy_explain.explained(source, read, _stage_of(read, name), name)
+    if as_json:
+        return click.echo(policy_explain.dumped(explained))
+    from cli import policy_table, view
+
+    console = view.console()
+    return console.print(policy_table.shown(explained))
+
+
+def _policy_of(source: Source) -> Policy:
+    """Every fault on a line of its own, and exit code 2: nothing can be explained."""
+    if source.examined.policy is None:
+        for fault in source.examined.faults:
+            click.echo(f"{source.name}:{fault.line}: {fault}", err=True)
+        raise click.exceptions.Exit(CANNOT_TELL)
+    return source.examined.policy
+
+
+def _stage_of(read: Policy, repository: str) -> Stage:
+    stage = read.stage_of(repository)
+    if stage is None:
+        patterns = ", ".join(f"{stage.repositories.text} ({name})" for name, stage in read.stages.items())
+        raise NotFoundError(
+            f"no stage has the repository {repository}, it is left alone; there are {patterns}"
+        )
+    return stage
+
+
+# Whoever adds a verb adds it here.
+for _verb in (check, explain, schema):
+    policy.add_command(_verb)
