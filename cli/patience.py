@@ -14,24 +14,22 @@ _SECONDS = 2.0
 
 
 class Patience:
-    """Says `text` when it is time to; `at` tells how far it is. Also from several threads."""
+    """Says `text` when it is time to, and how many of `total` are done. Also from several threads."""
 
     def __init__(self, text: str, total: int | None = None) -> None:
         self._text, self._total, self._done = text, total, 0
         self._lock = threading.Lock()
         self._status: Status | None = None
+        self._is_over = False
         self._timer = threading.Timer(_SECONDS, self._speak)
         self._timer.daemon = True
 
-    def at(self, done: int) -> None:
-        with self._lock:
-            self._done = done
-            if self._status is not None:
-                self._status.update(self._line)
-
     def step(self) -> None:
         """One more is done."""
-        self.at(self._done + 1)
+        with self._lock:
+            self._done += 1
+            if self._status is not None:
+                self._status.update(self._line)
 
     @property
     def _line(self) -> str:
@@ -43,6 +41,8 @@ class Patience:
 
         console: Console = view.console(stderr=True)
         with self._lock:
+            if self._is_over:
+                return
             if not console.is_terminal:
                 console.print(f"{self._line} …", soft_wrap=True)
                 return
@@ -56,5 +56,6 @@ class Patience:
     def __exit__(self, *_error: object) -> None:
         self._timer.cancel()
         with self._lock:
+            self._is_over = True
             if self._status is not None:
                 self._status.stop()

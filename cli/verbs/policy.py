@@ -102,5 +102,5 @@ def _stage_of(read: Policy, repository: str) -> Stage:
 
 
 # Whoever adds a verb adds it here.
-for _verb in (check, explain, schema):
+for _verb in (check, explain, schema, replay, report):
     policy.add_command(_verb)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -20,16 +20,19 @@ from cli.stack import Stack
 from imagegate.adapters.decisions import answer, called_by, parse_decision
 from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.errors import ImageGateError
+from imagegate.domain.finding import Finding
+from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Policy
+from imagegate.domain.release import Outcome, Push, Release
 from imagegate.steps.decide import Decide
 from tests.component.one_gate import World
-from tests.fakes import NOW
+from tests.fakes import DEV, NOW, critical
 
 ARN = "arn:aws:cloudformation:eu-central-1:123456789012:stack/imagegate/1"
 CALLER = "arn:aws:iam::123456789012:user/ann"
 # Every module that finds the stack or asks for the time by itself.
-_FINDERS = ("verbs.decide",)
-_CLOCKS = ("verbs.decide", "decisions.asking")
+_FINDERS = ("verbs.decide", "policy_replay", "policy_report")
+_CLOCKS = ("verbs.decide", "decisions.asking", "judged")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class CliGate:
     world: World = field(default_factory=World)
     outputs: dict[str, str] = field(default_factory=dict)
     now: datetime = NOW
+    policy_content: bytes = b""
 
     def __post_init__(self) -> None:
         for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "r"}.items():
@@ -69,6 +73,7 @@ class CliGate:
             images=self.world.registry,
             starter=self.world.starter,
             policy=self.world.policy,
+            policy_content=self.policy_content,
         )
         return stack
 
@@ -85,11 +90,33 @@ class CliGate:
                 self.monkeypatch.setattr(importlib.import_module(f"cli.{name}"), attribute, value)
         if columns:
             self.monkeypatch.setenv("COLUMNS", str(columns))
+
+
         self.monkeypatch.setattr(sys, "argv", ["imagegate", *arguments])
         with pytest.raises(SystemExit) as exited:
             main()
         captured = self.capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
+
+    # What happened at this gate
+
+    def blocked(self, tag: str = "1.0", *, findings: Sequence[Finding] = (), **more: Any) -> ImageRef:
+        return self.judged(tag, findings or critical(), **more)
+
+    def judged(
+        self, tag: str, findings: Sequence[Finding], *, repository: str = DEV, ago: timedelta = timedelta()
+    ) -> ImageRef:
+        """One image from its push to its message, that long ago."""
+        world, then = self.world, self.now - ago
+        image = world.registry.push_image(repository, tag, seed=f"{repository} {tag} {then}", at=then)
+        world.scans.finish(image, findings)
+        starting = replace(world.starting(), installed_at=then - timedelta(days=1))
+        started = starting.on_push(Push(image, then, tag=tag), then)
+        assert isinstance(started, Release)
+        found = world.judge(image, now=then)
+        outcome = Outcome.BLOCKED if found.outcome is Outcome.BLOCKED else Outcome.RELEASED
+        world.ledger.close(started.id, outcome, None, then, "")
+        return image
 
 
 @pytest.fixture
@@ -157,8 +184,6 @@ def url(gate: CliGate) -> Iterator[Served]:
 
 def with_stage(policy: Policy, name: str = "dev", **changes: Any) -> Policy:
     """The policy with another stage of that name, under another digest."""
-    from imagegate.domain.image import Digest
-
     stages = {**policy.stages, name: replace(policy.stages[name], **changes)}
     digest = Digest.of(repr((name, sorted(changes.items(), key=str))).encode())
     return replace(policy, digest=digest, stages=stages)

@@ -12,8 +12,7 @@ import pytest
 
 from cli.decisions.asking import Scope, name_of
 from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome
+from imagegate.domain.image import Digest
 from imagegate.domain.waiver import Waiver, WaiverTerms
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
 from tests.fakes import DEV, NOW, POLICY, critical
@@ -23,12 +22,6 @@ __all__ = ["gate", "url"]
 TODAY = NOW.date()
 FINDING = ("--cve", "CVE-2026-0000", "--package", "openssl")
 WHY = ("--reason", "not reachable", "--expires", "30d")
-
-
-def blocked(gate: CliGate, tag: str = "1.0", number: int = 1) -> ImageRef:
-    image, _ = gate.world.judged(critical(number), tag)
-    gate.world.announce(image, Outcome.BLOCKED)
-    return image
 
 
 def waiver(**changes: Any) -> Waiver:
@@ -55,7 +48,7 @@ def granted(gate: CliGate, **changes: Any) -> Waiver:
 
 
 def test_a_waiver_frees_what_it_is_about_and_says_how_to_follow_it(gate: CliGate, url: Served) -> None:
-    image = blocked(gate)
+    image = gate.blocked()
     result = gate.call("decide", "waive", "shop-*", *FINDING, *WHY)
     assert (result.code, result.err) == (0, "")
     for said in (
@@ -102,7 +95,7 @@ def test_the_same_waiver_twice_is_one(gate: CliGate, url: Served) -> None:
 
 
 def test_what_frees_nothing_says_so(gate: CliGate, url: Served) -> None:
-    blocked(gate, number=3)
+    gate.blocked(findings=critical(3))
     result = gate.call("decide", "waive", "shop-*", *FINDING, *WHY)
     assert "No image that is blocked now would pass by it." in result.out
 
@@ -128,7 +121,7 @@ def test_what_would_never_count_is_refused_in_one_line(
 
 
 def test_one_image_is_named_by_its_digest(gate: CliGate, url: Served) -> None:
-    image = blocked(gate)
+    image = gate.blocked()
     for scope in (f"shop-dev@{image.digest}", f"shop-*@{image.digest}"):
         result = gate.call("decide", "waive", scope, *FINDING, *WHY, "--json")
         assert result.json["waiver"]["digest"] == str(image.digest)
@@ -136,7 +129,7 @@ def test_one_image_is_named_by_its_digest(gate: CliGate, url: Served) -> None:
 
 
 def test_a_tag_is_no_image_and_the_digest_is_told(gate: CliGate, url: Served) -> None:
-    image = blocked(gate)
+    image = gate.blocked()
     result = gate.call("decide", "waive", "shop-dev:1.0", *FINDING, *WHY)
     assert result.code == 2
     assert f"it is shop-dev@{image.digest} now" in result.err

@@ -1,0 +1,69 @@
+"""The report as it is read in a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cli.zero import words
+from cli.zero.report import Report, StageReport
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def shown(report: Report) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    for number, one in enumerate(report.stages):
+        if number:
+            yield Text()
+        yield Text(words.headline(one, report.span), style="bold")
+        yield from _body(one)
+
+
+def _body(report: StageReport) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    yield from map(Text, words.notes(report))
+    for section in words.sections(report):
+        yield Text()
+        yield Text(section.title)
+        yield from map(_indented, section.lines)
+
+
+def _indented(line: str) -> RenderableType:
+    from rich.table import Table
+
+    from cli.view import clean
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(" ", clean(line))
+    return grid
+
+
+def markdown(report: Report) -> str:
+    """For an issue or a job's summary; nothing that stands in an image can break out of it."""
+    return "\n".join(line for one in report.stages for line in _markdown(one, report.span))
+
+
+def _markdown(report: StageReport, span: timedelta) -> Iterator[str]:
+    yield f"### {_escaped(words.headline(report, span))}\n"
+    for line in words.notes(report):
+        yield f"{_escaped(line)}\n"
+    for section in words.sections(report):
+        yield f"{_escaped(section.title)}\n"
+        box = "[ ] " if section.is_to_do else ""
+        yield from (f"- {box}{_escaped(line)}" for line in section.lines)
+        if section.lines:
+            yield ""
+
+
+def _escaped(text: str) -> str:
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    for special in "\\`*_[]<>|#":
+        plain = plain.replace(special, "\\" + special)
+    return plain.replace("@", "@\u200b")  # nobody is to be mentioned by what a package is called
