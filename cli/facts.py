@@ -33,6 +33,7 @@ def as_json(release: Release) -> dict[str, Any]:
         "verdict": release.verdict,
         "outcome": _text(release.outcome),
         "reasons": list(release.reasons),
+        "remedies": list(release.remedies),
         "detail": release.detail,
         "decision": _text(release.decision),
         "signature": _text(release.signature),

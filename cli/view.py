@@ -93,6 +93,7 @@ def _rows(release: Release) -> list[tuple[str, RenderableType]]:
         ("Outcome", coloured(str(release.outcome or "open"))),
         ("Verdict", coloured(release.verdict)),
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
+        ("Remedy", Group(*(Text(clean(text)) for text in release.remedies)) if release.remedies else ""),
         ("Cause", clean(release.detail)),
         ("Went to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
         ("Signed", str(release.signature or "")),

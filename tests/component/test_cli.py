@@ -211,6 +211,7 @@ def test_json_has_the_documented_keys(gate: Gate) -> None:
         "verdict": "PASS",
         "outcome": "released",
         "reasons": [],
+        "remedies": [],
         "detail": "",
         "decision": str(Digest.of(b"decision")),
         "signature": str(Digest.of(b"signature")),
@@ -450,7 +451,7 @@ def test_a_request_that_starts_nothing_is_an_error(gate: Gate, monkeypatch: pyte
         (["release", "shop"], "names no tag"),
         (["status", "shop", "--timeout", "soon"], "is no duration"),
         (["list", "--outcome", "fine"], "is not one of"),
-        (["judge"], "No such command"),
+        (["promote"], "No such command"),
         (["status"], "Missing argument"),
     ],
 )

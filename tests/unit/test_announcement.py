@@ -197,6 +197,13 @@ def test_an_image_without_tags_is_named_by_its_digest() -> None:
     assert "Tags         none" in announced.text
 
 
+def test_a_refusal_says_what_would_make_the_image_pass() -> None:
+    blocked = release(verdict="BLOCK", reasons=[reason()], remedies=("upgrade openssl to 3.0.2: removes 3",))
+    announced = announce(blocked, Outcome.BLOCKED)
+    assert "What would make it pass:\n  - upgrade openssl to 3.0.2: removes 3\n" in announced.text
+    assert announced.detail["remedies"] == ["upgrade openssl to 3.0.2: removes 3"]
+
+
 def test_the_detail_for_machines_is_complete_and_has_a_stable_id() -> None:
     made = release(reasons=[reason()], decision=digest("decision"), signature=digest("signature"))
     detail = announce(made, Outcome.BLOCKED).detail
@@ -211,6 +218,7 @@ def test_the_detail_for_machines_is_complete_and_has_a_stable_id() -> None:
         "attempt": 1,
         "verdict": "PASS",
         "reasons": [reason()],
+        "remedies": [],
         "decision": str(digest("decision")),
         "policy": str(digest("policy")),
         "signature": str(digest("signature")),

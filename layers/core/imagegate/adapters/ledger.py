@@ -26,6 +26,7 @@ _RECORDED = frozenset(
         "verdict",
         "attention",
         "reasons",
+        "remedies",
         "decision",
         "signature",
         "evidence",

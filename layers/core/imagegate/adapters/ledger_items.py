@@ -125,6 +125,10 @@ def _digests(text: str) -> tuple[Digest, ...]:
     return tuple(Digest.parse(digest) for digest in json.loads(text))
 
 
+def _texts(text: str) -> tuple[str, ...]:
+    return tuple(map(str, json.loads(text)))
+
+
 def _reasons(text: str) -> tuple[dict[str, str], ...]:
     return tuple(
         {str(name): str(value) for name, value in reason.items()}
@@ -141,6 +145,7 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "verdict": ("verdict", str, str),
     "attention": ("attention", str, str),
     "reasons": ("reasons", lambda reasons: json.dumps(list(reasons)), _reasons),
+    "remedies": ("remedies", lambda texts: json.dumps(list(texts)), _texts),
     "decision": ("decision", str, Digest.parse),
     "signature": ("signature", str, Digest.parse),
     "evidence": ("evidence", _listed, _digests),

@@ -121,6 +121,7 @@ def _first_reason(release: Release) -> str:
 def _text(release: Release, outcome: Outcome) -> str:
     lines = [f"{_name(release)} {_headline(release, outcome)}.", ""]
     lines += _reason_lines(release)
+    lines += _remedy_lines(release)
     if release.detail:
         lines += [f"Cause: {_cut(release.detail)}", ""]
     if outcome in _NEXT_STEP:
@@ -159,6 +160,11 @@ def _reason_lines(release: Release) -> list[str]:
     return [*lines, ""] if lines else []
 
 
+def _remedy_lines(release: Release) -> list[str]:
+    shown = [f"  - {_cut(text)}" for text in release.remedies[:_REASONS_SHOWN]]
+    return ["What would make it pass:", *shown, ""] if shown else []
+
+
 def _mark(reason: dict[str, str]) -> str:
     return "" if reason["action"] == "enforce" else "(warning) "
 
@@ -178,6 +184,7 @@ def _detail(release: Release, outcome: Outcome) -> dict[str, Any]:
             {**reason, "message": _cut(reason["message"])}
             for reason in list(release.reasons)[:_REASONS_SHOWN]
         ],
+        "remedies": [_cut(text) for text in release.remedies[:_REASONS_SHOWN]],
         "decision": _text_or_none(release.decision),
         "policy": str(release.policy),
         "signature": _text_or_none(release.signature),

@@ -76,6 +76,7 @@ class Release:
     verdict: str | None = None
     attention: str | None = None  # who hears of it: log, alert
     reasons: Sequence[dict[str, str]] = ()
+    remedies: tuple[str, ...] = ()  # what would make it pass, for people
     decision: Digest | None = None
     signature: Digest | None = None
     evidence: tuple[Digest, ...] = ()  # what was pushed with the signature: summary, platforms' signatures

@@ -59,6 +59,15 @@ class Remedies:
     actions: tuple[Remedy, ...] = ()
     left: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """As people are told: each action, and what no action mends."""
+        left = [
+            f"{number} of {rule} without a known fix: wait for one, or waive"
+            for rule, number in self.left.items()
+        ]
+        return (*map(str, self.actions), *left)
+
     def as_json(self) -> dict[str, Any]:
         return {"actions": [remedy.as_json() for remedy in self.actions], "left": dict(self.left)}
 

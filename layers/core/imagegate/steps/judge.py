@@ -19,6 +19,9 @@ from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, atte
 from imagegate.ports import Images, Ledger, Records
 from imagegate.steps.examine import Examined, ExamineImage, Wait
 
+# The decision record has all of them.
+_REMEDIES_TOLD = 20
+
 
 class Route(StrEnum):
     """Where the state machine goes next."""
@@ -100,6 +103,7 @@ class JudgeImage:
             verdict=str(decision.verdict),
             attention=str(attention(stage, examined.found.verdict)),
             reasons=decision.reasons,
+            remedies=examined.found.remedies.texts[:_REMEDIES_TOLD],
             decision=digest,
             platforms=_children(release.image, examined.found.scans),
         )
