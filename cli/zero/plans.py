@@ -136,4 +136,5 @@ def _waivers(stage: Stage, finding: Open) -> frozenset[Waive]:
 
 def _unwaivable(plan: Plan) -> list[str]:
     found = sum(need.number - len(need.findings) for need in plan.needs if not need.is_possible)
-    return [f"{found} findings name no package, and cannot be waived"] if found else []
+    what = "1 finding names" if found == 1 else f"{found} findings name"
+    return [f"{what} no package, and cannot be waived"] if found else []

@@ -163,7 +163,7 @@ def _greedy(plans: Sequence[Plan], actions: frozenset[Action], waived: frozenset
     open_ = list(plans)
     popular = Counter(waive for plan in plans for waive in _all_of(plan))
     while open_:
-        best = max(_candidates(open_, actions, waived, popular), key=_worth)
+        best = min(_candidates(open_, actions, waived, popular), key=_rank)
         steps.append(best)
         actions, waived = actions | set(best.actions), waived | set(best.waivers)
         done = set(map(id, best.frees))
@@ -199,7 +199,7 @@ def _missing(plan: Plan, waived: frozenset[Waive], popular: Counter[Waive]) -> f
     return chosen - waived
 
 
-def _worth(step: Step) -> tuple[float, int, list[str]]:
-    """Images for each thing to do; then the more images; then always the same of two alike."""
-    names = [plan.name for plan in step.frees]
-    return len(step.frees) / max(step.size, 1), len(step.frees), sorted(names, reverse=True)
+def _rank(step: Step) -> tuple[float, int, list[str]]:
+    """The most images for each thing to do; then the most images; of two alike always the same."""
+    number = len(step.frees)
+    return -number / max(step.size, 1), -number, sorted(plan.name for plan in step.frees)

@@ -31,17 +31,21 @@ def notes(report: StageReport) -> list[str]:
 
 
 def _history(report: StageReport) -> str:
-    """What of that stands; empty where all of it does."""
+    """Empty where all of it stands."""
     tally = report.tally
-    parts = []
-    if tally.fixed:
-        parts.append(f"{tally.fixed} already fixed since by a later push")
-    if tally.replaced:
-        parts.append(f"{tally.replaced} replaced by a later push that did not pass either, or gone")
-    if not parts:
+    counts = {
+        "already fixed since by a later push": tally.fixed,
+        "replaced by a later push that did not pass either, or gone": tally.replaced,
+        "still standing": len(tally.standing),
+    }
+    if not (tally.fixed or tally.replaced):
         return ""
-    stand = len(tally.standing)
-    return f"Of these {', '.join(parts)}; {stand or 'none'} {'stands' if stand == 1 else 'stand'}."
+    return (
+        ", ".join(
+            f"{number or 'none'} {what}" for what, number in counts.items() if number or "still" in what
+        )
+        + "."
+    )
 
 
 def told(route: Route, step: Step) -> str:
@@ -79,9 +83,10 @@ def _closing(report: StageReport) -> str:
     if route.or_waivers:
         number = len(route.or_waivers)
         these += f", or {'this' if number == 1 else 'these'} {_word(number)} waiver{'s' if number > 1 else ''} alone,"
-    goal = "start you at zero" if not route.left else f"leave {_number(len(route.left), 'image')}"
-    is_one = len(kinds) == 1 and not route.or_waivers
-    return f"{these} {goal.replace('start', 'starts').replace('leave', 'leaves') if is_one else goal}."
+    is_one = (len(route.or_waivers) or len(kinds)) == 1
+    if route.left:
+        return f"{these} {'leaves' if is_one else 'leave'} {_number(len(route.left), 'image')} blocked."
+    return f"{these} {'starts' if is_one else 'start'} you at zero."
 
 
 def _and(parts: Sequence[str]) -> str:
