@@ -1,10 +1,13 @@
-"""`imagegate release`: start a release by hand, also of an image that was released before."""
+"""`imagegate release`: start a release by hand, also of what was released before, or was there before the gate."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from cli import facts, releases
+from cli.adoption import Pattern, PatternType, RateType
 from cli.history import History
 from cli.progress import choose
 from cli.reference import Reference, ReferenceType
@@ -16,20 +19,67 @@ from imagegate.domain.release import Release, StartReason
 
 
 @click.command()
-@click.argument("reference", type=ReferenceType("REPOSITORY:TAG"), metavar="REPOSITORY:TAG")
+@click.argument("reference", type=ReferenceType("REPOSITORY:TAG"), metavar="[REPOSITORY:TAG]", required=False)
 @click.option("--wait", is_flag=True, help="Wait until it has ended; exit codes as of imagegate status.")
 @click.option("--watch", is_flag=True, help="Wait, and show the steps as they go.")
 @click.option("--timeout", type=DurationType(), default="1h", show_default=True, help="How long to wait.")
-@click.option("--json", "as_json", is_flag=True, help="Print the attempt as one JSON object.")
+@click.option(
+    "--adopt",
+    type=PatternType(),
+    metavar="PATTERN",
+    help="Images from before the installation: 'shop-*:v1.*'.",
+)
+@click.option("--stage", help="With --adopt: only repositories of this stage.")
+@click.option(
+    "--rate",
+    type=RateType(),
+    default="10/m",
+    show_default=True,
+    help="With --adopt: how many are started when.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="With --adopt: start at most so many.")
+@click.option("--dry-run", is_flag=True, help="With --adopt: only show what would be started.")
+@click.option("--yes", is_flag=True, help="With --adopt: start without a question.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the attempt, or what was adopted, as one JSON object."
+)
 @click.pass_obj
 def release(
-    stack_name: str, reference: Reference, *, wait: bool, watch: bool, timeout: float, as_json: bool
+    stack_name: str,
+    /,
+    reference: Reference | None,
+    *,
+    wait: bool,
+    watch: bool,
+    timeout: float,
+    adopt: Pattern | None,
+    as_json: bool,
+    **how: Any,
 ) -> None:
     """Release the image that REPOSITORY:TAG points to now, also again.
 
     The image is judged by the deployed policy, in a new attempt. An attempt that is still open is joined.
+
+    With --adopt all tagged images that match and were pushed before the installation are released: they are shown
+    first, and started a few at a time. Running it again goes on where it stopped.
     """
-    stack = find_stack(stack_name)
+    if adopt is not None:
+        if reference is not None or wait or watch:
+            raise click.UsageError("--adopt releases many, and waits for none: leave out the rest")
+        from cli import adopting
+
+        return adopting.run(find_stack(stack_name), adopt, as_json=as_json, **how)
+    if reference is None:
+        raise click.UsageError("name one image, REPOSITORY:TAG, or many with --adopt PATTERN")
+    useless = [f"--{name.replace('_', '-')}" for name in ("stage", "limit", "dry_run", "yes") if how[name]]
+    if useless:
+        raise click.UsageError(f"only --adopt knows {', '.join(useless)}")
+    return _one(find_stack(stack_name), reference, timeout, wait=wait, watch=watch, as_json=as_json)
+
+
+def _one(
+    stack: Stack, reference: Reference, timeout: float, *, wait: bool, watch: bool, as_json: bool
+) -> None:
     image = releases.image_of(stack, reference)
     if image is None:
         raise releases.missing(stack, reference)

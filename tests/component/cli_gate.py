@@ -31,7 +31,7 @@ from tests.fakes import DEV, NOW, critical
 ARN = "arn:aws:cloudformation:eu-central-1:123456789012:stack/imagegate/1"
 CALLER = "arn:aws:iam::123456789012:user/ann"
 # Every module that finds the stack or asks for the time by itself.
-_FINDERS = ("verbs.decide", "policy_replay", "policy_report")
+_FINDERS = ("verbs.decide", "verbs.release", "policy_replay", "policy_report")
 _CLOCKS = ("verbs.decide", "decisions.asking", "judged")
 
 
@@ -56,6 +56,7 @@ class CliGate:
     outputs: dict[str, str] = field(default_factory=dict)
     now: datetime = NOW
     policy_content: bytes = b""
+    installed_at: datetime | None = NOW - timedelta(days=1)
 
     def __post_init__(self) -> None:
         for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "r"}.items():
@@ -74,6 +75,7 @@ class CliGate:
             starter=self.world.starter,
             policy=self.world.policy,
             policy_content=self.policy_content,
+            installed_at=self.installed_at,
         )
         return stack
 
@@ -90,7 +92,6 @@ class CliGate:
                 self.monkeypatch.setattr(importlib.import_module(f"cli.{name}"), attribute, value)
         if columns:
             self.monkeypatch.setenv("COLUMNS", str(columns))
-
 
         self.monkeypatch.setattr(sys, "argv", ["imagegate", *arguments])
         with pytest.raises(SystemExit) as exited:
