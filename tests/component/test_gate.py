@@ -213,6 +213,7 @@ def test_a_newer_base_is_named_with_what_a_rebuild_removes_and_findings_say_whos
         f"rebuild on base/debian:12.1 ({new.digest.short})": 1,
         "upgrade jinja2 to 3.1.6": 1,
     }
+    assert Replay(world.records, VERSIONS).again(decision).encode() == decision.encode()
     lines = [line for _, line in findings_record.read(_findings(world, decision))]
     assert [line["from"] for line in lines] == [["base"], ["unknown"]]
 
@@ -356,6 +357,21 @@ def test_inspector_is_asked_ten_at_a_time_and_only_where_it_can_change_the_verdi
     assert decision.reasons[0]["message"].startswith("1 HIGH (at most 0): CVE-2026-7")
 
 
+def test_a_waiver_that_details_made_needless_is_not_said_to_be_used(world: World) -> None:
+    rules = FindingRules(
+        max=STRICT, grace={Severity.HIGH: timedelta(days=7)}, no_grace=NoGrace(known_exploited=True)
+    )
+    governed(world, findings=rules)
+    world.grants.grant(waiver())
+    image = built(world)
+    world.scans.finish(
+        image, [replace(HIGH, arn="arn:1"), replace(HIGH, vulnerability="CVE-2026-7", arn="arn:2")]
+    )
+    decision = judged(world, image)[1]
+    assert decision.verdict is VerdictOutcome.PASS
+    assert Replay(world.records, VERSIONS).again(decision).encode() == decision.encode()
+
+
 # the image released into the next stage
 
 
@@ -396,6 +412,7 @@ def test_what_was_there_before_does_not_count_and_what_went_is_named(world: Worl
     assert decision.verdict is VerdictOutcome.PASS
     assert decision.baseline is not None
     assert decision.baseline["removedExamples"] == ["CVE-2020-1 (openssl)"]
+    assert Replay(world.records, VERSIONS).again(decision).encode() == decision.encode()
 
 
 # judging again
@@ -418,6 +435,7 @@ def test_a_record_judged_again_says_the_same(world: World) -> None:
     assert again.verdict.outcome is decision.verdict is VerdictOutcome.BLOCK
     assert [reason.as_json() for reason in again.verdict.reasons] == list(decision.reasons)
     assert again.remedies.as_json() == decision.remedies
+    assert Replay(world.records, VERSIONS).again(decision).encode() == decision.encode()
     packed = [Digest.of(content) for content in again.packed if content]
     assert [str(digest) for digest in packed] == [decision.scans[0]["findings"]]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
@@ -15,6 +15,7 @@ from imagegate.domain.canonical import canonical_json, parse_timestamp, timestam
 from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
 from imagegate.domain.finding import Severity, count
 from imagegate.domain.image import Descriptor, Digest, ImageRef
+from imagegate.domain.judging import Judged
 from imagegate.domain.policy import Mode
 from imagegate.domain.scan import ScanStatus
 from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, how_many_aside
@@ -52,6 +53,7 @@ class Decision:
     grants: Sequence[dict[str, Any]] = ()  # waivers granted at run time that are about this image
     baseline: dict[str, Any] | None = None  # the image released into the next stage, and what changed since
     remedies: dict[str, Any] | None = None
+    newer_base: dict[str, Any] | None = None  # that a remedy may name
 
     @property
     def subject(self) -> Descriptor:
@@ -79,6 +81,7 @@ class Decision:
                 "grants": list(self.grants),
                 "baseline": self.baseline,
                 "remedies": self.remedies,
+                "newerBase": self.newer_base,
             }
         )
 
@@ -110,6 +113,21 @@ class Decision:
             reasons=[_texts(reason) for reason in _of(list, raw["reasons"])],
             scans=[_of(dict, scan) for scan in _of(list, raw["scans"])],
             **more,
+        )
+
+    def of(self, judged: Judged, findings: Sequence[Digest | None]) -> Self:
+        """With what was judged. `findings`: the records that have the findings of each platform."""
+        verdict, scans = judged.verdict, zip(judged.scans, findings, strict=True)
+        return replace(
+            self,
+            verdict=verdict.outcome,
+            reasons=describe_reasons(verdict),
+            scans=[describe_scan(*each) for each in scans],
+            worst=str(verdict.worst) if verdict.worst else None,
+            waivers=[{"id": waiver.id, **waiver.as_json()} for waiver in judged.used],
+            baseline=judged.delta,
+            remedies=judged.remedies.as_json(),
+            newer_base=judged.rebuild.newer.as_json() if judged.rebuild else None,
         )
 
     def check_signable(self, registry: str, now: datetime) -> None:
@@ -152,6 +170,7 @@ def _more(raw: Any) -> dict[str, Any]:
         "grants": [_of(dict, grant) for grant in _of(list, raw["grants"])],
         "baseline": _optional(dict, raw["baseline"]),
         "remedies": _optional(dict, raw["remedies"]),
+        "newer_base": _optional(dict, raw["newerBase"]),
     }
 
 

@@ -48,6 +48,7 @@ class Judged:
     used: tuple[Waiver, ...]
     remedies: Remedies
     delta: dict[str, Any] | None
+    rebuild: Rebuild | None
     started: Mapping[Place, Clock]  # clocks that have to be kept
 
 
@@ -109,7 +110,7 @@ class Judging:
         facts = self.facts.of(status.image)
         terms = Terms(
             rules=self.stage.findings,
-            waivers=self.waivers,
+            waivers=self.waivers.view(),
             now=self.now,
             clocks=self._clocks,
             baseline=self._baseline.places if self._baseline else None,
@@ -121,6 +122,7 @@ class Judging:
 
     def accept(self, reading: Reading) -> None:
         """Its findings are complete, or are known to be incomplete: this is what is judged."""
+        self.waivers.note(reading.weigher.terms.waivers)
         self._started |= reading.weigher.started
         self._clocks |= reading.weigher.started
         self._scans.append(PlatformScan(reading.status, reading.weighed, reading.platform))
@@ -142,20 +144,22 @@ class Judging:
         """`rebuild` is asked only where something stands in the way."""
         case = Case(self.stage, self._scans, self.facts, self.waivers, self.now, waited, why_never)
         verdict = judge(case)
+        newer = None if verdict.outcome is VerdictOutcome.PASS else rebuild()
         return Judged(
             verdict=verdict,
             scans=tuple(self._scans),
             packed=tuple(self._packed),
             used=tuple(self.waivers.used),
-            remedies=self._remedies(verdict, rebuild),
+            remedies=self._remedies(verdict, newer),
             delta=self._delta(),
+            rebuild=newer,
             started=self._started,
         )
 
-    def _remedies(self, verdict: Verdict, rebuild: Callable[[], Rebuild | None]) -> Remedies:
+    def _remedies(self, verdict: Verdict, rebuild: Rebuild | None) -> Remedies:
         if verdict.outcome is VerdictOutcome.PASS:
             return Remedies()
-        return remedies(self.stage, self._scans, self._later, rebuild())
+        return remedies(self.stage, self._scans, self._later, rebuild)
 
     def _later(self, one: str, other: str, ecosystem: str | None) -> str | None:
         return self._versions.later(one, other, ecosystem) if self._versions else None

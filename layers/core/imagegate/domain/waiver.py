@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -196,6 +197,17 @@ class Waivers:
 
     def __iter__(self) -> Iterator[Waiver]:
         return iter(self._faults)
+
+    def view(self) -> Waivers:
+        """The same waivers, of which none was used yet."""
+        twin = copy(self)
+        twin.used, twin.idle = {}, {}
+        return twin
+
+    def note(self, view: Waivers) -> None:
+        """What was used there is used here."""
+        self.used |= view.used
+        self.idle |= view.idle
 
     def for_rule(self, rule: str, package: Package | None = None) -> Waiver | None:
         wanted = [w for w in self._of_rules if w.rule == rule]

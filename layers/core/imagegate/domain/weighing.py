@@ -7,9 +7,10 @@ does not say counts as unknown, and what is unknown may block but never passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from imagegate.domain.canonical import timestamp
@@ -148,7 +149,12 @@ class Weigher:
         asks = (rule.known_exploited and finding.known_exploited is None) or (
             rule.epss is not None and finding.epss is None
         )
-        return asks and any(ruling.missing for ruling in self.weigh(finding))
+        return asks and any(ruling.missing for ruling in self._probing.weigh(finding))
+
+    @cached_property
+    def _probing(self) -> Weigher:
+        """Weighs on trial: a waiver that is found by it is not used yet."""
+        return Weigher(replace(self.terms, waivers=self.terms.waivers.view()))
 
     # rules about single findings
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from imagegate.domain.decision import Decision, describe_reasons, describe_scan
+from imagegate.domain.decision import Decision
 from imagegate.domain.errors import ImageNotFoundError
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.image import Digest, ImageRef
@@ -93,26 +93,24 @@ class JudgeImage:
         return Judged(route, outcome, None, stage.promotes_to is not None, verdict.outcome, digest)
 
     def _record(self, release: Release, stage: Stage, examined: Examined) -> Digest:
-        packed = [
-            self.records.put_findings(content) if content else None for content in examined.found.packed
-        ]
-        decision = self._decision(release, stage, examined, packed)
+        found = examined.found
+        packed = [self.records.put_findings(content) if content else None for content in found.packed]
+        decision = self._begun(release, stage, examined).of(found, packed)
         digest = self.records.put_decision(decision.encode())
         self.ledger.record(
             release.id,
             verdict=str(decision.verdict),
-            attention=str(attention(stage, examined.found.verdict)),
+            attention=str(attention(stage, found.verdict)),
             reasons=decision.reasons,
-            remedies=examined.found.remedies.texts[:_REMEDIES_TOLD],
+            remedies=found.remedies.texts[:_REMEDIES_TOLD],
             decision=digest,
-            platforms=_children(release.image, examined.found.scans),
+            platforms=_children(release.image, found.scans),
         )
         return digest
 
-    def _decision(
-        self, release: Release, stage: Stage, examined: Examined, packed: Sequence[Digest | None]
-    ) -> Decision:
-        found, manifest = examined.found, self.images.manifest(release.image)
+    def _begun(self, release: Release, stage: Stage, examined: Examined) -> Decision:
+        """What was judged, before it is said how."""
+        manifest = self.images.manifest(release.image)
         return Decision(
             registry=self.images.registry,
             image=release.image,
@@ -122,18 +120,12 @@ class JudgeImage:
             stage=stage.name,
             mode=stage.mode,
             policy=release.policy,
-            verdict=found.verdict.outcome,
+            verdict=VerdictOutcome.ERROR,
             judged_at=examined.now,
-            reasons=describe_reasons(found.verdict),
-            scans=[describe_scan(*each) for each in zip(found.scans, packed, strict=True)],
-            worst=str(found.verdict.worst) if found.verdict.worst else None,
             waited=str(examined.wait.ended),
             why_never=examined.wait.why,
             facts=examined.facts.as_json(),
-            waivers=[{"id": waiver.id, **waiver.as_json()} for waiver in found.used],
             grants=[waiver.as_json() for waiver in examined.grants],
-            baseline=found.delta,
-            remedies=found.remedies.as_json(),
         )
 
 

@@ -9,11 +9,12 @@ from datetime import datetime
 from imagegate.domain import findings_record
 from imagegate.domain.decision import Decision, scan_status
 from imagegate.domain.errors import CorruptContentError, RecordNotFoundError
-from imagegate.domain.facts import ImageFacts
+from imagegate.domain.facts import BaseImage, ImageFacts
 from imagegate.domain.finding import Place
 from imagegate.domain.image import Digest
 from imagegate.domain.judging import Baseline, Judged, Judging, Versions
 from imagegate.domain.policy import Policy, Stage
+from imagegate.domain.remedy import Rebuild
 from imagegate.domain.scan import Waited
 from imagegate.domain.waiver import Waiver
 from imagegate.domain.weighing import Clock
@@ -45,13 +46,40 @@ class Replay:
         for scan in decision.scans:
             lines = self._lines(scan.get("findings"))
             judging.read(scan_status(scan), (finding for finding, _ in lines), scan["platform"])
-        return judging.decide(Waited(decision.waited), decision.why_never)
+        return judging.decide(Waited(decision.waited), decision.why_never, lambda: self._rebuild(decision))
 
     def same(self, decision: Decision) -> Judged:
         """Under the same policy, with the same waivers, at the same time."""
         policy = self.records.policy(decision.policy)
         grants = [Waiver.from_json(raw) for raw in decision.grants]
         return self.run(decision, policy, policy.stages[decision.stage], grants, decision.judged_at)
+
+    def again(self, decision: Decision) -> Decision:
+        """The record that judging it again comes to: byte for byte the same, where it was right."""
+        found = self.same(decision)
+        kept = [scan.get("findings") for scan in decision.scans]
+        return decision.of(found, [self._named(*each) for each in zip(kept, found.packed, strict=True)])
+
+    def _named(self, kept: str | None, packed: bytes | None) -> Digest | None:
+        """The record's own name where the findings and rulings are the same: packers differ in their bytes."""
+        if packed is None:
+            return None
+        if kept is not None:
+            told = [line for _, line in self._lines(kept)]
+            if told == [line for _, line in findings_record.read(packed)]:
+                return Digest.parse(kept)
+        return Digest.of(packed)
+
+    def _rebuild(self, decision: Decision) -> Rebuild | None:
+        if decision.newer_base is None:
+            return None
+        newer = BaseImage.from_json(decision.newer_base)
+        base = next(platform.base for platform in _facts(decision).platforms if platform.base)
+        try:
+            gone = places_of(self.records, base.decision) - places_of(self.records, newer.decision)
+        except RecordNotFoundError:
+            return None
+        return Rebuild(base, newer, gone)
 
     def _lines(self, digest: str | None) -> findings_record.Lines:
         return findings_record.read(self.records.findings(Digest.parse(digest))) if digest else iter(())
