@@ -383,6 +383,9 @@ class FakeRecords:
     def put_findings(self, content: bytes) -> Digest:
         return self.put_decision(content)
 
+    def put_waivers(self, content: bytes) -> Digest:
+        return self.put_decision(content)
+
     def findings(self, digest: Digest) -> bytes:
         return self.decision(digest)
 

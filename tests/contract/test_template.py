@@ -135,6 +135,7 @@ def test_only_the_judge_writes_decisions_and_only_a_deploy_writes_policies() -> 
         "JudgeImageRole": [
             {"Fn::Sub": "${Records.Arn}/decisions/*"},
             {"Fn::Sub": "${Records.Arn}/findings/*"},
+            {"Fn::Sub": "${Records.Arn}/waivers/*"},
         ],
         "PublishPolicyRole": {"Fn::Sub": "${Records.Arn}/policies/*"},
     }

@@ -162,8 +162,21 @@ class Intelligence(Protocol):
         """EPSS by finding ARN, of all active package findings of the image."""
 
 
-class Records(Protocol):
+class StoredRecords(Protocol):
     """Content-addressed documents: policies, decision records and the findings that they rest on."""
+
+    def decision(self, digest: Digest) -> bytes:
+        """Raise `RecordNotFoundError`, or `CorruptContentError` when the bytes have another digest."""
+
+    def findings(self, digest: Digest) -> bytes:
+        """Raises as `decision` does."""
+
+    def policy(self, digest: Digest) -> Policy:
+        """Raise `RecordNotFoundError` or `CorruptContentError`."""
+
+
+class Records(StoredRecords, Protocol):
+    """The same, where they can be written."""
 
     @property
     def uri(self) -> str:
@@ -171,18 +184,11 @@ class Records(Protocol):
 
     def put_decision(self, content: bytes) -> Digest: ...
 
-    def decision(self, digest: Digest) -> bytes:
-        """Raise `RecordNotFoundError`, or `CorruptContentError` when the bytes have another digest."""
-
     def put_findings(self, content: bytes) -> Digest: ...
 
-    def findings(self, digest: Digest) -> bytes:
-        """Raises as `decision` does."""
+    def put_waivers(self, content: bytes) -> Digest: ...
 
     def put_policy(self, content: bytes) -> Digest: ...
-
-    def policy(self, digest: Digest) -> Policy:
-        """Raise `RecordNotFoundError` or `CorruptContentError`."""
 
 
 class Registry(Protocol):

@@ -56,14 +56,22 @@ class S3Records:
     def findings(self, digest: Digest) -> bytes:
         return self._get(_findings_key(digest), digest)
 
+    def put_waivers(self, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        self._put(f"waivers/sha256/{digest.hex}.json", content, "application/json")
+        return digest
+
     def put_policy(self, content: bytes) -> Digest:
         digest = Digest.of(content)
         self._put(_policy_key(digest), content, "application/yaml")
         return digest
 
+    def policy_content(self, digest: Digest) -> bytes:
+        return self._get(_policy_key(digest), digest)
+
     def policy(self, digest: Digest) -> Policy:
         if digest not in self._policies:
-            policy = policy_file.parse(self._get(_policy_key(digest), digest), name=str(digest))
+            policy = policy_file.parse(self.policy_content(digest), name=str(digest))
             if len(self._policies) >= _CACHED_POLICIES:
                 self._policies.clear()
             self._policies[digest] = policy

@@ -6,6 +6,7 @@ the Notation payload is the descriptor of the image, with annotations that bind 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -50,9 +51,7 @@ def verification_summary(decision: Decision, digest: Digest, *, verifier: str, s
             "uri": f"{store}/policies/sha256/{decision.policy.hex}.yaml",
             "digest": {"sha256": decision.policy.hex},
         },
-        "inputAttestations": [
-            {"uri": f"{store}/decisions/sha256/{digest.hex}.json", "digest": {"sha256": digest.hex}}
-        ],
+        "inputAttestations": [*_inputs(decision, digest, store)],
         "verificationResult": "PASSED",
         # SLSA allows custom levels; none of SLSA's own is claimed, for none was checked.
         "verifiedLevels": [f"IMAGEGATE_{decision.stage.upper()}"],
@@ -66,6 +65,22 @@ def verification_summary(decision: Decision, digest: Digest, *, verifier: str, s
             "predicate": predicate,
         }
     )
+
+
+def _inputs(decision: Decision, digest: Digest, store: str) -> Iterator[dict[str, Any]]:
+    """What the result rests on: the decision, the findings of each platform, the waivers that were used."""
+    yield _input(f"{store}/decisions/sha256/{digest.hex}.json", digest)
+    for scan in decision.scans:
+        if scan.get("findings"):
+            findings = Digest.parse(scan["findings"])
+            yield _input(f"{store}/findings/sha256/{findings.hex}.jsonl.gz", findings)
+    if decision.waivers_record is not None:
+        waivers = Digest.of(decision.waivers_record)
+        yield _input(f"{store}/waivers/sha256/{waivers.hex}.json", waivers)
+
+
+def _input(uri: str, digest: Digest) -> dict[str, Any]:
+    return {"uri": uri, "digest": {"sha256": digest.hex}}
 
 
 def notation_payload(decision: Decision, digest: Digest, vsa: Digest, subject: Descriptor) -> bytes:

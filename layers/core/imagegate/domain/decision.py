@@ -130,6 +130,11 @@ class Decision:
             newer_base=judged.rebuild.newer.as_json() if judged.rebuild else None,
         )
 
+    @property
+    def waivers_record(self) -> bytes | None:
+        """The waivers that were used, as they are kept beside the decision; None: none was."""
+        return canonical_json(list(self.waivers)) if self.waivers else None
+
     def check_signable(self, registry: str, now: datetime) -> None:
         """Raise `DecisionRefusedError` unless this is a fresh PASS about an image of this registry."""
         if self.verdict is not VerdictOutcome.PASS:

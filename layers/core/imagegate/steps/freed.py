@@ -14,7 +14,7 @@ from imagegate.domain.policy import Policy
 from imagegate.domain.release import Outcome, Release
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.domain.waiver import Waiver
-from imagegate.ports import Ledger, Records
+from imagegate.ports import Ledger, StoredRecords
 from imagegate.steps.replay import Replay
 
 # What was blocked longer ago is released by hand, or by its next push.
@@ -25,7 +25,7 @@ _LOOKED_AT = 300
 @dataclass(frozen=True, slots=True)
 class FindFreed:
     ledger: Ledger
-    records: Records
+    records: StoredRecords
     versions: Versions
 
     def run(

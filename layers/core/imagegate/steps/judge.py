@@ -96,6 +96,8 @@ class JudgeImage:
         found = examined.found
         packed = [self.records.put_findings(content) if content else None for content in found.packed]
         decision = self._begun(release, stage, examined).of(found, packed)
+        if decision.waivers_record is not None:
+            self.records.put_waivers(decision.waivers_record)
         digest = self.records.put_decision(decision.encode())
         self.ledger.record(
             release.id,

@@ -18,13 +18,13 @@ from imagegate.domain.remedy import Rebuild
 from imagegate.domain.scan import Waited
 from imagegate.domain.waiver import Waiver
 from imagegate.domain.weighing import Clock
-from imagegate.ports import Records
+from imagegate.ports import StoredRecords
 from imagegate.steps.stored_findings import places_of
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    records: Records
+    records: StoredRecords
     versions: Versions
 
     def run(

@@ -10,11 +10,11 @@ from imagegate.domain.decision import Decision
 from imagegate.domain.errors import RecordNotFoundError
 from imagegate.domain.finding import Finding, Place
 from imagegate.domain.image import Digest
-from imagegate.ports import Records
+from imagegate.ports import StoredRecords
 
 
 def findings_of(
-    records: Records, decision: Decision
+    records: StoredRecords, decision: Decision
 ) -> Iterator[tuple[dict[str, Any], Finding, dict[str, Any]]]:
     """The scan's head, a finding of it, and its whole line."""
     for scan in decision.scans:
@@ -23,7 +23,7 @@ def findings_of(
                 yield scan, finding, line
 
 
-def places_of(records: Records, digest: Digest) -> frozenset[Place]:
+def places_of(records: StoredRecords, digest: Digest) -> frozenset[Place]:
     """What the image of that decision has. Raises `RecordNotFoundError` where the findings were not kept."""
     decision = Decision.decode(records.decision(digest))
     if any("findings" not in scan for scan in decision.scans):
