@@ -175,8 +175,9 @@ def _totals(found: WhatIf, since: timedelta) -> list[str]:
         lines = [f"No verdict changes: {images} of the last {judged.spelt(since)} judged again"]
     for why, count in Counter(one.why.partition(": ")[0] for one in found.unjudged).items():
         lines.append(f"{count} could not be judged again ({why})")
-    repositories = Counter(release.image.repository for release in found.unmanaged)
-    for name, count in sorted(repositories.items()):
-        images = "1 image" if count == 1 else f"{count} images"
-        lines.append(f"No stage of the new policy has {name}: {images} would be left alone")
+    if found.unmanaged:
+        names = sorted({release.image.repository for release in found.unmanaged})
+        count = len(found.unmanaged)
+        left = f"{count} image{'s' if count > 1 else ''} would be left alone"
+        lines.append(f"No stage of the new policy has {', '.join(names)}: {left}")
     return lines

@@ -26,12 +26,16 @@ class RefusedError(click.ClickException):
     exit_code = 1
 
 
+class NotTakenError(CannotTellError):
+    """What was asked is not written as it has to be."""
+
+
 class NoAnswerError(CannotTellError):
     """Nothing was decided, or it is not known whether it was."""
 
 
 def decide(stack: Stack, action: str, **asked: Any) -> dict[str, Any]:
-    """Ask, and wait for the answer. Raises `RefusedError`, `NotFoundError` or `NoAnswerError`."""
+    """Ask, and wait for the answer. Raises `RefusedError`, `NotTakenError`, `NotFoundError` or `NoAnswerError`."""
     body = json.dumps({"schema": 1, "action": action, **asked}).encode()
     with Patience("waiting for the answer: what is blocked is judged again"):
         status, content = _send(stack.output("DecideUrl"), body, stack.region)
@@ -80,8 +84,9 @@ def _fault(status: int, told: dict[str, Any], stack: Stack) -> click.ClickExcept
         return _of_lambda(status, stack)
     if status == 404:
         return NotFoundError(message)
-    is_no = told["error"] == "WaiverRefusedError"
-    return RefusedError(message) if is_no else NoAnswerError(message)
+    if status == 400:
+        return RefusedError(message) if told["error"] == "WaiverRefusedError" else NotTakenError(message)
+    return NoAnswerError(message)
 
 
 def _of_lambda(status: int, stack: Stack) -> click.ClickException:

@@ -160,7 +160,7 @@ def _import(
 ) -> None:
     from cli import view
     from cli.decisions import answers, asking
-    from cli.decisions.calling import RefusedError
+    from cli.decisions.calling import NotTakenError, RefusedError
     from cli.decisions.calling import decide as ask
 
     wanted, told = asking.from_vex(_read(path), scope, expires)
@@ -169,7 +169,7 @@ def _import(
         waiver |= more
         try:
             found.append(answers.Imported(waiver, ask(stack, "waive", waiver=waiver)))
-        except RefusedError as error:
+        except (RefusedError, NotTakenError) as error:
             found.append(answers.Imported(waiver, refused=error.message))
     if as_json:
         click.echo(json.dumps([one.as_json() for one in found], indent=2))

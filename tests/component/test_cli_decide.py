@@ -106,7 +106,7 @@ def test_what_frees_nothing_says_so(gate: CliGate, url: Served) -> None:
         (("shop-*", *FINDING, "--reason", "x", "--expires", "400d"), "lasts longer than the 90 days"),
         (("shop-*", *FINDING, "--reason", "x", "--expires", "2026-01-01"), "expired on 2026-01-01"),
         (("*", *FINDING, *WHY), "covers every repository"),
-        (("shop-*", "--cve", "CVE-1", "--package", "*", *WHY), "covers every package"),
+        (("shop-*", "--cve", "CVE-2026-1001", "--package", "*", *WHY), "covers every package"),
         (("shop-*", *FINDING, *WHY, "--until", "fix_available"), "basic scanning does not say"),
     ],
 )
@@ -200,27 +200,33 @@ def said(name: str, status: str = "not_affected", package: str = "openssl", **mo
 
 
 def test_a_document_is_imported_statement_by_statement(gate: CliGate, url: Served, tmp_path: Path) -> None:
-    file = vex(tmp_path / "vex.json", said("CVE-1"), said("CVE-2", "affected"), said("CVE-3"))
+    file = vex(
+        tmp_path / "vex.json", said("CVE-2026-1001"), said("CVE-2026-1002", "affected"), said("CVE-2026-1003")
+    )
     result = gate.call("decide", "waive", "shop-*", "--vex", file, "--expires", "30d", "--ticket", "T-1")
     assert (result.code, result.err) == (0, "")
-    assert "affected, and so not waived: CVE-2" in result.out
+    assert "affected, and so not waived: CVE-2026-1002" in result.out
     kept = {(w.vulnerability, w.owner, w.ticket, w.justification) for w in gate.world.grants.waivers()}
     because = "vulnerable_code_not_present"
-    assert kept == {("CVE-1", "team-shop", "T-1", because), ("CVE-3", "team-shop", "T-1", because)}
+    assert kept == {
+        ("CVE-2026-1001", "team-shop", "T-1", because),
+        ("CVE-2026-1003", "team-shop", "T-1", because),
+    }
 
 
 def test_a_refused_statement_does_not_hide_the_others(gate: CliGate, url: Served, tmp_path: Path) -> None:
-    whole = {**said("CVE-1"), "products": [{"@id": "pkg:oci/shop"}]}
-    file = vex(tmp_path / "vex.json", whole, said("CVE-2"))
+    whole = {**said("CVE-2026-1001"), "products": [{"@id": "pkg:oci/shop"}]}
+    file = vex(tmp_path / "vex.json", whole, said("CVE-1"), said("CVE-2026-1002"))
     result = gate.call("decide", "waive", "shop-*", "--vex", file, "--expires", "30d", "--json")
     assert result.code == 1
-    refused, kept = result.json
+    refused, odd, kept = result.json
     assert "covers every package" in refused["refused"]
+    assert "must be the name of one vulnerability" in odd["refused"]
     assert kept["is_new"]
 
 
 def test_a_reason_of_any_length_is_taken(gate: CliGate, url: Served, tmp_path: Path) -> None:
-    file = vex(tmp_path / "vex.json", said("CVE-1", impact_statement="x" * 2000))
+    file = vex(tmp_path / "vex.json", said("CVE-2026-1001", impact_statement="x" * 2000))
     assert gate.call("decide", "waive", "shop-*", "--vex", file, "--expires", "30d").code == 0
     [kept] = gate.world.grants.waivers()
     assert len(kept.reason) == 500
@@ -232,7 +238,7 @@ def test_what_is_no_openvex_document_is_one_line(gate: CliGate, url: Served, tmp
     result = gate.call("decide", "waive", "shop-*", "--vex", str(file), "--expires", "30d")
     assert (result.code, result.out) == (2, "")
     assert "not an OpenVEX document" in result.err
-    nothing = vex(file, said("CVE-2", "affected"))
+    nothing = vex(file, said("CVE-2026-1002", "affected"))
     result = gate.call("decide", "waive", "shop-*", "--vex", nothing, "--expires", "30d")
     assert result.code == 0
     assert "nothing was waived" in result.err

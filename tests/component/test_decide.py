@@ -212,6 +212,10 @@ def test_a_request_is_read_as_it_was_sent(encoded: bool) -> None:
         (waive(reason=""), "waiver.reason"),
         (waive(reason="x" * 501), "waiver.reason"),
         (waive(until="tomorrow"), "waiver.until"),
+        (waive(vulnerability="CVE-2026-*"), "must be the name of one vulnerability"),
+        (waive(vulnerability="cve-2026-1234"), "must be the name of one vulnerability"),
+        (waive(package="pkg:npm"), "must be a package URL"),
+        (waive(package="pkg:npm/x@1?arch=y"), "must be a package URL"),
         # Who grants it, and when, is not for the caller to say.
         (waive(grantedBy="arn:aws:iam::1:root"), "waiver.grantedBy: Extra inputs are not permitted"),
         (waive(granted_at="2026-01-01"), "waiver.granted_at"),
@@ -221,6 +225,21 @@ def test_a_request_is_read_as_it_was_sent(encoded: bool) -> None:
 def test_what_is_no_decision_is_refused_with_every_field_at_fault(body: Any, says: str) -> None:
     with pytest.raises(InvalidEventError, match=says):
         parse_decision(event(body))
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ("openssl", "openssl"),
+        ("*", "*"),
+        ("pkg:deb/debian/openssl@3.0.1", "pkg:deb/debian/openssl@3.0.1"),
+        ("pkg:npm/@angular/core", "pkg:npm/%40angular/core"),
+    ],
+)
+def test_a_package_is_named_as_scanners_name_it(asked: str, kept: str) -> None:
+    request = parse_decision(event(waive(package=asked)))
+    assert isinstance(request, WaiveRequest)
+    assert request.waiver.as_waiver().package == kept
 
 
 def test_a_body_that_is_not_base64_is_refused() -> None:

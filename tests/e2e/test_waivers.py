@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from sandbox import scanner
 from tests.e2e.gate import Gate
 
 IMAGEGATE = Path(sys.executable).parent / "imagegate"
-CVE = "CVE-2026-CRITICAL-0"
+CVE = "CVE-2026-20001"
 FINDING = ("--cve", CVE, "--package", "openssl")
 WHY = ("--reason", "not reachable from outside", "--ticket", "SHOP-17", "--expires", "30d")
 
@@ -41,7 +42,15 @@ def imagegate(gate: Gate, *arguments: str, keys: dict[str, str] | None = None) -
 
 
 def blocked(gate: Gate, application: str) -> str:
-    gate.findings(f"{application}-dev", CRITICAL=1)
+    finding = {
+        "name": CVE,
+        "severity": "CRITICAL",
+        "attributes": [{"key": "package_name", "value": "openssl"}],
+    }
+    file = gate.work / f"{application}.json"
+    counts = {"findings": [finding], "findingSeverityCounts": {"CRITICAL": 1}}
+    file.write_text(json.dumps({"imageScanFindings": counts}))
+    assert scanner.main([f"{application}-dev", str(file), "--state", str(gate.cloud.state)]) == 0
     digest = gate.push(f"{application}-dev", "1.0")
     assert gate.ended(f"{application}-dev", digest)["outcome"] == "blocked"
     return digest

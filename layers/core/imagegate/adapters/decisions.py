@@ -10,8 +10,10 @@ import binascii
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from imagegate.adapters.policy_packages import PACKAGE_URL, package_url
+from imagegate.adapters.policy_values import Vulnerability
 from imagegate.domain.errors import (
     AccessRefusedError,
     ImageGateError,
@@ -25,6 +27,14 @@ from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
 _LONGEST = 20_000  # bytes of a body
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def _package(value: str) -> str:
+    """As the policy's file has it: a package URL that is written otherwise would silently match nothing."""
+    if not value.startswith(PACKAGE_URL):
+        return value
+    package_url(value)
+    return value.replace("/@", "/%40")  # purl-spec: so a namespace is written in package URLs
 
 
 class Granted(Protocol):
@@ -59,8 +69,8 @@ class WaiverModel(BaseModel):
     reason: Text
     expires: date
     rule: Text | None = None
-    vulnerability: Text | None = None
-    package: Text | None = None
+    vulnerability: Vulnerability | None = None
+    package: Annotated[Text, AfterValidator(_package)] | None = None
     repositories: Text | None = None
     digest: str | None = None
     ticket: Text | None = None
