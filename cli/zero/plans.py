@@ -11,7 +11,7 @@ from cli.zero.route import Action, Need, Plan, Waive
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.facts import ImageFacts
+from imagegate.domain.facts import BaseImage, ImageFacts
 from imagegate.domain.finding import Package, Place
 from imagegate.domain.policy import Stage
 from imagegate.domain.rules import DENIED, PROHIBITED, WAIVABLE, active
@@ -83,14 +83,14 @@ def _again(stack: Stack, decision: Decision) -> Judged:
 
 
 def _gone(stack: Stack, decision: Decision) -> frozenset[Place]:
-    """What a rebuild on the newest base removes, as the judge reckons it."""
+    """What a rebuild on the base that the record names removes, as the judge reckoned it."""
     from imagegate.steps.stored_findings import places_of
 
     facts = ImageFacts.from_json(decision.facts)
     base = next((platform.base for platform in facts.platforms if platform.base), None)
-    newer = stack.ledger.latest_base(base.image.repository) if base else None
-    if base is None or newer is None:
+    if base is None or decision.newer_base is None:
         return frozenset()
+    newer = BaseImage.from_json(decision.newer_base)
     return places_of(stack.records, base.decision) - places_of(stack.records, newer.decision)
 
 
