@@ -13,8 +13,9 @@ from cli.verbs.list import list_
 from cli.verbs.policy import policy
 from cli.verbs.release import release
 from cli.verbs.status import status
+from cli.verbs.verify import verify
 
-_VERBS = (judge, status, release, list_, decide, policy)
+_VERBS = (judge, status, release, list_, decide, policy, verify)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

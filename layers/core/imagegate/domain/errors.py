@@ -77,16 +77,52 @@ class DecisionRefusedError(RejectedInputError):
 
 
 class VerificationError(RejectedInputError):
-    """A signature that does not hold; the subclass says which check failed."""
+    """A signature that does not hold.
+
+    `check` names what failed as trust policies do (Notary Project, "Signature Verification details"); it is empty where
+    nothing could be checked.
+    """
+
+    check = ""
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{self.check}: {message}" if self.check else message
 
 
 class IntegrityError(VerificationError):
     """The envelope is malformed, altered, or not for this subject."""
 
+    check = "integrity"
+
 
 class AuthenticityError(VerificationError):
-    """The chain does not end in the trust store, or the signer is not the one expected."""
+    """The chain does not meet the requirements or lead to the trust store, or the signer is not the one expected."""
+
+    check = "authenticity"
+
+
+class AuthenticTimestampError(VerificationError):
+    """A certificate was not valid when the signature was made, or that time is not authentic."""
+
+    check = "authenticTimestamp"
 
 
 class ExpiryError(VerificationError):
-    """The signature has expired, or its times make no sense."""
+    """The signature has expired."""
+
+    check = "expiry"
+
+
+class RevocationError(VerificationError):
+    """What signed has been revoked, or nobody can tell whether it has."""
+
+    check = "revocation"
+
+
+class UnsupportedEnvelopeError(VerificationError):
+    """A signature in an envelope format that is not read here."""
+
+
+class TrustPolicyError(VerificationError):
+    """The trust policy or a trust store cannot be used, or no policy applies to the image."""

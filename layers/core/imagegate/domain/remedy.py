@@ -63,7 +63,7 @@ class Remedies:
     def texts(self) -> tuple[str, ...]:
         """As people are told: each action, and what no action mends."""
         left = [
-            f"{number} of {rule} without a known fix: wait for one, or waive"
+            f"{number} {rule.removeprefix('findings.').upper()} without a known fix: wait for one, or waive"
             for rule, number in self.left.items()
         ]
         return (*map(str, self.actions), *left)

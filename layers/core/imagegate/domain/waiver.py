@@ -7,6 +7,7 @@ with less scope, or less time, never lets more pass.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ MAX_DAYS = 90
 EVERY_PACKAGE = "*"  # of one image, whose digest is named
 # People are told so many days before a waiver ends.
 ENDING = timedelta(days=7)
+# So many letters or digits a glob of repositories has to name.
+_LETTERS = 2
 # OpenVEX specification, "Status Justifications".
 JUSTIFICATIONS = (
     "component_not_present",
@@ -110,7 +113,7 @@ class Waiver:
         """Why it covers too much to count at all."""
         if self.repositories is None and self.digest is None:
             return "names neither repositories nor a digest"
-        if self.digest is None and not (self.repositories or "").strip("*?"):
+        if self.digest is None and _is_wide(self.repositories or ""):
             return "covers every repository"
         if self.package == EVERY_PACKAGE and self.digest is None:
             return "covers every package, and not of one image alone"
@@ -161,6 +164,12 @@ class Waiver:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RejectedInputError(f"not a waiver: {error!r}") from error
+
+
+def _is_wide(glob: str) -> bool:
+    """Hardly any letter of a repository's name is asked for."""
+    literal = re.sub(r"\[[^\]]*\]", "", glob)
+    return sum(character.isalnum() for character in literal) < _LETTERS
 
 
 def _text(value: Any) -> str:

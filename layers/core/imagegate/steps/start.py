@@ -73,7 +73,10 @@ class StartRelease:
         """An operator, or another part of imagegate, asks. Raises `RejectedInputError` for what is not ours."""
         if self.policy.stage_of(image.repository) is None:
             raise RejectedInputError(f"{image.repository}: no stage of the policy has this repository")
-        facts = self.images.facts(image)
+        facts = self._facts(image)
+        if facts is None and reason is not StartReason.OPERATOR:
+            return Ignore("the image is gone")
+        facts = facts or self.images.facts(image)
         if reason is StartReason.PUSH:  # the reconciler found a push whose event was lost
             return self.on_push(Push(image, facts.pushed_at), now)
         # Whoever asks by hand means this image, also where a later push has its tag by now.

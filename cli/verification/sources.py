@@ -1,0 +1,84 @@
+"""Where an image to verify is: in ECR beside a stack, or in any OCI registry."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.faults import CannotTellError
+from cli.reference import Reference
+from cli.releases import image_of, missing
+from cli.stack import Stack, find_stack
+from imagegate.domain.decision import Decision
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.ports import Registry
+
+# The first part of a name is a registry when it looks like one (distribution/reference: a dot, a colon, localhost).
+_HOST = re.compile(r"(?P<host>localhost|[^/]*[.:][^/]*)/(?P<rest>.+)")
+_ECR = re.compile(r"\d{12}\.dkr[.-]ecr[.-].*")
+
+
+@dataclass(frozen=True)
+class Source:
+    registry: Registry
+    image: ImageRef
+    name: str
+    stack: Stack | None = None
+
+    def latest_decision(self) -> Digest | None:
+        latest = self.stack.ledger.latest(self.image) if self.stack else None
+        return latest.decision if latest else None
+
+    def policy_of(self, decision: Digest) -> bytes:
+        """The policy's file under which it was decided."""
+        if self.stack is None:
+            raise CannotTellError("no stack, no records")
+        records = self.stack.records
+        return records.policy_content(Decision.decode(records.decision(decision)).policy)
+
+
+def is_foreign(text: str) -> bool:
+    match = _HOST.fullmatch(text)
+    return match is not None and not _ECR.fullmatch(match["host"])
+
+
+def in_ecr(stack_name: str, reference: Reference) -> Source:
+    """Raise `NotFoundError` where there is no such image."""
+    from imagegate.adapters.registry import HttpRegistry
+
+    stack = find_stack(stack_name)
+    image = image_of(stack, reference)
+    if image is None:
+        raise missing(stack, reference)
+    return Source(HttpRegistry(), image, str(reference), stack)
+
+
+def in_registry(text: str) -> Source:
+    """Raise `CannotTellError` or `RejectedInputError`."""
+    from imagegate.adapters.registry import HttpRegistry
+    from imagegate.adapters.registry_connection import Login
+
+    match = _HOST.fullmatch(text)
+    if match is None:
+        raise CannotTellError(f"{text!r} names no registry")
+    host, reference = match["host"], Reference.parse(match["rest"])
+    if not reference.names_an_image:
+        raise CannotTellError(f"{text} names no image; write HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST")
+    scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
+    registry = HttpRegistry(lambda: Login(f"{scheme}://{host}", _credentials(host)))
+    digest = reference.digest or registry.manifest(reference.repository, reference.tag or "").digest
+    return Source(registry, ImageRef(reference.repository, digest), text)
+
+
+def _credentials(host: str) -> str:
+    """What `docker login` has kept for the registry; empty: nothing."""
+    try:
+        raw = json.loads((Path.home() / ".docker/config.json").read_text())
+        auth = raw["auths"][host]["auth"]
+        base64.b64decode(auth, validate=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return str(auth)
