@@ -546,3 +546,24 @@ def test_a_new_policy_tries_again_what_it_would_let_pass_once(world: World) -> N
     world.ledger.close(ReleaseId(image, 2), Outcome.RELEASED, None, LATER, "")
     repeated = world.starting().on_request(image, ("1.0",), StartReason.NEW_POLICY, LATER)
     assert isinstance(repeated, Ignore)
+
+
+# adoption
+
+
+def test_an_adopted_image_does_not_take_a_tag_from_a_later_one(world: World) -> None:
+    old = world.registry.push_image(DEV, "1.0", seed="old", at=NOW - timedelta(days=400))
+    world.registry.push_image(STAGING, "1.0", seed="runs there", at=NOW - timedelta(days=300))
+    standing = world.registry.tags[STAGING, "1.0"]
+    world.scans.finish(old)
+    begun = world.starting().on_request(old, ("1.0",), StartReason.ADOPTED, NOW)
+    assert isinstance(begun, Release)
+    world.sign(world.judge(old).decision)
+    world.promote(old)
+    assert world.registry.tags[STAGING, "1.0"] == standing
+
+
+def test_a_request_about_an_image_that_is_gone_is_no_fault(world: World) -> None:
+    gone = ImageRef(DEV, Digest.of(b"gone"))
+    for reason in (StartReason.NEW_WAIVER, StartReason.NEW_POLICY, StartReason.ADOPTED):
+        assert isinstance(world.starting().on_request(gone, ("1.0",), reason, NOW), Ignore)

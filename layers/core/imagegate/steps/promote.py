@@ -13,7 +13,7 @@ from imagegate.domain.errors import DecisionRefusedError, ImageNotFoundError, Ta
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Mode, Policy, Stage
 from imagegate.domain.promotion import TagPlan, plan_tags
-from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId
+from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.ports import Images, Ledger, Records, Registry, Signer
 from imagegate.steps.signatures import verify_signature
@@ -149,11 +149,23 @@ class _Tagging:
 
     def _claims(self, tag: str) -> bool:
         pushed_at = self.release.pushed_at or self.release.started_at
+        if self._is_taken_from_before(tag, pushed_at):
+            self.newer.append(tag)
+            return False
         if self.step.ledger.claim_tag(self.target, tag, self.release.image.digest, pushed_at):
             return True
         self.newer.append(tag)
         self._give_back(tag)
         return False
+
+    def _is_taken_from_before(self, tag: str, pushed_at: datetime) -> bool:
+        """An adopted image does not take a tag from one that came there later, before there were claims."""
+        if self.release.reason is not StartReason.ADOPTED or self.step.ledger.holder(self.target, tag):
+            return False
+        there = self.step.images.digest_of(self.target, tag)
+        if there in (None, self.release.image.digest):
+            return False
+        return self.step.images.facts(ImageRef(self.target, there)).pushed_at > pushed_at
 
     def _give_back(self, tag: str) -> None:
         """The tag is the holder's: undo what we did to it, in this call or in one that was killed."""
