@@ -87,6 +87,7 @@ lock: setup ## Lock the dependencies again, after a change of an .in file
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) requirements/sam.in -o requirements/sam.txt
 	@$(COMPILE) requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) requirements/cli.in -c requirements/dev.txt -o requirements/cli.txt
 	@$(COMPILE) layers/core/requirements.in -c requirements/dev.txt -o layers/core/requirements.txt
 
 clean: ## Remove everything that was built or set up

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -158,15 +159,17 @@ def _facts(
 def _without_what_is_unknown(stage: Stage, asked: Asked) -> tuple[Stage, list[str]]:
     """The stage without the rules whose facts only the registry and the ledger have, and their names."""
     image, evidence, findings = stage.image, stage.evidence, stage.findings
-    left_out: dict[str, Rule[object] | None] = {
-        "image.max_age": image.max_age,  # type: ignore[dict-item]
-        "image.max_size": image.max_size,  # type: ignore[dict-item]
-        "image.base_images": image.base_images,  # type: ignore[dict-item]
-        "evidence.require_signature": evidence.require_signature,  # type: ignore[dict-item]
-        "evidence.require_provenance": evidence.require_provenance,  # type: ignore[dict-item]
+    left_out: dict[str, Rule[Any] | None] = {
+        "image.max_age": image.max_age,
+        "image.max_size": image.max_size,
+        "image.base_images": image.base_images,
+        "evidence.require_signature": evidence.require_signature,
+        "evidence.require_provenance": evidence.require_provenance,
     }
+    if image.platforms and len(image.platforms.value) > 1:
+        left_out |= {"image.platforms": image.platforms}  # a scanner's file is about one of them
     if not asked.tags:
-        left_out |= {"image.tags": image.tags, "image.forbidden_tags": image.forbidden_tags}  # type: ignore[dict-item]
+        left_out |= {"image.tags": image.tags, "image.forbidden_tags": image.forbidden_tags}
     names = [name for name, rule in left_out.items() if is_on(rule)]
     notes = [f"not judged here, but in the pipeline: {', '.join(names)}"] if names else []
     if findings.no_worse_than_next:

@@ -89,8 +89,8 @@ class _Candidate:
         return sum(min(number, unmet.get(owed, 0)) for owed, number in self.pays.items())
 
     def remedy(self) -> Remedy:
-        """A vulnerability that is on each of several platforms is one."""
-        return self.describe(len({(one.rule, one.places) for one in self.findings}))
+        """A vulnerability that is on several platforms, or breaks several rules, is one."""
+        return self.describe(len({one.places for one in self.findings}))
 
 
 @dataclass(frozen=True, slots=True)
