@@ -196,7 +196,8 @@ def test_every_job_ends() -> None:
 
 STUBS = {
     "imagegate": 'exit "$IMAGEGATE_SAYS"',
-    "aws": "echo key secret token",
+    # Who reads from it may have ended before: that is no failure.
+    "aws": "trap '' PIPE; echo key secret token 2>/dev/null || true",
     "skopeo": "echo {} | tee digest",
     "curl": 'while [ "$1" != --output ]; do shift; done; echo x > "$2"',
 }
