@@ -53,8 +53,10 @@ class Certificate:
     purposes: tuple[x509.ObjectIdentifier, ...] = ()
     not_before: datetime = NOW - timedelta(days=30)
     not_after: datetime = NOW + timedelta(days=30)
-    hash_: hashes.SHA256 | hashes.SHA384 = field(default_factory=hashes.SHA384)
+    hash_: hashes.SHA224 | hashes.SHA256 | hashes.SHA384 = field(default_factory=hashes.SHA384)
     extra: tuple[x509.ExtensionType, ...] = ()  # critical ones
+    hints: tuple[x509.ExtensionType, ...] = ()  # others
+    subject: tuple[tuple[x509.ObjectIdentifier, str], ...] = ()  # beside the common name
 
     @property
     def key(self) -> Key:
@@ -62,7 +64,7 @@ class Certificate:
 
     def signed_by(self, issuer: Certificate) -> x509.Certificate:
         builder = (
-            x509.CertificateBuilder(_name(issuer.name), _name(self.name), self.key.public_key())
+            x509.CertificateBuilder(issuer.subject_name, self.subject_name, self.key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(self.not_before)
             .not_valid_after(self.not_after)
@@ -74,13 +76,15 @@ class Certificate:
             builder = builder.add_extension(constraints, critical=self.is_authority_critical)
         if self.purposes:
             builder = builder.add_extension(x509.ExtendedKeyUsage(self.purposes), critical=False)
-        for extension in self.extra:
-            builder = builder.add_extension(extension, critical=True)
+        for is_critical, extensions in ((True, self.extra), (False, self.hints)):
+            for extension in extensions:
+                builder = builder.add_extension(extension, critical=is_critical)
         return builder.sign(issuer.key, self.hash_)
 
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    @property
+    def subject_name(self) -> x509.Name:
+        attributes = [*self.subject, (NameOID.COMMON_NAME, self.name)]
+        return x509.Name([x509.NameAttribute(kind, text) for kind, text in attributes])
 
 
 def _usage(uses: frozenset[str]) -> x509.KeyUsage:
@@ -111,8 +115,20 @@ def chain_of(*certificates: Certificate) -> list[x509.Certificate]:
     return [one.signed_by(issuer) for one, issuer in zip(certificates, issuers, strict=True)]
 
 
+def sha1_signed(certificate: Certificate) -> x509.Certificate:
+    """An RSA root as nobody makes them any more: signed by itself over SHA-1."""
+    made = certificate.signed_by(certificate)
+    assert isinstance(certificate.key, rsa.RSAPrivateKey)
+    sha256, sha1 = (bytes.fromhex(f"06092a864886f70d0101{end}") for end in ("0b", "05"))
+    signed_part = made.tbs_certificate_bytes.replace(sha256, sha1)
+    signature = certificate.key.sign(signed_part, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    der = made.public_bytes(serialization.Encoding.DER)
+    der = der.replace(made.tbs_certificate_bytes, signed_part).replace(sha256, sha1)
+    return x509.load_der_x509_certificate(der.replace(made.signature, signature))
+
+
 @cache
-def _good_chain() -> tuple[x509.Certificate, ...]:
+def good_chain() -> tuple[x509.Certificate, ...]:
     return tuple(chain_of(LEAF, LOWER, UPPER, ROOT))
 
 
@@ -121,7 +137,19 @@ def root_thumbprint(chain: Sequence[x509.Certificate]) -> str:
 
 
 def good_root() -> str:
-    return root_thumbprint(_good_chain())
+    return root_thumbprint(good_chain())
+
+
+def plain_header(scheme: str = "notary.x509") -> dict[str, Any]:
+    """As a signer writes it that needs no plugin."""
+    time = "signingTime" if scheme == "notary.x509" else "authenticSigningTime"
+    signed = {
+        "io.cncf.notary.signingScheme": scheme,
+        f"io.cncf.notary.{time}": "2026-11-21T07:52:38Z",
+        "io.cncf.notary.expiry": "2038-02-21T07:52:38Z",
+    }
+    critical = [name for name in signed if not name.endswith(".signingTime")]
+    return {"alg": "ES384", "cty": PAYLOAD_TYPE, "crit": critical, **signed}
 
 
 def protected_header() -> dict[str, Any]:
@@ -146,8 +174,9 @@ class Draft:
         default_factory=lambda: {"targetArtifact": {**SUBJECT.as_json(), "annotations": dict(SIGNED)}}
     )
     protected: Any = field(default_factory=protected_header)
-    chain: Sequence[x509.Certificate] = field(default_factory=_good_chain)
+    chain: Sequence[x509.Certificate] = field(default_factory=good_chain)
     key: Key = field(default_factory=lambda: LEAF.key)
+    header: dict[str, Any] = field(default_factory=dict)  # unsigned, beside the chain
 
     def jws(self) -> dict[str, Any]:
         payload, protected = base64url(_encoded(self.payload)), base64url(_encoded(self.protected))
@@ -156,7 +185,7 @@ class Draft:
         return {
             "payload": payload,
             "protected": protected,
-            "header": {"x5c": x5c},
+            "header": {"x5c": x5c, **self.header},
             "signature": signature,
         }
 

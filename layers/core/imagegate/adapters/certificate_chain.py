@@ -1,22 +1,25 @@
-"""The certificates of a Notation signature: their form, their order, and the root in which they must end.
+"""The certificates of a Notation signature: their form and their order. Trust and times are asked for elsewhere.
 
 Source: notaryproject signature specification, "Certificate Requirements". Stricter than the official client where the
-specification is: critical basic constraints, no `anyExtendedKeyUsage`, no critical extension that is not checked here.
+specification is: critical basic constraints, no `anyExtendedKeyUsage`. Stricter than both: a critical extension that
+is not checked here refuses the certificate, as RFC 5280, section 4.2, has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
-from imagegate.domain.errors import AuthenticityError
+from imagegate.adapters.notation_json import shown
+from imagegate.domain.errors import AuthenticityError, AuthenticTimestampError, IntegrityError
+
+MAX_CHAIN = 10
 
 _CHECKED_HERE = frozenset(
     {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
@@ -51,50 +54,83 @@ def thumbprint(certificate: x509.Certificate) -> str:
 
 
 def load_chain(encoded: Sequence[bytes]) -> Chain:
-    """Read DER certificates, leaf first. Raises `AuthenticityError`."""
-    with _readable():
-        chain = [x509.load_der_x509_certificate(der) for der in encoded]
-        for certificate in chain:
-            certificate.public_key()  # read on demand: an unreadable one shows here, not later
-    return chain
+    """Read DER certificates, leaf first. Raises `IntegrityError`."""
+    if not 1 <= len(encoded) <= MAX_CHAIN:
+        raise IntegrityError(f"the chain has {len(encoded)} certificates; 1 to {MAX_CHAIN} are read")
+    return [_load(der) for der in encoded]
 
 
-def check_chain(chain: Chain, trusted_roots: frozenset[str], at: datetime) -> None:
-    """Raise `AuthenticityError` unless the chain is complete, valid at that time, and its root is trusted."""
-    if len(chain) < 2:
-        raise AuthenticityError("the chain has no certificate authority")
-    with _readable():
-        for position, certificate in enumerate(chain):
-            _check_any(certificate, at)
-            if position:
-                # The path length counts the authorities between this one and the leaf.
-                _check_authority(certificate, position - 1)
-        _check_leaf(chain[0])
-        _check_links(chain)
-    if thumbprint(chain[-1]) not in trusted_roots:
-        raise AuthenticityError(f"the root {_name(chain[-1])} ({thumbprint(chain[-1])}) is not trusted")
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
+def _load(der: bytes) -> x509.Certificate:
+    """With all that is read on demand, so that an unreadable certificate shows here and nowhere else."""
     try:
-        yield
+        certificate = x509.load_der_x509_certificate(der)
+        certificate.public_key()
+        _ = (certificate.extensions, certificate.signature_hash_algorithm, _name(certificate))
+        _ = (certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     except _UNREADABLE as error:
-        raise AuthenticityError(f"the chain has a certificate that cannot be used: {error}") from error
+        raise IntegrityError(f"x5c has a certificate that cannot be read: {error}") from error
+    return certificate
+
+
+def check_requirements(chain: Chain) -> None:
+    """Raise `AuthenticityError` unless the chain is complete, in order, and of certificates for signing code."""
+    for position, certificate in enumerate(chain):
+        _check_any(certificate)
+        if position:
+            # The path length counts the authorities between this one and the leaf.
+            _check_authority(certificate, position - 1)
+    _check_leaf(chain[0])
+    _check_links(chain)
+
+
+def check_validity(chain: Chain, at: datetime, when: str) -> None:
+    """Raise `AuthenticTimestampError` unless every certificate was valid at that time."""
+    for certificate in chain:
+        first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if not first <= at <= last:
+            raise AuthenticTimestampError(
+                f"the certificate {_name(certificate)} is not valid {when} ({at}), but from {first} to {last}"
+            )
+
+
+def names_revocation_sources(chain: Chain) -> bool:
+    """Whether a certificate below the root says where its revocation would be published (CRL or OCSP)."""
+    return any(
+        isinstance(extension.value, x509.CRLDistributionPoints)
+        or (
+            isinstance(extension.value, x509.AuthorityInformationAccess)
+            and any(access.access_method == AuthorityInformationAccessOID.OCSP for access in extension.value)
+        )
+        for certificate in chain[:-1]
+        for extension in certificate.extensions
+    )
+
+
+def subject_attributes(certificate: x509.Certificate) -> dict[str, str] | None:
+    """The subject by dotted attribute type; None when it names one twice, or several in one place."""
+    attributes = list(certificate.subject)
+    found = {
+        entry.oid.dotted_string: str(entry.value) for entry in attributes if isinstance(entry.value, str)
+    }
+    is_plain = len(found) == len(attributes) == len(certificate.subject.rdns)
+    return found if is_plain else None
+
+
+def name_of(certificate: x509.Certificate) -> str:
+    """The subject, as people read it (RFC 4514)."""
+    return certificate.subject.rfc4514_string()
 
 
 def _name(certificate: x509.Certificate) -> str:
-    return repr(certificate.subject.rfc4514_string())
+    return shown(name_of(certificate))
 
 
-def _check_any(certificate: x509.Certificate, at: datetime) -> None:
+def _check_any(certificate: x509.Certificate) -> None:
     name = _name(certificate)
-    if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
-        raise AuthenticityError(f"the certificate {name} was not valid when it signed")
     for extension in certificate.extensions:
         if extension.critical and extension.oid not in _CHECKED_HERE:
             raise AuthenticityError(
-                f"{name} has a critical extension that is not understood: {extension.oid}"
+                f"{name} has a critical extension that is not understood: {extension.oid.dotted_string}"
             )
     if not isinstance(certificate.signature_hash_algorithm, _HASHES):
         raise AuthenticityError(f"{name} is signed over a hash that is not accepted")
@@ -140,6 +176,7 @@ def _check_leaf(leaf: x509.Certificate) -> None:
     other_uses = (
         usage.key_encipherment,
         usage.data_encipherment,
+        # Where encipherOnly or decipherOnly stand without this one, the certificate cannot be read.
         usage.key_agreement,
         usage.key_cert_sign,
         usage.crl_sign,
@@ -154,6 +191,7 @@ def _check_leaf(leaf: x509.Certificate) -> None:
 
 
 def _check_purposes(purposes: set[x509.ObjectIdentifier], name: str) -> None:
+    """Purposes that are named must have code signing among them, or they exclude it (RFC 5280, section 4.2.1.12)."""
     if ExtendedKeyUsageOID.CODE_SIGNING not in purposes or purposes & _OTHER_PURPOSES:
         raise AuthenticityError(f"{name} is not for signing code only")
 
@@ -163,7 +201,7 @@ def _check_links(chain: Chain) -> None:
     for certificate, issuer in zip(chain, [*chain[1:], chain[-1]], strict=True):
         try:
             certificate.verify_directly_issued_by(issuer)
-        except (InvalidSignature, ValueError, TypeError) as error:
+        except (*_UNREADABLE, InvalidSignature) as error:
             message = f"{_name(certificate)} was not issued by {_name(issuer)}, which follows it"
             raise AuthenticityError(message) from error
         if certificate is not chain[-1] and certificate.subject == certificate.issuer:

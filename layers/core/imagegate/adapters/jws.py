@@ -6,7 +6,6 @@ Sources: notaryproject "signature-envelope-jws", RFC 7515, RFC 7518. Only integr
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from imagegate.adapters.certificate_chain import Chain, load_chain
+from imagegate.adapters.notation_json import exact_object, require_keys, shown
 from imagegate.domain.errors import IntegrityError
 
+# Four certificates and their signature have 5 KB.
 MAX_ENVELOPE = 64 * 1024
+
+_PARTS = frozenset({"payload", "protected", "header", "signature"})
+_CHAIN = "x5c"
+_TIMESTAMP = "io.cncf.notary.timestampSignature"
+_AGENT = "io.cncf.notary.signingAgent"
 
 # Signature specification, "Algorithm Selection": the key decides.
 _ALGORITHMS: dict[str, tuple[str, hashes.HashAlgorithm]] = {
@@ -33,64 +39,46 @@ _ALGORITHMS: dict[str, tuple[str, hashes.HashAlgorithm]] = {
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The parts of an envelope, decoded; nothing is proven yet."""
+    """The parts of an envelope, decoded; nothing is proven yet. `timestamp`: an RFC 3161 token, or nothing."""
 
     signing_input: bytes
     payload: bytes
     protected: dict[str, Any]
     chain: Chain
     signature: bytes
+    timestamp: bytes = b""
 
 
 def parse_envelope(envelope: bytes) -> Envelope:
-    """Raise `IntegrityError`, or `AuthenticityError` when a certificate cannot be read."""
+    """Raise `IntegrityError` for anything but the one form that an envelope has."""
     if len(envelope) > MAX_ENVELOPE:
         raise IntegrityError(f"the envelope has {len(envelope)} bytes; at most {MAX_ENVELOPE} are read")
-    jws = exact_object(envelope, "the envelope")
-    require_keys(jws, frozenset({"payload", "protected", "header", "signature"}), "the envelope")
-    header = jws["header"]
-    # AWS Signer leaves nothing but the chain unsigned.
-    require_keys(header, frozenset({"x5c"}), "the unsigned header")
-    encoded = header["x5c"]
-    if not isinstance(encoded, list):
-        raise IntegrityError("x5c is not a list")
+    jws = exact_object(envelope, "the envelope", IntegrityError)
+    require_keys(jws, _PARTS, "the envelope", IntegrityError)
+    header = require_keys(
+        jws["header"],
+        frozenset({_CHAIN}),
+        "the unsigned header",
+        IntegrityError,
+        frozenset({_TIMESTAMP, _AGENT}),
+    )
+    if not isinstance(header.get(_AGENT, ""), str):  # "MUST NOT validate formatting": any text will do
+        raise IntegrityError(f"{_AGENT} is not a text")
     payload, protected = _base64url(jws, "payload"), _base64url(jws, "protected")
     return Envelope(
         signing_input=f"{jws['protected']}.{jws['payload']}".encode(),
         payload=payload,
-        protected=exact_object(protected, "the protected header"),
-        chain=load_chain([_base64(text) for text in encoded]),
+        protected=exact_object(protected, "the protected header", IntegrityError),
+        chain=_chain(header[_CHAIN]),
         signature=_base64url(jws, "signature"),
+        timestamp=_base64(header.get(_TIMESTAMP, ""), _TIMESTAMP),
     )
 
 
-def exact_object(content: bytes, name: str) -> dict[str, Any]:
-    """Parse a JSON object exactly: UTF-8, no duplicate keys, no NaN, nothing behind it."""
-    try:
-        value = json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # refuses half surrogates
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{name} is not exact JSON: {type(error).__name__}") from error
-    if not isinstance(value, dict):
-        raise IntegrityError(f"{name} is not a JSON object")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("duplicate key")
-    return dict(pairs)
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(text)
-
-
-def require_keys(value: Any, expected: frozenset[str], name: str) -> None:
-    found = frozenset(value) if isinstance(value, dict) else frozenset()
-    if found != expected:
-        missing, unknown = sorted(expected - found), sorted(found - expected)
-        raise IntegrityError(f"{name}: missing {missing}, not understood {unknown!a}")
+def _chain(encoded: Any) -> Chain:
+    if not isinstance(encoded, list) or not encoded:
+        raise IntegrityError("x5c is not a list of certificates")
+    return load_chain([_base64(text, _CHAIN) for text in encoded])
 
 
 def _base64url(jws: dict[str, Any], name: str) -> bytes:
@@ -106,21 +94,19 @@ def _base64url(jws: dict[str, Any], name: str) -> bytes:
     return content
 
 
-def _base64(text: Any) -> bytes:
+def _base64(text: Any, name: str) -> bytes:
     try:
         content = base64.b64decode(text, validate=True)
         is_exact = base64.b64encode(content).decode() == text
     except (ValueError, TypeError):
         is_exact = False
     if not is_exact:
-        raise IntegrityError("x5c has an entry that is not base64")
+        raise IntegrityError(f"{name} has a value that is not base64")
     return content
 
 
 def check_signature(envelope: Envelope) -> None:
     """Raise `IntegrityError` unless the leaf's key signed this, by the algorithm that goes with it."""
-    if not envelope.chain:
-        raise IntegrityError("x5c is empty")
     key = envelope.chain[0].public_key()
     given = envelope.protected["alg"]
     try:
@@ -133,14 +119,14 @@ def check_signature(envelope: Envelope) -> None:
             key.verify(envelope.signature, envelope.signing_input, pss, digest)
         else:
             raise IntegrityError("the leaf's key is of a kind that does not sign images")
-    except InvalidSignature as error:
+    except (InvalidSignature, ValueError) as error:
         raise IntegrityError("the signature is not of this content by this certificate") from error
 
 
 def _digest(key: str, given: str) -> hashes.HashAlgorithm:
     algorithm, digest = _ALGORITHMS.get(key, ("none", None))
     if digest is None or given != algorithm:
-        raise IntegrityError(f"the algorithm {given!a} does not go with a key {key}")
+        raise IntegrityError(f"the algorithm {shown(given)} does not go with a key {key}")
     return digest
 
 

@@ -1,60 +1,145 @@
-"""Verifies Notation signature envelopes (JWS) as AWS Signer makes them. Pure: no I/O, the time is passed in.
+"""Verifies Notation signatures (JWS) by a trust policy. No I/O but what `revoked` does; the time is passed in.
 
-Sources: notaryproject "signature-specification", "signature-envelope-jws", "signing-scheme". Where the official client
-is looser than these, this is not. Revocation is not asked for here.
+Sources: notaryproject "trust-store-trust-policy", "signature-specification", "signature-envelope-jws" and
+"signing-scheme". Where the official client is looser than these, this is not.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from imagegate.adapters.certificate_chain import check_chain, thumbprint
-from imagegate.adapters.jws import check_signature, exact_object, parse_envelope, require_keys
-from imagegate.domain.attestation import NOTATION_PAYLOAD
-from imagegate.domain.canonical import parse_timestamp
-from imagegate.domain.errors import AuthenticityError, ExpiryError, IntegrityError, RejectedInputError
+from imagegate.adapters.certificate_chain import thumbprint
+from imagegate.adapters.jws import MAX_ENVELOPE, parse_envelope
+from imagegate.adapters.notation_attributes import Scheme
+from imagegate.adapters.notation_checks import (
+    check_authentic_timestamp,
+    check_authenticity,
+    check_expiry,
+    check_not_revoked,
+    read_signature,
+)
+from imagegate.adapters.notation_identity import SigningProfile, parse_identity
+from imagegate.adapters.notation_manifest import check_envelope_type, read_signature_manifest
+from imagegate.adapters.notation_policy import (
+    EVERYWHERE,
+    Action,
+    Check,
+    Level,
+    SignatureVerification,
+    StoreName,
+    StoreType,
+    TrustPolicy,
+    TrustPolicyDocument,
+)
+from imagegate.adapters.notation_revocation import Revoked
+from imagegate.adapters.notation_trust import TrustStore, TrustStores
+from imagegate.domain.attestation import JOSE
+from imagegate.domain.errors import IntegrityError, RejectedInputError, VerificationError
 from imagegate.domain.image import Descriptor
 
-# The annotation of a signature's manifest: certificate thumbprints, leaf to root.
-THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
-
-_RESERVED = "io.cncf.notary"
-_SCHEME = f"{_RESERVED}.signingScheme"
-_SIGNING_TIME = f"{_RESERVED}.authenticSigningTime"
-_EXPIRY = f"{_RESERVED}.expiry"
-_PLUGIN = f"{_RESERVED}.verificationPlugin"
-_JOB = "com.amazonaws.signer.signingJob"
-_PROFILE_VERSION = "com.amazonaws.signer.signingProfileVersion"
-
-# The scheme fixes which times count and which trust store: another scheme is another set of rules.
-_SIGNING_AUTHORITY = "notary.x509.signingAuthority"
-_AWS_PLUGIN = "com.amazonaws.signer.notation.plugin"
-_MUST_BE_CRITICAL = frozenset({_SCHEME, _SIGNING_TIME, _EXPIRY, _PLUGIN})
-_ATTRIBUTES = _MUST_BE_CRITICAL | {_JOB, _PROFILE_VERSION}
-_PROTECTED = _ATTRIBUTES | {"alg", "cty", "crit"}
-
-_ARN = r"arn:aws[a-z0-9-]*:signer:[a-z0-9-]+:\d{12}:"
-_PROFILE_ARN = re.compile(rf"{_ARN}/signing-profiles/[A-Za-z0-9_]{{2,64}}", re.ASCII)
-_JOB_ARN = re.compile(rf"{_ARN}/signing-jobs/[A-Za-z0-9-]{{1,64}}", re.ASCII)
-_VERSION = re.compile(r"[A-Za-z0-9]{10}")
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
-# The clocks of the signer and of whoever verifies.
-_CLOCK_SKEW = timedelta(minutes=5)
+_ROOTS = StoreName(StoreType.SIGNING_AUTHORITY, "trusted-roots")
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedSignature:
-    """What a signature that holds says. `chain`: the certificates' thumbprints, leaf to root."""
+class Verified:
+    """What a signature says that holds by its policy.
 
-    annotations: dict[str, str]
-    signing_time: datetime
-    expiry: datetime
-    profile_version_arn: str
-    job_arn: str
-    chain: tuple[str, ...]
+    `identity`: the profile version's ARN, or the leaf's subject. `chain`: the certificates' thumbprints, leaf to root.
+    `logged`: checks that failed and that the policy only logs. `skipped`: checks that were not made; at the level
+    `skip` that is all of them, and nothing else is said.
+    """
+
+    level: Level
+    annotations: dict[str, str] = field(default_factory=dict)
+    signing_time: datetime | None = None
+    expiry: datetime | None = None
+    scheme: Scheme | None = None
+    chain: tuple[str, ...] = ()
+    identity: str = ""
+    job_arn: str = ""
+    logged: tuple[tuple[Check, VerificationError], ...] = ()
+    skipped: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Trust policies and trust stores, as the official client is configured with them."""
+
+    policies: TrustPolicyDocument
+    stores: TrustStores
+    revoked: Revoked | None = None
+
+    def verify(
+        self,
+        repository: str,
+        subject: Descriptor,
+        manifest: bytes,
+        blob: Callable[[Descriptor], bytes],
+        *,
+        at: datetime,
+    ) -> Verified:
+        """Check a signature's manifest and envelope about `subject`, or raise a `VerificationError`.
+
+        `repository`: fully qualified (`registry.example/team/app`). `blob`: reads the envelope; its own errors pass.
+        """
+        policy = self.policies.select(repository)
+        if policy.verification.level is Level.SKIP:
+            return _unchecked(policy)
+        signature = read_signature_manifest(manifest, subject)
+        if signature.envelope.size > MAX_ENVELOPE:
+            raise IntegrityError(
+                f"the envelope has {signature.envelope.size} bytes; at most {MAX_ENVELOPE} are read"
+            )
+        content = blob(signature.envelope)
+        if len(content) != signature.envelope.size:
+            raise IntegrityError(f"the envelope has {len(content)} bytes, not {signature.envelope.size}")
+        try:
+            signature.envelope.digest.check(content, "the envelope")
+        except RejectedInputError as error:
+            raise IntegrityError(str(error)) from error
+        verified = verify(content, subject, policy, self.stores, at=at, revoked=self.revoked)
+        signature.check_chain(verified.chain)
+        return verified
+
+
+def verify(
+    envelope: bytes,
+    subject: Descriptor,
+    policy: TrustPolicy,
+    stores: TrustStores,
+    *,
+    at: datetime,
+    revoked: Revoked | None = None,
+    media_type: str = JOSE,
+) -> Verified:
+    """Check everything that an envelope claims about `subject`, or raise a `VerificationError`.
+
+    `at`: now. `revoked`: asks AWS Signer; without it nobody can tell. What the policy only logs is in the result.
+    """
+    if policy.verification.level is Level.SKIP:
+        return _unchecked(policy)
+    check_envelope_type(media_type)
+    signature = read_signature(envelope, subject)
+    checks = _Checks(policy.verification)
+    checks.make(Check.AUTHENTICITY, lambda: check_authenticity(signature, policy, stores))
+    checks.make(Check.EXPIRY, lambda: check_expiry(signature.attributes, at))
+    checks.make(Check.AUTHENTIC_TIMESTAMP, lambda: check_authentic_timestamp(signature, policy, at))
+    checks.make(Check.REVOCATION, lambda: check_not_revoked(signature, revoked))
+    attributes = signature.attributes
+    return Verified(
+        level=policy.verification.level,
+        annotations=signature.annotations,
+        signing_time=attributes.signing_time,
+        expiry=attributes.expiry,
+        scheme=attributes.scheme,
+        chain=signature.thumbprints,
+        identity=signature.signer,
+        job_arn=attributes.aws.job_arn if attributes.aws else "",
+        logged=tuple(checks.logged),
+        skipped=tuple(checks.skipped),
+    )
 
 
 def verify_envelope(
@@ -64,31 +149,21 @@ def verify_envelope(
     trusted_roots: frozenset[str],
     identity: str,
     at: datetime,
-) -> VerifiedSignature:
-    """Check everything that an envelope claims about `subject`, or raise a `VerificationError`.
+    revoked: Revoked | None = None,
+) -> Verified:
+    """A signature of one of our gates, at the level `strict`, or a `VerificationError`.
 
     `trusted_roots`: SHA-256 of root certificates' DER, lower-case hex. `identity`: ARN of the signing profile, without
-    version: every version of it is accepted. `at`: now.
+    version: every version of it is accepted. Without `revoked` revocation is skipped.
     """
-    if not _PROFILE_ARN.fullmatch(identity):
+    profile = parse_identity(identity)
+    if not isinstance(profile, SigningProfile) or profile.version is not None:
         raise RejectedInputError(f"not the ARN of a signing profile without version: {identity!r}")
-    parts = parse_envelope(envelope)
-    protected = parts.protected
-    _check_attributes(protected)
-    check_signature(parts)
-    annotations = _check_payload(parts.payload, subject)
-    signing_time, expiry = _time(protected, _SIGNING_TIME), _time(protected, _EXPIRY)
-    check_chain(parts.chain, trusted_roots, signing_time)
-    _check_identity(protected[_PROFILE_VERSION], identity)
-    _check_times(signing_time, expiry, at)
-    return VerifiedSignature(
-        annotations=annotations,
-        signing_time=signing_time,
-        expiry=expiry,
-        profile_version_arn=protected[_PROFILE_VERSION],
-        job_arn=protected[_JOB],
-        chain=tuple(thumbprint(certificate) for certificate in parts.chain),
-    )
+    override = {} if revoked else {Check.REVOCATION: Action.SKIP}
+    verification = SignatureVerification(Level.STRICT, override)
+    policy = TrustPolicy("gate", (EVERYWHERE,), verification, (_ROOTS,), (profile,))
+    stores = {_ROOTS: TrustStore(trusted_roots, only_roots=True)}
+    return verify(envelope, subject, policy, stores, at=at, revoked=revoked)
 
 
 def thumbprints(envelope: bytes) -> tuple[str, ...]:
@@ -96,66 +171,26 @@ def thumbprints(envelope: bytes) -> tuple[str, ...]:
     return tuple(thumbprint(certificate) for certificate in parse_envelope(envelope).chain)
 
 
-def _check_attributes(protected: dict[str, Any]) -> None:
-    require_keys(protected, _PROTECTED, "the protected header")
-    for name in sorted(_PROTECTED - {"crit"}):
-        if not isinstance(protected[name], str):
-            raise IntegrityError(f"{name} is not a string")
-    if protected["cty"] != NOTATION_PAYLOAD:
-        raise IntegrityError(f"the content type is {protected['cty']!a}, not {NOTATION_PAYLOAD}")
-    if protected[_SCHEME] != _SIGNING_AUTHORITY:
-        raise IntegrityError(f"the signing scheme {protected[_SCHEME]!a} is not understood")
-    if protected[_PLUGIN] != _AWS_PLUGIN:
-        raise IntegrityError(f"the verification plugin {protected[_PLUGIN]!a} is not understood")
-    if not _JOB_ARN.fullmatch(protected[_JOB]):
-        raise IntegrityError(f"not the ARN of a signing job: {protected[_JOB]!a}")
-    _check_critical(protected["crit"])
+def _unchecked(policy: TrustPolicy) -> Verified:
+    return Verified(level=policy.verification.level, skipped=tuple(Check))
 
 
-def _check_critical(critical: Any) -> None:
-    if not isinstance(critical, list) or not all(isinstance(name, str) for name in critical):
-        raise IntegrityError("crit is not a list of names")
-    if len(set(critical)) != len(critical):
-        raise IntegrityError("crit names a header twice")
-    if not _MUST_BE_CRITICAL <= set(critical) <= _ATTRIBUTES:
-        raise IntegrityError(f"crit is not complete, or names what it must not: {critical!a}")
+@dataclass(slots=True)
+class _Checks:
+    """Makes the checks as a policy says, and keeps what it only logs."""
 
+    verification: SignatureVerification
+    logged: list[tuple[Check, VerificationError]] = field(default_factory=list)
+    skipped: list[Check] = field(default_factory=list)
 
-def _check_payload(content: bytes, subject: Descriptor) -> dict[str, str]:
-    payload = exact_object(content, "the payload")
-    require_keys(payload, frozenset({"targetArtifact"}), "the payload")
-    target = payload["targetArtifact"]
-    annotations = target.pop("annotations", {}) if isinstance(target, dict) else {}
-    require_keys(target, frozenset({"mediaType", "digest", "size"}), "the payload's targetArtifact")
-    # Not `==` of the two: in Python, 1 == 1.0 == True.
-    if type(target["size"]) is not int or target != subject.as_json():
-        raise IntegrityError(f"signed is {target!a}, not {subject.as_json()}")
-    is_text = isinstance(annotations, dict) and all(isinstance(text, str) for text in annotations.values())
-    if not is_text or any(name.startswith(_RESERVED) for name in annotations):
-        raise IntegrityError("the signed annotations are not texts under names of their own")
-    return annotations
-
-
-def _time(protected: dict[str, Any], name: str) -> datetime:
-    text = protected[name]
-    try:
-        if not _RFC3339.fullmatch(text):
-            raise RejectedInputError(f"{text!a} is not a time")
-        return parse_timestamp(text)
-    except (RejectedInputError, OverflowError) as error:
-        raise IntegrityError(f"{name} is not an RFC 3339 time with a zone: {text!a}") from error
-
-
-def _check_identity(profile_version_arn: str, identity: str) -> None:
-    profile, _, version = profile_version_arn.rpartition("/")
-    if profile != identity or not _VERSION.fullmatch(version):
-        raise AuthenticityError(f"signed by {profile_version_arn!a}, not by a version of {identity}")
-
-
-def _check_times(signing_time: datetime, expiry: datetime, at: datetime) -> None:
-    if expiry <= signing_time:
-        raise ExpiryError(f"expires ({expiry}) before it was signed ({signing_time})")
-    if signing_time > at + _CLOCK_SKEW:
-        raise ExpiryError(f"signed in the future: {signing_time}, and it is {at}")
-    if at >= expiry:
-        raise ExpiryError(f"expired at {expiry}")
+    def make(self, check: Check, run: Callable[[], None]) -> None:
+        action = self.verification.action(check)
+        if action is Action.SKIP:
+            self.skipped.append(check)
+            return
+        try:
+            run()
+        except VerificationError as error:
+            if action is Action.ENFORCE:
+                raise
+            self.logged.append((check, error))

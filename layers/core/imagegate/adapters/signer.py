@@ -7,7 +7,8 @@ from datetime import datetime
 from functools import cached_property
 
 from imagegate.adapters.aws import client, translated
-from imagegate.adapters.notation import THUMBPRINTS, thumbprints, verify_envelope
+from imagegate.adapters.notation_manifest import THUMBPRINTS
+from imagegate.adapters.notation_revocation import Revoked
 from imagegate.domain.attestation import NOTATION_PAYLOAD
 from imagegate.domain.canonical import canonical_json
 from imagegate.domain.errors import AccessRefusedError, RejectedInputError
@@ -20,11 +21,15 @@ _REFUSED = {"AccessDeniedException": AccessRefusedError}
 
 
 class AwsSigner:
-    """`prefix` begins the name of every profile; `trusted_roots`: SHA-256 of root certificates, lower-case hex."""
+    """`prefix` begins the name of every profile; `trusted_roots`: SHA-256 of root certificates, lower-case hex.
 
-    def __init__(self, prefix: str, trusted_roots: frozenset[str]) -> None:
+    `revoked` asks whether a signature has been revoked since; without it that check is skipped.
+    """
+
+    def __init__(self, prefix: str, trusted_roots: frozenset[str], revoked: Revoked | None = None) -> None:
         self._prefix = prefix
         self._trusted_roots = trusted_roots
+        self._revoked = revoked
 
     def make_profile(self, stage: str) -> None:
         """Make sure that the stage's profile exists and is active. Raises `RejectedInputError` when it cannot sign."""
@@ -57,6 +62,9 @@ class AwsSigner:
 
     def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
         """Sign a Notation payload: the JWS envelope, and what the manifest's annotations shall say."""
+        # Here, as in `verify`: whoever only makes profiles never loads cryptography.
+        from imagegate.adapters.notation import thumbprints
+
         name = self.profile_name(stage)
         errors = {
             **_REFUSED,
@@ -73,12 +81,15 @@ class AwsSigner:
 
     def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
         """Check an envelope by this stage's profile: its signed annotations, or `VerificationError`."""
+        from imagegate.adapters.notation import verify_envelope
+
         verified = verify_envelope(
             envelope,
             subject,
             trusted_roots=self._trusted_roots,
             identity=self.profile_arn(stage),
             at=at,
+            revoked=self._revoked,
         )
         return verified.annotations
 
