@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.adapters.policy_file import parse
+from imagegate.adapters.policy_file import line_of, parse
 from imagegate.domain.errors import InvalidPolicyError
 from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest
 from imagegate.domain.policy import Arrival, Mode, RepositoryPattern, Stage
 from imagegate.domain.rules import Action, Limit
+from tests.component.policies import TODAY
+from tests.component.policy_damage import FULL, damaged
 
 SMALL = """\
 version: 1
@@ -217,12 +220,57 @@ def test_no_bytes_get_anything_but_a_policy_or_a_list_of_faults(content: str | b
         parse(raw)
 
 
-@given(st.binary(min_size=1, max_size=4), st.integers(0, len(SMALL)))
-def test_a_damaged_policy_is_a_policy_or_a_list_of_faults(damage: bytes, at: int) -> None:
-    content = SMALL.encode()[:at] + damage + SMALL.encode()[at + len(damage) :]
+TOLD = re.compile(r"policy\.yaml:([0-9]+): \S.*")
+
+
+def assert_policy_or_faults(content: bytes) -> None:
+    """Nothing else comes out, every fault is on a line of the file, and each is told once."""
     try:
-        told = ""
-        parse(content)
+        parse(content, today=TODAY)
     except InvalidPolicyError as error:
-        told = str(error)
-    assert all(line.startswith("policy.yaml:") for line in told.splitlines())
+        told = str(error).splitlines()
+        found = [match for line in told if (match := TOLD.fullmatch(line))]
+        assert len(found) == len(told) == len(set(told))
+        last = len(re.split(rb"\r\n?|\n", content))
+        assert all(1 <= int(match[1]) <= last for match in found)
+        assert all(line.isprintable() for line in told)
+
+
+@given(st.binary(min_size=1, max_size=4), st.integers(0, len(FULL)))
+def test_a_damaged_policy_is_a_policy_or_a_list_of_faults(damage: bytes, at: int) -> None:
+    assert_policy_or_faults(FULL[:at] + damage + FULL[at + len(damage) :])
+
+
+@given(damaged())
+def test_a_policy_with_other_parts_is_a_policy_or_a_list_of_faults(content: bytes) -> None:
+    assert_policy_or_faults(content)
+
+
+def test_a_full_policy_is_a_policy() -> None:
+    assert parse(FULL, today=TODAY).stages.keys() == {"base", "dev", "prod"}
+
+
+def test_more_stages_than_anybody_has_are_refused_at_once() -> None:
+    many = "".join(f"  s{number}: {{repositories: r{number}}}\n" for number in range(101))
+    assert faults(stages(many)) == ["policy.yaml:2: stages: more than 100 stages"]
+
+
+@pytest.mark.parametrize("before", ["# \U0001f600 é\n", "\ufeff#\n", "# \u0085 \u2028\n", "#\r\n", "#\r"])
+def test_lines_are_counted_as_editors_do(before: str) -> None:
+    assert faults(before + "version: 2\nstages: {a: {repositories: a}}\n") == [
+        "policy.yaml:2: version: must be 1, not 2"
+    ]
+    assert faults(before + "a: b: c")[0].startswith("policy.yaml:2: not YAML: ")
+
+
+def test_half_a_character_is_no_text() -> None:
+    told = faults(stages('  a: {repositories: a, promote_tags: ["\\ud800"]}\n'))
+    assert any(": not YAML: " in line or "half a character" in line for line in told)
+
+
+def test_the_line_of_a_part_is_where_it_stands_or_its_nearest_parent() -> None:
+    content = stages("  a:\n    repositories: a\n").encode()
+    assert line_of(content, ("stages", "a", "repositories")) == 4
+    assert line_of(content, ("stages", "a", "findings", "max")) == 3
+    assert line_of(content, ("waivers", 0)) == 1
+    assert line_of(b"[", ("stages",)) == 1

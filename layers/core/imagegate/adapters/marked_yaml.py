@@ -7,6 +7,7 @@ Rules: text, whole numbers, true, false, null, lists and mappings; everything el
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -22,6 +23,7 @@ _MAX_DEPTH = 20
 _LONGEST_QUOTE = 60
 # Escapes can write what no encoding can: records could not be written.
 _HALF = re.compile("[\ud800-\udfff]")
+_LINE_END = re.compile(r"\r\n?|\n")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -80,9 +82,6 @@ def read(content: bytes) -> Document:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         document.faults.append(Fault(line, (), "not UTF-8 text"))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        document.faults.append(Fault(line, (), f"not YAML: {error.problem}"))
     except yaml.YAMLError as error:
         document.faults.append(Fault(1, (), f"not YAML: {error}"))
     return document
@@ -95,10 +94,25 @@ class _Reader:
         if len(content) > _MAX_BYTES:
             raise _UnreadableError(1, f"the file is larger than {_MAX_BYTES} bytes")
         text = content.decode("utf-8-sig")
-        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self._events = self._parsed(text)
+        self._lines = [0, *(match.end() for match in _LINE_END.finditer(text))]
         self._document = document
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._nodes = 0
+
+    def _parsed(self, text: str) -> Iterator[Any]:
+        try:
+            yield from yaml.parse(text, Loader=_LOADER)
+        except yaml.MarkedYAMLError as error:
+            line = self._line_at(error.problem_mark) if error.problem_mark else 1
+            raise _UnreadableError(line, f"not YAML: {error.problem}") from error
+
+    def _line(self, event: Any) -> int:
+        return self._line_at(event.start_mark)
+
+    def _line_at(self, mark: Any) -> int:
+        """As editors count: YAML 1.1 has more line breaks than they have."""
+        return bisect_right(self._lines, mark.index)
 
     def run(self) -> None:
         next(self._events)
@@ -108,11 +122,11 @@ class _Reader:
         next(self._events)
         following = next(self._events)
         if not isinstance(following, yaml.StreamEndEvent):
-            raise _UnreadableError(_line(following), "a second document begins here; a file has one")
+            raise _UnreadableError(self._line(following), "a second document begins here; a file has one")
 
     def _node(self, event: Any, path: Path) -> Any:
         if len(path) > _MAX_DEPTH:
-            raise _UnreadableError(_line(event), f"nested deeper than {_MAX_DEPTH} levels")
+            raise _UnreadableError(self._line(event), f"nested deeper than {_MAX_DEPTH} levels")
         before = self._nodes
         self._spend(1, event)
         if isinstance(event, yaml.AliasEvent):
@@ -135,7 +149,7 @@ class _Reader:
 
     def _alias(self, event: Any) -> Any:
         if event.anchor not in self._anchors:
-            raise _UnreadableError(_line(event), f"*{event.anchor} has no anchor before it")
+            raise _UnreadableError(self._line(event), f"*{event.anchor} has no anchor before it")
         data, nodes = self._anchors[event.anchor]
         self._spend(nodes, event)
         return data
@@ -144,13 +158,13 @@ class _Reader:
         """Aliases count with all that they stand for: few lines can otherwise mean billions of nodes."""
         self._nodes += nodes
         if self._nodes > _MAX_NODES:
-            raise _UnreadableError(_line(event), f"more than {_MAX_NODES} values")
+            raise _UnreadableError(self._line(event), f"more than {_MAX_NODES} values")
 
     def _sequence(self, path: Path) -> list[Any]:
         items: list[Any] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             here = (*path, len(items))
-            self._document.lines[here] = _line(event)
+            self._document.lines[here] = self._line(event)
             items.append(self._node(event, here))
         return items
 
@@ -166,21 +180,17 @@ class _Reader:
                 self._fault(event, here, f"given twice (first in line {self._document.lines[here]})")
                 self._node(next(self._events), (*here, "again"))
             else:
-                self._document.lines[here] = _line(event)
+                self._document.lines[here] = self._line(event)
                 items[key] = self._node(next(self._events), here)
         return items
 
     def _key(self, event: Any, path: Path) -> Any:
         if not isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):
-            raise _UnreadableError(_line(event), "a key must be text, not a list or a mapping")
+            raise _UnreadableError(self._line(event), "a key must be text, not a list or a mapping")
         return self._node(event, path)
 
     def _fault(self, event: Any, path: Path, message: str) -> None:
-        self._document.faults.append(Fault(_line(event), path, message))
-
-
-def _line(event: Any) -> int:
-    return int(event.start_mark.line) + 1
+        self._document.faults.append(Fault(self._line(event), path, message))
 
 
 def _scalar(event: Any) -> str | int | bool | None:

@@ -35,9 +35,14 @@ _OWN = ("repositories", "promotes_to")
 class Node:
     """A part of a gate, and where it was written; None: it is built in."""
 
-    data: Any  # dict[str, Node], or a list or scalar as it was read
+    data: Any  # as it was read; of what has parts, they count
     written: Path | None
+    parts: Mapping[str, Node] | None = None
     is_off: bool = False  # a rule of which only `off` is written
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Node], written: Path | None, *, is_off: bool = False) -> Node:
+        return cls(None, written, parts, is_off)
 
 
 @dataclass(slots=True)
@@ -83,25 +88,25 @@ def inherit(document: Document) -> Gates:
 
 
 def merge(below: Node, above: Node) -> Node:
-    if not (isinstance(below.data, dict) and isinstance(above.data, dict)):
+    if below.parts is None or above.parts is None:
         return above
     # What was switched off by `off` alone is on again as soon as more is said about it.
-    kept = {key: node for key, node in below.data.items() if not (below.is_off and key == "action")}
-    merged = {key: merge(kept[key], node) if key in kept else node for key, node in above.data.items()}
-    return Node(kept | merged, above.written, above.is_off)
+    kept = {key: node for key, node in below.parts.items() if not (below.is_off and key == "action")}
+    merged = {key: merge(kept[key], node) if key in kept else node for key, node in above.parts.items()}
+    return Node.of(kept | merged, above.written, is_off=above.is_off)
 
 
 def _without(node: Node, keys: tuple[str, ...]) -> Node:
-    if not isinstance(node.data, dict):
+    if node.parts is None:
         return node
-    return Node({key: part for key, part in node.data.items() if key not in keys}, node.written)
+    return Node.of({key: part for key, part in node.parts.items() if key not in keys}, node.written)
 
 
 def _plain(node: Node, path: Path, written: dict[Path, Path | None]) -> Any:
     written[path] = node.written
-    if not isinstance(node.data, dict):
+    if node.parts is None:
         return node.data
-    return {key: _plain(part, (*path, key), written) for key, part in node.data.items()}
+    return {key: _plain(part, (*path, key), written) for key, part in node.parts.items()}
 
 
 class _Speller:
@@ -118,14 +123,14 @@ class _Speller:
         if not isinstance(raw, dict):
             return Node(raw, written)
         named = self._named(raw, written, place)
-        return Node({name: self.spell(part, here, (*place, name)) for name, here, part in named}, written)
+        return Node.of({name: self.spell(part, here, (*place, name)) for name, here, part in named}, written)
 
     def _rule(self, raw: Any, written: Path, place: Path) -> Node:
         if raw == OFF:
-            return Node({"action": Node(OFF, written)}, written, is_off=True)
+            return Node.of({"action": Node(OFF, written)}, written, is_off=True)
         if not _is_long(raw, place):
             plain = {"value": self._value(raw, written, place), "action": Node("enforce", written)}
-            return Node(plain, written)
+            return Node.of(plain, written)
         parts: dict[str, Node] = {}
         for key, part in raw.items():
             here = (*written, key)
@@ -134,13 +139,13 @@ class _Speller:
             if name in parts:
                 self._fault(here, "value and limit are the same; give one of them")
             parts[name] = self._value(part, here, place) if name == "value" else Node(part, here)
-        return Node(parts, written)
+        return Node.of(parts, written)
 
     def _value(self, raw: Any, written: Path, place: Path) -> Node:
         if place not in _MAPPINGS or not isinstance(raw, dict):
             return Node(raw, written)
         named = self._named(raw, written, place)
-        return Node({name: Node(part, here) for name, here, part in named}, written)
+        return Node.of({name: Node(part, here) for name, here, part in named}, written)
 
     def _named(self, raw: Mapping[str, Any], written: Path, place: Path) -> Iterator[tuple[str, Path, Any]]:
         """Each key's name in the long form: `untriaged` is what enhanced scanning calls `undefined`."""
@@ -166,10 +171,10 @@ def _is_long(raw: Any, place: Path) -> bool:
 def _built_in() -> Node:
     """What has to be below for `critical: {action: warn}`; the rest of what is built in is in the shapes."""
     limits = {
-        severity.lower(): Node({"value": Node(limit.value, None), "action": Node("enforce", None)}, None)
+        severity.lower(): Node.of({"value": Node(limit.value, None), "action": Node("enforce", None)}, None)
         for severity, limit in DEFAULT_MAX_FINDINGS.items()
     }
-    return Node({"findings": Node({"max": Node(limits, None)}, None)}, None)
+    return Node.of({"findings": Node.of({"max": Node.of(limits, None)}, None)}, None)
 
 
 _BUILT_IN = _built_in()

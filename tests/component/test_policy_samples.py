@@ -1,0 +1,93 @@
+"""The policies that people begin with: without a fault, and what matters in each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from imagegate.adapters.policy_file import parse
+from imagegate.domain.finding import Severity
+from imagegate.domain.policy import Mode, Scanner, Stage
+from imagegate.domain.rules import DEFAULT_MAX_FINDINGS, Action, EvidenceRules, FindingRules, ImageRules, Rule
+from tests.component.policies import SAMPLES, SHIPPED, TODAY, sample
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_a_sample_has_no_fault_and_leads_to_an_approved_production(path: Path) -> None:
+    policy = parse(path.read_bytes(), today=TODAY)
+    assert [name for name, stage in policy.stages.items() if stage.approval_required] == ["production"]
+    assert policy.target_of("shop-production") is None
+    assert not policy.waivers
+
+
+def waivers_of(text: str) -> str:
+    """With the example waivers that are commented out."""
+    lines = text.splitlines()
+    start = lines.index("# waivers:")
+    return "\n".join([*lines[:start], *(line.removeprefix("# ") for line in lines[start:])])
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SAMPLES if "# waivers:" in path.read_text()], ids=lambda p: p.name
+)
+def test_the_waivers_that_a_sample_shows_can_be_used(path: Path) -> None:
+    assert parse(waivers_of(path.read_text()).encode(), today=TODAY).waivers
+
+
+def test_the_shipped_policy_asks_for_limits_and_an_approval_and_for_nothing_else() -> None:
+    policy = parse(SHIPPED.read_bytes(), today=TODAY)
+    assert policy.scanner is Scanner.BASIC
+    assert policy.target_of("shop-dev") == "shop-staging"
+    assert policy.target_of("shop-staging") == "shop-production"
+    for name, stage in policy.stages.items():
+        assert stage == Stage(
+            name=name,
+            repositories=stage.repositories,
+            promotes_to=stage.promotes_to,
+            approval_required=name == "production",
+        )
+        assert stage.findings == FindingRules(max=DEFAULT_MAX_FINDINGS)
+        assert (stage.image, stage.evidence) == (ImageRules(), EvidenceRules())
+
+
+def test_a_team_begins_without_being_stopped_and_ends_with_a_strict_production() -> None:
+    policy = sample("team-of-30.yaml")
+    assert policy.scanner is Scanner.ENHANCED
+    assert (policy.waiver_terms.max_days, policy.waiver_terms.needs_ticket) == (30, True)
+    base, dev, staging, production = policy.stages.values()
+    assert [stage.mode for stage in policy.stages.values()] == [
+        Mode.ENFORCE,
+        Mode.OBSERVE,
+        Mode.ENFORCE,
+        Mode.ENFORCE,
+    ]
+    assert policy.base_stages == {"base"}
+    assert (base.image.base_images, dev.image.base_images) == (Rule(("base",), Action.OFF), Rule(("base",)))
+    assert [stage.findings.no_worse_than_next for stage in (base, dev, staging, production)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert dev.findings.grace[Severity.CRITICAL] == timedelta(days=2)
+    assert dev.findings.no_grace.known_exploited
+    assert Severity.CRITICAL not in dev.findings.only_fixable
+    assert dev.image.non_root == Rule(True, Action.WARN)
+    assert production.findings.max[Severity.HIGH] == Rule(0)
+    assert production.findings.max[Severity.MEDIUM] == Rule(40)
+    assert production.evidence.require_signature == Rule(True)
+    assert staging.evidence.require_signature == Rule(True, Action.WARN)
+
+
+def test_the_strict_policy_lets_no_finding_wait_and_asks_who_built_what() -> None:
+    policy = sample("strict.yaml")
+    for stage in policy.stages.values():
+        assert stage.mode is Mode.ENFORCE
+        assert not stage.findings.grace
+        assert not stage.findings.only_fixable
+        assert {stage.findings.max[severity].value for severity in DEFAULT_MAX_FINDINGS} == {0}
+        assert stage.evidence.require_provenance is not None
+        assert stage.sign_platforms
+    assert policy.stages["production"].evidence.require_signature == Rule(True)
