@@ -1,0 +1,274 @@
+"""Rules about the image itself: what exactly they ask for, and what a person reads where they do not hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegate.domain import rules
+from imagegate.domain.facts import Evidence, ImageConfig, ImageFacts, PlatformFacts
+from imagegate.domain.image_rules import Violation, megabytes, violations
+from imagegate.domain.rules import Action, EvidenceRules, ImageRules, Rule
+from tests.unit.samples import DAY, NOON, digest, tags
+from tests.unit.trials import FACTS, HOUR, base, well_known
+
+NOTHING = EvidenceRules()
+GOLDEN: Rule[tuple[str, ...]] = Rule(("golden", "silver"))
+
+
+def found(image: ImageRules, facts: ImageFacts, evidence: EvidenceRules = NOTHING) -> list[Violation]:
+    return list(violations(image, evidence, facts, NOON))
+
+
+def one_platform(**changes: Any) -> ImageFacts:
+    return replace(FACTS, platforms=(replace(well_known(), **changes),))
+
+
+def says(image: ImageRules, facts: ImageFacts, evidence: EvidenceRules = NOTHING) -> list[str]:
+    return [violation.message for violation in found(image, facts, evidence)]
+
+
+@pytest.mark.parametrize(
+    ("age", "most", "message"),
+    [
+        (5 * DAY, 5 * DAY, None),
+        (5 * DAY + HOUR, 5 * DAY, "first pushed 5 days ago, on 2026-11-16 (at most 5 days)"),
+        (40 * DAY, 30 * DAY, "first pushed 40 days ago, on 2026-10-12 (at most 30 days)"),
+        (13 * HOUR, 12 * HOUR, "first pushed 0 days ago, on 2026-11-20 (at most 12 hours)"),
+        (-DAY, 5 * DAY, None),
+    ],
+)
+def test_an_image_is_too_old_from_its_first_push_on(
+    age: timedelta, most: timedelta, message: str | None
+) -> None:
+    asked = ImageRules(max_age=Rule(most))
+    assert says(asked, replace(FACTS, first_pushed_at=NOON - age)) == ([message] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (0, None),
+        (100_000_000, None),
+        (100_000_001, "101 MB compressed (at most 100 MB)"),
+        (1_234_000_000, "1,234 MB compressed (at most 100 MB)"),
+    ],
+)
+def test_an_image_is_too_large_by_its_compressed_size(size: int, message: str | None) -> None:
+    assert says(ImageRules(max_size=Rule(100_000_000)), one_platform(size=size)) == (
+        [message] if message else []
+    )
+
+
+@given(st.integers(0, 10**12))
+def test_a_size_is_never_told_smaller_than_it_is(size: int) -> None:
+    told = int(megabytes(size).removesuffix(" MB").replace(",", "")) * 1_000_000
+    assert size <= told < size + 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"team": "shop", "cost": "7"}, None),
+        ({"team": "", "cost": "7"}, "label team is '', not ?*"),
+        ({"team": "shop"}, "no label cost"),
+        ({"team": "Shop", "cost": "x"}, "label cost is 'x', not [0-9]"),
+        ({}, "no label team; no label cost"),
+        ({"TEAM": "shop", "cost": "7"}, "no label team"),
+    ],
+)
+def test_labels_must_be_there_and_match(labels: dict[str, str], message: str | None) -> None:
+    asked = ImageRules(labels=Rule({"team": "?*", "cost": "[0-9]"}))
+    facts = one_platform(config=ImageConfig("app", labels))
+    assert says(asked, facts) == ([message] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"base": base("golden")}, None),
+        ({"base": base("silver")}, None),
+        ({"base": base("dev")}, "built on base/debian:12 of dev, not on one of golden or silver"),
+        ({"base": None}, "built on no released image of golden or silver"),
+        (
+            {"base": None, "claimed_base": "debian:12"},
+            "built on no released image of golden or silver; it claims debian:12, and its layers do not prove it",
+        ),
+        ({"base": None, "base_is_known": False}, "it is not known what the image is built on"),
+        (
+            {"base": None, "base_is_known": False, "claimed_base": "golden"},
+            "it is not known what the image is built on",
+        ),
+    ],
+)
+def test_an_image_is_built_on_a_released_one_and_what_it_claims_is_no_proof(
+    changes: dict[str, Any], message: str | None
+) -> None:
+    told = says(ImageRules(base_images=GOLDEN), one_platform(**changes))
+    assert told == ([message] if message else [])
+
+
+def for_platforms(*names: str | None) -> ImageFacts:
+    there = tuple(PlatformFacts(digest(str(name)), name) for name in names)
+    return replace(FACTS, platforms=there)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("linux/amd64", "linux/arm64"), None),
+        (("linux/arm64/v8", "linux/amd64", "windows/amd64"), None),
+        (("linux/amd64",), "not built for linux/arm64; only for linux/amd64"),
+        (("linux/amd64", "linux/arm64v8"), "not built for linux/arm64; only for linux/amd64, linux/arm64v8"),
+        (("windows/amd64",), "not built for linux/amd64, linux/arm64; only for windows/amd64"),
+        (("linux/amd64", None), "it is not known what the image is built for"),
+        ((), "it is not known what the image is built for"),
+    ],
+)
+def test_an_image_must_be_there_for_every_platform(
+    names: tuple[str | None, ...], message: str | None
+) -> None:
+    asked = ImageRules(platforms=Rule(frozenset({"linux/amd64", "linux/arm64"})))
+    assert says(asked, for_platforms(*names)) == ([message] if message else [])
+
+
+def test_the_config_tells_the_platform_where_the_index_does_not() -> None:
+    asked = ImageRules(platforms=Rule(frozenset({"linux/arm64"})))
+    facts = one_platform(platform=None, config=ImageConfig("app", {}, "linux/arm64/v8"))
+    assert says(asked, facts) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "message"),
+    [
+        ("app", None),
+        ("", "runs as root (USER: none, which is root)"),
+        ("root:app", "runs as root (USER: root:app)"),
+        ("0", "runs as root (USER: 0)"),
+    ],
+)
+def test_an_image_must_name_a_user_that_is_not_root(user: str, message: str | None) -> None:
+    facts = one_platform(config=ImageConfig(user))
+    assert says(ImageRules(non_root=Rule(True)), facts) == ([message] if message else [])
+    assert says(ImageRules(non_root=Rule(False)), facts) == []
+
+
+@pytest.mark.parametrize(
+    ("tagged", "wanted", "forbidden"),
+    [
+        ({"1.0", "v2"}, None, None),
+        (set(), None, None),
+        ({"1.0", "test", "dev"}, "tagged dev, test; tags must match 1.* or v?", None),
+        ({"1.0", "1.0-rc"}, None, "tagged 1.0-rc, which no image may be"),
+        ({"V1"}, "tagged V1; tags must match 1.* or v?", None),
+        ({"latest"}, "tagged latest; tags must match 1.* or v?", "tagged latest, which no image may be"),
+    ],
+)
+def test_tags_must_match_one_form_and_no_forbidden_one(
+    tagged: set[str], wanted: str | None, forbidden: str | None
+) -> None:
+    asked = ImageRules(tags=Rule(("1.*", "v?")), forbidden_tags=Rule(("latest", "*-rc")))
+    facts = replace(FACTS, tags=frozenset(tagged))
+    assert says(asked, facts) == [message for message in (wanted, forbidden) if message]
+
+
+@given(st.frozensets(tags, max_size=3), tags)
+def test_one_more_tag_never_helps(tagged: frozenset[str], extra: str) -> None:
+    asked = ImageRules(tags=Rule(("[0-9]*",)), forbidden_tags=Rule(("*a*",)))
+    before, after = (found(asked, replace(FACTS, tags=some)) for some in (tagged, tagged | {extra}))
+    assert {violation.rule for violation in before} <= {violation.rule for violation in after}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "message"),
+    [
+        (Evidence(("https://ci.example/builder",)), None),
+        (Evidence(("https://laptop", "https://ci.example/x")), None),
+        (Evidence(("https://laptop",)), "built by https://laptop, not by https://ci.example/* or jenkins"),
+        (Evidence(problem="the provenance is of another image"), "the provenance is of another image"),
+        (Evidence(("jenkins",), problem="it is not signed"), "it is not signed"),
+        (None, "it is not known whether it has a provenance"),
+    ],
+)
+def test_an_image_must_come_from_a_known_builder(evidence: Evidence | None, message: str | None) -> None:
+    asked = EvidenceRules(require_provenance=Rule(("https://ci.example/*", "jenkins")))
+    told = says(ImageRules(), replace(FACTS, provenance=evidence), asked)
+    assert told == ([message] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("evidence", "message"),
+    [
+        (Evidence(("dev",)), None),
+        (Evidence(problem="not signed by the gate of dev"), "not signed by the gate of dev"),
+        (None, "it is not known whether the gate before signed it"),
+    ],
+)
+def test_an_image_must_be_signed_by_the_gate_before(evidence: Evidence | None, message: str | None) -> None:
+    asked = EvidenceRules(require_signature=Rule(True))
+    told = says(ImageRules(), replace(FACTS, signature=evidence), asked)
+    assert told == ([message] if message else [])
+
+
+ALL = ImageRules(
+    max_age=Rule(DAY),
+    max_size=Rule(1),
+    labels=Rule({"x": "y"}),
+    base_images=Rule(("bronze",)),
+    platforms=Rule(frozenset({"plan9/mips"})),
+    non_root=Rule(True),
+    tags=Rule(("x",)),
+    forbidden_tags=Rule(("*",)),
+)
+ALL_EVIDENCE = EvidenceRules(Rule(True), Rule(("nobody",)))
+BAD = replace(
+    FACTS,
+    signature=Evidence(problem="no"),
+    platforms=(
+        replace(well_known(), config=ImageConfig()),
+        replace(well_known(1, 2), config=ImageConfig()),
+    ),
+)
+
+
+def test_every_platform_is_looked_at_and_named_where_there_are_several() -> None:
+    told = [violation.message for violation in found(ALL, BAD) if violation.rule == rules.SIZE]
+    assert told == [
+        "linux/amd64: 80 MB compressed (at most 1 MB)",
+        "linux/arm64: 80 MB compressed (at most 1 MB)",
+    ]
+    alone = replace(BAD, platforms=BAD.platforms[:1])
+    assert says(ImageRules(max_size=Rule(1)), alone) == ["80 MB compressed (at most 1 MB)"]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_all_rules_do_what_their_action_says(action: Action) -> None:
+    def acting(asked: Any) -> Any:
+        return replace(
+            asked, **{name: replace(getattr(asked, name), action=action) for name in asked.__slots__}
+        )
+
+    told = found(acting(ALL), BAD, acting(ALL_EVIDENCE))
+    expected = {*rules.WAIVABLE} - {rules.UNSUPPORTED, rules.PROHIBITED}
+    assert {violation.rule for violation in told} == (set() if action is Action.OFF else expected)
+    assert {violation.action for violation in told} <= {action}
+
+
+def test_what_is_not_known_is_told_apart_from_what_is_wrong() -> None:
+    unknown = ImageFacts(FACTS.image, platforms=(PlatformFacts(digest()),))
+    told = found(ALL, unknown, ALL_EVIDENCE)
+    assert {violation.rule for violation in told if violation.is_unknown} == {
+        *(rules.AGE, rules.SIZE, rules.LABELS, rules.BASE, rules.PLATFORMS, rules.NON_ROOT),
+        *(rules.SIGNATURE, rules.PROVENANCE),
+    }
+    assert all(violation.message.startswith("it is not known ") for violation in told if violation.is_unknown)
+    assert not [violation for violation in found(ALL, BAD, ALL_EVIDENCE) if violation.is_unknown]
+
+
+def test_what_no_rule_asks_for_need_not_be_known() -> None:
+    assert found(ImageRules(), ImageFacts(FACTS.image), EvidenceRules()) == []
