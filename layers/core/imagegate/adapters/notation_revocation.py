@@ -77,7 +77,7 @@ class AwsRevocations:
             )
         except (BotoCoreError, ClientError, ResponseParserError) as error:
             raise RevocationError(f"GetRevocationStatus failed: {error}") from error
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, RecursionError, TypeError, ValueError) as error:
             # The SDK's parser, on JSON of another shape.
             raise RevocationError(f"GetRevocationStatus gave no answer that can be read: {error}") from error
         return [str(entity) for entity in answer.get("revokedEntities") or ()]

@@ -1,0 +1,166 @@
+"""Whether AWS Signer has revoked something: what is asked, and that every other answer than a clear no refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha384
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+
+from imagegate.adapters.notation_attributes import AwsSignature
+from imagegate.adapters.notation_revocation import AwsRevocations, RevocationQuery, revocation_query
+from imagegate.domain.errors import RevocationError
+from tests.component.envelopes import IDENTITY, NOW, good_chain
+
+JOB = "arn:aws:signer:eu-central-1:123456789012:/signing-jobs/2e9f1b2c"
+AWS = AwsSignature(f"{IDENTITY}/0a1B2c3D4e", JOB)
+
+
+def query() -> RevocationQuery:
+    return revocation_query(AWS, NOW, good_chain())
+
+
+class Service(HTTPServer):
+    """Answers everything alike, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.status, self.content = 200, b"{}"
+        self.asked: list[str] = []
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Service
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    with Service() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_each_certificate_is_named_with_its_issuer() -> None:
+    parts = [sha384(certificate.tbs_certificate_bytes).hexdigest() for certificate in good_chain()]
+    expected = tuple(a + b for a, b in zip(parts, [*parts[1:], parts[-1]], strict=True))
+    assert query() == RevocationQuery(NOW, AWS.profile_version_arn, JOB, expected)
+
+
+def test_the_question_goes_to_the_endpoint_without_a_prefix(service: Service) -> None:
+    assert AwsRevocations()(query()) == []
+    (asked,) = service.asked
+    assert urlsplit(asked).path == "/revocations"
+    assert parse_qs(urlsplit(asked).query) == {
+        "signatureTimestamp": ["2026-11-21T08:00:00Z"],
+        "platformId": ["Notation-OCI-SHA384-ECDSA"],
+        "profileVersionArn": [AWS.profile_version_arn],
+        "jobArn": [JOB],
+        "certificateHashes": sorted(query().certificate_hashes),
+    }
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"revokedEntities": []}'])
+def test_an_answer_that_names_nothing_is_a_no(service: Service, content: bytes) -> None:
+    service.content = content
+    assert AwsRevocations()(query()) == []
+
+
+def test_what_is_revoked_is_named(service: Service) -> None:
+    service.content = b'{"revokedEntities": ["' + JOB.encode() + b'"]}'
+    assert AwsRevocations()(query()) == [JOB]
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (200, b""),
+        (200, b"<html>"),
+        (200, b"[]"),
+        (200, b"null"),
+        (200, b'"no"'),
+        (200, b'{"revokedEntities": "no"}'),
+        (200, b'{"revokedEntities": {}}'),
+        (200, b'{"revokedEntities": null}'),
+        (200, b"[" * 100_000),
+        (200, b"\xff"),
+        (302, b"{}"),
+        (400, b'{"code": "ValidationException"}'),
+        (403, b'{"code": "AccessDeniedException"}'),
+        (500, b"{}"),
+    ],
+)
+def test_any_other_answer_is_no_answer(service: Service, status: int, content: bytes) -> None:
+    service.status, service.content = status, content
+    with pytest.raises(RevocationError):
+        AwsRevocations()(query())
+
+
+def test_no_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(RevocationError, match="GetRevocationStatus failed"):
+        AwsRevocations()(query())
+
+
+def test_no_credentials_are_no_answer(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with pytest.raises(RevocationError):
+        AwsRevocations()(query())
+
+
+def test_the_answer_of_aws_is_asked_for_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    made = AwsRevocations()._client
+    assert made.meta.endpoint_url == "https://signer.eu-central-1.amazonaws.com"
+    assert made.meta.config.inject_host_prefix
+
+
+def test_a_time_is_asked_for_in_utc(service: Service) -> None:
+    signed_at = datetime(2026, 11, 21, 8, 0, 0, 500_000, tzinfo=UTC)
+    AwsRevocations()(revocation_query(AWS, signed_at, good_chain()))
+    assert "signatureTimestamp=2026-11-21T08%3A00%3A00" in service.asked[0]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "signer",
+        "wiring",
+        "notation_policy_document",
+        "notation_attributes",
+        "notation_manifest",
+        "notation_revocation",
+    ],
+)
+def test_who_does_not_verify_never_loads_cryptography(module: str) -> None:
+    program = f"import sys, imagegate.adapters.{module}; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
