@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,16 @@ from botocore.exceptions import ClientError
 
 from imagegate.adapters import aws
 from imagegate.adapters.notation import thumbprints
+from imagegate.adapters.notation_revocation import AwsRevocations
 from imagegate.adapters.signer import AwsSigner
 from imagegate.domain.canonical import canonical_json
-from imagegate.domain.errors import AuthenticityError, IntegrityError, RejectedInputError, ThrottledError
+from imagegate.domain.errors import (
+    AuthenticityError,
+    IntegrityError,
+    RejectedInputError,
+    RevocationError,
+    ThrottledError,
+)
 from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest
 from imagegate.ports import Signer
 from sandbox.aws.signer import trust_root_thumbprint
@@ -44,7 +52,9 @@ def _endpoint(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 @pytest.fixture
 def signer(sandbox: Sandbox) -> AwsSigner:
-    signer = AwsSigner("imagegate", frozenset({trust_root_thumbprint(sandbox.settings)}))
+    """It asks for revocation, too."""
+    roots = frozenset({trust_root_thumbprint(sandbox.settings)})
+    signer = AwsSigner("imagegate", roots, AwsRevocations())
     for stage in ("dev", "pre-prod"):
         signer.make_profile(stage)
     return signer
@@ -80,6 +90,49 @@ def test_another_root_is_not_trusted(signer: AwsSigner) -> None:
     envelope, _ = signer.sign("dev", PAYLOAD)
     with pytest.raises(AuthenticityError, match="not trusted"):
         AwsSigner("imagegate", frozenset({"0" * 64})).verify(envelope, SUBJECT, "dev", now())
+
+
+def job_of(envelope: bytes) -> str:
+    protected = json.loads(envelope)["protected"]
+    headers = json.loads(base64.urlsafe_b64decode(protected + "=" * (-len(protected) % 4)))
+    return str(headers["com.amazonaws.signer.signingJob"]).rpartition("/")[2]
+
+
+def test_a_signature_that_was_revoked_is_refused(sandbox: Sandbox, signer: AwsSigner) -> None:
+    envelope, _ = signer.sign("dev", PAYLOAD)
+    sandbox.client("signer").revoke_signature(jobId=job_of(envelope), reason="signed by mistake")
+    with pytest.raises(RevocationError, match=f"^revocation: revoked: .*signing-jobs/{job_of(envelope)}"):
+        signer.verify(envelope, SUBJECT, "dev", now())
+    another, _ = signer.sign("dev", PAYLOAD)
+    assert signer.verify(another, SUBJECT, "dev", now()) == SIGNED
+
+
+def test_what_a_revoked_profile_signed_is_refused_from_then_on(sandbox: Sandbox, signer: AwsSigner) -> None:
+    signer.make_profile("leaked")
+    envelope, _ = signer.sign("leaked", PAYLOAD)
+    assert signer.verify(envelope, SUBJECT, "leaked", now()) == SIGNED
+    client = sandbox.client("signer")
+    profile = client.get_signing_profile(profileName="imagegate__leaked")
+    client.revoke_signing_profile(
+        profileName="imagegate__leaked",
+        profileVersion=profile["profileVersion"],
+        reason="the key leaked",
+        effectiveTime=now() - timedelta(hours=1),
+    )
+    with pytest.raises(RevocationError, match="signing-profiles/imagegate__leaked"):
+        signer.verify(envelope, SUBJECT, "leaked", now())
+
+
+def test_a_signature_is_not_trusted_while_nobody_can_be_asked(
+    signer: AwsSigner, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    envelope, _ = signer.sign("dev", PAYLOAD)
+    roots = frozenset({trust_root_thumbprint(sandbox.settings)})
+    asking = AwsSigner("imagegate", roots, AwsRevocations())
+    assert asking.profile_arn("dev")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(RevocationError, match="GetRevocationStatus failed"):
+        asking.verify(envelope, SUBJECT, "dev", now())
 
 
 def test_the_manifest_names_the_certificates(signer: AwsSigner) -> None:
