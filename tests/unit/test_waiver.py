@@ -254,8 +254,11 @@ def test_a_package_is_named_by_its_name_or_its_url(named: str | None, covers: bo
     assert waiver(package=named).covers_package(there) is covers
 
 
-def test_a_package_url_covers_nothing_that_has_none() -> None:
-    assert not waiver(package="pkg:deb/debian/openssl").covers_package(Package("openssl"))
+def test_a_package_url_covers_what_has_none_by_its_ecosystem_and_name() -> None:
+    """ECR names no package URLs, and of a package of the operating system not even the ecosystem."""
+    assert waiver(package="pkg:deb/debian/openssl").covers_package(Package("openssl"))
+    assert not waiver(package="pkg:pypi/openssl").covers_package(Package("openssl"))
+    assert not waiver(package="pkg:deb/debian/openssl").covers_package(Package("openssl", ecosystem="rpm"))
 
 
 @pytest.mark.parametrize(

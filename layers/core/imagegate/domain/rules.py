@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any, Generic, TypeVar
 
 from imagegate.domain.finding import Package, Severity
+from imagegate.domain.purl import is_named
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class ProhibitedPackage:
 
     def names(self, package: Package) -> bool:
         same = self.ecosystem is None or package.ecosystem in (None, self.ecosystem)
-        return same and fnmatchcase(package.name, self.name)
+        return same and is_named(self.name, package)
 
     def __str__(self) -> str:
         return f"{self.name} {self.versions}".strip()

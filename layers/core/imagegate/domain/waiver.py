@@ -19,6 +19,7 @@ from imagegate.domain.canonical import canonical_json, parse_timestamp, timestam
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.finding import Finding, Package
 from imagegate.domain.image import Digest
+from imagegate.domain.purl import PackageUrl, same_name
 from imagegate.domain.rules import PROHIBITED, WAIVABLE
 
 MAX_DAYS = 90
@@ -92,10 +93,10 @@ class Waiver:
             return False
         if self.package == EVERY_PACKAGE:
             return True
-        if self.package.startswith("pkg:"):
-            purl = (package.purl or "").partition("?")[0]
-            return purl == self.package or purl.rpartition("@")[0] == self.package
-        return self.package == package.name
+        purl = PackageUrl.parse(self.package)
+        if purl is not None:
+            return purl.names(package)
+        return same_name(self.package, package.name, package.ecosystem)
 
     def fault(self, now: datetime, terms: WaiverTerms) -> str | None:
         """Why it does not count at this time; None: it does."""
