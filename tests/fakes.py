@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagegate.domain.announcement import Announcement
+from imagegate.domain.container import Container
+from imagegate.domain.deployment import History
 from imagegate.domain.errors import (
     AuthenticityError,
     CorruptContentError,
@@ -26,9 +28,9 @@ from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.waiver import Waiver
-from imagegate.domain.weighing import Clock
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
@@ -211,10 +213,18 @@ class FakeLedger:
     built_upon: dict[tuple[str, str], BaseImage] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     notices: set[str] = field(default_factory=set)
+    claims_of_notices: dict[str, datetime] = field(default_factory=dict)
+    within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
 
     def latest(self, image: ImageRef) -> Release | None:
         attempts = [release for (ref, _), release in self.releases.items() if ref == image]
         return max(attempts, key=lambda release: release.attempt, default=None)
+
+    def history(self, image: ImageRef) -> History:
+        attempts = sorted(
+            (r for (ref, _), r in self.releases.items() if ref == image), key=lambda r: -r.attempt
+        )
+        return History(tuple(attempts), self.within.get(image, ()))
 
     def get(self, release: ReleaseId) -> Release:
         try:
@@ -255,6 +265,10 @@ class FakeLedger:
 
     def note_platforms(self, release: Release) -> None:
         self.platforms |= {ImageRef(release.image.repository, digest) for digest in release.platforms}
+        for digest in release.platforms:
+            platform = ImageRef(release.image.repository, digest)
+            known = self.within.get(platform, ())
+            self.within[platform] = tuple(dict.fromkeys((*known, release.image.digest)))
 
     def announced(self, release: ReleaseId, message_id: str) -> None:
         self._change(release, message_id=message_id)
@@ -316,6 +330,14 @@ class FakeLedger:
 
     def note(self, notice: str) -> None:
         self.notices.add(notice)
+
+    def claim(self, notice: str, now: datetime) -> bool:
+        since = self.claims_of_notices.get(notice)
+        is_free = since is None or since < now - timedelta(seconds=55)
+        if notice in self.notices or not is_free:
+            return False
+        self.claims_of_notices[notice] = now
+        return True
 
     def is_noted(self, notice: str) -> bool:
         return notice in self.notices
@@ -450,6 +472,24 @@ class FakeStarter:
 
     def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
         self.requests.append((image, tuple(tags), reason))
+
+
+@dataclass
+class FakeServices:
+    """Amazon ECS: revisions as it tells them, task definitions as people wrote them."""
+
+    revisions: dict[str, tuple[str, list[Container]]] = field(default_factory=dict)
+    definitions: dict[str, list[Container]] = field(default_factory=dict)
+
+    def revision(self, arn: str) -> tuple[str, list[Container]]:
+        if arn not in self.revisions:
+            raise RecordNotFoundError(f"{arn}: MISSING")
+        return self.revisions[arn]
+
+    def written(self, task_definition: str) -> list[Container]:
+        if task_definition not in self.definitions:
+            raise RecordNotFoundError(f"{task_definition}: no such task definition")
+        return self.definitions[task_definition]
 
 
 @dataclass

@@ -36,7 +36,7 @@ from imagegate.domain.release import (
     StartReason,
     WaitingScan,
 )
-from imagegate.domain.weighing import Clock
+from imagegate.domain.ruling import Clock
 from imagegate.ports import Ledger
 
 TABLE = "ledger"

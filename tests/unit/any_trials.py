@@ -26,9 +26,9 @@ from imagegate.domain.rules import (
     ProhibitedPackage,
     Rule,
 )
+from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Waited
 from imagegate.domain.waiver import Waiver, WaiverTerms
-from imagegate.domain.weighing import Clock
 from tests.unit.samples import DAY, NOON, digest, stage
 from tests.unit.trials import CRITICAL, FACTS, HIGH, HOUR, Platform, Trial, base, well_known
 

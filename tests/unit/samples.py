@@ -16,10 +16,11 @@ from imagegate.domain.image import OCI_MANIFEST, Digest, ImageRef
 from imagegate.domain.policy import Mode, RepositoryPattern, Stage
 from imagegate.domain.release import Release, StartReason
 from imagegate.domain.rules import Action, FindingRules, Limit
+from imagegate.domain.ruling import Terms
 from imagegate.domain.scan import ScanStatus, Waited
 from imagegate.domain.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
 from imagegate.domain.waiver import Waiver, Waivers, WaiverTerms
-from imagegate.domain.weighing import Terms, Weigher
+from imagegate.domain.weighing import Weigher
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

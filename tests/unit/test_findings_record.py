@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imagegate.domain.errors import CorruptContentError
 from imagegate.domain.finding import Finding, Package, Severity
 from imagegate.domain.findings_record import SCHEMA, FindingsWriter, clocks_of, read
-from imagegate.domain.weighing import Clock, Ruling, Why
+from imagegate.domain.ruling import Clock, Ruling, Why
 from tests.unit.samples import DAY, NOON, finding, json_values, package, severities
 
 texts = st.text(max_size=6)

@@ -15,8 +15,8 @@ from imagegate.domain.finding import Finding, Severity
 from imagegate.domain.findings_record import clocks_of, read
 from imagegate.domain.judging import Judged
 from imagegate.domain.rules import GraceStart, Limit
+from imagegate.domain.ruling import Clock
 from imagegate.domain.verdict import VerdictOutcome
-from imagegate.domain.weighing import Clock
 from tests.unit import expected
 from tests.unit.any_trials import OPENSSL, ZLIB, finding_trials, trials
 from tests.unit.samples import DAY, NOON, finding, waiver

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from imagegate.domain.finding import Severity
 from imagegate.domain.policy import Stage
 from imagegate.domain.rules import DEFAULT_ALERTS, DEFAULT_MAX_FINDINGS, Action, Attention, Limit
+from imagegate.domain.ruling import Why
 from imagegate.domain.scan import ScanStatus, Waited
 from imagegate.domain.verdict import (
     ENDING,
@@ -24,7 +25,7 @@ from imagegate.domain.verdict import (
     duration,
     how_many_aside,
 )
-from imagegate.domain.weighing import Weighed, Why
+from imagegate.domain.weighing import Weighed
 from tests.unit.samples import (
     DEAD_STATUSES,
     READY_STATUSES,

@@ -22,8 +22,9 @@ from imagegate.domain.rules import (
     ProhibitedPackage,
     Rule,
 )
+from imagegate.domain.ruling import Clock, Ruling, Terms, Why
 from imagegate.domain.waiver import Waiver, Waivers, WaiverTerms
-from imagegate.domain.weighing import Clock, Ruling, Terms, Weigher, Why, worse
+from imagegate.domain.weighing import Weigher, worse
 from tests.unit.samples import DAY, NOON, digest, finding, package, rule_waiver, severities, terms, waiver
 from tests.unit.trials import satisfies
 

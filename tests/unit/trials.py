@@ -15,10 +15,10 @@ from imagegate.domain.remedy import Rebuild
 from imagegate.domain.rules import (
     FindingRules,
 )
+from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import ScanStatus, Waited
 from imagegate.domain.verdict import Reason, VerdictOutcome
 from imagegate.domain.waiver import Waiver, WaiverTerms
-from imagegate.domain.weighing import Clock
 from tests.unit.samples import DAY, NOON, announced, digest, image, stage
 
 T = TypeVar("T")

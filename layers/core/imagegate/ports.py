@@ -7,14 +7,16 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from imagegate.domain.announcement import Announcement
+from imagegate.domain.container import Container
+from imagegate.domain.deployment import History
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Place
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, Scanner
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.waiver import Waiver
-from imagegate.domain.weighing import Clock
 
 
 class Images(Protocol):
@@ -66,6 +68,9 @@ class Ledger(Protocol):
     """What happened to each digest. All reads that a decision rests on are strongly consistent."""
 
     def latest(self, image: ImageRef) -> Release | None: ...
+
+    def history(self, image: ImageRef) -> History:
+        """All attempts of the image, and the indexes that were released with it."""
 
     def get(self, release: ReleaseId) -> Release:
         """Raise `RecordNotFoundError` when the attempt was never begun."""
@@ -131,6 +136,9 @@ class Ledger(Protocol):
 
     def note(self, notice: str) -> None:
         """Note that something was done that is done once."""
+
+    def claim(self, notice: str, now: datetime) -> bool:
+        """Take it upon oneself to do it; False when it is done, or somebody claimed it less than a minute ago."""
 
     def is_noted(self, notice: str) -> bool: ...
 
@@ -256,3 +264,16 @@ class Notifications(Protocol):
 
     def publish(self, announcement: Announcement) -> str:
         """Returns the SNS message id."""
+
+
+class Services(Protocol):
+    """What Amazon ECS starts and runs."""
+
+    def revision(self, arn: str) -> tuple[str, list[Container]]:
+        """Of a service revision: the ARN of its task definition, and the images that ECS has found for it.
+
+        Raises `RecordNotFoundError`.
+        """
+
+    def written(self, task_definition: str) -> list[Container]:
+        """The containers of a task definition, as people wrote them. Raises `RecordNotFoundError`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imagegate.adapters import ledger_items as items
 from imagegate.adapters.ledger_lasting import LastingLedger
+from imagegate.domain.deployment import History
 from imagegate.domain.errors import RecordNotFoundError
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Outcome, Release, ReleaseId, WaitingScan
@@ -53,6 +54,16 @@ class DynamoLedger(LastingLedger):
             ConsistentRead=True,
         )
         return next(map(items.read_release, found), None)
+
+    def history(self, image: ImageRef) -> History:
+        """Attempts and indexes stand under one key."""
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": items.image_key(image)}},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+        )
+        return items.read_history(found)
 
     def get(self, release: ReleaseId) -> Release:
         item = self._get(items.attempt_key(release))

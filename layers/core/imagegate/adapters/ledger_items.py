@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagegate.domain.canonical import parse_timestamp
+from imagegate.domain.deployment import History
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Place
@@ -38,7 +39,7 @@ from imagegate.domain.release import (
     StartReason,
     WaitingScan,
 )
-from imagegate.domain.weighing import Clock
+from imagegate.domain.ruling import Clock
 
 Item = Mapping[str, Any]
 
@@ -232,6 +233,20 @@ def write_platform(release: Release, platform: Digest) -> dict[str, Any]:
     }
 
 
+def read_history(found: Iterable[Item]) -> History:
+    """All items of one image: INDEX# sorts after ATTEMPT#, so the newest attempt need not come first."""
+    attempts, indexes = [], []
+    for item in found:
+        with _reading(item):
+            sort = _text(item, "sk")
+            if sort.startswith(WITH_INDEX):
+                indexes.append(Digest.parse(sort.removeprefix(WITH_INDEX)))
+            elif sort.startswith(ATTEMPT):
+                attempts.append(read_release(item))
+    attempts.sort(key=lambda release: release.attempt, reverse=True)
+    return History(tuple(attempts), tuple(indexes))
+
+
 def write_claim(repository: str, tag: str, digest: Digest, pushed_at: datetime) -> dict[str, Any]:
     return {
         **claim_key(repository, tag),
@@ -290,6 +305,11 @@ def read_standing(item: Item) -> Standing:
             decision=Digest.parse(_text(item, "decision")),
             pushed_at=parse_timestamp(_text(item, "pushedAt")),
         )
+
+
+def write_notice_claim(notice: str, now: datetime, by: str) -> dict[str, Any]:
+    """Somebody is at it. `note` writes the item without these attributes: it is done."""
+    return {**notice_key(notice), "claimedAt": {"S": moment(now)}, "claimedBy": {"S": by}}
 
 
 def write_installation(at: datetime) -> dict[str, Any]:

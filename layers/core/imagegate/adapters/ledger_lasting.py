@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from imagegate.adapters import ledger_items as items
 from imagegate.adapters.dynamo_table import DynamoTable
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Place
 from imagegate.domain.release import Standing
-from imagegate.domain.weighing import Clock
+from imagegate.domain.ruling import Clock
+
+# Longer than any call in which something is claimed and done; Lambda tries a failed event again after a minute.
+_CLAIM_LASTS = timedelta(seconds=55)
 
 
 class LastingLedger(DynamoTable):
@@ -53,6 +58,14 @@ class LastingLedger(DynamoTable):
 
     def note(self, notice: str) -> None:
         self._put(items.notice_key(notice))
+
+    def claim(self, notice: str, now: datetime) -> bool:
+        """One write decides between all who notice the same at once; who is killed at it leaves it to the next."""
+        claim = items.write_notice_claim(notice, now, by=uuid.uuid4().hex)
+        # The third: a write that was answered to nobody is sent again by the SDK.
+        free = "attribute_not_exists(pk) OR claimedAt < :stale OR claimedBy = :us"
+        stale = {"S": items.moment(now - _CLAIM_LASTS)}
+        return self._put(claim, free, {":stale": stale, ":us": claim["claimedBy"]})
 
     def is_noted(self, notice: str) -> bool:
         return self._get(items.notice_key(notice)) is not None

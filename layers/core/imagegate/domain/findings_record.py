@@ -13,7 +13,7 @@ from typing import Any
 from imagegate.domain.canonical import parse_timestamp, timestamp
 from imagegate.domain.errors import CorruptContentError
 from imagegate.domain.finding import Finding, Package, Place, Severity
-from imagegate.domain.weighing import Clock, Ruling
+from imagegate.domain.ruling import Clock, Ruling
 
 SCHEMA = "imagegate.findings/v1"
 _GZIP = 31  # zlib: the largest window, with a gzip header that holds no time

@@ -15,10 +15,11 @@ from imagegate.domain.finding import Finding, Place
 from imagegate.domain.findings_record import FindingsWriter
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.remedy import Later, Rebuild, Remedies, remedies
+from imagegate.domain.ruling import Clock, Satisfies, Terms
 from imagegate.domain.scan import ScanStatus, Waited
 from imagegate.domain.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
 from imagegate.domain.waiver import Waiver, Waivers
-from imagegate.domain.weighing import Clock, Satisfies, Terms, Weighed, Weigher
+from imagegate.domain.weighing import Weighed, Weigher
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from imagegate.domain.finding import Severity
 from imagegate.domain.image_rules import Violation, violations
 from imagegate.domain.policy import Stage
 from imagegate.domain.rules import DENIED, PROHIBITED, UNSUPPORTED, Action, Attention, Rule, active
+from imagegate.domain.ruling import Why
 from imagegate.domain.scan import Readiness, ScanStatus, Waited
 from imagegate.domain.waiver import Waivers
-from imagegate.domain.weighing import Weighed, Why
+from imagegate.domain.weighing import Weighed
 
 ENDING = "waiver.ending"
 

@@ -15,9 +15,9 @@ from imagegate.domain.image import Digest
 from imagegate.domain.judging import Baseline, Judged, Judging, Versions
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.remedy import Rebuild
+from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Waited
 from imagegate.domain.waiver import Waiver
-from imagegate.domain.weighing import Clock
 from imagegate.ports import StoredRecords
 from imagegate.steps.stored_findings import places_of
 
