@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from imagegate.domain.errors import RejectedInputError
@@ -31,6 +32,7 @@ def _check(value: Any) -> None:
         raise RejectedInputError(f"not canonical JSON: {type(value).__name__}")
 
 
+@lru_cache(maxsize=1024)  # the same few times again and again
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC, whole seconds: `2026-11-21T07:52:38Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

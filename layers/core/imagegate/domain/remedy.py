@@ -19,7 +19,9 @@ from imagegate.domain.weighing import Open
 # Which of two versions is the later one, in an ecosystem; None: it cannot be told.
 Later = Callable[[str, str, str | None], str | None]
 # So many sets of actions are tried when a shorter list than the obvious one is looked for.
-_TRIED = 20_000
+_TRIED = 5_000
+# A longer list is not made a better one by one action less.
+_SHORTENED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,8 @@ def _unmet(chosen: Iterable[_Candidate], needs: _Numbers) -> dict[_Owed, int]:
 def _plan(candidates: Sequence[_Candidate], needs: _Numbers) -> list[_Candidate]:
     """The greedy choice, or a shorter one that does as much, where few enough can be tried."""
     greedy = _greedy(candidates, needs)
+    if len(greedy) > _SHORTENED:
+        return greedy
     goal = sum(_unmet(greedy, needs).values())
     tried = 0
     for size in range(1, len(greedy)):
