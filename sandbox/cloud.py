@@ -31,6 +31,7 @@ _PATCHES = (
     "ecr",
     "inspector2",
     "signer",
+    "ecs",
 )
 # What a run keeps in its folder. Only the logs stay when it stops, until the next run.
 _OWN_FILES = (

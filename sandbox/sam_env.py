@@ -44,7 +44,7 @@ def write(settings: Settings, deployment: Deployment, template: Path) -> Callabl
     functions = {
         name: _deployed(settings, deployment.resources[name])
         for name, resource in definition["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] == "AWS::Serverless::Function" and name in deployment.resources
     }
     undo = ExitStack()
     unpacked = UnpackedCode(settings.state / _CODE)

@@ -29,7 +29,7 @@ from werkzeug.exceptions import HTTPException
 from sandbox.aws.encryption import key_needs, via
 from sandbox.aws.patching import Patches
 from sandbox.aws.policies import Statement, is_permitted, statements_of
-from sandbox.aws.resource_arns import Call, Need, needs
+from sandbox.aws.resource_arns import Call, Need, condition_keys, needs
 from sandbox.aws.resource_policies import statements_on
 from sandbox.settings import ACCOUNT, REGION, Settings
 
@@ -222,12 +222,13 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
     operation = str(response._get_action())
     if (service, operation) == ("sts", "GetCallerIdentity"):
         return  # AWS allows it even against an explicit Deny
-    wanted = _s3_needs(response, resource) if s3 else needs(_call(response, service, operation))
+    call = None if s3 else _call(response, service, operation)
+    wanted = needs(call) if call else _s3_needs(response, resource)
     principal = find_principal(key_id)
     if principal is None:
         raise _refusal(protocol, *_unknown_key(protocol))
     for need in wanted:
-        if missing := principal.refused(*need):
+        if missing := principal.refused(*need, condition_keys(call) if call else {}):
             action, on = missing
             message = f"User: {principal.arn} is not authorized to perform: {action} on resource: {on}"
             default = "AccessDeniedException" if "json" in protocol else "AccessDenied"

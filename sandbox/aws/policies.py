@@ -52,10 +52,16 @@ def _as_list(value: Any) -> list[str]:
 
 
 def _condition_holds(operator: str, key: str, wanted: Any, context: Mapping[str, str]) -> bool | None:
-    """None: the operator or the key is not understood."""
+    """None: the operator or the key is not understood. Every key has one value here."""
+    have = {name.lower(): value for name, value in context.items()}.get(key.lower())
+    if operator == "Null":
+        return (have is None) == (_as_list(wanted) == ["true"])
+    if operator.startswith("ForAllValues:"):
+        operator = operator.removeprefix("ForAllValues:")
+        if have is None:
+            return True  # of no values, all match
     base = operator.removesuffix("IfExists")
     compare = _OPERATORS.get(_NEGATED.get(base, base))
-    have = {name.lower(): value for name, value in context.items()}.get(key.lower())
     if compare is None or have is None:
         return True if compare and base != operator else None
     found = any(compare(want, have) for want in _as_list(wanted))

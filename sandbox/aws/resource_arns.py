@@ -175,6 +175,15 @@ def _cloudformation(call: Call) -> Iterator[Need]:
     yield call.need(_arn_or(call, name, "stack/") + ("" if ":" in name else "/*") if name else "*")
 
 
+def _ecs(call: Call) -> Iterator[Need]:
+    """A service revision needs its service, too."""
+    for arn in call.parameters.get("serviceRevisionArns") or []:
+        service = arn.rpartition("/")[0].replace(":service-revision/", ":service/")
+        yield from (call.need(service), call.need(arn))
+    if not call.parameters.get("serviceRevisionArns"):
+        yield call.need("*")
+
+
 _SERVICES: dict[str, Callable[[Call], Iterator[Need]]] = {
     "ecr": _ecr,
     "dynamodb": _dynamodb,
@@ -189,9 +198,18 @@ _SERVICES: dict[str, Callable[[Call], Iterator[Need]]] = {
     "iam": _iam,
     "sts": _sts,
     "cloudformation": _cloudformation,
+    "ecs": _ecs,
 }
 
 
 def needs(call: Call) -> list[Need]:
     by_service = _SERVICES.get(call.service)
     return list(by_service(call)) if by_service else [call.need("*")]
+
+
+def condition_keys(call: Call) -> dict[str, str]:
+    """Condition keys of this very request: which item of a table it is about. The tables' partition key is `pk`."""
+    item = call.parameters.get("Item") or call.parameters.get("Key") or {}
+    if call.service != "dynamodb" or "pk" not in item:
+        return {}
+    return {"dynamodb:LeadingKeys": str(next(iter(item["pk"].values())))}

@@ -1,0 +1,250 @@
+"""Amazon ECS: moto keeps services and tasks, but deploys nothing, calls no hooks, and says nothing to EventBridge.
+
+Here a service that is created or gets another task definition has a service revision and a deployment, whose hooks are
+called at PRE_SCALE_UP; what they let through "runs": an event for each task, no containers. Left out: every other
+lifecycle stage, traffic, health, task sets. That tags are resolved to digests before the hook is called is unverified.
+Sources: Amazon ECS developer guide, "Lambda hooks for Amazon ECS service deployments", "Amazon ECS service revisions".
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ecs import urls
+from moto.ecs.models import ecs_backends
+from moto.ecs.responses import EC2ContainerServiceResponse
+
+from sandbox.aws import awslambda, events, iam
+from sandbox.functions import Invocation
+from sandbox.registry.store import store
+from sandbox.settings import Settings
+
+STAGE = "PRE_SCALE_UP"
+_CALL_BACK_SECONDS = 30
+_LONGEST_CALLS = 20
+_settings: Settings
+
+
+@dataclass(slots=True)
+class _Deployment:
+    """One service revision on its way."""
+
+    service: Any
+    task_definition: str
+    arn: str
+    revision: str
+    before: _Deployment | None
+    hooks: list[dict[str, Any]]
+    images: list[dict[str, str]]
+    status: str = "IN_PROGRESS"
+    reason: str = ""
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "serviceDeploymentArn": self.arn,
+            "serviceArn": self.service.arn,
+            "clusterArn": self.service.cluster_arn,
+            "createdAt": self.created,
+            "startedAt": self.created,
+            "targetServiceRevisionArn": self.revision,
+            "status": self.status,
+            "statusReason": self.reason,
+        }
+
+
+_deployments: dict[str, list[_Deployment]] = {}  # of each service, by its ARN
+
+
+class Ecs(EC2ContainerServiceResponse):
+    """Operations that moto lacks or does half; method = operation."""
+
+    def create_service(self) -> ActionResult:
+        answer = super().create_service()
+        self._deploy(self._get_param("serviceName"))
+        return answer
+
+    def update_service(self) -> ActionResult:
+        answer = super().update_service()
+        if self._get_param("taskDefinition") or self._get_param("forceNewDeployment"):
+            self._deploy(self._get_param("service"))
+        return answer
+
+    def _deploy(self, name: str) -> None:
+        backend = ecs_backends[_settings.account][_settings.region]
+        service = backend._get_service(self._get_param("cluster", "default"), name.rpartition("/")[2])
+        known = _deployments.setdefault(service.arn, [])
+        configured = (self._get_param("deploymentConfiguration") or {}).get("lifecycleHooks")
+        hooks = configured if configured is not None else known[-1].hooks if known else []
+        names = f"{service.cluster_name}/{service.name}"
+        deployment = _Deployment(
+            service=service,
+            task_definition=backend.describe_task_definition(service.task_definition).arn,
+            arn=_arn(f"service-deployment/{names}/{uuid.uuid4().hex[:21]}"),
+            revision=_arn(f"service-revision/{names}/{uuid.uuid4().int % 10**19}"),
+            before=next((one for one in reversed(known) if one.status == "SUCCESSFUL"), None),
+            hooks=hooks,
+            images=_images(service.task_definition),
+        )
+        known.append(deployment)
+        threading.Thread(target=_carry_out, args=[deployment], name="ecs-deployment", daemon=True).start()
+
+    def run_task(self) -> ActionResult:
+        answer = super().run_task()
+        for task in answer.result["tasks"]:
+            images = _images(task.task_definition_arn)
+            _say_it_runs(task.cluster_arn, task.task_definition_arn, task.task_arn, task.group, images)
+        return answer
+
+    def describe_service_revisions(self) -> ActionResult:
+        found = {one.revision: one for deployments in _deployments.values() for one in deployments}
+        asked = self._get_param("serviceRevisionArns")
+        revisions = [
+            {
+                "serviceRevisionArn": arn,
+                "serviceArn": found[arn].service.arn,
+                "clusterArn": found[arn].service.cluster_arn,
+                "taskDefinition": found[arn].task_definition,
+                "containerImages": found[arn].images,
+                "createdAt": found[arn].created,
+            }
+            for arn in asked
+            if arn in found
+        ]
+        failures = [{"arn": arn, "reason": "MISSING"} for arn in asked if arn not in found]
+        return ActionResult({"serviceRevisions": revisions, "failures": failures})
+
+    def list_service_deployments(self) -> ActionResult:
+        """Newest first."""
+        name = self._get_param("service").rpartition("/")[2]
+        backend = ecs_backends[_settings.account][_settings.region]
+        service = backend._get_service(self._get_param("cluster", "default"), name)
+        found = [one.as_json() for one in reversed(_deployments.get(service.arn, []))]
+        return ActionResult({"serviceDeployments": found})
+
+
+def _arn(resource: str) -> str:
+    return f"arn:aws:ecs:{_settings.region}:{_settings.account}:{resource}"
+
+
+def _images(task_definition: str) -> list[dict[str, str]]:
+    """With digests where the registry here knows them, as ECS has them of images in ECR."""
+    found = ecs_backends[_settings.account][_settings.region].describe_task_definition(task_definition)
+    images = []
+    for container in found.container_definitions:
+        digest = _digest(container["image"])
+        known = {"imageDigest": digest} if digest else {}
+        images.append({"containerName": container["name"], "image": container["image"], **known})
+    return images
+
+
+def _digest(image: str) -> str | None:
+    name, _, digest = image.partition("@")
+    registry, _, path = name.partition("/")
+    if digest:
+        return digest
+    if registry != f"{_settings.account}.dkr.ecr.{_settings.region}.amazonaws.com":
+        return None
+    repository, _, tag = path.partition(":")
+    kept = store().backend.repositories.get(repository)
+    tagged = (one for one in (kept.images if kept else []) if (tag or "latest") in one.image_tags)
+    return next((str(one.image_digest) for one in tagged), None)
+
+
+def _carry_out(deployment: _Deployment) -> None:
+    """Hooks of one stage all have to agree; what they refuse is rolled back."""
+    try:
+        refusal = next(filter(None, (_refusal(deployment, hook) for hook in deployment.hooks)), None)
+    except Exception as error:  # noqa: BLE001 - a hook that cannot be called has not agreed
+        refusal = str(error)
+    if refusal is None:
+        deployment.status = "SUCCESSFUL"
+        _start_tasks(deployment)
+        return
+    if deployment.before:
+        deployment.service.task_definition = deployment.before.task_definition
+    deployment.reason = refusal
+    deployment.status = "ROLLBACK_SUCCESSFUL" if deployment.before else "ROLLBACK_FAILED"
+
+
+def _refusal(deployment: _Deployment, hook: dict[str, Any]) -> str | None:
+    if STAGE not in hook["lifecycleStages"] or hook.get("targetType", "AWS_LAMBDA") != "AWS_LAMBDA":
+        return None
+    target = hook["hookTargetArn"]
+    keys = iam.role_credentials(hook["roleArn"], "ecs")
+    if not iam.is_allowed(keys["aws_access_key_id"], "lambda:InvokeFunction", target):
+        return f"the hook's role may not invoke {target}"
+    answer: dict[str, Any] = {}
+    for _ in range(_LONGEST_CALLS):
+        outcome = awslambda.run(target, Invocation(_payload(deployment, hook, answer), target))
+        said = None if outcome.error else json.loads(outcome.payload)
+        answer = said if isinstance(said, dict) else {}
+        if answer.get("hookStatus") != "IN_PROGRESS":
+            break
+        time.sleep(float(answer.get("callBackDelay", _CALL_BACK_SECONDS)) * _settings.time_scale)
+    if answer.get("hookStatus") == "SUCCEEDED":
+        return None
+    return f"Service deployment rolled back because of lifecycle hook {target}: {outcome.payload.decode()}"
+
+
+def _payload(deployment: _Deployment, hook: dict[str, Any], answer: dict[str, Any]) -> bytes:
+    details = answer.get("hookDetails") or hook.get("hookDetails")
+    payload = {
+        "executionId": str(uuid.uuid4()),
+        "lifecycleStage": STAGE,
+        "resourceArn": deployment.arn,
+        "executionDetails": {
+            "serviceArn": deployment.service.arn,
+            "targetServiceRevisionArn": deployment.revision,
+            "testTrafficWeights": {},
+            "productionTrafficWeights": {},
+        },
+        **({"hookDetails": details} if details else {}),
+    }
+    return json.dumps(payload).encode()
+
+
+def _start_tasks(deployment: _Deployment) -> None:
+    service = deployment.service
+    for _ in range(service.desired_count):
+        task = _arn(f"task/{service.cluster_name}/{uuid.uuid4().hex}")
+        where = service.cluster_arn, deployment.task_definition, task, f"service:{service.name}"
+        _say_it_runs(*where, deployment.images)
+
+
+def _say_it_runs(cluster: str, definition: str, task: str, group: str, images: list[dict[str, str]]) -> None:
+    """ "ECS Task State Change", as the guide prints it, without networks and resources."""
+    containers = [
+        {
+            "containerArn": task.replace(":task/", ":container/") + f"/{uuid.uuid4()}",
+            "lastStatus": "RUNNING",
+            "taskArn": task,
+            **{"name" if name == "containerName" else name: value for name, value in image.items()},
+        }
+        for image in images
+    ]
+    detail = {
+        "clusterArn": cluster,
+        "containers": containers,
+        "desiredStatus": "RUNNING",
+        "group": group,
+        "lastStatus": "RUNNING",
+        "taskArn": task,
+        "taskDefinitionArn": definition,
+    }
+    events.emit("aws.ecs", "ECS Task State Change", detail, [task])
+
+
+def install(settings: Settings) -> None:
+    """It reads the store that ECR's patch opens."""
+    global _settings
+    _settings = settings
+    _deployments.clear()
+    urls.url_paths["{0}/$"] = Ecs.dispatch
