@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from imagegate.adapters.decisions import called_by, parse_decision
+from imagegate.adapters.ecs_events import DeploymentHook, TaskStateChange, parse_hook, parse_task
 from imagegate.adapters.events import (
     AnnounceRequest,
     AwaitScanRequest,
@@ -39,6 +40,9 @@ MODELS: dict[str, type[BaseModel]] = {
     "promote_image": PromoteRequest,
     "announce": AnnounceRequest,
     "publish_policy": CustomResourceRequest,
+    "check_deployment": DeploymentHook,
+    "ecs_deployment_hook_flat": DeploymentHook,
+    "ecs_task_running": TaskStateChange,
 }
 
 
@@ -75,6 +79,38 @@ def test_the_sample_of_a_decision_names_its_caller_and_is_understood() -> None:
     event = sample("decide")
     assert called_by(event) == "arn:aws:iam::123456789012:user/ann"
     assert parse_decision(event).action == "withdraw"
+
+
+@pytest.mark.parametrize("name", ["check_deployment", "ecs_deployment_hook_flat"])
+def test_the_sample_of_a_hook_names_service_and_revision(name: str) -> None:
+    """Older editions of the developer guide print the details without what is around them."""
+    deployment = parse_hook(sample(name))
+    assert str(deployment.workload) == "service my-service in cluster my-cluster"
+    assert deployment.revision.endswith(":service-revision/my-cluster/my-service/9313423515462893900")
+
+
+@pytest.mark.parametrize("revision", [None, "", "my-service", "arn:aws:ecs:eu-central-1:1:service/a/b"])
+def test_a_hook_without_the_arn_of_a_revision_is_refused(revision: object) -> None:
+    event = sample("check_deployment")
+    event["executionDetails"]["targetServiceRevisionArn"] = revision
+    with pytest.raises(InvalidEventError, match="targetServiceRevisionArn"):
+        parse_hook(event)
+
+
+def test_the_sample_of_a_task_names_the_image_that_the_sandbox_holds() -> None:
+    task = parse_task(sample("ecs_task_running"))
+    assert str(task.workload) == "service my-service in cluster my-cluster"
+    [container] = task.containers
+    assert container.image.endswith(f"/{SAMPLE_REPOSITORY}:{SAMPLE_TAG}")
+    assert str(container.digest) == SAMPLE_DIGEST
+
+
+@pytest.mark.parametrize("field", ["clusterArn", "taskArn", "taskDefinitionArn", "containers"])
+def test_a_task_without_what_names_it_is_refused_by_name(field: str) -> None:
+    event = sample("ecs_task_running")
+    del event["detail"][field]
+    with pytest.raises(InvalidEventError, match=field):
+        parse_task(event)
 
 
 def test_unknown_fields_are_fine() -> None:

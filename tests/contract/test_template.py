@@ -115,7 +115,7 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ("states:StartExecution", {"StartReleaseRole"}),
         ("ecr:PutImage", {"SignImageRole", "PromoteImageRole"}),
         ("ecr:CreateRepository", {"PromoteImageRole"}),
-        ("sns:Publish", {"AnnounceRole", "ReconcileRole"}),
+        ("sns:Publish", {"AnnounceRole", "ReconcileRole", "CheckDeploymentRole"}),
         ("lambda:InvokeFunction", {"ReleaseRole", "OnScanCompletedRole", "ReconcileRole", "DecideRole"}),
         ("s3:PutObject", {"JudgeImageRole", "PublishPolicyRole"}),
     ],
@@ -155,6 +155,37 @@ def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
     }
 
 
+def test_the_check_at_deployment_is_off_unless_somebody_switches_it_on() -> None:
+    parameters = TEMPLATE["Parameters"]
+    assert parameters["DeploymentCheck"]["Default"] == "off"
+    assert parameters["DeploymentCheckOnError"]["Default"] == "closed"
+    assert parameters["DeploymentCheckAllowedImages"]["Default"] == ""
+    assert TEMPLATE["Conditions"]["HasDeploymentCheck"] == {"Fn::Equals": [{"Ref": "DeploymentCheck"}, "on"]}
+    made = {name: one for name, one in translated(packaged()).items() if "CheckDeployment" in name}
+    assert {one["Type"].rpartition("::")[2] for one in made.values()} == {
+        *("Function", "Version", "Alias", "EventInvokeConfig", "Rule", "Permission", "LogGroup", "Role"),
+    }
+    assert {name for name, one in made.items() if one.get("Condition") != "HasDeploymentCheck"} == set()
+    assert TEMPLATE["Outputs"]["CheckDeploymentFunction"]["Condition"] == "HasDeploymentCheck"
+
+
+def test_the_check_at_deployment_reads_and_can_make_nothing_pass() -> None:
+    [written] = [one for one in statements("CheckDeploymentRole") if "dynamodb:PutItem" in actions(one)]
+    assert written["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["NOTICE#*"]},
+        "Null": {"dynamodb:LeadingKeys": False},
+    }
+    allowed = {action for one in statements("CheckDeploymentRole") for action in actions(one)}
+    assert {action for action in allowed if action.startswith(("ecs:", "ecr:", "dynamodb:", "s3:"))} == {
+        "ecs:DescribeServiceRevisions",
+        "ecs:DescribeTaskDefinition",
+        "ecr:BatchGetImage",
+        "s3:GetObject",
+        "dynamodb:Query",
+        "dynamodb:PutItem",
+    }
+
+
 def test_who_decides_is_told_by_iam() -> None:
     assert FUNCTIONS["DecideFunction"]["FunctionUrlConfig"] == {"AuthType": "AWS_IAM"}
 
@@ -188,11 +219,27 @@ def test_alarms_watch_faults() -> None:
     assert "ApproximateNumberOfMessagesVisible" in text
 
 
+def packaged() -> dict[str, Any]:
+    """As `sam package` leaves it."""
+    template = copy.deepcopy(TEMPLATE)
+    for name, resource in template["Resources"].items():
+        for key in ("CodeUri", "ContentUri", "DefinitionUri"):
+            if key in resource.get("Properties", {}):
+                resource["Properties"][key] = f"s3://bucket/{name}-1"
+    return template
+
+
+def translated(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The resources that SAM makes of it."""
+    session = boto3.Session(region_name="eu-central-1")
+    done = Translator({}, Parser(), boto_session=session).translate(copy.deepcopy(template), {})
+    resources: dict[str, dict[str, Any]] = done["Resources"]
+    return resources
+
+
 def versions(template: dict[str, Any]) -> set[str]:
     """Logical ids of the function versions that SAM publishes; a new one goes live behind the alias."""
-    session = boto3.Session(region_name="eu-central-1")
-    translated = Translator({}, Parser(), boto_session=session).translate(copy.deepcopy(template), {})
-    return {key for key, value in translated["Resources"].items() if value["Type"] == "AWS::Lambda::Version"}
+    return {key for key, value in translated(template).items() if value["Type"] == "AWS::Lambda::Version"}
 
 
 @pytest.mark.parametrize(
@@ -200,19 +247,20 @@ def versions(template: dict[str, Any]) -> set[str]:
     [
         (
             "PolicyLayer",
-            {"StartReleaseFunction", "ReconcileFunction", "PublishPolicyFunction", "DecideFunction"},
+            {
+                "StartReleaseFunction",
+                "ReconcileFunction",
+                "PublishPolicyFunction",
+                "DecideFunction",
+                "CheckDeploymentFunction",
+            },
         ),
         ("CoreLayer", set(FUNCTIONS)),
     ],
 )
 def test_a_change_of_a_layer_goes_live(layer: str, renewed: set[str]) -> None:
     """Without it the alias stays on the old policy or code, and nobody notices."""
-    packaged = copy.deepcopy(TEMPLATE)
-    for name, resource in packaged["Resources"].items():
-        for key in ("CodeUri", "ContentUri", "DefinitionUri"):
-            if key in resource.get("Properties", {}):
-                resource["Properties"][key] = f"s3://bucket/{name}-1"
-    changed = copy.deepcopy(packaged)
+    changed = packaged()
     changed["Resources"][layer]["Properties"]["ContentUri"] = f"s3://bucket/{layer}-2"
-    new = versions(changed) - versions(packaged)
+    new = versions(changed) - versions(packaged())
     assert {re.sub(r"Version[0-9a-f]+$", "", key) for key in new} == renewed

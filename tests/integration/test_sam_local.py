@@ -24,7 +24,8 @@ IMAGE = f"public.ecr.aws/lambda/python:3.13-{machine_architecture()}"
 CHECKOUT = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachines", "events")
 
 # The samples name the seeded image, whose release is over: nothing is done twice. No decision has the digest that the
-# sample of sign_image names, so that one is refused; and there is no waiver that the sample of decide could withdraw.
+# sample of sign_image names, so that one is refused; there is no waiver that the sample of decide could withdraw, and
+# no service revision like that in the sample of check_deployment.
 ANSWERS: dict[str, dict[str, Any] | None] = {
     "start_release": {"ignored": "already released in attempt 1"},
     "on_scan_completed": {"woken": 0},
@@ -35,6 +36,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "announce": {"route": "END", "outcome": "released"},
     "reconcile": {},
     "decide": {"statusCode": 404},
+    "check_deployment": {"hookStatus": "FAILED"},
     "publish_policy": None,
 }
 
@@ -72,7 +74,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cloud(checkout: Path) -> Iterator[ServedCloud]:
     """The seeded image's release is over."""
     state = checkout / ".sandbox"
-    with served_cloud(state, str(checkout)) as running:
+    with served_cloud(state, str(checkout), "--parameter", "DeploymentCheck=on") as running:
         seed = [sys.executable, "-m", "sandbox", "seed", "--state", str(state)]
         environment = {"PATH": os.environ["PATH"]}
         subprocess.run(seed, check=True, cwd=ROOT, capture_output=True, env=environment)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from imagegate.adapters.settings import setting
 from imagegate.domain.canonical import parse_timestamp
+from imagegate.domain.container import prefixes
+from imagegate.domain.deployment_notice import OnError
 from imagegate.domain.image import Digest
 
 # Imported where they are used: a function that does not sign never loads cryptography.
 if TYPE_CHECKING:
     from imagegate.adapters.ecr import Ecr
+    from imagegate.adapters.ecs import Ecs
     from imagegate.adapters.grants import DynamoGrants
     from imagegate.adapters.inspector import Inspector
     from imagegate.adapters.ledger import DynamoLedger
@@ -34,6 +37,13 @@ def ecr() -> Ecr:
     from imagegate.adapters.ecr import Ecr
 
     return Ecr(setting("REGISTRY"))
+
+
+@cache
+def ecs() -> Ecs:
+    from imagegate.adapters.ecs import Ecs
+
+    return Ecs()
 
 
 @cache
@@ -122,3 +132,13 @@ def policy() -> Policy:
 def installed_at() -> datetime:
     """Images that were pushed before this are left alone."""
     return parse_timestamp(setting("INSTALLED_AT"))
+
+
+def allowed_images() -> tuple[str, ...]:
+    """What may run though no gate has seen it."""
+    return prefixes(setting("ALLOWED_IMAGES"))
+
+
+def on_error() -> OnError:
+    """What becomes of a deployment that could not be checked."""
+    return OnError(setting("DEPLOYMENT_CHECK_ON_ERROR"))

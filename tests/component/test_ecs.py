@@ -1,0 +1,189 @@
+"""What Amazon ECS answers, and what the ledger's table says of a digest and of who tells what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from imagegate.adapters import aws
+from imagegate.adapters.ecs import Ecs
+from imagegate.adapters.ledger import DynamoLedger
+from imagegate.domain.container import Container
+from imagegate.domain.errors import (
+    AccessRefusedError,
+    InvalidDigestError,
+    RecordNotFoundError,
+    ThrottledError,
+)
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.ports import Ledger, Services
+from tests.component.deployments import DEFINITION, IMAGE, REVISION, attempt, blocked, named
+from tests.fakes import DEV, NOW
+
+pytestmark = pytest.mark.usefixtures("aws_account")
+INDEX = ImageRef(DEV, Digest.of(b"index"))
+
+
+@pytest.fixture
+def stub(aws_account: None) -> Iterator[Stubber]:
+    with Stubber(aws.client("ecs")) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def ecs() -> Services:
+    return Ecs()
+
+
+def revision(*images: dict[str, Any]) -> dict[str, Any]:
+    found = {"serviceRevisionArn": REVISION, "taskDefinition": DEFINITION, "containerImages": list(images)}
+    return {"serviceRevisions": [found]}
+
+
+def test_a_revision_has_the_images_that_amazon_ecs_found(stub: Stubber, ecs: Services) -> None:
+    images = (
+        {"containerName": "app", "image": named(IMAGE), "imageDigest": str(IMAGE.digest)},
+        {"containerName": "side", "image": "nginx"},  # not resolved (yet)
+        {"containerName": "odd"},
+    )
+    stub.add_response("describe_service_revisions", revision(*images), {"serviceRevisionArns": [REVISION]})
+    assert ecs.revision(REVISION) == (
+        DEFINITION,
+        [Container("app", named(IMAGE), IMAGE.digest), Container("side", "nginx"), Container("odd", "")],
+    )
+
+
+def test_a_revision_that_is_not_there_is_no_empty_one(stub: Stubber, ecs: Services) -> None:
+    failure = {"failures": [{"arn": REVISION, "reason": "MISSING"}], "serviceRevisions": []}
+    stub.add_response("describe_service_revisions", failure)
+    with pytest.raises(RecordNotFoundError, match="MISSING"):
+        ecs.revision(REVISION)
+
+
+def test_a_digest_that_is_none_is_refused(stub: Stubber, ecs: Services) -> None:
+    stub.add_response("describe_service_revisions", revision({"containerName": "app", "imageDigest": "x"}))
+    with pytest.raises(InvalidDigestError):
+        ecs.revision(REVISION)
+
+
+def test_a_task_definition_is_read_once_as_it_never_changes(stub: Stubber, ecs: Services) -> None:
+    said = {
+        "taskDefinition": {"containerDefinitions": [{"name": "app", "image": "nginx", "essential": True}]}
+    }
+    stub.add_response("describe_task_definition", said, {"taskDefinition": DEFINITION})
+    for _ in range(2):
+        assert ecs.written(DEFINITION) == [Container("app", "nginx")]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("ClientException", RecordNotFoundError),
+        ("InvalidParameterException", RecordNotFoundError),
+        ("ServiceNotFoundException", RecordNotFoundError),
+        ("AccessDeniedException", AccessRefusedError),
+        ("ThrottlingException", ThrottledError),
+        ("UnsupportedFeatureException", ClientError),
+    ],
+)
+def test_a_refusal_names_what_was_asked_for(
+    stub: Stubber, ecs: Services, code: str, error: type[Exception]
+) -> None:
+    for call, arn, operation in (
+        (ecs.revision, REVISION, "describe_service_revisions"),
+        (ecs.written, DEFINITION, "describe_task_definition"),
+    ):
+        for _ in range(3):  # the SDK's own retries
+            stub.add_client_error(operation, code)
+        with pytest.raises(error, match=None if error is ClientError else arn):
+            call(arn)
+        stub._queue.clear()  # type: ignore[attr-defined]
+
+
+# The ledger
+
+
+@pytest.fixture
+def ledger(aws_account: None) -> Iterator[Ledger]:
+    with mock_aws():
+        names = ("pk", "sk")
+        dynamodb: Any = boto3.client("dynamodb")
+        dynamodb.create_table(
+            TableName="ledger",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+        )
+        yield DynamoLedger("ledger")
+
+
+def test_a_history_has_all_attempts_newest_first_and_the_indexes(ledger: Ledger) -> None:
+    assert (ledger.history(IMAGE).attempts, ledger.history(IMAGE).indexes) == ((), ())
+    for number in (2, 10, 1):
+        ledger.begin(attempt(number))
+    others = [replace(INDEX, digest=Digest.of(name)) for name in (b"one", b"two")]
+    for index in others:
+        ledger.note_platforms(attempt(image=index, platforms=(IMAGE.digest,)))
+    history = ledger.history(IMAGE)
+    assert [release.attempt for release in history.attempts] == [10, 2, 1]
+    assert history.attempts[0] == attempt(10)
+    assert set(history.indexes) == {index.digest for index in others}
+    assert ledger.history(INDEX).attempts == ()
+
+
+def test_a_history_is_read_consistently_and_to_its_end(ledger: Ledger) -> None:
+    asked: list[dict[str, Any]] = []
+    client: Any = aws.client("dynamodb")
+    client.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: asked.append(dict(params))
+    )
+    detail = "x" * 300_000  # two of these are more than a page
+    for number in range(1, 6):
+        ledger.begin(blocked(number, detail=detail))
+    assert [release.attempt for release in ledger.history(IMAGE).attempts] == [5, 4, 3, 2, 1]
+    assert len(asked) > 1
+    assert all(query["ConsistentRead"] for query in asked)
+
+
+def test_of_many_that_claim_at_once_one_gets_it(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda _: ledger.claim("drift", NOW), range(16)))
+    assert got.count(True) == 1
+    assert not ledger.claim("drift", NOW + timedelta(seconds=54))
+    assert ledger.claim("another", NOW)
+
+
+def test_what_was_claimed_and_not_done_is_free_after_a_minute_and_what_is_done_never(ledger: Ledger) -> None:
+    assert ledger.claim("drift", NOW)
+    assert ledger.claim("drift", NOW + timedelta(minutes=1))
+    assert not ledger.claim("drift", NOW + timedelta(minutes=1))
+    ledger.note("drift")
+    assert not ledger.claim("drift", NOW + timedelta(days=365))
+    assert ledger.is_noted("drift")
+
+
+def test_a_claim_that_the_sdk_sends_twice_is_one(ledger: Ledger) -> None:
+    """The first answer was lost: the second write finds the claim of the first, which is its own."""
+    client: Any = aws.client("dynamodb")
+    sent: list[Any] = []
+
+    def twice(params: Any, model: Any, **_: Any) -> None:
+        if not sent:
+            sent.append(params)
+            client.put_item(**params)
+
+    client.meta.events.register("provide-client-params.dynamodb.PutItem", twice)
+    assert ledger.claim("drift", NOW)
