@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -177,11 +177,12 @@ class Draft:
     chain: Sequence[x509.Certificate] = field(default_factory=good_chain)
     key: Key = field(default_factory=lambda: LEAF.key)
     header: dict[str, Any] = field(default_factory=dict)  # unsigned, beside the chain
+    sign: Callable[[Key, bytes], bytes] = field(default_factory=lambda: signature_of)
 
     def jws(self) -> dict[str, Any]:
         payload, protected = base64url(_encoded(self.payload)), base64url(_encoded(self.protected))
         x5c = [base64.b64encode(one.public_bytes(serialization.Encoding.DER)).decode() for one in self.chain]
-        signature = base64url(_signature(self.key, f"{protected}.{payload}".encode()))
+        signature = base64url(self.sign(self.key, f"{protected}.{payload}".encode()))
         return {
             "payload": payload,
             "protected": protected,
@@ -214,7 +215,7 @@ def _encoded(value: Any) -> bytes:
     return value if isinstance(value, bytes) else compact(value)
 
 
-def _signature(key: Key, content: bytes) -> bytes:
+def signature_of(key: Key, content: bytes) -> bytes:
     if isinstance(key, rsa.RSAPrivateKey):
         digest: hashes.HashAlgorithm = {2048: hashes.SHA256(), 3072: hashes.SHA384(), 4096: hashes.SHA512()}[
             key.key_size

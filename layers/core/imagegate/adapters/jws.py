@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from imagegate.adapters.certificate_chain import Chain, load_chain
+from imagegate.adapters.certificate_chain import MAX_CHAIN, Chain, load_chain
 from imagegate.adapters.notation_json import exact_object, require_keys, shown
 from imagegate.domain.errors import IntegrityError
 
@@ -76,8 +76,8 @@ def parse_envelope(envelope: bytes) -> Envelope:
 
 
 def _chain(encoded: Any) -> Chain:
-    if not isinstance(encoded, list) or not encoded:
-        raise IntegrityError("x5c is not a list of certificates")
+    if not isinstance(encoded, list) or not 1 <= len(encoded) <= MAX_CHAIN:
+        raise IntegrityError(f"x5c is not a list of 1 to {MAX_CHAIN} certificates")
     return load_chain([_base64(text, _CHAIN) for text in encoded])
 
 

@@ -1,0 +1,93 @@
+"""How many forged signatures are accepted, or crash the verifier: it must be none of either.
+
+`python -m benchmarks.forgeries --count 100000 --seed 1 --json FILE` writes one object: tried, accepted, crashed,
+by_kind (how many of each), seconds, and the processor's milliseconds for one verification: of a genuine signature,
+and of the forgery that took longest. What was accepted or crashed is told by its number, by which it can be made
+again: `--only NUMBER`. The genuine signatures that the forgeries are made from are verified first; all must hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.component.forgeries import KINDS
+from tests.component.forging import Evidence, Outcome, originals
+
+_TOLD = 20
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description="Verify forged signatures; none may be accepted, none may crash."
+    )
+    parser.add_argument("--count", type=int, default=10_000, help="how many (default: 10,000)")
+    parser.add_argument("--seed", type=int, default=1, help="other forgeries for another one (default: 1)")
+    parser.add_argument("--only", type=int, help="the one with this number")
+    parser.add_argument("--json", type=Path, help="write the result there; default: print it")
+    arguments = parser.parse_args(argv)
+    if arguments.count < 1:
+        parser.error("--count must be 1 or more")
+    numbers = range(arguments.count) if arguments.only is None else range(arguments.only, arguments.only + 1)
+    result = run(numbers, arguments.seed)
+    text = json.dumps(result, indent=2)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    else:
+        print(text)
+    return 1 if result["accepted"] or result["crashed"] else 0
+
+
+def run(numbers: range, seed: int) -> dict[str, Any]:
+    """Raise `RuntimeError` when a genuine signature does not hold: then a refusal would mean nothing."""
+    genuine_ms = _genuine_ms()
+    kinds, outcomes, told = Counter[str](), Counter[Outcome](), list[dict[str, Any]]()
+    slowest, began = (0.0, ""), time.perf_counter()
+    for number, kind, evidence in _forgeries(numbers, seed):
+        outcome, seconds, error = evidence.judge()
+        kinds[kind] += 1
+        outcomes[outcome] += 1
+        slowest = max(slowest, (seconds, kind))
+        if outcome is not Outcome.REFUSED and len(told) < _TOLD:
+            told.append({"number": number, "kind": kind, "outcome": outcome, "error": repr(error)[:500]})
+    return {
+        "tried": len(numbers),
+        "accepted": outcomes[Outcome.ACCEPTED],
+        "crashed": outcomes[Outcome.CRASHED],
+        "by_kind": dict(sorted(kinds.items())),
+        "seconds": round(time.perf_counter() - began, 2),
+        "genuine_ms": round(genuine_ms, 2),
+        "slowest_ms": round(slowest[0] * 1000, 2),
+        "slowest_kind": slowest[1],
+        "told": told,
+    }
+
+
+def _forgeries(numbers: range, seed: int) -> Iterator[tuple[int, str, Evidence]]:
+    names = sorted(KINDS)
+    for number in numbers:
+        chance = random.Random(f"{seed}/{number}")  # noqa: S311 - the same forgeries for the same seed
+        kind = chance.choice(names)
+        yield number, kind, KINDS[kind](chance)
+
+
+def _genuine_ms() -> float:
+    """Of the processor, for one gate's signature: P-384, four certificates."""
+    evidence = originals()
+    for one in evidence:
+        outcome, _, error = one.judge()
+        if outcome is not Outcome.ACCEPTED:
+            raise RuntimeError(f"a genuine signature does not hold: {error!r}")
+    seconds = sorted(evidence[0].judge()[1] for _ in range(50))
+    return seconds[len(seconds) // 2] * 1000
+
+
+if __name__ == "__main__":
+    sys.exit(main())
