@@ -13,7 +13,6 @@ from typing import Any
 
 from imagegate.domain.announcement import Announcement
 from imagegate.domain.container import Container
-from imagegate.domain.deployment import History
 from imagegate.domain.errors import (
     AuthenticityError,
     CorruptContentError,
@@ -25,6 +24,7 @@ from imagegate.domain.errors import (
 )
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
+from imagegate.domain.history import History
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan

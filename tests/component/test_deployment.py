@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain.container import Container, InvalidReferenceError, Reference, prefixes, resolved
-from imagegate.domain.deployment import Guarded, History, Rule, Ruling, rule
+from imagegate.domain.deployment import Guarded, Rule, Ruling, rule
 from imagegate.domain.errors import InvalidDigestError
 from imagegate.domain.finding import Finding
+from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Mode
 from imagegate.domain.release import Outcome, Release

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from imagegate.domain.announcement import Announcement
 from imagegate.domain.container import Container
-from imagegate.domain.deployment import History
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Place
+from imagegate.domain.history import History
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, Scanner
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan

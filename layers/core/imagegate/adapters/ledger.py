@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from imagegate.adapters import ledger_items as items
 from imagegate.adapters.ledger_lasting import LastingLedger
-from imagegate.domain.deployment import History
 from imagegate.domain.errors import RecordNotFoundError
+from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Outcome, Release, ReleaseId, WaitingScan
 

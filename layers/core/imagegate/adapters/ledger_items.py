@@ -25,10 +25,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagegate.domain.canonical import parse_timestamp
-from imagegate.domain.deployment import History
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Place
+from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import (
     Outcome,

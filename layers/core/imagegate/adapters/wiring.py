@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from imagegate.adapters.settings import setting
 from imagegate.domain.canonical import parse_timestamp
-from imagegate.domain.container import prefixes
-from imagegate.domain.deployment_notice import OnError
 from imagegate.domain.image import Digest
 
 # Imported where they are used: a function that does not sign never loads cryptography.
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from imagegate.adapters.registry import HttpRegistry
     from imagegate.adapters.signer import AwsSigner
     from imagegate.adapters.workflow import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
+    from imagegate.domain.deployment_notice import OnError
     from imagegate.domain.judging import Versions
     from imagegate.domain.policy import Policy
 
@@ -136,9 +135,13 @@ def installed_at() -> datetime:
 
 def allowed_images() -> tuple[str, ...]:
     """What may run though no gate has seen it."""
+    from imagegate.domain.container import prefixes
+
     return prefixes(setting("ALLOWED_IMAGES"))
 
 
 def on_error() -> OnError:
     """What becomes of a deployment that could not be checked."""
+    from imagegate.domain.deployment_notice import OnError
+
     return OnError(setting("DEPLOYMENT_CHECK_ON_ERROR"))

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from imagegate.domain.container import Container, Reference, is_covered
 from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Mode, Policy, Stage
 from imagegate.domain.release import Outcome, Release
@@ -35,14 +36,6 @@ class Rule(StrEnum):
     UNKNOWN = "unknown"  # no gate has seen it
     UNDECIDED = "undecided"  # it is at the gate, or its attempts ended without a word about it
     REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """All that the ledger says of one digest, read at once."""
-
-    attempts: tuple[Release, ...] = ()  # newest first
-    indexes: tuple[Digest, ...] = ()  # that were released with this digest as one of their platforms
 
 
 @dataclass(frozen=True, slots=True)
