@@ -63,6 +63,21 @@ def bytes_in_a_certificate(random: Random) -> Evidence:
     return genuine.evidence(compact(jws))
 
 
+def unused_bits(random: Random) -> Evidence:
+    """A certificate's signature that claims to end in the middle of a byte: nobody signs where that is said."""
+    genuine, envelope = found(random)
+    jws = json.loads(envelope)
+    x5c = jws["header"]["x5c"]
+    position = random.randrange(max(1, len(x5c) - 1))
+    der = bytearray(base64.b64decode(x5c[position]))
+    place = len(der) - len(genuine.chain[position].signature) - 1
+    # As many as are zero: then a reader may take what is left for the same.
+    der[place] = (der[-1] & -der[-1]).bit_length() - 1 if der[-1] else 7
+    der[place] = der[place] or 1
+    x5c[position] = base64.b64encode(der).decode()
+    return genuine.evidence(compact(jws))
+
+
 def truncated(random: Random) -> Evidence:
     genuine, envelope = found(random)
     return genuine.evidence(envelope[: random.randrange(len(envelope))])
@@ -176,6 +191,7 @@ FORGED_BYTES = {
     "bit in a certificate": bit_in_a_certificate,
     "bytes in a certificate": bytes_in_a_certificate,
     "bit anywhere": bit_anywhere,
+    "unused bits": unused_bits,
     "truncated": truncated,
     "truncated part": truncated_part,
     "bytes behind": bytes_behind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
 from imagegate.adapters.notation import thumbprints
@@ -28,6 +30,7 @@ from tests.component.envelopes import (
     Certificate,
     Draft,
     chain_of,
+    compact,
     good_envelope,
     root_thumbprint,
     sha1_signed,
@@ -222,3 +225,32 @@ def test_a_leafs_key_is_of_one_of_six_kinds(kind: str) -> None:
     chain = chain_of(replace(LEAF, kind=kind, hash_=hashes.SHA256()), ROOT)
     with pytest.raises(IntegrityError, match="does not go with a key"):
         verify_gate(Draft(chain=chain).envelope(), root=root_thumbprint(chain))
+
+
+def _unused_bits(der: bytes, certificate: x509.Certificate) -> bytes:
+    place = len(der) - len(certificate.signature) - 1
+    return der[:place] + b"\1" + der[place + 1 :]
+
+
+@pytest.mark.parametrize("position", range(3))
+def test_a_certificate_has_one_form(position: int) -> None:
+    """The number of unused bits of its signature is not signed; 0 and 1 are the same to lenient readers."""
+    while True:
+        chain = chain_of(LEAF, LOWER, UPPER, ROOT)
+        if chain[position].signature[-1] % 2 == 0:
+            break
+    jws = Draft(chain=chain).jws()
+    der = chain[position].public_bytes(Encoding.DER)
+    jws["header"]["x5c"][position] = base64.b64encode(_unused_bits(der, chain[position])).decode()
+    with pytest.raises(IntegrityError, match="one form"):
+        verify_gate(compact(jws), root=root_thumbprint(chain))
+
+
+def test_a_serial_number_is_positive() -> None:
+    chain = chain_of(LEAF, ROOT)
+    der = bytearray(chain[0].public_bytes(Encoding.DER))
+    der[der.index(bytes.fromhex("a00302010202")) + 7] = 0xFF  # behind version 3, type and length
+    jws = Draft(chain=chain).jws()
+    jws["header"]["x5c"][0] = base64.b64encode(der).decode()
+    with pytest.raises(IntegrityError):
+        verify_gate(compact(jws), root=root_thumbprint(chain))

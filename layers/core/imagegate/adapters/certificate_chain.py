@@ -43,6 +43,7 @@ _UNREADABLE = (
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
+    Warning,  # where warnings are errors
 )
 
 Chain = Sequence[x509.Certificate]
@@ -67,6 +68,9 @@ def _load(der: bytes) -> x509.Certificate:
         _ = (certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     except _UNREADABLE as error:
         raise IntegrityError(f"x5c has a certificate that cannot be read: {error}") from error
+    # Both would be another spelling of the same certificate: RFC 5280, sections 4.1.2.2 and 4.1.1.3.
+    if certificate.serial_number <= 0 or not der.endswith(b"\0" + certificate.signature):
+        raise IntegrityError("x5c has a certificate whose serial number or signature is not in its one form")
     return certificate
 
 
