@@ -22,7 +22,8 @@ from imagegate.domain.decision import (
 from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
 from imagegate.domain.finding import Severity
 from imagegate.domain.policy import Mode
-from imagegate.domain.rules import Action, Limit
+from imagegate.domain.remedy import Rebuild
+from imagegate.domain.rules import Action, FindingRules, Limit
 from imagegate.domain.scan import ScanStatus
 from imagegate.domain.verdict import VerdictOutcome
 from tests.unit.samples import (
@@ -30,15 +31,18 @@ from tests.unit.samples import (
     REGISTRY,
     decision,
     digest,
+    finding,
     image,
     json_values,
     repositories,
     scanned,
     severities,
+    stage,
     verdict,
     waiver,
     with_limits,
 )
+from tests.unit.trials import base, trial
 
 SECOND = timedelta(seconds=1)
 FIELDS = tuple(json.loads(decision().encode()))
@@ -70,6 +74,7 @@ decisions = st.builds(
     grants=st.lists(plain_objects, max_size=2),
     baseline=st.none() | plain_objects,
     remedies=st.none() | plain_objects,
+    newer_base=st.none() | plain_objects,
 )
 
 
@@ -168,6 +173,7 @@ def test_a_record_with_a_wrong_field_is_refused(changes: dict[str, Any]) -> None
         {"grants": [1]},
         {"baseline": "none"},
         {"remedies": 0},
+        {"newerBase": []},
     ],
 )
 def test_a_record_with_a_field_of_the_wrong_type_is_refused(changes: dict[str, Any]) -> None:
@@ -272,6 +278,30 @@ def test_records_are_written_in_the_second_schema() -> None:
 def test_the_waivers_of_a_record_are_whole() -> None:
     kept = decision(waivers=[waiver().as_json()], grants=[waiver(until_fix=True).as_json()])
     assert Decision.decode(kept.encode()) == kept
+
+
+def test_a_record_has_all_that_was_judged() -> None:
+    gate = stage(findings=FindingRules(max={Severity.HIGH: Limit(0)}))
+    used = waiver(vulnerability="CVE-2026-2")
+    newer = Rebuild(base("golden"), base("golden", "newer"), frozenset())
+    judged = trial(
+        finding(), finding("CVE-2026-2"), stage=gate, waivers=(used,), baseline=frozenset(), rebuild=newer
+    ).judged()
+    made = decision().of(judged, [digest("findings")])
+    assert (made.verdict, made.worst) == (VerdictOutcome.BLOCK, "HIGH")
+    assert made.reasons == describe_reasons(judged.verdict)
+    assert made.scans == [describe_scan(judged.scans[0], digest("findings"))]
+    assert made.waivers == [{"id": used.id, **used.as_json()}]
+    assert (made.baseline, made.remedies) == (judged.delta, judged.remedies.as_json())
+    assert made.newer_base == newer.newer.as_json()
+    assert json.loads(made.waivers_record or b"") == made.waivers
+    assert Decision.decode(made.encode()).encode() == made.encode()
+
+
+def test_a_record_of_a_pass_without_waivers_has_none_beside_it() -> None:
+    made = decision().of(trial().judged(), [None])
+    assert (made.verdict, made.worst, made.waivers, made.newer_base) == (VerdictOutcome.PASS, None, [], None)
+    assert made.waivers_record is None
 
 
 def test_the_record_keeps_numbers_and_reasons_and_names_the_findings() -> None:

@@ -156,6 +156,20 @@ def test_what_is_unknown_is_mended_like_what_counts() -> None:
     assert texts(case) == ["upgrade a to 2: removes 1"]
 
 
+def test_what_breaks_two_rules_is_removed_once() -> None:
+    rules = FindingRules(max=LIMITS, deny=Rule(frozenset({"CVE-1"})))
+    assert texts(trial(critical(1, package("a")), rules=rules)) == ["upgrade a to 2: removes 1"]
+
+
+def test_people_are_told_what_no_action_mends() -> None:
+    found = remedies(blocked(critical(1, package("a")), critical(2, package("b", None))))
+    assert found.texts == (
+        "upgrade a to 2: removes 1",
+        "1 CRITICAL without a known fix: wait for one, or waive",
+    )
+    assert Remedies().texts == ()
+
+
 # rebuilding
 
 
@@ -333,7 +347,6 @@ def test_the_list_helps_and_no_shorter_one_does(case: Trial) -> None:
 
 @given(cases())
 def test_what_an_action_removes_is_what_it_mends_of_what_is_in_the_way(case: Trial) -> None:
-    case = case.with_rules(deny=None)
     found = remedies(case)
     for remedy in found.actions:
         mended = {one.places for one in in_the_way(case) if is_mended(one, upgrades(remedy))}

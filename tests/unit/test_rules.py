@@ -80,6 +80,14 @@ def test_a_prohibited_package_is_named_by_a_glob_and_its_ecosystem(
     assert ProhibitedPackage(name, ecosystem=ecosystem).names(there) is named
 
 
+@pytest.mark.parametrize(("ecosystem", "named"), [("pypi", True), ("npm", False), (None, False)])
+def test_the_names_of_pypi_are_the_same_in_any_case_and_with_any_hyphen(
+    ecosystem: str | None, named: bool
+) -> None:
+    """PEP 503, "Normalized Names"."""
+    assert ProhibitedPackage("Typing_Ext*").names(package("typing.extensions", ecosystem=ecosystem)) is named
+
+
 def test_a_prohibited_package_reads_as_its_name_and_versions() -> None:
     assert str(ProhibitedPackage("log4j-core")) == "log4j-core"
     assert str(ProhibitedPackage("log4j-core", ">=2.0, <2.17.1")) == "log4j-core >=2.0, <2.17.1"
