@@ -81,7 +81,7 @@ def deploy(
         taskDefinition=task,
         desiredCount=tasks,
         launchType="FARGATE",
-        deploymentConfiguration={"strategy": "ROLLING", "lifecycleHooks": hooks},
+        deploymentConfiguration={"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 1, "lifecycleHooks": hooks},
     )
     return deployed(gate, name)
 
