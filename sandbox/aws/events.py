@@ -29,7 +29,7 @@ _SHORTEST_SCHEDULE = 2.0
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 _OPTIONAL = {"image-tag", "manifest-media-type", "artifact-media-type"}
 _OTHER_ARRIVALS = {"ECR Replication Action", "ECR Pull Through Cache Action"}
-_QUIRKY = {"aws.ecr", "aws.inspector2"}
+_QUIRKY = {"aws.ecr", "aws.ecs", "aws.inspector2"}
 
 _Jobs = queue.SimpleQueue[tuple[Rule, list[dict[str, Any]]] | None]
 

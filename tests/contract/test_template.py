@@ -163,7 +163,17 @@ def test_the_check_at_deployment_is_off_unless_somebody_switches_it_on() -> None
     assert TEMPLATE["Conditions"]["HasDeploymentCheck"] == {"Fn::Equals": [{"Ref": "DeploymentCheck"}, "on"]}
     made = {name: one for name, one in translated(packaged()).items() if "CheckDeployment" in name}
     assert {one["Type"].rpartition("::")[2] for one in made.values()} == {
-        *("Function", "Version", "Alias", "EventInvokeConfig", "Rule", "Permission", "LogGroup", "Role"),
+        *(
+            "Function",
+            "Version",
+            "Alias",
+            "EventInvokeConfig",
+            "Rule",
+            "Permission",
+            "LogGroup",
+            "Role",
+            "Alarm",
+        ),
     }
     assert {name for name, one in made.items() if one.get("Condition") != "HasDeploymentCheck"} == set()
     assert TEMPLATE["Outputs"]["CheckDeploymentFunction"]["Condition"] == "HasDeploymentCheck"
