@@ -1,0 +1,86 @@
+"""Bundles that were recorded stay verifiable by every later version; what was changed in one never holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import main
+
+RECORDED = Path(__file__).parent / "fixtures" / "bundles"
+ROOT = RECORDED / "trust-root.pem"
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def verify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    def call(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["imagegate", "verify", *arguments])
+        with pytest.raises(SystemExit) as exited:
+            main()
+        captured = capsys.readouterr()
+        return Result(int(exited.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.mark.parametrize("bundle", sorted(RECORDED.glob("*.zip")), ids=lambda path: path.name)
+def test_a_recorded_bundle_is_judged_again_as_it_was(verify: Any, bundle: Path) -> None:
+    found = verify(str(bundle), "--trust-root", str(ROOT), "--json")
+    assert (found.code, found.err) == (0, "")
+    assert found.json["rerun"]["confirmed"]
+    assert found.json["signatures"][0]["gate"] == "dev"
+
+
+def test_without_its_root_nothing_is_believed(verify: Any) -> None:
+    assert verify(str(RECORDED / "v1-passed.zip")).code == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"not a zip file at all"])
+def test_another_file_is_no_bundle(verify: Any, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file.zip"
+    path.write_bytes(content)
+    found = verify(str(path))
+    assert found.code == 2
+    assert len(found.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"[]", b"{}", b'{"schema": "imagegate.bundle/v9"}', b"[" * 100_000, b'{"schema": 1}']
+)
+def test_a_broken_head_is_one_line(verify: Any, tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "broken.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bundle.json", head)
+    found = verify(str(path))
+    assert found.code == 2
+    assert len(found.err.splitlines()) == 1
+
+
+def test_no_part_can_be_taken_out_or_exchanged(verify: Any, tmp_path: Path) -> None:
+    with zipfile.ZipFile(RECORDED / "v1-passed.zip") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    for number, name in enumerate(sorted(files)):
+        for kind, content in (("gone", None), ("other", b"{}"), ("cut", files[name][:-1])):
+            path = tmp_path / f"{number}-{kind}.zip"
+            with zipfile.ZipFile(path, "w") as archive:
+                for other, kept in (files | {name: content}).items():
+                    if kept is not None:
+                        archive.writestr(other, kept)
+            assert verify(str(path), "--trust-root", str(ROOT)).code in (1, 2), (name, kind)
