@@ -143,4 +143,4 @@ def _profile(envelope: bytes) -> str:
 
 def _failure(error: RejectedInputError) -> str:
     """In the words of the Notation specification: integrity, authenticity, expiry, …"""
-    return type(error).__name__.removesuffix("Error").lower()
+    return str(getattr(error, "check", "")) or "integrity"

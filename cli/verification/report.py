@@ -174,7 +174,7 @@ def _rows(one: Signature) -> list[tuple[str, str]]:
     who = f"the {one.stage} gate" if one.stage else "somebody else, not a gate"
     return [
         ("Signed by", who if one.profile else ""),
-        ("Valid", "yes" if one.holds else f"no ({one.failure}): {one.problem}"),
+        ("Valid", "yes" if one.holds else f"no: {one.problem}"),
         ("When", f"{one.signed_at:%Y-%m-%d %H:%M:%S} UTC" if one.signed_at else ""),
         ("Profile", one.profile),
         ("Policy", one.of(attestation.POLICY)),
