@@ -133,7 +133,7 @@ def rule(
         why = f"passed the {guarded.stage.name} gate in attempt {word.attempt}"
         return Ruling(guarded.container, Rule.PASSED, why, "", image, guarded.stage, word)
     todo = (
-        f"See what would make it pass: imagegate status {word.image}. "
+        f"See what would make it pass: imagegate status {word.image}\n"
         "Until then, deploy an image that is released."
     )
     why = f"did not pass the {guarded.stage.name} gate: {_refusal(word)}"
