@@ -18,6 +18,7 @@ from sandbox.session import find_session
 from sandbox.settings import Settings
 
 _STOP_SECONDS = 20.0
+_LOOK_SECONDS = 0.5
 
 # Sub-commands with parsers of their own, imported when asked for.
 _COMMANDS = {
@@ -125,7 +126,9 @@ def serve(argv: list[str]) -> int:
             seed(find_session(cloud.settings.state), cloud.settings.state)
         if not stopped.is_set():
             _say(_describe(cloud, options.state))
-        stopped.wait()
+        # The kernel may give the signal to another thread; Python's handler runs once this one looks up.
+        while not stopped.wait(_LOOK_SECONDS):
+            pass
     except Exception as error:  # noqa: BLE001 - a person reads it; the log has the rest
         print(f"the sandbox could not start: {error}", file=sys.stderr)
         hint = "" if isinstance(error, StateInUseError) else f"see {options.state / 'logs'}"
