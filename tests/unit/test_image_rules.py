@@ -270,5 +270,12 @@ def test_what_is_not_known_is_told_apart_from_what_is_wrong() -> None:
     assert not [violation for violation in found(ALL, BAD, ALL_EVIDENCE) if violation.is_unknown]
 
 
+def test_what_is_not_known_of_one_of_several_platforms_is_told_apart_too() -> None:
+    half = replace(BAD, platforms=(well_known(0, 2), replace(well_known(1, 2), size=None)))
+    (told,) = found(ImageRules(max_size=Rule(10**9)), half)
+    assert told.is_unknown
+    assert told.message == "linux/arm64: it is not known how large the image is"
+
+
 def test_what_no_rule_asks_for_need_not_be_known() -> None:
     assert found(ImageRules(), ImageFacts(FACTS.image), EvidenceRules()) == []

@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from imagegate.domain.finding import Finding, Severity
@@ -25,11 +25,13 @@ from tests.unit.trials import CRITICAL, FACTS, HIGH, Platform, Trial, trial, wel
 BLOCK, ERROR, PASS = VerdictOutcome.BLOCK, VerdictOutcome.ERROR, VerdictOutcome.PASS
 
 
+@settings(max_examples=300)
 @given(trials())
 def test_an_image_passes_exactly_when_the_specification_lets_it_pass(case: Trial) -> None:
     assert case.passes is (expected.outcome(case) is PASS)
 
 
+@settings(max_examples=300)
 @given(finding_trials)
 def test_findings_pass_exactly_when_the_specification_lets_them_pass(case: Trial) -> None:
     assert case.passes is (expected.outcome(case) is PASS)

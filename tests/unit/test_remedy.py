@@ -104,6 +104,18 @@ def test_only_as_much_is_upgraded_as_the_limit_asks_for() -> None:
     assert texts(blocked(*high))[0] == "upgrade c to 2: removes 2"
 
 
+def test_the_largest_action_is_not_named_where_fewer_do_without_it() -> None:
+    """`most` removes four, but then both of the others are needed all the same."""
+    found = [("most", CRITICAL, 2), ("most", HIGH, 2), ("left", CRITICAL, 3), ("right", HIGH, 3)]
+    some = [
+        Finding(f"CVE-{name}-{severity}-{n}", severity, (package(name),))
+        for name, severity, number in found
+        for n in range(number)
+    ]
+    case = trial(*some, rules=FindingRules(max={CRITICAL: Limit(2), HIGH: Limit(2)}))
+    assert sorted(texts(case)) == ["upgrade left to 2: removes 3", "upgrade right to 2: removes 3"]
+
+
 def test_one_upgrade_mends_every_platform_and_is_counted_once() -> None:
     found = (critical(1, package("a")), critical(2, package("a")))
     scans = tuple(Platform(well_known(number, 2), found[: number + 1]) for number in (0, 1))

@@ -175,6 +175,16 @@ def test_a_summary_that_disagrees_with_the_findings_is_never_a_pass(
     assert "findings.incomplete" in [reason.rule for reason in verdict.blocking]
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [{}, {Severity.LOW: 1}, {Severity.LOW: 3}, {Severity.MEDIUM: 2}, {Severity.LOW: 2, Severity.MEDIUM: 1}],
+)
+def test_the_summary_and_the_list_agree_in_every_severity(counts: dict[Severity, int]) -> None:
+    found = (Severity.LOW, Severity.LOW)
+    assert judged(stage(), [Scan(found, counts=counts)]).outcome is VerdictOutcome.ERROR
+    assert passes(stage(), [Scan(found, counts={Severity.LOW: 2})])
+
+
 def test_half_the_data_of_one_platform_is_an_error_and_a_refusal_of_another_still_a_refusal() -> None:
     half = Scan(counts={Severity.LOW: 1})
     for scans in ([half, Scan()], [Scan(), half]):

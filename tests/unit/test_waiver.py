@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.facts import ImageConfig
 from imagegate.domain.finding import Finding, Package
-from imagegate.domain.rules import NON_ROOT, PROHIBITED, WAIVABLE, Limit, Rule
+from imagegate.domain.rules import NON_ROOT, PROHIBITED, WAIVABLE, Action, Limit, Rule
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver, Waivers, WaiverTerms
 from tests.unit.samples import DAY, NOON, digest, finding, json_values, package, rule_waiver, waiver
@@ -340,6 +340,13 @@ def test_a_prohibited_package_is_waived_by_a_waiver_that_names_it() -> None:
     assert some(one).for_rule(PROHIBITED, package("zlib")) is None
 
 
+@pytest.mark.parametrize("vulnerability", ["CVE-2026-1", "GHSA-1", "GHSA-2"])
+def test_a_finding_is_waived_by_any_of_its_names(vulnerability: str) -> None:
+    one = waiver(vulnerability=vulnerability)
+    assert some(one).for_finding(finding(aliases=("GHSA-1", "GHSA-2")), package()) == one
+    assert some(one).for_finding(finding("CVE-2026-9"), package()) is None
+
+
 # what the verdict says of them
 
 
@@ -391,6 +398,15 @@ def test_a_waiver_that_ends_is_told_of_while_it_is_used(days: int, says: str | N
     assert len(told) == (says is not None)
     assert all(str(says) in message and "ann@example.com" in message for message in told)
     assert not replace(case, platforms=case.with_findings().platforms).reasons("waiver.ending")
+
+
+@pytest.mark.parametrize("expires", [date(2026, 12, 21), date(2026, 11, 20)])
+def test_no_waiver_is_spoken_of_where_a_rule_only_warns(expires: date) -> None:
+    case = trial(waivers=(rule_waiver(NON_ROOT, expires=expires),))
+    case = case.with_platform_facts(0, config=None).with_image_rules(non_root=Rule(True, Action.WARN))
+    judged = case.judged()
+    assert judged.used == ()
+    assert [(reason.rule, reason.action) for reason in judged.verdict.reasons] == [(NON_ROOT, Action.WARN)]
 
 
 def test_what_a_rule_is_waived_by_is_said_with_the_rule() -> None:

@@ -359,6 +359,15 @@ def test_details_are_asked_for_only_where_they_could_change_the_verdict(
     assert not Weigher(terms(asked, waivers=waivers(waiver()))).needs_details(finding(**told))
 
 
+def test_asking_what_details_are_needed_uses_no_waiver() -> None:
+    """With the details the finding may not need it any more."""
+    some = waivers(waiver(), waiver(package="zlib", expires=date(2026, 1, 1)))
+    weigher = Weigher(terms(rules(grace={HIGH: DAY}, no_grace=NoGrace(True)), waivers=some))
+    assert not weigher.needs_details(finding())
+    assert weigher.needs_details(finding("CVE-2026-1", HIGH, package("zlib")))
+    assert (some.used, some.idle) == ({}, {})
+
+
 # folding
 
 
@@ -430,6 +439,14 @@ def test_clocks_are_kept_for_what_some_stage_gives_time(timed: frozenset[Severit
     weigher.weigh_all([finding(fixable=True)])
     expected = {("CVE-2026-1", "openssl"): Clock(NOON, NOON)} if HIGH in timed else {}
     assert weigher.started == expected
+
+
+def test_a_clock_that_runs_is_kept_again_only_when_a_fix_is_seen() -> None:
+    (place,) = finding().places
+    for fixable, expected in ((None, {}), (False, {}), (True, {place: Clock(NOON - DAY, NOON)})):
+        weigher = Weigher(terms(rules(), timed=frozenset({HIGH}), clocks={place: Clock(NOON - DAY)}))
+        weigher.weigh_all([finding(fixable=fixable)])
+        assert weigher.started == expected
 
 
 @pytest.mark.parametrize(
