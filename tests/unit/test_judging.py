@@ -25,13 +25,13 @@ from tests.unit.trials import CRITICAL, FACTS, HIGH, Platform, Trial, trial, wel
 BLOCK, ERROR, PASS = VerdictOutcome.BLOCK, VerdictOutcome.ERROR, VerdictOutcome.PASS
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(trials())
 def test_an_image_passes_exactly_when_the_specification_lets_it_pass(case: Trial) -> None:
     assert case.passes is (expected.outcome(case) is PASS)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(finding_trials)
 def test_findings_pass_exactly_when_the_specification_lets_them_pass(case: Trial) -> None:
     assert case.passes is (expected.outcome(case) is PASS)

@@ -106,7 +106,7 @@ STRICTER: Mapping[str, Callable[[Stage], Stage]] = {
 
 
 @pytest.mark.parametrize("name", STRICTER)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(case=any_trials)
 def test_a_stricter_rule_never_passes_more(name: str, case: Trial) -> None:
     never_opens(case, replace(case, stage=STRICTER[name](case.stage)))

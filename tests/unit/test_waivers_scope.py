@@ -95,7 +95,7 @@ def _cut(name: str) -> list[tuple[Waiver, Waiver]]:
 
 
 @pytest.mark.parametrize("name", NARROWER)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(case=finding_trials, data=st.data())
 def test_a_waiver_with_less_scope_or_time_never_passes_more(
     name: str, case: Trial, data: st.DataObject
