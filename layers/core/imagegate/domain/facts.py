@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,9 @@ from typing import Any, Self
 from imagegate.domain.canonical import parse_timestamp, timestamp
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import Digest, ImageRef
+
+# Also as runtimes that read numbers take it.
+_ZERO = re.compile(r"[+-]?0+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,13 @@ class ImageConfig:
         config, rootfs = raw.get("config") or {}, raw.get("rootfs") or {}
         labels = config.get("Labels") or {}
         diff_ids = rootfs.get("diff_ids") or [] if isinstance(rootfs, dict) else []
-        if not isinstance(labels, dict) or not isinstance(diff_ids, list):
-            raise RejectedInputError("the image config's Labels or rootfs.diff_ids are malformed")
+        user = config.get("User") or ""
+        is_told = isinstance(labels, dict) and all(isinstance(text, str) for text in labels.values())
+        if not is_told or not isinstance(diff_ids, list) or not isinstance(user, str):
+            raise RejectedInputError("the image config's User, Labels or rootfs.diff_ids are malformed")
         parts = [raw.get("os"), raw.get("architecture"), raw.get("variant")]
         return cls(
-            user=str(config.get("User") or ""),
+            user=user,
             labels={str(name): str(value) for name, value in labels.items()},
             platform="/".join(str(part) for part in parts if part),
             diff_ids=tuple(map(str, diff_ids)),
@@ -53,7 +59,7 @@ class ImageConfig:
     def runs_as_root(self) -> bool:
         """No user at all is root (Dockerfile reference, USER)."""
         name = self.user.partition(":")[0].strip()
-        return name in ("", "root") or (name.isdigit() and int(name) == 0)
+        return name in ("", "root") or _ZERO.fullmatch(name) is not None
 
     @property
     def chain_ids(self) -> tuple[str, ...]:

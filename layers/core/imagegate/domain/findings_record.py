@@ -63,7 +63,7 @@ def read(content: bytes) -> Lines:
         for text in lines:
             raw = json.loads(text)
             yield _finding_of(raw), raw
-    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:
         raise CorruptContentError(f"a record of findings that cannot be read: {error!r}") from error
 
 
@@ -86,7 +86,7 @@ def _lines(content: bytes) -> Iterator[bytes]:
         *whole, rest = (rest + unpacker.decompress(content[start : start + 65536])).split(b"\n")
         yield from whole
     rest += unpacker.flush()
-    if not unpacker.eof or rest:
+    if not unpacker.eof or rest or unpacker.unused_data:
         raise CorruptContentError("a record of findings that ends too early")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from imagegate.domain import rules
 from imagegate.domain.facts import ImageFacts, PlatformFacts
+from imagegate.domain.image import Digest
 from imagegate.domain.rules import EvidenceRules, ImageRules, Rule, active
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ class Violation:
     message: str
     action: rules.Action
     is_unknown: bool = False
+    platform: Digest | None = None  # that it is about; None: the image
 
 
 def violations(
@@ -32,7 +34,8 @@ def violations(
     yield from _age(image, facts, now)
     yield from _tags(image, facts)
     yield from _platforms(image, facts)
-    for platform in facts.platforms:
+    # An image whose platforms nobody looked at is one of which nothing is known.
+    for platform in facts.platforms or (PlatformFacts(facts.image.digest),):
         yield from _of_platform(image, platform, len(facts.platforms) > 1)
     yield from _evidence(evidence, facts)
 
@@ -92,11 +95,9 @@ def _platform(facts: PlatformFacts) -> str | None:
 
 
 def _of_platform(image: ImageRules, facts: PlatformFacts, is_one_of_many: bool) -> Iterator[Violation]:
+    prefix = f"{facts.platform}: " if is_one_of_many and facts.platform else ""
     for found in (*_size(image, facts), *_of_config(image, facts), *_base(image, facts)):
-        if is_one_of_many and facts.platform:
-            yield Violation(found.rule, f"{facts.platform}: {found.message}", found.action, found.is_unknown)
-        else:
-            yield found
+        yield replace(found, message=prefix + found.message, platform=facts.digest)
 
 
 def _size(image: ImageRules, facts: PlatformFacts) -> Iterator[Violation]:
@@ -163,8 +164,9 @@ def _evidence(evidence: EvidenceRules, facts: ImageFacts) -> Iterator[Violation]
     if rule := active(evidence.require_signature):
         if facts.signature is None:
             yield _unknown(rules.SIGNATURE, rule, "whether the gate before signed it")
-        elif rule.value and facts.signature.problem:
-            yield Violation(rules.SIGNATURE, facts.signature.problem, rule.action)
+        elif rule.value and (facts.signature.problem or not facts.signature.found):
+            problem = facts.signature.problem or "carries no signature of the gate before"
+            yield Violation(rules.SIGNATURE, problem, rule.action)
     if builders := active(evidence.require_provenance):
         if facts.provenance is None:
             yield _unknown(rules.PROVENANCE, builders, "whether it has a provenance")

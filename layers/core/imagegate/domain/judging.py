@@ -111,7 +111,7 @@ class Judging:
         facts = self.facts.of(status.image)
         terms = Terms(
             rules=self.stage.findings,
-            waivers=self.waivers.view(),
+            waivers=self.waivers.view(status.image),
             now=self.now,
             clocks=self._clocks,
             baseline=self._baseline.places if self._baseline else None,

@@ -150,7 +150,7 @@ def _stale(case: Case, scan: PlatformScan) -> Iterator[Reason]:
 
 def _unsupported(case: Case, scan: PlatformScan, why: str) -> Reason:
     """What the scanner cannot read passes by a waiver, and by nothing else."""
-    waiver = case.waivers.for_rule(UNSUPPORTED)
+    waiver = case.waivers.for_rule(UNSUPPORTED, platform=scan.status.image)
     if waiver is None:
         return Reason(UNSUPPORTED, scan.says(why))
     return Reason(UNSUPPORTED, scan.says(f"{why}; {waiver}"), Action.WARN)
@@ -210,7 +210,11 @@ def _over(limit: Rule[int], severity: Severity, scan: PlatformScan) -> Iterator[
 
 
 def _waived(case: Case, violation: Violation) -> Reason:
-    waiver = case.waivers.for_rule(violation.rule) if violation.action is Action.ENFORCE else None
+    waiver = (
+        case.waivers.for_rule(violation.rule, platform=violation.platform)
+        if violation.action is Action.ENFORCE
+        else None
+    )
     if waiver is None:
         return Reason(violation.rule, violation.message, violation.action, violation.is_unknown)
     return Reason(violation.rule, f"{violation.message}; {waiver}", Action.WARN)

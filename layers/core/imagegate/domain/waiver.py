@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -102,9 +102,9 @@ class Waiver:
         """Why it does not count at this time; None: it does."""
         if self.withdrawn_at is not None and self.withdrawn_at <= now:
             return f"was withdrawn on {self.withdrawn_at:%Y-%m-%d}"
-        if now.date() > self.expires:
+        if _day(now) > self.expires:
             return f"expired on {self.expires}"
-        if self.granted_at is not None and self.expires - self.granted_at.date() > timedelta(terms.max_days):
+        if self.granted_at is not None and self.expires - _day(self.granted_at) > timedelta(terms.max_days):
             return f"lasts longer than the {terms.max_days} days that the policy allows"
         if terms.needs_ticket and not self.ticket:
             return "names no ticket, and the policy asks for one"
@@ -118,6 +118,8 @@ class Waiver:
             return "covers every repository"
         if self.package == EVERY_PACKAGE and self.digest is None:
             return "covers every package, and not of one image alone"
+        if self.vulnerability and self.rule:
+            return "is about a vulnerability and about a rule: one of them"
         if self.vulnerability:
             return None if self.package else f"names no package in which {self.vulnerability} is waived"
         if self.rule not in WAIVABLE:
@@ -128,7 +130,7 @@ class Waiver:
 
     def is_ending(self, now: datetime) -> bool:
         """Within its last days."""
-        left = self.expires - now.date()
+        left = self.expires - _day(now)
         return timedelta() <= left <= ENDING
 
     def __str__(self) -> str:
@@ -157,14 +159,18 @@ class Waiver:
                 reason=_text(raw["reason"]),
                 expires=date.fromisoformat(raw["expires"]),
                 digest=Digest.parse(raw["digest"]) if "digest" in raw else None,
-                until_fix=raw.get("until") == "fix_available",
+                until_fix=_until_fix(raw.get("until")),
                 granted_at=_moment(raw.get("grantedAt")),
-                granted_by=raw.get("grantedBy"),
+                granted_by=_text(raw["grantedBy"]) if "grantedBy" in raw else None,
                 withdrawn_at=_moment(raw.get("withdrawnAt")),
                 **{name: _text(raw[name]) for name in _TEXTS if name in raw},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RejectedInputError(f"not a waiver: {error!r}") from error
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
 
 
 def _is_wide(glob: str) -> bool:
@@ -177,6 +183,13 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError(f"{value!r} is not a text")
     return value
+
+
+def _until_fix(value: Any) -> bool:
+    """Anything else would end earlier than it is taken for."""
+    if value not in (None, "fix_available"):
+        raise ValueError(f"until {value!r}")
+    return value is not None
 
 
 def _moment(value: Any) -> datetime | None:
@@ -202,16 +215,19 @@ class Waivers:
             if waiver.vulnerability:
                 self._of_findings.setdefault(waiver.vulnerability, []).append(waiver)
         self.now = now
+        self._image = digests[0] if digests else None
+        self._platform: Digest | None = None
         self.used: dict[Waiver, None] = {}  # in the order in which they were used
         self.idle: dict[Waiver, str] = {}  # would have been used, and why they were not
 
     def __iter__(self) -> Iterator[Waiver]:
         return iter(self._faults)
 
-    def view(self) -> Waivers:
-        """The same waivers, of which none was used yet."""
+    def view(self, platform: Digest | None = None) -> Waivers:
+        """The same waivers, of which none was used yet, for one platform: those of its siblings are not about it."""
         twin = copy(self)
         twin.used, twin.idle = {}, {}
+        twin._platform = platform or self._platform
         return twin
 
     def note(self, view: Waivers) -> None:
@@ -219,8 +235,10 @@ class Waivers:
         self.used |= view.used
         self.idle |= view.idle
 
-    def for_rule(self, rule: str, package: Package | None = None) -> Waiver | None:
-        wanted = [w for w in self._of_rules if w.rule == rule]
+    def for_rule(
+        self, rule: str, package: Package | None = None, platform: Digest | None = None
+    ) -> Waiver | None:
+        wanted = [w for w in self._of_rules if w.rule == rule and self._is_here(w, platform)]
         if package is not None:
             wanted = [w for w in wanted if w.covers_package(package)]
         return self._first(wanted)
@@ -231,7 +249,7 @@ class Waivers:
             return None
         named = [w for name in finding.names for w in self._of_findings.get(name, ())]
         mends = package.fixed is not None or finding.fixable is not False
-        about = [w for w in named if w.covers(finding, package)]
+        about = [w for w in named if w.covers(finding, package) and self._is_here(w)]
         for waiver in about:
             if waiver.until_fix and mends and self._faults[waiver] is None:
                 self.idle[waiver] = (
@@ -240,6 +258,9 @@ class Waivers:
                     else "ends with a fix, and whether there is one is not known"
                 )
         return self._first([w for w in about if not (w.until_fix and mends)])
+
+    def _is_here(self, waiver: Waiver, platform: Digest | None = None) -> bool:
+        return waiver.digest in (None, self._image, platform or self._platform)
 
     def _first(self, wanted: list[Waiver]) -> Waiver | None:
         for waiver in wanted:

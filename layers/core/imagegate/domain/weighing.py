@@ -68,6 +68,9 @@ class Weigher(Ruler):
             return
         for place in finding.places:
             clock = self.terms.clock(finding, place)
+            begun = self.started.get(place)
+            if begun is not None and begun.fix_seen_at is not None:
+                clock = begun  # another finding of the same has the fix
             if self.terms.clocks.get(place) != clock:
                 self.started[place] = clock
 
