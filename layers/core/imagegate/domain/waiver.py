@@ -118,8 +118,6 @@ class Waiver:
             return "covers every repository"
         if self.package == EVERY_PACKAGE and self.digest is None:
             return "covers every package, and not of one image alone"
-        if self.vulnerability and self.rule:
-            return "is about a vulnerability and about a rule: one of them"
         if self.vulnerability:
             return None if self.package else f"names no package in which {self.vulnerability} is waived"
         if self.rule not in WAIVABLE:
