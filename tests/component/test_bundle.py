@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.main import main
+from tests.component.cli_gate import Result
 
 RECORDED = Path(__file__).parent / "fixtures" / "bundles"
 ROOT = RECORDED / "trust-root.pem"
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture

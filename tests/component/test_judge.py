@@ -6,7 +6,6 @@ import gzip
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import jsonschema
 import pytest
 
 from cli.main import main
+from tests.component.cli_gate import Result
 
 POLICY = """
 version: 1
@@ -41,17 +41,6 @@ CONFIG = {
     "rootfs": {"type": "layers", "diff_ids": []},
 }
 MINUTE = timedelta(minutes=1)
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 Judge = Callable[..., Result]

@@ -268,6 +268,3 @@ class Waivers:
                 return waiver
             self.idle[waiver] = fault
         return None
-
-
-NO_WAIVERS: tuple[Waiver, ...] = ()
