@@ -57,6 +57,7 @@ def _release(image: ImageRef, here: Facts, stage: Stage, policy: Policy, now: da
 def _examine(stack: Stack) -> ExamineImage:
     from imagegate.adapters.grants import DynamoGrants
     from imagegate.adapters.inspector import Inspector
+    from imagegate.adapters.notation_revocation import AwsRevocations
     from imagegate.adapters.records import S3Records
     from imagegate.adapters.registry import HttpRegistry
     from imagegate.adapters.signer import AwsSigner
@@ -70,7 +71,7 @@ def _examine(stack: Stack) -> ExamineImage:
         records=S3Records(stack.output("RecordsBucket")),
         grants=DynamoGrants(stack.output("GrantsTable")),
         registry=HttpRegistry,
-        signer=lambda: AwsSigner(stack.output("SigningProfilePrefix"), roots),
+        signer=lambda: AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations()),
         intelligence=Inspector,
         versions=VERSIONS,
     )

@@ -16,7 +16,7 @@ import pytest
 
 from imagegate.adapters.notation_attributes import AwsSignature
 from imagegate.adapters.notation_revocation import AwsRevocations, RevocationQuery, revocation_query
-from imagegate.domain.errors import RevocationError
+from imagegate.domain.errors import RevocationError, RevocationUnansweredError
 from tests.component.envelopes import IDENTITY, NOW, good_chain
 
 JOB = "arn:aws:signer:eu-central-1:123456789012:/signing-jobs/2e9f1b2c"
@@ -118,6 +118,16 @@ def test_any_other_answer_is_no_answer(service: Service, status: int, content: b
     service.status, service.content = status, content
     with pytest.raises(RevocationError):
         AwsRevocations()(query())
+
+
+@pytest.mark.parametrize(
+    ("status", "passes"), [(400, False), (403, False), (429, True), (500, True), (503, True)]
+)
+def test_a_fault_that_passes_is_told_from_a_refusal(service: Service, status: int, passes: bool) -> None:
+    service.status = status
+    with pytest.raises(RevocationError) as raised:
+        AwsRevocations()(query())
+    assert isinstance(raised.value, RevocationUnansweredError) is passes
 
 
 def test_no_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:

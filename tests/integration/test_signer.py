@@ -21,6 +21,7 @@ from imagegate.domain.errors import (
     IntegrityError,
     RejectedInputError,
     RevocationError,
+    ServiceUnavailableError,
     ThrottledError,
 )
 from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest
@@ -131,7 +132,7 @@ def test_a_signature_is_not_trusted_while_nobody_can_be_asked(
     asking = AwsSigner("imagegate", roots, AwsRevocations())
     assert asking.profile_arn("dev")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    with pytest.raises(RevocationError, match="GetRevocationStatus failed"):
+    with pytest.raises(ServiceUnavailableError, match="GetRevocationStatus failed"):
         asking.verify(envelope, SUBJECT, "dev", now())
 
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from imagegate.adapters.notation_attributes import AwsSignature
 from imagegate.adapters.notation_json import shown
-from imagegate.domain.errors import ImageGateError, RevocationError
+from imagegate.domain.errors import ImageGateError, RevocationError, RevocationUnansweredError
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
     from imagegate.adapters.certificate_chain import Chain
 
 _PLATFORM = "Notation-OCI-SHA384-ECDSA"
@@ -64,7 +66,8 @@ class AwsRevocations:
     """A `Revoked` that asks AWS Signer, in the region of the session; needs `signer:GetRevocationStatus`."""
 
     def __call__(self, query: RevocationQuery) -> Sequence[str]:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import ConnectionError as NoConnectionError
         from botocore.parsers import ResponseParserError
 
         try:
@@ -75,7 +78,11 @@ class AwsRevocations:
                 jobArn=query.job_arn,
                 certificateHashes=sorted(query.certificate_hashes),
             )
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
+        except (HTTPClientError, NoConnectionError, ResponseParserError) as error:
+            raise RevocationUnansweredError(f"GetRevocationStatus failed: {error}") from error
+        except ClientError as error:
+            raise _failed(error) from error
+        except BotoCoreError as error:
             raise RevocationError(f"GetRevocationStatus failed: {error}") from error
         except (AttributeError, RecursionError, TypeError, ValueError) as error:
             # The SDK's parser, on JSON of another shape.
@@ -95,6 +102,13 @@ class AwsRevocations:
         made.meta.config.inject_host_prefix = made.meta.endpoint_url.startswith("https://signer")
         made.meta.events.register("after-call.signer.GetRevocationStatus", _check_answer)
         return made
+
+
+def _failed(error: ClientError) -> RevocationError:
+    """Too many requests and faults of the service pass; a refusal does not."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    kind = RevocationUnansweredError if status == 429 or status >= 500 else RevocationError
+    return kind(f"GetRevocationStatus failed: {error}")
 
 
 def _check_answer(http_response: Any, **_: Any) -> None:

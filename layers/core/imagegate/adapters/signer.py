@@ -11,7 +11,12 @@ from imagegate.adapters.notation_manifest import THUMBPRINTS
 from imagegate.adapters.notation_revocation import Revoked
 from imagegate.domain.attestation import NOTATION_PAYLOAD
 from imagegate.domain.canonical import canonical_json
-from imagegate.domain.errors import AccessRefusedError, RejectedInputError
+from imagegate.domain.errors import (
+    AccessRefusedError,
+    RejectedInputError,
+    RevocationUnansweredError,
+    ServiceUnavailableError,
+)
 from imagegate.domain.image import Descriptor
 
 PLATFORM = "Notation-OCI-SHA384-ECDSA"
@@ -80,17 +85,23 @@ class AwsSigner:
         return envelope, {**signed.get("metadata", {}), THUMBPRINTS: chain}
 
     def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
-        """Check an envelope by this stage's profile: its signed annotations, or `VerificationError`."""
+        """Check an envelope by this stage's profile: its signed annotations, or `VerificationError`.
+
+        `ServiceUnavailableError` where nobody could say now whether it has been revoked.
+        """
         from imagegate.adapters.notation import verify_envelope
 
-        verified = verify_envelope(
-            envelope,
-            subject,
-            trusted_roots=self._trusted_roots,
-            identity=self.profile_arn(stage),
-            at=at,
-            revoked=self._revoked,
-        )
+        try:
+            verified = verify_envelope(
+                envelope,
+                subject,
+                trusted_roots=self._trusted_roots,
+                identity=self.profile_arn(stage),
+                at=at,
+                revoked=self._revoked,
+            )
+        except RevocationUnansweredError as error:
+            raise ServiceUnavailableError(str(error)) from error
         return verified.annotations
 
     @cached_property

@@ -68,10 +68,11 @@ def records() -> S3Records:
 
 @cache
 def signer() -> AwsSigner:
+    from imagegate.adapters.notation_revocation import AwsRevocations
     from imagegate.adapters.signer import AwsSigner
 
     roots = frozenset(root.strip().lower() for root in setting("TRUSTED_ROOTS").split(","))
-    return AwsSigner(setting("SIGNING_PROFILE_PREFIX"), roots)
+    return AwsSigner(setting("SIGNING_PROFILE_PREFIX"), roots, AwsRevocations())
 
 
 @cache

@@ -120,6 +120,10 @@ class RevocationError(VerificationError):
     check = "revocation"
 
 
+class RevocationUnansweredError(RevocationError):
+    """AWS Signer was asked whether something has been revoked, and could not answer now."""
+
+
 class UnsupportedEnvelopeError(VerificationError):
     """A signature in an envelope format that is not read here."""
 
