@@ -30,6 +30,7 @@ from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
+from imagegate.domain.signature_manifest import THUMBPRINTS
 from imagegate.domain.waiver import Waiver
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -436,7 +437,8 @@ class FakeSigner:
 
     def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
         self.signed.append(payload)
-        return json.dumps({"by": self.profile_arn(stage), "payload": payload.decode()}).encode(), {}
+        envelope = json.dumps({"by": self.profile_arn(stage), "payload": payload.decode()}).encode()
+        return envelope, {THUMBPRINTS: "[]"}
 
     def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
         raw = json.loads(envelope)

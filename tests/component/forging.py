@@ -22,12 +22,12 @@ from cryptography.x509.oid import NameOID
 
 from imagegate.adapters.certificate_chain import thumbprint
 from imagegate.adapters.notation import Verifier, verify
-from imagegate.adapters.notation_manifest import THUMBPRINTS
 from imagegate.adapters.notation_policy import TrustPolicy, TrustPolicyDocument
 from imagegate.adapters.notation_revocation import Revoked
 from imagegate.adapters.notation_trust import TrustStore
 from imagegate.domain.errors import VerificationError
 from imagegate.domain.image import Descriptor, Digest
+from imagegate.domain.signature_manifest import THUMBPRINTS
 from tests.component.envelopes import (
     LEAF,
     LOWER,

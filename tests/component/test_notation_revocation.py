@@ -167,7 +167,6 @@ def test_a_time_is_asked_for_in_utc(service: Service) -> None:
         "wiring",
         "notation_policy_document",
         "notation_attributes",
-        "notation_manifest",
         "notation_revocation",
     ],
 )

@@ -12,7 +12,15 @@ from jsonschema import Draft202012Validator
 
 from imagegate.domain import attestation
 from imagegate.domain.decision import Decision
-from imagegate.domain.image import DOCKER_LIST, MANIFEST_MEDIA_TYPES, OCI_EMPTY, Kind, Manifest
+from imagegate.domain.image import (
+    DOCKER_LIST,
+    MANIFEST_MEDIA_TYPES,
+    OCI_EMPTY,
+    Descriptor,
+    Digest,
+    Kind,
+    Manifest,
+)
 from tests.unit.samples import REGISTRY, decision, digest, image, repositories
 
 PROFILE = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/imagegate_dev"
@@ -217,3 +225,12 @@ def test_the_schema_would_notice_a_missing_field(broken: str) -> None:
     statement = json.loads(summary(decision()))
     del statement["predicate"][broken]
     assert not Draft202012Validator(STATEMENT).is_valid(statement)
+
+
+@pytest.mark.parametrize(("size", "is_embedded"), [(2, True), (64 * 1024, True), (64 * 1024 + 1, False)])
+def test_small_evidence_is_embedded_and_large_evidence_is_not(size: int, is_embedded: bool) -> None:
+    content = b"x" * size
+    raw = attestation.layer(Descriptor("a/b", Digest.of(content), size), attestation.IN_TOTO, content)
+    layer = Descriptor.parse(raw)
+    assert layer.media_type == attestation.IN_TOTO
+    assert layer.embedded == (content if is_embedded else None)

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from imagegate.adapters.certificate_chain import MAX_CHAIN, Chain, load_chain
-from imagegate.adapters.notation_json import exact_object, require_keys, shown
 from imagegate.domain.errors import IntegrityError
+from imagegate.domain.exact_json import exact_object, require_keys, shown
 
 # Four certificates and their signature have 5 KB.
 MAX_ENVELOPE = 64 * 1024

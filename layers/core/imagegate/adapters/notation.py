@@ -21,7 +21,6 @@ from imagegate.adapters.notation_checks import (
     read_signature,
 )
 from imagegate.adapters.notation_identity import SigningProfile, parse_identity
-from imagegate.adapters.notation_manifest import check_envelope_type, read_signature_manifest
 from imagegate.adapters.notation_policy import (
     EVERYWHERE,
     Action,
@@ -38,6 +37,7 @@ from imagegate.adapters.notation_trust import TrustStore, TrustStores
 from imagegate.domain.attestation import JOSE
 from imagegate.domain.errors import IntegrityError, RejectedInputError, VerificationError
 from imagegate.domain.image import Descriptor
+from imagegate.domain.signature_manifest import check_envelope_type, read_signature_manifest
 
 _ROOTS = StoreName(StoreType.SIGNING_AUTHORITY, "trusted-roots")
 

@@ -22,7 +22,6 @@ from imagegate.adapters.certificate_chain import (
 from imagegate.adapters.jws import check_signature, parse_envelope
 from imagegate.adapters.notation_attributes import Attributes, Scheme, read_attributes
 from imagegate.adapters.notation_identity import Anyone, CertificateSubject, Identity, SigningProfile
-from imagegate.adapters.notation_json import shown
 from imagegate.adapters.notation_payload import signed_annotations
 from imagegate.adapters.notation_policy import StoreType, TrustPolicy
 from imagegate.adapters.notation_revocation import Revoked, check_revocation, revocation_query
@@ -33,6 +32,7 @@ from imagegate.domain.errors import (
     ExpiryError,
     RevocationError,
 )
+from imagegate.domain.exact_json import shown
 from imagegate.domain.image import Descriptor
 
 # The clocks of the signer and of whoever verifies.

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from imagegate.adapters.notation_json import shown
 from imagegate.domain.errors import TrustPolicyError
+from imagegate.domain.exact_json import shown
 
 _PREFIX = "x509.subject:"
 _PROFILE = re.compile(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from imagegate.adapters.notation_attributes import NOTARY
-from imagegate.adapters.notation_json import exact_object, require_keys, shown
 from imagegate.domain.errors import IntegrityError
+from imagegate.domain.exact_json import exact_object, require_keys, shown
 from imagegate.domain.image import Descriptor
 
 _REQUIRED = frozenset({"mediaType", "digest", "size"})

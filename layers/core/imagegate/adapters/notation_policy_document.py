@@ -10,7 +10,6 @@ import re
 from typing import Any
 
 from imagegate.adapters.notation_identity import parse_identities
-from imagegate.adapters.notation_json import exact_object, is_texts, require_keys, shown
 from imagegate.adapters.notation_policy import (
     EVERYWHERE,
     Action,
@@ -24,6 +23,7 @@ from imagegate.adapters.notation_policy import (
     is_scope,
 )
 from imagegate.domain.errors import TrustPolicyError
+from imagegate.domain.exact_json import exact_object, is_texts, require_keys, shown
 
 _MAX_DOCUMENT = 1024 * 1024
 _VERSION = "1.0"

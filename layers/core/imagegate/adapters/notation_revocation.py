@@ -14,8 +14,8 @@ from hashlib import sha384
 from typing import TYPE_CHECKING, Any
 
 from imagegate.adapters.notation_attributes import AwsSignature
-from imagegate.adapters.notation_json import shown
 from imagegate.domain.errors import ImageGateError, RevocationError, RevocationUnansweredError
+from imagegate.domain.exact_json import shown
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import cached_property
 
 from imagegate.adapters.aws import client, translated
-from imagegate.adapters.notation_manifest import THUMBPRINTS
 from imagegate.adapters.notation_revocation import Revoked
 from imagegate.domain.attestation import NOTATION_PAYLOAD
 from imagegate.domain.canonical import canonical_json
@@ -18,6 +17,7 @@ from imagegate.domain.errors import (
     ServiceUnavailableError,
 )
 from imagegate.domain.image import Descriptor
+from imagegate.domain.signature_manifest import THUMBPRINTS
 
 PLATFORM = "Notation-OCI-SHA384-ECDSA"
 # AWS Signer API reference, PutSigningProfile.profileName.

@@ -6,13 +6,14 @@ the Notation payload is the descriptor of the image, with annotations that bind 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from imagegate.domain.canonical import canonical_json, timestamp
 from imagegate.domain.decision import Decision
-from imagegate.domain.errors import DecisionRefusedError
+from imagegate.domain.errors import AuthenticityError, DecisionRefusedError, InvalidDigestError
 from imagegate.domain.image import Descriptor, Digest
 from imagegate.domain.verdict import VerdictOutcome
 
@@ -30,6 +31,9 @@ POLICY = "imagegate.policy"
 DECISION = "imagegate.decision"
 VSA = "imagegate.vsa"
 INDEX = "imagegate.index"  # of a platform: the image that was judged
+
+# Registries take manifests of 4 MiB; a signature of AWS Signer has 5 KB.
+_MOST_EMBEDDED = 64 * 1024
 
 
 def purl(decision: Decision) -> str:
@@ -97,6 +101,31 @@ def notation_payload(decision: Decision, digest: Digest, vsa: Digest, subject: D
     if subject.digest != decision.image.digest:
         annotations[INDEX] = str(decision.image.digest)
     return canonical_json({"targetArtifact": {**subject.as_json(), "annotations": annotations}})
+
+
+def check_statement(signed: Mapping[str, str], stage: str) -> None:
+    """Raise `AuthenticityError` unless these signed annotations name a decision of the stage's gate.
+
+    A profile alone says less: the registry's managed signing, for one, signs every push with the profile it is given.
+    """
+    try:
+        for name in (POLICY, DECISION, VSA):
+            Digest.parse(signed.get(name))
+        is_said = signed.get(STAGE) == stage
+    except InvalidDigestError:
+        is_said = False
+    if not is_said:
+        raise AuthenticityError(
+            f"made with the profile of the {stage} gate, but it names no decision of that gate: it says nothing"
+        )
+
+
+def layer(blob: Descriptor, media_type: str, content: bytes) -> dict[str, Any]:
+    """Of evidence. What is small is embedded, too, which saves whoever verifies a request."""
+    described = {**blob.as_json(), "mediaType": media_type}
+    if len(content) <= _MOST_EMBEDDED:
+        described["data"] = b64encode(content).decode()
+    return described
 
 
 def evidence_manifest(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from base64 import b64decode
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -94,6 +95,9 @@ class Descriptor:
     platform: str | None = None
     artifact_type: str | None = None
     annotations: dict[str, str] = field(default_factory=dict)
+    data: str | None = field(
+        default=None, compare=False, repr=False
+    )  # the content in base64, as it is written
 
     @classmethod
     def parse(cls, raw: Any) -> Self:
@@ -109,7 +113,24 @@ class Descriptor:
             platform=_platform(platform) if isinstance(platform, dict) else None,
             artifact_type=raw.get("artifactType"),
             annotations=_annotations(raw),
+            data=raw["data"] if isinstance(raw.get("data"), str) else None,
         )
+
+    @property
+    def embedded(self) -> bytes | None:
+        """The content that the descriptor brings along, checked (image-spec, "Embedded Content"); None: it brings none.
+
+        Raises `CorruptContentError`.
+        """
+        if self.data is None:
+            return None
+        try:
+            content = b64decode(self.data, validate=True)
+        except ValueError as error:
+            raise CorruptContentError(f"{self.digest}: what is embedded is not base64") from error
+        if len(content) != self.size:
+            raise CorruptContentError(f"{self.digest}: {len(content)} bytes are embedded, not {self.size}")
+        return self.digest.check(content, "embedded content")
 
     @property
     def is_index(self) -> bool:

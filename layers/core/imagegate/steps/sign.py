@@ -158,7 +158,7 @@ class _Signing:
         manifest = Manifest.parse(
             attestation.evidence_manifest(
                 subject.as_json(),
-                {**blob.as_json(), "mediaType": form.media_type},
+                attestation.layer(blob, form.media_type, content),
                 artifact_type=form.artifact_type,
                 config_type=form.config_type,
                 annotations=form.annotations,

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from imagegate.domain.errors import IntegrityError
+from imagegate.domain.attestation import check_statement
 from imagegate.domain.image import Descriptor, ImageRef
+from imagegate.domain.signature_manifest import read_signature_manifest
 from imagegate.ports import Registry, Signer
 
 
 def verify_signature(
     registry: Registry, signer: Signer, signature: ImageRef, subject: Descriptor, stage: str, at: datetime
 ) -> dict[str, str]:
-    """The signed annotations of a signature by that stage's gate about `subject`; raises `VerificationError`."""
+    """What that stage's gate says about `subject` and has signed; raises `VerificationError`."""
     manifest = registry.manifest(signature.repository, signature.digest)
-    if manifest.subject is None or manifest.subject.digest != subject.digest:
-        raise IntegrityError(f"{signature}: not about {subject.digest}")
-    if len(manifest.layers) != 1:
-        raise IntegrityError(f"{signature}: a signature has one layer, not {len(manifest.layers)}")
-    envelope = registry.blob(signature.repository, manifest.layers[0])
-    return signer.verify(envelope, subject, stage, at)
+    envelope = content_of(
+        registry, signature.repository, read_signature_manifest(manifest.content, subject).envelope
+    )
+    signed = signer.verify(envelope, subject, stage, at)
+    check_statement(signed, stage)
+    return signed
+
+
+def content_of(registry: Registry, repository: str, blob: Descriptor) -> bytes:
+    """A small blob, checked: embedded in its manifest, or asked for."""
+    embedded = blob.embedded
+    return registry.blob(repository, blob) if embedded is None else embedded

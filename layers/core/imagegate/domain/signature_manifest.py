@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imagegate.adapters.notation_json import exact_object, is_texts, shown
 from imagegate.domain.attestation import JOSE, NOTATION_SIGNATURE
 from imagegate.domain.errors import IntegrityError, RejectedInputError, UnsupportedEnvelopeError
+from imagegate.domain.exact_json import exact_object, is_texts, shown
 from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST, Descriptor
 
 # The annotation of a signature's manifest: certificate thumbprints, leaf to root.

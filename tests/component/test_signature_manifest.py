@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from imagegate.adapters.notation import Verified, Verifier
-from imagegate.adapters.notation_manifest import THUMBPRINTS, read_signature_manifest
 from imagegate.adapters.notation_policy import Level, StoreName, StoreType
 from imagegate.adapters.notation_policy_document import parse_trust_policy
 from imagegate.adapters.notation_trust import TrustStore
 from imagegate.domain.errors import IntegrityError, TrustPolicyError, UnsupportedEnvelopeError
 from imagegate.domain.image import Descriptor, Digest
+from imagegate.domain.signature_manifest import THUMBPRINTS, read_signature_manifest
 from tests.component.envelopes import IDENTITY, NOW, SIGNED, SUBJECT, good_chain, good_envelope, good_root
 from tests.component.verifying import nothing_revoked
 
