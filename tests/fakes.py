@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagegate.domain.announcement import Announcement
+from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.errors import (
     AuthenticityError,
@@ -20,6 +21,7 @@ from imagegate.domain.errors import (
     IntegrityError,
     RecordNotFoundError,
     RejectedInputError,
+    RevocationError,
     TagConflictError,
 )
 from imagegate.domain.facts import BaseImage
@@ -28,6 +30,7 @@ from imagegate.domain.history import History
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.signature_manifest import THUMBPRINTS
@@ -264,6 +267,10 @@ class FakeLedger:
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return True
 
+    def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
+        if self.get(release).revoked is None:
+            self._change(release, revoked=revocation)
+
     def note_platforms(self, release: Release) -> None:
         self.platforms |= {ImageRef(release.image.repository, digest) for digest in release.platforms}
         for digest in release.platforms:
@@ -347,6 +354,7 @@ class FakeLedger:
 @dataclass
 class FakeGrants:
     granted: dict[str, Waiver] = field(default_factory=dict)
+    glass: dict[str, BreakGlass] = field(default_factory=dict)
 
     def waivers(self) -> list[Waiver]:
         return list(self.granted.values())
@@ -362,6 +370,21 @@ class FakeGrants:
             return None
         self.granted[waiver_id] = replace(known, withdrawn_at=known.withdrawn_at or at)
         return self.granted[waiver_id]
+
+    def broken_glass(self) -> list[BreakGlass]:
+        return list(self.glass.values())
+
+    def break_glass(self, glass: BreakGlass) -> bool:
+        is_new = glass.id not in self.glass
+        self.glass.setdefault(glass.id, glass)
+        return is_new
+
+    def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
+        known = self.glass.get(name)
+        if known is None:
+            return None
+        self.glass[name] = replace(known, withdrawn_at=known.withdrawn_at or at)
+        return self.glass[name]
 
 
 @dataclass
@@ -428,6 +451,7 @@ class FakeSigner:
 
     signed: list[bytes] = field(default_factory=list)
     profiles: list[str] = field(default_factory=list)
+    revoked: dict[bytes, str] = field(default_factory=dict)
 
     def make_profile(self, stage: str) -> None:
         self.profiles.append(stage)
@@ -441,6 +465,8 @@ class FakeSigner:
         return envelope, {THUMBPRINTS: "[]"}
 
     def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
+        if envelope in self.revoked:
+            raise RevocationError(f"revoked: {self.revoked[envelope]}")
         raw = json.loads(envelope)
         target = json.loads(raw["payload"])["targetArtifact"]
         annotations: dict[str, str] = target.pop("annotations")
@@ -449,6 +475,21 @@ class FakeSigner:
         if target != subject.as_json():
             raise IntegrityError("another subject")
         return annotations
+
+    def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
+        by = json.loads(envelope)["by"]
+        stage = next((stage for stage in stages if self.profile_arn(stage) == by), None)
+        if stage:
+            self.revoked.setdefault(envelope, reason)
+        return stage
+
+
+@dataclass
+class FakeUsage:
+    runs_in: dict[ImageRef, list[RunsIn]] = field(default_factory=dict)
+
+    def clusters(self, image: ImageRef) -> list[RunsIn]:
+        return self.runs_in.get(image, [])
 
 
 @dataclass

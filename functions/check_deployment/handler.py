@@ -20,14 +20,15 @@ CHECK_SECONDS, TELL_SECONDS = 20.0, 10.0
 
 @cache
 def judge() -> JudgeContainers:
-    return JudgeContainers(wiring.ecr(), wiring.ledger(), wiring.policy(), wiring.allowed_images())
+    ports = wiring.ecr(), wiring.ledger(), wiring.grants()
+    return JudgeContainers(*ports, wiring.policy(), wiring.allowed_images())
 
 
 def answer(event: dict[str, Any]) -> Answer:
     deployment = None
     try:
         deployment = asked = parse_hook(event)
-        return within(CHECK_SECONDS, lambda: CheckDeployment(wiring.ecs(), judge()).run(asked))
+        return within(CHECK_SECONDS, lambda: CheckDeployment(wiring.ecs(), judge()).run(asked, wiring.now()))
     except Exception as error:  # whatever it is, ECS must have an answer
         logger.exception("deployment not checked")
         return could_not_check(deployment, error, wiring.on_error())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -12,22 +11,36 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate.adapters import wiring
 from imagegate.adapters.decisions import answer, called_by, parse_decision
 from imagegate.domain.errors import ImageGateError
+from imagegate.steps.break_glass import BreakTheGlass
 from imagegate.steps.decide import Decide
+from imagegate.steps.revoke import RevokeSignatures
 
 logger = Logger()
 
 
-@cache
-def step() -> Decide:
-    ports = wiring.grants(), wiring.ledger(), wiring.records(), wiring.starter()
-    return Decide(*ports, wiring.policy(), wiring.versions())
+class Desk:
+    """Each step is made when somebody asks for it."""
+
+    @staticmethod
+    def waivers() -> Decide:
+        ports = wiring.grants(), wiring.ledger(), wiring.records(), wiring.starter()
+        return Decide(*ports, wiring.policy(), wiring.versions())
+
+    @staticmethod
+    def glass() -> BreakTheGlass:
+        return BreakTheGlass(wiring.grants(), wiring.ledger(), wiring.starter(), wiring.notifications())
+
+    @staticmethod
+    def revocations() -> RevokeSignatures:
+        ports = wiring.ledger(), wiring.registry, wiring.signer, wiring.intelligence()
+        return RevokeSignatures(*ports, wiring.notifications(), wiring.policy())
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     try:
         caller, request = called_by(event), parse_decision(event)
-        status, told = 200, request.carry_out(step(), caller, wiring.now())
+        status, told = 200, request.carry_out(Desk(), caller, wiring.now())
         logger.info("decided", caller=caller, **told)
     except ImageGateError as error:
         status, told = answer(error)

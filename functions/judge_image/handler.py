@@ -31,7 +31,7 @@ def step() -> JudgeImage:
         intelligence=wiring.intelligence,
         versions=wiring.versions(),
     )
-    return JudgeImage(examine, wiring.ecr(), wiring.ledger(), wiring.records())
+    return JudgeImage(examine, wiring.ecr(), wiring.ledger(), wiring.records(), wiring.grants())
 
 
 @logger.inject_lambda_context

@@ -43,6 +43,7 @@ class Job:
     profile_version_arn: str
     certificate_hashes: frozenset[str]
     is_revoked: bool = False
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -109,8 +110,15 @@ class Signer(SignerResponse):
         job = _state.jobs.get(self.path.split("/")[-2])
         if not job:
             raise _not_found("Signing job not found")
-        job.is_revoked = True
+        job.is_revoked, job.reason = True, json.loads(self.body)["reason"]
         return "{}"
+
+    def describe_signing_job(self) -> str:
+        job = _state.jobs.get(self.path.split("/")[-1])
+        if not job:
+            raise _not_found("Signing job not found")
+        record = {"revocationRecord": {"reason": job.reason}} if job.is_revoked else {}
+        return json.dumps({"jobId": self.path.split("/")[-1], "status": "Succeeded", **record})
 
     def revoke_signing_profile(self) -> str:
         request = json.loads(self.body)
@@ -164,6 +172,7 @@ def install(settings: Settings) -> None:
             "{0}/signing-profiles$",
             "{0}/signing-profiles/(?P<profile_name>[^/]+)/revoke$",
             "{0}/signing-jobs/with-payload$",
+            "{0}/signing-jobs/(?P<job_id>[^/]+)$",
             "{0}/signing-jobs/(?P<job_id>[^/]+)/revoke$",
             "{0}/revocations$",
         ),

@@ -18,13 +18,11 @@ import pytest
 from cli.main import main
 from cli.stack import Stack
 from imagegate.adapters.decisions import answer, called_by, parse_decision
-from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.errors import ImageGateError
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Policy
 from imagegate.domain.release import Outcome, Push, Release
-from imagegate.steps.decide import Decide
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, critical
 
@@ -140,9 +138,8 @@ class Served:
             return self.broken
         world = self.gate.world
         event = {"requestContext": {"authorizer": {"iam": {"userArn": CALLER}}}, "body": body}
-        step = Decide(world.grants, world.ledger, world.records, world.starter, world.policy, VERSIONS)
         try:
-            return 200, parse_decision(event).carry_out(step, called_by(event), self.gate.now)
+            return 200, parse_decision(event).carry_out(world, called_by(event), self.gate.now)
         except ImageGateError as error:
             return answer(error)
 

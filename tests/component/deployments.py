@@ -21,6 +21,7 @@ from tests.fakes import (
     NOW,
     POLICY,
     REGISTRY,
+    FakeGrants,
     FakeLedger,
     FakeNotifications,
     FakeRegistry,
@@ -83,6 +84,7 @@ class Cluster:
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     ledger: FakeLedger = field(default_factory=FakeLedger)
+    grants: FakeGrants = field(default_factory=FakeGrants)
     services: FakeServices = field(default_factory=FakeServices)
     notifications: FakeNotifications = field(default_factory=FakeNotifications)
     policy: Policy = POLICY
@@ -98,12 +100,12 @@ class Cluster:
         self.services.revisions[REVISION] = DEFINITION, list(written) if seen is None else seen
 
     def judging(self) -> JudgeContainers:
-        return JudgeContainers(self.registry, self.ledger, self.policy, self.allowed)
+        return JudgeContainers(self.registry, self.ledger, self.grants, self.policy, self.allowed)
 
-    def check(self, *written: Container, seen: list[Container] | None = None) -> Answer:
+    def check(self, *written: Container, seen: list[Container] | None = None, now: datetime = NOW) -> Answer:
         self.serve(*written, seen=seen)
         deployment = Deployment(WEB, REVISION, HOOK["resourceArn"])  # type: ignore[arg-type]
-        return CheckDeployment(self.services, self.judging()).run(deployment)
+        return CheckDeployment(self.services, self.judging()).run(deployment, now)
 
     def tell(self, answer: Answer, now: datetime = NOW) -> int:
         return TellOnce(self.ledger, self.notifications).run(answer.alerts, now)

@@ -15,10 +15,13 @@ from imagegate.domain.release import Ignore, Outcome, Push, Release, ReleaseId
 from imagegate.domain.scan import Waited
 from imagegate.steps.announce import AnnounceRelease, Ending, Then
 from imagegate.steps.await_scan import AwaitScan, ScanCompleted
+from imagegate.steps.break_glass import BreakTheGlass
+from imagegate.steps.decide import Decide
 from imagegate.steps.examine import ExamineImage
 from imagegate.steps.judge import Judged, JudgeImage
 from imagegate.steps.promote import Promoted, PromoteImage
 from imagegate.steps.reconcile import Reconcile, Reconciled
+from imagegate.steps.revoke import RevokeSignatures
 from imagegate.steps.sign import Signed, SignImage
 from imagegate.steps.start import StartRelease
 from tests.fakes import (
@@ -35,6 +38,7 @@ from tests.fakes import (
     FakeScans,
     FakeSigner,
     FakeStarter,
+    FakeUsage,
     FakeWorkflow,
 )
 
@@ -50,6 +54,7 @@ class World:
     grants: FakeGrants = field(default_factory=FakeGrants)
     intelligence: FakeIntelligence = field(default_factory=FakeIntelligence)
     signer: FakeSigner = field(default_factory=FakeSigner)
+    usage: FakeUsage = field(default_factory=FakeUsage)
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
     starter: FakeStarter = field(default_factory=FakeStarter)
     notifications: FakeNotifications = field(default_factory=FakeNotifications)
@@ -105,7 +110,7 @@ class World:
             intelligence=lambda: self.intelligence,
             versions=VERSIONS,
         )
-        return JudgeImage(examine, self.registry, self.ledger, self.records)
+        return JudgeImage(examine, self.registry, self.ledger, self.records, self.grants)
 
     def sign(self, decision: Digest | None) -> Signed:
         assert decision is not None
@@ -114,12 +119,25 @@ class World:
 
     def promote(self, image: ImageRef, *, blobs: int = 1000) -> Promoted:
         left = iter([True] * blobs + [False] * 1000)
-        step = PromoteImage(self.registry, self.ledger, self.records, self.registry, self.signer)
+        ports = self.registry, self.ledger, self.records, self.registry, self.signer
+        step = PromoteImage(*ports, self.grants)
         return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
 
     def announce(self, image: ImageRef, outcome: Outcome, seen: int | None = None) -> Then:
         step = AnnounceRelease(self.ledger, self.notifications)
         return step.run(ReleaseId(image, 1), Ending(outcome, seen), LATER).route
+
+    # what people decide
+
+    def waivers(self) -> Decide:
+        return Decide(self.grants, self.ledger, self.records, self.starter, self.policy, VERSIONS)
+
+    def glass(self) -> BreakTheGlass:
+        return BreakTheGlass(self.grants, self.ledger, self.starter, self.notifications)
+
+    def revocations(self) -> RevokeSignatures:
+        ports = self.ledger, lambda: self.registry, lambda: self.signer, self.usage
+        return RevokeSignatures(*ports, self.notifications, self.policy)
 
     def judged(self, findings: list[Finding] | None = None, tag: str = "1.0") -> tuple[ImageRef, Judged]:
         image = self.registry.push_image(DEV, tag)

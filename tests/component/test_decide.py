@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from imagegate.adapters.decisions import WaiveRequest, WithdrawRequest, answer, called_by, parse_decision
-from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.errors import (
     AccessRefusedError,
     InvalidDigestError,
@@ -52,7 +51,7 @@ def waiver(**changes: Any) -> Waiver:
 
 
 def deciding(world: World) -> Decide:
-    return Decide(world.grants, world.ledger, world.records, world.starter, world.policy, VERSIONS)
+    return world.waivers()
 
 
 def blocked(world: World, tag: str = "1.0") -> ImageRef:
@@ -307,7 +306,7 @@ def function(world: World, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "step", lambda: deciding(world))
+    monkeypatch.setattr(module, "Desk", lambda: world)
     monkeypatch.setattr(module.wiring, "now", lambda: NOW)
     return module
 

@@ -184,6 +184,7 @@ def module(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
     for name, port in {
         "ecr": cluster.registry,
         "ledger": cluster.ledger,
+        "grants": cluster.grants,
         "ecs": cluster.services,
         "notifications": cluster.notifications,
         "policy": cluster.policy,

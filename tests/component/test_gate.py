@@ -452,7 +452,7 @@ def waiver(**changes: Any) -> Waiver:
 
 
 def deciding(world: World) -> Decide:
-    return Decide(world.grants, world.ledger, world.records, world.starter, world.policy, VERSIONS)
+    return world.waivers()
 
 
 def blocked(world: World, *findings: Finding, tag: str = "1.0") -> ImageRef:

@@ -115,7 +115,8 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ("states:StartExecution", {"StartReleaseRole"}),
         ("ecr:PutImage", {"SignImageRole", "PromoteImageRole"}),
         ("ecr:CreateRepository", {"PromoteImageRole"}),
-        ("sns:Publish", {"AnnounceRole", "ReconcileRole", "CheckDeploymentRole"}),
+        ("sns:Publish", {"AnnounceRole", "ReconcileRole", "CheckDeploymentRole", "DecideRole"}),
+        ("signer:RevokeSignature", {"DecideRole"}),
         ("lambda:InvokeFunction", {"ReleaseRole", "OnScanCompletedRole", "ReconcileRole", "DecideRole"}),
         ("s3:PutObject", {"JudgeImageRole", "PublishPolicyRole"}),
     ],
@@ -150,7 +151,9 @@ def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
     }
     assert allowed == {
         "DecideRole": {"dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "CheckDeploymentRole": {"dynamodb:Query"},
         "JudgeImageRole": {"dynamodb:Query"},
+        "PromoteImageRole": {"dynamodb:Query"},
         "ReconcileRole": {"dynamodb:Query"},
     }
 

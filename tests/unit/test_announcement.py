@@ -223,6 +223,7 @@ def test_the_detail_for_machines_is_complete_and_has_a_stable_id() -> None:
         "policy": str(digest("policy")),
         "signature": str(digest("signature")),
         "promotedTo": None,
+        "breakGlass": None,
         "cause": "",
     }
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from imagegate.domain.announcement import Announcement
+from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Place
@@ -14,6 +15,7 @@ from imagegate.domain.history import History
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, Scanner
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.waiver import Waiver
@@ -94,6 +96,9 @@ class Ledger(Protocol):
 
     def announced(self, release: ReleaseId, message_id: str) -> None: ...
 
+    def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
+        """Note on an attempt, open or closed, that what it signed does not stand; the first one stays."""
+
     def note_platforms(self, release: Release) -> None:
         """Record each platform of a released index as released with it."""
 
@@ -149,6 +154,9 @@ class Grants(Protocol):
     def waivers(self) -> list[Waiver]:
         """All of them, also those that have expired."""
 
+    def broken_glass(self) -> list[BreakGlass]:
+        """All of them, also those that are over."""
+
 
 class WritableGrants(Grants, Protocol):
     """For `decide` alone."""
@@ -159,6 +167,12 @@ class WritableGrants(Grants, Protocol):
     def withdraw(self, waiver_id: str, at: datetime, by: str) -> Waiver | None:
         """The waiver, withdrawn now or before; None: there is no such waiver."""
 
+    def break_glass(self, glass: BreakGlass) -> bool:
+        """False when the same was granted before."""
+
+    def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
+        """It ends now, or has ended before; None: there is no such break-glass."""
+
 
 class Intelligence(Protocol):
     """What Inspector knows of vulnerabilities beyond the scan itself."""
@@ -168,6 +182,13 @@ class Intelligence(Protocol):
 
     def epss(self, image: ImageRef) -> dict[str, float]:
         """EPSS by finding ARN, of all active package findings of the image."""
+
+
+class Usage(Protocol):
+    """Where images run, as far as Inspector has seen it."""
+
+    def clusters(self, image: ImageRef) -> list[RunsIn]:
+        """Empty where it has not been seen to run."""
 
 
 class StoredRecords(Protocol):
@@ -237,6 +258,9 @@ class Signer(Protocol):
 
     def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
         """Check an envelope by this stage's profile: its signed annotations, or `VerificationError`."""
+
+    def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
+        """Revoke what made this envelope, also again; its stage, or None where none of these stages made it."""
 
 
 class Workflow(Protocol):

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import date, datetime
-from typing import Annotated, Any, Literal, Protocol
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from imagegate.adapters.policy_packages import PACKAGE_URL, package_url
 from imagegate.adapters.policy_values import Vulnerability
+from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.errors import (
     AccessRefusedError,
     ImageGateError,
@@ -21,8 +30,15 @@ from imagegate.domain.errors import (
     RecordNotFoundError,
     RejectedInputError,
 )
-from imagegate.domain.image import Digest
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Release
+from imagegate.domain.revocation import Revocation
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
+
+if TYPE_CHECKING:
+    from imagegate.steps.break_glass import BreakTheGlass
+    from imagegate.steps.decide import Decide
+    from imagegate.steps.revoke import RevokeSignatures
 
 _LONGEST = 20_000  # bytes of a body
 
@@ -37,21 +53,14 @@ def _package(value: str) -> str:
     return value.replace("/@", "/%40")  # purl-spec: so a namespace is written in package URLs
 
 
-class Granted(Protocol):
-    @property
-    def waiver(self) -> Waiver: ...
-    @property
-    def is_new(self) -> bool: ...
-    @property
-    def freed(self) -> Any: ...
+class Desk(Protocol):
+    """The steps that carry it out, each made when it is needed."""
 
+    def waivers(self) -> Decide: ...
 
-class Decides(Protocol):
-    """The step that carries it out."""
+    def glass(self) -> BreakTheGlass: ...
 
-    def waive(self, waiver: Waiver, by: str, now: datetime) -> Granted: ...
-
-    def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver: ...
+    def revocations(self) -> RevokeSignatures: ...
 
 
 class _Request(BaseModel):
@@ -91,15 +100,12 @@ class WaiveRequest(_Request):
     action: Literal["waive"]
     waiver: WaiverModel
 
-    def carry_out(self, step: Decides, caller: str, now: datetime) -> dict[str, Any]:
-        granted = step.waive(self.waiver.as_waiver(), caller, now)
+    def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
+        granted = desk.waivers().waive(self.waiver.as_waiver(), caller, now)
         return {
             "waiver": {"id": granted.waiver.id, **granted.waiver.as_json()},
             "isNew": granted.is_new,
-            "released": [
-                {"repository": r.image.repository, "digest": str(r.image.digest), "tags": sorted(r.tags)}
-                for r in granted.freed
-            ],
+            "released": list(map(_named, granted.freed)),
         }
 
 
@@ -107,14 +113,67 @@ class WithdrawRequest(_Request):
     action: Literal["withdraw"]
     id: Text
 
-    def carry_out(self, step: Decides, caller: str, now: datetime) -> dict[str, Any]:
-        waiver = step.withdraw(self.id, caller, now)
+    def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
+        """The name tells what it is: `w-…` or `b-…`."""
+        if self.id.startswith("b-"):
+            glass = desk.glass().mend(self.id, caller, now)
+            return {"breakGlass": {"id": glass.id, **glass.as_json()}}
+        waiver = desk.waivers().withdraw(self.id, caller, now)
         return {"waiver": {"id": waiver.id, **waiver.as_json()}}
 
 
-_ANY: TypeAdapter[WaiveRequest | WithdrawRequest] = TypeAdapter(
-    Annotated[WaiveRequest | WithdrawRequest, Field(discriminator="action")]
-)
+class BreakGlassRequest(_Request):
+    action: Literal["break-glass"]
+    repositories: Text
+    digest: str
+    reason: Text
+    expires: AwareDatetime
+
+    def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
+        now, ends = now.replace(microsecond=0), self.expires.astimezone(UTC).replace(microsecond=0)
+        asked = BreakGlass(self.repositories, Digest.parse(self.digest), self.reason, ends, now, caller)
+        broken = desk.glass().run(asked, now)
+        return {
+            "breakGlass": {"id": broken.glass.id, **broken.glass.as_json()},
+            "isNew": broken.is_new,
+            "released": list(map(_named, broken.resumed)),
+        }
+
+
+class RevokeRequest(_Request):
+    """`onward`: also what the gates after this one have signed."""
+
+    action: Literal["revoke"]
+    repository: Text
+    digest: str
+    reason: Text
+    onward: bool = True
+
+    def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
+        image = ImageRef.of(self.repository, self.digest)
+        revocation = Revocation(now.replace(microsecond=0), caller, self.reason)
+        done = desk.revocations().run(image, revocation, onward=self.onward)
+        runs_in = done.runs_in
+        return {
+            "repository": image.repository,
+            "digest": str(image.digest),
+            "revocation": done.revocation.as_json(),
+            "stages": list(done.stages),
+            "repositories": [place.repository for place in done.places],
+            "signatures": done.signatures,
+            "runsIn": None
+            if runs_in is None
+            else [{"cluster": one.cluster, "running": one.units} for one in runs_in],
+        }
+
+
+def _named(release: Release) -> dict[str, Any]:
+    image = release.image
+    return {"repository": image.repository, "digest": str(image.digest), "tags": sorted(release.tags)}
+
+
+Decision = WaiveRequest | WithdrawRequest | BreakGlassRequest | RevokeRequest
+_ANY: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="action")])
 
 
 def called_by(event: dict[str, Any]) -> str:
@@ -128,7 +187,7 @@ def called_by(event: dict[str, Any]) -> str:
     return arn
 
 
-def parse_decision(event: dict[str, Any]) -> WaiveRequest | WithdrawRequest:
+def parse_decision(event: dict[str, Any]) -> Decision:
     """Raise `InvalidEventError` that names every field at fault."""
     body = event.get("body")
     try:

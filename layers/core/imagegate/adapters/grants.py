@@ -3,44 +3,89 @@
 | item | pk | sk |
 | --- | --- | --- |
 | waiver | `WAIVER` | id of the waiver |
+| break-glass | `BREAK_GLASS` | its id |
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from imagegate.adapters.dynamo_table import DynamoTable, Item
+from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.waiver import Waiver
 
-_WAIVER = {"S": "WAIVER"}
+
+class _Grant(Protocol):
+    @property
+    def id(self) -> str: ...
+    def as_json(self) -> dict[str, Any]: ...
+
+
+_T = TypeVar("_T", bound=_Grant)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[_T]):
+    """`pk` of its items, the attribute that has what was granted, and how that is read."""
+
+    pk: str
+    attribute: str
+    parse: Callable[[Any], _T]
+
+    def key(self, name: str) -> dict[str, Any]:
+        return {"pk": {"S": self.pk}, "sk": {"S": name}}
+
+
+_WAIVER = _Kind("WAIVER", "waiver", Waiver.from_json)
+_BREAK_GLASS = _Kind("BREAK_GLASS", "breakGlass", BreakGlass.from_json)
 
 
 class CorruptGrantError(RejectedInputError):
-    """A waiver in the table cannot be read, or is not the one that its name says."""
+    """A grant in the table cannot be read, or is not the one that its name says."""
 
 
 class DynamoGrants(DynamoTable):
-    """Nothing is ever deleted: a waiver that is withdrawn says so, and by whom."""
+    """Nothing is ever deleted: what is withdrawn says so, and by whom."""
 
     def waivers(self) -> list[Waiver]:
-        found = self._query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": _WAIVER},
-            ConsistentRead=True,
-        )
-        return [_read(item) for item in found]
+        return self._all(_WAIVER)
 
     def grant(self, waiver: Waiver) -> bool:
-        item = {**_key(waiver.id), "waiver": {"S": json.dumps(waiver.as_json())}}
-        return self._put(item, "attribute_not_exists(pk)")
+        return self._grant(_WAIVER, waiver)
 
     def withdraw(self, waiver_id: str, at: datetime, by: str) -> Waiver | None:
+        return self._withdraw(_WAIVER, waiver_id, at, by)
+
+    def broken_glass(self) -> list[BreakGlass]:
+        return self._all(_BREAK_GLASS)
+
+    def break_glass(self, glass: BreakGlass) -> bool:
+        return self._grant(_BREAK_GLASS, glass)
+
+    def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
+        return self._withdraw(_BREAK_GLASS, name, at, by)
+
+    def _all(self, kind: _Kind[_T]) -> list[_T]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": kind.pk}},
+            ConsistentRead=True,
+        )
+        return [_read(kind, item) for item in found]
+
+    def _grant(self, kind: _Kind[_T], granted: _T) -> bool:
+        item = {**kind.key(granted.id), kind.attribute: {"S": json.dumps(granted.as_json())}}
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def _withdraw(self, kind: _Kind[_T], name: str, at: datetime, by: str) -> _T | None:
         """The first withdrawal stands."""
-        key = _key(waiver_id)
+        key = kind.key(name)
         self._conditional(
             self._client.update_item,
             Key=key,
@@ -49,23 +94,19 @@ class DynamoGrants(DynamoTable):
             ExpressionAttributeValues={":at": {"S": timestamp(at)}, ":by": {"S": by}},
         )
         item = self._get(key)
-        return None if item is None else _read(item)
+        return None if item is None else _read(kind, item)
 
 
-def _key(waiver_id: str) -> dict[str, Any]:
-    return {"pk": _WAIVER, "sk": {"S": waiver_id}}
-
-
-def _read(item: Item) -> Waiver:
-    """Fails closed: a waiver that cannot be read is a fault, not one waiver less to look at."""
+def _read(kind: _Kind[_T], item: Item) -> _T:
+    """Fails closed: a grant that cannot be read is a fault, not one grant less to look at."""
     name = item["sk"]["S"]
     try:
-        raw = json.loads(item["waiver"]["S"])
+        raw = json.loads(item[kind.attribute]["S"])
         if "withdrawnAt" in item:
             raw["withdrawnAt"] = item["withdrawnAt"]["S"]
-        waiver = Waiver.from_json(raw)
+        granted = kind.parse(raw)
     except (KeyError, TypeError, ValueError, RejectedInputError) as error:
-        raise CorruptGrantError(f"the waiver {name} cannot be read: {error!r}") from error
-    if waiver.id != name:
-        raise CorruptGrantError(f"the waiver {name} says what {waiver.id} would say")
-    return waiver
+        raise CorruptGrantError(f"the {kind.attribute} {name} cannot be read: {error!r}") from error
+    if granted.id != name:
+        raise CorruptGrantError(f"the {kind.attribute} {name} says what {granted.id} would say")
+    return granted

@@ -1,4 +1,4 @@
-"""Amazon Inspector: what ECR leaves out of its findings: whether they are known to be exploited, and their EPSS."""
+"""Amazon Inspector: what ECR does not say: whether findings are known to be exploited, their EPSS, where images run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from imagegate.adapters.aws import client, translated
+from imagegate.domain.errors import AccessRefusedError
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import ImageRef
+from imagegate.domain.revocation import RunsIn
 
 # Amazon Inspector API reference: BatchGetFindingDetails, findingArns; ListFindings, maxResults.
 DETAILS_A_CALL = 10
@@ -57,6 +59,28 @@ class Inspector:
                 for page in pages
                 for finding in page.get("findings", ())
             }
+
+    def clusters(self, image: ImageRef) -> list[RunsIn]:
+        """Where the image runs, or ran lately: GetClustersForImage, of Amazon ECS and Amazon EKS."""
+        caller = client("sts").get_caller_identity()
+        partition, account = caller["Arn"].split(":")[1], caller["Account"]
+        region = self._client.meta.region_name
+        arn = f"arn:{partition}:ecr:{region}:{account}:repository/{image.repository}/{image.digest}"
+        found: list[RunsIn] = []
+        asked: dict[str, Any] = {"filter": {"resourceId": arn}}
+        with translated({"AccessDeniedException": AccessRefusedError}, asked=str(image)):
+            while True:
+                answer = self._client.get_clusters_for_image(**asked)
+                found += map(_runs_in, answer.get("cluster", ()))
+                if not answer.get("nextToken"):
+                    return found
+                asked["nextToken"] = answer["nextToken"]
+
+
+def _runs_in(cluster: Mapping[str, Any]) -> RunsIn:
+    details = cluster.get("clusterDetails", ())
+    seen = max((detail["lastInUse"] for detail in details if detail.get("lastInUse")), default=None)
+    return RunsIn(cluster["clusterArn"], sum(detail.get("runningUnitCount", 0) for detail in details), seen)
 
 
 def _equals(value: str) -> list[dict[str, str]]:

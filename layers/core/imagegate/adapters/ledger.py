@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imagegate.adapters import ledger_items as items
 from imagegate.adapters.ledger_lasting import LastingLedger
@@ -13,9 +13,7 @@ from imagegate.domain.errors import RecordNotFoundError
 from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Outcome, Release, ReleaseId, WaitingScan
-
-if TYPE_CHECKING:
-    pass
+from imagegate.domain.revocation import Revocation
 
 BY_REPOSITORY = "by-repository"
 BY_DAY = "by-day"
@@ -34,6 +32,7 @@ _RECORDED = frozenset(
         "platforms",
         "promotion",
         "detail",
+        "break_glass",
     }
 )
 _EXISTS = "attribute_exists(pk)"
@@ -114,6 +113,12 @@ class DynamoLedger(LastingLedger):
 
     def announced(self, release: ReleaseId, message_id: str) -> None:
         if not self._change(release, items.optional({"message_id": message_id}), [], _EXISTS):
+            self._is_missing(release)
+
+    def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
+        given = items.optional({"revoked": revocation})
+        first = f"{_EXISTS} AND attribute_not_exists(revoked)"
+        if not self._change(release, given, [], first):
             self._is_missing(release)
 
     def note_platforms(self, release: Release) -> None:

@@ -39,6 +39,7 @@ from imagegate.domain.release import (
     StartReason,
     WaitingScan,
 )
+from imagegate.domain.revocation import Revocation
 from imagegate.domain.ruling import Clock
 
 Item = Mapping[str, Any]
@@ -154,6 +155,12 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "promotion": ("promotion", lambda promotion: json.dumps(promotion.as_json()), _promotion),
     "detail": ("detail", str, str),
     "message_id": ("messageId", str, str),
+    "break_glass": ("breakGlass", str, str),
+    "revoked": (
+        "revoked",
+        lambda revocation: json.dumps(revocation.as_json()),
+        lambda text: Revocation.from_json(json.loads(text)),
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 
@@ -103,6 +104,26 @@ class AwsSigner:
         except RevocationUnansweredError as error:
             raise ServiceUnavailableError(str(error)) from error
         return verified.annotations
+
+    def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
+        """Revoke what made this envelope, also again; its stage, or None where none of these stages made it.
+
+        AWS Signer API reference, RevokeSignature: for good, and by the job, so that other signatures stand.
+        """
+        from imagegate.adapters.jws import parse_envelope
+        from imagegate.adapters.notation_attributes import read_attributes
+
+        made = read_attributes(parse_envelope(envelope).protected).aws
+        profile = made.profile_version_arn.rpartition("/")[0] if made else ""
+        stage = next((stage for stage in stages if self.profile_arn(stage) == profile), None)
+        if made is None or stage is None:
+            return None
+        job = made.job_arn.rpartition("/")[2]
+        signer = client("signer")
+        with translated(_REFUSED, f"revoking signing job {job}"):
+            if "revocationRecord" not in signer.describe_signing_job(jobId=job):
+                signer.revoke_signature(jobId=job, reason=reason)
+        return stage
 
     @cached_property
     def _arn_prefix(self) -> str:

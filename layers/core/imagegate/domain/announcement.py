@@ -70,6 +70,8 @@ def _alert(release: Release, outcome: Outcome) -> str:
         return "block"
     if outcome in (Outcome.SUPERSEDED, Outcome.WITHDRAWN):
         return str(Attention.LOG)
+    if release.break_glass:
+        return str(Attention.ALERT)
     if outcome is Outcome.RELEASED and release.attention:
         return release.attention
     return str(Attention.ALERT)
@@ -105,6 +107,8 @@ def _headline(release: Release, outcome: Outcome) -> str:
 def _judged(release: Release) -> str:
     if release.verdict == "PASS":
         return f"passed the {release.stage} gate"
+    if release.break_glass:
+        return f"by break-glass: the {release.stage} gate would have blocked it ({_first_reason(release)})"
     return f"only observed: the {release.stage} gate would have blocked it ({_first_reason(release)})"
 
 
@@ -122,6 +126,8 @@ def _text(release: Release, outcome: Outcome) -> str:
     lines = [f"{_name(release)} {_headline(release, outcome)}.", ""]
     lines += _reason_lines(release)
     lines += _remedy_lines(release)
+    if release.break_glass:
+        lines += [_cut(release.break_glass), ""]
     if release.detail:
         lines += [f"Cause: {_cut(release.detail)}", ""]
     if outcome in _NEXT_STEP:
@@ -189,6 +195,7 @@ def _detail(release: Release, outcome: Outcome) -> dict[str, Any]:
         "policy": str(release.policy),
         "signature": _text_or_none(release.signature),
         "promotedTo": _promoted(release),
+        "breakGlass": _cut(release.break_glass) or None,
         "cause": _cut(release.detail),
     }
 

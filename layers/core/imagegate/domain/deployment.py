@@ -7,10 +7,11 @@ the last word counts. A stage that only observes refuses nothing, here too: what
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from imagegate.domain.break_glass import BreakGlass, standing
 from imagegate.domain.container import Container, Reference, is_covered
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.history import History
@@ -29,6 +30,7 @@ class Rule(StrEnum):
 
     PASSED = "passed"
     ALLOWED = "allowed"  # no gate has seen it; the stack's list lets it run
+    BREAK_GLASS = "break-glass"  # it did not pass, and somebody lets it run for a while
     UNREADABLE = "unreadable"
     OUTSIDE = "outside"  # of this registry
     UNGUARDED = "unguarded"  # in a repository of no stage
@@ -52,7 +54,7 @@ class Ruling:
 
     @property
     def may_run(self) -> bool:
-        return self.rule in (Rule.PASSED, Rule.ALLOWED)
+        return self.rule in (Rule.PASSED, Rule.ALLOWED, Rule.BREAK_GLASS)
 
     @property
     def stops(self) -> bool:
@@ -140,6 +142,15 @@ def rule(
     return Ruling(guarded.container, Rule.REFUSED, why, todo, image, guarded.stage, word)
 
 
+def let_through(ruling: Ruling, granted: Sequence[BreakGlass], now: datetime) -> Ruling:
+    """The same ruling, unless somebody has broken the glass for the image."""
+    if ruling.may_run or ruling.image is None:
+        return ruling
+    word = ruling.decided_by
+    glass = standing(granted, ruling.image, now, word.revoked.at if word and word.revoked else None)
+    return replace(ruling, rule=Rule.BREAK_GLASS, why=f"{glass}; {ruling.why}") if glass else ruling
+
+
 def _last_word(attempts: Sequence[Release], stage: Stage) -> Release | None:
     """The newest attempt that says something: one that is open, failed or was overtaken may say nothing."""
     return next((release for release in attempts if _passes(release, stage) or _refuses(release)), None)
@@ -150,12 +161,15 @@ def _passes(release: Release, stage: Stage) -> bool:
         release.outcome in _PASSED
         and release.verdict == VerdictOutcome.PASS
         and release.signature is not None
+        and release.revoked is None
         and release.stage == stage.name
     )
 
 
 def _refuses(release: Release) -> bool:
     """Also before it is closed: what the judge blocked does not wait for the announcement."""
+    if release.revoked:
+        return True
     if release.outcome in _REFUSED or release.verdict not in (None, VerdictOutcome.PASS):
         return True
     return release.outcome in _PASSED and (release.verdict is None or release.signature is None)
@@ -184,6 +198,8 @@ def _without_a_word(guarded: Guarded, image: ImageRef, newest: Release | None) -
 
 def _refusal(release: Release) -> str:
     """The attempt, when, and its first reason: a person wants to know it without looking it up."""
+    if release.revoked:
+        return f"its signature was {str(release.revoked)[:_LONGEST_REASON]}"
     at = f"in attempt {release.attempt} on {_when(release):%Y-%m-%d %H:%M} UTC"
     if release.outcome is Outcome.WITHDRAWN:
         return f"withdrawn {at}, the image was deleted"

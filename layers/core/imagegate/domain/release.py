@@ -15,6 +15,7 @@ from typing import Any
 
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Arrival, Stage
+from imagegate.domain.revocation import Revocation
 
 SCHEMA = 1
 
@@ -38,6 +39,7 @@ class StartReason(StrEnum):
     NEW_TAG = "new tag"
     NEW_POLICY = "new policy"
     NEW_WAIVER = "new waiver"
+    BREAK_GLASS = "break-glass"
     LATE_SCAN = "late scan"
     ADOPTED = "adopted"  # it was there before the installation
     OPERATOR = "operator"
@@ -84,6 +86,8 @@ class Release:
     promotion: Promotion | None = None
     detail: str = ""
     message_id: str | None = None
+    break_glass: str = ""  # what lets it through though it did not pass, for people
+    revoked: Revocation | None = None
 
     @property
     def id(self) -> ReleaseId:
@@ -169,6 +173,8 @@ def decide_start(
         return Begin(1, request.reason)
     if latest.is_open:
         return Join(latest)
+    if latest.revoked:
+        return Ignore(f"its signature was {latest.revoked}; push another image")
     reason = _reason_to_reopen(latest, request, policy, situation)
     if reason is None:
         return Ignore(f"already {latest.outcome} in attempt {latest.attempt}")
@@ -180,7 +186,7 @@ def _reason_to_reopen(
 ) -> StartReason | None:
     if request.reason is StartReason.LATE_SCAN:
         return StartReason.LATE_SCAN if latest.timed_out else None
-    if request.reason in (StartReason.NEW_WAIVER, StartReason.NEW_POLICY):
+    if request.reason in (StartReason.NEW_WAIVER, StartReason.NEW_POLICY, StartReason.BREAK_GLASS):
         return request.reason if latest.outcome is Outcome.BLOCKED else None
     if request.reason is StartReason.ADOPTED:
         return None  # a gate has seen it already

@@ -28,7 +28,7 @@ class FindDrift:
 
     def run(self, task: RunningTask, now: datetime) -> Drift:
         """Raises as its ports do: the event is tried again, and is a dead letter in the end."""
-        found = [ruling for ruling in self.judge.run(task.containers) if not ruling.may_run]
+        found = [ruling for ruling in self.judge.run(task.containers, now) if not ruling.may_run]
         if not found:
             return Drift(())
         refused = tuple(ruling for ruling in found if self._is_peoples(task, ruling))

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from imagegate.domain.break_glass import standing
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import ImageNotFoundError
 from imagegate.domain.facts import BaseImage
@@ -16,7 +17,7 @@ from imagegate.domain.policy import Mode, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId
 from imagegate.domain.scan import Waited
 from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, attention
-from imagegate.ports import Images, Ledger, Records
+from imagegate.ports import Grants, Images, Ledger, Records
 from imagegate.steps.examine import Examined, ExamineImage, Wait
 
 # The decision record has all of them.
@@ -62,11 +63,14 @@ class JudgeImage:
     images: Images
     ledger: Ledger
     records: Records
+    grants: Grants
 
     def run(self, id_: ReleaseId, waited: Waited, why: str, now: datetime) -> Judged:
         release = self.ledger.get(id_)
         if release.outcome is not None:
             return Judged(Route.ANNOUNCE, release.outcome)
+        if release.revoked:
+            return Judged(Route.ANNOUNCE, Outcome.BLOCKED)
         try:
             here = self.images.facts(release.image)
             if not release.tags & here.tags:
@@ -89,8 +93,21 @@ class JudgeImage:
         if verdict.outcome is VerdictOutcome.PASS and stage.name in policy.base_stages:
             for base in _bases(release, examined, digest):
                 self.ledger.note_base(base)
-        route, outcome = _route(verdict, stage)
+        route, outcome = self._route(verdict, stage, release, now)
         return Judged(route, outcome, None, stage.promotes_to is not None, verdict.outcome, digest)
+
+    def _route(
+        self, verdict: Verdict, stage: Stage, release: Release, now: datetime
+    ) -> tuple[Route, Outcome]:
+        if verdict.outcome is VerdictOutcome.PASS:
+            return Route.SIGN, Outcome.RELEASED
+        if stage.mode is Mode.OBSERVE:
+            return Route.PROMOTE, Outcome.RELEASED
+        glass = standing(self.grants.broken_glass(), release.image, now)
+        if glass is None:
+            return Route.ANNOUNCE, Outcome.BLOCKED
+        self.ledger.record(release.id, break_glass=str(glass))
+        return Route.PROMOTE, Outcome.RELEASED
 
     def _record(self, release: Release, stage: Stage, examined: Examined) -> Digest:
         found = examined.found
@@ -149,11 +166,3 @@ def _bases(release: Release, examined: Examined, decision: Digest) -> Iterator[B
 def _children(image: ImageRef, scans: Sequence[PlatformScan]) -> tuple[Digest, ...]:
     """The platforms of an index; a single-platform image has none beside itself."""
     return tuple(scan.status.image for scan in scans if scan.status.image != image.digest)
-
-
-def _route(verdict: Verdict, stage: Stage) -> tuple[Route, Outcome]:
-    if verdict.outcome is VerdictOutcome.PASS:
-        return Route.SIGN, Outcome.RELEASED
-    if stage.mode is Mode.OBSERVE:
-        return Route.PROMOTE, Outcome.RELEASED
-    return Route.ANNOUNCE, Outcome.BLOCKED

@@ -9,13 +9,14 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.domain import attestation
+from imagegate.domain.break_glass import standing
 from imagegate.domain.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Mode, Policy, Stage
 from imagegate.domain.promotion import TagPlan, plan_tags
 from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason
 from imagegate.domain.verdict import VerdictOutcome
-from imagegate.ports import Images, Ledger, Records, Registry, Signer
+from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
 from imagegate.steps.signatures import verify_signature
 
 # Evidence about evidence (a signature of an attestation) is as deep as it goes.
@@ -58,12 +59,15 @@ class PromoteImage:
     records: Records
     registry: Registry
     signer: Signer
+    grants: Grants
 
     def run(self, id_: ReleaseId, has_time: Callable[[], bool], now: datetime) -> Promoted:
         """Raise `DecisionRefusedError` for a release that did not pass and is not merely observed."""
         release = self.ledger.get(id_)
         if release.outcome is not None:
             return Promoted(Next.ANNOUNCE, release.outcome)
+        if release.revoked:
+            return Promoted(Next.ANNOUNCE, Outcome.BLOCKED, None, f"its signature was {release.revoked}")
         policy = self.records.policy(release.policy)
         target = policy.target_of(release.image.repository)
         if target is None:
@@ -101,8 +105,11 @@ class PromoteImage:
 
     def _check_may_leave(self, release: Release, stage: Stage, now: datetime) -> None:
         """The ledger's word is not enough for a pass: the signature itself is checked once more."""
-        if stage.mode is Mode.OBSERVE and release.verdict not in (None, VerdictOutcome.PASS):
-            return
+        if release.verdict not in (None, VerdictOutcome.PASS):
+            if stage.mode is Mode.OBSERVE:
+                return
+            if standing(self.grants.broken_glass(), release.image, now):
+                return
         if release.verdict != VerdictOutcome.PASS or release.signature is None:
             raise DecisionRefusedError(
                 f"{release.image}: has not passed the {stage.name} gate; nothing is copied"

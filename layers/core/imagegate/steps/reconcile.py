@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.errors import ImageGateError, RejectedInputError
+from imagegate.domain.grant_notice import glass_ended, glass_ending
 from imagegate.domain.image import ImageRef
 from imagegate.domain.judging import Versions
 from imagegate.domain.notice import waiver_ending
@@ -61,6 +63,7 @@ class Reconcile:
         try:
             waivers = self.grants.waivers()
             warned = sum(self._warned(waiver, now) for waiver in [*self.policy.waivers, *waivers])
+            warned += sum(self._reminded(glass, now) for glass in self.grants.broken_glass())
             freed = self._free_by_policy(waivers, now)
         except ImageGateError as error:
             faults.append(f"waivers: {error}")
@@ -76,6 +79,18 @@ class Reconcile:
         if self.completed.ledger.is_noted(notice):
             return False
         self.notifications.publish(waiver_ending(waiver, now))
+        self.completed.ledger.note(notice)
+        return True
+
+    def _reminded(self, glass: BreakGlass, now: datetime) -> bool:
+        """Shortly before it ends, and once it has ended by itself."""
+        is_over = glass.withdrawn_at is None and glass.ends_at <= now
+        if not (is_over or glass.is_ending(now)):
+            return False
+        notice = f"{glass.id} {'ended' if is_over else 'ending'}"
+        if self.completed.ledger.is_noted(notice):
+            return False
+        self.notifications.publish(glass_ended(glass) if is_over else glass_ending(glass))
         self.completed.ledger.note(notice)
         return True
 

@@ -59,6 +59,8 @@ class SignImage:
         signed = signing.found() or signing.sign()
         fields = {"evidence": signed.evidence} if signed.evidence else {}
         self.ledger.record(release, signature=signed.signature, **fields)
+        if self.ledger.get(release).revoked:
+            raise DecisionRefusedError(f"{decision.image}: revoked while it was signed; revoke it once more")
         return signed
 
     def _check(self, decision: Decision, digest: Digest, now: datetime) -> None:
@@ -70,6 +72,8 @@ class SignImage:
         if (release.decision, release.policy, release.stage) != (digest, decision.policy, decision.stage):
             raise DecisionRefusedError(f"{decision.image}: {digest.short} is not its release's last decision")
         latest = self.ledger.latest(decision.image)
+        if release.revoked:
+            raise DecisionRefusedError(f"{decision.image}: its signature was {release.revoked}")
         if latest is None or latest.attempt != release.attempt or not release.is_open:
             raise DecisionRefusedError(
                 f"{decision.image}: attempt {release.attempt} is over; release it again"

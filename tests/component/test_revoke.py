@@ -1,0 +1,234 @@
+"""Revoking: what falls with a signature, in which order, who hears of it, and that it stays so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagegate.adapters.decisions import parse_decision
+from imagegate.domain import attestation
+from imagegate.domain.container import Container
+from imagegate.domain.deployment import Rule
+from imagegate.domain.errors import (
+    AccessRefusedError,
+    DecisionRefusedError,
+    RecordNotFoundError,
+    RejectedInputError,
+    ThrottledError,
+)
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.policy import Scanner
+from imagegate.domain.release import Ignore, Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate.domain.revocation import Revocation, RunsIn
+from imagegate.steps.deployment import JudgeContainers
+from imagegate.steps.judge import Route
+from imagegate.steps.revoke import Revoked
+from tests.component.one_gate import World
+from tests.fakes import DEV, LATER, NOW, REGISTRY, STAGING, FakeGrants, FakeSigner, critical
+
+ANN, BEN = "arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/ben"
+STOLEN = Revocation(LATER, ANN, "built on a stolen laptop")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def released(world: World) -> ImageRef:
+    """Signed by the gate of dev, promoted, and signed by the gate of staging."""
+    image = world.signed()
+    assert world.promote(image).outcome is Outcome.RELEASED
+    world.announce(image, Outcome.RELEASED)
+    there = ImageRef(STAGING, image.digest)
+    world.scans.finish(there, [])
+    world.start(there, "1.0")
+    world.sign(world.judge(there).decision)
+    world.announce(there, Outcome.RELEASED)
+    world.notifications.messages.clear()
+    return image
+
+
+def revoke(world: World, image: ImageRef, revocation: Revocation = STOLEN, **how: Any) -> Revoked:
+    return world.revocations().run(image, revocation, **how)
+
+
+def holding(world: World, image: ImageRef) -> set[str]:
+    """The stages whose signature on the image still holds there."""
+    subject = world.registry.manifest(image).descriptor
+    stages = set()
+    for referrer in world.registry.referrers(image):
+        if referrer.artifact_type != attestation.NOTATION_SIGNATURE:
+            continue
+        manifest = world.registry.manifest(ImageRef(image.repository, referrer.digest))
+        envelope = world.registry.blob(image.repository, manifest.layers[0])
+        for stage in world.policy.stages:
+            try:
+                world.signer.verify(envelope, subject, stage, NOW)
+            except RejectedInputError:
+                continue
+            stages.add(stage)
+    return stages
+
+
+def test_it_falls_there_and_in_every_stage_after(world: World, released: ImageRef) -> None:
+    there = ImageRef(STAGING, released.digest)
+    assert holding(world, released) == {"dev"}
+    assert holding(world, there) == {"dev", "staging"}
+    done = revoke(world, released)
+    assert (done.stages, done.places) == (("dev", "staging"), (released, there))
+    assert holding(world, released) == holding(world, there) == set()
+
+
+def test_a_later_gates_alone_leaves_the_one_before(world: World, released: ImageRef) -> None:
+    there = ImageRef(STAGING, released.digest)
+    assert revoke(world, there).stages == ("staging",)
+    assert holding(world, there) == {"dev"}
+
+
+def test_the_stages_after_can_be_left_out(world: World, released: ImageRef) -> None:
+    assert revoke(world, released, onward=False).stages == ("dev",)
+    assert holding(world, ImageRef(STAGING, released.digest)) == {"dev", "staging"} - {"dev"}
+
+
+def test_a_deployment_of_it_is_refused_from_then_on(world: World, released: ImageRef) -> None:
+    container = Container("app", f"{REGISTRY}/{released}", released.digest)
+    judge = JudgeContainers(world.registry, world.ledger, FakeGrants(), world.policy, ())
+    assert judge.run([container], NOW)[0].may_run
+    revoke(world, released)
+    [ruling] = judge.run([container], LATER)
+    assert ruling.rule is Rule.REFUSED
+    assert f"revoked on 2026-11-21 08:01 UTC by {ANN}: built on a stolen laptop" in ruling.why
+
+
+def test_the_ledger_knows_it_before_anything_else_is_done(world: World, released: ImageRef) -> None:
+    class Down(FakeSigner):
+        def revoke(self, envelope: bytes, stages: Any, reason: str) -> str | None:
+            raise ThrottledError("slow down")
+
+    with pytest.raises(ThrottledError):
+        replace(world.revocations(), signer=Down).run(released, STOLEN)
+    assert world.ledger.get(ReleaseId(released, 1)).revoked == STOLEN
+    done = revoke(world, released, replace(STOLEN, by=BEN))
+    assert done.revocation == STOLEN
+    assert holding(world, released) == set()
+    [message] = world.notifications.messages
+    assert ANN in message.text
+
+
+def test_no_other_attempt_begins_whatever_the_reason(world: World, released: ImageRef) -> None:
+    revoke(world, released)
+    for reason in StartReason:
+        if reason is not StartReason.PUSH:
+            begun = world.starting().on_request(released, ("1.0",), reason, LATER)
+            assert isinstance(begun, Ignore)
+            assert "revoked on" in begun.why
+    assert isinstance(world.start(released, "2.0"), Ignore)
+
+
+def test_an_attempt_that_is_open_ends_blocked_and_signs_nothing(world: World) -> None:
+    image = world.signed()
+    revoke(world, image)
+    assert world.judge(image).outcome is Outcome.BLOCKED
+    assert world.judge(image).route is Route.ANNOUNCE
+    promoted = world.promote(image)
+    assert promoted.outcome is Outcome.BLOCKED
+    assert "built on a stolen laptop" in promoted.detail
+    assert (STAGING, "1.0") not in world.registry.tags
+    with pytest.raises(DecisionRefusedError, match="revoked"):
+        world.sign(world.ledger.get(ReleaseId(image, 1)).decision)
+
+
+def test_what_was_never_signed_cannot_be_revoked(world: World) -> None:
+    image, _ = world.judged(critical())
+    with pytest.raises(RecordNotFoundError, match="no gate has signed it"):
+        revoke(world, image)
+    with pytest.raises(RecordNotFoundError, match="no gate has signed it"):
+        revoke(world, ImageRef("till-dev", Digest.of(b"other")))
+    assert world.ledger.get(ReleaseId(image, 1)).revoked is None
+    assert world.notifications.messages == []
+
+
+def test_a_signature_that_the_registry_does_not_list_yet_is_revoked_too(
+    world: World, released: ImageRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = holding(world, released)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.registry, "referrers", lambda _image: [])
+        revoke(world, released)
+    assert before == {"dev"}
+    assert holding(world, released) == set()
+
+
+def test_an_image_that_is_gone_from_one_stage_is_revoked_where_it_went(
+    world: World, released: ImageRef
+) -> None:
+    world.registry.delete(released)
+    revoke(world, released)
+    assert holding(world, ImageRef(STAGING, released.digest)) == set()
+
+
+def test_a_way_that_leads_in_circles_ends(world: World, released: ImageRef) -> None:
+    there = ImageRef(STAGING, released.digest)
+    world.ledger.record(ReleaseId(there, 1), promotion=Promotion(DEV, released.digest, ("1.0",)))
+    assert revoke(world, released).places == (released, there)
+
+
+def test_whoever_asks_hears_where_it_runs(world: World, released: ImageRef) -> None:
+    world.policy = replace(world.policy, scanner=Scanner.ENHANCED)
+    cluster = "arn:aws:ecs:eu-central-1:123456789012:cluster/prod"
+    there = ImageRef(STAGING, released.digest)
+    world.usage.runs_in[there] = [RunsIn(cluster, 3)]
+    revoke(world, released)
+    [message] = world.notifications.messages
+    assert message.subject.startswith(f"REVOKED: {DEV}@")
+    assert f"It runs in\n  {cluster}: 3 running" in message.text
+    assert f"It lies in\n  {DEV}\n  {STAGING}" in message.text
+    assert message.detail["runsIn"] == [{"cluster": cluster, "running": 3}]
+
+
+def test_that_nobody_knows_where_it_runs_is_said(world: World, released: ImageRef) -> None:
+    assert revoke(world, released).runs_in is None
+    assert "Where it runs is not known" in world.notifications.messages[0].text
+
+
+def test_who_may_not_ask_inspector_can_revoke_all_the_same(
+    world: World, released: ImageRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_image: ImageRef) -> list[RunsIn]:
+        raise AccessRefusedError("no")
+
+    world.policy = replace(world.policy, scanner=Scanner.ENHANCED)
+    monkeypatch.setattr(world.usage, "clusters", refuse)
+    assert revoke(world, released).runs_in is None
+
+
+def test_what_runs_nowhere_is_said_so(world: World, released: ImageRef) -> None:
+    world.policy = replace(world.policy, scanner=Scanner.ENHANCED)
+    assert revoke(world, released).runs_in == ()
+    assert "has seen it run nowhere" in world.notifications.messages[0].text
+
+
+def test_it_is_asked_for_by_digest_and_answered_in_full(world: World, released: ImageRef) -> None:
+    body = {
+        "schema": 1,
+        "action": "revoke",
+        "repository": DEV,
+        "digest": str(released.digest),
+        "reason": "built on a stolen laptop",
+    }
+    told = parse_decision({"body": json.dumps(body)}).carry_out(world, BEN, NOW)
+    assert told["revocation"] == {
+        "at": "2026-11-21T08:00:00Z",
+        "by": BEN,
+        "reason": "built on a stolen laptop",
+    }
+    assert told["stages"] == ["dev", "staging"]
+    assert told["repositories"] == [DEV, STAGING]
+    assert told["signatures"] >= 2
+    assert told["runsIn"] is None
+    assert isinstance(world.ledger.latest(released), Release)
