@@ -32,6 +32,7 @@ from imagegate.domain.errors import (
     ExpiryError,
     IntegrityError,
     RevocationError,
+    RevokedError,
     TrustPolicyError,
     UnsupportedEnvelopeError,
     VerificationError,
@@ -99,7 +100,7 @@ FAILING = {
     Check.AUTHENTICITY: Failing(AuthenticityError, identities=(f"{IDENTITY}2",)),
     Check.AUTHENTIC_TIMESTAMP: Failing(AuthenticTimestampError, chain=_expired_leaf),
     Check.EXPIRY: Failing(ExpiryError, at=LATER),
-    Check.REVOCATION: Failing(RevocationError, revoked=somebody_revoked),
+    Check.REVOCATION: Failing(RevokedError, revoked=somebody_revoked),
 }
 # Signature specification, "Signature Verification details".
 ENFORCED = {

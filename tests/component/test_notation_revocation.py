@@ -6,13 +6,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha384
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from imagegate.adapters.notation_attributes import AwsSignature
 from imagegate.adapters.notation_revocation import AwsRevocations, RevocationQuery, revocation_query
@@ -139,6 +142,7 @@ def test_no_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch, service: Servic
 def test_no_credentials_are_no_answer(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials of other tests
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -148,10 +152,36 @@ def test_no_credentials_are_no_answer(monkeypatch: pytest.MonkeyPatch, service: 
 
 def test_the_answer_of_aws_is_asked_for_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    made = AwsRevocations()._client
-    assert made.meta.endpoint_url == "https://signer.eu-central-1.amazonaws.com"
-    assert made.meta.config.inject_host_prefix
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    asked = list[str]()
+
+    def send(_: object, request: Any) -> Any:
+        asked.append(request.url.partition("?")[0])
+        raise EndpointConnectionError(endpoint_url=request.url)
+
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with pytest.raises(RevocationUnansweredError):
+        AwsRevocations()(query())
+    # In the region of the signing profile, not of whoever asks.
+    assert set(asked) == {"https://data-signer.eu-central-1.amazonaws.com/revocations"}
+
+
+def test_who_has_no_credentials_is_told_so(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials of other tests
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    with pytest.raises(RevocationError, match="without AWS credentials: sign in"):
+        AwsRevocations()(query())
+    assert service.asked == []
+
+
+def test_a_profile_of_no_region_is_not_asked_about(service: Service) -> None:
+    with pytest.raises(RevocationError, match="not the ARN of a signing profile"):
+        AwsRevocations()(replace(query(), profile_version_arn="arn:aws:signer:evil.example/:1"))
+    assert service.asked == []
 
 
 def test_a_time_is_asked_for_in_utc(service: Service) -> None:

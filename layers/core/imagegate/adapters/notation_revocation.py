@@ -6,15 +6,20 @@ Sources: AWS Signer API reference, GetRevocationStatus; AWS Signer's Notation pl
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from hashlib import sha384
 from typing import TYPE_CHECKING, Any
 
 from imagegate.adapters.notation_attributes import AwsSignature
-from imagegate.domain.errors import ImageGateError, RevocationError, RevocationUnansweredError
+from imagegate.domain.errors import (
+    ImageGateError,
+    RevocationError,
+    RevocationUnansweredError,
+    RevokedError,
+)
 from imagegate.domain.exact_json import shown
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from imagegate.adapters.certificate_chain import Chain
 
 _PLATFORM = "Notation-OCI-SHA384-ECDSA"
+_REGION = re.compile(r"arn:aws[a-z0-9-]*:signer:([a-z0-9-]+):", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ def revocation_query(aws: AwsSignature, signed_at: datetime, chain: Chain) -> Re
 
 
 def check_revocation(query: RevocationQuery, revoked: Revoked | None) -> None:
-    """Raise `RevocationError` when something has been revoked, and when nobody can tell."""
+    """Raise `RevokedError` when something has been revoked, another `RevocationError` when nobody can tell."""
     if revoked is None:
         raise RevocationError("nobody was asked whether AWS Signer has revoked it")
     try:
@@ -59,19 +65,22 @@ def check_revocation(query: RevocationQuery, revoked: Revoked | None) -> None:
     except (ImageGateError, OSError) as error:
         raise RevocationError(f"AWS Signer could not be asked: {error}") from error
     if entities:
-        raise RevocationError(f"revoked: {shown(list(entities))}")
+        raise RevokedError(f"revoked: {shown(list(entities))}")
 
 
 class AwsRevocations:
-    """A `Revoked` that asks AWS Signer, in the region of the session; needs `signer:GetRevocationStatus`."""
+    """A `Revoked` that asks AWS Signer, in the region of the signing profile; needs `signer:GetRevocationStatus`."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Any] = {}
 
     def __call__(self, query: RevocationQuery) -> Sequence[str]:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
         from botocore.exceptions import ConnectionError as NoConnectionError
         from botocore.parsers import ResponseParserError
 
         try:
-            answer = self._client.get_revocation_status(
+            answer = self._client_in(_region_of(query)).get_revocation_status(
                 signatureTimestamp=query.signed_at,
                 platformId=_PLATFORM,
                 profileVersionArn=query.profile_version_arn,
@@ -82,6 +91,8 @@ class AwsRevocations:
             raise RevocationUnansweredError(f"GetRevocationStatus failed: {error}") from error
         except ClientError as error:
             raise _failed(error) from error
+        except NoCredentialsError as error:
+            raise RevocationError("AWS Signer cannot be asked without AWS credentials: sign in") from error
         except BotoCoreError as error:
             raise RevocationError(f"GetRevocationStatus failed: {error}") from error
         except (AttributeError, RecursionError, TypeError, ValueError) as error:
@@ -89,19 +100,30 @@ class AwsRevocations:
             raise RevocationError(f"GetRevocationStatus gave no answer that can be read: {error}") from error
         return [str(entity) for entity in answer.get("revokedEntities") or ()]
 
-    @cached_property
-    def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
+    def _client_in(self, region: str) -> Any:
+        if region not in self._clients:
+            self._clients[region] = _made_client(region)
+        return self._clients[region]
 
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10
-        )
-        made = boto3.client("signer", config=config)
-        # The SDK puts `data-` before any host; only AWS's own answer to that name.
-        made.meta.config.inject_host_prefix = made.meta.endpoint_url.startswith("https://signer")
-        made.meta.events.register("after-call.signer.GetRevocationStatus", _check_answer)
-        return made
+
+def _made_client(region: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10)
+    made = boto3.client("signer", region_name=region, config=config)
+    # The SDK puts `data-` before any host; only AWS's own answer to that name.
+    made.meta.config.inject_host_prefix = made.meta.endpoint_url.startswith("https://signer")
+    made.meta.events.register("after-call.signer.GetRevocationStatus", _check_answer)
+    return made
+
+
+def _region_of(query: RevocationQuery) -> str:
+    """A revocation is known where the profile is; who asks may be anywhere."""
+    found = _REGION.match(query.profile_version_arn)
+    if found is None:
+        raise RevocationError(f"not the ARN of a signing profile: {shown(query.profile_version_arn)}")
+    return found[1]
 
 
 def _failed(error: ClientError) -> RevocationError:

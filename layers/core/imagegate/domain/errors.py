@@ -120,6 +120,10 @@ class RevocationError(VerificationError):
     check = "revocation"
 
 
+class RevokedError(RevocationError):
+    """AWS Signer says that the signature, its profile or a certificate has been revoked."""
+
+
 class RevocationUnansweredError(RevocationError):
     """AWS Signer was asked whether something has been revoked, and could not answer now."""
 
