@@ -38,6 +38,8 @@ def as_json(release: Release) -> dict[str, Any]:
         "decision": _text(release.decision),
         "signature": _text(release.signature),
         "promoted_to": release.promotion.as_json() if release.promotion else None,
+        "break_glass": release.break_glass or None,
+        "revoked": release.revoked.as_json() if release.revoked else None,
         "message_id": release.message_id,
         "started_at": timestamp(release.started_at),
         "closed_at": timestamp(release.closed_at) if release.closed_at else None,

@@ -95,6 +95,8 @@ def _rows(release: Release) -> list[tuple[str, RenderableType]]:
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
         ("Remedy", Group(*(Text(clean(text)) for text in release.remedies)) if release.remedies else ""),
         ("Cause", clean(release.detail)),
+        ("Let through", clean(release.break_glass)),
+        ("Revoked", Text(clean(str(release.revoked or "")), "red")),
         ("Went to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
         ("Signed", str(release.signature or "")),
         ("Record", str(release.decision or "")),

@@ -83,12 +83,12 @@ def freed(released: Sequence[dict[str, Any]]) -> Iterator[RenderableType]:
         f"{are} judged again:" if len(released) == 1 else f"{are} would pass now, and are judged again:"
     )
     for image in released[:_MOST]:
-        yield Text(f"  imagegate status --watch {_reference(image)}")
+        yield Text(f"  imagegate status --watch {reference(image)}")
     if len(released) > _MOST:
         yield Text(f"  … and {len(released) - _MOST} more: imagegate list --outcome open")
 
 
-def _reference(image: dict[str, Any]) -> str:
+def reference(image: dict[str, Any]) -> str:
     tags = image["tags"]
     return clean(f"{image['repository']}:{tags[0]}" if tags else f"{image['repository']}@{image['digest']}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from cli.reference import Reference
+from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import Digest
 from imagegate.domain.rules import WAIVABLE
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from imagegate.domain.openvex import Statement
 
 _DAYS = re.compile(r"([0-9]{1,4})d")
+_SPAN = re.compile(r"([0-9]{1,4})([mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _WILDCARD = re.compile(r"[*?\[]")
 # What names of repositories consist of, and the wildcards.
 _REPOSITORIES = re.compile(r"[a-z0-9._/*?\[\]!-]+")
@@ -38,6 +41,22 @@ class DayType(click.ParamType[date]):
             return date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is no day; write 2027-01-31, or 30d from today")
+
+
+class EndType(click.ParamType[datetime]):
+    """`4h`, `30m` or `2d` from now, or an RFC 3339 time with its zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        if found := _SPAN.fullmatch(value):
+            return datetime.now(UTC) + int(found[1]) * _UNITS[found[2]]
+        try:
+            return parse_timestamp(value)
+        except RejectedInputError:
+            self.fail(f"{value!r} is no time; write 4h, 30m or 2d from now, or 2027-01-31T18:00:00Z")
 
 
 class RuleType(click.ParamType[str]):

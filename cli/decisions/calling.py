@@ -19,6 +19,9 @@ from cli.stack import Stack
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 125.0
 _RIGHTS = "lambda:InvokeFunctionUrl and lambda:InvokeFunction (with lambda:InvokedViaFunctionUrl)"
 
+# The gate's own no; any other 400 is a question that was not put as it has to be.
+_REFUSALS = ("WaiverRefusedError", "BreakGlassRefusedError")
+
 
 class RefusedError(click.ClickException):
     """The gate says no."""
@@ -85,7 +88,7 @@ def _fault(status: int, told: dict[str, Any], stack: Stack) -> click.ClickExcept
     if status == 404:
         return NotFoundError(message)
     if status == 400:
-        return RefusedError(message) if told["error"] == "WaiverRefusedError" else NotTakenError(message)
+        return RefusedError(message) if told["error"] in _REFUSALS else NotTakenError(message)
     return NoAnswerError(message)
 
 

@@ -1,4 +1,4 @@
-"""The waivers as they stand: which count, until when, and why the others do not."""
+"""What was granted, as it stands: what counts, until when, and why the rest does not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Protocol
 
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,7 @@ from rich.text import Text
 from cli.decisions.answers import where
 from cli.decisions.asking import name_of
 from cli.view import clean
+from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.waiver import Waiver, WaiverTerms
 
 _WIDE = 100
@@ -33,6 +34,62 @@ _OVER = (State.EXPIRED, State.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """What a table says of a grant, beside its state."""
+
+    name: str
+    lets: str
+    images: str
+    who: str
+
+
+class Entry(Protocol):
+    """Something that was granted."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def says(self) -> str: ...
+    @property
+    def is_over(self) -> bool: ...
+    @property
+    def row(self) -> Row: ...
+    def is_about(self, repository: str) -> bool: ...
+    def as_json(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GlassStanding:
+    """One break-glass."""
+
+    glass: BreakGlass
+    state: State
+    says: str
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in _OVER
+
+    @property
+    def row(self) -> Row:
+        glass = self.glass
+        return Row(glass.id, "break-glass", glass.where, f"{name_of(glass.granted_by)}: {glass.reason}")
+
+    def is_about(self, repository: str) -> bool:
+        """Whether images of this repository may be covered by it."""
+        return fnmatchcase(repository, self.glass.repositories)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.glass.id,
+            "source": "granted",
+            "state": str(self.state),
+            "says": self.says,
+            "break_glass": self.glass.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """One waiver. `is_granted`: at run time, and so it can be withdrawn; else it is a line of the policy."""
 
@@ -44,6 +101,16 @@ class Standing:
     @property
     def is_over(self) -> bool:
         return self.state in _OVER
+
+    @property
+    def row(self) -> Row:
+        waiver = self.waiver
+        name = waiver.id if self.is_granted else "policy.yaml"
+        return Row(name, waiver.subject, where(waiver), _who(waiver))
+
+    def is_about(self, repository: str) -> bool:
+        """Whether images of this repository may be covered by it."""
+        return self.waiver.repositories is None or fnmatchcase(repository, self.waiver.repositories)
 
     def as_json(self) -> dict[str, Any]:
         """`waiver` has the form in which decision records keep it; `id` is null where the policy has it."""
@@ -86,25 +153,34 @@ def _state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[State, st
     return State.COUNTS, f"counts until {waiver.expires}{fix}"
 
 
-def is_about(waiver: Waiver, repository: str) -> bool:
-    """Whether images of this repository may be covered by it."""
-    return waiver.repositories is None or fnmatchcase(repository, waiver.repositories)
+def glass_standings(granted: Iterable[BreakGlass], now: datetime) -> list[GlassStanding]:
+    """The soonest end first; what is over comes last."""
+    found = [GlassStanding(glass, *_glass_state(glass, now)) for glass in granted]
+    return sorted(found, key=lambda one: (one.is_over, one.glass.ends_at))
 
 
-def table_of(found: Sequence[Standing], width: int) -> Table:
+def _glass_state(glass: BreakGlass, now: datetime) -> tuple[State, str]:
+    if glass.counts(now):
+        return State.ENDING, f"counts until {glass.ends_at:%Y-%m-%d %H:%M} UTC"
+    if glass.withdrawn_at is not None:
+        return State.WITHDRAWN, f"withdrawn {glass.withdrawn_at:%Y-%m-%d %H:%M} UTC"
+    return State.EXPIRED, f"ended {glass.ends_at:%Y-%m-%d %H:%M} UTC"
+
+
+def table_of(found: Sequence[Entry], width: int) -> Table:
     is_wide = width >= _WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("ID", no_wrap=True)
-    table.add_column("WAIVES", overflow="fold", min_width=16)
+    table.add_column("LETS PASS", overflow="fold", min_width=16)
     if is_wide:
         table.add_column("FOR", overflow="fold", min_width=12)
     table.add_column("STATE", overflow="fold", min_width=14)
     table.add_column("WHO, WHY", overflow="fold", min_width=16)
     for one in found:
-        waiver, images = one.waiver, clean(where(one.waiver))
-        what = (clean(waiver.subject), images) if is_wide else (f"{clean(waiver.subject)}\nfor {images}",)
-        name = waiver.id if one.is_granted else "policy.yaml"
-        table.add_row(name, *what, Text(clean(one.says), style=_STYLES.get(one.state, "dim")), _who(waiver))
+        lets, images = clean(one.row.lets), clean(one.row.images)
+        what = (lets, images) if is_wide else (f"{lets}\nfor {images}",)
+        state = Text(clean(one.says), style=_STYLES.get(one.state, "dim"))
+        table.add_row(one.row.name, *what, state, clean(one.row.who))
     return table
 
 
@@ -112,4 +188,4 @@ def _who(waiver: Waiver) -> str:
     by = name_of(waiver.granted_by) if waiver.granted_by else ""
     granted = f", granted by {by}" if by and by != waiver.owner else ""
     ticket = f", {waiver.ticket}" if waiver.ticket else ""
-    return clean(f"{waiver.owner}{ticket}{granted}: {waiver.reason}")
+    return f"{waiver.owner}{ticket}{granted}: {waiver.reason}"

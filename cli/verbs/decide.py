@@ -1,4 +1,4 @@
-"""`imagegate decide`: waivers, granted and withdrawn by people whose names are kept."""
+"""`imagegate decide`: what people grant and take back, with their names kept."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from cli.decisions.asking import DayType, RuleType, Scope, ScopeType
 from cli.stack import Stack, find_stack
+from cli.verbs.emergency import break_glass, revoke
 from imagegate.domain.waiver import JUSTIFICATIONS
 
 _VEX_BYTES = 10 << 20
@@ -20,11 +21,15 @@ _ASKED = ("cve", "package", "rule", "reason", "until", "justification")
 
 @click.group()
 def decide() -> None:
-    """Grant and withdraw waivers. Every decision is recorded with the name of whoever made it.
+    """Waivers, break-glass and revocations. Every decision is recorded with the name of whoever made it.
 
     \b
     Needs lambda:InvokeFunctionUrl and lambda:InvokeFunction on the function that decides.
     """
+
+
+decide.add_command(break_glass)
+decide.add_command(revoke)
 
 
 @decide.command()
@@ -193,36 +198,44 @@ def _read(path: Path) -> bytes:
 
 
 @decide.command()
-@click.argument("waiver_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print the waiver as it stands now.")
+@click.argument("name", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print what was withdrawn as it stands now.")
 @click.pass_obj
-def withdraw(stack_name: str, waiver_id: str, *, as_json: bool) -> None:
-    """Withdraw a waiver, as imagegate decide list names it. From now on it does not count."""
+def withdraw(stack_name: str, name: str, *, as_json: bool) -> None:
+    """Withdraw a waiver or a break-glass, as imagegate decide list names it. From now on it does not count."""
+    from cli import view
+    from cli.decisions import answers, emergencies
     from cli.decisions.calling import decide as ask
 
-    told = ask(find_stack(stack_name), "withdraw", id=waiver_id)
+    told = ask(find_stack(stack_name), "withdraw", id=name)
+    is_glass = "breakGlass" in told
     if as_json:
-        return click.echo(json.dumps({"waiver": told["waiver"]}, indent=2))
-    from cli import view
-    from cli.decisions import answers
-
-    return view.console().print(answers.withdrawn(told))
+        shown = {"break_glass": told["breakGlass"]} if is_glass else {"waiver": told["waiver"]}
+        return click.echo(json.dumps(shown, indent=2))
+    return view.console().print(emergencies.mended(told) if is_glass else answers.withdrawn(told))
 
 
 @decide.command("list")
-@click.option("--repository", help="Only waivers that may be about images of this repository.")
-@click.option("--all", "show_all", is_flag=True, help="Also those that have expired or were withdrawn.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects: id, source, state, says, waiver.")
+@click.option("--repository", help="Only what may be about images of this repository.")
+@click.option("--all", "show_all", is_flag=True, help="Also what is over.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="A list of objects: id, source, state, says, and waiver or break_glass.",
+)
 @click.pass_obj
 def list_(stack_name: str, *, repository: str | None, show_all: bool, as_json: bool) -> None:
-    """The waivers, granted and of the deployed policy; the soonest end first."""
+    """What was granted: waivers, also those of the deployed policy, and break-glass; the soonest end first."""
     from cli import view
     from cli.decisions import standing
 
-    stack = find_stack(stack_name)
-    policy = stack.policy
-    every = standing.standings(stack.grants.waivers(), policy.waivers, policy.waiver_terms, datetime.now(UTC))
-    about = [one for one in every if repository is None or standing.is_about(one.waiver, repository)]
+    stack, now = find_stack(stack_name), datetime.now(UTC)
+    policy, grants = stack.policy, stack.grants
+    waivers = standing.standings(grants.waivers(), policy.waivers, policy.waiver_terms, now)
+    glass = standing.glass_standings(grants.broken_glass(), now)
+    every: list[standing.Entry] = [*glass, *waivers]
+    about = [one for one in every if repository is None or one.is_about(repository)]
     found = [one for one in about if show_all or not one.is_over]
     if as_json:
         return click.echo(json.dumps([one.as_json() for one in found], indent=2))
@@ -232,4 +245,4 @@ def list_(stack_name: str, *, repository: str | None, show_all: bool, as_json: b
     if len(about) > len(found):
         hidden = len(about) - len(found)
         return click.echo(f"{hidden} more {'is' if hidden == 1 else 'are'} over; --all shows them", err=True)
-    return None if found else click.echo("there is no waiver", err=True)
+    return None if found else click.echo("nothing was granted", err=True)

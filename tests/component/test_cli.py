@@ -216,6 +216,8 @@ def test_json_has_the_documented_keys(gate: Gate) -> None:
         "decision": str(Digest.of(b"decision")),
         "signature": str(Digest.of(b"signature")),
         "promoted_to": {"repository": "shop-staging", "digest": str(image.digest), "tags": ["1.0"]},
+        "break_glass": None,
+        "revoked": None,
         "message_id": "message-1",
         "started_at": STARTED.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "closed_at": (STARTED + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -339,7 +339,7 @@ def test_a_repository_has_the_waivers_that_may_be_about_it(gate: CliGate) -> Non
 
 def test_no_waiver_is_no_error(gate: CliGate) -> None:
     result = gate.call("decide", "list")
-    assert (result.code, result.out, result.err) == (0, "", "there is no waiver\n")
+    assert (result.code, result.out, result.err) == (0, "", "nothing was granted\n")
     assert gate.call("decide", "list", "--json").json == []
 
 

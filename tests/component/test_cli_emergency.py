@@ -1,0 +1,153 @@
+"""`imagegate decide break-glass` and `revoke`: one image, named as people know it, and an answer to act on."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from imagegate.domain.image import ImageRef
+from imagegate.domain.release import Outcome
+from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
+from tests.fakes import DEV, NOW
+
+__all__ = ["gate", "url"]
+
+WHY = ("--reason", "the shop is down", "--expires", "4h")
+STOLEN = ("--reason", "built on a stolen laptop")
+
+
+def released(gate: CliGate) -> ImageRef:
+    image = gate.world.signed()
+    gate.world.announce(image, Outcome.RELEASED)
+    return image
+
+
+# break-glass
+
+
+def test_an_image_is_let_through_by_its_tag_and_kept_by_its_digest(gate: CliGate, url: Served) -> None:
+    image = gate.blocked()
+    result = gate.call("decide", "break-glass", "shop-dev:1.0", *WHY)
+    [glass] = gate.world.grants.broken_glass()
+    assert (result.code, result.err) == (0, "")
+    assert (glass.repositories, glass.digest, glass.granted_by) == (DEV, image.digest, CALLER)
+    assert glass.expires - NOW == timedelta(hours=4)
+    for said in ("It is not signed", f"imagegate decide withdraw {glass.id}", "--watch shop-dev:1.0"):
+        assert said in result.out
+    assert gate.world.starter.requests == [(image, ("1.0",), "break-glass")]
+
+
+def test_an_image_is_let_through_wherever_it_goes(gate: CliGate, url: Served) -> None:
+    image = gate.blocked()
+    result = gate.call("decide", "break-glass", f"shop-*@{image.digest}", *WHY, "--json")
+    assert result.json["break_glass"]["repositories"] == "shop-*"
+    assert result.json["is_new"] is True
+    assert [one["tags"] for one in result.json["released"]] == [["1.0"]]
+
+
+def test_it_is_listed_and_withdrawn_by_its_name(gate: CliGate, url: Served) -> None:
+    gate.blocked()
+    gate.call("decide", "break-glass", "shop-dev:1.0", *WHY)
+    [glass] = gate.world.grants.broken_glass()
+    listed = gate.call("decide", "list")
+    assert glass.id in listed.out
+    assert "break-glass" in listed.out
+    [one] = gate.call("decide", "list", "--json").json
+    assert (one["id"], one["break_glass"]["reason"]) == (glass.id, "the shop is down")
+    ended = gate.call("decide", "withdraw", glass.id)
+    assert (ended.code, "Deployments of it are refused again" in ended.out) == (0, True)
+    assert gate.call("decide", "list").out == ""
+    [one] = gate.call("decide", "list", "--all", "--json").json
+    assert one["state"] == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("shop-dev:1.0", "--reason", "x", "--expires", "8d"), 1, "lasts longer than 7 days"),
+        (("shop-dev:1.0", "--reason", "x", "--expires", "2026-01-01T00:00:00Z"), 1, "over already"),
+        (("shop-dev:1.0", "--reason", "x", "--expires", "soon"), 2, "write 4h, 30m or 2d"),
+        (("shop-dev:1.0", "--expires", "4h"), 2, "--reason"),
+        (("shop-dev:1.0", "--reason", "x"), 2, "--expires"),
+        (("shop-*", *WHY), 2, "name one image"),
+        (("shop-dev", *WHY), 2, "name one image"),
+        (("shop-dev:9.9", *WHY), 2, "has no tag 9.9"),
+        (("till:1.0", *WHY), 2, "no stage of the deployed policy"),
+    ],
+)
+def test_what_would_not_count_is_refused(
+    gate: CliGate,
+    url: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    says: str,
+) -> None:
+    monkeypatch.setattr("cli.releases._has_repository", lambda _name: True)
+    gate.blocked()
+    result = gate.call("decide", "break-glass", *arguments)
+    assert (result.code, says in result.err) == (code, True), result.err
+    assert gate.world.grants.broken_glass() == []
+
+
+# revoke
+
+
+def test_what_was_signed_is_revoked_and_told_where_it_lies(gate: CliGate, url: Served) -> None:
+    image = released(gate)
+    result = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, "--yes")
+    assert result.code == 0
+    for said in ("at dev", "stolen laptop", "shop-dev", "Where it runs is not known"):
+        assert said in result.out
+    release = gate.world.ledger.latest(image)
+    assert release is not None
+    assert release.revoked is not None
+    assert release.revoked.by == CALLER
+    status = gate.call("status", "shop-dev:1.0")
+    assert re.search(r"Revoked\s+revoked on .*built\s+on a stolen laptop", status.out, re.DOTALL)
+    assert gate.call("status", "shop-dev:1.0", "--json").json["revoked"]["by"] == CALLER
+
+
+def test_twice_is_once(gate: CliGate, url: Served) -> None:
+    released(gate)
+    first = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, "--yes", "--json")
+    again = gate.call("decide", "revoke", "shop-dev:1.0", "--reason", "other", "--yes", "--json")
+    assert first.json["revocation"] == again.json["revocation"]
+    assert len(url.bodies) == 2
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_nothing_is_revoked_where_nobody_can_be_asked(
+    gate: CliGate, url: Served, more: tuple[str, ...]
+) -> None:
+    released(gate)
+    result = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, *more)
+    assert (result.code, "add --yes" in result.err) == (2, True)
+    assert url.bodies == []
+
+
+@pytest.mark.parametrize(("answer", "code", "asked"), [("y\n", 0, 1), ("n\n", 1, 0), ("\n", 1, 0)])
+def test_a_person_is_asked_first(
+    gate: CliGate, url: Served, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, asked: int
+) -> None:
+    released(gate)
+    questions: list[Any] = []
+
+    def confirm(text: str, **_how: Any) -> bool:
+        questions.append(text)
+        return answer.startswith("y")
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", confirm)
+    result = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN)
+    assert (result.code, len(url.bodies)) == (code, asked)
+    assert "cannot be undone" in questions[0]
+
+
+def test_what_was_never_signed_is_no_failure_of_the_function(gate: CliGate, url: Served) -> None:
+    gate.blocked()
+    result = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, "--yes")
+    assert (result.code, "no gate has signed it" in result.err) == (2, True)
