@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,24 +22,58 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options, as they were given."""
+
+    gate: str | None
+    trust_root: Path | None
+    profile: str | None
+    revocation: bool | None
+    trust_policy: Path | None
+    trust_store: Path | None
+    bundle: Path | None
+
+    @property
+    def roots(self) -> frozenset[str] | None:
+        from cli.verification.trust import roots_in
+
+        return roots_in(self.trust_root) if self.trust_root else None
+
+    def revoking(self, trust: Trust, *, by_default: bool) -> Trust:
+        """With somebody to ask what has been revoked."""
+        from imagegate.adapters.notation_revocation import AwsRevocations
+
+        is_asked = by_default if self.revocation is None else self.revocation
+        return replace(trust, revoked=AwsRevocations() if is_asked else None)
+
+
 @click.command()
-@click.argument("subject", metavar="REPOSITORY:TAG|@DIGEST|FILE")
+@click.argument("subject", metavar="REPOSITORY:TAG|@DIGEST|FILE", required=False)
 @click.option("--gate", help="Ask for the signature of this stage's gate. Default: of any gate.")
 @click.option(
     "--trust-root", type=_PATH, help="Root certificates in PEM. Default: of the stack, or AWS Signer's."
 )
 @click.option("--profile", help="ARN of the gates' signing profiles, up to __STAGE; instead of a stack.")
+@click.option(
+    "--revocation/--no-revocation",
+    default=None,
+    help="Ask AWS Signer what has been revoked since. Default: for images yes, for a FILE no.",
+)
+@click.option(
+    "--trust-policy", type=_PATH, help="Verify by this Notation trust policy (JSON), not by the gates."
+)
+@click.option("--trust-store", type=_PATH, help="Its trust stores. Default: truststore beside that file.")
 @click.option("--bundle", type=_PATH, help="Write everything that the verdict rests on into this file.")
+@click.option(
+    "--print-policy",
+    type=click.Choice(["notation", "kyverno", "ratify"]),
+    help="Verify nothing: print a policy for that program, of all gates or of --gate.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 @click.pass_obj
 def verify(
-    stack_name: str,
-    subject: str,
-    gate: str | None,
-    trust_root: Path | None,
-    profile: str | None,
-    bundle: Path | None,
-    as_json: bool,
+    stack_name: str, /, subject: str | None, print_policy: str | None, as_json: bool, **options: Any
 ) -> None:
     """Verify which gate an image passed, when, under which policy, on which evidence.
 
@@ -51,34 +86,69 @@ def verify(
       1  did not pass, or something does not hold
       2  cannot be told
     """
-    from cli.verification import bundle as bundles
-    from cli.verification.report import of_bundle, of_image, shown
-    from cli.verification.trust import roots_in
-
+    asked = Asked(**options)
+    if print_policy:
+        _print(stack_name, print_policy, asked)
+        return
+    if subject is None:
+        raise click.UsageError("name an image or a bundle, or say --print-policy")
     now = datetime.now(UTC)
-    roots = roots_in(trust_root) if trust_root else None
-    if Path(subject).is_file():
-        found = bundles.read(Path(subject))
-        trust = _trust_of_bundle(profile, roots)
-        report = of_bundle(found, subject, trust, gate, now, knows_profiles=profile is not None)
-    else:
-        source = _source(stack_name, subject, profile)
-        report = of_image(source, _trust(source, profile, roots), gate, now)
-        if bundle is not None:
-            _write(source, report, bundle)
+    report = (
+        _of_bundle(subject, asked, now)
+        if Path(subject).is_file()
+        else _of_image(stack_name, subject, asked, now)
+    )
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:
         from cli import view
+        from cli.verification.shown import shown
 
         view.console().print(shown(report))
     raise click.exceptions.Exit(report.exit_code)
 
 
-def _source(stack_name: str, subject: str, profile: str | None) -> Source:
+def _print(stack_name: str, kind: str, asked: Asked) -> None:
+    from cli.stack import find_stack
+    from cli.verification.gates import printed
+
+    content, hints = printed(find_stack(stack_name), kind, asked.gate, asked.trust_root)
+    click.echo(content, nl=False)
+    for hint in hints:
+        click.echo(hint, err=True)
+
+
+def _of_bundle(name: str, asked: Asked, now: datetime) -> Report:
+    """Without --profile any profile that is named like a gate's; whose it is must be looked at, and that is said."""
+    from cli.verification import bundle as bundles
+    from cli.verification.report import of_bundle
+    from cli.verification.trust import of_profiles
+
+    if asked.trust_policy:
+        raise CannotTellError("a bundle says no registry that a trust policy could apply to")
+    trust = asked.revoking(of_profiles(asked.profile or "arn:", asked.roots), by_default=False)
+    knows_profiles = asked.profile is not None
+    return of_bundle(bundles.read(Path(name)), name, trust, asked.gate, now, knows_profiles=knows_profiles)
+
+
+def _of_image(stack_name: str, subject: str, asked: Asked, now: datetime) -> Report:
+    from cli.verification import by_policy
+    from cli.verification.report import of_image, of_image_by
+
+    source = _source(stack_name, subject, asked)
+    if asked.trust_policy:
+        by = by_policy.read(asked.trust_policy, asked.trust_store, source.qualified())
+        return of_image_by(source, by, now)
+    report = of_image(source, asked.revoking(_trust(source, asked), by_default=True), asked.gate, now)
+    if asked.bundle is not None:
+        _write(source, report, asked.bundle)
+    return report
+
+
+def _source(stack_name: str, subject: str, asked: Asked) -> Source:
     from cli.verification.sources import in_ecr, in_registry, is_foreign
 
-    if is_foreign(subject) and profile:
+    if is_foreign(subject) and (asked.profile or asked.trust_policy):
         return in_registry(subject)
     try:
         reference = Reference.parse(subject)
@@ -91,23 +161,16 @@ def _source(stack_name: str, subject: str, profile: str | None) -> Source:
     return in_ecr(stack_name, reference)
 
 
-def _trust(source: Source, profile: str | None, roots: frozenset[str] | None) -> Trust:
+def _trust(source: Source, asked: Asked) -> Trust:
     from cli.verification.trust import of_profiles, of_stack
 
-    if profile:
-        return of_profiles(profile, roots)
+    if asked.profile:
+        return of_profiles(asked.profile, asked.roots)
     if source.stack is None:
         raise CannotTellError(
             "whose gates? Name their profiles: --profile arn:aws:signer:…:/signing-profiles/NAME"
         )
-    return of_stack(source.stack, roots)
-
-
-def _trust_of_bundle(profile: str | None, roots: frozenset[str] | None) -> Trust:
-    """Without --profile any profile that is named like a gate's; whose it is must be looked at, and that is said."""
-    from cli.verification.trust import of_profiles
-
-    return of_profiles(profile or "arn:", roots)
+    return of_stack(source.stack, asked.roots, source.image)
 
 
 def _write(source: Source, report: Report, path: Path) -> None:

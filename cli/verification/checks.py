@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from cli.verification.evidence import Evidence, Piece, statement_of
 from imagegate.domain import attestation
-from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.errors import RejectedInputError, RevocationError, RevokedError
 from imagegate.domain.image import Descriptor, Digest
+
+if TYPE_CHECKING:
+    from imagegate.adapters.notation_revocation import Revoked
 
 # The stage whose profile this is; None: it is no gate's.
 StageOf = Callable[[str], str | None]
+# Checks that come after authenticity: where they fail, who signed is known all the same.
+_AFTER_AUTHENTICITY = frozenset({"expiry", "authenticTimestamp", "revocation"})
+
+
+class Kind(StrEnum):
+    """Whose signature it is."""
+
+    GATE = "gate"
+    MANAGED = "ecr-managed"  # made by ECR on every push: says who pushed, not that it passed
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom to believe. `roots`: SHA-256 of root certificates; `stage_of`: which profiles are gates."""
+    """Whom to believe. `roots`: SHA-256 of root certificates; `stage_of`: which profiles are gates.
+
+    `managed`: profiles with which the registry signs by itself. `revoked`: asks AWS Signer; None: nobody is asked.
+    """
 
     roots: frozenset[str]
     stage_of: StageOf
+    managed: Callable[[], frozenset[str]] = frozenset
+    revoked: Revoked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +48,15 @@ class Signature:
     """One signature, and what it says where it holds."""
 
     manifest: Digest
-    profile: str = ""  # ARN, without version
+    signer: str = ""  # ARN of the signing profile, without version; by a trust policy: whom it trusts
     stage: str | None = None  # None: of no gate of ours
+    kind: Kind | None = None  # None: who signed is not known, or not asked
     signed_at: datetime | None = None
     signed: dict[str, str] = field(default_factory=dict)  # our annotations
     failure: str = ""  # integrity, authenticity, …: which check failed
     problem: str = ""  # the sentence
+    is_unknown: bool = False  # nobody could say whether it has been revoked
+    logged: tuple[str, ...] = ()  # what a trust policy lets pass
 
     @property
     def holds(self) -> bool:
@@ -42,52 +64,69 @@ class Signature:
 
     @property
     def is_of_a_gate(self) -> bool:
-        return self.stage is not None
+        return self.kind is Kind.GATE
 
     def of(self, name: str) -> str:
         return self.signed.get(name, "")
 
+    def failed(self, error: RejectedInputError) -> Signature:
+        """In the words of the Notation specification: integrity, authenticity, expiry, …"""
+        failure = str(getattr(error, "check", "")) or "integrity"
+        is_unknown = isinstance(error, RevocationError) and not isinstance(error, RevokedError)
+        return replace(self, failure=failure, problem=str(error), is_unknown=is_unknown)
+
 
 def signatures_of(evidence: Evidence, trust: Trust, now: datetime) -> Iterator[Signature]:
     for piece in evidence.signatures:
-        yield _signature(piece, evidence, trust, now)
+        if piece.problem:
+            yield Signature(piece.manifest, failure="integrity", problem=piece.problem)
+        else:
+            yield _signature(piece, evidence, trust, now)
 
 
 def _signature(piece: Piece, evidence: Evidence, trust: Trust, now: datetime) -> Signature:
     from imagegate.adapters.notation import verify_envelope
 
-    if piece.problem:
-        return Signature(piece.manifest, failure="integrity", problem=piece.problem)
+    nobody = Signature(piece.manifest)
     try:
         profile = _profile(piece.content)
-        stage = trust.stage_of(profile)
-        verified = verify_envelope(
-            piece.content, evidence.subject, trusted_roots=trust.roots, identity=profile, at=now
-        )
     except RejectedInputError as error:
-        return Signature(piece.manifest, failure=_failure(error), problem=str(error))
-    found = Signature(piece.manifest, profile, stage, verified.signing_time, verified.annotations)
-    return _told(found, evidence) if stage else found
+        return nobody.failed(error)
+    somebody = replace(nobody, signer=profile, stage=trust.stage_of(profile))
+    try:
+        verified = verify_envelope(
+            piece.content,
+            evidence.subject,
+            trusted_roots=trust.roots,
+            identity=profile,
+            at=now,
+            revoked=trust.revoked,
+        )
+        piece.check_chain(verified.chain)
+    except RejectedInputError as error:
+        failed = somebody.failed(error)
+        is_known = failed.failure in _AFTER_AUTHENTICITY
+        return _with_kind(failed, trust) if is_known else nobody.failed(error)
+    found = replace(somebody, signed_at=verified.signing_time, signed=verified.annotations)
+    return _told(_with_kind(found, trust), evidence, trust)
 
 
-def _told(signature: Signature, evidence: Evidence) -> Signature:
+def _with_kind(found: Signature, trust: Trust) -> Signature:
+    if found.stage:
+        return replace(found, kind=Kind.GATE)
+    return replace(found, kind=Kind.MANAGED if found.signer in trust.managed() else Kind.OTHER)
+
+
+def _told(found: Signature, evidence: Evidence, trust: Trust) -> Signature:
     """A gate's signature says so itself, and its summary is there and agrees."""
-    problem = ""
-    if signature.of(attestation.STAGE) != signature.stage:
-        problem = f"says stage {signature.of(attestation.STAGE)!r}, by the profile of {signature.stage}"
-    else:
-        problem = _summary_problem(signature, evidence)
-    if not problem:
-        return signature
-    return Signature(
-        signature.manifest,
-        signature.profile,
-        signature.stage,
-        signature.signed_at,
-        signature.signed,
-        "evidence",
-        problem,
-    )
+    if found.stage is None:
+        return found
+    try:
+        attestation.check_statement(found.signed, found.stage)
+    except RejectedInputError as error:
+        return _with_kind(replace(found, stage=None, failure="evidence", problem=str(error)), trust)
+    problem = _summary_problem(found, evidence)
+    return replace(found, failure="evidence", problem=problem) if problem else found
 
 
 def _summary_problem(signature: Signature, evidence: Evidence) -> str:
@@ -108,7 +147,7 @@ def summary_problem(statement: dict[str, Any], signature: Signature, subject: De
     expected = {
         "subject": (_digests(statement.get("subject")), {subject.digest.hex}),
         "policy": (_digests([policy]), {signature.of(attestation.POLICY).removeprefix("sha256:")}),
-        "verifier": (verifier.get("id") if isinstance(verifier, dict) else None, signature.profile),
+        "verifier": (verifier.get("id") if isinstance(verifier, dict) else None, signature.signer),
         "result": (predicate.get("verificationResult"), "PASSED"),
     }
     for name, (found, wanted) in expected.items():
@@ -139,8 +178,3 @@ def _profile(envelope: bytes) -> str:
     if not isinstance(version, str):
         raise AuthenticityError("not made by AWS Signer: it names no signing profile")
     return version.rpartition("/")[0]
-
-
-def _failure(error: RejectedInputError) -> str:
-    """In the words of the Notation specification: integrity, authenticity, expiry, …"""
-    return str(getattr(error, "check", "")) or "integrity"

@@ -7,21 +7,38 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from imagegate.domain.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMENT_TYPE, VSA_TYPE
+from imagegate.domain.attestation import (
+    IN_TOTO,
+    NOTATION_SIGNATURE,
+    PREDICATE_ANNOTATION,
+    STATEMENT_TYPE,
+    VSA_TYPE,
+)
 from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Descriptor, Digest, ImageRef
+from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.signature_manifest import SignatureManifest, read_signature_manifest
 from imagegate.ports import Registry
+from imagegate.steps.signatures import content_of
 
 _MOST = 100  # pieces of evidence of one image; more is no evidence but an attack on our time
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A signature's envelope or a statement, and the manifest that brings it."""
+    """A signature's envelope or a statement, and the manifest that brings it.
+
+    `signature`: what a signature's manifest says of it; None where the manifest is not at hand.
+    """
 
     manifest: Digest
     content: bytes
     problem: str = ""  # it could not be read: it proves nothing
+    signature: SignatureManifest | None = None
+
+    def check_chain(self, chain: tuple[str, ...]) -> None:
+        """Raise `IntegrityError` unless the manifest names the envelope's certificates."""
+        if self.signature is not None:
+            self.signature.check_chain(chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +50,20 @@ class Evidence:
 
 
 def read(registry: Registry, image: ImageRef) -> Evidence:
-    """One request for the image, one for what refers to it, two for each piece. Raises `ImageNotFoundError`."""
+    """One request for the image, one for what refers to it, one for each piece that brings its content along.
+
+    Raises `ImageNotFoundError`.
+    """
     subject = registry.manifest(image.repository, image.digest).descriptor
     listed = registry.referrers(image)[:_MOST]
-    signatures = [one for one in listed if one.artifact_type == NOTATION_SIGNATURE]
-    statements = [one for one in listed if one.artifact_type == IN_TOTO]
+    pieces = _Pieces(registry, image.repository, subject)
     known = {NOTATION_SIGNATURE, IN_TOTO}
     return Evidence(
         subject=subject,
-        signatures=tuple(_piece(registry, image, one) for one in signatures),
+        signatures=tuple(pieces.signature(one) for one in listed if one.artifact_type == NOTATION_SIGNATURE),
         summaries=tuple(
             piece
-            for piece in (_piece(registry, image, one) for one in statements)
+            for piece in (pieces.statement(one) for one in listed if _may_be_a_summary(one))
             if statement_of(piece.content).get("predicateType") == VSA_TYPE
         ),
         others=tuple(
@@ -53,16 +72,40 @@ def read(registry: Registry, image: ImageRef) -> Evidence:
     )
 
 
-def _piece(registry: Registry, image: ImageRef, referrer: Descriptor) -> Piece:
-    try:
-        manifest = registry.manifest(image.repository, referrer.digest)
-        if manifest.subject is None or manifest.subject.digest != image.digest:
-            return Piece(referrer.digest, b"", f"not about {image.digest}")
-        if len(manifest.layers) != 1:
-            return Piece(referrer.digest, b"", f"has {len(manifest.layers)} layers, not one")
-        return Piece(referrer.digest, registry.blob(image.repository, manifest.layers[0]))
-    except RejectedInputError as error:
-        return Piece(referrer.digest, b"", str(error))
+def _may_be_a_summary(referrer: Descriptor) -> bool:
+    said = referrer.annotations.get(PREDICATE_ANNOTATION, VSA_TYPE)
+    return referrer.artifact_type == IN_TOTO and said == VSA_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    registry: Registry
+    repository: str
+    subject: Descriptor
+
+    def signature(self, referrer: Descriptor) -> Piece:
+        try:
+            found = read_signature_manifest(self._manifest(referrer).content, self.subject)
+            return Piece(referrer.digest, self._content(found.envelope), signature=found)
+        except RejectedInputError as error:
+            return Piece(referrer.digest, b"", str(error))
+
+    def statement(self, referrer: Descriptor) -> Piece:
+        try:
+            manifest = self._manifest(referrer)
+            if manifest.subject is None or manifest.subject.digest != self.subject.digest:
+                return Piece(referrer.digest, b"", f"not about {self.subject.digest}")
+            if len(manifest.layers) != 1:
+                return Piece(referrer.digest, b"", f"has {len(manifest.layers)} layers, not one")
+            return Piece(referrer.digest, self._content(manifest.layers[0]))
+        except RejectedInputError as error:
+            return Piece(referrer.digest, b"", str(error))
+
+    def _manifest(self, referrer: Descriptor) -> Manifest:
+        return self.registry.manifest(self.repository, referrer.digest)
+
+    def _content(self, blob: Descriptor) -> bytes:
+        return content_of(self.registry, self.repository, blob)
 
 
 def statement_of(content: bytes) -> dict[str, Any]:

@@ -27,6 +27,17 @@ class Source:
     image: ImageRef
     name: str
     stack: Stack | None = None
+    host: str = ""  # of a registry that is not ECR
+
+    def qualified(self) -> str:
+        """The repository as trust policies name it: with its registry. Raises what ECR answers."""
+        if self.stack is None:
+            return f"{self.host}/{self.image.repository}"
+        from imagegate.adapters.aws import client
+
+        names = [self.image.repository]
+        found = client("ecr").describe_repositories(repositoryNames=names)["repositories"]
+        return str(found[0]["repositoryUri"])
 
     def latest_decision(self) -> Digest | None:
         latest = self.stack.ledger.latest(self.image) if self.stack else None
@@ -70,7 +81,7 @@ def in_registry(text: str) -> Source:
     scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
     registry = HttpRegistry(lambda: Login(f"{scheme}://{host}", _credentials(host)))
     digest = reference.digest or registry.manifest(reference.repository, reference.tag or "").digest
-    return Source(registry, ImageRef(reference.repository, digest), text)
+    return Source(registry, ImageRef(reference.repository, digest), text, host=host)
 
 
 def _credentials(host: str) -> str:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 from cli.faults import CannotTellError
 from cli.stack import Stack
 from cli.verification.checks import Trust
+from cli.verification.managed import managed_profiles
+from imagegate.domain.image import ImageRef
 
 # "AWS Signer Code Signing Root CA G1"; docs/adr/0004.
 AWS_ROOT = "90a87d0543c3f094dbff9589b6649affe2f3d6e0f308799be2258461c686473f"
 _STAGE = re.compile(r".*:/signing-profiles/[A-Za-z0-9_]+?__([A-Za-z0-9_]+)")
 
 
-def of_stack(stack: Stack, roots: frozenset[str] | None) -> Trust:
-    """The profiles of the deployed policy's stages."""
+def of_stack(stack: Stack, roots: frozenset[str] | None, image: ImageRef) -> Trust:
+    """The profiles of the deployed policy's stages, and those with which ECR signs by itself."""
+    trusted = roots or frozenset(stack.output("TrustedRoots").split(","))
+    stages = {profile: stage for stage, profile in gate_profiles(stack).items()}
+    return Trust(trusted, stages.get, cache(lambda: managed_profiles(image)))
+
+
+def gate_profiles(stack: Stack) -> dict[str, str]:
+    """Stage to the ARN of its signing profile."""
     from imagegate.adapters.signer import AwsSigner
 
-    trusted = roots or frozenset(stack.output("TrustedRoots").split(","))
-    signer = AwsSigner(stack.output("SigningProfilePrefix"), trusted)
-    stages = {signer.profile_arn(stage): stage for stage in stack.policy.stages}
-    return Trust(trusted, stages.get)
+    signer = AwsSigner(stack.output("SigningProfilePrefix"), frozenset())
+    return {stage: signer.profile_arn(stage) for stage in stack.policy.stages}
 
 
 def of_profiles(prefix: str, roots: frozenset[str] | None) -> Trust:

@@ -1,0 +1,213 @@
+"""What `imagegate verify` says about a signature: whose it is, whether it holds, and when nobody can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from cli.verification import by_policy
+from cli.verification.by_policy import ByPolicy
+from cli.verification.checks import Kind, Signature, Trust, signatures_of
+from cli.verification.evidence import Evidence, Piece
+from cli.verification.report import Report
+from imagegate.adapters.notation import thumbprints
+from imagegate.adapters.notation_policy import Action, Check, Level, StoreName, StoreType
+from imagegate.adapters.notation_revocation import RevocationQuery, Revoked
+from imagegate.adapters.notation_trust import TrustStore
+from imagegate.domain import attestation
+from imagegate.domain.errors import RevocationError, RevocationUnansweredError
+from imagegate.domain.image import Descriptor, Digest
+from imagegate.domain.signature_manifest import SignatureManifest
+from tests.component.envelopes import IDENTITY, NOW, SUBJECT, Draft, good_root, plain_header
+from tests.component.verifying import nothing_revoked, policy_of
+
+POLICY, DECISION = str(Digest.of(b"policy")), str(Digest.of(b"decision"))
+SUMMARY = json.dumps(
+    {
+        "_type": attestation.STATEMENT_TYPE,
+        "subject": [{"digest": {"sha256": SUBJECT.digest.hex}}],
+        "predicateType": attestation.VSA_TYPE,
+        "predicate": {
+            "verifier": {"id": IDENTITY},
+            "policy": {"digest": {"sha256": POLICY.removeprefix("sha256:")}},
+            "inputAttestations": [{"digest": {"sha256": DECISION.removeprefix("sha256:")}}],
+            "verificationResult": "PASSED",
+        },
+    }
+).encode()
+SAID = {
+    attestation.STAGE: "dev",
+    attestation.POLICY: POLICY,
+    attestation.DECISION: DECISION,
+    attestation.VSA: str(Digest.of(SUMMARY)),
+}
+
+
+def signed(said: dict[str, str], **draft: Any) -> bytes:
+    return Draft(payload={"targetArtifact": {**SUBJECT.as_json(), "annotations": said}}, **draft).envelope()
+
+
+def evidence(envelope: bytes, *more: bytes, names: tuple[str, ...] | None = None) -> Evidence:
+    pieces = []
+    for content in (envelope, *more):
+        described = Descriptor(attestation.JOSE, Digest.of(content), len(content))
+        manifest = SignatureManifest(described, thumbprints(content) if names is None else names)
+        pieces.append(Piece(Digest.of(content), content, signature=manifest))
+    return Evidence(SUBJECT, tuple(pieces), (Piece(Digest.of(SUMMARY), SUMMARY),))
+
+
+def revoked(_: RevocationQuery) -> Sequence[str]:
+    return ("the job",)
+
+
+def nobody_answers(_: RevocationQuery) -> Sequence[str]:
+    raise RevocationUnansweredError("busy")
+
+
+def nobody_is_allowed(_: RevocationQuery) -> Sequence[str]:
+    raise RevocationError("AccessDeniedException")
+
+
+@dataclass
+class Asked:
+    """The profiles that ECR signs with, and how often they were asked for."""
+
+    profiles: frozenset[str] = frozenset()
+    times: int = 0
+
+    def __call__(self) -> frozenset[str]:
+        self.times += 1
+        return self.profiles
+
+
+@dataclass
+class Looking:
+    """By whom the profile is, and what AWS answers."""
+
+    stage: str | None = "dev"
+    managed: Asked = field(default_factory=Asked)
+    revoked: Revoked | None = nothing_revoked
+
+    def report(self, found: Evidence, gate: str | None = None) -> Report:
+        stages = {IDENTITY: self.stage} if self.stage else {}
+        trust = Trust(frozenset({good_root()}), stages.get, self.managed, self.revoked)
+        return Report("shop-dev:1.0", found, tuple(signatures_of(found, trust, NOW)), gate)
+
+    def at(self, found: Evidence) -> Signature:
+        return self.report(found).signatures[0]
+
+
+# Whose it is
+
+
+def test_a_gates_signature_is_told_by_its_profile_and_its_decision() -> None:
+    looking = Looking()
+    found = looking.at(evidence(signed(SAID)))
+    assert (found.kind, found.stage, found.problem) == (Kind.GATE, "dev", "")
+    assert looking.managed.times == 0  # nobody asks ECR where there is no need
+
+
+@pytest.mark.parametrize(
+    ("profiles", "kind"), [(frozenset({IDENTITY}), Kind.MANAGED), (frozenset({"arn"}), Kind.OTHER)]
+)
+def test_another_profile_is_ecrs_own_where_the_registry_names_it(
+    profiles: frozenset[str], kind: Kind
+) -> None:
+    looking = Looking(stage=None, managed=Asked(profiles))
+    report = looking.report(evidence(signed({})))
+    assert report.signatures[0].kind is kind
+    assert report.signatures[0].holds
+    assert report.exit_code == 1
+    assert report.as_json()["signatures"][0]["kind"] == str(kind)
+
+
+@pytest.mark.parametrize("said", [{}, {**SAID, attestation.STAGE: "staging"}, {attestation.STAGE: "dev"}])
+def test_managed_signing_with_a_gates_own_profile_is_no_pass(said: dict[str, str]) -> None:
+    looking = Looking(managed=Asked(frozenset({IDENTITY})))
+    report = looking.report(evidence(signed(said)), gate="dev")
+    assert report.exit_code == 1
+    found = report.signatures[0]
+    assert (found.kind, found.stage, found.failure) == (Kind.MANAGED, None, "evidence")
+    assert "names no decision" in found.problem
+
+
+def test_beside_ours_it_changes_nothing() -> None:
+    looking = Looking(managed=Asked(frozenset({IDENTITY})))
+    report = looking.report(evidence(signed({}), signed(SAID)))
+    assert report.exit_code == 0
+    assert [one.kind for one in report.signatures] == [Kind.MANAGED, Kind.GATE]
+
+
+def test_a_manifest_that_names_other_certificates_is_refused() -> None:
+    found = Looking().at(evidence(signed(SAID), names=("0" * 64,)))
+    assert found.failure == "integrity"
+    assert found.kind is None
+
+
+# Revocation
+
+
+def test_a_revoked_signature_is_refused_and_still_named() -> None:
+    report = Looking(revoked=revoked).report(evidence(signed(SAID)))
+    found = report.signatures[0]
+    assert (found.kind, found.stage, found.failure) == (Kind.GATE, "dev", "revocation")
+    assert report.exit_code == 1
+
+
+@pytest.mark.parametrize("answer", [nobody_answers, nobody_is_allowed])
+def test_where_nobody_can_say_what_was_revoked_it_cannot_be_told(answer: Revoked) -> None:
+    report = Looking(revoked=answer).report(evidence(signed(SAID)))
+    assert report.exit_code == 2
+    assert "cannot be told: revocation" in report.headline
+    assert not report.as_json()["verified"]
+
+
+def test_another_gate_that_is_not_known_does_not_hide_a_missing_one() -> None:
+    report = Looking(revoked=nobody_answers).report(evidence(signed(SAID)), gate="staging")
+    assert report.exit_code == 1
+
+
+def test_a_foreign_signature_that_nobody_can_tell_of_is_no_reason_to_wait() -> None:
+    assert Looking(stage=None, revoked=nobody_answers).report(evidence(signed({}))).exit_code == 1
+
+
+# By a trust policy
+
+
+def report_by(found: Evidence, by: ByPolicy) -> Report:
+    return Report("shop", found, tuple(by_policy.signatures_of(found, by, NOW)), policy=by.policy.name)
+
+
+STORES = {
+    StoreName(kind, name): TrustStore(frozenset({good_root()}))
+    for kind, name in ((StoreType.CA, "acme"), (StoreType.SIGNING_AUTHORITY, "aws"))
+}
+
+
+def test_a_trust_policy_decides_alone() -> None:
+    plain = evidence(signed({}, protected=plain_header()))
+    everybody = ByPolicy(policy_of(identities=("*",)), STORES, nothing_revoked)
+    assert report_by(plain, everybody).exit_code == 0
+    assert report_by(evidence(signed(SAID)), everybody).exit_code == 1  # * is nobody of AWS Signer
+    gates = ByPolicy(policy_of(), STORES, nothing_revoked)
+    report = report_by(evidence(signed(SAID)), gates)
+    assert report.exit_code == 0
+    assert report.signatures[0].signer.startswith(IDENTITY)
+
+
+def test_what_a_policy_only_logs_is_said() -> None:
+    audit = ByPolicy(policy_of(Level.AUDIT), {}, revoked)
+    report = report_by(evidence(signed(SAID)), audit)
+    assert report.exit_code == 0
+    assert any("does not exist" in problem for problem in report.signatures[0].logged)
+    assert any("revoked" in problem for problem in report.signatures[0].logged)
+
+
+def test_a_policy_may_leave_revocation_out() -> None:
+    policy = policy_of(override={Check.REVOCATION: Action.SKIP})
+    assert report_by(evidence(signed(SAID)), ByPolicy(policy, STORES, revoked)).exit_code == 0
+    assert report_by(evidence(signed(SAID)), ByPolicy(policy_of(), STORES, nobody_answers)).exit_code == 2
