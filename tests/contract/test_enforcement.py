@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/enforcement.md").read_text()
 ACCOUNT = "123456789012"
 SIGN = f"arn:aws:iam::{ACCOUNT}:role/imagegate-SignImageRole-EXAMPLE"
+DECIDE = f"arn:aws:iam::{ACCOUNT}:role/imagegate-DecideRole-EXAMPLE"
 PUBLISH = f"arn:aws:iam::{ACCOUNT}:role/imagegate-PublishPolicyRole-EXAMPLE"
 DEPLOY = f"arn:aws:iam::{ACCOUNT}:role/imagegate-deploy"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/Administrator"
@@ -137,11 +138,12 @@ def test_nobody_but_the_gate_uses_the_profiles(operation: str) -> None:
         "RevokeSignature": f"arn:aws:signer:eu-central-1:{ACCOUNT}:/signing-jobs/1",
         "PutSigningProfile": "*",
     }.get(operation, PROFILE)
-    allowed_for = PUBLISH if operation == "PutSigningProfile" else SIGN
+    allowed_for = {"PutSigningProfile": PUBLISH, "RevokeSignature": DECIDE}.get(operation, SIGN)
     assert allowed(allowed_for, action, resource)
     for other in (ADMIN, DEPLOY, f"arn:aws:iam::{ACCOUNT}:user/ann", f"arn:aws:iam::{ACCOUNT}:root"):
         assert not allowed(other, action, resource), other
-    assert not allowed(SIGN if allowed_for == PUBLISH else PUBLISH, action, resource)
+    for role in {SIGN, DECIDE, PUBLISH} - {allowed_for}:
+        assert not allowed(role, action, resource)
 
 
 def test_what_is_not_the_gates_is_left_alone() -> None:
@@ -158,6 +160,7 @@ def test_what_is_not_the_gates_is_left_alone() -> None:
         ("iam:UpdateAssumeRolePolicy", SIGN),
         ("iam:PassRole", SIGN),
         ("iam:PutRolePolicy", PUBLISH),
+        ("iam:PutRolePolicy", DECIDE),
         (
             "lambda:UpdateFunctionCode",
             f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:imagegate-SignImageFunction-X",
@@ -171,17 +174,19 @@ def test_only_a_deploy_changes_who_signs(action: str, resource: str) -> None:
 
 
 def test_the_names_in_the_policy_are_those_that_the_stack_makes() -> None:
-    for name in ("SignImageRole", "PublishPolicyRole", "SignImageFunction", "PublishPolicyFunction"):
-        assert name in RESOURCES
-        assert f"imagegate-{name}-" in SCP_TEXT
+    for function in ("SignImage", "PublishPolicy", "Decide"):
+        for name in (f"{function}Role", f"{function}Function"):
+            assert name in RESOURCES
+            assert f"imagegate-{name}-" in SCP_TEXT
     for output in re.findall(r"[Oo]utputs?,? `(\w+)`(?: and `(\w+)`)?", PAGE):
         assert {name for name in output if name} <= set(TEMPLATE["Outputs"])
     # The roles that the policy spares have no more than this from the stack itself.
     used = {
         role: [a for s in statements(role) for a in actions(s) if a.startswith("signer:")]
         for role in RESOURCES
-        if role in ("SignImageRole", "PublishPolicyRole")
+        if role in ("SignImageRole", "PublishPolicyRole", "DecideRole")
     }
+    assert used["DecideRole"] == ["signer:DescribeSigningJob", "signer:RevokeSignature"]
     assert used["PublishPolicyRole"] == ["signer:GetSigningProfile", "signer:PutSigningProfile"]
     assert "signer:SignPayload" in used["SignImageRole"]
 
@@ -192,7 +197,7 @@ def test_the_names_in_the_policy_are_those_that_the_stack_makes() -> None:
 def pattern() -> EventPattern:
     resources = yaml_parse(ALARM)["Resources"]
     text = json.dumps(resources["SomebodyElseSigns"]["Properties"]["EventPattern"])
-    for name, arn in (("SignImageRole", SIGN), ("PublishPolicyRole", PUBLISH)):
+    for name, arn in (("SignImageRole", SIGN), ("DecideRole", DECIDE), ("PublishPolicyRole", PUBLISH)):
         text = text.replace(json.dumps({"Ref": name}), json.dumps(arn))
     assert "Ref" not in text
     return EventPattern.load(text)
@@ -212,8 +217,8 @@ def test_the_rule_tells_of_everybody_else(operation: str) -> None:
     assert rule.matches_event(recorded(operation, ADMIN))
     assert rule.matches_event(recorded(operation, None))
     assert rule.matches_event(recorded(operation, ADMIN, errorCode="AccessDenied"))
-    assert not rule.matches_event(recorded(operation, SIGN))
-    assert not rule.matches_event(recorded(operation, PUBLISH))
+    for role in (SIGN, DECIDE, PUBLISH):
+        assert not rule.matches_event(recorded(operation, role))
 
 
 def test_the_rule_tells_of_uses_only() -> None:
