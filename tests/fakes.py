@@ -6,7 +6,7 @@ They keep what the real services keep and refuse what those refuse; they know no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -138,9 +138,21 @@ class FakeRegistry:
         self.blobs[repository, Digest.of(content)] = content
         return Descriptor("application/octet-stream", Digest.of(content), len(content))
 
-    def copy_blob(self, blob: Descriptor, source: str, target: str) -> None:
-        self.log.append(f"copy {blob.digest.short} {target}")
-        self.blobs[target, blob.digest] = self.blobs[source, blob.digest]
+    def copy_blobs(
+        self,
+        blobs: Sequence[Descriptor],
+        source: str,
+        target: str,
+        has_time: Callable[[], bool],
+        begun: Mapping[Digest, str],
+    ) -> dict[Digest, str]:
+        missing = [blob for blob in blobs if (target, blob.digest) not in self.blobs]
+        for number, blob in enumerate(missing):
+            if not has_time():
+                return {left.digest: "" for left in missing[number:]}
+            self.log.append(f"copy {blob.digest.short} {target}")
+            self.blobs[target, blob.digest] = self.blobs[source, blob.digest]
+        return {}
 
     def blob(self, repository: str, blob: Descriptor) -> bytes:
         return self.blobs[repository, blob.digest]

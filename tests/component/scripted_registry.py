@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -30,6 +30,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1  # the body is sent this often
     cut: int = 0  # bytes that are announced, but not sent
+    late: float = 0.0  # seconds
+    hang_up: bool = False  # no answer at all
 
 
 Answer = Callable[[Request], Reply]
@@ -82,9 +84,14 @@ def _handler(script: Scripted) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Request(self.command, self.path, headers, size, digest)
             script.requests.append(request)
-            self._send(script.answer(request))
+            with suppress(OSError):  # the client has heard enough
+                self._send(script.answer(request))
 
         def _send(self, reply: Reply) -> None:
+            threading.Event().wait(reply.late)  # tests patch time.sleep
+            if reply.hang_up:
+                self.close_connection = True
+                return
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
@@ -112,7 +119,13 @@ def _body(handler: BaseHTTPRequestHandler) -> tuple[int, str]:
 
 def _pieces(handler: BaseHTTPRequestHandler) -> Iterator[bytes]:
     if handler.headers.get("Transfer-Encoding") != "chunked":
-        yield handler.rfile.read(int(handler.headers.get("Content-Length", "0")))
+        left = int(handler.headers.get("Content-Length", "0"))
+        while left:
+            piece = handler.rfile.read(min(left, 1024 * 1024))
+            if not piece:
+                raise ValueError("the client gave up half-way")
+            left -= len(piece)
+            yield piece
         return
     while length := int(handler.rfile.readline(), 16):
         yield handler.rfile.read(length)

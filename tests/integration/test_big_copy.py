@@ -31,8 +31,8 @@ from tests.integration.docker_registry import client_of
 
 source, target, *blobs = sys.argv[1:]
 registry = client_of(target, source=client_of(source))
-for blob in blobs:
-    registry.copy_blob(Descriptor.parse(json.loads(blob)), "big", "big")
+layers = [Descriptor.parse(json.loads(blob)) for blob in blobs]
+registry.copy_blobs(layers, "big", "big", lambda: True)
 print(next(line.split()[1] for line in Path("/proc/self/status").open() if line.startswith("VmHWM:")))
 """
 

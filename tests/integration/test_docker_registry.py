@@ -69,8 +69,7 @@ def moved(source: HttpRegistry, target: HttpRegistry, repository: str, to: str, 
     manifest = source.manifest(repository, digest)
     for child in manifest.children:
         moved(source, target, repository, to, child.digest)
-    for blob in manifest.blobs:
-        target.copy_blob(blob, repository, to)
+    target.copy_blobs(manifest.blobs, repository, to, lambda: True)
     target.push_manifest(to, manifest)
 
 
@@ -113,7 +112,7 @@ def test_nothing_refers_to_an_image_that_nobody_signed(target: HttpRegistry) -> 
 def test_within_one_registry_a_blob_is_mounted(source: HttpRegistry) -> None:
     blob = source.push_blob("here", b"shared" * 1000)
     assert not source.has_blob("there", blob)
-    source.copy_blob(blob, "here", "there")
+    source.copy_blobs([blob], "here", "there", lambda: True)
     assert source.has_blob("there", blob)
     assert source.blob("there", blob) == b"shared" * 1000
 

@@ -36,8 +36,7 @@ def test_an_image_moves_with_its_referrers(sandbox: Sandbox, real: HttpRegistry)
     (referrer,) = real.referrers(image)
     for digest in (image.digest, referrer.digest):
         manifest = real.manifest(source.name, digest)
-        for blob in manifest.blobs:
-            real.copy_blob(blob, source.name, target.name)
+        real.copy_blobs(manifest.blobs, source.name, target.name, lambda: True)
         real.push_manifest(target.name, manifest)
     real.push_manifest(target.name, real.manifest(source.name, "v1"), "v1")
     assert real.manifest(target.name, "v1").digest == image.digest
@@ -52,7 +51,7 @@ def test_a_blob_of_an_unequally_encrypted_repository_is_streamed(
     source = sandbox.repository()
     target = sandbox.repository(encryptionConfiguration={"encryptionType": "KMS"})
     blob = real.push_blob(source.name, b"x" * 3_000_000)
-    real.copy_blob(blob, source.name, target.name)
+    real.copy_blobs([blob], source.name, target.name, lambda: True)
     assert Digest.of(real.blob(target.name, blob)) == blob.digest
 
 

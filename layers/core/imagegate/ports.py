@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -225,8 +225,20 @@ class Registry(Protocol):
 
     def push_blob(self, repository: str, content: bytes) -> Descriptor: ...
 
-    def copy_blob(self, blob: Descriptor, source: str, target: str) -> None:
-        """Mount where the registry can, else stream with bounded memory and check the digest."""
+    def copy_blobs(
+        self,
+        blobs: Sequence[Descriptor],
+        source: str,
+        target: str,
+        has_time: Callable[[], bool],
+        begun: Mapping[Digest, str],
+    ) -> dict[Digest, str]:
+        """Those that are not there yet: mounted where the registry can, else streamed and checked, several at once.
+
+        Returns those that are not there when time is up, each with where its upload stands, or ""; with `begun`
+        the next call goes on there. Raises `MissingLayerError`, `CorruptContentError`, `ArchivedContentError`,
+        `QuotaReachedError` or `AccessRefusedError`.
+        """
 
     def blob(self, repository: str, blob: Descriptor) -> bytes:
         """A small blob, checked against its digest."""

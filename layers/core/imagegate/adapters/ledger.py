@@ -31,6 +31,7 @@ _RECORDED = frozenset(
         "evidence",
         "platforms",
         "promotion",
+        "uploads",
         "detail",
         "break_glass",
     }

@@ -131,6 +131,10 @@ def _texts(text: str) -> tuple[str, ...]:
     return tuple(map(str, json.loads(text)))
 
 
+def _uploads(text: str) -> dict[Digest, str]:
+    return {Digest.parse(digest): str(location) for digest, location in json.loads(text).items()}
+
+
 def _reasons(text: str) -> tuple[dict[str, str], ...]:
     return tuple(
         {str(name): str(value) for name, value in reason.items()}
@@ -153,6 +157,11 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "evidence": ("evidence", _listed, _digests),
     "platforms": ("platforms", _listed, _digests),
     "promotion": ("promotion", lambda promotion: json.dumps(promotion.as_json()), _promotion),
+    "uploads": (
+        "uploads",
+        lambda uploads: json.dumps({str(digest): location for digest, location in uploads.items()}),
+        _uploads,
+    ),
     "detail": ("detail", str, str),
     "message_id": ("messageId", str, str),
     "break_glass": ("breakGlass", str, str),
@@ -166,7 +175,7 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
 
 def optional(fields: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The attributes of those fields that say something; `""`, None and `()` are absent attributes."""
-    given = {name: value for name, value in fields.items() if value not in (None, "", (), [])}
+    given = {name: value for name, value in fields.items() if value not in (None, "", (), [], {})}
     return {OPTIONAL[name][0]: {"S": OPTIONAL[name][1](value)} for name, value in given.items()}
 
 

@@ -1,59 +1,45 @@
-"""HTTP to one OCI registry: credentials, redirects, retries, and what its refusals mean.
+"""HTTP to one OCI registry: credentials, redirects, and asking again where that helps.
 
 Rules: TLS everywhere but on loopback; credentials never leave the registry's own origin. Credentials are Basic, as
 ECR has them, or none; a registry that sends its clients to a token server (a Bearer challenge) is refused by name.
+What cannot be sent twice (a stream) is never sent again here: whoever made the stream decides.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
-from urllib3.util.retry import Retry
 
-from imagegate.domain.errors import (
-    AccessRefusedError,
-    CorruptContentError,
-    ImageGateError,
-    ImageNotFoundError,
-    RegistryUnavailableError,
-    RejectedInputError,
-    ThrottledError,
-)
+from imagegate.adapters.registry_answer import Answer
+from imagegate.adapters.registry_pace import Pace
+from imagegate.domain.errors import AccessRefusedError, RegistryUnavailableError, RejectedInputError
 
-CHUNK = 1024 * 1024
+T = TypeVar("T")
+
+CHUNK = 256 * 1024  # stays in the processor's cache while it is received, hashed and sent
 # Distribution specification, "Pushing Manifests": registries take at least 4 MiB; ECR takes no more.
 LIMIT = 4 * 1024 * 1024
+# Blobs at once. Six mounts at once, 60 ms each, are the 100 a second that ECR allows (InitiateLayerUpload).
+MOST_AT_ONCE = 6
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=60)
-_LONGEST_WAIT = 10  # seconds: a Lambda that sleeps longer is better called again
+_ATTEMPTS = 4
+_THROTTLED_ATTEMPTS = 7  # throttled by what others do: it passes
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
 # A token that runs out during a long upload cannot be exchanged half-way.
 _TOKEN_MARGIN = timedelta(minutes=15)
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
-
-# Distribution specification, "Error Codes".
-_BY_CODE: Mapping[str, type[ImageGateError]] = {
-    "DIGEST_INVALID": CorruptContentError,
-    "TOOMANYREQUESTS": ThrottledError,
-}
-_BY_STATUS: Mapping[int, type[ImageGateError]] = {
-    401: AccessRefusedError,
-    403: AccessRefusedError,
-    404: ImageNotFoundError,
-    408: RegistryUnavailableError,
-    429: ThrottledError,
-}
 
 Body = bytes | Iterator[bytes] | None
 
@@ -71,79 +57,36 @@ class Login:
         return {"Authorization": f"Basic {self.authorization}"} if self.authorization else {}
 
 
-class _Retry(Retry):
-    """Honours Retry-After, but not for longer than a function should sleep."""
-
-    def get_retry_after(self, response: Any) -> float | None:
-        asked = super().get_retry_after(response)
-        return None if asked is None else min(asked, _LONGEST_WAIT)
-
-
-_RETRY = _Retry(
-    total=3,
-    redirect=False,
-    backoff_factor=0.2,
-    status_forcelist=(429, 502, 503, 504),
-    # POST begins an upload, which may be begun twice. PATCH adds to one, which may not.
-    allowed_methods=("GET", "HEAD", "PUT", "POST"),
-    raise_on_status=False,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer. `url` is what Location and Link are relative to."""
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status < 300
-
-    @property
-    def code(self) -> str:
-        """The registry's error code, or "" when it gave none."""
-        return self._error()[0]
-
-    def refusal(self, asked: str) -> ImageGateError:
-        """What this answer means for what was asked."""
-        code, message = self._error()
-        if self.status == 401 and self.headers.get("WWW-Authenticate", "").lower().startswith("bearer"):
-            message = f"it wants a token from a token server, which imagegate never asks: {message}"
-        default = RegistryUnavailableError if self.status >= 500 else RejectedInputError
-        kind = _BY_CODE.get(code) or _BY_STATUS.get(self.status, default)
-        return kind(f"{asked}: the registry answered {self.status} {code}: {message}".rstrip(": "))
-
-    def _error(self) -> tuple[str, str]:
-        try:
-            first = json.loads(self.content)["errors"][0]
-            return str(first["code"]), str(first.get("message", ""))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            return "", ""
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     method: str
+    target: str  # a path, or a URL that the registry gave
     asked: str
-    headers: Mapping[str, str]
-    body: Body
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body = None
 
     @property
     def is_repeatable(self) -> bool:
+        """All but streams: POST begins an upload, which may be begun twice; PUT says the same twice."""
         return self.body is None or isinstance(self.body, bytes)
 
 
+class _RefusedForNowError(Exception):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
 class Connection:
-    """Requests to one registry. `asked` names in every error what was wanted."""
+    """Requests to one registry, from any thread. `asked` names in every error what was wanted."""
 
     def __init__(self, log_in: Callable[[], Login]) -> None:
         self._log_in = log_in
         self._login: Login | None = None
-        self._pool = urllib3.PoolManager(maxsize=4, timeout=_TIMEOUT)
+        self._lock = threading.Lock()
+        # For each blob that is copied within the registry one connection reads while another one writes.
+        self._pool = urllib3.PoolManager(maxsize=2 * MOST_AT_ONCE, timeout=_TIMEOUT)
+        self.pace = Pace(MOST_AT_ONCE)
 
     def call(
         self,
@@ -156,35 +99,68 @@ class Connection:
         also: frozenset[int] = frozenset(),
     ) -> Answer:
         """`target`: a path, or a URL that the registry gave. Raises unless it succeeds or answers one of `also`."""
-        with self._opened(target, _Request(method, asked, headers or {}, body)) as (url, response):
-            answer = Answer(url, response.status, response.headers, _read(response, asked))
+        request = _Request(method, target, asked, headers or {}, body)
+        answer = self._patiently(request, lambda: self._answer(request))
         if answer.is_success or answer.status in also:
             return answer
         raise answer.refusal(asked)
 
     @contextmanager
-    def stream(self, path: str, asked: str) -> Iterator[Iterator[bytes]]:
-        """The content of a GET in chunks of 1 MiB; a connection that breaks raises in the reader."""
-        with self._opened(path, _Request("GET", asked, {}, None)) as (url, response):
-            if response.status != 200:
-                raise Answer(url, response.status, response.headers, _read(response, asked)).refusal(asked)
-            yield response.stream(CHUNK, decode_content=False)
+    def stream(self, path: str, asked: str, first: int = 0) -> Iterator[Iterator[bytes]]:
+        """The content of a GET from byte `first` on, in chunks; a connection that breaks raises in the reader."""
+        wanted = {"Range": f"bytes={first}-"} if first else {}
+        request = _Request("GET", path, asked, wanted)
+        with ExitStack() as opened:
+            response = self._patiently(request, lambda: self._opened_stream(request, opened))
+            yield _chunks(response, asked)
+
+    def _opened_stream(self, request: _Request, opened: ExitStack) -> urllib3.BaseHTTPResponse:
+        url, response = opened.enter_context(self._opened(request))
+        if response.status != (206 if request.headers else 200):
+            answer = Answer(url, response.status, response.headers, _read(response, request.asked))
+            raise _RefusedForNowError(answer) if answer.is_refused_for_now else answer.refusal(request.asked)
+        return response
+
+    def _answer(self, request: _Request) -> Answer:
+        with self._opened(request) as (url, response):
+            answer = Answer(url, response.status, response.headers, _read(response, request.asked))
+        if answer.is_refused_for_now:
+            raise _RefusedForNowError(answer)
+        return answer
+
+    def _patiently(self, request: _Request, once: Callable[[], T]) -> T:
+        """Ask again, each time later, what can be asked again."""
+        attempt = 0
+        while True:
+            attempt += 1
+            self.pace.wait()
+            try:
+                found = once()
+            except _RefusedForNowError as refused:
+                self.pace.refused(attempt, refused.answer.retry_after)
+                most = _THROTTLED_ATTEMPTS if refused.answer.status < 500 else _ATTEMPTS
+                if attempt == most or not request.is_repeatable:
+                    raise refused.answer.refusal(request.asked) from None
+            except HTTPError as error:
+                self.pace.refused(attempt)
+                if attempt == _ATTEMPTS or not request.is_repeatable:
+                    raise RegistryUnavailableError(f"{request.asked}: {error}") from error
+            else:
+                self.pace.answered()
+                return found
 
     @contextmanager
-    def _opened(self, target: str, request: _Request) -> Iterator[tuple[str, urllib3.BaseHTTPResponse]]:
+    def _opened(self, request: _Request) -> Iterator[tuple[str, urllib3.BaseHTTPResponse]]:
+        url, response = self._follow(request)
         try:
-            url, response = self._follow(target, request)
-            try:
-                yield url, response
-            finally:
-                response.close()  # a connection from which all was read stays open for the next request
-        except HTTPError as error:
-            raise RegistryUnavailableError(f"{request.asked}: {error}") from error
+            yield url, response
+        finally:
+            response.close()  # a connection from which all was read stays open for the next request
 
-    def _follow(self, target: str, request: _Request) -> tuple[str, urllib3.BaseHTTPResponse]:
+    def _follow(self, request: _Request) -> tuple[str, urllib3.BaseHTTPResponse]:
         """Follow redirects of reads by hand: ECR sends to S3, which must not see the credentials."""
         endpoint = self._current_login().endpoint
-        url = urljoin(endpoint, target)
+        url = urljoin(endpoint, request.target)
         is_own = True
         for _ in range(_MAX_REDIRECTS + 1):
             is_own = is_own and _origin(url) == _origin(endpoint)
@@ -198,12 +174,14 @@ class Connection:
 
     def _authorized(self, url: str, request: _Request) -> urllib3.BaseHTTPResponse:
         """Send with credentials; when they are refused, once more with new ones."""
-        response = self._send(url, request, self._current_login().headers)
+        login = self._current_login()
+        response = self._send(url, request, login.headers)
         if response.status != 401:
             return response
-        self._login = None
+        self._forget(login)
         if not request.is_repeatable:
-            return response
+            # A stream follows a request that was let in: the token has ended since.
+            raise RegistryUnavailableError(f"{request.asked}: the registry's token ended while it was used")
         response.drain_conn()
         return self._send(url, request, self._current_login().headers)
 
@@ -214,15 +192,21 @@ class Connection:
             url,
             body=request.body,
             headers={"Accept-Encoding": "identity", **request.headers, **credentials},
-            retries=_RETRY if request.is_repeatable else False,
+            retries=False,
             redirect=False,
             preload_content=False,
         )
 
     def _current_login(self) -> Login:
-        if self._login is None or datetime.now(UTC) + _TOKEN_MARGIN >= self._login.expires_at:
-            self._login = self._log_in()
-        return self._login
+        with self._lock:
+            if self._login is None or datetime.now(UTC) + _TOKEN_MARGIN >= self._login.expires_at:
+                self._login = self._log_in()
+            return self._login
+
+    def _forget(self, login: Login) -> None:
+        with self._lock:
+            if self._login is login:  # else another thread has asked for a new one already
+                self._login = None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -241,6 +225,13 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _chunks(response: urllib3.BaseHTTPResponse, asked: str) -> Iterator[bytes]:
+    try:
+        yield from response.stream(CHUNK, decode_content=False)
+    except HTTPError as error:
+        raise RegistryUnavailableError(f"{asked}: {error}") from error
 
 
 def _read(response: urllib3.BaseHTTPResponse, asked: str) -> bytes:

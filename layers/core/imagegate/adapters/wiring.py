@@ -47,9 +47,10 @@ def ecs() -> Ecs:
 
 @cache
 def registry() -> HttpRegistry:
+    from imagegate.adapters.ecr_registry import ecr_layers
     from imagegate.adapters.registry import HttpRegistry
 
-    return HttpRegistry()
+    return HttpRegistry(layers=ecr_layers)
 
 
 @cache

@@ -60,6 +60,18 @@ class CorruptContentError(RejectedInputError):
     """Bytes that do not have the digest under which they were asked for."""
 
 
+class MissingLayerError(RejectedInputError):
+    """An image is there, but not everything that it consists of: it has to be pushed again."""
+
+
+class ArchivedContentError(RejectedInputError):
+    """An image or a layer lies in the archive, where nobody can pull it."""
+
+
+class QuotaReachedError(RejectedInputError):
+    """The registry takes no more of this kind: a quota of the account or of the repository is used up."""
+
+
 class AccessRefusedError(RejectedInputError):
     """The registry or a service said that this role may not do that."""
 

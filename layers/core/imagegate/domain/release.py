@@ -7,7 +7,7 @@ a closed release opens again only for a named reason.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -84,6 +84,7 @@ class Release:
     evidence: tuple[Digest, ...] = ()  # what was pushed with the signature: summary, platforms' signatures
     platforms: tuple[Digest, ...] = ()  # of an index: what was judged, and is released with it
     promotion: Promotion | None = None
+    uploads: Mapping[Digest, str] = field(default_factory=dict)  # of blobs left half-done: where they stand
     detail: str = ""
     message_id: str | None = None
     break_glass: str = ""  # what lets it through though it did not pass, for people

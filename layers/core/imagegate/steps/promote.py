@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -11,16 +11,14 @@ from typing import Any
 from imagegate.domain import attestation
 from imagegate.domain.break_glass import standing
 from imagegate.domain.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.image import ImageRef, Manifest
 from imagegate.domain.policy import Mode, Policy, Stage
 from imagegate.domain.promotion import TagPlan, plan_tags
 from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
+from imagegate.steps.copying import Copy, OutOfTimeError
 from imagegate.steps.signatures import verify_signature
-
-# Evidence about evidence (a signature of an attestation) is as deep as it goes.
-_REFERRER_LEVELS = 2
 
 
 class Next(StrEnum):
@@ -48,10 +46,6 @@ class Promoted:
         }
 
 
-class _OutOfTimeError(Exception):
-    """This call's time is nearly up."""
-
-
 @dataclass(frozen=True, slots=True)
 class PromoteImage:
     images: Images
@@ -76,7 +70,9 @@ class PromoteImage:
             outcome, detail = self._promote(release, policy, target, has_time, now)
         except ImageNotFoundError as error:
             outcome, detail = Outcome.WITHDRAWN, f"gone before its promotion ended: {error}"
-        except _OutOfTimeError:
+        except OutOfTimeError as stopped:
+            if stopped.uploads:
+                self.ledger.record(release.id, uploads=stopped.uploads)
             return Promoted(Next.CONTINUE)
         return Promoted(Next.ANNOUNCE, outcome, release.changes, detail)
 
@@ -90,15 +86,25 @@ class PromoteImage:
             following = policy.next_stage(stage)
             if following is not None and following.approval_required:
                 return Outcome.HELD, ""
-            self.images.make_repository(target, like=release.image.repository)
-            copy = _Copy(self.registry, release.image.repository, target, has_time)
-            manifest = copy.with_evidence(release.image, release.signature, *release.evidence)
+            copy = Copy(self.registry, self.registry, release.image, target, has_time)
+            manifest = self._copy(copy, release)
             plan = self._plan(release, stage)  # a copy takes its time: who has the tags now?
         if plan.is_superseded:
             return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
         if not plan.move:
             return Outcome.RELEASED, "no tag of this image is promoted from this stage"
-        return _Tagging(self, release, target, manifest, copy.left_behind).run(plan)
+        return _Tagging(self, release, manifest, copy).run(plan)
+
+    def _copy(self, copy: Copy, release: Release) -> Manifest:
+        """What this release has promoted before is only looked for: it ended with a tag."""
+        before = release.promotion.tags if release.promotion else ()
+        there = copy.find(before[0] if before else None)
+        if there is None:
+            self.images.make_repository(copy.target, like=release.image.repository)
+        evidence = [digest for digest in (release.signature, *release.evidence) if digest]
+        return copy.run(
+            there, known=evidence, was_complete=bool(there and before), uploads=release.uploads
+        )
 
     def _plan(self, release: Release, stage: Stage) -> TagPlan:
         return plan_tags(stage, release.tags, self.images.facts(release.image).tags)
@@ -127,9 +133,8 @@ class _Tagging:
 
     step: PromoteImage
     release: Release
-    target: str
     manifest: Manifest
-    left_behind: list[str]
+    copy: Copy
     moved: list[str] = field(default_factory=list)
     newer: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
@@ -142,8 +147,15 @@ class _Tagging:
             self.step.ledger.record(self.release.id, promotion=promotion)
         return self._outcome(), "; ".join(self._notes(plan))
 
+    @property
+    def target(self) -> str:
+        return self.copy.target
+
     def _move(self, tag: str) -> None:
         if not self._claims(tag):
+            return
+        if tag == self.copy.tagged:
+            self.moved.append(tag)  # claimed by this release since before it was looked at
             return
         try:
             self.step.registry.push_manifest(self.target, self.manifest, tag)
@@ -195,70 +207,7 @@ class _Tagging:
             notes.append(f"a newer image has {', '.join(self.newer)} in {self.target}")
         if plan.gone:
             notes.append(f"moved to another image: {', '.join(plan.gone)}")
-        if self.left_behind:
-            notes.append(f"referrers that could run are not evidence and stay: {', '.join(self.left_behind)}")
+        if left := self.copy.left_behind:
+            notes.append(f"referrers that could run are not evidence and stay: {', '.join(left)}")
         return notes
 
-
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """One copy between two repositories. What is there already is not copied again."""
-
-    registry: Registry
-    source: str
-    target: str
-    has_time: Callable[[], bool]
-    done: set[Digest] = field(default_factory=set)
-    left_behind: list[str] = field(default_factory=list)
-
-    def with_evidence(self, image: ImageRef, *known: Digest | None) -> Manifest:
-        """`known`: evidence that goes along also where the registry does not list it yet."""
-        manifest = self.registry.manifest(self.source, image.digest)
-        subjects = [self._image(one).digest for one in self._tree(manifest)]
-        for digest in known:
-            if digest is not None:
-                self._evidence(digest, 1)
-        for subject in subjects:
-            self._referrers(subject, 1)
-        return manifest
-
-    def _tree(self, manifest: Manifest) -> Iterator[Manifest]:
-        """Children before their index."""
-        for child in manifest.children:
-            yield from self._tree(self.registry.manifest(self.source, child.digest))
-        yield manifest
-
-    def _referrers(self, subject: Digest, level: int) -> None:
-        for referrer in self.registry.referrers(ImageRef(self.source, subject)):
-            self._evidence(referrer.digest, level)
-
-    def _evidence(self, digest: Digest, level: int) -> None:
-        if digest in self.done:
-            return
-        self.done.add(digest)
-        manifest = self.registry.manifest(self.source, digest)
-        if not manifest.is_evidence:
-            # Whatever can run has to pass the gate itself.
-            self.left_behind.append(digest.short)
-            return
-        self._image(manifest)
-        if level < _REFERRER_LEVELS:
-            self._referrers(digest, level + 1)
-
-    def _image(self, manifest: Manifest) -> Manifest:
-        if self.registry.has_manifest(ImageRef(self.target, manifest.digest)):
-            return manifest  # a registry takes a manifest only when everything it names is there
-        for blob in manifest.blobs:
-            self._blob(blob)
-        self.registry.push_manifest(self.target, manifest)
-        return manifest
-
-    def _blob(self, blob: Descriptor) -> None:
-        if not self.has_time():
-            raise _OutOfTimeError
-        if blob.digest in self.done:
-            return
-        self.done.add(blob.digest)
-        if blob.is_foreign and not self.registry.has_blob(self.source, blob):
-            return  # it lies elsewhere, and the manifest says where
-        self.registry.copy_blob(blob, self.source, self.target)
