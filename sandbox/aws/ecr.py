@@ -1,8 +1,8 @@
 """ECR's JSON API over the sandbox's registry.
 
 moto computes wrong digests, drops the bytes of layers, sends no events, and lacks ListImageReferrers,
-GetDownloadUrlForLayer, account settings, paging, references and digest checks of PutImage, and scanning that
-takes time, basic or enhanced. The repositories, their policies, tags and lifecycle rules stay moto's.
+GetDownloadUrlForLayer, account settings, managed signing, paging, references and digest checks of PutImage, and
+scanning that takes time, basic or enhanced. The repositories, their policies, tags and lifecycle rules stay moto's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from moto.ecr.models import ECRBackend, Image
 
 from sandbox import scan_report, scanner
 from sandbox.aws import ecr_shapes
-from sandbox.aws.ecr_layers import LayerOperations
+from sandbox.aws.ecr_signing import SigningOperations
 from sandbox.registry import index, scanning
 from sandbox.registry.blobs import SHA256
 from sandbox.registry.errors import EcrError
@@ -36,7 +36,7 @@ ACCOUNT_SETTINGS = {
 }
 
 
-class Ecr(LayerOperations):
+class Ecr(SigningOperations):
     """Operations that moto lacks or answers differently from AWS; method = operation."""
 
     def call_action(self) -> Any:
@@ -67,6 +67,7 @@ class Ecr(LayerOperations):
             media_type=self._get_param("imageManifestMediaType"),
             tag=tag,
             digest=self._get_param("imageDigest"),
+            caller=self.get_access_key(),
         )
         return ActionResult({"image": ecr_shapes.image(repo, image, tag)})
 

@@ -19,7 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from moto.core.exceptions import ServiceException
 from moto.signer import urls
-from moto.signer.models import SignerBackend
+from moto.signer.models import SignerBackend, signer_backends
 from moto.signer.responses import SignerResponse
 
 from sandbox.aws.notation import PAYLOAD_TYPE, Chain, envelope, load_root, new_chain
@@ -181,6 +181,16 @@ def install(settings: Settings) -> None:
     if PLATFORM not in {platform["platformId"] for platform in SignerBackend.platforms}:
         display_name = "Notation for Container Registries"
         SignerBackend.platforms.append({"platformId": PLATFORM, "displayName": display_name})
+
+
+def signed_with(profile_arn: str, payload: bytes) -> tuple[bytes, list[str]]:
+    """An envelope by that profile, for another service of AWS, and its certificates' thumbprints, leaf to root."""
+    *_, region, account, path = profile_arn.split(":")
+    profile = signer_backends[account][region].signing_profiles.get(path.split("/")[-1])
+    if profile is None or profile.status != "Active":
+        raise _not_found(f"Signing profile {profile_arn} not found, or not active")
+    _, made = _sign(profile, payload, f"arn:aws:signer:{region}:{account}:")
+    return made, [one.fingerprint(hashes.SHA256()).hex() for one in _state.chain.certificates]
 
 
 def trust_root_pem(settings: Settings) -> Path:

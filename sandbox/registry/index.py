@@ -11,7 +11,7 @@ from typing import Any
 from moto.ecr.models import Image
 
 from sandbox import scanner
-from sandbox.registry import announce, wildcard
+from sandbox.registry import announce, managed_signing, wildcard
 from sandbox.registry.errors import EcrError
 from sandbox.registry.manifests import InvalidManifestError, Manifest, parse_manifest
 from sandbox.registry.store import store
@@ -45,8 +45,12 @@ def put_image(
     tag: str | None = None,
     digest: str | None = None,
     arrival: str = "push",
+    caller: str = "",
 ) -> Any:
-    """Keep the manifest, move the tag, tell EventBridge and the scanner. Errors are ECR's."""
+    """Keep the manifest, move the tag, tell EventBridge and the scanner. Errors are ECR's.
+
+    `caller`: the access key that pushes; without it nothing is signed.
+    """
     with store().lock:
         manifest = _accept(repo, text, media_type, tag, digest)
         held = find(repo, digest=manifest.digest)
@@ -57,6 +61,8 @@ def put_image(
     announce.arrival(arrival, repo, manifest, tag)
     if not held:
         scanner.pushed(repo, image, manifest)
+        if caller:
+            managed_signing.pushed(repo, manifest, caller)
     if tag and manifest.children and store().settings.quirks.tag_on_child:
         _tag_first_child(repo, manifest, tag)
     return image

@@ -60,7 +60,13 @@ def _store(call: Call, text: str) -> Manifest:
     arrival = call.request.headers.get(ARRIVAL, "push")
     try:
         image = index.put_image(
-            call.repo, text, media_type=media_type, tag=tag, digest=digest, arrival=arrival
+            call.repo,
+            text,
+            media_type=media_type,
+            tag=tag,
+            digest=digest,
+            arrival=arrival,
+            caller=call.caller,
         )
     except ServiceException as error:
         if error.code != "ImageAlreadyExistsException":

@@ -24,6 +24,7 @@ class Store:
     blobs: Blobs
     lock: threading.RLock = field(default_factory=threading.RLock)
     account_settings: dict[str, str] = field(default_factory=dict)
+    managed_signing: Any = None
     calls: int = 0
     _tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
 
