@@ -21,6 +21,8 @@ from imagegate.domain.release import ReleaseId
 
 # `tag:team=platform`: whoever has this tag on their user or role.
 TAG = "tag:"
+# Who decides by a link from a mail has no ARN, and is written `mailto:ann@example.com`.
+MAIL = "mailto:"
 # IAM user guide, "IAM identifiers": what STS calls the session of a role.
 _SESSION = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
 
@@ -47,7 +49,7 @@ class ApprovalTerms:
     quorum: int = 1
     expires: timedelta = timedelta(days=7)
     needs_reason: bool = False
-    by_mail: tuple[str, ...] = ()  # addresses that get a link to decide with; each is one of `approvers`
+    by_mail: tuple[str, ...] = ()  # addresses that get a link to decide with, beside the approvers
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,17 @@ class ApprovalRequest:
             return f"the time to decide ended on {self.expires_at:%Y-%m-%d %H:%M} UTC"
         if set(person.names) & {name for arn in self.brought_by for name in Person(arn).names}:
             return "whoever brought the image does not decide about it"
-        if self.terms.approvers and not person.is_one_of(self.terms.approvers):
+        if not self._is_approver(person):
             return f"{person.arn} is none of the approvers of {self.stage}"
         if self.terms.needs_reason and not reason.strip():
             return f"{self.stage} asks for a reason"
         return None
+
+    def _is_approver(self, person: Person) -> bool:
+        """By IAM, whoever may call `decide` where nobody is named; by mail only who is."""
+        if person.arn.startswith(MAIL):
+            return person.arn.removeprefix(MAIL) in self.terms.by_mail
+        return not self.terms.approvers or person.is_one_of(self.terms.approvers)
 
 
 @dataclass(frozen=True, slots=True)
