@@ -197,7 +197,7 @@ class _Look:
         """No claim protects what stood in the next stage before there was a gate."""
         stage, target = self.policy.stage_of(image.repository), self.policy.target_of(image.repository)
         following = self.policy.next_stage(stage) if stage else None
-        if stage is None or target is None or following is None or following.approval_required:
+        if stage is None or target is None or following is None or following.approval:
             return ""
         for tag in filter(stage.promotes, tags):
             there = self.targets.get(target, {}).get(tag)

@@ -61,7 +61,7 @@ def _stage(source: Source, policy: Policy, name: str) -> StageLine:
         mode=str(stage.mode),
         rules=len(rules),
         warnings=sum(rule.action == Action.WARN for rule in rules),
-        approval=stage.approval_required,
+        approval=stage.approval is not None,
     )
 
 

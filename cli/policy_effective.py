@@ -11,6 +11,7 @@ from imagegate.adapters.marked_yaml import Path
 from imagegate.adapters.policy_file import Examined
 from imagegate.adapters.policy_inheritance import FILTERS, LIMITS
 from imagegate.adapters.policy_model import StageShape
+from imagegate.adapters.policy_values import OFF
 from imagegate.domain.finding import Severity
 from imagegate.domain.rules import DEFAULT_ALERTS, Action
 
@@ -26,7 +27,7 @@ RULES_IN_ORDER: tuple[Place, ...] = (
     *(("evidence", key) for key in ("require_signature", "require_provenance")),
 )
 _SETTINGS: tuple[Place, ...] = (
-    *((key,) for key in ("mode", "approval", "promotes_to", "promote_tags", "sign_platforms")),
+    *((key,) for key in ("mode", "approval", "soak", "promotes_to", "promote_tags", "sign_platforms")),
     *(("arrivals", key) for key in ("replication", "pull_through_cache")),
     *(("scan", key) for key in ("timeout", "max_scan_age")),
     ("findings", "grace_starts"),
@@ -124,9 +125,13 @@ def _source(examined: Examined, path: Path) -> Source:
 
 
 def _built_in(place: Place) -> Any:
+    if place == ("approval",):
+        return "none"
     if place[0] == "alerts":
         return str(DEFAULT_ALERTS[None if place[1] == "none" else Severity.parse(place[1])])
     value: Any = StageShape(repositories=_ANY)
     for key in place:
         value = getattr(value, key)
-    return f"{value // timedelta(minutes=1)}m" if isinstance(value, timedelta) else value
+    if isinstance(value, timedelta):
+        return f"{value // timedelta(minutes=1)}m" if value else OFF
+    return value

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagegate.domain.announcement import Announcement
+from imagegate.domain.approval import Approval, Choice
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.errors import (
@@ -230,6 +231,7 @@ class FakeLedger:
     standings: dict[str, Standing] = field(default_factory=dict)
     notices: set[str] = field(default_factory=set)
     claims_of_notices: dict[str, datetime] = field(default_factory=dict)
+    holding: dict[ReleaseId, datetime] = field(default_factory=dict)
     within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
 
     def latest(self, image: ImageRef) -> Release | None:
@@ -278,6 +280,15 @@ class FakeLedger:
             return False
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return True
+
+    def hold(self, release: ReleaseId, at: datetime) -> None:
+        self.holding[release] = at
+
+    def held(self) -> Iterator[ReleaseId]:
+        yield from list(self.holding)
+
+    def unhold(self, release: ReleaseId) -> None:
+        self.holding.pop(release, None)
 
     def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
         if self.get(release).revoked is None:
@@ -367,6 +378,7 @@ class FakeLedger:
 class FakeGrants:
     granted: dict[str, Waiver] = field(default_factory=dict)
     glass: dict[str, BreakGlass] = field(default_factory=dict)
+    decided: dict[tuple[ReleaseId, str], Approval] = field(default_factory=dict)
 
     def waivers(self) -> list[Waiver]:
         return list(self.granted.values())
@@ -390,6 +402,16 @@ class FakeGrants:
         is_new = glass.id not in self.glass
         self.glass.setdefault(glass.id, glass)
         return is_new
+
+    def approvals(self, release: ReleaseId) -> list[Approval]:
+        return [one for one in self.decided.values() if one.release == release]
+
+    def decide(self, approval: Approval) -> bool:
+        known = self.decided.get((approval.release, approval.by))
+        if known and not (known.choice is Choice.APPROVE and approval.choice is Choice.REJECT):
+            return False
+        self.decided[approval.release, approval.by] = approval
+        return True
 
     def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
         known = self.glass.get(name)
@@ -497,6 +519,16 @@ class FakeSigner:
 
 
 @dataclass
+class FakePeople:
+    known: dict[str, dict[str, str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def tags(self, arn: str) -> Mapping[str, str]:
+        self.asked.append(arn)
+        return self.known.get(arn, {})
+
+
+@dataclass
 class FakeUsage:
     runs_in: dict[ImageRef, list[RunsIn]] = field(default_factory=dict)
 
@@ -525,7 +557,7 @@ class FakeWorkflow:
 class FakeStarter:
     requests: list[tuple[ImageRef, tuple[str, ...], str]] = field(default_factory=list)
 
-    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str, by: str = "") -> None:
         self.requests.append((image, tuple(tags), reason))
 
 

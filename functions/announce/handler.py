@@ -20,7 +20,7 @@ metrics = Metrics()
 
 @cache
 def step() -> AnnounceRelease:
-    return AnnounceRelease(wiring.ledger(), wiring.notifications())
+    return AnnounceRelease(wiring.ledger(), wiring.records(), wiring.notifications())
 
 
 def ending(request: AnnounceRequest) -> Ending:

@@ -9,8 +9,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
-from imagegate.adapters.decisions import answer, called_by, parse_decision
+from imagegate.adapters.decisions import Desk, answer, called_by, parse_decision
 from imagegate.domain.errors import ImageGateError
+from imagegate.steps.approve import DecideApproval
 from imagegate.steps.break_glass import BreakTheGlass
 from imagegate.steps.decide import Decide
 from imagegate.steps.revoke import RevokeSignatures
@@ -18,29 +19,22 @@ from imagegate.steps.revoke import RevokeSignatures
 logger = Logger()
 
 
-class Desk:
-    """Each step is made when somebody asks for it."""
-
-    @staticmethod
-    def waivers() -> Decide:
-        ports = wiring.grants(), wiring.ledger(), wiring.records(), wiring.starter()
-        return Decide(*ports, wiring.policy(), wiring.versions())
-
-    @staticmethod
-    def glass() -> BreakTheGlass:
-        return BreakTheGlass(wiring.grants(), wiring.ledger(), wiring.starter(), wiring.notifications())
-
-    @staticmethod
-    def revocations() -> RevokeSignatures:
-        ports = wiring.ledger(), wiring.registry, wiring.signer, wiring.intelligence()
-        return RevokeSignatures(*ports, wiring.notifications(), wiring.policy())
+def desk() -> Desk:
+    grants, ledger, records, starter = wiring.grants(), wiring.ledger(), wiring.records(), wiring.starter()
+    told, policy, signing = wiring.notifications(), wiring.policy, (wiring.registry, wiring.signer)
+    return Desk(
+        lambda: Decide(grants, ledger, records, starter, policy(), wiring.versions()),
+        lambda: BreakTheGlass(grants, ledger, starter, told),
+        lambda: RevokeSignatures(ledger, *signing, wiring.intelligence(), told, policy()),
+        lambda: DecideApproval(grants, ledger, records, wiring.ecr(), starter, wiring.people(), told),
+    )
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     try:
         caller, request = called_by(event), parse_decision(event)
-        status, told = 200, request.carry_out(Desk(), caller, wiring.now())
+        status, told = 200, request.carry_out(desk(), caller, wiring.now())
         logger.info("decided", caller=caller, **told)
     except ImageGateError as error:
         status, told = answer(error)

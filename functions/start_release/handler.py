@@ -27,7 +27,8 @@ def step() -> StartRelease:
 def start(event: dict[str, Any]) -> Release | Ignore:
     if "request" in event:
         request = parse(StartEnvelope, event).request
-        return step().on_request(request.image, request.tags, request.reason, wiring.now())
+        asked = request.image, request.tags, request.reason
+        return step().on_request(*asked, wiring.now(), request.by)
     return step().on_push(parse_arrival(event), wiring.now())
 
 

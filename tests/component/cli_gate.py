@@ -29,7 +29,14 @@ from tests.fakes import DEV, NOW, critical
 ARN = "arn:aws:cloudformation:eu-central-1:123456789012:stack/imagegate/1"
 CALLER = "arn:aws:iam::123456789012:user/ann"
 # Every module that finds the stack or asks for the time by itself.
-_FINDERS = ("verbs.decide", "verbs.emergency", "verbs.status", "verbs.release", "policy_replay", "policy_report")
+_FINDERS = (
+    "verbs.decide",
+    "verbs.emergency",
+    "verbs.status",
+    "verbs.release",
+    "policy_replay",
+    "policy_report",
+)
 _CLOCKS = ("verbs.decide", "decisions.asking", "judged")
 
 
@@ -139,7 +146,7 @@ class Served:
         world = self.gate.world
         event = {"requestContext": {"authorizer": {"iam": {"userArn": CALLER}}}, "body": body}
         try:
-            return 200, parse_decision(event).carry_out(world, called_by(event), self.gate.now)
+            return 200, parse_decision(event).carry_out(world.desk(), called_by(event), self.gate.now)
         except ImageGateError as error:
             return answer(error)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from imagegate.adapters.decisions import Desk
 from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import OCI_INDEX, Digest, ImageRef, Manifest
@@ -14,6 +15,7 @@ from imagegate.domain.policy import Policy
 from imagegate.domain.release import Ignore, Outcome, Push, Release, ReleaseId
 from imagegate.domain.scan import Waited
 from imagegate.steps.announce import AnnounceRelease, Ending, Then
+from imagegate.steps.approve import DecideApproval
 from imagegate.steps.await_scan import AwaitScan, ScanCompleted
 from imagegate.steps.break_glass import BreakTheGlass
 from imagegate.steps.decide import Decide
@@ -33,6 +35,7 @@ from tests.fakes import (
     FakeIntelligence,
     FakeLedger,
     FakeNotifications,
+    FakePeople,
     FakeRecords,
     FakeRegistry,
     FakeScans,
@@ -54,6 +57,7 @@ class World:
     grants: FakeGrants = field(default_factory=FakeGrants)
     intelligence: FakeIntelligence = field(default_factory=FakeIntelligence)
     signer: FakeSigner = field(default_factory=FakeSigner)
+    people: FakePeople = field(default_factory=FakePeople)
     usage: FakeUsage = field(default_factory=FakeUsage)
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
     starter: FakeStarter = field(default_factory=FakeStarter)
@@ -124,10 +128,13 @@ class World:
         return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
 
     def announce(self, image: ImageRef, outcome: Outcome, seen: int | None = None) -> Then:
-        step = AnnounceRelease(self.ledger, self.notifications)
+        step = AnnounceRelease(self.ledger, self.records, self.notifications)
         return step.run(ReleaseId(image, 1), Ending(outcome, seen), LATER).route
 
     # what people decide
+
+    def desk(self) -> Desk:
+        return Desk(self.waivers, self.glass, self.revocations, self.approvals)
 
     def waivers(self) -> Decide:
         return Decide(self.grants, self.ledger, self.records, self.starter, self.policy, VERSIONS)
@@ -138,6 +145,10 @@ class World:
     def revocations(self) -> RevokeSignatures:
         ports = self.ledger, lambda: self.registry, lambda: self.signer, self.usage
         return RevokeSignatures(*ports, self.notifications, self.policy)
+
+    def approvals(self) -> DecideApproval:
+        ports = self.grants, self.ledger, self.records, self.registry, self.starter
+        return DecideApproval(*ports, self.people, self.notifications)
 
     def judged(self, findings: list[Finding] | None = None, tag: str = "1.0") -> tuple[ImageRef, Judged]:
         image = self.registry.push_image(DEV, tag)

@@ -220,7 +220,7 @@ def test_everybody_hears_of_it_at_once_and_once(world: World) -> None:
 
 def test_a_call_that_was_killed_is_finished_by_the_next(world: World) -> None:
     class Killed(FakeStarter):
-        def request(self, image: ImageRef, tags: Any, reason: str) -> None:
+        def request(self, image: ImageRef, tags: Any, reason: str, by: str = "") -> None:
             raise ThrottledError("slow down")
 
     image = refused(world)
@@ -301,11 +301,11 @@ def request(**changes: Any) -> dict[str, Any]:
 
 def test_the_caller_and_not_the_request_says_who_it_was(world: World) -> None:
     event = asked(request())
-    told = parse_decision(event).carry_out(world, called_by(event), NOW)
+    told = parse_decision(event).carry_out(world.desk(), called_by(event), NOW)
     [kept] = world.grants.broken_glass()
     assert (kept.granted_by, kept.expires, kept.id) == (BEN, NOW + 4 * HOUR, told["breakGlass"]["id"])
     event = asked({"schema": 1, "action": "withdraw", "id": kept.id})
-    told = parse_decision(event).carry_out(world, called_by(event), LATER)
+    told = parse_decision(event).carry_out(world.desk(), called_by(event), LATER)
     assert told["breakGlass"]["withdrawnAt"] == "2026-11-21T08:01:00Z"
 
 
@@ -321,4 +321,4 @@ def test_what_is_not_written_as_it_has_to_be_is_refused(changes: dict[str, Any])
 def test_an_image_is_named_by_its_digest(world: World) -> None:
     event = asked(request(digest="1.0"))
     with pytest.raises(InvalidDigestError):
-        parse_decision(event).carry_out(world, BEN, NOW)
+        parse_decision(event).carry_out(world.desk(), BEN, NOW)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.errors import ThrottledError
 from imagegate.domain.image import OCI_MANIFEST, ImageRef, Manifest
 from imagegate.domain.release import Release, StartReason
@@ -28,7 +29,7 @@ class Starting(FakeStarter):
         self._gate, self._fails_at = gate, fails_at
         self.error: BaseException = ThrottledError("slow down")
 
-    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str, by: str = "") -> None:
         if len(self.requests) == self._fails_at:
             raise self.error
         super().request(image, tags, reason)
@@ -151,7 +152,7 @@ def test_what_stands_in_the_next_stage_from_before_is_not_moved(old: CliGate) ->
 
 
 def test_a_stage_that_is_entered_by_approval_only_moves_nothing(old: CliGate) -> None:
-    old.deploy(with_stage(POLICY, "staging", approval_required=True))
+    old.deploy(with_stage(POLICY, "staging", approval=ApprovalTerms()))
     push(old, "shop-dev:1.0", seed="dev's")
     push(old, "shop-staging:1.0", seed="staging's")
     assert left_out(old, "shop-dev") == {}

@@ -68,7 +68,7 @@ def blocked(world: World, tag: str = "1.0") -> ImageRef:
 
 def test_a_first_call_that_was_killed_is_finished_by_the_next(world: World) -> None:
     class Killed(FakeStarter):
-        def request(self, image: ImageRef, tags: Any, reason: str) -> None:
+        def request(self, image: ImageRef, tags: Any, reason: str, by: str = "") -> None:
             raise ThrottledError("slow down")
 
     image = blocked(world)
@@ -306,7 +306,7 @@ def function(world: World, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "Desk", lambda: world)
+    monkeypatch.setattr(module, "desk", world.desk)
     monkeypatch.setattr(module.wiring, "now", lambda: NOW)
     return module
 

@@ -257,6 +257,7 @@ def test_what_is_built_in_is_what_a_stage_has_that_says_nothing(call: Call, tmp_
     } == {
         "mode": "enforce",
         "approval": "none",
+        "soak": "off",
         "promotes_to": None,
         "promote_tags": ["*"],
         "sign_platforms": False,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.adapters.policy_file import line_of, parse
+from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.errors import InvalidPolicyError
 from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest
@@ -59,7 +60,7 @@ def test_every_setting_arrives_in_its_stage() -> None:
     assert (dev.promotes_to, dev.promote_tags, dev.mode) == ("staging", ("v*", "1.*"), Mode.OBSERVE)
     assert dev.scan_timeout == timedelta(seconds=45)
     assert staging.scan_timeout == timedelta(minutes=30)
-    assert (dev.approval_required, staging.approval_required) == (False, True)
+    assert (dev.approval, staging.approval) == (None, ApprovalTerms())
 
 
 def test_limits_that_are_not_given_keep_their_default() -> None:
@@ -133,8 +134,8 @@ BAD_FILES = {
         "  a: {repositories: a, scan: {timeout: 29s}}\n"
     ): "3: stages.a.scan.timeout: must be from 30s to 24h, not 29s",
     stages(
-        "  a: {repositories: a, approval: off}\n"
-    ): "3: stages.a.approval: must be 'none' or 'required', not 'off'",
+        "  a: {repositories: a, approval: maybe}\n"
+    ): "3: stages.a.approval: must be none, required or a mapping, not 'maybe'",
     stages(
         "  a:\n    repositories: a\n    findings:\n      max:\n        low: many\n"
     ): "7: stages.a.findings.max.low: must be a whole number, not 'many'",

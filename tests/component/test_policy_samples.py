@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imagegate.adapters.policy_file import parse
+from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.finding import Severity
 from imagegate.domain.policy import Mode, Scanner, Stage
 from imagegate.domain.rules import DEFAULT_MAX_FINDINGS, Action, EvidenceRules, FindingRules, ImageRules, Rule
@@ -17,7 +18,7 @@ from tests.component.policies import SAMPLES, SHIPPED, TODAY, sample
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_a_sample_has_no_fault_and_leads_to_an_approved_production(path: Path) -> None:
     policy = parse(path.read_bytes(), today=TODAY)
-    assert [name for name, stage in policy.stages.items() if stage.approval_required] == ["production"]
+    assert [name for name, stage in policy.stages.items() if stage.approval] == ["production"]
     assert policy.target_of("shop-production") is None
     assert not policy.waivers
 
@@ -46,7 +47,7 @@ def test_the_shipped_policy_asks_for_limits_and_an_approval_and_for_nothing_else
             name=name,
             repositories=stage.repositories,
             promotes_to=stage.promotes_to,
-            approval_required=name == "production",
+            approval=ApprovalTerms() if name == "production" else None,
         )
         assert stage.findings == FindingRules(max=DEFAULT_MAX_FINDINGS)
         assert (stage.image, stage.evidence) == (ImageRules(), EvidenceRules())

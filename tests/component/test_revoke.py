@@ -11,6 +11,7 @@ import pytest
 from imagegate.adapters.decisions import parse_decision
 from imagegate.domain import attestation
 from imagegate.domain.container import Container
+from imagegate.domain.decided import Revoked
 from imagegate.domain.deployment import Rule
 from imagegate.domain.errors import (
     AccessRefusedError,
@@ -25,7 +26,6 @@ from imagegate.domain.release import Ignore, Outcome, Promotion, Release, Releas
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.steps.deployment import JudgeContainers
 from imagegate.steps.judge import Route
-from imagegate.steps.revoke import Revoked
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, REGISTRY, STAGING, FakeGrants, FakeSigner, critical
 
@@ -221,7 +221,7 @@ def test_it_is_asked_for_by_digest_and_answered_in_full(world: World, released: 
         "digest": str(released.digest),
         "reason": "built on a stolen laptop",
     }
-    told = parse_decision({"body": json.dumps(body)}).carry_out(world, BEN, NOW)
+    told = parse_decision({"body": json.dumps(body)}).carry_out(world.desk(), BEN, NOW)
     assert told["revocation"] == {
         "at": "2026-11-21T08:00:00Z",
         "by": BEN,

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.attestation import NOTATION_SIGNATURE
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import (
@@ -635,7 +636,7 @@ def test_a_referrer_that_could_run_is_left_behind_and_named(world: World) -> Non
 
 
 def test_a_stage_that_asks_for_approval_holds_whatever_the_execution_says(world: World) -> None:
-    staging = replace(POLICY.stages["staging"], approval_required=True)
+    staging = replace(POLICY.stages["staging"], approval=ApprovalTerms())
     world.records.policies[POLICY.digest] = replace(POLICY, stages={**POLICY.stages, "staging": staging})
     image = world.signed()
     assert world.promote(image).outcome is Outcome.HELD

@@ -58,7 +58,7 @@ class Events:
     pending: tuple[Event, ...] = ()
     dead: tuple[str, ...] = ()
 
-    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str, by: str = "") -> None:
         self.send(Event("requested", image, tuple(tags), reason=str(reason)))
 
     def send(self, event: Event) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from imagegate.domain.announcement import Announcement
+from imagegate.domain.approval import Approval
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.facts import BaseImage
@@ -112,6 +113,15 @@ class Ledger(Protocol):
 
     def forget(self, scan: WaitingScan) -> None: ...
 
+    def hold(self, release: ReleaseId, at: datetime) -> None:
+        """Note that the attempt waits for an approval."""
+
+    def held(self) -> Iterator[ReleaseId]:
+        """The attempts that wait for an approval; eventually consistent."""
+
+    def unhold(self, release: ReleaseId) -> None:
+        """It waits no longer."""
+
     def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:
         """Claim a target tag for an image pushed at that time; False when a later pushed image has it."""
 
@@ -157,6 +167,9 @@ class Grants(Protocol):
     def broken_glass(self) -> list[BreakGlass]:
         """All of them, also those that are over."""
 
+    def approvals(self, release: ReleaseId) -> list[Approval]:
+        """What was decided about this attempt."""
+
 
 class WritableGrants(Grants, Protocol):
     """For `decide` alone."""
@@ -169,6 +182,9 @@ class WritableGrants(Grants, Protocol):
 
     def break_glass(self, glass: BreakGlass) -> bool:
         """False when the same was granted before."""
+
+    def decide(self, approval: Approval) -> bool:
+        """False when that person has decided before; who has approved may still reject."""
 
     def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
         """It ends now, or has ended before; None: there is no such break-glass."""
@@ -292,7 +308,15 @@ class Tasks(Protocol):
 class Starter(Protocol):
     """Asks `start_release` to look at an image again; it alone may start executions."""
 
-    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None: ...
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str, by: str = "") -> None:
+        """`by`: the ARN of the person who wants it."""
+
+
+class People(Protocol):
+    """What IAM knows of users and roles."""
+
+    def tags(self, arn: str) -> Mapping[str, str]:
+        """Of a user, or of the role of a session; empty for what has none or is gone."""
 
 
 class Notifications(Protocol):

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +24,9 @@ from pydantic import (
 
 from imagegate.adapters.policy_packages import PACKAGE_URL, package_url
 from imagegate.adapters.policy_values import Vulnerability
+from imagegate.domain.approval import Choice
 from imagegate.domain.break_glass import BreakGlass
+from imagegate.domain.decided import Broken, Decided, Granted, Revoked
 from imagegate.domain.errors import (
     AccessRefusedError,
     ImageGateError,
@@ -31,14 +35,9 @@ from imagegate.domain.errors import (
     RejectedInputError,
 )
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Release
+from imagegate.domain.release import Release, ReleaseId
 from imagegate.domain.revocation import Revocation
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
-
-if TYPE_CHECKING:
-    from imagegate.steps.break_glass import BreakTheGlass
-    from imagegate.steps.decide import Decide
-    from imagegate.steps.revoke import RevokeSignatures
 
 _LONGEST = 20_000  # bytes of a body
 
@@ -53,14 +52,34 @@ def _package(value: str) -> str:
     return value.replace("/@", "/%40")  # purl-spec: so a namespace is written in package URLs
 
 
-class Desk(Protocol):
-    """The steps that carry it out, each made when it is needed."""
+class Waives(Protocol):
+    def waive(self, waiver: Waiver, by: str, now: datetime) -> Granted: ...
 
-    def waivers(self) -> Decide: ...
+    def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver: ...
 
-    def glass(self) -> BreakTheGlass: ...
 
-    def revocations(self) -> RevokeSignatures: ...
+class BreaksGlass(Protocol):
+    def run(self, asked: BreakGlass, now: datetime) -> Broken: ...
+
+    def mend(self, name: str, by: str, now: datetime) -> BreakGlass: ...
+
+
+class Revokes(Protocol):
+    def run(self, image: ImageRef, revocation: Revocation, *, onward: bool = True) -> Revoked: ...
+
+
+class Approves(Protocol):
+    def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> Decided: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The steps that carry decisions out; each is made when somebody asks for it."""
+
+    waivers: Callable[[], Waives]
+    glass: Callable[[], BreaksGlass]
+    revocations: Callable[[], Revokes]
+    approvals: Callable[[], Approves]
 
 
 class _Request(BaseModel):
@@ -167,12 +186,35 @@ class RevokeRequest(_Request):
         }
 
 
+class ApprovalDecision(_Request):
+    """About one attempt: what another one would come to is not what was looked at."""
+
+    action: Literal["approve", "reject"]
+    repository: Text
+    digest: str
+    attempt: int = Field(ge=1)
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+    def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
+        release = ReleaseId(ImageRef.of(self.repository, self.digest), self.attempt)
+        return decided(desk.approvals().run(release, caller, Choice(self.action), self.reason, now))
+
+
+def decided(done: Decided) -> dict[str, Any]:
+    """What it comes to, and who has decided so far."""
+    return {
+        "standing": str(done.standing),
+        "request": done.request.as_json(),
+        "decided": [one.as_json() for one in done.decided],
+    }
+
+
 def _named(release: Release) -> dict[str, Any]:
     image = release.image
     return {"repository": image.repository, "digest": str(image.digest), "tags": sorted(release.tags)}
 
 
-Decision = WaiveRequest | WithdrawRequest | BreakGlassRequest | RevokeRequest
+Decision = WaiveRequest | WithdrawRequest | BreakGlassRequest | RevokeRequest | ApprovalDecision
 _ANY: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="action")])
 
 

@@ -174,6 +174,7 @@ class StartRequestModel(_Request):
     digest: str
     tags: list[str] = Field(min_length=1)
     reason: StartReason
+    by: str = ""
 
     @property
     def image(self) -> ImageRef:

@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | waiver | `WAIVER` | id of the waiver |
 | break-glass | `BREAK_GLASS` | its id |
+| approval or rejection | `APPROVAL#repository@digest#00001` | ARN of who decided |
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from imagegate.adapters.dynamo_table import DynamoTable, Item
+from imagegate.domain.approval import Approval, Choice
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.release import ReleaseId
 from imagegate.domain.waiver import Waiver
 
 
@@ -71,6 +74,27 @@ class DynamoGrants(DynamoTable):
     def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
         return self._withdraw(_BREAK_GLASS, name, at, by)
 
+    def approvals(self, release: ReleaseId) -> list[Approval]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": _approval_key(release)}},
+            ConsistentRead=True,
+        )
+        return [_read_approval(release, item) for item in found]
+
+    def decide(self, approval: Approval) -> bool:
+        """Who has approved may still reject, as long as it is not too late; nothing else changes a decision."""
+        item = {
+            "pk": {"S": _approval_key(approval.release)},
+            "sk": {"S": approval.by},
+            "choice": {"S": str(approval.choice)},
+            "approval": {"S": json.dumps(approval.as_json())},
+        }
+        first = "attribute_not_exists(pk)"
+        if approval.choice is not Choice.REJECT:
+            return self._put(item, first)
+        return self._put(item, f"{first} OR choice = :approve", {":approve": {"S": str(Choice.APPROVE)}})
+
     def _all(self, kind: _Kind[_T]) -> list[_T]:
         found = self._query(
             KeyConditionExpression="pk = :pk",
@@ -95,6 +119,21 @@ class DynamoGrants(DynamoTable):
         )
         item = self._get(key)
         return None if item is None else _read(kind, item)
+
+
+def _approval_key(release: ReleaseId) -> str:
+    return f"APPROVAL#{release.image}#{release.attempt:05d}"
+
+
+def _read_approval(release: ReleaseId, item: Item) -> Approval:
+    name = f"{item['pk']['S']} {item['sk']['S']}"
+    try:
+        approval = Approval.from_json(json.loads(item["approval"]["S"]))
+    except (KeyError, TypeError, ValueError, RejectedInputError) as error:
+        raise CorruptGrantError(f"the approval {name} cannot be read: {error!r}") from error
+    if (approval.release, approval.by) != (release, item["sk"]["S"]):
+        raise CorruptGrantError(f"the approval {name} says something else than its name")
+    return approval
 
 
 def _read(kind: _Kind[_T], item: Item) -> _T:

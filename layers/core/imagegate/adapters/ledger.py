@@ -34,6 +34,7 @@ _RECORDED = frozenset(
         "uploads",
         "detail",
         "break_glass",
+        "soaks_until",
     }
 )
 _EXISTS = "attribute_exists(pk)"
@@ -171,6 +172,22 @@ class DynamoLedger(LastingLedger):
             ExpressionAttributeNames={"#token": "token"},
             ExpressionAttributeValues={":token": {"S": scan.token}},
         )
+
+    # approvals
+
+    def hold(self, release: ReleaseId, at: datetime) -> None:
+        self._put(items.write_held(release, at))
+
+    def held(self) -> Iterator[ReleaseId]:
+        found = self._query(
+            IndexName=BY_WAITING,
+            KeyConditionExpression="waiting = :approval",
+            ExpressionAttributeValues={":approval": {"S": items.APPROVAL}},
+        )
+        return map(items.read_held, found)
+
+    def unhold(self, release: ReleaseId) -> None:
+        self._conditional(self._client.delete_item, Key=items.held_key(release))
 
     # claims
 

@@ -5,6 +5,7 @@
 | attempt | `IMAGE#repository@digest` | `ATTEMPT#00001` |
 | platform released with its index | `IMAGE#repository@platform` | `INDEX#digest of the index` |
 | token | `SCAN#repository@digest` | `repository@digest#attempt` of the release |
+| held, and waits for an approval | `HELD#repository@digest` | `ATTEMPT#00001` |
 | claim | `TAG#repository:tag` | `CLAIM` |
 | clock | `CLOCK#application` | `vulnerability#package` |
 | base image | `BASE#chain id` | stage |
@@ -52,6 +53,7 @@ NOTICE = "NOTICE"
 WITH_INDEX = "INDEX#"
 INSTALLATION = "INSTALLATION"
 WAITING = "scan"
+APPROVAL = "approval"
 # Longer than any wait that a policy allows. Only tokens expire; what protects an image never does.
 _TOKEN_LIFE = timedelta(days=2)
 
@@ -84,6 +86,10 @@ def attempt_key(release: ReleaseId) -> dict[str, Any]:
 
 def token_key(scan: WaitingScan) -> dict[str, Any]:
     return key(scan_key(scan.image), f"{scan.release.image}#{scan.release.attempt}")
+
+
+def held_key(release: ReleaseId) -> dict[str, Any]:
+    return key(f"HELD#{release.image}", f"{ATTEMPT}{release.attempt:05d}")
 
 
 def claim_key(repository: str, tag: str) -> dict[str, Any]:
@@ -165,6 +171,8 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "detail": ("detail", str, str),
     "message_id": ("messageId", str, str),
     "break_glass": ("breakGlass", str, str),
+    "started_by": ("startedBy", str, str),
+    "soaks_until": ("soaksUntil", moment, parse_timestamp),
     "revoked": (
         "revoked",
         lambda revocation: json.dumps(revocation.as_json()),
@@ -236,6 +244,16 @@ def read_token(item: Item) -> WaitingScan:
             platforms=tuple(Digest.parse(digest["S"]) for digest in item["platforms"]["L"]),
             since=parse_timestamp(_text(item, "since")),
         )
+
+
+def write_held(release: ReleaseId, at: datetime) -> dict[str, Any]:
+    return {**held_key(release), "waiting": {"S": APPROVAL}, "since": {"S": moment(at)}}
+
+
+def read_held(item: Item) -> ReleaseId:
+    with _reading(item):
+        image = _image(_text(item, "pk").removeprefix("HELD#"))
+        return ReleaseId(image, int(_text(item, "sk").removeprefix(ATTEMPT)))
 
 
 def write_platform(release: Release, platform: Digest) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imagegate.adapters.marked_yaml import Path, did_you_mean
+from imagegate.adapters.policy_approval import approval_faults
 from imagegate.adapters.policy_inheritance import FILTERS, LIMITS, RULES, Gates, rule_value
 from imagegate.adapters.policy_values import OFF
 from imagegate.domain.finding import Severity
@@ -31,6 +32,13 @@ def _of_gate(name: str, gate: Mapping[str, Any], stages: _Stages) -> Iterator[tu
     yield from _bases(name, gate, stages)
     yield from _grace(name, gate)
     yield from _tags(gate)
+    yield from _soak(name, gate)
+    yield from approval_faults(name, gate)
+
+
+def _soak(name: str, gate: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    if gate.get("soak") not in (None, OFF) and gate.get("promotes_to") is None:
+        yield ("soak",), f"no stage follows {name}: images stay there; take it out"
 
 
 def _without_value(gate: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

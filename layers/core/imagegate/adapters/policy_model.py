@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from imagegate.adapters.policy_approval import Approval
 from imagegate.adapters.policy_findings import FindingsShape, PackagesShape
 from imagegate.adapters.policy_image import AlertsShape, EvidenceShape, ImageShape
 from imagegate.adapters.policy_shape import Shape
-from imagegate.adapters.policy_values import SpanOrOff, TagGlob, Text, Timeout
+from imagegate.adapters.policy_values import Soak, SpanOrOff, TagGlob, Text, Timeout
 from imagegate.adapters.policy_waivers import TermsShape, WaiverShape
 from imagegate.domain.image import Digest
 from imagegate.domain.policy import Arrival, Mode, Policy, RepositoryPattern, Scanner, Stage
@@ -56,9 +57,14 @@ class GateShape(Shape):
         default="enforce",
         description="enforce: what does not pass stays. observe: all is judged and goes on; what passed is signed.",
     )
-    approval: Literal["none", "required"] = Field(
-        default="none",
-        description="About the way in. required: images are held before this stage until somebody lets them in.",
+    approval: Approval = Field(
+        default=None,
+        description="About the way in: images are held before this stage until people let them in. none, required "
+        "(whoever may decide), or who, how many, and until when.",
+    )
+    soak: Soak = Field(
+        default=_STAGE.soak,
+        description="An image stays in this stage so long after its push; then it is judged again and goes on. off.",
     )
     sign_platforms: bool = Field(
         default=False,
@@ -104,7 +110,8 @@ class StageShape(GateShape):
             promotes_to=self.promotes_to,
             promote_tags=tuple(self.promote_tags),
             mode=Mode(self.mode),
-            approval_required=self.approval == "required",
+            approval=self.approval.terms() if self.approval else None,
+            soak=self.soak,
             scan_timeout=self.scan.timeout,
             max_scan_age=self.scan.max_scan_age,
             findings=self.findings.finding_rules(self.packages),

@@ -54,6 +54,9 @@ def _span(shortest: timedelta, longest: timedelta, said: str) -> Callable[[objec
     return read
 
 
+_NO_TIME = timedelta()
+# Tests soak for seconds; the state machine ends after 30 days.
+_soak = _span(timedelta(seconds=1), timedelta(days=14), "1s to 14d")
 _long_span = _span(timedelta(hours=1), timedelta(days=3650), "1h to 3650d")
 
 
@@ -164,6 +167,16 @@ Timeout = Annotated[
     timedelta,
     BeforeValidator(_span(timedelta(seconds=30), timedelta(hours=24), "30s to 24h")),
     _words(_DURATION.pattern, "30m", "2h"),
+]
+DecisionTime = Annotated[
+    timedelta,
+    BeforeValidator(_span(timedelta(minutes=5), timedelta(days=90), "5m to 90d")),
+    _words(_DURATION.pattern, "24h", "7d"),
+]
+Soak = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: _NO_TIME if value in (OFF, None, _NO_TIME) else _soak(value)),
+    _words(_DURATION.pattern, "24h", "2d", or_off=True),
 ]
 Span = Annotated[timedelta, BeforeValidator(_long_span), _words(_DURATION.pattern, "90d", "7d")]
 SpanOrOff = Annotated[

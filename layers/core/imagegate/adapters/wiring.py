@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imagegate.adapters.ecr import Ecr
     from imagegate.adapters.ecs import Ecs
     from imagegate.adapters.grants import DynamoGrants
+    from imagegate.adapters.iam_people import IamPeople
     from imagegate.adapters.inspector import Inspector
     from imagegate.adapters.ledger import DynamoLedger
     from imagegate.adapters.notifications import SnsNotifications
@@ -115,6 +116,13 @@ def starter() -> LambdaStarter:
     from imagegate.adapters.workflow import LambdaStarter
 
     return LambdaStarter(setting("START_FUNCTION"))
+
+
+@cache
+def people() -> IamPeople:
+    from imagegate.adapters.iam_people import IamPeople
+
+    return IamPeople()
 
 
 @cache

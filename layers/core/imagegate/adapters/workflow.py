@@ -67,8 +67,9 @@ class LambdaStarter:
     def __init__(self, function: str) -> None:
         self._function = function
 
-    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str, by: str = "") -> None:
         request = {
+            **({"by": by} if by else {}),
             "repository": image.repository,
             "digest": str(image.digest),
             "tags": sorted(tags),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imagegate.domain.approval import ApprovalRequest
 from imagegate.domain.release import Outcome, Release
 from imagegate.domain.rules import Attention
 
@@ -46,12 +47,14 @@ class Announcement:
     attributes: dict[str, str]
 
 
-def announce(release: Release, outcome: Outcome) -> Announcement:
-    """Compose the message for `release`, which ends in `outcome`."""
+def announce(release: Release, outcome: Outcome, asks: ApprovalRequest | None = None) -> Announcement:
+    """Compose the message for `release`, which ends in `outcome`. `asks`: what a held one waits for."""
     detail = _detail(release, outcome)
+    if asks:
+        detail["approval"] = asks.as_json()
     return Announcement(
         subject=_subject(release, outcome),
-        text=_text(release, outcome),
+        text=_text(release, outcome, asks),
         detail_type=_DETAIL_TYPE[outcome],
         detail=detail,
         attributes={
@@ -122,7 +125,7 @@ def _first_reason(release: Release) -> str:
     return head + (")" if limit else "") + more
 
 
-def _text(release: Release, outcome: Outcome) -> str:
+def _text(release: Release, outcome: Outcome, asks: ApprovalRequest | None) -> str:
     lines = [f"{_name(release)} {_headline(release, outcome)}.", ""]
     lines += _reason_lines(release)
     lines += _remedy_lines(release)
@@ -130,7 +133,9 @@ def _text(release: Release, outcome: Outcome) -> str:
         lines += [_cut(release.break_glass), ""]
     if release.detail:
         lines += [f"Cause: {_cut(release.detail)}", ""]
-    if outcome in _NEXT_STEP:
+    if asks:
+        lines += [*_asked(release, asks), ""]
+    elif outcome in _NEXT_STEP:
         lines += [_NEXT_STEP[outcome], ""]
     if release.promotion:
         lines.append(f"Promoted to  {release.promotion.repository}: {_listed(release.promotion.tags)}")
@@ -147,6 +152,19 @@ def _text(release: Release, outcome: Outcome) -> str:
         f"More: imagegate status {release.image}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _asked(release: Release, asks: ApprovalRequest) -> list[str]:
+    """Who has to do what, until when; the commands stand at the ends of their lines."""
+    terms, name = asks.terms, _name(release)
+    who = ", ".join([*terms.approvers, *terms.by_mail]) or "whoever may decide"
+    number = "one approval" if terms.quorum == 1 else f"{terms.quorum} approvals"
+    why = " --reason TEXT" if terms.needs_reason else ""
+    return [
+        f"{asks.stage} asks for {number} until {asks.expires_at:%Y-%m-%d %H:%M} UTC, by {_cut(who)}.",
+        f"Let it in:    imagegate decide approve {name}{why}",
+        f"Keep it out:  imagegate decide reject {name}{why}",
+    ]
 
 
 def explain_fault(error: str, cause: str) -> str:

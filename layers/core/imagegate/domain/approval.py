@@ -6,25 +6,18 @@ rejection keeps it out; what nobody decides in time stays out.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any, Self
 
+from imagegate.domain.approvers import MAIL, ApprovalTerms, Person
 from imagegate.domain.canonical import parse_timestamp, timestamp
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import ReleaseId
-
-# `tag:team=platform`: whoever has this tag on their user or role.
-TAG = "tag:"
-# Who decides by a link from a mail has no ARN, and is written `mailto:ann@example.com`.
-MAIL = "mailto:"
-# IAM user guide, "IAM identifiers": what STS calls the session of a role.
-_SESSION = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<role>[^/]+)/.+")
+from imagegate.domain.policy import Policy
+from imagegate.domain.release import Outcome, Release, ReleaseId, StartReason
 
 
 class Choice(StrEnum):
@@ -42,44 +35,6 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalTerms:
-    """What a stage asks for before an image comes in. No `approvers`: whoever may call `decide`."""
-
-    approvers: tuple[str, ...] = ()  # ARNs of users and roles, also as globs; or `tag:KEY=VALUE`
-    quorum: int = 1
-    expires: timedelta = timedelta(days=7)
-    needs_reason: bool = False
-    by_mail: tuple[str, ...] = ()  # addresses that get a link to decide with, beside the approvers
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who decides, as IAM has authenticated them. `tags`: of their user or role."""
-
-    arn: str
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The ARN itself; of the session of a role also the role's."""
-        session = _SESSION.fullmatch(self.arn)
-        if session is None:
-            return (self.arn,)
-        role = f"arn:{session['partition']}:iam::{session['account']}:role/{session['role']}"
-        return (self.arn, role)
-
-    def is_one_of(self, approvers: Iterable[str]) -> bool:
-        """Whether one of these ARNs, globs and tags means this person."""
-        return any(self._is(approver) for approver in approvers)
-
-    def _is(self, approver: str) -> bool:
-        if approver.startswith(TAG):
-            key, _, value = approver.removeprefix(TAG).partition("=")
-            return self.tags.get(key) == value
-        return any(fnmatchcase(name, approver) for name in self.names)
-
-
-@dataclass(frozen=True, slots=True)
 class ApprovalRequest:
     """What waits: which attempt wants into which stage, under which terms, and who brought the image."""
 
@@ -93,6 +48,16 @@ class ApprovalRequest:
     @property
     def expires_at(self) -> datetime:
         return self.asked_at + self.terms.expires
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines that ask people."""
+        return {
+            "into": self.stage,
+            "attempt": self.release.attempt,
+            "quorum": self.terms.quorum,
+            "approvers": [*self.terms.approvers, *self.terms.by_mail],
+            "expires": timestamp(self.expires_at),
+        }
 
     def fault(self, person: Person, reason: str, now: datetime) -> str | None:
         """Why this person may not decide now; None: they may."""
@@ -170,3 +135,27 @@ def _counts(request: ApprovalRequest, one: Approval) -> bool:
     """Tags are not looked at again: `decide` has, and it alone writes approvals."""
     is_about = (one.release, one.stage, one.policy) == (request.release, request.stage, request.policy)
     return is_about and request.asked_at <= one.at < request.expires_at
+
+
+def request_of(release: Release, policy: Policy) -> ApprovalRequest | None:
+    """What a held attempt waits for, under the policy that it was judged by; None: for nothing."""
+    stage = policy.stage_of(release.image.repository)
+    following = policy.next_stage(stage) if stage else None
+    if release.outcome is not Outcome.HELD or release.closed_at is None:
+        return None
+    if following is None or following.approval is None:
+        return None
+    brought_by = (release.started_by,) if release.started_by else ()
+    return ApprovalRequest(
+        release.id, following.name, release.policy, following.approval, release.closed_at, brought_by
+    )
+
+
+def held_before(release: Release, attempts: Sequence[Release]) -> Release | None:
+    """The held attempt that this one goes on with, because it was approved; `attempts`: newest first."""
+    goes_on = (StartReason.APPROVED, StartReason.LOST_EXECUTION)
+    at: Release | None = release
+    while at is not None and at.reason in goes_on:
+        number = at.attempt
+        at = next((one for one in attempts if one.attempt < number), None)
+    return at if at is not None and at.attempt < release.attempt and at.outcome is Outcome.HELD else None

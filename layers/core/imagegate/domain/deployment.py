@@ -157,8 +157,9 @@ def _last_word(attempts: Sequence[Release], stage: Stage) -> Release | None:
 
 
 def _passes(release: Release, stage: Stage) -> bool:
+    is_settled = release.outcome in _PASSED or (release.is_open and release.soaks_until is not None)
     return (
-        release.outcome in _PASSED
+        is_settled
         and release.verdict == VerdictOutcome.PASS
         and release.signature is not None
         and release.revoked is None

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest
 from imagegate.domain.rules import (
@@ -79,14 +80,15 @@ class RepositoryPattern:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage and its gate. `approval_required` is about the way in: images are held before this stage."""
+    """One stage and its gate. `approval` is about the way in: images are held before this stage."""
 
     name: str
     repositories: RepositoryPattern
     promotes_to: str | None = None
     promote_tags: tuple[str, ...] = ("*",)
     mode: Mode = Mode.ENFORCE
-    approval_required: bool = False
+    approval: ApprovalTerms | None = None
+    soak: timedelta = timedelta()  # an image stays so long before it is judged again, and goes on
     scan_timeout: timedelta = timedelta(minutes=30)
     max_scan_age: timedelta | None = None  # an older result says too little; None: any age will do
     findings: FindingRules = field(default_factory=FindingRules)

@@ -40,6 +40,7 @@ class StartReason(StrEnum):
     NEW_POLICY = "new policy"
     NEW_WAIVER = "new waiver"
     BREAK_GLASS = "break-glass"
+    APPROVED = "approved"
     LATE_SCAN = "late scan"
     ADOPTED = "adopted"  # it was there before the installation
     OPERATOR = "operator"
@@ -89,6 +90,8 @@ class Release:
     message_id: str | None = None
     break_glass: str = ""  # what lets it through though it did not pass, for people
     revoked: Revocation | None = None
+    started_by: str = ""  # ARN, where a person began it
+    soaks_until: datetime | None = None  # it passed and is signed, and stays in its stage until then
 
     @property
     def id(self) -> ReleaseId:
@@ -134,6 +137,7 @@ class StartRequest:
     tags: frozenset[str]
     pushed_at: datetime
     reason: StartReason = StartReason.PUSH
+    by: str = ""  # the ARN of who asks, where a person does
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,8 @@ def _reason_to_reopen(
         return StartReason.LATE_SCAN if latest.timed_out else None
     if request.reason in (StartReason.NEW_WAIVER, StartReason.NEW_POLICY, StartReason.BREAK_GLASS):
         return request.reason if latest.outcome is Outcome.BLOCKED else None
+    if request.reason is StartReason.APPROVED:
+        return StartReason.APPROVED if latest.outcome is Outcome.HELD else None
     if request.reason is StartReason.ADOPTED:
         return None  # a gate has seen it already
     if request.reason is not StartReason.PUSH:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from imagegate.domain.announcement import announce
+from imagegate.domain.announcement import Announcement, announce
+from imagegate.domain.approval import request_of
 from imagegate.domain.release import Outcome, Release, ReleaseId, Standing
 from imagegate.domain.verdict import VerdictOutcome
-from imagegate.ports import Ledger, Notifications
+from imagegate.ports import Ledger, Notifications, StoredRecords
 
 # What passed is released in its stage, also while the next one holds it.
 _PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
@@ -40,6 +41,7 @@ class Ending:
 @dataclass(frozen=True, slots=True)
 class AnnounceRelease:
     ledger: Ledger
+    records: StoredRecords
     notifications: Notifications
 
     def run(self, id_: ReleaseId, ending: Ending, now: datetime) -> Announced:
@@ -51,10 +53,17 @@ class AnnounceRelease:
             self.ledger.note_platforms(release)
         if outcome is Outcome.RELEASED:
             self._note_standing(release)
+        if outcome is Outcome.HELD:
+            self.ledger.hold(id_, release.closed_at or now)
         if release.message_id is None:
-            message_id = self.notifications.publish(announce(release, outcome))
+            message_id = self.notifications.publish(self._announcement(release, outcome))
             self.ledger.announced(id_, message_id)
         return Announced(Then.END, outcome)
+
+    def _announcement(self, release: Release, outcome: Outcome) -> Announcement:
+        if outcome is not Outcome.HELD:
+            return announce(release, outcome)
+        return announce(release, outcome, request_of(release, self.records.policy(release.policy)))
 
     def _note_standing(self, release: Release) -> None:
         """What the next image is compared with."""

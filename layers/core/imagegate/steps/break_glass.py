@@ -8,6 +8,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from imagegate.domain.break_glass import BreakGlass
+from imagegate.domain.decided import Broken
 from imagegate.domain.errors import RecordNotFoundError, RejectedInputError
 from imagegate.domain.grant_notice import glass_broken, glass_mended
 from imagegate.domain.image import ImageRef
@@ -20,15 +21,6 @@ _LOOKED_AT = 300
 
 class BreakGlassRefusedError(RejectedInputError):
     """It would not count; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """`resumed`: what was blocked, and goes on to its next stage."""
-
-    glass: BreakGlass
-    is_new: bool
-    resumed: tuple[Release, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from imagegate.domain.decided import Granted
 from imagegate.domain.errors import RecordNotFoundError, RejectedInputError
 from imagegate.domain.judging import Versions
 from imagegate.domain.policy import Policy, Scanner
@@ -17,13 +18,6 @@ from imagegate.steps.freed import FindFreed
 
 class WaiverRefusedError(RejectedInputError):
     """Such a waiver would never count; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    waiver: Waiver
-    is_new: bool
-    freed: tuple[Release, ...] = ()  # what is judged again, because it would pass now
 
 
 @dataclass(frozen=True, slots=True)

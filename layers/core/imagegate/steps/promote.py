@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from imagegate.domain import attestation
+from imagegate.domain.approval import Standing, held_before, request_of
+from imagegate.domain.approval import standing as approvals_come_to
 from imagegate.domain.break_glass import standing
+from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
 from imagegate.domain.image import ImageRef, Manifest
 from imagegate.domain.policy import Mode, Policy, Stage
@@ -20,11 +23,14 @@ from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
 from imagegate.steps.copying import Copy, OutOfTimeError
 from imagegate.steps.signatures import verify_signature
 
+_SECOND = timedelta(seconds=1)
+
 
 class Next(StrEnum):
     """Where the state machine goes next."""
 
     CONTINUE = "CONTINUE"  # time is nearly up: call again, finished work is skipped
+    SOAK = "SOAK"  # it stays in its stage until a moment, and is judged again then
     ANNOUNCE = "ANNOUNCE"
 
 
@@ -36,6 +42,7 @@ class Promoted:
     outcome: Outcome = Outcome.RELEASED
     seen: int | None = None
     detail: str = ""
+    until: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -43,6 +50,7 @@ class Promoted:
             "outcome": str(self.outcome),
             "seen": self.seen,
             "detail": self.detail,
+            "until": self.until and timestamp(self.until),
         }
 
 
@@ -67,6 +75,8 @@ class PromoteImage:
         if target is None:
             return Promoted(Next.ANNOUNCE)
         try:
+            if until := self._soaks(release, policy, now):
+                return Promoted(Next.SOAK, until=until)
             outcome, detail = self._promote(release, policy, target, has_time, now)
         except ImageNotFoundError as error:
             outcome, detail = Outcome.WITHDRAWN, f"gone before its promotion ended: {error}"
@@ -83,8 +93,7 @@ class PromoteImage:
         self._check_may_leave(release, stage, now)
         plan = self._plan(release, stage)
         if plan.move:
-            following = policy.next_stage(stage)
-            if following is not None and following.approval_required:
+            if not self._may_enter(release, policy, now):
                 return Outcome.HELD, ""
             copy = Copy(self.registry, self.registry, release.image, target, has_time)
             manifest = self._copy(copy, release)
@@ -95,6 +104,32 @@ class PromoteImage:
             return Outcome.RELEASED, "no tag of this image is promoted from this stage"
         return _Tagging(self, release, manifest, copy).run(plan)
 
+    def _soaks(self, release: Release, policy: Policy, now: datetime) -> datetime | None:
+        """Until when it has to stay here, counted from its first push; None: no longer."""
+        soak = policy.stages[release.stage].soak
+        if not soak:
+            return None
+        # Whole seconds, and never too early: the state machine waits until exactly then.
+        until = (self.images.facts(release.image).pushed_at + soak).replace(microsecond=0) + _SECOND
+        if now >= until:
+            return None
+        if release.verdict == VerdictOutcome.PASS:
+            self.ledger.note_platforms(release)
+        self.ledger.record(release.id, soaks_until=until)
+        return until
+
+    def _may_enter(self, release: Release, policy: Policy, now: datetime) -> bool:
+        """Nobody asks for an approval, or this attempt goes on with one that was approved."""
+        following = policy.next_stage(policy.stages[release.stage])
+        if following is None or following.approval is None:
+            return True
+        held = held_before(release, self.ledger.history(release.image).attempts)
+        request = request_of(held, policy) if held and held.policy == release.policy else None
+        if request is None:
+            return False
+        decided = self.grants.approvals(request.release)
+        return approvals_come_to(request, decided, now) is Standing.APPROVED
+
     def _copy(self, copy: Copy, release: Release) -> Manifest:
         """What this release has promoted before is only looked for: it ended with a tag."""
         before = release.promotion.tags if release.promotion else ()
@@ -102,9 +137,7 @@ class PromoteImage:
         if there is None:
             self.images.make_repository(copy.target, like=release.image.repository)
         evidence = [digest for digest in (release.signature, *release.evidence) if digest]
-        return copy.run(
-            there, known=evidence, was_complete=bool(there and before), uploads=release.uploads
-        )
+        return copy.run(there, known=evidence, was_complete=bool(there and before), uploads=release.uploads)
 
     def _plan(self, release: Release, stage: Stage) -> TagPlan:
         return plan_tags(stage, release.tags, self.images.facts(release.image).tags)
@@ -210,4 +243,3 @@ class _Tagging:
         if left := self.copy.left_behind:
             notes.append(f"referrers that could run are not evidence and stay: {', '.join(left)}")
         return notes
-

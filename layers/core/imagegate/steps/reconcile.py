@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from imagegate.domain import approval_notice
+from imagegate.domain.approval import Standing, request_of, standing
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.errors import ImageGateError, RejectedInputError
 from imagegate.domain.grant_notice import glass_ended, glass_ending
@@ -13,7 +15,7 @@ from imagegate.domain.image import ImageRef
 from imagegate.domain.judging import Versions
 from imagegate.domain.notice import waiver_ending
 from imagegate.domain.policy import Policy
-from imagegate.domain.release import Facts, StartReason, WaitingScan
+from imagegate.domain.release import Facts, ReleaseId, StartReason, WaitingScan
 from imagegate.domain.scan import Readiness
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import Grants, Images, Notifications, Records
@@ -60,6 +62,11 @@ class Reconcile:
                 started += self._start_lost(repository, now)
             except ImageGateError as error:
                 faults.append(f"{repository}: {error}")
+        for held in list(self.completed.ledger.held()):
+            try:
+                self._expire(held, now)
+            except ImageGateError as error:
+                faults.append(f"{held}: {error}")
         try:
             waivers = self.grants.waivers()
             warned = sum(self._warned(waiver, now) for waiver in [*self.policy.waivers, *waivers])
@@ -70,6 +77,21 @@ class Reconcile:
         if faults:
             raise ReconcileError("; ".join(faults))
         return Reconciled(woken, started, warned, freed)
+
+    def _expire(self, held: ReleaseId, now: datetime) -> None:
+        """What nobody has let in in time is told, once; what goes on otherwise is not looked at again."""
+        ledger = self.completed.ledger
+        release = ledger.get(held)
+        latest = ledger.latest(held.image)
+        request = request_of(release, self.records.policy(release.policy))
+        if request is None or latest is None or latest.attempt != held.attempt:
+            return ledger.unhold(held)
+        if now < request.expires_at:
+            return None
+        if standing(request, self.grants.approvals(held), now) is Standing.EXPIRED:
+            ledger.record(held, detail=f"nobody let it into {request.stage} in time")
+            self.notifications.publish(approval_notice.expired(release, request))
+        return ledger.unhold(held)
 
     def _warned(self, waiver: Waiver, now: datetime) -> bool:
         """Once for each waiver, in its last days, where it still counts."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from imagegate.domain.attestation import NOTATION_SIGNATURE
+from imagegate.domain.decided import Revoked
 from imagegate.domain.errors import (
     AccessRefusedError,
     RecordNotFoundError,
@@ -33,18 +34,6 @@ class Place:
     @property
     def has_signed(self) -> bool:
         return any(attempt.signature for attempt in self.attempts)
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """`runs_in` is None where nobody can say where the image runs."""
-
-    image: ImageRef
-    revocation: Revocation
-    places: tuple[ImageRef, ...]
-    stages: tuple[str, ...]
-    signatures: int
-    runs_in: tuple[RunsIn, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

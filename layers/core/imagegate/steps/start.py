@@ -68,7 +68,7 @@ class StartRelease:
         return self._start(StartRequest(push.image, tags, pushed_at), facts, now)
 
     def on_request(
-        self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime
+        self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime, by: str = ""
     ) -> Release | Ignore:
         """An operator, or another part of imagegate, asks. Raises `RejectedInputError` for what is not ours."""
         if self.policy.stage_of(image.repository) is None:
@@ -81,7 +81,7 @@ class StartRelease:
             return self.on_push(Push(image, facts.pushed_at), now)
         # Whoever asks by hand means this image, also where a later push has its tag by now.
         pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
-        return self._start(StartRequest(image, frozenset(tags), pushed_at, reason), facts, now)
+        return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts, now)
 
     def _facts(self, image: ImageRef) -> Facts | None:
         try:
@@ -141,6 +141,7 @@ class StartRelease:
             reason=decision.reason,
             started_at=now,
             pushed_at=_later(request.pushed_at, latest),
+            started_by=request.by,
         )
         return release if self.ledger.begin(release) else None
 
