@@ -1,0 +1,496 @@
+"""Approvals: who may let an image in, what it takes, what makes it void, and that nothing waits for ever."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegate.adapters.decisions import called_by, parse_decision
+from imagegate.domain.announcement import announce
+from imagegate.domain.approval import (
+    Approval,
+    ApprovalRequest,
+    Choice,
+    Standing,
+    held_before,
+    request_of,
+    standing,
+)
+from imagegate.domain.approvers import ApprovalTerms, Person
+from imagegate.domain.decided import Decided
+from imagegate.domain.errors import (
+    InvalidEventError,
+    RecordNotFoundError,
+    RejectedInputError,
+    ThrottledError,
+)
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.policy import Policy
+from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.steps.announce import Ending
+from imagegate.steps.approve import ApprovalRefusedError
+from imagegate.steps.promote import Next, PromoteImage
+from tests.component.deployments import attempt
+from tests.component.one_gate import World
+from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, FakeStarter, critical
+
+USER = "arn:aws:iam::123456789012:user/"
+ANN, BEN, CAT = (USER + name for name in ("ann", "ben", "cat"))
+MANAGERS = "arn:aws:iam::123456789012:role/release-managers"
+SESSION = "arn:aws:sts::123456789012:assumed-role/release-managers/dan"
+DAY = timedelta(days=1)
+
+
+def asking(**terms: Any) -> Policy:
+    """Staging is entered by approval."""
+    staging = replace(POLICY.stages["staging"], approval=ApprovalTerms(**terms))
+    return replace(POLICY, stages={**POLICY.stages, "staging": staging})
+
+
+def gate(**terms: Any) -> World:
+    world = World(policy=asking(**terms))
+    world.records.policies[POLICY.digest] = world.policy
+    return world
+
+
+@pytest.fixture
+def world() -> World:
+    return gate()
+
+
+def held(world: World) -> ImageRef:
+    image = world.signed()
+    assert world.promote(image).outcome is Outcome.HELD
+    world.announce(image, Outcome.HELD)
+    return image
+
+
+def decide(
+    world: World,
+    image: ImageRef,
+    by: str = ANN,
+    choice: Choice = Choice.APPROVE,
+    reason: str = "",
+    now: datetime = LATER,
+    attempt: int = 1,
+) -> Decided:
+    return world.approvals().run(ReleaseId(image, attempt), by, choice, reason, now)
+
+
+def going_on(world: World, image: ImageRef, now: datetime = LATER) -> Outcome:
+    """The attempt that an approval begins, to where its promotion ends."""
+    begun = world.starting().on_request(image, ("1.0",), StartReason.APPROVED, now)
+    assert isinstance(begun, Release)
+    assert begun.reason is StartReason.APPROVED
+    judged = world.judge(image, attempt=begun.attempt, now=now)
+    if judged.outcome is not Outcome.RELEASED:
+        return judged.outcome
+    world.sign(judged.decision)
+    ports = world.registry, world.ledger, world.records, world.registry, world.signer
+    return PromoteImage(*ports, world.grants).run(begun.id, lambda: True, now).outcome
+
+
+# What it takes
+
+
+def test_one_approval_lets_it_in_and_it_is_judged_again_first(world: World) -> None:
+    image = held(world)
+    done = decide(world, image)
+    assert done.standing is Standing.APPROVED
+    assert world.starter.requests == [(image, ("1.0",), "approved")]
+    assert going_on(world, image) is Outcome.RELEASED
+    assert world.registry.tags[STAGING, "1.0"] == image.digest
+
+
+def test_so_many_have_to_approve_and_each_counts_once() -> None:
+    world = gate(quorum=2)
+    image = held(world)
+    assert decide(world, image).standing is Standing.WAITING
+    assert decide(world, image).standing is Standing.WAITING
+    assert world.starter.requests == []
+    assert list(world.ledger.held()) == [ReleaseId(image, 1)]
+    assert decide(world, image, BEN).standing is Standing.APPROVED
+    assert list(world.ledger.held()) == []
+
+
+def test_one_rejection_keeps_it_out_whoever_has_approved() -> None:
+    world = gate(quorum=2)
+    image = held(world)
+    decide(world, image)
+    world.notifications.messages.clear()
+    assert decide(world, image, BEN, Choice.REJECT, "not before the audit").standing is Standing.REJECTED
+    assert decide(world, image, CAT).standing is Standing.REJECTED
+    assert world.starter.requests == []
+    [message] = world.notifications.messages
+    assert message.subject == "REJECTED: shop-dev:1.0 does not go to staging"
+    assert f"{BEN} has rejected it: not before the audit" in message.text
+    assert "not before the audit" in world.ledger.get(ReleaseId(image, 1)).detail
+
+
+def test_who_has_approved_may_still_reject_and_not_the_other_way_round() -> None:
+    world = gate(quorum=2)
+    image = held(world)
+    decide(world, image)
+    assert decide(world, image, choice=Choice.REJECT).standing is Standing.REJECTED
+    with pytest.raises(ApprovalRefusedError, match="you have said reject already"):
+        decide(world, image)
+
+
+def test_without_an_approval_no_attempt_gets_in(world: World) -> None:
+    image = held(world)
+    for reason in (StartReason.OPERATOR, StartReason.NEW_TAG):
+        begun = world.starting().on_request(image, ("1.0",), reason, LATER)
+        assert isinstance(begun, Release)
+        world.sign(world.judge(image, attempt=begun.attempt, now=LATER).decision)
+        ports = world.registry, world.ledger, world.records, world.registry, world.signer
+        assert PromoteImage(*ports, world.grants).run(begun.id, lambda: True, LATER).outcome is Outcome.HELD
+        world.ledger.close(begun.id, Outcome.HELD, None, LATER, "")
+    assert (STAGING, "1.0") not in world.registry.tags
+
+
+def test_whoever_begins_the_attempt_by_hand_does_not_get_it_in(world: World) -> None:
+    """The reason alone gives nothing: the approvals are looked for."""
+    image = held(world)
+    assert going_on(world, image) is Outcome.HELD
+
+
+# Who may
+
+
+@pytest.mark.parametrize(
+    ("approvers", "by", "may"),
+    [
+        ((), ANN, True),
+        ((ANN,), ANN, True),
+        ((ANN,), BEN, False),
+        ((MANAGERS,), SESSION, True),
+        ((MANAGERS,), MANAGERS.replace("release", "other"), False),
+        ((USER + "*",), BEN, True),
+        (("tag:team=platform",), ANN, True),
+        (("tag:team=platform",), BEN, False),
+        (("tag:team=platform",), SESSION, True),
+        ((ANN,), "mailto:ann@example.com", False),
+        ((), "mailto:eve@example.com", False),
+        ((), "mailto:ann@example.com", True),
+    ],
+)
+def test_who_is_named_may_decide_and_nobody_else(approvers: tuple[str, ...], by: str, may: bool) -> None:
+    mails = () if approvers else ("ann@example.com",)
+    world = gate(approvers=approvers, by_mail=mails)
+    world.people.known = {ANN: {"team": "platform"}, SESSION: {"team": "platform"}, BEN: {"team": "web"}}
+    image = held(world)
+    if may:
+        assert decide(world, image, by).standing is Standing.APPROVED
+        return
+    with pytest.raises(ApprovalRefusedError, match="none of the approvers of staging"):
+        decide(world, image, by)
+    assert world.grants.approvals(ReleaseId(image, 1)) == []
+
+
+def test_iam_is_asked_for_tags_only_where_the_policy_names_some() -> None:
+    world = gate(approvers=(ANN,))
+    decide(world, held(world))
+    assert world.people.asked == []
+
+
+@pytest.mark.parametrize(
+    ("started_by", "by"), [(ANN, ANN), (SESSION, SESSION), (SESSION, SESSION.replace("dan", "eve"))]
+)
+def test_whoever_brought_the_image_does_not_decide_about_it(started_by: str, by: str, world: World) -> None:
+    image = held(world)
+    release = world.ledger.get(ReleaseId(image, 1))
+    world.ledger.releases[image, 1] = replace(release, started_by=started_by)
+    with pytest.raises(ApprovalRefusedError, match="whoever brought the image"):
+        decide(world, image, by)
+    assert decide(world, image, BEN).standing is Standing.APPROVED
+
+
+def test_who_starts_it_by_hand_is_kept(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    begun = world.starting().on_request(image, ("1.0",), StartReason.OPERATOR, NOW, ANN)
+    assert isinstance(begun, Release)
+    assert begun.started_by == ANN
+
+
+def test_a_reason_can_be_asked_for() -> None:
+    world = gate(needs_reason=True)
+    image = held(world)
+    for reason in ("", "  "):
+        with pytest.raises(ApprovalRefusedError, match="asks for a reason"):
+            decide(world, image, reason=reason)
+    assert decide(world, image, reason="tested by hand").standing is Standing.APPROVED
+
+
+# What makes it void
+
+
+def test_a_worse_verdict_keeps_out_what_was_approved(world: World) -> None:
+    image = held(world)
+    decide(world, image)
+    world.scans.finish(image, critical())
+    assert going_on(world, image) is Outcome.BLOCKED
+
+
+def test_a_new_push_of_the_tag_ends_it(world: World) -> None:
+    image = held(world)
+    world.registry.push_image(DEV, "1.0", seed="newer", at=LATER)
+    with pytest.raises(ApprovalRefusedError, match="another image has its tags by now"):
+        decide(world, image)
+
+
+def test_a_new_push_between_the_approval_and_the_copy_ends_it_too(world: World) -> None:
+    image = held(world)
+    decide(world, image)
+    world.registry.push_image(DEV, "1.0", seed="newer", at=LATER)
+    assert going_on(world, image) is Outcome.SUPERSEDED
+
+
+def test_an_image_that_is_gone_cannot_be_let_in(world: World) -> None:
+    image = held(world)
+    world.registry.delete(image)
+    with pytest.raises(ApprovalRefusedError):
+        decide(world, image)
+
+
+def test_another_policy_asks_anew(world: World) -> None:
+    image = held(world)
+    decide(world, image)
+    other = replace(world.policy, digest=Digest.of(b"another policy"))
+    world.policy = world.records.policies[other.digest] = other
+    assert going_on(world, image) is Outcome.HELD
+
+
+def test_an_approval_of_one_attempt_is_none_of_the_next(world: World) -> None:
+    image = held(world)
+    begun = world.starting().on_request(image, ("1.0",), StartReason.OPERATOR, LATER)
+    assert isinstance(begun, Release)
+    with pytest.raises(ApprovalRefusedError, match="attempt 2 has begun since"):
+        decide(world, image)
+
+
+def test_a_lost_execution_goes_on_with_the_approval() -> None:
+    one = attempt(1, Outcome.HELD)
+    two = attempt(2, Outcome.FAILED, reason=StartReason.APPROVED)
+    three = attempt(3, None, reason=StartReason.LOST_EXECUTION)
+    assert held_before(three, [three, two, one]) == one
+    other = attempt(2, Outcome.FAILED, reason=StartReason.NEW_TAG)
+    assert held_before(three, [three, other, one]) is None
+    assert held_before(one, [one]) is None
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.RELEASED, Outcome.BLOCKED, Outcome.FAILED, Outcome.SUPERSEDED, None]
+)
+def test_what_does_not_wait_cannot_be_decided_about(world: World, outcome: Outcome | None) -> None:
+    image = held(world)
+    world.ledger.releases[image, 1] = replace(world.ledger.get(ReleaseId(image, 1)), outcome=outcome)
+    with pytest.raises(RecordNotFoundError, match="does not wait"):
+        decide(world, image)
+
+
+def test_an_approval_begins_nothing_where_nothing_is_held(world: World) -> None:
+    image = world.signed()
+    world.announce(image, Outcome.RELEASED)
+    assert isinstance(world.starting().on_request(image, ("1.0",), StartReason.APPROVED, LATER), Ignore)
+
+
+# Time
+
+
+def test_what_nobody_decides_in_time_stays_out_and_is_told_once(world: World) -> None:
+    image = held(world)
+    world.notifications.messages.clear()
+    for days in (1, 6.9, 7.1, 8, 30):
+        world.reconcile(NOW + days * DAY)
+    [message] = world.notifications.messages
+    assert message.subject == "APPROVAL EXPIRED: shop-dev:1.0 does not go to staging"
+    assert "imagegate release shop-dev:1.0" in message.text
+    assert list(world.ledger.held()) == []
+    with pytest.raises(ApprovalRefusedError, match="the time to decide ended on"):
+        decide(world, image, now=NOW + 8 * DAY)
+    assert "in time" in world.ledger.get(ReleaseId(image, 1)).detail
+
+
+def test_what_was_decided_or_went_on_is_not_told_to_have_expired(world: World) -> None:
+    image = held(world)
+    decide(world, image)
+    world.ledger.hold(ReleaseId(image, 1), NOW)  # the call was killed before the end
+    going_on(world, image)
+    world.notifications.messages.clear()
+    world.reconcile(NOW + 8 * DAY)
+    assert world.notifications.messages == []
+    assert list(world.ledger.held()) == []
+
+
+def test_a_call_that_was_killed_is_finished_by_the_next(world: World) -> None:
+    class Killed(FakeStarter):
+        def request(self, image: ImageRef, tags: Any, reason: str, by: str = "") -> None:
+            raise ThrottledError("slow down")
+
+    image = held(world)
+    with pytest.raises(ThrottledError):
+        replace(world.approvals(), starter=Killed()).run(ReleaseId(image, 1), ANN, Choice.APPROVE, "", LATER)
+    assert decide(world, image).standing is Standing.APPROVED
+    assert world.starter.requests == [(image, ("1.0",), "approved")]
+
+
+# Soak
+
+
+def soaking(hours: float) -> World:
+    dev = replace(POLICY.stages["dev"], soak=timedelta(hours=hours))
+    world = World(policy=replace(POLICY, stages={**POLICY.stages, "dev": dev}))
+    world.records.policies[POLICY.digest] = world.policy
+    return world
+
+
+def test_an_image_soaks_until_so_long_after_its_push_and_then_goes_on() -> None:
+    world = soaking(24)
+    image = world.signed()
+    promoted = world.promote(image)
+    assert promoted.route is Next.SOAK
+    assert promoted.as_json()["until"] == "2026-11-22T08:00:01Z"
+    assert (STAGING, "1.0") not in world.registry.tags
+    release = world.ledger.get(ReleaseId(image, 1))
+    assert (release.is_open, release.soaks_until) == (True, promoted.until)
+    ports = world.registry, world.ledger, world.records, world.registry, world.signer
+    assert promoted.until is not None
+    after = PromoteImage(*ports, world.grants).run(release.id, lambda: True, promoted.until)
+    assert (after.route, after.outcome) == (Next.ANNOUNCE, Outcome.RELEASED)
+
+
+def test_what_soaks_is_judged_by_what_is_known_then() -> None:
+    world = soaking(24)
+    image = world.signed()
+    world.promote(image)
+    world.scans.finish(image, critical())
+    assert world.judge(image, now=NOW + DAY).outcome is Outcome.BLOCKED
+
+
+def test_what_has_been_there_for_long_does_not_soak_again() -> None:
+    world = soaking(0.01)
+    image = world.signed()
+    assert world.promote(image).outcome is Outcome.RELEASED
+
+
+# What it comes to
+
+
+def request(**changes: Any) -> ApprovalRequest:
+    plain = ApprovalRequest(
+        ReleaseId(ImageRef(DEV, Digest.of(b"image")), 1), "staging", POLICY.digest, ApprovalTerms(), NOW
+    )
+    return replace(plain, **changes)
+
+
+def said(by: str = ANN, **changes: Any) -> Approval:
+    asked = request()
+    plain = Approval(asked.release, asked.stage, asked.policy, Choice.APPROVE, by, LATER)
+    return replace(plain, **changes)
+
+
+def test_only_what_is_about_this_attempt_stage_and_policy_in_time_counts() -> None:
+    assert standing(request(), [said()], LATER) is Standing.APPROVED
+    for other in (
+        said(release=replace(request().release, attempt=2)),
+        said(stage="production"),
+        said(policy=Digest.of(b"other")),
+        said(at=NOW - DAY),
+        said(at=NOW + 7 * DAY),
+    ):
+        assert standing(request(), [other], LATER) is Standing.WAITING
+
+
+_people = st.lists(st.tuples(st.sampled_from([ANN, BEN, CAT]), st.sampled_from(Choice)), max_size=6)
+
+
+@given(_people, st.integers(1, 4))
+def test_a_rejection_more_or_a_person_less_never_lets_in(
+    people: list[tuple[str, Choice]], quorum: int
+) -> None:
+    asked = request(terms=ApprovalTerms(quorum=quorum))
+    decided = [said(by, choice=choice) for by, choice in people]
+    comes_to = standing(asked, decided, LATER)
+    approving = {by for by, choice in people if choice is Choice.APPROVE}
+    is_rejected = any(choice is Choice.REJECT for _, choice in people)
+    assert (comes_to is Standing.APPROVED) is (len(approving) >= quorum and not is_rejected)
+    assert standing(asked, [*decided, said(CAT, choice=Choice.REJECT)], LATER) is Standing.REJECTED
+    if comes_to is not Standing.APPROVED and decided:
+        fewer = [one for one in decided[1:] if one.choice is Choice.APPROVE] if not is_rejected else []
+        assert standing(asked, fewer, LATER) is not Standing.APPROVED
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    assert Approval.from_json(json.loads(json.dumps(said().as_json()))) == said()
+    for broken in (None, {}, {**said().as_json(), "choice": "perhaps"}):
+        with pytest.raises(RejectedInputError):
+            Approval.from_json(broken)
+
+
+def test_a_session_is_known_by_its_role_too() -> None:
+    assert Person(SESSION).names == (SESSION, MANAGERS)
+    assert Person(ANN).names == (ANN,)
+
+
+# What people are told
+
+
+def test_a_held_image_says_what_it_waits_for_and_the_commands() -> None:
+    world = gate(quorum=2, approvers=(MANAGERS, "tag:team=platform"), needs_reason=True)
+    image = held(world)
+    message = world.notifications.messages[-1]
+    assert message.subject.startswith("HELD: shop-dev:1.0 passed the dev gate, waits for approval")
+    assert "staging asks for 2 approvals until 2026-11-28 08:01 UTC" in message.text
+    assert "imagegate decide approve shop-dev:1.0 --reason TEXT\n" in message.text
+    assert message.detail["approval"]["quorum"] == 2
+    asks = request_of(world.ledger.get(ReleaseId(image, 1)), world.policy)
+    assert asks is not None
+    assert announce(world.ledger.get(ReleaseId(image, 1)), Outcome.HELD, asks) == message
+
+
+# What is asked for
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    plain = {
+        "schema": 1,
+        "action": "approve",
+        "repository": DEV,
+        "digest": str(Digest.of(b"image")),
+        "attempt": 1,
+        "reason": "",
+    }
+    body = json.dumps({**plain, **changes})
+    return {"requestContext": {"authorizer": {"iam": {"userArn": BEN}}}, "body": body}
+
+
+def test_the_caller_and_not_the_request_says_who_it_was(world: World) -> None:
+    image = held(world)
+    event = asked(digest=str(image.digest))
+    told = parse_decision(event).carry_out(world.desk(), called_by(event), LATER)
+    assert told["standing"] == "approved"
+    assert [one["by"] for one in told["decided"]] == [BEN]
+    assert told["request"]["into"] == "staging"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"attempt": 0}, {"attempt": "1.5"}, {"reason": "x" * 501}, {"by": ANN}, {"action": "allow"}]
+)
+def test_what_is_not_written_as_it_has_to_be_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEventError):
+        parse_decision(asked(**changes))
+
+
+def test_ending(world: World) -> None:
+    """A retried announcement holds and tells once."""
+    image = held(world)
+    number = len(world.notifications.messages)
+    world.announce(image, Outcome.HELD)
+    assert len(world.notifications.messages) == number
+    assert Ending(Outcome.HELD).outcome is Outcome.HELD
