@@ -39,6 +39,8 @@ def as_json(release: Release) -> dict[str, Any]:
         "signature": _text(release.signature),
         "promoted_to": release.promotion.as_json() if release.promotion else None,
         "break_glass": release.break_glass or None,
+        "soaks_until": timestamp(release.soaks_until) if release.soaks_until else None,
+        "started_by": release.started_by or None,
         "revoked": release.revoked.as_json() if release.revoked else None,
         "message_id": release.message_id,
         "started_at": timestamp(release.started_at),

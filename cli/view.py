@@ -95,6 +95,7 @@ def _rows(release: Release) -> list[tuple[str, RenderableType]]:
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
         ("Remedy", Group(*(Text(clean(text)) for text in release.remedies)) if release.remedies else ""),
         ("Cause", clean(release.detail)),
+        ("Soaks", f"until {release.soaks_until:%Y-%m-%d %H:%M} UTC" if _soaks(release) else ""),
         ("Let through", clean(release.break_glass)),
         ("Revoked", Text(clean(str(release.revoked or "")), "red")),
         ("Went to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
@@ -103,9 +104,14 @@ def _rows(release: Release) -> list[tuple[str, RenderableType]]:
         ("Policy", str(release.policy)),
         ("Message", release.message_id or ""),
         ("Attempt", f"{release.attempt} ({release.reason}) at the {release.stage} gate"),
+        ("Begun by", clean(release.started_by)),
         ("Time", _time(release)),
     ]
     return [(label, value) for label, value in rows if str(value)]
+
+
+def _soaks(release: Release) -> bool:
+    return release.is_open and release.soaks_until is not None
 
 
 def _reason(reason: dict[str, str]) -> Text:

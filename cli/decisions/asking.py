@@ -110,10 +110,15 @@ class ScopeType(click.ParamType[Scope]):
 
 def caller() -> str:
     """The name of whoever asks: of the user, or of the session of a role."""
+    return name_of(caller_arn())
+
+
+def caller_arn() -> str:
+    """Everyone may ask STS who they are."""
     from imagegate.adapters.aws import client
 
     arn: str = client("sts").get_caller_identity()["Arn"]
-    return name_of(arn)
+    return arn
 
 
 def name_of(arn: str) -> str:

@@ -11,6 +11,7 @@ import click
 
 from cli.decisions.asking import DayType, RuleType, Scope, ScopeType
 from cli.stack import Stack, find_stack
+from cli.verbs.approve import approve, reject
 from cli.verbs.emergency import break_glass, revoke
 from imagegate.domain.waiver import JUSTIFICATIONS
 
@@ -21,13 +22,15 @@ _ASKED = ("cve", "package", "rule", "reason", "until", "justification")
 
 @click.group()
 def decide() -> None:
-    """Waivers, break-glass and revocations. Every decision is recorded with the name of whoever made it.
+    """Waivers, approvals, break-glass and revocations. Every decision is recorded with the name of whoever made it.
 
     \b
     Needs lambda:InvokeFunctionUrl and lambda:InvokeFunction on the function that decides.
     """
 
 
+decide.add_command(approve)
+decide.add_command(reject)
 decide.add_command(break_glass)
 decide.add_command(revoke)
 

@@ -19,11 +19,16 @@ OPEN = "open"
 @click.command("list")
 @click.option("--stage", help="Only releases at this stage's gate.")
 @click.option("--outcome", type=click.Choice([*map(str, Outcome), OPEN]), help="Only releases that ended so.")
+@click.option("--waiting", is_flag=True, help="Only what waits for an approval now.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects, as of imagegate status.")
 @click.pass_obj
-def list_(stack_name: str, *, stage: str | None, outcome: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    stack_name: str, *, stage: str | None, outcome: str | None, waiting: bool, limit: int, as_json: bool
+) -> None:
     """The newest releases of all repositories, of the last 90 days."""
+    if waiting:
+        return _waiting(find_stack(stack_name), stage, limit, as_json=as_json)
 
     def wanted(release: Release) -> bool:
         return stage in (None, release.stage) and outcome in (None, str(release.outcome or OPEN))
@@ -32,6 +37,19 @@ def list_(stack_name: str, *, stage: str | None, outcome: str | None, limit: int
     if not found and not as_json:
         return click.echo("no such release in the last 90 days", err=True)
     return show_many(found, as_json=as_json)
+
+
+def _waiting(stack: Stack, stage: str | None, limit: int, *, as_json: bool) -> None:
+    """The longest wait first."""
+    held = [stack.ledger.get(one) for one in stack.ledger.held()]
+    found = [one for one in held if stage in (None, one.stage)]
+    found.sort(key=lambda one: one.started_at)
+    if not found and not as_json:
+        return click.echo("nothing waits for an approval", err=True)
+    show_many(found[:limit], as_json=as_json)
+    if not as_json:
+        click.echo("Let one in: imagegate decide approve REPOSITORY:TAG", err=True)
+    return None
 
 
 def newest(stack: Stack, limit: int, wanted: Callable[[Release], bool]) -> list[Release]:

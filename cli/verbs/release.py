@@ -8,6 +8,7 @@ import click
 
 from cli import facts, releases
 from cli.adoption import Pattern, PatternType, RateType
+from cli.decisions.asking import caller_arn as caller
 from cli.history import History
 from cli.progress import choose
 from cli.reference import Reference, ReferenceType
@@ -86,7 +87,7 @@ def _one(
     # A start is asynchronous: what it would refuse is better said here.
     releases.check_managed(stack, reference)
     before = stack.ledger.latest(image)
-    stack.starter.request(image, [str(reference.tag)], StartReason.OPERATOR)
+    stack.starter.request(image, [str(reference.tag)], StartReason.OPERATOR, caller())
     if wait or watch:
         wait_for(
             stack,

@@ -36,6 +36,8 @@ _FINDERS = (
     "verbs.release",
     "policy_replay",
     "policy_report",
+    "verbs.approve",
+    "verbs.list",
 )
 _CLOCKS = ("verbs.decide", "decisions.asking", "judged")
 

@@ -401,7 +401,6 @@ def test_only_what_is_about_this_attempt_stage_and_policy_in_time_counts() -> No
         said(release=replace(request().release, attempt=2)),
         said(stage="production"),
         said(policy=Digest.of(b"other")),
-        said(at=NOW - DAY),
         said(at=NOW + 7 * DAY),
     ):
         assert standing(request(), [other], LATER) is Standing.WAITING

@@ -111,7 +111,7 @@ class FakeStarter:
         self._works = works
         self.requests: list[tuple[ImageRef, list[str], str]] = []
 
-    def request(self, image: ImageRef, tags: list[str], reason: str) -> None:
+    def request(self, image: ImageRef, tags: list[str], reason: str, by: str = "") -> None:
         self.requests.append((image, tags, reason))
         latest = self._gate.ledger.latest(image)
         if not self._works or (latest and latest.is_open):
@@ -217,6 +217,8 @@ def test_json_has_the_documented_keys(gate: Gate) -> None:
         "signature": str(Digest.of(b"signature")),
         "promoted_to": {"repository": "shop-staging", "digest": str(image.digest), "tags": ["1.0"]},
         "break_glass": None,
+        "soaks_until": None,
+        "started_by": None,
         "revoked": None,
         "message_id": "message-1",
         "started_at": STARTED.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -134,7 +134,7 @@ def standing(request: ApprovalRequest, decided: Iterable[Approval], now: datetim
 def _counts(request: ApprovalRequest, one: Approval) -> bool:
     """Tags are not looked at again: `decide` has, and it alone writes approvals."""
     is_about = (one.release, one.stage, one.policy) == (request.release, request.stage, request.policy)
-    return is_about and request.asked_at <= one.at < request.expires_at
+    return is_about and one.at < request.expires_at
 
 
 def request_of(release: Release, policy: Policy) -> ApprovalRequest | None:

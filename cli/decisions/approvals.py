@@ -1,0 +1,51 @@
+"""What an approval or a rejection came to, for a person: who has decided, what is missing, what happens now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.decisions.asking import name_of
+from cli.view import clean
+from imagegate.domain.approval import Standing
+from imagegate.domain.canonical import parse_timestamp
+
+_STYLES = {Standing.APPROVED: "green", Standing.REJECTED: "red"}
+
+
+def shown(told: dict[str, Any], name: str) -> RenderableType:
+    """`told`: what the function that decides has answered."""
+    standing, asks = Standing(told["standing"]), told["request"]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for one in told["decided"]:
+        why = f": {one['reason']}" if one["reason"] else ""
+        done = "approved" if one["choice"] == "approve" else "rejected"
+        table.add_row(done, clean(f"{name_of(one['by'])}{why}"))
+    return Group(
+        Text(clean(_headline(standing, asks, name, told["decided"])), _STYLES.get(standing, "yellow")),
+        table,
+        Text(clean(_next(standing, asks, name))),
+    )
+
+
+def _headline(standing: Standing, asks: dict[str, Any], name: str, decided: list[dict[str, Any]]) -> str:
+    if standing is Standing.APPROVED:
+        return f"{name} is let into {asks['into']}"
+    if standing is Standing.REJECTED:
+        return f"{name} stays out of {asks['into']}"
+    number = len({one["by"] for one in decided if one["choice"] == "approve"})
+    return f"{name} has {number} of {asks['quorum']} approvals for {asks['into']}"
+
+
+def _next(standing: Standing, asks: dict[str, Any], name: str) -> str:
+    if standing is Standing.APPROVED:
+        return f"It is judged once more, then promoted: imagegate status --watch {name}"
+    if standing is Standing.REJECTED:
+        return f"To ask anew: imagegate release {name}"
+    ends = parse_timestamp(asks["expires"])
+    return f"The others have time until {ends:%Y-%m-%d %H:%M} UTC: imagegate decide approve {name}"

@@ -1,0 +1,134 @@
+"""From dev to production by people: two of them, one who rejects, one without the right; and a new push in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.e2e.gate import Gate, running_gate
+from tests.e2e.test_waivers import DECIDES, READS, Said, allow, imagegate, user
+
+POLICY = """version: 1
+stages:
+  dev:
+    repositories: "{{app}}-dev"
+    promotes_to: staging
+  staging:
+    repositories: "{{app}}-staging"
+    promotes_to: production
+    soak: 3s
+  production:
+    repositories: "{{app}}-production"
+    approval:
+      approvers: ["tag:team=release", "{named}"]
+      quorum: 2
+      expires: 7d
+      reason: required
+"""
+SOAK = timedelta(seconds=3)
+LOOKS = allow("ecr:*", "dynamodb:*")
+ARN = "arn:aws:iam::123456789012:user/"
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    folder = tmp_path_factory.mktemp("approvals")
+    policy = folder / "policy.yaml"
+    policy.write_text(POLICY.format(named=f"{ARN}named-*"))
+    with running_gate(folder, "--policy", str(policy)) as running:
+        yield running
+
+
+def person(gate: Gate, *, team: str = "") -> tuple[str, dict[str, str]]:
+    arn, keys = user(gate, READS, LOOKS, *DECIDES)
+    if team:
+        name = arn.rpartition("/")[2]
+        gate.cloud.client("iam").tag_user(UserName=name, Tags=[{"Key": "team", "Value": team}])
+    return arn, keys
+
+
+def decide(gate: Gate, keys: dict[str, str], action: str, image: str) -> Said:
+    return imagegate(gate, "decide", action, image, "--reason", "tested by hand", keys=keys)
+
+
+def held(gate: Gate, application: str, content: str = "") -> str:
+    """In staging, after its soak."""
+    digest = gate.push(f"{application}-dev", "1.0", content)
+    assert gate.ended(f"{application}-dev", digest)["outcome"] == "released"
+    staged = gate.ended(f"{application}-staging", digest)
+    assert staged["outcome"] == "held"
+    closed, pushed = (datetime.fromisoformat(staged[name]) for name in ("closedAt", "pushedAt"))
+    assert closed - pushed >= SOAK
+    return digest
+
+
+def test_two_who_may_let_it_into_production(gate: Gate) -> None:
+    digest = held(gate, "wanted")
+    waits = imagegate(gate, "list", "--waiting", "--json").json
+    assert [(one["repository"], one["digest"]) for one in waits] == [("wanted-staging", digest)]
+    ann, anns = person(gate, team="release")
+    ben, bens = person(gate, team="release")
+    first = decide(gate, anns, "approve", "wanted-staging:1.0")
+    assert (first.code, "1 of 2 approvals" in first.out) == (0, True), first.err
+    assert gate.manifest("wanted-production", "1.0") is None
+    second = decide(gate, bens, "approve", "wanted-staging:1.0")
+    assert (second.code, "is let into production" in second.out) == (0, True), second.err
+    done = gate.ended("wanted-staging", digest, attempt=2)
+    assert (done["reason"], done["outcome"]) == ("approved", "released")
+    assert gate.manifest("wanted-production", "1.0") == gate.manifest("wanted-dev", "1.0")
+    assert gate.ended("wanted-production", digest)["outcome"] == "released"
+    items = gate.cloud.client("dynamodb").query(
+        TableName=gate.cloud.outputs["GrantsTable"],
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"APPROVAL#wanted-staging@{digest}#00001"}},
+    )["Items"]
+    assert {json.loads(item["approval"]["S"])["by"] for item in items} == {ann, ben}
+    assert imagegate(gate, "list", "--waiting", "--json").json == []
+
+
+def test_one_who_rejects_keeps_it_out_and_one_without_the_right_decides_nothing(gate: Gate) -> None:
+    digest = held(gate, "unwanted")
+    _, nobodys = person(gate, team="sales")
+    refused = decide(gate, nobodys, "approve", "unwanted-staging:1.0")
+    assert (refused.code, refused.out) == (1, "")
+    assert "none of the approvers of production" in refused.err
+    _, anns = person(gate, team="release")
+    assert decide(gate, anns, "approve", "unwanted-staging:1.0").code == 0
+    _, bens = person(gate, team="release")
+    assert decide(gate, bens, "reject", "unwanted-staging:1.0").code == 0
+    late = decide(gate, anns, "approve", "unwanted-staging:1.0")
+    assert "stays out of production" in late.out
+    told = gate.eventually(
+        lambda: [m for m in gate.messages() if str(m.get("subject", "")).startswith("REJECTED: unwanted")],
+        "people are told",
+    )
+    assert "tested by hand" in told[0]["message"]
+    assert len(gate.releases("unwanted-staging", digest)) == 1
+    assert gate.manifest("unwanted-production", "1.0") is None
+
+
+def test_a_new_push_of_the_tag_ends_what_waited(gate: Gate) -> None:
+    first = held(gate, "moving")
+    second = held(gate, "moving", content="newer")
+    _, anns = person(gate, team="release")
+    old = imagegate(gate, "decide", "approve", f"moving-staging@{first}", "--reason", "tested", keys=anns)
+    assert (old.code, "another image has its tags" in old.err) == (1, True), old
+    assert decide(gate, anns, "approve", "moving-staging:1.0").code == 0
+    assert second != first
+
+
+def test_nobody_writes_an_approval_past_the_function(gate: Gate) -> None:
+    _, keys = user(gate, READS, *DECIDES)
+    table = gate.cloud.client(
+        "dynamodb",
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+    )
+    with pytest.raises(table.exceptions.ClientError, match="AccessDenied"):
+        table.put_item(
+            TableName=gate.cloud.outputs["GrantsTable"],
+            Item={"pk": {"S": f"APPROVAL#x-staging@sha256:{'0' * 64}#00001"}, "sk": {"S": f"{ARN}ann"}},
+        )
