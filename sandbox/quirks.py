@@ -22,4 +22,5 @@ class Quirks:
     tag_on_child: bool = False  # the tag of a pushed index ends on its first child
     throttle_every: int = 0  # every n-th ECR call is refused with ThrottlingException
     scan_seconds: float = 0.2  # how long the scanner takes
+    export_seconds: float = 0.2  # how long Inspector takes to export SBOMs
     scan_outcome: str = "COMPLETE"  # or FAILED, UNSUPPORTED_IMAGE, PENDING (never ends), …
