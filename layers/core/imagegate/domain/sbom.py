@@ -96,8 +96,9 @@ def note(
         named = ", ".join(one.platform or one.digest.short for one in missing[:_NAMED])
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         return f"none{f' for {named}{more}' if missing[0].digest != image.digest else ''}: {why}"
-    if made:
-        return "attached, by Amazon Inspector" + (
-            f", to each of {len(platforms)} platforms" if len(platforms) > 1 else ""
-        )
-    return "was there before, and is kept"
+    if not made:
+        return "was there before, and is kept"
+    if len(platforms) == 1:
+        return "attached, by Amazon Inspector"
+    rest = "" if made == len(platforms) else "; the others had one"
+    return f"attached, by Amazon Inspector, to {made if rest else 'each'} of {len(platforms)} platforms{rest}"

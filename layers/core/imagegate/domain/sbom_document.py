@@ -100,13 +100,10 @@ def _is_of(raw: Mapping[str, Any], format_: SbomFormat) -> bool:
     return named and isinstance(parts, list | None)
 
 
-def sbom_manifest(platform: Descriptor, blob: Descriptor, format_: SbomFormat) -> Manifest:
+def sbom_manifest(platform: Descriptor, content: bytes, format_: SbomFormat) -> Manifest:
     """The referrer that holds it. The same document gives the same bytes: pushing it twice attaches it once."""
-    layer = {
-        **blob.as_json(),
-        "mediaType": format_.media_type,
-        "annotations": {_TITLE: format_.file_name},
-    }
+    blob = Descriptor(format_.media_type, Digest.of(content), len(content))
+    layer = {**blob.as_json(), "annotations": {_TITLE: format_.file_name}}
     return Manifest.parse(
         evidence_manifest(
             Descriptor(platform.media_type, platform.digest, platform.size).as_json(),

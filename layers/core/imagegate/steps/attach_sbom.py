@@ -15,7 +15,7 @@ from imagegate.domain import attestation
 from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.release import Release, ReleaseId
-from imagegate.domain.sbom import Export, Sbom, SbomFormat, note
+from imagegate.domain.sbom import NOT_YET, Export, Sbom, SbomFormat, note
 from imagegate.domain.sbom_document import (
     check_sbom,
     is_about,
@@ -90,16 +90,11 @@ class AttachSbom:
         format_ = self.records.policy(release.policy).stages[release.stage].evidence.sbom
         if format_ is None or not release.is_open:
             return Attached(Sequel.DONE)
+        attaching = _Attaching(self, release, format_)
         try:
-            return _Attaching(self, release, format_).run(export)
-        except ImageNotFoundError as error:
-            return self._say(release, Sbom(f"none: the image is gone ({error})"))
+            return attaching.run(export)
         except RejectedInputError as error:
-            return self._say(release, Sbom(f"none: {error}"))
-
-    def _say(self, release: Release, sbom: Sbom) -> Attached:
-        self.ledger.record(release.id, sbom=sbom)
-        return Attached(Sequel.DONE, sbom.note)
+            return attaching.end(f"none: {error}")
 
 
 @dataclass(slots=True)
@@ -120,9 +115,17 @@ class _Attaching:
         following = range(export.batch + 1 if export else 0, len(batches))
         for number in () if why else following:
             if missing := self._missing(batches[number]):
+                self._keep(NOT_YET.note)
                 return self._ask_for(missing, number)
         said = note(self.image, leaves, self._missing(leaves), len(self.made), why)
-        return self.step._say(self.release, Sbom(said, tuple(self.made)))
+        return self.end(said)
+
+    def end(self, said: str) -> Attached:
+        self._keep(said)
+        return Attached(Sequel.DONE, said)
+
+    def _keep(self, said: str) -> None:
+        self.step.ledger.record(self.release.id, sbom=Sbom(said, tuple(self.made)))
 
     @property
     def image(self) -> ImageRef:
@@ -138,7 +141,8 @@ class _Attaching:
             self._note(manifest)
 
     def _note(self, manifest: Manifest) -> None:
-        self.made.append(manifest.digest)
+        if manifest.digest not in self.made:
+            self.made.append(manifest.digest)
         self._cover |= {manifest.subject.digest} if manifest.subject else set()
 
     def _ask_for(self, missing: Sequence[Descriptor], batch: int) -> Attached:
@@ -197,26 +201,31 @@ class _Attaching:
     def _attach_all(self, leaves: Sequence[Descriptor], export: Export) -> str:
         """Empty, or why some of them have none."""
         missing = self._missing(leaves)
-        if missing and not export.has_succeeded:
-            return export.explain()
-        keys = [key for key in self.step.exports.keys(self._prefix) if export.wrote(key)] if missing else []
-        left = [leaf for leaf in missing if not self._attach(leaf, keys)]
-        return self._unwritten() if left else ""
+        if not export.has_succeeded:
+            return export.explain() if missing else ""
+        keys = [key for key in self.step.exports.keys(self._prefix) if export.wrote(key)]
+        attached = [leaf for leaf in leaves if self._attach(leaf, keys, is_missing=leaf in missing)]
+        return "" if all(leaf in attached for leaf in missing) else self._unwritten()
 
-    def _attach(self, leaf: Descriptor, keys: Sequence[str]) -> bool:
+    def _attach(self, leaf: Descriptor, keys: Sequence[str], *, is_missing: bool) -> bool:
+        """Whether there is a document about it. What an earlier call attached before it was killed is noted now."""
         for key in keys:
             content = self.step.exports.document(key)
             if is_about(leaf.digest, key, content):
-                self._push(leaf, check_sbom(content, self.format, key))
+                manifest = sbom_manifest(leaf, check_sbom(content, self.format, key), self.format)
+                if is_missing:
+                    self._push(manifest, content)
+                if is_missing or self.step.registry.has_manifest(
+                    ImageRef(self.image.repository, manifest.digest)
+                ):
+                    self._note(manifest)
                 return True
         return False
 
-    def _push(self, leaf: Descriptor, content: bytes) -> None:
-        repository, registry = self.image.repository, self.step.registry
-        registry.push_blob(repository, attestation.EMPTY)
-        manifest = sbom_manifest(leaf, registry.push_blob(repository, content), self.format)
-        registry.push_manifest(repository, manifest)
-        self._note(manifest)
+    def _push(self, manifest: Manifest, content: bytes) -> None:
+        for blob in (attestation.EMPTY, content):
+            self.step.registry.push_blob(self.image.repository, blob)
+        self.step.registry.push_manifest(self.image.repository, manifest)
 
     def _unwritten(self) -> str:
         if self.step.scans.is_continuous(self.image.repository):
