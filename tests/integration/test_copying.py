@@ -168,7 +168,35 @@ def test_what_an_interrupted_copy_left_out_is_copied_by_the_next(
     check_exact(real, target, image)
 
 
+@pytest.mark.parametrize("quirk", [{"throttle_registry_every": 3}, {"break_blobs_every": 4}], ids=str)
+def test_a_registry_with_quirks_gets_the_same_image(
+    sandbox: Sandbox, real: HttpRegistry, quirk: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = {"encryptionType": "KMS"}  # other than the source's: nothing is mounted, all is streamed
+    source, target = sandbox.repository().name, sandbox.repository(encryptionConfiguration=key).name
+    image = whole(real, source)
+    for name, value in quirk.items():
+        monkeypatch.setattr(sandbox.settings.quirks, name, value)
+    Copy(real, real, ImageRef(source, image.index.digest), target, always).run(None)
+    check_exact(real, target, image)
+
+
 # In the middle of a blob.
+
+
+def test_where_only_the_first_chunk_is_kept_a_long_blob_begins_again(
+    sandbox: Sandbox, real: HttpRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reported of ECR: chunks after the first are taken and thrown away."""
+    monkeypatch.setattr(sandbox.settings.quirks, "keep_first_chunk_only", True)
+    monkeypatch.setattr(blob_copy, "_LONG", CHUNK)
+    source = sandbox.repository().name
+    target = sandbox.repository(encryptionConfiguration={"encryptionType": "KMS"}).name
+    blob = real.push_blob(source, random.Random(0).randbytes(LONG))
+    left = real.copy_blobs([blob], source, target, until(6))
+    assert left[blob.digest]
+    assert real.copy_blobs([blob], source, target, always, left) == {}
+    assert Digest.of(real.blob(target, blob)) == blob.digest
 
 
 @pytest.fixture
