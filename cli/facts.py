@@ -37,6 +37,7 @@ def as_json(release: Release) -> dict[str, Any]:
         "detail": release.detail,
         "decision": _text(release.decision),
         "signature": _text(release.signature),
+        "sbom": release.sbom.as_json() if release.sbom else None,
         "promoted_to": release.promotion.as_json() if release.promotion else None,
         "break_glass": release.break_glass or None,
         "soaks_until": timestamp(release.soaks_until) if release.soaks_until else None,

@@ -31,6 +31,7 @@ _SETTINGS: tuple[Place, ...] = (
     *(("arrivals", key) for key in ("replication", "pull_through_cache")),
     *(("scan", key) for key in ("timeout", "max_scan_age")),
     ("findings", "grace_starts"),
+    ("evidence", "sbom"),
     *(("alerts", (severity or "none").lower()) for severity in DEFAULT_ALERTS),
 )
 _BUILT_IN = "built in"

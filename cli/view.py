@@ -100,6 +100,7 @@ def _rows(release: Release) -> list[tuple[str, RenderableType]]:
         ("Revoked", Text(clean(str(release.revoked or "")), "red")),
         ("Went to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
         ("Signed", str(release.signature or "")),
+        ("SBOM", clean(release.sbom.note) if release.sbom else ""),
         ("Record", str(release.decision or "")),
         ("Policy", str(release.policy)),
         ("Message", release.message_id or ""),

@@ -195,6 +195,7 @@ class FakeScans:
     lists: dict[Digest, list[Finding]] = field(default_factory=dict)
     way: Scanning = Scanning.BY_ITSELF
     kind: Scanner = Scanner.BASIC
+    watches: bool = True  # CONTINUOUS_SCAN
     started: list[ImageRef] = field(default_factory=list)
 
     def finish(self, image: ImageRef, findings: Iterable[Finding] = (), status: str = "COMPLETE") -> None:
@@ -212,6 +213,9 @@ class FakeScans:
 
     def scanning(self, repository: str) -> Scanning:
         return self.way
+
+    def is_continuous(self, repository: str) -> bool:
+        return self.watches
 
     def scanner(self) -> Scanner:
         return self.kind

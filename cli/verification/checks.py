@@ -12,6 +12,7 @@ from cli.verification.evidence import Evidence, Piece, statement_of
 from imagegate.domain import attestation
 from imagegate.domain.errors import RejectedInputError, RevocationError, RevokedError
 from imagegate.domain.image import Descriptor, Digest
+from imagegate.domain.signature_manifest import read_signature_manifest
 
 if TYPE_CHECKING:
     from imagegate.adapters.notation_revocation import Revoked
@@ -102,7 +103,8 @@ def _signature(piece: Piece, evidence: Evidence, trust: Trust, now: datetime) ->
             at=now,
             revoked=trust.revoked,
         )
-        piece.check_chain(verified.chain)
+        if piece.described:
+            read_signature_manifest(piece.described, evidence.subject).check_chain(verified.chain)
     except RejectedInputError as error:
         failed = somebody.failed(error)
         is_known = failed.failure in _AFTER_AUTHENTICITY

@@ -16,7 +16,7 @@ from imagegate.domain.attestation import (
 )
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.signature_manifest import SignatureManifest, read_signature_manifest
+from imagegate.domain.signature_manifest import read_signature_manifest
 from imagegate.ports import Registry
 from imagegate.steps.signatures import content_of
 
@@ -27,18 +27,13 @@ _MOST = 100  # pieces of evidence of one image; more is no evidence but an attac
 class Piece:
     """A signature's envelope or a statement, and the manifest that brings it.
 
-    `signature`: what a signature's manifest says of it; None where the manifest is not at hand.
+    `described`: a signature's manifest; empty where it is not at hand, as in a bundle.
     """
 
     manifest: Digest
     content: bytes
     problem: str = ""  # it could not be read: it proves nothing
-    signature: SignatureManifest | None = None
-
-    def check_chain(self, chain: tuple[str, ...]) -> None:
-        """Raise `IntegrityError` unless the manifest names the envelope's certificates."""
-        if self.signature is not None:
-            self.signature.check_chain(chain)
+    described: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +80,9 @@ class _Pieces:
 
     def signature(self, referrer: Descriptor) -> Piece:
         try:
-            found = read_signature_manifest(self._manifest(referrer).content, self.subject)
-            return Piece(referrer.digest, self._content(found.envelope), signature=found)
+            described = self._manifest(referrer).content
+            envelope = read_signature_manifest(described, self.subject).envelope
+            return Piece(referrer.digest, self._content(envelope), described=described)
         except RejectedInputError as error:
             return Piece(referrer.digest, b"", str(error))
 

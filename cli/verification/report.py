@@ -98,7 +98,7 @@ def of_image(source: Source, trust: Trust, gate: str | None, now: datetime) -> R
 def of_image_by(source: Source, by: ByPolicy, now: datetime) -> Report:
     """By a trust policy of whoever asks: what the gates say does not count then."""
     found = evidences.read(source.registry, source.image)
-    return Report(source.name, found, tuple(by_policy.signatures_of(found, by, now)), policy=by.policy.name)
+    return Report(source.name, found, tuple(by_policy.signatures_of(found, by, now)), policy=by.name)
 
 
 def of_bundle(

@@ -12,6 +12,7 @@ import json
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -91,7 +92,7 @@ class Ecs(EC2ContainerServiceResponse):
             revision=_arn(f"service-revision/{names}/{uuid.uuid4().int % 10**19}"),
             before=next((one for one in reversed(known) if one.status == "SUCCESSFUL"), None),
             hooks=hooks,
-            images=_images(service.task_definition),
+            images=images_of(service.task_definition),
         )
         known.append(deployment)
         threading.Thread(target=_carry_out, args=[deployment], name="ecs-deployment", daemon=True).start()
@@ -99,7 +100,7 @@ class Ecs(EC2ContainerServiceResponse):
     def run_task(self) -> ActionResult:
         answer = super().run_task()
         for task in answer.result["tasks"]:
-            images = _images(task.task_definition_arn)
+            images = images_of(task.task_definition_arn)
             _say_it_runs(task.cluster_arn, task.task_definition_arn, task.task_arn, task.group, images)
         return answer
 
@@ -130,11 +131,18 @@ class Ecs(EC2ContainerServiceResponse):
         return ActionResult({"serviceDeployments": found})
 
 
+def last_deployments() -> Iterator[_Deployment]:
+    """Of each service the last one that went through."""
+    for deployments in list(_deployments.values()):
+        through = [one for one in deployments if one.status == "SUCCESSFUL"]
+        yield from through[-1:]
+
+
 def _arn(resource: str) -> str:
     return f"arn:aws:ecs:{_settings.region}:{_settings.account}:{resource}"
 
 
-def _images(task_definition: str) -> list[dict[str, str]]:
+def images_of(task_definition: str) -> list[dict[str, str]]:
     """With digests where the registry here knows them, as ECS has them of images in ECR."""
     found = ecs_backends[_settings.account][_settings.region].describe_task_definition(task_definition)
     images = []

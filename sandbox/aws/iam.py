@@ -29,12 +29,16 @@ from werkzeug.exceptions import HTTPException
 from sandbox.aws.encryption import key_needs, via
 from sandbox.aws.patching import Patches
 from sandbox.aws.policies import Statement, is_permitted, statements_of
-from sandbox.aws.resource_arns import Call, Need, condition_keys, needs
+from sandbox.aws.resource_arns import Call, Need, condition_keys, listing_keys, needs
 from sandbox.aws.resource_policies import statements_on
 from sandbox.settings import ACCOUNT, REGION, Settings
 
 ADMIN = "sandbox-admin"
-_CONTEXT = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT}
+_CONTEXT = {
+    "aws:SecureTransport": "true",
+    "aws:PrincipalAccount": ACCOUNT,
+    "aws:PrincipalIsAWSService": "false",
+}
 _PREFIXES = {"monitoring": "cloudwatch"}  # where the signing name is not IAM's prefix
 _REFUSAL_CODES = {"sns": "AuthorizationError", "sqs": "AccessDenied"}
 _roles: dict[tuple[str, str], dict[str, str]] = {}
@@ -227,8 +231,9 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
     principal = find_principal(key_id)
     if principal is None:
         raise _refusal(protocol, *_unknown_key(protocol))
+    context = condition_keys(call) if call else listing_keys(urlparse(response.uri).query)
     for need in wanted:
-        if missing := principal.refused(*need, condition_keys(call) if call else {}):
+        if missing := principal.refused(*need, context):
             action, on = missing
             message = f"User: {principal.arn} is not authorized to perform: {action} on resource: {on}"
             default = "AccessDeniedException" if "json" in protocol else "AccessDenied"

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.inspector2 import urls
 from moto.inspector2.responses import Inspector2Response
 
 from sandbox import intelligence, scanner
+from sandbox.aws import clusters, sbom_exports
+from sandbox.aws.inspector_errors import InspectorError
 from sandbox.intelligence import Known
 from sandbox.registry.errors import EcrError
 from sandbox.registry.paging import page
@@ -30,13 +31,6 @@ _ARN = re.compile(r"arn:(aws[a-zA-Z-]*)?:inspector2:[a-z]{2}(-gov)?-[a-z]+-\d{1}
 # BOD 22-01: what CISA adds to its catalogue is to be remediated within two weeks.
 _CISA_PERIOD = timedelta(weeks=2)
 _CISA_ACTION = "Apply updates per vendor instructions."
-
-
-class InspectorError(ServiceException):
-    """Inspector's ValidationException."""
-
-    code = "ValidationException"
-    reason = "FIELD_VALIDATION_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +164,9 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def install(_settings: Settings) -> None:
+def install(settings: Settings) -> None:
     """It reads the store that ECR's patch opens."""
+    sbom_exports.install(settings)
+    clusters.install(settings)
     urls.url_paths["{0}/findings/list$"] = Inspector2.dispatch
     urls.url_paths["{0}/findings/details/batch/get$"] = Inspector2.dispatch

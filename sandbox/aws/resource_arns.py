@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from moto.kms.models import kms_backends
 
@@ -213,3 +214,9 @@ def condition_keys(call: Call) -> dict[str, str]:
     if call.service != "dynamodb" or "pk" not in item:
         return {}
     return {"dynamodb:LeadingKeys": str(next(iter(item["pk"].values())))}
+
+
+def listing_keys(query: str) -> dict[str, str]:
+    """Condition keys of a listing of S3, by the query of its URL."""
+    prefix = parse_qs(query).get("prefix", [])
+    return {"s3:prefix": prefix[0]} if prefix else {}

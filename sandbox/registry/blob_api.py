@@ -77,9 +77,16 @@ def _file(request: Request, path: Path, headers: dict[str, str]) -> Response:
             raise RegistryError(416, "SIZE_INVALID", f"the blob has {size} bytes")
         first, end = limits
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
-    response = Response(_read(path, first, end), status=206 if wanted else 200, headers=headers)
+    sent = first + (end - first) // 2 if _breaks() else end
+    response = Response(_read(path, first, sent), status=206 if wanted else 200, headers=headers)
     response.content_length = end - first
     return response
+
+
+def _breaks() -> bool:
+    every = store().settings.quirks.break_blobs_every
+    store().fetches += 1
+    return bool(every) and store().fetches % every == 0
 
 
 def _read(path: Path, first: int, end: int) -> Iterator[bytes]:
@@ -116,8 +123,14 @@ def _mounted(call: Call, digest: str, source_name: str | None) -> bool:
 @route("PATCH", _UPLOAD)
 def append_to_upload(call: Call) -> Response:
     call.require("UploadLayerPart")
-    upload = _append(call)
-    return _progress(call, upload, 202)
+    if not store().settings.quirks.keep_first_chunk_only:
+        return _progress(call, _append(call), 202)
+    upload = layers.upload_of(call.repo, call.target)
+    if upload.size:
+        call.request.stream.read()  # and forget it
+    else:
+        _append(call)
+    return _progress(call, upload, 201)
 
 
 @route("PUT", _UPLOAD)

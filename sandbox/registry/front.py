@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.core.exceptions import ServiceException
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request, Response
 
 from sandbox.registry import access, index
@@ -89,11 +90,21 @@ class Front:
 
     def _answer(self, request: Request) -> Response:
         try:
+            _throttle()
             return _dispatch(request)
         except RegistryError as error:
             return error.response()
         except ServiceException as error:
             return translated(error).response()
+        except ClientDisconnected:
+            return Response(status=400)  # nobody reads it
+
+
+def _throttle() -> None:
+    every = store().settings.quirks.throttle_registry_every
+    store().requests += 1
+    if every and store().requests % every == 0:
+        raise RegistryError(429, "TOOMANYREQUESTS", "Rate exceeded", Retry_After="0")
 
 
 def _dispatch(request: Request) -> Response:

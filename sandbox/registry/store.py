@@ -25,7 +25,9 @@ class Store:
     lock: threading.RLock = field(default_factory=threading.RLock)
     account_settings: dict[str, str] = field(default_factory=dict)
     managed_signing: Any = None
-    calls: int = 0
+    calls: int = 0  # of the JSON API
+    requests: int = 0  # to the registry
+    fetches: int = 0  # of blobs
     _tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     @property

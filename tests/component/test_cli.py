@@ -215,6 +215,7 @@ def test_json_has_the_documented_keys(gate: Gate) -> None:
         "detail": "",
         "decision": str(Digest.of(b"decision")),
         "signature": str(Digest.of(b"signature")),
+        "sbom": None,
         "promoted_to": {"repository": "shop-staging", "digest": str(image.digest), "tags": ["1.0"]},
         "break_glass": None,
         "soaks_until": None,

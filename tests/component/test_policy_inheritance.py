@@ -83,6 +83,7 @@ KEYS: dict[str, tuple[Any, Any]] = {
     "image.non_root": (True, False),
     "image.tags": (["v*"], ["w*"]),
     "evidence.require_provenance": (["a"], ["b"]),
+    "evidence.sbom": ("cyclonedx", "spdx"),
     "alerts.high": ("log", "alert"),
     "alerts.none": ("alert", "log"),
 }

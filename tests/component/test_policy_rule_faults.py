@@ -10,6 +10,10 @@ from tests.component.policies import dev_faults, faults, three
 
 BAD_RULES = [
     (
+        "evidence: {sbom: cyclondx}",
+        "evidence.sbom: must be 'cyclonedx', 'spdx' or 'off', not 'cyclondx' (did you mean cyclonedx?)",
+    ),
+    (
         "findings: {max: {hihg: 5}}",
         "findings.max.hihg: unknown key (did you mean high?)",
     ),
@@ -237,6 +241,8 @@ NEEDS_ENHANCED = {
     f"say whether there is an exploit: {RULE}",
     "findings: {no_grace: {epss: 0}}": "findings.no_grace.epss: basic scanning does not say how probable an "
     f"exploitation is: {RULE}",
+    "evidence: {sbom: cyclonedx}": "evidence.sbom: basic scanning does not say what an image is made of: say scanner: "
+    "enhanced, or take the key out",
 }
 
 
@@ -254,6 +260,7 @@ def test_a_rule_that_the_scanner_has_no_data_for_is_refused(text: str, fault: st
         "findings: {only_fixable: {value: [low], action: off}}",
         "packages: {prohibited: [a]}",
         "image: {base_images: [base], max_size: 1GB}",
+        "evidence: {sbom: off}",
     ],
 )
 def test_basic_scanning_is_enough_for_the_other_rules(text: str) -> None:

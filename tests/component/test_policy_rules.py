@@ -63,6 +63,13 @@ def test_what_need_not_hold_is_no_rule(path: str) -> None:
     assert found(stage(written(path, "false")), path) is None
 
 
+@pytest.mark.parametrize(("text", "asked"), [("cyclonedx", "cyclonedx"), ("spdx", "spdx"), ("off", None)])
+def test_an_sbom_is_asked_for_in_a_format_or_not_at_all(text: str, asked: str | None) -> None:
+    assert stage(f"evidence: {{sbom: {text}}}").evidence.sbom == asked
+    assert stage("").evidence.sbom is None
+    assert stage("evidence: {sbom: off}", "evidence: {sbom: spdx}").evidence.sbom is None
+
+
 def test_the_stage_before_can_have_signed() -> None:
     text = three().replace(
         "prod: {repositories: prod}", "prod: {repositories: prod, evidence: {require_signature: true}}"

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from cli.faults import CannotTellError
 from cli.verification import by_policy
 from cli.verification.by_policy import ByPolicy
 from cli.verification.checks import Kind, Signature, Trust, signatures_of
 from cli.verification.evidence import Evidence, Piece
 from cli.verification.report import Report
-from imagegate.adapters.notation import thumbprints
-from imagegate.adapters.notation_policy import Action, Check, Level, StoreName, StoreType
+from imagegate.adapters.notation import Verifier, thumbprints
+from imagegate.adapters.notation_policy import (
+    Action,
+    Check,
+    Level,
+    StoreName,
+    StoreType,
+    TrustPolicy,
+    TrustPolicyDocument,
+)
 from imagegate.adapters.notation_revocation import RevocationQuery, Revoked
-from imagegate.adapters.notation_trust import TrustStore
+from imagegate.adapters.notation_trust import TrustStore, TrustStores
 from imagegate.domain import attestation
 from imagegate.domain.errors import RevocationError, RevocationUnansweredError
 from imagegate.domain.image import Descriptor, Digest
-from imagegate.domain.signature_manifest import SignatureManifest
-from tests.component.envelopes import IDENTITY, NOW, SUBJECT, Draft, good_root, plain_header
+from imagegate.domain.signature_manifest import THUMBPRINTS
+from tests.component.envelopes import IDENTITY, NOW, SUBJECT, Draft, good_chain, good_root, plain_header
 from tests.component.verifying import nothing_revoked, policy_of
 
 POLICY, DECISION = str(Digest.of(b"policy")), str(Digest.of(b"decision"))
@@ -54,9 +65,16 @@ def signed(said: dict[str, str], **draft: Any) -> bytes:
 def evidence(envelope: bytes, *more: bytes, names: tuple[str, ...] | None = None) -> Evidence:
     pieces = []
     for content in (envelope, *more):
-        described = Descriptor(attestation.JOSE, Digest.of(content), len(content))
-        manifest = SignatureManifest(described, thumbprints(content) if names is None else names)
-        pieces.append(Piece(Digest.of(content), content, signature=manifest))
+        layer = Descriptor(attestation.JOSE, Digest.of(content), len(content)).as_json()
+        named = json.dumps(list(thumbprints(content) if names is None else names))
+        described = attestation.evidence_manifest(
+            SUBJECT.as_json(),
+            layer,
+            artifact_type=attestation.NOTATION_SIGNATURE,
+            config_type=attestation.NOTATION_SIGNATURE,
+            annotations={THUMBPRINTS: named},
+        )
+        pieces.append(Piece(Digest.of(described), content, described=described))
     return Evidence(SUBJECT, tuple(pieces), (Piece(Digest.of(SUMMARY), SUMMARY),))
 
 
@@ -178,8 +196,13 @@ def test_a_foreign_signature_that_nobody_can_tell_of_is_no_reason_to_wait() -> N
 # By a trust policy
 
 
-def report_by(found: Evidence, by: ByPolicy) -> Report:
-    return Report("shop", found, tuple(by_policy.signatures_of(found, by, NOW)), policy=by.policy.name)
+def by(policy: TrustPolicy, revoked: Revoked, stores: TrustStores | None = None) -> ByPolicy:
+    verifier = Verifier(TrustPolicyDocument((policy,)), STORES if stores is None else stores, revoked)
+    return ByPolicy(verifier, "registry.example/shop-dev", policy.name)
+
+
+def report_by(found: Evidence, asked: ByPolicy) -> Report:
+    return Report("shop", found, tuple(by_policy.signatures_of(found, asked, NOW)), policy=asked.name)
 
 
 STORES = {
@@ -190,17 +213,17 @@ STORES = {
 
 def test_a_trust_policy_decides_alone() -> None:
     plain = evidence(signed({}, protected=plain_header()))
-    everybody = ByPolicy(policy_of(identities=("*",)), STORES, nothing_revoked)
+    everybody = by(policy_of(identities=("*",)), nothing_revoked)
     assert report_by(plain, everybody).exit_code == 0
     assert report_by(evidence(signed(SAID)), everybody).exit_code == 1  # * is nobody of AWS Signer
-    gates = ByPolicy(policy_of(), STORES, nothing_revoked)
+    gates = by(policy_of(), nothing_revoked)
     report = report_by(evidence(signed(SAID)), gates)
     assert report.exit_code == 0
     assert report.signatures[0].signer.startswith(IDENTITY)
 
 
 def test_what_a_policy_only_logs_is_said() -> None:
-    audit = ByPolicy(policy_of(Level.AUDIT), {}, revoked)
+    audit = by(policy_of(Level.AUDIT), revoked, {})
     report = report_by(evidence(signed(SAID)), audit)
     assert report.exit_code == 0
     assert any("does not exist" in problem for problem in report.signatures[0].logged)
@@ -209,5 +232,44 @@ def test_what_a_policy_only_logs_is_said() -> None:
 
 def test_a_policy_may_leave_revocation_out() -> None:
     policy = policy_of(override={Check.REVOCATION: Action.SKIP})
-    assert report_by(evidence(signed(SAID)), ByPolicy(policy, STORES, revoked)).exit_code == 0
-    assert report_by(evidence(signed(SAID)), ByPolicy(policy_of(), STORES, nobody_answers)).exit_code == 2
+    assert report_by(evidence(signed(SAID)), by(policy, revoked)).exit_code == 0
+    assert report_by(evidence(signed(SAID)), by(policy_of(), nobody_answers)).exit_code == 2
+
+
+def trust_policy(folder: Path, level: str, scope: str = "registry.example/shop-dev") -> Path:
+    policy: dict[str, Any] = {
+        "name": "mine",
+        "registryScopes": [scope],
+        "signatureVerification": {"level": level},
+    }
+    if level != "skip":
+        policy |= {"trustStores": ["signingAuthority:aws"], "trustedIdentities": [IDENTITY]}
+    file = folder / "trustpolicy.json"
+    file.write_text(json.dumps({"version": "1.0", "trustPolicies": [policy]}))
+    return file
+
+
+def test_trust_policy_and_stores_are_read_as_notation_keeps_them(tmp_path: Path) -> None:
+    store = tmp_path / "truststore/x509/signingAuthority/aws"
+    store.mkdir(parents=True)
+    (store / "root.pem").write_bytes(good_chain()[-1].public_bytes(Encoding.PEM))
+    found = by_policy.read(trust_policy(tmp_path, "strict"), None, "registry.example/shop-dev")
+    assert found.name == "mine"
+    asked = replace(found, verifier=replace(found.verifier, revoked=nothing_revoked))
+    assert report_by(evidence(signed(SAID)), asked).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("level", "scope", "why"),
+    [("skip", "registry.example/shop-dev", "skips"), ("strict", "registry.example/other", "no trust policy")],
+)
+def test_a_policy_that_says_nothing_of_the_image_cannot_tell(
+    tmp_path: Path, level: str, scope: str, why: str
+) -> None:
+    with pytest.raises(CannotTellError, match=why):
+        by_policy.read(trust_policy(tmp_path, level, scope), None, "registry.example/shop-dev")
+
+
+def test_a_policy_that_is_not_there_cannot_tell(tmp_path: Path) -> None:
+    with pytest.raises(CannotTellError, match="No such file"):
+        by_policy.read(tmp_path / "none.json", None, "registry.example/shop-dev")

@@ -11,7 +11,9 @@ from hashlib import sha256, sha384
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -230,6 +232,21 @@ def question(signer: Any, profile: dict[str, str]) -> dict[str, Any]:
 def test_a_good_signature_is_not_revoked(sandbox: Sandbox, question: dict[str, Any], service: str) -> None:
     answer = sandbox.client(service).get_revocation_status(**question)
     assert answer["revokedEntities"] == []
+
+
+def test_revocations_are_told_by_way_of_a_proxy(sandbox: Sandbox, question: dict[str, Any]) -> None:
+    """The SDKs put `data-` before any host: as a proxy the sandbox answers to every name."""
+    endpoint = sandbox.settings.endpoint
+    config = Config(proxies={"http": endpoint}, retries={"max_attempts": 0})
+    make: Any = boto3.client
+    client = make(
+        "signer",
+        endpoint_url=endpoint.replace("127.0.0.1", "localhost"),
+        region_name=sandbox.settings.region,
+        config=config,
+        **sandbox.admin,
+    )
+    assert client.get_revocation_status(**question)["revokedEntities"] == []
 
 
 def test_a_revoked_signature_is_named(signer: Any, question: dict[str, Any]) -> None:

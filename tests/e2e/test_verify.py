@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.verification import evidence
+from cli.verification.checks import Trust, signatures_of
+from cli.verification.trust import of_profiles, roots_in
+from imagegate.adapters.registry import HttpRegistry
+from imagegate.adapters.registry_connection import Login
+from imagegate.domain.image import ImageRef
 from tests.e2e.gate import Gate
 
 PROFILES = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/imagegate"
@@ -29,7 +39,7 @@ class Verified:
         return json.loads(self.out)
 
 
-def verify(gate: Gate | None, *arguments: str) -> Verified:
+def verify(gate: Gate | None, *arguments: str, **variables: str) -> Verified:
     """With the sandbox's environment, or on a machine that knows nothing of AWS."""
     environment = {"PATH": os.environ["PATH"], "COLUMNS": "100", "HOME": "/nonexistent"}
     program = Path(sys.executable).with_name("imagegate")
@@ -38,7 +48,7 @@ def verify(gate: Gate | None, *arguments: str) -> Verified:
         capture_output=True,
         text=True,
         check=False,
-        env=environment | (gate.cloud.env if gate else {}),
+        env=environment | (gate.cloud.env if gate else {}) | variables,
         timeout=120,
     )
     assert "Traceback" not in done.stderr
@@ -163,3 +173,140 @@ def test_a_bundle_that_was_changed_never_holds(gate: Gate, bundle: Path, tmp_pat
         assert verify(
             None, str(zipped(tmp_path / f"{number}.zip", without)), "--trust-root", root(gate)
         ).code in (1, 2)
+
+
+# What was revoked since
+
+
+def job_of(gate: Gate, repository: str, signature: str) -> str:
+    layer = json.loads(gate.manifest(repository, signature) or b"{}")["layers"][0]["digest"]
+    protected = gate.get(f"{repository}/blobs/{layer}").json()["protected"]
+    headers = json.loads(base64.urlsafe_b64decode(protected + "=="))
+    return str(headers["com.amazonaws.signer.signingJob"].rpartition("/")[2])
+
+
+def test_a_revoked_signature_is_refused(gate: Gate) -> None:
+    release = gate.ended("revoked-dev", gate.push("revoked-dev", "1.0"))
+    assert verify(gate, "revoked-dev:1.0").code == 0
+    job = job_of(gate, "revoked-dev", release["signature"])
+    gate.cloud.client("signer").revoke_signature(jobId=job, reason="found out")
+    found = verify(gate, "revoked-dev:1.0", "--json")
+    assert found.code == 1
+    (signature,) = found.json["signatures"]
+    assert (signature["kind"], signature["gate"], signature["failed"]) == ("gate", "dev", "revocation")
+    unasked = verify(gate, "revoked-dev:1.0", "--no-revocation", "--json")
+    assert unasked.code == 0
+    assert unasked.json["revocation"] == "not asked"
+    assert "was not asked" in unasked.json["note"]
+
+
+def test_where_aws_cannot_be_asked_it_cannot_be_told(gate: Gate, passed: str) -> None:
+    found = verify(gate, "checked-dev:1.0", "--json", AWS_ENDPOINT_URL_SIGNER="http://127.0.0.1:1")
+    assert found.code == 2
+    assert found.json["signatures"][0]["failed"] == "revocation"
+    assert not found.json["verified"]
+
+
+def test_a_bundle_is_asked_about_where_somebody_wants_to_know(gate: Gate, bundle: Path) -> None:
+    asked = verify(gate, str(bundle), "--trust-root", root(gate), "--revocation", "--json")
+    assert (asked.code, asked.json["revocation"]) == (0, "asked")
+
+
+def test_an_image_in_another_registry_is_asked_about_too(gate: Gate, passed: str, tmp_path: Path) -> None:
+    """The sandbox's registry as any registry: with what `docker login` keeps, and without AWS."""
+    (tmp_path / ".docker").mkdir()
+    host = gate.cloud.env["IMAGEGATE_REGISTRY"]
+    (tmp_path / ".docker/config.json").write_text(json.dumps({"auths": {host: {"auth": login(gate)}}}))
+    image = (f"{host}/checked-dev:1.0", "--profile", PROFILES, "--trust-root", root(gate))
+    alone = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    unknown = verify(None, *image, **alone)
+    assert unknown.code == 2
+    assert "without AWS credentials: sign in" in " ".join(unknown.out.split())
+    assert verify(None, *image, "--no-revocation", **alone).code == 0
+    assert verify(gate, *image, HOME=str(tmp_path)).code == 0
+
+
+def login(gate: Gate) -> str:
+    env = gate.cloud.env
+    return base64.b64encode(f"{env['AWS_ACCESS_KEY_ID']}:{env['AWS_SECRET_ACCESS_KEY']}".encode()).decode()
+
+
+# What ECR signs by itself
+
+
+@pytest.fixture
+def managed(gate: Gate) -> Iterator[Any]:
+    """Managed signing of some repositories with a profile, until the test is over."""
+    ecr = gate.cloud.client("ecr")
+
+    def configure(profile: str, repositories: str) -> None:
+        filters = [{"filter": repositories, "filterType": "WILDCARD_MATCH"}]
+        rule = {"signingProfileArn": profile, "repositoryFilters": filters}
+        ecr.put_signing_configuration(signingConfiguration={"rules": [rule]})
+
+    yield configure
+    ecr.delete_signing_configuration()
+
+
+def test_managed_signing_stands_beside_ours_and_is_told_from_it(gate: Gate, managed: Any) -> None:
+    people = gate.cloud.client("signer").put_signing_profile(
+        profileName="people", platformId="Notation-OCI-SHA384-ECDSA"
+    )["arn"]
+    managed(people, "managed-*")
+    gate.ended("managed-dev", gate.push("managed-dev", "1.0"))
+    found = verify(gate, "managed-dev:1.0", "--json")
+    assert found.code == 0
+    kinds = {one["kind"]: one for one in found.json["signatures"]}
+    assert kinds["ecr-managed"]["profile"] == people
+    assert kinds["gate"]["gate"] == "dev"
+    assert "says who pushed, not that it passed" in verify(gate, "managed-dev:1.0").out
+
+
+def test_managed_signing_with_a_gates_profile_passes_nothing(gate: Gate, managed: Any) -> None:
+    managed(f"{PROFILES}__dev", "borrowed-*")
+    gate.findings("borrowed-dev", CRITICAL=1)
+    digest = gate.push("borrowed-dev", "1.0")
+    assert gate.ended("borrowed-dev", digest)["outcome"] == "blocked"
+    assert len(gate.signatures("borrowed-dev", digest)) == 1
+    found = verify(gate, "borrowed-dev:1.0", "--json")
+    assert found.code == 1
+    (signature,) = found.json["signatures"]
+    assert (signature["valid"], signature["kind"], signature["gate"]) == (False, "ecr-managed", None)
+    assert gate.manifest("borrowed-staging", "1.0") is None
+    # An image that passes gets a signature of its own.
+    gate.findings("borrowed-dev")
+    better = gate.push("borrowed-dev", "1.1", "better")
+    assert gate.ended("borrowed-dev", better)["outcome"] == "released"
+    assert verify(gate, "borrowed-dev:1.1", "--gate", "dev").code == 0
+
+
+# What it costs
+
+
+def requests(gate: Gate, repository: str) -> list[str]:
+    lines = (gate.cloud.state / "registry.jsonl").read_text().splitlines()
+    calls = [json.loads(line) for line in lines]
+    return [f"{one['method']} {one['path']}" for one in calls if one["path"].startswith(f"/v2/{repository}/")]
+
+
+def test_verifying_an_image_takes_four_requests_and_little_time(gate: Gate) -> None:
+    digest = gate.push("cheap-dev", "1.0")
+    gate.ended("cheap-dev", digest)
+    gate.ended("cheap-staging", digest)
+    address = f"http://{gate.cloud.env['IMAGEGATE_REGISTRY']}"
+    registry = HttpRegistry(lambda: Login(address, login(gate)))
+    trust = of_profiles(PROFILES, roots_in(Path(root(gate))))
+    before = len(requests(gate, "cheap-dev"))
+    verify_image(registry, digest, trust)
+    asked = requests(gate, "cheap-dev")[before:]
+    assert len(asked) <= 4, asked
+    assert min(verify_image(registry, digest, trust) for _ in range(10)) < 0.05
+
+
+def verify_image(registry: HttpRegistry, digest: str, trust: Trust) -> float:
+    """Seconds of our own processor time."""
+    started = time.process_time()
+    found = evidence.read(registry, ImageRef.of("cheap-dev", digest))
+    (signature,) = signatures_of(found, trust, datetime.now(UTC))
+    assert signature.holds
+    return time.process_time() - started

@@ -1,4 +1,7 @@
-"""Debian's `docker-registry`: a registry by other people, without a referrers API, on a free port of loopback."""
+"""Debian's `docker-registry`: a registry by other people, without a referrers API, on a free port of loopback.
+
+And images to push there.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
 
 from imagegate.adapters.registry import HttpRegistry
 from imagegate.adapters.registry_connection import Login
+from imagegate.domain.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, Manifest
 from sandbox.ports import free_port
 
 PROGRAM = "docker-registry"
+SIGNATURE = "application/vnd.cncf.notary.signature"
 
 
 @contextmanager
@@ -41,6 +47,44 @@ def docker_registry(folder: Path) -> Iterator[str]:
 
 def client_of(address: str, *, source: HttpRegistry | None = None) -> HttpRegistry:
     return HttpRegistry(lambda: Login(f"http://{address}"), source=source)
+
+
+def entry(blob: Descriptor, media_type: str) -> dict[str, Any]:
+    return blob.as_json() | {"mediaType": media_type}
+
+
+def document(registry: HttpRegistry, repository: str, content: bytes, **fields: Any) -> Manifest:
+    config = registry.push_blob(repository, b"{}")
+    layer = registry.push_blob(repository, content)
+    raw = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": entry(config, OCI_CONFIG),
+        "layers": [entry(layer, "application/vnd.oci.image.layer.v1.tar")],
+    }
+    return Manifest.parse(json.dumps(raw | fields).encode())
+
+
+def pushed(registry: HttpRegistry, repository: str, content: bytes, **fields: Any) -> Manifest:
+    manifest = document(registry, repository, content, **fields)
+    registry.push_manifest(repository, manifest)
+    return manifest
+
+
+def evidence(registry: HttpRegistry, repository: str, subject: Manifest, text: str) -> Manifest:
+    about = subject.descriptor.as_json()
+    config = entry(Descriptor("", Digest.of(b"{}"), 2), SIGNATURE)
+    return pushed(
+        registry, repository, text.encode(), subject=about, config=config, annotations={"text": text}
+    )
+
+
+def index_of(registry: HttpRegistry, repository: str, children: list[Manifest]) -> Manifest:
+    entries = [child.descriptor.as_json() for child in children]
+    listed = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    index = Manifest.parse(json.dumps(listed, indent=1).encode())
+    registry.push_manifest(repository, index)
+    return index
 
 
 def _config(folder: Path, address: str) -> dict[str, object]:

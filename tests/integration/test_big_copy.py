@@ -19,7 +19,7 @@ from tests.integration.docker_registry import client_of, docker_registry
 MIB = 1024 * 1024
 LAYERS, LAYER_MIB = 8, 128
 DISK_NEEDED = 6 * 1024 * MIB
-MOST_MEMORY = 150 * MIB
+MOST_MEMORY = 100 * MIB
 
 # What the promoting process does. Its peak is read from the kernel's account of this program alone: getrusage counts
 # what the process that started it had, too.
@@ -67,7 +67,7 @@ def place_layer(data: Path, number: int) -> Descriptor:
     return blob
 
 
-def test_a_gibibyte_is_copied_with_less_than_150_mib_of_memory(folder: Path) -> None:
+def test_a_gibibyte_is_copied_with_less_than_100_mib_of_memory(folder: Path) -> None:
     with docker_registry(folder / "one") as source, docker_registry(folder / "two") as target:
         layers = [place_layer(folder / "one/data", number) for number in range(LAYERS)]
         copied = subprocess.run(

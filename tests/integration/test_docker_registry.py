@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from imagegate.adapters.registry import HttpRegistry
 from imagegate.domain.errors import ImageNotFoundError, RegistryUnavailableError
-from imagegate.domain.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
-from tests.integration.docker_registry import client_of, docker_registry
+from imagegate.domain.image import OCI_INDEX, Descriptor, Digest, ImageRef, Manifest
+from tests.integration.docker_registry import (
+    SIGNATURE,
+    client_of,
+    docker_registry,
+    document,
+    evidence,
+    pushed,
+)
 
-SIGNATURE = "application/vnd.cncf.notary.signature"
 FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 
 
@@ -32,36 +37,6 @@ def source(addresses: tuple[str, str]) -> HttpRegistry:
 @pytest.fixture
 def target(addresses: tuple[str, str], source: HttpRegistry) -> HttpRegistry:
     return client_of(addresses[1], source=source)
-
-
-def entry(blob: Descriptor, media_type: str) -> dict[str, Any]:
-    return blob.as_json() | {"mediaType": media_type}
-
-
-def document(registry: HttpRegistry, repository: str, content: bytes, **fields: Any) -> Manifest:
-    config = registry.push_blob(repository, b"{}")
-    layer = registry.push_blob(repository, content)
-    raw = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": entry(config, OCI_CONFIG),
-        "layers": [entry(layer, "application/vnd.oci.image.layer.v1.tar")],
-    }
-    return Manifest.parse(json.dumps(raw | fields).encode())
-
-
-def pushed(registry: HttpRegistry, repository: str, content: bytes, **fields: Any) -> Manifest:
-    manifest = document(registry, repository, content, **fields)
-    registry.push_manifest(repository, manifest)
-    return manifest
-
-
-def evidence(registry: HttpRegistry, repository: str, subject: Manifest, text: str) -> Manifest:
-    about = subject.descriptor.as_json()
-    config = entry(Descriptor("", Digest.of(b"{}"), 2), SIGNATURE)
-    return pushed(
-        registry, repository, text.encode(), subject=about, config=config, annotations={"text": text}
-    )
 
 
 def moved(source: HttpRegistry, target: HttpRegistry, repository: str, to: str, digest: Digest) -> None:

@@ -222,6 +222,7 @@ def test_the_detail_for_machines_is_complete_and_has_a_stable_id() -> None:
         "decision": str(digest("decision")),
         "policy": str(digest("policy")),
         "signature": str(digest("signature")),
+        "sbom": None,
         "promotedTo": None,
         "breakGlass": None,
         "cause": "",

@@ -328,3 +328,35 @@ def test_a_manifest_that_clients_could_read_in_two_ways_is_refused(
 def test_a_descriptor_without_digest_or_size_is_refused(broken: Any) -> None:
     with pytest.raises(RejectedInputError):
         Descriptor.parse(broken)
+
+
+# Content that a descriptor brings along (image-spec, "Embedded Content")
+
+
+def embedding(data: object, content: bytes = b"hello", size: int | None = None) -> Descriptor:
+    described = Descriptor("text/plain", Digest.of(content), len(content) if size is None else size)
+    return Descriptor.parse({**described.as_json(), "data": data})
+
+
+def test_what_is_embedded_is_the_content() -> None:
+    assert embedding("aGVsbG8=").embedded == b"hello"
+    assert embedding("", b"").embedded == b""
+
+
+@pytest.mark.parametrize("data", [None, 5, ["aGVsbG8="]])
+def test_without_it_there_is_none(data: object) -> None:
+    assert embedding(data).embedded is None
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [("d29ybGQ=", 5), ("aGVsbG8=", 6), ("aGVs bG8=", 5), ("aGVsbG8", 5), ("", 5), ("aGVsbG8*", 5)],
+)
+def test_what_is_not_the_content_is_refused(data: str, size: int) -> None:
+    with pytest.raises(CorruptContentError):
+        _ = embedding(data, size=size).embedded
+
+
+def test_what_is_embedded_is_no_part_of_what_a_descriptor_means() -> None:
+    assert embedding("aGVsbG8=") == embedding(None)
+    assert "data" not in embedding("aGVsbG8=").as_json()

@@ -63,6 +63,9 @@ class Scans(Protocol):
     def scanner(self) -> Scanner:
         """What the registry scans with now."""
 
+    def is_continuous(self, repository: str) -> bool:
+        """Whether a repository's images are scanned again whenever something new is known (CONTINUOUS_SCAN)."""
+
     def start(self, image: ImageRef) -> None:
         """Ask for a scan; asking for one that runs or ran today is no error."""
 
@@ -271,6 +274,16 @@ class Registry(Protocol):
 
     def referrers(self, image: ImageRef) -> list[Descriptor]:
         """What refers to the image: signatures and attestations."""
+
+
+class SbomExports(Protocol):
+    """What Inspector wrote for its exports of SBOMs."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys of the documents whose keys begin so."""
+
+    def document(self, key: str) -> bytes:
+        """Raise `SbomRefusedError` when it is larger than an SBOM may be."""
 
 
 class Signer(Protocol):

@@ -187,6 +187,12 @@ class Ecr:
         on_push = configurations[0].get("scanOnPush") or frequency == "SCAN_ON_PUSH"
         return Scanning.BY_ITSELF if on_push else Scanning.ON_REQUEST
 
+    def is_continuous(self, repository: str) -> bool:
+        with translated(_GONE, asked=repository):
+            answer = self._client.batch_get_repository_scanning_configuration(repositoryNames=[repository])
+        found = answer.get("scanningConfigurations", ())
+        return any(one.get("scanFrequency") == "CONTINUOUS_SCAN" for one in found)
+
     def scanner(self) -> Scanner:
         with translated({}, asked="the registry's scanning configuration"):
             answer = self._client.get_registry_scanning_configuration()

@@ -15,6 +15,7 @@ from imagegate.domain.errors import InvalidEventError
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Arrival
 from imagegate.domain.release import Outcome, Push, ReleaseId, StartReason
+from imagegate.domain.sbom import Export
 from imagegate.domain.scan import Waited
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -208,6 +209,28 @@ class SignRequest(_Request):
     @property
     def digest(self) -> Digest:
         return Digest.parse(self.decision)
+
+
+class ExportModel(_Request):
+    """An export of SBOMs that was asked for: its report, or an empty text where Inspector refused to begin."""
+
+    report: str
+    status: str
+    why: str
+    batch: int = Field(ge=0)
+    polls: int = 0  # how often the state machine has looked at it
+
+    @property
+    def export(self) -> Export:
+        return Export(self.report, self.status, self.why, self.batch)
+
+
+class AttachSbomRequest(_Request):
+    """`export`: what has ended; None: nothing was exported yet."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    release: ReleaseModel
+    export: ExportModel | None
 
 
 class PromoteRequest(_Request):

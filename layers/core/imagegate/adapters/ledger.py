@@ -29,6 +29,7 @@ _RECORDED = frozenset(
         "decision",
         "signature",
         "evidence",
+        "sbom",
         "platforms",
         "promotion",
         "uploads",

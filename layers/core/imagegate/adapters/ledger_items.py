@@ -42,6 +42,7 @@ from imagegate.domain.release import (
 )
 from imagegate.domain.revocation import Revocation
 from imagegate.domain.ruling import Clock
+from imagegate.domain.sbom import Sbom
 
 Item = Mapping[str, Any]
 
@@ -161,6 +162,7 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "decision": ("decision", str, Digest.parse),
     "signature": ("signature", str, Digest.parse),
     "evidence": ("evidence", _listed, _digests),
+    "sbom": ("sbom", lambda sbom: json.dumps(sbom.as_json()), lambda text: Sbom.from_json(json.loads(text))),
     "platforms": ("platforms", _listed, _digests),
     "promotion": ("promotion", lambda promotion: json.dumps(promotion.as_json()), _promotion),
     "uploads": (

@@ -11,6 +11,7 @@ from imagegate.adapters.policy_values import OFF
 from imagegate.domain.policy import Scanner
 
 _FIX = "whether there is a fix"
+_CONTENT = "what an image is made of"
 _NO_GRACE = {
     "known_exploited": "what is known to be exploited",
     "exploit_available": "whether there is an exploit",
@@ -25,6 +26,9 @@ def capability_faults(gates: Gates) -> Iterator[tuple[Path, str]]:
     for name, gate in gates.stages.items():
         for place, what in _asked(gate):
             yield ("stages", name, *place), _message(what, "rule")
+        evidence = gate.get("evidence")
+        if isinstance(evidence, dict) and evidence.get("sbom") not in (None, OFF):
+            yield ("stages", name, "evidence", "sbom"), _message(_CONTENT, "key")
     waivers = gates.data.get("waivers")
     for number, waiver in enumerate(waivers if isinstance(waivers, list) else ()):
         if isinstance(waiver, dict) and waiver.get("until") == "fix_available":

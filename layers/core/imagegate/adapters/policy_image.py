@@ -14,6 +14,7 @@ from imagegate.adapters.policy_shape import Shape
 from imagegate.adapters.policy_values import OFF, Platform, Size, Span, TagGlob, Text
 from imagegate.domain.finding import Severity
 from imagegate.domain.rules import DEFAULT_ALERTS, Attention, EvidenceRules, ImageRules, Rule
+from imagegate.domain.sbom import SbomFormat
 
 
 def _named(value: object) -> object:
@@ -108,7 +109,7 @@ class ImageShape(Shape):
 
 
 class EvidenceShape(Shape):
-    """What must have been attached to the image."""
+    """What must have been attached to the image, and what is attached to it when it passes."""
 
     require_signature: RuleShape[bool] | None = Field(
         default=None, description="true: the gate of the stage before must have signed it.", examples=[True]
@@ -118,9 +119,18 @@ class EvidenceShape(Shape):
         description="It must say who built it: patterns of builder ids (SLSA provenance).",
         examples=[["https://github.com/actions/runner/*"]],
     )
+    sbom: Literal["cyclonedx", "spdx", "off"] = Field(
+        default="off",
+        description="What passes gets an SBOM by Amazon Inspector in this format, unless it carries one in any format. "
+        "Nothing is blocked for the lack of one.",
+    )
 
     def evidence_rules(self) -> EvidenceRules:
-        return EvidenceRules(switch(self.require_signature), rule(self.require_provenance, tuple))
+        return EvidenceRules(
+            switch(self.require_signature),
+            rule(self.require_provenance, tuple),
+            None if self.sbom == OFF else SbomFormat(self.sbom),
+        )
 
 
 _Attention = Literal["log", "alert"]

@@ -84,7 +84,8 @@ class GateShape(Shape):
         default_factory=ImageShape, description="What the image itself must be like, findings aside."
     )
     evidence: EvidenceShape = Field(
-        default_factory=EvidenceShape, description="What must have been attached to the image."
+        default_factory=EvidenceShape,
+        description="What must have been attached to the image, and what is attached to it.",
     )
     alerts: AlertsShape = Field(
         default_factory=AlertsShape,

@@ -180,6 +180,7 @@ class Connection:
             return response
         self._forget(login)
         if not request.is_repeatable:
+            response.close()
             # A stream follows a request that was let in: the token has ended since.
             raise RegistryUnavailableError(f"{request.asked}: the registry's token ended while it was used")
         response.drain_conn()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imagegate.adapters.notifications import SnsNotifications
     from imagegate.adapters.records import S3Records
     from imagegate.adapters.registry import HttpRegistry
+    from imagegate.adapters.sbom_exports import S3SbomExports
     from imagegate.adapters.signer import AwsSigner
     from imagegate.adapters.workflow import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
     from imagegate.domain.deployment_notice import OnError
@@ -66,6 +67,13 @@ def records() -> S3Records:
     from imagegate.adapters.records import S3Records
 
     return S3Records(setting("RECORDS_BUCKET"))
+
+
+@cache
+def sbom_exports() -> S3SbomExports:
+    from imagegate.adapters.sbom_exports import S3SbomExports
+
+    return S3SbomExports(setting("RECORDS_BUCKET"))
 
 
 @cache

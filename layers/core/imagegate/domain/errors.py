@@ -84,6 +84,10 @@ class RecordNotFoundError(RejectedInputError):
     """No decision record or policy is stored under that digest."""
 
 
+class SbomRefusedError(RejectedInputError):
+    """What was exported is no SBOM of the image; the message says why."""
+
+
 class DecisionRefusedError(RejectedInputError):
     """`sign_image` was asked to sign what it must not sign."""
 

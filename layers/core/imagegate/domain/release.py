@@ -16,6 +16,7 @@ from typing import Any
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Arrival, Stage
 from imagegate.domain.revocation import Revocation
+from imagegate.domain.sbom import Sbom
 
 SCHEMA = 1
 
@@ -83,6 +84,7 @@ class Release:
     decision: Digest | None = None
     signature: Digest | None = None
     evidence: tuple[Digest, ...] = ()  # what was pushed with the signature: summary, platforms' signatures
+    sbom: Sbom | None = None  # what became of it; None: the stage asks for none, or nothing passed yet
     platforms: tuple[Digest, ...] = ()  # of an index: what was judged, and is released with it
     promotion: Promotion | None = None
     uploads: Mapping[Digest, str] = field(default_factory=dict)  # of blobs left half-done: where they stand

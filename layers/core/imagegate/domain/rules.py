@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from imagegate.domain.finding import Package, Severity
 from imagegate.domain.purl import is_named
+from imagegate.domain.sbom import SbomFormat
 
 T = TypeVar("T")
 
@@ -136,10 +137,11 @@ class ImageRules:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRules:
-    """What must have been attached to the image."""
+    """What must have been attached to the image, and what is attached to it when it passes."""
 
     require_signature: Rule[bool] | None = None  # by the gate of the stage before
     require_provenance: Rule[tuple[str, ...]] | None = None  # globs of builder ids
+    sbom: SbomFormat | None = None  # attached where there is none; no rule: nothing blocks without it
 
 
 class Attention(StrEnum):

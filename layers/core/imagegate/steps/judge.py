@@ -15,6 +15,7 @@ from imagegate.domain.facts import BaseImage
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Mode, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId
+from imagegate.domain.sbom import NOT_YET
 from imagegate.domain.scan import Waited
 from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, attention
 from imagegate.ports import Grants, Images, Ledger, Records
@@ -41,6 +42,7 @@ class Judged:
     outcome: Outcome
     seen: int | None = None  # how many changes of the release the outcome covers; None: whatever changed
     promotes: bool = False
+    sbom: bool = False  # what passes is to carry one
     verdict: VerdictOutcome | None = None
     decision: Digest | None = None
 
@@ -50,6 +52,7 @@ class Judged:
             "outcome": str(self.outcome),
             "seen": self.seen,
             "promotes": self.promotes,
+            "sbom": self.sbom,
             "verdict": self.verdict and str(self.verdict),
             "decision": self.decision and str(self.decision),
         }
@@ -94,7 +97,12 @@ class JudgeImage:
             for base in _bases(release, examined, digest):
                 self.ledger.note_base(base)
         route, outcome = self._route(verdict, stage, release, now)
-        return Judged(route, outcome, None, stage.promotes_to is not None, verdict.outcome, digest)
+        asks_for_sbom = route is Route.SIGN and stage.evidence.sbom is not None
+        if asks_for_sbom and release.sbom is None:
+            self.ledger.record(release.id, sbom=NOT_YET)
+        return Judged(
+            route, outcome, None, stage.promotes_to is not None, asks_for_sbom, verdict.outcome, digest
+        )
 
     def _route(
         self, verdict: Verdict, stage: Stage, release: Release, now: datetime

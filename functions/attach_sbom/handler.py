@@ -1,0 +1,38 @@
+"""Look whether an image carries an SBOM; attach what Amazon Inspector exported."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from imagegate.adapters import wiring
+from imagegate.adapters.events import AttachSbomRequest, parse
+from imagegate.adapters.settings import setting
+from imagegate.steps.attach_sbom import AttachSbom
+
+logger = Logger()
+
+
+@cache
+def step() -> AttachSbom:
+    return AttachSbom(
+        images=wiring.ecr(),
+        ledger=wiring.ledger(),
+        records=wiring.records(),
+        registry=wiring.registry(),
+        scans=wiring.ecr(),
+        exports=wiring.sbom_exports(),
+        repositories=setting("REPOSITORIES"),
+    )
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    request = parse(AttachSbomRequest, event)
+    export = request.export.export if request.export else None
+    attached = step().run(request.release.id, export)
+    logger.info("sbom", release=str(request.release.id), route=attached.route, note=attached.note)
+    return attached.as_json()

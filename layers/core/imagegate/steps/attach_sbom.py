@@ -1,0 +1,242 @@
+"""Attach SBOM: what an image lacks is exported by Inspector, checked, and pushed as a referrer of each platform.
+
+It runs at least twice: before an export it says what is to be exported, after it it attaches what was written. Nothing
+that it finds stops a release; it says what became of the SBOM, and leads on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from imagegate.domain import attestation
+from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
+from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.release import Release, ReleaseId
+from imagegate.domain.sbom import NOT_YET, Export, Sbom, SbomFormat, note
+from imagegate.domain.sbom_document import (
+    check_sbom,
+    is_about,
+    is_sbom,
+    is_sbom_statement,
+    is_sbom_type,
+    sbom_manifest,
+    unsaid_statements,
+)
+from imagegate.ports import Images, Ledger, Records, Registry, SbomExports, Scans
+from imagegate.steps.platforms import platforms
+from imagegate.steps.signatures import content_of
+
+# Below it the bucket lets Inspector write, and nobody else.
+PREFIX = "sboms"
+_AT_ONCE = 10  # resources in one export (Amazon Inspector API reference, ResourceFilterCriteria)
+_LOOKED_AT = 50  # referrers of one image
+_DEPTH = 4  # of an index within an index, as `platforms` has it
+_ABOUT = "vnd.docker.reference.digest"
+
+
+class Sequel(StrEnum):
+    """Where the state machine goes next."""
+
+    EXPORT = "EXPORT"
+    DONE = "DONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An export, as CreateSbomExport asks for it."""
+
+    format: SbomFormat
+    prefix: str
+    resources: tuple[str, ...]  # ARNs of images
+    batch: int = 0  # which ten of the platforms
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "format": self.format.report_format,
+            "prefix": self.prefix,
+            "resources": [{"Comparison": "EQUALS", "Value": arn} for arn in self.resources],
+            "batch": self.batch,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    route: Sequel
+    note: str = ""
+    wanted: Wanted | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"route": str(self.route), "wanted": self.wanted.as_json() if self.wanted else None}
+
+
+@dataclass(frozen=True, slots=True)
+class AttachSbom:
+    """`repositories`: what the ARNs of this registry's repositories begin with, up to their names."""
+
+    images: Images
+    ledger: Ledger
+    records: Records
+    registry: Registry
+    scans: Scans
+    exports: SbomExports
+    repositories: str
+
+    def run(self, id_: ReleaseId, export: Export | None) -> Attached:
+        """`export`: the one that has just ended; None: nothing was exported yet."""
+        release = self.ledger.get(id_)
+        format_ = self.records.policy(release.policy).stages[release.stage].evidence.sbom
+        if format_ is None or not release.is_open:
+            return Attached(Sequel.DONE)
+        attaching = _Attaching(self, release, format_)
+        try:
+            return attaching.run(export)
+        except RejectedInputError as error:
+            return attaching.end(f"none: {error}")
+
+
+@dataclass(slots=True)
+class _Attaching:
+    """One release's SBOM."""
+
+    step: AttachSbom
+    release: Release
+    format: SbomFormat
+    made: list[Digest] = field(default_factory=list)  # by this release, also in earlier calls
+    _cover: set[Digest] = field(default_factory=set)  # subjects of what it made
+
+    def run(self, export: Export | None) -> Attached:
+        leaves = platforms(self.step.images, self.image)
+        self._recall()
+        batches = [leaves[start : start + _AT_ONCE] for start in range(0, len(leaves), _AT_ONCE)]
+        why = self._attach_all(batches[export.batch], export) if export else ""
+        following = range(export.batch + 1 if export else 0, len(batches))
+        for number in () if why else following:
+            if missing := self._missing(batches[number]):
+                self._keep(NOT_YET.note)
+                return self._ask_for(missing, number)
+        said = note(self.image, leaves, self._missing(leaves), len(self.made), why)
+        return self.end(said)
+
+    def end(self, said: str) -> Attached:
+        self._keep(said)
+        return Attached(Sequel.DONE, said)
+
+    def _keep(self, said: str) -> None:
+        self.step.ledger.record(self.release.id, sbom=Sbom(said, tuple(self.made)))
+
+    @property
+    def image(self) -> ImageRef:
+        return self.release.image
+
+    def _recall(self) -> None:
+        """A listing of referrers can be late: what was pushed before is looked for by its digest."""
+        for digest in self.release.sbom.manifests if self.release.sbom else ():
+            try:
+                manifest = self.step.registry.manifest(self.image.repository, digest)
+            except ImageNotFoundError:
+                continue  # deleted with its image, which was pushed again
+            self._note(manifest)
+
+    def _note(self, manifest: Manifest) -> None:
+        if manifest.digest not in self.made:
+            self.made.append(manifest.digest)
+        self._cover |= {manifest.subject.digest} if manifest.subject else set()
+
+    def _ask_for(self, missing: Sequence[Descriptor], batch: int) -> Attached:
+        arns = tuple(f"{self.step.repositories}{self.image.repository}/{leaf.digest}" for leaf in missing)
+        return Attached(Sequel.EXPORT, wanted=Wanted(self.format, self._prefix, arns, batch))
+
+    @property
+    def _prefix(self) -> str:
+        return f"{PREFIX}/{self.release.key}"
+
+    # what is there
+
+    def _missing(self, leaves: Sequence[Descriptor]) -> list[Descriptor]:
+        """An SBOM of the whole image is one of each platform."""
+        if self._is_covered(self.image.digest):
+            return []
+        about = self._beside(self.step.images.manifest(self.image), _DEPTH)
+        return [
+            leaf
+            for leaf in leaves
+            if not self._is_covered(leaf.digest) and not any(map(self._holds, about.get(leaf.digest, ())))
+        ]
+
+    def _is_covered(self, digest: Digest) -> bool:
+        if digest in self._cover:
+            return True
+        listed = self.step.registry.referrers(ImageRef(self.image.repository, digest))
+        return any(self._holds(referrer.digest) for referrer in _evidence(listed))
+
+    def _beside(self, manifest: Manifest, depth: int) -> dict[Digest, list[Digest]]:
+        """The attestations of BuildKit's "attestation storage", by the platform that they are about."""
+        found: dict[Digest, list[Digest]] = {}
+        for child in manifest.children:
+            if child.is_attestation and (about := child.annotations.get(_ABOUT)):
+                found.setdefault(Digest.parse(about), []).append(child.digest)
+            elif child.is_index and depth:
+                nested = self.step.images.manifest(ImageRef(self.image.repository, child.digest))
+                found |= self._beside(nested, depth - 1)
+        return found
+
+    def _holds(self, digest: Digest) -> bool:
+        try:
+            manifest = self.step.registry.manifest(self.image.repository, digest)
+        except RejectedInputError:
+            return False  # gone since it was listed, or nothing that we know
+        return is_sbom(manifest) or any(map(self._says_so, unsaid_statements(manifest)))
+
+    def _says_so(self, statement: Descriptor) -> bool:
+        try:
+            return is_sbom_statement(content_of(self.step.registry, self.image.repository, statement))
+        except RejectedInputError:
+            return False  # too large, or other bytes than it says
+
+    # what is exported
+
+    def _attach_all(self, leaves: Sequence[Descriptor], export: Export) -> str:
+        """Empty, or why some of them have none."""
+        missing = self._missing(leaves)
+        if not export.has_succeeded:
+            return export.explain() if missing else ""
+        keys = [key for key in self.step.exports.keys(self._prefix) if export.wrote(key)]
+        attached = [leaf for leaf in leaves if self._attach(leaf, keys, is_missing=leaf in missing)]
+        return "" if all(leaf in attached for leaf in missing) else self._unwritten()
+
+    def _attach(self, leaf: Descriptor, keys: Sequence[str], *, is_missing: bool) -> bool:
+        """Whether there is a document about it. What an earlier call attached before it was killed is noted now."""
+        for key in keys:
+            content = self.step.exports.document(key)
+            if is_about(leaf.digest, key, content):
+                manifest = sbom_manifest(leaf, check_sbom(content, self.format, key), self.format)
+                if is_missing:
+                    self._push(manifest, content)
+                if is_missing or self.step.registry.has_manifest(
+                    ImageRef(self.image.repository, manifest.digest)
+                ):
+                    self._note(manifest)
+                return True
+        return False
+
+    def _push(self, manifest: Manifest, content: bytes) -> None:
+        for blob in (attestation.EMPTY, content):
+            self.step.registry.push_blob(self.image.repository, blob)
+        self.step.registry.push_manifest(self.image.repository, manifest)
+
+    def _unwritten(self) -> str:
+        if self.step.scans.is_continuous(self.image.repository):
+            return "Amazon Inspector says that its export succeeded, but wrote nothing about this image"
+        return (
+            f"Amazon Inspector writes none for {self.image.repository}, which is not scanned continuously: set "
+            "CONTINUOUS_SCAN for it in the registry's scanning configuration"
+        )
+
+
+def _evidence(listed: Sequence[Descriptor]) -> list[Descriptor]:
+    """SBOMs first, for a signature is none; more than this is no evidence but an attack on our time."""
+    able = [one for one in listed if one.artifact_type != attestation.NOTATION_SIGNATURE]
+    return sorted(able, key=lambda one: not is_sbom_type(one.artifact_type))[:_LOOKED_AT]

@@ -1,0 +1,459 @@
+"""The step that attaches SBOMs, over a registry in memory; and what Inspector wrote, in S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from imagegate.adapters.sbom_exports import S3SbomExports
+from imagegate.domain import sbom_document
+from imagegate.domain.errors import RecordNotFoundError, RegistryUnavailableError, SbomRefusedError
+from imagegate.domain.image import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Mode
+from imagegate.domain.release import Outcome, Release, ReleaseId
+from imagegate.domain.rules import EvidenceRules
+from imagegate.domain.sbom import NOT_YET, Export, SbomFormat
+from imagegate.ports import SbomExports
+from imagegate.steps.attach_sbom import Attached, AttachSbom, Sequel
+from imagegate.steps.judge import Route
+from tests.component.one_gate import World
+from tests.fakes import DEV, NOW, POLICY, critical
+
+ARNS = "arn:aws:ecr:eu-central-1:123456789012:repository/"
+DOCUMENT = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.4", "components": []}).encode()
+REPORT = "75fe89e2-aad1-4a7e-8240-44d70e687eeb"
+DONE = Export(REPORT, "SUCCEEDED")
+CYCLONEDX, IN_TOTO = "application/vnd.cyclonedx+json", "application/vnd.in-toto+json"
+NAMES = ("linux/amd64", "linux/arm64")
+
+
+@dataclass
+class FakeExports:
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        return iter([key for key in self.files if key.startswith(prefix)])
+
+    def document(self, key: str) -> bytes:
+        return self.files[key]
+
+
+@dataclass
+class Attaching(World):
+    exports: FakeExports = field(default_factory=FakeExports)
+
+    def call(self, image: ImageRef, export: Export | None = None) -> Attached:
+        _port: SbomExports = self.exports
+        step = AttachSbom(
+            self.registry, self.ledger, self.records, self.registry, self.scans, self.exports, ARNS
+        )
+        return step.run(ReleaseId(image, 1), export)
+
+    def begun(self, image: ImageRef) -> ImageRef:
+        assert isinstance(self.start(image), Release)
+        return image
+
+    def write(self, image: ImageRef, *digests: Digest, report: str = REPORT, text: bytes = DOCUMENT) -> None:
+        """As Inspector does it."""
+        folder = f"sboms/{self.release(image).key}/CYCLONEDX_1_4_outputs_{report}/account=123456789012"
+        for digest in digests:
+            key = (
+                f"{folder}/resource=AWS_ECR_CONTAINER_IMAGE/arn_repository_{DEV}_{digest}_CYCLONEDX_1_4.json"
+            )
+            self.exports.files[key] = text
+
+    def release(self, image: ImageRef) -> Release:
+        return self.ledger.get(ReleaseId(image, 1))
+
+    def noted(self, image: ImageRef) -> str:
+        sbom = self.release(image).sbom
+        return sbom.note if sbom else ""
+
+    def sboms(self, digest: Digest) -> list[Digest]:
+        listed = self.registry.referrers(ImageRef(DEV, digest))
+        return [one.digest for one in listed if one.artifact_type == CYCLONEDX]
+
+    def indexed(
+        self, *names: str, evidence: dict[str, Manifest] | None = None
+    ) -> tuple[ImageRef, list[Digest]]:
+        """Platforms by name, and beside each the attestation that is given for it."""
+        children = []
+        for name in names:
+            child = self.registry.push_image(DEV, "", seed=name)
+            os, _, architecture = name.partition("/")
+            platform = {"os": os, "architecture": architecture}
+            children.append(described(self.registry.manifest(child)) | {"platform": platform})
+        digests = [Digest.parse(child["digest"]) for child in children]
+        for name, manifest in (evidence or {}).items():
+            self.put(manifest)
+            about = {
+                "vnd.docker.reference.type": "attestation-manifest",
+                "vnd.docker.reference.digest": str(digests[names.index(name)]),
+            }
+            unknown = {"os": "unknown", "architecture": "unknown"}
+            children.append(described(manifest) | {"annotations": about, "platform": unknown})
+        raw = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children}
+        manifest = Manifest.parse(json.dumps(raw).encode())
+        self.registry.pushed_at[ImageRef(DEV, manifest.digest)] = NOW
+        self.registry.push_manifest(DEV, manifest, "1.0")
+        return ImageRef(DEV, manifest.digest), digests
+
+    def put(self, manifest: Manifest) -> Digest:
+        for blob in manifest.blobs:
+            self.registry.blobs.setdefault((DEV, blob.digest), b"{}")
+        self.registry.push_manifest(DEV, manifest)
+        return manifest.digest
+
+    def attach(self, subject: Digest, **form: Any) -> Digest:
+        return self.put(artifact(subject, **form))
+
+
+def described(manifest: Manifest) -> dict[str, Any]:
+    return manifest.descriptor.as_json()
+
+
+def artifact(
+    subject: Digest | None,
+    artifact_type: str = CYCLONEDX,
+    layer_type: str = CYCLONEDX,
+    content: bytes = b"{}",
+    annotations: dict[str, str] | None = None,
+) -> Manifest:
+    layer = Descriptor(layer_type, Digest.of(content), len(content)).as_json()
+    raw = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": {"mediaType": OCI_EMPTY, "digest": str(Digest.of(b"{}")), "size": 2},
+        "layers": [layer | {"annotations": annotations or {}}],
+        **({"subject": Descriptor(OCI_MANIFEST, subject, 9).as_json()} if subject else {}),
+    }
+    return Manifest.parse(json.dumps(raw).encode())
+
+
+@pytest.fixture
+def world() -> Attaching:
+    made = Attaching()
+    asks(made, SbomFormat.CYCLONEDX)
+    return made
+
+
+def asks(world: Attaching, sbom: SbomFormat | None, **changes: Any) -> None:
+    dev = replace(POLICY.stages["dev"], evidence=EvidenceRules(sbom=sbom), **changes)
+    world.policy = world.records.policies[POLICY.digest] = replace(
+        POLICY, stages={**POLICY.stages, "dev": dev}
+    )
+
+
+@pytest.fixture
+def image(world: Attaching) -> ImageRef:
+    return world.begun(world.registry.push_image(DEV, "1.0"))
+
+
+# When one is asked for
+
+
+def test_the_judge_asks_for_one_only_where_the_stage_does_and_the_image_passes(world: Attaching) -> None:
+    good, bad = (world.begun(world.registry.push_image(DEV, tag, seed=tag)) for tag in ("1.0", "2.0"))
+    world.scans.finish(good)
+    world.scans.finish(bad, critical())
+    passed, refused = world.judge(good), world.judge(bad)
+    assert (passed.route, passed.sbom, passed.as_json()["sbom"]) == (Route.SIGN, True, True)
+    assert (refused.sbom, world.release(bad).sbom) == (False, None)
+    assert world.release(good).sbom == NOT_YET  # what is said if nothing more is heard
+    asks(world, SbomFormat.CYCLONEDX, mode=Mode.OBSERVE)
+    assert not world.judge(bad).sbom
+
+
+def test_a_stage_that_asks_for_none_gets_none(world: Attaching, image: ImageRef) -> None:
+    asks(world, None)
+    world.scans.finish(image)
+    assert not world.judge(image).sbom
+    assert world.call(image) == Attached(Sequel.DONE)
+    assert world.release(image).sbom is None
+
+
+def test_judging_again_does_not_forget_what_was_attached(world: Attaching, image: ImageRef) -> None:
+    world.scans.finish(image)
+    world.judge(image)
+    world.write(image, image.digest)
+    world.call(image, DONE)
+    world.judge(image)
+    assert world.noted(image) == "attached, by Amazon Inspector"
+
+
+# What is asked for
+
+
+def test_of_an_image_without_an_sbom_one_is_exported(world: Attaching, image: ImageRef) -> None:
+    attached = world.call(image)
+    assert attached.as_json() == {
+        "route": "EXPORT",
+        "wanted": {
+            "format": "CYCLONEDX_1_4",
+            "prefix": f"sboms/{world.release(image).key}",
+            "resources": [{"Comparison": "EQUALS", "Value": f"{ARNS}{DEV}/{image.digest}"}],
+            "batch": 0,
+        },
+    }
+    asks(world, SbomFormat.SPDX)
+    assert world.call(image).as_json()["wanted"]["format"] == "SPDX_2_3"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"artifact_type": "application/spdx+json"},
+        {"artifact_type": IN_TOTO, "annotations": {"in-toto.io/predicate-type": "https://spdx.dev/Document"}},
+        {
+            "artifact_type": IN_TOTO,
+            "layer_type": IN_TOTO,
+            "content": b'{"predicateType":"https://cyclonedx.org/bom"}',
+        },
+    ],
+)
+def test_what_the_build_attached_is_kept_in_whatever_form_it_is(
+    world: Attaching, image: ImageRef, form: dict[str, Any]
+) -> None:
+    content = form.get("content", b"{}")
+    world.registry.blobs[DEV, Digest.of(content)] = content
+    world.attach(image.digest, **form)
+    before = len(world.registry.manifests)
+    assert world.call(image).route is Sequel.DONE
+    assert world.noted(image) == "was there before, and is kept"
+    assert len(world.registry.manifests) == before
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"artifact_type": "application/vnd.cncf.notary.signature", "layer_type": "application/jose+json"},
+        {
+            "artifact_type": IN_TOTO,
+            "layer_type": IN_TOTO,
+            "content": b'{"predicateType":"https://slsa.dev/provenance/v1"}',
+        },
+        {"artifact_type": IN_TOTO, "layer_type": IN_TOTO, "content": b"no json"},
+    ],
+)
+def test_other_evidence_is_no_sbom(world: Attaching, image: ImageRef, form: dict[str, Any]) -> None:
+    content = form.get("content", b"{}")
+    world.registry.blobs[DEV, Digest.of(content)] = content
+    world.attach(image.digest, **form)
+    assert world.call(image).route is Sequel.EXPORT
+
+
+def test_of_an_index_the_platforms_without_one_are_exported(world: Attaching) -> None:
+    said = {"in-toto.io/predicate-type": "https://spdx.dev/Document"}
+    buildx = artifact(None, IN_TOTO, IN_TOTO, annotations=said)
+    image, (_, arm, riscv) = world.indexed(*NAMES, "linux/riscv64", evidence={"linux/amd64": buildx})
+    world.begun(image)
+    world.attach(arm)
+    wanted = world.call(image).wanted
+    assert wanted
+    assert wanted.resources == (f"{ARNS}{DEV}/{riscv}",)
+
+
+def test_buildx_provenance_alone_is_no_sbom(world: Attaching) -> None:
+    said = {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"}
+    image, _ = world.indexed(
+        *NAMES, evidence={"linux/amd64": artifact(None, IN_TOTO, IN_TOTO, annotations=said)}
+    )
+    wanted = world.call(world.begun(image)).wanted
+    assert wanted
+    assert len(wanted.resources) == 2
+
+
+def test_an_sbom_of_the_whole_index_is_one_of_each_platform(world: Attaching) -> None:
+    image, _ = world.indexed(*NAMES)
+    world.attach(image.digest)
+    assert world.call(world.begun(image)).route is Sequel.DONE
+    assert world.noted(image) == "was there before, and is kept"
+
+
+def test_more_platforms_than_an_export_takes_are_exported_ten_by_ten(world: Attaching) -> None:
+    image, digests = world.indexed(*(f"linux/a{number}" for number in range(12)))
+    world.begun(image)
+    world.write(image, *digests)
+    first = world.call(image).wanted
+    assert first
+    assert len(first.resources) == 10
+    second = world.call(image, replace(DONE, batch=first.batch)).wanted
+    assert second
+    assert (len(second.resources), second.batch) == (2, 1)
+    # Killed after it had attached all ten, and called again: the same.
+    assert world.call(image, replace(DONE, batch=first.batch)).wanted == second
+    assert world.call(image, replace(DONE, batch=second.batch)).route is Sequel.DONE
+    assert world.noted(image) == "attached, by Amazon Inspector, to each of 12 platforms"
+
+
+# What is attached
+
+
+def test_what_inspector_wrote_is_attached_byte_for_byte(world: Attaching, image: ImageRef) -> None:
+    world.write(image, image.digest, Digest.of(b"another"))
+    assert world.call(image, DONE).route is Sequel.DONE
+    [sbom] = world.sboms(image.digest)
+    manifest = world.registry.manifest(DEV, sbom)
+    assert world.registry.blob(DEV, manifest.layers[0]) == DOCUMENT
+    assert world.noted(image) == "attached, by Amazon Inspector"
+    assert world.release(image).sbom is not None
+
+
+def test_calling_again_attaches_no_second_one(world: Attaching, image: ImageRef) -> None:
+    world.write(image, image.digest)
+    for export in (DONE, DONE, None, DONE):
+        world.call(image, export)
+    assert len(world.sboms(image.digest)) == 1
+    assert world.noted(image) == "attached, by Amazon Inspector"
+
+
+def test_killed_anywhere_it_ends_the_same(world: Attaching, image: ImageRef) -> None:
+    """Before each of its writes once; then it is called again with the same export."""
+    world.write(image, image.digest)
+    for write in ("push_blob", "push_manifest", "record"):
+        target: Any = world.ledger if write == "record" else world.registry
+        real = getattr(target, write)
+
+        def die(*_: Any, **__: Any) -> None:
+            raise RegistryUnavailableError("killed")
+
+        setattr(target, write, die)
+        with pytest.raises(RegistryUnavailableError):
+            world.call(image, DONE)
+        setattr(target, write, real)
+    world.call(image, DONE)
+    assert len(world.sboms(image.digest)) == 1
+    assert world.noted(image) == "attached, by Amazon Inspector"
+
+
+def test_a_late_listing_of_referrers_doubles_nothing(world: Attaching, image: ImageRef) -> None:
+    world.write(image, image.digest)
+    world.call(image, DONE)
+    world.registry.referrers = lambda image: []  # type: ignore[method-assign]
+    assert world.call(image).route is Sequel.DONE
+    assert world.noted(image) == "attached, by Amazon Inspector"
+
+
+def test_what_was_attached_to_an_image_that_was_deleted_and_pushed_again_is_attached_again(
+    world: Attaching, image: ImageRef
+) -> None:
+    world.write(image, image.digest)
+    world.call(image, DONE)
+    [sbom] = world.sboms(image.digest)
+    world.registry.delete(ImageRef(DEV, sbom))
+    assert world.call(image).route is Sequel.EXPORT
+
+
+def test_files_of_another_export_are_not_attached(world: Attaching, image: ImageRef) -> None:
+    world.write(image, image.digest, report="00000000-0000-0000-0000-000000000000")
+    world.call(image, DONE)
+    assert world.sboms(image.digest) == []
+
+
+# What is said where there is none
+
+
+def test_an_export_that_wrote_nothing_is_noticed_and_said(world: Attaching, image: ImageRef) -> None:
+    world.scans.watches = False
+    assert world.call(image, DONE).route is Sequel.DONE
+    assert world.noted(image) == (
+        "none: Amazon Inspector writes none for shop-dev, which is not scanned continuously: set CONTINUOUS_SCAN for "
+        "it in the registry's scanning configuration"
+    )
+
+
+def test_what_is_missing_though_it_is_scanned_continuously_is_said_otherwise(
+    world: Attaching, image: ImageRef
+) -> None:
+    world.call(image, DONE)
+    assert world.noted(image).startswith(
+        "none: Amazon Inspector says that its export succeeded, but wrote nothing"
+    )
+
+
+def test_the_platforms_that_have_none_are_named(world: Attaching) -> None:
+    image, (amd, _) = world.indexed(*NAMES)
+    world.begun(image)
+    world.write(image, amd)
+    world.call(image, DONE)
+    assert world.noted(image).startswith("none for linux/arm64: ")
+    assert len(world.sboms(amd)) == 1
+
+
+@pytest.mark.parametrize(
+    ("export", "said"),
+    [
+        (Export(REPORT, "FAILED", "INVALID_PERMISSIONS: no"), "did not export it: INVALID_PERMISSIONS: no"),
+        (Export("", "REFUSED", "Inspector2.AccessDeniedException: no"), "did not export it: Inspector2.Acc"),
+        (Export(REPORT, "IN_PROGRESS"), "takes too long"),
+    ],
+)
+def test_an_export_that_failed_or_takes_too_long_leads_on(
+    world: Attaching, image: ImageRef, export: Export, said: str
+) -> None:
+    world.write(image, image.digest)
+    assert world.call(image, export).route is Sequel.DONE
+    assert f"none: Amazon Inspector {said}" in world.noted(image)
+    assert world.sboms(image.digest) == []
+
+
+def test_what_is_no_sbom_is_not_attached_and_said(world: Attaching, image: ImageRef) -> None:
+    world.write(image, image.digest, text=b'{"bomFormat": "SPDX"}')
+    assert world.call(image, DONE).route is Sequel.DONE
+    assert world.sboms(image.digest) == []
+    assert world.noted(image).endswith("is JSON, but no CycloneDX document")
+
+
+def test_an_image_that_is_gone_meanwhile_leads_on(world: Attaching, image: ImageRef) -> None:
+    world.registry.delete(image)
+    assert world.call(image).route is Sequel.DONE
+    assert world.noted(image).startswith("none: ")
+    assert "not found" in world.noted(image)
+
+
+def test_a_release_that_is_over_is_left_alone(world: Attaching, image: ImageRef) -> None:
+    world.ledger.close(ReleaseId(image, 1), Outcome.FAILED, None, NOW, "")
+    assert world.call(image, DONE) == Attached(Sequel.DONE)
+    assert world.release(image).sbom is None
+
+
+# The bucket
+
+BUCKET = "records"
+
+
+@pytest.fixture
+def bucket(aws_account: None) -> Iterator[Any]:
+    with mock_aws():
+        s3: Any = boto3.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        yield s3
+
+
+def test_keys_are_listed_below_a_prefix_on_all_pages(bucket: Any) -> None:
+    for number in range(1001):
+        bucket.put_object(Bucket=BUCKET, Key=f"sboms/a/{number:04}", Body=b"")
+    bucket.put_object(Bucket=BUCKET, Key="sboms/b/1", Body=b"")
+    exports = S3SbomExports(BUCKET)
+    assert len(list(exports.keys("sboms/a"))) == 1001
+    assert list(exports.keys("sboms/c")) == []
+
+
+def test_a_document_is_read_unless_it_is_too_large(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put_object(Bucket=BUCKET, Key="sboms/a/1", Body=DOCUMENT)
+    exports = S3SbomExports(BUCKET)
+    assert exports.document("sboms/a/1") == DOCUMENT
+    monkeypatch.setattr("imagegate.adapters.sbom_exports.LARGEST", len(DOCUMENT) - 1)
+    with pytest.raises(SbomRefusedError, match="at most"):
+        exports.document("sboms/a/1")
+    with pytest.raises(RecordNotFoundError):
+        exports.document("sboms/a/2")
+    assert sbom_document.LARGEST == 16 * 1024 * 1024

@@ -1,0 +1,173 @@
+"""What a copy costs and in which order it happens, and what a promotion makes of how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from imagegate.domain.errors import MissingLayerError
+from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.release import Outcome, ReleaseId
+from imagegate.steps.copying import Copy, OutOfTimeError
+from imagegate.steps.promote import Next
+from tests.component.one_gate import World
+from tests.fakes import DEV, FakeRegistry
+
+STAGING = "shop-staging"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class Counted(FakeRegistry):
+    """Counts what is asked of it."""
+
+    def __init__(self, registry: FakeRegistry) -> None:
+        self.__dict__ = registry.__dict__
+        self.asked: list[str] = []
+
+    def manifest(self, image: ImageRef | str, reference: Digest | str = "") -> Manifest:
+        self.asked.append(f"manifest {image} {reference}")
+        return super().manifest(image, reference)
+
+    def referrers(self, image: ImageRef) -> list[Descriptor]:
+        self.asked.append(f"referrers {image}")
+        return super().referrers(image)
+
+
+def copy_of(world: World, image: ImageRef, has_time: Callable[[], bool] = lambda: True) -> Copy:
+    return Copy(world.registry, world.registry, image, STAGING, has_time)
+
+
+def pushed(world: World) -> list[str]:
+    return [line for line in world.registry.log if line.startswith("manifest")]
+
+
+def test_children_come_before_their_index_and_a_subject_before_its_referrers(world: World) -> None:
+    index, platforms = world.index("amd64", "arm64")
+    world.scans.finish(platforms[0])
+    world.scans.finish(platforms[1])
+    world.start(index)
+    signed = world.sign(world.judge(index).decision)
+    world.registry.log.clear()
+    copy_of(world, index).run(None)
+    expected = [platform.digest for platform in platforms] + [index.digest]
+    first = [f"manifest {STAGING}:{digest.short}" for digest in expected]
+    assert pushed(world)[:3] == first
+    assert signed.signature
+    assert f"manifest {STAGING}:{signed.signature.short}" in pushed(world)[3:]
+
+
+def test_all_blobs_are_copied_before_the_first_manifest(world: World) -> None:
+    image = world.signed()
+    world.registry.log.clear()
+    copy_of(world, image).run(None)
+    kinds = [line.partition(" ")[0] for line in world.registry.log]
+    assert kinds == sorted(kinds)  # copy, then manifest
+
+
+def test_what_ended_before_costs_three_requests_however_much_it_is(world: World) -> None:
+    index, platforms = world.index("amd64", "arm64", "s390x")
+    for platform in platforms:
+        world.scans.finish(platform)
+    world.start(index)
+    world.sign(world.judge(index).decision)
+    copy_of(world, index).run(None)
+    world.registry.push_manifest(STAGING, world.registry.manifests[index], "1.0")
+    counted = Counted(world.registry)
+    copy = Copy(counted, counted, index, STAGING, lambda: True)
+    world.registry.log.clear()
+    copy.run(copy.find("1.0"), was_complete=True)
+    assert len(counted.asked) == 3
+    assert world.registry.log == []
+    assert copy.tagged == "1.0"
+
+
+def test_a_tag_of_another_image_is_not_taken_for_this_one(world: World) -> None:
+    image = world.signed()
+    world.registry.push_image(STAGING, "1.0", seed="other")
+    copy = copy_of(world, image)
+    assert copy.find("1.0") is None
+    assert copy.tagged is None
+
+
+def test_a_promotion_that_is_repeated_copies_nothing_and_moves_no_tag(world: World) -> None:
+    image = world.signed()
+    world.promote(image)
+    world.registry.log.clear()
+    assert world.promote(image).outcome is Outcome.RELEASED
+    assert world.registry.log == []
+
+
+def test_a_tag_that_was_taken_away_is_set_again(world: World) -> None:
+    image = world.signed()
+    world.promote(image)
+    world.registry.push_image(STAGING, "1.0", seed="pushed by hand")
+    assert world.promote(image).outcome is Outcome.RELEASED
+    assert world.registry.tags[STAGING, "1.0"] == image.digest
+
+
+def test_evidence_that_was_lost_in_the_target_comes_back(world: World) -> None:
+    image = world.signed()
+    world.promote(image)
+    signature = world.ledger.get(ReleaseId(image, 1)).signature
+    assert signature
+    world.registry.delete(ImageRef(STAGING, signature))
+    world.promote(image)
+    assert ImageRef(STAGING, signature) in world.registry.manifests
+
+
+def test_where_uploads_stand_is_kept_for_the_next_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = world.signed()
+    layer = world.registry.manifests[image].layers[0].digest
+    given: list[Mapping[Digest, str]] = []
+    finish = world.registry.copy_blobs
+
+    def stops(
+        blobs: Sequence[Descriptor],
+        source: str,
+        target: str,
+        has_time: Callable[[], bool],
+        begun: Mapping[Digest, str],
+    ) -> dict[Digest, str]:
+        given.append(dict(begun))
+        return finish(blobs, source, target, has_time, begun) if begun else {layer: "https://there/7"}
+
+    monkeypatch.setattr(world.registry, "copy_blobs", stops)
+    assert world.promote(image).route is Next.CONTINUE
+    assert world.promote(image).outcome is Outcome.RELEASED
+    assert given == [{}, {layer: "https://there/7"}]
+
+
+def test_a_copy_stops_between_manifests_too(world: World) -> None:
+    image = world.signed()
+    blobs = len(world.registry.blobs)
+    left = iter([True] * blobs + [False] * 9)
+    with pytest.raises(OutOfTimeError):
+        copy_of(world, image, lambda: next(left)).run(None)
+    copy_of(world, image).run(None)
+    assert ImageRef(STAGING, image.digest) in world.registry.manifests
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_layer_that_is_missing_is_an_image_that_is_damaged_or_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
+) -> None:
+    image = world.signed()
+
+    def missing(*_: object) -> dict[Digest, str]:
+        if is_deleted:
+            world.registry.delete(image)
+        raise MissingLayerError("a layer is missing")
+
+    monkeypatch.setattr(world.registry, "copy_blobs", missing)
+    if is_deleted:
+        assert world.promote(image).outcome is Outcome.WITHDRAWN
+    else:
+        with pytest.raises(MissingLayerError):
+            world.promote(image)
+    assert not [tag for repository, tag in world.registry.tags if repository == STAGING]
+    assert DEV in world.registry.names

@@ -1,0 +1,164 @@
+"""SBOMs under enhanced scanning: attached once by Inspector, kept where the build attached one, and missed aloud."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST, Digest
+from sandbox.images import build_index
+from sandbox.push import push
+from sandbox.references import Reference
+from tests.e2e.gate import Gate, running_gate
+
+POLICY = """
+version: 1
+scanner: enhanced
+defaults:
+  evidence: {sbom: cyclonedx}
+stages:
+  dev: {repositories: "{app}-dev", promotes_to: staging}
+  staging: {repositories: "{app}-staging", evidence: {sbom: spdx}}
+"""
+CYCLONEDX, SPDX = "application/vnd.cyclonedx+json", "application/spdx+json"
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """A gate of its own: with Inspector, and with this policy."""
+    folder = tmp_path_factory.mktemp("sbom")
+    policy = folder / "sbom.yaml"
+    policy.write_text(POLICY)
+    with running_gate(folder, "--policy", str(policy), "--scanning", "enhanced") as running:
+        yield running
+
+
+def sboms(gate: Gate, repository: str, digest: str) -> list[str]:
+    """The digests of what is attached in either format."""
+    listed = gate.referrers(repository, digest)
+    return [entry["digest"] for entry in listed if entry["artifactType"] in (CYCLONEDX, SPDX)]
+
+
+def content(gate: Gate, repository: str, sbom: str) -> Any:
+    manifest = json.loads(gate.manifest(repository, sbom) or b"{}")
+    return gate.get(f"{repository}/blobs/{manifest['layers'][0]['digest']}").json()
+
+
+def noted(release: dict[str, Any]) -> str:
+    return str(json.loads(release["sbom"])["note"])
+
+
+def attach(gate: Gate, repository: str, subject: str, document: bytes) -> str:
+    """As a build does it with any client of ECR; the digest of the manifest."""
+    ecr = gate.cloud.client("ecr")
+    config, layer = (uploaded(ecr, repository, blob) for blob in (b"{}", document))
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": CYCLONEDX,
+        "config": {"mediaType": OCI_EMPTY, "digest": config, "size": 2},
+        "layers": [{"mediaType": CYCLONEDX, "digest": layer, "size": len(document)}],
+        "subject": {
+            "mediaType": OCI_MANIFEST,
+            "digest": subject,
+            "size": len(gate.manifest(repository, subject) or b""),
+        },
+    }
+    pushed = ecr.put_image(repositoryName=repository, imageManifest=json.dumps(manifest))["image"]
+    return str(pushed["imageId"]["imageDigest"])
+
+
+def uploaded(ecr: Any, repository: str, blob: bytes) -> str:
+    digest = str(Digest.of(blob))
+    upload = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
+    part = {"partFirstByte": 0, "partLastByte": len(blob) - 1, "layerPartBlob": blob}
+    ecr.upload_layer_part(repositoryName=repository, uploadId=upload, **part)
+    ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[digest])
+    return digest
+
+
+def status(gate: Gate, reference: str) -> str:
+    program = Path(sys.executable).with_name("imagegate")
+    ran = subprocess.run(
+        [program, "status", reference], env={**os.environ, **gate.cloud.env}, capture_output=True, text=True
+    )
+    return ran.stdout
+
+
+def test_what_passes_gets_one_sbom_that_goes_along_and_is_not_made_again(gate: Gate) -> None:
+    gate.findings("shop-dev", HIGH=2)
+    digest = gate.push("shop-dev", "1.0")
+    release = gate.ended("shop-dev", digest)
+    assert release["outcome"] == "released", release.get("detail")
+    [sbom] = sboms(gate, "shop-dev", digest)
+    document = content(gate, "shop-dev", sbom)
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.4")
+    assert [part["name"] for part in document["components"]] == ["openssl"]
+    assert digest in json.dumps(document)
+    following = gate.ended("shop-staging", digest)
+    assert following["outcome"] == "released"
+    assert sboms(gate, "shop-staging", digest) == [sbom]  # though staging asks for SPDX
+    assert [noted(release), noted(following)] == [
+        "attached, by Amazon Inspector",
+        "was there before, and is kept",
+    ]
+
+
+def test_another_attempt_attaches_no_second_one(gate: Gate) -> None:
+    gate.quirks(referrer_listing_delay_seconds=0.5)
+    digest = gate.push("again-dev", "1.0")
+    gate.ended("again-dev", digest)
+    manifest = (gate.manifest("again-dev", digest) or b"").decode()
+    ecr = gate.cloud.client("ecr")
+    ecr.put_image(repositoryName="again-dev", imageManifest=manifest, imageTag="2.0")
+    assert gate.ended("again-dev", digest, attempt=2)["outcome"] == "released"
+    [_] = gate.eventually(lambda: sboms(gate, "again-dev", digest), "its SBOM is listed")
+
+
+def test_what_the_build_attached_is_kept_and_not_doubled(gate: Gate) -> None:
+    gate.quirks(scan_seconds=3.0)
+    digest = gate.push("built-dev", "1.0")
+    ours = attach(gate, "built-dev", digest, b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}')
+    release = gate.ended("built-dev", digest)
+    assert noted(release) == "was there before, and is kept"
+    gate.ended("built-staging", digest)
+    assert sboms(gate, "built-dev", digest) == sboms(gate, "built-staging", digest) == [ours]
+
+
+def test_each_platform_of_an_index_gets_its_own(gate: Gate) -> None:
+    files = {name: {"app": name.encode()} for name in ("linux/amd64", "linux/arm64")}
+    index = build_index(gate.work / "multi", platforms=files, attestations=True, tag="1.0")
+    digest = push(gate.work / "multi", Reference.parse("multi-dev:1.0"), gate.session).digest
+    release = gate.ended("multi-dev", digest)
+    assert noted(release) == "attached, by Amazon Inspector, to each of 2 platforms"
+    assert sboms(gate, "multi-dev", digest) == []
+    attached = {name: sboms(gate, "multi-dev", child) for name, child in index.platforms.items()}
+    assert [len(found) for found in attached.values()] == [1, 1]
+    gate.ended("multi-staging", digest)
+    assert {name: sboms(gate, "multi-staging", child) for name, child in index.platforms.items()} == attached
+
+
+def test_without_continuous_scanning_there_is_none_and_everybody_is_told_why(gate: Gate) -> None:
+    client = gate.cloud.client("ecr")
+    before = client.get_registry_scanning_configuration()["scanningConfiguration"]["rules"]
+    once = {"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": before[0]["repositoryFilters"]}
+    client.put_registry_scanning_configuration(scanType="ENHANCED", rules=[once])
+    try:
+        digest = gate.push("once-dev", "1.0")
+        release = gate.ended("once-dev", digest)
+    finally:
+        client.put_registry_scanning_configuration(scanType="ENHANCED", rules=before)
+    assert release["outcome"] == "released"
+    assert sboms(gate, "once-dev", digest) == []
+    said = "once-dev, which is not scanned continuously: set CONTINUOUS_SCAN for it"
+    assert said in noted(release)
+    message = next(m for m in gate.messages() if m["message_id"] == release["messageId"])
+    assert said in json.dumps(message)
+    assert said in status(gate, f"once-dev@{digest}")
