@@ -162,3 +162,40 @@ def test_without_continuous_scanning_there_is_none_and_everybody_is_told_why(gat
     message = next(m for m in gate.messages() if m["message_id"] == release["messageId"])
     assert said in json.dumps(message)
     assert said in status(gate, f"once-dev@{digest}")
+
+
+def test_a_function_that_fails_stops_no_release_either_and_is_not_silent(gate: Gate) -> None:
+    iam = gate.cloud.client("iam")
+    [role] = [one["RoleName"] for one in iam.list_roles()["Roles"] if "AttachSbomRole" in one["RoleName"]]
+    needs = iam.get_role_policy(RoleName=role, PolicyName="needs")["PolicyDocument"]
+    iam.delete_role_policy(RoleName=role, PolicyName="needs")
+    try:
+        release = gate.ended("broken-dev", gate.push("broken-dev", "1.0"))
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="needs", PolicyDocument=json.dumps(needs))
+    assert release["outcome"] == "released"
+    assert noted(release) == "none yet: where it stays so, the log of attach_sbom says why"
+
+
+def test_an_export_that_is_not_allowed_or_takes_too_long_stops_no_release(gate: Gate) -> None:
+    s3, bucket = gate.cloud.client("s3"), gate.cloud.outputs["RecordsBucket"]
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    document = json.loads(policy)
+    document["Statement"] = [one for one in document["Statement"] if one["Sid"] != "InspectorWritesSboms"]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+    try:
+        digest = gate.push("refused-dev", "1.0")
+        refused = gate.ended("refused-dev", digest)
+        gate.ended("refused-staging", digest)
+    finally:
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert refused["outcome"] == "released"
+    assert "did not export it: INVALID_PERMISSIONS: Inspector may not s3:PutObject" in noted(refused)
+    gate.quirks(export_seconds=600.0)
+    slow = gate.ended("slow-dev", gate.push("slow-dev", "1.0"))
+    assert slow["outcome"] == "released"
+    assert "takes too long to export it" in noted(slow)
+    # Inspector exports one report at a time, so that the next one is not even begun.
+    busy = gate.ended("busy-dev", gate.push("busy-dev", "1.0"))
+    assert busy["outcome"] == "released"
+    assert "Inspector2.ValidationException: another report is in progress" in noted(busy)
