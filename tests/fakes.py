@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagegate.domain.announcement import Announcement
+from imagegate.domain.approval import Approval
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.errors import (
@@ -371,6 +372,10 @@ class FakeLedger:
 class FakeGrants:
     granted: dict[str, Waiver] = field(default_factory=dict)
     glass: dict[str, BreakGlass] = field(default_factory=dict)
+    decided: dict[tuple[ReleaseId, str], Approval] = field(default_factory=dict)
+
+    def approvals(self, release: ReleaseId) -> list[Approval]:
+        return [approval for (about, _), approval in self.decided.items() if about == release]
 
     def waivers(self) -> list[Waiver]:
         return list(self.granted.values())

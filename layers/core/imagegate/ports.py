@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from imagegate.domain.announcement import Announcement
+from imagegate.domain.approval import Approval
+from imagegate.domain.approval_link import ApprovalLink
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.facts import BaseImage
@@ -160,6 +162,9 @@ class Grants(Protocol):
     def broken_glass(self) -> list[BreakGlass]:
         """All of them, also those that are over."""
 
+    def approvals(self, release: ReleaseId) -> list[Approval]:
+        """What was decided about this attempt, one of each person."""
+
 
 class WritableGrants(Grants, Protocol):
     """For `decide` alone."""
@@ -175,6 +180,23 @@ class WritableGrants(Grants, Protocol):
 
     def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
         """It ends now, or has ended before; None: there is no such break-glass."""
+
+
+class ApprovalLinks(Protocol):
+    """Links to the approval page, authenticated by a key that never leaves KMS."""
+
+    def link(self, link: ApprovalLink) -> str:
+        """The URL."""
+
+    def read(self, token: str, now: datetime) -> ApprovalLink:
+        """Raise `LinkRefusedError` for whatever is not a link of this gate, as it was made, in its time."""
+
+
+class LinkDecider(Protocol):
+    """Asks `decide` on behalf of whoever confirms a link; `decide` reads the link again itself."""
+
+    def decide(self, token: str, reason: str) -> dict[str, Any]:
+        """What it answers: `standing` and `by`. Raises `NotDecidedError` where it refuses."""
 
 
 class Intelligence(Protocol):

@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | waiver | `WAIVER` | id of the waiver |
 | break-glass | `BREAK_GLASS` | its id |
+| approval | `APPROVAL#repository@digest#00001`, the attempt | who decided |
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from imagegate.adapters.dynamo_table import DynamoTable, Item
+from imagegate.domain.approval import Approval
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.release import ReleaseId
 from imagegate.domain.waiver import Waiver
 
 
@@ -71,6 +74,14 @@ class DynamoGrants(DynamoTable):
     def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
         return self._withdraw(_BREAK_GLASS, name, at, by)
 
+    def approvals(self, release: ReleaseId) -> list[Approval]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": _approvals_of(release)}},
+            ConsistentRead=True,
+        )
+        return [_read_approval(release, item) for item in found]
+
     def _all(self, kind: _Kind[_T]) -> list[_T]:
         found = self._query(
             KeyConditionExpression="pk = :pk",
@@ -95,6 +106,22 @@ class DynamoGrants(DynamoTable):
         )
         item = self._get(key)
         return None if item is None else _read(kind, item)
+
+
+def _approvals_of(release: ReleaseId) -> str:
+    return f"APPROVAL#{release.image}#{release.attempt:05}"
+
+
+def _read_approval(release: ReleaseId, item: Item) -> Approval:
+    """Fails closed, as `_read` does."""
+    name = f"{item['pk']['S']} by {item['sk']['S']}"
+    try:
+        approval = Approval.from_json(json.loads(item["approval"]["S"]))
+    except (KeyError, TypeError, ValueError, RejectedInputError) as error:
+        raise CorruptGrantError(f"the approval {name} cannot be read: {error!r}") from error
+    if (approval.release, approval.by) != (release, item["sk"]["S"]):
+        raise CorruptGrantError(f"the approval {name} says what another one would say")
+    return approval
 
 
 def _read(kind: _Kind[_T], item: Item) -> _T:
