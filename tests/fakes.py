@@ -13,6 +13,8 @@ from typing import Any
 
 from imagegate.domain.announcement import Announcement
 from imagegate.domain.approval import Approval, Choice
+from imagegate.domain.approval_link import ApprovalLink, LinkRefusedError
+from imagegate.domain.approval_link import parse as parse_link
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.errors import (
@@ -523,6 +525,23 @@ class FakeSigner:
 
 
 @dataclass
+class FakeLinks:
+    """Tokens whose authentication code is their digest: nobody forges them in these tests."""
+
+    def link(self, link: ApprovalLink) -> str:
+        return f"https://page.example/?t={link.token(self._mac(link))}"
+
+    def read(self, token: str, now: datetime) -> ApprovalLink:
+        link, mac = parse_link(token, now)
+        if mac != self._mac(link):
+            raise LinkRefusedError("this link was not made by this gate")
+        return link
+
+    def _mac(self, link: ApprovalLink) -> bytes:
+        return bytes.fromhex(Digest.of(link.signed).hex)
+
+
+@dataclass
 class FakePeople:
     known: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -590,6 +609,9 @@ class FakeNotifications:
     def publish(self, announcement: Announcement) -> str:
         self.messages.append(announcement)
         return f"message-{len(self.messages)}"
+
+    def send(self, announcement: Announcement) -> str:
+        return self.publish(announcement)
 
 
 LATER = NOW + timedelta(minutes=1)

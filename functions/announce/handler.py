@@ -20,7 +20,8 @@ metrics = Metrics()
 
 @cache
 def step() -> AnnounceRelease:
-    return AnnounceRelease(wiring.ledger(), wiring.records(), wiring.notifications())
+    ports = wiring.ledger(), wiring.records(), wiring.notifications()
+    return AnnounceRelease(*ports, wiring.approval_links, wiring.approval_mails)
 
 
 def ending(request: AnnounceRequest) -> Ending:

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
-from imagegate.adapters.decisions import Desk, answer, called_by, parse_decision
+from imagegate.adapters.decisions import Desk, answer, asked
 from imagegate.domain.errors import ImageGateError
 from imagegate.steps.approve import DecideApproval
 from imagegate.steps.break_glass import BreakTheGlass
@@ -27,13 +27,14 @@ def desk() -> Desk:
         lambda: BreakTheGlass(grants, ledger, starter, told),
         lambda: RevokeSignatures(ledger, *signing, wiring.intelligence(), told, policy()),
         lambda: DecideApproval(grants, ledger, records, wiring.ecr(), starter, wiring.people(), told),
+        wiring.approval_links,
     )
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
-        caller, request = called_by(event), parse_decision(event)
+        caller, request = asked(event, context.invoked_function_arn)
         status, told = 200, request.carry_out(desk(), caller, wiring.now())
         logger.info("decided", caller=caller, **told)
     except ImageGateError as error:

@@ -209,7 +209,12 @@ def needs(call: Call) -> list[Need]:
 
 
 def condition_keys(call: Call) -> dict[str, str]:
-    """Condition keys of this very request: which item of a table it is about. The tables' partition key is `pk`."""
+    """Condition keys of this very request: which item of a table it is about, or how a code is made.
+
+    The tables' partition key is `pk`.
+    """
+    if call.service == "kms" and call.text("MacAlgorithm"):
+        return {"kms:MacAlgorithm": call.text("MacAlgorithm")}
     item = call.parameters.get("Item") or call.parameters.get("Key") or {}
     if call.service != "dynamodb" or "pk" not in item:
         return {}

@@ -10,29 +10,22 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from moto.core.exceptions import ServiceException
 from moto.signer import urls
 from moto.signer.models import SignerBackend, signer_backends
 from moto.signer.responses import SignerResponse
 
-from sandbox.aws.notation import PAYLOAD_TYPE, Chain, envelope, load_root, new_chain
+from sandbox.aws.notation import Chain, envelope, load_root, new_chain
+from sandbox.aws.signer_requests import check_hashes, check_payload, invalid, moment, not_found
 from sandbox.settings import Settings
 
 PLATFORM = "Notation-OCI-SHA384-ECDSA"
-MAX_PAYLOAD_BYTES = 4096
 _MONTHS = {"DAYS": 1 / 30, "MONTHS": 1, "YEARS": 12}
-_HASH = re.compile(r"[0-9a-f]{192}")
-
-
-class SignerError(ServiceException):
-    """An exception of Signer's API: code and message."""
 
 
 @dataclass(slots=True)
@@ -71,11 +64,11 @@ class Signer(SignerResponse):
         name = self.path.split("/")[-1]
         platform = json.loads(self.body).get("platformId")
         if not re.fullmatch(r"[a-zA-Z0-9_]{2,64}", name):
-            raise _invalid(f"Invalid profile name: {name}")
+            raise invalid(f"Invalid profile name: {name}")
         if platform not in {p["platformId"] for p in SignerBackend.platforms}:
-            raise _invalid(f"Invalid platform: {platform}")
+            raise invalid(f"Invalid platform: {platform}")
         if name in self.signer_backend.signing_profiles:
-            raise _invalid(f"A signing profile with the name {name} already exists")
+            raise invalid(f"A signing profile with the name {name} already exists")
         return str(super().put_signing_profile())
 
     def get_signing_profile(self) -> str:
@@ -101,7 +94,7 @@ class Signer(SignerResponse):
         request = json.loads(self.body)
         payload = base64.b64decode(request["payload"])
         profile = self._signing_profile(request["profileName"], request.get("profileOwner"))
-        _check_payload(payload, request["payloadFormat"])
+        check_payload(payload, request["payloadFormat"])
         job_id, signature = _sign(profile, payload, self._arn_prefix())
         answer = {"jobId": job_id, "jobOwner": self.current_account, "metadata": {}}
         return json.dumps(answer | {"signature": base64.b64encode(signature).decode()})
@@ -109,14 +102,14 @@ class Signer(SignerResponse):
     def revoke_signature(self) -> str:
         job = _state.jobs.get(self.path.split("/")[-2])
         if not job:
-            raise _not_found("Signing job not found")
+            raise not_found("Signing job not found")
         job.is_revoked, job.reason = True, json.loads(self.body)["reason"]
         return "{}"
 
     def describe_signing_job(self) -> str:
         job = _state.jobs.get(self.path.split("/")[-1])
         if not job:
-            raise _not_found("Signing job not found")
+            raise not_found("Signing job not found")
         record = {"revocationRecord": {"reason": job.reason}} if job.is_revoked else {}
         return json.dumps({"jobId": self.path.split("/")[-1], "status": "Succeeded", **record})
 
@@ -124,8 +117,8 @@ class Signer(SignerResponse):
         request = json.loads(self.body)
         profile = self._profile(self.path.split("/")[-2])
         if request["profileVersion"] != profile.profile_version:
-            raise _not_found(f"{profile.name} has no version {request['profileVersion']}")
-        effective = _moment(request["effectiveTime"])
+            raise not_found(f"{profile.name} has no version {request['profileVersion']}")
+        effective = moment(request["effectiveTime"])
         _state.revoked_versions[profile.profile_version_arn] = effective
         profile.status = "Revoked"
         return "{}"
@@ -134,8 +127,8 @@ class Signer(SignerResponse):
         query = self.querystring
         asked = set(query.get("certificateHashes", []))
         job = next((j for j in _state.jobs.values() if j.arn == query["jobArn"][0]), None)
-        _check_hashes(asked, job)
-        version, signed_at = query["profileVersionArn"][0], _moment(query["signatureTimestamp"][0])
+        check_hashes(asked, job.certificate_hashes if job else None)
+        version, signed_at = query["profileVersionArn"][0], moment(query["signatureTimestamp"][0])
         revoked = [job.arn] if job and job.is_revoked else []
         since = _state.revoked_versions.get(version)
         if since and signed_at >= since:
@@ -145,17 +138,17 @@ class Signer(SignerResponse):
     def _profile(self, name: str) -> Any:
         profile = self.signer_backend.signing_profiles.get(name)
         if not profile:
-            raise _not_found(f"Signing profile {name} not found")
+            raise not_found(f"Signing profile {name} not found")
         return profile
 
     def _signing_profile(self, name: str, owner: str | None) -> Any:
         if owner and owner != self.current_account:
-            raise _not_found(f"Signing profile {name} of {owner} not found")
+            raise not_found(f"Signing profile {name} of {owner} not found")
         profile = self._profile(name)
         if profile.status != "Active":
-            raise _invalid(f"Signing profile {name} is {profile.status}")
+            raise invalid(f"Signing profile {name} is {profile.status}")
         if profile.platform_id != PLATFORM:
-            raise _invalid(f"Platform {profile.platform_id} does not sign payloads")
+            raise invalid(f"Platform {profile.platform_id} does not sign payloads")
         return profile
 
     def _arn_prefix(self) -> str:
@@ -188,7 +181,7 @@ def signed_with(profile_arn: str, payload: bytes) -> tuple[bytes, list[str]]:
     *_, region, account, path = profile_arn.split(":")
     profile = signer_backends[account][region].signing_profiles.get(path.split("/")[-1])
     if profile is None or profile.status != "Active":
-        raise _not_found(f"Signing profile {profile_arn} not found, or not active")
+        raise not_found(f"Signing profile {profile_arn} not found, or not active")
     _, made = _sign(profile, payload, f"arn:aws:signer:{region}:{account}:")
     return made, [one.fingerprint(hashes.SHA256()).hex() for one in _state.chain.certificates]
 
@@ -227,42 +220,5 @@ def _sign(profile: Any, payload: bytes, arn_prefix: str) -> tuple[str, bytes]:
     )
 
 
-def _check_payload(payload: bytes, payload_format: str) -> None:
-    if not 1 <= len(payload) <= MAX_PAYLOAD_BYTES:
-        raise _invalid(f"The payload has {len(payload)} bytes; 1 to {MAX_PAYLOAD_BYTES} are signed")
-    if payload_format != PAYLOAD_TYPE:
-        raise _invalid(f"Invalid payload format: {payload_format}")
-    try:
-        target = json.loads(payload)["targetArtifact"]
-        is_complete = {"mediaType", "digest", "size"} <= set(target)
-    except (ValueError, KeyError, TypeError):
-        is_complete = False
-    if not is_complete:
-        raise _invalid("The payload is not a Notation payload with a complete targetArtifact")
-
-
-def _check_hashes(asked: Iterable[str], job: Job | None) -> None:
-    asked = set(asked)
-    if not asked or not all(_HASH.fullmatch(value) for value in asked):
-        raise _invalid("certificateHashes must be pairs of SHA-384 digests in hexadecimal")
-    if job and asked != job.certificate_hashes:
-        raise _invalid("certificateHashes are not those of the certificates that signed this job")
-
-
 def _described(profile: Any) -> dict[str, Any]:
     return {key: value for key, value in profile.to_dict().items() if value is not None}
-
-
-def _moment(value: str | float) -> datetime:
-    """Timestamps come as text in queries and as seconds in bodies."""
-    if isinstance(value, str):
-        return datetime.fromisoformat(value)
-    return datetime.fromtimestamp(value, UTC)
-
-
-def _invalid(message: str) -> SignerError:
-    return SignerError("ValidationException", message)
-
-
-def _not_found(message: str) -> SignerError:
-    return SignerError("ResourceNotFoundException", message)

@@ -58,6 +58,7 @@ def _sign(repo: Any, manifest: Manifest, profile: str, caller: str) -> dict[str,
     """What went wrong; empty: nothing."""
     # Late: only where a rule asks for it are there users and profiles.
     from sandbox.aws import iam, signer
+    from sandbox.aws.signer_requests import SignerError
 
     if not iam.is_allowed(caller, "signer:SignPayload", profile):
         who = iam.principal_arn(caller) or caller
@@ -65,7 +66,7 @@ def _sign(repo: Any, manifest: Manifest, profile: str, caller: str) -> dict[str,
     subject = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.size}
     try:
         envelope, chain = signer.signed_with(profile, json.dumps({"targetArtifact": subject}).encode())
-    except signer.SignerError as error:
+    except SignerError as error:
         return _failure(error.code, error.message)
     _push(repo, subject, envelope, chain)
     return {}

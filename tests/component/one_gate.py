@@ -34,6 +34,7 @@ from tests.fakes import (
     FakeGrants,
     FakeIntelligence,
     FakeLedger,
+    FakeLinks,
     FakeNotifications,
     FakePeople,
     FakeRecords,
@@ -57,6 +58,8 @@ class World:
     grants: FakeGrants = field(default_factory=FakeGrants)
     intelligence: FakeIntelligence = field(default_factory=FakeIntelligence)
     signer: FakeSigner = field(default_factory=FakeSigner)
+    links: FakeLinks = field(default_factory=FakeLinks)
+    mails: FakeNotifications = field(default_factory=FakeNotifications)
     people: FakePeople = field(default_factory=FakePeople)
     usage: FakeUsage = field(default_factory=FakeUsage)
     workflow: FakeWorkflow = field(default_factory=FakeWorkflow)
@@ -128,13 +131,14 @@ class World:
         return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
 
     def announce(self, image: ImageRef, outcome: Outcome, seen: int | None = None) -> Then:
-        step = AnnounceRelease(self.ledger, self.records, self.notifications)
+        ports = self.ledger, self.records, self.notifications
+        step = AnnounceRelease(*ports, lambda: self.links, lambda: self.mails)
         return step.run(ReleaseId(image, 1), Ending(outcome, seen), LATER).route
 
     # what people decide
 
     def desk(self) -> Desk:
-        return Desk(self.waivers, self.glass, self.revocations, self.approvals)
+        return Desk(self.waivers, self.glass, self.revocations, self.approvals, lambda: self.links)
 
     def waivers(self) -> Decide:
         return Decide(self.grants, self.ledger, self.records, self.starter, self.policy, VERSIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagegate.adapters.decisions import asked as by_function
 from imagegate.adapters.decisions import called_by, parse_decision
 from imagegate.domain.announcement import announce
 from imagegate.domain.approval import (
@@ -22,9 +24,11 @@ from imagegate.domain.approval import (
     request_of,
     standing,
 )
+from imagegate.domain.approval_link import LinkEndedError
 from imagegate.domain.approvers import ApprovalTerms, Person
 from imagegate.domain.decided import Decided
 from imagegate.domain.errors import (
+    AccessRefusedError,
     InvalidEventError,
     RecordNotFoundError,
     RejectedInputError,
@@ -33,7 +37,6 @@ from imagegate.domain.errors import (
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Policy
 from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.steps.announce import Ending
 from imagegate.steps.approve import ApprovalRefusedError
 from imagegate.steps.promote import Next, PromoteImage
 from tests.component.deployments import attempt
@@ -450,7 +453,9 @@ def test_a_held_image_says_what_it_waits_for_and_the_commands() -> None:
     assert message.detail["approval"]["quorum"] == 2
     asks = request_of(world.ledger.get(ReleaseId(image, 1)), world.policy)
     assert asks is not None
-    assert announce(world.ledger.get(ReleaseId(image, 1)), Outcome.HELD, asks) == message
+    page = message.detail["approval"]["page"]
+    assert page in message.text
+    assert announce(world.ledger.get(ReleaseId(image, 1)), Outcome.HELD, asks, page) == message
 
 
 # What is asked for
@@ -486,10 +491,89 @@ def test_what_is_not_written_as_it_has_to_be_is_refused(changes: dict[str, Any])
         parse_decision(asked(**changes))
 
 
-def test_ending(world: World) -> None:
-    """A retried announcement holds and tells once."""
+def test_a_retried_announcement_holds_and_tells_once(world: World) -> None:
     image = held(world)
     number = len(world.notifications.messages)
     world.announce(image, Outcome.HELD)
     assert len(world.notifications.messages) == number
-    assert Ending(Outcome.HELD).outcome is Outcome.HELD
+
+
+# By mail
+
+
+def mailed(world: World) -> dict[str, str]:
+    """The token of each link, by what the line before it says."""
+    [mail] = world.mails.messages
+    return dict(re.findall(r"^(Let it in|Keep it out): +\S+\?t=(\S+)$", mail.text, re.MULTILINE))
+
+
+def by_link(world: World, token: str, now: datetime = LATER) -> Any:
+    body = json.dumps({"schema": 1, "action": "decide-by-link", "token": token, "reason": "looks good"})
+    caller, request = by_function({"body": body}, f"{FUNCTION}:by-link")
+    assert caller == ""
+    return request.carry_out(world.desk(), caller, now)
+
+
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide"
+
+
+def test_each_address_gets_one_mail_with_links_of_its_own() -> None:
+    world = gate(by_mail=("ann@example.com", "ben@example.com"))
+    held(world)
+    assert [mail.attributes["approver"] for mail in world.mails.messages] == [
+        "ann@example.com",
+        "ben@example.com",
+    ]
+    links = [re.findall(r"https://\S+", mail.text) for mail in world.mails.messages]
+    assert len({link for pair in links for link in pair}) == 4
+    told = world.notifications.messages[-1].text
+    assert "https://page.example/?t=" in told
+    assert not any(link in told for pair in links for link in pair)
+
+
+def test_a_link_decides_in_the_name_of_whom_it_was_sent_to() -> None:
+    world = gate(by_mail=("ann@example.com",))
+    image = held(world)
+    told = by_link(world, mailed(world)["Let it in"])
+    assert (told["standing"], told["by"]) == ("approved", "mailto:ann@example.com")
+    assert going_on(world, image) is Outcome.RELEASED
+
+
+def test_a_link_is_good_for_one_answer() -> None:
+    world = gate(by_mail=("ann@example.com",))
+    held(world)
+    tokens = mailed(world)
+    assert by_link(world, tokens["Keep it out"])["standing"] == "rejected"
+    assert by_link(world, tokens["Keep it out"])["standing"] == "rejected"
+    with pytest.raises(ApprovalRefusedError, match="you have said reject already"):
+        by_link(world, tokens["Let it in"])
+
+
+def test_a_link_ends_with_the_time_to_decide() -> None:
+    world = gate(by_mail=("ann@example.com",))
+    held(world)
+    with pytest.raises(LinkEndedError):
+        by_link(world, mailed(world)["Let it in"], NOW + 8 * DAY)
+
+
+def test_a_link_that_shows_decides_nothing(world: World) -> None:
+    held(world)
+    [token] = re.findall(r"\?t=(\S+)", world.notifications.messages[-1].text)
+    with pytest.raises(InvalidEventError, match="shows, and decides nothing"):
+        by_link(world, token)
+
+
+@pytest.mark.parametrize(
+    ("event", "alias"),
+    [
+        ({"body": json.dumps({"schema": 1, "action": "decide-by-link", "token": "1.a.b"})}, "live"),
+        ({**asked(), "body": json.dumps({"schema": 1, "action": "decide-by-link", "token": "x"})}, "live"),
+        (asked(), "by-link"),
+        ({"body": asked()["body"]}, "live"),
+    ],
+)
+def test_the_page_cannot_say_that_it_is_somebody_and_nobody_else_takes_links(
+    event: dict[str, Any], alias: str
+) -> None:
+    with pytest.raises(AccessRefusedError):
+        by_function(event, f"{FUNCTION}:{alias}")

@@ -17,6 +17,7 @@ from cli.steps import State, steps_of
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Outcome, Release, StartReason
+from imagegate.domain.sbom import Sbom
 
 STARTED = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
 IMAGE = ImageRef("shop-dev", Digest.of(b"shown"))
@@ -66,6 +67,13 @@ def test_a_digest_stays_whole_in_80_columns() -> None:
     Console(file=file, width=80).print(view.detail_of(shown))
     for digest in (shown.image.digest, shown.signature, shown.decision, shown.policy):
         assert str(digest) in file.getvalue()
+
+
+def test_status_says_what_became_of_the_sbom() -> None:
+    file = io.StringIO()
+    Console(file=file, width=120).print(view.detail_of(_closed(sbom=Sbom("none: no\x1b file"))))
+    assert "SBOM     none: no  file" in file.getvalue()
+    assert facts.as_json(_closed(sbom=Sbom("none: x")))["sbom"] == {"note": "none: x", "manifests": []}
 
 
 def test_names_from_images_cannot_steer_the_terminal() -> None:

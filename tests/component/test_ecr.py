@@ -291,6 +291,22 @@ def test_how_a_scan_comes_about_is_in_the_scanning_configuration(
     assert ecr.scanning("shop-dev") is scanning
 
 
+@pytest.mark.parametrize(
+    ("frequency", "is_continuous"),
+    [("CONTINUOUS_SCAN", True), ("SCAN_ON_PUSH", False), ("MANUAL", False)],
+)
+def test_a_repository_says_whether_it_is_scanned_continuously(
+    ecr: Ecr, stub: Stubber, frequency: str, is_continuous: bool
+) -> None:
+    configuration = {"repositoryName": "shop-dev", "scanFrequency": frequency}
+    stub.add_response(
+        "batch_get_repository_scanning_configuration",
+        {"scanningConfigurations": [configuration]},
+        {"repositoryNames": ["shop-dev"]},
+    )
+    assert ecr.is_continuous("shop-dev") is is_continuous
+
+
 def test_a_repository_that_is_gone_has_no_scanning(ecr: Ecr, stub: Stubber) -> None:
     registry = {"scanningConfiguration": {"scanType": "BASIC", "rules": []}}
     failure = {"repositoryName": "shop-dev", "failureCode": "REPOSITORY_NOT_FOUND", "failureReason": "gone"}

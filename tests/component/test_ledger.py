@@ -37,6 +37,7 @@ from imagegate.domain.release import (
     WaitingScan,
 )
 from imagegate.domain.ruling import Clock
+from imagegate.domain.sbom import Sbom
 from imagegate.ports import Ledger
 
 TABLE = "ledger"
@@ -155,7 +156,7 @@ def test_what_steps_record_is_read_back(ledger: DynamoLedger) -> None:
     promotion = Promotion("shop-staging", IMAGE.digest, ("v1", "latest"))
     ledger.record(FIRST, verdict="BLOCK", reasons=[REASON], decision=decision)
     ledger.record(FIRST, signature=signature)
-    ledger.record(FIRST, promotion=promotion)
+    ledger.record(FIRST, promotion=promotion, sbom=Sbom("attached", (signature,)))
     ledger.announced(FIRST, "message")
     assert ledger.get(FIRST) == replace(
         OPEN,
@@ -164,6 +165,7 @@ def test_what_steps_record_is_read_back(ledger: DynamoLedger) -> None:
         decision=decision,
         signature=signature,
         promotion=promotion,
+        sbom=Sbom("attached", (signature,)),
         message_id="message",
     )
 
@@ -416,6 +418,7 @@ releases = st.builds(
     decision=st.none() | digests,
     signature=st.none() | digests,
     promotion=st.none() | st.builds(Promotion, texts, digests, st.lists(texts).map(tuple)),
+    sbom=st.none() | st.builds(Sbom, texts, st.lists(digests).map(tuple)),
     detail=st.text(st.characters(codec="utf-8")),
     message_id=st.none() | texts,
 )

@@ -234,6 +234,8 @@ class World:
             "starter": ports["events"],
             "policy": POLICY,
             "versions": VERSIONS,
+            "links": fakes.FakeLinks,
+            "mails": fakes.FakeNotifications,
             "installed_at": NOW - timedelta(days=1),
         }
         return Lambdas(ports | more, self.scenario.blobs_a_call)

@@ -175,9 +175,11 @@ def test_only_a_deploy_changes_who_signs(action: str, resource: str) -> None:
 
 def test_the_names_in_the_policy_are_those_that_the_stack_makes() -> None:
     for function in ("SignImage", "PublishPolicy", "Decide"):
-        for name in (f"{function}Role", f"{function}Function"):
-            assert name in RESOURCES
-            assert f"imagegate-{name}-" in SCP_TEXT
+        assert f"imagegate-{function}Role-" in SCP_TEXT
+        assert f"{function}Role" in RESOURCES
+        named = RESOURCES[f"{function}Function"]["Properties"].get("FunctionName")
+        name = named["Fn::Sub"].removeprefix("${AWS::StackName}") if named else f"-{function}Function-*"
+        assert f'function:imagegate{name}"' in SCP_TEXT
     for output in re.findall(r"[Oo]utputs?,? `(\w+)`(?: and `(\w+)`)?", PAGE):
         assert {name for name in output if name} <= set(TEMPLATE["Outputs"])
     # The roles that the policy spares have no more than this from the stack itself.

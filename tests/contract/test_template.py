@@ -13,6 +13,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from imagegate.adapters.decisions import LINKS_ALIAS
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "template.yaml").read_text()
 TEMPLATE: dict[str, Any] = yaml_parse(TEXT)
@@ -117,7 +119,12 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ("ecr:CreateRepository", {"PromoteImageRole"}),
         ("sns:Publish", {"AnnounceRole", "ReconcileRole", "CheckDeploymentRole", "DecideRole"}),
         ("signer:RevokeSignature", {"DecideRole"}),
-        ("lambda:InvokeFunction", {"ReleaseRole", "OnScanCompletedRole", "ReconcileRole", "DecideRole"}),
+        (
+            "lambda:InvokeFunction",
+            {"ReleaseRole", "OnScanCompletedRole", "ReconcileRole", "DecideRole", "ApprovalPageRole"},
+        ),
+        ("kms:VerifyMac", {"ApprovalPageRole", "DecideRole"}),
+        ("kms:GenerateMac", {"AnnounceRole"}),
         ("s3:PutObject", {"JudgeImageRole", "PublishPolicyRole"}),
     ],
 )
@@ -170,6 +177,7 @@ def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
     }
     assert allowed == {
         "DecideRole": {"dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "ApprovalPageRole": {"dynamodb:Query"},
         "CheckDeploymentRole": {"dynamodb:Query"},
         "JudgeImageRole": {"dynamodb:Query"},
         "PromoteImageRole": {"dynamodb:Query"},
@@ -220,6 +228,49 @@ def test_the_check_at_deployment_reads_and_can_make_nothing_pass() -> None:
 
 def test_who_decides_is_told_by_iam() -> None:
     assert FUNCTIONS["DecideFunction"]["FunctionUrlConfig"] == {"AuthType": "AWS_IAM"}
+
+
+def test_the_approval_page_reads_and_asks_and_can_write_nothing() -> None:
+    allowed = {action for one in statements("ApprovalPageRole") for action in actions(one)}
+    assert allowed == {
+        *("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"),
+        *("kms:VerifyMac", "dynamodb:GetItem", "dynamodb:Query", "s3:GetObject", "ecr:BatchGetImage"),
+        "lambda:InvokeFunction",
+    }
+    [asked] = [one for one in statements("ApprovalPageRole") if "lambda:InvokeFunction" in actions(one)]
+    name = FUNCTIONS["DecideFunction"]["FunctionName"]["Fn::Sub"]
+    alias = RESOURCES["DecideByLinkAlias"]["Properties"]
+    assert (alias["Name"], alias["FunctionName"]) == (LINKS_ALIAS, {"Ref": "DecideFunction"})
+    # By the other alias, whoever calls it directly could say to be anybody.
+    assert asked["Resource"]["Fn::Sub"].endswith(f":function:{name}:{LINKS_ALIAS}")
+
+
+def test_the_approval_page_is_open_to_everybody_but_not_to_all_at_once() -> None:
+    page = FUNCTIONS["ApprovalPageFunction"]
+    assert page["FunctionUrlConfig"] == {"AuthType": "NONE"}
+    assert page["ReservedConcurrentExecutions"]["Fn::If"][:2] == [
+        "HasApprovalPageConcurrency",
+        {"Ref": "ApprovalPageConcurrency"},
+    ]
+    assert TEMPLATE["Parameters"]["ApprovalPageConcurrency"]["Default"] == 5
+    public = {
+        name for name, one in FUNCTIONS.items() if one.get("FunctionUrlConfig", {}).get("AuthType") == "NONE"
+    }
+    assert public == {"ApprovalPageFunction"}
+
+
+def test_links_are_authenticated_by_a_key_of_their_own_that_is_kept_and_only_for_that() -> None:
+    key = RESOURCES["ApprovalKey"]
+    assert key["DeletionPolicy"] == key["UpdateReplacePolicy"] == "Retain"
+    assert (key["Properties"]["KeySpec"], key["Properties"]["KeyUsage"]) == (
+        "HMAC_256",
+        "GENERATE_VERIFY_MAC",
+    )
+    used = [one for role in ROLES for one in statements(role) if "ApprovalKey" in str(one["Resource"])]
+    assert used
+    for statement in used:
+        assert statement["Condition"] == {"StringEquals": {"kms:MacAlgorithm": "HMAC_SHA_256"}}
+        assert set(actions(statement)) <= {"kms:GenerateMac", "kms:VerifyMac"}
 
 
 def test_mail_is_for_what_somebody_should_look_at_and_for_alarms() -> None:

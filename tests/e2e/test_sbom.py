@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST, Digest
 from sandbox.images import build_index
@@ -162,6 +163,12 @@ def test_without_continuous_scanning_there_is_none_and_everybody_is_told_why(gat
     message = next(m for m in gate.messages() if m["message_id"] == release["messageId"])
     assert said in json.dumps(message)
     assert said in status(gate, f"once-dev@{digest}")
+
+
+def test_nobody_but_inspector_writes_what_becomes_an_sbom(gate: Gate) -> None:
+    s3, bucket = gate.cloud.client("s3"), gate.cloud.outputs["RecordsBucket"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=bucket, Key="sboms/x/CYCLONEDX_1_4_outputs_x/y.json", Body=b"{}")
 
 
 def test_a_function_that_fails_stops_no_release_either_and_is_not_silent(gate: Gate) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cli.verification import evidence
 from cli.verification.checks import Trust, signatures_of
@@ -278,6 +279,21 @@ def test_managed_signing_with_a_gates_profile_passes_nothing(gate: Gate, managed
     better = gate.push("borrowed-dev", "1.1", "better")
     assert gate.ended("borrowed-dev", better)["outcome"] == "released"
     assert verify(gate, "borrowed-dev:1.1", "--gate", "dev").code == 0
+
+
+# Policies for other programs
+
+
+@pytest.mark.parametrize(("program", "resources"), [("kyverno", 3), ("ratify", 3)])
+def test_policies_for_other_programs_are_printed(
+    gate: Gate, passed: str, program: str, resources: int
+) -> None:
+    printed = verify(gate, "--print-policy", program, "--gate", "dev", "--trust-root", root(gate))
+    assert printed.code == 0
+    assert len(list(yaml.safe_load_all(printed.out))) == resources
+    assert f"{gate.cloud.env['IMAGEGATE_REGISTRY']}/checked-dev" in printed.out
+    assert "kubectl apply" in printed.err
+    assert verify(gate, "--print-policy", program).code == 2  # without the root certificate
 
 
 # What it costs

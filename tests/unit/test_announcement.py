@@ -13,6 +13,7 @@ from imagegate.domain.announcement import announce, as_sns_message, explain_faul
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Outcome, Promotion, Release
 from imagegate.domain.rules import Action
+from imagegate.domain.sbom import Sbom
 from tests.unit.samples import digest, reason, release
 
 any_text = st.text(max_size=150)
@@ -227,6 +228,15 @@ def test_the_detail_for_machines_is_complete_and_has_a_stable_id() -> None:
         "breakGlass": None,
         "cause": "",
     }
+
+
+def test_what_became_of_the_sbom_is_a_note_and_no_alert() -> None:
+    missed = release(sbom=Sbom("none: not scanned continuously"), attention="log")
+    told = announce(missed, Outcome.RELEASED)
+    assert "SBOM         none: not scanned continuously\n" in told.text
+    assert told.detail["sbom"] == "none: not scanned continuously"
+    assert told.attributes["alert"] == "log"
+    assert "SBOM" not in announce(release(), Outcome.RELEASED).text
 
 
 @given(releases, outcomes)

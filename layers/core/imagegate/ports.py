@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from imagegate.domain.announcement import Announcement
 from imagegate.domain.approval import Approval
+from imagegate.domain.approval_link import ApprovalLink
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.facts import BaseImage
@@ -193,6 +194,23 @@ class WritableGrants(Grants, Protocol):
         """It ends now, or has ended before; None: there is no such break-glass."""
 
 
+class ApprovalLinks(Protocol):
+    """Links to the approval page, authenticated by a key that never leaves KMS."""
+
+    def link(self, link: ApprovalLink) -> str:
+        """The URL."""
+
+    def read(self, token: str, now: datetime) -> ApprovalLink:
+        """Raise `LinkRefusedError` for whatever is not a link of this gate, as it was made, in its time."""
+
+
+class LinkDecider(Protocol):
+    """Asks `decide` on behalf of whoever confirms a link; `decide` reads the link again itself."""
+
+    def decide(self, token: str, reason: str) -> dict[str, Any]:
+        """What it answers: `standing` and `by`. Raises `NotDecidedError` where it refuses."""
+
+
 class Intelligence(Protocol):
     """What Inspector knows of vulnerabilities beyond the scan itself."""
 
@@ -337,6 +355,13 @@ class Notifications(Protocol):
 
     def publish(self, announcement: Announcement) -> str:
         """Returns the SNS message id."""
+
+
+class Mails(Protocol):
+    """The topic of those who decide by mail."""
+
+    def send(self, announcement: Announcement) -> str:
+        """To people alone, and not to deployers: it has what gives power. Returns the SNS message id."""
 
 
 class Services(Protocol):

@@ -25,6 +25,7 @@ from pydantic import (
 from imagegate.adapters.policy_packages import PACKAGE_URL, package_url
 from imagegate.adapters.policy_values import Vulnerability
 from imagegate.domain.approval import Choice
+from imagegate.domain.approval_link import LONGEST
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.decided import Broken, Decided, Granted, Revoked
 from imagegate.domain.errors import (
@@ -38,7 +39,10 @@ from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Release, ReleaseId
 from imagegate.domain.revocation import Revocation
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
+from imagegate.ports import ApprovalLinks
 
+# Of the function; the approval page may call this one, and so cannot say that it is somebody.
+LINKS_ALIAS = "by-link"
 _LONGEST = 20_000  # bytes of a body
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
@@ -80,6 +84,7 @@ class Desk:
     glass: Callable[[], BreaksGlass]
     revocations: Callable[[], Revokes]
     approvals: Callable[[], Approves]
+    links: Callable[[], ApprovalLinks]
 
 
 class _Request(BaseModel):
@@ -200,6 +205,21 @@ class ApprovalDecision(_Request):
         return decided(desk.approvals().run(release, caller, Choice(self.action), self.reason, now))
 
 
+class LinkDecision(_Request):
+    """By whoever has the link: it says who that is, and about what."""
+
+    action: Literal["decide-by-link"]
+    token: Annotated[str, Field(max_length=LONGEST)]
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+    def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
+        link = desk.links().read(self.token, now)
+        if link.purpose.choice is None:
+            raise InvalidEventError("this link shows, and decides nothing")
+        done = desk.approvals().run(link.release, link.approver, link.purpose.choice, self.reason, now)
+        return {**decided(done), "by": link.approver}
+
+
 def decided(done: Decided) -> dict[str, Any]:
     """What it comes to, and who has decided so far."""
     return {
@@ -214,7 +234,9 @@ def _named(release: Release) -> dict[str, Any]:
     return {"repository": image.repository, "digest": str(image.digest), "tags": sorted(release.tags)}
 
 
-Decision = WaiveRequest | WithdrawRequest | BreakGlassRequest | RevokeRequest | ApprovalDecision
+Decision = (
+    WaiveRequest | WithdrawRequest | BreakGlassRequest | RevokeRequest | ApprovalDecision | LinkDecision
+)
 _ANY: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="action")])
 
 
@@ -227,6 +249,19 @@ def called_by(event: dict[str, Any]) -> str:
     if not isinstance(arn, str) or not arn.startswith("arn:"):
         raise AccessRefusedError("nobody is named by IAM: call the function's URL with a signed request")
     return arn
+
+
+def asked(event: dict[str, Any], function_arn: str) -> tuple[str, Decision]:
+    """Who asks for what. `function_arn`: as it was called; by its alias for links it knows no caller, and takes links.
+
+    Raises `AccessRefusedError` or `InvalidEventError`.
+    """
+    is_by_link = function_arn.endswith(f":{LINKS_ALIAS}")
+    caller = "" if is_by_link else called_by(event)
+    request = parse_decision(event)
+    if is_by_link is not isinstance(request, LinkDecision):
+        raise AccessRefusedError("links are decided by through their page, and nothing else is")
+    return caller, request
 
 
 def parse_decision(event: dict[str, Any]) -> Decision:

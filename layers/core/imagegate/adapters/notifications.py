@@ -33,7 +33,7 @@ class SnsNotifications:
     def publish(self, announcement: Announcement) -> str:
         """The event first: when this is tried again, a doubled event costs less than a doubled mail."""
         self._put_event(announcement)
-        return self._send(announcement)
+        return self.send(announcement)
 
     def _put_event(self, announcement: Announcement) -> None:
         events: EventBridgeClient = client("events")
@@ -53,7 +53,8 @@ class SnsNotifications:
             message = f"{announcement.subject}: EventBridge did not take the event: {code}"
             raise (ThrottledError if code in _TRANSIENT else EventRefusedError)(message)
 
-    def _send(self, announcement: Announcement) -> str:
+    def send(self, announcement: Announcement) -> str:
+        """To the topic alone."""
         sns: SNSClient = client("sns")
         attributes: dict[str, MessageAttributeValueTypeDef] = {
             name: {"DataType": "String", "StringValue": value}

@@ -12,12 +12,14 @@ from imagegate.domain.image import Digest
 
 # Imported where they are used: a function that does not sign never loads cryptography.
 if TYPE_CHECKING:
+    from imagegate.adapters.approval_links import KmsApprovalLinks
     from imagegate.adapters.ecr import Ecr
     from imagegate.adapters.ecs import Ecs
     from imagegate.adapters.grants import DynamoGrants
     from imagegate.adapters.iam_people import IamPeople
     from imagegate.adapters.inspector import Inspector
     from imagegate.adapters.ledger import DynamoLedger
+    from imagegate.adapters.link_decider import LambdaDecider
     from imagegate.adapters.notifications import SnsNotifications
     from imagegate.adapters.records import S3Records
     from imagegate.adapters.registry import HttpRegistry
@@ -93,6 +95,21 @@ def grants() -> DynamoGrants:
 
 
 @cache
+def approval_links() -> KmsApprovalLinks:
+    """Only who makes links needs to know where the page is."""
+    from imagegate.adapters.approval_links import KmsApprovalLinks
+
+    return KmsApprovalLinks(setting("APPROVAL_KEY"), lambda: setting("APPROVAL_PAGE_URL"))
+
+
+@cache
+def link_decider() -> LambdaDecider:
+    from imagegate.adapters.link_decider import LambdaDecider
+
+    return LambdaDecider(setting("DECIDE_FUNCTION"))
+
+
+@cache
 def intelligence() -> Inspector:
     from imagegate.adapters.inspector import Inspector
 
@@ -138,6 +155,13 @@ def notifications() -> SnsNotifications:
     from imagegate.adapters.notifications import SnsNotifications
 
     return SnsNotifications(setting("ALERTS_TOPIC"))
+
+
+@cache
+def approval_mails() -> SnsNotifications:
+    from imagegate.adapters.notifications import SnsNotifications
+
+    return SnsNotifications(setting("APPROVALS_TOPIC"))
 
 
 @cache

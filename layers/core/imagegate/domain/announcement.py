@@ -47,14 +47,19 @@ class Announcement:
     attributes: dict[str, str]
 
 
-def announce(release: Release, outcome: Outcome, asks: ApprovalRequest | None = None) -> Announcement:
-    """Compose the message for `release`, which ends in `outcome`. `asks`: what a held one waits for."""
+def announce(
+    release: Release, outcome: Outcome, asks: ApprovalRequest | None = None, page: str = ""
+) -> Announcement:
+    """Compose the message for `release`, which ends in `outcome`.
+
+    `asks`: what a held one waits for; `page`: the URL that shows it.
+    """
     detail = _detail(release, outcome)
     if asks:
-        detail["approval"] = asks.as_json()
+        detail["approval"] = {**asks.as_json(), "page": page or None}
     return Announcement(
         subject=_subject(release, outcome),
-        text=_text(release, outcome, asks),
+        text=_text(release, outcome, asks, page),
         detail_type=_DETAIL_TYPE[outcome],
         detail=detail,
         attributes={
@@ -125,7 +130,7 @@ def _first_reason(release: Release) -> str:
     return head + (")" if limit else "") + more
 
 
-def _text(release: Release, outcome: Outcome, asks: ApprovalRequest | None) -> str:
+def _text(release: Release, outcome: Outcome, asks: ApprovalRequest | None, page: str) -> str:
     lines = [f"{_name(release)} {_headline(release, outcome)}.", ""]
     lines += _reason_lines(release)
     lines += _remedy_lines(release)
@@ -134,7 +139,7 @@ def _text(release: Release, outcome: Outcome, asks: ApprovalRequest | None) -> s
     if release.detail:
         lines += [f"Cause: {_cut(release.detail)}", ""]
     if asks:
-        lines += [*_asked(release, asks), ""]
+        lines += [*_asked(release, asks, page), ""]
     elif outcome in _NEXT_STEP:
         lines += [_NEXT_STEP[outcome], ""]
     if release.promotion:
@@ -155,7 +160,7 @@ def _text(release: Release, outcome: Outcome, asks: ApprovalRequest | None) -> s
     return "\n".join(lines) + "\n"
 
 
-def _asked(release: Release, asks: ApprovalRequest) -> list[str]:
+def _asked(release: Release, asks: ApprovalRequest, page: str) -> list[str]:
     """Who has to do what, until when; the commands stand at the ends of their lines."""
     terms, name = asks.terms, _name(release)
     who = ", ".join([*terms.approvers, *terms.by_mail]) or "whoever may decide"
@@ -163,6 +168,7 @@ def _asked(release: Release, asks: ApprovalRequest) -> list[str]:
     why = " --reason TEXT" if terms.needs_reason else ""
     return [
         f"{asks.stage} asks for {number} until {asks.expires_at:%Y-%m-%d %H:%M} UTC, by {_cut(who)}.",
+        *([f"What it changes there, and who decided:  {page}"] if page else []),
         f"Let it in:    imagegate decide approve {name}{why}",
         f"Keep it out:  imagegate decide reject {name}{why}",
     ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from imagegate.domain import approval_mail
 from imagegate.domain.announcement import Announcement, announce
 from imagegate.domain.approval import request_of
 from imagegate.domain.release import Outcome, Release, ReleaseId, Standing
 from imagegate.domain.verdict import VerdictOutcome
-from imagegate.ports import Ledger, Notifications, StoredRecords
+from imagegate.ports import ApprovalLinks, Ledger, Mails, Notifications, StoredRecords
 
 # What passed is released in its stage, also while the next one holds it.
 _PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
@@ -40,9 +42,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceRelease:
+    """`links` and `mails` are made only where an image is held."""
+
     ledger: Ledger
     records: StoredRecords
     notifications: Notifications
+    links: Callable[[], ApprovalLinks]
+    mails: Callable[[], Mails]
 
     def run(self, id_: ReleaseId, ending: Ending, now: datetime) -> Announced:
         release = self._close(id_, ending, now)
@@ -63,7 +69,12 @@ class AnnounceRelease:
     def _announcement(self, release: Release, outcome: Outcome) -> Announcement:
         if outcome is not Outcome.HELD:
             return announce(release, outcome)
-        return announce(release, outcome, request_of(release, self.records.policy(release.policy)))
+        request = request_of(release, self.records.policy(release.policy))
+        if request is None:
+            return announce(release, outcome)
+        for mail in approval_mail.mails(release, request, self.links().link):
+            self.mails().send(mail)
+        return announce(release, outcome, request, self.links().link(approval_mail.view(request)))
 
     def _note_standing(self, release: Release) -> None:
         """What the next image is compared with."""
