@@ -23,7 +23,7 @@ from imagegate.ports import SbomExports
 from imagegate.steps.attach_sbom import Attached, AttachSbom, Sequel
 from imagegate.steps.judge import Route
 from tests.component.one_gate import World
-from tests.fakes import DEV, NOW, POLICY, critical
+from tests.fakes import DEV, NOW, POLICY, STAGING, critical
 
 ARNS = "arn:aws:ecr:eu-central-1:123456789012:repository/"
 DOCUMENT = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.4", "components": []}).encode()
@@ -340,6 +340,19 @@ def test_a_late_listing_of_referrers_doubles_nothing(world: Attaching, image: Im
     world.registry.referrers = lambda image: []  # type: ignore[method-assign]
     assert world.call(image).route is Sequel.DONE
     assert world.noted(image) == "attached, by Amazon Inspector"
+
+
+def test_it_is_promoted_also_where_it_is_not_listed_yet(world: Attaching) -> None:
+    image, digests = world.indexed(*NAMES)
+    for digest in digests:
+        world.scans.finish(ImageRef(DEV, digest))
+    world.sign(world.judge(world.begun(image)).decision)
+    world.write(image, *digests)
+    world.call(image, DONE)
+    attached = [world.sboms(digest)[0] for digest in digests]
+    world.registry.referrers = lambda image: []  # type: ignore[method-assign]
+    world.promote(image)
+    assert all(ImageRef(STAGING, sbom) in world.registry.manifests for sbom in attached)
 
 
 def test_what_was_attached_to_an_image_that_was_deleted_and_pushed_again_is_attached_again(

@@ -125,7 +125,9 @@ class _Attaching:
         return Attached(Sequel.DONE, said)
 
     def _keep(self, said: str) -> None:
-        self.step.ledger.record(self.release.id, sbom=Sbom(said, tuple(self.made)))
+        """As evidence it is promoted also where the registry does not list it yet."""
+        evidence = tuple(dict.fromkeys((*self.release.evidence, *self.made)))
+        self.step.ledger.record(self.release.id, sbom=Sbom(said, tuple(self.made)), evidence=evidence)
 
     @property
     def image(self) -> ImageRef:
