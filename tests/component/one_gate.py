@@ -48,6 +48,7 @@ class World:
     """One gate with its fakes; each method is one call of one function."""
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)
+    elsewhere: FakeRegistry = field(default_factory=FakeRegistry)  # of another account
     scans: FakeScans = field(default_factory=FakeScans)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     records: FakeRecords = field(default_factory=FakeRecords)
@@ -120,7 +121,7 @@ class World:
     def promote(self, image: ImageRef, *, blobs: int = 1000) -> Promoted:
         left = iter([True] * blobs + [False] * 1000)
         ports = self.registry, self.ledger, self.records, self.registry, self.signer
-        step = PromoteImage(*ports, self.grants)
+        step = PromoteImage(*ports, self.grants, lambda _: self.elsewhere)
         return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
 
     def announce(self, image: ImageRef, outcome: Outcome, seen: int | None = None) -> Then:
