@@ -355,6 +355,32 @@ def test_it_is_promoted_also_where_it_is_not_listed_yet(world: Attaching) -> Non
     assert all(ImageRef(STAGING, sbom) in world.registry.manifests for sbom in attached)
 
 
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_what_came_along_is_kept_also_where_it_is_not_listed_yet(world: Attaching, is_ours: bool) -> None:
+    """In the repository of the next stage, by what the ledger knows of the stage before."""
+    image = world.begun(world.registry.push_image(DEV, "1.0"))
+    if is_ours:
+        world.write(image, image.digest)
+        world.call(image, DONE)
+    else:
+        world.attach(image.digest)
+        world.call(image)
+    [sbom] = world.sboms(image.digest)
+    evidence = EvidenceRules(sbom=SbomFormat.SPDX)
+    stages = {**world.policy.stages, "staging": replace(POLICY.stages["staging"], evidence=evidence)}
+    world.policy = world.records.policies[POLICY.digest] = replace(world.policy, stages=stages)
+    for digest in (image.digest, sbom):
+        manifest = world.registry.manifest(DEV, digest)
+        for blob in manifest.blobs:
+            world.registry.blobs[STAGING, blob.digest] = world.registry.blobs[DEV, blob.digest]
+        world.registry.push_manifest(STAGING, manifest, "1.0" if digest == image.digest else None)
+    there = world.begun(ImageRef(STAGING, image.digest))
+    world.registry.referrers = lambda image: []  # type: ignore[method-assign]
+    assert world.call(there).route is Sequel.DONE
+    assert world.noted(there) == "was there before, and is kept"
+    assert (world.release(there).sbom or NOT_YET).manifests == (sbom,)
+
+
 def test_what_was_attached_to_an_image_that_was_deleted_and_pushed_again_is_attached_again(
     world: Attaching, image: ImageRef
 ) -> None:

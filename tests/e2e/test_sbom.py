@@ -94,18 +94,20 @@ def status(gate: Gate, reference: str) -> str:
 
 
 def test_what_passes_gets_one_sbom_that_goes_along_and_is_not_made_again(gate: Gate) -> None:
+    gate.quirks(referrer_listing_delay_seconds=3.0)
     gate.findings("shop-dev", HIGH=2)
     digest = gate.push("shop-dev", "1.0")
     release = gate.ended("shop-dev", digest)
     assert release["outcome"] == "released", release.get("detail")
-    [sbom] = sboms(gate, "shop-dev", digest)
+    [sbom] = gate.eventually(lambda: sboms(gate, "shop-dev", digest), "it is listed")
     document = content(gate, "shop-dev", sbom)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.4")
     assert [part["name"] for part in document["components"]] == ["openssl"]
     assert digest in json.dumps(document)
     following = gate.ended("shop-staging", digest)
     assert following["outcome"] == "released"
-    assert sboms(gate, "shop-staging", digest) == [sbom]  # though staging asks for SPDX
+    # Staging asks for SPDX, but keeps what came along.
+    assert gate.eventually(lambda: sboms(gate, "shop-staging", digest), "it is listed") == [sbom]
     assert [noted(release), noted(following)] == [
         "attached, by Amazon Inspector",
         "was there before, and is kept",
