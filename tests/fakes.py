@@ -161,9 +161,6 @@ class FakeRegistry:
     def has_blob(self, repository: str, blob: Descriptor) -> bool:
         return (repository, blob.digest) in self.blobs
 
-    def has_manifest(self, image: ImageRef) -> bool:
-        return image in self.manifests
-
     def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
         self.log.append(f"manifest {repository}:{tag or manifest.digest.short}")
         for blob in manifest.blobs:

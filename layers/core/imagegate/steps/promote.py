@@ -111,9 +111,7 @@ class PromoteImage:
         if there is None and copy.registry is copy.origin:
             self.images.make_repository(copy.target, like=release.image.repository)
         evidence = [digest for digest in (release.signature, *release.evidence) if digest]
-        return copy.run(
-            there, known=evidence, was_complete=bool(there and before), uploads=release.uploads
-        )
+        return copy.run(there, known=evidence, was_complete=bool(there and before), uploads=release.uploads)
 
     def _plan(self, release: Release, stage: Stage) -> TagPlan:
         return plan_tags(stage, release.tags, self.images.facts(release.image).tags)
@@ -226,4 +224,3 @@ class _Tagging:
         if left := self.copy.left_behind:
             notes.append(f"referrers that could run are not evidence and stay: {', '.join(left)}")
         return notes
-
