@@ -85,10 +85,11 @@ def uploaded(ecr: Any, repository: str, blob: bytes) -> str:
     return digest
 
 
-def status(gate: Gate, reference: str) -> str:
+def called(gate: Gate, *arguments: str) -> str:
+    """What the command line prints."""
     program = Path(sys.executable).with_name("imagegate")
     ran = subprocess.run(
-        [program, "status", reference], env={**os.environ, **gate.cloud.env}, capture_output=True, text=True
+        [program, *arguments], env={**os.environ, **gate.cloud.env}, capture_output=True, text=True
     )
     return ran.stdout
 
@@ -112,6 +113,13 @@ def test_what_passes_gets_one_sbom_that_goes_along_and_is_not_made_again(gate: G
         "attached, by Amazon Inspector",
         "was there before, and is kept",
     ]
+
+
+def test_verify_lists_what_is_attached(gate: Gate) -> None:
+    digest = gate.push("listed-dev", "1.0")
+    gate.ended("listed-dev", digest)
+    root = ("--trust-root", gate.cloud.env["IMAGEGATE_TRUST_ROOT"])
+    assert f"Also attached: {CYCLONEDX}" in called(gate, "verify", f"listed-dev@{digest}", *root)
 
 
 def test_another_attempt_attaches_no_second_one(gate: Gate) -> None:
@@ -164,7 +172,7 @@ def test_without_continuous_scanning_there_is_none_and_everybody_is_told_why(gat
     assert said in noted(release)
     message = next(m for m in gate.messages() if m["message_id"] == release["messageId"])
     assert said in json.dumps(message)
-    assert said in status(gate, f"once-dev@{digest}")
+    assert said in called(gate, "status", f"once-dev@{digest}")
 
 
 def test_nobody_but_inspector_writes_what_becomes_an_sbom(gate: Gate) -> None:
