@@ -5,6 +5,7 @@ They keep what the real services keep and refuse what those refuse; they know no
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,14 @@ from typing import Any
 
 from imagegate.domain.announcement import Announcement
 from imagegate.domain.approval import Approval
+from imagegate.domain.approval_link import ApprovalLink, LinkRefusedError
+from imagegate.domain.approval_link import parse as parse_link
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container
 from imagegate.domain.errors import (
     AuthenticityError,
     CorruptContentError,
+    ImageGateError,
     ImageNotFoundError,
     IntegrityError,
     RecordNotFoundError,
@@ -560,6 +564,39 @@ class FakeNotifications:
     def publish(self, announcement: Announcement) -> str:
         self.messages.append(announcement)
         return f"message-{len(self.messages)}"
+
+
+@dataclass
+class FakeApprovalLinks:
+    """Authenticated as KMS would, by a key of its own."""
+
+    key: bytes = b"key"
+    asked: list[ApprovalLink] = field(default_factory=list)  # whose code was looked at
+
+    def link(self, link: ApprovalLink) -> str:
+        return f"https://page.example/?t={link.token(self._mac(link))}"
+
+    def read(self, token: str, now: datetime) -> ApprovalLink:
+        link, mac = parse_link(token, now)
+        self.asked.append(link)
+        if mac != self._mac(link):
+            raise LinkRefusedError("this link was not made by this gate, or it was changed on its way")
+        return link
+
+    def _mac(self, link: ApprovalLink) -> bytes:
+        return hmac.digest(self.key, link.signed, "sha256")
+
+
+@dataclass
+class FakeLinkDecider:
+    answer: dict[str, Any] | ImageGateError = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)  # token and reason
+
+    def decide(self, token: str, reason: str) -> dict[str, Any]:
+        self.asked.append((token, reason))
+        if isinstance(self.answer, ImageGateError):
+            raise self.answer
+        return self.answer
 
 
 LATER = NOW + timedelta(minutes=1)

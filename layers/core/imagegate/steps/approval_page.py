@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,6 @@ class ShowApproval:
     records: StoredRecords
     grants: Grants
     images: Images
-    asked: Callable[[Release], ApprovalRequest | None] = asked_of
 
     def run(self, token: str, now: datetime) -> ApprovalView:
         """Raise `LinkRefusedError`, or `RecordNotFoundError` when there is no such release any more."""
@@ -46,7 +45,7 @@ class ShowApproval:
         decision = self._decision(release.decision) if release.decision else None
         contents = self._contents(release.image, sorted(release.tags), decision)
         decided = tuple(sorted(self.grants.approvals(release.id), key=lambda one: one.at))
-        request = self.asked(release)
+        request = asked_of(release)
         headline = approval_view.headline(release, request, decided, now)
         return ApprovalView(
             link=link,
