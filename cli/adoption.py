@@ -157,8 +157,9 @@ def _tagged(stack: Stack, repository: str) -> list[Facts]:
 def _tags_of_targets(
     stack: Stack, policy: Policy, repositories: Sequence[str]
 ) -> dict[str, dict[str, Digest]]:
-    """What the tags of the next stages point to now."""
-    targets = sorted({target for name in repositories if (target := policy.target_of(name))})
+    """What the tags of the next stages point to now, as far as those are in this registry."""
+    all_targets = {target for name in repositories if (target := policy.target_of(name))}
+    targets = sorted(target for target in all_targets if policy.stage_of(target))
     listed = judged.each("listing the next stages", targets, lambda name: _tagged(stack, name))
     return {
         target: {tag: facts.image.digest for facts in found for tag in facts.tags}

@@ -5,6 +5,7 @@ They keep what the real services keep and refuse what those refuse; they know no
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from imagegate.domain.container import Container
 from imagegate.domain.errors import (
     AuthenticityError,
     CorruptContentError,
+    ImageGateError,
     ImageNotFoundError,
     IntegrityError,
     RecordNotFoundError,
@@ -162,9 +164,6 @@ class FakeRegistry:
 
     def has_blob(self, repository: str, blob: Descriptor) -> bool:
         return (repository, blob.digest) in self.blobs
-
-    def has_manifest(self, image: ImageRef) -> bool:
-        return image in self.manifests
 
     def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
         self.log.append(f"manifest {repository}:{tag or manifest.digest.short}")
@@ -525,23 +524,6 @@ class FakeSigner:
 
 
 @dataclass
-class FakeLinks:
-    """Tokens whose authentication code is their digest: nobody forges them in these tests."""
-
-    def link(self, link: ApprovalLink) -> str:
-        return f"https://page.example/?t={link.token(self._mac(link))}"
-
-    def read(self, token: str, now: datetime) -> ApprovalLink:
-        link, mac = parse_link(token, now)
-        if mac != self._mac(link):
-            raise LinkRefusedError("this link was not made by this gate")
-        return link
-
-    def _mac(self, link: ApprovalLink) -> bytes:
-        return bytes.fromhex(Digest.of(link.signed).hex)
-
-
-@dataclass
 class FakePeople:
     known: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -612,6 +594,39 @@ class FakeNotifications:
 
     def send(self, announcement: Announcement) -> str:
         return self.publish(announcement)
+
+
+@dataclass
+class FakeApprovalLinks:
+    """Authenticated as KMS would, by a key of its own."""
+
+    key: bytes = b"key"
+    asked: list[ApprovalLink] = field(default_factory=list)  # whose code was looked at
+
+    def link(self, link: ApprovalLink) -> str:
+        return f"https://page.example/?t={link.token(self._mac(link))}"
+
+    def read(self, token: str, now: datetime) -> ApprovalLink:
+        link, mac = parse_link(token, now)
+        self.asked.append(link)
+        if mac != self._mac(link):
+            raise LinkRefusedError("this link was not made by this gate, or it was changed on its way")
+        return link
+
+    def _mac(self, link: ApprovalLink) -> bytes:
+        return hmac.digest(self.key, link.signed, "sha256")
+
+
+@dataclass
+class FakeLinkDecider:
+    answer: dict[str, Any] | ImageGateError = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)  # token and reason
+
+    def decide(self, token: str, reason: str) -> dict[str, Any]:
+        self.asked.append((token, reason))
+        if isinstance(self.answer, ImageGateError):
+            raise self.answer
+        return self.answer
 
 
 LATER = NOW + timedelta(minutes=1)

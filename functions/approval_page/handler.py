@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate.adapters import wiring
 from imagegate.adapters.approval_html import confirmed, notice, page
 from imagegate.adapters.approval_http import PageRequest, answer, parse_request, refused
+from imagegate.domain.errors import ImageGateError
 from imagegate.steps.approval_page import ConfirmLink, ShowApproval
 
 logger = Logger()
@@ -37,5 +38,6 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         request = parse_request(event)
         return confirm(request) if request.confirms else show(request)
     except Exception as error:  # whatever it is, whoever followed the link must be told
-        logger.warning("refused", error=type(error).__name__, exc_info=error)
+        is_ours = isinstance(error, ImageGateError)  # then the message says enough: strangers call this, too
+        logger.warning("refused", error=type(error).__name__, why=str(error), exc_info=not is_ours)
         return refused(error)

@@ -20,7 +20,7 @@ RESERVE_MS = 60_000
 @cache
 def step() -> PromoteImage:
     ports = wiring.ecr(), wiring.ledger(), wiring.records(), wiring.registry()
-    return PromoteImage(*ports, wiring.signer(), wiring.grants())
+    return PromoteImage(*ports, wiring.signer(), wiring.grants(), wiring.registry_at)
 
 
 @logger.inject_lambda_context

@@ -73,6 +73,8 @@ class Lambdas:
             inner["examine"] = self.step(ExamineImage)
         if kind is ExamineImage:  # asks for these only where it needs them
             inner |= {name: partial(self.parts.get, name) for name in ("registry", "signer", "intelligence")}
+        if "registry_at" in names:  # no stage here is in another account
+            inner["registry_at"] = self.parts.get
         return kind(**{name: inner.get(name) or self.parts[name] for name in names})
 
     def has_time(self) -> Callable[[], bool]:

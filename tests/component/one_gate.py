@@ -31,10 +31,10 @@ from tests.fakes import (
     LATER,
     NOW,
     POLICY,
+    FakeApprovalLinks,
     FakeGrants,
     FakeIntelligence,
     FakeLedger,
-    FakeLinks,
     FakeNotifications,
     FakePeople,
     FakeRecords,
@@ -52,13 +52,14 @@ class World:
     """One gate with its fakes; each method is one call of one function."""
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)
+    elsewhere: FakeRegistry = field(default_factory=FakeRegistry)  # of another account
     scans: FakeScans = field(default_factory=FakeScans)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     records: FakeRecords = field(default_factory=FakeRecords)
     grants: FakeGrants = field(default_factory=FakeGrants)
     intelligence: FakeIntelligence = field(default_factory=FakeIntelligence)
     signer: FakeSigner = field(default_factory=FakeSigner)
-    links: FakeLinks = field(default_factory=FakeLinks)
+    links: FakeApprovalLinks = field(default_factory=FakeApprovalLinks)
     mails: FakeNotifications = field(default_factory=FakeNotifications)
     people: FakePeople = field(default_factory=FakePeople)
     usage: FakeUsage = field(default_factory=FakeUsage)
@@ -127,7 +128,7 @@ class World:
     def promote(self, image: ImageRef, *, blobs: int = 1000) -> Promoted:
         left = iter([True] * blobs + [False] * 1000)
         ports = self.registry, self.ledger, self.records, self.registry, self.signer
-        step = PromoteImage(*ports, self.grants)
+        step = PromoteImage(*ports, self.grants, lambda _: self.elsewhere)
         return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
 
     def announce(self, image: ImageRef, outcome: Outcome, seen: int | None = None) -> Then:

@@ -96,7 +96,9 @@ def going_on(world: World, image: ImageRef, now: datetime = LATER) -> Outcome:
         return judged.outcome
     world.sign(judged.decision)
     ports = world.registry, world.ledger, world.records, world.registry, world.signer
-    return PromoteImage(*ports, world.grants).run(begun.id, lambda: True, now).outcome
+    return (
+        PromoteImage(*ports, world.grants, lambda _: world.elsewhere).run(begun.id, lambda: True, now).outcome
+    )
 
 
 # What it takes
@@ -152,7 +154,12 @@ def test_without_an_approval_no_attempt_gets_in(world: World) -> None:
         assert isinstance(begun, Release)
         world.sign(world.judge(image, attempt=begun.attempt, now=LATER).decision)
         ports = world.registry, world.ledger, world.records, world.registry, world.signer
-        assert PromoteImage(*ports, world.grants).run(begun.id, lambda: True, LATER).outcome is Outcome.HELD
+        assert (
+            PromoteImage(*ports, world.grants, lambda _: world.elsewhere)
+            .run(begun.id, lambda: True, LATER)
+            .outcome
+            is Outcome.HELD
+        )
         world.ledger.close(begun.id, Outcome.HELD, None, LATER, "")
     assert (STAGING, "1.0") not in world.registry.tags
 
@@ -364,7 +371,9 @@ def test_an_image_soaks_until_so_long_after_its_push_and_then_goes_on() -> None:
     assert (release.is_open, release.soaks_until) == (True, promoted.until)
     ports = world.registry, world.ledger, world.records, world.registry, world.signer
     assert promoted.until is not None
-    after = PromoteImage(*ports, world.grants).run(release.id, lambda: True, promoted.until)
+    after = PromoteImage(*ports, world.grants, lambda _: world.elsewhere).run(
+        release.id, lambda: True, promoted.until
+    )
     assert (after.route, after.outcome) == (Next.ANNOUNCE, Outcome.RELEASED)
 
 

@@ -23,7 +23,7 @@ from imagegate.ports import SbomExports
 from imagegate.steps.attach_sbom import Attached, AttachSbom, Sequel
 from imagegate.steps.judge import Route
 from tests.component.one_gate import World
-from tests.fakes import DEV, NOW, POLICY, critical
+from tests.fakes import DEV, NOW, POLICY, STAGING, critical
 
 ARNS = "arn:aws:ecr:eu-central-1:123456789012:repository/"
 DOCUMENT = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.4", "components": []}).encode()
@@ -340,6 +340,45 @@ def test_a_late_listing_of_referrers_doubles_nothing(world: Attaching, image: Im
     world.registry.referrers = lambda image: []  # type: ignore[method-assign]
     assert world.call(image).route is Sequel.DONE
     assert world.noted(image) == "attached, by Amazon Inspector"
+
+
+def test_it_is_promoted_also_where_it_is_not_listed_yet(world: Attaching) -> None:
+    image, digests = world.indexed(*NAMES)
+    for digest in digests:
+        world.scans.finish(ImageRef(DEV, digest))
+    world.sign(world.judge(world.begun(image)).decision)
+    world.write(image, *digests)
+    world.call(image, DONE)
+    attached = [world.sboms(digest)[0] for digest in digests]
+    world.registry.referrers = lambda image: []  # type: ignore[method-assign]
+    world.promote(image)
+    assert all(ImageRef(STAGING, sbom) in world.registry.manifests for sbom in attached)
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_what_came_along_is_kept_also_where_it_is_not_listed_yet(world: Attaching, is_ours: bool) -> None:
+    """In the repository of the next stage, by what the ledger knows of the stage before."""
+    image = world.begun(world.registry.push_image(DEV, "1.0"))
+    if is_ours:
+        world.write(image, image.digest)
+        world.call(image, DONE)
+    else:
+        world.attach(image.digest)
+        world.call(image)
+    [sbom] = world.sboms(image.digest)
+    evidence = EvidenceRules(sbom=SbomFormat.SPDX)
+    stages = {**world.policy.stages, "staging": replace(POLICY.stages["staging"], evidence=evidence)}
+    world.policy = world.records.policies[POLICY.digest] = replace(world.policy, stages=stages)
+    for digest in (image.digest, sbom):
+        manifest = world.registry.manifest(DEV, digest)
+        for blob in manifest.blobs:
+            world.registry.blobs[STAGING, blob.digest] = world.registry.blobs[DEV, blob.digest]
+        world.registry.push_manifest(STAGING, manifest, "1.0" if digest == image.digest else None)
+    there = world.begun(ImageRef(STAGING, image.digest))
+    world.registry.referrers = lambda image: []  # type: ignore[method-assign]
+    assert world.call(there).route is Sequel.DONE
+    assert world.noted(there) == "was there before, and is kept"
+    assert (world.release(there).sbom or NOT_YET).manifests == (sbom,)
 
 
 def test_what_was_attached_to_an_image_that_was_deleted_and_pushed_again_is_attached_again(

@@ -65,7 +65,9 @@ def second_attempt(world: World, image: ImageRef, now: Any = LATER) -> Judged:
 
 def promote(world: World, image: ImageRef, now: Any = LATER) -> Any:
     ports = world.registry, world.ledger, world.records, world.registry, world.signer
-    return PromoteImage(*ports, world.grants).run(ReleaseId(image, 2), lambda: True, now)
+    return PromoteImage(*ports, world.grants, lambda _: world.elsewhere).run(
+        ReleaseId(image, 2), lambda: True, now
+    )
 
 
 # What it is

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from imagegate.domain.errors import MissingLayerError
+from imagegate.domain.errors import ImageNotFoundError, MissingLayerError, MissingRepositoryError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.release import Outcome, ReleaseId
+from imagegate.domain.policy import Elsewhere
+from imagegate.domain.release import Outcome, ReleaseId, StartReason
 from imagegate.steps.copying import Copy, OutOfTimeError
 from imagegate.steps.promote import Next
 from tests.component.one_gate import World
-from tests.fakes import DEV, FakeRegistry
+from tests.fakes import DEV, LATER, POLICY, FakeRegistry
 
 STAGING = "shop-staging"
 
@@ -171,3 +173,94 @@ def test_a_layer_that_is_missing_is_an_image_that_is_damaged_or_gone(
             world.promote(image)
     assert not [tag for repository, tag in world.registry.tags if repository == STAGING]
     assert DEV in world.registry.names
+
+
+# Another account or Region.
+
+
+HOST = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+@dataclass
+class OtherAccount(FakeRegistry):
+    """Gets its blobs from the registry of the stack, and makes no repositories."""
+
+    origin: FakeRegistry = field(default_factory=FakeRegistry)
+
+    def copy_blobs(
+        self,
+        blobs: Sequence[Descriptor],
+        source: str,
+        target: str,
+        has_time: Callable[[], bool],
+        begun: Mapping[Digest, str],
+    ) -> dict[Digest, str]:
+        if target not in self.names:
+            raise ImageNotFoundError(f"{target}: the registry answered 404 NAME_UNKNOWN")
+        for blob in blobs:
+            self.blobs[target, blob.digest] = self.origin.blobs[source, blob.digest]
+        return {}
+
+
+@pytest.fixture
+def abroad() -> World:
+    """Staging is in another account."""
+    staging = replace(POLICY.stages["staging"], elsewhere=Elsewhere(HOST, "role"), promotes_to=None)
+    policy = replace(POLICY, stages={"dev": POLICY.stages["dev"], "staging": staging})
+    world = World(policy=policy)
+    world.records.policies[policy.digest] = policy
+    world.elsewhere = OtherAccount(origin=world.registry, names={STAGING})
+    return world
+
+
+def test_into_another_account_goes_all_of_it_and_here_nothing_changes(abroad: World) -> None:
+    image = abroad.signed()
+    evidence = {referrer.digest for referrer in abroad.registry.referrers(image)}
+    abroad.registry.log.clear()
+    assert abroad.promote(image).outcome is Outcome.RELEASED
+    assert abroad.registry.log == []
+    assert STAGING not in abroad.registry.names
+    assert abroad.elsewhere.tags[STAGING, "1.0"] == image.digest
+    assert {found.digest for found in abroad.elsewhere.referrers(ImageRef(STAGING, image.digest))} == evidence
+    promotion = abroad.ledger.get(ReleaseId(image, 1)).promotion
+    assert promotion
+    assert promotion.repository == f"{HOST}/{STAGING}"
+    assert abroad.ledger.holder(f"{HOST}/{STAGING}", "1.0") == image.digest
+
+
+def test_a_repository_that_is_missing_there_is_not_an_image_that_is_gone(abroad: World) -> None:
+    image = abroad.signed()
+    abroad.elsewhere.names.clear()
+    with pytest.raises(MissingRepositoryError, match=f"make the repository {STAGING} there"):
+        abroad.promote(image)
+
+
+def test_a_repository_of_the_same_name_here_is_not_guarded_by_the_stage_elsewhere(abroad: World) -> None:
+    assert abroad.policy.stage_of(STAGING) is None
+    assert abroad.policy.target_of(DEV) == f"{HOST}/{STAGING}"
+
+
+def test_a_tag_that_a_newer_image_claimed_there_is_given_back_there(
+    abroad: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = abroad.signed()
+    newer = abroad.elsewhere.push_image(STAGING, "x", seed="newer")
+    push = abroad.elsewhere.push_manifest
+
+    def overtaken(repository: str, manifest: Manifest, tag: str | None = None) -> None:
+        if tag == "1.0" and manifest.digest == image.digest:
+            abroad.ledger.claim_tag(f"{HOST}/{STAGING}", "1.0", newer.digest, LATER)
+        push(repository, manifest, tag)
+
+    monkeypatch.setattr(abroad.elsewhere, "push_manifest", overtaken)
+    assert abroad.promote(image).outcome is Outcome.SUPERSEDED
+    assert abroad.elsewhere.tags[STAGING, "1.0"] == newer.digest
+
+
+def test_an_adopted_image_takes_no_tag_there_that_another_image_has(abroad: World) -> None:
+    image = abroad.signed()
+    key = next(iter(abroad.ledger.releases))
+    abroad.ledger.releases[key] = replace(abroad.ledger.releases[key], reason=StartReason.ADOPTED)
+    other = abroad.elsewhere.push_image(STAGING, "1.0", seed="other")
+    assert abroad.promote(image).outcome is Outcome.SUPERSEDED
+    assert abroad.elsewhere.tags[STAGING, "1.0"] == other.digest

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
-from imagegate.adapters import aws
-from imagegate.adapters.ecr_registry import LayerState, ecr_layers
-from imagegate.domain.errors import AccessRefusedError, ImageGateError, ImageNotFoundError, ThrottledError
+from imagegate.adapters import aws, ecr_registry
+from imagegate.adapters.ecr_registry import EcrElsewhere, LayerState, ecr_layers
+from imagegate.domain.errors import AccessRefusedError, ImageGateError, ThrottledError
 from imagegate.domain.image import Digest
+from imagegate.domain.policy import Elsewhere
 
 DIGESTS = [Digest.of(str(number).encode()) for number in range(250)]
 
@@ -41,7 +44,6 @@ def test_a_hundred_layers_are_asked_for_at_once_and_what_is_unknown_is_not_there
     ("code", "expected"),
     [
         ("AccessDeniedException", AccessRefusedError),
-        ("RepositoryNotFoundException", ImageNotFoundError),
         ("ThrottlingException", ThrottledError),
     ],
 )
@@ -49,3 +51,65 @@ def test_a_refusal_names_the_repository(stub: Stubber, code: str, expected: type
     stub.add_client_error("batch_check_layer_availability", code)
     with pytest.raises(expected, match="shop-staging"):
         ecr_layers("shop-staging", DIGESTS[:1])
+
+
+def test_in_a_repository_that_a_push_may_make_there_are_no_layers(stub: Stubber) -> None:
+    stub.add_client_error("batch_check_layer_availability", "RepositoryNotFoundException")
+    assert set(ecr_layers("shop-staging", DIGESTS[:2]).values()) == {LayerState.UNAVAILABLE}
+
+
+# Another account or Region.
+
+
+WHERE = Elsewhere("210987654321.dkr.ecr.eu-west-1.amazonaws.com", "arn:aws:iam::210987654321:role/imagegate")
+
+
+class Account:
+    """STS and ECR as another account answers them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, lifetime: timedelta = timedelta(hours=1)) -> None:
+        self.lifetime, self.host, self.taken, self.regions = lifetime, WHERE.registry, 0, list[str]()
+        monkeypatch.setattr(ecr_registry, "client", lambda service: self)
+        monkeypatch.setattr(ecr_registry, "client_with", self.with_credentials)
+
+    def assume_role(self, **asked: str) -> dict[str, Any]:
+        assert asked["RoleArn"] == WHERE.role
+        self.taken += 1
+        return {"Credentials": {"AccessKeyId": "a", "Expiration": datetime.now(UTC) + self.lifetime}}
+
+    def with_credentials(self, service: str, credentials: dict[str, str], region: str) -> Account:
+        assert (service, credentials["AccessKeyId"]) == ("ecr", "a")
+        self.regions.append(region)
+        return self
+
+    def get_authorization_token(self) -> dict[str, Any]:
+        token = {
+            "proxyEndpoint": f"https://{self.host}",
+            "authorizationToken": "token",
+            "expiresAt": datetime.now(UTC) + timedelta(hours=12),
+        }
+        return {"authorizationData": [token]}
+
+
+def test_a_role_there_is_taken_and_the_login_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account(monkeypatch)
+    there = EcrElsewhere(WHERE)
+    login = there.log_in()
+    assert login.endpoint == f"https://{WHERE.registry}"
+    assert login.expires_at < datetime.now(UTC) + timedelta(minutes=61)
+    there.log_in()
+    assert (account.taken, account.regions) == (1, ["eu-west-1"])
+
+
+def test_a_role_whose_credentials_are_about_to_end_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account(monkeypatch, lifetime=timedelta(minutes=14))
+    there = EcrElsewhere(WHERE)
+    there.log_in()
+    there.log_in()
+    assert account.taken == 2
+
+
+def test_a_role_of_another_account_than_the_registrys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    Account(monkeypatch).host = "999999999999.dkr.ecr.eu-west-1.amazonaws.com"
+    with pytest.raises(AccessRefusedError, match="leads to 999999999999"):
+        EcrElsewhere(WHERE).log_in()

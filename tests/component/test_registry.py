@@ -115,9 +115,9 @@ def test_credentials_are_kept_until_they_are_about_to_expire(lifetime: timedelta
     with scripted(always(Reply(200))) as script:
         logins = Logins(script.endpoint, lifetime)
         client = HttpRegistry(logins)
-        client.has_manifest(IMAGE)
+        client.has_blob(IMAGE.repository, BLOB)
         before = logins.given
-        client.has_manifest(IMAGE)
+        client.has_blob(IMAGE.repository, BLOB)
         assert (logins.given > before) == (given > 1)
 
 
@@ -180,7 +180,7 @@ def test_redirects_end() -> None:
 @pytest.mark.parametrize("host", ["http://registry.test", "http://10.0.0.1", "ftp://127.0.0.1"])
 def test_nothing_goes_over_a_network_without_tls(host: str) -> None:
     with pytest.raises(AccessRefusedError, match="without TLS"):
-        HttpRegistry(Logins(host)).has_manifest(IMAGE)
+        HttpRegistry(Logins(host)).has_blob(IMAGE.repository, BLOB)
     with (
         registry(always(Reply(307, headers={"Location": f"{host}/key"}))) as (client, _),
         pytest.raises(AccessRefusedError, match="without TLS"),
@@ -235,7 +235,7 @@ def test_no_registry_there_is_worth_another_try(pauses: list[float]) -> None:
     with scripted(always(Reply())) as script:
         endpoint = script.endpoint
     with pytest.raises(RegistryUnavailableError, match=str(IMAGE)):
-        HttpRegistry(Logins(endpoint)).has_manifest(IMAGE)
+        HttpRegistry(Logins(endpoint)).has_blob(IMAGE.repository, BLOB)
 
 
 # Manifests.

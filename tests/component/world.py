@@ -234,7 +234,7 @@ class World:
             "starter": ports["events"],
             "policy": POLICY,
             "versions": VERSIONS,
-            "links": fakes.FakeLinks,
+            "links": fakes.FakeApprovalLinks,
             "mails": fakes.FakeNotifications,
             "installed_at": NOW - timedelta(days=1),
         }

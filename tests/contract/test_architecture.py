@@ -27,6 +27,7 @@ SDKS = (
     "requests",
     "pydantic",
     "aws_lambda_powertools",
+    "jinja2",
 )
 NOT_IN_PRODUCT = ("sandbox", "moto", "tests")
 # Modules of the standard library that reach outside, or whose answers change from call to call.

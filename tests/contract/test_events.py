@@ -13,6 +13,7 @@ from imagegate.adapters.decisions import called_by, parse_decision
 from imagegate.adapters.ecs_events import DeploymentHook, TaskStateChange, parse_hook, parse_task
 from imagegate.adapters.events import (
     AnnounceRequest,
+    AttachSbomRequest,
     AwaitScanRequest,
     CustomResourceRequest,
     EcrImageAction,
@@ -24,6 +25,7 @@ from imagegate.adapters.events import (
     parse,
 )
 from imagegate.domain.errors import InvalidEventError
+from imagegate.domain.sbom import Export
 from sandbox.seed import SAMPLE_DIGEST, SAMPLE_REPOSITORY, SAMPLE_TAG
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +39,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "await_scan": AwaitScanRequest,
     "judge_image": JudgeRequest,
     "sign_image": SignRequest,
+    "attach_sbom": AttachSbomRequest,
     "promote_image": PromoteRequest,
     "announce": AnnounceRequest,
     "publish_policy": CustomResourceRequest,
@@ -69,7 +72,7 @@ def test_a_functions_sample_event_names_the_image_that_the_sandbox_holds(name: s
     assert SAMPLE_TAG in (detail.get("image-tag"), *detail.get("image-tags", []))
 
 
-@pytest.mark.parametrize("name", ["await_scan", "judge_image", "promote_image", "announce"])
+@pytest.mark.parametrize("name", ["await_scan", "judge_image", "attach_sbom", "promote_image", "announce"])
 def test_a_functions_sample_request_names_the_release_of_that_image(name: str) -> None:
     release = {"repository": SAMPLE_REPOSITORY, "digest": SAMPLE_DIGEST, "attempt": 1}
     assert sample(name)["release"] == release
@@ -150,6 +153,19 @@ def test_a_malformed_digest_is_refused(digest: object) -> None:
 def test_anything_else_is_refused_without_a_crash(event: object) -> None:
     with pytest.raises(InvalidEventError):
         parse(EcrImageAction, event)
+
+
+def test_an_export_is_told_as_the_state_machine_keeps_it() -> None:
+    """What the definition assigns to its variable `export`, and nothing else."""
+    request = sample("attach_sbom")
+    assert parse(AttachSbomRequest, request).export is None
+    export = {"report": "r", "status": "FAILED", "why": "X: y", "batch": 1, "polls": 3}
+    given = parse(AttachSbomRequest, {**request, "export": export}).export
+    assert given
+    assert given.export == Export("r", "FAILED", "X: y", 1)
+    for broken in ({**export, "batch": -1}, {**export, "more": 1}, {"report": "r"}):
+        with pytest.raises(InvalidEventError, match="export"):
+            parse(AttachSbomRequest, {**request, "export": broken})
 
 
 def test_our_own_requests_are_versioned_and_strict() -> None:

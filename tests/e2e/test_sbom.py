@@ -85,31 +85,41 @@ def uploaded(ecr: Any, repository: str, blob: bytes) -> str:
     return digest
 
 
-def status(gate: Gate, reference: str) -> str:
+def called(gate: Gate, *arguments: str) -> str:
+    """What the command line prints."""
     program = Path(sys.executable).with_name("imagegate")
     ran = subprocess.run(
-        [program, "status", reference], env={**os.environ, **gate.cloud.env}, capture_output=True, text=True
+        [program, *arguments], env={**os.environ, **gate.cloud.env}, capture_output=True, text=True
     )
     return ran.stdout
 
 
 def test_what_passes_gets_one_sbom_that_goes_along_and_is_not_made_again(gate: Gate) -> None:
+    gate.quirks(referrer_listing_delay_seconds=3.0)
     gate.findings("shop-dev", HIGH=2)
     digest = gate.push("shop-dev", "1.0")
     release = gate.ended("shop-dev", digest)
     assert release["outcome"] == "released", release.get("detail")
-    [sbom] = sboms(gate, "shop-dev", digest)
+    [sbom] = gate.eventually(lambda: sboms(gate, "shop-dev", digest), "it is listed")
     document = content(gate, "shop-dev", sbom)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.4")
     assert [part["name"] for part in document["components"]] == ["openssl"]
     assert digest in json.dumps(document)
     following = gate.ended("shop-staging", digest)
     assert following["outcome"] == "released"
-    assert sboms(gate, "shop-staging", digest) == [sbom]  # though staging asks for SPDX
+    # Staging asks for SPDX, but keeps what came along.
+    assert gate.eventually(lambda: sboms(gate, "shop-staging", digest), "it is listed") == [sbom]
     assert [noted(release), noted(following)] == [
         "attached, by Amazon Inspector",
         "was there before, and is kept",
     ]
+
+
+def test_verify_lists_what_is_attached(gate: Gate) -> None:
+    digest = gate.push("listed-dev", "1.0")
+    gate.ended("listed-dev", digest)
+    root = ("--trust-root", gate.cloud.env["IMAGEGATE_TRUST_ROOT"])
+    assert f"Also attached: {CYCLONEDX}" in called(gate, "verify", f"listed-dev@{digest}", *root)
 
 
 def test_another_attempt_attaches_no_second_one(gate: Gate) -> None:
@@ -162,7 +172,7 @@ def test_without_continuous_scanning_there_is_none_and_everybody_is_told_why(gat
     assert said in noted(release)
     message = next(m for m in gate.messages() if m["message_id"] == release["messageId"])
     assert said in json.dumps(message)
-    assert said in status(gate, f"once-dev@{digest}")
+    assert said in called(gate, "status", f"once-dev@{digest}")
 
 
 def test_nobody_but_inspector_writes_what_becomes_an_sbom(gate: Gate) -> None:

@@ -17,7 +17,7 @@ from imagegate.adapters.ecr_registry import LayerState
 from imagegate.adapters.registry import HttpRegistry
 from imagegate.adapters.registry_connection import CHUNK, Login
 from imagegate.adapters.registry_place import upload_location
-from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.steps.copying import Copy, OutOfTimeError
 from tests.contract.registry_sandbox import Sandbox, serving
@@ -296,6 +296,7 @@ def test_out_of_time_nothing_is_pushed_and_it_is_said_where_to_go_on(
     reference = ImageRef("slow", image.digest)
     with pytest.raises(OutOfTimeError) as stopped:
         Copy(source, target, reference, "slow", until(6)).run(None)
-    assert not target.has_manifest(reference)
+    with pytest.raises(ImageNotFoundError):
+        target.manifest("slow", image.digest)
     Copy(source, target, reference, "slow", always).run(None, uploads=stopped.value.uploads)
     assert target.manifest("slow", image.digest) == image

@@ -68,4 +68,5 @@ def test_an_immutable_tag_stays(sandbox: Sandbox, real: HttpRegistry) -> None:
 def test_a_repository_that_does_not_exist_is_not_found(real: HttpRegistry) -> None:
     with pytest.raises(ImageNotFoundError, match="no-such"):
         real.push_blob("no-such", b"x")
-    assert not real.has_manifest(ImageRef("no-such", Digest.of(b"no such image")))
+    with pytest.raises(ImageNotFoundError, match="no-such"):
+        real.manifest("no-such", Digest.of(b"no such image"))

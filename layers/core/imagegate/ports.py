@@ -283,8 +283,6 @@ class Registry(Protocol):
     def manifest(self, repository: str, reference: Digest | str) -> Manifest:
         """Raise `ImageNotFoundError`."""
 
-    def has_manifest(self, image: ImageRef) -> bool: ...
-
     def has_blob(self, repository: str, blob: Descriptor) -> bool: ...
 
     def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:

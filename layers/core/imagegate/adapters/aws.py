@@ -41,7 +41,22 @@ def client(service: str) -> Any:
 
     Raises `ServiceUnavailableError` where the service did not answer, or answered 5xx, after the SDK's own retries.
     """
-    made = boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+    return _made(service)
+
+
+def client_with(service: str, credentials: Mapping[str, str], region: str) -> Any:
+    """With the credentials that STS gave (`AccessKeyId`, `SecretAccessKey`, `SessionToken`), in another Region."""
+    return _made(
+        service,
+        region_name=region,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def _made(service: str, **options: str) -> Any:
+    made = boto3.client(service, config=_CONFIG, **options)  # type: ignore[call-overload]
     made.meta.events.register("after-call", _refuse_fault)
     made.meta.events.register("after-call-error", _refuse_silence)
     return made

@@ -28,7 +28,7 @@ RULES = FILTERS | {
 _MAPPINGS = (GRACE, NO_GRACE, LABELS)
 _BY_SEVERITY = (LIMITS, GRACE, ("alerts",))
 # Not inherited: no two stages can have the same.
-_OWN = ("repositories", "promotes_to")
+_OWN = ("repositories", "promotes_to", "registry", "role")
 
 
 @dataclass(frozen=True, slots=True)

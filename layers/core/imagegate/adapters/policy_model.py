@@ -11,10 +11,18 @@ from imagegate.adapters.policy_approval import Approval
 from imagegate.adapters.policy_findings import FindingsShape, PackagesShape
 from imagegate.adapters.policy_image import AlertsShape, EvidenceShape, ImageShape
 from imagegate.adapters.policy_shape import Shape
-from imagegate.adapters.policy_values import Soak, SpanOrOff, TagGlob, Text, Timeout
+from imagegate.adapters.policy_values import (
+    RegistryName,
+    RoleArn,
+    Soak,
+    SpanOrOff,
+    TagGlob,
+    Text,
+    Timeout,
+)
 from imagegate.adapters.policy_waivers import TermsShape, WaiverShape
 from imagegate.domain.image import Digest
-from imagegate.domain.policy import Arrival, Mode, Policy, RepositoryPattern, Scanner, Stage
+from imagegate.domain.policy import Arrival, Elsewhere, Mode, Policy, RepositoryPattern, Scanner, Stage
 
 _IsGated = Literal["gated", "not_gated"]
 _STAGE: Stage = Stage("", RepositoryPattern(""))
@@ -103,11 +111,26 @@ class StageShape(GateShape):
     promotes_to: Text | None = Field(
         default=None, description="The stage that images go to when they pass. Left out: the last one."
     )
+    registry: RegistryName | None = Field(
+        default=None,
+        description="The stage is in another account or Region: its ECR registry. The stack there guards it.",
+        examples=["210987654321.dkr.ecr.eu-west-1.amazonaws.com"],
+    )
+    role: RoleArn | None = Field(
+        default=None,
+        description="The role that is taken to push there; the stack's parameter PromotionRoles lists it, too.",
+        examples=["arn:aws:iam::210987654321:role/imagegate-promotion"],
+    )
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        return Elsewhere(self.registry, self.role) if self.registry and self.role else None
 
     def stage(self, name: str) -> Stage:
         return Stage(
             name=name,
             repositories=RepositoryPattern(self.repositories),
+            elsewhere=self.elsewhere,
             promotes_to=self.promotes_to,
             promote_tags=tuple(self.promote_tags),
             mode=Mode(self.mode),

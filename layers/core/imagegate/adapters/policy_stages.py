@@ -24,6 +24,7 @@ class _Sketch:
     name: str
     pattern: RepositoryPattern | None
     promotes_to: str | None
+    elsewhere: Mapping[str, object]  # registry and role, as far as they are given
 
     @property
     def has_app(self) -> bool:
@@ -49,7 +50,8 @@ def _sketch(name: str, stage: object) -> _Sketch:
     raw = stage if isinstance(stage, dict) else {}
     text, target = raw.get("repositories"), raw.get("promotes_to")
     pattern = RepositoryPattern(text) if isinstance(text, str) else None
-    return _Sketch(name, pattern, target if isinstance(target, str) else None)
+    elsewhere = {key: raw[key] for key in ("registry", "role") if raw.get(key) is not None}
+    return _Sketch(name, pattern, target if isinstance(target, str) else None, elsewhere)
 
 
 def _checked(sketches: Mapping[str, _Sketch], prefix: str) -> Iterator[tuple[Path, str]]:
@@ -57,6 +59,7 @@ def _checked(sketches: Mapping[str, _Sketch], prefix: str) -> Iterator[tuple[Pat
         yield from _name(sketch)
         yield from _pattern(sketch, prefix)
         yield from _target(sketch, sketches)
+        yield from _elsewhere(sketch)
         yield from _overlap(sketch, sketches)
     yield from _cycles(sketches)
 
@@ -75,7 +78,7 @@ def _pattern(sketch: _Sketch, prefix: str) -> Iterator[tuple[Path, str]]:
         yield path, f"{APP} may stand there once"
     elif not _is_legal(sketch.pattern):
         yield path, f"no ECR repository can be called {text!r}: lower case, digits and . _ - / between them"
-    elif not text.startswith(prefix):
+    elif not text.startswith(prefix) and not sketch.elsewhere:
         yield path, f"must begin with {prefix!r}, to which this stack is limited: {prefix + text!r}?"
 
 
@@ -102,12 +105,23 @@ def _target(sketch: _Sketch, sketches: Mapping[str, _Sketch]) -> Iterator[tuple[
         )
 
 
+def _elsewhere(sketch: _Sketch) -> Iterator[tuple[Path, str]]:
+    """What is in another account or Region is guarded by the stack there, and only that one leads on."""
+    if not sketch.elsewhere:
+        return
+    for key in {"registry", "role"} - set(sketch.elsewhere):
+        yield sketch.path(*sketch.elsewhere), f"goes with {key}: say both, or neither"
+    if sketch.promotes_to is not None:
+        yield sketch.path("promotes_to"), "the stage is in another registry: the stack there promotes from it"
+
+
 def _overlap(sketch: _Sketch, sketches: Mapping[str, _Sketch]) -> Iterator[tuple[Path, str]]:
     """With the first stage before it that has a repository in common: one fault per stage is enough."""
     for other in sketches.values():
         if other is sketch or sketch.pattern is None:
             return
-        if other.pattern is not None and sketch.pattern.overlaps(other.pattern):
+        is_one_registry = sketch.elsewhere.get("registry") == other.elsewhere.get("registry")
+        if is_one_registry and other.pattern is not None and sketch.pattern.overlaps(other.pattern):
             example = _example(sketch.pattern, other.pattern)
             yield sketch.path("repositories"), f"{example!r} would belong to {other.name} too"
             return

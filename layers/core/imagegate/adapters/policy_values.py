@@ -28,6 +28,9 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TAG_PATTERN = re.compile(r"[A-Za-z0-9_.*?\[\]!-]+")
 # OCI image specification, image-index.md: os/architecture, and a variant.
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
+# Amazon ECR user guide, "Amazon ECR private registry"; IAM user guide, "IAM identifiers".
+_REGISTRY = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=.@_/-]{1,512}")
 _VULNERABILITY = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}|(?![Cc][Vv][Ee])[A-Za-z0-9][A-Za-z0-9.:_/-]{2,}")
 
 
@@ -124,6 +127,20 @@ def _vulnerability(value: object) -> str:
     return text
 
 
+def _registry(value: object) -> str:
+    text = _text(value)
+    if not _REGISTRY.fullmatch(text):
+        raise ValueError(f"must be ACCOUNT.dkr.ecr.REGION.amazonaws.com, not {describe(value)}")
+    return text
+
+
+def _role(value: object) -> str:
+    text = _text(value)
+    if not _ROLE.fullmatch(text):
+        raise ValueError(f"must be a role such as arn:aws:iam::ACCOUNT:role/NAME, not {describe(value)}")
+    return text
+
+
 def _digest(value: object) -> str:
     try:
         return str(Digest.parse(value))
@@ -196,4 +213,6 @@ Vulnerability = Annotated[
     _words(_VULNERABILITY.pattern, "CVE-2021-44228", "GHSA-jfh8-c2jp-5v3q"),
 ]
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
+RegistryName = Annotated[str, BeforeValidator(_registry), _words(_REGISTRY.pattern)]
+RoleArn = Annotated[str, BeforeValidator(_role), _words(_ROLE.pattern)]
 DigestText = Annotated[str, BeforeValidator(_digest), _words("sha256:[0-9a-f]{64}")]

@@ -92,10 +92,6 @@ class HttpRegistry:
         content = expected.check(answer.content, name) if expected else answer.content
         return _parsed(content, answer.headers.get("Content-Type", ""), name)
 
-    def has_manifest(self, image: ImageRef) -> bool:
-        answer = self._manifest_call("HEAD", image.repository, str(image.digest), str(image), NOT_FOUND)
-        return answer.is_success
-
     def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
         """By digest, or under `tag`. Raises `TagConflictError` when an immutable tag is taken by another digest."""
         image = ImageRef(repository, manifest.digest)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imagegate.adapters.workflow import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
     from imagegate.domain.deployment_notice import OnError
     from imagegate.domain.judging import Versions
-    from imagegate.domain.policy import Policy
+    from imagegate.domain.policy import Elsewhere, Policy
 
 
 def now() -> datetime:
@@ -55,6 +55,16 @@ def registry() -> HttpRegistry:
     from imagegate.adapters.registry import HttpRegistry
 
     return HttpRegistry(layers=ecr_layers)
+
+
+@cache
+def registry_at(where: Elsewhere) -> HttpRegistry:
+    """Of another account or Region; images come there from the stack's own."""
+    from imagegate.adapters.ecr_registry import EcrElsewhere
+    from imagegate.adapters.registry import HttpRegistry
+
+    there = EcrElsewhere(where)
+    return HttpRegistry(there.log_in, source=registry(), layers=there.layers)
 
 
 @cache

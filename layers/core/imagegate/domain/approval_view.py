@@ -88,9 +88,7 @@ def headline(
     if release.outcome is not None and (request is None or release.outcome is not Outcome.HELD):
         return _over(release)
     if request is None:
-        return Headline(
-            f"It has not come to an approval: at the {release.stage} gate", Tone.WAITS, is_open=False
-        )
+        return Headline("It does not wait for an approval.", Tone.WAITS, is_open=False)
     match standing(request, decided, now):
         case Standing.APPROVED:
             return Headline(f"Approved: it is let into {request.stage}.", Tone.GOOD, is_open=False)
@@ -125,7 +123,7 @@ def refusal(link: ApprovalLink, head: Headline, decided: Sequence[Approval]) -> 
     if own is not None:
         told = "approved" if own.choice is Choice.APPROVE else "rejected"
         return f"You have decided already: you {told} it on {own.at:%Y-%m-%d %H:%M} UTC."
-    return "" if head.is_open else f"There is nothing left to decide. {head.text}"
+    return "" if head.is_open else f"There is nothing to decide. {head.text}"
 
 
 def _evidence(release: Release, decision: Decision | None) -> list[Evidence]:

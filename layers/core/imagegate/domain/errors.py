@@ -60,6 +60,10 @@ class CorruptContentError(RejectedInputError):
     """Bytes that do not have the digest under which they were asked for."""
 
 
+class MissingRepositoryError(RejectedInputError):
+    """The repository that an image is to be promoted to does not exist, and is not ours to make."""
+
+
 class MissingLayerError(RejectedInputError):
     """An image is there, but not everything that it consists of: it has to be pushed again."""
 

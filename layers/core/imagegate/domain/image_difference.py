@@ -102,6 +102,14 @@ class Difference:
     packages: tuple[PackageChange, ...]
     parts: tuple[PartChange, ...]
 
+    @property
+    def summary(self) -> str:
+        """At a glance: `Adds 1 HIGH, 2 LOW; removes none.`"""
+        changes = self.severities or ()
+        added = [f"{one.added} {one.severity}" for one in changes if one.added]
+        removed = [f"{one.removed} {one.severity}" for one in changes if one.removed]
+        return f"Adds {', '.join(added) or 'no findings'}; removes {', '.join(removed) or 'none'}."
+
 
 def difference(before: Contents, after: Contents) -> Difference:
     """What becomes other when `after` takes the place of `before`."""

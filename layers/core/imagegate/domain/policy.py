@@ -79,11 +79,20 @@ class RepositoryPattern:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A registry of another account or Region. Its own stack guards what arrives there."""
+
+    registry: str  # ACCOUNT.dkr.ecr.REGION.amazonaws.com
+    role: str  # ARN of the role that may push there
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One stage and its gate. `approval` is about the way in: images are held before this stage."""
 
     name: str
     repositories: RepositoryPattern
+    elsewhere: Elsewhere | None = None  # None: in the registry of this stack
     promotes_to: str | None = None
     promote_tags: tuple[str, ...] = ("*",)
     mode: Mode = Mode.ENFORCE
@@ -124,8 +133,9 @@ class Policy:
         return frozenset(name for rule in rules if rule for name in rule.value)
 
     def stage_of(self, repository: str) -> Stage | None:
-        """The stage whose gate guards `repository`; None: not managed. Patterns never overlap."""
-        return next((s for s in self.stages.values() if s.repositories.app_of(repository) is not None), None)
+        """The stage whose gate guards `repository` here; None: not managed. Patterns never overlap."""
+        here = (stage for stage in self.stages.values() if stage.elsewhere is None)
+        return next((stage for stage in here if stage.repositories.app_of(repository) is not None), None)
 
     def next_stage(self, stage: Stage) -> Stage | None:
         return self.stages[stage.promotes_to] if stage.promotes_to else None
@@ -151,9 +161,10 @@ class Policy:
         return before[0].repositories.repository_of(stage.repositories.app_of(repository) or "")
 
     def target_of(self, repository: str) -> str | None:
-        """The repository to which an image of `repository` is promoted."""
+        """The repository to which an image of `repository` is promoted; with its registry where that is elsewhere."""
         stage = self.stage_of(repository)
         following = self.next_stage(stage) if stage else None
         if stage is None or following is None:
             return None
-        return following.repositories.repository_of(stage.repositories.app_of(repository) or "")
+        name = following.repositories.repository_of(stage.repositories.app_of(repository) or "")
+        return f"{following.elsewhere.registry}/{name}" if following.elsewhere else name

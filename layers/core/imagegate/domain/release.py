@@ -83,7 +83,7 @@ class Release:
     remedies: tuple[str, ...] = ()  # what would make it pass, for people
     decision: Digest | None = None
     signature: Digest | None = None
-    evidence: tuple[Digest, ...] = ()  # what was pushed with the signature: summary, platforms' signatures
+    evidence: tuple[Digest, ...] = ()  # what else was pushed: summary, platforms' signatures, SBOMs
     sbom: Sbom | None = None  # what became of it; None: the stage asks for none, or nothing passed yet
     platforms: tuple[Digest, ...] = ()  # of an index: what was judged, and is released with it
     promotion: Promotion | None = None

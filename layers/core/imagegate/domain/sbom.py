@@ -44,7 +44,7 @@ class SbomFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sbom:
-    """What became of a release's SBOM. `note`: for people; `manifests`: what the release attached itself."""
+    """What became of a release's SBOM. `note`: for people; `manifests`: the referrers that hold it, as far as known."""
 
     note: str
     manifests: tuple[Digest, ...] = ()

@@ -42,6 +42,11 @@ def is_sbom(manifest: Manifest) -> bool:
     return any(map(is_sbom_type, types)) or any(map(_is_predicate, said))
 
 
+def is_by_inspector(manifest: Manifest) -> bool:
+    """Attached by a gate, here or in a stage before."""
+    return _MADE_BY in manifest.annotations
+
+
 def unsaid_statements(manifest: Manifest) -> list[Descriptor]:
     """The statements of which nothing beside them says what they say."""
     said = manifest.annotations.keys() & set(_PREDICATE_NOTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from imagegate.domain.errors import ImageNotFoundError, RecordNotFoundError
 from imagegate.domain.facts import ImageFacts, PlatformFacts
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.image_difference import Contents, Difference, Part, Places
-from imagegate.domain.release import Release, ReleaseId
+from imagegate.domain.release import Release, ReleaseId, StartReason
 from imagegate.ports import ApprovalLinks, Grants, Images, Ledger, LinkDecider, StoredRecords
 from imagegate.steps.platforms import platforms
 from imagegate.steps.stored_findings import findings_of
@@ -31,7 +31,6 @@ class ShowApproval:
     records: StoredRecords
     grants: Grants
     images: Images
-    asked: Callable[[Release], ApprovalRequest | None] | None = None
 
     def run(self, token: str, now: datetime) -> ApprovalView:
         """Raise `LinkRefusedError`, or `RecordNotFoundError` when there is no such release any more."""
@@ -41,7 +40,7 @@ class ShowApproval:
         decision = self._decision(release.decision) if release.decision else None
         contents = self._contents(release.image, sorted(release.tags), decision)
         decided = tuple(sorted(self.grants.approvals(release.id), key=lambda one: one.at))
-        request = self.asked(release) if self.asked else self._request(release)
+        request = self._request(release)
         headline = approval_view.headline(release, request, decided, now)
         return ApprovalView(
             link=link,
@@ -65,7 +64,11 @@ class ShowApproval:
         return target
 
     def _request(self, release: Release) -> ApprovalRequest | None:
-        """What still waits: another attempt has begun where it was approved, or asked for anew."""
+        """None also where it was asked anew: another attempt waits, or has got further."""
+        latest = self.ledger.latest(release.image)
+        is_last = latest is None or latest.attempt == release.attempt
+        if not is_last and latest and latest.reason is not StartReason.APPROVED:
+            return None
         return request_of(release, self.records.policy(release.policy))
 
     def _decision(self, digest: Digest) -> Decision:

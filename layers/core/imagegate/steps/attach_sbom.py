@@ -12,13 +12,15 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.domain import attestation
-from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
+from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.policy import Policy
 from imagegate.domain.release import Release, ReleaseId
 from imagegate.domain.sbom import NOT_YET, Export, Sbom, SbomFormat, note
 from imagegate.domain.sbom_document import (
     check_sbom,
     is_about,
+    is_by_inspector,
     is_sbom,
     is_sbom_statement,
     is_sbom_type,
@@ -87,25 +89,34 @@ class AttachSbom:
     def run(self, id_: ReleaseId, export: Export | None) -> Attached:
         """`export`: the one that has just ended; None: nothing was exported yet."""
         release = self.ledger.get(id_)
-        format_ = self.records.policy(release.policy).stages[release.stage].evidence.sbom
+        policy = self.records.policy(release.policy)
+        format_ = policy.stages[release.stage].evidence.sbom
         if format_ is None or not release.is_open:
             return Attached(Sequel.DONE)
-        attaching = _Attaching(self, release, format_)
+        attaching = _Attaching(self, release, format_, self._from_before(policy, release))
         try:
             return attaching.run(export)
         except RejectedInputError as error:
             return attaching.end(f"none: {error}")
 
+    def _from_before(self, policy: Policy, release: Release) -> frozenset[Digest]:
+        """What the image carried when it came from the stages before, as the ledger has it."""
+        stage, image = policy.stages[release.stage], release.image
+        app = stage.repositories.app_of(image.repository) or ""
+        sources = (before.repositories.repository_of(app) for before in policy.stages_before(stage))
+        found = [self.ledger.latest(ImageRef(source, image.digest)) for source in sources]
+        return frozenset(digest for one in found if one and one.sbom for digest in one.sbom.manifests)
+
 
 @dataclass(slots=True)
 class _Attaching:
-    """One release's SBOM."""
+    """One release's SBOM. `before`: what the image carried in the stages before."""
 
     step: AttachSbom
     release: Release
     format: SbomFormat
-    made: list[Digest] = field(default_factory=list)  # by this release, also in earlier calls
-    _cover: set[Digest] = field(default_factory=set)  # subjects of what it made
+    before: frozenset[Digest]
+    known: dict[Digest, Manifest] = field(default_factory=dict)  # the SBOMs that are there
 
     def run(self, export: Export | None) -> Attached:
         leaves = platforms(self.step.images, self.image)
@@ -117,7 +128,7 @@ class _Attaching:
             if missing := self._missing(batches[number]):
                 self._keep(NOT_YET.note)
                 return self._ask_for(missing, number)
-        said = note(self.image, leaves, self._missing(leaves), len(self.made), why)
+        said = note(self.image, leaves, self._missing(leaves), self._made, why)
         return self.end(said)
 
     def end(self, said: str) -> Attached:
@@ -125,25 +136,25 @@ class _Attaching:
         return Attached(Sequel.DONE, said)
 
     def _keep(self, said: str) -> None:
-        self.step.ledger.record(self.release.id, sbom=Sbom(said, tuple(self.made)))
+        """As evidence it is promoted also where the registry does not list it yet."""
+        known = tuple(self.known)
+        evidence = tuple(dict.fromkeys((*self.release.evidence, *known)))
+        self.step.ledger.record(self.release.id, sbom=Sbom(said, known), evidence=evidence)
+
+    @property
+    def _made(self) -> int:
+        """How many were made for this release, and did not come along with the image."""
+        return sum(is_by_inspector(one) for one in self.known.values() if one.digest not in self.before)
 
     @property
     def image(self) -> ImageRef:
         return self.release.image
 
     def _recall(self) -> None:
-        """A listing of referrers can be late: what was pushed before is looked for by its digest."""
-        for digest in self.release.sbom.manifests if self.release.sbom else ():
-            try:
-                manifest = self.step.registry.manifest(self.image.repository, digest)
-            except ImageNotFoundError:
-                continue  # deleted with its image, which was pushed again
-            self._note(manifest)
-
-    def _note(self, manifest: Manifest) -> None:
-        if manifest.digest not in self.made:
-            self.made.append(manifest.digest)
-        self._cover |= {manifest.subject.digest} if manifest.subject else set()
+        """A listing of referrers can be late: what the ledger knows is looked for by its digest."""
+        noted = self.release.sbom.manifests if self.release.sbom else ()
+        for digest in dict.fromkeys((*noted, *sorted(self.before))):
+            self._holds(digest)
 
     def _ask_for(self, missing: Sequence[Descriptor], batch: int) -> Attached:
         arns = tuple(f"{self.step.repositories}{self.image.repository}/{leaf.digest}" for leaf in missing)
@@ -167,7 +178,7 @@ class _Attaching:
         ]
 
     def _is_covered(self, digest: Digest) -> bool:
-        if digest in self._cover:
+        if any(one.subject and one.subject.digest == digest for one in self.known.values()):
             return True
         listed = self.step.registry.referrers(ImageRef(self.image.repository, digest))
         return any(self._holds(referrer.digest) for referrer in _evidence(listed))
@@ -188,7 +199,10 @@ class _Attaching:
             manifest = self.step.registry.manifest(self.image.repository, digest)
         except RejectedInputError:
             return False  # gone since it was listed, or nothing that we know
-        return is_sbom(manifest) or any(map(self._says_so, unsaid_statements(manifest)))
+        found = is_sbom(manifest) or any(map(self._says_so, unsaid_statements(manifest)))
+        if found and manifest.subject:
+            self.known[digest] = manifest
+        return found
 
     def _says_so(self, statement: Descriptor) -> bool:
         try:
@@ -201,31 +215,28 @@ class _Attaching:
     def _attach_all(self, leaves: Sequence[Descriptor], export: Export) -> str:
         """Empty, or why some of them have none."""
         missing = self._missing(leaves)
+        if not missing:
+            return ""
         if not export.has_succeeded:
-            return export.explain() if missing else ""
+            return export.explain()
         keys = [key for key in self.step.exports.keys(self._prefix) if export.wrote(key)]
-        attached = [leaf for leaf in leaves if self._attach(leaf, keys, is_missing=leaf in missing)]
-        return "" if all(leaf in attached for leaf in missing) else self._unwritten()
+        left = [leaf for leaf in missing if not self._attach(leaf, keys)]
+        return self._unwritten() if left else ""
 
-    def _attach(self, leaf: Descriptor, keys: Sequence[str], *, is_missing: bool) -> bool:
-        """Whether there is a document about it. What an earlier call attached before it was killed is noted now."""
+    def _attach(self, leaf: Descriptor, keys: Sequence[str]) -> bool:
         for key in keys:
             content = self.step.exports.document(key)
             if is_about(leaf.digest, key, content):
-                manifest = sbom_manifest(leaf, check_sbom(content, self.format, key), self.format)
-                if is_missing:
-                    self._push(manifest, content)
-                if is_missing or self.step.registry.has_manifest(
-                    ImageRef(self.image.repository, manifest.digest)
-                ):
-                    self._note(manifest)
+                self._push(leaf, check_sbom(content, self.format, key))
                 return True
         return False
 
-    def _push(self, manifest: Manifest, content: bytes) -> None:
+    def _push(self, leaf: Descriptor, content: bytes) -> None:
+        manifest = sbom_manifest(leaf, content, self.format)
         for blob in (attestation.EMPTY, content):
             self.step.registry.push_blob(self.image.repository, blob)
         self.step.registry.push_manifest(self.image.repository, manifest)
+        self.known[manifest.digest] = manifest
 
     def _unwritten(self) -> str:
         if self.step.scans.is_continuous(self.image.repository):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from imagegate.domain.errors import ImageNotFoundError, MissingLayerError
+from imagegate.domain.errors import ImageNotFoundError, MissingLayerError, MissingRepositoryError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.ports import Registry
 
@@ -135,6 +135,8 @@ class Copy:
         except MissingLayerError:
             self._source_manifest(self.image.digest)  # raises when the image was deleted meanwhile
             raise
+        except ImageNotFoundError as error:
+            raise self._missing(error) from error
         if left:
             raise OutOfTimeError(left)
 
@@ -146,4 +148,14 @@ class Copy:
         for manifest in self._push.values():
             if not self.has_time():
                 raise OutOfTimeError({})
-            self.registry.push_manifest(self.target, manifest)
+            try:
+                self.registry.push_manifest(self.target, manifest)
+            except ImageNotFoundError as error:
+                raise self._missing(error) from error
+
+    def _missing(self, error: ImageNotFoundError) -> MissingRepositoryError:
+        """Not the image is gone: there is no place for it."""
+        return MissingRepositoryError(
+            f"{error}; make the repository {self.target} there, or have pushes make it (a repository creation"
+            " template with create-on-push), then start the release again"
+        )

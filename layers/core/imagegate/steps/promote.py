@@ -14,8 +14,8 @@ from imagegate.domain.approval import standing as approvals_come_to
 from imagegate.domain.break_glass import standing
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
-from imagegate.domain.image import ImageRef, Manifest
-from imagegate.domain.policy import Mode, Policy, Stage
+from imagegate.domain.image import Digest, ImageRef, Manifest
+from imagegate.domain.policy import Elsewhere, Mode, Policy, Stage
 from imagegate.domain.promotion import TagPlan, plan_tags
 from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason
 from imagegate.domain.verdict import VerdictOutcome
@@ -62,6 +62,7 @@ class PromoteImage:
     registry: Registry
     signer: Signer
     grants: Grants
+    registry_at: Callable[[Elsewhere], Registry]
 
     def run(self, id_: ReleaseId, has_time: Callable[[], bool], now: datetime) -> Promoted:
         """Raise `DecisionRefusedError` for a release that did not pass and is not merely observed."""
@@ -93,16 +94,25 @@ class PromoteImage:
         self._check_may_leave(release, stage, now)
         plan = self._plan(release, stage)
         if plan.move:
-            if not self._may_enter(release, policy, now):
+            following = policy.next_stage(stage)
+            if not self._may_enter(release, following, policy, now):
                 return Outcome.HELD, ""
-            copy = Copy(self.registry, self.registry, release.image, target, has_time)
+            copy = self._copy_to(target, following.elsewhere if following else None, release.image, has_time)
             manifest = self._copy(copy, release)
             plan = self._plan(release, stage)  # a copy takes its time: who has the tags now?
         if plan.is_superseded:
             return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
         if not plan.move:
             return Outcome.RELEASED, "no tag of this image is promoted from this stage"
-        return _Tagging(self, release, manifest, copy).run(plan)
+        return _Tagging(self, release, target, manifest, copy).run(plan)
+
+    def _copy_to(
+        self, target: str, elsewhere: Elsewhere | None, image: ImageRef, has_time: Callable[[], bool]
+    ) -> Copy:
+        if elsewhere is None:
+            return Copy(self.registry, self.registry, image, target, has_time)
+        name = target.removeprefix(f"{elsewhere.registry}/")
+        return Copy(self.registry, self.registry_at(elsewhere), image, name, has_time)
 
     def _soaks(self, release: Release, policy: Policy, now: datetime) -> datetime | None:
         """Until when it has to stay here, counted from its first push; None: no longer."""
@@ -118,9 +128,8 @@ class PromoteImage:
         self.ledger.record(release.id, soaks_until=until)
         return until
 
-    def _may_enter(self, release: Release, policy: Policy, now: datetime) -> bool:
+    def _may_enter(self, release: Release, following: Stage | None, policy: Policy, now: datetime) -> bool:
         """Nobody asks for an approval, or this attempt goes on with one that was approved."""
-        following = policy.next_stage(policy.stages[release.stage])
         if following is None or following.approval is None:
             return True
         held = held_before(release, self.ledger.history(release.image).attempts)
@@ -134,7 +143,7 @@ class PromoteImage:
         """What this release has promoted before is only looked for: it ended with a tag."""
         before = release.promotion.tags if release.promotion else ()
         there = copy.find(before[0] if before else None)
-        if there is None:
+        if there is None and copy.registry is copy.origin:
             self.images.make_repository(copy.target, like=release.image.repository)
         evidence = [digest for digest in (release.signature, *release.evidence) if digest]
         return copy.run(there, known=evidence, was_complete=bool(there and before), uploads=release.uploads)
@@ -166,6 +175,7 @@ class _Tagging:
 
     step: PromoteImage
     release: Release
+    target: str  # as the ledger names it: with its registry where that is elsewhere
     manifest: Manifest
     copy: Copy
     moved: list[str] = field(default_factory=list)
@@ -180,10 +190,6 @@ class _Tagging:
             self.step.ledger.record(self.release.id, promotion=promotion)
         return self._outcome(), "; ".join(self._notes(plan))
 
-    @property
-    def target(self) -> str:
-        return self.copy.target
-
     def _move(self, tag: str) -> None:
         if not self._claims(tag):
             return
@@ -191,7 +197,7 @@ class _Tagging:
             self.moved.append(tag)  # claimed by this release since before it was looked at
             return
         try:
-            self.step.registry.push_manifest(self.target, self.manifest, tag)
+            self._push(self.manifest, tag)
         except TagConflictError as conflict:
             self.conflicts.append(str(conflict))
             return
@@ -214,18 +220,28 @@ class _Tagging:
         """An adopted image does not take a tag from one that came there later, before there were claims."""
         if self.release.reason is not StartReason.ADOPTED or self.step.ledger.holder(self.target, tag):
             return False
-        there = self.step.images.digest_of(self.target, tag)
+        there = self._held_by(tag)
         if there in (None, self.release.image.digest):
             return False
+        if self.copy.registry is not self.copy.origin:
+            return True  # when that came there, the stack there knows
         return self.step.images.facts(ImageRef(self.target, there)).pushed_at > pushed_at
 
     def _give_back(self, tag: str) -> None:
         """The tag is the holder's: undo what we did to it, in this call or in one that was killed."""
         holder = self.step.ledger.holder(self.target, tag)
-        ours = self.step.images.digest_of(self.target, tag) == self.release.image.digest
+        ours = self._held_by(tag) == self.release.image.digest
         if ours and holder is not None and holder != self.release.image.digest:
-            newer = self.step.registry.manifest(self.target, holder)
-            self.step.registry.push_manifest(self.target, newer, tag)
+            self._push(self.copy.registry.manifest(self.copy.target, holder), tag)
+
+    def _push(self, manifest: Manifest, tag: str) -> None:
+        self.copy.registry.push_manifest(self.copy.target, manifest, tag)
+
+    def _held_by(self, tag: str) -> Digest | None:
+        try:
+            return self.copy.registry.manifest(self.copy.target, tag).digest
+        except ImageNotFoundError:
+            return None
 
     def _outcome(self) -> Outcome:
         if self.conflicts:

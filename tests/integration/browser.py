@@ -1,0 +1,185 @@
+"""Chromium, as people look at a page: over its DevTools protocol, through a pipe, with nothing else installed.
+
+Source: https://chromedevtools.github.io/devtools-protocol/ and `--remote-debugging-pipe` of Chromium.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_PATIENCE_SECONDS = 30.0
+_FLAGS = (
+    *(
+        "--headless=new",
+        "--no-first-run",
+        "--no-default-browser-check",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+    ),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio"),
+    *("--hide-scrollbars", "--force-color-profile=srgb", "--remote-debugging-pipe"),
+)
+
+
+def needed_chromium() -> str:
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        pytest.skip("chromium is not installed")
+    return found
+
+
+@dataclass
+class Browser:
+    """One tab. `requests`: the addresses that it has asked for; `blocked`: what the page's CSP has refused."""
+
+    process: subprocess.Popen[bytes]
+    write: int
+    read: int
+    session: str = ""
+    asked: int = 0
+    rest: bytes = b""
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def running(cls, profile: Path) -> Iterator[Self]:
+        """As root it runs without its sandbox: what it is shown is our own."""
+        command = [needed_chromium(), *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        if os.geteuid() == 0:
+            command.insert(1, "--no-sandbox")
+        (theirs_read, write), (read, theirs_write) = os.pipe(), os.pipe()
+        # It reads from descriptor 3 and writes to 4; a shell puts them there.
+        plumbing = f'exec "$@" 3<&{theirs_read} 4>&{theirs_write}'
+        process = subprocess.Popen(
+            ["/bin/bash", "-c", plumbing, "chromium", *command],
+            pass_fds=(theirs_read, theirs_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for theirs in (theirs_read, theirs_write):
+            os.close(theirs)
+        try:
+            yield cls(process, write, read)._attached()
+        finally:
+            for ours in (write, read):
+                os.close(ours)  # without its pipe it ends by itself
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _attached(self) -> Self:
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.call(f"{domain}.enable")
+        return self
+
+    # the protocol
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self.asked += 1
+        message: dict[str, Any] = {"id": self.asked, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.write, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self.asked:
+                assert "error" not in answer, f"{method}: {answer['error']}"
+                result: dict[str, Any] = answer["result"]
+                return result
+            self.events.append(answer)
+
+    def _next(self) -> dict[str, Any]:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while b"\0" not in self.rest:
+            ready, _, _ = select.select([self.read], [], [], max(0.0, deadline - time.monotonic()))
+            content = os.read(self.read, 1 << 16) if ready else b""
+            assert content, f"chromium does not answer (exit code {self.process.poll()})"
+            self.rest += content
+        message, _, self.rest = self.rest.partition(b"\0")
+        answer: dict[str, Any] = json.loads(message)
+        return answer
+
+    def _until(self, method: str) -> None:
+        while not any(event.get("method") == method for event in self.events):
+            self.events.append(self._next())
+
+    # what people do
+
+    def shaped(self, width: int, height: int = 900, *, dark: bool = False, scripts: bool = False) -> None:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
+
+    def opens(self, url: str) -> None:
+        self.events.clear()
+        fault = self.call("Page.navigate", url=url).get("errorText")
+        assert not fault, fault
+        self._until("Page.loadEventFired")
+
+    def presses(self, key: str, *, loads: bool = False) -> None:
+        """A key as the keyboard sends it: `Tab`, `Enter`."""
+        codes = {"Tab": 9, "Enter": 13}
+        typed = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+        self.events.clear()
+        text = {"text": "\r"} if key == "Enter" else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **typed, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **typed)
+        if loads:
+            self._until("Page.loadEventFired")
+
+    def types(self, text: str) -> None:
+        self.call("Input.insertText", text=text)
+
+    # what people see
+
+    def evaluate(self, expression: str) -> Any:
+        """Of a page whose own scripts may be off: the debugger's are not the page's."""
+        told = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in told, told
+        return told["result"].get("value")
+
+    @property
+    def text(self) -> str:
+        return str(self.evaluate("document.body.innerText"))
+
+    @property
+    def focused(self) -> str:
+        return str(self.evaluate("document.activeElement.id || document.activeElement.tagName"))
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the console says since the page was opened."""
+        found = [event["params"] for event in self.events if event.get("method") == "Log.entryAdded"]
+        return [one["entry"]["text"] for one in found]
+
+    @property
+    def requests(self) -> list[str]:
+        found = [
+            event["params"] for event in self.events if event.get("method") == "Network.requestWillBeSent"
+        ]
+        return [one["request"]["url"] for one in found]
+
+    def screenshot(self, file: Path) -> None:
+        """The whole page."""
+        taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        file.write_bytes(base64.b64decode(taken["data"]))
