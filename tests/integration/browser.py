@@ -36,9 +36,13 @@ _FLAGS = (
 
 
 def needed_chromium() -> str:
+    """Skips also where a program of that name only says how to install it."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
         pytest.skip("chromium is not installed")
+    asked = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    if asked.returncode:
+        pytest.skip(f"{found} does not run: {(asked.stderr or asked.stdout).strip()[-200:]}")
     return found
 
 
