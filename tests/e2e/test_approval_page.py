@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 import urllib3
 
+from imagegate.adapters.approval_html import content_security_policy
 from imagegate.domain.approval_link import ApprovalLink, Purpose
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import ReleaseId
@@ -68,6 +69,8 @@ def test_whoever_has_the_link_sees_the_release_and_nothing_is_changed_by_it(
         answer = call(gate, "GET", f"?t={token(gate, link(release, purpose))}")
         page = answer.data.decode()
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-security-policy"] == content_security_policy()
+        assert answer.headers["referrer-policy"] == "no-referrer"
         assert str(release.image.digest) in page
         assert "PASS" in page
         assert "links-production" in page
