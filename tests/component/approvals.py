@@ -18,6 +18,8 @@ import pytest
 from imagegate.domain.approval import Approval, Choice
 from imagegate.domain.approval_link import ApprovalLink, Purpose
 from imagegate.domain.approvers import ApprovalTerms
+from imagegate.domain.decision import Decision
+from imagegate.domain.facts import ImageFacts
 from imagegate.domain.finding import Finding, Package, Severity
 from imagegate.domain.policy import Policy
 from imagegate.domain.release import Outcome, Release, ReleaseId, Standing
@@ -107,6 +109,16 @@ class Waiting:
         self.world.start(image, tag)
         self.world.sign(self.world.judge(image).decision)
         return self.world.ledger.get(ReleaseId(image, 1))
+
+    def knows(self, release: Release, facts: ImageFacts) -> None:
+        """Its decision says this of the image."""
+        assert release.decision is not None
+        decision = Decision.decode(self.world.records.decision(release.decision))
+        record = self.world.records.put_decision(replace(decision, facts=facts.as_json()).encode())
+        self.world.ledger.record(release.id, decision=record)
+        standing = self.world.ledger.standing(STAGING)
+        if standing is not None and standing.image == release.image:
+            self.world.ledger.note_standing(replace(standing, decision=record))
 
     def decides(self, release: Release, by: str, choice: Choice = Choice.APPROVE, reason: str = "") -> None:
         told = Approval(release.id, "staging", release.policy, choice, by, self.now, reason)

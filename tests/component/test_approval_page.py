@@ -19,6 +19,7 @@ from imagegate.domain.approval import Choice
 from imagegate.domain.approval_link import NotDecidedError, Purpose
 from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.errors import ServiceUnavailableError, ThrottledError
+from imagegate.domain.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
 from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Mode
@@ -119,6 +120,44 @@ def test_an_image_that_is_gone_from_the_next_stage_is_compared_as_far_as_records
     gate.world.registry.delete(ImageRef(STAGING, before.image.digest))
     shown = read(gate.opens(gate.link(release)))
     assert "Adds 1 HIGH" in shown
+
+
+def test_each_platform_is_compared_with_its_like(gate: Waiting) -> None:
+    gate.released()
+    image, platforms = gate.world.index("amd64", "arm64", tag="2.0")
+    for platform in platforms:
+        gate.world.scans.finish(platform, AFTER)
+    gate.world.start(image, "2.0")
+    gate.world.judge(image)
+    shown = read(gate.opens(gate.link(ReleaseId(image, 1))))
+    assert "linux/amd64: size not there 29 B" in shown
+    assert "linux/arm64: size not there 29 B" in shown
+    assert "Size 31 B not there" in shown
+    assert "Adds 1 HIGH, 1 LOW; removes 1 CRITICAL, 1 MEDIUM." in shown
+
+
+def test_the_base_is_the_one_that_was_found_or_else_what_the_builder_says(gate: Waiting) -> None:
+    before, release = gate.released(), gate.waits()
+    assert before.decision is not None
+    base = BaseImage(
+        ImageRef("base-dev", Digest.of(b"base")), "dev", "sha256:1", 1, NOW, before.decision, ("12",)
+    )
+    for one, facts in (
+        (before, PlatformFacts(before.image.digest, base=base, base_is_known=True, claimed_base="other")),
+        (release, PlatformFacts(release.image.digest, claimed_base="docker.io/library/debian:12")),
+    ):
+        gate.knows(one, ImageFacts(one.image, platforms=(facts,)))
+    shown = read(gate.opens(gate.link(release)))
+    assert "Base base-dev:12 docker.io/library/debian:12, as its builder says" in shown
+
+
+def test_what_signed_before_and_where_it_was_built_is_evidence(gate: Waiting) -> None:
+    release = gate.waits()
+    signed, built = Evidence(("build",)), Evidence((), "no provenance is attached")
+    gate.knows(release, ImageFacts(release.image, signature=signed, provenance=built))
+    shown = read(gate.opens(gate.link(release)))
+    assert "Signed before build" in shown
+    assert "Provenance no provenance is attached" in shown
 
 
 def test_waivers_that_were_used_are_named(gate: Waiting) -> None:

@@ -16,14 +16,17 @@ from moto import mock_aws
 
 from imagegate.adapters import aws
 from imagegate.adapters.grants import CorruptGrantError, DynamoGrants
+from imagegate.domain.approval import Approval, Choice
 from imagegate.domain.errors import ThrottledError
-from imagegate.domain.image import Digest
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import ReleaseId
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import WritableGrants
 
 TABLE = "grants"
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 ANN, BEN = "arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/ben"
+RELEASE = ReleaseId(ImageRef.of("shop", str(Digest.of(b"image"))), 1)
 WAIVER = Waiver(
     owner="ann",
     reason="not reachable ✓",
@@ -168,3 +171,45 @@ def test_what_dynamodb_refuses_is_not_taken_for_an_answer(
             grants.grant(WAIVER)
         with pytest.raises(error):
             grants.withdraw(WAIVER.id, NOW, BEN)
+
+
+# What was decided about one attempt
+
+
+def approval(table: Any, by: str = ANN, kept_as: str = "", **changes: Any) -> Approval:
+    """As `decide` writes it."""
+    told = replace(
+        Approval(RELEASE, "production", Digest.of(b"policy"), Choice.APPROVE, by, NOW, "seen"), **changes
+    )
+    item = {
+        "pk": {"S": f"APPROVAL#{RELEASE.image}#00001"},
+        "sk": {"S": kept_as or by},
+        "approval": {"S": json.dumps(told.as_json())},
+    }
+    table.put_item(TableName=TABLE, Item=item)
+    return told
+
+
+def test_approvals_are_read_by_their_attempt(table: Any, grants: DynamoGrants) -> None:
+    told = [approval(table), approval(table, BEN)]
+    assert grants.approvals(RELEASE) == told
+    assert grants.approvals(replace(RELEASE, attempt=2)) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"kept_as": BEN}, {"release": ReleaseId(ImageRef.of("shop", str(Digest.of(b"image"))), 2)}]
+)
+def test_an_approval_that_is_not_what_its_name_says_is_a_fault(
+    table: Any, grants: DynamoGrants, changes: dict[str, Any]
+) -> None:
+    approval(table, **changes)
+    with pytest.raises(CorruptGrantError, match="says what another one would say"):
+        grants.approvals(RELEASE)
+
+
+def test_an_approval_that_cannot_be_read_is_a_fault(table: Any, grants: DynamoGrants) -> None:
+    approval(table)
+    key = {"pk": {"S": f"APPROVAL#{RELEASE.image}#00001"}, "sk": {"S": BEN}}
+    table.put_item(TableName=TABLE, Item={**key, "approval": {"S": "{}"}})
+    with pytest.raises(CorruptGrantError, match="cannot be read"):
+        grants.approvals(RELEASE)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from imagegate.adapters.approval_http import parse_request
 from imagegate.adapters.decisions import called_by, parse_decision
 from imagegate.adapters.ecs_events import DeploymentHook, TaskStateChange, parse_hook, parse_task
 from imagegate.adapters.events import (
@@ -82,6 +83,11 @@ def test_the_sample_of_a_decision_names_its_caller_and_is_understood() -> None:
     event = sample("decide")
     assert called_by(event) == "arn:aws:iam::123456789012:user/ann"
     assert parse_decision(event).action == "withdraw"
+
+
+def test_the_sample_of_the_approval_page_opens_a_link() -> None:
+    request = parse_request(sample("approval_page"))
+    assert (request.token.partition(".")[0], request.confirms) == ("1", False)
 
 
 @pytest.mark.parametrize("name", ["check_deployment", "ecs_deployment_hook_flat"])

@@ -293,6 +293,9 @@ def test_an_example_of_the_guide_is_a_policy(key: str) -> None:
     example = f"{{{rule}: {rows()[key]}}}"
     stage = {"repositories": '"{app}-staging"', "promotes_to": "production"}
     stage |= {part: example} if part else {key: rows()[key]}
+    if key in ("registry", "role"):  # both or neither, and such a stage leads nowhere from here
+        stage |= {one: rows()[one] for one in ("registry", "role")}
+        del stage["promotes_to"]
     written = ", ".join(f"{name}: {said}" for name, said in stage.items())
     parse(f"{AROUND}  staging: {{{written}}}\n".encode())
 

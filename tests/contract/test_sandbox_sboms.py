@@ -18,6 +18,7 @@ from tests.contract.scans import EVERY, active, configure, finding, response
 from tests.contract.served_cloud import ServedCloud
 
 ACCOUNT = "123456789012"
+NO_REPORT = "1a67c682-a430-4711-af1f-74c2aae48f5b"
 FORMATS = ("CYCLONEDX_1_4", "SPDX_2_3")
 ONLY_REPORTS = {
     "StringEquals": {"aws:SourceAccount": ACCOUNT},
@@ -252,7 +253,7 @@ def test_what_is_not_understood_is_refused(inspector: Any, bucket: str, key: str
     assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
-@pytest.mark.parametrize(("report", "code"), [(str(uuid.uuid4()), "ResourceNotFound"), ("x", "Validation")])
+@pytest.mark.parametrize(("report", "code"), [(NO_REPORT, "ResourceNotFound"), ("x", "Validation")])
 def test_a_report_that_is_not_there_is_said(inspector: Any, report: str, code: str) -> None:
     for call in (inspector.get_sbom_export, inspector.cancel_sbom_export):
         with pytest.raises(ClientError) as caught:

@@ -36,15 +36,19 @@ _FLAGS = (
 
 
 def needed_chromium() -> str:
+    """Skips also where a program of that name only says how to install it."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
         pytest.skip("chromium is not installed")
+    asked = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    if asked.returncode:
+        pytest.skip(f"{found} does not run: {(asked.stderr or asked.stdout).strip()[-200:]}")
     return found
 
 
 @dataclass
 class Browser:
-    """One tab. `requests`: the addresses that it has asked for; `blocked`: what the page's CSP has refused."""
+    """One tab. `events`: what has happened since a page was opened or a key was pressed."""
 
     process: subprocess.Popen[bytes]
     write: int
@@ -169,15 +173,24 @@ class Browser:
     @property
     def complaints(self) -> list[str]:
         """What the console says since the page was opened."""
-        found = [event["params"] for event in self.events if event.get("method") == "Log.entryAdded"]
-        return [one["entry"]["text"] for one in found]
+        return [one["entry"]["text"] for one in self._params("Log.entryAdded")]
 
     @property
     def requests(self) -> list[str]:
-        found = [
-            event["params"] for event in self.events if event.get("method") == "Network.requestWillBeSent"
-        ]
-        return [one["request"]["url"] for one in found]
+        """What has left the browser."""
+        sent = self._params("Network.requestWillBeSent")
+        blocked = {
+            one["requestId"] for one in self._params("Network.loadingFailed") if one.get("blockedReason")
+        }
+        return [one["request"]["url"] for one in sent if one["requestId"] not in blocked]
+
+    def _params(self, method: str) -> list[dict[str, Any]]:
+        return [event["params"] for event in self.events if event.get("method") == method]
+
+    def heard(self) -> list[dict[str, Any]]:
+        """What a screen reader is given."""
+        nodes: list[dict[str, Any]] = self.call("Accessibility.getFullAXTree")["nodes"]
+        return [node for node in nodes if not node.get("ignored")]
 
     def screenshot(self, file: Path) -> None:
         """The whole page."""

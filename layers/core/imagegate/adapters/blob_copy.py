@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from imagegate.adapters.registry_connection import MOST_AT_ONCE
+from imagegate.adapters.registry_connection import MOST_AT_ONCE, THROTTLED_ATTEMPTS
 from imagegate.adapters.registry_place import NOT_FOUND, OCTETS, Place, upload_location
 from imagegate.domain.errors import (
     ArchivedContentError,
@@ -27,12 +27,13 @@ from imagegate.domain.errors import (
     RegistryUnavailableError,
     RejectedInputError,
     RetryableError,
+    ThrottledError,
 )
 from imagegate.domain.image import Descriptor, Digest
 
 # Larger ones are sent so that an upload can be left half-done and gone on with: by PATCH, which is one request more.
 _LONG = 256 * 1024 * 1024
-_ATTEMPTS = 3
+_FAULTS = 3  # of one blob
 _NOT_KEPT = frozenset({400, 404, 405, 416})
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 
@@ -80,7 +81,8 @@ class BlobCopy:
 
     def _copy(self, blob: Descriptor, location: str) -> str | None:
         """None: it is there. Else where its upload stands."""
-        for attempt in range(_ATTEMPTS):
+        faults = 0
+        for attempt in range(THROTTLED_ATTEMPTS):
             with self._turn():
                 if not self._goes_on():
                     break
@@ -88,12 +90,14 @@ class BlobCopy:
                 if attempt and self.target.has(blob):
                     return None
                 try:
-                    return self._copy_once(blob, location if attempt == 0 else "")
+                    return self._copy_once(blob, location)
                 except _NoTimeError:
                     break
-                except RetryableError:
-                    if attempt == _ATTEMPTS - 1:
+                except RetryableError as error:
+                    faults += not isinstance(error, ThrottledError)
+                    if faults == _FAULTS or attempt == THROTTLED_ATTEMPTS - 1:
                         raise
+            location = ""  # who knows what is there now
         return location
 
     def _turn(self) -> ExitStack:

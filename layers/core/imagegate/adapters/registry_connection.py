@@ -33,7 +33,7 @@ MOST_AT_ONCE = 6
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=60)
 _ATTEMPTS = 4
-_THROTTLED_ATTEMPTS = 7  # throttled by what others do: it passes
+THROTTLED_ATTEMPTS = 7  # throttled by what others do: it passes
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
 # A token that runs out during a long upload cannot be exchanged half-way.
@@ -138,7 +138,7 @@ class Connection:
                 found = once()
             except _RefusedForNowError as refused:
                 self.pace.refused(attempt, refused.answer.retry_after)
-                most = _THROTTLED_ATTEMPTS if refused.answer.status < 500 else _ATTEMPTS
+                most = THROTTLED_ATTEMPTS if refused.answer.status < 500 else _ATTEMPTS
                 if attempt == most or not request.is_repeatable:
                     raise refused.answer.refusal(request.asked) from None
             except HTTPError as error:

@@ -1,0 +1,194 @@
+"""The approval page in Chromium, as people use it: without scripts, on a phone, in the dark, by keyboard, by ear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagegate.domain.approval import Choice
+from imagegate.domain.approval_link import Purpose
+from imagegate.domain.finding import Severity
+from tests.component.approvals import ANN, BEN, Waiting, finding
+from tests.integration.browser import Browser, needed_chromium
+from tests.integration.page_server import served
+
+AXE = Path(__file__).parents[2] / "tools/axe/node_modules/axe-core/axe.min.js"
+PHONE, DESK = 360, 1000
+SHAPES = [(PHONE, False), (PHONE, True), (DESK, False), (DESK, True)]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    needed_chromium()
+    with Browser.running(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    made = Waiting(monkeypatch)
+    made.released()
+    return made
+
+
+@pytest.fixture
+def page(gate: Waiting) -> Iterator[str]:
+    with served(gate) as url:
+        yield f"{url}?t="
+
+
+def links(gate: Waiting) -> Iterator[tuple[str, str]]:
+    """One of each kind of page: what it is, and its token."""
+    release = gate.waits()
+    gate.decides(release, BEN, reason="tested on the canary")
+    yield "shows", gate.link(release)
+    yield "approves", gate.link(release, Purpose.APPROVE)
+    yield "rejects", gate.link(release, Purpose.REJECT)
+    gate.decides(release, ANN, Choice.REJECT)
+    yield "is over", gate.link(release, Purpose.APPROVE)
+    yield "refuses", "1.nonsense.nonsense"
+
+
+@pytest.mark.parametrize(("width", "dark"), SHAPES)
+def test_a_page_is_readable_at_every_size_and_asks_for_nothing_else(
+    gate: Waiting, page: str, browser: Browser, width: int, dark: bool, tmp_path: Path
+) -> None:
+    browser.shaped(width, dark=dark)
+    for name, token in links(gate):
+        browser.opens(page + token)
+        assert browser.requests == [page + token], name
+        assert [text for text in browser.complaints if "status of 4" not in text] == [], name
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width, name
+        assert browser.evaluate("document.title"), name
+        background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (background == "rgb(20, 23, 27)") == dark, (
+            name
+        )  # its own style is not refused by its own policy
+        file = tmp_path / f"{name}.png"
+        browser.screenshot(file)
+        assert file.stat().st_size > 5_000
+
+
+@pytest.mark.parametrize(("width", "dark"), SHAPES)
+def test_axe_finds_nothing_against_it(
+    gate: Waiting, page: str, browser: Browser, width: int, dark: bool
+) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not set up: make tools/axe/node_modules/.ready")
+    browser.shaped(width, dark=dark, scripts=True)
+    for name, token in links(gate):
+        browser.opens(page + token)
+        browser.evaluate(AXE.read_text())
+        found: Any = json.loads(browser.evaluate("axe.run().then(found => JSON.stringify(found))"))
+        told = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
+        assert told == [], name
+        assert len(found["passes"]) > 10, name
+
+
+def test_axe_would_find_something(page: str, browser: Browser) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not set up: make tools/axe/node_modules/.ready")
+    browser.shaped(PHONE, scripts=True)
+    browser.opens(page)
+    browser.evaluate(
+        "document.querySelector('main').innerHTML += '<img src=\"data:,\"><p style=color:#ddd>x</p>'"
+    )
+    browser.evaluate(AXE.read_text())
+    found = json.loads(browser.evaluate("axe.run().then(found => JSON.stringify(found.violations))"))
+    assert "image-alt" in {one["id"] for one in found}
+
+
+def test_who_has_a_keyboard_only_decides_without_any_script(
+    gate: Waiting, page: str, browser: Browser
+) -> None:
+    token = gate.link(gate.waits(), Purpose.APPROVE)
+    gate.decider.answer = {"standing": "approved", "by": ANN}
+    browser.shaped(DESK)
+    browser.opens(page + token)
+    stops = []
+    for _ in range(3):
+        browser.presses("Tab")
+        stops.append(browser.focused)
+        outline = browser.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid", stops  # where one is can be seen
+        if browser.focused == "reason":
+            browser.types("tested by hand\nand looked at")
+    assert stops == ["A", "reason", "BUTTON"]
+    assert gate.decider.asked == []
+    browser.presses("Enter", loads=True)
+    assert gate.decider.asked == [(token, "tested by hand\nand looked at")]
+    assert "It is let into staging. Recorded as ann@example.com." in browser.text
+    assert token not in browser.evaluate("location.href")
+
+
+def test_a_reason_that_is_asked_for_cannot_be_left_out(gate: Waiting, page: str, browser: Browser) -> None:
+    gate.terms = replace(gate.terms, needs_reason=True)
+    browser.shaped(PHONE)
+    browser.opens(page + gate.link(gate.waits(), Purpose.REJECT))
+    assert browser.evaluate("document.forms[0].checkValidity()") is False
+    assert gate.decider.asked == []
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_who_listens_hears_tables_headings_and_what_the_button_does(
+    gate: Waiting, page: str, browser: Browser, width: int
+) -> None:
+    """Also where the tables are folded."""
+    browser.shaped(width)
+    browser.opens(page + gate.link(gate.waits(), Purpose.APPROVE))
+    heard = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in browser.heard()]
+    for role, name in (
+        ("main", ""),
+        ("heading", "Approve shop-dev:1.4 for staging"),
+        ("heading", "What it changes in staging"),
+        ("table", "Added, the gravest first"),
+        ("rowheader", "CVE-2026-2001"),
+        ("columnheader", "Severity"),
+        ("form", "Let it into staging?"),
+        ("textbox", "Reason (optional)"),
+        ("button", "Approve"),
+        ("link", "To the decision"),
+    ):
+        assert (role, name) in heard, (role, name)
+    assert {"cell", "row"} <= {role for role, _ in heard}
+
+
+def test_what_is_hostile_is_text_in_a_real_browser_too(gate: Waiting, page: str, browser: Browser) -> None:
+    evil = '"><script>document.title="owned"</script><img src=/owned onerror="document.title=1">'
+    release = gate.waits(tag=evil, findings=[finding(1, Severity.HIGH, evil, evil, evil)])
+    gate.decides(release, BEN, reason=evil)
+    browser.shaped(DESK, scripts=True)
+    browser.opens(page + gate.link(release))
+    assert browser.evaluate("document.title") == f"Approval: shop-dev:{evil} for staging"
+    assert len(browser.requests) == 1
+    assert browser.evaluate("document.scripts.length + document.images.length") == 0
+    assert browser.text.count("<script>") >= 4
+
+
+def test_a_script_that_got_in_all_the_same_would_not_run(gate: Waiting, page: str, browser: Browser) -> None:
+    browser.shaped(DESK, scripts=True)
+    browser.opens(page + gate.link(gate.waits()))
+    browser.evaluate(
+        "const s = document.createElement('script'); s.textContent = 'window.owned = 1';"
+        "document.body.append(s); const i = new Image(); i.src = '/owned'; document.body.append(i);"
+    )
+    assert browser.evaluate("window.owned === undefined") is True
+    assert len(browser.requests) == 1
+    assert len([text for text in browser.complaints if "Content Security Policy" in text]) == 2
+
+
+def test_long_names_break_instead_of_hiding_something(gate: Waiting, page: str, browser: Browser) -> None:
+    long = "a" * 128
+    release = gate.waits(tag=long, findings=[finding(1, Severity.HIGH, "p" * 200, "v" * 200, "f" * 200)])
+    gate.decides(
+        release, "arn:aws:sts::123456789012:assumed-role/" + "r" * 64 + "/" + "s" * 64, reason="w" * 500
+    )
+    browser.shaped(PHONE)
+    for purpose in Purpose:
+        browser.opens(page + gate.link(release, purpose))
+        assert browser.evaluate("document.documentElement.scrollWidth") <= PHONE
