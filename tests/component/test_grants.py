@@ -17,6 +17,7 @@ from moto import mock_aws
 from imagegate.adapters import aws
 from imagegate.adapters.grants import CorruptGrantError, DynamoGrants
 from imagegate.domain.approval import Approval, Choice
+from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.errors import ThrottledError
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import ReleaseId
@@ -213,3 +214,38 @@ def test_an_approval_that_cannot_be_read_is_a_fault(table: Any, grants: DynamoGr
     table.put_item(TableName=TABLE, Item={**key, "approval": {"S": "{}"}})
     with pytest.raises(CorruptGrantError, match="cannot be read"):
         grants.approvals(RELEASE)
+
+
+def decision(choice: Choice, by: str = ANN, **changes: Any) -> Approval:
+    plain = Approval(RELEASE, "production", Digest.of(b"policy"), choice, by, NOW, "tested ✓")
+    return replace(plain, **changes)
+
+
+def test_each_person_decides_once_and_may_take_an_approval_back(table: Any, grants: DynamoGrants) -> None:
+    approve, reject = decision(Choice.APPROVE), decision(Choice.REJECT)
+    assert grants.decide(approve)
+    assert not grants.decide(replace(approve, reason="again"))
+    assert grants.approvals(RELEASE) == [approve]
+    assert grants.decide(decision(Choice.APPROVE, BEN))
+    assert grants.decide(reject)
+    assert not grants.decide(reject)
+    assert not grants.decide(approve)
+    assert grants.approvals(RELEASE) == [reject, decision(Choice.APPROVE, BEN)]
+
+
+def test_a_decision_about_one_attempt_is_none_about_the_next(table: Any, grants: DynamoGrants) -> None:
+    grants.decide(decision(Choice.APPROVE))
+    assert grants.approvals(replace(RELEASE, attempt=2)) == []
+
+
+def test_a_break_glass_is_kept_once_and_ends_once(table: Any, grants: DynamoGrants) -> None:
+    glass = BreakGlass("shop-*", Digest.of(b"image"), "down ✓", NOW + timedelta(hours=4), NOW, ANN)
+    assert grants.break_glass(glass)
+    assert not grants.break_glass(glass)
+    assert grants.broken_glass() == [glass]
+    ended = grants.mend_glass(glass.id, NOW + timedelta(hours=1), BEN)
+    assert ended == replace(glass, withdrawn_at=NOW + timedelta(hours=1))
+    assert grants.mend_glass(glass.id, NOW + timedelta(hours=2), ANN) == ended
+    assert grants.broken_glass() == [ended]
+    assert grants.mend_glass("b-0", NOW, ANN) is None
+    assert grants.waivers() == []

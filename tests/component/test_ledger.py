@@ -36,6 +36,7 @@ from imagegate.domain.release import (
     StartReason,
     WaitingScan,
 )
+from imagegate.domain.revocation import Revocation
 from imagegate.domain.ruling import Clock
 from imagegate.domain.sbom import Sbom
 from imagegate.ports import Ledger
@@ -534,3 +535,26 @@ def test_a_base_that_cannot_be_read_is_named(ledger: DynamoLedger, table: Any) -
     )
     with pytest.raises(CorruptLedgerError, match="BASE#sha256:chain"):
         ledger.bases(["sha256:chain"], ["base"])
+
+
+def test_what_waits_for_an_approval_is_found_until_it_does_no_longer(ledger: DynamoLedger) -> None:
+    second = replace(FIRST, attempt=2)
+    ledger.hold(FIRST, NOW)
+    ledger.hold(FIRST, NOW)
+    ledger.hold(second, NOW)
+    assert set(ledger.held()) == {FIRST, second}
+    ledger.unhold(FIRST)
+    ledger.unhold(FIRST)
+    assert list(ledger.held()) == [second]
+    assert list(ledger.all_waiting()) == []
+
+
+def test_the_first_revocation_stands_on_an_attempt_that_is_open_or_closed(ledger: DynamoLedger) -> None:
+    first = Revocation(NOW, "arn:aws:iam::123456789012:user/ann", "stolen ✓")
+    ledger.begin(OPEN)
+    ledger.revoke(FIRST, first)
+    ledger.close(FIRST, Outcome.RELEASED, None, NOW, "")
+    ledger.revoke(FIRST, replace(first, reason="another"))
+    assert ledger.get(FIRST).revoked == first
+    with pytest.raises(RecordNotFoundError):
+        ledger.revoke(replace(FIRST, attempt=2), first)

@@ -132,7 +132,7 @@ def _read_approval(release: ReleaseId, item: Item) -> Approval:
     except (KeyError, TypeError, ValueError, RejectedInputError) as error:
         raise CorruptGrantError(f"the approval {name} cannot be read: {error!r}") from error
     if (approval.release, approval.by) != (release, item["sk"]["S"]):
-        raise CorruptGrantError(f"the approval {name} says something else than its name")
+        raise CorruptGrantError(f"the approval {name} says what another one would say")
     return approval
 
 
