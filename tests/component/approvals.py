@@ -28,6 +28,7 @@ from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeApprovalLinks, FakeLinkDecider
 
 HANDLER = Path(__file__).parents[2] / "functions" / "approval_page" / "handler.py"
+CI = "arn:aws:iam::123456789012:role/ci"
 ANN, BEN = "mailto:ann@example.com", "arn:aws:iam::123456789012:user/ben"
 TERMS = ApprovalTerms(
     approvers=("tag:team=platform", "arn:aws:iam::*:role/Release"), quorum=2, by_mail=("ann@example.com",)
@@ -111,7 +112,7 @@ class Waiting:
             self.world.ledger.note_standing(replace(standing, decision=record))
 
     def asked(self, release: Release) -> ApprovalRequest | None:
-        waits = ApprovalRequest(release.id, "staging", release.policy, self.terms, NOW, ())
+        waits = ApprovalRequest(release.id, "staging", release.policy, self.terms, NOW, (CI,))
         return waits if self.requested else None
 
     def decides(self, release: Release, by: str, choice: Choice = Choice.APPROVE, reason: str = "") -> None:
