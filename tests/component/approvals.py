@@ -28,6 +28,7 @@ from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeApprovalLinks, FakeLinkDecider
 
 HANDLER = Path(__file__).parents[2] / "functions" / "approval_page" / "handler.py"
+CI = "arn:aws:iam::123456789012:role/ci"
 ANN, BEN = "mailto:ann@example.com", "arn:aws:iam::123456789012:user/ben"
 TERMS = ApprovalTerms(
     approvers=("tag:team=platform", "arn:aws:iam::*:role/Release"), quorum=2, by_mail=("ann@example.com",)
@@ -98,6 +99,8 @@ class Waiting:
     def waits(self, tag: str = "1.4", findings: list[Finding] = AFTER) -> Release:
         """What has passed its gate, and is held."""
         passed = self.passed(tag, findings)
+        brought = replace(passed, started_by=CI)
+        self.world.ledger.releases[passed.image, passed.attempt] = brought
         self.world.ledger.close(passed.id, Outcome.HELD, None, NOW, "")
         return self.world.ledger.get(passed.id)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +28,7 @@ from imagegate.domain.policy import Mode
 from imagegate.domain.release import Outcome, Release, ReleaseId, Standing, StartReason
 from imagegate.domain.revocation import Revocation
 from imagegate.domain.waiver import Waiver
-from tests.component.approvals import AFTER, ANN, BEN, Waiting, event, finding
+from tests.component.approvals import AFTER, ANN, BEN, CI, HANDLER, Waiting, event, finding
 from tests.fakes import DEV, NOW, STAGING, FakeApprovalLinks
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp;{{ 7*7 }}'
@@ -88,6 +90,7 @@ def test_everything_that_a_decision_rests_on_is_on_the_page(gate: Waiting) -> No
         str(release.policy),
         f"Approved by {BEN} on 2026-11-21 09:00 UTC : tested on the canary",
         "tag:team=platform",
+        f"Whoever brought the image does not decide about it: {CI} .",
         f'imagegate decide approve {release.image} --reason "…"',
         f'imagegate decide reject {release.image} --reason "…"',
     ):
@@ -225,6 +228,18 @@ def test_whatever_a_page_shows_is_text(gate: Waiting) -> None:
 
 
 # What a page is
+
+
+@pytest.mark.parametrize(
+    ("function", "loads"),
+    [("approval_page", True), ("decide", False), ("judge_image", False), ("announce", False)],
+)
+def test_only_this_function_loads_what_makes_pages(function: str, loads: bool) -> None:
+    """It would cost every cold start of every other one."""
+    folder = HANDLER.parents[1] / function
+    program = "import sys, handler; sys.exit('jinja2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, check=False, capture_output=True)
+    assert done.returncode == loads, done.stderr
 
 
 def pages(gate: Waiting) -> Iterator[dict[str, Any]]:
