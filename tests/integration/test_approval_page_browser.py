@@ -19,6 +19,7 @@ from tests.integration.page_server import served
 
 AXE = Path(__file__).parents[2] / "tools/axe/node_modules/axe-core/axe.min.js"
 PHONE, DESK = 360, 1000
+EVERY = [severity for severity in Severity if severity is not Severity.CRITICAL]
 SHAPES = [(PHONE, False), (PHONE, True), (DESK, False), (DESK, True)]
 
 
@@ -184,11 +185,24 @@ def test_a_script_that_got_in_all_the_same_would_not_run(gate: Waiting, page: st
 
 def test_long_names_break_instead_of_hiding_something(gate: Waiting, page: str, browser: Browser) -> None:
     long = "a" * 128
-    release = gate.waits(tag=long, findings=[finding(1, Severity.HIGH, "p" * 200, "v" * 200, "f" * 200)])
+    names = "p" * 200, "v" * 200, "f" * 200
+    release = gate.waits(
+        tag=long, findings=[finding(n, severity, *names) for n, severity in enumerate(EVERY)]
+    )
     gate.decides(
         release, "arn:aws:sts::123456789012:assumed-role/" + "r" * 64 + "/" + "s" * 64, reason="w" * 500
     )
-    browser.shaped(PHONE)
-    for purpose in Purpose:
-        browser.opens(page + gate.link(release, purpose))
-        assert browser.evaluate("document.documentElement.scrollWidth") <= PHONE
+    for width in (320, PHONE, 700, DESK):  # 320: as small as WCAG 1.4.10 asks for
+        browser.shaped(width)
+        for purpose in Purpose:
+            browser.opens(page + gate.link(release, purpose))
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_severities_are_never_broken(gate: Waiting, page: str, browser: Browser) -> None:
+    release = gate.waits(findings=[finding(n, severity, "openssl", "3") for n, severity in enumerate(EVERY)])
+    for width in (320, PHONE, DESK):
+        browser.shaped(width)
+        browser.opens(page + gate.link(release))
+        heights = browser.evaluate("[...document.querySelectorAll('.short')].map(cell => cell.clientHeight)")
+        assert max(heights) < 45, width  # one line
