@@ -14,6 +14,7 @@ from cli.verification.by_policy import ByPolicy
 from cli.verification.checks import Signature, Trust, signatures_of
 from cli.verification.evidence import Evidence
 from cli.verification.rerun import Rerun, rerun
+from cli.verification.since import Since, since
 from cli.verification.sources import Source
 from imagegate.domain import attestation
 from imagegate.domain.canonical import timestamp
@@ -32,6 +33,7 @@ class Report:
     notes: tuple[str, ...] = ()  # what was not checked
     policy: str = ""  # the trust policy that decides instead of the gates
     asks_revocation: bool = True
+    since: Since | None = None  # where a stack knows
 
     @property
     def accepted(self) -> list[Signature]:
@@ -86,13 +88,25 @@ class Report:
             "signatures": [_signature_json(one) for one in self.signatures],
             "otherReferrers": list(self.evidence.others),
             "rerun": _rerun_json(self.rerun) if self.rerun else None,
+            "since": self.since.as_json() if self.since else None,
         }
 
 
 def of_image(source: Source, trust: Trust, gate: str | None, now: datetime) -> Report:
     found = evidences.read(source.registry, source.image)
     report = Report(source.name, found, tuple(signatures_of(found, trust, now)), gate)
-    return _noted(report, trust)
+    return _noted(_with_what_came_after(report, source, now), trust)
+
+
+def _with_what_came_after(report: Report, source: Source, now: datetime) -> Report:
+    """A signature stays where a gate has changed its mind since; only a stack knows."""
+    if source.stack is None:
+        return report
+    known = since(source.stack, source.image)
+    gates = [str(one.stage) for one in report.accepted]
+    problem = known.problem(gates)
+    problems = (*report.problems, problem) if problem else report.problems
+    return replace(report, problems=problems, notes=known.notes(gates, now), since=known)
 
 
 def of_image_by(source: Source, by: ByPolicy, now: datetime) -> Report:

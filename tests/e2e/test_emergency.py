@@ -43,6 +43,8 @@ def test_an_image_is_let_through_unsigned_and_everybody_hears_of_it(gate: Gate) 
 
     listed = imagegate(gate, "decide", "list", "--repository", "broken-dev", "--json").json
     [glass] = [one for one in listed if "break_glass" in one]
+    seen = imagegate(gate, "verify", "broken-dev:1.0", "--trust-root", root(gate), "--json")
+    assert (seen.code, [one["id"] for one in seen.json["since"]["breakGlass"]]) == (1, [glass["id"]])
     assert imagegate(gate, "decide", "withdraw", glass["id"]).code == 0
     again = imagegate(gate, "release", "broken-dev:1.0", "--wait", "--json")
     assert (again.code, again.json["outcome"]) == (1, "blocked")

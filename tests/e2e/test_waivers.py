@@ -118,6 +118,12 @@ def test_a_waiver_frees_what_was_blocked_and_its_withdrawal_blocks_it_again(gate
     assert granted(gate, used["id"])["withdrawnBy"] == caller
     again = imagegate(gate, "release", "waived-dev:1.0", "--wait", "--json")
     assert (again.code, again.json["verdict"], again.json["outcome"]) == (1, "BLOCK", "blocked")
+    # The signature of the attempt before is still there: a verifier beside the stack knows better.
+    verified = imagegate(
+        gate, "verify", "waived-dev:1.0", "--trust-root", gate.cloud.env["IMAGEGATE_TRUST_ROOT"], "--json"
+    )
+    assert verified.code == 1
+    assert verified.json["problems"][0].startswith("the dev gate has changed its mind: blocked in attempt 3")
     told = {reason["rule"]: reason["message"] for reason in again.json["reasons"]}
     assert "was withdrawn on" in told["waiver.idle"]
     assert imagegate(gate, "decide", "list", "--repository", "waived-dev", "--json").json == []

@@ -123,22 +123,22 @@ def rule(
 
     `indexes`: each of `own.indexes`, with its history.
     """
-    words = [word for _, history in indexes if (word := _last_word(history.attempts, guarded.stage))]
-    passing = max((word for word in words if _passes(word, guarded.stage)), key=_when, default=None)
-    word = _last_word(own.attempts, guarded.stage)
-    if word is None or (passing and not _passes(word, guarded.stage) and _when(passing) > _when(word)):
+    words = [word for _, history in indexes if (word := last_word(history.attempts, guarded.stage))]
+    passing = max((word for word in words if passes(word, guarded.stage)), key=_when, default=None)
+    word = last_word(own.attempts, guarded.stage)
+    if word is None or (passing and not passes(word, guarded.stage) and _when(passing) > _when(word)):
         word = passing or word or max(words, key=_when, default=None)
     if word is None:
         newest = next(iter([*own.attempts, *(a for _, history in indexes for a in history.attempts)]), None)
         return _without_a_word(guarded, image, newest)
-    if _passes(word, guarded.stage):
+    if passes(word, guarded.stage):
         why = f"passed the {guarded.stage.name} gate in attempt {word.attempt}"
         return Ruling(guarded.container, Rule.PASSED, why, "", image, guarded.stage, word)
     todo = (
         f"See what would make it pass: imagegate status {word.image}\n"
         "Until then, deploy an image that is released."
     )
-    why = f"did not pass the {guarded.stage.name} gate: {_refusal(word)}"
+    why = f"did not pass the {guarded.stage.name} gate: {refusal(word)}"
     return Ruling(guarded.container, Rule.REFUSED, why, todo, image, guarded.stage, word)
 
 
@@ -151,12 +151,12 @@ def let_through(ruling: Ruling, granted: Sequence[BreakGlass], now: datetime) ->
     return replace(ruling, rule=Rule.BREAK_GLASS, why=f"{glass}; {ruling.why}") if glass else ruling
 
 
-def _last_word(attempts: Sequence[Release], stage: Stage) -> Release | None:
+def last_word(attempts: Sequence[Release], stage: Stage) -> Release | None:
     """The newest attempt that says something: one that is open, failed or was overtaken may say nothing."""
-    return next((release for release in attempts if _passes(release, stage) or _refuses(release)), None)
+    return next((release for release in attempts if passes(release, stage) or _refuses(release)), None)
 
 
-def _passes(release: Release, stage: Stage) -> bool:
+def passes(release: Release, stage: Stage) -> bool:
     is_settled = release.outcome in _PASSED or (release.is_open and release.soaks_until is not None)
     return (
         is_settled
@@ -197,7 +197,7 @@ def _without_a_word(guarded: Guarded, image: ImageRef, newest: Release | None) -
     return Ruling(guarded.container, Rule.UNDECIDED, why, todo, image, guarded.stage, newest)
 
 
-def _refusal(release: Release) -> str:
+def refusal(release: Release) -> str:
     """The attempt, when, and its first reason: a person wants to know it without looking it up."""
     if release.revoked:
         return f"its signature was {str(release.revoked)[:_LONGEST_REASON]}"

@@ -1,0 +1,95 @@
+"""What `imagegate verify` adds to signatures, beside a stack: what a gate says by now, and who broke the glass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cli.verification.since import Since, since
+from imagegate.domain.break_glass import BreakGlass
+from imagegate.domain.image import ImageRef
+from imagegate.domain.release import Outcome, StartReason
+from imagegate.domain.revocation import Revocation
+from tests.component.cli_gate import CALLER, CliGate, gate
+from tests.component.deployments import attempt, blocked
+from tests.fakes import LATER, NOW
+
+__all__ = ["gate"]
+
+
+def known(gate: CliGate, *attempts: Any) -> ImageRef:
+    for one in attempts:
+        gate.world.ledger.releases[one.image, one.attempt] = one
+    return ImageRef(attempts[0].image.repository, attempts[0].image.digest)
+
+
+def test_a_gate_that_still_says_yes_adds_nothing(gate: CliGate) -> None:
+    found = since(gate.stack, known(gate, attempt()))
+    assert found == Since()
+    assert (found.problem(["dev"]), found.notes(["dev"], NOW)) == ("", ())
+
+
+def test_a_gate_that_has_blocked_it_since_is_a_problem_of_its_signature(gate: CliGate) -> None:
+    found = since(gate.stack, known(gate, attempt(), blocked(2)))
+    assert found.problem(["dev"]).startswith("the dev gate has changed its mind: blocked in attempt 2")
+    assert found.notes(["dev"], NOW) == ()
+
+
+def test_a_gate_that_never_signed_is_a_note_beside_the_signature_of_another(gate: CliGate) -> None:
+    found = since(gate.stack, known(gate, blocked()))
+    assert found.problem(["base"]) == ""
+    [note] = found.notes(["base"], NOW)
+    assert note.startswith("it did not pass the dev gate: blocked in attempt 1")
+
+
+def test_an_attempt_that_says_nothing_changes_nothing(gate: CliGate) -> None:
+    failed = attempt(2, Outcome.FAILED, verdict=None, signature=None, reason=StartReason.OPERATOR)
+    assert since(gate.stack, known(gate, attempt(), failed)) == Since()
+
+
+def test_a_revocation_is_said_with_who_and_why(gate: CliGate) -> None:
+    revoked = attempt(revoked=Revocation(NOW, CALLER, "stolen"))
+    assert f"by {CALLER}: stolen" in since(gate.stack, known(gate, revoked)).problem(["dev"])
+
+
+def test_a_broken_glass_is_shown_while_it_counts_and_for_ever_after(gate: CliGate) -> None:
+    image = known(gate, blocked())
+    glass = BreakGlass("shop-*", image.digest, "down", NOW + timedelta(hours=4), NOW, CALLER)
+    gate.world.grants.break_glass(glass)
+    gate.world.grants.break_glass(replace(glass, repositories="till-*"))
+    found = since(gate.stack, image)
+    assert [one["id"] for one in found.as_json()["breakGlass"]] == [glass.id]
+    _, now = found.notes([], LATER)
+    _, later = found.notes([], NOW + timedelta(days=400))
+    assert now.startswith("may run by break-glass until")
+    assert later.startswith("was let through by break-glass until")
+
+
+def test_an_image_of_no_stage_and_one_that_nobody_judged_say_nothing(gate: CliGate) -> None:
+    image = known(gate, attempt())
+    assert since(gate.stack, ImageRef("unmanaged", image.digest)) == Since()
+    assert since(gate.stack, ImageRef("till-dev", image.digest)) == Since()
+
+
+@pytest.mark.parametrize(
+    ("code", "is_said"), [("AccessDeniedException", True), ("ValidationException", False)]
+)
+def test_who_may_not_read_the_ledger_is_told_and_verifies_all_the_same(
+    gate: CliGate, monkeypatch: pytest.MonkeyPatch, code: str, is_said: bool
+) -> None:
+    def refuse(_image: ImageRef) -> Any:
+        raise ClientError({"Error": {"Code": code}}, "Query")
+
+    image = known(gate, attempt())
+    monkeypatch.setattr(gate.world.ledger, "history", refuse)
+    if not is_said:
+        with pytest.raises(ClientError):
+            since(gate.stack, image)
+        return
+    assert since(gate.stack, image).notes(["dev"], NOW) == (
+        "what has happened since is not known: you may not read the ledger",
+    )
