@@ -128,7 +128,7 @@ def test_who_has_a_keyboard_only_decides_without_any_script(
 
 
 def test_a_reason_that_is_asked_for_cannot_be_left_out(gate: Waiting, page: str, browser: Browser) -> None:
-    gate.terms = replace(gate.terms, needs_reason=True)
+    gate.asks(replace(gate.terms, needs_reason=True))
     browser.shaped(PHONE)
     browser.opens(page + gate.link(gate.waits(), Purpose.REJECT))
     assert browser.evaluate("document.forms[0].checkValidity()") is False
