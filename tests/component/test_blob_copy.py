@@ -188,6 +188,22 @@ def test_no_more_is_under_way_at_once_than_agreed() -> None:
     assert 1 < store.most_at_once <= 2 * MOST_AT_ONCE  # each reads while it writes
 
 
+def test_no_more_blobs_are_begun_than_the_registrys_pace_allows() -> None:
+    store = store_of(LAYER)
+    with scripted(store) as script:
+        registry = HttpRegistry(lambda: Login(script.endpoint))
+        pace = registry._connection.pace
+        for _ in range(3):
+            pace.refused(1, 0.0)  # now it is one at a time
+        copying = threading.Thread(target=registry.copy_blobs, args=([blob_of(LAYER)], HERE, NEXT, always))
+        with pace.turn():
+            copying.start()
+            copying.join(0.2)
+            assert script.requests == []
+        copying.join()
+    assert store.there == {Digest.of(LAYER).hex}
+
+
 # Faults that stay: an error that names the blob, and says what to do.
 
 
