@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 import urllib3
 
 from tests.e2e.gate import Gate, running_gate
+from tests.integration.browser import Browser, needed_chromium
 
 POLICY = """version: 1
 stages:
@@ -112,3 +114,19 @@ def test_what_is_no_link_of_this_gate_is_refused_in_plain_words(gate: Gate, spoi
         assert 400 <= answer.status < 500
         assert "link" in answer.data.decode()
     assert len(gate.releases("forged-dev", digest)) == 1
+
+
+def test_from_the_mail_to_the_next_stage_in_a_browser_without_scripts(gate: Gate, tmp_path: Path) -> None:
+    needed_chromium()
+    digest = held(gate, "browsed")
+    with Browser.running(tmp_path / "profile") as browser:
+        browser.shaped(360)
+        browser.opens(links(gate, "browsed-dev:1.0 into staging")["Let it in"])
+        assert "Approve browsed-dev:1.0 for staging" in browser.text
+        assert browser.complaints == []
+        while browser.focused != "BUTTON":
+            browser.presses("Tab")
+        browser.presses("Enter", loads=True)
+        assert "It is let into staging. Recorded as ann@example.com." in browser.text
+        assert "?t=" not in browser.evaluate("location.href")
+    assert gate.ended("browsed-dev", digest, attempt=2)["outcome"] == "released"
