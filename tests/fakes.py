@@ -236,6 +236,7 @@ class FakeLedger:
     standings: dict[str, Standing] = field(default_factory=dict)
     notices: set[str] = field(default_factory=set)
     claims_of_notices: dict[str, datetime] = field(default_factory=dict)
+    pushed_by: dict[ImageRef, dict[str, None]] = field(default_factory=dict)
     holding: dict[ReleaseId, datetime] = field(default_factory=dict)
     within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
 
@@ -285,6 +286,12 @@ class FakeLedger:
             return False
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return True
+
+    def note_pusher(self, image: ImageRef, arn: str) -> None:
+        self.pushed_by.setdefault(image, {})[arn] = None
+
+    def pushers(self, image: ImageRef) -> tuple[str, ...]:
+        return tuple(self.pushed_by.get(image, ()))
 
     def hold(self, release: ReleaseId, at: datetime) -> None:
         self.holding[release] = at

@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
-from imagegate.adapters.events import StartEnvelope, parse, parse_arrival
+from imagegate.adapters.events import CLOUDTRAIL, CloudTrailPutImage, StartEnvelope, parse, parse_arrival
 from imagegate.domain.release import Ignore, Release
 from imagegate.steps.start import StartRelease
 
@@ -25,6 +25,10 @@ def step() -> StartRelease:
 
 
 def start(event: dict[str, Any]) -> Release | Ignore:
+    if event.get("detail-type") == CLOUDTRAIL:
+        pushed = parse(CloudTrailPutImage, event).pushed
+        noted = pushed is not None and step().on_pushed_by(*pushed)
+        return Ignore("who pushed it is noted" if noted else "nobody need know who pushed it")
     if "request" in event:
         request = parse(StartEnvelope, event).request
         asked = request.image, request.tags, request.reason

@@ -35,7 +35,7 @@ from imagegate.domain.errors import (
     ThrottledError,
 )
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Policy
+from imagegate.domain.policy import Policy, RepositoryPattern
 from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
 from imagegate.steps.approve import ApprovalRefusedError
 from imagegate.steps.promote import Next, PromoteImage
@@ -219,6 +219,32 @@ def test_whoever_brought_the_image_does_not_decide_about_it(started_by: str, by:
     with pytest.raises(ApprovalRefusedError, match="whoever brought the image"):
         decide(world, image, by)
     assert decide(world, image, BEN).standing is Standing.APPROVED
+
+
+def test_whoever_pushed_it_where_its_way_begins_does_not_let_it_in_later() -> None:
+    production = replace(POLICY.stages["staging"], name="production")
+    production = replace(
+        production, repositories=RepositoryPattern("{app}-production"), approval=ApprovalTerms()
+    )
+    staging = replace(POLICY.stages["staging"], promotes_to="production")
+    stages = {**POLICY.stages, "staging": staging, "production": production}
+    world = World(policy=replace(POLICY, stages=stages))
+    world.records.policies[POLICY.digest] = world.policy
+    image = world.signed()
+    assert world.starting().on_pushed_by(image, ANN)
+    assert world.promote(image).outcome is Outcome.RELEASED
+    world.announce(image, Outcome.RELEASED)
+    there = ImageRef(STAGING, image.digest)
+    # Promotion pushes, too: whoever did it there has not brought the image.
+    assert not world.starting().on_pushed_by(there, BEN)
+    assert not world.starting().on_pushed_by(ImageRef("unmanaged", image.digest), BEN)
+    world.scans.finish(there, [])
+    world.start(there, "1.0")
+    world.sign(world.judge(there).decision)
+    world.announce(there, Outcome.HELD)
+    with pytest.raises(ApprovalRefusedError, match="whoever brought the image"):
+        decide(world, there, ANN)
+    assert decide(world, there, BEN).standing is Standing.APPROVED
 
 
 def test_who_starts_it_by_hand_is_kept(world: World) -> None:

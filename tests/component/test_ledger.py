@@ -558,3 +558,12 @@ def test_the_first_revocation_stands_on_an_attempt_that_is_open_or_closed(ledger
     assert ledger.get(FIRST).revoked == first
     with pytest.raises(RecordNotFoundError):
         ledger.revoke(replace(FIRST, attempt=2), first)
+
+
+def test_who_pushed_an_image_is_kept_once_each(ledger: DynamoLedger) -> None:
+    ann, ben = (f"arn:aws:iam::123456789012:user/{name}" for name in ("ann", "ben"))
+    for arn in (ann, ben, ann):
+        ledger.note_pusher(IMAGE, arn)
+    assert set(ledger.pushers(IMAGE)) == {ann, ben}
+    assert ledger.pushers(ImageRef("other", IMAGE.digest)) == ()
+    assert ledger.latest(IMAGE) is None

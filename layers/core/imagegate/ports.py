@@ -126,6 +126,12 @@ class Ledger(Protocol):
     def unhold(self, release: ReleaseId) -> None:
         """It waits no longer."""
 
+    def note_pusher(self, image: ImageRef, arn: str) -> None:
+        """Who pushed the image, as CloudTrail says."""
+
+    def pushers(self, image: ImageRef) -> tuple[str, ...]:
+        """ARNs; empty where nobody was told."""
+
     def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:
         """Claim a target tag for an image pushed at that time; False when a later pushed image has it."""
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
 
 from imagegate.domain.errors import InvalidEventError
 from imagegate.domain.image import Digest, ImageRef
@@ -19,6 +20,7 @@ from imagegate.domain.sbom import Export
 from imagegate.domain.scan import Waited
 
 Model = TypeVar("Model", bound=BaseModel)
+CLOUDTRAIL = "AWS API Call via CloudTrail"
 
 
 def parse(model: type[Model], event: object) -> Model:
@@ -100,6 +102,52 @@ class _Event(BaseModel):
 class EcrImageAction(_Event):
     detail_type: Literal["ECR Image Action"] = Field(alias="detail-type")
     detail: ImageActionDetail
+
+
+class _Recorded(BaseModel):
+    """CloudTrail writes names in camel case."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
+
+
+class _ImageId(_Recorded):
+    image_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+
+
+class _StoredImage(_Recorded):
+    repository_name: str = Field(min_length=1)
+    image_id: _ImageId
+
+
+class _Stored(_Recorded):
+    image: _StoredImage
+
+
+class _Identity(_Recorded):
+    arn: str = Field(min_length=1)
+
+
+class PutImageCall(_Recorded):
+    """`detail` of "AWS API Call via CloudTrail" for PutImage. Whoever was refused has stored nothing."""
+
+    event_name: Literal["PutImage"]
+    user_identity: _Identity
+    response_elements: _Stored | None = None
+
+
+class CloudTrailPutImage(_Event):
+    """AWS CloudTrail user guide, "Amazon ECR log file entries"."""
+
+    detail_type: Literal["AWS API Call via CloudTrail"] = Field(alias="detail-type")
+    detail: PutImageCall
+
+    @property
+    def pushed(self) -> tuple[ImageRef, str] | None:
+        """The image, and the ARN of who pushed it; None: nothing was stored."""
+        if self.detail.response_elements is None:
+            return None
+        image = self.detail.response_elements.image
+        return ImageRef.of(image.repository_name, image.image_id.image_digest), self.detail.user_identity.arn
 
 
 class EcrReplication(_Event):

@@ -190,6 +190,17 @@ class DynamoLedger(LastingLedger):
     def unhold(self, release: ReleaseId) -> None:
         self._conditional(self._client.delete_item, Key=items.held_key(release))
 
+    def note_pusher(self, image: ImageRef, arn: str) -> None:
+        self._put(items.key(items.pushers_key(image), arn))
+
+    def pushers(self, image: ImageRef) -> tuple[str, ...]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": items.pushers_key(image)}},
+            ConsistentRead=True,
+        )
+        return tuple(item["sk"]["S"] for item in found)
+
     # claims
 
     def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:

@@ -6,6 +6,7 @@
 | platform released with its index | `IMAGE#repository@platform` | `INDEX#digest of the index` |
 | token | `SCAN#repository@digest` | `repository@digest#attempt` of the release |
 | held, and waits for an approval | `HELD#repository@digest` | `ATTEMPT#00001` |
+| who pushed an image into a first stage | `PUSHER#repository@digest` | ARN |
 | claim | `TAG#repository:tag` | `CLAIM` |
 | clock | `CLOCK#application` | `vulnerability#package` |
 | base image | `BASE#chain id` | stage |
@@ -91,6 +92,10 @@ def token_key(scan: WaitingScan) -> dict[str, Any]:
 
 def held_key(release: ReleaseId) -> dict[str, Any]:
     return key(f"HELD#{release.image}", f"{ATTEMPT}{release.attempt:05d}")
+
+
+def pushers_key(image: ImageRef) -> str:
+    return f"PUSHER#{image}"
 
 
 def claim_key(repository: str, tag: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from imagegate.domain import approval_view, image_difference
-from imagegate.domain.approval import ApprovalRequest, Choice, request_of
+from imagegate.domain.approval import ApprovalRequest, Choice
 from imagegate.domain.approval_link import ApprovalLink, LinkRefusedError
 from imagegate.domain.approval_view import ApprovalView
 from imagegate.domain.decision import Decision
@@ -18,6 +18,7 @@ from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.image_difference import Contents, Difference, Part, Places
 from imagegate.domain.release import Release, ReleaseId, StartReason
 from imagegate.ports import ApprovalLinks, Grants, Images, Ledger, LinkDecider, StoredRecords
+from imagegate.steps.asked import asked_of
 from imagegate.steps.platforms import platforms
 from imagegate.steps.stored_findings import findings_of
 
@@ -69,7 +70,7 @@ class ShowApproval:
         is_last = latest is None or latest.attempt == release.attempt
         if not is_last and latest and latest.reason is not StartReason.APPROVED:
             return None
-        return request_of(release, self.records.policy(release.policy))
+        return asked_of(release, self.records.policy(release.policy), self.ledger)
 
     def _decision(self, digest: Digest) -> Decision:
         return Decision.decode(self.records.decision(digest))

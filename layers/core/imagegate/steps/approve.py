@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imagegate.domain import approval_notice
-from imagegate.domain.approval import Approval, ApprovalRequest, Choice, Standing, request_of, standing
+from imagegate.domain.approval import Approval, ApprovalRequest, Choice, Standing, standing
 from imagegate.domain.approvers import TAG, Person
 from imagegate.domain.decided import Decided
 from imagegate.domain.errors import ImageNotFoundError, RecordNotFoundError, RejectedInputError
 from imagegate.domain.release import Release, ReleaseId, StartReason
 from imagegate.ports import Images, Ledger, Notifications, People, Records, Starter, WritableGrants
+from imagegate.steps.asked import asked_of
 
 
 class ApprovalRefusedError(RejectedInputError):
@@ -48,7 +49,7 @@ class DecideApproval:
 
     def _request(self, release: Release) -> ApprovalRequest:
         """What waits, where it still does: nothing has happened to the image since."""
-        request = request_of(release, self.records.policy(release.policy))
+        request = asked_of(release, self.records.policy(release.policy), self.ledger)
         if request is None:
             raise RecordNotFoundError(f"{release.id} does not wait for an approval: imagegate list --waiting")
         latest = self.ledger.latest(release.image)

@@ -83,6 +83,14 @@ class StartRelease:
         pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
         return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts, now)
 
+    def on_pushed_by(self, image: ImageRef, arn: str) -> bool:
+        """Who pushed an image into a first stage does not approve it later. False: that is no first stage."""
+        stage = self.policy.stage_of(image.repository)
+        if stage is None or self.policy.stages_before(stage):
+            return False
+        self.ledger.note_pusher(image, arn)
+        return True
+
     def _facts(self, image: ImageRef) -> Facts | None:
         try:
             return self.images.facts(image)
