@@ -12,10 +12,11 @@ from cli.verbs.judge import judge
 from cli.verbs.list import list_
 from cli.verbs.policy import policy
 from cli.verbs.release import release
+from cli.verbs.rollback import rollback
 from cli.verbs.status import status
 from cli.verbs.verify import verify
 
-_VERBS = (judge, status, release, list_, decide, policy, verify)
+_VERBS = (judge, status, release, list_, decide, rollback, policy, verify)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

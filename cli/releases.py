@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.faults import NotFoundError
 from cli.reference import Reference
@@ -10,6 +10,9 @@ from cli.stack import Stack
 from imagegate.domain.errors import ImageGateError
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Release, ReleaseId
+
+if TYPE_CHECKING:
+    from imagegate.steps.rollback import PlanRollback
 
 
 def image_of(stack: Stack, reference: Reference) -> ImageRef | None:
@@ -87,3 +90,17 @@ def _has_repository(name: str) -> bool:
         # Who may not look cannot tell, and is told the next likely thing.
         return error.response["Error"]["Code"] != "RepositoryNotFoundException"
     return True
+
+
+def planning(stack: Stack) -> PlanRollback:
+    """Finds what a repository can go back to, by the roots and profiles of the stack."""
+    from imagegate.adapters.notation_revocation import AwsRevocations
+    from imagegate.adapters.registry import HttpRegistry
+    from imagegate.adapters.signer import AwsSigner
+    from imagegate.steps.rollback import PlanRollback
+
+    def signer() -> AwsSigner:
+        roots = frozenset(stack.output("TrustedRoots").split(","))
+        return AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations())
+
+    return PlanRollback(stack.images, stack.ledger, HttpRegistry, signer, stack.policy)

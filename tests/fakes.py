@@ -36,6 +36,7 @@ from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest,
 from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.revocation import Revocation, RunsIn
+from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.signature_manifest import THUMBPRINTS
@@ -236,6 +237,7 @@ class FakeLedger:
     standings: dict[str, Standing] = field(default_factory=dict)
     notices: set[str] = field(default_factory=set)
     claims_of_notices: dict[str, datetime] = field(default_factory=dict)
+    rolled: dict[tuple[str, datetime], Rollback] = field(default_factory=dict)
     pushed_by: dict[ImageRef, dict[str, None]] = field(default_factory=dict)
     holding: dict[ReleaseId, datetime] = field(default_factory=dict)
     within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
@@ -286,6 +288,16 @@ class FakeLedger:
             return False
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return True
+
+    def of_repository(self, repository: str, limit: int) -> list[Release]:
+        found = [one for one in self.releases.values() if one.image.repository == repository]
+        return sorted(found, key=lambda one: one.started_at, reverse=True)[:limit]
+
+    def note_rollback(self, rollback: Rollback) -> None:
+        self.rolled[rollback.repository, rollback.at] = rollback
+
+    def rollbacks(self, repository: str) -> list[Rollback]:
+        return [one for one in self.rolled.values() if one.repository == repository]
 
     def note_pusher(self, image: ImageRef, arn: str) -> None:
         self.pushed_by.setdefault(image, {})[arn] = None

@@ -20,7 +20,12 @@ _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 125.0
 _RIGHTS = "lambda:InvokeFunctionUrl and lambda:InvokeFunction (with lambda:InvokedViaFunctionUrl)"
 
 # The gate's own no; any other 400 is a question that was not put as it has to be.
-_REFUSALS = ("WaiverRefusedError", "BreakGlassRefusedError", "ApprovalRefusedError")
+_REFUSALS = (
+    "WaiverRefusedError",
+    "BreakGlassRefusedError",
+    "ApprovalRefusedError",
+    "RollbackRefusedError",
+)
 
 
 class RefusedError(click.ClickException):

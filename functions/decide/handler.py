@@ -15,6 +15,7 @@ from imagegate.steps.approve import DecideApproval
 from imagegate.steps.break_glass import BreakTheGlass
 from imagegate.steps.decide import Decide
 from imagegate.steps.revoke import RevokeSignatures
+from imagegate.steps.rollback import PlanRollback, RollBack
 
 logger = Logger()
 
@@ -22,12 +23,14 @@ logger = Logger()
 def desk() -> Desk:
     grants, ledger, records, starter = wiring.grants(), wiring.ledger(), wiring.records(), wiring.starter()
     told, policy, signing = wiring.notifications(), wiring.policy, (wiring.registry, wiring.signer)
+    ecr = wiring.ecr()
     return Desk(
         lambda: Decide(grants, ledger, records, starter, policy(), wiring.versions()),
         lambda: BreakTheGlass(grants, ledger, starter, told),
         lambda: RevokeSignatures(ledger, *signing, wiring.intelligence(), told, policy()),
-        lambda: DecideApproval(grants, ledger, records, wiring.ecr(), starter, wiring.people(), told),
+        lambda: DecideApproval(grants, ledger, records, ecr, starter, wiring.people(), told),
         wiring.approval_links,
+        lambda: RollBack(PlanRollback(ecr, ledger, *signing, policy()), ledger, told),
     )
 
 

@@ -37,9 +37,10 @@ _FINDERS = (
     "policy_replay",
     "policy_report",
     "verbs.approve",
+    "verbs.rollback",
     "verbs.list",
 )
-_CLOCKS = ("verbs.decide", "decisions.asking", "judged")
+_CLOCKS = ("verbs.decide", "verbs.rollback", "decisions.asking", "judged")
 
 
 @dataclass(frozen=True)

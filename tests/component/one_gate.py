@@ -24,6 +24,7 @@ from imagegate.steps.judge import Judged, JudgeImage
 from imagegate.steps.promote import Promoted, PromoteImage
 from imagegate.steps.reconcile import Reconcile, Reconciled
 from imagegate.steps.revoke import RevokeSignatures
+from imagegate.steps.rollback import PlanRollback, RollBack
 from imagegate.steps.sign import Signed, SignImage
 from imagegate.steps.start import StartRelease
 from tests.fakes import (
@@ -139,7 +140,9 @@ class World:
     # what people decide
 
     def desk(self) -> Desk:
-        return Desk(self.waivers, self.glass, self.revocations, self.approvals, lambda: self.links)
+        return Desk(
+            self.waivers, self.glass, self.revocations, self.approvals, lambda: self.links, self.rollbacks
+        )
 
     def waivers(self) -> Decide:
         return Decide(self.grants, self.ledger, self.records, self.starter, self.policy, VERSIONS)
@@ -150,6 +153,14 @@ class World:
     def revocations(self) -> RevokeSignatures:
         ports = self.ledger, lambda: self.registry, lambda: self.signer, self.usage
         return RevokeSignatures(*ports, self.notifications, self.policy)
+
+    def planning(self) -> PlanRollback:
+        return PlanRollback(
+            self.registry, self.ledger, lambda: self.registry, lambda: self.signer, self.policy
+        )
+
+    def rollbacks(self) -> RollBack:
+        return RollBack(self.planning(), self.ledger, self.notifications)
 
     def approvals(self) -> DecideApproval:
         ports = self.grants, self.ledger, self.records, self.registry, self.starter

@@ -18,6 +18,7 @@ from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, Scanner
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.revocation import Revocation, RunsIn
+from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.waiver import Waiver
@@ -137,6 +138,14 @@ class Ledger(Protocol):
 
     def holder(self, repository: str, tag: str) -> Digest | None:
         """The image whose claim on a target tag stands."""
+
+    def of_repository(self, repository: str, limit: int) -> list[Release]:
+        """The latest attempts, newest first; eventually consistent."""
+
+    def note_rollback(self, rollback: Rollback) -> None:
+        """Noting it twice is noting it once."""
+
+    def rollbacks(self, repository: str) -> list[Rollback]: ...
 
     def recent(self, limit: int, now: datetime) -> list[Release]:
         """The latest attempts of all repositories, newest first; eventually consistent."""

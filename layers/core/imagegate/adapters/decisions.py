@@ -38,6 +38,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Release, ReleaseId
 from imagegate.domain.revocation import Revocation
+from imagegate.domain.rollback import Rollback
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
 from imagegate.ports import ApprovalLinks
 
@@ -72,6 +73,12 @@ class Revokes(Protocol):
     def run(self, image: ImageRef, revocation: Revocation, *, onward: bool = True) -> Revoked: ...
 
 
+class RollsBack(Protocol):
+    def run(
+        self, repository: str, to: Digest, came_from: Digest, by: str, reason: str, now: datetime
+    ) -> Rollback: ...
+
+
 class Approves(Protocol):
     def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> Decided: ...
 
@@ -85,6 +92,7 @@ class Desk:
     revocations: Callable[[], Revokes]
     approvals: Callable[[], Approves]
     links: Callable[[], ApprovalLinks]
+    rollbacks: Callable[[], RollsBack]
 
 
 class _Request(BaseModel):
@@ -205,6 +213,20 @@ class ApprovalDecision(_Request):
         return decided(desk.approvals().run(release, caller, Choice(self.action), self.reason, now))
 
 
+class RollbackRequest(_Request):
+    """`from`: what whoever asks takes for the last release."""
+
+    action: Literal["rollback"]
+    repository: Text
+    to: str
+    from_: str = Field(alias="from")
+    reason: Text
+
+    def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
+        to, came_from = Digest.parse(self.to), Digest.parse(self.from_)
+        return desk.rollbacks().run(self.repository, to, came_from, caller, self.reason, now).as_json()
+
+
 class LinkDecision(_Request):
     """By whoever has the link: it says who that is, and about what."""
 
@@ -235,7 +257,13 @@ def _named(release: Release) -> dict[str, Any]:
 
 
 Decision = (
-    WaiveRequest | WithdrawRequest | BreakGlassRequest | RevokeRequest | ApprovalDecision | LinkDecision
+    WaiveRequest
+    | WithdrawRequest
+    | BreakGlassRequest
+    | RevokeRequest
+    | ApprovalDecision
+    | LinkDecision
+    | RollbackRequest
 )
 _ANY: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="action")])
 

@@ -14,6 +14,7 @@ from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Outcome, Release, ReleaseId, WaitingScan
 from imagegate.domain.revocation import Revocation
+from imagegate.domain.rollback import Rollback
 
 BY_REPOSITORY = "by-repository"
 BY_DAY = "by-day"
@@ -200,6 +201,19 @@ class DynamoLedger(LastingLedger):
             ConsistentRead=True,
         )
         return tuple(item["sk"]["S"] for item in found)
+
+    # rollbacks
+
+    def note_rollback(self, rollback: Rollback) -> None:
+        self._put(items.write_rollback(rollback))
+
+    def rollbacks(self, repository: str) -> list[Rollback]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": items.rollback_key(repository)}},
+            ConsistentRead=True,
+        )
+        return [items.read_rollback(item) for item in found]
 
     # claims
 

@@ -7,6 +7,7 @@
 | token | `SCAN#repository@digest` | `repository@digest#attempt` of the release |
 | held, and waits for an approval | `HELD#repository@digest` | `ATTEMPT#00001` |
 | who pushed an image into a first stage | `PUSHER#repository@digest` | ARN |
+| rollback | `ROLLBACK#repository` | when |
 | claim | `TAG#repository:tag` | `CLAIM` |
 | clock | `CLOCK#application` | `vulnerability#package` |
 | base image | `BASE#chain id` | stage |
@@ -42,6 +43,7 @@ from imagegate.domain.release import (
     WaitingScan,
 )
 from imagegate.domain.revocation import Revocation
+from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
 from imagegate.domain.sbom import Sbom
 
@@ -96,6 +98,22 @@ def held_key(release: ReleaseId) -> dict[str, Any]:
 
 def pushers_key(image: ImageRef) -> str:
     return f"PUSHER#{image}"
+
+
+def rollback_key(repository: str) -> str:
+    return f"ROLLBACK#{repository}"
+
+
+def write_rollback(rollback: Rollback) -> dict[str, Any]:
+    return {
+        **key(rollback_key(rollback.repository), moment(rollback.at)),
+        "rollback": {"S": json.dumps(rollback.as_json())},
+    }
+
+
+def read_rollback(item: Item) -> Rollback:
+    with _reading(item):
+        return Rollback.from_json(json.loads(_text(item, "rollback")))
 
 
 def claim_key(repository: str, tag: str) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""Rollback: deployers are told once more of a release from before. Nothing that can change is needed: it is a digest.
+
+Rules: what is gone back to has passed its gate, is still signed, and nothing was decided against it since; who goes
+back twice goes back to the one before, and a release after that begins anew from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from imagegate.domain.announcement import Announcement, announce, one_line
+from imagegate.domain.canonical import parse_timestamp, timestamp
+from imagegate.domain.deployment import passes
+from imagegate.domain.image import Digest
+from imagegate.domain.policy import Stage
+from imagegate.domain.release import Outcome, Release
+from imagegate.domain.rules import Attention
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """One, as it is kept. `came_from`: what was released last before it."""
+
+    repository: str
+    to: Digest
+    came_from: Digest
+    by: str  # ARN
+    at: datetime
+    reason: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "repository": self.repository,
+            "to": str(self.to),
+            "from": str(self.came_from),
+            "by": self.by,
+            "at": timestamp(self.at),
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Self:
+        return cls(
+            repository=str(raw["repository"]),
+            to=Digest.parse(raw["to"]),
+            came_from=Digest.parse(raw["from"]),
+            by=str(raw["by"]),
+            at=parse_timestamp(raw["at"]),
+            reason=str(raw["reason"]),
+        )
+
+
+def lately(releases: Iterable[Release], rollbacks: Sequence[Rollback], stage: Stage) -> list[Release]:
+    """What deployers were told of, the last first: each image once, without what was gone back from."""
+    told: list[tuple[datetime, Release | Rollback]] = [(one.at, one) for one in rollbacks]
+    told += [(one.closed_at or one.started_at, one) for one in releases if passes(one, stage)]
+    known = {one.image.digest: one for _, one in told if isinstance(one, Release)}
+    way: list[Digest] = []
+    for _, one in sorted(told, key=lambda each: each[0]):
+        if isinstance(one, Release):
+            way = [digest for digest in way if digest != one.image.digest] + [one.image.digest]
+        elif one.to in way:
+            way = way[: way.index(one.to) + 1]
+        else:
+            way.append(one.to)
+    return [known[digest] for digest in reversed(way) if digest in known]
+
+
+def announcement(release: Release, rollback: Rollback) -> Announcement:
+    """`Image Released` once more, so that whoever deploys it needs to know nothing of rollbacks."""
+    again = announce(release, Outcome.RELEASED)
+    tags = ", ".join(sorted(release.tags)) or "no tag"
+    head = f"{rollback.repository} goes back to {tags} ({release.image.digest.short})"
+    text = [
+        f"{head}, from {rollback.came_from.short}.",
+        f"Deployers were told of {release.image.digest} once more; it passed the {release.stage} gate before.",
+        "",
+        f"Reason       {rollback.reason}",
+        f"By           {rollback.by}",
+        "",
+        f"More: imagegate status {release.image}",
+    ]
+    return Announcement(
+        subject=one_line(f"ROLLED BACK: {head}: {rollback.reason}"),
+        text="\n".join(text) + "\n",
+        detail_type=again.detail_type,
+        detail={
+            **again.detail,
+            "id": f"{release.key}-{timestamp(rollback.at)}",
+            "outcome": str(Outcome.RELEASED),
+            "rollback": rollback.as_json(),
+        },
+        attributes={**again.attributes, "alert": str(Attention.ALERT)},
+    )

@@ -1,0 +1,248 @@
+"""Going back: to what, past what, who is told, and that a call that was killed goes back once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegate.adapters.decisions import parse_decision
+from imagegate.domain.announcement import announce
+from imagegate.domain.errors import RecordNotFoundError
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Outcome, Release, ReleaseId
+from imagegate.domain.revocation import Revocation
+from imagegate.domain.rollback import Rollback, lately
+from imagegate.steps.rollback import RollbackRefusedError
+from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
+from tests.component.deployments import attempt
+from tests.component.one_gate import World
+from tests.fakes import DEV, NOW, POLICY
+
+__all__ = ["gate", "url"]
+
+HOUR = timedelta(hours=1)
+
+
+def released(world: World, tag: str, hours: float) -> ImageRef:
+    image = world.registry.push_image(DEV, tag, seed=tag)
+    world.scans.finish(image, [])
+    world.start(image, tag)
+    world.sign(world.judge(image).decision)
+    then = NOW + hours * HOUR
+    world.ledger.close(ReleaseId(image, 1), Outcome.RELEASED, None, then, "")
+    known = world.ledger.get(ReleaseId(image, 1))
+    world.ledger.releases[image, 1] = replace(known, started_at=then)
+    return image
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def three(world: World) -> tuple[ImageRef, ImageRef, ImageRef]:
+    """Released one after the other: 1.0, 1.1 and 1.2."""
+    return released(world, "1.0", 0), released(world, "1.1", 1), released(world, "1.2", 2)
+
+
+def back(world: World, to: ImageRef, came_from: ImageRef, hours: float = 3) -> Rollback:
+    return world.rollbacks().run(DEV, to.digest, came_from.digest, CALLER, "it leaks", NOW + hours * HOUR)
+
+
+def target(world: World, to: Digest | None = None, hours: float = 3) -> ImageRef:
+    return world.planning().run(DEV, to, NOW + hours * HOUR).target.image
+
+
+Three = tuple[ImageRef, ImageRef, ImageRef]
+
+
+def test_it_goes_back_to_the_release_before_and_twice_to_the_one_before_that(
+    world: World, three: Three
+) -> None:
+    first, second, third = three
+    assert target(world) == second
+    back(world, second, third)
+    assert target(world, hours=4) == first
+    back(world, first, second, 4)
+    with pytest.raises(RollbackRefusedError, match="there is no release before that holds"):
+        target(world, hours=5)
+
+
+def test_a_release_after_it_goes_back_to_what_was_gone_back_to(world: World, three: Three) -> None:
+    _, second, third = three
+    back(world, second, third)
+    released(world, "1.3", 5)
+    assert target(world, hours=6) == second
+
+
+def test_what_does_not_hold_any_more_is_skipped_and_said(world: World, three: Three) -> None:
+    first, second, _ = three
+    world.ledger.revoke(ReleaseId(second, 1), Revocation(NOW, CALLER, "stolen"))
+    plan = world.planning().run(DEV, None, NOW + 3 * HOUR)
+    assert plan.target.image == first
+    assert not plan.skipped or "stolen" in plan.skipped[0][1]
+
+
+def test_an_image_whose_signature_is_gone_is_skipped(
+    world: World, three: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = three
+    for referrer in world.registry.referrers(second):
+        world.registry.manifests.pop(ImageRef(DEV, referrer.digest), None)
+    plan = world.planning().run(DEV, None, NOW + 3 * HOUR)
+    assert plan.target.image == first
+    assert [one.image for one, _ in plan.skipped] == [second]
+
+
+def test_an_image_that_is_gone_is_skipped(world: World, three: Three) -> None:
+    first, second, _ = three
+    world.registry.delete(second)
+    assert target(world) == first
+
+
+def test_one_can_be_named_and_has_to_hold(world: World, three: Three) -> None:
+    first, second, _ = three
+    assert target(world, first.digest) == first
+    world.registry.delete(second)
+    with pytest.raises(RollbackRefusedError, match=str(second)):
+        target(world, second.digest)
+    with pytest.raises(RollbackRefusedError, match="was never released here"):
+        target(world, Digest.of(b"other"))
+
+
+def test_where_nothing_was_released_there_is_nothing(world: World) -> None:
+    for repository in (DEV, "unmanaged"):
+        with pytest.raises(RecordNotFoundError):
+            world.planning().run(repository, None, NOW)
+
+
+def test_deployers_are_told_as_of_a_release_and_people_by_whom(world: World, three: Three) -> None:
+    _, second, third = three
+    back(world, second, third)
+    [message] = world.notifications.messages
+    original = announce(world.ledger.get(ReleaseId(second, 1)), Outcome.RELEASED)
+    assert message.detail_type == original.detail_type == "Image Released"
+    assert message.subject.startswith(f"ROLLED BACK: {DEV} goes back to 1.1")
+    assert message.attributes["alert"] == "alert"
+    told = dict(message.detail)
+    assert told.pop("rollback") == {
+        "repository": DEV,
+        "to": str(second.digest),
+        "from": str(third.digest),
+        "by": CALLER,
+        "at": "2026-11-21T11:00:00Z",
+        "reason": "it leaks",
+    }
+    assert told.pop("id") != original.detail["id"]
+    assert told == {name: value for name, value in original.detail.items() if name != "id"}
+
+
+def test_a_call_that_is_made_again_goes_back_once(world: World, three: Three) -> None:
+    _, second, third = three
+    one = back(world, second, third)
+    again = back(world, second, third, 3.1)
+    assert one == again
+    assert world.ledger.rollbacks(DEV) == [one]
+    assert len({message.detail["id"] for message in world.notifications.messages}) == 1
+
+
+def test_what_was_released_meanwhile_is_not_gone_back_from(world: World, three: Three) -> None:
+    _, second, third = three
+    released(world, "1.3", 2.5)
+    with pytest.raises(RollbackRefusedError, match="was released meanwhile"):
+        back(world, second, third)
+    assert world.notifications.messages == []
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    one = Rollback(DEV, Digest.of(b"a"), Digest.of(b"b"), CALLER, NOW, "why ✓")
+    assert Rollback.from_json(json.loads(json.dumps(one.as_json()))) == one
+
+
+_images = [ImageRef(DEV, Digest.of(name.encode())) for name in "abc"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2)), min_size=1, max_size=8))
+def test_the_last_that_was_told_comes_first_and_each_once(events: list[tuple[bool, int]]) -> None:
+    releases: list[Release] = []
+    rollbacks: list[Rollback] = []
+    told: list[Digest] = []
+    for hour, (is_release, number) in enumerate(events):
+        image, then = _images[number], NOW + hour * HOUR
+        if is_release:
+            known = attempt(len(releases) + 1, image=image, closed_at=then)
+            releases.append(known)
+        elif image.digest in told:
+            rollbacks.append(Rollback(DEV, image.digest, told[-1], CALLER, then, ""))
+        else:
+            continue
+        told.append(image.digest)
+    way = [one.image.digest for one in lately(releases, rollbacks, POLICY.stages["dev"])]
+    assert len(way) == len(set(way))
+    assert way[:1] == told[-1:]
+
+
+# What is asked for
+
+
+def test_the_caller_is_kept(world: World, three: Three) -> None:
+    _, second, third = three
+    body: dict[str, Any] = {
+        "schema": 1,
+        "action": "rollback",
+        "repository": DEV,
+        "to": str(second.digest),
+        "from": str(third.digest),
+        "reason": "it leaks",
+    }
+    told = parse_decision({"body": json.dumps(body)}).carry_out(world.desk(), CALLER, NOW + 3 * HOUR)
+    assert (told["by"], told["to"]) == (CALLER, str(second.digest))
+
+
+# The command line
+
+
+@pytest.fixture
+def cli(gate: CliGate, url: Served, monkeypatch: pytest.MonkeyPatch) -> CliGate:
+    for number, tag in enumerate(("1.0", "1.1", "1.2")):
+        released(gate.world, tag, number)
+    gate.now = NOW + 3 * HOUR
+    monkeypatch.setattr("cli.releases.planning", lambda _stack: gate.world.planning())
+    return gate
+
+
+def test_a_person_sees_from_where_to_where(cli: CliGate) -> None:
+    shown = cli.call("rollback", "shop", "dev", "--dry-run")
+    assert (shown.code, cli.world.notifications.messages) == (0, [])
+    assert "shop-dev:1.2" in shown.out
+    assert "Back to" in shown.out
+    done = cli.call("rollback", "shop", "dev", "--reason", "it leaks", "--yes")
+    assert (done.code, "Deployers were told" in done.out) == (0, True), done.err
+    asked = cli.call("rollback", "shop", "dev", "--to", "1.0", "--reason", "x", "--yes", "--json").json
+    assert (asked["tags"], asked["rollback"]["by"]) == (["1.0"], CALLER)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("shop", "dev", "--yes"), 2, "say why"),
+        (("shop", "dev", "--reason", "x"), 2, "add --yes"),
+        (("shop", "nowhere", "--dry-run"), 2, "there is no stage nowhere"),
+        (("till", "dev", "--dry-run"), 2, "nothing was released here yet"),
+        (("shop", "dev", "--to", "9", "--dry-run"), 2, "has no tag 9"),
+        (("shop", "dev", "--to", f"sha256:{'0' * 64}", "--dry-run"), 1, "was never released here"),
+    ],
+)
+def test_what_cannot_be_gone_back_to_is_said(
+    cli: CliGate, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    result = cli.call("rollback", *arguments)
+    assert (result.code, says in result.err) == (code, True), result.err
+    assert cli.world.notifications.messages == []
