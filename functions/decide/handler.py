@@ -9,7 +9,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
-from imagegate.adapters.decisions import Desk, answer, asked
+from imagegate.adapters.decisions import answer, asked
+from imagegate.adapters.desk import Desk
 from imagegate.domain.errors import ImageGateError
 from imagegate.steps.approve import DecideApproval
 from imagegate.steps.break_glass import BreakTheGlass
@@ -22,15 +23,15 @@ logger = Logger()
 
 def desk() -> Desk:
     grants, ledger, records, starter = wiring.grants(), wiring.ledger(), wiring.records(), wiring.starter()
-    told, policy, signing = wiring.notifications(), wiring.policy, (wiring.registry, wiring.signer)
-    ecr = wiring.ecr()
+    told, ecr, policy = wiring.notifications(), wiring.ecr(), wiring.policy
+    registry, signer = wiring.registry, wiring.signer
     return Desk(
         lambda: Decide(grants, ledger, records, starter, policy(), wiring.versions()),
         lambda: BreakTheGlass(grants, ledger, starter, told),
-        lambda: RevokeSignatures(ledger, *signing, wiring.intelligence(), told, policy()),
+        lambda: RevokeSignatures(ledger, registry, signer, wiring.intelligence(), told, policy()),
         lambda: DecideApproval(grants, ledger, records, ecr, starter, wiring.people(), told),
         wiring.approval_links,
-        lambda: RollBack(PlanRollback(ecr, ledger, *signing, policy()), ledger, told),
+        lambda: RollBack(PlanRollback(ecr, ledger, registry, signer, policy()), ledger, told),
     )
 
 

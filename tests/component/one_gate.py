@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from imagegate.adapters.decisions import Desk
+from imagegate.adapters.desk import Desk
 from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import OCI_INDEX, Digest, ImageRef, Manifest

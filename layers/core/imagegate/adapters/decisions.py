@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,12 +20,13 @@ from pydantic import (
     ValidationError,
 )
 
+from imagegate.adapters.desk import Desk
 from imagegate.adapters.policy_packages import PACKAGE_URL, package_url
 from imagegate.adapters.policy_values import Vulnerability
 from imagegate.domain.approval import Choice
 from imagegate.domain.approval_link import LONGEST
 from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.decided import Broken, Decided, Granted, Revoked
+from imagegate.domain.decided import Decided
 from imagegate.domain.errors import (
     AccessRefusedError,
     ImageGateError,
@@ -38,9 +37,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Release, ReleaseId
 from imagegate.domain.revocation import Revocation
-from imagegate.domain.rollback import Rollback
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
-from imagegate.ports import ApprovalLinks
 
 # Of the function; the approval page may call this one, and so cannot say that it is somebody.
 LINKS_ALIAS = "by-link"
@@ -55,44 +52,6 @@ def _package(value: str) -> str:
         return value
     package_url(value)
     return value.replace("/@", "/%40")  # purl-spec: so a namespace is written in package URLs
-
-
-class Waives(Protocol):
-    def waive(self, waiver: Waiver, by: str, now: datetime) -> Granted: ...
-
-    def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver: ...
-
-
-class BreaksGlass(Protocol):
-    def run(self, asked: BreakGlass, now: datetime) -> Broken: ...
-
-    def mend(self, name: str, by: str, now: datetime) -> BreakGlass: ...
-
-
-class Revokes(Protocol):
-    def run(self, image: ImageRef, revocation: Revocation, *, onward: bool = True) -> Revoked: ...
-
-
-class RollsBack(Protocol):
-    def run(
-        self, repository: str, to: Digest, came_from: Digest, by: str, reason: str, now: datetime
-    ) -> Rollback: ...
-
-
-class Approves(Protocol):
-    def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> Decided: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The steps that carry decisions out; each is made when somebody asks for it."""
-
-    waivers: Callable[[], Waives]
-    glass: Callable[[], BreaksGlass]
-    revocations: Callable[[], Revokes]
-    approvals: Callable[[], Approves]
-    links: Callable[[], ApprovalLinks]
-    rollbacks: Callable[[], RollsBack]
 
 
 class _Request(BaseModel):
