@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
-from imagegate.adapters.decisions import answer, asked
+from imagegate.adapters.decisions import answer, asked, responded
 from imagegate.adapters.desk import Desk
 from imagegate.domain.errors import ImageGateError
 from imagegate.steps.approve import DecideApproval
@@ -24,14 +23,14 @@ logger = Logger()
 def desk() -> Desk:
     grants, ledger, records, starter = wiring.grants(), wiring.ledger(), wiring.records(), wiring.starter()
     told, ecr, policy = wiring.notifications(), wiring.ecr(), wiring.policy
-    registry, signer = wiring.registry, wiring.signer
+    signing = wiring.registry, wiring.signer
     return Desk(
         lambda: Decide(grants, ledger, records, starter, policy(), wiring.versions()),
         lambda: BreakTheGlass(grants, ledger, starter, told),
-        lambda: RevokeSignatures(ledger, registry, signer, wiring.intelligence(), told, policy()),
+        lambda: RevokeSignatures(ledger, *signing, wiring.intelligence(), told, policy()),
         lambda: DecideApproval(grants, ledger, records, ecr, starter, wiring.people(), told),
         wiring.approval_links,
-        lambda: RollBack(PlanRollback(ecr, ledger, registry, signer, policy()), ledger, told),
+        lambda: RollBack(PlanRollback(ecr, ledger, *signing, policy()), ledger, told),
     )
 
 
@@ -44,8 +43,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     except ImageGateError as error:
         status, told = answer(error)
         logger.warning("refused", error=type(error).__name__, message_of_error=str(error))
-    return {
-        "statusCode": status,
-        "headers": {"content-type": "application/json"},
-        "body": json.dumps(told),
-    }
+    return responded(status, told)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
@@ -274,3 +275,12 @@ def answer(error: ImageGateError) -> tuple[int, dict[str, Any]]:
             status = code
             break
     return status, {"error": type(error).__name__, "message": str(error)}
+
+
+def responded(status: int, told: dict[str, Any]) -> dict[str, Any]:
+    """What a function URL answers (payload format 2.0)."""
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(told),
+    }
