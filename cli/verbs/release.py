@@ -19,6 +19,12 @@ from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Release, StartReason
 
 
+class RevokedImageError(click.ClickException):
+    """It is never judged again."""
+
+    exit_code = 1
+
+
 @click.command()
 @click.argument("reference", type=ReferenceType("REPOSITORY:TAG"), metavar="[REPOSITORY:TAG]", required=False)
 @click.option("--wait", is_flag=True, help="Wait until it has ended; exit codes as of imagegate status.")
@@ -87,6 +93,8 @@ def _one(
     # A start is asynchronous: what it would refuse is better said here.
     releases.check_managed(stack, reference)
     before = stack.ledger.latest(image)
+    if before and before.revoked:
+        raise RevokedImageError(f"{reference}: its signature was {before.revoked}; push another image")
     stack.starter.request(image, [str(reference.tag)], StartReason.OPERATOR, caller())
     if wait or watch:
         wait_for(

@@ -111,6 +111,14 @@ def test_what_was_signed_is_revoked_and_told_where_it_lies(gate: CliGate, url: S
     assert gate.call("status", "shop-dev:1.0", "--json").json["revoked"]["by"] == CALLER
 
 
+def test_it_is_not_released_again_and_that_is_said_at_once(gate: CliGate, url: Served) -> None:
+    released(gate)
+    gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, "--yes")
+    result = gate.call("release", "shop-dev:1.0")
+    assert (result.code, gate.world.starter.requests) == (1, [])
+    assert "push another image" in result.err
+
+
 def test_twice_is_once(gate: CliGate, url: Served) -> None:
     released(gate)
     first = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, "--yes", "--json")
