@@ -37,7 +37,6 @@ from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.rollback import Rollback
-from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.signature_manifest import THUMBPRINTS
@@ -241,7 +240,6 @@ class FakeLedger:
     rolled: dict[tuple[str, datetime], Rollback] = field(default_factory=dict)
     pushed_by: dict[ImageRef, dict[str, None]] = field(default_factory=dict)
     holding: dict[ReleaseId, datetime] = field(default_factory=dict)
-    gone_back: dict[tuple[str, int], Rollback] = field(default_factory=dict)
     within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
 
     def latest(self, image: ImageRef) -> Release | None:
@@ -359,18 +357,6 @@ class FakeLedger:
     def recent(self, limit: int, now: datetime) -> list[Release]:
         newest = sorted(self.releases.values(), key=lambda release: (release.started_at, release.attempt))
         return newest[::-1][:limit]
-
-    def of_repository(self, repository: str, limit: int) -> list[Release]:
-        found = [release for (image, _), release in self.releases.items() if image.repository == repository]
-        return sorted(found, key=lambda release: release.started_at, reverse=True)[:limit]
-
-    def rollbacks(self, repository: str) -> list[Rollback]:
-        found = [one for (name, _), one in self.gone_back.items() if name == repository]
-        return sorted(found, key=lambda one: one.number, reverse=True)
-
-    def note_rollback(self, rollback: Rollback) -> bool:
-        key = rollback.repository, rollback.number
-        return self.gone_back.setdefault(key, rollback) is rollback
 
     def clocks(self, application: str) -> dict[Place, Clock]:
         return {place: clock for (app, place), clock in self.running.items() if app == application}

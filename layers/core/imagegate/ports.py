@@ -19,7 +19,6 @@ from imagegate.domain.policy import Policy, Scanner
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.rollback import Rollback
-from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
 from imagegate.domain.scan import Scanning, ScanStatus
 from imagegate.domain.waiver import Waiver
@@ -150,15 +149,6 @@ class Ledger(Protocol):
 
     def recent(self, limit: int, now: datetime) -> list[Release]:
         """The latest attempts of all repositories, newest first; eventually consistent."""
-
-    def of_repository(self, repository: str, limit: int) -> list[Release]:
-        """The latest attempts in one repository, newest first; eventually consistent."""
-
-    def rollbacks(self, repository: str) -> list[Rollback]:
-        """The latest of them, newest first; strongly consistent."""
-
-    def note_rollback(self, rollback: Rollback) -> bool:
-        """False when there is one of that number: somebody was faster."""
 
     def clocks(self, application: str) -> dict[Place, Clock]:
         """Since when the application has had which vulnerability in which package."""

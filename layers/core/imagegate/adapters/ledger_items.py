@@ -14,7 +14,6 @@
 | latest base image | `BASE#repository` | `LATEST` |
 | last released into a repository | `STANDING#repository` | `STANDING` |
 | something that was done once | `NOTICE#what` | `NOTICE` |
-| a person went back to an earlier release | `ROLLBACK#repository` | `00001` |
 | installation | `INSTALLATION` | `INSTALLATION` |
 
 Times are UTC with microseconds in a fixed width, so that DynamoDB compares them as it compares text.
@@ -44,7 +43,6 @@ from imagegate.domain.release import (
     WaitingScan,
 )
 from imagegate.domain.revocation import Revocation
-from imagegate.domain.rollback import Rollback
 from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
 from imagegate.domain.sbom import Sbom
@@ -136,10 +134,6 @@ def latest_base_key(repository: str) -> dict[str, Any]:
 
 def standing_key(repository: str) -> dict[str, Any]:
     return key(f"STANDING#{repository}", STANDING)
-
-
-def rollbacks_key(repository: str) -> str:
-    return f"ROLLBACK#{repository}"
 
 
 def notice_key(notice: str) -> dict[str, Any]:
@@ -375,20 +369,6 @@ def read_standing(item: Item) -> Standing:
 def write_notice_claim(notice: str, now: datetime, by: str) -> dict[str, Any]:
     """Somebody is at it. `note` writes the item without these attributes: it is done."""
     return {**notice_key(notice), "claimedAt": {"S": moment(now)}, "claimedBy": {"S": by}}
-
-
-def write_rollback(rollback: Rollback) -> dict[str, Any]:
-    """Without an attribute that the indexes over attempts go by."""
-    return {
-        **key(rollbacks_key(rollback.repository), f"{rollback.number:05d}"),
-        "rollback": {"S": json.dumps(rollback.as_json())},
-    }
-
-
-def read_rollback(item: Item) -> Rollback:
-    with _reading(item):
-        repository = _text(item, "pk").removeprefix(rollbacks_key(""))
-        return Rollback.from_json(repository, int(_text(item, "sk")), json.loads(_text(item, "rollback")))
 
 
 def write_installation(at: datetime) -> dict[str, Any]:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 
 from imagegate.adapters import ledger_items as items
 from imagegate.adapters.dynamo_table import DynamoTable
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Place
 from imagegate.domain.release import Standing
-from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
 
 # Longer than any call in which something is claimed and done; Lambda tries a failed event again after a minute.
 _CLAIM_LASTS = timedelta(seconds=55)
-# Older ones than these say nothing about what runs now.
-_ROLLBACKS_READ = 100
 
 
 class LastingLedger(DynamoTable):
@@ -59,19 +55,6 @@ class LastingLedger(DynamoTable):
     def standing(self, repository: str) -> Standing | None:
         item = self._get(items.standing_key(repository))
         return None if item is None else items.read_standing(item)
-
-    def note_rollback(self, rollback: Rollback) -> bool:
-        return self._put(items.write_rollback(rollback), "attribute_not_exists(pk)")
-
-    def rollbacks(self, repository: str) -> list[Rollback]:
-        found = self._query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": items.rollbacks_key(repository)}},
-            ScanIndexForward=False,
-            Limit=_ROLLBACKS_READ,
-            ConsistentRead=True,
-        )
-        return [items.read_rollback(item) for item in islice(found, _ROLLBACKS_READ)]
 
     def note(self, notice: str) -> None:
         self._put(items.notice_key(notice))

@@ -152,12 +152,11 @@ def let_through(ruling: Ruling, granted: Sequence[BreakGlass], now: datetime) ->
 
 
 def last_word(attempts: Sequence[Release], stage: Stage) -> Release | None:
-    """Of attempts, newest first, the first that says something: one that is open, failed or was overtaken may say nothing."""
+    """The newest attempt that says something: one that is open, failed or was overtaken may say nothing."""
     return next((release for release in attempts if passes(release, stage) or _refuses(release)), None)
 
 
 def passes(release: Release, stage: Stage) -> bool:
-    """Whether this attempt, taken by itself, lets the image run in this stage."""
     is_settled = release.outcome in _PASSED or (release.is_open and release.soaks_until is not None)
     return (
         is_settled

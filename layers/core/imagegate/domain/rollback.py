@@ -1,86 +1,97 @@
-"""A rollback: a person has deployers go back to an earlier release. Nothing is built, judged, signed or tagged for it.
+"""Rollback: deployers are told once more of a release from before. Nothing that can change is needed: it is a digest.
 
-Rules: what was told to deployers last is what there is to go back from; who goes back from an image has given it up, so
-that going back once more leads to the one before, and never forth again.
+Rules: what is gone back to has passed its gate, is still signed, and nothing was decided against it since; who goes
+back twice goes back to the one before, and a release after that begins anew from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from imagegate.domain.announcement import Announcement, announce, one_line
 from imagegate.domain.canonical import parse_timestamp, timestamp
-from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.deployment import passes
+from imagegate.domain.image import Digest
+from imagegate.domain.policy import Stage
 from imagegate.domain.release import Outcome, Release
-
-# What is in its stage, also while the next one holds it.
-_TOLD = frozenset({Outcome.RELEASED, Outcome.HELD})
+from imagegate.domain.rules import Attention
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """`number` counts the rollbacks of one repository from 1: of two at the same moment, one is the first."""
+    """One, as it is kept. `came_from`: what was released last before it."""
 
     repository: str
-    number: int
-    at: datetime
+    to: Digest
+    came_from: Digest
     by: str  # ARN
-    reason: str  # may be empty
-    origin: Digest
-    target: Digest
-
-    @property
-    def image(self) -> ImageRef:
-        return ImageRef(self.repository, self.target)
-
-    @property
-    def id(self) -> str:
-        return f"rollback-{self.repository}-{self.number}"
-
-    @property
-    def because(self) -> str:
-        return self.reason or "no reason given"
+    at: datetime
+    reason: str
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "at": timestamp(self.at),
+            "repository": self.repository,
+            "to": str(self.to),
+            "from": str(self.came_from),
             "by": self.by,
+            "at": timestamp(self.at),
             "reason": self.reason,
-            "from": str(self.origin),
-            "to": str(self.target),
         }
 
     @classmethod
-    def from_json(cls, repository: str, number: int, raw: Any) -> Self:
+    def from_json(cls, raw: Any) -> Self:
         return cls(
-            repository,
-            number,
-            parse_timestamp(raw["at"]),
-            str(raw["by"]),
-            str(raw["reason"]),
-            Digest.parse(raw["from"]),
-            Digest.parse(raw["to"]),
+            repository=str(raw["repository"]),
+            to=Digest.parse(raw["to"]),
+            came_from=Digest.parse(raw["from"]),
+            by=str(raw["by"]),
+            at=parse_timestamp(raw["at"]),
+            reason=str(raw["reason"]),
         )
 
 
-def line_of(attempts: Iterable[Release], rollbacks: Iterable[Rollback]) -> list[Digest]:
-    """The images of one repository that deployers were told of and nobody has given up; the one told last ends it.
+def lately(releases: Iterable[Release], rollbacks: Sequence[Rollback], stage: Stage) -> list[Release]:
+    """What deployers were told of, the last first: each image once, without what was gone back from."""
+    told: list[tuple[datetime, Release | Rollback]] = [(one.at, one) for one in rollbacks]
+    told += [(one.closed_at or one.started_at, one) for one in releases if passes(one, stage)]
+    known = {one.image.digest: one for _, one in told if isinstance(one, Release)}
+    way: list[Digest] = []
+    for _, one in sorted(told, key=lambda each: each[0]):
+        if isinstance(one, Release):
+            way = [digest for digest in way if digest != one.image.digest] + [one.image.digest]
+        elif one.to in way:
+            way = way[: way.index(one.to) + 1]
+        else:
+            way.append(one.to)
+    return [known[digest] for digest in reversed(way) if digest in known]
 
-    Also what did not pass and was told all the same, by break-glass or while its stage only observed: it may run.
-    """
-    releases = [(one.closed_at, one) for one in attempts if one.closed_at and one.outcome in _TOLD]
-    returns = [(one.at, one) for one in rollbacks]
-    line: list[Digest] = []
-    for _, event in sorted([*releases, *returns], key=lambda told: told[0]):
-        line = _after(line, event)
-    return line
 
-
-def _after(line: list[Digest], event: Release | Rollback) -> list[Digest]:
-    if isinstance(event, Release):
-        return [*(one for one in line if one != event.image.digest), event.image.digest]
-    if event.target in line:
-        return line[: line.index(event.target) + 1]
-    return [*(one for one in line if one != event.origin), event.target]
+def announcement(release: Release, rollback: Rollback) -> Announcement:
+    """`Image Released` once more, so that whoever deploys it needs to know nothing of rollbacks."""
+    again = announce(release, Outcome.RELEASED)
+    tags = ", ".join(sorted(release.tags)) or "no tag"
+    head = f"{rollback.repository} goes back to {tags} ({release.image.digest.short})"
+    text = [
+        f"{head}, from {rollback.came_from.short}.",
+        f"Deployers were told of {release.image.digest} once more; it passed the {release.stage} gate before.",
+        "",
+        f"Reason       {rollback.reason}",
+        f"By           {rollback.by}",
+        "",
+        f"More: imagegate status {release.image}",
+    ]
+    return Announcement(
+        subject=one_line(f"ROLLED BACK: {head}: {rollback.reason}"),
+        text="\n".join(text) + "\n",
+        detail_type=again.detail_type,
+        detail={
+            **again.detail,
+            "id": f"{release.key}-{timestamp(rollback.at)}",
+            "outcome": str(Outcome.RELEASED),
+            "rollback": rollback.as_json(),
+        },
+        attributes={**again.attributes, "alert": str(Attention.ALERT)},
+    )
