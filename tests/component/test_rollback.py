@@ -161,6 +161,51 @@ def test_what_was_released_meanwhile_is_not_gone_back_from(world: World, three: 
     assert world.notifications.messages == []
 
 
+def test_after_a_revocation_it_goes_from_what_was_revoked(world: World, three: Three) -> None:
+    first, second, third = three
+    world.ledger.revoke(ReleaseId(third, 1), Revocation(NOW, CALLER, "stolen"))
+    plan = world.planning().run(DEV, None, NOW + 3 * HOUR)
+    assert (plan.current.image, plan.target.image) == (third, second)
+    back(world, second, third)
+    assert target(world, hours=4) == first
+
+
+def test_what_was_let_through_unsigned_is_gone_back_from_and_never_to(world: World, three: Three) -> None:
+    _, second, third = three
+    known = world.ledger.get(ReleaseId(third, 1))
+    world.ledger.releases[third, 1] = replace(known, verdict="BLOCK", signature=None, break_glass="b")
+    plan = world.planning().run(DEV, None, NOW + 3 * HOUR)
+    assert (plan.current.image, plan.target.image) == (third, second)
+    back(world, second, third)
+    with pytest.raises(RollbackRefusedError):
+        world.rollbacks().run(DEV, third.digest, second.digest, CALLER, "x", NOW + 4 * HOUR)
+
+
+@pytest.mark.parametrize("after", [0.2, 0.0, -0.2])
+def test_a_rollback_comes_after_what_was_released_in_the_same_second(
+    world: World, three: Three, after: float
+) -> None:
+    """Also where the clock of who decides is behind."""
+    _, _, third = three
+    fourth = released(world, "1.3", 3)
+    known, closed = world.ledger.get(ReleaseId(fourth, 1)), NOW + 3 * HOUR + timedelta(milliseconds=500)
+    world.ledger.releases[fourth, 1] = replace(known, closed_at=closed)
+    done = back(world, third, fourth, 3 + (0.5 + after) / 3600)
+    kept = Rollback.from_json(json.loads(json.dumps(done.as_json())))
+    way = lately(world.ledger.of_repository(DEV, 9), [kept], POLICY.stages["dev"])
+    assert way[0].image == third
+
+
+def test_what_was_released_once_more_since_is_gone_back_from_once_more(world: World, three: Three) -> None:
+    _, second, third = three
+    one = back(world, second, third)
+    known = world.ledger.get(ReleaseId(third, 1))
+    again = replace(known, attempt=2, started_at=NOW + 4 * HOUR, closed_at=NOW + 4 * HOUR)
+    world.ledger.releases[third, 2] = again
+    assert back(world, second, third, 5) != one
+    assert world.planning().run(DEV, None, NOW + 6 * HOUR).current.image == second
+
+
 def test_what_is_written_is_what_is_read() -> None:
     one = Rollback(DEV, Digest.of(b"a"), Digest.of(b"b"), CALLER, NOW, "why ✓")
     assert Rollback.from_json(json.loads(json.dumps(one.as_json()))) == one

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from imagegate.domain.announcement import Announcement, announce, one_line
@@ -18,6 +18,8 @@ from imagegate.domain.image import Digest
 from imagegate.domain.policy import Stage
 from imagegate.domain.release import Outcome, Release
 from imagegate.domain.rules import Attention
+
+_TOLD = frozenset({Outcome.RELEASED, Outcome.HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,13 @@ class Rollback:
     reason: str
 
     def as_json(self) -> dict[str, Any]:
+        """The time as exactly as it is known: what was released in the same second came before or after it."""
         return {
             "repository": self.repository,
             "to": str(self.to),
             "from": str(self.came_from),
             "by": self.by,
-            "at": timestamp(self.at),
+            "at": self.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "reason": self.reason,
         }
 
@@ -54,19 +57,29 @@ class Rollback:
 
 
 def lately(releases: Iterable[Release], rollbacks: Sequence[Rollback], stage: Stage) -> list[Release]:
-    """What deployers were told of, the last first: each image once, without what was gone back from."""
-    told: list[tuple[datetime, Release | Rollback]] = [(one.at, one) for one in rollbacks]
-    told += [(one.closed_at or one.started_at, one) for one in releases if passes(one, stage)]
-    known = {one.image.digest: one for _, one in told if isinstance(one, Release)}
+    """What deployers were told of, the last first: each image once, without what was gone back from.
+
+    Also what does not hold any more, or never passed (by break-glass, or while its stage observed): it may run.
+    """
+    told: list[tuple[datetime, Release | Rollback]] = [
+        (one.closed_at or one.started_at, one) for one in releases if _was_told(one, stage)
+    ]
+    told += [(one.at, one) for one in rollbacks]
+    known: dict[Digest, Release] = {}
     way: list[Digest] = []
     for _, one in sorted(told, key=lambda each: each[0]):
         if isinstance(one, Release):
+            known[one.image.digest] = one
             way = [digest for digest in way if digest != one.image.digest] + [one.image.digest]
         elif one.to in way:
             way = way[: way.index(one.to) + 1]
         else:
             way.append(one.to)
     return [known[digest] for digest in reversed(way) if digest in known]
+
+
+def _was_told(release: Release, stage: Stage) -> bool:
+    return passes(release, stage) or (release.outcome in _TOLD and release.stage == stage.name)
 
 
 def announcement(release: Release, rollback: Rollback) -> Announcement:

@@ -107,12 +107,14 @@ class RollBack:
         Raises `RollbackRefusedError`.
         """
         plan = self.plan.run(repository, to, now)
-        known = self._known(repository, to, came_from)
+        known = self._known(repository, to, came_from) if plan.current.image.digest == to else None
         if known is None and plan.current.image.digest != came_from:
             raise RollbackRefusedError(
                 f"{repository}: {plan.current.image.digest.short} was released meanwhile; look again"
             )
-        rollback = known or Rollback(repository, to, came_from, by, now.replace(microsecond=0), reason)
+        # Later than what it undoes, whatever the clocks of two machines say.
+        at = max(now, plan.current.closed_at or now)
+        rollback = known or Rollback(repository, to, came_from, by, at, reason)
         self.ledger.note_rollback(rollback)
         self.notifications.publish(announcement(plan.target, rollback))
         return rollback
