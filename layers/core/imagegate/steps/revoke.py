@@ -54,9 +54,9 @@ class RevokeSignatures:
         for place in places:
             self._note(place, standing)
         stages = tuple(place.stage for place in places)
-        signatures = sum(self._revoke(place, stages, standing.reason) for place in places)
+        signatures = set[Digest]().union(*(self._revoke(one, stages, standing.reason) for one in places))
         where = tuple(place.image for place in places)
-        revoked = Revoked(image, standing, where, stages, signatures, self._runs_in(where))
+        revoked = Revoked(image, standing, where, stages, len(signatures), self._runs_in(where))
         self._tell(revoked)
         return revoked
 
@@ -81,16 +81,14 @@ class RevokeSignatures:
         for attempt in (newest, *(one for one in older if one.signature)):
             self.ledger.revoke(attempt.id, revocation)
 
-    def _revoke(self, place: Place, stages: tuple[str, ...], reason: str) -> int:
+    def _revoke(self, place: Place, stages: tuple[str, ...], reason: str) -> set[Digest]:
+        """What was revoked: the same signature lies wherever the image was promoted to."""
         subjects = {place.image.digest, *(leaf for one in place.attempts for leaf in one.platforms)}
         listed = {digest: None for subject in subjects for digest in self._listed(place.image, subject)}
         # What the registry does not list yet, the ledger knows.
         known = [digest for one in place.attempts for digest in (one.signature, *one.evidence) if digest]
-        found = [
-            self._revoke_one(place.image, digest, stages, reason)
-            for digest in {**listed, **dict.fromkeys(known)}
-        ]
-        return sum(found)
+        every = {**listed, **dict.fromkeys(known)}
+        return {digest for digest in every if self._revoke_one(place.image, digest, stages, reason)}
 
     def _listed(self, image: ImageRef, subject: Digest) -> list[Digest]:
         found = self.registry().referrers(ImageRef(image.repository, subject))
