@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from rich.console import Console, Group, RenderableType
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cli import facts
 from cli.steps import State, Step
-from imagegate.domain.release import Release
+from imagegate.domain.release import Release, ReleaseId
 
 # Nobody reads a file at 80 columns: digests stay whole, so that grep and cut work.
 _PIPED_WIDTH = 240
@@ -57,7 +57,9 @@ def coloured(word: str | None) -> Text:
     return Text(word or "", style=_COLOURS.get(word or "", ""))
 
 
-def table_of(releases: Iterable[Release], now: datetime, width: int) -> Table:
+def table_of(
+    releases: Iterable[Release], now: datetime, width: int, waits: Mapping[ReleaseId, str] | None = None
+) -> Table:
     """Narrow terminals keep what matters: the reasons stay, the times go."""
     is_wide = width >= _WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -71,21 +73,22 @@ def table_of(releases: Iterable[Release], now: datetime, width: int) -> Table:
     for release in releases:
         times = (age(release.started_at, now), took(release, now)) if is_wide else ()
         outcome = coloured(str(release.outcome or "open"))
-        table.add_row(facts.name(release), release.stage, outcome, clean(facts.why(release)), *times)
+        why = (waits or {}).get(release.id) or facts.why(release)
+        table.add_row(facts.name(release), release.stage, outcome, clean(why), *times)
     return table
 
 
-def detail_of(release: Release) -> RenderableType:
+def detail_of(release: Release, waits: str = "") -> RenderableType:
     """Everything that the ledger knows about one attempt. Labels are short: a digest fits beside them in 80 columns."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
-    for label, value in _rows(release):
+    for label, value in _rows(release, waits):
         grid.add_row(label, value)
     return grid
 
 
-def _rows(release: Release) -> list[tuple[str, RenderableType]]:
+def _rows(release: Release, waits: str) -> list[tuple[str, RenderableType]]:
     promotion = release.promotion
     rows: list[tuple[str, RenderableType]] = [
         ("Image", facts.name(release)),
@@ -95,6 +98,7 @@ def _rows(release: Release) -> list[tuple[str, RenderableType]]:
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
         ("Remedy", Group(*(Text(clean(text)) for text in release.remedies)) if release.remedies else ""),
         ("Cause", clean(release.detail)),
+        ("Waits for", clean(waits)),
         ("Soaks", f"until {release.soaks_until:%Y-%m-%d %H:%M} UTC" if _soaks(release) else ""),
         ("Let through", clean(release.break_glass)),
         ("Revoked", Text(clean(str(release.revoked or "")), "red")),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
+from cli.asked import asked
 from cli.stack import Stack, find_stack
 from cli.verbs.status import show_many
 from imagegate.domain.release import Outcome, Release
@@ -46,7 +47,8 @@ def _waiting(stack: Stack, stage: str | None, limit: int, *, as_json: bool) -> N
     found.sort(key=lambda one: one.started_at)
     if not found and not as_json:
         return click.echo("nothing waits for an approval", err=True)
-    show_many(found[:limit], as_json=as_json)
+    shown = {one.id: asked(stack, one) for one in found[:limit]}
+    show_many(found[:limit], {id_: one for id_, one in shown.items() if one}, as_json=as_json)
     if not as_json:
         click.echo("Let one in: imagegate decide approve REPOSITORY:TAG", err=True)
     return None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import click
 
 from cli import facts, releases
+from cli.asked import Asked, asked
 from cli.faults import CANNOT_TELL, NotFoundError
 from cli.history import History
 from cli.progress import Progress, choose
 from cli.reference import Reference, ReferenceType
 from cli.stack import Stack, find_stack
 from cli.waiting import Deadline, DurationType, WaitTimeoutError
-from imagegate.domain.release import Release
+from imagegate.domain.release import Release, ReleaseId
 
 # A push becomes a release within seconds, and within two retries of an event after three minutes.
 _BEGIN_SECONDS = 240.0
@@ -57,28 +58,38 @@ def show(stack: Stack, reference: Reference, *, as_json: bool) -> None:
         release = releases.newest(stack, reference)
         if release is None:
             raise releases.missing(stack, reference)
-        return show_one(release, as_json=as_json)
+        return show_one(release, asked(stack, release), as_json=as_json)
     found = releases.of_repository(stack, reference.repository, _LIMIT)
     if not found:
         raise releases.missing(stack, reference)
     return show_many(found, as_json=as_json)
 
 
-def show_one(release: Release, *, as_json: bool) -> None:
+def show_one(release: Release, waits: Asked | None = None, *, as_json: bool) -> None:
+    """`waits`: for which approvals, and who has decided."""
     if as_json:
-        return click.echo(json.dumps(facts.as_json(release), indent=2))
+        more = {"approval": waits.as_json()} if waits else {}
+        return click.echo(json.dumps({**facts.as_json(release), **more}, indent=2))
     from cli import view
 
-    return view.console().print(view.detail_of(release))
+    return view.console().print(view.detail_of(release, str(waits or "")))
 
 
-def show_many(found: list[Release], *, as_json: bool) -> None:
+def show_many(found: list[Release], waits: Mapping[ReleaseId, Asked] | None = None, *, as_json: bool) -> None:
+    """`waits`: for which approvals each one waits, where that is asked."""
+    known = waits or {}
     if as_json:
-        return click.echo(json.dumps([facts.as_json(release) for release in found], indent=2))
+        told = [
+            {**facts.as_json(one), **({"approval": known[one.id].as_json()} if one.id in known else {})}
+            for one in found
+        ]
+        return click.echo(json.dumps(told, indent=2))
     from cli import view
 
     console = view.console()
-    return console.print(view.table_of(found, datetime.now(UTC), console.width))
+    return console.print(
+        view.table_of(found, datetime.now(UTC), console.width, {id_: str(one) for id_, one in known.items()})
+    )
 
 
 def wait_for(
@@ -99,7 +110,7 @@ def wait_for(
     except WaitTimeoutError:
         click.echo(f"imagegate: {reference} has not ended within {timeout:g} s; it goes on", err=True)
         raise click.exceptions.Exit(facts.TIMED_OUT) from None
-    show_one(release, as_json=as_json)
+    show_one(release, asked(stack, release), as_json=as_json)
     raise click.exceptions.Exit(facts.EXIT_CODES[release.outcome] if release.outcome else CANNOT_TELL)
 
 

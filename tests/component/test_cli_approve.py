@@ -59,6 +59,20 @@ def test_how_many_are_missing_is_said(gate: CliGate, url: Served) -> None:
     assert gate.call("decide", "approve", "shop-dev:1.0", "--json").json["standing"] == "waiting"
 
 
+def test_who_has_decided_is_shown_where_people_look(gate: CliGate, url: Served) -> None:
+    held(ask(gate, quorum=2))
+    gate.call("decide", "approve", "shop-dev:1.0", "--reason", "tested")
+    said = "1 of 2 approvals for staging (ann), until 2026-11-28 08:01 UTC"
+    assert said in gate.call("status", "shop-dev:1.0", columns=140).out
+    assert said in gate.call("list", "--waiting", columns=140).out
+    told = gate.call("status", "shop-dev:1.0", "--json").json["approval"]
+    assert (told["standing"], told["quorum"], told["decided"][0]["reason"]) == ("waiting", 2, "tested")
+    [listed] = gate.call("list", "--waiting", "--json").json
+    assert listed["approval"] == told
+    gate.call("decide", "reject", "shop-dev:1.0")
+    assert "rejected by ann: it stays out of staging" in gate.call("status", "shop-dev:1.0", columns=140).out
+
+
 def test_a_rejection_says_how_to_ask_anew(asking: CliGate, url: Served) -> None:
     image = held(asking)
     result = asking.call("decide", "reject", f"shop-dev@{image.digest}", "--reason", "not today")
