@@ -17,9 +17,10 @@ from imagegate.domain.policy import Mode, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId
 from imagegate.domain.sbom import NOT_YET
 from imagegate.domain.scan import Waited
-from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, attention
+from imagegate.domain.verdict import PlatformScan, VerdictOutcome, attention
 from imagegate.ports import Grants, Images, Ledger, Records
 from imagegate.steps.examine import Examined, ExamineImage, Wait
+from imagegate.steps.reuse import ReuseVerdict
 
 # The decision record has all of them.
 _REMEDIES_TOLD = 20
@@ -86,6 +87,8 @@ class JudgeImage:
     def _judge(self, release: Release, here: Facts, wait: Wait, now: datetime) -> Judged:
         policy = self.records.policy(release.policy)
         stage = policy.stages[release.stage]
+        if digest := ReuseVerdict(self.ledger, self.records).run(release, stage, now):
+            return self._passed(release, stage, digest)
         examined = self.examine.run(policy, stage, release, here, wait, now)
         if examined is None:
             return Judged(Route.AWAIT, Outcome.BLOCKED)
@@ -96,19 +99,20 @@ class JudgeImage:
         if verdict.outcome is VerdictOutcome.PASS and stage.name in policy.base_stages:
             for base in _bases(release, examined, digest):
                 self.ledger.note_base(base)
-        route, outcome = self._route(verdict, stage, release, now)
-        asks_for_sbom = route is Route.SIGN and stage.evidence.sbom is not None
+        if verdict.outcome is VerdictOutcome.PASS:
+            return self._passed(release, stage, digest)
+        route, outcome = self._not_passed(stage, release, now)
+        return Judged(route, outcome, None, stage.promotes_to is not None, False, verdict.outcome, digest)
+
+    def _passed(self, release: Release, stage: Stage, digest: Digest) -> Judged:
+        asks_for_sbom = stage.evidence.sbom is not None
         if asks_for_sbom and release.sbom is None:
             self.ledger.record(release.id, sbom=NOT_YET)
-        return Judged(
-            route, outcome, None, stage.promotes_to is not None, asks_for_sbom, verdict.outcome, digest
-        )
+        promotes = stage.promotes_to is not None
+        outcome = VerdictOutcome.PASS
+        return Judged(Route.SIGN, Outcome.RELEASED, None, promotes, asks_for_sbom, outcome, digest)
 
-    def _route(
-        self, verdict: Verdict, stage: Stage, release: Release, now: datetime
-    ) -> tuple[Route, Outcome]:
-        if verdict.outcome is VerdictOutcome.PASS:
-            return Route.SIGN, Outcome.RELEASED
+    def _not_passed(self, stage: Stage, release: Release, now: datetime) -> tuple[Route, Outcome]:
         if stage.mode is Mode.OBSERVE:
             return Route.PROMOTE, Outcome.RELEASED
         glass = standing(self.grants.broken_glass(), release.image, now)
