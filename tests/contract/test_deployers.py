@@ -255,12 +255,20 @@ ON_ITS_WAY = released(
     "other",
     [
         ON_ITS_WAY,
+        released(stage="staging"),
         released(image=samples.image("till-production")),
         released(verdict="BLOCK", signature=None),
         released(verdict="ERROR", signature=None),
         released(signature=None),
     ],
-    ids=["promoted, not yet judged there", "another application", "only observed", "cannot tell", "unsigned"],
+    ids=[
+        "promoted, not yet judged there",
+        "another gate",
+        "another application",
+        "only observed",
+        "cannot tell",
+        "unsigned",
+    ],
 )
 def test_no_other_release_deploys(name: str, other: Release, glass: str) -> None:
     assert not starts(name, announce(other, Outcome.RELEASED), glass)
