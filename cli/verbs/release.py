@@ -29,6 +29,7 @@ class RevokedImageError(click.ClickException):
 @click.argument("reference", type=ReferenceType("REPOSITORY:TAG"), metavar="[REPOSITORY:TAG]", required=False)
 @click.option("--wait", is_flag=True, help="Wait until it has ended; exit codes as of imagegate status.")
 @click.option("--watch", is_flag=True, help="Wait, and show the steps as they go.")
+@click.option("--import", "source", metavar="SOURCE", help="Bring the image from another registry first.")
 @click.option("--timeout", type=DurationType(), default="1h", show_default=True, help="How long to wait.")
 @click.option(
     "--adopt",
@@ -58,6 +59,7 @@ def release(
     *,
     wait: bool,
     watch: bool,
+    source: str | None,
     timeout: float,
     adopt: Pattern | None,
     as_json: bool,
@@ -67,11 +69,15 @@ def release(
 
     The image is judged by the deployed policy, in a new attempt. An attempt that is still open is joined.
 
+    With --import it comes from another registry: HOST/NAME:TAG, HOST/NAME@DIGEST, or a name of Docker Hub (nginx:1.27).
+    REPOSITORY has to exist and be of a first stage. Your own AWS credentials copy: they need to push there (as with
+    AmazonEC2ContainerRegistryPowerUser). Credentials for SOURCE are those in ~/.docker/config.json.
+
     With --adopt all tagged images that match and were pushed before the installation are released: they are shown
     first, and started a few at a time. Running it again goes on where it stopped.
     """
     if adopt is not None:
-        if reference is not None or wait or watch:
+        if reference is not None or wait or watch or source:
             raise click.UsageError("--adopt releases many, and waits for none: leave out the rest")
         from cli import adopting
 
@@ -81,12 +87,13 @@ def release(
     useless = [f"--{name.replace('_', '-')}" for name in ("stage", "limit", "dry_run", "yes") if how[name]]
     if useless:
         raise click.UsageError(f"only --adopt knows {', '.join(useless)}")
-    return _one(find_stack(stack_name), reference, timeout, wait=wait, watch=watch, as_json=as_json)
+    stack = find_stack(stack_name)
+    start = _started(stack, reference) if source is None else _imported(stack, source, reference)
+    return _follow(stack, reference, *start, timeout, wait=wait, watch=watch, as_json=as_json)
 
 
-def _one(
-    stack: Stack, reference: Reference, timeout: float, *, wait: bool, watch: bool, as_json: bool
-) -> None:
+def _started(stack: Stack, reference: Reference) -> tuple[ImageRef, Release | None]:
+    """The image whose release was asked for, and its newest attempt before that."""
     image = releases.image_of(stack, reference)
     if image is None:
         raise releases.missing(stack, reference)
@@ -96,6 +103,31 @@ def _one(
     if before and before.revoked:
         raise RevokedImageError(f"{reference}: its signature was {before.revoked}; push another image")
     stack.starter.request(image, [str(reference.tag)], StartReason.OPERATOR, caller())
+    return image, before
+
+
+def _imported(stack: Stack, source: str, reference: Reference) -> tuple[ImageRef, Release | None]:
+    """As `_started`; its push starts the release. No attempt counts as earlier where nothing had to be pushed."""
+    from cli.importing.bringing import bring
+    from cli.importing.sources import Source
+
+    if reference.digest:
+        raise click.UsageError("an import names its target by a tag alone: REPOSITORY:TAG")
+    imported = bring(stack, Source.parse(source), reference)
+    return imported.image, imported.before if imported.is_new else None
+
+
+def _follow(
+    stack: Stack,
+    reference: Reference,
+    image: ImageRef,
+    before: Release | None,
+    timeout: float,
+    *,
+    wait: bool,
+    watch: bool,
+    as_json: bool,
+) -> None:
     if wait or watch:
         wait_for(
             stack,

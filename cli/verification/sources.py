@@ -79,12 +79,12 @@ def in_registry(text: str) -> Source:
     if not reference.names_an_image:
         raise CannotTellError(f"{text} names no image; write HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST")
     scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
-    registry = HttpRegistry(lambda: Login(f"{scheme}://{host}", _credentials(host)))
+    registry = HttpRegistry(lambda: Login(f"{scheme}://{host}", credentials_of(host)))
     digest = reference.digest or registry.manifest(reference.repository, reference.tag or "").digest
     return Source(registry, ImageRef(reference.repository, digest), text, host=host)
 
 
-def _credentials(host: str) -> str:
+def credentials_of(host: str) -> str:
     """What `docker login` has kept for the registry; empty: nothing."""
     try:
         raw = json.loads((Path.home() / ".docker/config.json").read_text())

@@ -78,7 +78,7 @@ class Answer:
         kind = self._kind()
         advice = _WHAT_TO_DO.get(kind, _DENIED if self.status == 403 else "")
         if self.status == 401 and self.headers.get("WWW-Authenticate", "").lower().startswith("bearer"):
-            message = f"it wants a token from a token server, which imagegate never asks: {message}"
+            message = f"it wants a token from its token server, which only an import asks: {message}"
         told = f"{asked}: the registry answered {self.status} {code}: {message}".rstrip(": ")
         return kind(f"{told}; {advice}" if advice else told)
 

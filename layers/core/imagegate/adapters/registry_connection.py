@@ -1,7 +1,7 @@
 """HTTP to one OCI registry: credentials, redirects, and asking again where that helps.
 
 Rules: TLS everywhere but on loopback; credentials never leave the registry's own origin. Credentials are Basic, as
-ECR has them, or none; a registry that sends its clients to a token server (a Bearer challenge) is refused by name.
+ECR has them, or none, or a token that whoever logs in has got; no token server is asked here (a Bearer challenge).
 What cannot be sent twice (a stream) is never sent again here: whoever made the stream decides.
 """
 
@@ -46,15 +46,20 @@ Body = bytes | Iterator[bytes] | None
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Where the registry is, and the Basic credentials for it (base64 of `user:password`); "" for none."""
+    """Where the registry is, and the credentials for it: Basic (base64 of `user:password`), or Bearer (a token).
+
+    `authorization`: "" for none. `margin`: how long before they end they are exchanged.
+    """
 
     endpoint: str
     authorization: str = field(default="", repr=False)
     expires_at: datetime = _NEVER
+    scheme: str = "Basic"
+    margin: timedelta = _TOKEN_MARGIN
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Basic {self.authorization}"} if self.authorization else {}
+        return {"Authorization": f"{self.scheme} {self.authorization}"} if self.authorization else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +205,10 @@ class Connection:
 
     def _current_login(self) -> Login:
         with self._lock:
-            if self._login is None or datetime.now(UTC) + _TOKEN_MARGIN >= self._login.expires_at:
-                self._login = self._log_in()
-            return self._login
+            held = self._login
+            if held is None or datetime.now(UTC) + held.margin >= held.expires_at:
+                held = self._login = self._log_in()
+            return held
 
     def _forget(self, login: Login) -> None:
         with self._lock:

@@ -1,0 +1,99 @@
+"""A token to pull one repository, from the token server that its registry names (distribution, "Token Authentication").
+
+Rules: only pulling is asked for, whatever the registry proposes. Credentials go to the realm that the registry itself
+named, over TLS (a registry on loopback may name one there), and to no other place that this one sends to. A
+connection keeps its token until it is about to end or is refused, then it asks here again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from imagegate.adapters.registry_answer import Answer
+from imagegate.adapters.registry_connection import Connection, Login
+from imagegate.domain.errors import AccessRefusedError, RegistryUnavailableError
+
+_BEARER = re.compile(r"\bbearer\s+(.*)", re.IGNORECASE | re.DOTALL)
+_PARAMETER = re.compile(r'(\w+)\s*=\s*"([^"]*)"')
+_TOKEN = re.compile(r"[\x21-\x7e]+")  # what fits into a header
+# All refusals are explained here; what passes (408, 429) is asked again by the connection.
+_REFUSALS = frozenset(range(400, 500)) - {408, 429}
+_UNSAID_SECONDS = 60  # "Token Response Fields": for compatibility, where expires_in is missing
+_MOST_SECONDS = 24 * 3600
+_MARGIN = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogin:
+    """Logs in as the registry at `endpoint` wants it: with a token, with Basic credentials, or with none.
+
+    `credentials`: base64 of `user:password`, or "". `name`: what the registry is called in messages.
+    """
+
+    endpoint: str
+    repository: str
+    reference: str  # a tag or a digest
+    name: str
+    credentials: str = field(default="", repr=False)
+
+    def __call__(self) -> Login:
+        """Raise `AccessRefusedError` when the token server lets nobody in, or is not to be trusted with a password."""
+        challenge = self._challenge()
+        if challenge is None:
+            return Login(self.endpoint, self.credentials)
+        token, seconds = self._token(self._checked_realm(challenge), challenge.get("service", ""))
+        ends = datetime.now(UTC) + timedelta(seconds=seconds)
+        return Login(self.endpoint, token, ends, scheme="Bearer", margin=_MARGIN)
+
+    def _challenge(self) -> Mapping[str, str] | None:
+        """What the registry answers to somebody whom it does not know; None: it wants no token."""
+        path = f"/v2/{self.repository}/manifests/{self.reference}"
+        stranger = Connection(lambda: Login(self.endpoint))
+        answer = stranger.call("HEAD", path, self.name, also=_REFUSALS)
+        found = _BEARER.search(answer.headers.get("WWW-Authenticate", ""))
+        if answer.status != 401 or not found or not answer.url.startswith(f"{self.endpoint}/"):
+            return None
+        # Another challenge may follow in the same header: the first value of each name is ours.
+        return dict(reversed(_PARAMETER.findall(found[1])))
+
+    def _checked_realm(self, challenge: Mapping[str, str]) -> str:
+        realm = challenge.get("realm", "")
+        if urlsplit(realm).scheme != "https" and not (
+            realm.startswith("http://") and self.endpoint.startswith("http://")
+        ):
+            raise AccessRefusedError(
+                f"{self.name} names the token server {realm!r}: none is asked without TLS"
+            )
+        return realm
+
+    def _token(self, realm: str, service: str) -> tuple[str, float]:
+        wanted = {"service": service} if service else {}
+        query = urlencode(wanted | {"scope": f"repository:{self.repository}:pull"})
+        server = Connection(lambda: Login(urljoin(realm, "/"), self.credentials))
+        asked = f"the token server of {self.name}"
+        answer = server.call("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", asked, also=_REFUSALS)
+        if not answer.is_success:
+            raise self._refusal(answer)
+        return _read(answer, asked)
+
+    def _refusal(self, answer: Answer) -> AccessRefusedError:
+        given = "refuses the credentials" if self.credentials else "lets nobody in without credentials"
+        return AccessRefusedError(f"the token server of {self.name} {given} ({answer.status})")
+
+
+def _read(answer: Answer, asked: str) -> tuple[str, float]:
+    """The token, and for how many seconds it is good."""
+    try:
+        told = json.loads(answer.content)
+        token = told.get("token") or told.get("access_token")
+        seconds = float(told.get("expires_in") or _UNSAID_SECONDS)
+        if _TOKEN.fullmatch(token) and seconds > 0:
+            return token, min(seconds, _MOST_SECONDS)
+    except (ValueError, TypeError, AttributeError):
+        pass
+    raise RegistryUnavailableError(f"{asked} answered {answer.status}, and no token that can be used")

@@ -1,0 +1,96 @@
+"""Which image an import means, and where it is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.faults import CannotTellError, NotFoundError
+from cli.importing.sources import Source
+from imagegate.domain.errors import AccessRefusedError
+from tests.component.token_registry import MANIFEST, token_registry
+
+OTHER_ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+DIGEST = f"sha256:{'a' * 64}"
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "repository", "tag"),
+    [
+        ("nginx:1.27", "docker.io", "library/nginx", "1.27"),
+        ("library/nginx", "docker.io", "library/nginx", "latest"),
+        ("grafana/grafana:11", "docker.io", "grafana/grafana", "11"),
+        ("docker.io/nginx", "docker.io", "library/nginx", "latest"),
+        ("registry-1.docker.io/library/nginx:1", "docker.io", "library/nginx", "1"),
+        ("index.docker.io/nginx:1", "docker.io", "library/nginx", "1"),
+        ("ghcr.io/team/app:1.0", "ghcr.io", "team/app", "1.0"),
+        ("localhost/app:1", "localhost", "app", "1"),
+        ("127.0.0.1:5000/team/app:1", "127.0.0.1:5000", "team/app", "1"),
+        (f"{OTHER_ECR}/a:1", OTHER_ECR, "a", "1"),
+    ],
+)
+def test_a_source_is_read_as_docker_reads_it(text: str, host: str, repository: str, tag: str) -> None:
+    source = Source.parse(text)
+    assert (source.host, source.reference.repository, source.reference.tag) == (host, repository, tag)
+
+
+def test_a_digest_names_the_image() -> None:
+    source = Source.parse(f"ghcr.io/team/app@{DIGEST}")
+    assert str(source.reference.digest) == DIGEST
+    assert source.reference.tag is None
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("nginx", "https://registry-1.docker.io"),
+        ("ghcr.io/a/b", "https://ghcr.io"),
+        ("127.0.0.1:5000/b", "http://127.0.0.1:5000"),
+        ("127.0.0.1.evil.test/b", "https://127.0.0.1.evil.test"),
+    ],
+)
+def test_all_but_this_machine_is_asked_with_tls(text: str, endpoint: str) -> None:
+    assert Source.parse(text).endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    "text", ["", "https://ghcr.io/a/b:1", "docker://nginx", "Nginx", "nginx:", "nginx:a b", "nginx@sha256:1"]
+)
+def test_what_names_no_image_is_refused_with_the_form(text: str) -> None:
+    with pytest.raises(CannotTellError, match="write HOST/NAME:TAG"):
+        Source.parse(text)
+
+
+def test_an_image_is_found_and_goes_by_its_digest_from_then_on() -> None:
+    with token_registry() as registry:
+        opened = Source.parse(f"127.0.0.1:{registry.script.port}/team/app:1.0").opened()
+        assert opened.image.digest == MANIFEST.digest
+
+
+def test_what_docker_login_has_kept_is_used(home: Path) -> None:
+    with token_registry() as registry:
+        host = f"127.0.0.1:{registry.script.port}"
+        (home / ".docker").mkdir()
+        (home / ".docker/config.json").write_text(json.dumps({"auths": {host: {"auth": "YTpi"}}}))
+        Source.parse(f"{host}/team/app:1.0").opened()
+    assert registry.asked_for_tokens[0].headers["authorization"] == "Basic YTpi"
+
+
+def test_an_unknown_image_is_said_to_be_unknown() -> None:
+    with token_registry() as registry, pytest.raises(NotFoundError, match=r"there is no .*/team/app:2\.0"):
+        Source.parse(f"127.0.0.1:{registry.script.port}/team/app:2.0").opened()
+
+
+def test_who_is_not_let_in_is_told_to_sign_in() -> None:
+    with token_registry() as registry:
+        registry.refused = 1000
+        with pytest.raises(AccessRefusedError, match=r"or there is no such image.*docker login"):
+            Source.parse(f"127.0.0.1:{registry.script.port}/team/app:1.0").opened()
