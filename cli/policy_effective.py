@@ -29,6 +29,7 @@ RULES_IN_ORDER: tuple[Place, ...] = (
 _SETTINGS: tuple[Place, ...] = (
     *((key,) for key in ("mode", "approval", "soak", "promotes_to", "promote_tags", "sign_platforms")),
     *(("arrivals", key) for key in ("replication", "pull_through_cache")),
+    *(("replication", key) for key in ("regions", "timeout")),
     *(("scan", key) for key in ("timeout", "max_scan_age")),
     ("findings", "grace_starts"),
     ("evidence", "sbom"),

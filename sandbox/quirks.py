@@ -24,6 +24,7 @@ class Quirks:
     throttle_registry_every: int = 0  # every n-th request to the registry is refused with 429
     break_blobs_every: int = 0  # every n-th blob that is fetched breaks off half-way
     keep_first_chunk_only: bool = False  # of uploads in chunks; seen on ECR, where PATCH answers 201
+    replica_status: str = "COMPLETE"  # or IN_PROGRESS (never ends), FAILED
     scan_seconds: float = 0.2  # how long the scanner takes
     export_seconds: float = 0.2  # how long Inspector takes to export SBOMs
     scan_outcome: str = "COMPLETE"  # or FAILED, UNSUPPORTED_IMAGE, PENDING (never ends), …

@@ -35,6 +35,7 @@ from imagegate.domain.history import History
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.domain.replication import Replica
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
@@ -72,6 +73,7 @@ class FakeRegistry:
     blobs: dict[tuple[str, Digest], bytes] = field(default_factory=dict)
     names: set[str] = field(default_factory=lambda: {DEV})
     immutable: set[str] = field(default_factory=set)
+    copies: dict[ImageRef, list[Replica]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def push_image(self, repository: str, tag: str, *, seed: str = "a", at: datetime = NOW) -> ImageRef:
@@ -109,6 +111,9 @@ class FakeRegistry:
             t for (repo, t), digest in self.tags.items() if (repo, digest) == (image.repository, image.digest)
         )
         return Facts(image, tags, self.pushed_at[image], manifest.media_type, manifest.artifact_type)
+
+    def replicas(self, image: ImageRef) -> list[Replica]:
+        return self.copies.get(image, [])
 
     def digest_of(self, repository: str, tag: str) -> Digest | None:
         return self.tags.get((repository, tag))

@@ -48,6 +48,23 @@ class Ecr(SigningOperations):
             return 400, self.response_headers, json.dumps(refusal)
         return super().call_action()
 
+    def describe_image_replication_status(self) -> ActionResult:
+        """By the rules of the registry's replication; nothing is copied here, a quirk says how it went."""
+        name, asked = self._get_param("repositoryName"), self._get_param("imageId")
+        held = store().backend.repositories.get(name)
+        if held is None:
+            raise EcrError("RepositoryNotFoundException", f"The repository '{name}' does not exist")
+        status = store().settings.quirks.replica_status
+        more = {"failureCode": "INTERNAL_ERROR"} if status == "FAILED" else {}
+        rules = store().backend.replication_config.get("rules", [])
+        statuses = [
+            {**destination, "status": status, **more}
+            for rule in rules
+            if _matches(name, rule.get("repositoryFilters"))
+            for destination in rule["destinations"]
+        ]
+        return ActionResult({"repositoryName": name, "imageId": asked, "replicationStatuses": statuses})
+
     def get_authorization_token(self) -> ActionResult:
         """The password stands for the caller: the registry checks that identity's permissions."""
         password = store().issue_token(self.get_access_key())
@@ -246,3 +263,8 @@ def _filtered(images: list[Any], wanted: dict[str, str]) -> list[Any]:
         case "UNTAGGED":
             return [image for image in images if not image.image_tags]
     return images
+
+
+def _matches(repository: str, filters: list[dict[str, str]] | None) -> bool:
+    """Amazon ECR knows prefixes; no filter is every repository."""
+    return not filters or any(repository.startswith(one["filter"]) for one in filters)

@@ -262,6 +262,8 @@ def test_what_is_built_in_is_what_a_stage_has_that_says_nothing(call: Call, tmp_
         "promote_tags": ["*"],
         "sign_platforms": False,
         "evidence.sbom": "off",
+        "replication.regions": [],
+        "replication.timeout": "30m",
         "arrivals.replication": "gated",
         "arrivals.pull_through_cache": "gated",
         "scan.timeout": "30m",

@@ -17,6 +17,7 @@ from imagegate.domain.history import History
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, Scanner
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.domain.replication import Replica
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
@@ -39,6 +40,9 @@ class Images(Protocol):
 
     def manifest(self, image: ImageRef) -> Manifest:
         """The exact bytes, checked against the digest. Raises `ImageNotFoundError`."""
+
+    def replicas(self, image: ImageRef) -> list[Replica]:
+        """Where ECR copies the image to; empty where no rule of the registry's replication matches it."""
 
     def repositories(self) -> Iterator[str]:
         """The names of all repositories."""

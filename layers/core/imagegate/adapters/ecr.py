@@ -23,6 +23,7 @@ from imagegate.domain.finding import Finding, count
 from imagegate.domain.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Scanner
 from imagegate.domain.release import Facts
+from imagegate.domain.replication import Replica, ReplicaStatus
 from imagegate.domain.scan import Scanning, ScanStatus
 
 if TYPE_CHECKING:
@@ -73,6 +74,16 @@ class Ecr:
         if not answer["imageDetails"]:
             raise ImageNotFoundError(f"{image}: ECR describes no such image")
         return _facts(image, answer["imageDetails"][0])
+
+    def replicas(self, image: ImageRef) -> list[Replica]:
+        with translated(_GONE, asked=str(image)):
+            answer = self._client.describe_image_replication_status(
+                repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}
+            )
+        return [
+            Replica(one["region"], ReplicaStatus(one["status"]), one.get("failureCode", ""))
+            for one in answer.get("replicationStatuses", ())
+        ]
 
     def digest_of(self, repository: str, tag: str) -> Digest | None:
         try:

@@ -37,6 +37,7 @@ _RECORDED = frozenset(
         "detail",
         "break_glass",
         "soaks_until",
+        "replicating_since",
     }
 )
 _EXISTS = "attribute_exists(pk)"

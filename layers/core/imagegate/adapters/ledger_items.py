@@ -197,6 +197,7 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "message_id": ("messageId", str, str),
     "break_glass": ("breakGlass", str, str),
     "started_by": ("startedBy", str, str),
+    "replicating_since": ("replicatingSince", moment, parse_timestamp),
     "soaks_until": ("soaksUntil", moment, parse_timestamp),
     "revoked": (
         "revoked",

@@ -12,6 +12,7 @@ from imagegate.adapters.policy_findings import FindingsShape, PackagesShape
 from imagegate.adapters.policy_image import AlertsShape, EvidenceShape, ImageShape
 from imagegate.adapters.policy_shape import Shape
 from imagegate.adapters.policy_values import (
+    Region,
     RegistryName,
     RoleArn,
     Soak,
@@ -23,8 +24,10 @@ from imagegate.adapters.policy_values import (
 from imagegate.adapters.policy_waivers import TermsShape, WaiverShape
 from imagegate.domain.image import Digest
 from imagegate.domain.policy import Arrival, Elsewhere, Mode, Policy, RepositoryPattern, Scanner, Stage
+from imagegate.domain.replication import Replication
 
 _IsGated = Literal["gated", "not_gated"]
+_REPLICATION = Replication(())
 _STAGE: Stage = Stage("", RepositoryPattern(""))
 
 
@@ -38,6 +41,23 @@ class ScanShape(Shape):
     max_scan_age: SpanOrOff = Field(
         default=None, description="An older result is not good enough. off, the default: any age will do."
     )
+
+
+class ReplicationShape(Shape):
+    """Copies by ECR's own replication, which the registry's settings say; here it is only waited for."""
+
+    regions: list[Region] = Field(
+        default=[],
+        description="A promotion into this stage is over when ECR has copied the image to these Regions.",
+        examples=[["eu-west-1", "us-east-1"]],
+    )
+    timeout: Timeout = Field(
+        default=_REPLICATION.timeout,
+        description="What has not come by then is an alert, and the release is over.",
+    )
+
+    def replication(self) -> Replication | None:
+        return Replication(tuple(self.regions), self.timeout) if self.regions else None
 
 
 class ArrivalsShape(Shape):
@@ -80,6 +100,9 @@ class GateShape(Shape):
     )
     arrivals: ArrivalsShape = Field(
         default_factory=ArrivalsShape, description="Images that arrive without a push: gated, or left alone."
+    )
+    replication: ReplicationShape = Field(
+        default_factory=ReplicationShape, description="Which copies by ECR are waited for."
     )
     scan: ScanShape = Field(default_factory=ScanShape, description="What is asked of the scan itself.")
     findings: FindingsShape = Field(
@@ -131,6 +154,7 @@ class StageShape(GateShape):
             name=name,
             repositories=RepositoryPattern(self.repositories),
             elsewhere=self.elsewhere,
+            replication=self.replication.replication(),
             promotes_to=self.promotes_to,
             promote_tags=tuple(self.promote_tags),
             mode=Mode(self.mode),

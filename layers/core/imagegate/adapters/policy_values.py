@@ -31,6 +31,7 @@ _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
 # Amazon ECR user guide, "Amazon ECR private registry"; IAM user guide, "IAM identifiers".
 _REGISTRY = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=.@_/-]{1,512}")
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 _VULNERABILITY = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}|(?![Cc][Vv][Ee])[A-Za-z0-9][A-Za-z0-9.:_/-]{2,}")
 
 
@@ -160,6 +161,12 @@ def one_of(words: Sequence[str], what: str) -> Callable[[object], str]:
     return read
 
 
+def _region(value: object) -> str:
+    if not isinstance(value, str) or not _REGION.fullmatch(value):
+        raise ValueError(f"must be a Region such as eu-west-1, not {describe(value)}")
+    return value
+
+
 def _words(pattern: str, *examples: str, or_off: bool = False) -> WithJsonSchema:
     schema = {"type": "string", "pattern": f"^(?:{pattern}{'|off' if or_off else ''})$"}
     return WithJsonSchema({**schema, "examples": list(examples)})
@@ -213,6 +220,7 @@ Vulnerability = Annotated[
     _words(_VULNERABILITY.pattern, "CVE-2021-44228", "GHSA-jfh8-c2jp-5v3q"),
 ]
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})]
+Region = Annotated[str, BeforeValidator(_region), _words(_REGION.pattern, "eu-west-1")]
 RegistryName = Annotated[str, BeforeValidator(_registry), _words(_REGISTRY.pattern)]
 RoleArn = Annotated[str, BeforeValidator(_role), _words(_ROLE.pattern)]
 DigestText = Annotated[str, BeforeValidator(_digest), _words("sha256:[0-9a-f]{64}")]

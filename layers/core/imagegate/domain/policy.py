@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest
+from imagegate.domain.replication import Replication
 from imagegate.domain.rules import (
     DEFAULT_ALERTS,
     Attention,
@@ -93,6 +94,7 @@ class Stage:
     name: str
     repositories: RepositoryPattern
     elsewhere: Elsewhere | None = None  # None: in the registry of this stack
+    replication: Replication | None = None  # waited for by whoever promotes into this stage
     promotes_to: str | None = None
     promote_tags: tuple[str, ...] = ("*",)
     mode: Mode = Mode.ENFORCE

@@ -93,6 +93,7 @@ class Release:
     break_glass: str = ""  # what lets it through though it did not pass, for people
     revoked: Revocation | None = None
     started_by: str = ""  # ARN, where a person began it
+    replicating_since: datetime | None = None
     soaks_until: datetime | None = None  # it passed and is signed, and stays in its stage until then
 
     @property

@@ -21,6 +21,7 @@ from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, Sta
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
 from imagegate.steps.copying import Copy, OutOfTimeError
+from imagegate.steps.replicate import AwaitReplicas
 from imagegate.steps.signatures import verify_signature
 
 _SECOND = timedelta(seconds=1)
@@ -30,6 +31,7 @@ class Next(StrEnum):
     """Where the state machine goes next."""
 
     CONTINUE = "CONTINUE"  # time is nearly up: call again, finished work is skipped
+    REPLICATE = "REPLICATE"  # copies by ECR are on their way: look again at a moment
     SOAK = "SOAK"  # it stays in its stage until a moment, and is judged again then
     ANNOUNCE = "ANNOUNCE"
 
@@ -78,7 +80,13 @@ class PromoteImage:
         try:
             if until := self._soaks(release, policy, now):
                 return Promoted(Next.SOAK, until=until)
-            outcome, detail = self._promote(release, policy, target, has_time, now)
+            outcome, detail = Outcome.RELEASED, ""
+            if not _is_promoted(release, policy):
+                outcome, detail = self._promote(release, policy, target, has_time, now)
+            replicated = self._replicated(release, policy, outcome, target, now)
+            if isinstance(replicated, datetime):
+                return Promoted(Next.REPLICATE, until=replicated)
+            detail = "; ".join(filter(None, (detail, replicated)))
         except ImageNotFoundError as error:
             outcome, detail = Outcome.WITHDRAWN, f"gone before its promotion ended: {error}"
         except OutOfTimeError as stopped:
@@ -105,6 +113,18 @@ class PromoteImage:
         if not plan.move:
             return Outcome.RELEASED, "no tag of this image is promoted from this stage"
         return _Tagging(self, release, target, manifest, copy).run(plan)
+
+    def _replicated(
+        self, release: Release, policy: Policy, outcome: Outcome, target: str, now: datetime
+    ) -> datetime | str:
+        """When to look again; or what is to be said of it."""
+        following = policy.next_stage(policy.stages[release.stage])
+        if outcome is not Outcome.RELEASED or following is None or following.replication is None:
+            return ""
+        if following.elsewhere:
+            return ""  # the stack there promotes from it, and waits for its own
+        image = ImageRef(target, release.image.digest)
+        return AwaitReplicas(self.images, self.ledger).run(release, image, following.replication, now)
 
     def _copy_to(
         self, target: str, elsewhere: Elsewhere | None, image: ImageRef, has_time: Callable[[], bool]
@@ -167,6 +187,14 @@ class PromoteImage:
         signed = verify_signature(self.registry, self.signer, signature, subject, stage.name, now)
         if signed.get(attestation.POLICY) != str(release.policy):
             raise DecisionRefusedError(f"{release.image}: {signature.digest.short} is of another policy")
+
+
+def _is_promoted(release: Release, policy: Policy) -> bool:
+    """All of it has been, and only its replicas are waited for."""
+    if release.replicating_since is None or release.promotion is None:
+        return False
+    stage = policy.stages[release.stage]
+    return {tag for tag in release.tags if stage.promotes(tag)} <= set(release.promotion.tags)
 
 
 @dataclass(slots=True)

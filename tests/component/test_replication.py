@@ -1,0 +1,128 @@
+"""Copies by ECR: what is waited for, how long, and what is said of those that do not come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from imagegate.adapters.ecr import Ecr
+from imagegate.adapters.policy_file import parse
+from imagegate.domain.errors import InvalidPolicyError
+from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.release import Outcome, ReleaseId
+from imagegate.domain.replication import Replica, ReplicaStatus, Replication
+from imagegate.steps.promote import Next, Promoted, PromoteImage
+from tests.component.one_gate import World
+from tests.fakes import DEV, NOW, POLICY, STAGING
+
+WANTED = Replication(("eu-west-1", "us-east-1"), timedelta(minutes=30))
+DONE, COMING, FAILED = ReplicaStatus.COMPLETE, ReplicaStatus.IN_PROGRESS, ReplicaStatus.FAILED
+
+
+@pytest.fixture
+def world() -> World:
+    staging = replace(POLICY.stages["staging"], replication=WANTED)
+    world = World(policy=replace(POLICY, stages={**POLICY.stages, "staging": staging}))
+    world.records.policies[POLICY.digest] = world.policy
+    return world
+
+
+def promote(world: World, image: ImageRef, minutes: float = 1) -> Promoted:
+    ports = world.registry, world.ledger, world.records, world.registry, world.signer
+    step = PromoteImage(*ports, world.grants, lambda _: world.elsewhere)
+    return step.run(ReleaseId(image, 1), lambda: True, NOW + timedelta(minutes=minutes))
+
+
+def copies(world: World, image: ImageRef, **status: ReplicaStatus) -> None:
+    world.registry.copies[ImageRef(STAGING, image.digest)] = [
+        Replica(name.replace("_", "-"), one, "NO_ACCESS" if one is FAILED else "")
+        for name, one in status.items()
+    ]
+
+
+def test_a_release_is_over_when_all_copies_are_there(world: World) -> None:
+    image = world.signed()
+    copies(world, image, eu_west_1=DONE, us_east_1=COMING)
+    waits = promote(world, image)
+    assert waits.route is Next.REPLICATE
+    assert waits.until is not None
+    assert waits.until > NOW + timedelta(minutes=1)
+    copies(world, image, eu_west_1=DONE, us_east_1=DONE, ap_south_1=FAILED)
+    done = promote(world, image, 2)
+    assert (done.route, done.outcome, done.detail) == (Next.ANNOUNCE, Outcome.RELEASED, "")
+
+
+def test_nothing_is_copied_or_tagged_again_while_it_is_waited(world: World) -> None:
+    image = world.signed()
+    promote(world, image)
+    before = list(world.registry.log)
+    assert promote(world, image, 2).route is Next.REPLICATE
+    assert world.registry.log == before
+
+
+def test_a_tag_that_comes_meanwhile_is_promoted_too(world: World) -> None:
+    image = world.signed()
+    promote(world, image)
+    world.registry.tags[DEV, "2.0"] = image.digest
+    world.ledger.join(ReleaseId(image, 1), frozenset({"2.0"}), NOW)
+    promote(world, image, 2)
+    assert world.registry.tags[STAGING, "2.0"] == image.digest
+
+
+def test_a_copy_that_failed_is_an_alert_and_no_refusal(world: World) -> None:
+    image = world.signed()
+    copies(world, image, eu_west_1=DONE, us_east_1=FAILED)
+    done = promote(world, image)
+    assert done.outcome is Outcome.RELEASED
+    assert done.detail == "replication to us-east-1 failed: NO_ACCESS"
+    assert world.ledger.get(ReleaseId(image, 1)).attention == "alert"
+
+
+def test_it_is_not_waited_for_ever(world: World) -> None:
+    image = world.signed()
+    copies(world, image, eu_west_1=DONE)
+    assert promote(world, image, 1).route is Next.REPLICATE
+    assert promote(world, image, 30).route is Next.REPLICATE
+    done = promote(world, image, 32)
+    assert (done.outcome, done.detail) == (Outcome.RELEASED, "not replicated to us-east-1 within 30 min")
+    assert world.ledger.get(ReleaseId(image, 1)).attention == "alert"
+
+
+def test_what_ecr_says_is_read(monkeypatch: pytest.MonkeyPatch, aws_account: None) -> None:
+    image = ImageRef(DEV, Digest.of(b"image"))
+    ecr: Any = boto3.client("ecr")
+    monkeypatch.setattr("imagegate.adapters.ecr.client", lambda _service: ecr)
+    with Stubber(ecr) as stub:
+        stub.add_response(
+            "describe_image_replication_status",
+            {
+                "repositoryName": DEV,
+                "imageId": {"imageDigest": str(image.digest)},
+                "replicationStatuses": [
+                    {"region": "eu-west-1", "registryId": "123456789012", "status": "COMPLETE"},
+                    {
+                        "region": "us-east-1",
+                        "registryId": "123456789012",
+                        "status": "FAILED",
+                        "failureCode": "NO_ACCESS",
+                    },
+                ],
+            },
+            {"repositoryName": DEV, "imageId": {"imageDigest": str(image.digest)}},
+        )
+        assert Ecr("registry").replicas(image) == [
+            Replica("eu-west-1", DONE),
+            Replica("us-east-1", FAILED, "NO_ACCESS"),
+        ]
+
+
+def test_the_policy_says_where_and_how_long() -> None:
+    text = 'version: 1\nstages: {a: {repositories: "a", replication: {regions: [eu-west-1], timeout: 5m}}}\n'
+    assert parse(text.encode()).stages["a"].replication == Replication(("eu-west-1",), timedelta(minutes=5))
+    with pytest.raises(InvalidPolicyError, match="must be a Region such as eu-west-1"):
+        parse(text.replace("eu-west-1", "Europe").encode())
