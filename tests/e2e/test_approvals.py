@@ -132,3 +132,27 @@ def test_nobody_writes_an_approval_past_the_function(gate: Gate) -> None:
             TableName=gate.cloud.outputs["GrantsTable"],
             Item={"pk": {"S": f"APPROVAL#x-staging@sha256:{'0' * 64}#00001"}, "sk": {"S": f"{ARN}ann"}},
         )
+
+
+def test_what_nobody_decides_in_time_stays_out_and_is_told(gate: Gate) -> None:
+    """The week goes by in the ledger; nothing else is told that it did."""
+    digest = held(gate, "forgotten")
+    table, image = gate.cloud.outputs["LedgerTable"], f"IMAGE#forgotten-staging@{digest}"
+    gate.cloud.client("dynamodb").update_item(
+        TableName=table,
+        Key={"pk": {"S": image}, "sk": {"S": "ATTEMPT#00001"}},
+        UpdateExpression="SET closedAt = :then",
+        ExpressionAttributeValues={":then": {"S": "2026-11-01T08:00:00.000000Z"}},
+    )
+    functions = gate.cloud.client("lambda").list_functions()["Functions"]
+    [name] = [one["FunctionName"] for one in functions if "ReconcileFunction" in one["FunctionName"]]
+    gate.cloud.client("lambda").invoke(FunctionName=f"{name}:live", Payload=b"{}")
+    gate.eventually(
+        lambda: [m for m in gate.messages() if str(m["subject"]).startswith("APPROVAL EXPIRED: forgotten")],
+        "people are told",
+    )
+    _, anns = person(gate, team="release")
+    late = decide(gate, anns, "approve", "forgotten-staging:1.0")
+    assert (late.code, "the time to decide ended" in late.err) == (1, True), late
+    waits = imagegate(gate, "list", "--waiting", "--json").json
+    assert digest not in {one["digest"] for one in waits}
