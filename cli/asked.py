@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cli.decisions.asking import name_of
@@ -21,10 +21,7 @@ class Asked:
 
     request: ApprovalRequest
     decided: Sequence[Approval]
-
-    @property
-    def standing(self) -> Standing:
-        return standing(self.request, self.decided, datetime.now(UTC))
+    standing: Standing
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -46,7 +43,7 @@ class Asked:
         return f"{len(approving)} of {terms.quorum} approvals for {into}{named}, until {ends}"
 
 
-def asked(stack: Stack, release: Release) -> Asked | None:
+def asked(stack: Stack, release: Release, now: datetime) -> Asked | None:
     """None: it waits for nothing, or that cannot be read: what the ledger says of the release is shown all the same."""
     if release.outcome is not Outcome.HELD:
         return None
@@ -59,4 +56,4 @@ def asked(stack: Stack, release: Release) -> Asked | None:
         decided = sorted(stack.grants.approvals(release.id), key=lambda one: one.at) if request else ()
     except (ClientError, ImageGateError, NotFoundError):
         return None
-    return Asked(request, decided) if request else None
+    return Asked(request, decided, standing(request, decided, now)) if request else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -26,10 +26,6 @@ _LONGEST = timedelta(days=90)
 _FIRST_READ, _READ_AT_MOST = 1_000, 16_000
 # Each waits for S3 most of the time.
 _AT_ONCE = 8
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 class PeriodType(click.ParamType[timedelta]):

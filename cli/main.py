@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from cli.clock import wind
 from cli.faults import report
 from cli.verbs.decide import decide
 from cli.verbs.judge import judge
@@ -15,6 +16,7 @@ from cli.verbs.release import release
 from cli.verbs.rollback import rollback
 from cli.verbs.status import status
 from cli.verbs.verify import verify
+from imagegate.clock import Clock, utc_now
 
 _VERBS = (judge, status, release, list_, decide, rollback, policy, verify)
 
@@ -36,6 +38,7 @@ def cli(context: click.Context, stack: str) -> None:
     Account, Region and credentials are those of the AWS CLI: AWS_PROFILE, AWS_DEFAULT_REGION, ….
     In the sandbox: source .sandbox/env
     """
+    wind(context, context.obj or utc_now)  # the one of `main`
     context.obj = stack
 
 
@@ -43,10 +46,10 @@ for _verb in _VERBS:
     cli.add_command(_verb)
 
 
-def main() -> None:
+def main(clock: Clock = utc_now) -> None:
     """Errors are one line on stderr and exit code 2."""
     try:
-        code = cli.main(prog_name="imagegate", standalone_mode=False)
+        code = cli.main(prog_name="imagegate", standalone_mode=False, obj=clock)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort of a program
         code = report(error)
     sys.exit(code if isinstance(code, int) else 0)

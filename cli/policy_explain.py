@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cli import policy_effective
@@ -43,7 +43,7 @@ class Explained:
     waivers: list[StandingWaiver]
 
 
-def explained(source: Source, policy: Policy, stage: Stage, repository: str) -> Explained:
+def explained(source: Source, policy: Policy, stage: Stage, repository: str, now: datetime) -> Explained:
     rules = policy_effective.rules(source.examined, stage.name)
     written = {rule.path for rule in rules}
     every = (".".join(place) for place in policy_effective.RULES_IN_ORDER)
@@ -56,12 +56,11 @@ def explained(source: Source, policy: Policy, stage: Stage, repository: str) -> 
         settings=policy_effective.settings(source.examined, stage.name),
         rules=rules,
         unused=[path for path in every if path not in written],
-        waivers=_waivers(source, policy, repository),
+        waivers=_waivers(source, policy, repository, now),
     )
 
 
-def _waivers(source: Source, policy: Policy, repository: str) -> list[StandingWaiver]:
-    now = datetime.now(UTC)
+def _waivers(source: Source, policy: Policy, repository: str, now: datetime) -> list[StandingWaiver]:
     line_of = source.examined.document.line_of
     told = [(waiver, f"line {line_of(('waivers', n))}") for n, waiver in enumerate(policy.waivers)]
     told += [(waiver, f"granted by {waiver.granted_by}") for waiver in source.grants]

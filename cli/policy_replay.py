@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import facts, judged
+from cli.clock import now
 from cli.faults import CANNOT_TELL
 from cli.judged import PeriodType
 from cli.replayed import Effect, Replayed, Said, Unjudged, WhatIf
@@ -56,8 +57,8 @@ def replay(
       1  with --exit-code: a verdict changes
       2  the policy has faults, or nothing could be looked at
     """
-    at = judged.now()
-    policy = read_policy(file)
+    at = now()
+    policy = read_policy(file, at.date())
     stack = find_stack(stack_name)
     found = what_if(stack, policy, at - since, at, repository)
     if as_json:
@@ -68,11 +69,11 @@ def replay(
         raise click.exceptions.Exit(1)
 
 
-def read_policy(path: Path) -> Policy:
+def read_policy(path: Path, today: date) -> Policy:
     """Every fault of the file on a line of its own, and exit code 2."""
     from cli.policy_source import examined_file
 
-    source = examined_file(path)
+    source = examined_file(path, today)
     if source.examined.policy is None:
         for fault in source.examined.faults:
             click.echo(f"{source.name}:{fault.line}: {fault}", err=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from cli import facts, judged
+from cli.clock import now
 from cli.faults import CannotTellError
 from cli.judged import PeriodType
 from cli.stack import Stack, find_stack
@@ -59,7 +60,7 @@ def report(
     """
     if as_markdown and as_json:
         raise click.UsageError("give --markdown or --json")
-    at = judged.now()
+    at = now()
     stack = find_stack(name)
     found = collect(stack, at, since, stage_name, file)
     if as_json:

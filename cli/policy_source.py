@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +26,6 @@ class Source:
     grants: tuple[Waiver, ...] = ()
 
 
-def today() -> date:
-    return datetime.now(UTC).date()
-
-
 def content_of(path: Path) -> bytes:
     """Raise `CannotTellError` for what is not there, or is no file."""
     try:
@@ -39,11 +35,11 @@ def content_of(path: Path) -> bytes:
         raise CannotTellError(f"{path}: {error.strerror or error}") from error
 
 
-def examined_file(path: Path, prefix: str = "") -> Source:
+def examined_file(path: Path, today: date, prefix: str = "") -> Source:
     """As a new file, which is deployed today."""
     from imagegate.adapters.policy_file import examine
 
-    return Source(str(path), examine(content_of(path), prefix=prefix, today=today()))
+    return Source(str(path), examine(content_of(path), prefix=prefix, today=today))
 
 
 def deployed(stack_name: str) -> Source:

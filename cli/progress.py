@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
+from cli.clock import now
 from cli.history import History
 from cli.reference import Reference
 from cli.steps import State, steps_of
@@ -82,7 +82,7 @@ class Lines:
     def _say(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
-            click.echo(f"{datetime.now(UTC):%H:%M:%S} {text}", err=self._stderr)
+            click.echo(f"{now():%H:%M:%S} {text}", err=self._stderr)
 
     def __enter__(self) -> Self:
         return self

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from cli.clock import now
 from cli.reference import Reference
 from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.errors import RejectedInputError
@@ -36,7 +37,7 @@ class DayType(click.ParamType[date]):
         if isinstance(value, date):
             return value
         if found := _DAYS.fullmatch(value):
-            return datetime.now(UTC).date() + timedelta(days=int(found[1]))
+            return now().date() + timedelta(days=int(found[1]))
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -52,7 +53,7 @@ class EndType(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         if found := _SPAN.fullmatch(value):
-            return datetime.now(UTC) + int(found[1]) * _UNITS[found[2]]
+            return now() + int(found[1]) * _UNITS[found[2]]
         try:
             return parse_timestamp(value)
         except RejectedInputError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.clock import now
 from cli.decisions.asking import DayType, RuleType, Scope, ScopeType
 from cli.stack import Stack, find_stack
 from cli.verbs.approve import approve, reject
@@ -123,8 +124,8 @@ def _check_scope(stack: Stack, scope: Scope) -> None:
 
     if scope.tag:
         image = releases.image_of(stack, Reference(scope.repositories, scope.tag))
-        now = f"it is {scope.repositories}@{image.digest} now" if image else "there is no such tag"
-        raise click.UsageError(f"a waiver is about an image, not about the tag {scope.tag}: {now}")
+        hint = f"it is {scope.repositories}@{image.digest} now" if image else "there is no such tag"
+        raise click.UsageError(f"a waiver is about an image, not about the tag {scope.tag}: {hint}")
     if not scope.is_pattern:
         # A name that is misspelt would be waived in vain.
         releases.check_managed(stack, Reference(scope.repositories))
@@ -160,7 +161,7 @@ def _grant(stack: Stack, waiver: dict[str, Any], *, as_json: bool) -> None:
 
     if as_json:
         return click.echo(json.dumps(answers.as_json(told), indent=2))
-    return view.console().print(answers.granted(told, datetime.now(UTC).date()))
+    return view.console().print(answers.granted(told, now().date()))
 
 
 def _import(
@@ -233,10 +234,10 @@ def list_(stack_name: str, *, repository: str | None, show_all: bool, as_json: b
     from cli import view
     from cli.decisions import standing
 
-    stack, now = find_stack(stack_name), datetime.now(UTC)
+    stack, at = find_stack(stack_name), now()
     policy, grants = stack.policy, stack.grants
-    waivers = standing.standings(grants.waivers(), policy.waivers, policy.waiver_terms, now)
-    glass = standing.glass_standings(grants.broken_glass(), now)
+    waivers = standing.standings(grants.waivers(), policy.waivers, policy.waiver_terms, at)
+    glass = standing.glass_standings(grants.broken_glass(), at)
     every: list[standing.Entry] = [*glass, *waivers]
     about = [one for one in every if repository is None or one.is_about(repository)]
     found = [one for one in about if show_all or not one.is_over]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.clock import now
 from cli.faults import CANNOT_TELL, CannotTellError
 from cli.reference import Reference, ReferenceType
 
@@ -75,20 +76,18 @@ def judge(stack_name: str, /, **asked: Any) -> None:
 
 
 def _judged(stack_name: str, asked: dict[str, Any]) -> Opinion:
-    now = datetime.now(UTC).replace(microsecond=0)
+    at = now().replace(microsecond=0)
     reference: Reference | None = asked["reference"]
     if (reference is None) is (not asked["findings"]):
         raise click.UsageError("give scanners' files with --findings, or name an image: REPOSITORY:TAG")
     if reference is not None:
-        return _judge_in_ecr(stack_name, reference, asked, now)
+        return _judge_in_ecr(stack_name, reference, asked, at)
     if asked["policy_file"] is None:
         raise click.UsageError("name the policy with --policy FILE")
     from cli.judgement.local import Asked, judge_files
 
     names = ("policy_file", "findings", "config", "stage", "repository", "tags", "vex", "kev", "epss")
-    return judge_files(
-        Asked(**{name: asked[name] for name in names}), _policy(asked["policy_file"], now), now
-    )
+    return judge_files(Asked(**{name: asked[name] for name in names}), _policy(asked["policy_file"], at), at)
 
 
 def _judge_in_ecr(stack_name: str, reference: Reference, asked: dict[str, Any], now: datetime) -> Opinion:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import click
 
 from cli.asked import asked
+from cli.clock import now
 from cli.stack import Stack, find_stack
 from cli.verbs.status import show_many
 from imagegate.domain.release import Outcome, Release
@@ -47,7 +47,7 @@ def _waiting(stack: Stack, stage: str | None, limit: int, *, as_json: bool) -> N
     found.sort(key=lambda one: one.started_at)
     if not found and not as_json:
         return click.echo("nothing waits for an approval", err=True)
-    shown = {one.id: asked(stack, one) for one in found[:limit]}
+    shown = {one.id: asked(stack, one, now()) for one in found[:limit]}
     show_many(found[:limit], {id_: one for id_, one in shown.items() if one}, as_json=as_json)
     if not as_json:
         click.echo("Let one in: imagegate decide approve REPOSITORY:TAG", err=True)
@@ -58,7 +58,7 @@ def newest(stack: Stack, limit: int, wanted: Callable[[Release], bool]) -> list[
     """Reads more until enough of them are wanted."""
     asked = limit
     while True:
-        found = stack.ledger.recent(asked, datetime.now(UTC))
+        found = stack.ledger.recent(asked, now())
         kept = [release for release in found if wanted(release)]
         if len(kept) >= limit or len(found) < asked or asked >= _READ_AT_MOST:
             return kept[:limit]

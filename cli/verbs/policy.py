@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.clock import now
 from cli.faults import CANNOT_TELL, NotFoundError
 from cli.policy_replay import replay
 from cli.policy_report import report
@@ -39,9 +40,10 @@ def check(file: Path, prefix: str, *, as_json: bool) -> None:
       2  there is no such file, or it cannot be read
     """
     from cli import policy_check
-    from cli.policy_source import examined_file, today
+    from cli.policy_source import examined_file
 
-    checked = policy_check.checked(examined_file(file, prefix), today())
+    today = now().date()
+    checked = policy_check.checked(examined_file(file, today, prefix), today)
     click.echo(policy_check.dumped(checked) if as_json else "\n".join(policy_check.lines(checked)))
     raise click.exceptions.Exit(_FAULTY if checked.faults else 0)
 
@@ -70,10 +72,11 @@ def explain(stack_name: str, repository: Reference, file: Path | None, *, as_jso
     from cli import policy_explain
     from cli.policy_source import deployed, examined_file
 
-    source = examined_file(file) if file else deployed(stack_name)
+    at = now()
+    source = examined_file(file, at.date()) if file else deployed(stack_name)
     read = _policy_of(source)
     name = repository.repository
-    explained = policy_explain.explained(source, read, _stage_of(read, name), name)
+    explained = policy_explain.explained(source, read, _stage_of(read, name), name, at)
     if as_json:
         return click.echo(policy_explain.dumped(explained))
     from cli import policy_table, view

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.clock import now
 from cli.faults import NotFoundError
 from cli.reference import Reference
 from cli.stack import Stack, find_stack
@@ -74,7 +74,7 @@ def _plan(stack: Stack, repository: str, to: str | None) -> Plan:
     from imagegate.steps.rollback import RollbackRefusedError
 
     try:
-        return planning(stack).run(repository, _digest(stack, repository, to), datetime.now(UTC))
+        return planning(stack).run(repository, _digest(stack, repository, to), now())
     except RollbackRefusedError as error:
         raise RefusedError(str(error)) from error
     except RecordNotFoundError as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 import click
 
 from cli import facts, releases
 from cli.asked import Asked, asked
+from cli.clock import now
 from cli.faults import CANNOT_TELL, NotFoundError
 from cli.history import History
 from cli.progress import Progress, choose
@@ -58,7 +58,7 @@ def show(stack: Stack, reference: Reference, *, as_json: bool) -> None:
         release = releases.newest(stack, reference)
         if release is None:
             raise releases.missing(stack, reference)
-        return show_one(release, asked(stack, release), as_json=as_json)
+        return show_one(release, asked(stack, release, now()), as_json=as_json)
     found = releases.of_repository(stack, reference.repository, _LIMIT)
     if not found:
         raise releases.missing(stack, reference)
@@ -88,7 +88,7 @@ def show_many(found: list[Release], waits: Mapping[ReleaseId, Asked] | None = No
 
     console = view.console()
     return console.print(
-        view.table_of(found, datetime.now(UTC), console.width, {id_: str(one) for id_, one in known.items()})
+        view.table_of(found, now(), console.width, {id_: str(one) for id_, one in known.items()})
     )
 
 
@@ -110,7 +110,7 @@ def wait_for(
     except WaitTimeoutError:
         click.echo(f"imagegate: {reference} has not ended within {timeout:g} s; it goes on", err=True)
         raise click.exceptions.Exit(facts.TIMED_OUT) from None
-    show_one(release, asked(stack, release), as_json=as_json)
+    show_one(release, asked(stack, release, now()), as_json=as_json)
     raise click.exceptions.Exit(facts.EXIT_CODES[release.outcome] if release.outcome else CANNOT_TELL)
 
 
@@ -140,9 +140,9 @@ def begin(
 
 def end(stack: Stack, release: Release, deadline: Deadline, progress: Progress) -> Release:
     def look() -> Release | None:
-        now = releases.again(stack, release)
-        progress.show(now)
-        return None if now.is_open else now
+        newest = releases.again(stack, release)
+        progress.show(newest)
+        return None if newest.is_open else newest
 
     closed = deadline.poll(look)
     try:
@@ -152,5 +152,5 @@ def end(stack: Stack, release: Release, deadline: Deadline, progress: Progress) 
 
 
 def _announced(stack: Stack, release: Release) -> Release | None:
-    now = releases.again(stack, release)
-    return now if now.message_id else None
+    newest = releases.again(stack, release)
+    return newest if newest.message_id else None

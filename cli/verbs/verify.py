@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.clock import now
 from cli.faults import CannotTellError
 from cli.reference import Reference
 from imagegate.domain.errors import RejectedInputError
@@ -92,11 +93,11 @@ def verify(
         return
     if subject is None:
         raise click.UsageError("name an image or a bundle, or say --print-policy")
-    now = datetime.now(UTC)
+    at = now()
     report = (
-        _of_bundle(subject, asked, now)
+        _of_bundle(subject, asked, at)
         if Path(subject).is_file()
-        else _of_image(stack_name, subject, asked, now)
+        else _of_image(stack_name, subject, asked, at)
     )
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))

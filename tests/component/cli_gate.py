@@ -28,7 +28,7 @@ from tests.fakes import DEV, NOW, critical
 
 ARN = "arn:aws:cloudformation:eu-central-1:123456789012:stack/imagegate/1"
 CALLER = "arn:aws:iam::123456789012:user/ann"
-# Every module that finds the stack or asks for the time by itself.
+# Every module that finds the stack by itself.
 _FINDERS = (
     "verbs.decide",
     "verbs.emergency",
@@ -40,7 +40,6 @@ _FINDERS = (
     "verbs.rollback",
     "verbs.list",
 )
-_CLOCKS = ("verbs.decide", "verbs.rollback", "decisions.asking", "judged")
 
 
 @dataclass(frozen=True)
@@ -91,19 +90,15 @@ class CliGate:
         self.world.policy = self.world.records.policies[policy.digest] = policy
 
     def call(self, *arguments: str, columns: int = 0) -> Result:
-        frozen = type("Frozen", (datetime,), {"now": classmethod(lambda _cls, _tz: self.now)})
-        for names, attribute, value in (
-            (_FINDERS, "find_stack", lambda _name: self.stack),
-            (_CLOCKS, "datetime", frozen),
-        ):
-            for name in names:
-                self.monkeypatch.setattr(importlib.import_module(f"cli.{name}"), attribute, value)
+        for name in _FINDERS:
+            module = importlib.import_module(f"cli.{name}")
+            self.monkeypatch.setattr(module, "find_stack", lambda _name: self.stack)
         if columns:
             self.monkeypatch.setenv("COLUMNS", str(columns))
 
         self.monkeypatch.setattr(sys, "argv", ["imagegate", *arguments])
         with pytest.raises(SystemExit) as exited:
-            main()
+            main(lambda: self.now)
         captured = self.capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,25 @@ from tests.component.cli_gate import Result
 
 RECORDED = Path(__file__).parent / "fixtures" / "bundles"
 ROOT = RECORDED / "trust-root.pem"
+LATER = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def verify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    def call(*arguments: str) -> Result:
+    def call(*arguments: str, at: datetime = LATER) -> Result:
         monkeypatch.setattr(sys, "argv", ["imagegate", "verify", *arguments])
         with pytest.raises(SystemExit) as exited:
-            main()
+            main(lambda: at)
         captured = capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 
     return call
 
 
+@pytest.mark.parametrize("at", [LATER, LATER.replace(year=2032)], ids=str)
 @pytest.mark.parametrize("bundle", sorted(RECORDED.glob("*.zip")), ids=lambda path: path.name)
-def test_a_recorded_bundle_is_judged_again_as_it_was(verify: Any, bundle: Path) -> None:
-    found = verify(str(bundle), "--trust-root", str(ROOT), "--json")
+def test_a_recorded_bundle_is_judged_again_as_it_was(verify: Any, bundle: Path, at: datetime) -> None:
+    found = verify(str(bundle), "--trust-root", str(ROOT), "--json", at=at)
     assert (found.code, found.err) == (0, "")
     assert found.json["rerun"]["confirmed"]
     assert found.json["signatures"][0]["gate"] == "dev"

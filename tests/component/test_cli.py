@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -21,10 +21,11 @@ from imagegate.adapters import aws
 from imagegate.adapters.ledger import DynamoLedger
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
 from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason
+from tests.fakes import NOW
 
 REGION = "eu-central-1"
 TABLE = "gate-ledger"
-STARTED = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=3)
+STARTED = NOW - timedelta(minutes=3)
 POLICY = Digest.of(b"policy")
 OVER_LIMIT = {
     "rule": "findings.critical",
@@ -55,7 +56,7 @@ class Gate:
     def call(self, *arguments: str) -> Result:
         self._monkeypatch.setattr(sys, "argv", ["imagegate", *arguments])
         with pytest.raises(SystemExit) as exited:
-            main()
+            main(lambda: NOW)
         captured = self._capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 

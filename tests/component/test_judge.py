@@ -6,7 +6,7 @@ import gzip
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from cli.main import main
 from tests.component.cli_gate import Result
+from tests.fakes import NOW
 
 POLICY = """
 version: 1
@@ -57,7 +58,7 @@ def judge(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         argv = ["imagegate", "judge", "--policy", str(tmp_path / "policy.yaml"), *words]
         monkeypatch.setattr(sys, "argv", argv)
         with pytest.raises(SystemExit) as exited:
-            main()
+            main(lambda: NOW)
         captured = capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 
@@ -75,7 +76,7 @@ def judge(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 def trivy(*found: tuple[str, str], package: str = "jinja2", fixed: str = "3.1.6") -> dict[str, Any]:
     return {
         "SchemaVersion": 2,
-        "CreatedAt": datetime.now(UTC).isoformat(),
+        "CreatedAt": NOW.isoformat(),
         "ArtifactName": "shop:1.0",
         "ArtifactType": "container_image",
         "Results": [
@@ -132,7 +133,7 @@ def enhanced(*found: tuple[str, str], status: str = "ACTIVE", **more: Any) -> di
         "imageId": {"imageDigest": f"sha256:{'a' * 64}", "imageTag": "1.0"},
         "imageScanStatus": {"status": status, "description": ""},
         "imageScanFindings": {
-            "imageScanCompletedAt": (datetime.now(UTC) - MINUTE).isoformat(),
+            "imageScanCompletedAt": (NOW - MINUTE).isoformat(),
             "findingSeverityCounts": counts,
             "enhancedFindings": findings,
         }
@@ -223,7 +224,7 @@ def test_a_list_without_a_status_is_not_judged(judge: Judge) -> None:
 def test_a_stale_scan_never_passes(judge: Judge) -> None:
     policy = PLAIN.replace('"{app}-dev"', '"{app}-dev", scan: {max_scan_age: 1d}')
     assert judge("--findings", trivy(), policy=policy).code == 0
-    old = {**trivy(), "CreatedAt": (datetime.now(UTC) - timedelta(days=2)).isoformat()}
+    old = {**trivy(), "CreatedAt": (NOW - timedelta(days=2)).isoformat()}
     result = judge("--findings", old, policy=policy)
     assert result.code == 1
     assert "scan again" in result.out

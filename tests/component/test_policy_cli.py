@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from cli import policy_source
 from cli.main import main
 from cli.policy_check import ending
 from cli.stack import Stack
@@ -20,9 +19,9 @@ from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.image import Digest
 from imagegate.domain.waiver import Waiver
 from tests.component.policies import SAMPLES, SCHEMA
-from tests.fakes import FakeGrants
+from tests.fakes import NOW, FakeGrants
 
-TODAY = policy_source.today()
+TODAY = NOW.date()
 TEXT = f"""\
 version: 1
 defaults:
@@ -67,7 +66,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     def called(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["imagegate", "policy", *map(str, arguments)])
         with pytest.raises(SystemExit) as exited:
-            main()
+            main(lambda: NOW)
         captured = capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
 from imagegate.adapters.settings import setting
+from imagegate.clock import utc_now
 from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.image import Digest
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def now() -> datetime:
-    return datetime.now(UTC)
+    return utc_now()
 
 
 @cache
