@@ -12,7 +12,7 @@ from cli import policy_effective
 from cli.policy_source import Source
 from cli.view import clean
 from imagegate.adapters.marked_yaml import Fault, dotted
-from imagegate.domain.policy import Policy
+from imagegate.domain.policy import Entry, Policy
 from imagegate.domain.rules import Action
 from imagegate.domain.waiver import ENDING, Waiver
 
@@ -66,11 +66,22 @@ def _stage(source: Source, policy: Policy, name: str) -> StageLine:
 
 
 def _notes(source: Source, policy: Policy, today: date) -> Iterator[Fault]:
+    yield from _open_stages(source, policy)
     for number, waiver in enumerate(policy.waivers):
         path = ("waivers", number)
         if (state := ending(waiver, today)) is not None:
             line = source.examined.document.line_of(path)
             yield Fault(line, path, f"{waiver.subject} for {waiver.where} {state} (owner: {waiver.owner})")
+
+
+def _open_stages(source: Source, policy: Policy) -> Iterator[Fault]:
+    for name, stage in policy.stages.items():
+        before = ", ".join(other.name for other in policy.stages_before(stage))
+        if before and stage.entry is Entry.OPEN and stage.elsewhere is None:
+            path = ("stages", name, "entry")
+            approval = " and its approval" if stage.approval else ""
+            what = f"whoever pushes into {stage.repositories.text} goes past {before}{approval}"
+            yield Fault(source.examined.document.line_of(path), path, f"open: {what}")
 
 
 def ending(waiver: Waiver, today: date) -> str | None:

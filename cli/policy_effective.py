@@ -27,7 +27,10 @@ RULES_IN_ORDER: tuple[Place, ...] = (
     *(("evidence", key) for key in ("require_signature", "require_provenance")),
 )
 _SETTINGS: tuple[Place, ...] = (
-    *((key,) for key in ("mode", "approval", "soak", "promotes_to", "promote_tags", "sign_platforms")),
+    *(
+        (key,)
+        for key in ("mode", "approval", "soak", "entry", "promotes_to", "promote_tags", "sign_platforms")
+    ),
     *(("arrivals", key) for key in ("replication", "pull_through_cache")),
     *(("replication", key) for key in ("regions", "timeout")),
     *(("scan", key) for key in ("timeout", "max_scan_age")),
@@ -107,8 +110,13 @@ def _rule(examined: Examined, stage: str, place: Place, rule: Mapping[str, Any])
 def _setting(examined: Examined, stage: str, place: Place) -> Part:
     value, path = _at(examined, stage, place), ".".join(place)
     if value is None:
-        return Part(path, _built_in(place), Source(_BUILT_IN))
+        built_in = _entry(examined, stage) if place == ("entry",) else _built_in(place)
+        return Part(path, built_in, Source(_BUILT_IN))
     return Part(path, value, _source(examined, ("stages", stage, *place)))
+
+
+def _entry(examined: Examined, stage: str) -> str | None:
+    return str(examined.policy.stages[stage].entry) if examined.policy else None
 
 
 def _at(examined: Examined, stage: str, place: Place) -> Any:

@@ -33,7 +33,7 @@ from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
 from imagegate.domain.history import History
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
+from imagegate.domain.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.replication import Replica
 from imagegate.domain.revocation import Revocation, RunsIn
@@ -51,7 +51,7 @@ POLICY = Policy(
     digest=Digest.of(b"policy"),
     stages={
         "dev": Stage("dev", RepositoryPattern("{app}-dev"), promotes_to="staging"),
-        "staging": Stage("staging", RepositoryPattern("{app}-staging")),
+        "staging": Stage("staging", RepositoryPattern("{app}-staging"), entry=Entry.PROMOTION),
     },
 )
 
@@ -245,6 +245,7 @@ class FakeLedger:
     rolled: dict[tuple[str, datetime], Rollback] = field(default_factory=dict)
     pushed_by: dict[ImageRef, dict[str, None]] = field(default_factory=dict)
     holding: dict[ReleaseId, datetime] = field(default_factory=dict)
+    asked: dict[ImageRef, datetime] = field(default_factory=dict)
     within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
 
     def latest(self, image: ImageRef) -> Release | None:
@@ -318,6 +319,15 @@ class FakeLedger:
 
     def unhold(self, release: ReleaseId) -> None:
         self.holding.pop(release, None)
+
+    def ask_again(self, image: ImageRef, at: datetime) -> None:
+        self.asked[image] = at
+
+    def asked_again(self) -> Iterator[ImageRef]:
+        yield from list(self.asked)
+
+    def forget_asking(self, image: ImageRef) -> None:
+        self.asked.pop(image, None)
 
     def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
         if self.get(release).revoked is None:

@@ -296,8 +296,8 @@ def test_a_signature_of_the_gate_before_is_asked_for(world: World) -> None:
     beside = world.registry.push_image(STAGING, "2.0", seed="pushed past the gate")
     world.scans.finish(beside)
     decision = judged(world, beside)[1]
-    assert rules_of(decision) == ["evidence.require_signature"]
-    assert "carries no valid signature of the dev gate" in decision.reasons[0]["message"]
+    assert rules_of(decision) == ["image.entry", "evidence.require_signature"]
+    assert "carries no valid signature of the dev gate" in decision.reasons[1]["message"]
 
 
 # clocks and what Inspector knows

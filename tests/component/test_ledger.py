@@ -546,6 +546,18 @@ def test_what_waits_for_an_approval_is_found_until_it_does_no_longer(ledger: Dyn
     ledger.unhold(FIRST)
     ledger.unhold(FIRST)
     assert list(ledger.held()) == [second]
+
+
+def test_what_is_to_be_asked_for_again_is_kept_until_it_was(ledger: DynamoLedger) -> None:
+    one, other = FIRST.image, ImageRef("shop-staging", FIRST.image.digest)
+    ledger.hold(FIRST, NOW)
+    for image in (one, one, other):
+        ledger.ask_again(image, NOW)
+    assert set(ledger.asked_again()) == {one, other}
+    for _ in range(2):
+        ledger.forget_asking(one)
+    assert list(ledger.asked_again()) == [other]
+    assert list(ledger.held()) == [FIRST]
     assert list(ledger.all_waiting()) == []
 
 

@@ -105,6 +105,14 @@ def test_faults_are_lines_in_the_order_of_the_file(call: Call, file: Path) -> No
     )
 
 
+def test_a_stage_that_is_open_to_pushes_is_named(call: Call, file: Path) -> None:
+    file.write_text(TEXT.replace("    approval: required", "    approval: required\n    entry: open"))
+    result = call("check", file)
+    assert result.code == 0
+    note = "note: stages.prod.entry: open: whoever pushes into {app}-prod goes past dev and its approval"
+    assert f"{file}:15: {note}\n" in result.out
+
+
 def test_check_as_json(call: Call, file: Path) -> None:
     good = call("check", file, "--json").json
     assert good["stages"][1] == {
@@ -257,6 +265,7 @@ def test_what_is_built_in_is_what_a_stage_has_that_says_nothing(call: Call, tmp_
         "mode": "enforce",
         "approval": "none",
         "soak": "off",
+        "entry": "open",
         "promotes_to": None,
         "promote_tags": ["*"],
         "sign_platforms": False,
@@ -269,6 +278,16 @@ def test_what_is_built_in_is_what_a_stage_has_that_says_nothing(call: Call, tmp_
         "scan.max_scan_age": None,
         "findings.grace_starts": "seen",
     }
+
+
+def test_what_a_stage_admits_is_told_also_where_nobody_wrote_it(call: Call, file: Path) -> None:
+    built_in = {"layer": "built in", "line": None}
+    for repository, value in (("shop-dev", "open"), ("shop-prod", "promotion")):
+        told = part(explained(call, repository, "--policy", file), "settings", "entry")
+        assert told == {"path": "entry", "value": value, "from": built_in}
+    file.write_text(TEXT.replace("    approval: required", "    approval: required\n    entry: open"))
+    told = part(explained(call, "shop-prod", "--policy", file), "settings", "entry")
+    assert told == {"path": "entry", "value": "open", "from": {"layer": "stage prod", "line": 15}}
 
 
 def test_waivers_about_the_repository_are_told_with_their_state(call: Call, file: Path) -> None:

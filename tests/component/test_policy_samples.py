@@ -10,7 +10,7 @@ import pytest
 from imagegate.adapters.policy_file import parse
 from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.finding import Severity
-from imagegate.domain.policy import Mode, Scanner, Stage
+from imagegate.domain.policy import Entry, Mode, Scanner, Stage
 from imagegate.domain.rules import DEFAULT_MAX_FINDINGS, Action, EvidenceRules, FindingRules, ImageRules, Rule
 from tests.component.policies import SAMPLES, SHIPPED, TODAY, sample
 
@@ -46,6 +46,7 @@ def test_the_shipped_policy_asks_for_limits_and_an_approval_and_for_nothing_else
         assert stage == Stage(
             name=name,
             repositories=stage.repositories,
+            entry=Entry.OPEN if name == "dev" else Entry.PROMOTION,
             promotes_to=stage.promotes_to,
             approval=ApprovalTerms() if name == "production" else None,
         )

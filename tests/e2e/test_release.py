@@ -8,6 +8,8 @@ import pytest
 
 from sandbox.arrive import main
 from sandbox.images import build_image
+from sandbox.push import push
+from sandbox.references import Reference
 from tests.e2e.gate import Gate
 
 
@@ -37,6 +39,24 @@ def test_the_promoted_image_starts_exactly_one_next_hop_and_evidence_starts_none
     for repository in ("hop-dev", "hop-staging"):
         for entry in gate.referrers(repository, digest):
             assert gate.releases(repository, entry["digest"]) == []
+
+
+def test_the_back_door_is_shut_and_the_way_through_the_gates_opens_it(gate: Gate) -> None:
+    gate.cloud.client("ecr").create_repository(
+        repositoryName="door-staging", imageScanningConfiguration={"scanOnPush": True}
+    )
+    layout = gate.work / "door"
+    build_image(layout, files={"app.txt": b"straight"})
+    digest = push(layout, Reference.parse("door-staging:1.0"), gate.session).digest
+    refused = gate.ended("door-staging", digest)
+    assert (refused["outcome"], refused["verdict"]) == ("blocked", "BLOCK")
+    assert [reason["rule"] for reason in json.loads(refused["reasons"])] == ["image.entry"]
+    assert gate.referrers("door-staging", digest) == []
+
+    assert push(layout, Reference.parse("door-dev:1.0"), gate.session).digest == digest
+    assert gate.ended("door-dev", digest)["outcome"] == "released"
+    admitted = gate.ended("door-staging", digest, attempt=2)
+    assert (admitted["reason"], admitted["outcome"]) == ("promoted", "held")
 
 
 def test_each_stage_signs_with_its_own_profile(gate: Gate) -> None:

@@ -172,7 +172,8 @@ def test_what_is_promoted_carries_the_signature_that_the_next_gate_asks_for(
         repositoryName="smuggled-staging", imageScanningConfiguration={"scanOnPush": True}
     )
     smuggled = gate.ended("smuggled-staging", sent(gate, layout, "smuggled-staging:1.0"))
-    assert (smuggled["outcome"], rules(smuggled)) == ("blocked", ["evidence.require_signature"])
+    reasons = ["image.entry", "evidence.require_signature"]
+    assert (smuggled["outcome"], rules(smuggled)) == ("blocked", reasons)
 
 
 def test_a_base_that_is_only_claimed_root_and_a_missing_label_are_refused(

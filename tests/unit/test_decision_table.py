@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from imagegate.domain import image_rules, judging, rules, verdict, weighing
-from imagegate.domain.facts import Evidence, ImageConfig
+from imagegate.domain.facts import CameBy, Evidence, ImageConfig
 from imagegate.domain.finding import Finding, Severity
+from imagegate.domain.policy import Entry
 from imagegate.domain.rules import Action, FindingRules, Limit, ProhibitedPackage, Rule
 from imagegate.domain.scan import Waited
 from imagegate.domain.waiver import Waiver
@@ -48,6 +49,7 @@ image.platforms             | PASS      | PASS | PASS warn      | BLOCK enforce 
 image.non_root              | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | ERROR enforce | PASS warn     | PASS warn used
 image.tags                  | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | -             | -             | -
 image.forbidden_tags        | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | -             | -             | -
+image.entry                 | PASS      | PASS | -              | BLOCK enforce | BLOCK enforce  | -             | -             | -
 evidence.require_signature  | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | ERROR enforce | PASS warn     | PASS warn used
 evidence.require_provenance | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | ERROR enforce | PASS warn     | PASS warn used
 waiver.ending               | PASS used | -    | PASS warn used | -             | -              | -             | -             | -
@@ -140,6 +142,11 @@ def _recent(plain: Trial, action: Action) -> Trial:
     return replace(plain, stage=replace(plain.stage, max_scan_age=oldest))
 
 
+def _shut(plain: Trial, action: Action) -> Trial:
+    entry = Entry.OPEN if action is Action.OFF else Entry.PROMOTION
+    return replace(plain, stage=replace(plain.stage, entry=entry))
+
+
 def _waited(waited: Waited) -> Change:
     return lambda plain: replace(_scan(status=None)(plain), waited=waited)
 
@@ -174,6 +181,7 @@ SUBJECTS: dict[str, Subject] = {
     "image.non_root": _of_image("non_root", True, _facts(config=ROOT), _facts(config=None)),
     "image.tags": _of_image("tags", ("1.*",), _image(tags=frozenset({"1.0", "test"}))),
     "image.forbidden_tags": _of_image("forbidden_tags", ("lat*",), _image(tags=frozenset({"1", "latest"}))),
+    "image.entry": Subject(_shut, _image(came_by=CameBy.PUSH), good=_image(came_by=CameBy.PROMOTION)),
     "evidence.require_signature": _of_evidence(
         "require_signature", True, "signature", Evidence(problem="not signed by the gate of dev")
     ),
@@ -237,7 +245,7 @@ def test_the_table_leaves_out_only_what_there_is_not(rule: str, column: str, cel
         assert column not in WARNINGS[rule]
         return
     subject = SUBJECTS[rule]
-    has_no_action = subject.asked in (_always, _recent)
+    has_no_action = subject.asked in (_always, _recent, _shut)
     is_never_unknown = subject.unknown is None
     assert (
         ("unknown" in column and is_never_unknown)

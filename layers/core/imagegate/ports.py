@@ -131,6 +131,14 @@ class Ledger(Protocol):
     def unhold(self, release: ReleaseId) -> None:
         """It waits no longer."""
 
+    def ask_again(self, image: ImageRef, at: datetime) -> None:
+        """Note that the image was promoted to where it had been refused; the reconciler asks for a release."""
+
+    def asked_again(self) -> Iterator[ImageRef]:
+        """The images of which that was noted; eventually consistent."""
+
+    def forget_asking(self, image: ImageRef) -> None: ...
+
     def note_pusher(self, image: ImageRef, arn: str) -> None:
         """Who pushed the image, as CloudTrail says."""
 

@@ -159,12 +159,7 @@ class DynamoLedger(LastingLedger):
         return [items.read_token(item) for item in found]
 
     def all_waiting(self) -> Iterator[WaitingScan]:
-        found = self._query(
-            IndexName=BY_WAITING,
-            KeyConditionExpression="waiting = :scan",
-            ExpressionAttributeValues={":scan": {"S": items.WAITING}},
-        )
-        return map(items.read_token, found)
+        return map(items.read_token, self._waiting(items.WAITING))
 
     def forget(self, scan: WaitingScan) -> None:
         """Leaves the token of a task that was retried meanwhile."""
@@ -182,15 +177,26 @@ class DynamoLedger(LastingLedger):
         self._put(items.write_held(release, at))
 
     def held(self) -> Iterator[ReleaseId]:
-        found = self._query(
-            IndexName=BY_WAITING,
-            KeyConditionExpression="waiting = :approval",
-            ExpressionAttributeValues={":approval": {"S": items.APPROVAL}},
-        )
-        return map(items.read_held, found)
+        return map(items.read_held, self._waiting(items.APPROVAL))
 
     def unhold(self, release: ReleaseId) -> None:
         self._conditional(self._client.delete_item, Key=items.held_key(release))
+
+    def ask_again(self, image: ImageRef, at: datetime) -> None:
+        self._put(items.write_asked(image, at))
+
+    def asked_again(self) -> Iterator[ImageRef]:
+        return map(items.read_asked, self._waiting(items.ENTRY))
+
+    def forget_asking(self, image: ImageRef) -> None:
+        self._conditional(self._client.delete_item, Key=items.asked_key(image))
+
+    def _waiting(self, what: str) -> Iterator[items.Item]:
+        return self._query(
+            IndexName=BY_WAITING,
+            KeyConditionExpression="waiting = :what",
+            ExpressionAttributeValues={":what": {"S": what}},
+        )
 
     def note_pusher(self, image: ImageRef, arn: str) -> None:
         self._put(items.key(items.pushers_key(image), arn))

@@ -6,6 +6,7 @@
 | platform released with its index | `IMAGE#repository@platform` | `INDEX#digest of the index` |
 | token | `SCAN#repository@digest` | `repository@digest#attempt` of the release |
 | held, and waits for an approval | `HELD#repository@digest` | `ATTEMPT#00001` |
+| promoted after it was refused | `ASKED#repository@digest` | `ASKED` |
 | who pushed an image into a first stage | `PUSHER#repository@digest` | ARN |
 | rollback | `ROLLBACK#repository` | when |
 | claim | `TAG#repository:tag` | `CLAIM` |
@@ -58,6 +59,8 @@ WITH_INDEX = "INDEX#"
 INSTALLATION = "INSTALLATION"
 WAITING = "scan"
 APPROVAL = "approval"
+ASKED = "ASKED"
+ENTRY = "entry"
 # Longer than any wait that a policy allows. Only tokens expire; what protects an image never does.
 _TOKEN_LIFE = timedelta(days=2)
 
@@ -94,6 +97,10 @@ def token_key(scan: WaitingScan) -> dict[str, Any]:
 
 def held_key(release: ReleaseId) -> dict[str, Any]:
     return key(f"HELD#{release.image}", f"{ATTEMPT}{release.attempt:05d}")
+
+
+def asked_key(image: ImageRef) -> dict[str, Any]:
+    return key(f"ASKED#{image}", ASKED)
 
 
 def pushers_key(image: ImageRef) -> str:
@@ -280,6 +287,15 @@ def read_held(item: Item) -> ReleaseId:
     with _reading(item):
         image = _image(_text(item, "pk").removeprefix("HELD#"))
         return ReleaseId(image, int(_text(item, "sk").removeprefix(ATTEMPT)))
+
+
+def write_asked(image: ImageRef, at: datetime) -> dict[str, Any]:
+    return {**asked_key(image), "waiting": {"S": ENTRY}, "since": {"S": moment(at)}}
+
+
+def read_asked(item: Item) -> ImageRef:
+    with _reading(item):
+        return _image(_text(item, "pk").removeprefix("ASKED#"))
 
 
 def write_platform(release: Release, platform: Digest) -> dict[str, Any]:

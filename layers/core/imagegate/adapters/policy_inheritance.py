@@ -27,8 +27,8 @@ RULES = FILTERS | {
 }
 _MAPPINGS = (GRACE, NO_GRACE, LABELS)
 _BY_SEVERITY = (LIMITS, GRACE, ("alerts",))
-# Not inherited: no two stages can have the same.
-_OWN = ("repositories", "promotes_to", "registry", "role")
+# Not inherited: no two stages can have the same, and each that is open is named.
+_OWN = ("repositories", "promotes_to", "entry", "registry", "role")
 
 
 @dataclass(frozen=True, slots=True)

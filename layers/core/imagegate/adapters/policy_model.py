@@ -23,7 +23,7 @@ from imagegate.adapters.policy_values import (
 )
 from imagegate.adapters.policy_waivers import TermsShape, WaiverShape
 from imagegate.domain.image import Digest
-from imagegate.domain.policy import Arrival, Elsewhere, Mode, Policy, RepositoryPattern, Scanner, Stage
+from imagegate.domain.policy import Arrival, Elsewhere, Entry, Mode, Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.replication import Replication
 
 _IsGated = Literal["gated", "not_gated"]
@@ -134,6 +134,11 @@ class StageShape(GateShape):
     promotes_to: Text | None = Field(
         default=None, description="The stage that images go to when they pass. Left out: the last one."
     )
+    entry: Literal["promotion", "open"] | None = Field(
+        default=None,
+        description="What comes in, where another stage promotes into this one. promotion, the default there: what was "
+        "promoted; a push straight into it is refused. open: every push too, past the stages before.",
+    )
     registry: RegistryName | None = Field(
         default=None,
         description="The stage is in another account or Region: its ECR registry. The stack there guards it.",
@@ -149,12 +154,15 @@ class StageShape(GateShape):
     def elsewhere(self) -> Elsewhere | None:
         return Elsewhere(self.registry, self.role) if self.registry and self.role else None
 
-    def stage(self, name: str) -> Stage:
+    def stage(self, name: str, *, is_entered: bool) -> Stage:
+        """`is_entered`: another stage of the policy promotes into it."""
+        by_default = Entry.PROMOTION if is_entered else Entry.OPEN
         return Stage(
             name=name,
             repositories=RepositoryPattern(self.repositories),
             elsewhere=self.elsewhere,
             replication=self.replication.replication(),
+            entry=Entry(self.entry) if self.entry else by_default,
             promotes_to=self.promotes_to,
             promote_tags=tuple(self.promote_tags),
             mode=Mode(self.mode),
@@ -196,6 +204,9 @@ class PolicyShape(Shape):
     )
 
     def policy(self, digest: Digest) -> Policy:
-        stages: Mapping[str, Stage] = {name: shape.stage(name) for name, shape in self.stages.items()}
+        entered = {shape.promotes_to for shape in self.stages.values()}
+        stages: Mapping[str, Stage] = {
+            name: shape.stage(name, is_entered=name in entered) for name, shape in self.stages.items()
+        }
         waivers = tuple(shape.waiver() for shape in self.waivers)
         return Policy(digest, stages, waivers, self.waiver_terms.terms(), Scanner(self.scanner))

@@ -24,6 +24,7 @@ class _Sketch:
     name: str
     pattern: RepositoryPattern | None
     promotes_to: str | None
+    says_entry: bool
     elsewhere: Mapping[str, object]  # registry and role, as far as they are given
 
     @property
@@ -51,7 +52,8 @@ def _sketch(name: str, stage: object) -> _Sketch:
     text, target = raw.get("repositories"), raw.get("promotes_to")
     pattern = RepositoryPattern(text) if isinstance(text, str) else None
     elsewhere = {key: raw[key] for key in ("registry", "role") if raw.get(key) is not None}
-    return _Sketch(name, pattern, target if isinstance(target, str) else None, elsewhere)
+    says_entry = raw.get("entry") is not None
+    return _Sketch(name, pattern, target if isinstance(target, str) else None, says_entry, elsewhere)
 
 
 def _checked(sketches: Mapping[str, _Sketch], prefix: str) -> Iterator[tuple[Path, str]]:
@@ -59,6 +61,7 @@ def _checked(sketches: Mapping[str, _Sketch], prefix: str) -> Iterator[tuple[Pat
         yield from _name(sketch)
         yield from _pattern(sketch, prefix)
         yield from _target(sketch, sketches)
+        yield from _entry(sketch, sketches)
         yield from _elsewhere(sketch)
         yield from _overlap(sketch, sketches)
     yield from _cycles(sketches)
@@ -102,6 +105,19 @@ def _target(sketch: _Sketch, sketches: Mapping[str, _Sketch]) -> Iterator[tuple[
         yield (
             path,
             f"{APP} must be in the repositories of both {sketch.name} and {target.name}, or of neither",
+        )
+
+
+def _entry(sketch: _Sketch, sketches: Mapping[str, _Sketch]) -> Iterator[tuple[Path, str]]:
+    """Only where images come from another stage of this file is there a choice."""
+    if not sketch.says_entry:
+        return
+    if sketch.elsewhere:
+        yield sketch.path("entry"), "the stage is in another registry: the policy of the stack there says it"
+    elif not any(other.promotes_to == sketch.name for other in sketches.values()):
+        yield (
+            sketch.path("entry"),
+            f"no stage promotes into {sketch.name}, so that all is pushed: take it out",
         )
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Self
 
 from imagegate.domain.canonical import parse_timestamp, timestamp
@@ -145,6 +146,14 @@ class Evidence:
         return cls(tuple(map(str, raw["found"])), str(raw["problem"]))
 
 
+class CameBy(StrEnum):
+    """How an image came into its repository, as the ledger proves it."""
+
+    PROMOTION = "promotion"  # a gate before let it go on
+    ADOPTION = "adoption"  # it was there before the installation
+    PUSH = "push"  # nothing proves more
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformFacts:
     """One image that runs."""
@@ -194,6 +203,7 @@ class ImageFacts:
     platforms: tuple[PlatformFacts, ...] = ()
     signature: Evidence | None = None  # None: nobody looked
     provenance: Evidence | None = None
+    came_by: CameBy | None = None  # None: it is in no repository, or was judged before this was kept
 
     def of(self, digest: Digest) -> PlatformFacts | None:
         return next((facts for facts in self.platforms if facts.digest == digest), None)
@@ -207,6 +217,7 @@ class ImageFacts:
             "platforms": [facts.as_json() for facts in self.platforms],
             "signature": self.signature.as_json() if self.signature else None,
             "provenance": self.provenance.as_json() if self.provenance else None,
+            **({"cameBy": str(self.came_by)} if self.came_by else {}),
         }
 
     @classmethod
@@ -219,4 +230,5 @@ class ImageFacts:
             platforms=tuple(PlatformFacts.from_json(facts) for facts in raw["platforms"]),
             signature=Evidence.from_json(raw["signature"]) if raw["signature"] else None,
             provenance=Evidence.from_json(raw["provenance"]) if raw["provenance"] else None,
+            came_by=CameBy(raw["cameBy"]) if "cameBy" in raw else None,
         )

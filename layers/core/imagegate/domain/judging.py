@@ -99,6 +99,7 @@ class Judging:
         self.stage, self.facts, self.now = stage, facts, now
         self.waivers = Waivers(waivers, policy.waiver_terms, facts.image.repository, digests, now)
         self._timed = policy.timed
+        self._entrances = policy.entrances(facts.image.repository)
         self._baseline = baseline
         self._clocks = dict(clocks or {})
         self._versions = versions
@@ -143,7 +144,16 @@ class Judging:
         rebuild: Callable[[], Rebuild | None] = lambda: None,
     ) -> Judged:
         """`rebuild` is asked only where something stands in the way."""
-        case = Case(self.stage, self._scans, self.facts, self.waivers, self.now, waited, why_never)
+        case = Case(
+            self.stage,
+            self._scans,
+            self.facts,
+            self.waivers,
+            self.now,
+            waited,
+            why_never,
+            self._entrances,
+        )
         verdict = judge(case)
         newer = None if verdict.outcome is VerdictOutcome.PASS else rebuild()
         return Judged(

@@ -38,6 +38,13 @@ class Mode(StrEnum):
     OBSERVE = "observe"  # judges everything, blocks nothing, signs only what passed
 
 
+class Entry(StrEnum):
+    """What a stage admits."""
+
+    PROMOTION = "promotion"  # what a stage before has promoted; everything else is refused
+    OPEN = "open"  # whatever is pushed into its repositories
+
+
 class Scanner(StrEnum):
     """What the registry scans with, as the policy counts on it."""
 
@@ -95,6 +102,7 @@ class Stage:
     repositories: RepositoryPattern
     elsewhere: Elsewhere | None = None  # None: in the registry of this stack
     replication: Replication | None = None  # waited for by whoever promotes into this stage
+    entry: Entry = Entry.OPEN
     promotes_to: str | None = None
     promote_tags: tuple[str, ...] = ("*",)
     mode: Mode = Mode.ENFORCE
@@ -146,6 +154,23 @@ class Policy:
         """The stages that promote to this one."""
         return [other for other in self.stages.values() if other.promotes_to == stage.name]
 
+    def before(self, repository: str) -> list[str]:
+        """The repositories of this registry from which images are promoted into `repository`."""
+        stage = self.stage_of(repository)
+        if stage is None:
+            return []
+        app = stage.repositories.app_of(repository) or ""
+        return [other.repositories.repository_of(app) for other in self.stages_before(stage)]
+
+    def entrances(self, repository: str) -> list[str]:
+        """The repositories in which the ways to this one begin: itself where no stage leads here."""
+        found, ends = [repository], []
+        for name in found:
+            before = [one for one in self.before(name) if one not in found]
+            found += before
+            ends += [] if before else [name]
+        return ends
+
     def origin_of(self, repository: str) -> str:
         """The repository in which images of this one begin their way: what names an application in all its stages."""
         at, seen = repository, {repository}
@@ -156,11 +181,8 @@ class Policy:
 
     def _before(self, repository: str) -> str | None:
         """None where no stage, or more than one, leads into this one."""
-        stage = self.stage_of(repository)
-        before = self.stages_before(stage) if stage else []
-        if stage is None or len(before) != 1:
-            return None
-        return before[0].repositories.repository_of(stage.repositories.app_of(repository) or "")
+        before = self.before(repository)
+        return before[0] if len(before) == 1 else None
 
     def target_of(self, repository: str) -> str | None:
         """The repository to which an image of `repository` is promoted; with its registry where that is elsewhere."""

@@ -16,6 +16,7 @@ from typing import Any
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Arrival, Stage
 from imagegate.domain.revocation import Revocation
+from imagegate.domain.rules import ENTRY
 from imagegate.domain.sbom import Sbom
 
 SCHEMA = 1
@@ -42,6 +43,7 @@ class StartReason(StrEnum):
     NEW_WAIVER = "new waiver"
     BREAK_GLASS = "break-glass"
     APPROVED = "approved"
+    PROMOTED = "promoted"  # after it had been refused because nothing had promoted it
     LATE_SCAN = "late scan"
     ADOPTED = "adopted"  # it was there before the installation
     OPERATOR = "operator"
@@ -109,6 +111,12 @@ class Release:
         """Blocked only because no scan result came in time."""
         rules = {reason["rule"] for reason in self.reasons if reason["action"] == "enforce"}
         return self.outcome is Outcome.BLOCKED and rules == {"scan.timeout"}
+
+    @property
+    def lacked_promotion(self) -> bool:
+        """Blocked, and a promotion might change that."""
+        rules = {reason["rule"] for reason in self.reasons if reason["action"] == "enforce"}
+        return self.outcome is Outcome.BLOCKED and ENTRY in rules
 
     @property
     def key(self) -> str:
@@ -196,6 +204,8 @@ def _reason_to_reopen(
         return StartReason.LATE_SCAN if latest.timed_out else None
     if request.reason in (StartReason.NEW_WAIVER, StartReason.NEW_POLICY, StartReason.BREAK_GLASS):
         return request.reason if latest.outcome is Outcome.BLOCKED else None
+    if request.reason is StartReason.PROMOTED:
+        return StartReason.PROMOTED if latest.lacked_promotion else None
     if request.reason is StartReason.APPROVED:
         return StartReason.APPROVED if latest.outcome is Outcome.HELD else None
     if request.reason is StartReason.ADOPTED:

@@ -29,9 +29,11 @@ PLATFORMS = "image.platforms"
 NON_ROOT = "image.non_root"
 TAGS = "image.tags"
 FORBIDDEN_TAGS = "image.forbidden_tags"
+ENTRY = "image.entry"
 SIGNATURE = "evidence.require_signature"
 PROVENANCE = "evidence.require_provenance"
 # A waiver for one of these waives the whole rule; findings are waived one by one, by vulnerability and package.
+# ENTRY is none of them: who may waive rules would let images in past those who approve.
 WAIVABLE = (
     *(UNSUPPORTED, AGE, SIZE, LABELS, BASE, PLATFORMS, NON_ROOT, TAGS, FORBIDDEN_TAGS),
     *(SIGNATURE, PROVENANCE, PROHIBITED),

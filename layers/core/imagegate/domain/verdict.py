@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from imagegate.domain.canonical import parse_timestamp
-from imagegate.domain.facts import ImageFacts
+from imagegate.domain.facts import CameBy, ImageFacts
 from imagegate.domain.finding import Severity
 from imagegate.domain.image_rules import Violation, violations
-from imagegate.domain.policy import Stage
-from imagegate.domain.rules import DENIED, PROHIBITED, UNSUPPORTED, Action, Attention, Rule, active
+from imagegate.domain.policy import Entry, Stage
+from imagegate.domain.rules import DENIED, ENTRY, PROHIBITED, UNSUPPORTED, Action, Attention, Rule, active
 from imagegate.domain.ruling import Why
 from imagegate.domain.scan import Readiness, ScanStatus, Waited
 from imagegate.domain.waiver import Waivers
@@ -67,6 +67,7 @@ class Case:
     now: datetime
     waited: Waited = Waited.READY
     why_never: str = ""
+    entrances: Sequence[str] = ()  # the repositories in which the ways to this one begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def judge(case: Case) -> Verdict:
     if not case.scans:
         reasons.append(Reason("scan.nothing", "the image has no platform that could be scanned"))
     stage = case.stage
+    reasons += _entry(case)
     found = violations(stage.image, stage.evidence, case.facts, case.now)
     reasons += [_waived(case, violation) for violation in found]
     reasons += _about_waivers(case)
@@ -207,6 +209,17 @@ def _over(limit: Rule[int], severity: Severity, scan: PlatformScan) -> Iterator[
             f"up to {found + perhaps} {severity} (at most {limit.value}); the scanner does not say {missing}"
         )
         yield Reason(rule, scan.says(f"{message}: {unknown.named(severity)}"), limit.action, is_unknown=True)
+
+
+def _entry(case: Case) -> Iterator[Reason]:
+    """A way in is a way through the gates before."""
+    if case.stage.entry is Entry.OPEN or case.facts.came_by is not CameBy.PUSH:
+        return
+    name = case.stage.name
+    message = f"{name} admits only what was promoted, and no promotion of this image stands: "
+    first = " or ".join(case.entrances)
+    remedy = f"push it to {first} and let it be promoted, or write entry: open in stages.{name}"
+    yield Reason(ENTRY, message + remedy)
 
 
 def _waived(case: Case, violation: Violation) -> Reason:

@@ -13,6 +13,7 @@ from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.release import Facts, Release, ReleaseId
 from imagegate.domain.rules import is_on
 from imagegate.ports import Images, Ledger, Registry, Signer
+from imagegate.steps.entry import ReadEntry
 from imagegate.steps.evidence import ReadEvidence
 
 # OCI image-spec, annotations.md: what the builder says it was built on.
@@ -50,6 +51,7 @@ class ReadFacts:
             if is_on(rules.require_signature)
             else None,
             provenance=evidence.provenance(release.image) if is_on(rules.require_provenance) else None,
+            came_by=ReadEntry(self.ledger).run(policy, release.image, here.tags),
         )
 
     def _first_seen(self, policy: Policy, release: Release) -> datetime:

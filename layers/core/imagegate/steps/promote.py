@@ -112,7 +112,7 @@ class PromoteImage:
             return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
         if not plan.move:
             return Outcome.RELEASED, "no tag of this image is promoted from this stage"
-        return _Tagging(self, release, target, manifest, copy).run(plan)
+        return _Tagging(self, release, target, manifest, copy).run(plan, now)
 
     def _replicated(
         self, release: Release, policy: Policy, outcome: Outcome, target: str, now: datetime
@@ -210,12 +210,18 @@ class _Tagging:
     newer: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
 
-    def run(self, plan: TagPlan) -> tuple[Outcome, str]:
+    def run(self, plan: TagPlan, now: datetime) -> tuple[Outcome, str]:
+        there = ImageRef(self.target, self.release.image.digest)
+        is_here = self.copy.registry is self.copy.origin
+        known = self.step.ledger.latest(there) if is_here else None
         for tag in plan.move:
             self._move(tag)
         if self.moved:
             promotion = Promotion(self.target, self.release.image.digest, tuple(self.moved))
             self.step.ledger.record(self.release.id, promotion=promotion)
+            if known and known.outcome in (None, Outcome.BLOCKED):
+                # It was pushed there before. Where its tag was there too, no event tells of the promotion.
+                self.step.ledger.ask_again(there, now)
         return self._outcome(), "; ".join(self._notes(plan))
 
     def _move(self, tag: str) -> None:

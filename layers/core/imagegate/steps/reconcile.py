@@ -62,6 +62,11 @@ class Reconcile:
                 started += self._start_lost(repository, now)
             except ImageGateError as error:
                 faults.append(f"{repository}: {error}")
+        for image in list(self.completed.ledger.asked_again()):
+            try:
+                self._ask_again(image)
+            except ImageGateError as error:
+                faults.append(f"{image}: {error}")
         for held in list(self.completed.ledger.held()):
             try:
                 self._expire(held, now)
@@ -77,6 +82,14 @@ class Reconcile:
         if faults:
             raise ReconcileError("; ".join(faults))
         return Reconciled(woken, started, warned, freed)
+
+    def _ask_again(self, image: ImageRef) -> None:
+        """Ask for a release of what was promoted to where it had been refused."""
+        ledger = self.completed.ledger
+        latest = ledger.latest(image)
+        if latest is not None:
+            self.completed.starter.request(image, sorted(latest.tags), StartReason.PROMOTED)
+        ledger.forget_asking(image)
 
     def _expire(self, held: ReleaseId, now: datetime) -> None:
         """What nobody has let in in time is told, once; what goes on otherwise is not looked at again."""

@@ -79,6 +79,8 @@ class StartRelease:
         facts = facts or self.images.facts(image)
         if reason is StartReason.PUSH:  # the reconciler found a push whose event was lost
             return self.on_push(Push(image, facts.pushed_at), now)
+        if reason is StartReason.ADOPTED and facts.pushed_at >= self.installed_at:
+            return Ignore("pushed after the installation: it is no image to adopt")
         # Whoever asks by hand means this image, also where a later push has its tag by now.
         pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
         return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts, now)
