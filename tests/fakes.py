@@ -231,6 +231,11 @@ class FakeScans:
         self.started.append(image)
 
 
+def _proof(release: Release) -> tuple[object, ...]:
+    known = release.verdict, release.decision, release.signature, release.break_glass
+    return (*known, release.revoked, release.ending)
+
+
 @dataclass
 class FakeLedger:
     releases: dict[tuple[ImageRef, int], Release] = field(default_factory=dict)
@@ -285,12 +290,20 @@ class FakeLedger:
         self._change(release, **fields)
 
     def close(
-        self, release: ReleaseId, outcome: Outcome, seen: int | None, at: datetime, detail: str
+        self,
+        release: ReleaseId,
+        outcome: Outcome,
+        seen: int | None,
+        at: datetime,
+        detail: str,
+        proof: Release | None = None,
     ) -> bool:
         known = self.get(release)
         if known.outcome is not None:
             return known.outcome is outcome
         if seen is not None and known.changes != seen:
+            return False
+        if proof is not None and _proof(known) != _proof(proof):
             return False
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return True

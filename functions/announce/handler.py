@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate.adapters import wiring
 from imagegate.adapters.events import AnnounceRequest, parse
 from imagegate.domain.announcement import explain_fault
-from imagegate.steps.announce import AnnounceRelease, Ending
+from imagegate.steps.announce import AnnounceRelease
 
 logger = Logger()
 metrics = Metrics()
@@ -24,16 +24,12 @@ def step() -> AnnounceRelease:
     return AnnounceRelease(*ports, wiring.approval_links, wiring.approval_mails)
 
 
-def ending(request: AnnounceRequest) -> Ending:
-    detail = request.detail or explain_fault(request.error, request.cause)
-    return Ending(request.outcome, request.seen, detail)
-
-
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = parse(AnnounceRequest, event)
-    announced = step().run(request.release.id, ending(request), wiring.now())
+    fault = explain_fault(request.error, request.cause)
+    announced = step().run(request.release.id, request.outcome, fault, wiring.now())
     logger.info("release", release=str(request.release.id), route=announced.route, outcome=announced.outcome)
     metrics.add_metric(str(announced.outcome).capitalize(), MetricUnit.Count, 1)
     return {"route": str(announced.route), "outcome": str(announced.outcome)}

@@ -20,7 +20,7 @@ from imagegate.adapters.events import (
 from imagegate.domain.announcement import explain_fault
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Push, StartReason
-from imagegate.steps.announce import AnnounceRelease, Ending
+from imagegate.steps.announce import AnnounceRelease
 from imagegate.steps.await_scan import AwaitScan, ScanCompleted
 from imagegate.steps.examine import ExamineImage
 from imagegate.steps.judge import JudgeImage
@@ -134,9 +134,8 @@ def _promote_image(lambdas: Lambdas, call: Call) -> Any:
 
 def _announce(lambdas: Lambdas, call: Call) -> Any:
     request = parse(AnnounceRequest, json.loads(call.payload))
-    detail = request.detail or explain_fault(request.error, request.cause)
-    ending = Ending(request.outcome, request.seen, detail)
-    announced = lambdas.step(AnnounceRelease).run(request.release.id, ending, call.now)
+    fault = explain_fault(request.error, request.cause)
+    announced = lambdas.step(AnnounceRelease).run(request.release.id, request.outcome, fault, call.now)
     return {"route": str(announced.route), "outcome": str(announced.outcome)}
 
 

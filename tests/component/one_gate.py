@@ -14,7 +14,7 @@ from imagegate.domain.image import OCI_INDEX, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy
 from imagegate.domain.release import Ignore, Outcome, Push, Release, ReleaseId
 from imagegate.domain.scan import Waited
-from imagegate.steps.announce import AnnounceRelease, Ending, Then
+from imagegate.steps.announce import AnnounceRelease, Then
 from imagegate.steps.approve import DecideApproval
 from imagegate.steps.await_scan import AwaitScan, ScanCompleted
 from imagegate.steps.break_glass import BreakTheGlass
@@ -132,10 +132,10 @@ class World:
         step = PromoteImage(*ports, self.grants, lambda _: self.elsewhere)
         return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
 
-    def announce(self, image: ImageRef, outcome: Outcome, seen: int | None = None) -> Then:
+    def announce(self, image: ImageRef, outcome: Outcome, fault: str = "") -> Then:
         ports = self.ledger, self.records, self.notifications
         step = AnnounceRelease(*ports, lambda: self.links, lambda: self.mails)
-        return step.run(ReleaseId(image, 1), Ending(outcome, seen), LATER).route
+        return step.run(ReleaseId(image, 1), outcome, fault, LATER).route
 
     # what people decide
 

@@ -241,6 +241,7 @@ def test_whoever_pushed_it_where_its_way_begins_does_not_let_it_in_later() -> No
     world.scans.finish(there, [])
     world.start(there, "1.0")
     world.sign(world.judge(there).decision)
+    assert world.promote(there).outcome is Outcome.HELD
     world.announce(there, Outcome.HELD)
     with pytest.raises(ApprovalRefusedError, match="whoever brought the image"):
         decide(world, there, ANN)
@@ -332,7 +333,7 @@ def test_what_does_not_wait_cannot_be_decided_about(world: World, outcome: Outco
 
 def test_an_approval_begins_nothing_where_nothing_is_held(world: World) -> None:
     image = world.signed()
-    world.announce(image, Outcome.RELEASED)
+    world.ledger.close(ReleaseId(image, 1), Outcome.RELEASED, None, NOW, "")
     assert isinstance(world.starting().on_request(image, ("1.0",), StartReason.APPROVED, LATER), Ignore)
 
 

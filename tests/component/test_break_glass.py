@@ -199,6 +199,7 @@ def test_without_it_nothing_changes(world: World) -> None:
 
 def test_it_does_not_reopen_what_is_not_blocked(world: World) -> None:
     image = world.signed()
+    world.promote(image)
     world.announce(image, Outcome.RELEASED)
     begun = world.starting().on_request(image, ("1.0",), StartReason.BREAK_GLASS, LATER)
     assert isinstance(begun, Ignore)

@@ -31,6 +31,7 @@ def held(gate: CliGate, tag: str = "1.0") -> ImageRef:
     gate.world.scans.finish(image, [])
     gate.world.start(image, tag)
     gate.world.sign(gate.world.judge(image).decision)
+    gate.world.promote(image)
     gate.world.announce(image, Outcome.HELD)
     return image
 

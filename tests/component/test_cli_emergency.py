@@ -21,6 +21,7 @@ STOLEN = ("--reason", "built on a stolen laptop")
 
 def released(gate: CliGate) -> ImageRef:
     image = gate.world.signed()
+    gate.world.promote(image)
     gate.world.announce(image, Outcome.RELEASED)
     return image
 

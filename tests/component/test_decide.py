@@ -131,6 +131,7 @@ def test_a_stage_that_only_observes_has_nothing_to_free(world: World) -> None:
     world.scans.finish(image, critical())
     world.start(image)
     world.judge(image)
+    world.promote(image)
     world.announce(image, Outcome.RELEASED)
     assert deciding(world).waive(waiver(), ANN, NOW).freed == ()
 

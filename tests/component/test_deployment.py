@@ -266,6 +266,7 @@ def released(world: World, tag: str = "1.0", found: list[Finding] | None = None)
     judged = world.judge(image)
     if not found:
         world.sign(judged.decision)
+        world.promote(image)
     world.announce(image, Outcome.BLOCKED if found else Outcome.RELEASED)
     return image
 
@@ -295,6 +296,7 @@ def test_a_platform_of_a_released_index_is_deployed() -> None:
     world.sign(world.judge(index).decision)
     cluster = at(world)
     assert cluster.check(Container("app", named(platforms[0]))).status is HookStatus.FAILED  # not over yet
+    world.promote(index)
     world.announce(index, Outcome.RELEASED)
     for image in (index, *platforms):
         assert cluster.check(Container("app", named(image))).status is HookStatus.SUCCEEDED

@@ -85,7 +85,9 @@ def test_a_planted_fault_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A closing that does not mind what changed since the decision."""
     close = FakeLedger.close
     monkeypatch.setattr(
-        FakeLedger, "close", lambda self, id_, outcome, seen, *more: close(self, id_, outcome, None, *more)
+        FakeLedger,
+        "close",
+        lambda self, id_, outcome, seen, *more, **proof: close(self, id_, outcome, None, *more, **proof),
     )
     careless = Scenario("a planted fault", (PUSH, SCAN, SECOND), stops=Stops.NOWHERE)
     assert "what is clean arrives" in Search(always, at_rest).run(beginning(careless)).broken

@@ -28,6 +28,7 @@ from imagegate.domain.errors import RecordNotFoundError, ThrottledError
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import (
+    Ending,
     Outcome,
     Promotion,
     Release,
@@ -234,6 +235,49 @@ def test_a_closed_attempt_is_not_closed_otherwise(ledger: DynamoLedger) -> None:
 def test_an_attempt_without_tags_can_be_closed(ledger: DynamoLedger) -> None:
     ledger.begin(replace(OPEN, tags=frozenset()))
     assert ledger.close(FIRST, Outcome.WITHDRAWN, None, NOW, "")
+
+
+PROOF = {
+    "verdict": "PASS",
+    "decision": Digest.of(b"decision"),
+    "signature": Digest.of(b"signature"),
+    "ending": Ending(Outcome.RELEASED, 2, "to staging"),
+}
+
+
+def test_an_attempt_closes_while_what_proves_it_is_as_it_was_read(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    ledger.record(FIRST, **PROOF)
+    read = ledger.get(FIRST)
+    assert {name: getattr(read, name) for name in PROOF} == PROOF
+    assert ledger.close(FIRST, Outcome.RELEASED, None, NOW, "", proof=read)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verdict": "BLOCK"},
+        {"decision": Digest.of(b"other")},
+        {"signature": None},
+        {"ending": None},
+        {"ending": Ending(Outcome.RELEASED, 3, "to staging")},
+        {"break_glass": "by ann"},
+    ],
+)
+def test_it_does_not_close_by_proof_that_has_changed(ledger: DynamoLedger, change: dict[str, Any]) -> None:
+    ledger.begin(OPEN)
+    ledger.record(FIRST, **PROOF)
+    read = ledger.get(FIRST)
+    ledger.record(FIRST, **change)
+    assert not ledger.close(FIRST, Outcome.RELEASED, None, NOW, "", proof=read)
+    assert ledger.get(FIRST).is_open
+
+
+def test_it_does_not_close_as_released_when_it_was_revoked_meanwhile(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    read = ledger.get(FIRST)
+    ledger.revoke(FIRST, Revocation(NOW, "ann", "stolen"))
+    assert not ledger.close(FIRST, Outcome.RELEASED, None, NOW, "", proof=read)
 
 
 # tokens

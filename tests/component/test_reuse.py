@@ -28,6 +28,7 @@ def world() -> World:
 
 def released(world: World) -> ImageRef:
     image = world.signed()
+    world.promote(image)
     world.announce(image, Outcome.RELEASED)
     return image
 
@@ -86,8 +87,9 @@ def test_not_where_the_tag_has_a_part_in_it(world: World) -> None:
 
 
 def test_not_where_an_image_soaks(world: World) -> None:
+    image = released(world)
     with_dev(world, soak=timedelta(hours=1))
-    assert not is_reused(judged(world, released(world)))
+    assert not is_reused(judged(world, image))
 
 
 def test_not_under_another_policy(world: World) -> None:

@@ -108,8 +108,7 @@ def test_evidence_that_is_pushed_under_a_tag_starts_nothing(world: World) -> Non
 
 
 def test_an_operator_gets_another_attempt_of_a_closed_release(world: World) -> None:
-    image = world.registry.push_image(DEV, "1.0")
-    world.start(image)
+    image, _ = world.judged(critical())
     world.announce(image, Outcome.BLOCKED)
     assert isinstance(world.start(image), Ignore)
     again = world.starting().on_request(image, ["1.0"], StartReason.OPERATOR, NOW)
@@ -155,8 +154,8 @@ def test_a_start_killed_before_the_execution_is_finished_even_if_the_image_is_go
 
 
 def test_duplicates_make_no_new_attempts_however_many_tags_there_are(world: World) -> None:
-    image = world.registry.push_image(DEV, "1.0")
-    world.start(image, "1.0")
+    image = world.signed()
+    world.promote(image)
     world.announce(image, Outcome.RELEASED)
     world.registry.push_image(DEV, "2.0")
     world.start(image, "2.0")
@@ -349,7 +348,7 @@ def test_a_tag_that_comes_back_before_the_end_is_judged_again(world: World) -> N
     superseded = world.judge(image)
     world.registry.push_image(DEV, "1.0")
     world.start(image, at=LATER)
-    assert world.announce(image, superseded.outcome, superseded.seen) is Then.AGAIN
+    assert world.announce(image, superseded.outcome) is Then.AGAIN
     assert world.judge(image).route is Route.SIGN
 
 
@@ -693,8 +692,7 @@ def test_what_moved_is_recorded_also_when_another_tag_could_not(world: World) ->
 
 
 def test_a_release_closes_once_and_is_announced_once(world: World) -> None:
-    image = world.registry.push_image(DEV, "1.0")
-    world.start(image)
+    image, _ = world.judged(critical())
     assert [world.announce(image, Outcome.BLOCKED) for _ in range(3)] == [Then.END] * 3
     assert world.announce(image, Outcome.RELEASED) is Then.END
     assert [message.detail["outcome"] for message in world.notifications.messages] == ["blocked"]
@@ -702,12 +700,12 @@ def test_a_release_closes_once_and_is_announced_once(world: World) -> None:
 
 def test_a_tag_that_comes_during_the_promotion_is_promoted_too(world: World) -> None:
     image = world.signed()
-    seen = world.promote(image).seen
+    world.promote(image)
     world.registry.push_image(DEV, "latest")
     world.start(image, "latest")
-    assert world.announce(image, Outcome.RELEASED, seen) is Then.AGAIN
-    seen = world.promote(image).seen
-    assert world.announce(image, Outcome.RELEASED, seen) is Then.END
+    assert world.announce(image, Outcome.RELEASED) is Then.AGAIN
+    world.promote(image)
+    assert world.announce(image, Outcome.RELEASED) is Then.END
     assert {tag for repo, tag in world.registry.tags if repo == STAGING} == {"1.0", "latest"}
 
 

@@ -97,11 +97,17 @@ class Ledger(Protocol):
         """Note what a step found out (verdict, reasons, decision, signature, promotion, …) on an open attempt."""
 
     def close(
-        self, release: ReleaseId, outcome: Outcome, seen: int | None, at: datetime, detail: str
+        self,
+        release: ReleaseId,
+        outcome: Outcome,
+        seen: int | None,
+        at: datetime,
+        detail: str,
+        proof: Release | None = None,
     ) -> bool:
         """Close an open attempt; False when it has changed since `seen` changes (None: whatever changed).
 
-        Closing twice alike is no error.
+        `proof`: what proves the outcome has to be as in this reading. Closing twice alike is no error.
         """
 
     def announced(self, release: ReleaseId, message_id: str) -> None: ...

@@ -287,13 +287,11 @@ class PromoteRequest(_Request):
 
 
 class AnnounceRequest(_Request):
-    """`seen`: how many changes of the release the outcome covers; None: whatever changed."""
+    """`error` and `cause`: of an execution that failed. How all else ends, the ledger says."""
 
     schema_: Literal[1] = Field(alias="schema")
     release: ReleaseModel
     outcome: Outcome
-    seen: int | None = None
-    detail: str = ""
     error: str = ""
     cause: str = ""
 

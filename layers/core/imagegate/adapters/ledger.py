@@ -36,10 +36,13 @@ _RECORDED = frozenset(
         "uploads",
         "detail",
         "break_glass",
+        "ending",
         "soaks_until",
         "replicating_since",
     }
 )
+# What proves how an attempt ends.
+_PROOF = ("verdict", "decision", "signature", "break_glass", "revoked", "ending")
 _EXISTS = "attribute_exists(pk)"
 _IS_OPEN = "attribute_exists(pk) AND attribute_not_exists(outcome)"
 
@@ -106,12 +109,18 @@ class DynamoLedger(LastingLedger):
             self._is_missing(release)
 
     def close(
-        self, release: ReleaseId, outcome: Outcome, seen: int | None, at: datetime, detail: str
+        self,
+        release: ReleaseId,
+        outcome: Outcome,
+        seen: int | None,
+        at: datetime,
+        detail: str,
+        proof: Release | None = None,
     ) -> bool:
         given = items.optional({"outcome": outcome, "closed_at": at, "detail": detail})
-        condition, values = _IS_OPEN, None
+        condition, values = _as_it_was(proof) if proof else (_IS_OPEN, {})
         if seen is not None:
-            condition, values = f"{_IS_OPEN} AND changes = :seen", {":seen": {"N": str(seen)}}
+            condition, values = f"{condition} AND changes = :seen", {**values, ":seen": {"N": str(seen)}}
         if self._change(release, given, [], condition, values):
             return True
         return self.get(release).outcome is outcome
@@ -292,3 +301,14 @@ class DynamoLedger(LastingLedger):
             Limit=limit,
         )
         return [items.read_release(item) for item in islice(found, limit)]
+
+
+def _as_it_was(release: Release) -> tuple[str, dict[str, Any]]:
+    """The condition that it is open, and that what proves how it ends is as it was read; and its values."""
+    proof = items.optional({name: getattr(release, name) for name in _PROOF})
+    attributes = [items.OPTIONAL[name][0] for name in _PROOF]
+    same = (
+        f"{attribute} = :was_{attribute}" if attribute in proof else f"attribute_not_exists({attribute})"
+        for attribute in attributes
+    )
+    return " AND ".join((_IS_OPEN, *same)), {f":was_{name}": value for name, value in proof.items()}

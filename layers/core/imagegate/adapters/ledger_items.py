@@ -35,6 +35,7 @@ from imagegate.domain.finding import Place
 from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import (
+    Ending,
     Outcome,
     Promotion,
     Release,
@@ -183,6 +184,11 @@ def _reasons(text: str) -> tuple[dict[str, str], ...]:
 # What an attempt may lack: attribute, and how it is written to and read from text.
 OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
     "pushed_at": ("pushedAt", moment, parse_timestamp),
+    "ending": (
+        "ending",
+        lambda ending: json.dumps(ending.as_json()),
+        lambda text: Ending.from_json(json.loads(text)),
+    ),
     "outcome": ("outcome", str, Outcome),
     "closed_at": ("closedAt", moment, parse_timestamp),
     "verdict": ("verdict", str, str),

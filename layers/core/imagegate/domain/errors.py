@@ -96,6 +96,10 @@ class DecisionRefusedError(RejectedInputError):
     """`sign_image` was asked to sign what it must not sign."""
 
 
+class UnprovenEndingError(RejectedInputError):
+    """`announce` was asked to close a release as what the ledger does not prove; the release stays open."""
+
+
 class VerificationError(RejectedInputError):
     """A signature that does not hold.
 

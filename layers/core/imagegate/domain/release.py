@@ -65,6 +65,23 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How a step found that a release ends. `seen`: how many of its changes that covers; None: whatever changed."""
+
+    outcome: Outcome
+    seen: int | None = None
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"outcome": str(self.outcome), "seen": self.seen, "detail": self.detail}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Ending:
+        seen = raw["seen"]
+        return cls(Outcome(raw["outcome"]), seen if seen is None else int(seen), str(raw["detail"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """One attempt, as the ledger knows it. `outcome` is None while it is open."""
 
@@ -77,6 +94,7 @@ class Release:
     started_at: datetime
     pushed_at: datetime | None = None  # the last push of one of the tags: decides which image is newer
     changes: int = 0  # of tags and pushed_at since it began
+    ending: Ending | None = None  # what the step that decided it has noted; it is not closed by that
     outcome: Outcome | None = None
     closed_at: datetime | None = None
     verdict: str | None = None

@@ -1,4 +1,4 @@
-"""Announce: close the release exactly once, tell everybody at least once."""
+"""Announce: close the release exactly once, and only as what the ledger proves; tell everybody at least once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from enum import StrEnum
 from imagegate.domain import approval_mail
 from imagegate.domain.announcement import Announcement, announce
 from imagegate.domain.approval import request_of
-from imagegate.domain.release import Outcome, Release, ReleaseId, Standing
+from imagegate.domain.errors import UnprovenEndingError
+from imagegate.domain.proof import missing_proof
+from imagegate.domain.release import Ending, Outcome, Release, ReleaseId, Standing
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.ports import ApprovalLinks, Ledger, Mails, Notifications, StoredRecords
 
@@ -32,15 +34,6 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a release ends. `seen`: how many of its changes the outcome covers; None: whatever changed."""
-
-    outcome: Outcome
-    seen: int | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class AnnounceRelease:
     """`links` and `mails` are made only where an image is held."""
 
@@ -50,11 +43,12 @@ class AnnounceRelease:
     links: Callable[[], ApprovalLinks]
     mails: Callable[[], Mails]
 
-    def run(self, id_: ReleaseId, ending: Ending, now: datetime) -> Announced:
-        release = self._close(id_, ending, now)
-        if release is None:
-            return Announced(Then.AGAIN, ending.outcome)
-        outcome = release.outcome or ending.outcome
+    def run(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> Announced:
+        """Raise `UnprovenEndingError` for an ending that the ledger does not prove. `fault`: why it failed."""
+        release = self._closed(id_, outcome, fault, now)
+        if release is None or release.outcome is None:
+            return Announced(Then.AGAIN, outcome)
+        outcome = release.outcome
         if release.verdict == VerdictOutcome.PASS and outcome in _PASSED:
             self.ledger.note_platforms(release)
         if outcome is Outcome.RELEASED:
@@ -83,8 +77,22 @@ class AnnounceRelease:
                 Standing(release.promotion.repository, release.image, release.decision, release.pushed_at)
             )
 
-    def _close(self, id_: ReleaseId, ending: Ending, now: datetime) -> Release | None:
-        """The closed release; None when it changed meanwhile."""
-        self.ledger.close(id_, ending.outcome, ending.seen, now, ending.detail)
-        release = self.ledger.get(id_)  # it may have been closed otherwise before
-        return None if release.is_open else release
+    def _closed(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> Release | None:
+        """The closed release; None when it changed meanwhile. It may have been closed otherwise before."""
+        release = self.ledger.get(id_)
+        if not release.is_open:
+            return release
+        if outcome is Outcome.FAILED:
+            self.ledger.close(id_, outcome, None, now, fault)
+        elif release.revoked and outcome is not Outcome.BLOCKED:
+            return None
+        else:
+            ending = self._proven(release, outcome)
+            self.ledger.close(id_, outcome, ending.seen, now, ending.detail, proof=release)
+        return self.ledger.get(id_)
+
+    def _proven(self, release: Release, outcome: Outcome) -> Ending:
+        if lacks := missing_proof(release, outcome, self.records.policy(release.policy)):
+            raise UnprovenEndingError(f"{release.id} does not end as {outcome}: {lacks}")
+        noted = release.ending
+        return noted if noted and noted.outcome is outcome else Ending(outcome)

@@ -14,7 +14,7 @@ from imagegate.domain.errors import ImageNotFoundError
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Mode, Stage
-from imagegate.domain.release import Facts, Outcome, Release, ReleaseId
+from imagegate.domain.release import Ending, Facts, Outcome, Release, ReleaseId
 from imagegate.domain.sbom import NOT_YET
 from imagegate.domain.scan import Waited
 from imagegate.domain.verdict import PlatformScan, VerdictOutcome, attention
@@ -41,7 +41,6 @@ class Judged:
 
     route: Route
     outcome: Outcome
-    seen: int | None = None  # how many changes of the release the outcome covers; None: whatever changed
     promotes: bool = False
     sbom: bool = False  # what passes is to carry one
     verdict: VerdictOutcome | None = None
@@ -51,7 +50,6 @@ class Judged:
         return {
             "route": str(self.route),
             "outcome": str(self.outcome),
-            "seen": self.seen,
             "promotes": self.promotes,
             "sbom": self.sbom,
             "verdict": self.verdict and str(self.verdict),
@@ -78,11 +76,16 @@ class JudgeImage:
         try:
             here = self.images.facts(release.image)
             if not release.tags & here.tags:
-                return Judged(Route.ANNOUNCE, Outcome.SUPERSEDED, release.changes)
+                return self._ended(release, Outcome.SUPERSEDED)
             # Records keep whole seconds; judged again, they must say the same.
             return self._judge(release, here, Wait(waited, why), now.replace(microsecond=0))
         except ImageNotFoundError:
-            return Judged(Route.ANNOUNCE, Outcome.WITHDRAWN, release.changes)
+            return self._ended(release, Outcome.WITHDRAWN)
+
+    def _ended(self, release: Release, outcome: Outcome) -> Judged:
+        """Note it: whoever closes the release believes the ledger alone."""
+        self.ledger.record(release.id, ending=Ending(outcome, release.changes))
+        return Judged(Route.ANNOUNCE, outcome)
 
     def _judge(self, release: Release, here: Facts, wait: Wait, now: datetime) -> Judged:
         policy = self.records.policy(release.policy)
@@ -102,7 +105,7 @@ class JudgeImage:
         if verdict.outcome is VerdictOutcome.PASS:
             return self._passed(release, stage, digest)
         route, outcome = self._not_passed(stage, release, now)
-        return Judged(route, outcome, None, stage.promotes_to is not None, False, verdict.outcome, digest)
+        return Judged(route, outcome, stage.promotes_to is not None, False, verdict.outcome, digest)
 
     def _passed(self, release: Release, stage: Stage, digest: Digest) -> Judged:
         asks_for_sbom = stage.evidence.sbom is not None
@@ -110,7 +113,7 @@ class JudgeImage:
             self.ledger.record(release.id, sbom=NOT_YET)
         promotes = stage.promotes_to is not None
         outcome = VerdictOutcome.PASS
-        return Judged(Route.SIGN, Outcome.RELEASED, None, promotes, asks_for_sbom, outcome, digest)
+        return Judged(Route.SIGN, Outcome.RELEASED, promotes, asks_for_sbom, outcome, digest)
 
     def _not_passed(self, stage: Stage, release: Release, now: datetime) -> tuple[Route, Outcome]:
         if stage.mode is Mode.OBSERVE:
@@ -136,6 +139,8 @@ class JudgeImage:
             remedies=found.remedies.texts[:_REMEDIES_TOLD],
             decision=digest,
             platforms=_children(release.image, found.scans),
+            ending=None,
+            break_glass="",
         )
         return digest
 

@@ -17,7 +17,7 @@ from imagegate.domain.errors import DecisionRefusedError, ImageNotFoundError, Ta
 from imagegate.domain.image import Digest, ImageRef, Manifest
 from imagegate.domain.policy import Elsewhere, Mode, Policy, Stage
 from imagegate.domain.promotion import TagPlan, plan_tags
-from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate.domain.release import Ending, Outcome, Promotion, Release, ReleaseId, StartReason
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
 from imagegate.steps.copying import Copy, OutOfTimeError
@@ -38,11 +38,10 @@ class Next(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """How one call ended. `seen`: how many changes of the release it knew, so that a later tag is not lost."""
+    """How one call ended."""
 
     route: Next
     outcome: Outcome = Outcome.RELEASED
-    seen: int | None = None
     detail: str = ""
     until: datetime | None = None
 
@@ -50,8 +49,6 @@ class Promoted:
         return {
             "route": str(self.route),
             "outcome": str(self.outcome),
-            "seen": self.seen,
-            "detail": self.detail,
             "until": self.until and timestamp(self.until),
         }
 
@@ -72,7 +69,7 @@ class PromoteImage:
         if release.outcome is not None:
             return Promoted(Next.ANNOUNCE, release.outcome)
         if release.revoked:
-            return Promoted(Next.ANNOUNCE, Outcome.BLOCKED, None, f"its signature was {release.revoked}")
+            return self._ended(release, Ending(Outcome.BLOCKED, None, f"its signature was {release.revoked}"))
         policy = self.records.policy(release.policy)
         target = policy.target_of(release.image.repository)
         if target is None:
@@ -93,7 +90,12 @@ class PromoteImage:
             if stopped.uploads:
                 self.ledger.record(release.id, uploads=stopped.uploads)
             return Promoted(Next.CONTINUE)
-        return Promoted(Next.ANNOUNCE, outcome, release.changes, detail)
+        return self._ended(release, Ending(outcome, release.changes, detail))
+
+    def _ended(self, release: Release, ending: Ending) -> Promoted:
+        """Note it, with how many changes of the release are in it: a later tag is not lost."""
+        self.ledger.record(release.id, ending=ending)
+        return Promoted(Next.ANNOUNCE, ending.outcome, ending.detail)
 
     def _promote(
         self, release: Release, policy: Policy, target: str, has_time: Callable[[], bool], now: datetime

@@ -47,6 +47,7 @@ class ReuseVerdict:
             remedies=(),
             decision=digest,
             platforms=before.platforms,
+            ending=None,
         )
         return digest
 
