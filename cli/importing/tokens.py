@@ -11,11 +11,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from imagegate.adapters.registry_answer import Answer
 from imagegate.adapters.registry_connection import Connection, Login
+from imagegate.clock import Clock, utc_now
 from imagegate.domain.errors import AccessRefusedError, RegistryUnavailableError
 
 _BEARER = re.compile(r"\bbearer\s+(.*)", re.IGNORECASE | re.DOTALL)
@@ -40,6 +41,7 @@ class TokenLogin:
     reference: str  # a tag or a digest
     name: str
     credentials: str = field(default="", repr=False)
+    clock: Clock = utc_now
 
     def __call__(self) -> Login:
         """Raise `AccessRefusedError` when the token server lets nobody in, or is not to be trusted with a password."""
@@ -47,7 +49,7 @@ class TokenLogin:
         if challenge is None:
             return Login(self.endpoint, self.credentials)
         token, seconds = self._token(self._checked_realm(challenge), challenge.get("service", ""))
-        ends = datetime.now(UTC) + timedelta(seconds=seconds)
+        ends = self.clock() + timedelta(seconds=seconds)
         return Login(self.endpoint, token, ends, scheme="Bearer", margin=_MARGIN)
 
     def _challenge(self) -> Mapping[str, str] | None:

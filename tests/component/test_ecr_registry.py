@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from imagegate.adapters.ecr_registry import EcrElsewhere, LayerState, ecr_layers
 from imagegate.domain.errors import AccessRefusedError, ImageGateError, ThrottledError
 from imagegate.domain.image import Digest
 from imagegate.domain.policy import Elsewhere
+from tests.fakes import NOW
 
 DIGESTS = [Digest.of(str(number).encode()) for number in range(250)]
 
@@ -75,7 +76,7 @@ class Account:
     def assume_role(self, **asked: str) -> dict[str, Any]:
         assert asked["RoleArn"] == WHERE.role
         self.taken += 1
-        return {"Credentials": {"AccessKeyId": "a", "Expiration": datetime.now(UTC) + self.lifetime}}
+        return {"Credentials": {"AccessKeyId": "a", "Expiration": NOW + self.lifetime}}
 
     def with_credentials(self, service: str, credentials: dict[str, str], region: str) -> Account:
         assert (service, credentials["AccessKeyId"]) == ("ecr", "a")
@@ -86,24 +87,24 @@ class Account:
         token = {
             "proxyEndpoint": f"https://{self.host}",
             "authorizationToken": "token",
-            "expiresAt": datetime.now(UTC) + timedelta(hours=12),
+            "expiresAt": NOW + timedelta(hours=12),
         }
         return {"authorizationData": [token]}
 
 
 def test_a_role_there_is_taken_and_the_login_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     account = Account(monkeypatch)
-    there = EcrElsewhere(WHERE)
+    there = EcrElsewhere(WHERE, lambda: NOW)
     login = there.log_in()
     assert login.endpoint == f"https://{WHERE.registry}"
-    assert login.expires_at < datetime.now(UTC) + timedelta(minutes=61)
+    assert login.expires_at < NOW + timedelta(minutes=61)
     there.log_in()
     assert (account.taken, account.regions) == (1, ["eu-west-1"])
 
 
 def test_a_role_whose_credentials_are_about_to_end_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     account = Account(monkeypatch, lifetime=timedelta(minutes=14))
-    there = EcrElsewhere(WHERE)
+    there = EcrElsewhere(WHERE, lambda: NOW)
     there.log_in()
     there.log_in()
     assert account.taken == 2
@@ -112,4 +113,4 @@ def test_a_role_whose_credentials_are_about_to_end_is_taken_again(monkeypatch: p
 def test_a_role_of_another_account_than_the_registrys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     Account(monkeypatch).host = "999999999999.dkr.ecr.eu-west-1.amazonaws.com"
     with pytest.raises(AccessRefusedError, match="leads to 999999999999"):
-        EcrElsewhere(WHERE).log_in()
+        EcrElsewhere(WHERE, lambda: NOW).log_in()

@@ -14,6 +14,7 @@ from imagegate.adapters.registry_answer import Answer
 from imagegate.domain.errors import AccessRefusedError, ImageGateError, RegistryUnavailableError
 from tests.component.scripted_registry import Reply, scripted
 from tests.component.token_registry import BLOB, LAYER, MANIFEST, TokenRegistry, token_registry
+from tests.fakes import NOW
 
 CREDENTIALS = base64.b64encode(b"ann:secret").decode()
 
@@ -30,11 +31,11 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def login_to(registry: TokenRegistry, credentials: str = "") -> TokenLogin:
-    return TokenLogin(registry.script.endpoint, "team/app", "1.0", "registry.test", credentials)
+    return TokenLogin(registry.script.endpoint, "team/app", "1.0", "registry.test", credentials, lambda: NOW)
 
 
 def client_of(registry: TokenRegistry, credentials: str = "") -> HttpRegistry:
-    return HttpRegistry(login_to(registry, credentials))
+    return HttpRegistry(login_to(registry, credentials), clock=lambda: NOW)
 
 
 def test_one_token_serves_many_requests_and_only_pulls(registry: TokenRegistry) -> None:

@@ -8,7 +8,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -29,6 +29,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.ports import Registry
 from tests.component.scripted_registry import Answer, Reply, Request, Scripted, scripted
+from tests.fakes import NOW
 
 CREDENTIALS = base64.b64encode(b"AWS:token").decode()
 CONFIG = b'{"architecture":"arm64"}'
@@ -51,18 +52,22 @@ MANIFEST_REPLY = Reply(body=CONTENT, headers={"Content-Type": OCI_MANIFEST})
 class Logins:
     """Hands out credentials and counts them."""
 
-    def __init__(self, endpoint: str, lifetime: timedelta = timedelta(hours=12)) -> None:
-        self.endpoint, self.lifetime, self.given = endpoint, lifetime, 0
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint, self.given = endpoint, 0
 
     def __call__(self) -> Login:
         self.given += 1
-        return Login(self.endpoint, CREDENTIALS, datetime.now(UTC) + self.lifetime)
+        return Login(self.endpoint, CREDENTIALS, NOW + timedelta(hours=12))
+
+
+def client_of(logins: Logins, source: HttpRegistry | None = None) -> HttpRegistry:
+    return HttpRegistry(logins, source=source, clock=lambda: NOW)
 
 
 @contextmanager
 def registry(answer: Answer) -> Iterator[tuple[HttpRegistry, Scripted]]:
     with scripted(answer) as script:
-        yield HttpRegistry(Logins(script.endpoint)), script
+        yield client_of(Logins(script.endpoint)), script
 
 
 def always(reply: Reply) -> Answer:
@@ -97,7 +102,7 @@ def test_it_is_a_registry() -> None:
 def test_refused_credentials_are_renewed_once() -> None:
     with scripted(one_by_one(Reply(401), MANIFEST_REPLY)) as script:
         logins = Logins(script.endpoint)
-        assert HttpRegistry(logins).manifest(IMAGE.repository, IMAGE.digest) == MANIFEST
+        assert client_of(logins).manifest(IMAGE.repository, IMAGE.digest) == MANIFEST
         assert (logins.given, len(script.requests)) == (2, 2)
 
 
@@ -110,15 +115,17 @@ def test_credentials_refused_twice_are_an_error() -> None:
     assert len(script.requests) == 2
 
 
-@pytest.mark.parametrize(("lifetime", "given"), [(timedelta(hours=12), 1), (timedelta(minutes=14), 2)])
-def test_credentials_are_kept_until_they_are_about_to_expire(lifetime: timedelta, given: int) -> None:
+@pytest.mark.parametrize(("minutes", "renewed"), [(0, False), (704, False), (705, True), (780, True)])
+def test_credentials_are_kept_until_they_are_about_to_expire(minutes: int, renewed: bool) -> None:
+    now = NOW
     with scripted(always(Reply(200))) as script:
-        logins = Logins(script.endpoint, lifetime)
-        client = HttpRegistry(logins)
+        logins = Logins(script.endpoint)
+        client = HttpRegistry(logins, clock=lambda: now)
         client.has_blob(IMAGE.repository, BLOB)
-        before = logins.given
+        assert logins.given == 1
+        now += timedelta(minutes=minutes)
         client.has_blob(IMAGE.repository, BLOB)
-        assert (logins.given > before) == (given > 1)
+        assert (logins.given > 1) is renewed
 
 
 def test_credentials_stay_out_of_logs() -> None:
@@ -180,7 +187,7 @@ def test_redirects_end() -> None:
 @pytest.mark.parametrize("host", ["http://registry.test", "http://10.0.0.1", "ftp://127.0.0.1"])
 def test_nothing_goes_over_a_network_without_tls(host: str) -> None:
     with pytest.raises(AccessRefusedError, match="without TLS"):
-        HttpRegistry(Logins(host)).has_blob(IMAGE.repository, BLOB)
+        client_of(Logins(host)).has_blob(IMAGE.repository, BLOB)
     with (
         registry(always(Reply(307, headers={"Location": f"{host}/key"}))) as (client, _),
         pytest.raises(AccessRefusedError, match="without TLS"),
@@ -235,7 +242,7 @@ def test_no_registry_there_is_worth_another_try(pauses: list[float]) -> None:
     with scripted(always(Reply())) as script:
         endpoint = script.endpoint
     with pytest.raises(RegistryUnavailableError, match=str(BLOB.digest)):
-        HttpRegistry(Logins(endpoint)).has_blob(IMAGE.repository, BLOB)
+        client_of(Logins(endpoint)).has_blob(IMAGE.repository, BLOB)
 
 
 # Manifests.
@@ -401,7 +408,7 @@ def test_a_blob_of_another_registry_is_never_mounted_from_there() -> None:
         registry(always(Reply(body=LAYER))) as (source, fetched),
         scripted(upload(Reply(500))) as target,
     ):
-        copy(HttpRegistry(Logins(target.endpoint), source=source))
+        copy(client_of(Logins(target.endpoint), source=source))
     assert fetched.asked == [f"GET /v2/team/app-dev/blobs/{BLOB.digest}"]
     # Whether the target has it already is asked by the same request that begins the upload.
     assert "from=team%2Fapp-staging" in target.asked[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 from imagegate.adapters.aws import client, client_with, translated
 from imagegate.adapters.registry_connection import Login
+from imagegate.clock import Clock, utc_now
 from imagegate.domain.errors import AccessRefusedError
 from imagegate.domain.image import Digest
 from imagegate.domain.policy import Elsewhere
@@ -42,8 +43,9 @@ def ecr_layers(repository: str, digests: Sequence[Digest]) -> Mapping[Digest, La
 class EcrElsewhere:
     """ECR in another account or Region, by a role there. Its credentials end after an hour, and so does the login."""
 
-    def __init__(self, where: Elsewhere) -> None:
+    def __init__(self, where: Elsewhere, clock: Clock = utc_now) -> None:
         self._where = where
+        self._clock = clock
         self._ends = datetime.min.replace(tzinfo=UTC)
         self._client: Any = None
 
@@ -58,7 +60,7 @@ class EcrElsewhere:
         return _layers(self._current(), repository, digests)
 
     def _current(self) -> Any:
-        if datetime.now(UTC) + _MARGIN >= self._ends:
+        if self._clock() + _MARGIN >= self._ends:
             refused = {"AccessDenied": AccessRefusedError, "AccessDeniedException": AccessRefusedError}
             with translated(refused, self._where.role):
                 granted = client("sts").assume_role(RoleArn=self._where.role, RoleSessionName=_SESSION)

@@ -17,6 +17,7 @@ from imagegate.adapters.ecr_registry import ecr_login
 from imagegate.adapters.registry_answer import Answer
 from imagegate.adapters.registry_connection import LIMIT, Connection, Login
 from imagegate.adapters.registry_place import NOT_FOUND, LayerCheck, Place, upload_location
+from imagegate.clock import Clock, utc_now
 from imagegate.domain.errors import (
     CorruptContentError,
     ImageNotFoundError,
@@ -44,9 +45,10 @@ class HttpRegistry:
         *,
         source: HttpRegistry | None = None,
         layers: LayerCheck | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         """`layers`: tells about many layers at once, where the registry can (`ecr_layers`)."""
-        self._connection = Connection(log_in)
+        self._connection = Connection(log_in, clock)
         self._source = source or self
         self._layers = layers
         self._lists_referrers = False  # as far as is known

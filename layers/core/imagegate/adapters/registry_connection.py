@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from imagegate.adapters.registry_answer import Answer
 from imagegate.adapters.registry_pace import Pace
+from imagegate.clock import Clock, utc_now
 from imagegate.domain.errors import AccessRefusedError, RegistryUnavailableError, RejectedInputError
 
 T = TypeVar("T")
@@ -85,8 +86,9 @@ class _RefusedForNowError(Exception):
 class Connection:
     """Requests to one registry, from any thread. `asked` names in every error what was wanted."""
 
-    def __init__(self, log_in: Callable[[], Login]) -> None:
+    def __init__(self, log_in: Callable[[], Login], clock: Clock = utc_now) -> None:
         self._log_in = log_in
+        self._clock = clock
         self._login: Login | None = None
         self._lock = threading.Lock()
         # For each blob that is copied within the registry one connection reads while another one writes.
@@ -206,7 +208,7 @@ class Connection:
     def _current_login(self) -> Login:
         with self._lock:
             held = self._login
-            if held is None or datetime.now(UTC) + held.margin >= held.expires_at:
+            if held is None or self._clock() + held.margin >= held.expires_at:
                 held = self._login = self._log_in()
             return held
 
