@@ -48,6 +48,11 @@ class Stack:
     def account(self) -> str:
         return self.arn.split(":")[4]
 
+    @property
+    def registry(self) -> str:
+        domain = _DOMAINS.get(self.arn.split(":")[1], "amazonaws.com")
+        return f"{self.account}.dkr.ecr.{self.region}.{domain}"
+
     @cached_property
     def ledger(self) -> DynamoLedger:
         from imagegate.adapters.ledger import DynamoLedger
@@ -58,8 +63,7 @@ class Stack:
     def images(self) -> Ecr:
         from imagegate.adapters.ecr import Ecr
 
-        domain = _DOMAINS.get(self.arn.split(":")[1], "amazonaws.com")
-        return Ecr(f"{self.account}.dkr.ecr.{self.region}.{domain}")
+        return Ecr(self.registry)
 
     @cached_property
     def starter(self) -> LambdaStarter:

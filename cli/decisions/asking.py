@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,8 @@ from imagegate.domain.image import Digest
 from imagegate.domain.rules import WAIVABLE
 
 if TYPE_CHECKING:
-    from imagegate.domain.openvex import Statement
+    from cli.stack import Stack
+    from imagegate.domain.openvex import Document, Statement
 
 _DAYS = re.compile(r"([0-9]{1,4})d")
 _SPAN = re.compile(r"([0-9]{1,4})([mhd])")
@@ -93,8 +95,21 @@ class Scope:
         return cls(repositories, Digest.parse(digest) if at else None)
 
     @property
+    def text(self) -> str:
+        return f"{self.repositories}@{self.digest.short}" if self.digest else self.repositories
+
+    @property
     def is_pattern(self) -> bool:
         return bool(_WILDCARD.search(self.repositories))
+
+
+@dataclass(frozen=True, slots=True)
+class FromVex:
+    """What OpenVEX documents come to: waivers to ask for, statements that waive nothing, and why others do not."""
+
+    waivers: list[dict[str, Any]]
+    told: list[Statement]
+    notes: list[str]
 
 
 class ScopeType(click.ParamType[Scope]):
@@ -127,20 +142,23 @@ def name_of(arn: str) -> str:
     return arn.rpartition(":")[2].rpartition("/")[2]
 
 
-def from_vex(content: bytes, scope: Scope, expires: date) -> tuple[list[dict[str, Any]], list[Statement]]:
-    """The waivers that a document asks for, and the statements that change nothing.
+def from_vex(documents: Sequence[Document], scope: Scope, stack: Stack, expires: date) -> FromVex:
+    """What documents ask for now, about the images of the scope."""
+    from imagegate.domain.openvex_history import History
+    from imagegate.domain.openvex_image import Image, Name
 
-    Raises `InvalidVexError`.
-    """
-    from imagegate.domain import openvex
-
-    waivers, told = openvex.waivers_of(openvex.parse(content), scope.repositories, expires)
+    history = History(documents, now())
+    image = Image(
+        names=(Name(stack.registry, scope.repositories),),
+        digests=frozenset({str(scope.digest)} if scope.digest else ()),
+        patterns=tuple(stage.repositories for stage in stack.policy.stages.values()),
+        any_digest=scope.digest is None,
+    )
+    waivers, notes = history.waivers(image, scope.repositories, scope.digest, expires)
     asked = [waiver.as_json() for waiver in waivers]
     for one in asked:
         one["reason"] = _shortened(one["reason"])
-        if scope.digest:
-            one["digest"] = one.get("digest", str(scope.digest))
-    return asked, told
+    return FromVex(asked, [one for one in history.statements if not one.is_kind and not one.fault], notes)
 
 
 def _shortened(text: str) -> str:

@@ -9,30 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.judgement import vex
 from cli.judgement.catalogues import epss_scores, informed, known_exploited
 from cli.judgement.opinion import Opinion
 from cli.scanner_files import Report, ScannerFileError, merge, read
 from cli.scanner_files.document import load
-from imagegate.domain import openvex
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.facts import ImageConfig, ImageFacts, PlatformFacts
 from imagegate.domain.finding import Finding, Tally
 from imagegate.domain.image import Digest, ImageRef, repository_name
 from imagegate.domain.judging import Judging
+from imagegate.domain.openvex_history import History
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.rules import Rule, is_on
 from imagegate.domain.scan import ScanStatus
 from imagegate.domain.waiver import Waiver
 
 _NOWHERE = "image"  # the repository of an image that is in none yet
-_VEX_BYTES = 10 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def judge_files(asked: Asked, policy: Policy, now: datetime) -> Opinion:
     digest, config = _digest(reports), _config(asked.config, reports)
     facts = _facts(asked, reports, digest, config)
     here, notes = _without_what_is_unknown(stage, asked)
-    grants = [waiver for path in asked.vex for waiver in _vex(path, asked, policy, now)]
     findings = _findings(asked, reports)
+    grants, doubts = _set_aside(asked, policy, reports, findings, facts.platforms[0].platform, now)
     judging = Judging(policy, here, facts, now, grants=grants, versions=VERSIONS)
     judging.read(_status(reports, facts, findings), findings)
     judged = judging.decide()
@@ -73,7 +73,7 @@ def judge_files(asked: Asked, policy: Policy, now: datetime) -> Opinion:
         judged=judged,
         now=now,
         scanners=tuple(report.scanner for report in reports),
-        notes=(*notes, *(note for report in reports for note in report.notes)),
+        notes=(*notes, *doubts, *(note for report in reports for note in report.notes)),
     )
 
 
@@ -186,22 +186,21 @@ def _without_what_is_unknown(stage: Stage, asked: Asked) -> tuple[Stage, list[st
     ), notes
 
 
-def _vex(path: Path, asked: Asked, policy: Policy, now: datetime) -> list[Waiver]:
+def _set_aside(
+    asked: Asked,
+    policy: Policy,
+    reports: Sequence[Report],
+    findings: Sequence[Finding],
+    platform: str | None,
+    now: datetime,
+) -> tuple[list[Waiver], list[str]]:
     """Statements hold as long as a waiver may; who judges by them is who was handed the file."""
-    from datetime import timedelta
-
-    try:
-        content = path.read_bytes()
-        if len(content) > _VEX_BYTES:
-            raise ScannerFileError(f"{path}: larger than {_VEX_BYTES >> 20} MiB")
-        until = now.date() + timedelta(days=policy.waiver_terms.max_days)
-        repository = asked.repository or _NOWHERE
-        waivers, _ = openvex.waivers_of(openvex.parse(content), repository, until)
-    except OSError as error:
-        raise ScannerFileError(f"{path}: {error.strerror}") from error
-    except RejectedInputError as error:
-        raise ScannerFileError(f"{path}: {error}") from error
-    return waivers
+    if not asked.vex:
+        return [], []
+    history = History([vex.read(path) for path in asked.vex], now)
+    image = vex.image_in(reports, findings, policy, asked.repository, asked.tags, platform)
+    until = now.date() + timedelta(days=policy.waiver_terms.max_days)
+    return vex.set_aside(history, findings, image, asked.repository or _NOWHERE, until)
 
 
 def _findings(asked: Asked, reports: Sequence[Report]) -> list[Finding]:

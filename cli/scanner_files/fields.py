@@ -7,7 +7,7 @@ Go's encoder leaves out or nulls what is empty.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
@@ -120,6 +120,20 @@ def plain(raw: Raw, *keys: str) -> Raw | None:
     except UnicodeEncodeError as error:
         raise MalformedError("half a surrogate pair", *keys) from error
     return found or None
+
+
+def left_over(raw: Raw, known: frozenset[str]) -> dict[str, int]:
+    """The sections that nobody here reads, and how much is in each: no part of a report is passed over in silence."""
+    sections = {
+        key: value for key, value in raw.items() if key not in known and isinstance(value, list | dict)
+    }
+    return {ascii(key)[1:-1][:40]: len(value) for key, value in sections.items() if value}
+
+
+def counted(sections: Mapping[str, int], who: str) -> list[str]:
+    """A note that names them; none where there are none."""
+    listed = ", ".join(f"{number} under {name}" for name, number in sections.items())
+    return [f"{who} also reports {listed}: not judged"] if sections else []
 
 
 def _at(raw: Raw, keys: Sequence[str]) -> Any:

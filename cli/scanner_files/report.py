@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from imagegate.domain.finding import Finding, Severity
+from imagegate.domain.finding import Finding, Package, Severity
 
 # What a scanner can tell beside vulnerability, severity and package: "fix" (is there one), "exploit" (is one
 # available), "epss", "kev" (is it known to be exploited), "layer" (which one brought the package).
@@ -42,6 +42,8 @@ class Report:
     findings: list[Finding]  # as many as the scanner counts
     knows: frozenset[str]
     target: str | None = None  # what was scanned, as the scanner names it
+    references: tuple[str, ...] = ()  # other names of the image: `registry/repository:tag`, `…@sha256:…`
+    packages: tuple[Package, ...] = ()  # that were looked at, where the scanner lists them
     config: dict[str, Any] | None = None  # the image's configuration (OCI image specification)
     digest: str | None = None  # of the manifest or the index
     platform: str | None = None  # os/architecture[/variant]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.scanner_files import fields
@@ -31,7 +32,23 @@ _ECOSYSTEMS: Mapping[str, str] = {
     **dict.fromkeys(("gobinary", "gomod"), "golang"),
     **{name: name for name in ("conan", "cocoapods", "swift", "pub", "hex", "bitnami", "julia")},
 }
-_PACKAGES = ("os-pkgs", "lang-pkgs")
+_LANGUAGE = "lang-pkgs"
+_PACKAGES = ("os-pkgs", _LANGUAGE)
+# Misconfigurations that are none (pkg/types/misconfiguration.go).
+_WELL = ("PASS", "EXCEPTION")
+# What is read or says nothing about what was found; anything else is named in a note.
+_REPORT = frozenset(
+    {
+        *("SchemaVersion", "Trivy", "ReportID", "CreatedAt", "ArtifactID", "ArtifactName", "ArtifactType"),
+        *("Metadata", "Results"),
+    }
+)
+_RESULT = frozenset(
+    {
+        *("Target", "Class", "Type", "Packages", "Vulnerabilities", "MisconfSummary", "Misconfigurations"),
+        *("Secrets", "Licenses", "ExperimentalModifiedFindings"),
+    }
+)
 
 
 def is_report(document: Raw) -> bool:
@@ -51,6 +68,10 @@ def read(document: Raw) -> Report:
         findings=[finding for result in results for finding in result.findings],
         knows=knows("trivy"),
         target=target,
+        references=tuple(
+            text for key in ("RepoTags", "RepoDigests") for text in fields.texts(document, "Metadata", key)
+        ),
+        packages=tuple(package for result in results for package in result.packages),
         config=config,
         digest=digest_in([target or ""]) or digest_in(fields.texts(document, "Metadata", "RepoDigests")),
         platform=platform_of(config),
@@ -61,17 +82,65 @@ def read(document: Raw) -> Report:
 
 
 class _Result:
-    """One element of `Results`: the packages of the operating system, or those of one language in one place."""
+    """One element of `Results`: packages of the operating system, those of one language in one place, or a file."""
 
     def __init__(self, raw: Raw) -> None:
-        kind = fields.optional(raw, "Type")
-        self.shows_packages = fields.optional(raw, "Class") in _PACKAGES
-        ecosystem = _ECOSYSTEMS.get(kind or "")
-        self.findings = fields.each(raw, "Vulnerabilities", read=lambda one: _finding(one, ecosystem))
+        kind = fields.optional(raw, "Class")
+        self.target = (fields.optional(raw, "Target") or "").lstrip("/")
+        self.shows_packages = kind in _PACKAGES
+        ecosystem = _ECOSYSTEMS.get(fields.optional(raw, "Type") or "")
+        place = self.target if kind == _LANGUAGE else None
+        self.vulnerabilities = fields.each(
+            raw, "Vulnerabilities", read=lambda one: _finding(one, ecosystem, place)
+        )
+        listed = fields.each(raw, "Packages", read=lambda one: _listed(one, ecosystem, place))
+        self.packages = [package for package in listed if package is not None]
+        self.others: dict[str, Sequence[Finding | None]] = {
+            "secret": fields.each(raw, "Secrets", read=self._secret),
+            "misconfiguration": fields.each(raw, "Misconfigurations", read=self._misconfiguration),
+            "licence": fields.each(raw, "Licenses", read=self._licence),
+        }
         self.set_aside = len(fields.elements(raw, "ExperimentalModifiedFindings"))
+        self.unread = fields.left_over(raw, _RESULT)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All that Trivy's SARIF has as results, so that both forms of one scan have one verdict."""
+        return self.vulnerabilities + [one for found in self.others.values() for one in found if one]
+
+    def _secret(self, raw: Raw) -> Finding:
+        return self._of(raw, fields.text(raw, "RuleID"), self.target)
+
+    def _misconfiguration(self, raw: Raw) -> Finding | None:
+        if fields.optional(raw, "Status") in _WELL:
+            return None
+        return self._of(raw, fields.text(raw, "ID"), self.target)
+
+    def _licence(self, raw: Raw) -> Finding:
+        package = fields.optional(raw, "PkgName") or ""
+        name = f"{package}:{fields.text(raw, 'Name')}"
+        return self._of(raw, name, package or fields.optional(raw, "FilePath") or self.target)
+
+    def _of(self, raw: Raw, name: str, where: str) -> Finding:
+        severity = Severity.parse(fields.optional(raw, "Severity"))
+        return Finding(name, severity, (Package(where),) if where else ())
 
 
-def _finding(raw: Raw, ecosystem: str | None) -> Finding:
+def _listed(raw: Raw, ecosystem: str | None, place: str | None) -> Package | None:
+    """A package that Trivy looked at; of some files it does not know the name."""
+    name, purl = fields.optional(raw, "Name"), fields.optional(raw, "Identifier", "PURL")
+    if name is None:
+        return None
+    return Package(
+        name=name,
+        installed=fields.optional(raw, "Version"),
+        ecosystem=type_of(purl) or ecosystem,
+        purl=purl,
+        path=fields.optional(raw, "FilePath") or place,
+    )
+
+
+def _finding(raw: Raw, ecosystem: str | None, place: str | None) -> Finding:
     name, aliases = preferred(fields.text(raw, "VulnerabilityID"), fields.texts(raw, "VendorIDs"))
     fixed = fields.optional(raw, "FixedVersion")
     purl = fields.optional(raw, "PkgIdentifier", "PURL")
@@ -83,7 +152,7 @@ def _finding(raw: Raw, ecosystem: str | None) -> Finding:
         purl=purl,
         # The digest is what a manifest names the layer by; images that were not pulled have only the other.
         layer=fields.optional(raw, "Layer", "Digest") or fields.optional(raw, "Layer", "DiffID"),
-        path=fields.optional(raw, "PkgPath"),
+        path=fields.optional(raw, "PkgPath") or place,
     )
     return Finding(
         vulnerability=name,
@@ -98,7 +167,7 @@ def _finding(raw: Raw, ecosystem: str | None) -> Finding:
 
 def _why(results: list[_Result]) -> str:
     """No packages that were looked at is not the same as no vulnerabilities."""
-    if any(result.shows_packages or result.findings for result in results):
+    if any(result.shows_packages or result.vulnerabilities for result in results):
         return ""
     return (
         "Trivy names no packages that it looked at, so it cannot be told whether it found nothing or read nothing"
@@ -117,9 +186,26 @@ def _notes(document: Raw, results: list[_Result]) -> list[str]:
         notes.append(
             f"{name} is no longer supported by its distributor: not all of its vulnerabilities are known"
         )
+    notes += _others(results)
+    unread: dict[str, int] = fields.left_over(document, _REPORT)
+    for result in results:
+        unread |= {name: unread.get(name, 0) + number for name, number in result.unread.items()}
+    notes += fields.counted(unread, "Trivy")
     set_aside = sum(result.set_aside for result in results)
     if set_aside:
         notes.append(
             f"{set_aside} findings were set aside by Trivy's own settings (.trivyignore, VEX), not by the policy"
         )
     return notes
+
+
+def _others(results: list[_Result]) -> list[str]:
+    """What Trivy found beside vulnerabilities."""
+    told = []
+    for kind in ("secret", "misconfiguration", "licence"):
+        found = [one for result in results for one in result.others[kind] if one]
+        levels = Counter(one.severity for one in found)
+        by_level = ", ".join(f"{levels[level]} {level}" for level in Severity if level in levels)
+        if found:
+            told.append(f"{len(found)} {kind}{'s' if len(found) > 1 else ''} ({by_level})")
+    return [f"Trivy also reports {', '.join(told)}: they count as vulnerabilities do"] if told else []

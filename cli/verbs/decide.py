@@ -16,7 +16,6 @@ from cli.verbs.approve import approve, reject
 from cli.verbs.emergency import break_glass, revoke
 from imagegate.domain.waiver import JUSTIFICATIONS
 
-_VEX_BYTES = 10 << 20
 _JUSTIFICATION = f"OpenVEX, why the image is not affected: {', '.join(JUSTIFICATIONS)}."
 _ASKED = ("cve", "package", "rule", "reason", "until", "justification")
 
@@ -42,7 +41,10 @@ decide.add_command(revoke)
 @click.option("--package", help="Name of the package, or its package URL (without a version: every version).")
 @click.option("--rule", type=RuleType(), help="Which rule is waived as a whole: image.non_root, ….")
 @click.option(
-    "--vex", type=click.Path(path_type=Path), help="OpenVEX document: what it says is not affected."
+    "--vex",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="OpenVEX document: what it says now is not affected. May be repeated.",
 )
 @click.option("--reason", help="Why; part of every decision that rests on it.")
 @click.option(
@@ -59,7 +61,7 @@ def waive(
     /,
     scope: Scope,
     *,
-    vex: Path | None,
+    vex: tuple[Path, ...],
     expires: date,
     owner: str | None,
     ticket: str | None,
@@ -87,7 +89,7 @@ def waive(
     stack = find_stack(stack_name)
     _check_scope(stack, scope)
     more = {"ticket": ticket} if ticket else {}
-    if vex is not None:
+    if vex:
         return _import(
             stack, scope, vex, expires, {**more, **({"owner": owner} if owner else {})}, as_json=as_json
         )
@@ -95,10 +97,10 @@ def waive(
     return _grant(stack, waiver, as_json=as_json)
 
 
-def _check(vex: Path | None, asked: dict[str, str | None]) -> None:
+def _check(vex: tuple[Path, ...], asked: dict[str, str | None]) -> None:
     """Exactly one of a finding, a rule and a document."""
     given = {name for name in _ASKED if asked[name]}
-    if vex is not None:
+    if vex:
         if given:
             raise click.UsageError(
                 f"--vex says what is waived and why; leave out --{', --'.join(sorted(given))}"
@@ -165,40 +167,39 @@ def _grant(stack: Stack, waiver: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _import(
-    stack: Stack, scope: Scope, path: Path, expires: date, more: dict[str, str], *, as_json: bool
+    stack: Stack,
+    scope: Scope,
+    paths: tuple[Path, ...],
+    expires: date,
+    more: dict[str, str],
+    *,
+    as_json: bool,
 ) -> None:
     from cli import view
     from cli.decisions import answers, asking
     from cli.decisions.calling import NotTakenError, RefusedError
     from cli.decisions.calling import decide as ask
+    from cli.judgement import vex
 
-    wanted, told = asking.from_vex(_read(path), scope, expires)
+    wanted = asking.from_vex([vex.read(path) for path in paths], scope, stack, expires)
     found = []
-    for waiver in wanted:
+    for waiver in wanted.waivers:
         waiver |= more
         try:
             found.append(answers.Imported(waiver, ask(stack, "waive", waiver=waiver)))
         except (RefusedError, NotTakenError) as error:
             found.append(answers.Imported(waiver, refused=error.message))
+    for note in wanted.notes:
+        click.echo(f"imagegate: not waived: {view.clean(note)}", err=True)
     if as_json:
         click.echo(json.dumps([one.as_json() for one in found], indent=2))
     elif found:
-        view.console().print(answers.imported(found, told))
+        view.console().print(answers.imported(found, wanted.told))
     else:
-        click.echo(f"imagegate: {path} says of nothing that it is not affected; nothing was waived", err=True)
+        names = ", ".join(map(str, paths))
+        click.echo(f"imagegate: {names} sets nothing aside for {scope.text}; nothing was waived", err=True)
     if any(one.refused for one in found):
         raise click.exceptions.Exit(1)
-
-
-def _read(path: Path) -> bytes:
-    from cli.faults import CannotTellError
-
-    try:
-        if path.stat().st_size > _VEX_BYTES:
-            raise CannotTellError(f"{path}: larger than {_VEX_BYTES >> 20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        raise CannotTellError(f"{path}: {error.strerror}") from error
 
 
 @decide.command()

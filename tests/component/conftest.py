@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from imagegate.adapters import aws
+from tests.component.judged import Judge, judge_in
 
 # As in tests/unit: a busy machine turns no rule red.
 settings.register_profile("rules", deadline=None, derandomize=True, max_examples=100)
@@ -26,3 +28,8 @@ def aws_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     aws.client.cache_clear()
     yield
     aws.client.cache_clear()
+
+
+@pytest.fixture
+def judge(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Judge:
+    return judge_in(tmp_path, capsys, monkeypatch)

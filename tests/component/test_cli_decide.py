@@ -225,6 +225,32 @@ def test_a_refused_statement_does_not_hide_the_others(gate: CliGate, url: Served
     assert kept["is_new"]
 
 
+def test_only_what_holds_now_about_what_is_asked_for_is_waived(
+    gate: CliGate, url: Served, tmp_path: Path
+) -> None:
+    later = {"timestamp": "2026-11-02T00:00:00Z"}
+    other = {"products": [{"@id": "pkg:oci/other", "subcomponents": [{"@id": "pkg:deb/debian/zlib"}]}]}
+    ours = {"products": [{"@id": "pkg:oci/shop", "subcomponents": [{"@id": "pkg:deb/debian/zlib"}]}]}
+    first = vex(
+        tmp_path / "1.json", said("CVE-2026-1001"), {**said("CVE-2026-1002"), **other}, {"status": "x"}
+    )
+    then = vex(
+        tmp_path / "2.json",
+        {**said("CVE-2026-1001", "affected"), **later},
+        {**said("GO-1"), **ours, "vulnerability": {"name": "GO-1", "aliases": ["CVE-2026-1003"]}},
+    )
+    result = gate.call("decide", "waive", "shop-*", "--vex", first, "--vex", then, "--expires", "30d")
+    assert result.code == 0
+    assert [(w.vulnerability, w.package) for w in gate.world.grants.waivers()] == [
+        ("CVE-2026-1003", "pkg:deb/debian/zlib")
+    ]
+    unread, taken_back, another = result.err.splitlines()
+    assert "1.json: statements[2]: vulnerability: it names none; status must be one of" in unread
+    assert "1.json: statements[0]: CVE-2026-1001 in" in taken_back
+    assert "2.json: statements[0] says affected" in taken_back
+    assert "1.json: statements[1]: it is about another product: pkg:oci/other" in another
+
+
 def test_a_reason_of_any_length_is_taken(gate: CliGate, url: Served, tmp_path: Path) -> None:
     file = vex(tmp_path / "vex.json", said("CVE-2026-1001", impact_statement="x" * 2000))
     assert gate.call("decide", "waive", "shop-*", "--vex", file, "--expires", "30d").code == 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from cli.main import main
-from tests.component.cli_gate import Result
+from tests.component.judged import PLAIN, Judge, one_line
 from tests.fakes import NOW
 
 POLICY = """
@@ -34,7 +31,6 @@ stages:
     repositories: "{app}-staging"
     findings: {max: {critical: 0, high: 0}}
 """
-PLAIN = 'version: 1\nstages: {dev: {repositories: "{app}-dev"}}\n'
 CONFIG = {
     "os": "linux",
     "architecture": "amd64",
@@ -42,35 +38,6 @@ CONFIG = {
     "rootfs": {"type": "layers", "diff_ids": []},
 }
 MINUTE = timedelta(minutes=1)
-
-
-Judge = Callable[..., Result]
-
-
-@pytest.fixture
-def judge(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Judge:
-    """Files are given by content: text, bytes, or what becomes JSON."""
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def call(*arguments: Any, policy: str = PLAIN) -> Result:
-        (tmp_path / "policy.yaml").write_text(policy)
-        words = [written(number, argument) for number, argument in enumerate(arguments)]
-        argv = ["imagegate", "judge", "--policy", str(tmp_path / "policy.yaml"), *words]
-        monkeypatch.setattr(sys, "argv", argv)
-        with pytest.raises(SystemExit) as exited:
-            main(lambda: NOW)
-        captured = capsys.readouterr()
-        return Result(int(exited.value.code or 0), captured.out, captured.err)
-
-    def written(number: int, argument: Any) -> str:
-        if isinstance(argument, str):
-            return argument
-        file = tmp_path / f"file{number}"
-        content = argument if isinstance(argument, bytes) else json.dumps(argument).encode()
-        file.write_bytes(content)
-        return str(file)
-
-    return call
 
 
 def trivy(*found: tuple[str, str], package: str = "jinja2", fixed: str = "3.1.6") -> dict[str, Any]:
@@ -323,23 +290,21 @@ def test_openvex_sets_aside_what_it_says_is_not_affected_or_fixed(
     assert len(result.json["waivers"]) == (1 if code == 0 else 0)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
-        b"x",
-        [],
-        {"@context": "https://openvex.dev/ns/v0.2.0"},
-        vex("perhaps"),
-        vex(justification="because"),
-        vex(justification=None),
-        vex(vulnerability={}),
-        vex(products="all"),
-        vex(products=[{"identifiers": {}}]),
-        {**vex(), "@context": "https://cyclonedx.org"},
-    ],
-)
-def test_broken_openvex_is_one_line(judge: Judge, document: Any) -> None:
+@pytest.mark.parametrize("document", [b"x", [], {"@context": "https://openvex.dev/ns/v0.2.0"}])
+def test_what_is_no_openvex_document_is_one_line(judge: Judge, document: Any) -> None:
     one_line(judge("--findings", trivy(), "--vex", document))
+
+
+def test_a_statement_that_cannot_be_read_is_named_and_the_others_hold(judge: Judge) -> None:
+    document = vex()
+    document["statements"] *= 7
+    for number in range(6):
+        document["statements"][number] = {"vulnerability": {"name": f"CVE-2026-9{number}"}}
+    result = judge("--findings", trivy(("CVE-2026-1", "CRITICAL")), "--vex", document, "--json")
+    assert result.code == 0
+    (note,) = result.json["notes"]
+    assert note.startswith("6 OpenVEX statements not applied: file3: statements[0]: status must be one of")
+    assert note.endswith("; and 1 more")
 
 
 def test_openvex_is_written_from_what_was_found(judge: Judge, tmp_path: Path) -> None:
@@ -428,13 +393,6 @@ def test_every_finding_is_explained(judge: Judge) -> None:
 
 
 # whatever is wrong
-
-
-def one_line(result: Result) -> None:
-    assert result.code == 2
-    assert result.out == ""
-    assert len(result.err.splitlines()) == 1, result.err
-    assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,36 @@
-"""OpenVEX documents: statements about vulnerabilities in products, read as waivers and written from a verdict.
+"""OpenVEX documents, read: statements about vulnerabilities in products, in time.
 
-Source: OpenVEX specification v0.2.0 (openvex/spec). Only `not_affected` (with a justification or an impact statement)
-and `fixed` set a finding aside; `affected` and `under_investigation` are told and change nothing.
+Source: OpenVEX specification v0.2.0, and v0.0.x for what older documents say otherwise (openvex/spec, openvex/go-vex).
+Rule: a statement that is not understood in full sets nothing aside, and spoils no other. It still takes back what
+others say, if it does not say itself that all is well.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
-from imagegate.domain.canonical import canonical_json, timestamp
+from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Digest
-from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
+from imagegate.domain.waiver import JUSTIFICATIONS
 
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
-_STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
+STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
 _SETS_ASIDE = ("not_affected", "fixed")
+_CONTEXTS = re.compile(r"https://openvex\.dev/ns(/v0(\.[0-9]+){1,2})?/?")
+# The fields of a statement that narrow nothing, and those that are read here.
+_TEXTS = frozenset({"supplier", "status_notes", "impact_statement", "action_statement", "vuln_description"})
+_STATEMENT = _TEXTS | {
+    *("@id", "@type", "version", "vulnerability", "timestamp", "last_updated", "products", "subcomponents"),
+    *("status", "justification", "action_statement_timestamp"),
+}
+_COMPONENT = frozenset({"@id", "@type", "identifiers", "hashes", "supplier"})
+_IDENTIFIERS = frozenset({"purl", "cpe22", "cpe23"})
+_VULNERABILITY = frozenset({"@id", "@type", "name", "description", "aliases"})
 
 
 class InvalidVexError(RejectedInputError):
@@ -29,174 +38,243 @@ class InvalidVexError(RejectedInputError):
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """One statement about one vulnerability, in the packages of one product."""
+class Component:
+    """A product, or a part of one, by every name that the document gives it. Without any it may be anything."""
 
-    vulnerability: str
-    status: str
-    product: str  # package URL or another name of the image; "" where a document names none
-    packages: tuple[str, ...]  # package URLs or names: the product's parts, or the product itself
-    digest: Digest | None  # of the image, where the product's name has one
-    justification: str | None
-    note: str  # impact or action statement, or status notes
-    author: str
-    issued_at: str
+    names: tuple[str, ...] = ()  # an IRI, package URLs, CPEs
+    hashes: tuple[tuple[str, str], ...] = ()  # algorithm and value
 
-
-def parse(content: bytes) -> list[Statement]:
-    """Raise `InvalidVexError`."""
-    try:
-        raw = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InvalidVexError(f"not JSON: {type(error).__name__}") from error
-    if not isinstance(raw, dict) or not str(raw.get("@context", "")).startswith("https://openvex.dev/ns"):
-        raise InvalidVexError('not an OpenVEX document: "@context" must be https://openvex.dev/ns/v0.2.0')
-    statements = raw.get("statements")
-    if not isinstance(statements, list):
-        raise InvalidVexError("statements: must be a list")
-    found: list[Statement] = []
-    for number, statement in enumerate(statements):
-        try:
-            found += _statements(statement, raw)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidVexError(f"statements[{number}]: {_explain(error)}") from error
-    return found
-
-
-def _explain(error: Exception) -> str:
-    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-
-
-def _statements(raw: Any, document: Mapping[str, Any]) -> Iterator[Statement]:
-    if not isinstance(raw, dict):
-        raise TypeError("must be a mapping")
-    status, justification = raw["status"], raw.get("justification")
-    note = str(raw.get("impact_statement") or raw.get("action_statement") or raw.get("status_notes") or "")
-    if status not in _STATUSES:
-        raise ValueError(f"status must be one of {', '.join(_STATUSES)}, not {status!r}")
-    if justification is not None and justification not in JUSTIFICATIONS:
-        raise ValueError(f"justification must be one of {', '.join(JUSTIFICATIONS)}, not {justification!r}")
-    if status == "not_affected" and not justification and not raw.get("impact_statement"):
-        raise ValueError("not_affected needs a justification or an impact_statement")
-    for product in _listed(raw.get("products", document.get("products", []))):
-        name = _identifier(product)
-        parts = _listed(product.get("subcomponents", [])) if isinstance(product, dict) else []
-        yield Statement(
-            vulnerability=_vulnerability(raw["vulnerability"]),
-            status=status,
-            product=name,
-            packages=tuple(_identifier(part) for part in parts) or (name,),
-            digest=_digest(product),
-            justification=justification,
-            note=note,
-            author=str(raw.get("supplier") or document.get("author") or ""),
-            issued_at=str(raw.get("timestamp") or document.get("timestamp") or ""),
-        )
-
-
-def _listed(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError("products and subcomponents must be lists")
-    return value
-
-
-def _vulnerability(raw: Any) -> str:
-    """A mapping with a name; a text in documents of the first versions."""
-    name = raw if isinstance(raw, str) else raw["name"]
-    if not isinstance(name, str) or not name:
-        raise TypeError("vulnerability: must have a name")
-    return name.rpartition("/")[2]
-
-
-def _identifier(raw: Any) -> str:
-    if isinstance(raw, str):
-        return raw
-    identifiers = raw.get("identifiers", {})
-    name = raw.get("@id") or identifiers.get("purl") or identifiers.get("cpe23")
-    if not isinstance(name, str):
-        raise TypeError("a product needs an @id or a purl")
-    return name
-
-
-def _digest(raw: Any) -> Digest | None:
-    """Of an image: `pkg:oci/shop@sha256%3A…`, or under hashes."""
-    hashes = raw.get("hashes", {}) if isinstance(raw, dict) else {}
-    listed = hashes.get("sha-256") if isinstance(hashes, dict) else None
-    text = f"sha256:{listed}" if listed else ""
-    name = unquote(_identifier(raw))
-    if not text and name.startswith("pkg:oci/"):
-        text = name.partition("@")[2].partition("?")[0]
-    return Digest.parse(text) if text else None
-
-
-def waivers_of(
-    statements: Iterable[Statement], repositories: str | None, expires: date
-) -> tuple[list[Waiver], list[Statement]]:
-    """Waivers for what is set aside, and the statements that change nothing.
-
-    A statement about an image holds for that digest; one about a package holds in `repositories`.
-    """
-    waivers: list[Waiver] = []
-    told: list[Statement] = []
-    for statement in statements:
-        if statement.status not in _SETS_ASIDE:
-            told.append(statement)
-            continue
-        waivers += [_waiver(statement, package, repositories, expires) for package in statement.packages]
-    return list(dict.fromkeys(waivers)), told
-
-
-def _waiver(statement: Statement, package: str, repositories: str | None, expires: date) -> Waiver:
-    is_package = not unquote(package).startswith("pkg:oci/")
-    reason = statement.note or (statement.justification or statement.status).replace("_", " ")
-    return Waiver(
-        owner=statement.author or "unknown author",
-        reason=f"OpenVEX {statement.status}: {reason}",
-        expires=expires,
-        vulnerability=statement.vulnerability,
-        package=package.partition("?")[0] if is_package else "*",
-        repositories=repositories,
-        digest=statement.digest,
-        justification=statement.justification,
-    )
+    def __str__(self) -> str:
+        return next(iter(self.names), None) or (f"{self.hashes[0][1]}" if self.hashes else "no product")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a verdict says about a vulnerability in a package of the image."""
+class Statement:
+    """One statement about one vulnerability, in one product or in parts of it."""
 
-    vulnerability: str
-    package: str
-    waiver: Waiver | None  # that set it aside
-    until: str = ""  # it has time until then
-    counts: bool = False
+    names: tuple[str, ...]  # of the vulnerability, the main one first
+    status: str
+    product: Component
+    parts: tuple[Component, ...] = ()  # empty: the product as a whole
+    justification: str | None = None
+    note: str = ""  # impact or action statement, or status notes
+    author: str = ""
+    at: datetime | None = None  # when it was known to be true; None: nobody knows
+    updated: datetime | None = None
+    document: str = ""  # the document's @id
+    version: int = 0  # of the document
+    where: str = ""  # `vex.json: statements[3]`
+    fault: str = ""  # why it sets nothing aside
+
+    @property
+    def is_kind(self) -> bool:
+        """It says that there is nothing to do."""
+        return self.status in _SETS_ASIDE
+
+    @property
+    def vulnerability(self) -> str:
+        return next(iter(self.names), "")
+
+    def holds_against(self, other: Statement) -> bool:
+        """Whether it is later than one that says otherwise. At the same time the other holds."""
+        if self.at is None or other.at is None:
+            return False
+        if self.at != other.at:
+            return self.at > max(other.at, other.updated or other.at)
+        is_newer_version = self.document == other.document != "" and self.version > other.version
+        return is_newer_version or (self.updated or self.at) > (other.updated or other.at)
 
 
-def document(product: str, told: Sequence[Told], now: datetime, author: str = "imagegate") -> dict[str, Any]:
-    """An OpenVEX document: what is waived with a justification is `not_affected`, every other finding `affected`."""
-    statements = [_written(product, one) for one in told]
-    body = {"author": author, "timestamp": timestamp(now), "version": 1, "statements": statements}
-    name = hashlib.sha256(canonical_json(body)).hexdigest()
-    return {"@context": CONTEXT, "@id": f"https://openvex.dev/docs/public/vex-{name}", **body}
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document: the statements of its version."""
+
+    name: str  # its @id
+    version: int
+    statements: tuple[Statement, ...]
 
 
-def _written(product: str, told: Told) -> dict[str, Any]:
-    subject: dict[str, Any] = {"@id": product}
-    if told.package:
-        subject["subcomponents"] = [{"@id": told.package}]
-    statement: dict[str, Any] = {"vulnerability": {"name": told.vulnerability}, "products": [subject]}
-    waiver = told.waiver
-    if waiver and waiver.justification:
-        return {
-            **statement,
-            "status": "not_affected",
-            "justification": waiver.justification,
-            "impact_statement": waiver.reason,
-        }
-    if waiver:
-        action = f"accepted until {waiver.expires} by {waiver.owner}: {waiver.reason}"
-    elif told.until:
-        action = f"to be fixed until {told.until}"
-    else:
-        action = "to be fixed" if told.counts else "does not count against the policy"
-    return {**statement, "status": "affected", "action_statement": action}
+def parse(content: bytes, name: str = "") -> Document:
+    """Read a document; `name` is what notes call it. Raise `InvalidVexError` for anything else."""
+    try:
+        raw = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise InvalidVexError(f"not an OpenVEX document: not JSON that can be read ({error})") from error
+    if not isinstance(raw, dict) or not _CONTEXTS.fullmatch(str(raw.get("@context", ""))):
+        raise InvalidVexError(f'not an OpenVEX document: "@context" must be {CONTEXT}')
+    statements = raw.get("statements")
+    if not isinstance(statements, list):
+        raise InvalidVexError("not an OpenVEX document: statements must be a list")
+    prefix = f"{name}: " if name else ""
+    listed = enumerate(statements)
+    read = (one for at, raws in listed for one in _statements(raws, raw, f"{prefix}statements[{at}]"))
+    return Document(str(raw.get("@id") or ""), _number(raw.get("version")), tuple(read))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
+
+
+def _statements(raw: Any, document: Mapping[str, Any], where: str) -> Iterator[Statement]:
+    """One for each product; of a statement that cannot be read, all that can."""
+    if not isinstance(raw, dict):
+        yield Statement((), "", Component(), where=where, fault="it is no object")
+        return
+    reading = _Reading(raw, document)
+    names, status, (at, updated) = reading.vulnerability(), reading.status(), reading.times()
+    justification, note, author = reading.justification(status), reading.note(), reading.author()
+    products = list(reading.products())
+    for product, parts in products:
+        yield Statement(
+            names=names,
+            status=status,
+            product=product,
+            parts=parts,
+            justification=justification,
+            note=note,
+            author=author,
+            at=at,
+            updated=updated,
+            document=str(document.get("@id") or ""),
+            version=_number(document.get("version")),
+            where=where,
+            fault="; ".join(reading.faults),
+        )
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One statement while it is read: what cannot be read is noted, and read as what says least."""
+
+    raw: Mapping[str, Any]
+    document: Mapping[str, Any]
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.known(self.raw, _STATEMENT, "")
+
+    def known(self, raw: Mapping[str, Any], fields: frozenset[str], where: str) -> None:
+        """What is not known may narrow it."""
+        for key in raw:
+            if key not in fields:
+                self.faults.append(f"{where}{key[:40]!r} is not understood")
+
+    def vulnerability(self) -> tuple[str, ...]:
+        raw = self.raw.get("vulnerability")
+        if isinstance(raw, dict):
+            self.known(raw, _VULNERABILITY, "vulnerability: ")
+            told = [raw.get("name"), *self.listed(raw, "aliases"), raw.get("@id")]
+        else:
+            told = [raw]
+        names = dict.fromkeys(_last(name) for name in told if isinstance(name, str) and _last(name))
+        if not names:
+            self.faults.append("vulnerability: it names none")
+        return tuple(names)
+
+    def status(self) -> str:
+        status = self.raw.get("status")
+        if status not in STATUSES:
+            self.faults.append(f"status must be one of {', '.join(STATUSES)}, not {_shown(status)}")
+        return status if isinstance(status, str) else ""
+
+    def justification(self, status: str) -> str | None:
+        told = self.raw.get("justification")
+        if told and told not in JUSTIFICATIONS:
+            self.faults.append(
+                f"justification must be one of {', '.join(JUSTIFICATIONS)}, not {_shown(told)}"
+            )
+        elif status == "not_affected" and not told and not self.raw.get("impact_statement"):
+            self.faults.append("not_affected needs a justification or an impact_statement")
+        return told if told in JUSTIFICATIONS else None
+
+    def note(self) -> str:
+        names = ("impact_statement", "action_statement", "status_notes")
+        return next((str(self.raw[name]) for name in names if self.raw.get(name)), "")
+
+    def author(self) -> str:
+        return str(self.raw.get("supplier") or self.document.get("author") or "")
+
+    def times(self) -> tuple[datetime | None, datetime | None]:
+        """Both come down from the document where the statement has no time of its own."""
+        own = bool(self.raw.get("timestamp"))
+        updates = self.raw if own or self.raw.get("last_updated") else self.document
+        return self._time(self.raw if own else self.document, "timestamp"), self._time(
+            updates, "last_updated"
+        )
+
+    def _time(self, source: Mapping[str, Any], name: str) -> datetime | None:
+        if not source.get(name):
+            return None
+        try:
+            return parse_timestamp(source[name])
+        except RejectedInputError:
+            self.faults.append(f"{name}: not a time: {_shown(source[name])}")
+            return None
+
+    def products(self) -> Iterator[tuple[Component, tuple[Component, ...]]]:
+        holder = self.raw if self.raw.get("products") else self.document
+        products = self.listed(holder, "products")
+        shared = self.listed(self.raw, "subcomponents")
+        found = [(self.component(one, "products"), self._parts(one, shared)) for one in products]
+        if not found:
+            self.faults.append("products: it names none")
+        yield from found or [(Component(), ())]
+
+    def _parts(self, product: Any, shared: list[Any]) -> tuple[Component, ...]:
+        """In the first versions they belong to the statement."""
+        own = self.listed(product, "subcomponents") if isinstance(product, dict) else []
+        if own and shared:
+            self.faults.append("subcomponents: both of the statement and of a product")
+        parts = dict.fromkeys(self.component(part, "subcomponents") for part in own or shared)
+        return tuple(parts)
+
+    def component(self, raw: Any, where: str) -> Component:
+        if isinstance(raw, str) and raw:
+            return Component((raw,))
+        if not isinstance(raw, dict):
+            self.faults.append(f"{where}: {_shown(raw)} names nothing")
+            return Component()
+        self.known(raw, _COMPONENT | ({"subcomponents"} if where == "products" else set()), f"{where}: ")
+        identifiers = self.mapped(raw, "identifiers")
+        self.known(identifiers, _IDENTIFIERS, "identifiers: ")
+        hashes = tuple(sorted(self.mapped(raw, "hashes").items()))
+        identity = [raw["@id"]] if isinstance(raw.get("@id"), str) and raw["@id"] else []
+        names = tuple(dict.fromkeys([*identity, *identifiers.values()]))
+        if not names and not hashes:
+            self.faults.append(f"{where}: one has neither an @id nor a purl")
+        return Component(names, hashes)
+
+    def mapped(self, raw: Mapping[str, Any], name: str) -> dict[str, str]:
+        value = raw.get(name) or {}
+        if isinstance(value, dict) and all(isinstance(one, str) and one for one in value.values()):
+            return value
+        self.faults.append(f"{name}: not a mapping of texts")
+        return {}
+
+    def listed(self, raw: Mapping[str, Any], name: str) -> list[Any]:
+        value = raw.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.faults.append(f"{name}: must be a list")
+            return []
+        return value
+
+
+def _last(name: str) -> str:
+    """`https://nvd.nist.gov/vuln/detail/CVE-2026-1` is CVE-2026-1."""
+    return re.split(r"[/=#]", name.rstrip("/"))[-1]
+
+
+def _number(value: Any) -> int:
+    """A text in documents of the first versions."""
+    is_number = isinstance(value, int | str) and re.fullmatch(r"[0-9]{1,9}", str(value))
+    return int(value) if is_number else 0
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -1,0 +1,62 @@
+"""Files that people bring, as they were seen in the wild: each has one right outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.component.judged import Judge
+
+CASES = Path(__file__).parent / "fixtures" / "brought"
+
+
+@pytest.mark.parametrize(
+    ("case", "files", "code", "says"),
+    [
+        ("01-vex-later-affected", "--findings trivy.json --vex vex.json", 1, "1 CRITICAL"),
+        ("01-vex-later-affected", "--findings trivy.json --vex old.json --vex new.json", 1, "1 CRITICAL"),
+        ("01-vex-later-affected", "--findings trivy.json --vex new.json --vex old.json", 1, "1 CRITICAL"),
+        ("01-vex-later-affected", "--findings trivy.json --vex old.json", 0, "1 waived"),
+        (
+            "02-vex-subcomponents-of-the-statement",
+            "--findings trivy.json --vex vex.json",
+            1,
+            "1 CRITICAL (at most 0): CVE-2026-1111 (libssl3 3.0.1)",
+        ),
+        (
+            "03-vex-about-another-product",
+            "--findings trivy.json --vex other-image.json",
+            1,
+            "about another product, and not applied: other-image.json: statements[0]: pkg:oci/entirely-other",
+        ),
+        (
+            "03-vex-about-another-product",
+            "--findings trivy.json --vex other-app.json",
+            1,
+            "about another product, and not applied: other-app.json: statements[0]: pkg:golang/github.com",
+        ),
+        ("04-vex-aliases", "--findings trivy.json --vex vex.json", 0, "1 waived"),
+        ("05-vex-identifiers", "--findings trivy.json --vex vex.json", 0, "1 waived"),
+        ("06-vex-one-statement-spoils-all", "--findings trivy.json --vex tag.json", 0, "1 waived"),
+        ("06-vex-one-statement-spoils-all", "--findings trivy.json --vex short.json", 0, "1 waived"),
+        ("06-vex-one-statement-spoils-all", "--findings trivy.json --vex id-only.json", 0, "1 waived"),
+        (
+            "08-trivy-secrets-in-silence",
+            "--findings trivy.json",
+            1,
+            "also reports 1 secret (1 CRITICAL), 1 licence",
+        ),
+        ("08-trivy-secrets-in-silence", "--findings trivy.sarif", 1, "aws-access-key-id"),
+    ],
+)
+def test_a_file_that_people_bring_has_its_right_outcome(
+    judge: Judge, case: str, files: str, code: int, says: str
+) -> None:
+    arguments: list[Any] = [
+        word if word.startswith("--") else str(CASES / case / word) for word in files.split()
+    ]
+    result = judge(*arguments, policy=(CASES / case / "policy.yaml").read_text())
+    assert result.code == code, result.out + result.err
+    assert says in " ".join(result.out.split()) + result.err

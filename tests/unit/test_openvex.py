@@ -1,0 +1,420 @@
+"""OpenVEX: a sequence in time, in which what is not understood in full sets nothing aside."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegate.domain import openvex
+from imagegate.domain.finding import Finding, Package, Severity
+from imagegate.domain.openvex_history import History
+from imagegate.domain.openvex_image import Image, Name
+from imagegate.domain.policy import RepositoryPattern
+from tests.fakes import NOW
+
+OURS = f"sha256:{'ab' * 32}"
+OTHER = f"sha256:{'cd' * 32}"
+CVE = "CVE-2026-1111"
+OPENSSL = Package("openssl", "3.0.1", ecosystem="deb", purl="pkg:deb/debian/openssl@3.0.1?arch=amd64")
+LIBSSL = Package("libssl3", "3.0.1", ecosystem="deb", purl="pkg:deb/debian/libssl3@3.0.1?arch=amd64")
+BARE = Package("openssl", "3.0.1")  # as ECR names it
+IMAGE = Image(
+    names=(Name.parse("123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop:1.0"),),
+    digests=frozenset({OURS}),
+    tags=frozenset({"1.0"}),
+    platform="linux/amd64",
+    packages=(OPENSSL, LIBSSL),
+)
+UNSCANNED = Image(names=(Name(None, "shop-dev"),), patterns=(RepositoryPattern("{app}-dev"),))
+KIND = {"status": "not_affected", "justification": "vulnerable_code_not_present"}
+STRICT = [{"status": "affected"}, {"status": "under_investigation"}, {"status": "perhaps"}, {}]
+
+Json = dict[str, Any]
+
+
+def said(product: Any = "pkg:oci/shop", *parts: Any, day: int | None = 1, **more: Any) -> Json:
+    """A statement of a day in January."""
+    subject = {"@id": product} if isinstance(product, str) else dict(product)
+    if parts:
+        subject["subcomponents"] = [{"@id": part} if isinstance(part, str) else part for part in parts]
+    when = {"timestamp": f"2026-01-{day:02}T00:00:00Z"} if day else {}
+    return {"vulnerability": {"name": CVE}, "products": [subject], **when, **(more or KIND)}
+
+
+def document(*statements: Any, **more: Any) -> bytes:
+    head = {"@context": openvex.CONTEXT, "@id": "https://example.com/vex", "author": "ann", "version": 1}
+    return json.dumps({**head, **more, "statements": list(statements)}).encode()
+
+
+def history(*documents: bytes) -> History:
+    return History([openvex.parse(content) for content in documents], NOW)
+
+
+def is_aside(
+    *statements: Any, package: Package = OPENSSL, image: Image = IMAGE, names: tuple[str, ...] = (CVE,)
+) -> bool:
+    found = Finding(names[0], Severity.CRITICAL, (package,), names[1:])
+    return history(document(*statements)).setting_aside(found, package, image) is not None
+
+
+# in time
+
+
+@pytest.mark.parametrize("strict", STRICT)
+@pytest.mark.parametrize(("first", "then", "aside"), [(1, 2, False), (2, 1, True), (1, 1, False)])
+def test_the_latest_statement_holds_and_at_the_same_time_the_stricter(
+    strict: Json, first: int, then: int, aside: bool
+) -> None:
+    kind, later = said(day=first), said(day=then, status_notes="", **strict)
+    assert is_aside(kind, later) is aside
+    assert is_aside(later, kind) is aside
+
+
+def test_a_statement_without_a_date_is_older_than_all_that_take_back() -> None:
+    assert is_aside(said(day=None))
+    assert not is_aside(said(day=None), said(day=1, status="affected"))
+    assert not is_aside(said(day=2), said(day=None, status="affected"))
+
+
+def test_a_date_that_cannot_be_read_is_never_an_advantage() -> None:
+    assert not is_aside({**said(), "timestamp": "yesterday"})
+    assert not is_aside(said(day=2), {**said(status="affected"), "timestamp": "yesterday"})
+    assert is_aside(said(), {**said(), "timestamp": "yesterday"})
+
+
+def test_what_is_yet_to_come_sets_nothing_aside() -> None:
+    ahead = (NOW + timedelta(days=1)).isoformat()
+    assert not is_aside({**said(), "timestamp": ahead})
+    assert not is_aside(said(), {**said(status="affected"), "timestamp": ahead})
+    assert is_aside({**said(), "timestamp": (NOW + timedelta(minutes=1)).isoformat()})
+
+
+def test_an_update_takes_back_what_was_said_since() -> None:
+    updated = said(day=1, status="affected", last_updated="2026-01-09T00:00:00Z")
+    assert not is_aside(said(day=5), updated)
+    assert is_aside(said(day=10), updated)
+    assert is_aside(said(day=1, last_updated="2026-01-10T00:00:00Z", **KIND), updated)
+
+
+def both(*documents: bytes) -> bool:
+    found = Finding(CVE, Severity.CRITICAL, (OPENSSL,))
+    answers = {
+        history(*some).setting_aside(found, OPENSSL, IMAGE) is not None
+        for some in (documents, documents[::-1])
+    }
+    (answer,) = answers  # the order of the files makes no difference
+    return answer
+
+
+def test_the_latest_version_of_a_document_holds() -> None:
+    undated = {"timestamp": "2026-01-01T00:00:00Z"}
+    kind, strict = said(day=None), said(day=None, status="affected")
+    assert both(document(strict, **undated), document(kind, version=2, **undated))
+    assert not both(document(kind, **undated), document(strict, version=2, **undated))
+    assert not both(document(kind, **undated), document(version=2, **undated))  # taken out again
+    assert not both(
+        document(kind, **undated), document(strict, **{**undated, "@id": "https://example.com/2"})
+    )
+
+
+def test_statements_have_the_date_of_their_document() -> None:
+    old = document(said(day=None), timestamp="2026-01-01T00:00:00Z")
+    assert not both(old, document(said(day=None, status="affected"), timestamp="2026-02-01T00:00:00Z"))
+    assert both(old, document(said(day=None, status="affected"), timestamp="2025-12-01T00:00:00Z"))
+
+
+# what it is about
+
+
+@pytest.mark.parametrize(
+    ("product", "is_ours"),
+    [
+        ("pkg:oci/shop", True),
+        ("pkg:oci/Shop", True),
+        (f"pkg:oci/shop@{OURS}", True),
+        (f"pkg:oci/shop@{OURS.replace(':', '%3A')}?repository_url=elsewhere.example", True),
+        (f"pkg:oci/shop@{OTHER}", False),
+        ("pkg:oci/shop@sha256:abab", False),
+        ("pkg:oci/shop@1.0", False),
+        ("pkg:oci/shop?tag=1.0", True),
+        ("pkg:oci/shop?tag=2.0", False),
+        ("pkg:oci/shop?arch=amd64", True),
+        ("pkg:oci/shop?arch=arm64", False),
+        (f"pkg:oci/shop@{OURS}?arch=arm64", False),
+        ("pkg:oci/shop?something=new", False),
+        ("pkg:oci/shop#usr/bin", False),
+        ("pkg:oci/shop?repository_url=123456789012.dkr.ecr.eu-central-1.amazonaws.com%2Fshop", True),
+        ("pkg:oci/shop?repository_url=123456789012.dkr.ecr.eu-central-1.amazonaws.com", True),
+        ("pkg:oci/shop?repository_url=ghcr.io/shop", False),
+        ("pkg:oci/shop?repository_url=123456789012.dkr.ecr.eu-central-1.amazonaws.com/a/shop", False),
+        ("pkg:oci/other", False),
+        ("pkg:docker/shop", False),
+        ("pkg:golang/github.com/acme/other@v1", False),
+        ("https://example.com/products/shop", False),
+        (f"shop@{OURS}", True),
+        (f"shop@{OTHER}", False),
+        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop:1.0", True),
+        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop:2.0", False),
+        ("ghcr.io/acme/shop:1.0", False),
+        ({"identifiers": {"purl": "pkg:oci/shop"}}, True),
+        ({"@id": "https://example.com/p", "identifiers": {"purl": "pkg:oci/shop"}}, True),
+        ({"@id": "pkg:oci/shop", "identifiers": {"purl": f"pkg:oci/shop@{OTHER}"}}, False),
+        ({"@id": "pkg:oci/shop", "hashes": {"sha-256": OURS[7:]}}, True),
+        ({"@id": "pkg:oci/shop", "hashes": {"sha-256": OTHER[7:]}}, False),
+        ({"@id": "pkg:oci/shop", "hashes": {"sha-512": "ab"}}, False),
+        ({"hashes": {"sha-256": OURS[7:]}}, True),
+        ({"@id": "pkg:oci/shop", "version_range": "<2"}, False),
+    ],
+)
+def test_a_statement_is_about_the_product_that_it_names(product: Any, is_ours: bool) -> None:
+    assert is_aside(said(product)) is is_ours
+    assert is_aside(said(product, "pkg:deb/debian/openssl@3.0.1")) is is_ours
+    if isinstance(product, str):
+        texts = said(product)
+        texts["products"] = [product]
+        assert is_aside(texts) is is_ours
+
+
+def test_what_the_scanner_does_not_tell_of_the_image_narrows_all_the_same() -> None:
+    dated: dict[str, Any] = {"package": BARE, "image": UNSCANNED}
+    assert is_aside(said("pkg:oci/shop-dev"), **dated)
+    assert is_aside(said("pkg:oci/shop"), **dated)  # the application of the pattern
+    for product in (
+        f"pkg:oci/shop-dev@{OURS}",
+        "pkg:oci/shop-dev?arch=amd64",
+        "pkg:oci/shop-dev?tag=1.0",
+        "pkg:oci/shop-dev?repository_url=ghcr.io/shop-dev",
+    ):
+        assert not is_aside(said(product), **dated)
+        assert not is_aside(said("pkg:oci/shop-dev"), said(product, day=2, status="affected"), **dated)
+
+
+@pytest.mark.parametrize(
+    ("part", "package", "is_meant"),
+    [
+        ("pkg:deb/debian/openssl@3.0.1", OPENSSL, True),
+        ("pkg:deb/debian/openssl", OPENSSL, True),
+        ("pkg:deb/debian/openssl@3.0.2", OPENSSL, False),
+        ("pkg:deb/ubuntu/openssl", OPENSSL, False),
+        ("pkg:deb/debian/openssl?arch=amd64", OPENSSL, True),
+        ("pkg:deb/debian/openssl?arch=arm64", OPENSSL, False),
+        ("pkg:deb/debian/openssl?distro=debian-12", OPENSSL, False),
+        ("pkg:deb/debian/openssl?upstream=openssl", OPENSSL, True),
+        ("pkg:deb/debian/openssl#lib", OPENSSL, False),
+        ("pkg:deb/debian/openssl", LIBSSL, False),
+        ("pkg:deb/debian/openssl@3.0.1", BARE, True),
+        ("pkg:deb/debian/openssl@3.0.1?arch=amd64", BARE, True),
+        ("pkg:deb/debian/openssl@3.0.1?arch=arm64", BARE, False),
+        ("pkg:deb/debian/openssl@3.0.1?distro=debian-12", BARE, False),
+        ("openssl", BARE, True),
+        ("urn:example:1", OPENSSL, False),
+        ({"@id": "urn:example:1", "identifiers": {"purl": "pkg:deb/debian/openssl@3.0.1"}}, OPENSSL, True),
+        (
+            {"@id": "pkg:deb/debian/openssl@3", "identifiers": {"purl": "pkg:deb/debian/openssl"}},
+            OPENSSL,
+            False,
+        ),
+        ({"identifiers": {"cpe23": "cpe:2.3:a:openssl:openssl:3.0.1:*:*:*:*:*:*:*"}}, OPENSSL, True),
+        ({"identifiers": {"cpe22": "cpe:/a:openssl:openssl:3.0.1"}}, OPENSSL, True),
+        ({"identifiers": {"cpe23": "cpe:2.3:a:openssl:openssl:3.0.2:*:*:*:*:*:*:*"}}, OPENSSL, False),
+        ({"identifiers": {"cpe23": "cpe:2.3:a:acme:openssl:3.0.1:*:*:*:*:*:*:*"}}, OPENSSL, False),
+        ({"identifiers": {"cpe23": "cpe:2.3:a:openssl:openssl:3.0.1:*:*:*:*:windows:*:*"}}, OPENSSL, False),
+        ({"identifiers": {"swid": "x", "purl": "pkg:deb/debian/openssl"}}, OPENSSL, False),
+        ({"@id": "pkg:deb/debian/openssl", "hashes": {"sha-256": "ab"}}, OPENSSL, False),
+        ({"@id": "pkg:deb/debian/openssl", "platform": "windows"}, OPENSSL, False),
+        ({}, OPENSSL, False),
+        (7, OPENSSL, False),
+    ],
+)
+def test_a_part_means_the_packages_that_it_names_in_full(part: Any, package: Package, is_meant: bool) -> None:
+    assert is_aside(said("pkg:oci/shop", part), package=package) is is_meant
+
+
+@pytest.mark.parametrize("where", ["statement", "product"])
+def test_parts_narrow_a_statement_wherever_they_are(where: str) -> None:
+    parts = ["pkg:deb/debian/openssl"]
+    statement = said("pkg:oci/shop", *(parts if where == "product" else ()))
+    if where == "statement":
+        statement |= {"subcomponents": parts}
+    assert is_aside(statement)
+    assert not is_aside(statement, package=LIBSSL)
+
+
+def test_a_product_may_be_a_package_in_the_image() -> None:
+    assert is_aside(said("pkg:deb/debian/openssl@3.0.1"))
+    assert not is_aside(said("pkg:deb/debian/openssl@3.0.1"), package=LIBSSL)
+
+
+def test_what_is_said_of_a_program_frees_no_other_program() -> None:
+    program = Package("github.com/acme/app", "v1", ecosystem="golang", path="usr/bin/app")
+    ours = Package("golang.org/x/net", "v0.1", ecosystem="golang", path="usr/bin/app")
+    theirs = Package("golang.org/x/net", "v0.1", ecosystem="golang", path="usr/bin/other")
+    image = Image(names=IMAGE.names, packages=(program, ours, theirs))
+    statement = said("pkg:golang/github.com/acme/app@v1", "pkg:golang/golang.org/x/net")
+    assert is_aside(statement, package=ours, image=image)
+    assert not is_aside(statement, package=theirs, image=image)
+    assert not is_aside(statement, package=ours, image=Image(names=IMAGE.names, packages=(ours, theirs)))
+
+
+# which vulnerability
+
+
+@pytest.mark.parametrize(
+    ("vulnerability", "names", "is_meant"),
+    [
+        ({"name": CVE}, (CVE,), True),
+        (CVE, (CVE,), True),
+        ({"@id": CVE}, (CVE,), True),
+        ({"@id": f"https://nvd.nist.gov/vuln/detail/{CVE}"}, (CVE,), True),
+        ({"@id": f"https://example.com/?name={CVE}", "name": "X-1"}, (CVE,), True),
+        ({"name": "GO-2026-1", "aliases": [CVE]}, (CVE,), True),
+        ({"name": CVE}, ("GHSA-1", CVE), True),
+        ({"name": CVE}, ("GHSA-1", CVE, "CVE-2026-2"), False),  # about two, of which it names one
+        ({"name": "CVE-2026-2", "aliases": ["DSA-1"]}, (CVE, "DSA-1"), False),
+        ({"name": "DSA-1"}, (CVE, "DSA-1"), False),
+        ({"name": "CVE-2026-2"}, (CVE,), False),
+        ({"name": CVE, "only_if": "x"}, (CVE,), False),
+        ({}, (CVE,), False),
+    ],
+)
+def test_a_statement_is_about_all_names_of_its_vulnerability(
+    vulnerability: Any, names: tuple[str, ...], is_meant: bool
+) -> None:
+    assert is_aside({**said(), "vulnerability": vulnerability}, names=names) is is_meant
+
+
+# what cannot be read
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        7,
+        {},
+        {**said(), "status": "perhaps", "vulnerability": {"name": "CVE-2026-2"}},
+        {**said(), "justification": "because"},
+        {**said(), "justification": None},
+        {**said(), "products": "all", "vulnerability": {"name": "CVE-2026-2"}},
+        {**said(), "subcomponents": "openssl"},
+        {**said(), "platforms": ["linux/arm64"]},
+        {**said(), "Subcomponents": ["openssl"]},
+        said({"identifiers": {}}),
+        said({"identifiers": ["pkg:oci/shop"]}),
+    ],
+)
+def test_one_bad_statement_sets_nothing_aside_and_spoils_no_other(bad: Any) -> None:
+    assert not is_aside(bad)
+    assert is_aside(bad, said())
+    read = openvex.parse(document(said(), bad), "vex.json").statements
+    assert [one.fault != "" for one in read] == [False, True]
+    assert read[1].where == "vex.json: statements[1]"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"x",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"@context": "https://openvex.dev/ns/v0.2.0"}',
+        b'{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [], "statements": []}',
+        b'{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{"status": "fixed", "status": "affected"}]}',
+        b'{"@context": "https://openvex.dev/nsx", "statements": []}',
+        b'{"@context": "https://openvex.dev/ns/v1.0.0", "statements": []}',
+        b'{"@context": "https://cyclonedx.org", "statements": []}',
+        b'{"_type": "https://in-toto.io/Statement/v1", "predicate": {}}',
+    ],
+)
+def test_what_is_no_openvex_document_is_refused(content: bytes) -> None:
+    with pytest.raises(openvex.InvalidVexError):
+        openvex.parse(content)
+
+
+@pytest.mark.parametrize(
+    "context", ["https://openvex.dev/ns", "https://openvex.dev/ns/v0.0.1", openvex.CONTEXT]
+)
+def test_documents_of_all_versions_are_read(context: str) -> None:
+    assert openvex.parse(document(said(), **{"@context": context})).statements
+
+
+# for any documents
+
+PRODUCTS = st.sampled_from(
+    [
+        "pkg:oci/shop",
+        f"pkg:oci/shop@{OURS}",
+        f"pkg:oci/shop@{OTHER}",
+        "pkg:oci/other",
+        "pkg:deb/debian/openssl",
+    ]
+)
+PARTS = st.lists(
+    st.sampled_from(
+        ["pkg:deb/debian/openssl@3.0.1", "pkg:deb/debian/openssl", "pkg:deb/debian/libssl3", "urn:x"]
+    ),
+    max_size=2,
+    unique=True,
+)
+DAYS = st.none() | st.integers(1, 4)
+VULNERABILITIES = st.sampled_from([{"name": CVE}, {"name": "GO-1", "aliases": [CVE]}, {"name": "CVE-2026-2"}])
+
+
+@st.composite
+def statements(draw: st.DrawFn, saying: st.SearchStrategy[Json]) -> Json:
+    more = {"status_notes": "x", **draw(saying)}
+    one = said(draw(PRODUCTS), *draw(PARTS), day=draw(DAYS), **more)
+    return {**one, "vulnerability": draw(VULNERABILITIES)}
+
+
+ANY = statements(st.sampled_from([KIND, {"status": "fixed"}, *STRICT]))
+TAKING_BACK = statements(st.sampled_from(STRICT))
+FOUND = [Finding(CVE, Severity.HIGH, (one,)) for one in (OPENSSL, LIBSSL, BARE)]
+
+
+def aside(*documents: bytes) -> set[str]:
+    told = history(*documents)
+    return {
+        str(package)
+        for one in FOUND
+        for package in one.packages
+        if told.setting_aside(one, package, IMAGE) is not None
+    }
+
+
+@given(st.lists(ANY, max_size=5), st.randoms(use_true_random=False), st.integers(0, 5))
+def test_the_order_of_statements_and_of_documents_makes_no_difference(
+    some: list[Json], random: Any, cut: int
+) -> None:
+    head = {"timestamp": "2026-01-02T00:00:00Z"}
+    shuffled = random.sample(some, len(some))
+    parts = [document(*some[:cut], **head), document(*some[cut:], **head)]
+    assert aside(document(*some, **head)) == aside(document(*shuffled, **head)) == aside(*parts)
+    assert aside(*parts) == aside(*parts[::-1])
+
+
+@given(st.lists(ANY, max_size=5), TAKING_BACK)
+def test_one_more_statement_that_takes_back_never_sets_more_aside(some: list[Json], more: Json) -> None:
+    assert aside(document(*some, more)) <= aside(document(*some))
+
+
+@given(st.lists(ANY, max_size=4), ANY)
+def test_a_later_version_of_a_document_only_counts_by_what_it_says(some: list[Json], more: Json) -> None:
+    newer = document(more, version=2)
+    assert aside(document(*some), newer) <= aside(document(*some)) | aside(newer)
+
+
+@given(st.lists(ANY, max_size=5), TAKING_BACK)
+def test_nothing_is_waived_by_a_document_that_takes_it_back(some: list[Json], more: Json) -> None:
+    asked = Image(names=(Name(None, "shop*"),), any_digest=True)
+
+    def waived(*these: Json) -> set[tuple[Any, ...]]:
+        waivers, _ = history(document(*these)).waivers(asked, "shop*", None, date(2026, 12, 31))
+        return {(one.vulnerability, one.package, one.digest) for one in waivers}
+
+    assert waived(*some, more) <= waived(*some)
