@@ -35,7 +35,7 @@ def reads(source: str) -> Iterator[tuple[int, str]]:
         id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and _has_time(node, names)
     }
     for node in ast.walk(tree):
-        if id(node) not in harmless and _is_read(node, names):
+        if isinstance(node, ast.expr) and id(node) not in harmless and _is_read(node, names):
             yield node.lineno, ast.unparse(node)
 
 
@@ -70,15 +70,16 @@ def _path(node: ast.AST, names: dict[str, str]) -> str:
         base = _path(node.value, names)
         return f"{base}.{node.attr}" if base else ""
     if isinstance(node, ast.Call):
-        called, words = ast.unparse(node.func), [a.value for a in node.args if isinstance(a, ast.Constant)]
+        called = ast.unparse(node.func)
+        words = [str(a.value) for a in node.args if isinstance(a, ast.Constant)]
         if called == "getattr" and len(words) == 1 and (base := _path(node.args[0], names)):
             return f"{base}.{words[0]}"
         if called in ("__import__", "importlib.import_module", "import_module") and words:
-            return str(words[0])
+            return words[0]
     return ""
 
 
-def _is_read(node: ast.AST, names: dict[str, str]) -> bool:
+def _is_read(node: ast.expr, names: dict[str, str]) -> bool:
     path = _path(node, names)
     if path in READERS or path in WITH_A_TIME:
         return not isinstance(node, ast.Name) or isinstance(node.ctx, ast.Load)
