@@ -53,6 +53,12 @@ class Stack:
         domain = _DOMAINS.get(self.arn.split(":")[1], "amazonaws.com")
         return f"{self.account}.dkr.ecr.{self.region}.{domain}"
 
+    @property
+    def decider(self) -> str:
+        """ARN of the function that decides, as its URL calls it."""
+        partition = self.arn.split(":")[1]
+        return f"arn:{partition}:lambda:{self.region}:{self.account}:function:{self.name}-decide:live"
+
     @cached_property
     def ledger(self) -> DynamoLedger:
         from imagegate.adapters.ledger import DynamoLedger

@@ -1,4 +1,6 @@
-"""Calls of the function that decides: an HTTP request to its URL, signed by IAM (Signature Version 4).
+"""Calls of the function that decides: an HTTP request to its URL, signed for IAM (Signature Version 4).
+
+In it is the proof of who calls: the signature of a request that only AWS STS can check, never sent from here.
 
 Source: AWS Lambda developer guide, "Control access to Lambda function URLs".
 """
@@ -7,16 +9,27 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli import clock
 from cli.faults import CannotTellError, NotFoundError
 from cli.patience import Patience
 from cli.stack import Stack
+from imagegate.domain.canonical import timestamp
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from botocore.credentials import ReadOnlyCredentials
 
 # The function may take 120 s: what a waiver frees is judged again before it answers.
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 125.0
+# How long what is asked may be on its way.
+_LIFE = timedelta(minutes=5)
 _RIGHTS = "lambda:InvokeFunctionUrl and lambda:InvokeFunction (with lambda:InvokedViaFunctionUrl)"
 
 # The gate's own no; any other 400 is a question that was not put as it has to be.
@@ -44,9 +57,9 @@ class NoAnswerError(CannotTellError):
 
 def decide(stack: Stack, action: str, **asked: Any) -> dict[str, Any]:
     """Ask, and wait for the answer. Raises `RefusedError`, `NotTakenError`, `NotFoundError` or `NoAnswerError`."""
-    body = json.dumps({"schema": 1, "action": action, **asked}).encode()
+    url = stack.output("DecideUrl")
     with Patience("waiting for the answer: what is blocked is judged again"):
-        status, content = _send(stack.output("DecideUrl"), body, stack.region)
+        status, content = _send(url, stack, {"schema": 1, "action": action, **asked})
     try:
         told = json.loads(content)
     except ValueError:
@@ -58,7 +71,7 @@ def decide(stack: Stack, action: str, **asked: Any) -> dict[str, Any]:
     raise _fault(status, told, stack)
 
 
-def _send(url: str, body: bytes, region: str) -> tuple[int, bytes]:
+def _send(url: str, stack: Stack, decision: dict[str, Any]) -> tuple[int, bytes]:
     import boto3
     from botocore import exceptions as aws
     from botocore.auth import SigV4Auth
@@ -70,8 +83,10 @@ def _send(url: str, body: bytes, region: str) -> tuple[int, bytes]:
     found = (boto3.DEFAULT_SESSION or boto3.Session()).get_credentials()
     if found is None:
         raise aws.NoCredentialsError
+    keys = found.get_frozen_credentials()
+    body = proven(decision, keys, stack.decider, clock.now())
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
-    SigV4Auth(found.get_frozen_credentials(), "lambda", region).add_auth(request)
+    SigV4Auth(keys, "lambda", stack.region).add_auth(request)
     # As botocore's own endpoints make it; the published types are narrower than what it takes.
     settings: Any = {
         "verify": os.environ.get("AWS_CA_BUNDLE") or True,
@@ -84,6 +99,29 @@ def _send(url: str, body: bytes, region: str) -> tuple[int, bytes]:
         hint = "it may be decided all the same: imagegate decide list shows it, and asking again does no harm"
         raise NoAnswerError(f"no answer from {url}; {hint}") from error
     return answer.status_code, answer.content
+
+
+def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: str, now: datetime) -> bytes:
+    """The body that `decide` takes: the decision, and whose it is."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    from imagegate.adapters.sts_identity import sts_endpoint
+    from imagegate.domain.caller_proof import Audience, identity_request
+
+    expires = timestamp(now + _LIFE)
+    text = json.dumps({"nonce": secrets.token_hex(16), "expires": expires, "decision": decision})
+    audience = Audience.parse(function_arn)
+    asked = identity_request(audience, text, sts_endpoint(audience))
+    request = AWSRequest("POST", asked.url, dict(asked.headers), asked.body)
+    SigV4Auth(keys, "sts", audience.region).add_auth(request)
+    proof = {
+        "date": request.headers["X-Amz-Date"],
+        "accessKeyId": keys.access_key,
+        "signature": request.headers["Authorization"].rpartition("Signature=")[2],
+        **({"sessionToken": keys.token} if keys.token else {}),
+    }
+    return json.dumps({"schema": 2, "request": text, "proof": proof}).encode()
 
 
 def _fault(status: int, told: dict[str, Any], stack: Stack) -> click.ClickException:

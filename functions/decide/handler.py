@@ -1,4 +1,4 @@
-"""Behind a function URL with IAM authentication: whoever calls is recorded with what they decide."""
+"""Behind a function URL with IAM authentication: whoever calls proves it, and is recorded with what they decide."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate.adapters import wiring
 from imagegate.adapters.decisions import answer, asked, responded
 from imagegate.adapters.desk import Desk
+from imagegate.adapters.proven import CheckCaller
 from imagegate.domain.errors import ImageGateError
 from imagegate.steps.approve import DecideApproval
 from imagegate.steps.break_glass import BreakTheGlass
@@ -37,9 +38,11 @@ def desk() -> Desk:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
-        caller, request = asked(event, context.invoked_function_arn)
-        status, told = 200, request.carry_out(desk(), caller, wiring.now())
-        logger.info("decided", caller=caller, **told)
+        check = CheckCaller(wiring.identities, wiring.used_proofs)
+        caller, request = asked(event, context.invoked_function_arn, check, wiring.now())
+        name, unique = (caller.arn, caller.user_id) if caller else ("", "")
+        status, told = 200, request.carry_out(desk(), name, wiring.now())
+        logger.info("decided", caller=name, user_id=unique, **told)
     except ImageGateError as error:
         status, told = answer(error)
         logger.warning("refused", error=type(error).__name__, message_of_error=str(error))

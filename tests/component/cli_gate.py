@@ -17,7 +17,7 @@ import pytest
 
 from cli.main import main
 from cli.stack import Stack
-from imagegate.adapters.decisions import answer, called_by, parse_decision
+from imagegate.adapters.decisions import answer, parse_decision
 from imagegate.domain.errors import ImageGateError
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import Digest, ImageRef
@@ -140,13 +140,14 @@ class Served:
     bodies: list[Any] = field(default_factory=list)
 
     def answer(self, body: str) -> tuple[int, Any]:
-        self.bodies.append(json.loads(body))
+        """Who signed is not looked at here."""
+        asked = json.loads(json.loads(body)["request"])["decision"]
+        self.bodies.append(asked)
         if self.broken:
             return self.broken
-        world = self.gate.world
-        event = {"requestContext": {"authorizer": {"iam": {"userArn": CALLER}}}, "body": body}
         try:
-            return 200, parse_decision(event).carry_out(world.desk(), called_by(event), self.gate.now)
+            request = parse_decision({"body": json.dumps(asked)})
+            return 200, request.carry_out(self.gate.world.desk(), CALLER, self.gate.now)
         except ImageGateError as error:
             return answer(error)
 

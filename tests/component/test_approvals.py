@@ -41,6 +41,7 @@ from imagegate.steps.approve import ApprovalRefusedError
 from imagegate.steps.promote import Next, PromoteImage
 from tests.component.deployments import attempt
 from tests.component.one_gate import World
+from tests.component.proofs import FUNCTION, Caller, FakeSts
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, FakeStarter, critical
 
 USER = "arn:aws:iam::123456789012:user/"
@@ -545,12 +546,13 @@ def mailed(world: World) -> dict[str, str]:
 
 def by_link(world: World, token: str, now: datetime = LATER) -> Any:
     body = json.dumps({"schema": 1, "action": "decide-by-link", "token": token, "reason": "looks good"})
-    caller, request = by_function({"body": body}, f"{FUNCTION}:by-link")
-    assert caller == ""
-    return request.carry_out(world.desk(), caller, now)
+    sts = FakeSts(())
+    caller, request = by_function({"body": body}, BY_LINK, sts.check, now)
+    assert (caller, sts.asked) == (None, [])
+    return request.carry_out(world.desk(), "", now)
 
 
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide"
+BY_LINK = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:by-link"
 
 
 def test_each_address_gets_one_mail_with_links_of_its_own() -> None:
@@ -599,17 +601,22 @@ def test_a_link_that_shows_decides_nothing(world: World) -> None:
         by_link(world, token)
 
 
+LINK = {"schema": 1, "action": "decide-by-link", "token": "1.a.b"}
+
+
 @pytest.mark.parametrize(
-    ("event", "alias"),
+    ("event", "function"),
     [
-        ({"body": json.dumps({"schema": 1, "action": "decide-by-link", "token": "1.a.b"})}, "live"),
-        ({**asked(), "body": json.dumps({"schema": 1, "action": "decide-by-link", "token": "x"})}, "live"),
-        (asked(), "by-link"),
-        ({"body": asked()["body"]}, "live"),
+        ({"body": json.dumps(LINK)}, FUNCTION),
+        ({**asked(), "body": json.dumps(LINK)}, FUNCTION),
+        (Caller(BEN).asks(LINK, LATER), FUNCTION),
+        (asked(), BY_LINK),
+        ({"body": asked()["body"]}, FUNCTION),
+        (asked(), FUNCTION),
     ],
 )
 def test_the_page_cannot_say_that_it_is_somebody_and_nobody_else_takes_links(
-    event: dict[str, Any], alias: str
+    event: dict[str, Any], function: str
 ) -> None:
     with pytest.raises(AccessRefusedError):
-        by_function(event, f"{FUNCTION}:{alias}")
+        by_function(event, function, FakeSts((Caller(BEN),)).check, LATER)

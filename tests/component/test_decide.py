@@ -27,6 +27,7 @@ from imagegate.domain.release import Outcome, ReleaseId
 from imagegate.domain.waiver import Waiver, WaiverTerms
 from imagegate.steps.decide import Decide, WaiverRefusedError
 from tests.component.one_gate import World
+from tests.component.proofs import FUNCTION, Caller, FakeSts
 from tests.fakes import LATER, NOW, POLICY, FakeGrants, FakeStarter, critical
 
 ANN, BEN = "arn:aws:iam::123456789012:user/ann", "arn:aws:sts::123456789012:assumed-role/Ops/ben"
@@ -203,7 +204,7 @@ def test_a_request_is_read_as_it_was_sent(encoded: bool) -> None:
     ("body", "says"),
     [
         ("", "must be a JSON object"),
-        ("x" * 20_001, "at most 20000 bytes"),
+        ("x" * 64_001, "at most 64000 bytes"),
         ("{", "Invalid JSON"),
         ("[]", "not a decision"),
         ({"schema": 1, "action": "approve"}, "approve"),
@@ -309,12 +310,15 @@ def function(world: World, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "desk", world.desk)
     monkeypatch.setattr(module.wiring, "now", lambda: NOW)
+    sts = FakeSts((Caller(ANN), Caller(BEN, "BENS0000000000000000")))
+    monkeypatch.setattr(module.wiring, "identities", lambda: sts)
+    monkeypatch.setattr(module.wiring, "used_proofs", lambda: sts)
     return module
 
 
-def called(function: ModuleType, event: dict[str, Any]) -> tuple[int, Any]:
+def called(function: ModuleType, event: dict[str, Any], arn: str = FUNCTION) -> tuple[int, Any]:
     context = SimpleNamespace(
-        function_name="decide", memory_limit_in_mb=1024, invoked_function_arn="arn", aws_request_id="1"
+        function_name="decide", memory_limit_in_mb=1024, invoked_function_arn=arn, aws_request_id="1"
     )
     told = function.handler(event, context)
     assert told["headers"] == {"content-type": "application/json"}
@@ -323,23 +327,25 @@ def called(function: ModuleType, event: dict[str, Any]) -> tuple[int, Any]:
 
 def test_the_caller_is_kept_with_what_was_decided(world: World, function: ModuleType) -> None:
     image = blocked(world)
-    status, told = called(function, event(waive(), arn=BEN))
+    status, told = called(function, Caller(BEN, "BENS0000000000000000").asks(waive(), NOW))
     assert status == 200
     assert told["waiver"]["grantedBy"] == BEN
     assert told["released"] == [{"repository": "shop-dev", "digest": str(image.digest), "tags": ["1.0"]}]
     [kept] = world.grants.waivers()
     assert (kept.id, kept.granted_by, kept.granted_at) == (told["waiver"]["id"], BEN, NOW)
-    status, told = called(function, event({"schema": 1, "action": "withdraw", "id": kept.id}))
+    asked = {"schema": 1, "action": "withdraw", "id": kept.id}
+    status, told = called(function, Caller(ANN).asks(asked, NOW))
     assert (status, told["waiver"]["withdrawnAt"]) == (200, "2026-11-21T08:00:00Z")
 
 
 @pytest.mark.parametrize(
     ("asked", "status", "error"),
     [
-        (event(waive(repositories="*")), 400, "WaiverRefusedError"),
-        (event("{}"), 400, "InvalidEventError"),
+        (Caller(ANN).asks(waive(repositories="*"), NOW), 400, "WaiverRefusedError"),
+        (Caller(ANN).asks({}, NOW), 400, "InvalidEventError"),
         (event(waive(), arn=None), 403, "AccessRefusedError"),
-        (event({"schema": 1, "action": "withdraw", "id": "w-1"}), 404, "RecordNotFoundError"),
+        (event(waive()), 403, "ProofRefusedError"),
+        (Caller(ANN).asks({"schema": 1, "action": "withdraw", "id": "w-1"}, NOW), 404, "RecordNotFoundError"),
     ],
 )
 def test_a_refusal_is_an_answer_and_no_fault(

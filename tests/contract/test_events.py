@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from imagegate.adapters.approval_http import parse_request
-from imagegate.adapters.decisions import called_by, parse_decision
+from imagegate.adapters.decisions import asked
 from imagegate.adapters.ecs_events import DeploymentHook, TaskStateChange, parse_hook, parse_task
 from imagegate.adapters.events import (
     AnnounceRequest,
@@ -26,6 +28,8 @@ from imagegate.adapters.events import (
     StartEnvelope,
     parse,
 )
+from imagegate.adapters.proven import CheckCaller
+from imagegate.domain.caller_proof import Identity
 from imagegate.domain.errors import InvalidEventError
 from imagegate.domain.sbom import Export
 from sandbox.seed import SAMPLE_DIGEST, SAMPLE_REPOSITORY, SAMPLE_TAG
@@ -83,8 +87,12 @@ def test_a_functions_sample_request_names_the_release_of_that_image(name: str) -
 
 def test_the_sample_of_a_decision_names_its_caller_and_is_understood() -> None:
     event = sample("decide")
-    assert called_by(event) == "arn:aws:iam::123456789012:user/ann"
-    assert parse_decision(event).action == "withdraw"
+    identity = Identity("arn:aws:iam::123456789012:user/ann", "AIDACKCEVSQ6C2EXAMPLE", "123456789012")
+    believed: Any = SimpleNamespace(identity=lambda *_: identity, use=lambda *_: True)
+    check = CheckCaller(lambda: believed, lambda: believed)
+    function = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:live"
+    caller, request = asked(event, function, check, datetime(2026, 11, 21, 12, tzinfo=UTC))
+    assert (caller, request.action) == (identity, "withdraw")
 
 
 def test_the_sample_of_the_approval_page_opens_a_link() -> None:

@@ -1,15 +1,17 @@
 """What people ask of `decide`, and who asks: calls of a Lambda function URL (payload format 2.0, AWS_IAM).
 
+By its alias for links alone it takes a decision as it is. All others come with a proof of who calls (`proven`).
+
 Source: AWS Lambda developer guide, "Invoking Lambda function URLs".
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,9 +26,11 @@ from pydantic import (
 from imagegate.adapters.desk import Desk
 from imagegate.adapters.policy_packages import PACKAGE_URL, package_url
 from imagegate.adapters.policy_values import Vulnerability
+from imagegate.adapters.proven import CheckCaller, ProvenEnvelope, SignedRequest
 from imagegate.domain.approval import Choice
 from imagegate.domain.approval_link import LONGEST
 from imagegate.domain.break_glass import BreakGlass
+from imagegate.domain.caller_proof import Identity, ProofRefusedError
 from imagegate.domain.decided import Decided
 from imagegate.domain.errors import (
     AccessRefusedError,
@@ -42,8 +46,9 @@ from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
 
 # Of the function; the approval page may call this one, and so cannot say that it is somebody.
 LINKS_ALIAS = "by-link"
-_LONGEST = 20_000  # bytes of a body
+_LONGEST = 64_000  # of a body
 
+_Parsed = TypeVar("_Parsed")
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -239,32 +244,58 @@ def called_by(event: dict[str, Any]) -> str:
     return arn
 
 
-def asked(event: dict[str, Any], function_arn: str) -> tuple[str, Decision]:
-    """Who asks for what. `function_arn`: as it was called; by its alias for links it knows no caller, and takes links.
+def asked(
+    event: dict[str, Any], function_arn: str, check: CheckCaller, now: datetime
+) -> tuple[Identity | None, Decision]:
+    """Who asks for what; `function_arn`: as it was called. By its alias for links it knows no caller, and takes links.
 
     Raises `AccessRefusedError` or `InvalidEventError`.
     """
-    is_by_link = function_arn.endswith(f":{LINKS_ALIAS}")
-    caller = "" if is_by_link else called_by(event)
-    request = parse_decision(event)
-    if is_by_link is not isinstance(request, LinkDecision):
-        raise AccessRefusedError("links are decided by through their page, and nothing else is")
-    return caller, request
+    if function_arn.endswith(f":{LINKS_ALIAS}"):
+        link = parse_decision(event)
+        if not isinstance(link, LinkDecision):
+            raise AccessRefusedError("only links are decided by here")
+        return None, link
+    named, envelope = called_by(event), _envelope(event)
+    signed = _parsed(lambda: SignedRequest.model_validate_json(envelope.request))
+    request = _parsed(lambda: _ANY.validate_python(signed.decision))
+    if isinstance(request, LinkDecision):
+        raise AccessRefusedError("links are decided by through their page")
+    return check.run(named, envelope, signed, function_arn, now), request
 
 
 def parse_decision(event: dict[str, Any]) -> Decision:
     """Raise `InvalidEventError` that names every field at fault."""
-    body = event.get("body")
+    content = _content(event)
+    return _parsed(lambda: _ANY.validate_json(content))
+
+
+def _envelope(event: dict[str, Any]) -> ProvenEnvelope:
+    content = _content(event)
     try:
-        content = base64.b64decode(body or "", validate=True) if event.get("isBase64Encoded") else body
-        if not content or len(content) > _LONGEST:
-            raise InvalidEventError(f"the body must be a JSON object of at most {_LONGEST} bytes")
-        return _ANY.validate_json(content)
+        return _parsed(lambda: ProvenEnvelope.model_validate_json(content))
+    except InvalidEventError as error:
+        raise ProofRefusedError(
+            f"no proof of who calls; imagegate of this gate's own version sends one ({error})"
+        ) from error
+
+
+def _content(event: dict[str, Any]) -> bytes:
+    body = event.get("body")
+    if not isinstance(body, str) or not 0 < len(body) <= _LONGEST:
+        raise InvalidEventError(f"the body must be a JSON object of at most {_LONGEST} bytes")
+    try:
+        return base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+    except ValueError as error:
+        raise InvalidEventError(f"the body cannot be read: {error}") from error
+
+
+def _parsed(parse: Callable[[], _Parsed]) -> _Parsed:
+    try:
+        return parse()
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InvalidEventError(f"not a decision: {faults}") from error
-    except (binascii.Error, TypeError) as error:
-        raise InvalidEventError(f"the body cannot be read: {error}") from error
 
 
 def answer(error: ImageGateError) -> tuple[int, dict[str, Any]]:

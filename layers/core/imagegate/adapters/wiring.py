@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from imagegate.adapters.registry import HttpRegistry
     from imagegate.adapters.sbom_exports import S3SbomExports
     from imagegate.adapters.signer import AwsSigner
+    from imagegate.adapters.sts_identity import StsIdentities, UsedProofs
     from imagegate.adapters.workflow import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
     from imagegate.domain.deployment_notice import OnError
     from imagegate.domain.judging import Versions
@@ -111,6 +112,20 @@ def approval_links() -> KmsApprovalLinks:
     from imagegate.adapters.approval_links import KmsApprovalLinks
 
     return KmsApprovalLinks(setting("APPROVAL_KEY"), lambda: setting("APPROVAL_PAGE_URL"))
+
+
+@cache
+def identities() -> StsIdentities:
+    from imagegate.adapters.sts_identity import StsIdentities
+
+    return StsIdentities()
+
+
+@cache
+def used_proofs() -> UsedProofs:
+    from imagegate.adapters.sts_identity import UsedProofs
+
+    return UsedProofs(setting("LEDGER_TABLE"))
 
 
 @cache

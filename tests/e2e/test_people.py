@@ -1,0 +1,164 @@
+"""Who decides is proven: under enforced IAM, against callers who may invoke whatever they like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+
+from cli.decisions.calling import proven
+from tests.e2e.gate import Gate, running_gate
+from tests.e2e.test_waivers import DECIDES, READS, allow, imagegate, user
+
+POLICY = """version: 1
+stages:
+  dev:
+    repositories: "{app}-dev"
+    promotes_to: preprod
+  preprod:
+    repositories: "{app}-preprod"
+    approval:
+      quorum: 2
+"""
+LOOKS = allow("ecr:*", "dynamodb:*")
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:live"
+CEO = "arn:aws:iam::123456789012:user/ceo"
+Keys = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    folder = tmp_path_factory.mktemp("people")
+    policy = folder / "policy.yaml"
+    policy.write_text(POLICY)
+    with running_gate(folder, "--policy", str(policy)) as running:
+        yield running
+
+
+def held(gate: Gate, application: str) -> dict[str, Any]:
+    """What an approval of it names."""
+    digest = gate.push(f"{application}-dev", "1.0")
+    assert gate.ended(f"{application}-dev", digest)["outcome"] == "held"
+    return {"repository": f"{application}-dev", "digest": digest, "attempt": 1}
+
+
+def approve(image: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": 1, "action": "approve", **image}
+
+
+def body(gate: Gate, keys: Keys, decision: dict[str, Any], function: str = FUNCTION) -> str:
+    """As the command line makes it, which asks the same sandbox."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", gate.cloud.env["AWS_ENDPOINT_URL"])
+        return proven(decision, credentials(keys), function, datetime.now(UTC)).decode()
+
+
+def credentials(keys: Keys) -> ReadOnlyCredentials:
+    return ReadOnlyCredentials(
+        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys.get("AWS_SESSION_TOKEN")
+    )
+
+
+def invoke(gate: Gate, keys: Keys, arn: str, content: str, function: str = FUNCTION) -> tuple[int, Any]:
+    """Straight to the function, with a caller of one's own making."""
+    event = {"requestContext": {"authorizer": {"iam": {"userArn": arn}}}, "body": content}
+    client = gate.cloud.client("lambda", **{name.lower(): value for name, value in keys.items()})
+    answer = json.loads(
+        client.invoke(FunctionName=function, Payload=json.dumps(event).encode())["Payload"].read()
+    )
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def call(gate: Gate, keys: Keys, content: str, url: str = "") -> tuple[int, Any]:
+    """The function's URL, as IAM has authenticated the caller."""
+    url = url or gate.cloud.outputs["DecideUrl"]
+    request = AWSRequest("POST", url, {"content-type": "application/json"}, content.encode())
+    SigV4Auth(credentials(keys), "lambda", "eu-central-1").add_auth(request)
+    answer = urllib3.request("POST", url, body=content.encode(), headers=dict(request.headers.items()))
+    return answer.status, answer.json()
+
+
+def approvals(gate: Gate, image: dict[str, Any]) -> set[str]:
+    """Who has approved it, as the grants table has it."""
+    key = f"APPROVAL#{image['repository']}@{image['digest']}#00001"
+    found = gate.cloud.client("dynamodb").query(
+        TableName=gate.cloud.outputs["GrantsTable"],
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": key}},
+    )["Items"]
+    return {item["sk"]["S"] for item in found}
+
+
+def refused(answer: tuple[int, Any], says: str = "") -> bool:
+    status, told = answer
+    return (status, told["error"]) == (403, "ProofRefusedError") and says in told["message"]
+
+
+def test_a_caller_of_invoke_cannot_be_anybody_else(gate: Gate) -> None:
+    image = held(gate, "forged")
+    mallory, keys = user(gate, allow("lambda:*"))
+    for content in (json.dumps(approve(image)), body(gate, keys, approve(image))):
+        assert refused(invoke(gate, keys, CEO, content))
+    assert refused(invoke(gate, keys, mallory, json.dumps(approve(image))), "no proof of who calls")
+    assert approvals(gate, image) == set()
+    status, told = invoke(gate, keys, mallory, body(gate, keys, approve(image)))
+    assert (status, told["standing"]) == (200, "waiting")
+    assert approvals(gate, image) == {mallory}
+
+
+def test_a_proof_is_good_for_one_call(gate: Gate) -> None:
+    image = held(gate, "replayed")
+    (ann, keys), (mallory, others) = user(gate, *DECIDES), user(gate, allow("lambda:*"))
+    content = body(gate, keys, approve(image))
+    assert call(gate, keys, content)[0] == 200
+    assert refused(call(gate, keys, content), "was sent before")
+    assert refused(invoke(gate, others, ann, content), "was sent before")
+    assert refused(call(gate, others, body(gate, keys, approve(image))), "somebody else")
+    assert approvals(gate, image) == {ann}
+    assert mallory not in approvals(gate, image)
+
+
+def test_a_proof_is_for_one_request_and_one_function(gate: Gate) -> None:
+    image = held(gate, "borrowed")
+    ann, keys = user(gate, *DECIDES)
+    mine, other = (json.loads(body(gate, keys, approve(image))) for _ in range(2))
+    assert refused(call(gate, keys, json.dumps({**mine, "proof": other["proof"]})), "does not confirm")
+    for function in (
+        FUNCTION.replace("eu-central-1", "us-east-1"),
+        FUNCTION.replace("imagegate-decide", "other-decide"),
+        FUNCTION.replace(":live", ":by-link"),
+    ):
+        assert refused(call(gate, keys, body(gate, keys, approve(image), function)), "does not confirm")
+    assert approvals(gate, image) == set()
+    assert call(gate, keys, json.dumps(mine))[0] == 200
+    assert approvals(gate, image) == {ann}
+
+
+def test_the_command_line_proves_who_calls_also_in_the_session_of_a_role(gate: Gate) -> None:
+    image = held(gate, "honest")
+    arn, keys = session(gate, "release", "ann", READS, LOOKS, *DECIDES)
+    said = imagegate(gate, "decide", "approve", "honest-dev:1.0", keys=keys)
+    assert (said.code, "1 of 2 approvals" in said.out) == (0, True), said.err
+    assert approvals(gate, image) == {arn}
+
+
+def session(gate: Gate, role: str, name: str, *statements: dict[str, Any]) -> tuple[str, Keys]:
+    """Of a role that may do this: the ARN, and what goes into the environment."""
+    iam, arn = gate.cloud.client("iam"), f"arn:aws:iam::123456789012:role/{role}"
+    if role not in (one["RoleName"] for one in iam.list_roles()["Roles"]):
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=document)
+    given = gate.cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
+    return f"arn:aws:sts::123456789012:assumed-role/{role}/{name}", {
+        "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": given["SessionToken"],
+    }
