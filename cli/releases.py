@@ -56,9 +56,15 @@ def missing(stack: Stack, reference: Reference) -> NotFoundError:
         return NotFoundError(f"there is no repository {reference.repository} in {place}")
     if not reference.names_an_image:
         return NotFoundError(f"no image of {reference.repository} was released yet: push one with a tag")
-    if image_of(stack, reference) is None:
+    image = image_of(stack, reference)
+    if image is None:
         return NotFoundError(f"{reference.repository} has no tag {reference.tag}: push it first")
     check_managed(stack, reference)
+    if ignored := stack.ledger.ignored(image):
+        from cli.view import clean
+
+        when = f"{ignored.at:%Y-%m-%d %H:%M} UTC"
+        return NotFoundError(f"{reference} has no release: it was left alone on {when}: {clean(ignored.why)}")
     how = f"imagegate release {reference.repository}:{reference.tag or 'TAG'}"
     return NotFoundError(
         f"{reference} has no release: it was pushed before the installation, or its event was lost; start one: {how}"

@@ -34,7 +34,7 @@ from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
 from imagegate.domain.history import History
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
-from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.domain.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.replication import Replica
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.rollback import Rollback
@@ -251,6 +251,7 @@ class FakeLedger:
     pushed_by: dict[ImageRef, dict[str, None]] = field(default_factory=dict)
     holding: dict[ReleaseId, datetime] = field(default_factory=dict)
     asked: dict[ImageRef, datetime] = field(default_factory=dict)
+    left_alone: dict[ImageRef, Ignored] = field(default_factory=dict)
     within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
 
     def latest(self, image: ImageRef) -> Release | None:
@@ -341,6 +342,12 @@ class FakeLedger:
 
     def forget_asking(self, image: ImageRef) -> None:
         self.asked.pop(image, None)
+
+    def note_ignored(self, ignored: Ignored) -> None:
+        self.left_alone[ignored.image] = ignored
+
+    def ignored(self, image: ImageRef) -> Ignored | None:
+        return self.left_alone.get(image)
 
     def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
         if self.get(release).revoked is None:

@@ -34,5 +34,5 @@ def step() -> Reconcile:
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     found = asdict(step().run(wiring.now()))
-    logger.info("reconciled", **found)
+    (logger.error if found["faults"] else logger.info)("reconciled", **found)
     return found

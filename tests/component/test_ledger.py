@@ -18,6 +18,7 @@ from imagegate.adapters import aws
 from imagegate.adapters.ledger import DynamoLedger
 from imagegate.adapters.ledger_items import (
     CorruptLedgerError,
+    ignored_key,
     moment,
     read_release,
     read_token,
@@ -27,8 +28,10 @@ from imagegate.adapters.ledger_items import (
 from imagegate.domain.errors import RecordNotFoundError, ThrottledError
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.policy import Arrival
 from imagegate.domain.release import (
     Ending,
+    Ignored,
     Outcome,
     Promotion,
     Release,
@@ -590,6 +593,17 @@ def test_what_waits_for_an_approval_is_found_until_it_does_no_longer(ledger: Dyn
     ledger.unhold(FIRST)
     ledger.unhold(FIRST)
     assert list(ledger.held()) == [second]
+
+
+def test_why_an_image_was_ignored_is_kept_for_a_while(ledger: DynamoLedger, table: Any) -> None:
+    assert ledger.ignored(IMAGE) is None
+    for arrival, policy in ((Arrival.PUSH, None), (Arrival.REPLICATION, Digest.of(b"policy"))):
+        ignored = Ignored(IMAGE, "artifact", NOW, frozenset({"1.0", "latest"}), arrival, policy)
+        ledger.note_ignored(ignored)
+        assert ledger.ignored(IMAGE) == ignored
+    assert ledger.latest(IMAGE) is None
+    item = table.get_item(TableName=TABLE, Key=ignored_key(IMAGE))["Item"]
+    assert int(item["expires"]["N"]) == int((NOW + timedelta(days=30)).timestamp())
 
 
 def test_what_is_to_be_asked_for_again_is_kept_until_it_was(ledger: DynamoLedger) -> None:

@@ -16,7 +16,7 @@ from imagegate.domain.finding import Finding, Place
 from imagegate.domain.history import History
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy, Scanner
-from imagegate.domain.release import Facts, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.domain.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.replication import Replica
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.rollback import Rollback
@@ -144,6 +144,11 @@ class Ledger(Protocol):
         """The images of which that was noted; eventually consistent."""
 
     def forget_asking(self, image: ImageRef) -> None: ...
+
+    def note_ignored(self, ignored: Ignored) -> None:
+        """The last one stays, for a month: it protects nothing, and saves asking."""
+
+    def ignored(self, image: ImageRef) -> Ignored | None: ...
 
     def note_pusher(self, image: ImageRef, arn: str) -> None:
         """Who pushed the image, as CloudTrail says."""

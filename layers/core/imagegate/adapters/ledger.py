@@ -12,7 +12,7 @@ from imagegate.adapters.ledger_lasting import LastingLedger
 from imagegate.domain.errors import RecordNotFoundError
 from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Release, ReleaseId, WaitingScan
+from imagegate.domain.release import Ignored, Outcome, Release, ReleaseId, WaitingScan
 from imagegate.domain.revocation import Revocation
 from imagegate.domain.rollback import Rollback
 
@@ -206,6 +206,13 @@ class DynamoLedger(LastingLedger):
             KeyConditionExpression="waiting = :what",
             ExpressionAttributeValues={":what": {"S": what}},
         )
+
+    def note_ignored(self, ignored: Ignored) -> None:
+        self._put(items.write_ignored(ignored))
+
+    def ignored(self, image: ImageRef) -> Ignored | None:
+        item = self._get(items.ignored_key(image))
+        return None if item is None else items.read_ignored(item)
 
     def note_pusher(self, image: ImageRef, arn: str) -> None:
         self._put(items.key(items.pushers_key(image), arn))

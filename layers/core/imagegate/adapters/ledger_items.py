@@ -7,6 +7,7 @@
 | token | `SCAN#repository@digest` | `repository@digest#attempt` of the release |
 | held, and waits for an approval | `HELD#repository@digest` | `ATTEMPT#00001` |
 | promoted after it was refused | `ASKED#repository@digest` | `ASKED` |
+| no release was begun for it | `IGNORED#repository@digest` | `IGNORED` |
 | who pushed an image into a first stage | `PUSHER#repository@digest` | ARN |
 | rollback | `ROLLBACK#repository` | when |
 | claim | `TAG#repository:tag` | `CLAIM` |
@@ -34,8 +35,10 @@ from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Place
 from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.policy import Arrival
 from imagegate.domain.release import (
     Ending,
+    Ignored,
     Outcome,
     Promotion,
     Release,
@@ -62,8 +65,11 @@ WAITING = "scan"
 APPROVAL = "approval"
 ASKED = "ASKED"
 ENTRY = "entry"
-# Longer than any wait that a policy allows. Only tokens expire; what protects an image never does.
+IGNORED = "IGNORED"
+# What protects an image never expires. Tokens: longer than any wait that a policy allows.
 _TOKEN_LIFE = timedelta(days=2)
+# Far longer than the reconciler looks back, so that people can ask why.
+_IGNORED_LIFE = timedelta(days=30)
 
 
 class CorruptLedgerError(RejectedInputError):
@@ -102,6 +108,10 @@ def held_key(release: ReleaseId) -> dict[str, Any]:
 
 def asked_key(image: ImageRef) -> dict[str, Any]:
     return key(f"ASKED#{image}", ASKED)
+
+
+def ignored_key(image: ImageRef) -> dict[str, Any]:
+    return key(f"IGNORED#{image}", IGNORED)
 
 
 def pushers_key(image: ImageRef) -> str:
@@ -302,6 +312,30 @@ def write_asked(image: ImageRef, at: datetime) -> dict[str, Any]:
 def read_asked(item: Item) -> ImageRef:
     with _reading(item):
         return _image(_text(item, "pk").removeprefix("ASKED#"))
+
+
+def write_ignored(ignored: Ignored) -> dict[str, Any]:
+    return {
+        **ignored_key(ignored.image),
+        "why": {"S": ignored.why},
+        "at": {"S": moment(ignored.at)},
+        "tags": {"SS": sorted(ignored.tags)},
+        "arrival": {"S": str(ignored.arrival)},
+        **({"policy": {"S": str(ignored.policy)}} if ignored.policy else {}),
+        "expires": {"N": str(int((ignored.at + _IGNORED_LIFE).timestamp()))},
+    }
+
+
+def read_ignored(item: Item) -> Ignored:
+    with _reading(item):
+        return Ignored(
+            image=_image(_text(item, "pk").removeprefix("IGNORED#")),
+            why=_text(item, "why"),
+            at=parse_timestamp(_text(item, "at")),
+            tags=frozenset(item["tags"]["SS"]),
+            arrival=Arrival(_text(item, "arrival")),
+            policy=Digest.parse(_text(item, "policy")) if "policy" in item else None,
+        )
 
 
 def write_platform(release: Release, platform: Digest) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from imagegate.domain.announcement import Announcement, one_line
@@ -9,6 +10,9 @@ from imagegate.domain.rules import Attention
 from imagegate.domain.waiver import Waiver
 
 WAIVER_ENDING = "Waiver Ending"
+NOT_RECONCILED = "Not Reconciled"
+# The log of the reconciler has all of them.
+_FAULTS_SHOWN, _CAUSE_SHOWN = 20, 300
 
 
 def waiver_ending(waiver: Waiver, now: datetime) -> Announcement:
@@ -40,3 +44,35 @@ def waiver_ending(waiver: Waiver, now: datetime) -> Announcement:
         detail=detail,
         attributes={"alert": str(Attention.ALERT), "waiver": waiver.id},
     )
+
+
+def not_reconciled(faults: Mapping[str, str], now: datetime) -> Announcement:
+    """Some things could not be looked at, and will not be until somebody mends them. `faults`: what, and why."""
+    shown = [f"{what}: {cause}"[:_CAUSE_SHOWN] for what, cause in list(faults.items())[:_FAULTS_SHOWN]]
+    number = len(faults)
+    what = "1 thing" if number == 1 else f"{number} things"
+    text = [
+        f"{what} could not be looked at by the reconciler. Everything else was.",
+        "Images may wait without a verdict until the cause is mended. This is told once a day.",
+        "",
+        *(f"  {_printable(line)}" for line in shown),
+        *([f"  and {number - len(shown)} more"] if number > len(shown) else []),
+        "",
+        "More: the log of the function reconcile",
+    ]
+    return Announcement(
+        subject=one_line(f"NOT RECONCILED: {shown[0]}"),
+        text="\n".join(text) + "\n",
+        detail_type=NOT_RECONCILED,
+        detail={
+            "schema": 1,
+            "id": f"not-reconciled-{now:%Y-%m-%dT%H:%M:%SZ}",
+            "number": number,
+            "faults": shown,
+        },
+        attributes={"alert": str(Attention.ALERT)},
+    )
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in line)

@@ -199,6 +199,26 @@ class Ignore:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An image that no release was begun for, and why: nobody asks for one again until something changes."""
+
+    image: ImageRef
+    why: str
+    at: datetime
+    tags: frozenset[str]  # that it had then
+    arrival: Arrival = Arrival.PUSH
+    policy: Digest | None = None  # that said so; None: no policy would change it
+
+    def covers(self, facts: Facts) -> bool:
+        """Whether it is still about the image: it was not pushed again, and has no other tag."""
+        return facts.pushed_at <= self.at and facts.tags <= self.tags
+
+    def settles(self, facts: Facts, policy: Digest) -> bool:
+        """Whether nothing would come of asking again."""
+        return self.covers(facts) and self.policy in (None, policy)
+
+
 def decide_start(
     latest: Release | None, request: StartRequest, policy: Digest, situation: Situation
 ) -> Begin | Join | Ignore:

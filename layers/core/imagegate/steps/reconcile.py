@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from imagegate.domain import approval_notice
 from imagegate.domain.approval import Standing, request_of, standing
 from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.errors import ImageGateError, RejectedInputError
+from imagegate.domain.errors import RejectedInputError, RetryableError
 from imagegate.domain.grant_notice import glass_ended, glass_ending
 from imagegate.domain.image import ImageRef
 from imagegate.domain.judging import Versions
-from imagegate.domain.notice import waiver_ending
+from imagegate.domain.notice import not_reconciled, waiver_ending
 from imagegate.domain.policy import Policy
 from imagegate.domain.release import Facts, ReleaseId, StartReason, WaitingScan
 from imagegate.domain.scan import Readiness
@@ -22,20 +24,63 @@ from imagegate.ports import Grants, Images, Notifications, Records
 from imagegate.steps.await_scan import ScanCompleted
 from imagegate.steps.freed import FindFreed
 
+T = TypeVar("T")
 # Events that come at all come within a day: EventBridge gives up after that.
 _LOOKS_BACK = timedelta(days=1)
 
 
-class ReconcileError(ImageGateError):
-    """Something could not be looked at; everything else was."""
+class ReconcileError(RetryableError):
+    """Something could not be looked at just now; everything else was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
+    """How much was done. `faults`: what could not be looked at, and why."""
+
     woken: int
     started: int
     warned: int = 0
     freed: int = 0
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Goes through what is listed: one faulty item costs nothing but itself."""
+
+    faults: dict[str, Exception] = field(default_factory=dict)
+
+    def each(
+        self,
+        what: str,
+        listed: Callable[[], Iterable[T]],
+        act: Callable[[T], int | None],
+        name: Callable[[T], object] = str,
+    ) -> int:
+        """Returns how much `act` did in all. `what`: the name of the list, for where it cannot be read."""
+        done = 0
+        for item in self.listed(what, listed):
+            try:
+                done += act(item) or 0
+            except Exception as fault:  # noqa: BLE001 - whatever it is, the others are looked at, and people are told
+                self.faults[str(name(item))] = fault
+        return done
+
+    def listed(self, what: str, listed: Callable[[], Iterable[T]]) -> list[T]:
+        """As far as they can be read."""
+        found: list[T] = []
+        try:
+            items = iter(listed())
+        except Exception as fault:  # noqa: BLE001 - as above
+            self.faults[what] = fault
+            return found
+        while True:
+            try:
+                found.append(next(items))
+            except StopIteration:
+                return found
+            except Exception as fault:  # noqa: BLE001 - as above; an iterator that is broken off ends
+                self.faults[what] = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +97,31 @@ class Reconcile:
     def run(self, now: datetime) -> Reconciled:
         """Wake who waits for a scan that is over; ask for a release of what was pushed and never started.
 
-        Also tell of waivers that end, and try again what a new policy would let pass.
+        Also tell of waivers that end, and try again what a new policy would let pass. Raises `ReconcileError` for what
+        may go better at the next call; people are told of the rest, once a day.
         """
-        faults: list[str] = []
-        woken = sum(self._tried(faults, scan) for scan in list(self.completed.ledger.all_waiting()))
+        sweep, ledger, since = Sweep(), self.completed.ledger, max(self.installed_at, now - _LOOKS_BACK)
+        woken = sweep.each("what waits", ledger.all_waiting, self._look, lambda scan: scan.release)
         started = 0
-        for repository in filter(self.policy.stage_of, self.images.repositories()):
-            try:
-                started += self._start_lost(repository, now)
-            except ImageGateError as error:
-                faults.append(f"{repository}: {error}")
-        for image in list(self.completed.ledger.asked_again()):
-            try:
-                self._ask_again(image)
-            except ImageGateError as error:
-                faults.append(f"{image}: {error}")
-        for held in list(self.completed.ledger.held()):
-            try:
-                self._expire(held, now)
-            except ImageGateError as error:
-                faults.append(f"{held}: {error}")
-        try:
-            waivers = self.grants.waivers()
-            warned = sum(self._warned(waiver, now) for waiver in [*self.policy.waivers, *waivers])
-            warned += sum(self._reminded(glass, now) for glass in self.grants.broken_glass())
-            freed = self._free_by_policy(waivers, now)
-        except ImageGateError as error:
-            faults.append(f"waivers: {error}")
-        if faults:
-            raise ReconcileError("; ".join(faults))
-        return Reconciled(woken, started, warned, freed)
+        for repository in sweep.listed("repositories", self.images.repositories):
+            if self.policy.stage_of(repository):
+                pushed = partial(self.images.pushed_since, repository, since)
+                started += sweep.each(repository, pushed, self._start_lost, lambda facts: facts.image)
+        sweep.each("what was promoted", ledger.asked_again, self._ask_again)
+        sweep.each("what is held", ledger.held, partial(self._expire, now=now))
+        waivers = sweep.listed("waivers", self.grants.waivers)
+        every = [*self.policy.waivers, *waivers]
+        warned = sweep.each(
+            "waivers", lambda: every, partial(self._warned, now=now), lambda waiver: waiver.id
+        )
+        broken = self.grants.broken_glass
+        warned += sweep.each("break-glass", broken, partial(self._reminded, now=now), lambda glass: glass.id)
+        freed = 0
+        if "waivers" not in sweep.faults:  # else something would be considered once without them
+            free = partial(self._free_by_policy, waivers, now)
+            freed = sweep.each("policies", lambda: [self.policy], free, lambda policy: policy.digest)
+        faults = self._told(sweep.faults, now)
+        return Reconciled(woken, started, warned, freed, faults)
 
     def _ask_again(self, image: ImageRef) -> None:
         """Ask for a release of what was promoted to where it had been refused."""
@@ -90,6 +130,24 @@ class Reconcile:
         if latest is not None:
             self.completed.starter.request(image, sorted(latest.tags), StartReason.PROMOTED)
         ledger.forget_asking(image)
+
+    def _told(self, faults: Mapping[str, Exception], now: datetime) -> tuple[str, ...]:
+        """People hear of each once a day; what may go better soon is tried again by whoever called."""
+        passing = [f"{what}: {why}" for what, why in faults.items() if isinstance(why, RetryableError)]
+        lasting = {
+            what: f"{type(why).__name__}: {why}"
+            for what, why in faults.items()
+            if not isinstance(why, RetryableError)
+        }
+        ledger, told = self.completed.ledger, f"not reconciled on {now:%Y-%m-%d}"
+        fresh = {what: why for what, why in lasting.items() if not ledger.is_noted(f"{what} {told}")}
+        if fresh:
+            self.notifications.publish(not_reconciled(fresh, now))
+        for what in fresh:
+            ledger.note(f"{what} {told}")
+        if passing:
+            raise ReconcileError("; ".join(passing))
+        return tuple(f"{what}: {why}" for what, why in lasting.items())
 
     def _expire(self, held: ReleaseId, now: datetime) -> None:
         """What nobody has let in in time is told, once; what goes on otherwise is not looked at again."""
@@ -129,7 +187,7 @@ class Reconcile:
         self.completed.ledger.note(notice)
         return True
 
-    def _free_by_policy(self, waivers: list[Waiver], now: datetime) -> int:
+    def _free_by_policy(self, waivers: Sequence[Waiver], now: datetime, _policy: Policy) -> int:
         """Once for each policy: what was blocked under another one, and would pass under this one."""
         ledger, notice = self.completed.ledger, f"{self.policy.digest} considered"
         if ledger.is_noted(notice):
@@ -140,14 +198,6 @@ class Reconcile:
             self.completed.starter.request(release.image, sorted(release.tags), StartReason.NEW_POLICY)
         ledger.note(notice)
         return len(freed)
-
-    def _tried(self, faults: list[str], scan: WaitingScan) -> bool:
-        """One that cannot be looked at does not hide the others."""
-        try:
-            return self._look(scan)
-        except ImageGateError as error:
-            faults.append(f"{scan.release}: {error}")
-            return False
 
     def _look(self, scan: WaitingScan) -> bool:
         if self.completed.wake_if_complete(scan):
@@ -166,15 +216,13 @@ class Reconcile:
             except RejectedInputError:
                 return  # the time-out of the release says so
 
-    def _start_lost(self, repository: str, now: datetime) -> int:
-        lost = list(self._lost(repository, now))
-        for facts in lost:
-            self.completed.starter.request(facts.image, sorted(facts.tags), StartReason.PUSH)
-        return len(lost)
-
-    def _lost(self, repository: str, now: datetime) -> Iterator[Facts]:
-        since = max(self.installed_at, now - _LOOKS_BACK)
-        for facts in self.images.pushed_since(repository, since):
-            # Its event may be merely on its way: a start that is asked for twice is one start.
-            if self.completed.ledger.latest(facts.image) is None:
-                yield facts
+    def _start_lost(self, facts: Facts) -> bool:
+        """Ask for a release of an image that has none and that nobody has decided to leave alone."""
+        # Its event may be merely on its way: a start that is asked for twice is one start.
+        if self.completed.ledger.latest(facts.image) is not None:
+            return False
+        ignored = self.completed.ledger.ignored(facts.image)
+        if ignored is not None and ignored.settles(facts, self.policy.digest):
+            return False
+        self.completed.starter.request(facts.image, sorted(facts.tags), StartReason.PUSH)
+        return True

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from imagegate.domain.errors import ImageNotFoundError, RejectedInputError, RetryableError
 from imagegate.domain.image import ImageRef, Kind
-from imagegate.domain.policy import Policy
+from imagegate.domain.policy import Arrival, Policy, Stage
 from imagegate.domain.release import (
     Begin,
     Facts,
     Ignore,
+    Ignored,
     Join,
     Outcome,
     Push,
@@ -49,8 +50,6 @@ class StartRelease:
         stage = self.policy.stage_of(push.image.repository)
         if stage is None:
             return Ignore("unmanaged repository")
-        if push.arrival in stage.not_gated:
-            return Ignore(f"{push.arrival} is not gated by the policy")
         if push.result != "SUCCESS":
             return Ignore("failed push")
         facts = self._facts(push.image)
@@ -63,9 +62,8 @@ class StartRelease:
         tags = frozenset({push.tag}) if push.tag else facts.tags
         if not tags:
             return Ignore("untagged push")
-        if self.images.manifest(push.image).kind is Kind.ARTIFACT:
-            return Ignore("artifact")
-        return self._start(StartRequest(push.image, tags, pushed_at), facts, now)
+        ignore = self._left_alone(push, stage, facts, now)
+        return ignore or self._start(StartRequest(push.image, tags, pushed_at), facts, now)
 
     def on_request(
         self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime, by: str = ""
@@ -78,12 +76,33 @@ class StartRelease:
             return Ignore("the image is gone")
         facts = facts or self.images.facts(image)
         if reason is StartReason.PUSH:  # the reconciler found a push whose event was lost
-            return self.on_push(Push(image, facts.pushed_at), now)
+            known = self.ledger.ignored(image)
+            arrival = known.arrival if known and known.covers(facts) else Arrival.PUSH
+            return self.on_push(Push(image, facts.pushed_at, arrival=arrival), now)
         if reason is StartReason.ADOPTED and facts.pushed_at >= self.installed_at:
             return Ignore("pushed after the installation: it is no image to adopt")
         # Whoever asks by hand means this image, also where a later push has its tag by now.
         pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
         return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts, now)
+
+    def _left_alone(self, push: Push, stage: Stage, facts: Facts, now: datetime) -> Ignore | None:
+        """None: a gate has to look at it. The ledger keeps what was ignored or refused, so that nobody asks again."""
+        ignored = Ignored(push.image, "", now, facts.tags | ({push.tag} if push.tag else set()), push.arrival)
+        ignore, policy = None, None
+        if push.arrival in stage.not_gated:
+            ignore, policy = Ignore(f"{push.arrival} is not gated by the policy"), self.policy.digest
+        else:
+            try:
+                if self.images.manifest(push.image).kind is Kind.ARTIFACT:
+                    ignore = Ignore("artifact")
+            except ImageNotFoundError:
+                raise
+            except RejectedInputError as error:
+                self.ledger.note_ignored(replace(ignored, why=f"refused: {error}"))
+                raise
+        if ignore is not None:
+            self.ledger.note_ignored(replace(ignored, why=ignore.why, policy=policy))
+        return ignore
 
     def on_pushed_by(self, image: ImageRef, arn: str) -> bool:
         """Who pushed an image into a first stage does not approve it later. False: that is no first stage."""
