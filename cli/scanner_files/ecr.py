@@ -14,6 +14,10 @@ from imagegate.domain.finding import Finding, Severity, count
 # Amazon ECR API reference, ImageScanStatus.status: COMPLETE ends a basic scan, ACTIVE an enhanced one.
 _OVER = ("COMPLETE", "ACTIVE")
 
+# The parts of the answer (botocore, DescribeImageScanFindings).
+_ANSWER = frozenset({"imageId", "imageScanStatus", "imageScanFindings", "ResponseMetadata"})
+_FINDINGS = frozenset({"findings", "enhancedFindings", "findingSeverityCounts"})
+
 
 def is_report(document: Raw) -> bool:
     return "imageScanFindings" in document or "imageScanStatus" in document
@@ -34,6 +38,7 @@ def read(document: Raw) -> Report:
     except MalformedError as error:
         raise error.within("imageScanFindings") from error
     digest = fields.optional(document, "imageId", "imageDigest")
+    unread = fields.left_over(document, _ANSWER) | fields.left_over(found, _FINDINGS)
     return Report(
         scanner=scanner,
         findings=findings,
@@ -45,6 +50,7 @@ def read(document: Raw) -> Report:
         description=description,
         counts=counts,
         why=_why(status, description) or _missing(findings, counts),
+        notes=tuple(fields.counted(unread, "ECR")),
     )
 
 

@@ -31,6 +31,8 @@ _SEVERITIES: Mapping[str, Severity] = {"negligible": Severity.INFORMATIONAL}
 # fix.state (grype/vulnerability/fix.go); what is not named here is unknown.
 _FIXABLE: Mapping[str, bool] = {"fixed": True, "not-fixed": False, "wont-fix": False}
 
+_KNOWN = frozenset({"matches", "ignoredMatches", "source", "distro", "descriptor"})
+
 
 def is_report(document: Raw) -> bool:
     return "matches" in document and ("descriptor" in document or "source" in document)
@@ -54,7 +56,7 @@ def read(document: Raw) -> Report:
         platform=platform_of(image),
         completed_at=fields.moment(document, "descriptor", "timestamp"),
         why=_why(document),
-        notes=(note,) if ignored else (),
+        notes=(*((note,) if ignored else ()), *fields.counted(fields.left_over(document, _KNOWN), "Grype")),
     )
 
 

@@ -163,9 +163,12 @@ def _merged(members: Sequence[Finding], told: Sequence[Finding]) -> Finding:
     """The members are what is merged; all of `told` know about it."""
     name, *aliases = _names(members)
     packages = united(members, told)
+    severity = worst(one.severity for one in told)
+    gravest = worst(one.at_worst or one.severity for one in told)
     return Finding(
         vulnerability=name,
-        severity=worst(one.severity for one in told),
+        severity=severity,
+        at_worst=gravest if gravest is not severity else None,
         packages=packages,
         aliases=tuple(aliases),
         fixable=fixable(packages, told),

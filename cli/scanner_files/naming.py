@@ -18,6 +18,8 @@ _ADVISORY = re.compile(
     r"|ALAS[0-9A-Z.]*-\d{4}-\d+|(?:DSA|DLA|USN)-\d+-\d+|(?:GO|PYSEC|RUSTSEC|OSV|MAL)-\d{4}-\d+)(?![A-Za-z0-9])"
 )
 
+_CVE = re.compile(r"(?<![A-Za-z0-9])CVE-\d{4}-\d{4,}(?!\d)", re.IGNORECASE)
+
 
 def preferred(name: str, others: Iterable[str]) -> tuple[str, tuple[str, ...]]:
     """The vulnerability's name and its aliases. The CVE comes first, unless an advisory is about several."""
@@ -32,6 +34,11 @@ def advisory_in(text: str) -> str | None:
     """The id of an advisory that stands in the text."""
     found = _ADVISORY.search(text)
     return found.group() if found else None
+
+
+def cves_in(texts: Iterable[str]) -> list[str]:
+    """Every CVE that is named in them, in any case of letters."""
+    return list(dict.fromkeys(name.upper() for text in texts for name in _CVE.findall(text)))
 
 
 def type_of(purl: str | None) -> str | None:

@@ -60,3 +60,31 @@ def test_a_file_that_people_bring_has_its_right_outcome(
     result = judge(*arguments, policy=(CASES / case / "policy.yaml").read_text())
     assert result.code == code, result.out + result.err
     assert says in " ".join(result.out.split()) + result.err
+
+
+def sarif(level: str = "error") -> dict[str, Any]:
+    driver = {"name": "Scanner", "rules": [{"id": "X-1"}]}
+    return {
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": [{"ruleId": "X-1", "level": level}]}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "says"),
+    [
+        ("{critical: 0, high: 5}", 2, "does not say whether it is HIGH or CRITICAL: X-1"),
+        ("{critical: 0, high: 0}", 1, "1 HIGH (at most 0)"),
+        ("{critical: 1, high: 5}", 0, "1 within a limit"),
+        (
+            "{high: 5, critical: {limit: 0, action: warn}}",
+            0,
+            "does not say whether it is HIGH or CRITICAL: X-1",
+        ),
+    ],
+)
+def test_what_may_be_critical_never_passes_as_high(judge: Judge, limits: str, code: int, says: str) -> None:
+    policy = f'version: 1\nstages: {{dev: {{repositories: "{{app}}-dev", findings: {{max: {limits}}}}}}}\n'
+    result = judge("--findings", sarif(), policy=policy)
+    assert result.code == code, result.out + result.err
+    assert says in " ".join(result.out.split())

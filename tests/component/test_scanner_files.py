@@ -323,6 +323,107 @@ def test_a_severity_in_sarif_is_its_score_or_else_its_level(
     assert sarif({"ruleId": "R", **result}, **rule).severity is severity
 
 
+@pytest.mark.parametrize("value", ["undefined", "1e999", "-1", 11, [], {"a": 1}, True, None, float("1e999")])
+def test_a_score_that_is_none_says_nothing_and_refuses_nothing(value: Any) -> None:
+    found = sarif({"ruleId": "R", "level": "error"}, properties={"security-severity": value})
+    assert (found.severity, found.at_worst) == (Severity.HIGH, Severity.CRITICAL)
+
+
+@pytest.mark.parametrize(
+    ("properties", "severity"),
+    [
+        ({"cvssv3_baseScore": 9.8}, Severity.CRITICAL),
+        ({"cvssV3Score": "7.5"}, Severity.HIGH),
+        ({"cvss_score": 9.0}, Severity.CRITICAL),
+        ({"cvssv40_baseScore": 9.3}, Severity.CRITICAL),
+        ({"cvss": {"baseScore": 9.1}}, Severity.CRITICAL),
+        ({"cvssV3": {"baseScore": 5.0}, "cvssV2": {"baseScore": 9.1}}, Severity.CRITICAL),
+        ({"security-severity": "5.0", "cvssv3_baseScore": 9.8}, Severity.MEDIUM),  # its tool's own answer
+        ({"security-severity": "undefined", "cvssv3_baseScore": 9.8}, Severity.CRITICAL),
+        ({"severity": "Critical"}, Severity.CRITICAL),
+        ({"security-severity": "critical"}, Severity.CRITICAL),
+        ({"tags": ["security", "HIGH"]}, Severity.HIGH),
+        ({"severity": 7, "tags": "x"}, None),
+        ({"tags": ["LOW"]}, None),  # milder than an error
+        ({"score": 3}, None),
+    ],
+)
+def test_a_score_or_a_word_is_found_wherever_tools_write_it(
+    properties: Json, severity: Severity | None
+) -> None:
+    """Without either, an error is HIGH or CRITICAL, and nobody says which."""
+    of_rule = sarif({"ruleId": "R", "level": "error"}, properties=properties)
+    of_result = sarif({"ruleId": "R", "level": "error", "properties": properties})
+    for found in (of_rule, of_result):
+        expected = (severity, None) if severity else (Severity.HIGH, Severity.CRITICAL)
+        assert (found.severity, found.at_worst) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("introduces a package with a critical severity vulnerability.", Severity.CRITICAL),
+        ("High severity - Remote Code Execution", Severity.HIGH),
+        ("Vulnerability : X-1\nSeverity        : CRITICAL\n", Severity.CRITICAL),
+        ("severity: high, once of critical severity", Severity.CRITICAL),
+        ("a highly critical matter", None),
+        ("Low severity", None),
+    ],
+)
+def test_a_word_in_a_text_tells_high_from_critical(text: str, severity: Severity | None) -> None:
+    in_message = sarif({"ruleId": "R", "level": "error", "message": {"text": text}})
+    in_rule = sarif({"ruleId": "R", "level": "error"}, shortDescription={"text": text})
+    for found in (in_message, in_rule):
+        expected = (severity, None) if severity else (Severity.HIGH, Severity.CRITICAL)
+        assert (found.severity, found.at_worst) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [
+        (
+            {"id": "SNYK-1", "fullDescription": {"text": "(CVE-2021-44228) log4j"}},
+            ("CVE-2021-44228", "SNYK-1"),
+        ),
+        ({"id": "SNYK-1", "shortDescription": {"text": "cve-2021-44228"}}, ("CVE-2021-44228", "SNYK-1")),
+        ({"id": "SNYK-1", "helpUri": "https://x.example/cve-2026-12345"}, ("CVE-2026-12345", "SNYK-1")),
+        ({"id": "SNYK-1", "name": "CVE-2026-12345"}, ("CVE-2026-12345",)),
+        ({"id": "SNYK-1", "properties": {"tags": ["CVE-2026-12345"]}}, ("CVE-2026-12345", "SNYK-1")),
+        ({"id": "SNYK-1", "properties": {"cveIds": ["CVE-2026-1234", "CVE-2026-1235"]}}, None),
+        ({"id": "GHSA-jfh8-c2jp-5v3q", "helpUri": "https://x/CVE-2021-44228"}, None),
+        # What a text says of others is no name of it.
+        (
+            {"id": "GHSA-7rjr-3q55-vv33", "fullDescription": {"text": "of CVE-2021-44228"}},
+            ("GHSA-7rjr-3q55-vv33",),
+        ),
+        ({"id": "CVE-2021-45046", "shortDescription": {"text": "of CVE-2021-44228"}}, ("CVE-2021-45046",)),
+        (
+            {
+                "id": "SNYK-1",
+                "helpUri": "https://x/CVE-2026-1234",
+                "fullDescription": {"text": "CVE-2026-9999"},
+            },
+            None,
+        ),
+    ],
+)
+def test_a_vulnerability_has_the_names_by_which_its_rule_calls_it(
+    rule: Json, names: tuple[str, ...] | None
+) -> None:
+    found = sarif({"ruleId": rule["id"]}, **rule).names
+    others: dict[str, list[tuple[str, ...]]] = {
+        "SNYK-1": [("SNYK-1", "CVE-2026-1234", "CVE-2026-1235"), ("CVE-2026-1234", "SNYK-1")],
+        "GHSA-jfh8-c2jp-5v3q": [("CVE-2021-44228", "GHSA-jfh8-c2jp-5v3q")],
+    }
+    assert found == names if names else found in others[rule["id"]]
+
+
+def test_results_that_are_elsewhere_are_not_taken_for_none() -> None:
+    raw = fixture("trivy_sarif.json")
+    raw["runs"][0]["externalPropertyFileReferences"] = {"results": [{"location": {"uri": "more.sarif"}}]}
+    assert parsed(raw).why == "Trivy wrote results into other files"
+
+
 def test_a_word_in_the_text_says_more_than_a_level() -> None:
     text = "A critical vulnerability in deb package: openssl, version 3.0 was found in image x at: y"
     assert sarif({"ruleId": "R", "level": "error", "message": {"text": text}}).severity is Severity.CRITICAL
@@ -676,12 +777,6 @@ _NOWHERE = object()
             "x",
             "runs[0].results[1]: an object was expected, not text",
         ),
-        (
-            "trivy_sarif.json",
-            ["runs", 0, "tool", "driver", "rules", 0, "properties", "security-severity"],
-            "1e999",
-            "runs[0].tool.driver.rules[0].properties.security-severity: not a number from 0 to 10: inf",
-        ),
     ],
 )
 def test_a_malformed_part_is_named_by_its_path(name: str, place: list[Any], value: Any, message: str) -> None:
@@ -804,6 +899,109 @@ def test_a_configuration_that_is_nested_too_deeply_is_refused(file: Callable[[An
         read(file(raw))
 
 
+# what is found beside vulnerabilities
+
+
+FOUND = [
+    {"Secrets": [{"RuleID": "aws-access-key-id", "Severity": "CRITICAL", "Title": "AWS key", "Match": "*"}]},
+    {"Misconfigurations": [{"ID": "DS-0002", "Severity": "HIGH", "Message": "root", "Status": "FAIL"}]},
+    {"Misconfigurations": [{"ID": "DS-0001", "Severity": "LOW", "Message": "latest"}]},
+    {"Licenses": [{"PkgName": "x", "Name": "AGPL-3.0", "Severity": "CRITICAL", "Category": "forbidden"}]},
+    {"Licenses": [{"PkgName": "", "FilePath": "a/LICENSE", "Name": "GPL", "Severity": "UNKNOWN"}]},
+]
+SCORES = {"CRITICAL": "9.5", "HIGH": "8.0", "MEDIUM": "5.5", "LOW": "2.0"}
+
+
+def as_sarif(target: str, result: Json) -> Json:
+    """As pkg/report/sarif.go of Trivy writes it."""
+    texts: list[tuple[str, str, str]] = [
+        *(
+            (one["RuleID"], one["Severity"], f"Secret {one['Title']}\nSeverity: {one['Severity']}\nMatch: *")
+            for one in result.get("Secrets", ())
+        ),
+        *(
+            (
+                one["ID"],
+                one["Severity"],
+                f"Vulnerability {one['ID']}\nSeverity: {one['Severity']}\nMessage: x",
+            )
+            for one in result.get("Misconfigurations", ())
+        ),
+    ]
+    found = [(name, level, f"Artifact: {target}\nType: \n{text}") for name, level, text in texts]
+    for one in result.get("Licenses", ()):
+        text = f"Artifact: {target}\nLicense {one['Name']}\nPkgName: {one['PkgName']}\n Classification: x"
+        text += f"\n Path: {one.get('FilePath', '')}"
+        found.append((f"{one['PkgName']}:{one['Name']}", one["Severity"], text))
+    rules = [
+        {
+            "id": name,
+            "properties": {"security-severity": SCORES.get(level, "0.0"), "tags": ["security", level]},
+        }
+        for name, level, _ in found
+    ]
+    results = [{"ruleId": name, "message": {"text": text}} for name, _, text in found]
+    run = {"tool": {"driver": {"name": "Trivy", "rules": rules}}, "results": results}
+    return {"version": "2.1.0", "runs": [run]}
+
+
+def as_trivy(*results: Json) -> Json:
+    looked = {"Target": "shop", "Class": "os-pkgs", "Type": "alpine"}
+    return {"SchemaVersion": 2, "ArtifactName": "shop:1.0", "Results": [looked, *results]}
+
+
+@pytest.mark.parametrize("result", FOUND)
+def test_trivys_two_forms_of_one_scan_say_the_same(result: Json) -> None:
+    in_json = parsed(as_trivy({"Target": "/app/.env", **result}))
+    in_sarif = parsed(as_sarif("/app/.env", result))
+    assert [(one.vulnerability, one.severity, one.packages) for one in in_json.findings] == [
+        (one.vulnerability, one.severity, one.packages) for one in in_sarif.findings
+    ]
+    assert in_json.findings[0].fixable is None
+    (note,) = in_json.notes
+    assert "Trivy also reports 1 " in note
+
+
+def test_misconfigurations_that_are_none_are_no_findings() -> None:
+    well = [{"ID": "DS-0002", "Severity": "HIGH", "Status": status} for status in ("PASS", "EXCEPTION")]
+    assert parsed(as_trivy({"Target": "x", "Misconfigurations": well})).findings == []
+
+
+def test_secrets_alone_do_not_say_that_packages_were_looked_at() -> None:
+    report = parsed({"SchemaVersion": 2, "Results": [{"Target": ".env", "Class": "secret", **FOUND[0]}]})
+    assert len(report.findings) == 1
+    assert not report.is_complete
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            as_trivy({"Target": "x", "CustomResources": [{}, {}]}),
+            "Trivy also reports 2 under CustomResources",
+        ),
+        (
+            as_trivy({"Target": "x", "Surprises": [{}]}, {"Target": "y", "Surprises": [{}]}),
+            "2 under Surprises",
+        ),
+        ({**as_trivy(), "Surprises": {"a": 1}}, "1 under Surprises"),
+        ({**fixture("grype.json"), "alertsByPackage": [{}]}, "Grype also reports 1 under alertsByPackage"),
+        ({**fixture("ecr_enhanced.json"), "surprises": [{}]}, "ECR also reports 1 under surprises"),
+        (
+            {**fixture("trivy_sarif.json"), "inlineExternalProperties": [{}]},
+            "1 under inlineExternalProperties",
+        ),
+    ],
+)
+def test_no_section_of_a_report_is_passed_over_in_silence(content: Json, says: str) -> None:
+    assert any(says in note and note.endswith(": not judged") for note in parsed(content).notes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_that_is_read_in_full_has_no_such_note(name: str) -> None:
+    assert not any("not judged" in note for note in read(FIXTURES / name).notes)
+
+
 # several scanners
 
 
@@ -857,6 +1055,16 @@ def test_the_worst_severity_wins_and_whoever_knows_one_is_followed() -> None:
 
     assert merged("LOW", "CRITICAL", "HIGH") is Severity.CRITICAL
     assert merged("UNDEFINED", "LOW") is Severity.LOW
+
+
+def test_a_severity_that_one_scanner_leaves_in_doubt_stays_in_doubt() -> None:
+    doubtful = report_of(finding("CVE-1", "a", at_worst=Severity.CRITICAL), scanner="sarif")
+    for severity, at_worst in (("HIGH", Severity.CRITICAL), ("CRITICAL", None), ("LOW", Severity.CRITICAL)):
+        (merged,) = merge([report_of(finding("CVE-1", "a", severity=severity)), doubtful])
+        assert (merged.severity, merged.at_worst) == (max(severity, "HIGH", key=SEVERE.index), at_worst)
+
+
+SEVERE = ["LOW", "HIGH", "CRITICAL"]
 
 
 @pytest.mark.parametrize("field", ["exploit", "known_exploited"])

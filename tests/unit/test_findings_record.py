@@ -34,6 +34,7 @@ findings = st.builds(
     published=maybe,
     url=maybe,
     arn=maybe,
+    at_worst=st.none() | severities,
 )
 some_findings = st.lists(findings, max_size=4)
 COUNTS = (Ruling("findings.high", Why.COUNTS),)

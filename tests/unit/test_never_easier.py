@@ -44,6 +44,17 @@ def test_a_finding_that_gets_graver_never_opens_a_gate_that_is_stricter_about_gr
         never_opens(strict, strict.with_platform(number, findings=graver))
 
 
+@given(any_trials, st.lists(st.booleans(), min_size=8, max_size=8))
+def test_a_severity_that_is_in_doubt_is_never_easier_than_either(case: Trial, doubts: list[bool]) -> None:
+    for number, platform in enumerate(case.platforms):
+        pairs = list(zip(platform.findings, doubts, strict=False))
+        doubtful = [replace(one, severity=HIGH, at_worst=CRITICAL) if doubt else one for one, doubt in pairs]
+        for severity in (HIGH, CRITICAL):
+            certain = [replace(one, severity=severity) if doubt else one for one, doubt in pairs]
+            before = case.with_platform(number, findings=tuple(certain))
+            never_opens(before, case.with_platform(number, findings=tuple(doubtful)))
+
+
 @given(any_trials, st.sampled_from((CRITICAL, HIGH)))
 def test_findings_that_are_announced_and_not_listed_never_open_the_gate(
     case: Trial, severity: Severity

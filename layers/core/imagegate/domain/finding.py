@@ -6,7 +6,7 @@ What a scanner does not say is None, never False: rules that need it must not ta
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 # How many findings of one severity a message names; the rest is a number.
@@ -60,11 +60,17 @@ class Finding:
     published: str | None = None  # RFC 3339 or a day
     url: str | None = None
     arn: str | None = None  # Inspector's name of the finding
+    at_worst: Severity | None = None  # as grave as it may be, where the scanner cannot tell; else None
 
     @property
     def names(self) -> tuple[str, ...]:
         """All names under which the vulnerability is known."""
         return (self.vulnerability, *self.aliases)
+
+    @property
+    def at_its_worst(self) -> Finding | None:
+        """The same as grave as it may be; None: its severity is known."""
+        return replace(self, severity=self.at_worst, at_worst=None) if self.at_worst else None
 
     @property
     def places(self) -> tuple[Place, ...]:

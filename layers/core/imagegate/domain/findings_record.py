@@ -96,6 +96,8 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.value,
         "packages": [_package_json(package) for package in finding.packages],
     }
+    if finding.at_worst:
+        line["at_worst"] = finding.at_worst.value
     if finding.aliases:
         line["aliases"] = finding.aliases
     for name in _FINDING:
@@ -119,6 +121,7 @@ def _finding_of(raw: dict[str, Any]) -> Finding:
         packages=tuple(Package(**package) for package in raw["packages"]),
         aliases=tuple(raw.get("aliases", ())),
         epss=raw.get("epss"),
+        at_worst=Severity(raw["at_worst"]) if "at_worst" in raw else None,
         **{name: raw.get(name) for name in _FINDING},
     )
 

@@ -95,7 +95,8 @@ class Ruler:
 
     def weigh(self, finding: Finding) -> tuple[Ruling, ...]:
         """One ruling of each rule that has to do with the finding; those that hold come first."""
-        rulings = (self._denied(finding), self._prohibited(finding), self._limited(finding))
+        single = (self._denied(finding), self._prohibited(finding))
+        rulings = (*single, self._perhaps(finding), self._limited(finding))
         return tuple(sorted(filter(None, rulings), key=lambda ruling: not ruling.holds))
 
     def needs_details(self, finding: Finding) -> bool:
@@ -151,6 +152,15 @@ class Ruler:
         return self.terms.satisfies(package.installed, versions, package.ecosystem)
 
     # limits, and what does not count against them
+
+    def _perhaps(self, finding: Finding) -> Ruling | None:
+        """As grave as it may be it is unknown, and counts as what it is at least."""
+        worst = finding.at_its_worst
+        ruling = self._limited(worst) if worst else None
+        if worst is None or ruling is None or not ruling.holds:
+            return None
+        missing = (*ruling.missing, f"whether it is {finding.severity} or {worst.severity}")
+        return replace(ruling, why=Why.UNKNOWN, missing=missing)
 
     def _limited(self, finding: Finding) -> Ruling:
         rule = f"findings.{finding.severity.lower()}"

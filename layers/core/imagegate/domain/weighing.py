@@ -78,12 +78,13 @@ class Weigher(Ruler):
         if self.terms.baseline is not None:
             self._compare(weighed, finding)
         if all(ruling.why is not Why.WAIVED for ruling in rulings):
-            weighed.worst = worse(weighed.worst, finding.severity)
+            weighed.worst = worse(worse(weighed.worst, finding.severity), finding.at_worst)
         holding = [ruling for ruling in rulings if ruling.holds]
         for ruling in holding:
             weighed.missing.update(dict.fromkeys(ruling.missing))
-            self._fold_holding(weighed, finding, ruling)
-            weighed.open.append(self._open(finding, ruling))
+            ruled = _as_ruled(finding, ruling)
+            self._fold_holding(weighed, ruled, ruling)
+            weighed.open.append(self._open(ruled, ruling))
         if not holding:
             why = rulings[0].why
             weighed.aside[why] = weighed.aside.get(why, 0) + 1
@@ -112,6 +113,12 @@ class Weigher(Ruler):
         one = self._names.setdefault  # the same few names again and again
         fixes = tuple((one(p.name, p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages)
         return Open(finding.severity, ruling.rule, finding.places, fixes)
+
+
+def _as_ruled(finding: Finding, ruling: Ruling) -> Finding:
+    """The finding with the severity that the ruling is about."""
+    worst = finding.at_its_worst
+    return worst if worst and ruling.rule == f"findings.{worst.severity.lower()}" else finding
 
 
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
