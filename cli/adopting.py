@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -15,6 +14,7 @@ import click
 
 from cli.adoption import Found, Pattern, Preview, preview
 from cli.stack import Stack
+from cli.terminal import say, show_json
 from imagegate.domain.release import StartReason
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def run(
     started: int | None = None
     if found.start and not how["dry_run"]:
         if not how["yes"] and not click.confirm(f"Start {_releases(len(found.start))}?", err=True):
-            click.echo("imagegate: nothing was started", err=True)
+            say("imagegate: nothing was started", err=True)
             raise click.exceptions.Exit(1)
         started = start(stack, found.start, rate)
     if how["as_json"]:
-        return click.echo(json.dumps(found.as_json(started), indent=2))
+        return show_json(found.as_json(started))
     if started:
-        click.echo(f"{_releases(started)} started. Follow them: imagegate list --outcome open")
+        say(f"{_releases(started)} started. Follow them: imagegate list --outcome open")
     return None
 
 
@@ -65,7 +65,7 @@ def start(stack: Stack, images: Sequence[Found], rate: float) -> int:
     except BaseException as error:
         is_stopped = isinstance(error, KeyboardInterrupt)
         told = f"{progress.done} of {len(images)} were started; the same command goes on from there"
-        click.echo(f"imagegate: {'interrupted: ' if is_stopped else ''}{told}", err=True)
+        say(f"imagegate: {'interrupted: ' if is_stopped else ''}{told}", err=True)
         if is_stopped:
             raise click.exceptions.Exit(130) from None
         raise
@@ -77,20 +77,23 @@ class _Progress:
 
     def __init__(self, total: int, rate: float) -> None:
         from cli import view
+        from cli.screen import Text
 
         self.done = 0
         self._total, self._rate = total, rate
         self._console = view.console(stderr=True)
-        self._status = self._console.status(self._line)
+        self._status = self._console.status(Text(self._line))
         self._said_at = time.monotonic()
 
     def at(self, done: int) -> None:
+        from cli.screen import Text
+
         self.done = done
         if self._console.is_terminal:
-            self._status.update(self._line)
+            self._status.update(Text(self._line))
         elif done < self._total and time.monotonic() - self._said_at >= _SAID_EVERY_SECONDS:
             self._said_at = time.monotonic()
-            click.echo(self._line, err=True)
+            say(self._line, err=True)
 
     @property
     def _line(self) -> str:
@@ -116,14 +119,13 @@ def _show(found: Preview, rate: float) -> None:
         console.print(_table(found))
         console.print()
     for line in _summary(found, rate):
-        console.print(view.clean(line))
+        console.print(line)
 
 
 def _table(found: Preview) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
-    from cli.view import clean
+    from cli.screen import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("REPOSITORY", overflow="fold", min_width=12)
@@ -135,8 +137,8 @@ def _table(found: Preview) -> Table:
     for one in (*found.start[:_MOST], *found.left_out[:_MOST_LEFT_OUT]):
         image = one.image
         pushed = f"{one.pushed_at.astimezone(UTC):%Y-%m-%d}"
-        cells = (image.repository, clean(", ".join(one.tags)), image.digest.short, pushed)
-        why = (Text(clean(one.left_out), style="dim"),) if found.left_out else ()
+        cells = (image.repository, ", ".join(one.tags), image.digest.short, pushed)
+        why = (Text(one.left_out, style="dim"),) if found.left_out else ()
         table.add_row(*cells, *why)
     return table
 

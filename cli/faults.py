@@ -7,9 +7,12 @@ import sys
 
 import click
 
+from cli.terminal import say
 from imagegate.domain.errors import ImageGateError
+from imagegate.domain.text import one_line
 
 CANNOT_TELL = 2
+_LONGEST = 4_000  # characters of a message
 
 
 class CannotTellError(click.ClickException):
@@ -28,7 +31,7 @@ def report(error: BaseException) -> int:
         error.show()
         return CANNOT_TELL
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
-        click.echo("imagegate: interrupted; what was started goes on", err=True)
+        say("imagegate: interrupted; what was started goes on", err=True)
         return 130
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has enough; Python would complain once more when it flushes.
@@ -36,8 +39,7 @@ def report(error: BaseException) -> int:
         return 1
     if os.environ.get("IMAGEGATE_DEBUG"):
         raise error
-    line = " ".join(explain(error).split())
-    click.echo(f"imagegate: {line}", err=True)
+    say(f"imagegate: {one_line(explain(error), _LONGEST)}", err=True)
     return error.exit_code if isinstance(error, click.ClickException) else CANNOT_TELL
 
 

@@ -11,6 +11,7 @@ import click
 
 from cli.patience import Patience
 from cli.stack import Stack
+from cli.terminal import say
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.release import Release
@@ -65,7 +66,7 @@ def attempts_since(stack: Stack, since: datetime, at: datetime) -> list[Release]
             asked = min(asked * 4, _READ_AT_MOST)
     if not is_all:
         first = f"{found[-1].started_at:%Y-%m-%d %H:%M} UTC"
-        click.echo(f"imagegate: only the newest {asked} attempts are looked at, since {first}", err=True)
+        say(f"imagegate: only the newest {asked} attempts are looked at, since {first}", err=True)
     return [release for release in found if release.started_at >= since]
 
 

@@ -29,7 +29,9 @@ class Patience:
         with self._lock:
             self._done += 1
             if self._status is not None:
-                self._status.update(self._line)
+                from cli.screen import Text
+
+                self._status.update(Text(self._line))
 
     @property
     def _line(self) -> str:
@@ -38,6 +40,7 @@ class Patience:
     def _speak(self) -> None:
         # Late: most commands are over before anything has to be shown.
         from cli import view
+        from cli.screen import Text
 
         console: Console = view.console(stderr=True)
         with self._lock:
@@ -46,7 +49,7 @@ class Patience:
             if not console.is_terminal:
                 console.print(f"{self._line} …", soft_wrap=True)
                 return
-            self._status = console.status(self._line)
+            self._status = console.status(Text(self._line))
             self._status.start()
 
     def __enter__(self) -> Self:

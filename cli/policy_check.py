@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +9,6 @@ from typing import Any
 
 from cli import policy_effective
 from cli.policy_source import Source
-from cli.view import clean
 from imagegate.adapters.marked_yaml import Fault, dotted
 from imagegate.domain.policy import Entry, Policy
 from imagegate.domain.rules import Action
@@ -96,21 +94,19 @@ def ending(waiver: Waiver, today: date) -> str | None:
 
 
 def lines(found: Checked) -> Iterator[str]:
-    name = clean(found.name)
-    yield from (f"{name}:{fault.line}: {fault}" for fault in found.faults)
+    yield from (f"{found.name}:{fault.line}: {fault}" for fault in found.faults)
     yield from map(str, found.stages)
-    yield from (f"{name}:{note.line}: note: {note}" for note in found.notes)
+    yield from (f"{found.name}:{note.line}: note: {note}" for note in found.notes)
 
 
-def dumped(found: Checked) -> str:
+def as_json(found: Checked) -> dict[str, Any]:
     """`faults` and `notes`: line, path, message; `stages`: name, repositories, mode, rules, warnings, approval."""
-    told = {
+    return {
         "file": found.name,
         "faults": [_as_json(fault) for fault in found.faults],
         "stages": [_stage_json(stage) for stage in found.stages],
         "notes": [_as_json(note) for note in found.notes],
     }
-    return json.dumps(told, indent=2)
 
 
 def _as_json(fault: Fault) -> dict[str, Any]:

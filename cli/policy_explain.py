@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,9 +81,9 @@ def _standing(waiver: Waiver, origin: str, terms: WaiverTerms, now: datetime) ->
     return StandingWaiver(waiver, origin, state, fault is None)
 
 
-def dumped(found: Explained) -> str:
+def as_json(found: Explained) -> dict[str, Any]:
     """`settings` and `rules` are objects of path, value, from (layer, line); rules have action and action_from, too."""
-    told = {
+    return {
         "repository": found.repository,
         "policy": {"source": found.source, "digest": found.digest, "scanner": found.scanner},
         "stage": found.stage.name,
@@ -93,4 +92,3 @@ def dumped(found: Explained) -> str:
         "unused": found.unused,
         "waivers": [waiver.as_json() for waiver in found.waivers],
     }
-    return json.dumps(told, indent=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -18,6 +17,7 @@ from cli.faults import CANNOT_TELL
 from cli.judged import PeriodType
 from cli.replayed import Effect, Replayed, Said, Unjudged, WhatIf
 from cli.stack import Stack, find_stack
+from cli.terminal import say, show_json
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.policy import Policy, Stage
@@ -62,7 +62,7 @@ def replay(
     stack = find_stack(stack_name)
     found = what_if(stack, policy, at - since, at, repository)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2))
+        show_json(found.as_json())
     else:
         _print(found, since)
     if by_code and found.changes:
@@ -76,7 +76,7 @@ def read_policy(path: Path, today: date) -> Policy:
     source = examined_file(path, today)
     if source.examined.policy is None:
         for fault in source.examined.faults:
-            click.echo(f"{source.name}:{fault.line}: {fault}", err=True)
+            say(f"{source.name}:{fault.line}: {fault}", err=True)
         raise click.exceptions.Exit(CANNOT_TELL)
     return source.examined.policy
 
@@ -142,14 +142,14 @@ def _print(found: WhatIf, since: timedelta) -> None:
         console.print(_table(found.changes, console.width, unicode=view.speaks_unicode(console)))
         console.print()
     for line in _totals(found, since):
-        console.print(view.clean(line))
+        console.print(line)
 
 
 def _table(changes: Sequence[Replayed], width: int, *, unicode: bool) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     from cli import view
+    from cli.screen import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("IMAGE", overflow="fold", min_width=16)
@@ -162,7 +162,7 @@ def _table(changes: Sequence[Replayed], width: int, *, unicode: bool) -> Table:
         after = "?" if one.effect is Effect.UNTOLD else str(one.after)
         verdict = Text.assemble(view.coloured(str(one.before)), arrow, view.coloured(after))
         stage = (one.stage.name,) if width >= _WIDE else ()
-        table.add_row(facts.name(one.release), *stage, verdict, view.clean(one.why))
+        table.add_row(facts.name(one.release), *stage, verdict, one.why)
     return table
 
 

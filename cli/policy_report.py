@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ from cli.clock import now
 from cli.faults import CannotTellError
 from cli.judged import PeriodType
 from cli.stack import Stack, find_stack
+from cli.terminal import hand_out, show_json
 from cli.zero import forms
 from cli.zero.flip import Flip, flip_of
 from cli.zero.report import Report, StageReport
@@ -64,9 +64,9 @@ def report(
     stack = find_stack(name)
     found = collect(stack, at, since, stage_name, file)
     if as_json:
-        return click.echo(json.dumps(dumped(found), indent=2))
+        return show_json(dumped(found))
     if as_markdown:
-        return click.echo(forms.markdown(found), nl=False)
+        return hand_out(forms.markdown(found))
     from cli import view
 
     console = view.console()

@@ -7,11 +7,10 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cli.policy_effective import Part
 from cli.policy_explain import Explained, StandingWaiver
-from cli.view import clean
+from cli.screen import Text
 
 _STYLES = {"enforce": "", "warn": "yellow", "off": "dim", "filter": "cyan"}
 
@@ -19,7 +18,7 @@ _STYLES = {"enforce": "", "warn": "yellow", "off": "dim", "filter": "cyan"}
 def shown(found: Explained) -> RenderableType:
     stage = found.stage
     head = f"{found.repository}: stage {stage.name} of {found.source} ({found.digest[:19]}, {found.scanner} scanning)"
-    parts: list[RenderableType] = [Text(clean(head), style="bold"), Text(), _settings(found.settings), Text()]
+    parts: list[RenderableType] = [Text(head, style="bold"), Text(), _settings(found.settings), Text()]
     parts.append(_rules(found.rules))
     if found.unused:
         parts += [Text(), Text(f"Not used: {', '.join(found.unused)}", style="dim")]
@@ -38,7 +37,7 @@ def _table(*columns: str) -> Table:
 def _settings(settings: Iterable[Part]) -> Table:
     table = _table("SETTING", "VALUE", "FROM")
     for path, value, origin in _folded(settings):
-        table.add_row(path, clean(value), origin)
+        table.add_row(path, value, origin)
     return table
 
 
@@ -59,16 +58,16 @@ def _rules(rules: Iterable[Part]) -> Table:
     table = _table("RULE", "VALUE", "ACTION", "FROM")
     for rule in rules:
         action = "off" if not rule.is_on else "filter" if rule.is_filter else str(rule.action)
-        table.add_row(rule.path, clean(words(rule.value)), Text(action, style=_STYLES[action]), rule.origin)
+        table.add_row(rule.path, words(rule.value), Text(action, style=_STYLES[action]), rule.origin)
     return table
 
 
 def _waivers(waivers: Iterable[StandingWaiver]) -> Table:
     table = _table("WAIVED", "FOR", "OWNER", "STATE", "FROM")
     for one in waivers:
-        state = Text(clean(one.state), style="" if one.counts else "dim")
+        state = Text(one.state, style="" if one.counts else "dim")
         waiver = one.waiver
-        table.add_row(*map(clean, (waiver.subject, waiver.where, waiver.owner)), state, clean(one.origin))
+        table.add_row(waiver.subject, waiver.where, waiver.owner, state, one.origin)
     return table
 
 

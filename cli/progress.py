@@ -6,12 +6,11 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-import click
-
 from cli.clock import now
 from cli.history import History
 from cli.reference import Reference
 from cli.steps import State, steps_of
+from cli.terminal import say
 from imagegate.domain.release import Release
 
 if TYPE_CHECKING:
@@ -41,11 +40,15 @@ class Quiet:
         self._what = what
         self._since = time.monotonic()
         self._is_told = False
-        self._status = console.status(f"{what}: waiting for its release")
+        from cli.screen import Text
+
+        self._status = console.status(Text(f"{what}: waiting for its release"))
 
     def show(self, release: Release | None) -> None:
+        from cli.screen import Text
+
         if self._console.is_terminal:
-            self._status.update(f"{self._what}: {_doing(release)}")
+            self._status.update(Text(f"{self._what}: {_doing(release)}"))
         if self._is_told or time.monotonic() - self._since < _PATIENCE_SECONDS:
             return
         self._is_told = True
@@ -82,7 +85,7 @@ class Lines:
     def _say(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
-            click.echo(f"{now():%H:%M:%S} {text}", err=self._stderr)
+            say(f"{now():%H:%M:%S} {text}", err=self._stderr)
 
     def __enter__(self) -> Self:
         return self
@@ -103,9 +106,9 @@ class LiveSteps:
 
     def show(self, release: Release | None) -> None:
         from rich.console import Group
-        from rich.text import Text
 
         from cli import view
+        from cli.screen import Text
 
         if release is None:
             return self._live.update(Text(f"{self._what}: waiting for its release", style="dim"))

@@ -61,10 +61,8 @@ def missing(stack: Stack, reference: Reference) -> NotFoundError:
         return NotFoundError(f"{reference.repository} has no tag {reference.tag}: push it first")
     check_managed(stack, reference)
     if ignored := stack.ledger.ignored(image):
-        from cli.view import clean
-
         when = f"{ignored.at:%Y-%m-%d %H:%M} UTC"
-        return NotFoundError(f"{reference} has no release: it was left alone on {when}: {clean(ignored.why)}")
+        return NotFoundError(f"{reference} has no release: it was left alone on {when}: {ignored.why}")
     how = f"imagegate release {reference.repository}:{reference.tag or 'TAG'}"
     return NotFoundError(
         f"{reference} has no release: it was pushed before the installation, or its event was lost; start one: {how}"

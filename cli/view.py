@@ -9,9 +9,9 @@ from datetime import datetime
 from rich.console import Console, Group, RenderableType
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
 
 from cli import facts
+from cli.screen import Screen, Text
 from cli.steps import State, Step
 from imagegate.domain.release import Release, ReleaseId
 
@@ -42,15 +42,10 @@ _MARKS = {
 
 def console(*, stderr: bool = False) -> Console:
     """NO_COLOR, TERM and COLUMNS count as everywhere."""
-    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    made = Screen(stderr=stderr)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = _PIPED_WIDTH
     return made
-
-
-def clean(text: str) -> str:
-    """Names of findings and packages come from images: none may steer the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def coloured(word: str | None) -> Text:
@@ -74,7 +69,7 @@ def table_of(
         times = (age(release.started_at, now), took(release, now)) if is_wide else ()
         outcome = coloured(str(release.outcome or "open"))
         why = (waits or {}).get(release.id) or facts.why(release)
-        table.add_row(facts.name(release), release.stage, outcome, clean(why), *times)
+        table.add_row(facts.name(release), release.stage, outcome, why, *times)
     return table
 
 
@@ -96,20 +91,20 @@ def _rows(release: Release, waits: str) -> list[tuple[str, RenderableType]]:
         ("Outcome", coloured(str(release.outcome or "open"))),
         ("Verdict", coloured(release.verdict)),
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
-        ("Remedy", Group(*(Text(clean(text)) for text in release.remedies)) if release.remedies else ""),
-        ("Cause", clean(release.detail)),
-        ("Waits for", clean(waits)),
+        ("Remedy", Group(*(Text(text) for text in release.remedies)) if release.remedies else ""),
+        ("Cause", release.detail),
+        ("Waits for", waits),
         ("Soaks", f"until {release.soaks_until:%Y-%m-%d %H:%M} UTC" if _soaks(release) else ""),
-        ("Let through", clean(release.break_glass)),
-        ("Revoked", Text(clean(str(release.revoked or "")), "red")),
+        ("Let through", release.break_glass),
+        ("Revoked", Text(str(release.revoked or ""), "red")),
         ("Went to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
         ("Signed", str(release.signature or "")),
-        ("SBOM", clean(release.sbom.note) if release.sbom else ""),
+        ("SBOM", release.sbom.note if release.sbom else ""),
         ("Record", str(release.decision or "")),
         ("Policy", str(release.policy)),
         ("Message", release.message_id or ""),
         ("Attempt", f"{release.attempt} ({release.reason}) at the {release.stage} gate"),
-        ("Begun by", clean(release.started_by)),
+        ("Begun by", release.started_by),
         ("Time", _time(release)),
     ]
     return [(label, value) for label, value in rows if str(value)]
@@ -121,7 +116,7 @@ def _soaks(release: Release) -> bool:
 
 def _reason(reason: dict[str, str]) -> Text:
     mark = "" if reason["action"] == "enforce" else "(warning) "
-    return Text(f"{mark}{clean(reason['message'])}  [{reason['rule']}]")
+    return Text(f"{mark}{reason['message']}  [{reason['rule']}]")
 
 
 def _time(release: Release) -> str:

@@ -107,7 +107,7 @@ class _Show:
         messages = self._inbox.messages([str(hop.release.message_id) for _, hops in acts for hop in hops])
         self._console.print("What people were told:", style="bold")
         for subject in messages.values():
-            self._console.print(f"  {view.clean(subject)}")
+            self._console.print(f"  {subject}")
         self._console.print()
         wrong = [fault for act, hops in acts for fault in faults(self._stack, act, hops, messages)]
         return [hop for _, hops in acts for hop in hops], wrong

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -137,15 +137,16 @@ def _narrow(hops: Sequence[Hop]) -> Table:
     table.add_column("TIME, COST", no_wrap=True)
     for hop in hops:
         signature = _signature(hop.release)
-        happened = Text.assemble(_verdict(hop.release), f"\n{signature}\n", _place(hop.release))
-        cost = f"{_seconds(hop)}\n{hop.transitions} transitions\n{hop.lambda_invocations} Lambda calls"
+        happened = Group(_verdict(hop.release), signature, _place(hop.release))
+        cost = Group(
+            _seconds(hop), f"{hop.transitions} transitions", f"{hop.lambda_invocations} Lambda calls"
+        )
         table.add_row(hop.name, happened, cost)
     return table
 
 
-def _verdict(release: Release) -> Text:
-    reasons = [view.clean(reason["message"]) for reason in release.reasons]
-    return Text.assemble(view.coloured(release.verdict), *(f"\n{reason}" for reason in reasons))
+def _verdict(release: Release) -> Group:
+    return Group(view.coloured(release.verdict), *(reason["message"] for reason in release.reasons))
 
 
 def _signature(release: Release) -> str:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
-from cli.view import clean
+from cli.screen import Text
 from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.waiver import Waiver
 
@@ -43,7 +42,7 @@ def granted(told: dict[str, Any], today: date) -> RenderableType:
     waiver = Waiver.from_json(told["waiver"])
     grid = _grid()
     for label, value in _rows(waiver, str(told["waiver"]["id"]), today, is_new=told["isNew"]):
-        grid.add_row(label, clean(value))
+        grid.add_row(label, value)
     return Group(grid, *freed(told["released"]))
 
 
@@ -90,14 +89,14 @@ def freed(released: Sequence[dict[str, Any]]) -> Iterator[RenderableType]:
 
 def reference(image: dict[str, Any]) -> str:
     tags = image["tags"]
-    return clean(f"{image['repository']}:{tags[0]}" if tags else f"{image['repository']}@{image['digest']}")
+    return f"{image['repository']}:{tags[0]}" if tags else f"{image['repository']}@{image['digest']}"
 
 
 def withdrawn(told: dict[str, Any]) -> RenderableType:
     waiver = Waiver.from_json(told["waiver"])
     at = parse_timestamp(told["waiver"]["withdrawnAt"])
     grid = _grid()
-    grid.add_row("Withdrawn", clean(f"{waiver.subject}, for {where(waiver)}"))
+    grid.add_row("Withdrawn", f"{waiver.subject}, for {where(waiver)}")
     grid.add_row("Since", f"{at:%Y-%m-%d %H:%M:%S} UTC")
     grid.add_row("Id", str(told["waiver"]["id"]))
     note = "What was released with it stays released; the next attempt of any image is judged without it."
@@ -111,7 +110,7 @@ def imported(found: Sequence[Imported], told: Sequence[Statement]) -> Renderable
     table.add_column("ANSWER", overflow="fold", min_width=20)
     for one in found:
         waiver = Waiver.from_json(one.asked)
-        table.add_row(clean(waiver.subject), clean(where(waiver)), clean(_answer(one)))
+        table.add_row(waiver.subject, where(waiver), _answer(one))
     released = [image for one in found if one.told for image in one.told["released"]]
     once = list({(image["repository"], image["digest"]): image for image in released}.values())
     return Group(table, *_changing_nothing(told), *freed(once))
@@ -129,7 +128,7 @@ def _changing_nothing(told: Sequence[Statement]) -> Iterator[RenderableType]:
         names = list(dict.fromkeys(one.vulnerability for one in told if one.status == status))
         more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
         said = f"{status.replace('_', ' ')}, and so not waived: {', '.join(names[:_MOST])}{more}"
-        yield Text(clean(said), style="dim")
+        yield Text(said, style="dim")
 
 
 def _grid() -> Table:

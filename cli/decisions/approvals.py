@@ -6,10 +6,9 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cli.decisions.asking import name_of
-from cli.view import clean
+from cli.screen import Text
 from imagegate.domain.approval import Standing
 from imagegate.domain.canonical import parse_timestamp
 
@@ -25,11 +24,11 @@ def shown(told: dict[str, Any], name: str) -> RenderableType:
     for one in told["decided"]:
         why = f": {one['reason']}" if one["reason"] else ""
         done = "approved" if one["choice"] == "approve" else "rejected"
-        table.add_row(done, clean(f"{name_of(one['by'])}{why}"))
+        table.add_row(done, f"{name_of(one['by'])}{why}")
     return Group(
-        Text(clean(_headline(standing, asks, name, told["decided"])), _STYLES.get(standing, "yellow")),
+        Text(_headline(standing, asks, name, told["decided"]), _STYLES.get(standing, "yellow")),
         table,
-        Text(clean(_next(standing, asks, name))),
+        Text(_next(standing, asks, name)),
     )
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cli.decisions.answers import reference
-from cli.view import clean
+from cli.screen import Text
 from imagegate.domain.break_glass import BreakGlass
 
 
@@ -33,7 +32,7 @@ def broken(told: dict[str, Any]) -> RenderableType:
     going = [f"  imagegate status --watch {reference(image)}" for image in told["released"]]
     if going:
         notes += ["", "It goes on to its next stage:", *going]
-    return Group(_grid(rows), *(Text(clean(note)) for note in notes))
+    return Group(_grid(rows), *(Text(note) for note in notes))
 
 
 def mended(told: dict[str, Any]) -> RenderableType:
@@ -56,7 +55,7 @@ def revoked(told: dict[str, Any]) -> RenderableType:
         ("Reason", by["reason"]),
         ("By", f"{by['by']}, {by['at']}"),
     ]
-    return Group(_grid(rows), Text(), *(Text(clean(line)) for line in _where(told["runsIn"])))
+    return Group(_grid(rows), Text(), *(Text(line) for line in _where(told["runsIn"])))
 
 
 def _where(runs_in: list[dict[str, Any]] | None) -> Iterator[str]:
@@ -74,5 +73,5 @@ def _grid(rows: list[tuple[str, str]]) -> Table:
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
     for label, value in rows:
-        grid.add_row(label, clean(value))
+        grid.add_row(label, value)
     return grid

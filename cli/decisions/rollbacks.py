@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cli import facts
-from cli.view import clean
+from cli.screen import Text
 
 if TYPE_CHECKING:
     from imagegate.domain.release import Release
@@ -20,10 +19,10 @@ def planned(plan: Plan) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
-    grid.add_row("From", clean(_named(plan.current)))
+    grid.add_row("From", _named(plan.current))
     for one, why in plan.skipped:
-        grid.add_row("Not", Text(clean(f"{_named(one)}: {why}"), "yellow"))
-    grid.add_row("Back to", clean(_named(plan.target)))
+        grid.add_row("Not", Text(f"{_named(one)}: {why}", "yellow"))
+    grid.add_row("Back to", _named(plan.target))
     return grid
 
 
@@ -32,7 +31,7 @@ def done(plan: Plan, told: dict[str, Any]) -> RenderableType:
     image = plan.target.image
     return Group(
         planned(plan),
-        Text(clean(f"Deployers were told on {told['at']}: Image Released, {image.digest}")),
+        Text(f"Deployers were told on {told['at']}: Image Released, {image.digest}"),
     )
 
 

@@ -10,11 +10,10 @@ from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from rich.table import Table
-from rich.text import Text
 
 from cli.decisions.answers import where
 from cli.decisions.asking import name_of
-from cli.view import clean
+from cli.screen import Text
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.waiver import Waiver, WaiverTerms
 
@@ -177,10 +176,10 @@ def table_of(found: Sequence[Entry], width: int) -> Table:
     table.add_column("STATE", overflow="fold", min_width=14)
     table.add_column("WHO, WHY", overflow="fold", min_width=16)
     for one in found:
-        lets, images = clean(one.row.lets), clean(one.row.images)
+        lets, images = one.row.lets, one.row.images
         what = (lets, images) if is_wide else (f"{lets}\nfor {images}",)
-        state = Text(clean(one.says), style=_STYLES.get(one.state, "dim"))
-        table.add_row(one.row.name, *what, state, clean(one.row.who))
+        state = Text(one.says, style=_STYLES.get(one.state, "dim"))
+        table.add_row(one.row.name, *what, state, one.row.who)
     return table
 
 

@@ -21,6 +21,7 @@ from cli.importing.sources import Opened, Source
 from cli.patience import Patience
 from cli.reference import Reference
 from cli.stack import Stack
+from cli.terminal import say
 from imagegate.domain.errors import TagConflictError
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Release
@@ -55,7 +56,7 @@ def bring(stack: Stack, source: Source, target: Reference) -> Imported:
     _check_free(target, held, image.digest, mutability)
     with Patience(f"copying {source} to {target}"), _until_interrupted() as has_time:
         left = _copied(found, target, has_time, is_tagged=held == image.digest)
-    click.echo(f"{target} ({image.digest.short}): {_said(source, left, held == image.digest)}", err=True)
+    say(f"{target} ({image.digest.short}): {_said(source, left, held == image.digest)}", err=True)
     return Imported(image, before, is_new=held != image.digest)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
+from cli import markdown as md
 from cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.finding import Severity
 from imagegate.domain.findings_record import finding_json
+from imagegate.domain.text import json_text, lines_only, one_line, web_link
 
 # GitHub's limits for SARIF: 25,000 results a run, of which it keeps the 5,000 gravest.
 _MOST_RESULTS = 5_000
@@ -72,13 +74,13 @@ def as_sarif(opinion: Opinion) -> dict[str, Any]:
             "ruleId": reason.rule,
             "ruleIndex": places[reason.rule],
             "level": "error" if reason.action == "enforce" else "warning",
-            "message": {"text": reason.message},
+            "message": _message(reason.message),
             "locations": [_location(opinion)],
             "partialFingerprints": {"imagegate/v1": _fingerprint(opinion, reason.rule, "")},
         }
         for reason in broken
     ]
-    return {
+    document = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [
@@ -97,6 +99,12 @@ def as_sarif(opinion: Opinion) -> dict[str, Any]:
             }
         ],
     }
+    return dict(lines_only(document))
+
+
+def _message(text: str) -> dict[str, str]:
+    """SARIF 2.1.0, 3.11.6: `[text](target)` within a text would be a link."""
+    return {"text": text.replace("](", "\\](")}
 
 
 def _version() -> str:
@@ -109,14 +117,15 @@ def _rule(line: Line) -> dict[str, Any]:
     finding = line.finding
     rule: dict[str, Any] = {
         "id": finding.vulnerability,
-        "shortDescription": {"text": str(finding)},
+        "shortDescription": _message(str(finding)),
         "properties": {"security-severity": _SCORES[finding.severity], "tags": ["security", "vulnerability"]},
     }
-    return rule | ({"helpUri": finding.url} if finding.url else {})
+    link = web_link(finding.url or "")
+    return rule | ({"helpUri": link} if link else {})
 
 
 def _plain_rule(name: str) -> dict[str, Any]:
-    return {"id": name, "shortDescription": {"text": f"The policy's rule {name}"}}
+    return {"id": name, "shortDescription": _message(f"The policy's rule {name}")}
 
 
 def _result(opinion: Opinion, line: Line, places: dict[str, int]) -> dict[str, Any]:
@@ -125,7 +134,7 @@ def _result(opinion: Opinion, line: Line, places: dict[str, int]) -> dict[str, A
         "ruleId": finding.vulnerability,
         "ruleIndex": places[finding.vulnerability],
         "level": _level(opinion, line),
-        "message": {"text": _sentence(line)},
+        "message": _message(_sentence(line)),
         "locations": [_location(opinion)],
         "partialFingerprints": {
             "imagegate/v1": _fingerprint(opinion, finding.vulnerability, str(finding.places))
@@ -155,10 +164,10 @@ def _sentence(line: Line) -> str:
 
 def _location(opinion: Opinion) -> dict[str, Any]:
     """Code scanning wants a file: the image stands for one, as scanners do it."""
-    uri = opinion.subject.replace(" ", "_").replace("@", "/").replace(":", "/")
+    uri = quote(one_line(opinion.subject).replace(" ", "_").replace("@", "/").replace(":", "/"), safe="/+")
     return {
         "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},
-        "message": {"text": opinion.subject},
+        "message": _message(opinion.subject),
     }
 
 
@@ -169,23 +178,23 @@ def _fingerprint(opinion: Opinion, name: str, places: str) -> str:
 
 
 def dumped(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_text(document, indent=2) + "\n"
 
 
 def markdown(opinion: Opinion, *, most: int = 50) -> str:
     """For a pull request or a job's summary; nothing that stands in an image can break out of it."""
-    lines = [f"### {_escaped(headline(opinion))}", ""]
+    lines = [f"### {md.text(headline(opinion))}", ""]
     lines += [
-        f"- {'' if reason.action == 'enforce' else '(warning) '}{_escaped(reason.message)} `{reason.rule}`"
+        f"- {'' if reason.action == 'enforce' else '(warning) '}{md.text(reason.message)} {md.code(reason.rule)}"
         for reason in opinion.judged.verdict.reasons
     ]
     helps = [*map(str, opinion.judged.remedies.actions), *left_over(opinion)]
     if helps:
         lines += ["", "**What would make it pass**", ""]
-        lines += [f"- {_escaped(text)}" for text in helps]
+        lines += [f"- {md.text(text)}" for text in helps]
     lines += _table([line for line in opinion.lines() if line.why != "no limit"], most)
-    lines += [f"\n_{_escaped(note)}_" for note in opinion.notes]
-    lines += ["", f"Policy `{opinion.policy.short}`, stage {opinion.stage.name}."]
+    lines += [f"\n_{md.text(note)}_" for note in opinion.notes]
+    lines += ["", f"Policy {md.code(opinion.policy.short)}, stage {md.text(opinion.stage.name)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -197,14 +206,7 @@ def _table(found: Sequence[Line], most: int) -> list[str]:
         packages = ", ".join(dict.fromkeys(map(str, line.finding.packages)))
         fixes = ", ".join(dict.fromkeys(p.fixed for p in line.finding.packages if p.fixed))
         cells = (str(line.finding.severity), line.finding.vulnerability, packages, fixes, deciding(line))
-        rows.append("| " + " | ".join(map(_escaped, cells)) + " |")
+        rows.append("| " + " | ".join(map(md.text, cells)) + " |")
     if len(found) > most:
         rows.append(f"\n… and {len(found) - most} more.")
     return rows
-
-
-def _escaped(text: str) -> str:
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    for special in "\\`*_[]<>|":
-        plain = plain.replace(special, "\\" + special)
-    return plain.replace("@", "@\u200b")  # nobody is to be mentioned by what a package is called

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
-from cli.view import clean, coloured
+from cli.screen import Text
+from cli.view import coloured
 from imagegate.domain.rules import Action
 from imagegate.domain.verdict import Reason
 
@@ -25,7 +25,7 @@ def shown(opinion: Opinion, width: int, *, explain: bool) -> RenderableType:
 def _parts(opinion: Opinion, width: int, *, explain: bool) -> Iterator[RenderableType]:
     first = Text()
     first.append_text(coloured(str(opinion.outcome)))
-    first.append(clean(headline(opinion).removeprefix(str(opinion.outcome))))
+    first.append(headline(opinion).removeprefix(str(opinion.outcome)))
     yield first
     yield _reasons(opinion.judged.verdict.reasons)
     yield from _help(opinion)
@@ -48,7 +48,7 @@ def _reasons(reasons: Sequence[Reason]) -> Table:
         mark = Text("  ! ", "yellow") if reason.action is not Action.ENFORCE else Text("  ✗ ", "red")
         if reason.is_unknown:
             mark = Text("  ? ", "bold red")
-        grid.add_row(mark, f"{clean(reason.message)}  [{reason.rule}]")
+        grid.add_row(mark, f"{reason.message}  [{reason.rule}]")
     return grid
 
 
@@ -59,7 +59,7 @@ def _help(opinion: Opinion) -> Iterator[RenderableType]:
     yield Text()
     yield Text("What would make it pass:", style="bold")
     for action in remedies.actions:
-        yield Text(f"  {clean(str(action))}")
+        yield Text(f"  {action!s}")
     for text in left:
         yield Text(f"  {text}")
 
@@ -80,7 +80,7 @@ def _findings(lines: list[Line], width: int) -> Table:
         fixes = ", ".join(dict.fromkeys(package.fixed for package in finding.packages if package.fixed))
         severity = Text(str(finding.severity), style=_SEVERITIES.get(str(finding.severity), ""))
         more = (_layer(line), (line.seen_at or "")[:10]) if width >= 110 else ()
-        cells = (finding.vulnerability, clean(packages), clean(fixes), *more, clean(deciding(line)))
+        cells = (finding.vulnerability, packages, fixes, *more, deciding(line))
         table.add_row(severity, *cells)
     return table
 
@@ -100,14 +100,12 @@ def _rest(opinion: Opinion, *, explain: bool) -> Iterator[RenderableType]:
     delta = opinion.judged.delta
     if delta:
         yield Text(
-            clean(
-                f"Against {delta['against']}: {delta['added']} added"
-                f"{_examples(delta['addedExamples'])}, {delta['removed']} removed"
-                f"{_examples(delta['removedExamples'])}"
-            )
+            f"Against {delta['against']}: {delta['added']} added"
+            f"{_examples(delta['addedExamples'])}, {delta['removed']} removed"
+            f"{_examples(delta['removedExamples'])}"
         )
     for note in opinion.notes:
-        yield Text(clean(note), style="dim")
+        yield Text(note, style="dim")
     yield Text(
         f"Policy {opinion.policy.short} ({opinion.policy_name}), stage {opinion.stage.name}", style="dim"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -16,6 +15,7 @@ from imagegate.domain.openvex import Document, Statement
 from imagegate.domain.openvex_history import History, waiver_of
 from imagegate.domain.openvex_image import Image, Name
 from imagegate.domain.policy import Policy
+from imagegate.domain.text import json_text, lines_only
 from imagegate.domain.waiver import Waiver
 
 MAX_BYTES = 10 << 20
@@ -127,4 +127,4 @@ def written(opinion: Opinion) -> str:
     name = Name.parse(opinion.subject).last
     product = openvex_written.product_of(name, opinion.digest)
     document = openvex_written.document(product, told, opinion.now)
-    return json.dumps(document, indent=2) + "\n"
+    return json_text(lines_only(document), indent=2) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from cli.faults import NotFoundError
 from cli.reference import Reference, ReferenceType
 from cli.stack import Stack, find_stack
+from cli.terminal import show_json
 from imagegate.domain.release import Outcome
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _decide(stack: Stack, reference: Reference, action: str, reason: str, *, as_
     asked = {"repository": image.repository, "digest": str(image.digest), "attempt": release.attempt}
     told = ask(stack, action, **asked, reason=reason)
     if as_json:
-        return click.echo(json.dumps(told, indent=2))
+        return show_json(told)
     return view.console().print(approvals.shown(told, str(reference)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 from cli.clock import now
 from cli.decisions.asking import DayType, RuleType, Scope, ScopeType
 from cli.stack import Stack, find_stack
+from cli.terminal import say, show_json
 from cli.verbs.approve import approve, reject
 from cli.verbs.emergency import break_glass, revoke
 from imagegate.domain.waiver import JUSTIFICATIONS
@@ -162,7 +162,7 @@ def _grant(stack: Stack, waiver: dict[str, Any], *, as_json: bool) -> None:
     from cli.decisions import answers
 
     if as_json:
-        return click.echo(json.dumps(answers.as_json(told), indent=2))
+        return show_json(answers.as_json(told))
     return view.console().print(answers.granted(told, now().date()))
 
 
@@ -190,14 +190,14 @@ def _import(
         except (RefusedError, NotTakenError) as error:
             found.append(answers.Imported(waiver, refused=error.message))
     for note in wanted.notes:
-        click.echo(f"imagegate: not waived: {view.clean(note)}", err=True)
+        say(f"imagegate: not waived: {note}", err=True)
     if as_json:
-        click.echo(json.dumps([one.as_json() for one in found], indent=2))
+        show_json([one.as_json() for one in found])
     elif found:
         view.console().print(answers.imported(found, wanted.told))
     else:
         names = ", ".join(map(str, paths))
-        click.echo(f"imagegate: {names} sets nothing aside for {scope.text}; nothing was waived", err=True)
+        say(f"imagegate: {names} sets nothing aside for {scope.text}; nothing was waived", err=True)
     if any(one.refused for one in found):
         raise click.exceptions.Exit(1)
 
@@ -216,7 +216,7 @@ def withdraw(stack_name: str, name: str, *, as_json: bool) -> None:
     is_glass = "breakGlass" in told
     if as_json:
         shown = {"break_glass": told["breakGlass"]} if is_glass else {"waiver": told["waiver"]}
-        return click.echo(json.dumps(shown, indent=2))
+        return show_json(shown)
     return view.console().print(emergencies.mended(told) if is_glass else answers.withdrawn(told))
 
 
@@ -243,11 +243,11 @@ def list_(stack_name: str, *, repository: str | None, show_all: bool, as_json: b
     about = [one for one in every if repository is None or one.is_about(repository)]
     found = [one for one in about if show_all or not one.is_over]
     if as_json:
-        return click.echo(json.dumps([one.as_json() for one in found], indent=2))
+        return show_json([one.as_json() for one in found])
     if found:
         console = view.console()
         console.print(standing.table_of(found, console.width))
     if len(about) > len(found):
         hidden = len(about) - len(found)
-        return click.echo(f"{hidden} more {'is' if hidden == 1 else 'are'} over; --all shows them", err=True)
-    return None if found else click.echo("nothing was granted", err=True)
+        return say(f"{hidden} more {'is' if hidden == 1 else 'are'} over; --all shows them", err=True)
+    return None if found else say("nothing was granted", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from cli.decisions.asking import EndType, Scope, ScopeType
 from cli.stack import Stack, find_stack
+from cli.terminal import show_json
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import RejectedInputError
 
@@ -57,7 +57,7 @@ def break_glass(stack_name: str, scope: Scope, reason: str, expires: datetime, *
         expires=timestamp(expires),
     )
     if as_json:
-        return click.echo(json.dumps(emergencies.as_json(told), indent=2))
+        return show_json(emergencies.as_json(told))
     return view.console().print(emergencies.broken(told))
 
 
@@ -95,7 +95,7 @@ def revoke(
     asked = {"repository": image.repository, "digest": str(image.digest), "reason": reason}
     told = ask(stack, "revoke", **asked, onward=not this_gate_only)
     if as_json:
-        return click.echo(json.dumps(told, indent=2))
+        return show_json(told)
     return view.console().print(emergencies.revoked(told))
 
 

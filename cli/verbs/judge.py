@@ -11,6 +11,7 @@ import click
 from cli.clock import now
 from cli.faults import CANNOT_TELL, CannotTellError
 from cli.reference import Reference, ReferenceType
+from cli.terminal import hand_out, say
 
 if TYPE_CHECKING:
     from cli.judgement.opinion import Opinion
@@ -62,12 +63,12 @@ def judge(stack_name: str, /, **asked: Any) -> None:
     form = "json" if asked["as_json"] else asked["form"]
     text = _shown(opinion, form, to_file=asked["output"] is not None, explain=asked["explain"])
     if asked["output"] is None:
-        click.echo(text, nl=False)
+        hand_out(text)
     else:
         from cli.judgement.opinion import headline
 
         _write(asked["output"], text)
-        click.echo(headline(opinion), err=True)
+        say(headline(opinion), err=True)
     if asked["write_vex"]:
         from cli.judgement.vex import written
 
@@ -120,7 +121,8 @@ def _policy(path: Path, now: datetime) -> Policy:
     except OSError as error:
         raise CannotTellError(f"{path}: {error.strerror}") from error
     except InvalidPolicyError as error:
-        click.echo(str(error), err=True)
+        for fault in error.args:
+            say(fault, err=True)
         raise click.exceptions.Exit(CANNOT_TELL) from error
 
 

@@ -9,6 +9,7 @@ import click
 from cli.asked import asked
 from cli.clock import now
 from cli.stack import Stack, find_stack
+from cli.terminal import say
 from cli.verbs.status import show_many
 from imagegate.domain.release import Outcome, Release
 
@@ -36,7 +37,7 @@ def list_(
 
     found = newest(find_stack(stack_name), limit, wanted)
     if not found and not as_json:
-        return click.echo("no such release in the last 90 days", err=True)
+        return say("no such release in the last 90 days", err=True)
     return show_many(found, as_json=as_json)
 
 
@@ -46,11 +47,11 @@ def _waiting(stack: Stack, stage: str | None, limit: int, *, as_json: bool) -> N
     found = [one for one in held if stage in (None, one.stage)]
     found.sort(key=lambda one: one.started_at)
     if not found and not as_json:
-        return click.echo("nothing waits for an approval", err=True)
+        return say("nothing waits for an approval", err=True)
     shown = {one.id: asked(stack, one, now()) for one in found[:limit]}
     show_many(found[:limit], {id_: one for id_, one in shown.items() if one}, as_json=as_json)
     if not as_json:
-        click.echo("Let one in: imagegate decide approve REPOSITORY:TAG", err=True)
+        say("Let one in: imagegate decide approve REPOSITORY:TAG", err=True)
     return None
 
 

@@ -12,6 +12,7 @@ from cli.faults import CANNOT_TELL, NotFoundError
 from cli.policy_replay import replay
 from cli.policy_report import report
 from cli.reference import Reference, ReferenceType
+from cli.terminal import hand_out, say, show_json
 
 if TYPE_CHECKING:
     from cli.policy_source import Source
@@ -44,7 +45,11 @@ def check(file: Path, prefix: str, *, as_json: bool) -> None:
 
     today = now().date()
     checked = policy_check.checked(examined_file(file, today, prefix), today)
-    click.echo(policy_check.dumped(checked) if as_json else "\n".join(policy_check.lines(checked)))
+    if as_json:
+        show_json(policy_check.as_json(checked))
+    else:
+        for line in policy_check.lines(checked):
+            say(line)
     raise click.exceptions.Exit(_FAULTY if checked.faults else 0)
 
 
@@ -56,7 +61,7 @@ def schema() -> None:
     """
     from cli.policy_schema import text
 
-    click.echo(text(), nl=False)
+    hand_out(text())
 
 
 @click.command()
@@ -78,7 +83,7 @@ def explain(stack_name: str, repository: Reference, file: Path | None, *, as_jso
     name = repository.repository
     explained = policy_explain.explained(source, read, _stage_of(read, name), name, at)
     if as_json:
-        return click.echo(policy_explain.dumped(explained))
+        return show_json(policy_explain.as_json(explained))
     from cli import policy_table, view
 
     console = view.console()
@@ -89,7 +94,7 @@ def _policy_of(source: Source) -> Policy:
     """Every fault on a line of its own, and exit code 2: nothing can be explained."""
     if source.examined.policy is None:
         for fault in source.examined.faults:
-            click.echo(f"{source.name}:{fault.line}: {fault}", err=True)
+            say(f"{source.name}:{fault.line}: {fault}", err=True)
         raise click.exceptions.Exit(CANNOT_TELL)
     return source.examined.policy
 

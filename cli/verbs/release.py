@@ -13,6 +13,7 @@ from cli.history import History
 from cli.progress import choose
 from cli.reference import Reference, ReferenceType
 from cli.stack import Stack, find_stack
+from cli.terminal import say
 from cli.verbs.status import begin, show_one, wait_for
 from cli.waiting import Deadline, DurationType, WaitTimeoutError
 from imagegate.domain.image import ImageRef
@@ -162,10 +163,10 @@ def _report_start(
         with choose(History(stack), reference, watch=False, as_json=as_json) as progress:
             started = begin(stack, reference, deadline, progress, lambda: _begun(stack, image, before))
     except WaitTimeoutError:
-        click.echo(f"imagegate: {reference} was requested, and has not begun yet", err=True)
+        say(f"imagegate: {reference} was requested, and has not begun yet", err=True)
         raise click.exceptions.Exit(facts.TIMED_OUT) from None
     if as_json:
         return show_one(started, as_json=True)
     verb = "joined" if before and before.is_open else "began"
-    click.echo(f"{reference} ({image.digest.short}): {verb} attempt {started.attempt}")
-    return click.echo(f"Follow it: imagegate status --watch {reference}")
+    say(f"{reference} ({image.digest.short}): {verb} attempt {started.attempt}")
+    return say(f"Follow it: imagegate status --watch {reference}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from cli.clock import now
 from cli.faults import NotFoundError
 from cli.reference import Reference
 from cli.stack import Stack, find_stack
+from cli.terminal import show_json
 from imagegate.domain.errors import RecordNotFoundError, RejectedInputError
 from imagegate.domain.image import Digest
 
@@ -109,6 +109,6 @@ def _show(plan: Plan, done: dict[str, Any] | None, *, as_json: bool) -> None:
     from cli.decisions import rollbacks
 
     if as_json:
-        return click.echo(json.dumps(rollbacks.as_json(plan, done), indent=2))
+        return show_json(rollbacks.as_json(plan, done))
     shown = rollbacks.planned(plan) if done is None else rollbacks.done(plan, done)
     return view.console().print(shown)

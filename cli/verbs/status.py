@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 
 import click
@@ -15,6 +14,7 @@ from cli.history import History
 from cli.progress import Progress, choose
 from cli.reference import Reference, ReferenceType
 from cli.stack import Stack, find_stack
+from cli.terminal import say, show_json
 from cli.waiting import Deadline, DurationType, WaitTimeoutError
 from imagegate.domain.release import Release, ReleaseId
 
@@ -69,7 +69,7 @@ def show_one(release: Release, waits: Asked | None = None, *, as_json: bool) -> 
     """`waits`: for which approvals, and who has decided."""
     if as_json:
         more = {"approval": waits.as_json()} if waits else {}
-        return click.echo(json.dumps({**facts.as_json(release), **more}, indent=2))
+        return show_json({**facts.as_json(release), **more})
     from cli import view
 
     return view.console().print(view.detail_of(release, str(waits or "")))
@@ -83,7 +83,7 @@ def show_many(found: list[Release], waits: Mapping[ReleaseId, Asked] | None = No
             {**facts.as_json(one), **({"approval": known[one.id].as_json()} if one.id in known else {})}
             for one in found
         ]
-        return click.echo(json.dumps(told, indent=2))
+        return show_json(told)
     from cli import view
 
     console = view.console()
@@ -108,7 +108,7 @@ def wait_for(
             release = begin(stack, reference, deadline, progress, begun)
             release = end(stack, release, deadline, progress)
     except WaitTimeoutError:
-        click.echo(f"imagegate: {reference} has not ended within {timeout:g} s; it goes on", err=True)
+        say(f"imagegate: {reference} has not ended within {timeout:g} s; it goes on", err=True)
         raise click.exceptions.Exit(facts.TIMED_OUT) from None
     show_one(release, asked(stack, release, now()), as_json=as_json)
     raise click.exceptions.Exit(facts.EXIT_CODES[release.outcome] if release.outcome else CANNOT_TELL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from cli.clock import now
 from cli.faults import CannotTellError
 from cli.reference import Reference
+from cli.terminal import hand_out, say, show_json
 from imagegate.domain.errors import RejectedInputError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def verify(
         else _of_image(stack_name, subject, asked, at)
     )
     if as_json:
-        click.echo(json.dumps(report.as_json(), indent=2))
+        show_json(report.as_json())
     else:
         from cli import view
         from cli.verification.shown import shown
@@ -114,9 +114,9 @@ def _print(stack_name: str, kind: str, asked: Asked) -> None:
     from cli.verification.gates import printed
 
     content, hints = printed(find_stack(stack_name), kind, asked.gate, asked.trust_root)
-    click.echo(content, nl=False)
+    hand_out(content)
     for hint in hints:
-        click.echo(hint, err=True)
+        say(hint, err=True)
 
 
 def _of_bundle(name: str, asked: Asked, now: datetime) -> Report:
@@ -185,4 +185,4 @@ def _write(source: Source, report: Report, path: Path) -> None:
     records = source.stack.records
     policy = source.policy_of(digest)
     bundles.write(bundles.collected(records, policy, digest, report.evidence), path)
-    click.echo(f"wrote {path}", err=True)
+    say(f"wrote {path}", err=True)

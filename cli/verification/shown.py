@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from cli.screen import Text
 from cli.verification.checks import Kind, Signature
 from cli.verification.report import Report
 from cli.verification.rerun import Rerun
-from cli.view import clean
 from imagegate.domain import attestation
 
 
@@ -17,26 +16,26 @@ def shown(report: Report) -> RenderableType:
     """Labels are short: a digest fits beside them in 80 columns."""
     style = "green" if report.exit_code == 0 else "red"
     parts: list[RenderableType] = [
-        Text(clean(report.headline), style),
+        Text(report.headline, style),
         Text(str(report.evidence.subject.digest)),
     ]
-    parts += [Text(clean(f"  ✗ {problem}"), "red") for problem in report.problems[1:]]
+    parts += [Text(f"  ✗ {problem}", "red") for problem in report.problems[1:]]
     if report.rerun:
         parts.append(_shown_rerun(report.rerun))
     for one in report.signatures:
         parts += [Text(), _shown_signature(one)]
     if not report.signatures:
         parts.append(Text("no signatures at all"))
-    parts += [Text(clean(f"Note: {note}"), "yellow") for note in report.notes]
+    parts += [Text(f"Note: {note}", "yellow") for note in report.notes]
     if report.evidence.others:
-        parts += [Text(), Text(clean(f"Also attached: {', '.join(report.evidence.others)}"), "dim")]
+        parts += [Text(), Text(f"Also attached: {', '.join(report.evidence.others)}", "dim")]
     return Group(*parts)
 
 
 def _shown_rerun(again: Rerun) -> Text:
     when = f"{again.decision.judged_at:%Y-%m-%d %H:%M} UTC"
     if again.problem:
-        return Text(clean(f"Judged again: {again.problem}"), "red")
+        return Text(f"Judged again: {again.problem}", "red")
     return Text(
         f"Judged again on this machine: {again.decision.verdict}, as at {when}; the record is confirmed"
     )
@@ -48,7 +47,7 @@ def _shown_signature(one: Signature) -> RenderableType:
     grid.add_column(overflow="fold")
     for label, value in _rows(one):
         if value:
-            grid.add_row(label, clean(value))
+            grid.add_row(label, value)
     return grid
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from cli import markdown as md
 from cli.zero import words
 from cli.zero.report import Report, StageReport
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def shown(report: Report) -> Iterator[RenderableType]:
-    from rich.text import Text
+    from cli.screen import Text
 
     for number, one in enumerate(report.stages):
         if number:
@@ -24,7 +25,7 @@ def shown(report: Report) -> Iterator[RenderableType]:
 
 
 def _body(report: StageReport) -> Iterator[RenderableType]:
-    from rich.text import Text
+    from cli.screen import Text
 
     yield from map(Text, words.notes(report))
     for section in words.sections(report):
@@ -36,12 +37,10 @@ def _body(report: StageReport) -> Iterator[RenderableType]:
 def _indented(line: str) -> RenderableType:
     from rich.table import Table
 
-    from cli.view import clean
-
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(" ", clean(line))
+    grid.add_row(" ", line)
     return grid
 
 
@@ -51,19 +50,12 @@ def markdown(report: Report) -> str:
 
 
 def _markdown(report: StageReport, span: timedelta) -> Iterator[str]:
-    yield f"### {_escaped(words.headline(report, span))}\n"
+    yield f"### {md.text(words.headline(report, span))}\n"
     for line in words.notes(report):
-        yield f"{_escaped(line)}\n"
+        yield f"{md.text(line)}\n"
     for section in words.sections(report):
-        yield f"{_escaped(section.title)}\n"
+        yield f"{md.text(section.title)}\n"
         box = "[ ] " if section.is_to_do else ""
-        yield from (f"- {box}{_escaped(line)}" for line in section.lines)
+        yield from (f"- {box}{md.text(line)}" for line in section.lines)
         if section.lines:
             yield ""
-
-
-def _escaped(text: str) -> str:
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    for special in "\\`*_[]<>|#":
-        plain = plain.replace(special, "\\" + special)
-    return plain.replace("@", "@\u200b")  # nobody is to be mentioned by what a package is called

@@ -11,10 +11,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
 from imagegate.adapters.events import AnnounceRequest, parse
+from imagegate.adapters.log import log_line
 from imagegate.domain.announcement import explain_fault
 from imagegate.steps.announce import AnnounceRelease
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 metrics = Metrics()
 
 

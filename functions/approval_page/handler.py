@@ -10,10 +10,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate.adapters import wiring
 from imagegate.adapters.approval_html import confirmed, notice, page
 from imagegate.adapters.approval_http import PageRequest, answer, parse_request, refused
+from imagegate.adapters.log import log_line
 from imagegate.domain.errors import ImageGateError
 from imagegate.steps.approval_page import ConfirmLink, ShowApproval
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 
 
 def show(request: PageRequest) -> dict[str, Any]:

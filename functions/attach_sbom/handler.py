@@ -10,10 +10,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
 from imagegate.adapters.events import AttachSbomRequest, parse
+from imagegate.adapters.log import log_line
 from imagegate.adapters.settings import setting
 from imagegate.steps.attach_sbom import AttachSbom
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 
 
 @cache

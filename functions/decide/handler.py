@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate.adapters import wiring
 from imagegate.adapters.decisions import answer, asked, responded
 from imagegate.adapters.desk import Desk
+from imagegate.adapters.log import log_line
 from imagegate.adapters.proven import CheckCaller
 from imagegate.domain.errors import ImageGateError
 from imagegate.steps.approve import DecideApproval
@@ -18,7 +19,7 @@ from imagegate.steps.decide import Decide
 from imagegate.steps.revoke import RevokeSignatures
 from imagegate.steps.rollback import PlanRollback, RollBack
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 
 
 def desk() -> Desk:

@@ -11,10 +11,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
 from imagegate.adapters.events import JudgeRequest, parse
+from imagegate.adapters.log import log_line
 from imagegate.steps.examine import ExamineImage
 from imagegate.steps.judge import JudgeImage
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 metrics = Metrics()
 
 

@@ -10,9 +10,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
 from imagegate.adapters.events import parse_scan
+from imagegate.adapters.log import log_line
 from imagegate.steps.await_scan import ScanCompleted
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 
 
 @cache

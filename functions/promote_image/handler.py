@@ -10,9 +10,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
 from imagegate.adapters.events import PromoteRequest, parse
+from imagegate.adapters.log import log_line
 from imagegate.steps.promote import PromoteImage
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 # What one blob more may need; then the state machine calls again.
 RESERVE_MS = 60_000
 

@@ -12,12 +12,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate.adapters import wiring
 from imagegate.adapters.cloudformation import respond
 from imagegate.adapters.events import CustomResourceRequest, parse
+from imagegate.adapters.log import log_line
 from imagegate.adapters.policy_file import parse as parse_policy
 from imagegate.adapters.settings import setting
 from imagegate.domain.canonical import timestamp
 from imagegate.steps.publish import PublishPolicy
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 
 
 def publish() -> dict[str, str]:

@@ -10,10 +10,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
+from imagegate.adapters.log import log_line
 from imagegate.steps.await_scan import ScanCompleted
 from imagegate.steps.reconcile import Reconcile
 
-logger = Logger()
+logger = Logger(json_serializer=log_line)
 
 
 @cache

@@ -9,12 +9,12 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
+from imagegate.adapters import log, wiring
 from imagegate.adapters.events import CLOUDTRAIL, CloudTrailPutImage, StartEnvelope, parse, parse_arrival
 from imagegate.domain.release import Ignore, Release
 from imagegate.steps.start import StartRelease
 
-logger = Logger()
+logger = Logger(json_serializer=log.log_line)
 metrics = Metrics()
 
 

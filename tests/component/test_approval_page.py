@@ -339,7 +339,7 @@ def test_who_presses_the_button_has_decide_asked_and_sees_what_it_says(gate: Wai
     token = gate.link(release, Purpose.APPROVE)
     answer = gate.presses(token, "tested\r\nby hand ")
     assert answer["statusCode"] == 200
-    assert gate.decider.asked == [(token, "tested\nby hand")]
+    assert gate.decider.asked == [(token, "tested by hand")]
     shown = read(answer)
     assert f"You have approved {release.image} for staging." in shown
     assert "More approvals are needed before it is let in. Recorded as ann@example.com." in shown

@@ -431,7 +431,7 @@ def test_as_markdown_it_is_a_list_to_do_that_no_name_breaks_out_of(observed: Cli
     observed.judged("1.0", [finding("CVE-1", "a*b_[x](http://evil)@team", "2")])
     out = observed.call("policy", "report", "--stage", "dev", "--markdown").out
     assert out.startswith("### dev (observe): would have blocked 1 of 1 image in the last 7 days.\n")
-    assert "- [ ] upgrade a\\*b\\_\\[x\\](http://evil)@\u200bteam to 2: frees 1 image" in out
+    assert "- [ ] upgrade a\\*b\\_\\[x\\](http\\://evil)@\u200bteam to 2: frees 1 image" in out
     assert "- policy.yaml:6  stages.dev.mode: enforce\n" in out
     both = observed.call("policy", "report", "--markdown", "--json")
     assert both.code == 2

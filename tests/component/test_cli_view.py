@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import RenderableType
 
 from cli import facts, view
 from cli.reference import Reference
@@ -29,11 +29,14 @@ OVER_LIMIT = {
 
 
 def _rendered(releases: list[Release], width: int) -> list[str]:
-    file = io.StringIO()
-    Console(file=file, width=width, markup=False, highlight=False).print(
-        view.table_of(releases, STARTED + timedelta(minutes=3), width)
-    )
-    return file.getvalue().splitlines()
+    return _printed(view.table_of(releases, STARTED + timedelta(minutes=3), width), width).splitlines()
+
+
+def _printed(shown: RenderableType, width: int) -> str:
+    console = view.console()
+    console.width, console.file = width, io.StringIO()
+    console.print(shown)
+    return console.file.getvalue()
 
 
 def _closed(**fields: Any) -> Release:
@@ -63,16 +66,14 @@ def test_a_table_fits_and_loses_nothing(width: int) -> None:
 
 def test_a_digest_stays_whole_in_80_columns() -> None:
     shown = _closed(signature=Digest.of(b"signature"), decision=Digest.of(b"decision"))
-    file = io.StringIO()
-    Console(file=file, width=80).print(view.detail_of(shown))
+    printed = _printed(view.detail_of(shown), 80)
     for digest in (shown.image.digest, shown.signature, shown.decision, shown.policy):
-        assert str(digest) in file.getvalue()
+        assert str(digest) in printed
 
 
 def test_status_says_what_became_of_the_sbom() -> None:
-    file = io.StringIO()
-    Console(file=file, width=120).print(view.detail_of(_closed(sbom=Sbom("none: no\x1b file"))))
-    assert "SBOM     none: no  file" in file.getvalue()
+    printed = _printed(view.detail_of(_closed(sbom=Sbom("none: no\x1b file"))), 120)
+    assert "SBOM     none: no\\x1b file" in printed
     assert facts.as_json(_closed(sbom=Sbom("none: x")))["sbom"] == {"note": "none: x", "manifests": []}
 
 
@@ -81,6 +82,7 @@ def test_names_from_images_cannot_steer_the_terminal() -> None:
     text = "\n".join(_rendered([_closed(reasons=[evil])], 120))
     assert "\x1b" not in text
     assert "\x07" not in text
+    assert "1 CRITICAL: \\x1b[2Jgone" in text
 
 
 def test_markup_in_names_is_only_text() -> None:

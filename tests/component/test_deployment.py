@@ -137,7 +137,7 @@ def test_a_platform_counts_as_the_index_it_was_released_with(
 
 def test_who_is_told_of_a_platform_is_sent_to_its_index() -> None:
     ruling = ruled(indexes={INDEX: (of_index(blocked()),)})
-    assert f"imagegate status {DEV}@{INDEX}" in ruling.todo
+    assert f"imagegate status {DEV}@{INDEX}" in " ".join(ruling.todo)
     assert ruling.image == IMAGE
 
 
@@ -252,7 +252,7 @@ def test_images_from_elsewhere_are_refused_unless_the_stack_allows_them(
     assert answer.rulings[0].rule is expected
     assert (answer.status is HookStatus.SUCCEEDED) is (expected is Rule.ALLOWED)
     if expected in (Rule.OUTSIDE, Rule.UNGUARDED):
-        assert Reference.parse(image).name in answer.rulings[0].todo  # what to add to the list
+        assert Reference.parse(image).name in " ".join(answer.rulings[0].todo)  # what to add to the list
 
 
 # By real releases

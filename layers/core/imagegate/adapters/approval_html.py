@@ -18,6 +18,7 @@ from imagegate.domain.approval_view import ApprovalView, Tone
 from imagegate.domain.approvers import MAIL
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.image_difference import NAMED, PartChange
+from imagegate.domain.text import printable
 
 _HERE = Path(__file__).parent
 _REASONS_SHOWN = 20
@@ -84,6 +85,7 @@ def _template() -> Template:
     made = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -96,6 +98,11 @@ def _template() -> Template:
         "address": lambda by: by.removeprefix(MAIL),
     }
     return made.get_template("approval_page.html")
+
+
+def _shown(value: object) -> object:
+    """Every value that the page shows, as one printable line; it is escaped afterwards. Markup is ours."""
+    return value if isinstance(value, Markup) else printable(str(value))
 
 
 def _minute(at: datetime) -> str:

@@ -57,7 +57,8 @@ def _confirmation(body: str, *, is_packed: bool) -> PageRequest:
         form = base64.b64decode(body, validate=True).decode() if is_packed else body
     except ValueError as error:
         raise WrongRequestError(400, "what the form sent cannot be read") from error
-    reason = _one(form, "reason", 10 * _LONGEST_REASON).replace("\r\n", "\n").strip()
+    # The field takes several lines; what is kept is one.
+    reason = " ".join(_one(form, "reason", 10 * _LONGEST_REASON).split())
     if len(reason) > _LONGEST_REASON:
         raise WrongRequestError(400, f"the reason may have {_LONGEST_REASON} characters")
     return PageRequest(_one(form, "token", LONGEST), confirms=True, reason=reason)

@@ -22,6 +22,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import PydanticCustomError
 
 from imagegate.adapters.desk import Desk
 from imagegate.adapters.policy_packages import PACKAGE_URL, package_url
@@ -42,6 +43,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.release import Release, ReleaseId
 from imagegate.domain.revocation import Revocation
+from imagegate.domain.text import is_one_line, one_line
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
 
 # Of the function; the approval page may call this one, and so cannot say that it is somebody.
@@ -49,7 +51,21 @@ LINKS_ALIAS = "by-link"
 _LONGEST = 64_000  # of a body
 
 _Parsed = TypeVar("_Parsed")
-Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+def _plain(value: str) -> str:
+    """What people write is shown to others: it holds nothing that could break out of its line."""
+    if is_one_line(value):
+        return value
+    raise PydanticCustomError(
+        "not_one_line",
+        "must be one line of printable text, not {shown}",
+        {"shown": repr(one_line(value, 60))},
+    )
+
+
+Plain = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
+Text = Annotated[Plain, Field(min_length=1)]
 
 
 def _package(value: str) -> str:
@@ -171,7 +187,7 @@ class ApprovalDecision(_Request):
     repository: Text
     digest: str
     attempt: int = Field(ge=1)
-    reason: Annotated[str, Field(max_length=500)] = ""
+    reason: Plain = ""
 
     def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
         release = ReleaseId(ImageRef.of(self.repository, self.digest), self.attempt)
@@ -197,7 +213,7 @@ class LinkDecision(_Request):
 
     action: Literal["decide-by-link"]
     token: Annotated[str, Field(max_length=LONGEST)]
-    reason: Annotated[str, Field(max_length=500)] = ""
+    reason: Plain = ""
 
     def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
         link = desk.links().read(self.token, now)

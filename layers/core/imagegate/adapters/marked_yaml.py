@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from imagegate.domain.text import one_line
+
 Path = tuple[str | int, ...]
 
 _MAX_BYTES = 1 << 20
@@ -40,7 +42,7 @@ class Fault:
     def __str__(self) -> str:
         """One line that steers no terminal, whatever stands in the file."""
         text = f"{dotted(self.path)}: {self.message}" if self.path else self.message
-        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return one_line(text)
 
 
 @dataclass(slots=True)

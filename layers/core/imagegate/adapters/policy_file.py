@@ -43,7 +43,7 @@ def parse(content: bytes, *, prefix: str = "", name: str = FILE, today: date | N
     """
     examined = examine(content, prefix=prefix, today=today)
     if examined.policy is None:
-        raise InvalidPolicyError("\n".join(f"{name}:{fault.line}: {fault}" for fault in examined.faults))
+        raise InvalidPolicyError(*(f"{name}:{fault.line}: {fault}" for fault in examined.faults))
     return examined.policy
 
 

@@ -18,6 +18,7 @@ from imagegate.domain.errors import (
     RejectedInputError,
     ThrottledError,
 )
+from imagegate.domain.text import MESSAGE_LIMIT, one_line
 
 # ECR says by the text alone that a quota is used up: 403 DENIED, as for a missing permission.
 _BY_TEXT: Mapping[re.Pattern[str], type[ImageGateError]] = {
@@ -39,6 +40,7 @@ _WHAT_TO_DO: Mapping[type[ImageGateError], str] = {
     QuotaReachedError: "remove images that nobody needs, or ask for a higher quota; then start the release again",
     ArchivedContentError: "restore the image (aws ecr update-image-storage-class), then start the release again",
 }
+_LONGEST_CODE = 60
 _DENIED = "allow it in the policy of whoever asks; the policy of the repository must not deny it"
 
 
@@ -94,6 +96,6 @@ class Answer:
     def _error(self) -> tuple[str, str]:
         try:
             first = json.loads(self.content)["errors"][0]
-            return str(first["code"]), str(first.get("message", ""))
-        except (ValueError, LookupError, TypeError, AttributeError):
+            return str(first["code"])[:_LONGEST_CODE], one_line(str(first.get("message", "")), MESSAGE_LIMIT)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return "", ""

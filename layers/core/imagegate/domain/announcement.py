@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from imagegate.domain.approval import ApprovalRequest
 from imagegate.domain.release import Outcome, Release
 from imagegate.domain.rules import Attention
+from imagegate.domain.text import json_text, one_line, printable, subject_line
 
 _NEXT_STEP: Mapping[Outcome, str] = {
     Outcome.BLOCKED: "Fix what is named above and push again; nothing was signed and nothing was copied.",
@@ -28,23 +29,32 @@ _DETAIL_TYPE: Mapping[Outcome, str] = {
     Outcome.WITHDRAWN: "Image Withdrawn",
     Outcome.FAILED: "Image Release Failed",
 }
-# Amazon SNS API reference, Publish: fewer than 100 ASCII characters, no control characters; 256 KiB in all.
-_SUBJECT_LIMIT = 99
-# Eight copies of each go into one message.
+# Eight copies of each go into one message, of 256 KiB at most (Amazon SNS API reference, Publish).
 _REASONS_SHOWN = 20
 _TAGS_SHOWN = 20
 _TEXT_LIMIT = 300
+_LINE_LIMIT = 4_000  # links to decide are long, and must stay whole
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One message in its forms."""
+    """One message in its forms. Each of `lines` is one line of the mail, whatever the texts in it say."""
 
     subject: str
-    text: str
+    lines: Sequence[str]
     detail_type: str
     detail: dict[str, Any]
     attributes: dict[str, str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", subject_line(self.subject))
+        object.__setattr__(self, "lines", tuple(printable(line, _LINE_LIMIT) for line in self.lines))
+        printed = {name: one_line(value, _TEXT_LIMIT) for name, value in self.attributes.items()}
+        object.__setattr__(self, "attributes", printed)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
 
 
 def announce(
@@ -59,7 +69,7 @@ def announce(
         detail["approval"] = {**asks.as_json(), "page": page or None}
     return Announcement(
         subject=_subject(release, outcome),
-        text=_text(release, outcome, asks, page),
+        lines=_lines(release, outcome, asks, page),
         detail_type=_DETAIL_TYPE[outcome],
         detail=detail,
         attributes={
@@ -92,13 +102,7 @@ def _name(release: Release) -> str:
 
 
 def _subject(release: Release, outcome: Outcome) -> str:
-    return one_line(f"{str(outcome).upper()}: {_name(release)} {_headline(release, outcome)}")
-
-
-def one_line(text: str) -> str:
-    """As a subject may be: short, and ASCII."""
-    ascii_only = "".join(c if " " <= c <= "~" else "?" for c in text)
-    return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else ascii_only[: _SUBJECT_LIMIT - 3] + "..."
+    return f"{str(outcome).upper()}: {_name(release)} {_headline(release, outcome)}"
 
 
 def _headline(release: Release, outcome: Outcome) -> str:
@@ -130,7 +134,7 @@ def _first_reason(release: Release) -> str:
     return head + (")" if limit else "") + more
 
 
-def _text(release: Release, outcome: Outcome, asks: ApprovalRequest | None, page: str) -> str:
+def _lines(release: Release, outcome: Outcome, asks: ApprovalRequest | None, page: str) -> list[str]:
     lines = [f"{_name(release)} {_headline(release, outcome)}.", ""]
     lines += _reason_lines(release)
     lines += _remedy_lines(release)
@@ -157,7 +161,7 @@ def _text(release: Release, outcome: Outcome, asks: ApprovalRequest | None, page
         "",
         f"More: imagegate status {release.image}",
     ]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _asked(release: Release, asks: ApprovalRequest, page: str) -> list[str]:
@@ -239,7 +243,7 @@ def _listed(tags: Iterable[str]) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
+    return one_line(text, _TEXT_LIMIT)
 
 
 def _text_or_none(value: object) -> str | None:
@@ -248,7 +252,7 @@ def _text_or_none(value: object) -> str | None:
 
 def as_sns_message(announcement: Announcement) -> str:
     """MessageStructure=json: text for mail, JSON for machines (Amazon SNS, "Publishing with different payloads")."""
-    machine = json.dumps(announcement.detail, sort_keys=True, ensure_ascii=False)
+    machine = json_text(announcement.detail, sort_keys=True)
     protocols = dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine)
     return json.dumps(
         {

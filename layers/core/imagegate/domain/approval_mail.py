@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from imagegate.domain.announcement import Announcement, one_line
+from imagegate.domain.announcement import Announcement
 from imagegate.domain.approval import ApprovalRequest
 from imagegate.domain.approval_link import ApprovalLink, Purpose
 from imagegate.domain.approvers import MAIL
@@ -43,8 +43,8 @@ def _mail(release: Release, request: ApprovalRequest, address: str, make: MakesL
         f"Verdict      {release.verdict or 'none'} at the {release.stage} gate, attempt {release.attempt}",
     ]
     return Announcement(
-        subject=one_line(f"APPROVE? {name} into {request.stage}"),
-        text="\n".join(lines) + "\n",
+        subject=f"APPROVE? {name} into {request.stage}",
+        lines=lines,
         detail_type=APPROVAL_ASKED,
         detail={"schema": 1, "id": f"{release.key}-{address}", "approver": address, **request.as_json()},
         attributes={"approver": address, "repository": release.image.repository, "stage": request.stage},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagegate.domain.announcement import Announcement, one_line
+from imagegate.domain.announcement import Announcement
 from imagegate.domain.approval import Approval, ApprovalRequest
 from imagegate.domain.release import Release
 from imagegate.domain.rules import Attention
@@ -73,7 +73,7 @@ def _about(
         "repository": release.image.repository,
         "stage": release.stage,
     }
-    return Announcement(one_line(subject), "\n".join(lines) + "\n", kind, detail, attributes)
+    return Announcement(subject, lines, kind, detail, attributes)
 
 
 def _name(release: Release) -> str:

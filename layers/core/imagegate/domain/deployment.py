@@ -47,7 +47,7 @@ class Ruling:
     container: Container
     rule: Rule
     why: str
-    todo: str = ""
+    todo: tuple[str, ...] = ()
     image: ImageRef | None = None  # where it is one of this registry
     stage: Stage | None = None
     decided_by: Release | None = None
@@ -84,7 +84,7 @@ class Guarded:
     digest: Digest | None
 
     def refused(self, rule: Rule, why: str, todo: str, image: ImageRef | None = None) -> Ruling:
-        return Ruling(self.container, rule, why, todo, image, self.stage)
+        return Ruling(self.container, rule, why, (todo,), image, self.stage)
 
 
 def locate(container: Container, registry: str, policy: Policy, allowed: Sequence[str]) -> Guarded | Ruling:
@@ -93,7 +93,7 @@ def locate(container: Container, registry: str, policy: Policy, allowed: Sequenc
         reference = Reference.parse(container.image)
     except RejectedInputError as error:
         todo = "Correct the image's name in the task definition."
-        return Ruling(container, Rule.UNREADABLE, f"its name cannot be read: {error}", todo)
+        return Ruling(container, Rule.UNREADABLE, f"its name cannot be read: {error}", (todo,))
     is_ours = reference.is_in(registry)
     stage = policy.stage_of(reference.path) if is_ours else None
     if stage is not None:
@@ -105,8 +105,8 @@ def locate(container: Container, registry: str, policy: Policy, allowed: Sequenc
         f"add {reference.name} to the stack's parameter DeploymentCheckAllowedImages."
     )
     if is_ours:
-        return Ruling(container, Rule.UNGUARDED, f"no stage of the policy guards {reference.path}", todo)
-    return Ruling(container, Rule.OUTSIDE, f"it is not in this registry, but in {reference.host}", todo)
+        return Ruling(container, Rule.UNGUARDED, f"no stage of the policy guards {reference.path}", (todo,))
+    return Ruling(container, Rule.OUTSIDE, f"it is not in this registry, but in {reference.host}", (todo,))
 
 
 def missing(guarded: Guarded) -> Ruling:
@@ -133,10 +133,10 @@ def rule(
         return _without_a_word(guarded, image, newest)
     if passes(word, guarded.stage):
         why = f"passed the {guarded.stage.name} gate in attempt {word.attempt}"
-        return Ruling(guarded.container, Rule.PASSED, why, "", image, guarded.stage, word)
+        return Ruling(guarded.container, Rule.PASSED, why, (), image, guarded.stage, word)
     todo = (
-        f"See what would make it pass: imagegate status {word.image}\n"
-        "Until then, deploy an image that is released."
+        f"See what would make it pass: imagegate status {word.image}",
+        "Until then, deploy an image that is released.",
     )
     why = f"did not pass the {guarded.stage.name} gate: {refusal(word)}"
     return Ruling(guarded.container, Rule.REFUSED, why, todo, image, guarded.stage, word)
@@ -194,7 +194,7 @@ def _without_a_word(guarded: Guarded, image: ImageRef, newest: Release | None) -
     else:
         why = f"{attempt} ended {newest.outcome}, without releasing it"
         todo = f"Look, then release it again: imagegate status {newest.image}"
-    return Ruling(guarded.container, Rule.UNDECIDED, why, todo, image, guarded.stage, newest)
+    return Ruling(guarded.container, Rule.UNDECIDED, why, (todo,), image, guarded.stage, newest)
 
 
 def refusal(release: Release) -> str:

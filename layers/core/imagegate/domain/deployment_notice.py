@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from imagegate.domain.announcement import Announcement, one_line
+from imagegate.domain.announcement import Announcement
 from imagegate.domain.container import Container
 from imagegate.domain.deployment import Ruling
 from imagegate.domain.rules import Attention
+from imagegate.domain.text import one_line
 
 DEPLOYMENT_REFUSED = "Deployment Refused"
 DEPLOYMENT_OBSERVED = "Deployment Would Be Refused"
@@ -99,7 +101,7 @@ def of_task(task: RunningTask, ruling: Ruling) -> Alert:
         ruling,
         head="RUNS UNGATED",
         happened=f"An image that did not pass its gate runs in {task.workload}. Nothing was stopped.",
-        todo=f"{ruling.todo}\nTo stop this one task: {stop}",
+        todo=[*ruling.todo, f"To stop this one task: {stop}"],
         more={"Task": task.arn, "Definition": task.definition},
     )
 
@@ -121,12 +123,12 @@ def unchecked(deployment: Deployment | None, fault: str, on_error: OnError) -> A
         if is_open
         else "Mend the cause and deploy again. If it must go out now, detach the hook from the service."
     )
-    notice = f"unchecked {deployment.arn if deployment else fault[:200]}"
+    notice = one_line(f"unchecked {deployment.arn if deployment else fault[:200]}")
     return Alert(
         notice,
         Announcement(
-            subject=one_line(f"{done}: {workload}: {fault}"),
-            text=_text(f"The deployment of {workload} was {what}.", todo, facts),
+            subject=f"{done}: {workload}: {fault}",
+            lines=_lines([f"The deployment of {workload} was {what}."], [todo], facts),
             detail_type=DEPLOYMENT_UNCHECKED,
             detail={
                 "schema": 1,
@@ -150,7 +152,7 @@ def _about(
     *,
     head: str,
     happened: str,
-    todo: str,
+    todo: Sequence[str],
     more: dict[str, str],
 ) -> Alert:
     stage = ruling.stage.name if ruling.stage else "none"
@@ -185,15 +187,15 @@ def _about(
         **({"stage": stage} if ruling.stage else {}),
     }
     why = f"{_short(ruling)}: {ruling.why}"
-    subject = one_line(f"{head}: {workload.name} in {workload.cluster}: {why}")
-    text = _text(f"{happened}\n\n  {why}", todo, facts)
-    return Alert(notice, Announcement(subject, text, kind, detail, attributes))
+    subject = f"{head}: {workload.name} in {workload.cluster}: {why}"
+    lines = _lines([happened, "", f"  {why}"], todo, facts)
+    return Alert(notice, Announcement(subject, lines, kind, detail, attributes))
 
 
 def _notice(kind: str, workload: Workload, ruling: Ruling) -> str:
     """With the attempt that decided: a new verdict about the same image is news."""
     attempt = ruling.decided_by.attempt if ruling.decided_by else 0
-    return f"{kind} {workload.cluster} {workload.group} {ruling.subject} {attempt}"
+    return one_line(f"{kind} {workload.cluster} {workload.group} {ruling.subject} {attempt}")
 
 
 def _id(notice: str) -> str:
@@ -207,7 +209,7 @@ def _short(ruling: Ruling) -> str:
     return ruling.container.image
 
 
-def _text(happened: str, todo: str, facts: dict[str, str]) -> str:
-    steps = [f"  {line}" for line in todo.split("\n")]
+def _lines(happened: Sequence[str], todo: Sequence[str], facts: dict[str, str]) -> list[str]:
+    steps = [f"  {line}" for line in todo]
     aligned = [f"{name:<13}{value}" for name, value in facts.items()]
-    return "\n".join([happened, "", "What to do:", *steps, "", *aligned]) + "\n"
+    return [*happened, "", "What to do:", *steps, "", *aligned]

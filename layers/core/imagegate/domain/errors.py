@@ -3,9 +3,16 @@
 Class names are a wire contract: the state machine retries and catches by them (`errorType`).
 """
 
+from imagegate.domain.text import one_line, printable
+
+_LONGEST = 4_000  # characters of a message
+
 
 class ImageGateError(Exception):
-    """Root of every error that imagegate raises on purpose."""
+    """Root of every error that imagegate raises on purpose. Its message is one line, whoever wrote parts of it."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__(), _LONGEST)
 
 
 class RetryableError(ImageGateError):
@@ -42,6 +49,10 @@ class InvalidEventError(RejectedInputError):
 
 class InvalidPolicyError(RejectedInputError):
     """The policy file cannot be used; the message lists every fault with its path and line."""
+
+    def __str__(self) -> str:
+        """One line for each fault: each of the arguments is one."""
+        return "\n".join(printable(str(fault)) for fault in self.args)
 
 
 class ImageNotFoundError(RejectedInputError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from imagegate.domain.announcement import Announcement, one_line
+from imagegate.domain.announcement import Announcement
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.image import ImageRef
 from imagegate.domain.revocation import Revocation, RunsIn
@@ -82,8 +82,8 @@ def _about_glass(glass: BreakGlass, state: str, subject: str, told: Sequence[str
         "More: imagegate decide list",
     ]
     return Announcement(
-        subject=one_line(subject),
-        text="\n".join(text) + "\n",
+        subject=subject,
+        lines=text,
         detail_type=BREAK_GLASS,
         detail={
             "schema": 1,
@@ -122,8 +122,8 @@ def signature_revoked(
         f"More: imagegate status {image}",
     ]
     return Announcement(
-        subject=one_line(f"REVOKED: {name} at {', '.join(stages)}: {revocation.reason}"),
-        text="\n".join(text) + "\n",
+        subject=f"REVOKED: {name} at {', '.join(stages)}: {revocation.reason}",
+        lines=text,
         detail_type=SIGNATURE_REVOKED,
         detail={
             "schema": 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from imagegate.domain.announcement import Announcement, one_line
+from imagegate.domain.announcement import Announcement
 from imagegate.domain.rules import Attention
 from imagegate.domain.waiver import Waiver
 
@@ -19,27 +19,25 @@ def waiver_ending(waiver: Waiver, now: datetime) -> Announcement:
     """A waiver has its last days: what rests on it will be blocked again."""
     days = (waiver.expires - now.date()).days
     when = "today" if days == 0 else f"in {days} day{'s' if days > 1 else ''}"
-    text = "\n".join(
-        [
-            f"The waiver of {waiver.subject} for {waiver.where} ends {when}.",
-            "",
-            "Images that rest on it are blocked again after that day, and so are their next pushes.",
-            "Fix what is waived, or grant another waiver with a reason of its own.",
-            "",
-            f"Waiver       {waiver.id}",
-            f"Owner        {waiver.owner}",
-            f"Reason       {waiver.reason}",
-            f"Ticket       {waiver.ticket or 'none'}",
-            f"Last day     {waiver.expires} (UTC)",
-            f"Granted by   {waiver.granted_by or 'the policy file'}",
-            "",
-            "More: imagegate decide list",
-        ]
-    )
+    lines = [
+        f"The waiver of {waiver.subject} for {waiver.where} ends {when}.",
+        "",
+        "Images that rest on it are blocked again after that day, and so are their next pushes.",
+        "Fix what is waived, or grant another waiver with a reason of its own.",
+        "",
+        f"Waiver       {waiver.id}",
+        f"Owner        {waiver.owner}",
+        f"Reason       {waiver.reason}",
+        f"Ticket       {waiver.ticket or 'none'}",
+        f"Last day     {waiver.expires} (UTC)",
+        f"Granted by   {waiver.granted_by or 'the policy file'}",
+        "",
+        "More: imagegate decide list",
+    ]
     detail = {"schema": 1, "id": f"{waiver.id}-ending", "waiver": {"id": waiver.id, **waiver.as_json()}}
     return Announcement(
-        subject=one_line(f"WAIVER ENDS {when}: {waiver.subject} for {waiver.where} (owner {waiver.owner})"),
-        text=text + "\n",
+        subject=f"WAIVER ENDS {when}: {waiver.subject} for {waiver.where} (owner {waiver.owner})",
+        lines=lines,
         detail_type=WAIVER_ENDING,
         detail=detail,
         attributes={"alert": str(Attention.ALERT), "waiver": waiver.id},
@@ -55,14 +53,14 @@ def not_reconciled(faults: Mapping[str, str], now: datetime) -> Announcement:
         f"{what} could not be looked at by the reconciler. Everything else was.",
         "Images may wait without a verdict until the cause is mended. This is told once a day.",
         "",
-        *(f"  {_printable(line)}" for line in shown),
+        *(f"  {line}" for line in shown),
         *([f"  and {number - len(shown)} more"] if number > len(shown) else []),
         "",
         "More: the log of the function reconcile",
     ]
     return Announcement(
-        subject=one_line(f"NOT RECONCILED: {shown[0]}"),
-        text="\n".join(text) + "\n",
+        subject=f"NOT RECONCILED: {shown[0]}",
+        lines=text,
         detail_type=NOT_RECONCILED,
         detail={
             "schema": 1,
@@ -72,7 +70,3 @@ def not_reconciled(faults: Mapping[str, str], now: datetime) -> Announcement:
         },
         attributes={"alert": str(Attention.ALERT)},
     )
-
-
-def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in line)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from imagegate.domain.announcement import Announcement, announce, one_line
+from imagegate.domain.announcement import Announcement, announce
 from imagegate.domain.canonical import parse_timestamp, timestamp
 from imagegate.domain.deployment import passes
 from imagegate.domain.image import Digest
@@ -97,8 +97,8 @@ def announcement(release: Release, rollback: Rollback) -> Announcement:
         f"More: imagegate status {release.image}",
     ]
     return Announcement(
-        subject=one_line(f"ROLLED BACK: {head}: {rollback.reason}"),
-        text="\n".join(text) + "\n",
+        subject=f"ROLLED BACK: {head}: {rollback.reason}",
+        lines=text,
         detail_type=again.detail_type,
         detail={
             **again.detail,
