@@ -15,13 +15,11 @@ from typing import Any
 
 import click
 
-from cli.judgement import vex
+from cli.judgement import configuration, vex
 from cli.judgement.catalogues import epss_scores, informed, known_exploited
 from cli.judgement.opinion import Opinion
 from cli.scanner_files import Report, ScannerFileError, merge, read
-from cli.scanner_files.document import load
 from imagegate.domain.canonical import timestamp
-from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.facts import ImageConfig, ImageFacts, PlatformFacts
 from imagegate.domain.finding import Finding, Tally
 from imagegate.domain.image import Digest, ImageRef, repository_name
@@ -56,7 +54,8 @@ def judge_files(asked: Asked, policy: Policy, now: datetime) -> Opinion:
 
     stage = stage_asked(policy, asked.stage, asked.repository)
     reports = [_complete(path) for path in asked.findings]
-    digest, config = _digest(reports), _config(asked.config, reports)
+    config = configuration.read(asked.config) if asked.config else configuration.carried(reports)
+    digest = _digest(reports)
     facts = _facts(asked, reports, digest, config)
     here, notes = _without_what_is_unknown(stage, asked)
     findings = _findings(asked, reports)
@@ -114,34 +113,6 @@ def _digest(reports: Sequence[Report]) -> Digest | None:
     if len(found) > 1:
         raise click.UsageError(f"the files are about different images: {', '.join(sorted(found))}")
     return Digest.parse(found.pop()) if found else None
-
-
-def _config(path: Path | None, reports: Sequence[Report]) -> ImageConfig | None:
-    """As `skopeo inspect --config` and `docker image inspect` print it, or as the scanner's file carries it."""
-    if path is not None:
-        raw = load(path)
-        if isinstance(raw, list) and len(raw) == 1:
-            raw = _inspected(raw[0])
-        try:
-            return ImageConfig.of(raw)
-        except RejectedInputError as error:
-            raise ScannerFileError(f"{path}: {error}") from error
-    carried = next((report.config for report in reports if report.config), None)
-    return ImageConfig.of(carried) if carried else None
-
-
-def _inspected(raw: object) -> object:
-    """Docker's own form has the same in other words."""
-    if not isinstance(raw, dict) or "Config" not in raw:
-        return raw
-    layers = raw.get("RootFS") or {}
-    return {
-        "os": raw.get("Os"),
-        "architecture": raw.get("Architecture"),
-        "variant": raw.get("Variant"),
-        "config": raw["Config"],
-        "rootfs": {"diff_ids": layers.get("Layers", []) if isinstance(layers, dict) else []},
-    }
 
 
 def _facts(

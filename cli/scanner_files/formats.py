@@ -43,11 +43,11 @@ def _format_of(document: Any, name: str) -> tuple[str, Callable[[Raw], Report]]:
             return what, format_.read
     understood = "; ".join(what for what, _ in _FORMATS)
     raise ScannerFileError(
-        f"{name}: no report that is understood ({_seen(document)}). Understood: {understood}"
+        f"{name}: no report that is understood ({seen(document)}). Understood: {understood}"
     )
 
 
-def _seen(document: Any) -> str:
+def seen(document: Any) -> str:
     """What is there instead, in a few words."""
     if isinstance(document, dict):
         keys = [ascii(key)[1:-1][:40] for key in document]

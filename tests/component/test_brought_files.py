@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,19 @@ def test_a_file_that_people_bring_has_its_right_outcome(
     result = judge(*arguments, policy=(CASES / case / "policy.yaml").read_text())
     assert result.code == code, result.out + result.err
     assert says in " ".join(result.out.split()) + result.err
+
+
+def test_what_is_written_has_every_finding_also_without_a_package(judge: Judge, tmp_path: Path) -> None:
+    case, out = CASES / "09-write-vex-forgets-findings", tmp_path / "out.json"
+    policy = (case / "policy.yaml").read_text()
+    assert judge("--findings", str(case / "scan.sarif"), "--write-vex", str(out), policy=policy).code == 1
+    (statement,) = json.loads(out.read_text())["statements"]
+    assert statement == {
+        "vulnerability": {"name": "CVE-2026-3"},
+        "products": [{"@id": "pkg:oci/scan.sarif"}],
+        "status": "affected",
+        "action_statement": "to be fixed",
+    }
 
 
 def sarif(level: str = "error") -> dict[str, Any]:

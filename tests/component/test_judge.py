@@ -157,6 +157,23 @@ def test_the_config_answers_it_in_the_form_of_the_registry_and_of_docker(judge: 
     assert "runs as root" in result.out
 
 
+@pytest.mark.parametrize("missing", ["os", "architecture", "rootfs"])
+@pytest.mark.parametrize("value", [None, "", 7, {}])
+def test_what_is_no_configuration_says_nothing_about_the_image(
+    judge: Judge, missing: str, value: Any
+) -> None:
+    other = {**CONFIG, missing: value}
+    result = judge("--findings", trivy(), "--config", other, policy=POLICY)
+    one_line(result)
+    assert f"not an image configuration: no {missing}" in result.err
+    assert "skopeo inspect --config" in result.err
+    scanned = {
+        **trivy(),
+        "Metadata": {"ImageConfig": other if isinstance(value, str) else {**other, "os": ""}},
+    }
+    assert judge("--findings", scanned, policy=POLICY).code == 2  # not known, and no refusal
+
+
 def test_what_is_not_judged_here_is_named(judge: Judge) -> None:
     result = judge("--findings", trivy(), "--config", CONFIG, "--json", policy=POLICY)
     assert result.json["notes"] == [

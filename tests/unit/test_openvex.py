@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain import openvex
+from imagegate.domain import openvex, openvex_written
 from imagegate.domain.finding import Finding, Package, Severity
+from imagegate.domain.image import Digest
 from imagegate.domain.openvex_history import History
 from imagegate.domain.openvex_image import Image, Name
 from imagegate.domain.policy import RepositoryPattern
+from imagegate.domain.waiver import Waiver
 from tests.fakes import NOW
 
 OURS = f"sha256:{'ab' * 32}"
@@ -418,3 +422,56 @@ def test_nothing_is_waived_by_a_document_that_takes_it_back(some: list[Json], mo
         return {(one.vulnerability, one.package, one.digest) for one in waivers}
 
     assert waived(*some, more) <= waived(*some)
+
+
+# what is written
+
+TEXTS = st.text(min_size=1, max_size=6) | st.sampled_from(
+    ["a b", "org.x:a", "@babel/core", "a/b", "<%>", "1:3.0~x+y"]
+)
+SOME_PACKAGES = st.builds(
+    Package,
+    TEXTS,
+    st.none() | TEXTS,
+    ecosystem=st.sampled_from([None, "deb", "npm", "maven", "golang", "pypi", "unheard-of"]),
+    purl=st.none()
+    | st.sampled_from(["pkg:deb/debian/a@1%3A2?arch=amd64", "pkg:npm/@babel/core@7", "not a purl"]),
+)
+WAIVER = Waiver("ann", "not reachable", date(2026, 12, 1), justification="vulnerable_code_not_present")
+TOLD = st.builds(
+    openvex_written.Told,
+    st.sampled_from([CVE, "CVE-2026-2"]),
+    st.none() | SOME_PACKAGES,
+    st.sampled_from([None, WAIVER, replace(WAIVER, justification=None)]),
+    st.sampled_from(["", "2026-12-24"]),
+    st.booleans(),
+)
+# RFC 3987 leaves these out of an IRI; spaces and control characters, too.
+IRI = re.compile(r"[a-z]+:[^\s<>\"{}|\\^`\x00-\x20]+")
+
+
+@given(st.lists(TOLD, max_size=5), TEXTS, st.booleans())
+def test_what_is_written_has_every_finding_under_valid_names(
+    told: list[openvex_written.Told], name: str, has_digest: bool
+) -> None:
+    product = openvex_written.product_of(name, Digest.parse(OURS) if has_digest else None)
+    assert re.fullmatch(r"pkg:oci/[a-z0-9._~%A-F-]+(@sha256%3A[0-9a-f]{64})?", product)
+    found = openvex_written.document(product, told, NOW)["statements"]
+    assert len({json.dumps(one) for one in found}) == len(found)
+    assert {one["vulnerability"]["name"] for one in found} == {one.vulnerability for one in told}
+    for one in found:
+        assert IRI.fullmatch(one["products"][0]["@id"])
+        assert all(IRI.fullmatch(part["@id"]) for part in one["products"][0].get("subcomponents", ()))
+        assert ("justification" in one) is (one["status"] == "not_affected")
+        assert ("action_statement" in one) is (one["status"] == "affected")
+
+
+@given(st.lists(SOME_PACKAGES, min_size=1, max_size=3), st.booleans())
+def test_what_is_written_is_read_again_as_the_same(packages: list[Package], is_waived: bool) -> None:
+    told = [openvex_written.Told(CVE, one, WAIVER if is_waived else None) for one in packages]
+    written = json.dumps(openvex_written.document("pkg:oci/shop", told, NOW)).encode()
+    (read,) = [openvex.parse(written)]
+    assert not any(one.fault for one in read.statements)
+    for package in packages:
+        aside = History([read], NOW).setting_aside(Finding(CVE, Severity.HIGH, (package,)), package, IMAGE)
+        assert (aside is not None) is is_waived

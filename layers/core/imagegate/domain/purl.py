@@ -72,7 +72,7 @@ class PackageUrl:
         """Whether it means the package; all that it names has to be known of the package."""
         if not self.is_alike(package):
             return Match.NO
-        other = PackageUrl.parse(package.purl) if package.purl else None
+        other = _url_of(package)
         version = other.version if other else package.installed
         theirs = other.qualifiers if other else {}
         narrowing = [_same_qualifier(name, value, theirs.get(name)) for name, value in self._narrowing]
@@ -81,12 +81,17 @@ class PackageUrl:
 
     def is_alike(self, package: Package) -> bool:
         """Of the same kind and name, whatever the version."""
-        if package.purl:
-            other = PackageUrl.parse(package.purl)
-            same_kind = other is not None and (self.type, self.namespace) == (other.type, other.namespace)
-            return other is not None and same_kind and same_name(self.name, other.name, self.type)
-        unknown = (None, *_SYSTEMS) if self.type == _GENERIC else (None,) if self.type in _SYSTEMS else ()
-        return package.ecosystem in (self.type, *unknown) and same_name(self.name, package.name, self.type)
+        other = _url_of(package)
+        if other is not None:
+            same_kind = (self.type, self.namespace) == (other.type, other.namespace)
+            return same_kind and same_name(self.name, other.name, self.type)
+        if self.type == _GENERIC:
+            same_kind = package.ecosystem not in _WHOLE_NAMES
+        else:
+            same_kind = package.ecosystem == self.type or (
+                package.ecosystem is None and self.type in _SYSTEMS
+            )
+        return same_kind and same_name(self.name, package.name, self.type)
 
     @property
     def _narrowing(self) -> list[tuple[str, str]]:
@@ -94,7 +99,12 @@ class PackageUrl:
 
     def _without_narrowing(self, package: Package) -> bool:
         """Only qualifiers are in doubt, because the scanner gives no package URL."""
-        return package.purl is None and Match.of(self.version, package.installed) is Match.YES
+        return _url_of(package) is None and Match.of(self.version, package.installed) is Match.YES
+
+
+def _url_of(package: Package) -> PackageUrl | None:
+    """What a scanner writes in its place and is none tells nothing."""
+    return PackageUrl.parse(package.purl) if package.purl else None
 
 
 def _qualifiers(text: str) -> dict[str, str]:
@@ -111,7 +121,7 @@ def _same_qualifier(name: str, wanted: str, known: str | None) -> Match:
 
 def written(package: Package) -> str:
     """The package URL of a package, made up of its name where the scanner gives none; always a valid IRI."""
-    if package.purl:
+    if package.purl and PackageUrl.parse(package.purl):
         return quote(package.purl, safe=_IN_URLS)
     kind = package.ecosystem if package.ecosystem in _WHOLE_NAMES else _GENERIC
     separator = _SEPARATORS.get(kind or "")
