@@ -1,4 +1,4 @@
-"""On a schedule: find what no event announced."""
+"""On a schedule: find what no event announced. When an image is deleted: tell of it, where it had been released."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import wiring
+from imagegate.adapters.events import IMAGE_ACTION, EcrImageAction, parse
 from imagegate.adapters.log import log_line
 from imagegate.steps.await_scan import ScanCompleted
 from imagegate.steps.reconcile import Reconcile
@@ -32,8 +33,17 @@ def step() -> Reconcile:
     )
 
 
+def on_deleted(event: dict[str, Any]) -> dict[str, Any]:
+    image = parse(EcrImageAction, event).detail.image
+    told = step().deletions.on_deleted(image, wiring.now())
+    logger.info("image deleted", image=str(image), told=told)
+    return {"told": told}
+
+
 @logger.inject_lambda_context
-def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    if event.get("detail-type") == IMAGE_ACTION:
+        return on_deleted(event)
     found = asdict(step().run(wiring.now()))
     (logger.error if found["faults"] else logger.info)("reconciled", **found)
     return found

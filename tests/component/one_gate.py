@@ -90,7 +90,10 @@ class World:
         return ScanCompleted(self.scans, self.ledger, self.workflow, self.starter)
 
     def reconcile(self, now: datetime = NOW) -> Reconciled:
-        step = Reconcile(
+        return self.reconciling().run(now)
+
+    def reconciling(self) -> Reconcile:
+        return Reconcile(
             images=self.registry,
             completed=self.completed(),
             grants=self.grants,
@@ -100,7 +103,6 @@ class World:
             installed_at=NOW - timedelta(days=1),
             versions=VERSIONS,
         )
-        return step.run(now)
 
     def judge(
         self, image: ImageRef, waited: Waited = Waited.READY, attempt: int = 1, now: datetime = NOW

@@ -128,6 +128,21 @@ def test_a_fixed_rebuild_takes_the_tag(gate: Gate) -> None:
     assert gate.manifest("fixed-staging", "1.0") == gate.manifest("fixed-dev", fixed)
 
 
+def test_a_released_image_that_is_deleted_is_told_once(gate: Gate) -> None:
+    digest = gate.push("lost-dev", "1.0")
+    gate.ended("lost-dev", digest)
+    ids = [{"imageDigest": entry["digest"]} for entry in gate.referrers("lost-dev", digest)]
+    for one in ({"imageDigest": digest}, *ids):
+        gate.cloud.client("ecr").batch_delete_image(repositoryName="lost-dev", imageIds=[one])
+
+    def told() -> list[str]:
+        return [m["subject"] for m in gate.messages() if (m["subject"] or "").startswith("DELETED")]
+
+    gate.eventually(told, "people are told")
+    gate.settled()
+    assert told() == ["DELETED: lost-dev:1.0 is gone, it had been released in dev"]
+
+
 def test_a_repository_that_no_stage_has_is_left_alone(gate: Gate) -> None:
     digest = gate.push("tools", "1.0")
     gate.settled()

@@ -21,6 +21,7 @@ from imagegate.domain.scan import Waited
 
 Model = TypeVar("Model", bound=BaseModel)
 CLOUDTRAIL = "AWS API Call via CloudTrail"
+IMAGE_ACTION = "ECR Image Action"
 
 
 def parse(model: type[Model], event: object) -> Model:

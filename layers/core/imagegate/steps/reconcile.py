@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
+from zlib import crc32
 
 from imagegate.domain import approval_notice
 from imagegate.domain.approval import Standing, request_of, standing
@@ -22,6 +23,7 @@ from imagegate.domain.scan import Readiness
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import Grants, Images, Notifications, Records
 from imagegate.steps.await_scan import ScanCompleted
+from imagegate.steps.deleted import TellOfDeletion
 from imagegate.steps.freed import FindFreed
 
 T = TypeVar("T")
@@ -41,6 +43,7 @@ class Reconciled:
     started: int
     warned: int = 0
     freed: int = 0
+    gone: int = 0
     faults: tuple[str, ...] = ()
 
 
@@ -102,11 +105,13 @@ class Reconcile:
         """
         sweep, ledger, since = Sweep(), self.completed.ledger, max(self.installed_at, now - _LOOKS_BACK)
         woken = sweep.each("what waits", ledger.all_waiting, self._look, lambda scan: scan.release)
-        started = 0
-        for repository in sweep.listed("repositories", self.images.repositories):
-            if self.policy.stage_of(repository):
-                pushed = partial(self.images.pushed_since, repository, since)
-                started += sweep.each(repository, pushed, self._start_lost, lambda facts: facts.image)
+        started, repositories = 0, sweep.listed("repositories", self.images.repositories)
+        ours = [repository for repository in repositories if self.policy.stage_of(repository)]
+        for repository in ours:
+            pushed = partial(self.images.pushed_since, repository, since)
+            started += sweep.each(repository, pushed, self._start_lost, lambda facts: facts.image)
+        due = [repository for repository in ours if _is_due(repository, now)]
+        gone = sweep.each("what is current", lambda: due, partial(self.deletions.look, now=now))
         sweep.each("what was promoted", ledger.asked_again, self._ask_again)
         sweep.each("what is held", ledger.held, partial(self._expire, now=now))
         waivers = sweep.listed("waivers", self.grants.waivers)
@@ -121,7 +126,11 @@ class Reconcile:
             free = partial(self._free_by_policy, waivers, now)
             freed = sweep.each("policies", lambda: [self.policy], free, lambda policy: policy.digest)
         faults = self._told(sweep.faults, now)
-        return Reconciled(woken, started, warned, freed, faults)
+        return Reconciled(woken, started, warned, freed, gone, faults)
+
+    @property
+    def deletions(self) -> TellOfDeletion:
+        return TellOfDeletion(self.images, self.completed.ledger, self.notifications, self.policy)
 
     def _ask_again(self, image: ImageRef) -> None:
         """Ask for a release of what was promoted to where it had been refused."""
@@ -226,3 +235,8 @@ class Reconcile:
             return False
         self.completed.starter.request(facts.image, sorted(facts.tags), StartReason.PUSH)
         return True
+
+
+def _is_due(repository: str, now: datetime) -> bool:
+    """Once an hour, each repository in its own five minutes."""
+    return crc32(repository.encode()) % 12 == now.minute // 5
