@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: help setup demo sandbox test check format lint types deploy build lambda-image clean lock
+.PHONY: help setup demo sandbox test check days format lint types deploy build lambda-image clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,15 @@ check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state mach
 
 test: check ## Everything that `check` does, then the whole product in the sandbox
 	@$(PYTEST) tests/integration tests/e2e
+
+# The day is another one in UTC than in the zone. Zones are written out: not every machine has their rules.
+# Fewer examples, and no orders of events: both are the same on any day. Once with the component tests: they take longer.
+ANOTHER_DAY := TEST_EXAMPLES=3 $(BIN)/python -m pytest -p tests.another_day -q -n 2 --dist loadfile -p no:cacheprovider \
+	--ignore tests/component/test_every_order.py
+days: setup ## The unit and component tests on other days and in other time zones
+	@TEST_DAY=2032-02-29T01:00Z TZ='<-0330>3:30' $(ANOTHER_DAY) tests/unit tests/component
+	@TEST_DAY=2028-02-29T12:00Z TZ='<+14>-14' $(ANOTHER_DAY) tests/unit
+	@TEST_DAY=2027-03-28T00:59Z TZ='CET-1CEST,M3.5.0,M10.5.0/3' $(ANOTHER_DAY) tests/unit
 
 format: setup ## Format the code
 	@$(BIN)/ruff format --quiet .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from imagegate.adapters import aws
 from tests.component.judged import Judge, judge_in
 
 # As in tests/unit: a busy machine turns no rule red.
-settings.register_profile("rules", deadline=None, derandomize=True, max_examples=100)
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "100"))
+settings.register_profile("rules", deadline=None, derandomize=True, max_examples=EXAMPLES)
 settings.load_profile("rules")
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
-settings.register_profile("rules", deadline=None, derandomize=True, max_examples=100)
+# Fewer where the same rules are tried again (`make days`).
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "100"))
+settings.register_profile("rules", deadline=None, derandomize=True, max_examples=EXAMPLES)
 settings.load_profile("rules")
