@@ -40,7 +40,8 @@ class Asked:
             return f"rejected by {rejecting[0]}: it stays out of {into}"
         named = f" ({', '.join(approving)})" if approving else ""
         ends = f"{self.request.expires_at:%Y-%m-%d %H:%M} UTC"
-        return f"{len(approving)} of {terms.quorum} approvals for {into}{named}, until {ends}"
+        number = len(self.request.approving(self.decided))
+        return f"{number} of {terms.quorum} approvals for {into}{named}, until {ends}"
 
 
 def asked(stack: Stack, release: Release, now: datetime) -> Asked | None:

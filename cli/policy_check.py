@@ -65,6 +65,7 @@ def _stage(source: Source, policy: Policy, name: str) -> StageLine:
 
 def _notes(source: Source, policy: Policy, today: date) -> Iterator[Fault]:
     yield from _open_stages(source, policy)
+    yield from _unknown_pushers(source, policy)
     for number, waiver in enumerate(policy.waivers):
         path = ("waivers", number)
         if (state := ending(waiver, today)) is not None:
@@ -80,6 +81,18 @@ def _open_stages(source: Source, policy: Policy) -> Iterator[Fault]:
             approval = " and its approval" if stage.approval else ""
             what = f"whoever pushes into {stage.repositories.text} goes past {before}{approval}"
             yield Fault(source.examined.document.line_of(path), path, f"open: {what}")
+
+
+def _unknown_pushers(source: Source, policy: Policy) -> Iterator[Fault]:
+    """What a policy cannot know: whether anybody tells the gate who pushed, and who is behind a role."""
+    for name, stage in policy.stages.items():
+        if stage.approval is not None:
+            path = ("stages", name, "approval")
+            known = "is recognised only where the stack's parameter KnowPushers is on"
+            roles = "and in a role that is not of named_sessions only as that role"
+            yield Fault(
+                source.examined.document.line_of(path), path, f"whoever pushed the image {known}, {roles}"
+            )
 
 
 def ending(waiver: Waiver, today: date) -> str | None:

@@ -26,18 +26,17 @@ def shown(told: dict[str, Any], name: str) -> RenderableType:
         done = "approved" if one["choice"] == "approve" else "rejected"
         table.add_row(done, f"{name_of(one['by'])}{why}")
     return Group(
-        Text(_headline(standing, asks, name, told["decided"]), _STYLES.get(standing, "yellow")),
+        Text(_headline(standing, asks, name, told["approving"]), _STYLES.get(standing, "yellow")),
         table,
         Text(_next(standing, asks, name)),
     )
 
 
-def _headline(standing: Standing, asks: dict[str, Any], name: str, decided: list[dict[str, Any]]) -> str:
+def _headline(standing: Standing, asks: dict[str, Any], name: str, number: int) -> str:
     if standing is Standing.APPROVED:
         return f"{name} is let into {asks['into']}"
     if standing is Standing.REJECTED:
         return f"{name} stays out of {asks['into']}"
-    number = len({one["by"] for one in decided if one["choice"] == "approve"})
     return f"{name} has {number} of {asks['quorum']} approvals for {asks['into']}"
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.adapters.decisions import asked as by_function
-from imagegate.adapters.decisions import called_by, parse_decision
+from imagegate.adapters.decisions import called_by, decided, parse_decision
 from imagegate.domain.announcement import announce
 from imagegate.domain.approval import (
     Approval,
@@ -181,7 +181,7 @@ def test_whoever_begins_the_attempt_by_hand_does_not_get_it_in(world: World) -> 
         ((ANN,), ANN, True),
         ((ANN,), BEN, False),
         ((MANAGERS,), SESSION, True),
-        ((MANAGERS,), MANAGERS.replace("release", "other"), False),
+        ((MANAGERS,), SESSION.replace("release", "other"), False),
         ((USER + "*",), BEN, True),
         (("tag:team=platform",), ANN, True),
         (("tag:team=platform",), BEN, False),
@@ -475,6 +475,82 @@ def test_what_is_written_is_what_is_read() -> None:
 def test_a_session_is_known_by_its_role_too() -> None:
     assert Person(SESSION).names == (SESSION, MANAGERS)
     assert Person(ANN).names == (ANN,)
+
+
+# Who is one person
+
+
+def of_role(role: str, name: str) -> str:
+    return f"arn:aws:sts::123456789012:assumed-role/{role}/{name}"
+
+
+SSO, SSO_TOO = "AWSReservedSSO_Admin_0123456789abcdef", "AWSReservedSSO_Ops_fedcba9876543210"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        (ANN, ANN, True),
+        (ANN, BEN, False),
+        (ANN, ANN.replace("user/", "user/team/"), False),
+        (SESSION, of_role("release-managers", "eve"), True),
+        (SESSION, of_role("other-managers", "dan"), False),
+        (of_role("named-ops", "ann"), of_role("named-ops", "ben"), False),
+        (of_role("named-ops", "ann"), of_role("named-ops", "Ann"), True),
+        (of_role("named-ops", "ann"), of_role("named-dev", "ann"), True),
+        (of_role(SSO, "ann@example.com"), of_role(SSO, "ben@example.com"), False),
+        (of_role(SSO, "ann@example.com"), of_role(SSO_TOO, "Ann@Example.com"), True),
+        (of_role(SSO, "ann@example.com"), "mailto:ann@example.com", True),
+        ("mailto:ann@example.com", "mailto:ANN@example.com", True),
+        (of_role(SSO[:-1], "ann"), of_role(SSO[:-1], "ben"), True),
+        (of_role(SSO.lower(), "ann"), of_role(SSO.lower(), "ben"), True),
+        (of_role(f"x{SSO}", "ann"), of_role(f"x{SSO}", "ben"), True),
+    ],
+)
+def test_a_quorum_counts_people_not_names(one: str, other: str, are_one: bool) -> None:
+    terms = ApprovalTerms(quorum=2, named_sessions=("arn:aws:iam::123456789012:role/named-*",))
+    decided = [said(one), said(other)]
+    comes_to = standing(request(terms=terms), decided, LATER)
+    assert comes_to is (Standing.WAITING if are_one else Standing.APPROVED)
+    brought = request(terms=terms, brought_by=(one,))
+    assert (brought.fault(Person(other), "", LATER) == BROUGHT) is are_one
+    assert len(brought.approving([said(CAT), *decided])) == (1 if are_one else 2)
+
+
+BROUGHT = "whoever brought the image does not decide about it"
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:iam::123456789012:root",
+        "arn:aws:sts::123456789012:federated-user/ann",
+        MANAGERS,
+        "arn:aws:sts::123456789012:assumed-role/ops",
+        "ann",
+    ],
+)
+def test_who_could_be_anybody_decides_nothing(world: World, arn: str) -> None:
+    image = held(world)
+    for choice in Choice:
+        with pytest.raises(ApprovalRefusedError, match="nobody knows who that is"):
+            decide(world, image, arn, choice)
+
+
+def test_two_sessions_of_one_role_are_one_approval() -> None:
+    world = gate(quorum=2)
+    image = held(world)
+    assert decide(world, image, SESSION).standing is Standing.WAITING
+    again = decide(world, image, SESSION.replace("dan", "eve"))
+    assert (again.standing, decided(again)["approving"]) == (Standing.WAITING, 1)
+    assert decide(world, image, ANN).standing is Standing.APPROVED
+
+
+def test_what_a_pusher_approved_before_it_was_known_who_pushed_does_not_count(world: World) -> None:
+    image = held(world)
+    assert decide(world, image).standing is Standing.APPROVED
+    world.ledger.note_pusher(image, ANN)
+    assert going_on(world, image) is Outcome.HELD
 
 
 # What people are told

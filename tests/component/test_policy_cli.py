@@ -88,6 +88,8 @@ def test_a_good_file_is_told_stage_by_stage_with_the_waivers_that_end(call: Call
         0,
         "dev: 5 rules, 2 of them warn; observe\n"
         "prod: 4 rules, 1 of them warns; enforce; approval required\n"
+        f"{file}:14: note: stages.prod.approval: whoever pushed the image is recognised only where the stack's "
+        "parameter KnowPushers is on, and in a role that is not of named_sessions only as that role\n"
         f"{file}:17: note: waivers[0]: image.max_age for old-* ends in 3 days, on {TODAY + timedelta(days=3)} "
         "(owner: ann)\n"
         f"{file}:18: note: waivers[1]: image.max_age for old-* expired on 2020-01-01 (owner: ann)\n",
@@ -123,7 +125,7 @@ def test_check_as_json(call: Call, file: Path) -> None:
         "warnings": 1,
         "approval": True,
     }
-    assert [note["line"] for note in good["notes"]] == [17, 18]
+    assert [note["line"] for note in good["notes"]] == [14, 17, 18]
     file.write_text("version: 1\nstages: []\n")
     bad = call("check", file, "--json")
     assert (bad.code, bad.json) == (

@@ -16,7 +16,7 @@ from imagegate.domain.finding import Severity
 from imagegate.domain.image import Digest
 from imagegate.domain.policy import Arrival, Mode, RepositoryPattern, Stage
 from imagegate.domain.rules import Action, Limit
-from tests.component.policies import TODAY
+from tests.component.policies import TODAY, dev_faults, stage
 from tests.component.policy_damage import FULL, damaged
 
 SMALL = """\
@@ -275,3 +275,41 @@ def test_the_line_of_a_part_is_where_it_stands_or_its_nearest_parent() -> None:
     assert line_of(content, ("stages", "a", "findings", "max")) == 3
     assert line_of(content, ("waivers", 0)) == 1
     assert line_of(b"[", ("stages",)) == 1
+
+
+USER, ROLE = "arn:aws:iam::123456789012:user/", "arn:aws:iam::123456789012:role/"
+SSO = "AWSReservedSSO_Admin_0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("terms", "people"),
+    [
+        (f"approvers: ['{USER}ann'], quorum: 2", 1),
+        (f"approvers: ['{ROLE}ops'], quorum: 2", 1),
+        (f"approvers: ['{ROLE}ops', '{USER}ann'], quorum: 3, named_sessions: ['{ROLE}dev']", 2),
+        (f"approvers: ['{USER}ann'], by_mail: [a@b.de, A@b.de], quorum: 3", 2),
+    ],
+)
+def test_a_quorum_that_nobody_can_reach_is_a_fault(terms: str, people: int) -> None:
+    [fault] = dev_faults(f"approval: {{{terms}}}")
+    assert fault.endswith(f"have to approve, and only {people} may")
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        f"approvers: ['{ROLE}ops'], quorum: 2, named_sessions: ['{ROLE}o*']",
+        f"approvers: ['{ROLE}o*'], quorum: 2",
+        f"approvers: ['{ROLE}{SSO}'], quorum: 2",
+        "approvers: ['tag:team=ops'], quorum: 2",
+        "quorum: 9",
+    ],
+)
+def test_a_quorum_that_people_may_reach_is_none(terms: str) -> None:
+    assert stage(f"approval: {{{terms}}}").approval
+
+
+@pytest.mark.parametrize("role", [f"{USER}ann", f"{ROLE}path/ops", "ops", "*", "tag:a=b"])
+def test_sessions_are_named_by_the_arn_of_their_role(role: str) -> None:
+    [fault] = dev_faults(f"approval: {{named_sessions: ['{role}']}}")
+    assert "must be the ARN of a role, without its path" in fault

@@ -162,3 +162,14 @@ def session(gate: Gate, role: str, name: str, *statements: dict[str, Any]) -> tu
         "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
         "AWS_SESSION_TOKEN": given["SessionToken"],
     }
+
+
+def test_two_sessions_of_one_role_are_one(gate: Gate) -> None:
+    image = held(gate, "twice")
+    for name, number in (("ann", 1), ("ben", 1)):
+        _, keys = session(gate, "release", name, READS, LOOKS, *DECIDES)
+        status, told = call(gate, keys, body(gate, keys, approve(image)))
+        assert (status, told["standing"], told["approving"]) == (200, "waiting", number)
+    _, other = session(gate, "second", "ann", *DECIDES)
+    assert call(gate, other, body(gate, other, approve(image)))[1]["standing"] == "approved"
+    assert gate.ended("twice-dev", image["digest"], attempt=2)["outcome"] == "released"

@@ -227,6 +227,7 @@ def decided(done: Decided) -> dict[str, Any]:
     """What it comes to, and who has decided so far."""
     return {
         "standing": str(done.standing),
+        "approving": len(done.request.approving(done.decided)),
         "request": done.request.as_json(),
         "decided": [one.as_json() for one in done.decided],
     }

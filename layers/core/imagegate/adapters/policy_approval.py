@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from imagegate.adapters.marked_yaml import Path, describe
 from imagegate.adapters.policy_shape import Shape
 from imagegate.adapters.policy_values import OFF, DecisionTime
-from imagegate.domain.approvers import TAG, ApprovalTerms
+from imagegate.domain.approvers import ApprovalTerms, stands_for_one
 
 _WORDS = ("none", "required", OFF)
 _TERMS = ApprovalTerms()
@@ -19,6 +19,7 @@ _TERMS = ApprovalTerms()
 _APPROVER = re.compile(
     r"arn:[a-z0-9-]+:iam::(\d{12}|\*):(user|role)/[\w+=,.@/*?-]+|tag:[\w+./:@-]+=[\w+=./:@ -]*"
 )
+_ROLE = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12}|\*):role/[\w+=,.@*?-]+")
 _ADDRESS = re.compile(r"[^@\s,<>\"]+@[^@\s,<>\"]+\.[^@\s,<>\".]+")
 _MOST = 50
 
@@ -27,6 +28,15 @@ def _approver(value: object) -> str:
     if not isinstance(value, str) or not _APPROVER.fullmatch(value):
         raise ValueError(
             f"must be the ARN of a user or role (arn:aws:iam::123456789012:role/name), or tag:KEY=VALUE, "
+            f"not {describe(value)}"
+        )
+    return value
+
+
+def _role(value: object) -> str:
+    if not isinstance(value, str) or not _ROLE.fullmatch(value):
+        raise ValueError(
+            "must be the ARN of a role, without its path (arn:aws:iam::123456789012:role/name), "
             f"not {describe(value)}"
         )
     return value
@@ -43,6 +53,11 @@ _Approver = Annotated[
     BeforeValidator(_approver),
     WithJsonSchema({"type": "string", "pattern": f"^(?:{_APPROVER.pattern})$"}),
 ]
+_Role = Annotated[
+    str,
+    BeforeValidator(_role),
+    WithJsonSchema({"type": "string", "pattern": f"^(?:{_ROLE.pattern})$"}),
+]
 _Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string", "format": "email"})]
 
 
@@ -56,7 +71,8 @@ class ApprovalShape(Shape):
         examples=[["arn:aws:iam::123456789012:role/release-managers", "tag:team=platform"]],
     )
     quorum: Annotated[int, Field(ge=1, le=20)] = Field(
-        default=_TERMS.quorum, description="How many have to approve. One rejection keeps the image out."
+        default=_TERMS.quorum,
+        description="How many people have to approve. One rejection keeps the image out.",
     )
     expires: DecisionTime = Field(
         default=_TERMS.expires,
@@ -70,6 +86,12 @@ class ApprovalShape(Shape):
         description="Who gets a mail with links to decide by, without IAM. Not for the last stage.",
         examples=[["ann@example.com"]],
     )
+    named_sessions: Annotated[list[_Role], Field(max_length=_MOST)] = Field(
+        default=[],
+        description="Roles whose sessions are named after people, because their trust policy says so: each name "
+        "counts as a person. Of all other roles, all sessions are one; IAM Identity Center's are named by themselves.",
+        examples=[["arn:aws:iam::123456789012:role/release-managers"]],
+    )
 
     def terms(self) -> ApprovalTerms:
         return ApprovalTerms(
@@ -78,6 +100,7 @@ class ApprovalShape(Shape):
             expires=self.expires,
             needs_reason=self.reason == "required",
             by_mail=tuple(self.by_mail),
+            named_sessions=tuple(self.named_sessions),
         )
 
 
@@ -87,7 +110,12 @@ def _approval(value: object) -> object:
         return None
     if value == "required":
         return ApprovalShape.model_construct(
-            approvers=[], quorum=_TERMS.quorum, expires=_TERMS.expires, reason="optional", by_mail=[]
+            approvers=[],
+            quorum=_TERMS.quorum,
+            expires=_TERMS.expires,
+            reason="optional",
+            by_mail=[],
+            named_sessions=[],
         )
     if not isinstance(value, dict):
         raise ValueError(f"must be none, required or a mapping, not {describe(value)}")
@@ -114,8 +142,9 @@ def approval_faults(name: str, gate: Mapping[str, Any]) -> Iterator[tuple[Path, 
     if by_mail and gate.get("promotes_to") is None:
         why = "whoever reads a mailbox would decide about it; name approvers"
         yield ("approval", "by_mail"), f"not for the last stage, {name}: {why}"
-    quorum, people = terms.get("quorum"), {*map(str, approvers), *map(str, by_mail)}
-    are_counted = bool(approvers) and all(_is_one(person) for person in people)
+    quorum, people = terms.get("quorum"), {*map(str, approvers), *(str(one).lower() for one in by_mail)}
+    named = [str(role) for role in _listed(terms, "named_sessions")]
+    are_counted = bool(approvers) and all(stands_for_one(person, named) for person in people)
     if are_counted and isinstance(quorum, int) and quorum > len(people):
         yield ("approval", "quorum"), f"{quorum} have to approve, and only {len(people)} may"
 
@@ -123,8 +152,3 @@ def approval_faults(name: str, gate: Mapping[str, Any]) -> Iterator[tuple[Path, 
 def _listed(terms: Mapping[str, Any], key: str) -> list[Any]:
     value = terms.get(key)
     return value if isinstance(value, list) else []
-
-
-def _is_one(person: str) -> bool:
-    """A user or an address; a role may have many sessions."""
-    return not person.startswith(TAG) and ":role/" not in person and "*" not in person

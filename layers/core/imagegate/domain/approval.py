@@ -1,7 +1,7 @@
 """Approval: people let an image into its next stage, or keep it out; each by name, for a reason, once.
 
-Rules: an approval is about one attempt, one stage and one policy; whoever brought the image may not let it in; one
-rejection keeps it out; what nobody decides in time stays out.
+Rules: an approval is about one attempt, one stage and one policy; people are counted, not names; whoever brought the
+image may not let it in; one rejection keeps it out; what nobody decides in time stays out.
 """
 
 from __future__ import annotations
@@ -63,13 +63,28 @@ class ApprovalRequest:
         """Why this person may not decide now; None: they may."""
         if now >= self.expires_at:
             return f"the time to decide ended on {self.expires_at:%Y-%m-%d %H:%M} UTC"
-        if set(person.names) & {name for arn in self.brought_by for name in Person(arn).names}:
+        if not person.is_a_person:
+            return f"{person.arn} is no user, and no session of a role: nobody knows who that is"
+        if self.key(person.arn) in self.bringers:
             return "whoever brought the image does not decide about it"
         if not self._is_approver(person):
             return f"{person.arn} is none of the approvers of {self.stage}"
         if self.terms.needs_reason and not reason.strip():
             return f"{self.stage} asks for a reason"
         return None
+
+    def key(self, arn: str) -> str:
+        """The person behind an ARN or an address, as this stage counts people."""
+        return Person(arn).key(self.terms.named_sessions)
+
+    @property
+    def bringers(self) -> frozenset[str]:
+        return frozenset(map(self.key, self.brought_by))
+
+    def approving(self, decided: Iterable[Approval]) -> frozenset[str]:
+        """The people whose approvals count."""
+        counting = (one for one in decided if one.choice is Choice.APPROVE and _counts(self, one))
+        return frozenset(self.key(one.by) for one in counting) - self.bringers
 
     def _is_approver(self, person: Person) -> bool:
         """By IAM, whoever may call `decide` where nobody is named; by mail only who is."""
@@ -123,10 +138,10 @@ class Approval:
 
 def standing(request: ApprovalRequest, decided: Iterable[Approval], now: datetime) -> Standing:
     """What was decided in time by those who may; each person counts once."""
-    counting = [one for one in decided if _counts(request, one)]
-    if any(one.choice is Choice.REJECT for one in counting):
+    decided = list(decided)
+    if any(one.choice is Choice.REJECT and _counts(request, one) for one in decided):
         return Standing.REJECTED
-    if len({one.by for one in counting}) >= request.terms.quorum:
+    if len(request.approving(decided)) >= request.terms.quorum:
         return Standing.APPROVED
     return Standing.EXPIRED if now >= request.expires_at else Standing.WAITING
 

@@ -108,7 +108,7 @@ def _over(release: Release) -> Headline:
 
 
 def _waits(request: ApprovalRequest, decided: Sequence[Approval]) -> str:
-    have = len({one.by for one in decided if one.choice is Choice.APPROVE})
+    have = len(request.approving(decided))
     quorum = request.terms.quorum
     so_far = f", {have} so far" if quorum > 1 else ""
     need = f"{quorum} approvals are" if quorum > 1 else "an approval is"

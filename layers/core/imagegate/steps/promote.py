@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.domain import attestation
-from imagegate.domain.approval import Standing, held_before, request_of
+from imagegate.domain.approval import Standing, held_before
 from imagegate.domain.approval import standing as approvals_come_to
 from imagegate.domain.break_glass import standing
 from imagegate.domain.canonical import timestamp
@@ -20,6 +20,7 @@ from imagegate.domain.promotion import TagPlan, plan_tags
 from imagegate.domain.release import Ending, Outcome, Promotion, Release, ReleaseId, StartReason
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
+from imagegate.steps.asked import asked_of
 from imagegate.steps.copying import Copy, OutOfTimeError
 from imagegate.steps.replicate import AwaitReplicas
 from imagegate.steps.signatures import verify_signature
@@ -155,7 +156,7 @@ class PromoteImage:
         if following is None or following.approval is None:
             return True
         held = held_before(release, self.ledger.history(release.image).attempts)
-        request = request_of(held, policy) if held and held.policy == release.policy else None
+        request = asked_of(held, policy, self.ledger) if held and held.policy == release.policy else None
         if request is None:
             return False
         decided = self.grants.approvals(request.release)
