@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST
 from sandbox.arrive import main
 from sandbox.images import build_image
 from sandbox.push import push
 from sandbox.references import Reference
 from tests.e2e.gate import Gate
+from tests.e2e.test_sbom import uploaded
+from tests.e2e.test_waivers import imagegate
+
+IN_TOTO = "application/vnd.in-toto+json"
 
 
 def test_a_clean_image_is_signed_promoted_with_its_evidence_and_announced(gate: Gate) -> None:
@@ -141,6 +147,39 @@ def test_a_released_image_that_is_deleted_is_told_once(gate: Gate) -> None:
     gate.eventually(told, "people are told")
     gate.settled()
     assert told() == ["DELETED: lost-dev:1.0 is gone, it had been released in dev"]
+
+
+def test_an_artifact_under_a_tag_is_asked_for_once_and_status_says_why(gate: Gate) -> None:
+    gate.quirks(lose_push_events=True)
+    ecr = gate.cloud.client("ecr")
+    ecr.create_repository(repositoryName="notes-dev")
+    statement = b'{"_type": "https://in-toto.io/Statement/v1"}'
+    config, layer = (uploaded(ecr, "notes-dev", blob) for blob in (b"{}", statement))
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": IN_TOTO,
+        "config": {"mediaType": OCI_EMPTY, "digest": config, "size": 2},
+        "layers": [{"mediaType": IN_TOTO, "digest": layer, "size": len(statement)}],
+    }
+    pushed = ecr.put_image(repositoryName="notes-dev", imageManifest=json.dumps(manifest), imageTag="1.0")[
+        "image"
+    ]
+    image = f"notes-dev@{pushed['imageId']['imageDigest']}"
+
+    def remembered() -> dict[str, Any] | None:
+        key = {"pk": {"S": f"IGNORED#{image}"}, "sk": {"S": "IGNORED"}}
+        table = gate.cloud.outputs["LedgerTable"]
+        found: dict[str, Any] = gate.cloud.client("dynamodb").get_item(TableName=table, Key=key)
+        return found.get("Item")
+
+    first = gate.eventually(remembered, "it is remembered")
+    lost = gate.push("noted-dev", "1.0")
+    gate.ended("noted-dev", lost)  # the reconciler has run once more
+    assert remembered() == first
+    said = imagegate(gate, "status", "notes-dev:1.0")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.rstrip().endswith(": artifact")
 
 
 def test_a_repository_that_no_stage_has_is_left_alone(gate: Gate) -> None:
