@@ -99,7 +99,7 @@ class Properties:
         """GitHub's, else the highest that is called a score of CVSS; None: there is none."""
         scores = dict(_scores(self._bag))
         own = scores.pop(_OWN_SCORE, None)
-        return own if own is not None else max(scores.values(), default=None)
+        return own or max(scores.values(), default=own)
 
 
 def _scores(bag: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -340,6 +340,8 @@ def test_a_score_that_is_none_says_nothing_and_refuses_nothing(value: Any) -> No
         ({"cvssV3": {"baseScore": 5.0}, "cvssV2": {"baseScore": 9.1}}, Severity.CRITICAL),
         ({"security-severity": "5.0", "cvssv3_baseScore": 9.8}, Severity.MEDIUM),  # its tool's own answer
         ({"security-severity": "undefined", "cvssv3_baseScore": 9.8}, Severity.CRITICAL),
+        ({"security-severity": "0.0", "cvssv3_baseScore": 9.8}, Severity.CRITICAL),
+        ({"security-severity": "0.0"}, None),
         ({"severity": "Critical"}, Severity.CRITICAL),
         ({"security-severity": "critical"}, Severity.CRITICAL),
         ({"tags": ["security", "HIGH"]}, Severity.HIGH),

@@ -49,20 +49,20 @@ class History:
 
     def setting_aside(self, finding: Finding, package: Package, image: Image) -> Statement | None:
         """The statement that sets a finding in a package aside, or None."""
-        about = self._about(finding)
-        against = [one for one in about if not one.is_kind and image.about(one, package) is not Match.NO]
-        for one in about:
-            is_about = self._may(one, finding) and image.about(one, package) is Match.YES
-            if is_about and all(one.holds_against(other) for other in against):
-                return one
-        return None
+        certain = self._saying(Match.YES, finding, package, image)
+        if not certain:
+            return None
+        against = [one for one in self._about(finding) if not one.is_kind and image.about(one, package)]
+        return next((one for one in certain if all(one.holds_against(other) for other in against)), None)
 
     def in_doubt(self, finding: Finding, package: Package, image: Image) -> list[Statement]:
         """Those that would set it aside, if it were known that they are about it."""
-        about = self._about(finding)
-        return [
-            one for one in about if self._may(one, finding) and image.about(one, package) is Match.PERHAPS
-        ]
+        return self._saying(Match.PERHAPS, finding, package, image)
+
+    def _saying(self, match: Match, finding: Finding, package: Package, image: Image) -> list[Statement]:
+        """Those that say that there is nothing to do, the latest first."""
+        kind = (one for one in self._about(finding) if one.is_kind and not self.why_not(one))
+        return [one for one in kind if _is_all_of(one, finding) and image.about(one, package) is match]
 
     def about_others(self, findings: Iterable[Finding], image: Image) -> list[Statement]:
         """Those that would set a finding aside in another product."""
@@ -77,9 +77,6 @@ class History:
             one for one in named.values() if not (cves and _cves(one.names) and cves.isdisjoint(one.names))
         ]
         return sorted(found, key=_order)
-
-    def _may(self, statement: Statement, finding: Finding) -> bool:
-        return statement.is_kind and not self.why_not(statement) and _is_all_of(statement, finding)
 
     # without findings
 

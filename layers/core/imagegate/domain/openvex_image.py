@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Self
 
@@ -70,6 +70,9 @@ class Image:
     packages: tuple[Package, ...] = ()
     patterns: tuple[RepositoryPattern, ...] = ()  # in them `shop` is what `shop-dev` and `shop-prod` hold
     any_digest: bool = False  # each image of these names
+    _known: dict[Component, list[tuple[Package, Match]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def match(self, product: Component) -> Match:
         """Whether a product is this image."""
@@ -138,33 +141,39 @@ class Image:
 
     def about(self, statement: Statement, package: Package) -> Match:
         """Whether a statement is about this package in this image."""
+        part = self._part(statement.parts, package)
+        if part is Match.NO:
+            return part
         whole = self.match(statement.product)
         if whole is not Match.NO:
-            return min(whole, self._part(statement.parts, package))
-        itself = named(statement.product, package, self.platform, unknown=Match.NO)
+            return min(whole, part)
         if not statement.parts:
-            return itself
-        homes = (self._home(statement.product, other, package) for other in self.packages)
-        return min(self._part(statement.parts, package), max(homes, default=Match.NO))
+            return named(statement.product, package, self.platform, unknown=Match.NO)
+        homes = (self._home(match, other, package) for other, match in self._programs(statement.product))
+        return min(part, max(homes, default=Match.NO))
 
     def has(self, product: Component) -> bool:
         """Whether a product is this image, or a package in it."""
-        if self.match(product) is not Match.NO:
-            return True
-        return any(named(product, one, self.platform, unknown=Match.NO) for one in self.packages)
+        return self.match(product) is not Match.NO or bool(self._programs(product))
+
+    def _programs(self, product: Component) -> list[tuple[Package, Match]]:
+        """The packages of the image that a product is, or may be."""
+        if product not in self._known:
+            found = ((one, named(product, one, self.platform, unknown=Match.NO)) for one in self.packages)
+            self._known[product] = [(one, match) for one, match in found if match is not Match.NO]
+        return self._known[product]
 
     def _part(self, parts: Iterable[Component], package: Package) -> Match:
         found = [named(part, package, self.platform, unknown=Match.PERHAPS) for part in parts]
         return max(found, default=Match.YES)
 
-    def _home(self, product: Component, other: Package, package: Package) -> Match:
-        """Whether the product is a program in the image, and the package is in the same file."""
-        is_program = named(product, other, self.platform, unknown=Match.NO)
-        if other == package or is_program is Match.NO:
-            return is_program
-        known = other.path and package.path
-        same = Match.PERHAPS if not known else Match.YES if other.path == package.path else Match.NO
-        return min(is_program, same)
+    def _home(self, match: Match, program: Package, package: Package) -> Match:
+        """Whether a package is the program itself, or in the same file."""
+        if program == package:
+            return match
+        known = program.path and package.path
+        same = Match.PERHAPS if not known else Match.YES if program.path == package.path else Match.NO
+        return min(match, same)
 
 
 def named(component: Component, package: Package, platform: str | None, *, unknown: Match) -> Match:

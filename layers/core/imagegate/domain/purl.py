@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from imagegate.domain.finding import Package
@@ -51,8 +52,9 @@ class PackageUrl:
     qualifiers: Mapping[str, str] = field(default_factory=dict, hash=False)
     subpath: str | None = None
 
-    @classmethod
-    def parse(cls, text: str) -> PackageUrl | None:
+    @staticmethod
+    @lru_cache(maxsize=1 << 16)  # the same few again and again
+    def parse(text: str) -> PackageUrl | None:
         """None: not a package URL."""
         match = _PURL.fullmatch(text)
         if match is None:
@@ -61,7 +63,7 @@ class PackageUrl:
         namespace, name, version, _, subpath = (unquote(part) if part else part for part in parts)
         if namespace and kind in _SEPARATORS:
             name, namespace = f"{namespace}{_SEPARATORS[kind]}{name}", ""
-        return cls(kind, namespace or "", name, version, _qualifiers(match[5] or ""), subpath or None)
+        return PackageUrl(kind, namespace or "", name, version, _qualifiers(match[5] or ""), subpath or None)
 
     def names(self, package: Package) -> bool:
         """Of every version where it names none. Qualifiers are compared with those of the package's URL, if any."""
