@@ -152,7 +152,7 @@ def _rescan(state: Path, reference: Reference) -> str:
     if not registry:
         raise NoSandboxError(f"no sandbox is running with its state in {state}")
     url = f"http://{registry}/sandbox-api/rescan"
-    answer = urllib3.request("POST", url, json=asdict(reference), retries=False)
+    answer = urllib3.request("POST", url, json=asdict(reference), retries=False, timeout=60)
     if answer.status != 200:
         raise InvalidReferenceError(f"{reference}: the sandbox has no such image")
     return f"scanning {', '.join(answer.json()['digests']) or 'nothing'} again"

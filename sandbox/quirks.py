@@ -27,4 +27,5 @@ class Quirks:
     replica_status: str = "COMPLETE"  # or IN_PROGRESS (never ends), FAILED
     scan_seconds: float = 0.2  # how long the scanner takes
     export_seconds: float = 0.2  # how long Inspector takes to export SBOMs
+    hold_exports: bool = False  # no export ends before this is switched off
     scan_outcome: str = "COMPLETE"  # or FAILED, UNSUPPORTED_IMAGE, PENDING (never ends), …

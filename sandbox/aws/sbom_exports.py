@@ -25,6 +25,7 @@ from sandbox import sboms, scanner
 from sandbox.aws.inspector_errors import InspectorError, NothingThereError
 from sandbox.aws.policies import Statement, is_permitted
 from sandbox.aws.resource_policies import statements_on
+from sandbox.later import later
 from sandbox.registry import scanning
 from sandbox.registry.store import store
 from sandbox.settings import ACCOUNT, REGION, Settings
@@ -87,9 +88,8 @@ class SbomExports(Inspector2Response):
                 raise InspectorError("another report is in progress")
             report = _Report(str(uuid.uuid4()), format_, destination, criteria)
             _reports[report.id] = report
-        timer = threading.Timer(store().settings.quirks.export_seconds, _write, [report])
-        timer.daemon = True
-        timer.start()
+        quirks = store().settings.quirks
+        later(quirks.export_seconds, lambda: quirks.hold_exports, _write, report)
         return ActionResult({"reportId": report.id})
 
     def get_sbom_export(self) -> ActionResult:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,16 +33,6 @@ EMPTY = "application/vnd.oci.empty.v1+json"
 
 def digest_of(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
-def until(check: Callable[[], Any], seconds: float = 5) -> Any:
-    """Wait for something that happens in another thread."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if result := check():
-            return result
-        time.sleep(0.01)
-    raise AssertionError("it did not happen in time")
 
 
 @dataclass

@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox import scanner
-from tests.contract.registry_sandbox import Repository, Sandbox, until
+from tests.contract.registry_sandbox import Repository, Sandbox
+from tests.patience import eventually
 
 EVERY = [{"filter": "*", "filterType": "WILDCARD"}]
 
@@ -41,7 +42,7 @@ def active(repo: Repository, ecr: Any) -> Any:
         answer = describe(repo, ecr)
         return answer if answer["imageScanStatus"]["status"] == "ACTIVE" else None
 
-    return until(found)
+    return eventually(found)
 
 
 def refusal(call: Any, *arguments: Any, **options: Any) -> str:

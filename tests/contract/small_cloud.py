@@ -8,27 +8,18 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 
+from tests.patience import eventually
+
 ROOT = Path(__file__).parent.parent.parent
 SERVER = Path(__file__).parent / "fixtures" / "small_cloud_server.py"
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T | None], seconds: float = 8.0) -> T:
-    """The first truthy answer."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
-    return found
 
 
 class SmallCloud:

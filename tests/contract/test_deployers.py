@@ -32,8 +32,8 @@ from sandbox.push import push
 from sandbox.references import Reference
 from sandbox.session import Session
 from tests.contract.served_cloud import ServedCloud, served_cloud
-from tests.contract.small_cloud import eventually
 from tests.contract.test_examples import Script, commands, consoles, understood
+from tests.patience import eventually
 from tests.unit import samples
 
 ROOT = Path(__file__).parents[2]
@@ -498,7 +498,7 @@ class Shop:
             found = self.executions()
             return found if len(found) > before and all(one["status"] != "RUNNING" for one in found) else []
 
-        latest = max(eventually(over, seconds=30), key=lambda one: one["startDate"])
+        latest = max(eventually(over), key=lambda one: one["startDate"])
         history = self.cloud.client("stepfunctions").get_execution_history(
             executionArn=latest["executionArn"]
         )

@@ -12,7 +12,8 @@ import pytest
 
 from sandbox import arrive
 from sandbox.images import build_image, build_index
-from tests.contract.registry_sandbox import Repository, Sandbox, serving, until
+from tests.contract.registry_sandbox import Repository, Sandbox, serving
+from tests.patience import eventually
 
 FILES = {"app": b"#!/bin/sh\n"}
 
@@ -106,7 +107,7 @@ def test_repositories_for_arrivals_are_not_scanned_on_push(
     assert "(no scan on push)" in capsys.readouterr().err
     other = repo.sandbox.repository(imageScanningConfiguration={"scanOnPush": True})
     assert come(other, "replication", tmp_path, "--json") == 0
-    until(lambda: other.events("ECR Image Scan"))
+    eventually(lambda: other.events("ECR Image Scan"))
 
 
 def test_layers_of_a_cached_image_are_not_mounted(repo: Repository, tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 import urllib.error
 from pathlib import Path
 
 import pytest
 
 from tests.contract.served_cloud import FIXTURES, ServedCloud, served_cloud, start
+from tests.patience import eventually
 
 needs_proc = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
 
@@ -93,10 +93,7 @@ def test_functions_die_with_a_sandbox_that_is_killed(tmp_path: Path) -> None:
         assert started
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
-        deadline = time.monotonic() + 5
-        while not all(gone(pid) for pid in started) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert all(gone(pid) for pid in started)
+        eventually(lambda: all(gone(pid) for pid in started), "its functions end")
 
 
 def test_a_folder_holds_one_sandbox(cloud: ServedCloud) -> None:

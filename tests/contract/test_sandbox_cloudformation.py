@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from sandbox.template import checked_parameters
 from tests.contract.served_cloud import FIXTURES, ServedCloud, start
+from tests.patience import eventually
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +122,12 @@ def test_queues_topics_keys_logs_and_alarms_keep_their_settings(cloud: ServedClo
 def test_a_state_machine_runs_with_its_substitutions(cloud: ServedCloud) -> None:
     states = cloud.client("stepfunctions")
     started = states.start_execution(stateMachineArn=cloud.outputs["Machine"], input='{"a": 1}')
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        ended = states.describe_execution(executionArn=started["executionArn"])
-        if ended["status"] != "RUNNING":
-            break
-        time.sleep(0.05)
+
+    def look() -> Any:
+        answer = states.describe_execution(executionArn=started["executionArn"])
+        return answer if answer["status"] != "RUNNING" else None
+
+    ended = eventually(look)
     assert (ended["status"], json.loads(ended["output"])) == ("SUCCEEDED", {"a": 1})
 
 

@@ -19,6 +19,7 @@ from tests.contract.registry_sandbox import (
     digest_of,
     serving,
 )
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -254,8 +255,8 @@ def test_layers_go_in_by_parts_and_come_out_by_address(repo: Repository, ecr: An
     digest = digest_of(b"0123456")
     assert ecr.complete_layer_upload(layerDigests=[digest], **part)["layerDigest"] == digest
     url = ecr.get_download_url_for_layer(layerDigest=digest, **name)["downloadUrl"]
-    assert urllib3.request("GET", url).data == b"0123456"
-    assert urllib3.request("GET", url.partition("?")[0]).status == 403
+    assert urllib3.request("GET", url, timeout=PATIENCE_SECONDS).data == b"0123456"
+    assert urllib3.request("GET", url.partition("?")[0], timeout=PATIENCE_SECONDS).status == 403
     assert repo.call("GET", f"blobs/{digest}").data == b"0123456"
 
 

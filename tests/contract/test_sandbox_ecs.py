@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from sandbox.aws.policies import is_permitted
 from sandbox.aws.resource_arns import Call, condition_keys, needs
 from tests.contract.served_cloud import ServedCloud
-from tests.contract.small_cloud import eventually
+from tests.patience import eventually
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012"
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
@@ -61,7 +61,7 @@ def ended(ecs: Any, service: str) -> dict[str, Any]:
         ][0]
         return None if latest["status"] == "IN_PROGRESS" else latest
 
-    return eventually(look, seconds=30)
+    return eventually(look)
 
 
 def hook(cloud: ServedCloud, role: str, function: str, stage: str = "PRE_SCALE_UP") -> dict[str, Any]:

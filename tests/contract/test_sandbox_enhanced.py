@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.contract.registry_sandbox import Repository, Sandbox, serving, until
+from tests.contract.registry_sandbox import Repository, Sandbox, serving
 from tests.contract.scans import EVERY, active, configure, describe, finding, refusal, response
+from tests.patience import eventually
 
 PACKAGE = {"package_name": "openssl", "package_version": "3.0.1"}
 LAYERS = ["sha256:" + "1" * 64, "sha256:" + "2" * 64]
@@ -138,7 +139,7 @@ class TestEnhanced:
     def test_the_event_is_that_of_the_guide(self, repo: Repository) -> None:
         configure(repo.sandbox, repo.name, response(finding("HIGH"), finding("LOW", 1)))
         digest = repo.image("v1")
-        [event] = until(lambda: inspected(repo))
+        [event] = eventually(lambda: inspected(repo))
         assert event == {
             "scan-status": "INITIAL_SCAN_COMPLETE",
             "repository-name": f"arn:aws:ecr:eu-central-1:123456789012:repository/{repo.name}",
@@ -188,17 +189,17 @@ class TestEnhanced:
     def test_an_image_without_an_operating_system_is_not_announced(self, repo: Repository, ecr: Any) -> None:
         repo.sandbox.settings.quirks.scan_outcome = "UNSUPPORTED_IMAGE"
         repo.image("v1")
-        until(lambda: describe(repo, ecr)["imageScanStatus"]["status"] == "UNSUPPORTED_IMAGE")
+        eventually(lambda: describe(repo, ecr)["imageScanStatus"]["status"] == "UNSUPPORTED_IMAGE")
         assert inspected(repo) == []
 
     def test_only_the_first_scan_is_announced_and_results_stay_readable(
         self, repo: Repository, ecr: Any
     ) -> None:
         repo.image("v1")
-        until(lambda: inspected(repo))
+        eventually(lambda: inspected(repo))
         assert configure(repo.sandbox, repo.name, response(finding("HIGH")), "--rescan") == 0
         assert describe(repo, ecr)["imageScanStatus"]["status"] == "ACTIVE"
-        until(lambda: describe(repo, ecr)["imageScanFindings"]["findingSeverityCounts"] == {"HIGH": 1})
+        eventually(lambda: describe(repo, ecr)["imageScanFindings"]["findingSeverityCounts"] == {"HIGH": 1})
         assert len(inspected(repo)) == 1
 
     def test_a_token_goes_on_in_newer_findings(self, repo: Repository, ecr: Any) -> None:
@@ -229,7 +230,7 @@ class TestEnhanced:
 def test_a_page_may_fail_twice(repo: Repository, ecr: Any) -> None:
     configure(repo.sandbox, repo.name, response(*(finding("LOW", n) for n in range(4))))
     repo.image("v1")
-    until(lambda: repo.events("ECR Image Scan"))
+    eventually(lambda: repo.events("ECR Image Scan"))
     repo.sandbox.settings.quirks.fail_findings_page = 2
     token = describe(repo, ecr, maxResults=2)["nextToken"]
     # One call of this client is two requests: it tries again once after an answer 500.
@@ -243,7 +244,7 @@ def test_a_page_may_fail_twice(repo: Repository, ecr: Any) -> None:
 def test_a_basic_report_that_is_gone_is_not_paged_on(repo: Repository, ecr: Any) -> None:
     configure(repo.sandbox, repo.name, response(*(finding("LOW", n) for n in range(4))))
     repo.image("v1")
-    until(lambda: repo.events("ECR Image Scan"))
+    eventually(lambda: repo.events("ECR Image Scan"))
     repo.sandbox.settings.quirks.rescan_while_paging = True
     token = describe(repo, ecr, maxResults=2)["nextToken"]
     assert refusal(describe, repo, ecr, maxResults=2, nextToken=token) == "InvalidParameterException"
@@ -263,7 +264,7 @@ def test_enhanced_findings_serve_a_basic_scan_too(repo: Repository, ecr: Any) ->
     given = {"severity": "UNTRIAGED", "packageVulnerabilityDetails": package}
     configure(repo.sandbox, repo.name, {"enhancedFindings": [given]})
     repo.image("v1")
-    until(lambda: repo.events("ECR Image Scan"))
+    eventually(lambda: repo.events("ECR Image Scan"))
     [found] = describe(repo, ecr)["imageScanFindings"]["findings"]
     assert (found["name"], found["severity"]) == ("CVE-2026-7", "UNDEFINED")
     assert found["attributes"][0] == {"key": "package_name", "value": "zlib"}
@@ -280,7 +281,7 @@ def test_rules_of_the_registry_apply_by_filter(ecr: Any, sandbox: Sandbox, rules
     found = configuration(repo, ecr)
     assert (found["scanFrequency"], found["appliedScanFilters"]) == ("SCAN_ON_PUSH", matching)
     repo.image("v1")
-    assert until(lambda: repo.events("ECR Image Scan"))[0]["scan-status"] == "COMPLETE"
+    assert eventually(lambda: repo.events("ECR Image Scan"))[0]["scan-status"] == "COMPLETE"
     held = ecr.get_registry_scanning_configuration()["scanningConfiguration"]
     assert held == {"scanType": "BASIC", "rules": [rule]}
 
@@ -307,7 +308,7 @@ def test_what_no_filter_matches_is_never_scanned(repo: Repository, ecr: Any, rul
 
 def test_each_kind_of_scanning_reads_its_own_results(repo: Repository, ecr: Any, rules: Any) -> None:
     repo.image("v1")
-    until(lambda: repo.events("ECR Image Scan"))
+    eventually(lambda: repo.events("ECR Image Scan"))
     rules(scanType="ENHANCED", rules=[])
     assert refusal(describe, repo, ecr) == "ScanNotFoundException"
     rules(scanType="ENHANCED", rules=[{"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": EVERY}])

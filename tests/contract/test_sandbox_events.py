@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from sandbox.aws import event_targets, events
-from tests.contract.small_cloud import SmallCloud, eventually, small_cloud
+from tests.contract.small_cloud import SmallCloud, small_cloud
+from tests.patience import eventually
 
 PUSH = {
     "action-type": "PUSH",

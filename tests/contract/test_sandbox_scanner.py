@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from sandbox import findings, scanner
-from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, serving, until
+from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, serving
 from tests.contract.scans import configure, finding, refusal, response
+from tests.patience import eventually
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def repo(sandbox: Sandbox) -> Iterator[Repository]:
 
 def scanned(repo: Repository) -> dict[str, Any]:
     """The event of the first scan, once it is there."""
-    event: dict[str, Any] = until(lambda: repo.events("ECR Image Scan"))[0]
+    event: dict[str, Any] = eventually(lambda: repo.events("ECR Image Scan"))[0]
     return event
 
 
@@ -94,7 +95,7 @@ def test_a_scan_that_fails_says_so_and_finds_nothing(repo: Repository, ecr: Any,
 def test_a_scan_may_never_end(repo: Repository, ecr: Any) -> None:
     repo.sandbox.settings.quirks.scan_outcome = "PENDING"
     repo.image("v1")
-    until(lambda: describe(repo, ecr)["imageScanStatus"]["status"] == "PENDING")
+    eventually(lambda: describe(repo, ecr)["imageScanStatus"]["status"] == "PENDING")
     assert repo.events("ECR Image Scan") == []
 
 
@@ -106,7 +107,7 @@ def test_the_summary_may_be_there_before_the_findings(repo: Repository, ecr: Any
     scanned(repo)
     early = describe(repo, ecr)["imageScanFindings"]
     assert (early["findingSeverityCounts"], early["findings"]) == ({"CRITICAL": 1}, [])
-    until(lambda: describe(repo, ecr)["imageScanFindings"]["findings"])
+    eventually(lambda: describe(repo, ecr)["imageScanFindings"]["findings"])
 
 
 def test_indexes_and_artifacts_are_not_scanned(repo: Repository, ecr: Any) -> None:
@@ -159,7 +160,7 @@ def test_the_most_specific_findings_win(repo: Repository) -> None:
     assert scanned(repo)["finding-severity-counts"] == {"HIGH": 1}
     reference = f"{repo.name}@{digest}"
     assert configure(repo.sandbox, reference, response(finding("CRITICAL")), "--rescan") == 0
-    event = until(lambda: repo.events("ECR Image Scan")[1:])[0]
+    event = eventually(lambda: repo.events("ECR Image Scan")[1:])[0]
     assert event["finding-severity-counts"] == {"CRITICAL": 1}
 
 

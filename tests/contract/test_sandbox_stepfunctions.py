@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws.jsonata import QueryError, evaluate
-from tests.contract.small_cloud import SmallCloud, eventually, small_cloud
+from tests.contract.small_cloud import SmallCloud, small_cloud
+from tests.patience import eventually
 
 INVOKE = "arn:aws:states:::lambda:invoke"
 FOR_TOKEN = f"{INVOKE}.waitForTaskToken"
@@ -368,7 +369,7 @@ def test_waiting_ends_on_the_sandboxs_clock(
     started = time.monotonic()
     ended = cloud.end(execution)
     assert (ended["status"], ended["error"]) == ("FAILED", error)
-    assert 0.8 < time.monotonic() - started < 6  # 50 s at scale 0.02, at least 1 s
+    assert 0.8 < time.monotonic() - started < 45  # 50 s at scale 0.02, at least 1 s
     client = cloud.client("stepfunctions")
     with pytest.raises(client.exceptions.TaskTimedOut):
         client.send_task_success(taskToken=tokens(cloud, name)[0], output="{}")
@@ -377,7 +378,7 @@ def test_waiting_ends_on_the_sandboxs_clock(
 def test_an_ordinary_tasks_timeout_is_not_scaled(cloud: SmallCloud, role: str, function: str) -> None:
     slow = task(function, {"sleep": 0.5}, TimeoutSeconds=20)
     succeeded(cloud, cloud.start(cloud.machine("slow", {"Work": slow}, role)))
-    late = caught(cloud, "late", task(function, {"sleep": 2}, TimeoutSeconds=1), role)
+    late = caught(cloud, "late", task(function, {"sleep": 20}, TimeoutSeconds=1), role)
     assert late["Error"] == "States.Timeout"
 
 
@@ -385,7 +386,7 @@ def test_waits_are_scaled(cloud: SmallCloud, role: str) -> None:
     states = {"Soak": {"Type": "Wait", "Seconds": "{% $states.input %}", "End": True}}
     started = time.monotonic()
     succeeded(cloud, cloud.start(cloud.machine("soak", states, role), 20))
-    assert 0.35 < time.monotonic() - started < 6
+    assert 0.35 < time.monotonic() - started < 18  # 20 s at scale 0.02
 
 
 # Executions

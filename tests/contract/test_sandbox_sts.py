@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 
 from imagegate.domain.caller_proof import Audience, IdentityRequest, Proof, identity_request, read_identity
 from tests.contract.served_cloud import ServedCloud
+from tests.patience import PATIENCE_SECONDS
 
 ASKED = '{"nonce": "0"}'
 AUDIENCE = Audience.parse("arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:live")
@@ -31,7 +32,9 @@ def signed(cloud: ServedCloud, keys: Credentials) -> IdentityRequest:
 
 
 def send(request: IdentityRequest) -> urllib3.BaseHTTPResponse:
-    return urllib3.request("POST", request.url, body=request.body, headers=dict(request.headers))
+    return urllib3.request(
+        "POST", request.url, body=request.body, headers=dict(request.headers), timeout=PATIENCE_SECONDS
+    )
 
 
 def user(cloud: ServedCloud) -> tuple[str, Credentials]:

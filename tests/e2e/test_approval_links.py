@@ -12,6 +12,7 @@ import urllib3
 
 from tests.e2e.gate import Gate, running_gate
 from tests.integration.browser import Browser, needed_chromium
+from tests.patience import PATIENCE_SECONDS
 
 POLICY = """version: 1
 stages:
@@ -49,7 +50,7 @@ def links(gate: Gate, name: str) -> dict[str, str]:
 
 
 def get(url: str, method: str = "GET") -> urllib3.BaseHTTPResponse:
-    return urllib3.request(method, url, retries=False)
+    return urllib3.request(method, url, retries=False, timeout=PATIENCE_SECONDS)
 
 
 def press(url: str, **fields: str) -> urllib3.BaseHTTPResponse:
@@ -57,7 +58,9 @@ def press(url: str, **fields: str) -> urllib3.BaseHTTPResponse:
     address, _, token = url.partition("?t=")
     body = urlencode({"token": token, "reason": "tested", **fields})
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    return urllib3.request("POST", address, body=body, headers=headers, retries=False)
+    return urllib3.request(
+        "POST", address, body=body, headers=headers, retries=False, timeout=PATIENCE_SECONDS
+    )
 
 
 def held(gate: Gate, application: str) -> str:

@@ -15,6 +15,7 @@ from imagegate.domain.approval_link import ApprovalLink, Purpose
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import ReleaseId
 from tests.e2e.gate import Gate
+from tests.patience import PATIENCE_SECONDS
 
 ANN = "mailto:ann@example.com"
 STAGING = "links-staging"
@@ -44,7 +45,9 @@ def link(release: ReleaseId, purpose: Purpose = Purpose.VIEW) -> ApprovalLink:
 
 
 def call(gate: Gate, method: str, query: str = "", **more: Any) -> urllib3.BaseHTTPResponse:
-    return urllib3.request(method, f"{gate.cloud.outputs['ApprovalPageUrl']}{query}", **more)
+    return urllib3.request(
+        method, f"{gate.cloud.outputs['ApprovalPageUrl']}{query}", timeout=PATIENCE_SECONDS, **more
+    )
 
 
 def confirm(gate: Gate, token: str) -> urllib3.BaseHTTPResponse:

@@ -16,6 +16,7 @@ from botocore.credentials import ReadOnlyCredentials
 from cli.decisions.calling import proven
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import DECIDES, READS, allow, imagegate, user
+from tests.patience import PATIENCE_SECONDS
 
 POLICY = """version: 1
 stages:
@@ -81,7 +82,9 @@ def call(gate: Gate, keys: Keys, content: str, url: str = "") -> tuple[int, Any]
     url = url or gate.cloud.outputs["DecideUrl"]
     request = AWSRequest("POST", url, {"content-type": "application/json"}, content.encode())
     SigV4Auth(credentials(keys), "lambda", "eu-central-1").add_auth(request)
-    answer = urllib3.request("POST", url, body=content.encode(), headers=dict(request.headers.items()))
+    answer = urllib3.request(
+        "POST", url, body=content.encode(), headers=dict(request.headers.items()), timeout=PATIENCE_SECONDS
+    )
     return answer.status, answer.json()
 
 

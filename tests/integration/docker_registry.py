@@ -21,6 +21,7 @@ from imagegate.adapters.registry import HttpRegistry
 from imagegate.adapters.registry_connection import Login
 from imagegate.domain.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, Manifest
 from sandbox.ports import free_port
+from tests.patience import PATIENCE_SECONDS
 
 PROGRAM = "docker-registry"
 SIGNATURE = "application/vnd.cncf.notary.signature"
@@ -99,10 +100,10 @@ def _config(folder: Path, address: str) -> dict[str, object]:
 
 
 def _await(address: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            urllib3.request("GET", f"http://{address}/v2/", retries=False)
+            urllib3.request("GET", f"http://{address}/v2/", retries=False, timeout=PATIENCE_SECONDS)
             return
         except urllib3.exceptions.HTTPError:
             time.sleep(0.02)

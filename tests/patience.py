@@ -1,0 +1,19 @@
+"""How long tests wait for what must come: machines are busy, and what never comes still fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 90.0
+
+
+def eventually(look: Callable[[], T | None], what: str = "it", seconds: float = PATIENCE_SECONDS) -> T:
+    """Return the first truthy answer. Whatever happens in between is a step that the test takes, not a time."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.02)
+    return found
