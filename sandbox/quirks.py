@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Quirks:
-    """All off: every event once, in order, at once. Mutable: tests switch them while it runs."""
+    """Every event once, in order, at once; an enhanced scan says that it is done before it is, as AWS was seen to do.
+
+    Mutable: tests switch them while it runs.
+    """
 
     omit_optional_event_fields: bool = False  # image-tag, manifest-media-type, artifact-media-type
     lose_push_events: bool = False  # and those of replicas and cached images
@@ -17,6 +20,12 @@ class Quirks:
     swap_events: bool = False  # each event waits for the next one and goes out after it
     referrer_listing_delay_seconds: float = 0.0  # eventual consistency of ListImageReferrers
     summary_before_findings: bool = False  # severity counts present while findings are still empty
+    # Of the first enhanced scan of an image, one after the other; 0: not at all.
+    early_result_seconds: float = 0.05  # COMPLETE, then as long ACTIVE: an empty list, no counts, no date
+    partial_findings_seconds: float = 0.0  # half of the findings, and counts that agree with them
+    late_findings_seconds: float = 0.0  # nothing is found, and the coverage says SUCCESSFUL
+    late_coverage_seconds: float = 0.0  # all findings are there, and the coverage says PENDING_INITIAL_SCAN
+    coverage_reason: str = ""  # what the coverage says at last, instead of what fits
     fail_findings_page: int = 0  # this page of an image's findings answers 500 twice before it works
     rescan_while_paging: bool = False  # once per image, between the first page of findings and the next
     tag_on_child: bool = False  # the tag of a pushed index ends on its first child

@@ -60,6 +60,8 @@ def report(repo: Any, image: Any, manifest: Manifest, token: str | None, limit: 
     if place.scan not in (None, scan.id) and scan.kind == "BASIC":
         raise _refused_token()
     answer: dict[str, Any] = {"imageScanStatus": scan.image_scan_status}
+    if scan.is_early:
+        return answer | {"imageScanFindings": {"findings": []}}
     return answer | _page(scan, place, size) if scan.completed else answer
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox import enhanced_findings, findings
+from sandbox import early_results, enhanced_findings, findings
 from sandbox.findings import main as main  # the command that tells these scanners what to find
 from sandbox.registry import announce, scanning
 from sandbox.registry.errors import EcrError
@@ -26,6 +26,12 @@ from sandbox.registry.store import store
 
 ONE_SCAN_PER = timedelta(hours=24)
 _RUNNING = {"BASIC": "IN_PROGRESS", "ENHANCED": "PENDING"}
+# What the coverage of an image says that the scanner had no result of; else it says the same.
+_COVERAGE = {
+    "UNSUPPORTED_IMAGE": "UNSUPPORTED_OS",
+    "PENDING": "PENDING_INITIAL_SCAN",
+    "FAILED": "INTERNAL_ERROR",
+}
 _FINISHED = {"BASIC": "COMPLETE", "ENHANCED": "ACTIVE"}
 DESCRIPTIONS = {
     "ACTIVE": "Continuous scan is selected for image.",
@@ -48,6 +54,10 @@ class Scan:
     findings: list[dict[str, Any]] = field(default_factory=list)
     reason: str | None = None
     is_first: bool = True  # that this scanner finished on the image
+    is_early: bool = False  # the answer lists nothing, and has neither counts nor a date
+    is_told: bool = True  # an event is sent when it comes to that
+    coverage: str = "PENDING_INITIAL_SCAN"  # Inspector's reason; of enhanced scans
+    looked: datetime | None = None  # lastScannedAt of the coverage
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -132,21 +142,32 @@ def _begin(repo: Any, image: Any, manifest: Manifest, *, at_once: bool = False) 
         scan = replace(held, started=scan.started, is_first=False, id=scan.id)
     _scans(image)[kind] = scan
     if at_once:
-        _finish(repo, image, manifest, scan)
+        _finish(repo, image, manifest, scan, at_once=True)
     else:
         _later(_finish, repo, image, manifest, scan)
     return scan
 
 
-def _finish(repo: Any, image: Any, manifest: Manifest, scan: Scan) -> None:
+def _finish(repo: Any, image: Any, manifest: Manifest, scan: Scan, *, at_once: bool = False) -> None:
     outcome = store().settings.quirks.scan_outcome if manifest.has_filesystem else "UNSUPPORTED_IMAGE"
     done = Scan(scan.kind, outcome, scan.started, is_first=scan.is_first, id=scan.id)
+    done = replace(done, coverage=_COVERAGE.get(outcome, outcome))
     if outcome == "COMPLETE":
         done = _look(repo, image, done)
+    if scan.kind == "ENHANCED" and scan.is_first and not at_once:
+        return _play(repo, image, early_results.of(done, store().settings.quirks))
     if done.completed and store().settings.quirks.summary_before_findings:
         _later(_keep, repo, image, done)
         done = replace(done, findings=[])
-    _keep(repo, image, done)
+    return _keep(repo, image, done)
+
+
+def _play(repo: Any, image: Any, scenes: list[tuple[Scan, float]]) -> None:
+    """One after the other, each for its seconds; the last one stays."""
+    (scan, seconds), *rest = scenes
+    _keep(repo, image, scan)
+    if rest:
+        _after(seconds, _play, repo, image, rest)
 
 
 def _look(repo: Any, image: Any, scan: Scan) -> Scan:
@@ -160,10 +181,14 @@ def _look(repo: Any, image: Any, scan: Scan) -> Scan:
         found = enhanced_findings.enhanced(found, repo, image)
     else:
         found = enhanced_findings.basic(found)
+    once = scan.kind == "ENHANCED" and scanning.configuration(repo)["scanFrequency"] == "SCAN_ON_PUSH"
+    now = datetime.now(UTC)
     return replace(
         scan,
-        status=_FINISHED[scan.kind],
-        completed=datetime.now(UTC),
+        status="COMPLETE" if once else _FINISHED[scan.kind],
+        coverage="SCAN_FREQUENCY_SCAN_ON_PUSH" if once else "SUCCESSFUL",
+        looked=now,
+        completed=now,
         counts=found.counts,
         findings=found.findings,
     )
@@ -176,7 +201,7 @@ def _keep(repo: Any, image: Any, scan: Scan) -> None:
         if not latest or latest.id != scan.id:
             return  # scanned again meanwhile, or its scanner was switched off
         _scans(image)[scan.kind] = scan
-    if scan.status not in ("PENDING", "IN_PROGRESS"):
+    if scan.is_told and scan.status not in ("PENDING", "IN_PROGRESS"):
         _announce(repo, image, scan)
 
 
@@ -184,11 +209,15 @@ def _announce(repo: Any, image: Any, scan: Scan) -> None:
     tags = list(image.image_tags)
     if scan.kind == "BASIC":
         announce.image_scan(repo, image.image_digest, tags, scan.status, scan.counts)
-    elif scan.completed and scan.is_first:
+    elif (scan.completed or scan.looked) and scan.is_first:
         announce.inspector_scan(repo, image.image_digest, tags, scan.counts)
 
 
 def _later(work: Any, *arguments: Any) -> None:
-    timer = threading.Timer(store().settings.quirks.scan_seconds, work, arguments)
+    _after(store().settings.quirks.scan_seconds, work, *arguments)
+
+
+def _after(seconds: float, work: Any, *arguments: Any) -> None:
+    timer = threading.Timer(seconds, work, arguments)
     timer.daemon = True
     timer.start()

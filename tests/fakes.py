@@ -17,7 +17,9 @@ from imagegate.domain.approval import Approval, Choice
 from imagegate.domain.approval_link import ApprovalLink, LinkRefusedError
 from imagegate.domain.approval_link import parse as parse_link
 from imagegate.domain.break_glass import BreakGlass
+from imagegate.domain.canonical import timestamp
 from imagegate.domain.container import Container
+from imagegate.domain.coverage import Coverage
 from imagegate.domain.errors import (
     AuthenticityError,
     CorruptContentError,
@@ -39,7 +41,7 @@ from imagegate.domain.replication import Replica
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
-from imagegate.domain.scan import Scanning, ScanStatus
+from imagegate.domain.scan import Basis, Scanning, ScanStatus
 from imagegate.domain.signature_manifest import THUMBPRINTS
 from imagegate.domain.waiver import Waiver
 
@@ -206,16 +208,29 @@ class FakeScans:
     started: list[ImageRef] = field(default_factory=list)
 
     def finish(self, image: ImageRef, findings: Iterable[Finding] = (), status: str = "COMPLETE") -> None:
+        """As a finished scan really looks: with its date and its counts, and in Inspector's records."""
         listed = list(findings)
         self.lists[image.digest] = listed
-        self.results[image.digest] = ScanStatus(image.digest, status, counts=Tally.of(listed).counts)
+        at = timestamp(self.registry.pushed_at.get(image, NOW) if self.registry else NOW)
+        is_enhanced = self.kind is Scanner.ENHANCED
+        self.results[image.digest] = ScanStatus(
+            image=image.digest,
+            status=status,
+            completed_at=at,
+            counts=Tally.of(listed).counts,
+            lists_findings=bool(listed),
+            basis=Basis.ENHANCED if is_enhanced else Basis.BASIC,
+            has_counts=True,
+            pushed_at=at,
+            coverage=(Coverage("ACTIVE", "SUCCESSFUL", at),) if is_enhanced else (),
+        )
 
     def status(self, image: ImageRef) -> ScanStatus:
         if self.registry is not None:
             self.registry.manifest(image)
         return self.results.get(image.digest, ScanStatus(image.digest))
 
-    def findings(self, image: ImageRef) -> Iterator[Finding]:
+    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
         yield from self.lists[image.digest]
 
     def scanning(self, repository: str) -> Scanning:

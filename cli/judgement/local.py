@@ -27,7 +27,7 @@ from imagegate.domain.judging import Judging
 from imagegate.domain.openvex_history import History
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.rules import Rule, is_on
-from imagegate.domain.scan import ScanStatus
+from imagegate.domain.scan import Basis, ScanStatus
 from imagegate.domain.waiver import Waiver
 
 _NOWHERE = "image"  # the repository of an image that is in none yet
@@ -188,14 +188,27 @@ def _status(reports: Sequence[Report], facts: ImageFacts, findings: Sequence[Fin
     said = (bad or of_ecr or list(reports))[0]
     times = [report.completed_at for report in reports]
     oldest = min((time for time in times if time), default=None) if None not in times else None
-    is_whole = len(reports) > 1 and not bad
-    counts = said.counts if said.counts and not is_whole else Tally.of(findings).counts
+    image = facts.platforms[0].digest
+    if bad:
+        completed = said.completed_at
+        return ScanStatus(
+            image=image,
+            status=said.status,
+            description=said.description or said.why,
+            completed_at=timestamp(completed) if completed else None,
+            counts=said.counts,
+            lists_findings=bool(said.findings),
+            basis=Basis.ANSWER,
+            has_counts=said.has_counts,
+        )
     return ScanStatus(
-        image=facts.platforms[0].digest,
+        image=image,
         status=said.status or "COMPLETE",
-        description=said.description or said.why,
+        description=said.description,
         completed_at=timestamp(oldest) if oldest else None,
-        counts=counts,
+        counts=Tally.of(findings).counts,
+        lists_findings=True,
+        basis=Basis.LIST,
     )
 
 

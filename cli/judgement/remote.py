@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from datetime import datetime
 
 from cli.faults import NotFoundError
 from cli.judgement.opinion import Opinion
+from cli.patience import Patience
 from cli.reference import Reference
 from cli.releases import image_of, missing
 from cli.stack import Stack
 from imagegate.domain.image import ImageRef
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.release import Facts, Release, StartReason
-from imagegate.steps.examine import ExamineImage, Wait
+from imagegate.steps.examine import Examined, ExamineImage, NotYet, Wait
 
 
 def judge_image(
@@ -23,11 +26,13 @@ def judge_image(
     if image is None:
         raise missing(stack, reference)
     here = stack.images.facts(image)
-    examined = _examine(stack).run(
-        policy, stage, _release(image, here, stage, policy, now), here, Wait(), now
-    )
-    if examined is None:
-        raise NotFoundError(f"{reference}: its scan is not over yet; try again in a while")
+    release = _release(image, here, stage, policy, now)
+    latest = stack.ledger.latest(image)
+    if latest is not None:
+        release = replace(release, clean_since=latest.clean_since)
+    examined = _looked(_examine(stack), policy, stage, release, here)
+    if isinstance(examined, NotYet):
+        raise NotFoundError(f"{reference}: its scan is not over yet: {examined.why}; try again in a while")
     return Opinion(
         subject=str(reference),
         digest=image.digest,
@@ -35,9 +40,24 @@ def judge_image(
         policy=policy.digest,
         policy_name=name,
         judged=examined.found,
-        now=now,
+        now=examined.now,
         scanners=(str(policy.scanner),),
     )
+
+
+def _looked(
+    examine: ExamineImage, policy: Policy, stage: Stage, release: Release, here: Facts
+) -> Examined | NotYet:
+    """Twice, where nothing is found and nobody looked before: the second look confirms it."""
+    first = release.started_at
+    found = examine.run(policy, stage, release, here, Wait(), first)
+    if isinstance(found, Examined) or not found.clean_since:
+        return found
+    pause = max(found.clean_since.values()) + examine.second_look - first
+    with Patience("nothing is found so far; a second look confirms it in a minute"):
+        time.sleep(max(pause.total_seconds(), 0))
+    seen = replace(release, clean_since=found.clean_since)
+    return examine.run(policy, stage, seen, here, Wait(), first + pause)
 
 
 def _release(image: ImageRef, here: Facts, stage: Stage, policy: Policy, now: datetime) -> Release:

@@ -17,6 +17,10 @@ _OVER = ("COMPLETE", "ACTIVE")
 # The parts of the answer (botocore, DescribeImageScanFindings).
 _ANSWER = frozenset({"imageId", "imageScanStatus", "imageScanFindings", "ResponseMetadata"})
 _FINDINGS = frozenset({"findings", "enhancedFindings", "findingSeverityCounts"})
+_COVERAGE = (
+    "whether Inspector has looked at the image since it was pushed is not in an answer of ECR; the pipeline asks"
+    " Inspector (ListCoverage)"
+)
 
 
 def is_report(document: Raw) -> bool:
@@ -49,8 +53,9 @@ def read(document: Raw) -> Report:
         status=status,
         description=description,
         counts=counts,
-        why=_why(status, description) or _missing(findings, counts),
-        notes=tuple(fields.counted(unread, "ECR")),
+        has_counts="findingSeverityCounts" in found,
+        why=_why(status, description) or _early(found) or _missing(findings, counts),
+        notes=(*fields.counted(unread, "ECR"), *((_COVERAGE,) if scanner == "enhanced" else ())),
     )
 
 
@@ -138,6 +143,14 @@ def _why(status: str | None, description: str) -> str:
     if status in _OVER:
         return ""
     return f"the scan's status is {status}" + (f" ({description})" if description else "")
+
+
+def _early(found: Raw) -> str:
+    """A status without a date and numbers: the findings come later (aws-sdk issue 289, aws-cli issue 6759)."""
+    missing = [name for name in ("imageScanCompletedAt", "findingSeverityCounts") if found.get(name) is None]
+    if not missing:
+        return ""
+    return f"it has no {' and no '.join(missing)}: the scan is not done, whatever its status says"
 
 
 def _missing(findings: list[Finding], counts: dict[Severity, int]) -> str:

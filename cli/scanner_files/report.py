@@ -51,6 +51,7 @@ class Report:
     status: str | None = None  # ECR's imageScanStatus.status
     description: str = ""  # ECR's imageScanStatus.description
     counts: Mapping[Severity, int] = field(default_factory=dict)  # ECR's findingSeverityCounts
+    has_counts: bool = False  # they are in the answer, be they empty
     why: str = ""  # the file does not show the whole result of a scan
     notes: tuple[str, ...] = ()  # what whoever reads the verdict should know
 

@@ -31,6 +31,7 @@ def step() -> JudgeImage:
         signer=wiring.signer,
         intelligence=wiring.intelligence,
         versions=wiring.versions(),
+        second_look=wiring.second_look(),
     )
     return JudgeImage(examine, wiring.ecr(), wiring.ledger(), wiring.records(), wiring.grants())
 

@@ -1,8 +1,7 @@
 """Amazon Inspector's findings: the enhanced scans of this registry, in the form of Inspector's own API.
 
-moto answers from a queue that tests fill, and has no BatchGetFindingDetails. Rules where AWS's guides are silent: of
-several values of one criterion one must match, but none of those that must not; a finding that nothing more is known
-about still has details. Criteria that are not here, and sorting, are refused instead of being ignored.
+moto answers from a queue that tests fill, and has no BatchGetFindingDetails. Rules where AWS's guides are silent: a
+finding that nothing more is known about still has details. Sorting is refused instead of being ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from moto.inspector2 import urls
 from moto.inspector2.responses import Inspector2Response
 
 from sandbox import intelligence, scanner
-from sandbox.aws import clusters, sbom_exports
+from sandbox.aws import clusters, coverages, inspector_filters, sbom_exports
 from sandbox.aws.inspector_errors import InspectorError
 from sandbox.intelligence import Known
 from sandbox.registry.errors import EcrError
@@ -26,7 +25,7 @@ from sandbox.registry.paging import page
 from sandbox.registry.store import store
 from sandbox.settings import Settings
 
-LARGEST_PAGE, MOST_DETAILS, _MOST_VALUES = 100, 10, 10
+LARGEST_PAGE, MOST_DETAILS = 100, 10
 _ARN = re.compile(r"arn:(aws[a-zA-Z-]*)?:inspector2:[a-z]{2}(-gov)?-[a-z]+-\d{1}:\d{12}:finding/[a-f0-9]{32}")
 # BOD 22-01: what CISA adds to its catalogue is to be remediated within two weeks.
 _CISA_PERIOD = timedelta(weeks=2)
@@ -78,11 +77,7 @@ _CRITERIA: Mapping[str, Callable[[_Held], str | None]] = {
         "vulnerabilityId"
     ),
 }
-_COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
-    "EQUALS": lambda have, wanted: have == wanted,
-    "PREFIX": lambda have, wanted: have.startswith(wanted),
-    "NOT_EQUALS": lambda have, wanted: have != wanted,
-}
+_COMPARISONS = ("EQUALS", "PREFIX", "NOT_EQUALS")
 
 
 class Inspector2(Inspector2Response):
@@ -95,8 +90,7 @@ class Inspector2(Inspector2Response):
             raise InspectorError(f"maxResults must be between 1 and {LARGEST_PAGE}")
         if self._get_param("sortCriteria"):
             raise InspectorError("the sandbox does not sort findings")
-        _check(criteria)
-        found = [held for held in _held() if _matches(held, criteria)]
+        found = inspector_filters.matching(_held(), criteria, _CRITERIA, _COMPARISONS)
         try:
             listed, token = page(found, self._get_param("nextToken"), size)
         except EcrError as error:
@@ -131,30 +125,6 @@ def _held() -> Iterator[_Held]:
                 yield _Held(repo.name, image.image_digest, finding, intelligence.about(finding, known))
 
 
-def _check(criteria: Mapping[str, Any]) -> None:
-    for name, values in criteria.items():
-        if name not in _CRITERIA:
-            known = ", ".join(_CRITERIA)
-            raise InspectorError(f"the sandbox does not filter findings by {name}, only by: {known}")
-        if not 1 <= len(values) <= _MOST_VALUES:
-            raise InspectorError(f"filterCriteria.{name} must have between 1 and {_MOST_VALUES} members")
-        for value in values:
-            if value.get("comparison") not in _COMPARISONS or not value.get("value"):
-                raise InspectorError(f"filterCriteria.{name}: not a comparison with a value: {value}")
-
-
-def _matches(held: _Held, criteria: Mapping[str, Any]) -> bool:
-    return all(_meets(_CRITERIA[name](held) or "", values) for name, values in criteria.items())
-
-
-def _meets(have: str, values: list[dict[str, str]]) -> bool:
-    results = [(v["comparison"], _COMPARISONS[v["comparison"]](have, v["value"])) for v in values]
-    wanted = [holds for comparison, holds in results if comparison != "NOT_EQUALS"]
-    return all(holds for comparison, holds in results if comparison == "NOT_EQUALS") and (
-        any(wanted) or not wanted
-    )
-
-
 def _not_found(arn: str) -> dict[str, str]:
     message = "No details of this finding were found"
     return {"findingArn": arn, "errorCode": "FINDING_DETAILS_NOT_FOUND", "errorMessage": message}
@@ -168,5 +138,6 @@ def install(settings: Settings) -> None:
     """It reads the store that ECR's patch opens."""
     sbom_exports.install(settings)
     clusters.install(settings)
+    coverages.install(settings)
     urls.url_paths["{0}/findings/list$"] = Inspector2.dispatch
     urls.url_paths["{0}/findings/details/batch/get$"] = Inspector2.dispatch

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs
 
 from moto.kms.models import kms_backends
 
+from sandbox.registry import scanning
+
 Need = tuple[str, str]  # action, resource ARN
 
 
@@ -43,6 +45,8 @@ def _arn_or(call: Call, value: str, prefix: str) -> str:
 def _ecr(call: Call) -> Iterator[Need]:
     names = [call.text("repositoryName")] if call.text("repositoryName") else []
     names += list(call.parameters.get("repositoryNames") or [])
+    if call.operation == "DescribeImageScanFindings" and scanning.scan_type() == "ENHANCED":
+        yield "inspector2:ListFindings", "*"  # ECR asks Inspector on behalf of who calls
     for name in names:
         yield call.need(call.arn(f"repository/{name}"))
     if not names:

@@ -1,6 +1,6 @@
 """The release state machine as Step Functions runs it: reads statemachines/release.asl.yaml, one task at a time.
 
-Knows what that file uses: Task with and without a token, Choice, Succeed, Fail, Assign, Arguments, Retry, Catch.
+Knows what that file uses: Task with and without a token, Choice, Wait, Succeed, Fail, Assign, Arguments, Retry, Catch.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Execution:
     retries: int = 0  # of this state, so far
     is_called: bool = False  # its function was called, and has neither returned nor died
     is_waiting: bool = False  # the function returned; the task goes on when its token comes back
+    pauses: int = 0  # how many Wait states it has passed
 
     @property
     def token(self) -> str:
@@ -85,9 +86,11 @@ class Execution:
         return json.dumps(known, sort_keys=True)
 
     def _go(self, state: str, variables: str) -> Execution:
-        while STATES[state]["Type"] == "Choice":
-            state = _choose(state, variables)
-        return Execution(self.name, self.input, state, variables, self.task + 1)
+        pauses = self.pauses
+        while (kind := STATES[state]["Type"]) in ("Choice", "Wait"):
+            pauses += kind == "Wait"
+            state = _choose(state, variables) if kind == "Choice" else str(STATES[state]["Next"])
+        return Execution(self.name, self.input, state, variables, self.task + 1, pauses=pauses)
 
 
 def begin(name: str, payload: dict[str, Any]) -> Execution:

@@ -20,6 +20,7 @@ from imagegate.adapters.events import (
 from imagegate.domain.announcement import explain_fault
 from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Push, StartReason
+from imagegate.domain.scan import SECOND_LOOK
 from imagegate.steps.announce import AnnounceRelease
 from imagegate.steps.await_scan import AwaitScan, ScanCompleted
 from imagegate.steps.examine import ExamineImage
@@ -73,6 +74,7 @@ class Lambdas:
             inner["examine"] = self.step(ExamineImage)
         if kind is ExamineImage:  # asks for these only where it needs them
             inner |= {name: partial(self.parts.get, name) for name in ("registry", "signer", "intelligence")}
+            inner["second_look"] = SECOND_LOOK
         if "registry_at" in names:  # no stage here is in another account
             inner["registry_at"] = self.parts.get
         return kind(**{name: inner.get(name) or self.parts[name] for name in names})

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
+from imagegate.domain.policy import Scanner
 from tests.component.lambdas import Call
 from tests.component.names import Names
 from tests.component.scenario import Scenario
@@ -49,6 +50,8 @@ def moves(world: World) -> Iterator[Move]:
 def beginning(scenario: Scenario) -> World:
     """The world where the search begins: an empty one, or one led straight to a state of the state machine."""
     world = World(scenario)
+    if scenario.is_enhanced:
+        world.scans.kind = Scanner.ENHANCED
     for happening in scenario.happenings:
         if happening.name in scenario.first:
             world.happen(happening)

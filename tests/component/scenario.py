@@ -33,5 +33,6 @@ class Scenario:
     timeouts: int = 0
     reconciles: int = 0  # while all that happens; afterwards it always runs
     blobs_a_call: int | None = None  # then a promotion's time is up
+    is_enhanced: bool = False  # Inspector scans
     led_to: str = ""  # the state of the state machine where the search begins, after `first` has happened
     first: tuple[str, ...] = ()

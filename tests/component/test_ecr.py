@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -17,6 +17,7 @@ from imagegate.adapters import aws
 from imagegate.adapters.ecr import Ecr
 from imagegate.adapters.ecr_findings import basic, enhanced
 from imagegate.domain.errors import (
+    AccessRefusedError,
     CorruptContentError,
     FindingsChangedError,
     ImageNotFoundError,
@@ -26,7 +27,7 @@ from imagegate.domain.errors import (
 )
 from imagegate.domain.finding import Finding, Package, Severity, Tally
 from imagegate.domain.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef, Kind
-from imagegate.domain.scan import Readiness, Scanning
+from imagegate.domain.scan import Basis, Readiness, Scanning
 from imagegate.ports import Images, Scans
 
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -98,7 +99,9 @@ def test_an_untagged_image_has_no_tags(ecr: Ecr, stub: Stubber) -> None:
 
 @pytest.mark.parametrize("code", ["ImageNotFoundException", "RepositoryNotFoundException"])
 def test_an_image_that_is_gone_is_named(ecr: Ecr, stub: Stubber, code: str) -> None:
+    registry = {"scanningConfiguration": {"scanType": "BASIC", "rules": []}}
     stub.add_client_error("describe_images", code)
+    stub.add_response("get_registry_scanning_configuration", registry, {})
     stub.add_client_error("describe_image_scan_findings", code)
     for ask in (ecr.facts, ecr.status):
         with pytest.raises(ImageNotFoundError, match="shop-dev@sha256:"):
@@ -161,8 +164,57 @@ def test_a_tag_points_to_a_digest_or_to_nothing(ecr: Ecr, stub: Stubber) -> None
 # scans
 
 
+PUSHED, LATER = NOW - timedelta(minutes=1), NOW
+DETAIL = {"imagePushedAt": PUSHED, "imageTags": ["v1"]}
+ARN = f"arn:aws:ecr:us-east-1:123456789012:repository/shop-dev/{IMAGE.digest}"
+DATED: dict[str, Any] = {"imageScanCompletedAt": LATER}
+HIGH: dict[str, Any] = {"findingSeverityCounts": {"HIGH": 1}}
+CLEAN: dict[str, Any] = {"findingSeverityCounts": {}, "findings": []}
+# The bodies that users have recorded seconds before the findings came (aws-sdk issue 289, aws-cli issue 6759).
+EARLY = (
+    head("COMPLETE", {"findings": []}, description="The scan was completed successfully."),
+    head("ACTIVE", {"findings": []}, description="Continuous scan is selected for image."),
+)
+
+
+@pytest.fixture
+def inspector(aws_account: None) -> Iterator[Stubber]:
+    with Stubber(aws.client("inspector2")) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def asked(stub: Stubber, answer: dict[str, Any] | None, kind: str = "BASIC") -> None:
+    """What ECR answers when it is asked about a scan; None: there is none."""
+    registry = {"scanningConfiguration": {"scanType": kind, "rules": []}}
+    stub.add_response("get_registry_scanning_configuration", registry, {})
+    if answer is None:
+        stub.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
+        return
+    stub.add_response("describe_image_scan_findings", answer, {**SCAN, "maxResults": 1})
+    if answer["imageScanStatus"]["status"] in ("COMPLETE", "ACTIVE"):
+        stub.add_response("describe_images", {"imageDetails": [DETAIL]}, NAMED)
+
+
+def record(reason: str = "SUCCESSFUL", at: datetime | None = LATER, **changes: Any) -> dict[str, Any]:
+    plain = {
+        "resourceId": ARN,
+        "resourceType": "AWS_ECR_CONTAINER_IMAGE",
+        "accountId": "123456789012",
+        "scanType": "PACKAGE",
+        "scanStatus": {"statusCode": "ACTIVE", "reason": reason},
+    }
+    return plain | ({"lastScannedAt": at} if at else {}) | changes
+
+
+def covered(inspector: Stubber, *records: dict[str, Any]) -> None:
+    wanted = {"resourceId": ARN, "resourceType": "AWS_ECR_CONTAINER_IMAGE", "scanType": "PACKAGE"}
+    criteria = {name: [{"comparison": "EQUALS", "value": value}] for name, value in wanted.items()}
+    inspector.add_response("list_coverage", {"coveredResources": records}, {"filterCriteria": criteria})
+
+
 def test_an_image_that_was_never_scanned_is_not_started(ecr: Ecr, stub: Stubber) -> None:
-    stub.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
+    asked(stub, None)
     assert ecr.status(IMAGE).readiness is Readiness.NOT_STARTED
 
 
@@ -171,21 +223,78 @@ def test_an_image_that_was_never_scanned_is_not_started(ecr: Ecr, stub: Stubber)
     [
         (head("PENDING"), Readiness.NOT_YET),
         (head("IN_PROGRESS"), Readiness.NOT_YET),
-        (head("COMPLETE", {"findingSeverityCounts": {}, "findings": []}), Readiness.READY),
-        (head("COMPLETE"), Readiness.READY),
-        (head("COMPLETE", {"findingSeverityCounts": {"HIGH": 1}, "findings": []}), Readiness.NOT_YET),
-        (head("COMPLETE", {"findingSeverityCounts": {"HIGH": 1}, "findings": [{}]}), Readiness.READY),
-        (head("ACTIVE", {"findingSeverityCounts": {"HIGH": 1}, "enhancedFindings": [{}]}), Readiness.READY),
+        (head("COMPLETE", {**CLEAN, **DATED}), Readiness.READY),
+        (head("COMPLETE", CLEAN), Readiness.NOT_YET),
+        (head("COMPLETE", {"findings": [], **DATED}), Readiness.NOT_YET),
+        (head("COMPLETE", {**CLEAN, "imageScanCompletedAt": PUSHED - timedelta(days=1)}), Readiness.NOT_YET),
+        (head("COMPLETE"), Readiness.NOT_YET),
+        *[(early, Readiness.NOT_YET) for early in EARLY],
+        (head("COMPLETE", {**HIGH, **DATED, "findings": []}), Readiness.NOT_YET),
+        (head("COMPLETE", {**HIGH, **DATED, "findings": [{}]}), Readiness.READY),
+        (head("COMPLETE", {**HIGH, **DATED, "enhancedFindings": [{}]}), Readiness.NOT_YET),
+        (head("ACTIVE", {**HIGH, **DATED, "findings": [{}]}), Readiness.NOT_YET),
         (head("FAILED"), Readiness.IMPOSSIBLE),
         (head("UNSUPPORTED_IMAGE"), Readiness.IMPOSSIBLE),
         (head("SOMETHING_NEW"), Readiness.IMPOSSIBLE),
     ],
 )
-def test_a_scan_is_ready_only_when_it_says_something(
+def test_a_basic_scan_is_ready_when_it_is_complete_with_its_date_and_its_counts(
     ecr: Ecr, stub: Stubber, answer: dict[str, Any], readiness: Readiness
 ) -> None:
-    stub.add_response("describe_image_scan_findings", answer, {**SCAN, "maxResults": 1})
+    asked(stub, answer)
     assert ecr.status(IMAGE).readiness is readiness
+
+
+@pytest.mark.parametrize(
+    ("answer", "records", "readiness"),
+    [
+        (head("ACTIVE", {**HIGH, **DATED, "enhancedFindings": [{}]}), [record()], Readiness.READY),
+        (head("ACTIVE", {"findings": []}), [record()], Readiness.READY),  # judged after a second look
+        (head("COMPLETE", {"findings": []}), [record("SCAN_FREQUENCY_SCAN_ON_PUSH")], Readiness.READY),
+        *[(early, [], Readiness.NOT_YET) for early in EARLY],
+        *[(early, [record("PENDING_INITIAL_SCAN", None)], Readiness.NOT_YET) for early in EARLY],
+        *[(early, [record(at=PUSHED - timedelta(days=1))], Readiness.NOT_YET) for early in EARLY],
+        *[(early, [record(at=None)], Readiness.NOT_YET) for early in EARLY],
+        (head("ACTIVE", {**HIGH, **DATED, "findings": [{}]}), [record()], Readiness.NOT_YET),
+        (head("ACTIVE", {**HIGH, "enhancedFindings": [{}]}), [record()], Readiness.NOT_YET),
+        (head("ACTIVE", {**DATED, "enhancedFindings": [{}]}), [record()], Readiness.NOT_YET),
+        (head("ACTIVE", CLEAN), [record(), record("SCAN_IN_PROGRESS", None)], Readiness.NOT_YET),
+        (head("ACTIVE", CLEAN), [record(resourceId=ARN.rpartition("/")[0])], Readiness.NOT_YET),
+        (head("ACTIVE", CLEAN), [record(scanType="CODE")], Readiness.NOT_YET),
+        (head("ACTIVE", CLEAN), [record("IMAGE_SIZE_EXCEEDED", None)], Readiness.IMPOSSIBLE),
+        (head("PENDING"), [record("UNSUPPORTED_MEDIA_TYPE", None)], Readiness.IMPOSSIBLE),
+        (None, [], Readiness.NOT_STARTED),
+        (None, [record("SCAN_FREQUENCY_MANUAL", None)], Readiness.IMPOSSIBLE),
+    ],
+)
+def test_an_enhanced_scan_is_ready_when_inspector_says_that_it_looked_since_the_push(
+    ecr: Ecr,
+    stub: Stubber,
+    inspector: Stubber,
+    answer: dict[str, Any] | None,
+    records: list[dict[str, Any]],
+    readiness: Readiness,
+) -> None:
+    asked(stub, answer, "ENHANCED")
+    covered(inspector, *records)
+    assert ecr.status(IMAGE).readiness is readiness
+
+
+def test_who_may_not_read_findings_is_told_all_that_is_needed(ecr: Ecr, stub: Stubber) -> None:
+    """Under enhanced scanning ECR answers so where the caller lacks Inspector's permission."""
+    registry = {"scanningConfiguration": {"scanType": "ENHANCED", "rules": []}}
+    stub.add_response("get_registry_scanning_configuration", registry, {})
+    stub.add_client_error("describe_image_scan_findings", "AccessDeniedException")
+    needed = "ecr:DescribeImageScanFindings.*inspector2:ListFindings.*inspector2:ListCoverage"
+    with pytest.raises(AccessRefusedError, match=needed):
+        ecr.status(IMAGE)
+
+
+def test_who_may_not_read_the_coverage_is_told_so(ecr: Ecr, stub: Stubber, inspector: Stubber) -> None:
+    asked(stub, head("PENDING"), "ENHANCED")
+    inspector.add_client_error("list_coverage", "AccessDeniedException")
+    with pytest.raises(AccessRefusedError, match="inspector2:ListCoverage"):
+        ecr.status(IMAGE)
 
 
 def test_the_head_of_a_scan_tells_counts_time_and_what_the_scanner_says(ecr: Ecr, stub: Stubber) -> None:
@@ -194,10 +303,20 @@ def test_the_head_of_a_scan_tells_counts_time_and_what_the_scanner_says(ecr: Ecr
         "findingSeverityCounts": {"HIGH": 2, "UNTRIAGED": 1, "TOTAL": 3},
         "findings": [{}],
     }
-    stub.add_response("describe_image_scan_findings", head("COMPLETE", found, description="done"))
+    asked(stub, head("COMPLETE", found, description="done"))
     status = ecr.status(IMAGE)
     assert status.counts == {Severity.HIGH: 2, Severity.UNDEFINED: 1}
     assert (status.completed_at, status.description) == ("2026-11-21T07:52:38Z", "done")
+    assert status.pushed_at == "2026-11-21T07:51:38Z"
+
+
+@pytest.mark.parametrize(
+    ("basis", "other"), [(Basis.BASIC, "enhancedFindings"), (Basis.ENHANCED, "findings")]
+)
+def test_findings_of_the_other_scanner_never_count(ecr: Ecr, stub: Stubber, basis: Basis, other: str) -> None:
+    stub.add_response("describe_image_scan_findings", head("COMPLETE", {other: [{"severity": "LOW"}]}))
+    with pytest.raises(FindingsChangedError):
+        list(ecr.findings(IMAGE, basis))
 
 
 def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
@@ -214,7 +333,7 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
     last = head("COMPLETE", {"findings": [{"name": "CVE-2", "severity": "UNDEFINED"}]})
     stub.add_response("describe_image_scan_findings", first, asked)
     stub.add_response("describe_image_scan_findings", last, {**asked, "nextToken": "more"})
-    assert list(ecr.findings(IMAGE)) == [
+    assert list(ecr.findings(IMAGE, Basis.BASIC)) == [
         Finding("CVE-1", Severity.HIGH, packages=(Package("openssl", "3.0"),)),
         Finding("CVE-2", Severity.UNDEFINED),
     ]
@@ -230,7 +349,7 @@ def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(ecr: Ecr, stub
         stub.add_response(
             "describe_image_scan_findings", {**head("COMPLETE", {"findings": listed}), **more}, wanted
         )
-    tally = Tally.of(ecr.findings(IMAGE))
+    tally = Tally.of(ecr.findings(IMAGE, Basis.BASIC))
     assert tally.counts == {Severity.LOW: 4950, Severity.CRITICAL: 50}
     assert sum(map(len, tally.examples.values())) == 10
 
@@ -240,7 +359,7 @@ def test_a_page_of_an_older_scan_is_a_change_and_not_a_fault(ecr: Ecr, stub: Stu
     stub.add_response("describe_image_scan_findings", first, {**SCAN, "maxResults": 1000})
     stub.add_client_error("describe_image_scan_findings", "InvalidParameterException")
     with pytest.raises(FindingsChangedError):
-        list(ecr.findings(IMAGE))
+        list(ecr.findings(IMAGE, Basis.BASIC))
 
 
 def test_an_enhanced_finding_counts_once_however_many_packages_it_names(ecr: Ecr, stub: Stubber) -> None:
@@ -258,7 +377,7 @@ def test_an_enhanced_finding_counts_once_however_many_packages_it_names(ecr: Ecr
         {"severity": "UNHEARD_OF", "title": "something else"},
     ]
     stub.add_response("describe_image_scan_findings", head("ACTIVE", {"enhancedFindings": found}))
-    assert list(ecr.findings(IMAGE)) == [
+    assert list(ecr.findings(IMAGE, Basis.ENHANCED)) == [
         Finding("CVE-1", Severity.CRITICAL, (Package("openssl", "3.0", "3.1"), Package("libssl", "3.0"))),
         Finding("CVE-2", Severity.UNDEFINED, (Package("libssl", "3.0"),)),
         Finding("something else", Severity.UNDEFINED),

@@ -46,6 +46,14 @@ ALL = {
     for scenario in (
         Scenario("two scan events at once", (PUSH, twice(SCAN)), at_once=2),
         Scenario("two pushes of a bad image at once", (twice(PUSH), CRITICAL), at_once=2),
+        Scenario("enhanced scanning finds nothing", (PUSH, twice(SCAN)), at_once=2, is_enhanced=True),
+        Scenario(
+            "enhanced scanning finds nothing, and kills",
+            (PUSH, SCAN),
+            kills=1,
+            stops=Stops.EVERYWHERE,
+            is_enhanced=True,
+        ),
         Scenario("a wait that times out", (PUSH, SCAN), at_once=2, timeouts=1),
         Scenario("a second tag, in parts", (PUSH, SCAN, SECOND), blobs_a_call=2),
         Scenario("lost events", (lost(PUSH), lost(SCAN)), kills=1, reconciles=1, stops=Stops.EVERYWHERE),

@@ -104,8 +104,9 @@ class World:
 
     @property
     def now(self) -> datetime:
-        """Time passes only by what people do: so do worlds meet that differ in nothing else."""
-        return NOW + timedelta(minutes=len(self.done)) + self.quiet
+        """Time passes only by what people do, and in Wait states: so do worlds meet that differ in nothing else."""
+        pauses = sum(execution.pauses for execution in self.executions.all.values())
+        return NOW + timedelta(minutes=len(self.done) + pauses) + self.quiet
 
     @property
     def loses_events(self) -> bool:

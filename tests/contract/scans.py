@@ -36,11 +36,11 @@ def describe(repo: Repository, ecr: Any, **options: Any) -> Any:
 
 
 def active(repo: Repository, ecr: Any) -> Any:
-    """What DescribeImageScanFindings says when the enhanced scan is over."""
+    """What DescribeImageScanFindings says when the enhanced scan is really over."""
 
     def found() -> Any:
         answer = describe(repo, ecr)
-        return answer if answer["imageScanStatus"]["status"] == "ACTIVE" else None
+        return answer if "imageScanCompletedAt" in answer.get("imageScanFindings", {}) else None
 
     return eventually(found)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
 from tests.e2e.gate import Gate
+from tests.e2e.test_powers import decision_of
 
 
 def rules(release: dict[str, str]) -> list[str]:
@@ -39,6 +43,84 @@ def test_inspectors_results_are_judged_as_basic_ones_are(enhanced: Gate) -> None
     assert enhanced.ended("inspected-dev", clean)["outcome"] == "released"
     blocked = enhanced.ended("inspected-bad-dev", bad)
     assert (blocked["outcome"], rules(blocked)) == ("blocked", ["findings.critical"])
+
+
+EARLY = {
+    "complete and active without a result": {"early_result_seconds": 2.0},
+    "a status before its counts, and the counts before the list": {"summary_before_findings": True},
+    "half of the findings": {"partial_findings_seconds": 3.0},
+    "findings after a scan that found nothing": {"late_findings_seconds": 1.0},  # the second look is later
+    "coverage after the findings, and no event": {"late_coverage_seconds": 3.0},
+    "everything": {
+        "early_result_seconds": 1.0,
+        "partial_findings_seconds": 1.0,
+        "late_findings_seconds": 1.0,
+        "late_coverage_seconds": 1.0,
+    },
+}
+
+
+@pytest.mark.parametrize("quirk", EARLY)
+def test_nothing_is_signed_before_the_findings_are_there(enhanced: Gate, quirk: str) -> None:
+    repository = f"inspected-early{list(EARLY).index(quirk)}-dev"
+    enhanced.quirks(**EARLY[quirk])
+    enhanced.findings(repository, CRITICAL=2)
+    digest = enhanced.push(repository, "1.0")
+    blocked = enhanced.ended(repository, digest)
+    assert (blocked["outcome"], rules(blocked)) == ("blocked", ["findings.critical"])
+    assert "2 CRITICAL" in blocked["reasons"]
+    assert enhanced.signatures(repository, digest) == []
+
+
+def test_what_is_clean_is_looked_at_twice_and_then_released(enhanced: Gate) -> None:
+    digest = enhanced.push("inspected-twice-dev", "1.0")
+    released = enhanced.ended("inspected-twice-dev", digest)
+    assert released["outcome"] == "released"
+    record = decision_of(enhanced, released)
+    [scan] = record["scans"]
+    assert scan["coverage"][0]["reason"] == "SUCCESSFUL"
+    looked = datetime.fromisoformat(json.loads(released["cleanSince"])[digest])
+    judged = datetime.fromisoformat(record["judgedAt"])
+    assert judged >= looked.replace(microsecond=0) + timedelta(seconds=1)  # a minute, on the sandbox's scale
+
+
+def test_what_inspector_will_never_look_at_is_said_at_once(enhanced: Gate) -> None:
+    enhanced.quirks(coverage_reason="IMAGE_SIZE_EXCEEDED")
+    digest = enhanced.push("inspected-huge-dev", "1.0")
+    blocked = enhanced.ended("inspected-huge-dev", digest)
+    assert (blocked["outcome"], rules(blocked)) == ("blocked", ["scan.failed"])
+    assert "larger than Inspector accepts" in blocked["reasons"]
+
+
+@pytest.mark.parametrize("function", ["AwaitScan", "JudgeImage"])
+def test_without_inspectors_permissions_a_release_fails_and_says_which(enhanced: Gate, function: str) -> None:
+    repository = f"inspected-{function.lower()}-dev"
+    with without(enhanced, function, "ReadEnhancedScans", "ReadWhatInspectorKnows"):
+        failed = enhanced.ended(repository, enhanced.push(repository, "1.0"))
+    assert failed["outcome"] == "failed"
+    assert "AccessRefusedError" in failed["detail"]
+    assert "inspector2:ListFindings" in failed["detail"]
+
+
+@contextmanager
+def without(gate: Gate, function: str, *names: str) -> Iterator[None]:
+    """A function's role without some statements of its policy."""
+    resources = gate.cloud.client("cloudformation").describe_stack_resources(StackName="imagegate")
+    [role] = [
+        one["PhysicalResourceId"]
+        for one in resources["StackResources"]
+        if one["LogicalResourceId"] == f"{function}Role"
+    ]
+    iam = gate.cloud.client("iam")
+    policy = iam.get_role_policy(RoleName=role, PolicyName="needs")["PolicyDocument"]
+    left = [one for one in policy["Statement"] if one["Sid"] not in names]
+    assert len(left) < len(policy["Statement"])
+    put = partial(iam.put_role_policy, RoleName=role, PolicyName="needs")
+    put(PolicyDocument=json.dumps({**policy, "Statement": left}))
+    try:
+        yield
+    finally:
+        put(PolicyDocument=json.dumps(policy))
 
 
 def test_a_scan_that_can_never_come_is_said_at_once(enhanced: Gate) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from imagegate.domain.coverage import Coverage
 from imagegate.domain.decision import Decision
 from imagegate.domain.facts import ImageFacts
 from imagegate.domain.finding import Finding, Package, Severity
@@ -17,7 +18,7 @@ from imagegate.domain.policy import Mode, RepositoryPattern, Stage
 from imagegate.domain.release import Release, StartReason
 from imagegate.domain.rules import Action, FindingRules, Limit
 from imagegate.domain.ruling import Terms
-from imagegate.domain.scan import ScanStatus, Waited
+from imagegate.domain.scan import Basis, ScanStatus, Waited
 from imagegate.domain.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
 from imagegate.domain.waiver import Waiver, Waivers, WaiverTerms
 from imagegate.domain.weighing import Weigher
@@ -116,7 +117,32 @@ def scanned(
     """A finished scan whose summary and findings agree, weighed by the rules of `gate`."""
     findings = [Finding(f"CVE-2026-{n}", severity) for n, severity in enumerate(severities)]
     weighed = Weigher(terms((gate or stage()).findings)).weigh_all(findings)
-    return PlatformScan(ScanStatus(digest(), status, counts=announced(findings)), weighed, platform)
+    return PlatformScan(finished(announced(findings), status=status), weighed, platform)
+
+
+LOOKED = Coverage("ACTIVE", "SUCCESSFUL", "2026-11-18T05:30:00Z")
+
+
+def finished(
+    counts: Mapping[Severity, int] | None = None, status: str | None = "COMPLETE", **changes: Any
+) -> ScanStatus:
+    """What a scan says that is done: its date, after the push, its counts, which its list agrees with, its coverage.
+
+    ACTIVE is said of an enhanced one.
+    """
+    is_enhanced = status == "ACTIVE"
+    plain = ScanStatus(
+        image=digest(),
+        status=status,
+        completed_at="2026-11-21T06:00:00Z",
+        counts=counts or {},
+        lists_findings=bool(counts),
+        basis=Basis.ENHANCED if is_enhanced else Basis.BASIC,
+        has_counts=True,
+        pushed_at="2026-11-18T05:00:00Z",
+        coverage=(LOOKED,) if is_enhanced else (),
+    )
+    return replace(plain, **changes)
 
 
 def verdict(

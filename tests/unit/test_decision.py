@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from imagegate.domain.coverage import Coverage
 from imagegate.domain.decision import (
     SCHEMA,
     VALID_FOR,
@@ -24,7 +25,7 @@ from imagegate.domain.finding import Severity
 from imagegate.domain.policy import Mode
 from imagegate.domain.remedy import Rebuild
 from imagegate.domain.rules import Action, FindingRules, Limit
-from imagegate.domain.scan import ScanStatus
+from imagegate.domain.scan import Basis, Readiness, ScanStatus
 from imagegate.domain.verdict import VerdictOutcome
 from tests.unit.samples import (
     NOON,
@@ -312,10 +313,16 @@ def test_the_record_keeps_numbers_and_reasons_and_names_the_findings() -> None:
         "platform": "linux/arm64",
         "status": "COMPLETE",
         "description": "",
-        "completedAt": None,
+        "completedAt": "2026-11-21T06:00:00Z",
         "counts": {"CRITICAL": 1, "LOW": 1, "MEDIUM": 1},
         "announced": {"CRITICAL": 1, "LOW": 1, "MEDIUM": 1},
         "listsFindings": True,
+        "basis": "BASIC",
+        "hasCounts": True,
+        "listsOthers": False,
+        "pushedAt": "2026-11-18T05:00:00Z",
+        "coverage": [],
+        "cleanSince": None,
         "counting": {"CRITICAL": 1, "LOW": 1},
         "aside": {"no limit": 1},
         "findings": str(digest("findings")),
@@ -339,8 +346,40 @@ def test_the_record_keeps_numbers_and_reasons_and_names_the_findings() -> None:
         completed_at=st.none() | st.just("2026-11-21T12:00:00Z"),
         counts=st.dictionaries(severities, st.integers(1, 9)),
         lists_findings=st.booleans(),
+        basis=st.sampled_from(sorted(set(Basis) - {Basis.LIST})),
+        has_counts=st.booleans(),
+        lists_others=st.booleans(),
+        pushed_at=st.none() | st.just("2026-11-21T11:00:00Z"),
+        coverage=st.lists(
+            st.builds(Coverage, st.text(max_size=9), st.text(max_size=9), st.none() | st.text(max_size=9)),
+            max_size=2,
+        ).map(tuple),
+        clean_since=st.none() | st.just("2026-11-21T12:01:00Z"),
     )
 )
 def test_the_head_of_a_scan_is_read_back_from_the_record(status: ScanStatus) -> None:
     kept = decision(scans=[describe_scan(replace(scanned(), status=status), None)])
     assert scan_status(Decision.decode(kept.encode()).scans[0]) == status
+
+
+@pytest.mark.parametrize(("lists", "readiness"), [(True, Readiness.READY), (False, Readiness.NOT_YET)])
+def test_a_record_from_before_that_was_asked_for_is_judged_by_what_it_has(
+    lists: bool, readiness: Readiness
+) -> None:
+    old = {
+        "digest": str(digest()),
+        "platform": None,
+        "status": "COMPLETE",
+        "description": "",
+        "completedAt": None,
+        "counts": {"LOW": 1},
+        "announced": {"LOW": 1},
+        "listsFindings": lists,
+        "counting": {},
+        "aside": {"no limit": 1},
+        "findings": None,
+    }
+    status = scan_status(old)
+    assert status.readiness is readiness
+    again = describe_scan(replace(scanned(Severity.LOW, gate=with_limits({})), status=status), None)
+    assert again == old  # byte for byte: `imagegate verify` compares the records

@@ -16,9 +16,9 @@ from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.judging import Judging
 from imagegate.domain.policy import Policy, RepositoryPattern, Stage
 from imagegate.domain.rules import EvidenceRules, FindingRules, ImageRules, Rule
-from imagegate.domain.scan import ScanStatus
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.domain.waiver import Waiver, WaiverTerms
+from tests.unit.samples import finished
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 INDEX, AMD, ARM = (Digest.of(name) for name in (b"index", b"amd64", b"arm64"))
@@ -34,7 +34,7 @@ def judged(
         counts: dict[Severity, int] = {}
         for finding in findings:
             counts[finding.severity] = counts.get(finding.severity, 0) + 1
-        judging.read(ScanStatus(digest, "COMPLETE", counts=counts), findings)
+        judging.read(finished(counts, image=digest), findings)
     return judging.decide()
 
 

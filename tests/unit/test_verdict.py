@@ -32,6 +32,7 @@ from tests.unit.samples import (
     WAITING_STATUSES,
     digest,
     finding_lists,
+    finished,
     limits,
     scanned,
     severities,
@@ -61,7 +62,7 @@ class Scan:
         if self.counts is not None:
             for severity in self.more:
                 counts[severity] = counts.get(severity, 0) + 1
-        status = replace(scan.status, status=self.status, counts=counts, lists_findings=self.listed)
+        status = finished(counts, self.status, lists_findings=self.listed and bool(counts))
         return replace(scan, status=status)
 
 

@@ -16,10 +16,10 @@ from imagegate.domain.rules import (
     FindingRules,
 )
 from imagegate.domain.ruling import Clock
-from imagegate.domain.scan import ScanStatus, Waited
+from imagegate.domain.scan import Basis, ScanStatus, Waited
 from imagegate.domain.verdict import Reason, VerdictOutcome
 from imagegate.domain.waiver import Waiver, WaiverTerms
-from tests.unit.samples import DAY, NOON, announced, digest, image, stage
+from tests.unit.samples import DAY, NOON, announced, digest, finished, image, stage
 
 T = TypeVar("T")
 CRITICAL, HIGH = Severity.CRITICAL, Severity.HIGH
@@ -60,7 +60,14 @@ class Platform:
         counts = announced(self.findings)
         for severity, number in self.hidden.items():
             counts[severity] = counts.get(severity, 0) + number
-        return ScanStatus(self.facts.digest, self.status, self.description, self.completed_at, counts)
+        return finished(
+            counts,
+            image=self.facts.digest,
+            status=self.status,
+            description=self.description,
+            completed_at=self.completed_at,
+            **({} if self.completed_at else {"basis": Basis.LIST}),
+        )
 
 
 def well_known(number: int = 0, of: int = 1) -> PlatformFacts:

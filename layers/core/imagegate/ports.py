@@ -21,7 +21,7 @@ from imagegate.domain.replication import Replica
 from imagegate.domain.revocation import Revocation, RunsIn
 from imagegate.domain.rollback import Rollback
 from imagegate.domain.ruling import Clock
-from imagegate.domain.scan import Scanning, ScanStatus
+from imagegate.domain.scan import Basis, Scanning, ScanStatus
 from imagegate.domain.waiver import Waiver
 
 
@@ -60,8 +60,8 @@ class Scans(Protocol):
     def status(self, image: ImageRef) -> ScanStatus:
         """Raise `ImageNotFoundError` when the image is gone."""
 
-    def findings(self, image: ImageRef) -> Iterator[Finding]:
-        """Yield every finding of the latest scan, page by page. Raises `FindingsChangedError`."""
+    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
+        """Yield every finding of the latest scan by this scanner, page by page. Raises `FindingsChangedError`."""
 
     def scanning(self, repository: str) -> Scanning:
         """Whether a scan of this repository's images comes by itself, on request, or never."""

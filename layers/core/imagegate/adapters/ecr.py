@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from imagegate.adapters.aws import client, translated
-from imagegate.adapters.ecr_findings import basic, enhanced
+from imagegate.adapters.ecr_findings import listed, lists_others
+from imagegate.adapters.inspector import Inspector
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import (
+    AccessRefusedError,
     FindingsChangedError,
     ImageGateError,
     ImageNotFoundError,
@@ -24,7 +27,7 @@ from imagegate.domain.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manif
 from imagegate.domain.policy import Scanner
 from imagegate.domain.release import Facts
 from imagegate.domain.replication import Replica, ReplicaStatus
-from imagegate.domain.scan import Scanning, ScanStatus
+from imagegate.domain.scan import Basis, Scanning, ScanStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -37,6 +40,12 @@ _GONE: Mapping[str, type[ImageGateError]] = {
 }
 # BatchGetImage answers 200 with failures in it (Amazon ECR API reference, ImageFailure.failureCode).
 _ABSENT = frozenset({"ImageNotFound", "ImageTagDoesNotMatchDigest"})
+_DENIED: Mapping[str, type[ImageGateError]] = {"AccessDeniedException": AccessRefusedError}
+# Where Inspector scans, ECR asks it with the permissions of whoever calls (user guide, "Enhanced scanning").
+_NEEDED = (
+    "this role may not read the scan; it needs ecr:DescribeImageScanFindings and, where the registry is scanned by"
+    " Inspector, inspector2:ListFindings and inspector2:ListCoverage on *"
+)
 _ENHANCED_BY_ITSELF = frozenset({"CONTINUOUS_SCAN", "SCAN_ON_PUSH"})
 
 
@@ -155,31 +164,54 @@ class Ecr:
     # scans
 
     def status(self, image: ImageRef) -> ScanStatus:
-        """Raise `ImageNotFoundError` when the image is gone."""
+        """Raise `ImageNotFoundError` when the image is gone, `AccessRefusedError` where a permission is missing.
+
+        How the registry scans is asked first: a result that was read before and after is of the same scanner.
+        """
+        basis = self._scans_by()
         try:
             head = self._findings_page(image, maxResults=1)
         except ClientError as error:
             # What ECR says until a first scan was begun.
             if error.response["Error"]["Code"] != "ScanNotFoundException":
                 raise
-            return ScanStatus(image.digest)
-        return _status(image.digest, head)
+            head = {}
+        status = _status(image.digest, head, basis)
+        if basis is Basis.ENHANCED:
+            status = replace(status, coverage=Inspector().coverage(self._arn(image)))
+        if status.says_it_is_over:
+            status = replace(status, pushed_at=timestamp(self.facts(image).pushed_at))
+        return status
 
-    def findings(self, image: ImageRef) -> Iterator[Finding]:
-        """Raise `FindingsChangedError` when the scan is run again meanwhile: its pages are not those of the next."""
+    def _scans_by(self) -> Basis:
+        with translated({}, asked="the registry's scanning configuration"):
+            answer = self._client.get_registry_scanning_configuration()
+        is_enhanced = answer["scanningConfiguration"].get("scanType") == "ENHANCED"
+        return Basis.ENHANCED if is_enhanced else Basis.BASIC
+
+    def _arn(self, image: ImageRef) -> str:
+        """As Inspector names an image."""
+        account, here = self._registry.partition(".")[0], self._client.meta
+        where = f"{here.partition}:ecr:{here.region_name}:{account}"
+        return f"arn:{where}:repository/{image.repository}/{image.digest}"
+
+    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
+        """Raise `FindingsChangedError` when the pages are not of one scan: it was run again meanwhile, or by another
+        scanner, whose findings have another form."""
         more: dict[str, Any] = {}
         while True:
             with translated({"InvalidParameterException": FindingsChangedError} if more else {}, str(image)):
                 page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
             found = page.get("imageScanFindings", {})
-            yield from map(basic, found.get("findings", ()))
-            yield from map(enhanced, found.get("enhancedFindings", ()))
+            if lists_others(found, basis):
+                raise FindingsChangedError(f"{image}: it lists the findings of another scanner")
+            yield from listed(found, basis)
             if not page.get("nextToken"):
                 return
             more = {"nextToken": page["nextToken"]}
 
     def _findings_page(self, image: ImageRef, **asked: Any) -> Any:
-        with translated(_GONE, asked=str(image)):
+        with translated(_GONE, asked=str(image)), translated(_DENIED, asked=f"{image}: {_NEEDED}"):
             return self._client.describe_image_scan_findings(
                 repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}, **asked
             )
@@ -205,10 +237,7 @@ class Ecr:
         return any(one.get("scanFrequency") == "CONTINUOUS_SCAN" for one in found)
 
     def scanner(self) -> Scanner:
-        with translated({}, asked="the registry's scanning configuration"):
-            answer = self._client.get_registry_scanning_configuration()
-        is_enhanced = answer["scanningConfiguration"].get("scanType") == "ENHANCED"
-        return Scanner.ENHANCED if is_enhanced else Scanner.BASIC
+        return Scanner.ENHANCED if self._scans_by() is Basis.ENHANCED else Scanner.BASIC
 
     def start(self, image: ImageRef) -> None:
         """Raise `ScanRefusedError` when ECR cannot scan such an image, or this registry scans otherwise."""
@@ -234,15 +263,21 @@ def _facts(image: ImageRef, detail: Any) -> Facts:
     )
 
 
-def _status(digest: Digest, head: Any) -> ScanStatus:
+def _status(digest: Digest, head: Any, basis: Basis = Basis.BASIC) -> ScanStatus:
+    """What an answer of DescribeImageScanFindings says. `{}`: no scan is known.
+
+    Who scans is not in the answer: both scanners say COMPLETE, and an empty list has no form.
+    """
     state, found = head.get("imageScanStatus", {}), head.get("imageScanFindings", {})
-    completed = found.get("imageScanCompletedAt")
+    completed, counts = found.get("imageScanCompletedAt"), found.get("findingSeverityCounts")
     return ScanStatus(
         image=digest,
         status=state.get("status"),
         description=state.get("description", ""),
         completed_at=timestamp(completed) if completed else None,
-        counts=count(found.get("findingSeverityCounts", {})),
-        # The summary can be there before the findings are.
-        lists_findings=bool(found.get("findings") or found.get("enhancedFindings")),
+        counts=count(counts or {}),
+        lists_findings=any(listed(found, basis)),
+        basis=basis,
+        has_counts=counts is not None,
+        lists_others=lists_others(found, basis),
     )

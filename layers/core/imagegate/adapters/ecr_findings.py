@@ -7,13 +7,14 @@ them, so there are only look-ups here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 from imagegate.domain.canonical import parse_timestamp, timestamp
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.finding import Finding, Package, Severity
+from imagegate.domain.scan import Basis
 
 # Inspector's PackageManager (botocore, inspector2 model, and names that ECR was seen to use) → package URL type.
 # OS packages are deb, rpm or apk, and neither service says which.
@@ -72,6 +73,16 @@ def enhanced(raw: Any) -> Finding:
     )
 
 
+def lists_others(found: Any, basis: Basis) -> bool:
+    """`imageScanFindings` has findings in the form of the other scanner."""
+    return any(found.get(form) for other, form in _FORMS.items() if other is not basis)
+
+
+def listed(found: Any, basis: Basis) -> Iterator[Finding]:
+    """The findings of this scanner."""
+    return map(_READERS[basis], found.get(_FORMS[basis], ()))
+
+
 def published(value: object) -> str | None:
     """RFC 3339, or a day, of what botocore reads as a time and JSON has as text or seconds; None: it is neither."""
     try:
@@ -121,3 +132,8 @@ def _fixable(said: object, packages: tuple[Package, ...]) -> bool | None:
     if said == "YES":
         return True if all(package.fixed for package in packages) else None
     return False if said in ("NO", "PARTIAL") else None
+
+
+# The findings of the two scanners have two forms, and each a member of the answer.
+_FORMS: Mapping[Basis, str] = {Basis.BASIC: "findings", Basis.ENHANCED: "enhancedFindings"}
+_READERS: Mapping[Basis, Callable[[Any], Finding]] = {Basis.BASIC: basic, Basis.ENHANCED: enhanced}

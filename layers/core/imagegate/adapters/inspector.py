@@ -1,4 +1,4 @@
-"""Amazon Inspector: what ECR does not say: whether findings are known to be exploited, their EPSS, where images run."""
+"""Amazon Inspector: what ECR does not say: whether it looked at an image, EPSS, known exploits, where images run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from imagegate.adapters.aws import client, translated
+from imagegate.domain.canonical import timestamp
+from imagegate.domain.coverage import Coverage
 from imagegate.domain.errors import AccessRefusedError
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import ImageRef
@@ -15,6 +17,8 @@ from imagegate.domain.revocation import RunsIn
 # Amazon Inspector API reference: BatchGetFindingDetails, findingArns; ListFindings, maxResults.
 DETAILS_A_CALL = 10
 _FINDINGS_A_PAGE = 100
+# Amazon Inspector API reference, CoveredResource: a container image is scanned for packages.
+_IMAGE, _PACKAGES = "AWS_ECR_CONTAINER_IMAGE", "PACKAGE"
 # Inspector has answered, and FIRST has not scored the vulnerability: it is too new, and nothing is known against it.
 _NO_SCORE = 0.0
 
@@ -60,6 +64,23 @@ class Inspector:
                 for finding in page.get("findings", ())
             }
 
+    def coverage(self, image: str) -> tuple[Coverage, ...]:
+        """The records about an image, by its ARN; empty where Inspector does not know it (yet)."""
+        wanted = {
+            "resourceId": _equals(image),
+            "resourceType": _equals(_IMAGE),
+            "scanType": _equals(_PACKAGES),
+        }
+        pages = self._client.get_paginator("list_coverage").paginate(filterCriteria=wanted)
+        with translated({"AccessDeniedException": AccessRefusedError}, f"{image}: inspector2:ListCoverage"):
+            return tuple(
+                _coverage(record)
+                for page in pages
+                for record in page.get("coveredResources", ())
+                if (record["resourceId"], record["resourceType"], record["scanType"])
+                == (image, _IMAGE, _PACKAGES)
+            )
+
     def clusters(self, image: ImageRef) -> list[RunsIn]:
         """Where the image runs, or ran lately: GetClustersForImage, of Amazon ECS and Amazon EKS."""
         caller = client("sts").get_caller_identity()
@@ -75,6 +96,11 @@ class Inspector:
                 if not answer.get("nextToken"):
                     return found
                 asked["nextToken"] = answer["nextToken"]
+
+
+def _coverage(record: Mapping[str, Any]) -> Coverage:
+    status, looked = record["scanStatus"], record.get("lastScannedAt")
+    return Coverage(status["statusCode"], status["reason"], timestamp(looked) if looked else None)
 
 
 def _runs_in(cluster: Mapping[str, Any]) -> RunsIn:

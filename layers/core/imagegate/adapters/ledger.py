@@ -38,6 +38,7 @@ _RECORDED = frozenset(
         "break_glass",
         "ending",
         "soaks_until",
+        "clean_since",
         "replicating_since",
     }
 )

@@ -222,6 +222,11 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "started_by": ("startedBy", str, str),
     "replicating_since": ("replicatingSince", moment, parse_timestamp),
     "soaks_until": ("soaksUntil", moment, parse_timestamp),
+    "clean_since": (
+        "cleanSince",
+        lambda times: json.dumps({str(digest): moment(time) for digest, time in times.items()}),
+        lambda text: {Digest.parse(name): parse_timestamp(at) for name, at in json.loads(text).items()},
+    ),
     "revoked": (
         "revoked",
         lambda revocation: json.dumps(revocation.as_json()),

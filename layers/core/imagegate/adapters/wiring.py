@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -194,6 +194,11 @@ def approval_mails() -> SnsNotifications:
 def policy() -> Policy:
     """The policy of this deployment; running releases read the one that they are pinned to."""
     return records().policy(Digest.parse(setting("POLICY_DIGEST")))
+
+
+def second_look() -> timedelta:
+    """How long after a first look that found nothing a second one confirms it."""
+    return timedelta(seconds=float(setting("SECOND_LOOK_SECONDS")))
 
 
 def installed_at() -> datetime:

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
 from imagegate.domain.canonical import canonical_json, parse_timestamp, timestamp
+from imagegate.domain.coverage import Coverage
 from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
 from imagegate.domain.finding import Severity, count
 from imagegate.domain.image import Descriptor, Digest, ImageRef
 from imagegate.domain.judging import Judged
 from imagegate.domain.policy import Mode
-from imagegate.domain.scan import ScanStatus
+from imagegate.domain.scan import Basis, ScanStatus
 from imagegate.domain.verdict import PlatformScan, Verdict, VerdictOutcome, how_many_aside
 
 T = TypeVar("T")
@@ -199,9 +200,24 @@ def describe_scan(scan: PlatformScan, findings: Digest | None) -> dict[str, Any]
         "counts": _numbers(weighed.all.counts),
         "announced": _numbers(status.counts),
         "listsFindings": status.lists_findings,
+        **_evidence(status),
         "counting": _numbers(weighed.counting.counts),
         "aside": how_many_aside(weighed),
         "findings": str(findings) if findings else None,
+    }
+
+
+def _evidence(status: ScanStatus) -> dict[str, Any]:
+    """What it rests on that the scan is done. Records from before that was asked for have none of it."""
+    if status.basis is Basis.LIST:
+        return {}
+    return {
+        "basis": str(status.basis),
+        "hasCounts": status.has_counts,
+        "listsOthers": status.lists_others,
+        "pushedAt": status.pushed_at,
+        "coverage": [one.as_json() for one in status.coverage],
+        "cleanSince": status.clean_since,
     }
 
 
@@ -218,4 +234,16 @@ def scan_status(raw: Mapping[str, Any]) -> ScanStatus:
         completed_at=raw["completedAt"],
         counts=count(raw["announced"]),
         lists_findings=raw["listsFindings"],
+        **(_read_evidence(raw) if "basis" in raw else {"basis": Basis.LIST}),
     )
+
+
+def _read_evidence(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "basis": Basis(raw["basis"]),
+        "has_counts": raw["hasCounts"],
+        "lists_others": raw["listsOthers"],
+        "pushed_at": raw["pushedAt"],
+        "coverage": tuple(Coverage.from_json(one) for one in raw["coverage"]),
+        "clean_since": raw["cleanSince"],
+    }

@@ -59,6 +59,7 @@ class Reading:
     def __init__(self, status: ScanStatus, weigher: Weigher, platform: str | None) -> None:
         self.status, self.weigher, self.platform = status, weigher, platform
         self.weighed = Weighed()
+        self.is_settled = False  # the scan said the same before and after its findings were read
         self._writer = FindingsWriter()
 
     def add(self, finding: Finding) -> None:

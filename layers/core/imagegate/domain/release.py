@@ -64,6 +64,9 @@ class Promotion:
         return {"repository": self.repository, "digest": str(self.digest), "tags": list(self.tags)}
 
 
+_LATE = frozenset({"scan.timeout", "findings.incomplete"})
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a step found that a release ends. `seen`: how many of its changes that covers; None: whatever changed."""
@@ -114,6 +117,7 @@ class Release:
     revoked: Revocation | None = None
     started_by: str = ""  # ARN, where a person began it
     replicating_since: datetime | None = None
+    clean_since: Mapping[Digest, datetime] = field(default_factory=dict)  # first looks that found nothing
     soaks_until: datetime | None = None  # it passed and is signed, and stays in its stage until then
 
     @property
@@ -126,9 +130,9 @@ class Release:
 
     @property
     def timed_out(self) -> bool:
-        """Blocked only because no scan result came in time."""
+        """Blocked only because no scan result, or not the whole of it, came in time."""
         rules = {reason["rule"] for reason in self.reasons if reason["action"] == "enforce"}
-        return self.outcome is Outcome.BLOCKED and rules == {"scan.timeout"}
+        return self.outcome is Outcome.BLOCKED and bool(rules) and rules <= _LATE
 
     @property
     def lacked_promotion(self) -> bool:

@@ -18,7 +18,7 @@ from imagegate.domain.image_rules import Violation, violations
 from imagegate.domain.policy import Entry, Stage
 from imagegate.domain.rules import DENIED, ENTRY, PROHIBITED, UNSUPPORTED, Action, Attention, Rule, active
 from imagegate.domain.ruling import Why
-from imagegate.domain.scan import Readiness, ScanStatus, Waited
+from imagegate.domain.scan import Basis, Readiness, ScanStatus, Waited
 from imagegate.domain.waiver import Waivers
 from imagegate.domain.weighing import Weighed
 
@@ -140,11 +140,11 @@ def _stale(case: Case, scan: PlatformScan) -> Iterator[Reason]:
     oldest = case.stage.max_scan_age
     if oldest is None:
         return
-    if scan.status.completed_at is None:
+    if scan.status.scanned_at is None:
         message = "it is not known when the scan was completed"
         yield Reason("scan.stale", scan.says(message), is_unknown=True)
         return
-    completed = parse_timestamp(scan.status.completed_at)
+    completed = parse_timestamp(scan.status.scanned_at)
     if case.now - completed > oldest:
         message = f"the scan is of {completed:%Y-%m-%d %H:%M} UTC, older than {duration(oldest)}: scan again"
         yield Reason("scan.stale", scan.says(message))
@@ -162,6 +162,14 @@ def _no_scan(case: Case, scan: PlatformScan) -> Reason:
     if case.waited is Waited.NEVER:
         return Reason("scan.never", scan.says(case.why_never or "this image will never be scanned"))
     status = scan.status.status or "no scan was started"
+    missing = " and ".join(scan.status.missing)
+    if scan.status.basis is Basis.ANSWER and scan.status.says_it_is_over:
+        message = (
+            f"the answer of ECR lacks {missing}: wait until the scan has that, and write the answer again"
+        )
+        return Reason("findings.incomplete", scan.says(message), is_unknown=True)
+    if scan.status.says_it_is_over and scan.status.basis is not Basis.LIST:
+        status = f"{status}, without {missing}"
     minutes = duration(case.stage.scan_timeout)
     return Reason("scan.timeout", scan.says(f"no scan result within {minutes} (last status: {status})"))
 

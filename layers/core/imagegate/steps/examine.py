@@ -1,20 +1,25 @@
-"""Examine: read everything that a verdict on one image rests on, and let the domain decide. Writes nothing."""
+"""Examine: read everything that a verdict on one image rests on, and let the domain decide. Writes nothing.
+
+Findings count when they are whole: as many as the scan counts, and the scan says the same before and after they are
+read. Where enhanced scanning finds nothing, the same has to be seen once more a minute later.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import FindingsChangedError, RecordNotFoundError
 from imagegate.domain.facts import ImageFacts
 from imagegate.domain.finding import Finding
-from imagegate.domain.image import Descriptor, ImageRef
+from imagegate.domain.image import Descriptor, Digest, ImageRef
 from imagegate.domain.judging import Baseline, Judged, Judging, Reading, Versions
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.release import Facts, Release
 from imagegate.domain.remedy import Rebuild
-from imagegate.domain.scan import Readiness, ScanStatus, Waited
+from imagegate.domain.scan import SECOND_LOOK, Readiness, ScanStatus, Waited
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import Grants, Images, Intelligence, Ledger, Records, Registry, Scans, Signer
 from imagegate.steps.details import Details
@@ -47,6 +52,15 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True)
+class NotYet:
+    """Too early to judge, and why."""
+
+    why: str
+    is_over: bool = False  # the scan says that it is done, and another look in a while will tell
+    clean_since: Mapping[Digest, datetime] = field(default_factory=dict)  # what a second look has to confirm
+
+
+@dataclass(frozen=True, slots=True)
 class ExamineImage:
     """`registry`, `signer` and `intelligence` are made only where a rule asks for what they know."""
 
@@ -59,15 +73,18 @@ class ExamineImage:
     signer: Callable[[], Signer]
     intelligence: Callable[[], Intelligence]
     versions: Versions
+    second_look: timedelta = SECOND_LOOK
 
     def run(
         self, policy: Policy, stage: Stage, release: Release, here: Facts, wait: Wait, now: datetime
-    ) -> Examined | None:
-        """`here`: what ECR says of the image. None: its scan is not over (any more), and was said to be."""
+    ) -> Examined | NotYet:
+        """`here`: what ECR says of the image. Raises `FindingsChangedError` when its scan never comes to rest."""
         leaves = platforms(self.images, release.image)
         heads = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
         if wait.ended is Waited.READY and not all(head.is_final for head in heads):
-            return None
+            return NotYet(_missing(leaves, heads))
+        looks = _Looks(release, wait.ended, now, self.second_look)
+        now = now.replace(microsecond=0)  # records keep whole seconds; judged again, they must say the same
         application = policy.origin_of(release.image.repository)
         grants = _about(self.grants.waivers(), release.image, leaves)
         reader = ReadFacts(self.images, self.ledger, self.registry, self.signer)
@@ -83,32 +100,39 @@ class ExamineImage:
             versions=self.versions,
         )
         for leaf, head in zip(leaves, heads, strict=True):
-            judging.accept(self._read(judging, leaf, head))
+            judging.accept(looks.checked(self._read(judging, leaf, head)))
+        if not_yet := looks.not_yet(stage.scan_timeout):
+            return not_yet
         found = judging.decide(wait.ended, wait.why, lambda: self._rebuild(facts))
         return Examined(facts, found, grants, wait, application, now)
 
     def _read(self, judging: Judging, leaf: Descriptor, head: ScanStatus) -> Reading:
-        """Once more when the scan was run again meanwhile: its pages are of two scans then."""
+        """Once more when the scan was run again meanwhile, or by another scanner: its pages are of two scans then."""
         image = ImageRef(judging.facts.image.repository, leaf.digest)
         reading = judging.begin(head, leaf.platform)
-        for _ in range(_READS):
+        for number in range(_READS):
             if reading.status.readiness is not Readiness.READY:
                 break
-            try:
-                for finding in self._detailed(reading, image):
-                    reading.add(finding)
-                if reading.is_complete:
-                    break
-            except FindingsChangedError:
-                reading = judging.begin(reading.status, leaf.platform)  # what was read is of two scans
-            last, reading = reading, judging.begin(self.scans.status(image), leaf.platform)
-        else:
-            return last
+            is_of_one_scan = self._fill(reading, image)
+            after = self.scans.status(image)
+            reading.is_settled = is_of_one_scan and reading.is_complete and after == reading.status
+            if reading.is_settled or number == _READS - 1:
+                break
+            reading = judging.begin(after, leaf.platform)
         return reading
+
+    def _fill(self, reading: Reading, image: ImageRef) -> bool:
+        """Read all findings; False: they are of two scans."""
+        try:
+            for finding in self._detailed(reading, image):
+                reading.add(finding)
+        except FindingsChangedError:
+            return False
+        return True
 
     def _detailed(self, reading: Reading, image: ImageRef) -> Iterator[Finding]:
         details = Details(self.intelligence, reading.weigher, image)
-        return details.added(self.scans.findings(image))
+        return details.added(self.scans.findings(image, reading.status.basis))
 
     def _baseline(self, policy: Policy, stage: Stage, image: ImageRef) -> Baseline | None:
         """None also where its findings were not kept: then everything counts."""
@@ -136,6 +160,56 @@ class ExamineImage:
         except RecordNotFoundError:
             return None
         return Rebuild(base, newer, gone)
+
+
+@dataclass
+class _Looks:
+    """What this look at the findings saw that is not at rest yet."""
+
+    release: Release
+    waited: Waited
+    now: datetime
+    pause: timedelta
+    begun_again: list[Reading] = field(default_factory=list)
+    changing: list[Reading] = field(default_factory=list)
+    clean_since: dict[Digest, datetime] = field(default_factory=dict)
+
+    def checked(self, reading: Reading) -> Reading:
+        status = reading.status
+        if self.waited is Waited.READY and not status.is_final:
+            self.begun_again.append(reading)
+        elif status.readiness is Readiness.READY and not reading.is_settled:
+            self.changing.append(reading)
+        elif since := status.seen_clean(self.release.clean_since.get(status.image), self.now):
+            self.clean_since[status.image] = since
+            reading.status = replace(status, clean_since=timestamp(since))
+        return reading
+
+    def not_yet(self, limit: timedelta) -> NotYet | None:
+        """None: what was read counts. After `limit`, also what is still incomplete: it never passes."""
+        if self.begun_again:
+            return NotYet("its scan has begun again")
+        begun = max(self.release.started_at, self.release.soaks_until or self.release.started_at)
+        is_late = self.now >= begun + limit
+        if self.changing and not is_late:
+            return NotYet("the list of findings is not whole yet", is_over=True, clean_since=self.clean_since)
+        if any(reading.is_complete for reading in self.changing):
+            raise FindingsChangedError(
+                f"{self.release.image}: its scan changes whenever its findings are read"
+            )
+        if any(self.now - since < self.pause for since in self.clean_since.values()):
+            why = "nothing is found so far, which a second look has to confirm"
+            return NotYet(why, is_over=True, clean_since=self.clean_since)
+        return None
+
+
+def _missing(leaves: Sequence[Descriptor], heads: Sequence[ScanStatus]) -> str:
+    """What the scans lack, of each platform."""
+    return "; ".join(
+        (f"{leaf.platform}: " if leaf.platform else "") + "it lacks " + " and ".join(head.missing)
+        for leaf, head in zip(leaves, heads, strict=True)
+        if not head.is_final
+    )
 
 
 def _about(waivers: Sequence[Waiver], image: ImageRef, leaves: Sequence[Descriptor]) -> list[Waiver]:

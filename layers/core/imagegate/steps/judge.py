@@ -19,7 +19,7 @@ from imagegate.domain.sbom import NOT_YET
 from imagegate.domain.scan import Waited
 from imagegate.domain.verdict import PlatformScan, VerdictOutcome, attention
 from imagegate.ports import Grants, Images, Ledger, Records
-from imagegate.steps.examine import Examined, ExamineImage, Wait
+from imagegate.steps.examine import Examined, ExamineImage, NotYet, Wait
 from imagegate.steps.reuse import ReuseVerdict
 
 # The decision record has all of them.
@@ -30,6 +30,7 @@ class Route(StrEnum):
     """Where the state machine goes next."""
 
     AWAIT = "AWAIT"  # the scan is not over (any more): the image was deleted and pushed again
+    LOOK_AGAIN = "LOOK_AGAIN"  # in a while: what is found is not at rest yet
     SIGN = "SIGN"
     PROMOTE = "PROMOTE"
     ANNOUNCE = "ANNOUNCE"
@@ -77,8 +78,7 @@ class JudgeImage:
             here = self.images.facts(release.image)
             if not release.tags & here.tags:
                 return self._ended(release, Outcome.SUPERSEDED)
-            # Records keep whole seconds; judged again, they must say the same.
-            return self._judge(release, here, Wait(waited, why), now.replace(microsecond=0))
+            return self._judge(release, here, Wait(waited, why), now)
         except ImageNotFoundError:
             return self._ended(release, Outcome.WITHDRAWN)
 
@@ -93,8 +93,8 @@ class JudgeImage:
         if digest := ReuseVerdict(self.ledger, self.records).run(release, stage, now):
             return self._passed(release, stage, digest)
         examined = self.examine.run(policy, stage, release, here, wait, now)
-        if examined is None:
-            return Judged(Route.AWAIT, Outcome.BLOCKED)
+        if isinstance(examined, NotYet):
+            return self._not_yet(release, examined)
         if examined.found.started:
             self.ledger.keep_clocks(examined.application, examined.found.started)
         verdict = examined.found.verdict
@@ -106,6 +106,13 @@ class JudgeImage:
             return self._passed(release, stage, digest)
         route, outcome = self._not_passed(stage, release, now)
         return Judged(route, outcome, stage.promotes_to is not None, False, verdict.outcome, digest)
+
+    def _not_yet(self, release: Release, found: NotYet) -> Judged:
+        """A first look is remembered here: whoever looks again may be another, and late."""
+        if found.clean_since:
+            times = {**release.clean_since, **found.clean_since}
+            self.ledger.record(release.id, clean_since=times)
+        return Judged(Route.LOOK_AGAIN if found.is_over else Route.AWAIT, Outcome.BLOCKED)
 
     def _passed(self, release: Release, stage: Stage, digest: Digest) -> Judged:
         asks_for_sbom = stage.evidence.sbom is not None
