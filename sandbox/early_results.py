@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def of(done: Scan, quirks: Quirks) -> list[tuple[Scan, float]]:
     """Scenes and how long they last, in seconds; the last one is the result.
 
-    The event is sent once, with the first scene whose coverage says that Inspector has looked or whose findings are
-    all there.
+    The event is sent with the first scene whose coverage says that Inspector has looked, or whose findings are all
+    there; never again with the last one.
     """
     if quirks.coverage_reason:
         done = replace(done, coverage=quirks.coverage_reason)
@@ -40,7 +40,12 @@ def of(done: Scan, quirks: Quirks) -> list[tuple[Scan, float]]:
         ),
         (replace(empty, is_told=True), quirks.late_findings_seconds),
         (replace(quiet, findings=[]), quirks.scan_seconds if quirks.summary_before_findings else 0.0),
-        (replace(done, coverage="PENDING_INITIAL_SCAN", looked=None), quirks.late_coverage_seconds),
+        (
+            replace(
+                done, coverage="PENDING_INITIAL_SCAN", looked=None, is_told=not quirks.late_findings_seconds
+            ),
+            quirks.late_coverage_seconds,
+        ),
     ]
     played = [(scene, seconds) for scene, seconds in scenes if seconds > 0]
     was_told = any(scene.is_told for scene, _ in played)

@@ -280,10 +280,13 @@ def test_an_enhanced_scan_is_ready_when_inspector_says_that_it_looked_since_the_
     assert ecr.status(IMAGE).readiness is readiness
 
 
-def test_who_may_not_read_findings_is_told_all_that_is_needed(ecr: Ecr, stub: Stubber) -> None:
+def test_who_may_not_read_findings_is_told_all_that_is_needed(
+    ecr: Ecr, stub: Stubber, inspector: Stubber
+) -> None:
     """Under enhanced scanning ECR answers so where the caller lacks Inspector's permission."""
     registry = {"scanningConfiguration": {"scanType": "ENHANCED", "rules": []}}
     stub.add_response("get_registry_scanning_configuration", registry, {})
+    covered(inspector)
     stub.add_client_error("describe_image_scan_findings", "AccessDeniedException")
     needed = "ecr:DescribeImageScanFindings.*inspector2:ListFindings.*inspector2:ListCoverage"
     with pytest.raises(AccessRefusedError, match=needed):
@@ -291,9 +294,10 @@ def test_who_may_not_read_findings_is_told_all_that_is_needed(ecr: Ecr, stub: St
 
 
 def test_who_may_not_read_the_coverage_is_told_so(ecr: Ecr, stub: Stubber, inspector: Stubber) -> None:
-    asked(stub, head("PENDING"), "ENHANCED")
+    registry = {"scanningConfiguration": {"scanType": "ENHANCED", "rules": []}}
+    stub.add_response("get_registry_scanning_configuration", registry, {})
     inspector.add_client_error("list_coverage", "AccessDeniedException")
-    with pytest.raises(AccessRefusedError, match="inspector2:ListCoverage"):
+    with pytest.raises(AccessRefusedError, match="inspector2:ListCoverage and inspector2:ListFindings"):
         ecr.status(IMAGE)
 
 

@@ -199,6 +199,40 @@ def test_a_list_that_is_shorter_than_its_summary_never_passes(judge: Judge) -> N
     assert "findings.incomplete" in {reason["rule"] for reason in result.json["reasons"]}
 
 
+@pytest.mark.parametrize("form", ["findings", "enhancedFindings"])
+@pytest.mark.parametrize("status", ["COMPLETE", "ACTIVE"])
+@pytest.mark.parametrize("gone", [("imageScanCompletedAt",), ("findingSeverityCounts",), (), None])
+def test_an_answer_without_its_date_or_its_counts_says_nothing(
+    judge: Judge, form: str, status: str, gone: tuple[str, ...] | None
+) -> None:
+    """aws-sdk issue 289, aws-cli issue 6759: seconds later the findings are there."""
+    dump = enhanced(status=status)
+    whole = dump["imageScanFindings"]
+    left = {name: value for name, value in whole.items() if name not in (gone or ("enhancedFindings",))}
+    dump["imageScanFindings"] = {form: []} if gone is None else left
+    result = judge("--findings", dump, "--json")
+    if gone == ():
+        assert result.code == 0
+        return
+    assert (result.code, result.json["verdict"]) == (2, "ERROR")
+    [reason] = result.json["reasons"]
+    for name in gone or ("imageScanCompletedAt", "findingSeverityCounts"):
+        assert name in reason["message"]
+    assert "wait until the scan has that" in reason["message"]
+
+
+def test_an_early_answer_beside_a_whole_report_decides(judge: Judge) -> None:
+    early = enhanced()
+    early["imageScanFindings"] = {"findings": []}
+    assert judge("--findings", early, "--findings", trivy()).code == 2
+    assert judge("--findings", trivy(), "--findings", early).code == 2
+
+
+def test_that_the_coverage_is_not_in_an_answer_is_said(judge: Judge) -> None:
+    notes = judge("--findings", enhanced(), "--json").json["notes"]
+    assert any("ListCoverage" in note for note in notes)
+
+
 def test_a_list_without_a_status_is_not_judged(judge: Judge) -> None:
     dump = enhanced()
     del dump["imageScanStatus"]

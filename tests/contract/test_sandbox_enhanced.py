@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox import early_results
+from sandbox.quirks import Quirks
+from sandbox.scanner import Scan
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 from tests.contract.scans import EVERY, active, configure, describe, finding, refusal, response
 from tests.patience import eventually
@@ -225,6 +229,134 @@ class TestEnhanced:
         assert len(listed) == 50
         assert len({f["title"] for findings in listed for f in findings}) == 5000
         assert time.process_time() - began < 8
+
+
+def covered(repo: Repository, **wanted: str) -> list[dict[str, Any]]:
+    """What Inspector's ListCoverage says of the repository's images."""
+    criteria = {"ecrRepositoryName": repo.name, **wanted}
+    answer = repo.sandbox.client("inspector2").list_coverage(
+        filterCriteria={name: [{"comparison": "EQUALS", "value": value}] for name, value in criteria.items()}
+    )
+    found: list[dict[str, Any]] = answer["coveredResources"]
+    return found
+
+
+Scene = tuple[str, tuple[str, ...], int, str]  # status, what is said of the findings, how many, coverage
+
+
+def scene(repo: Repository, ecr: Any) -> Scene | None:
+    """What is said of the image now; None: it waits for its scan."""
+    answer = describe(repo, ecr)
+    found = answer.get("imageScanFindings")
+    if found is None:
+        return None
+    [record] = covered(repo)
+    listed = len(found.get("enhancedFindings", ()))
+    return answer["imageScanStatus"]["status"], tuple(sorted(found)), listed, record["scanStatus"]["reason"]
+
+
+WHOLE = ("enhancedFindings", "findingSeverityCounts", "imageScanCompletedAt", "vulnerabilitySourceUpdatedAt")
+# What there is to see while a quirk lasts, and how many events were sent by then.
+LATE: dict[str, tuple[Scene, int]] = {
+    "early_result_seconds": (("COMPLETE", ("findings",), 0, "PENDING_INITIAL_SCAN"), 0),
+    "partial_findings_seconds": (("ACTIVE", WHOLE, 1, "SCAN_IN_PROGRESS"), 0),
+    "late_findings_seconds": (("ACTIVE", ("findings",), 0, "SUCCESSFUL"), 1),
+    "late_coverage_seconds": (("ACTIVE", WHOLE, 2, "PENDING_INITIAL_SCAN"), 1),
+}
+
+
+@pytest.mark.usefixtures("enhanced")
+class TestCoverage:
+    @pytest.fixture(autouse=True)
+    def _quirks(self, sandbox: Sandbox) -> Iterator[None]:
+        yield
+        for name, value in asdict(Quirks()).items():
+            if name in LATE or name == "coverage_reason":
+                setattr(sandbox.settings.quirks, name, value)
+
+    def test_a_scan_that_is_over_is_covered_successfully(self, repo: Repository, ecr: Any) -> None:
+        digest = repo.image("v1")
+        active(repo, ecr)
+        [record] = covered(repo, resourceType="AWS_ECR_CONTAINER_IMAGE", scanType="PACKAGE")
+        assert isinstance(record.pop("lastScannedAt"), datetime)
+        assert record == {
+            "accountId": "123456789012",
+            "resourceId": f"arn:aws:ecr:eu-central-1:123456789012:repository/{repo.name}/{digest}",
+            "resourceType": "AWS_ECR_CONTAINER_IMAGE",
+            "scanType": "PACKAGE",
+            "scanStatus": {"statusCode": "ACTIVE", "reason": "SUCCESSFUL"},
+            "resourceMetadata": {"ecrImage": {"tags": ["v1"]}},
+        }
+        assert covered(repo, resourceId=record["resourceId"]) != []
+        for other in ({"resourceId": record["resourceId"][:-1]}, {"scanType": "CODE"}):
+            assert covered(repo, **other) == []
+
+    @pytest.mark.parametrize("quirk", LATE)
+    def test_a_result_can_be_late_in_parts(self, repo: Repository, ecr: Any, quirk: str) -> None:
+        for name in LATE:
+            setattr(repo.sandbox.settings.quirks, name, 600.0 if name == quirk else 0.0)
+        configure(repo.sandbox, repo.name, response(finding("HIGH"), finding("LOW", 1)))
+        repo.image("v1")
+        expected, events = LATE[quirk]
+        assert eventually(lambda: scene(repo, ecr)) == expected
+        assert eventually(lambda: len(inspected(repo)) == events)
+
+    def test_what_is_late_comes_in_the_end_and_is_announced_once(self, repo: Repository, ecr: Any) -> None:
+        """By itself the sandbox says first what users have recorded, first COMPLETE and then ACTIVE."""
+        configure(repo.sandbox, repo.name, response(finding("HIGH"), finding("LOW", 1)))
+        repo.image("v1")
+        eventually(lambda: scene(repo, ecr) == ("ACTIVE", WHOLE, 2, "SUCCESSFUL"))
+        eventually(lambda: len(inspected(repo)) == 1)
+
+    def test_each_part_follows_the_other(self) -> None:
+        quirks = Quirks()
+        for name in LATE:
+            setattr(quirks, name, 1.0)
+        now = datetime(2026, 11, 21, tzinfo=UTC)
+        done = Scan("ENHANCED", "ACTIVE", now, now, {"HIGH": 1}, [finding("HIGH")], coverage="SUCCESSFUL")
+        scenes = [one for one, _ in early_results.of(done, quirks)]
+        assert [(one.status, one.coverage, one.is_told) for one in scenes] == [
+            ("COMPLETE", "PENDING_INITIAL_SCAN", False),
+            ("ACTIVE", "PENDING_INITIAL_SCAN", False),
+            ("ACTIVE", "SCAN_IN_PROGRESS", False),
+            ("ACTIVE", "SUCCESSFUL", True),
+            ("ACTIVE", "PENDING_INITIAL_SCAN", False),
+            ("ACTIVE", "SUCCESSFUL", False),
+        ]
+
+    def test_counts_of_half_a_list_agree_with_it(self, repo: Repository, ecr: Any) -> None:
+        repo.sandbox.settings.quirks.partial_findings_seconds = 600.0
+        configure(repo.sandbox, repo.name, response(finding("HIGH"), finding("LOW", 1)))
+        repo.image("v1")
+        found = active(repo, ecr)["imageScanFindings"]
+        assert found["findingSeverityCounts"] == {"HIGH": 1}
+        assert [one["severity"] for one in found["enhancedFindings"]] == ["HIGH"]
+
+    def test_what_is_scanned_on_push_only_is_complete_and_inactive(
+        self, repo: Repository, ecr: Any, rules: Any
+    ) -> None:
+        rules(scanType="ENHANCED", rules=[{"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": EVERY}])
+        repo.image("v1")
+        assert active(repo, ecr)["imageScanStatus"]["status"] == "COMPLETE"
+        [record] = covered(repo)
+        assert record["scanStatus"] == {"statusCode": "INACTIVE", "reason": "SCAN_FREQUENCY_SCAN_ON_PUSH"}
+
+    def test_a_reason_can_be_given(self, repo: Repository) -> None:
+        repo.sandbox.settings.quirks.coverage_reason = "IMAGE_SIZE_EXCEEDED"
+        repo.image("v1")
+        eventually(lambda: covered(repo, scanStatusReason="IMAGE_SIZE_EXCEEDED"))
+
+    def test_what_is_not_known_is_refused(self, repo: Repository) -> None:
+        client = repo.sandbox.client("inspector2")
+        value = [{"comparison": "EQUALS", "value": "x"}]
+        assert refusal(client.list_coverage, maxResults=200, nextToken="?") == "ValidationException"
+        assert refusal(client.list_coverage, filterCriteria={"scanMode": value}) == "ValidationException"
+
+
+def test_what_is_scanned_by_ecr_itself_has_no_coverage(repo: Repository) -> None:
+    repo.image("v1")
+    eventually(lambda: repo.events("ECR Image Scan"))
+    assert covered(repo) == []
 
 
 def test_a_page_may_fail_twice(repo: Repository, ecr: Any) -> None:

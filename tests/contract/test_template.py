@@ -103,6 +103,23 @@ class TestRole:
         assert users == ([] if role == "ReleaseRole" else [role.removesuffix("Role") + "Function"])
 
 
+def test_who_reads_scans_may_ask_inspector_too() -> None:
+    """Under enhanced scanning ECR asks Inspector with the permissions of its caller; without them all fails."""
+    readers = who_may("ecr:DescribeImageScanFindings")
+    assert readers == {"OnScanCompletedRole", "ReconcileRole", "AwaitScanRole", "JudgeImageRole"}
+    for role in readers:
+        own = next(one for one in statements(role) if one["Sid"] == "ReadEnhancedScans")
+        assert own["Action"] == ["inspector2:ListFindings", "inspector2:ListCoverage"], role
+    # How the registry is scanned, and when the image was pushed, decide whether a result counts.
+    assert readers <= who_may("ecr:GetRegistryScanningConfiguration") & who_may("ecr:DescribeImages")
+
+
+def test_the_judge_waits_as_long_as_the_state_machine_pauses() -> None:
+    variables = FUNCTIONS["JudgeImageFunction"]["Environment"]["Variables"]
+    machine = yaml_parse((ROOT / "statemachines/release.asl.yaml").read_text())
+    assert variables["SECOND_LOOK_SECONDS"] == machine["States"]["Look Again"]["Seconds"] == 60
+
+
 def test_every_star_as_a_resource_or_principal_says_why() -> None:
     lines = [line for line in TEXT.splitlines() if re.search(r'(Resource|Principal|AWS): "\*"', line)]
     assert lines

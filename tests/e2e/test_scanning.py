@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_inspectors_results_are_judged_as_basic_ones_are(enhanced: Gate) -> None
     assert (blocked["outcome"], rules(blocked)) == ("blocked", ["findings.critical"])
 
 
-EARLY = {
+EARLY: dict[str, dict[str, Any]] = {
     "complete and active without a result": {"early_result_seconds": 2.0},
     "a status before its counts, and the counts before the list": {"summary_before_findings": True},
     "half of the findings": {"partial_findings_seconds": 3.0},

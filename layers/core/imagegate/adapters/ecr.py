@@ -166,9 +166,10 @@ class Ecr:
     def status(self, image: ImageRef) -> ScanStatus:
         """Raise `ImageNotFoundError` when the image is gone, `AccessRefusedError` where a permission is missing.
 
-        How the registry scans is asked first: a result that was read before and after is of the same scanner.
+        How the registry scans, and what Inspector covers, is asked before the result: so the result is at least as new.
         """
         basis = self._scans_by()
+        coverage = Inspector().coverage(self._arn(image)) if basis is Basis.ENHANCED else ()
         try:
             head = self._findings_page(image, maxResults=1)
         except ClientError as error:
@@ -176,9 +177,7 @@ class Ecr:
             if error.response["Error"]["Code"] != "ScanNotFoundException":
                 raise
             head = {}
-        status = _status(image.digest, head, basis)
-        if basis is Basis.ENHANCED:
-            status = replace(status, coverage=Inspector().coverage(self._arn(image)))
+        status = replace(_status(image.digest, head, basis), coverage=coverage)
         if status.says_it_is_over:
             status = replace(status, pushed_at=timestamp(self.facts(image).pushed_at))
         return status

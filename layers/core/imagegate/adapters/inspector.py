@@ -17,6 +17,10 @@ from imagegate.domain.revocation import RunsIn
 # Amazon Inspector API reference: BatchGetFindingDetails, findingArns; ListFindings, maxResults.
 DETAILS_A_CALL = 10
 _FINDINGS_A_PAGE = 100
+_NEEDED = (
+    "this role may not ask Inspector whether it has looked at the image; it needs inspector2:ListCoverage and"
+    " inspector2:ListFindings on *"
+)
 # Amazon Inspector API reference, CoveredResource: a container image is scanned for packages.
 _IMAGE, _PACKAGES = "AWS_ECR_CONTAINER_IMAGE", "PACKAGE"
 # Inspector has answered, and FIRST has not scored the vulnerability: it is too new, and nothing is known against it.
@@ -72,7 +76,7 @@ class Inspector:
             "scanType": _equals(_PACKAGES),
         }
         pages = self._client.get_paginator("list_coverage").paginate(filterCriteria=wanted)
-        with translated({"AccessDeniedException": AccessRefusedError}, f"{image}: inspector2:ListCoverage"):
+        with translated({"AccessDeniedException": AccessRefusedError}, f"{image}: {_NEEDED}"):
             return tuple(
                 _coverage(record)
                 for page in pages

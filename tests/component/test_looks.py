@@ -1,0 +1,251 @@
+"""The judge takes findings that are whole and at rest, and looks twice where enhanced scanning finds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from cli.judgement import remote
+from imagegate.domain.coverage import Coverage
+from imagegate.domain.decision import Decision
+from imagegate.domain.errors import FindingsChangedError
+from imagegate.domain.finding import Finding
+from imagegate.domain.image import ImageRef
+from imagegate.domain.policy import Scanner
+from imagegate.domain.release import ReleaseId
+from imagegate.domain.scan import SECOND_LOOK, Basis, ScanStatus, Waited
+from imagegate.domain.verdict import VerdictOutcome
+from imagegate.steps.examine import Examined, NotYet
+from imagegate.steps.judge import Judged, Route
+from tests.component.one_gate import World
+from tests.fakes import DEV, NOW, FakeScans, critical
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+PENDING = (Coverage("ACTIVE", "PENDING_INITIAL_SCAN"),)
+
+
+@dataclass
+class MovingScans(FakeScans):
+    """`moves` are made one by one, each while findings are read."""
+
+    moves: list[Callable[[ImageRef], None]] = field(default_factory=list)
+
+    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
+        yield from super().findings(image, basis)
+        if self.moves:
+            self.moves.pop(0)(image)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(scans=MovingScans(kind=Scanner.ENHANCED))
+
+
+def pushed(world: World, *found: Finding) -> ImageRef:
+    image = world.registry.push_image(DEV, "1.0", at=NOW - MINUTE)
+    world.scans.finish(image, found)
+    world.start(image)
+    return image
+
+
+def change(world: World, image: ImageRef, **changes: object) -> None:
+    status = world.scans.results[image.digest]
+    world.scans.results[image.digest] = replace(status, **changes)  # type: ignore[arg-type]
+
+
+def moving(world: World) -> list[Callable[[ImageRef], None]]:
+    assert isinstance(world.scans, MovingScans)
+    return world.scans.moves
+
+
+def record(world: World, judged: Judged) -> Decision:
+    assert judged.decision is not None
+    return Decision.decode(world.records.decision(judged.decision))
+
+
+# two looks
+
+
+def test_what_enhanced_scanning_finds_nothing_in_is_not_judged_at_the_first_look(world: World) -> None:
+    image = pushed(world)
+    judged = world.judge(image, now=NOW)
+    assert (judged.route, judged.decision) == (Route.LOOK_AGAIN, None)
+    assert world.ledger.get(ReleaseId(image, 1)).clean_since == {image.digest: NOW}
+
+
+def test_a_second_look_a_minute_later_that_finds_nothing_either_passes_it(world: World) -> None:
+    image = pushed(world)
+    world.judge(image, now=NOW)
+    judged = world.judge(image, now=NOW + SECOND_LOOK)
+    assert judged.route is Route.SIGN
+    [scan] = record(world, judged).scans
+    assert scan["cleanSince"] == "2026-11-21T08:00:00Z"
+    assert scan["coverage"] == [
+        {"status": "ACTIVE", "reason": "SUCCESSFUL", "lastScannedAt": "2026-11-21T07:59:00Z"}
+    ]
+
+
+def test_a_look_that_comes_too_early_moves_nothing_however_often_it_comes(world: World) -> None:
+    image = pushed(world)
+    for seconds in (0, 0, 30, 59.999):
+        assert world.judge(image, now=NOW + timedelta(seconds=seconds)).route is Route.LOOK_AGAIN
+    assert world.judge(image, now=NOW + timedelta(days=3)).route is Route.SIGN
+
+
+def test_findings_that_come_between_two_looks_block(world: World) -> None:
+    image = pushed(world)
+    world.judge(image, now=NOW)
+    world.scans.finish(image, critical())
+    assert world.judge(image, now=NOW + MINUTE).verdict is VerdictOutcome.BLOCK
+
+
+def test_an_image_that_is_pushed_again_is_looked_at_twice_again(world: World) -> None:
+    image = pushed(world)
+    world.judge(image, now=NOW)
+    world.registry.pushed_at[image] = NOW + SECOND
+    world.scans.finish(image)
+    assert world.judge(image, now=NOW + MINUTE).route is Route.LOOK_AGAIN
+    assert world.judge(image, now=NOW + 2 * MINUTE).route is Route.SIGN
+
+
+def test_each_platform_is_looked_at_twice(world: World) -> None:
+    image, (one, other) = world.index("amd64", "arm64")
+    world.scans.finish(one)
+    world.scans.finish(other, critical())
+    world.start(image)
+    world.judge(image, now=NOW)
+    world.scans.finish(other)
+    assert world.judge(image, now=NOW + MINUTE).route is Route.LOOK_AGAIN
+    assert world.judge(image, now=NOW + 2 * MINUTE).route is Route.SIGN
+
+
+def test_findings_and_basic_scans_need_one_look(world: World) -> None:
+    image = pushed(world, *critical())
+    assert world.judge(image, now=NOW).verdict is VerdictOutcome.BLOCK
+    world.scans.kind = Scanner.BASIC
+    world.scans.finish(image)
+    assert world.judge(image, now=NOW).route is Route.SIGN
+
+
+def test_a_look_after_the_wait_was_given_up_is_confirmed_too(world: World) -> None:
+    image = pushed(world)
+    late = NOW + timedelta(hours=1)
+    assert world.judge(image, Waited.TIMED_OUT, now=late).route is Route.LOOK_AGAIN
+    assert world.judge(image, Waited.TIMED_OUT, now=late + MINUTE).route is Route.SIGN
+
+
+# lists that are not whole
+
+
+def test_fewer_findings_than_the_scan_counts_are_looked_at_again_and_refused_in_the_end(
+    world: World,
+) -> None:
+    image = pushed(world, *critical(3))
+    world.scans.lists[image.digest] = []
+    assert world.judge(image, now=NOW).route is Route.LOOK_AGAIN
+    judged = world.judge(image, now=NOW + timedelta(minutes=30))
+    assert judged.verdict is VerdictOutcome.ERROR
+    assert [reason["rule"] for reason in record(world, judged).reasons] == ["findings.incomplete"]
+
+
+def test_more_findings_than_the_scan_counts_never_pass(world: World) -> None:
+    image = pushed(world)
+    world.scans.lists[image.digest] = critical()
+    for now in (NOW, NOW + MINUTE, NOW + timedelta(minutes=30)):
+        assert world.judge(image, now=now).verdict is not VerdictOutcome.PASS
+
+
+def test_a_scan_that_is_run_again_while_it_is_read_is_read_again(world: World) -> None:
+    image = pushed(world, *critical())
+    moving(world).append(lambda image: world.scans.finish(image, critical(2)))
+    assert "2 CRITICAL" in record(world, world.judge(image, now=NOW)).reasons[0]["message"]
+
+
+@pytest.mark.parametrize("kind", Scanner)
+def test_what_is_read_while_another_scanner_takes_over_never_counts(world: World, kind: Scanner) -> None:
+    """What counts is what the scanner says that was there before and after."""
+    world.scans.kind = kind
+    image = pushed(world)
+    world.scans.kind = next(other for other in Scanner if other is not kind)
+    moving(world).append(lambda image: world.scans.finish(image, critical()))
+    judged = world.judge(image, now=NOW + MINUTE)
+    assert judged.verdict is VerdictOutcome.BLOCK
+    assert record(world, judged).scans[0]["basis"] != kind.upper()
+
+
+def test_a_scan_that_begins_again_while_it_is_read_is_awaited_again(world: World) -> None:
+    image = pushed(world, *critical())
+    moving(world).append(lambda image: change(world, image, coverage=PENDING))
+    judged = world.judge(image, now=NOW)
+    assert (judged.route, judged.decision) == (Route.AWAIT, None)
+
+
+def test_a_scan_that_never_comes_to_rest_is_a_fault_in_the_end_and_never_a_pass(world: World) -> None:
+    image = pushed(world, replace(critical()[0], severity=next(iter(critical())).severity))
+    times = (f"2026-11-21T09:00:{second:02}Z" for second in range(60))
+    moves = [lambda image: change(world, image, completed_at=next(times))] * 6
+    moving(world).extend(moves)
+    assert world.judge(image, now=NOW).route is Route.LOOK_AGAIN
+    with pytest.raises(FindingsChangedError):
+        world.judge(image, now=NOW + timedelta(hours=1))
+
+
+# who wakes a release
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"coverage": ()},
+        {"coverage": PENDING},
+        {"coverage": (Coverage("ACTIVE", "SUCCESSFUL", "2026-11-21T07:00:00Z"),)},
+        {"counts": {}, "has_counts": False, "completed_at": None},
+        {"status": "PENDING"},
+    ],
+    ids=str,
+)
+def test_events_and_the_reconciler_wake_by_the_same_rule(world: World, missing: dict[str, object]) -> None:
+    image = pushed(world, *critical())
+    whole: ScanStatus = world.scans.results[image.digest]
+    change(world, image, **missing)
+    assert world.wait(image) is None
+    assert world.completed().on_scan(image) == 0
+    assert world.reconcile().woken == 0
+    world.scans.results[image.digest] = whole
+    assert world.reconcile().woken == 1
+    assert world.workflow.woken == {"token": {"waited": "READY", "why": ""}}
+
+
+def test_what_inspector_never_looks_at_ends_the_wait_at_once(world: World) -> None:
+    image = pushed(world)
+    change(world, image, coverage=(Coverage("INACTIVE", "IMAGE_SIZE_EXCEEDED"),))
+    assert world.wait(image) is Waited.READY
+    judged = world.judge(image, now=NOW)
+    [reason] = record(world, judged).reasons
+    assert (reason["rule"], judged.verdict) == ("scan.failed", VerdictOutcome.BLOCK)
+    assert reason["message"].startswith("IMAGE_SIZE_EXCEEDED: ")
+
+
+# the command line
+
+
+def test_the_command_line_looks_twice_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = pushed(world)
+    slept: list[float] = []
+    monkeypatch.setattr("cli.judgement.remote.time.sleep", slept.append)
+
+    def looked(at: datetime) -> Examined | NotYet:
+        release = replace(world.ledger.get(ReleaseId(image, 1)), started_at=at)
+        stage = world.policy.stages["dev"]
+        here = world.registry.facts(image)
+        return remote._looked(world.judging().examine, world.policy, stage, release, here)
+
+    found = looked(NOW)
+    assert isinstance(found, Examined)
+    assert (found.found.verdict.outcome, slept) == (VerdictOutcome.PASS, [60.0])
+    world.judge(image, now=NOW)  # the pipeline has looked before
+    assert isinstance(looked(NOW + MINUTE), Examined)
+    assert slept == [60.0]
