@@ -10,7 +10,7 @@ from cli.judgement.opinion import Opinion
 from cli.scanner_files import Report, ScannerFileError
 from imagegate.domain import openvex, openvex_written
 from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.finding import Finding
+from imagegate.domain.finding import Finding, Package
 from imagegate.domain.openvex import Document, Statement
 from imagegate.domain.openvex_history import History, waiver_of
 from imagegate.domain.openvex_image import Image, Name
@@ -75,16 +75,35 @@ def set_aside(
     history: History, findings: Sequence[Finding], image: Image, repository: str, until: date
 ) -> tuple[list[Waiver], list[str]]:
     """Waivers for what the statements set aside, and notes on those that set nothing aside."""
-    waivers: dict[Waiver, None] = {}
+    waivers: dict[Waiver, Statement] = {}
     doubtful: dict[Statement, None] = {}
+    left: list[tuple[Finding, Package]] = []
     for finding in findings:
         for package in finding.packages:
             statement = history.setting_aside(finding, package, image)
             if statement is not None:
-                waivers.setdefault(waiver_of(statement, finding, package, repository, until))
+                waivers.setdefault(waiver_of(statement, finding, package, repository, until), statement)
             else:
+                left.append((finding, package))
                 doubtful.update(dict.fromkeys(history.in_doubt(finding, package, image)))
+    too_much = _covering(waivers, left)
+    doubtful.update(dict.fromkeys(waivers.pop(waiver) for waiver in too_much))
     return list(waivers), list(_notes(history, findings, image, doubtful))
+
+
+def _covering(waivers: Iterable[Waiver], left: Iterable[tuple[Finding, Package]]) -> list[Waiver]:
+    """Those that would free more than the statements do: an advisory is about several vulnerabilities."""
+    by_name: dict[str, list[Waiver]] = {}
+    for waiver in waivers:
+        by_name.setdefault(str(waiver.vulnerability), []).append(waiver)
+    found = {
+        waiver: None
+        for finding, package in left
+        for name in finding.names
+        for waiver in by_name.get(name, ())
+        if waiver.covers(finding, package)
+    }
+    return list(found)
 
 
 def _notes(
@@ -96,7 +115,7 @@ def _notes(
     others = [(one, str(one.product)) for one in history.about_others(findings, image)]
     yield from _noted("about another product, and not applied", others)
     unknown = [(one, f"{one.vulnerability}, {one.product}") for one in doubtful]
-    yield from _noted("not applied, because it cannot be told whether they are about this image", unknown)
+    yield from _noted("not applied, because they may be about something else", unknown)
 
 
 def _noted(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:

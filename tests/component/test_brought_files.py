@@ -63,6 +63,44 @@ def test_a_file_that_people_bring_has_its_right_outcome(
     assert says in " ".join(result.out.split()) + result.err
 
 
+def grype(*found: tuple[str, ...]) -> dict[str, Any]:
+    """Each is an advisory and the vulnerabilities that it is about."""
+    artifact = {"name": "openssl", "version": "3.0.1", "type": "deb"}
+    matches = [
+        {
+            "vulnerability": {"id": name, "severity": "Critical"},
+            "relatedVulnerabilities": [{"id": other} for other in others],
+            "artifact": artifact,
+        }
+        for name, *others in found
+    ]
+    return {
+        "matches": matches,
+        "descriptor": {"name": "grype"},
+        "source": {"target": {"userInput": "shop:1.0"}},
+    }
+
+
+def test_what_is_said_of_one_vulnerability_frees_no_advisory_about_several(judge: Judge) -> None:
+    statement = {
+        "vulnerability": {"name": "CVE-2026-1111"},
+        "products": [{"@id": "pkg:oci/shop"}],
+        "status": "fixed",
+    }
+    vex = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "statements": [statement],
+    }
+    one, several = ("CVE-2026-1111",), ("ALAS-2026-1", "CVE-2026-1111", "CVE-2026-2222")
+    assert judge("--findings", grype(one), "--vex", vex).code == 0
+    assert judge("--findings", grype(several), "--vex", vex).code == 1
+    both = judge("--findings", grype(one, several), "--vex", vex, "--json")
+    assert both.code == 1
+    assert both.json["waivers"] == []
+    assert "not applied, because they may be about something else" in both.json["notes"][0]
+
+
 def test_what_is_written_has_every_finding_also_without_a_package(judge: Judge, tmp_path: Path) -> None:
     case, out = CASES / "09-write-vex-forgets-findings", tmp_path / "out.json"
     policy = (case / "policy.yaml").read_text()

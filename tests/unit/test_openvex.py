@@ -95,6 +95,7 @@ def test_what_is_yet_to_come_sets_nothing_aside() -> None:
     ahead = (NOW + timedelta(days=1)).isoformat()
     assert not is_aside({**said(), "timestamp": ahead})
     assert not is_aside(said(), {**said(status="affected"), "timestamp": ahead})
+    assert not is_aside({**said(), "last_updated": ahead})
     assert is_aside({**said(), "timestamp": (NOW + timedelta(minutes=1)).isoformat()})
 
 
@@ -411,6 +412,29 @@ def test_one_more_statement_that_takes_back_never_sets_more_aside(some: list[Jso
 def test_a_later_version_of_a_document_only_counts_by_what_it_says(some: list[Json], more: Json) -> None:
     newer = document(more, version=2)
     assert aside(document(*some), newer) <= aside(document(*some)) | aside(newer)
+
+
+@pytest.mark.parametrize(
+    ("product", "digest"),
+    [
+        ("pkg:oci/shop", None),
+        (f"pkg:oci/shop@{OURS}", OURS),
+        (f"shop@{OURS}", OURS),
+        ({"@id": "pkg:oci/shop", "hashes": {"sha-256": OURS[7:]}}, OURS),
+        (f"pkg:oci/shop@{OURS}?arch=amd64", ...),
+        (f"pkg:oci/other@{OURS}", ...),
+        (f"other@{OURS}", ...),
+        ("pkg:oci/shop?tag=1.0", ...),
+        ("pkg:oci/shop@1.0", ...),
+        ("shop:1.0", ...),
+    ],
+)
+def test_a_waiver_of_a_statement_is_never_about_more_images(product: Any, digest: Any) -> None:
+    asked = Image(names=(Name(None, "shop*"),), any_digest=True)
+    statement = said(product, "pkg:deb/debian/openssl")
+    waivers, notes = history(document(statement)).waivers(asked, "shop*", None, date(2026, 12, 31))
+    assert [one.digest and str(one.digest) for one in waivers] == ([] if digest is ... else [digest])
+    assert len(notes) == (digest is ...)
 
 
 @given(st.lists(ANY, max_size=5), TAKING_BACK)

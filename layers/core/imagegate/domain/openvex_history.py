@@ -41,8 +41,9 @@ class History:
         """Why it sets nothing aside, whatever it is about; empty: it may."""
         if statement.fault:
             return statement.fault
-        if statement.at and statement.at > self._now + _AHEAD:
-            return f"it is dated {statement.at:%Y-%m-%d %H:%M} UTC, which is yet to come"
+        for moment in (statement.at, statement.updated):
+            if moment and moment > self._now + _AHEAD:
+                return f"it is dated {moment:%Y-%m-%d %H:%M} UTC, which is yet to come"
         if statement.document and statement.version < self._latest[statement.document]:
             return f"there is version {self._latest[statement.document]} of its document"
         return ""

@@ -20,6 +20,7 @@ from imagegate.domain.purl import Match, PackageUrl, same_name
 
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _OCI = "oci"
+_REFERENCE = re.compile(r"[a-z0-9][^@ ]*@sha256:[0-9a-f]*")
 # cpe:2.3:PART:VENDOR:PRODUCT:VERSION:…, and the older cpe:/PART:VENDOR:PRODUCT:VERSION:…
 _CPE = re.compile(r"cpe:(?:2\.3:|/)([aoh*]):((?:\\.|[^:\\])*):((?:\\.|[^:\\])*)(?::((?:\\.|[^:\\])*))?(:.*)?")
 _ANY = ("", "*", None)
@@ -89,6 +90,7 @@ class Image:
         """The digest by which a product is named."""
         urls = [PackageUrl.parse(name) for name in product.names]
         texts = [url.version for url in urls if url and url.type == _OCI and url.version]
+        texts += [name.rpartition("@")[2] for name in product.names if _REFERENCE.fullmatch(name)]
         texts += [f"sha256:{value}" for name, value in product.hashes if name == "sha-256"]
         return Digest.parse(texts[0]) if texts and _is_digest(texts[0]) else None
 
@@ -97,8 +99,9 @@ class Image:
         url = PackageUrl.parse(name)
         if url is not None:
             return self._is_url(url) if url.type == _OCI else None
-        if "@sha256:" in name:
-            return self._is_digest(name.rpartition("@")[2])
+        if _REFERENCE.fullmatch(name):
+            digest = self._is_digest(name.rpartition("@")[2])
+            return min(digest, self._is_called(Name.parse(name).last)) if self.any_digest else digest
         if "://" in name or name.startswith(("urn:", "cpe:", "pkg:")):
             return None
         other = Name.parse(name)
