@@ -63,7 +63,8 @@ class Source:
 
         repository, wanted = self.reference.repository, self.reference.digest or self.reference.tag or ""
         credentials = credentials_of(_HUB_LOGIN if self.host == _HUB else self.host)
-        registry = HttpRegistry(TokenLogin(self.endpoint, repository, str(wanted), self.host, credentials))
+        login = TokenLogin(self.endpoint, repository, str(wanted), self.host, credentials)
+        registry = HttpRegistry(login, guard=login.guard)
         try:
             manifest = registry.manifest(repository, wanted)
         except ImageNotFoundError as error:

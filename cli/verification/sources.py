@@ -71,6 +71,7 @@ def in_registry(text: str) -> Source:
     """Raise `CannotTellError` or `RejectedInputError`."""
     from imagegate.adapters.registry import HttpRegistry
     from imagegate.adapters.registry_connection import Login
+    from imagegate.adapters.registry_wire import Guard
 
     match = _HOST.fullmatch(text)
     if match is None:
@@ -79,7 +80,8 @@ def in_registry(text: str) -> Source:
     if not reference.names_an_image:
         raise CannotTellError(f"{text} names no image; write HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST")
     scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
-    registry = HttpRegistry(lambda: Login(f"{scheme}://{host}", credentials_of(host)))
+    endpoint = f"{scheme}://{host}"
+    registry = HttpRegistry(lambda: Login(endpoint, credentials_of(host)), guard=Guard(endpoint))
     digest = reference.digest or registry.manifest(reference.repository, reference.tag or "").digest
     return Source(registry, ImageRef(reference.repository, digest), text, host=host)
 

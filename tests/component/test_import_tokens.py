@@ -144,7 +144,7 @@ def test_a_registry_elsewhere_cannot_name_a_token_server_on_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Stranger:
-        def __init__(self, _log_in: object) -> None: ...
+        def __init__(self, _log_in: object, **_: object) -> None: ...
 
         def call(self, _method: str, path: str, *_: object, **__: object) -> Answer:
             challenge = {"WWW-Authenticate": 'Bearer realm="http://127.0.0.1:8080/token"'}

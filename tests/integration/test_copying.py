@@ -232,9 +232,9 @@ def test_a_long_blob_stops_in_time_and_goes_on_where_it_was(
     asked_for: list[int] = []
     stream = source._connection.stream
 
-    def watched(path: str, asked: str, first: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+    def watched(path: str, asked: str, size: int, first: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         asked_for.append(first)
-        return stream(path, asked, first)
+        return stream(path, asked, size, first)
 
     monkeypatch.setattr(source._connection, "stream", watched)
     assert other.copy_blobs([long_blob], "long", "next", always, left) == {}

@@ -148,7 +148,7 @@ class BlobCopy:
         with ExitStack() as reading:
             try:
                 chunks = reading.enter_context(
-                    self.source.connection.stream(self.source.path(blob), name, first)
+                    self.source.connection.stream(self.source.path(blob), name, blob.size, first)
                 )
             except ImageNotFoundError as error:
                 self._explain_missing(blob, error)

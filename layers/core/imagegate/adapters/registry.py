@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from imagegate.adapters import referrers_tag
 from imagegate.adapters.blob_copy import BlobCopy
 from imagegate.adapters.ecr_registry import ecr_login
-from imagegate.adapters.registry_answer import Answer
+from imagegate.adapters.registry_answer import Answer, joined
 from imagegate.adapters.registry_connection import LIMIT, Connection, Login
 from imagegate.adapters.registry_place import NOT_FOUND, LayerCheck, Place, upload_location
+from imagegate.adapters.registry_wire import Guard
 from imagegate.clock import Clock, utc_now
 from imagegate.domain.errors import (
     CorruptContentError,
@@ -32,6 +33,7 @@ _ACCEPTED = ", ".join(MANIFEST_MEDIA_TYPES)
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')
 _NONE: Mapping[Digest, str] = MappingProxyType({})
 _MAX_PAGES = 200  # of 50 referrers each; a registry that never ends is broken
+_LONGEST_LINK = 8192
 _UNLISTED = frozenset({403, 404})
 _EXPLAINED = frozenset({400, 404, 405, 409, 412})
 
@@ -46,9 +48,10 @@ class HttpRegistry:
         source: HttpRegistry | None = None,
         layers: LayerCheck | None = None,
         clock: Clock = utc_now,
+        guard: Guard | None = None,
     ) -> None:
-        """`layers`: tells about many layers at once, where the registry can (`ecr_layers`)."""
-        self._connection = Connection(log_in, clock)
+        """`layers`: tells about many layers at once, where the registry can. `guard`: of a registry elsewhere."""
+        self._connection = Connection(log_in, clock, guard)
         self._source = source or self
         self._layers = layers
         self._lists_referrers = False  # as far as is known
@@ -114,10 +117,10 @@ class HttpRegistry:
     def _pages(self, answer: Answer, image: ImageRef) -> Iterator[Manifest]:
         for _ in range(_MAX_PAGES):
             yield _parsed(answer.content, OCI_INDEX, f"{image} referrers")
-            following = _NEXT.search(answer.headers.get("Link", ""))
+            following = _NEXT.search(answer.headers.get("Link", "")[:_LONGEST_LINK])
             if not following:
                 return
-            answer = self._call("GET", urljoin(answer.url, following[1]), str(image))
+            answer = self._call("GET", joined(answer.url, following[1], str(image)), str(image))
         raise RegistryUnavailableError(f"{image}: more than {_MAX_PAGES} pages of referrers")
 
     def _has_referrers_api(self, subject: ImageRef) -> bool:

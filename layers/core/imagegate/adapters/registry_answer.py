@@ -6,6 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 from imagegate.domain.errors import (
     AccessRefusedError,
@@ -42,6 +46,23 @@ _WHAT_TO_DO: Mapping[type[ImageGateError], str] = {
 }
 _LONGEST_CODE = 60
 _DENIED = "allow it in the policy of whoever asks; the policy of the repository must not deny it"
+
+
+def joined(url: str, target: str, asked: str) -> str:
+    """The URL that `target` means on the page `url`. Raises `RegistryUnavailableError` where it means none."""
+    try:
+        return parse_url(urljoin(url, target)).url
+    except (ValueError, HTTPError) as error:
+        shown = one_line(target, 100)
+        raise RegistryUnavailableError(
+            f"{asked}: the registry sends to what is no address: {shown}"
+        ) from error
+
+
+def origin_of(url: str) -> tuple[str | None, str | None, int | None]:
+    """Scheme, host and port, by the parser of those who connect: two could read two hosts in one URL."""
+    parts = parse_url(url)
+    return parts.scheme, parts.host, parts.port or {"https": 443, "http": 80}.get(parts.scheme or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """HTTP to one OCI registry: credentials, redirects, and asking again where that helps.
 
-Rules: TLS everywhere but on loopback; credentials never leave the registry's own origin. Credentials are Basic, as
+Rules: TLS everywhere but on loopback; credentials never leave the registry's own origin; what is received is bounded
+(`registry_wire`), of refusals as much as explains them. Credentials are Basic, as
 ECR has them, or none, or a token that whoever logs in has got; no token server is asked here (a Bearer challenge).
 What cannot be sent twice (a stream) is never sent again here: whoever made the stream decides.
 """
@@ -14,15 +15,30 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
-from imagegate.adapters.registry_answer import Answer
+from imagegate.adapters.registry_answer import Answer, joined, origin_of
 from imagegate.adapters.registry_pace import Pace
+from imagegate.adapters.registry_wire import (
+    EndlessAnswerError,
+    Guard,
+    Most,
+    SlowAnswerError,
+    WireError,
+    WrongWayError,
+    at_most,
+    pool,
+)
 from imagegate.clock import Clock, utc_now
-from imagegate.domain.errors import AccessRefusedError, RegistryUnavailableError, RejectedInputError
+from imagegate.domain.errors import (
+    AccessRefusedError,
+    ImageGateError,
+    RegistryUnavailableError,
+    RejectedInputError,
+)
 
 T = TypeVar("T")
 
@@ -32,7 +48,15 @@ LIMIT = 4 * 1024 * 1024
 # Blobs at once. Six mounts at once, 60 ms each, are the 100 a second that ECR allows (InitiateLayerUpload).
 MOST_AT_ONCE = 6
 
-_TIMEOUT = urllib3.Timeout(connect=5, read=60)
+_REFUSAL_LIMIT = 64 * 1024
+# To wait for an answer to go on; twice that for all of it. A registry elsewhere is only read: nothing takes as long
+# there as the end of an upload.
+_SECONDS, _GUARDED_SECONDS = 60.0, 15.0
+_MEANT: Mapping[type[WireError], type[ImageGateError]] = {
+    EndlessAnswerError: RejectedInputError,
+    SlowAnswerError: RegistryUnavailableError,
+    WrongWayError: RejectedInputError,
+}
 _ATTEMPTS = 4
 THROTTLED_ATTEMPTS = 7  # throttled by what others do: it passes
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -70,6 +94,7 @@ class _Request:
     asked: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = None
+    size: int | None = None  # of what is streamed
 
     @property
     def is_repeatable(self) -> bool:
@@ -86,13 +111,18 @@ class _RefusedForNowError(Exception):
 class Connection:
     """Requests to one registry, from any thread. `asked` names in every error what was wanted."""
 
-    def __init__(self, log_in: Callable[[], Login], clock: Clock = utc_now) -> None:
+    def __init__(
+        self, log_in: Callable[[], Login], clock: Clock = utc_now, guard: Guard | None = None
+    ) -> None:
+        """`guard`: of a registry that is not ours."""
         self._log_in = log_in
         self._clock = clock
         self._login: Login | None = None
         self._lock = threading.Lock()
         # For each blob that is copied within the registry one connection reads while another one writes.
-        self._pool = urllib3.PoolManager(maxsize=2 * MOST_AT_ONCE, timeout=_TIMEOUT)
+        self._seconds = _GUARDED_SECONDS if guard else _SECONDS
+        timeout = urllib3.Timeout(connect=5, read=self._seconds)
+        self._pool = pool(guard, maxsize=2 * MOST_AT_ONCE, timeout=timeout)
         self.pace = Pace(MOST_AT_ONCE)
 
     def call(
@@ -113,10 +143,13 @@ class Connection:
         raise answer.refusal(asked)
 
     @contextmanager
-    def stream(self, path: str, asked: str, first: int = 0) -> Iterator[Iterator[bytes]]:
-        """The content of a GET from byte `first` on, in chunks; a connection that breaks raises in the reader."""
+    def stream(self, path: str, asked: str, size: int, first: int = 0) -> Iterator[Iterator[bytes]]:
+        """The content of a GET from byte `first` on, in chunks; a connection that breaks raises in the reader.
+
+        `size`: of all of it; far more than that is not received.
+        """
         wanted = {"Range": f"bytes={first}-"} if first else {}
-        request = _Request("GET", path, asked, wanted)
+        request = _Request("GET", path, asked, wanted, size=size)
         with ExitStack() as opened:
             response = self._patiently(request, lambda: self._opened_stream(request, opened))
             yield _chunks(response, asked)
@@ -142,7 +175,8 @@ class Connection:
             attempt += 1
             self.pace.wait()
             try:
-                found = once()
+                with _explained(request.asked):
+                    found = once()
             except _RefusedForNowError as refused:
                 self.pace.refused(attempt, refused.answer.retry_after)
                 most = THROTTLED_ATTEMPTS if refused.answer.status < 500 else _ATTEMPTS
@@ -167,16 +201,16 @@ class Connection:
     def _follow(self, request: _Request) -> tuple[str, urllib3.BaseHTTPResponse]:
         """Follow redirects of reads by hand: ECR sends to S3, which must not see the credentials."""
         endpoint = self._current_login().endpoint
-        url = urljoin(endpoint, request.target)
+        url = joined(endpoint, request.target, request.asked)
         is_own = True
         for _ in range(_MAX_REDIRECTS + 1):
-            is_own = is_own and _origin(url) == _origin(endpoint)
+            is_own = is_own and origin_of(url) == origin_of(endpoint)
             response = self._authorized(url, request) if is_own else self._send(url, request, {})
             location = response.headers.get("Location")
             if request.method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not location:
                 return url, response
-            response.drain_conn()
-            url = urljoin(url, location)
+            _drop(response)
+            url = joined(url, location, request.asked)
         raise RegistryUnavailableError(f"{request.asked}: redirected more than {_MAX_REDIRECTS} times")
 
     def _authorized(self, url: str, request: _Request) -> urllib3.BaseHTTPResponse:
@@ -190,20 +224,22 @@ class Connection:
             response.close()
             # A stream follows a request that was let in: the token has ended since.
             raise RegistryUnavailableError(f"{request.asked}: the registry's token ended while it was used")
-        response.drain_conn()
+        _drop(response)
         return self._send(url, request, self._current_login().headers)
 
     def _send(self, url: str, request: _Request, credentials: dict[str, str]) -> urllib3.BaseHTTPResponse:
         _check_secure(url, request.asked)
-        return self._pool.request(
-            request.method,
-            url,
-            body=request.body,
-            headers={"Accept-Encoding": "identity", **request.headers, **credentials},
-            retries=False,
-            redirect=False,
-            preload_content=False,
-        )
+        most = Most(LIMIT, 2 * self._seconds) if request.size is None else Most(request.size)
+        with at_most(most):
+            return self._pool.request(
+                request.method,
+                url,
+                body=request.body,
+                headers={"Accept-Encoding": "identity", **request.headers, **credentials},
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
 
     def _current_login(self) -> Login:
         with self._lock:
@@ -218,35 +254,53 @@ class Connection:
                 self._login = None
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
 def _check_secure(url: str, asked: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
-        raise AccessRefusedError(f"{asked}: nothing is sent to {parts.scheme}://{parts.hostname} without TLS")
+    parts = parse_url(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.host or "")):
+        raise AccessRefusedError(f"{asked}: nothing is sent to {parts.scheme}://{parts.host} without TLS")
 
 
 def _is_loopback(host: str) -> bool:
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 
 
 def _chunks(response: urllib3.BaseHTTPResponse, asked: str) -> Iterator[bytes]:
     try:
-        yield from response.stream(CHUNK, decode_content=False)
+        with _explained(asked):
+            yield from response.stream(CHUNK, decode_content=False)
     except HTTPError as error:
         raise RegistryUnavailableError(f"{asked}: {error}") from error
 
 
+@contextmanager
+def _explained(asked: str) -> Iterator[None]:
+    try:
+        yield
+    except WireError as error:
+        raise _MEANT[type(error)](f"{asked}: {error}") from error
+
+
 def _read(response: urllib3.BaseHTTPResponse, asked: str) -> bytes:
+    """The whole answer; of a refusal its beginning."""
+    is_success = 200 <= response.status < 300
+    limit = LIMIT if is_success else _REFUSAL_LIMIT
     content = bytearray()
     for chunk in response.stream(CHUNK, decode_content=False):
         content += chunk
-        if len(content) > LIMIT:
-            raise RejectedInputError(f"{asked}: the registry's answer is larger than {LIMIT} bytes")
-    return bytes(content)
+        if len(content) > limit:
+            if is_success:
+                raise RejectedInputError(f"{asked}: the registry's answer is larger than {limit} bytes")
+            break
+    return bytes(content[:limit])
+
+
+def _drop(response: urllib3.BaseHTTPResponse) -> None:
+    """Read the rest where it is short, so that its connection serves the next request; else hang up."""
+    left = response.length_remaining
+    if left is not None and left <= _REFUSAL_LIMIT:
+        response.drain_conn()
+    else:
+        response.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
-from imagegate.adapters.registry_answer import Answer
+from imagegate.adapters.registry_answer import Answer, joined
 from imagegate.adapters.registry_connection import Connection
 from imagegate.domain.errors import RegistryUnavailableError
 from imagegate.domain.image import Descriptor, Digest
@@ -64,4 +64,4 @@ def upload_location(answer: Answer, name: str) -> str:
     location = answer.headers.get("Location")
     if not location:
         raise RegistryUnavailableError(f"{name}: the registry does not say where to upload to")
-    return urljoin(answer.url, location)
+    return joined(answer.url, location, name)
