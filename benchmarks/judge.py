@@ -150,7 +150,7 @@ def _measure(pages: Path) -> dict[str, Any]:
     from imagegate.domain.finding import count
     from imagegate.domain.image import Digest, ImageRef
     from imagegate.domain.judging import Baseline, Judging
-    from imagegate.domain.scan import ScanStatus
+    from imagegate.domain.scan import Basis, ScanStatus
 
     def findings() -> Iterator[Any]:
         with pages.open() as file:
@@ -168,7 +168,8 @@ def _measure(pages: Path) -> dict[str, Any]:
     policy = _policy()
     started = time.perf_counter()
     judging = Judging(policy, policy.stages["dev"], facts, _NOW, baseline=baseline, versions=VERSIONS)
-    judging.read(ScanStatus(digest, "ACTIVE", counts=counts), findings())
+    status = ScanStatus(digest, "ACTIVE", counts=counts, lists_findings=True, basis=Basis.LIST)
+    judging.read(status, findings())
     judged = judging.decide()
     seconds = time.perf_counter() - started
     return {
