@@ -15,11 +15,11 @@ from imagegate.domain.release import Release
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cli.decisions.calling import Orders
     from imagegate.adapters.ecr import Ecr
     from imagegate.adapters.grants import DynamoGrants
     from imagegate.adapters.ledger import DynamoLedger
     from imagegate.adapters.records import S3Records
-    from imagegate.adapters.workflow import LambdaStarter
     from imagegate.domain.policy import Policy
 
 _DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
@@ -72,10 +72,10 @@ class Stack:
         return Ecr(self.registry)
 
     @cached_property
-    def starter(self) -> LambdaStarter:
-        from imagegate.adapters.workflow import LambdaStarter
+    def starter(self) -> Orders:
+        from cli.decisions.calling import Orders
 
-        return LambdaStarter(self.output("StartReleaseFunction"))
+        return Orders(self)
 
     @cached_property
     def records(self) -> S3Records:

@@ -35,6 +35,7 @@ from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
 from imagegate.domain.history import History
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.order import Order
 from imagegate.domain.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.replication import Replica
@@ -453,6 +454,13 @@ class FakeGrants:
     granted: dict[str, Waiver] = field(default_factory=dict)
     glass: dict[str, BreakGlass] = field(default_factory=dict)
     decided: dict[tuple[ReleaseId, str], Approval] = field(default_factory=dict)
+    ordered: list[Order] = field(default_factory=list)
+
+    def orders(self, image: ImageRef) -> list[Order]:
+        return [order for order in self.ordered if order.image == image]
+
+    def order(self, order: Order) -> None:
+        self.ordered.append(order)
 
     def waivers(self) -> list[Waiver]:
         return list(self.granted.values())

@@ -20,11 +20,15 @@ from cli.faults import CannotTellError, NotFoundError
 from cli.patience import Patience
 from cli.stack import Stack
 from imagegate.domain.canonical import timestamp
+from imagegate.domain.release import StartReason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from botocore.credentials import ReadOnlyCredentials
+
+    from imagegate.domain.image import ImageRef
 
 # The function may take 120 s: what a waiver frees is judged again before it answers.
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 125.0
@@ -38,6 +42,7 @@ _REFUSALS = (
     "BreakGlassRefusedError",
     "ApprovalRefusedError",
     "RollbackRefusedError",
+    "OrderRefusedError",
 )
 
 
@@ -69,6 +74,17 @@ def decide(stack: Stack, action: str, **asked: Any) -> dict[str, Any]:
     if status == 200 and told:
         return told
     raise _fault(status, told, stack)
+
+
+class Orders:
+    """Has images released by hand: `decide` keeps who wants it, and starts it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def request(self, image: ImageRef, tags: Iterable[str], reason: StartReason) -> None:
+        named = {"repository": image.repository, "digest": str(image.digest), "tags": sorted(tags)}
+        decide(self._stack, "release", **named, adopt=reason is StartReason.ADOPTED)
 
 
 def _send(url: str, stack: Stack, decision: dict[str, Any]) -> tuple[int, bytes]:

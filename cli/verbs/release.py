@@ -8,7 +8,6 @@ import click
 
 from cli import facts, releases
 from cli.adoption import Pattern, PatternType, RateType
-from cli.decisions.asking import caller_arn as caller
 from cli.history import History
 from cli.progress import choose
 from cli.reference import Reference, ReferenceType
@@ -103,7 +102,7 @@ def _started(stack: Stack, reference: Reference) -> tuple[ImageRef, Release | No
     before = stack.ledger.latest(image)
     if before and before.revoked:
         raise RevokedImageError(f"{reference}: its signature was {before.revoked}; push another image")
-    stack.starter.request(image, [str(reference.tag)], StartReason.OPERATOR, caller())
+    stack.starter.request(image, [str(reference.tag)], StartReason.OPERATOR)
     return image, before
 
 

@@ -11,11 +11,11 @@ from imagegate.adapters import wiring
 from imagegate.adapters.decisions import answer, asked, responded
 from imagegate.adapters.desk import Desk
 from imagegate.adapters.log import log_line
-from imagegate.adapters.proven import CheckCaller
 from imagegate.domain.errors import ImageGateError
 from imagegate.steps.approve import DecideApproval
 from imagegate.steps.break_glass import BreakTheGlass
 from imagegate.steps.decide import Decide
+from imagegate.steps.order import OrderRelease
 from imagegate.steps.revoke import RevokeSignatures
 from imagegate.steps.rollback import PlanRollback, RollBack
 
@@ -33,17 +33,16 @@ def desk() -> Desk:
         lambda: DecideApproval(grants, ledger, records, ecr, starter, wiring.people(), told),
         wiring.approval_links,
         lambda: RollBack(PlanRollback(ecr, ledger, *signing, policy()), ledger, told),
+        lambda: OrderRelease(grants, ledger, ecr, starter, policy()),
     )
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
-        check = CheckCaller(wiring.identities, wiring.used_proofs)
-        caller, request = asked(event, context.invoked_function_arn, check, wiring.now())
-        name, unique = (caller.arn, caller.user_id) if caller else ("", "")
-        status, told = 200, request.carry_out(desk(), name, wiring.now())
-        logger.info("decided", caller=name, user_id=unique, **told)
+        caller, request = asked(event, context.invoked_function_arn, wiring.caller_check(), wiring.now())
+        status, told = 200, request.carry_out(desk(), caller.arn, wiring.now())
+        logger.info("decided", caller=caller.arn, user_id=caller.user_id, **told)
     except ImageGateError as error:
         status, told = answer(error)
         logger.warning("refused", error=type(error).__name__, message_of_error=str(error))

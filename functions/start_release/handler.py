@@ -1,4 +1,4 @@
-"""A push, or a request by an operator: allocate the attempt and start its execution."""
+"""A push, or a request with a reason that holds: allocate the attempt and start its execution."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate.adapters import log, wiring
-from imagegate.adapters.events import CLOUDTRAIL, CloudTrailPutImage, StartEnvelope, parse, parse_arrival
+from imagegate.adapters.events import is_request, parse_arrival, parse_pushed, parse_request
 from imagegate.domain.release import Ignore, Release
+from imagegate.steps.reasons import CheckReason, StartRequested
 from imagegate.steps.start import StartRelease
 
 logger = Logger(json_serializer=log.log_line)
@@ -24,22 +25,19 @@ def step() -> StartRelease:
     return StartRelease(*ports, wiring.policy(), wiring.installed_at())
 
 
-def start(event: dict[str, Any]) -> Release | Ignore:
-    if event.get("detail-type") == CLOUDTRAIL:
-        pushed = parse(CloudTrailPutImage, event).pushed
-        noted = pushed is not None and step().on_pushed_by(*pushed)
-        return Ignore("who pushed it is noted" if noted else "nobody need know who pushed it")
-    if "request" in event:
-        request = parse(StartEnvelope, event).request
-        asked = request.image, request.tags, request.reason
-        return step().on_request(*asked, wiring.now(), request.by)
+def start(event: dict[str, Any], function_arn: str) -> Release | Ignore:
+    if is_request(event, function_arn):
+        check = CheckReason(wiring.grants(), wiring.ledger(), wiring.records(), wiring.policy())
+        return StartRequested(check, step()).run(*parse_request(event), wiring.now())
+    if pushed := parse_pushed(event):
+        return step().on_pushed_by(*pushed)
     return step().on_push(parse_arrival(event), wiring.now())
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    result = start(event)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    result = start(event, context.invoked_function_arn)
     if isinstance(result, Ignore):
         logger.info("ignored", why=result.why, detail=event.get("detail", event.get("request")))
         metrics.add_metric("Ignored", MetricUnit.Count, 1)

@@ -21,7 +21,9 @@ from imagegate.steps.break_glass import BreakTheGlass
 from imagegate.steps.decide import Decide
 from imagegate.steps.examine import ExamineImage
 from imagegate.steps.judge import Judged, JudgeImage
+from imagegate.steps.order import OrderRelease
 from imagegate.steps.promote import Promoted, PromoteImage
+from imagegate.steps.reasons import CheckReason
 from imagegate.steps.reconcile import Reconcile, Reconciled
 from imagegate.steps.revoke import RevokeSignatures
 from imagegate.steps.rollback import PlanRollback, RollBack
@@ -80,7 +82,7 @@ class World:
     def start(
         self, image: ImageRef, tag: str | None = "1.0", result: str = "SUCCESS", at: datetime = NOW
     ) -> Release | Ignore:
-        return self.starting().on_push(Push(image, at, result, tag), NOW)
+        return self.starting().on_push(Push(image, at, result, tag), max(at, NOW))
 
     def wait(self, image: ImageRef, token: str = "token") -> Waited | None:
         step = AwaitScan(self.registry, self.scans, self.ledger, self.workflow)
@@ -143,7 +145,13 @@ class World:
 
     def desk(self) -> Desk:
         return Desk(
-            self.waivers, self.glass, self.revocations, self.approvals, lambda: self.links, self.rollbacks
+            self.waivers,
+            self.glass,
+            self.revocations,
+            self.approvals,
+            lambda: self.links,
+            self.rollbacks,
+            self.orders,
         )
 
     def waivers(self) -> Decide:
@@ -163,6 +171,12 @@ class World:
 
     def rollbacks(self) -> RollBack:
         return RollBack(self.planning(), self.ledger, self.notifications)
+
+    def orders(self) -> OrderRelease:
+        return OrderRelease(self.grants, self.ledger, self.registry, self.starter, self.policy)
+
+    def reasons(self) -> CheckReason:
+        return CheckReason(self.grants, self.ledger, self.records, self.policy)
 
     def approvals(self) -> DecideApproval:
         ports = self.grants, self.ledger, self.records, self.registry, self.starter

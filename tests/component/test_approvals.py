@@ -26,6 +26,7 @@ from imagegate.domain.approval import (
 )
 from imagegate.domain.approval_link import LinkEndedError
 from imagegate.domain.approvers import ApprovalTerms, Person
+from imagegate.domain.caller_proof import NOBODY
 from imagegate.domain.decided import Decided
 from imagegate.domain.errors import (
     AccessRefusedError,
@@ -232,13 +233,13 @@ def test_whoever_pushed_it_where_its_way_begins_does_not_let_it_in_later() -> No
     world = World(policy=replace(POLICY, stages=stages))
     world.records.policies[POLICY.digest] = world.policy
     image = world.signed()
-    assert world.starting().on_pushed_by(image, ANN)
+    assert world.starting().on_pushed_by(image, ANN) == Ignore("who pushed it is noted")
     assert world.promote(image).outcome is Outcome.RELEASED
     world.announce(image, Outcome.RELEASED)
     there = ImageRef(STAGING, image.digest)
     # Promotion pushes, too: whoever did it there has not brought the image.
-    assert not world.starting().on_pushed_by(there, BEN)
-    assert not world.starting().on_pushed_by(ImageRef("unmanaged", image.digest), BEN)
+    for other in (there, ImageRef("unmanaged", image.digest)):
+        assert world.starting().on_pushed_by(other, BEN) == Ignore("nobody need know who pushed it")
     world.scans.finish(there, [])
     world.start(there, "1.0")
     world.sign(world.judge(there).decision)
@@ -624,7 +625,7 @@ def by_link(world: World, token: str, now: datetime = LATER) -> Any:
     body = json.dumps({"schema": 1, "action": "decide-by-link", "token": token, "reason": "looks good"})
     sts = FakeSts(())
     caller, request = by_function({"body": body}, BY_LINK, sts.check, now)
-    assert (caller, sts.asked) == (None, [])
+    assert (caller, sts.asked) == (NOBODY, [])
     return request.carry_out(world.desk(), "", now)
 
 

@@ -195,6 +195,7 @@ def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
     assert allowed == {
         "DecideRole": {"dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "ApprovalPageRole": {"dynamodb:Query"},
+        "StartReleaseRole": {"dynamodb:Query"},
         "CheckDeploymentRole": {"dynamodb:Query"},
         "JudgeImageRole": {"dynamodb:Query"},
         "PromoteImageRole": {"dynamodb:Query"},

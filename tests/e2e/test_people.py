@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
 from cli.decisions.calling import proven
+from tests.contract.served_cloud import ROOT
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import DECIDES, READS, allow, imagegate, user
 from tests.patience import PATIENCE_SECONDS
@@ -176,3 +177,49 @@ def test_two_sessions_of_one_role_are_one(gate: Gate) -> None:
     _, other = session(gate, "second", "ann", *DECIDES)
     assert call(gate, other, body(gate, other, approve(image)))[1]["standing"] == "approved"
     assert gate.ended("twice-dev", image["digest"], attempt=2)["outcome"] == "released"
+
+
+def requested(gate: Gate, keys: Keys, image: dict[str, Any], **more: str) -> dict[str, Any]:
+    """Straight to the function that starts releases, as its own stack's functions call it."""
+    named = {"repository": image["repository"], "digest": image["digest"], "tags": ["1.0"], **more}
+    client = gate.cloud.client("lambda", **{name.lower(): value for name, value in keys.items()})
+    event = json.dumps({"schema": 1, "request": named})
+    answer = client.invoke(FunctionName=gate.cloud.outputs["StartReleaseFunction"], Payload=event)
+    found: dict[str, Any] = json.loads(answer["Payload"].read())
+    return found
+
+
+def test_a_made_up_reason_starts_nothing_and_nobody_chooses_who_asked(gate: Gate) -> None:
+    image = held(gate, "reasons")
+    _, keys = user(gate, allow("lambda:*"))
+    for reason in ("approved", "operator", "adopted", "break-glass", "new waiver", "new policy", "late scan"):
+        assert "ignored" in requested(gate, keys, image, reason=reason)
+    for reason in ("new tag", "lost execution"):
+        assert requested(gate, keys, image, reason=reason)["errorType"] == "RejectedInputError"
+    assert requested(gate, keys, image, reason="operator", by=CEO)["errorType"] == "InvalidEventError"
+    assert len(gate.releases("reasons-dev", image["digest"])) == 1
+
+
+def test_who_releases_by_hand_is_proven_and_does_not_approve_it(gate: Gate) -> None:
+    image = held(gate, "byhand")
+    arn, keys = user(gate, READS, LOOKS, *DECIDES)
+    said = imagegate(gate, "release", "byhand-dev:1.0", "--wait", keys=keys)
+    assert said.code == 3, said.err
+    assert gate.ended("byhand-dev", image["digest"], attempt=2)["startedBy"] == arn
+    said = imagegate(gate, "decide", "approve", "byhand-dev:1.0", keys=keys)
+    assert (said.code, "whoever brought the image" in said.err) == (1, True), said
+
+
+def test_what_happened_is_not_said_by_who_may_ask(gate: Gate) -> None:
+    image = held(gate, "pushers")
+    event = json.loads((ROOT / "events/cloudtrail_put_image.json").read_text())
+    stored = {"repositoryName": image["repository"], "imageId": {"imageDigest": image["digest"]}}
+    event["detail"]["responseElements"] = {"image": stored}
+    event["detail"]["userIdentity"]["arn"] = CEO
+    answer = gate.cloud.client("lambda").invoke(
+        FunctionName=gate.cloud.outputs["StartReleaseFunction"], Payload=json.dumps(event)
+    )
+    assert json.loads(answer["Payload"].read())["errorType"] == "InvalidEventError"
+    key = {"pk": {"S": f"PUSHER#{image['repository']}@{image['digest']}"}, "sk": {"S": CEO}}
+    table = gate.cloud.outputs["LedgerTable"]
+    assert "Item" not in gate.cloud.client("dynamodb").get_item(TableName=table, Key=key)

@@ -15,6 +15,7 @@ from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Place
 from imagegate.domain.history import History
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.order import Order
 from imagegate.domain.policy import Policy, Scanner
 from imagegate.domain.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
 from imagegate.domain.replication import Replica
@@ -212,12 +213,18 @@ class Grants(Protocol):
     def approvals(self, release: ReleaseId) -> list[Approval]:
         """What was decided about this attempt."""
 
+    def orders(self, image: ImageRef) -> list[Order]:
+        """The releases of it that people have asked for by hand."""
+
 
 class WritableGrants(Grants, Protocol):
     """For `decide` alone."""
 
     def grant(self, waiver: Waiver) -> bool:
         """False when the same waiver was granted before."""
+
+    def order(self, order: Order) -> None:
+        """Keep that a person asks for a release by hand."""
 
     def withdraw(self, waiver_id: str, at: datetime, by: str) -> Waiver | None:
         """The waiver, withdrawn now or before; None: there is no such waiver."""
@@ -375,8 +382,8 @@ class Tasks(Protocol):
 class Starter(Protocol):
     """Asks `start_release` to look at an image again; it alone may start executions."""
 
-    def request(self, image: ImageRef, tags: Iterable[str], reason: str, by: str = "") -> None:
-        """`by`: the ARN of the person who wants it."""
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
+        """Whether the reason holds is looked up there; who is behind it, too."""
 
 
 class People(Protocol):

@@ -31,7 +31,7 @@ from imagegate.adapters.proven import CheckCaller, ProvenEnvelope, SignedRequest
 from imagegate.domain.approval import Choice
 from imagegate.domain.approval_link import LONGEST
 from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.caller_proof import Identity, ProofRefusedError
+from imagegate.domain.caller_proof import NOBODY, Identity, ProofRefusedError
 from imagegate.domain.decided import Decided
 from imagegate.domain.errors import (
     AccessRefusedError,
@@ -41,7 +41,7 @@ from imagegate.domain.errors import (
     RejectedInputError,
 )
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Release, ReleaseId
+from imagegate.domain.release import Release, ReleaseId, StartReason
 from imagegate.domain.revocation import Revocation
 from imagegate.domain.text import is_one_line, one_line
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver
@@ -208,6 +208,21 @@ class RollbackRequest(_Request):
         return desk.rollbacks().run(self.repository, to, came_from, caller, self.reason, now).as_json()
 
 
+class ReleaseRequest(_Request):
+    """By hand, also again; `adopt`: of an image from before the installation."""
+
+    action: Literal["release"]
+    repository: Text
+    digest: str
+    tags: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    adopt: bool = False
+
+    def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
+        image = ImageRef.of(self.repository, self.digest)
+        reason = StartReason.ADOPTED if self.adopt else StartReason.OPERATOR
+        return {"order": desk.orders().run(image, self.tags, reason, caller, now).as_json()}
+
+
 class LinkDecision(_Request):
     """By whoever has the link: it says who that is, and about what."""
 
@@ -246,6 +261,7 @@ Decision = (
     | ApprovalDecision
     | LinkDecision
     | RollbackRequest
+    | ReleaseRequest
 )
 _ANY: TypeAdapter[Decision] = TypeAdapter(Annotated[Decision, Field(discriminator="action")])
 
@@ -263,7 +279,7 @@ def called_by(event: dict[str, Any]) -> str:
 
 def asked(
     event: dict[str, Any], function_arn: str, check: CheckCaller, now: datetime
-) -> tuple[Identity | None, Decision]:
+) -> tuple[Identity, Decision]:
     """Who asks for what; `function_arn`: as it was called. By its alias for links it knows no caller, and takes links.
 
     Raises `AccessRefusedError` or `InvalidEventError`.
@@ -272,7 +288,7 @@ def asked(
         link = parse_decision(event)
         if not isinstance(link, LinkDecision):
             raise AccessRefusedError("only links are decided by here")
-        return None, link
+        return NOBODY, link
     named, envelope = called_by(event), _envelope(event)
     signed = _parsed(lambda: SignedRequest.model_validate_json(envelope.request))
     request = _parsed(lambda: _ANY.validate_python(signed.decision))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,7 +11,8 @@ from imagegate.domain.approval import Choice
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.decided import Broken, Decided, Granted, Revoked
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import ReleaseId
+from imagegate.domain.order import Order
+from imagegate.domain.release import ReleaseId, StartReason
 from imagegate.domain.revocation import Revocation
 from imagegate.domain.rollback import Rollback
 from imagegate.domain.waiver import Waiver
@@ -40,6 +41,12 @@ class RollsBack(Protocol):
     ) -> Rollback: ...
 
 
+class Orders(Protocol):
+    def run(
+        self, image: ImageRef, tags: Iterable[str], reason: StartReason, by: str, now: datetime
+    ) -> Order: ...
+
+
 class Approves(Protocol):
     def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> Decided: ...
 
@@ -54,3 +61,4 @@ class Desk:
     approvals: Callable[[], Approves]
     links: Callable[[], ApprovalLinks]
     rollbacks: Callable[[], RollsBack]
+    orders: Callable[[], Orders]

@@ -20,6 +20,8 @@ from imagegate.domain.sbom import Export
 from imagegate.domain.scan import Waited
 
 Model = TypeVar("Model", bound=BaseModel)
+# Of `start_release`: what EventBridge sends it never comes by this one.
+REQUESTS_ALIAS = "requests"
 CLOUDTRAIL = "AWS API Call via CloudTrail"
 IMAGE_ACTION = "ECR Image Action"
 
@@ -196,6 +198,27 @@ def parse_arrival(event: dict[str, Any]) -> Push:
     return Push(detail.image, arrived.time, arrived.detail.result, detail.image_tag)
 
 
+def parse_pushed(event: dict[str, Any]) -> tuple[ImageRef, str] | None:
+    """Who stored which image, where CloudTrail says that. Raises `InvalidEventError` where nothing was stored."""
+    if event.get("detail-type") != CLOUDTRAIL:
+        return None
+    pushed = parse(CloudTrailPutImage, event).pushed
+    if pushed is None:
+        raise InvalidEventError("this call of PutImage has stored nothing")
+    return pushed
+
+
+def is_request(event: dict[str, Any], function_arn: str) -> bool:
+    """Whether one of our own functions asks; by its alias for requests `start_release` takes them, and no events.
+
+    Raises `InvalidEventError` for what comes by the wrong one: who may ask may not make up what happened.
+    """
+    asks = function_arn.endswith(f":{REQUESTS_ALIAS}")
+    if asks is not ("request" in event):
+        raise InvalidEventError(f"by {function_arn} come {'requests' if asks else 'events'} alone")
+    return asks
+
+
 def parse_scan(event: dict[str, Any]) -> ImageRef:
     """The image of which a scan ended, or which was deleted. Raises `InvalidEventError`."""
     return parse(_SCANS.get(event.get("detail-type", ""), EcrImageScan), event).detail.image
@@ -218,13 +241,12 @@ class ReleaseModel(_Request):
 
 
 class StartRequestModel(_Request):
-    """Our own call of `start_release`: by an operator, or for a late scan."""
+    """Our own call of `start_release`. It proves nothing, and names nobody: the reason is looked up."""
 
     repository: str
     digest: str
     tags: list[str] = Field(min_length=1)
     reason: StartReason
-    by: str = ""
 
     @property
     def image(self) -> ImageRef:
@@ -234,6 +256,11 @@ class StartRequestModel(_Request):
 class StartEnvelope(_Request):
     schema_: Literal[1] = Field(alias="schema")
     request: StartRequestModel
+
+
+def parse_request(event: dict[str, Any]) -> tuple[ImageRef, list[str], StartReason]:
+    request = parse(StartEnvelope, event).request
+    return request.image, request.tags, request.reason
 
 
 class AwaitScanRequest(_Request):

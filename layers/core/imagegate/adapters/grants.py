@@ -5,6 +5,7 @@
 | waiver | `WAIVER` | id of the waiver |
 | break-glass | `BREAK_GLASS` | its id |
 | approval or rejection | `APPROVAL#repository@digest#00001` | ARN of who decided |
+| order of a release by hand | `ORDER#repository@digest` | when |
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from imagegate.adapters.dynamo_table import DynamoTable, Item
@@ -20,6 +21,8 @@ from imagegate.domain.approval import Approval, Choice
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.image import ImageRef
+from imagegate.domain.order import Order
 from imagegate.domain.release import ReleaseId
 from imagegate.domain.waiver import Waiver
 
@@ -95,6 +98,19 @@ class DynamoGrants(DynamoTable):
             return self._put(item, first)
         return self._put(item, f"{first} OR choice = :approve", {":approve": {"S": str(Choice.APPROVE)}})
 
+    def orders(self, image: ImageRef) -> list[Order]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": _order_key(image)}},
+            ConsistentRead=True,
+        )
+        return [_read_order(image, item) for item in found]
+
+    def order(self, order: Order) -> None:
+        at = order.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        told = {"S": json.dumps(order.as_json())}
+        self._put({"pk": {"S": _order_key(order.image)}, "sk": {"S": at}, "order": told})
+
     def _all(self, kind: _Kind[_T]) -> list[_T]:
         found = self._query(
             KeyConditionExpression="pk = :pk",
@@ -123,6 +139,21 @@ class DynamoGrants(DynamoTable):
 
 def _approval_key(release: ReleaseId) -> str:
     return f"APPROVAL#{release.image}#{release.attempt:05d}"
+
+
+def _order_key(image: ImageRef) -> str:
+    return f"ORDER#{image}"
+
+
+def _read_order(image: ImageRef, item: Item) -> Order:
+    name = f"{item['pk']['S']} {item['sk']['S']}"
+    try:
+        order = Order.from_json(json.loads(item["order"]["S"]))
+    except (KeyError, TypeError, ValueError, RejectedInputError) as error:
+        raise CorruptGrantError(f"the order {name} cannot be read: {error!r}") from error
+    if order.image != image:
+        raise CorruptGrantError(f"the order {name} is about {order.image}")
+    return order
 
 
 def _read_approval(release: ReleaseId, item: Item) -> Approval:

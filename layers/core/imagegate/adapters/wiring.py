@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imagegate.adapters.ledger import DynamoLedger
     from imagegate.adapters.link_decider import LambdaDecider
     from imagegate.adapters.notifications import SnsNotifications
+    from imagegate.adapters.proven import CheckCaller
     from imagegate.adapters.records import S3Records
     from imagegate.adapters.registry import HttpRegistry
     from imagegate.adapters.sbom_exports import S3SbomExports
@@ -126,6 +127,12 @@ def used_proofs() -> UsedProofs:
     from imagegate.adapters.sts_identity import UsedProofs
 
     return UsedProofs(setting("LEDGER_TABLE"))
+
+
+def caller_check() -> CheckCaller:
+    from imagegate.adapters.proven import CheckCaller
+
+    return CheckCaller(identities, used_proofs)
 
 
 @cache

@@ -67,9 +67,8 @@ class LambdaStarter:
     def __init__(self, function: str) -> None:
         self._function = function
 
-    def request(self, image: ImageRef, tags: Iterable[str], reason: str, by: str = "") -> None:
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
         request = {
-            **({"by": by} if by else {}),
             "repository": image.repository,
             "digest": str(image.digest),
             "tags": sorted(tags),

@@ -134,6 +134,10 @@ class Identity:
     account: str
 
 
+# Of whoever has a link: the link says who that is.
+NOBODY = Identity("", "", "")
+
+
 def identity_request(audience: Audience, asked: str, endpoint: str) -> IdentityRequest:
     """What a client signs with its own key; `asked`: the exact text of what it asks of the audience."""
     headers = {

@@ -56,7 +56,7 @@ class StartRelease:
         if facts is None:
             return self._resumed(push.image) or Ignore("the image is gone")
         # An image from before the installation that is pushed again is a push like any other.
-        pushed_at = max(facts.pushed_at, push.at)
+        pushed_at = max(facts.pushed_at, min(push.at, now))
         if pushed_at < self.installed_at:
             return Ignore("older than the installation")
         tags = frozenset({push.tag}) if push.tag else facts.tags
@@ -104,13 +104,13 @@ class StartRelease:
             self.ledger.note_ignored(replace(ignored, why=ignore.why, policy=policy))
         return ignore
 
-    def on_pushed_by(self, image: ImageRef, arn: str) -> bool:
-        """Who pushed an image into a first stage does not approve it later. False: that is no first stage."""
+    def on_pushed_by(self, image: ImageRef, arn: str) -> Ignore:
+        """Note who pushed an image into a first stage: they do not approve it later. Nothing else is done."""
         stage = self.policy.stage_of(image.repository)
         if stage is None or self.policy.stages_before(stage):
-            return False
+            return Ignore("nobody need know who pushed it")
         self.ledger.note_pusher(image, arn)
-        return True
+        return Ignore("who pushed it is noted")
 
     def _facts(self, image: ImageRef) -> Facts | None:
         try:
