@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from cli.judgement import remote
+from imagegate.adapters import wiring
+from imagegate.adapters.settings import MissingSettingError
+from imagegate.adapters.versions import VERSIONS
 from imagegate.domain.coverage import Coverage
 from imagegate.domain.decision import Decision
 from imagegate.domain.errors import FindingsChangedError
@@ -20,6 +23,7 @@ from imagegate.domain.scan import SECOND_LOOK, Basis, ScanStatus, Waited
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.steps.examine import Examined, NotYet
 from imagegate.steps.judge import Judged, Route
+from imagegate.steps.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, FakeScans, critical
 
@@ -64,6 +68,14 @@ def moving(world: World) -> list[Callable[[ImageRef], None]]:
 def record(world: World, judged: Judged) -> Decision:
     assert judged.decision is not None
     return Decision.decode(world.records.decision(judged.decision))
+
+
+def test_a_minute_is_what_the_function_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECOND_LOOK_SECONDS", "60")
+    assert wiring.second_look() == SECOND_LOOK == MINUTE
+    monkeypatch.delenv("SECOND_LOOK_SECONDS")
+    with pytest.raises(MissingSettingError):  # never no second look
+        wiring.second_look()
 
 
 # two looks
@@ -135,6 +147,22 @@ def test_a_look_after_the_wait_was_given_up_is_confirmed_too(world: World) -> No
     late = NOW + timedelta(hours=1)
     assert world.judge(image, Waited.TIMED_OUT, now=late).route is Route.LOOK_AGAIN
     assert world.judge(image, Waited.TIMED_OUT, now=late + MINUTE).route is Route.SIGN
+
+
+@pytest.mark.parametrize("kind", Scanner)
+@pytest.mark.parametrize("waited", [Waited.READY, Waited.TIMED_OUT])
+@pytest.mark.parametrize("early", [False, True])
+def test_a_record_is_judged_again_by_what_it_rested_on(
+    world: World, kind: Scanner, waited: Waited, early: bool
+) -> None:
+    world.scans.kind = kind
+    image = pushed(world, *critical(0 if early else 2))
+    if early:  # as users have recorded it; judged only when the wait is over
+        change(world, image, coverage=(), counts={}, has_counts=False, completed_at=None)
+        waited = Waited.TIMED_OUT
+    decision = record(world, world.judge(image, waited, now=NOW))
+    assert decision.verdict is VerdictOutcome.BLOCK
+    assert Replay(world.records, VERSIONS).again(decision).encode() == decision.encode()
 
 
 # lists that are not whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox import early_results
+from sandbox.aws.resource_arns import Call, needs
 from sandbox.quirks import Quirks
 from sandbox.scanner import Scan
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
@@ -340,6 +341,17 @@ class TestCoverage:
         assert active(repo, ecr)["imageScanStatus"]["status"] == "COMPLETE"
         [record] = covered(repo)
         assert record["scanStatus"] == {"statusCode": "INACTIVE", "reason": "SCAN_FREQUENCY_SCAN_ON_PUSH"}
+
+    def test_reading_findings_needs_inspectors_permission(self, rules: Any) -> None:
+        request = {"repositoryName": "shop-dev"}
+        call = Call("ecr", "DescribeImageScanFindings", request, "123456789012", "eu-central-1")
+        of_ecr = ("ecr:DescribeImageScanFindings", call.arn("repository/shop-dev"))
+        assert needs(call) == [("inspector2:ListFindings", "*"), of_ecr]
+        assert needs(replace(call, service="inspector2", operation="ListCoverage")) == [
+            ("inspector2:ListCoverage", "*")
+        ]
+        rules(scanType="BASIC", rules=[])
+        assert needs(call) == [of_ecr]
 
     def test_a_reason_can_be_given(self, repo: Repository) -> None:
         repo.sandbox.settings.quirks.coverage_reason = "IMAGE_SIZE_EXCEEDED"

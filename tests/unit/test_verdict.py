@@ -270,6 +270,19 @@ def test_the_reason_names_the_rule_and_what_happened(
     assert found.reasons[0].message.startswith("linux/arm64: ")
 
 
+def test_a_wait_in_vain_names_what_the_scan_lacks_though_it_says_that_it_is_over() -> None:
+    for status, missing in (
+        (finished(status="ACTIVE", coverage=()), "ListCoverage"),
+        (finished(status="COMPLETE", has_counts=False), "findingSeverityCounts"),
+        (finished(status="COMPLETE", completed_at=None), "imageScanCompletedAt"),
+    ):
+        scan = PlatformScan(status, Weighed())
+        [reason] = verdict(stage(), [scan], Waited.TIMED_OUT).reasons
+        assert reason.rule == "scan.timeout"
+        assert f"last status: {status.status}, without " in reason.message
+        assert missing in reason.message
+
+
 def test_a_result_that_came_after_the_wait_was_given_up_still_counts() -> None:
     assert passes(stage(), finds(Severity.LOW), Waited.TIMED_OUT)
     assert not passes(stage(), finds(Severity.CRITICAL), Waited.TIMED_OUT)
