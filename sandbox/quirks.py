@@ -35,6 +35,8 @@ class Quirks:
     keep_first_chunk_only: bool = False  # of uploads in chunks; seen on ECR, where PATCH answers 201
     replica_status: str = "COMPLETE"  # or IN_PROGRESS (never ends), FAILED
     scan_seconds: float = 0.2  # how long the scanner takes
+    hold_scans: bool = False  # no scan ends before this is switched off
+    hold_findings: bool = False  # no findings follow an early result before this is switched off
     export_seconds: float = 0.2  # how long Inspector takes to export SBOMs
     hold_exports: bool = False  # no export ends before this is switched off
     scan_outcome: str = "COMPLETE"  # or FAILED, UNSUPPORTED_IMAGE, PENDING (never ends), …

@@ -11,7 +11,6 @@ found no operating system.
 
 from __future__ import annotations
 
-import threading
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from typing import Any
 
 from sandbox import early_results, enhanced_findings, findings
 from sandbox.findings import main as main  # the command that tells these scanners what to find
+from sandbox.later import later
 from sandbox.registry import announce, scanning
 from sandbox.registry.errors import EcrError
 from sandbox.registry.manifests import Manifest, parse_manifest
@@ -144,7 +144,8 @@ def _begin(repo: Any, image: Any, manifest: Manifest, *, at_once: bool = False) 
     if at_once:
         _finish(repo, image, manifest, scan, at_once=True)
     else:
-        _later(_finish, repo, image, manifest, scan)
+        quirks = store().settings.quirks
+        later(quirks.scan_seconds, lambda: quirks.hold_scans, _finish, repo, image, manifest, scan)
     return scan
 
 
@@ -157,7 +158,7 @@ def _finish(repo: Any, image: Any, manifest: Manifest, scan: Scan, *, at_once: b
     if scan.kind == "ENHANCED" and scan.is_first and not at_once:
         return _play(repo, image, early_results.of(done, store().settings.quirks))
     if done.completed and store().settings.quirks.summary_before_findings:
-        _later(_keep, repo, image, done)
+        _after(store().settings.quirks.scan_seconds, _keep, repo, image, done)
         done = replace(done, findings=[])
     return _keep(repo, image, done)
 
@@ -213,11 +214,7 @@ def _announce(repo: Any, image: Any, scan: Scan) -> None:
         announce.inspector_scan(repo, image.image_digest, tags, scan.counts)
 
 
-def _later(work: Any, *arguments: Any) -> None:
-    _after(store().settings.quirks.scan_seconds, work, *arguments)
-
-
 def _after(seconds: float, work: Any, *arguments: Any) -> None:
-    timer = threading.Timer(seconds, work, arguments)
-    timer.daemon = True
-    timer.start()
+    """The findings that follow a first result."""
+    quirks = store().settings.quirks
+    later(seconds, lambda: quirks.hold_findings, work, *arguments)

@@ -33,7 +33,8 @@ def ecr(sandbox: Sandbox) -> Any:
 def repo(sandbox: Sandbox) -> Iterator[Repository]:
     yield sandbox.repository(imageScanningConfiguration={"scanOnPush": True})
     quirks = sandbox.settings.quirks
-    quirks.scan_outcome, quirks.scan_seconds, quirks.summary_before_findings = "COMPLETE", 0.02, False
+    quirks.scan_outcome, quirks.summary_before_findings = "COMPLETE", False
+    quirks.hold_scans = quirks.hold_findings = False
 
 
 def scanned(repo: Repository) -> dict[str, Any]:
@@ -74,9 +75,11 @@ def test_without_configured_findings_the_scan_is_clean(repo: Repository, ecr: An
 
 
 def test_a_running_scan_shows_no_findings(repo: Repository, ecr: Any) -> None:
-    repo.sandbox.settings.quirks.scan_seconds = 0.4
+    quirks = repo.sandbox.settings.quirks
+    quirks.hold_scans = True
     repo.image("v1")
     answer = describe(repo, ecr)
+    quirks.hold_scans = False
     assert answer["imageScanStatus"]["status"] == "IN_PROGRESS"
     assert "imageScanFindings" not in answer
     scanned(repo)
@@ -101,12 +104,13 @@ def test_a_scan_may_never_end(repo: Repository, ecr: Any) -> None:
 
 def test_the_summary_may_be_there_before_the_findings(repo: Repository, ecr: Any) -> None:
     quirks = repo.sandbox.settings.quirks
-    quirks.summary_before_findings, quirks.scan_seconds = True, 0.2
+    quirks.summary_before_findings = quirks.hold_findings = True
     configure(repo.sandbox, repo.name, response(finding("CRITICAL")))
     repo.image("v1")
     scanned(repo)
     early = describe(repo, ecr)["imageScanFindings"]
     assert (early["findingSeverityCounts"], early["findings"]) == ({"CRITICAL": 1}, [])
+    quirks.hold_findings = False
     eventually(lambda: describe(repo, ecr)["imageScanFindings"]["findings"])
 
 

@@ -134,9 +134,10 @@ def test_another_attempt_attaches_no_second_one(gate: Gate) -> None:
 
 
 def test_what_the_build_attached_is_kept_and_not_doubled(gate: Gate) -> None:
-    gate.quirks(scan_seconds=3.0)
+    gate.quirks(hold_scans=True)
     digest = gate.push("built-dev", "1.0")
     ours = attach(gate, "built-dev", digest, b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}')
+    gate.quirks(hold_scans=False)
     release = gate.ended("built-dev", digest)
     assert noted(release) == "was there before, and is kept"
     gate.ended("built-staging", digest)

@@ -132,11 +132,11 @@ def test_a_scan_that_can_never_come_is_said_at_once(enhanced: Gate) -> None:
 
 
 def test_a_release_that_waits_survives_a_change_of_the_kind_of_scanning(gate: Gate) -> None:
-    gate.quirks(scan_seconds=3.0)
+    gate.quirks(hold_scans=True)
     digest = gate.push("inspected-switch-dev", "1.0")
     gate.eventually(lambda: gate.releases("inspected-switch-dev", digest), "the release waits")
-    gate.quirks(scan_seconds=0.2)
     configure(gate, "ENHANCED", "inspected*")
+    gate.quirks(hold_scans=False)
     try:
         assert gate.ended("inspected-switch-dev", digest)["outcome"] == "released"
     finally:
@@ -164,9 +164,10 @@ def test_an_image_that_is_deleted_while_it_waits_is_withdrawn(gate: Gate) -> Non
 
 
 def test_a_tag_that_moves_while_its_image_waits_supersedes_it(gate: Gate) -> None:
-    gate.quirks(scan_seconds=2.0)
+    gate.quirks(hold_scans=True)
     first = gate.push("moved-dev", "1.0", "first")
     second = gate.push("moved-dev", "1.0", "second")
+    gate.quirks(hold_scans=False)
     assert gate.ended("moved-dev", first)["outcome"] == "superseded"
     assert gate.ended("moved-dev", second)["outcome"] == "released"
     assert gate.signatures("moved-dev", first) == []
