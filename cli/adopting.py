@@ -14,7 +14,7 @@ import click
 
 from cli.adoption import Found, Pattern, Preview, preview
 from cli.stack import Stack
-from cli.terminal import say, show_json
+from cli.terminal import confirm, say, show_json
 from imagegate.domain.release import StartReason
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(
         _show(found, rate)
     started: int | None = None
     if found.start and not how["dry_run"]:
-        if not how["yes"] and not click.confirm(f"Start {_releases(len(found.start))}?", err=True):
+        if not how["yes"] and not confirm(f"Start {_releases(len(found.start))}?"):
             say("imagegate: nothing was started", err=True)
             raise click.exceptions.Exit(1)
         started = start(stack, found.start, rate)

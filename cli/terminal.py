@@ -17,6 +17,11 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(printable(text), err=err)
 
 
+def confirm(question: str) -> bool:
+    """Ask on stderr: stdout is for what comes of it."""
+    return click.confirm(printable(question), err=True)
+
+
 def show_json(document: Any) -> None:
     """Print one document for programs, and for whoever looks at it."""
     click.echo(json_text(document, indent=2))

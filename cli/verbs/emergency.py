@@ -9,7 +9,7 @@ import click
 
 from cli.decisions.asking import EndType, Scope, ScopeType
 from cli.stack import Stack, find_stack
-from cli.terminal import show_json
+from cli.terminal import confirm, show_json
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import RejectedInputError
 
@@ -124,5 +124,5 @@ def _confirm(image: ImageRef, *, this_gate_only: bool, as_json: bool) -> None:
         raise click.UsageError("there is nobody to ask: add --yes to revoke")
     where = "by its gate" if this_gate_only else "by its gate and every gate after it"
     question = f"Revoke what was signed {where} for {image}? This cannot be undone"
-    if not click.confirm(question, err=True):
+    if not confirm(question):
         raise click.exceptions.Exit(1)

@@ -11,7 +11,7 @@ from cli.clock import now
 from cli.faults import NotFoundError
 from cli.reference import Reference
 from cli.stack import Stack, find_stack
-from cli.terminal import show_json
+from cli.terminal import confirm, show_json
 from imagegate.domain.errors import RecordNotFoundError, RejectedInputError
 from imagegate.domain.image import Digest
 
@@ -100,7 +100,7 @@ def _confirm(plan: Plan, *, as_json: bool) -> None:
     from cli.decisions import rollbacks
 
     view.console(stderr=True).print(rollbacks.planned(plan))
-    if not click.confirm("Tell deployers?", err=True):
+    if not confirm("Tell deployers?"):
         raise click.exceptions.Exit(1)
 
 

@@ -155,6 +155,25 @@ def test_what_never_ends_ends_in_one_line(kind: str, monkeypatch: pytest.MonkeyP
     assert peak < 20 << 20
 
 
+@pytest.mark.parametrize("framing", [CHUNKED, LONG], ids=["chunked", "long"])
+@pytest.mark.parametrize("status", ["302 There", "401 No"])
+def test_what_follows_a_refusal_does_not_wait_for_its_end(framing: bytes, status: str) -> None:
+    refused = threading.Event()
+
+    def answer(line: str) -> Iterator[bytes]:
+        if line.startswith("HEAD"):
+            yield head("404 No", b"Content-Length: 0\r\n")
+        elif refused.is_set():
+            yield head("200 OK", OCI, b"Content-Length: %d\r\n" % len(MANIFEST.content)) + MANIFEST.content
+        else:
+            refused.set()
+            yield head(status, b"Location: /v2/elsewhere\r\n", framing)
+            yield from repeat(BIG) if framing == LONG else chunks(BIG)
+
+    with raw(answer) as at:
+        assert opened(at).manifest("team/app", "1.0") == MANIFEST
+
+
 @pytest.mark.parametrize("framing", [CHUNKED, b"", LONG], ids=["chunked", "until closed", "long"])
 def test_a_blob_that_does_not_end_is_left_at_its_size(framing: bytes) -> None:
     def answer(line: str) -> Iterator[bytes]:

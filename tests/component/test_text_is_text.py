@@ -223,7 +223,7 @@ def test_a_line_is_one_line(text: str, capsys: pytest.CaptureFixture[str]) -> No
 def test_nothing_else_prints() -> None:
     """Whoever prints by himself goes around what makes it text."""
     ways = re.compile(
-        r"click\.(?:echo|secho|style|edit|echo_via_pager)|(?<![\w.])print\(|sys\.std(?:out|err)\.(?!fileno)"
+        r"click\.(?:confirm|prompt|echo|secho|style|edit|echo_via_pager)|(?<![\w.])print\(|sys\.std(?:out|err)\.(?!fileno)"
         r"|(?<!: )\bConsole\(|rich\.text|from_markup|from_ansi|markup=True|style=f"
     )
     for file in (ROOT / "cli").rglob("*.py"):
@@ -264,6 +264,14 @@ def test_markdown_is_made_of_what_its_clean_twin_is_made_of(text: str) -> None:
         told = place.format(markdown.text(text))
         assert structure(told) == structure(place.format(CLEAN)), told
         assert not re.search(r"(?<!\\)://|www\.", told)  # GitHub would make links of them
+    row = (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .parse(f"| a | b |\n| --- | --- |\n| {markdown.text(text)} | x |")
+    )
+    assert [token.content for token in row if token.type == "inline"][
+        3
+    ] == "x"  # more cells than columns are left out
     assert structure(f"a {markdown.code(text)} b") == structure(f"a `{CLEAN}` b")
 
 

@@ -14,6 +14,7 @@ from imagegate.domain.deployment_notice import Alert, Deployment, OnError, of_de
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import ImageRef
 from imagegate.domain.policy import Policy
+from imagegate.domain.text import one_line
 from imagegate.ports import Grants, Images, Ledger, Notifications, Services
 
 _LONGEST_FAULT = 300
@@ -39,7 +40,9 @@ class Answer:
 
     def as_json(self) -> dict[str, Any]:
         """What ECS takes: `hookDetails` may carry anything."""
-        details = {"hookDetails": {"reason": self.reason}} if self.status is HookStatus.FAILED else {}
+        details = (
+            {"hookDetails": {"reason": one_line(self.reason)}} if self.status is HookStatus.FAILED else {}
+        )
         return {"hookStatus": str(self.status), **details}
 
 
