@@ -29,7 +29,6 @@ _HEAD_BYTES = 256 * 1024  # of an answer, "100 Continue" as often as it comes in
 # What chunks and trailers add to a body.
 _BODY_FACTOR, _BODY_MORE = 2, 256 * 1024
 _PATIENCE_SECONDS, _SLOWEST = 15.0, 4096  # bytes a second, from then on
-_BUFFER = 64 * 1024
 _TRIED = 4  # addresses of one host
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -174,7 +173,7 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         raw: io.RawIOBase = self.fp.detach()
         self._meter = _Meter(raw, replace(_most.get(), size=_HEAD_BYTES))
-        self.fp = io.BufferedReader(self._meter, _BUFFER)
+        self.fp = io.BufferedReader(self._meter)
 
     def begin(self) -> None:
         super().begin()
