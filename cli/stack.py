@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imagegate.adapters.ledger import DynamoLedger
     from imagegate.adapters.records import S3Records
     from imagegate.domain.policy import Policy
+    from imagegate.domain.power import Power
 
 _DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
@@ -53,11 +54,10 @@ class Stack:
         domain = _DOMAINS.get(self.arn.split(":")[1], "amazonaws.com")
         return f"{self.account}.dkr.ecr.{self.region}.{domain}"
 
-    @property
-    def decider(self) -> str:
-        """ARN of the function that decides, as its URL calls it."""
+    def decider(self, power: Power) -> str:
+        """ARN of the function that decides, as the URL of this power calls it."""
         partition = self.arn.split(":")[1]
-        return f"arn:{partition}:lambda:{self.region}:{self.account}:function:{self.name}-decide:live"
+        return f"arn:{partition}:lambda:{self.region}:{self.account}:function:{self.name}-decide:{power}"
 
     @cached_property
     def ledger(self) -> DynamoLedger:

@@ -20,6 +20,7 @@ from cli.faults import CannotTellError, NotFoundError
 from cli.patience import Patience
 from cli.stack import Stack
 from imagegate.domain.canonical import timestamp
+from imagegate.domain.power import Power, power_of
 from imagegate.domain.release import StartReason
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class NoAnswerError(CannotTellError):
 
 def decide(stack: Stack, action: str, **asked: Any) -> dict[str, Any]:
     """Ask, and wait for the answer. Raises `RefusedError`, `NotTakenError`, `NotFoundError` or `NoAnswerError`."""
-    url = stack.output("DecideUrl")
+    power = power_of(action, asked.get("id", ""))
+    url = stack.output(power.output)
     with Patience("waiting for the answer: what is blocked is judged again"):
-        status, content = _send(url, stack, {"schema": 1, "action": action, **asked})
+        status, content = _send(url, stack, power, {"schema": 1, "action": action, **asked})
     try:
         told = json.loads(content)
     except ValueError:
@@ -73,7 +75,7 @@ def decide(stack: Stack, action: str, **asked: Any) -> dict[str, Any]:
         told = {}
     if status == 200 and told:
         return told
-    raise _fault(status, told, stack)
+    raise _fault(status, told, stack, power)
 
 
 class Orders:
@@ -87,7 +89,7 @@ class Orders:
         decide(self._stack, "release", **named, adopt=reason is StartReason.ADOPTED)
 
 
-def _send(url: str, stack: Stack, decision: dict[str, Any]) -> tuple[int, bytes]:
+def _send(url: str, stack: Stack, power: Power, decision: dict[str, Any]) -> tuple[int, bytes]:
     import boto3
     from botocore import exceptions as aws
     from botocore.auth import SigV4Auth
@@ -100,7 +102,7 @@ def _send(url: str, stack: Stack, decision: dict[str, Any]) -> tuple[int, bytes]
     if found is None:
         raise aws.NoCredentialsError
     keys = found.get_frozen_credentials()
-    body = proven(decision, keys, stack.decider, clock.now())
+    body = proven(decision, keys, stack.decider(power), clock.now())
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
     SigV4Auth(keys, "lambda", stack.region).add_auth(request)
     # As botocore's own endpoints make it; the published types are narrower than what it takes.
@@ -140,10 +142,10 @@ def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: st
     return json.dumps({"schema": 2, "request": text, "proof": proof}).encode()
 
 
-def _fault(status: int, told: dict[str, Any], stack: Stack) -> click.ClickException:
+def _fault(status: int, told: dict[str, Any], stack: Stack, power: Power) -> click.ClickException:
     message = told.get("message")
     if not isinstance(message, str) or "error" not in told:
-        return _of_lambda(status, stack)
+        return _of_lambda(status, stack, power)
     if status == 404:
         return NotFoundError(message)
     if status == 400:
@@ -151,11 +153,11 @@ def _fault(status: int, told: dict[str, Any], stack: Stack) -> click.ClickExcept
     return NoAnswerError(message)
 
 
-def _of_lambda(status: int, stack: Stack) -> click.ClickException:
+def _of_lambda(status: int, stack: Stack, power: Power) -> click.ClickException:
     """The function was not reached, or did not answer: what Lambda itself says is not for people."""
     if status == 403:
         return NoAnswerError(
-            f"you may not decide: whoever does needs {_RIGHTS} on the function of the stack's output DecideUrl"
+            f"you may not use the power {power}: whoever does needs {_RIGHTS} on {stack.decider(power)}"
         )
     if status == 429:
         return NoAnswerError("too many decide at once: ask again")

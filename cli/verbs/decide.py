@@ -25,7 +25,9 @@ def decide() -> None:
     """Waivers, approvals, break-glass and revocations. Every decision is recorded with the name of whoever made it.
 
     \b
-    Needs lambda:InvokeFunctionUrl and lambda:InvokeFunction on the function that decides.
+    Each is a power of its own: approve, waive, break-glass, revoke. Whoever has it may, on the alias
+    of that name of the function that decides, lambda:InvokeFunctionUrl, and lambda:InvokeFunction
+    where lambda:InvokedViaFunctionUrl is true. AWS STS confirms who calls.
     """
 
 

@@ -22,6 +22,7 @@ from imagegate.domain.errors import ImageGateError
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Policy
+from imagegate.domain.power import Power
 from imagegate.domain.release import Outcome, Push, Release
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, critical
@@ -172,7 +173,8 @@ def serving(gate: CliGate) -> Iterator[Served]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, args=[0.01])
     thread.start()
-    gate.outputs["DecideUrl"] = f"http://127.0.0.1:{server.server_address[1]}/"
+    for power in Power:
+        gate.outputs[power.output] = f"http://127.0.0.1:{server.server_address[1]}/"
     gate.monkeypatch.setattr("cli.decisions.asking.caller", lambda: "ann")
     try:
         yield served

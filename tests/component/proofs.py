@@ -23,7 +23,7 @@ from imagegate.domain.caller_proof import (
 )
 from imagegate.domain.image import Digest
 
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:live"
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:waive"
 _SIGNED = ("content-type", "x-amz-security-token", "x-imagegate-audience", "x-imagegate-request")
 
 

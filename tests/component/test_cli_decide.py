@@ -316,7 +316,7 @@ def test_an_answer_that_is_none_is_one_line(
 
 
 def test_nobody_at_the_url_is_one_line(gate: CliGate) -> None:
-    gate.outputs["DecideUrl"] = "http://127.0.0.1:9/"
+    gate.outputs["WaiveUrl"] = "http://127.0.0.1:9/"
     result = gate.call("decide", "withdraw", "w-1")
     assert result.code == 2
     assert "http://127.0.0.1:9/" in result.err
@@ -324,7 +324,7 @@ def test_nobody_at_the_url_is_one_line(gate: CliGate) -> None:
 
 
 def test_a_stack_without_the_url_is_said(gate: CliGate) -> None:
-    assert "has no output DecideUrl" in gate.call("decide", "withdraw", "w-1").err
+    assert "has no output WaiveUrl" in gate.call("decide", "withdraw", "w-1").err
 
 
 # The list

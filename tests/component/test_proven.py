@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from imagegate.adapters.decisions import asked
 from imagegate.domain.caller_proof import REMEMBERED, ProofRefusedError
 from imagegate.domain.errors import AccessRefusedError, RejectedInputError
+from imagegate.domain.power import Power
 from tests.component.proofs import FUNCTION, Caller, FakeSts, event
 from tests.fakes import NOW
 
@@ -82,7 +83,7 @@ def test_a_proof_of_another_text_is_refused(sts: FakeSts) -> None:
     "function",
     [
         FUNCTION.replace("eu-central-1", "us-east-1"),
-        FUNCTION.replace(":live", ":other"),
+        FUNCTION.replace(":waive", ":approve"),
         FUNCTION.replace("imagegate-decide", "other-decide"),
         FUNCTION.replace("123456789012", "210987654321"),
     ],
@@ -162,3 +163,28 @@ def test_no_call_is_a_fault(body: Any, encoded: bool, context: Any) -> None:
         call = {"requestContext": request_context, "body": body, "isBase64Encoded": encoded}
         with pytest.raises(RejectedInputError):
             asked(call, FUNCTION, FakeSts((ANN,)).check, NOW)
+
+
+@pytest.mark.parametrize(
+    ("decision", "power"),
+    [
+        ({"action": "approve", "repository": "a", "digest": "b", "attempt": 1}, "approve"),
+        ({"action": "reject", "repository": "a", "digest": "b", "attempt": 1}, "approve"),
+        ({"action": "waive", "waiver": {"owner": "a", "reason": "b", "expires": "2026-12-01"}}, "waive"),
+        ({"action": "withdraw", "id": "w-1"}, "waive"),
+        ({"action": "withdraw", "id": "b-1"}, "break-glass"),
+        ({"action": "revoke", "repository": "a", "digest": "b", "reason": "c"}, "revoke"),
+        ({"action": "rollback", "repository": "a", "to": "b", "from": "c", "reason": "d"}, "rollback"),
+        ({"action": "release", "repository": "a", "digest": "b", "tags": ["c"]}, "release"),
+    ],
+)
+def test_one_power_does_not_give_another(sts: FakeSts, decision: dict[str, Any], power: str) -> None:
+    for alias in ("live", "1", "$LATEST", *Power):
+        function = FUNCTION.replace(":waive", f":{alias}")
+        call = ANN.asks({"schema": 1, **decision}, NOW, function, nonce=len(alias))
+        if alias == power:
+            assert asked(call, function, sts.check, NOW)[0] == ANN.identity
+            continue
+        with pytest.raises(AccessRefusedError, match="is a power of its own"):
+            asked(call, function, sts.check, NOW)
+    assert len(sts.asked) == 1

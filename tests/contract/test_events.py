@@ -90,7 +90,7 @@ def test_the_sample_of_a_decision_names_its_caller_and_is_understood() -> None:
     identity = Identity("arn:aws:iam::123456789012:user/ann", "AIDACKCEVSQ6C2EXAMPLE", "123456789012")
     believed: Any = SimpleNamespace(identity=lambda *_: identity, use=lambda *_: True)
     check = CheckCaller(lambda: believed, lambda: believed)
-    function = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:live"
+    function = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:waive"
     caller, request = asked(event, function, check, datetime(2026, 11, 21, 12, tzinfo=UTC))
     assert (caller, request.action) == (identity, "withdraw")
 

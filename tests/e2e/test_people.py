@@ -12,8 +12,10 @@ import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
 
 from cli.decisions.calling import proven
+from imagegate.domain.power import Power
 from tests.contract.served_cloud import ROOT
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import DECIDES, READS, allow, imagegate, user
@@ -30,7 +32,7 @@ stages:
       quorum: 2
 """
 LOOKS = allow("ecr:*", "dynamodb:*")
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:live"
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:approve"
 CEO = "arn:aws:iam::123456789012:user/ceo"
 Keys = dict[str, str]
 
@@ -80,7 +82,7 @@ def invoke(gate: Gate, keys: Keys, arn: str, content: str, function: str = FUNCT
 
 def call(gate: Gate, keys: Keys, content: str, url: str = "") -> tuple[int, Any]:
     """The function's URL, as IAM has authenticated the caller."""
-    url = url or gate.cloud.outputs["DecideUrl"]
+    url = url or gate.cloud.outputs["ApproveUrl"]
     request = AWSRequest("POST", url, {"content-type": "application/json"}, content.encode())
     SigV4Auth(credentials(keys), "lambda", "eu-central-1").add_auth(request)
     answer = urllib3.request(
@@ -137,7 +139,7 @@ def test_a_proof_is_for_one_request_and_one_function(gate: Gate) -> None:
     for function in (
         FUNCTION.replace("eu-central-1", "us-east-1"),
         FUNCTION.replace("imagegate-decide", "other-decide"),
-        FUNCTION.replace(":live", ":by-link"),
+        FUNCTION.replace(":approve", ":by-link"),
     ):
         assert refused(call(gate, keys, body(gate, keys, approve(image), function)), "does not confirm")
     assert approvals(gate, image) == set()
@@ -223,3 +225,54 @@ def test_what_happened_is_not_said_by_who_may_ask(gate: Gate) -> None:
     key = {"pk": {"S": f"PUSHER#{image['repository']}@{image['digest']}"}, "sk": {"S": CEO}}
     table = gate.cloud.outputs["LedgerTable"]
     assert "Item" not in gate.cloud.client("dynamodb").get_item(TableName=table, Key=key)
+
+
+@pytest.mark.parametrize("power", list(Power))
+def test_each_power_is_granted_apart(gate: Gate, power: Power) -> None:
+    """By the ready-made policies, as they are."""
+    granted = json.loads((ROOT / f"docs/powers/{power}.json").read_text())["Statement"]
+    arn, keys = user(gate, *granted)
+    for other, decision in EMPTY.items():
+        function = FUNCTION.replace(":approve", f":{other}")
+        content = body(gate, keys, {"schema": 1, **decision}, function)
+        status, told = call(gate, keys, content, gate.cloud.outputs[other.output])
+        if other is power:
+            assert (status, told["error"]) != (403, "ProofRefusedError"), told
+            assert status in (400, 404), told
+        else:
+            assert (status, told) == (403, {"Message": "Forbidden"})
+        with pytest.raises(ClientError, match="AccessDenied"):
+            invoke(gate, keys, arn, content, function)
+
+
+def test_a_power_takes_nothing_of_another(gate: Gate) -> None:
+    """By whoever may call every one of them."""
+    _, keys = user(gate, *DECIDES)
+    for power in Power:
+        for other, decision in EMPTY.items():
+            function = FUNCTION.replace(":approve", f":{power}")
+            content = body(gate, keys, {"schema": 1, **decision}, function)
+            status, told = call(gate, keys, content, gate.cloud.outputs[power.output])
+            refused_here = (status, told["error"]) == (403, "AccessRefusedError")
+            assert refused_here is (power is not other), (power, other, told)
+    content = body(gate, keys, {"schema": 1, **EMPTY[Power.WAIVE]}, FUNCTION.replace(":approve", ":live"))
+    status, told = call(gate, keys, content, gate.cloud.outputs["DecideUrl"])
+    assert (status, "the stack's output WaiveUrl" in told["message"]) == (403, True)
+
+
+NOTHING = {"repository": "none-dev", "digest": f"sha256:{'0' * 64}"}
+# What is understood, and about nothing that is there.
+EMPTY: dict[Power, dict[str, Any]] = {
+    Power.APPROVE: {"action": "approve", "attempt": 1, **NOTHING},
+    Power.WAIVE: {"action": "withdraw", "id": "w-0"},
+    Power.BREAK_GLASS: {"action": "withdraw", "id": "b-0"},
+    Power.REVOKE: {"action": "revoke", "reason": "test", **NOTHING},
+    Power.ROLLBACK: {
+        "action": "rollback",
+        "repository": "none-dev",
+        "to": NOTHING["digest"],
+        "from": NOTHING["digest"],
+        "reason": "test",
+    },
+    Power.RELEASE: {"action": "release", "tags": ["1.0"], **NOTHING},
+}

@@ -1,6 +1,7 @@
 """What people ask of `decide`, and who asks: calls of a Lambda function URL (payload format 2.0, AWS_IAM).
 
-By its alias for links alone it takes a decision as it is. All others come with a proof of who calls (`proven`).
+By its alias for links alone it takes a decision as it is. All others come with a proof of who calls (`proven`), each by
+the alias of the power that it takes: so IAM grants them apart.
 
 Source: AWS Lambda developer guide, "Invoking Lambda function URLs".
 """
@@ -41,6 +42,7 @@ from imagegate.domain.errors import (
     RejectedInputError,
 )
 from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.power import power_of
 from imagegate.domain.release import Release, ReleaseId, StartReason
 from imagegate.domain.revocation import Revocation
 from imagegate.domain.text import is_one_line, one_line
@@ -294,6 +296,11 @@ def asked(
     request = _parsed(lambda: _ANY.validate_python(signed.decision))
     if isinstance(request, LinkDecision):
         raise AccessRefusedError("links are decided by through their page")
+    power = power_of(request.action, getattr(request, "id", ""))
+    if not function_arn.endswith(f":{power}"):
+        raise AccessRefusedError(
+            f"to {request.action} is a power of its own: call the URL of the stack's output {power.output}"
+        )
     return check.run(named, envelope, signed, function_arn, now), request
 
 

@@ -67,7 +67,7 @@ class ApprovalShape(Shape):
     approvers: Annotated[list[_Approver], Field(max_length=_MOST)] = Field(
         default=[],
         description="Who may decide: ARNs of users and roles, also with *, and tag:KEY=VALUE for all who have that "
-        "tag. Default: whoever may call decide.",
+        "tag. Default: whoever has the power to approve.",
         examples=[["arn:aws:iam::123456789012:role/release-managers", "tag:team=platform"]],
     )
     quorum: Annotated[int, Field(ge=1, le=20)] = Field(

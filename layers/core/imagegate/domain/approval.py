@@ -87,7 +87,7 @@ class ApprovalRequest:
         return frozenset(self.key(one.by) for one in counting) - self.bringers
 
     def _is_approver(self, person: Person) -> bool:
-        """By IAM, whoever may call `decide` where nobody is named; by mail only who is."""
+        """By IAM, whoever has the power to approve where nobody is named; by mail only who is."""
         if person.arn.startswith(MAIL):
             return person.arn.removeprefix(MAIL) in self.terms.by_mail
         return not self.terms.approvers or person.is_one_of(self.terms.approvers)

@@ -23,7 +23,7 @@ _OF_IDENTITY_CENTER = re.compile(r"AWSReservedSSO_.+_[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class ApprovalTerms:
-    """What a stage asks for before an image comes in. No `approvers`: whoever may call `decide`."""
+    """What a stage asks for before an image comes in. No `approvers`: whoever has the power to approve."""
 
     approvers: tuple[str, ...] = ()  # ARNs of users and roles, also as globs; or `tag:KEY=VALUE`
     quorum: int = 1

@@ -1,0 +1,69 @@
+"""What docs/powers/ gives people to attach: one policy for each power, and one for the organisation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagegate.domain.power import Power
+from sandbox.aws.policies import is_permitted
+from tests.contract.test_template import RESOURCES, TEMPLATE
+
+FOLDER = Path(__file__).parents[2] / "docs/powers"
+DECIDE = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide"
+START = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-StartReleaseFunction-abc"
+ROLE = "arn:aws:iam::123456789012:role/"
+ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+IAM_URL, BY_URL = {"lambda:FunctionUrlAuthType": "AWS_IAM"}, {"lambda:InvokedViaFunctionUrl": "true"}
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((FOLDER / name).read_text())["Statement"]
+    return found
+
+
+def test_each_power_has_a_policy_an_alias_and_a_url() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} == {*Power, "only-by-url.scp"}
+    aliases = {one["Properties"]["Name"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Alias"}
+    urls = [one["Properties"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Url"]
+    assert aliases >= set(Power)
+    assert {(url["Qualifier"], url["AuthType"]) for url in urls} == {(str(one), "AWS_IAM") for one in Power}
+    assert {power.output for power in Power} <= set(TEMPLATE["Outputs"])
+
+
+@pytest.mark.parametrize("power", list(Power))
+def test_a_power_is_used_by_its_url_alone(power: Power) -> None:
+    granted = statements(f"{power}.json")
+    for other in (*Power, "live", "by-link", "1"):
+        arn = f"{DECIDE}:{other}"
+        assert is_permitted(granted, "lambda:InvokeFunctionUrl", arn, IAM_URL) is (other == power)
+        assert is_permitted(granted, "lambda:InvokeFunction", arn, BY_URL) is (other == power)
+        assert not is_permitted(granted, "lambda:InvokeFunction", arn, {})
+    assert not is_permitted(granted, "lambda:InvokeFunctionUrl", f"{DECIDE}:{power}", {})
+
+
+@pytest.mark.parametrize("via", [{}, {"lambda:InvokedViaFunctionUrl": "false"}], ids=["absent", "false"])
+@pytest.mark.parametrize("alias", ["", ":live", ":1", *(f":{power}" for power in Power)])
+def test_the_organisation_refuses_every_other_way(alias: str, via: dict[str, str]) -> None:
+    both = [ALLOW, *statements("only-by-url.scp.json")]
+    admin = {"aws:PrincipalArn": f"{ROLE}Administrator"}
+    assert not is_permitted(both, "lambda:InvokeFunction", DECIDE + alias, admin | via)
+    assert is_permitted(both, "lambda:InvokeFunction", DECIDE + alias, admin | BY_URL)
+    assert is_permitted(both, "lambda:InvokeFunctionUrl", DECIDE + alias, admin | IAM_URL)
+
+
+def test_the_gates_own_calls_go_on_under_it() -> None:
+    both = [ALLOW, *statements("only-by-url.scp.json")]
+
+    def may(role: str, arn: str) -> bool:
+        return is_permitted(both, "lambda:InvokeFunction", arn, {"aws:PrincipalArn": f"{ROLE}{role}"})
+
+    assert may("imagegate-ApprovalPageRole-abc", f"{DECIDE}:by-link")
+    for caller in ("Decide", "Reconcile", "OnScanCompleted"):
+        assert may(f"imagegate-{caller}Role-abc", f"{START}:requests")
+    for arn in (f"{START}:requests", f"{START}:live", START):
+        assert not may("Administrator", arn)
+    assert may("Administrator", "arn:aws:lambda:eu-central-1:123456789012:function:other")
