@@ -20,6 +20,9 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from sandbox.aws import used_statements
+from sandbox.aws.encryption import key_needs
+from sandbox.aws.resource_policies import statements_on
 from sandbox.settings import Settings
 
 _RETRIES = 2  # AWS: 185 times in 24 hours
@@ -123,6 +126,8 @@ def bury(rule: Rule, target: dict[str, Any], event: dict[str, Any], error: Undel
         raise UndeliverableError("NO_RESOURCE", "the target has no dead-letter queue")
     queue = _queue(arn)
     _permit(_statements(queue.policy), "sqs:SendMessage", rule, arn)
+    for action, key in key_needs("sqs:SendMessage", arn):
+        _permit([dict(one) for one in statements_on(key)], action, rule, key)
     attributes = {
         "RULE_ARN": rule.arn,
         "TARGET_ARN": target["Arn"],
@@ -148,7 +153,9 @@ def _statements(policy: Any) -> list[dict[str, Any]]:
 
 
 def _permit(statements: list[dict[str, Any]], action: str, rule: Rule, resource: str) -> None:
-    if not any(allows(statement, action, rule.arn, _settings.account) for statement in statements):
+    found = [one for one in statements if allows(one, action, rule.arn, _settings.account)]
+    used_statements.note(resource, found)
+    if not found:
         message = f"the policy of {resource} does not let events.amazonaws.com {action} for {rule.arn}"
         raise UndeliverableError("NO_PERMISSIONS", message)
 

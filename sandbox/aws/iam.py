@@ -10,10 +10,9 @@ import copy
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import parse_qs, urlparse
 
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import AccessDeniedError, SignatureDoesNotMatchError
@@ -26,10 +25,19 @@ from moto.s3.exceptions import S3SignatureDoesNotMatchError as S3WrongSignatureE
 from moto.sts.models import sts_backends
 from werkzeug.exceptions import HTTPException
 
+from sandbox.aws import used_statements
 from sandbox.aws.encryption import key_needs, via
 from sandbox.aws.patching import Patches
-from sandbox.aws.policies import Statement, is_permitted, statements_of
-from sandbox.aws.resource_arns import Call, Need, condition_keys, listing_keys, needs
+from sandbox.aws.policies import Context, Statement, applying, statements_of
+from sandbox.aws.resource_arns import (
+    Call,
+    Need,
+    condition_keys,
+    deletion_needs,
+    listing_keys,
+    needs,
+    object_keys,
+)
 from sandbox.aws.resource_policies import statements_on
 from sandbox.settings import ACCOUNT, REGION, Settings
 
@@ -55,19 +63,24 @@ class Principal:
     id: str
     statements: tuple[Statement, ...]
 
-    def refused(self, action: str, resource: str, context: Mapping[str, str] | None = None) -> Need | None:
+    def refused(self, action: str, resource: str, context: Context | None = None) -> Need | None:
         """What is missing: the action, or what the service needs of KMS on the caller's behalf."""
         if not self._may(action, resource, context or {}):
             return action, resource
         uses = key_needs(action, resource)
         return next((use for use in uses if not self._may(*use, via(action))), None)
 
-    def _may(self, action: str, resource: str, added: Mapping[str, str]) -> bool:
+    def _may(self, action: str, resource: str, added: Context) -> bool:
         """Within one account either side may allow; a Deny on either side refuses."""
         own = {"aws:PrincipalArn": self.identity, "aws:RequestedRegion": REGION}
         attached = [one for one in statements_on(resource) if self._is_named_by(one)]
-        statements = [*self.statements, *attached]
-        return is_permitted(statements, action, resource, {**_CONTEXT, **own, **added})
+        context = {**_CONTEXT, **own, **added}
+        by_identity = applying(self.statements, action, resource, context)
+        by_resource = applying(attached, action, resource, context)
+        effect = "Deny" if "Deny" in {one["Effect"] for one in (*by_identity, *by_resource)} else "Allow"
+        for owner, found in ((self.identity, by_identity), (resource, by_resource)):
+            used_statements.note(owner, (one for one in found if one["Effect"] == effect))
+        return effect == "Allow" and bool(by_identity or by_resource)
 
     def _is_named_by(self, statement: Statement) -> bool:
         principals = statement.get("Principal")
@@ -212,6 +225,10 @@ def _call(response: Any, service: str, operation: str) -> Call:
 
 
 def _s3_needs(response: Any, resource: str) -> list[Need]:
+    if response.method == "POST" and "delete" in parse_qs(
+        urlparse(response.uri).query, keep_blank_values=True
+    ):
+        return list(deletion_needs(response.bucket_name, response.raw_body))
     same = {"HeadBucket": "ListBucket", "ListAllMyBuckets": "ListAllMyBuckets"}
     operation = str(response._get_action())
     return [(f"s3:{same.get(operation, operation)}", resource)]
@@ -231,7 +248,8 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
     principal = find_principal(key_id)
     if principal is None:
         raise _refusal(protocol, *_unknown_key(protocol))
-    context = condition_keys(call) if call else listing_keys(urlparse(response.uri).query)
+    query = urlparse(response.uri).query
+    context = condition_keys(call) if call else {**listing_keys(query), **object_keys(response.headers)}
     for need in wanted:
         if missing := principal.refused(*need, context):
             action, on = missing

@@ -7,11 +7,12 @@ a Deny.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 Statement = Mapping[str, Any]
+Context = Mapping[str, str | Sequence[str]]  # a key with several values: a list
 
 
 @cache
@@ -51,15 +52,21 @@ def _as_list(value: Any) -> list[str]:
     return [str(item).lower() if isinstance(item, bool) else str(item) for item in values]
 
 
-def _condition_holds(operator: str, key: str, wanted: Any, context: Mapping[str, str]) -> bool | None:
-    """None: the operator or the key is not understood. Every key has one value here."""
+def _condition_holds(operator: str, key: str, wanted: Any, context: Context) -> bool | None:
+    """None: the operator or the key is not understood."""
     have = {name.lower(): value for name, value in context.items()}.get(key.lower())
     if operator == "Null":
         return (have is None) == (_as_list(wanted) == ["true"])
     if operator.startswith("ForAllValues:"):
-        operator = operator.removeprefix("ForAllValues:")
-        if have is None:
-            return True  # of no values, all match
+        values = [] if have is None else [have] if isinstance(have, str) else have  # of no values, all match
+        each = [_holds(operator.removeprefix("ForAllValues:"), wanted, value) for value in values]
+        return None if None in each else all(each)
+    if have is not None and not isinstance(have, str):
+        return None  # several values want an operator for sets
+    return _holds(operator, wanted, have)
+
+
+def _holds(operator: str, wanted: Any, have: str | None) -> bool | None:
     base = operator.removesuffix("IfExists")
     compare = _OPERATORS.get(_NEGATED.get(base, base))
     if compare is None or have is None:
@@ -68,7 +75,7 @@ def _condition_holds(operator: str, key: str, wanted: Any, context: Mapping[str,
     return not found if base in _NEGATED else found
 
 
-def _conditions_hold(statement: Statement, context: Mapping[str, str]) -> bool:
+def _conditions_hold(statement: Statement, context: Context) -> bool:
     unknown = statement["Effect"] == "Deny"
     results = (
         _condition_holds(operator, key, wanted, context)
@@ -94,14 +101,19 @@ def statements_of(document: Mapping[str, Any]) -> list[Statement]:
     return statements if isinstance(statements, list) else [statements]
 
 
-def is_permitted(
-    statements: Iterable[Statement], action: str, resource: str, context: Mapping[str, str]
-) -> bool:
-    effects = {
-        statement["Effect"]
+def applying(
+    statements: Iterable[Statement], action: str, resource: str, context: Context
+) -> list[Statement]:
+    """Return those that say something about it."""
+    return [
+        statement
         for statement in statements
         if _names(statement, "Action", action, ignore_case=True)
         and _names(statement, "Resource", resource, ignore_case=False)
         and _conditions_hold(statement, context)
-    }
+    ]
+
+
+def is_permitted(statements: Iterable[Statement], action: str, resource: str, context: Context) -> bool:
+    effects = {statement["Effect"] for statement in applying(statements, action, resource, context)}
     return effects == {"Allow"}

@@ -5,16 +5,19 @@ Source: the Service Authorization Reference. A service or operation that is not 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
+from xml.etree import ElementTree
 
 from moto.kms.models import kms_backends
 
 from sandbox.registry import scanning
 
 Need = tuple[str, str]  # action, resource ARN
+_EQUALITY = re.compile(r"=\s*(:\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,18 @@ def _arn_or(call: Call, value: str, prefix: str) -> str:
     return value if value.startswith("arn:") else call.arn(prefix + value)
 
 
+# No action of IAM has this operation's name (Service Authorization Reference, Amazon ECR); ECR's API reference says
+# which one it asks for.
+_ECR_ACTIONS = {"ListImageReferrers": "BatchGetImage"}
+
+
 def _ecr(call: Call) -> Iterator[Need]:
     names = [call.text("repositoryName")] if call.text("repositoryName") else []
     names += list(call.parameters.get("repositoryNames") or [])
     if call.operation == "DescribeImageScanFindings" and scanning.scan_type() == "ENHANCED":
         yield "inspector2:ListFindings", "*"  # ECR asks Inspector on behalf of who calls
     for name in names:
-        yield call.need(call.arn(f"repository/{name}"))
+        yield call.need(call.arn(f"repository/{name}"), _ECR_ACTIONS.get(call.operation))
     if not names:
         listing = call.operation == "DescribeRepositories"
         yield call.need(call.arn("repository/*") if listing else call.text("resourceArn") or "*")
@@ -113,7 +121,10 @@ _SIGNER_BY_PROFILE = {
 
 
 def _signer(call: Call) -> Iterator[Need]:
-    if call.operation in _SIGNER_BY_PROFILE:
+    if call.operation == "GetRevocationStatus":  # needs both: the reference marks them as required
+        yield call.need(call.text("profileVersionArn").rpartition("/")[0])
+        yield call.need(call.text("jobArn"))
+    elif call.operation in _SIGNER_BY_PROFILE:
         yield call.need(call.arn(f"/signing-profiles/{call.text('profileName')}"))
     elif call.text("jobId"):
         yield call.need(call.arn(f"/signing-jobs/{call.text('jobId')}"))
@@ -212,17 +223,54 @@ def needs(call: Call) -> list[Need]:
     return list(by_service(call)) if by_service else [call.need("*")]
 
 
-def condition_keys(call: Call) -> dict[str, str]:
-    """Condition keys of this very request: which item of a table it is about, or how a code is made.
-
-    The tables' partition key is `pk`.
-    """
+def condition_keys(call: Call) -> dict[str, str | list[str]]:
+    """Condition keys of this very request: which items of a table it is about, how a code is made, who asks."""
     if call.service == "kms" and call.text("MacAlgorithm"):
         return {"kms:MacAlgorithm": call.text("MacAlgorithm")}
-    item = call.parameters.get("Item") or call.parameters.get("Key") or {}
-    if call.service != "dynamodb" or "pk" not in item:
-        return {}
-    return {"dynamodb:LeadingKeys": str(next(iter(item["pk"].values())))}
+    if call.service == "kms" and call.operation == "CreateGrant":
+        return {"kms:GrantIsForAWSResource": "false"}  # true only where a service asks in the caller's name
+    keys = list(dict.fromkeys(_leading_keys(call))) if call.service == "dynamodb" else []
+    return {"dynamodb:LeadingKeys": keys} if keys else {}
+
+
+def _leading_keys(call: Call) -> Iterator[str]:
+    """The partition keys of all items of the request; the tables' own is `pk`. A Scan has none.
+
+    DynamoDB developer guide, "Using IAM policy conditions for fine-grained access control".
+    """
+    for item in _items(call.parameters):
+        if "pk" in item:
+            yield str(next(iter(item["pk"].values())))
+    equality = _EQUALITY.search(call.text("KeyConditionExpression"))
+    if equality:  # of the table, or of an index: its partition key comes first
+        yield str(next(iter(call.parameters["ExpressionAttributeValues"][equality[1]].values())))
+
+
+def _items(parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The keys or whole items that a request names."""
+    for name in ("Item", "Key"):
+        if name in parameters:
+            yield parameters[name]
+    for request in parameters.get("RequestItems", {}).values():
+        if "Keys" in request:
+            yield from request["Keys"]
+        else:
+            for write in request:
+                yield from (part for one in write.values() for part in one.values())
+    for one in parameters.get("TransactItems", []):
+        yield from (item for request in one.values() for item in _items(request))
+
+
+def object_keys(headers: Mapping[str, str]) -> dict[str, str]:
+    """Condition keys of a write of S3 (user guide, "Enforce conditional writes on Amazon S3 buckets")."""
+    return {f"s3:{name}": headers[name] for name in ("if-match", "if-none-match") if name in headers}
+
+
+def deletion_needs(bucket: str, body: bytes) -> Iterator[Need]:
+    """What DeleteObjects needs: of each object, and of a version more than that."""
+    for one in ElementTree.fromstring(body).iterfind("{*}Object"):  # noqa: S314 (what our own clients send)
+        operation = "DeleteObject" if one.find("{*}VersionId") is None else "DeleteObjectVersion"
+        yield f"s3:{operation}", f"arn:aws:s3:::{bucket}/{one.findtext('{*}Key')}"
 
 
 def listing_keys(query: str) -> dict[str, str]:

@@ -22,8 +22,9 @@ from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 
 from sandbox import sboms, scanner
+from sandbox.aws import used_statements
 from sandbox.aws.inspector_errors import InspectorError, NothingThereError
-from sandbox.aws.policies import Statement, is_permitted
+from sandbox.aws.policies import Statement, applying
 from sandbox.aws.resource_policies import statements_on
 from sandbox.later import later
 from sandbox.registry import scanning
@@ -183,7 +184,9 @@ def _refused(report: _Report, bucket: str, key: str) -> str:
     }
     for action, resource in needs:
         attached = [one for one in statements_on(resource) if _is_named_by(one)]
-        if not is_permitted(attached, action, resource, context):
+        found = applying(attached, action, resource, context)
+        used_statements.note(resource, found)
+        if {one["Effect"] for one in found} != {"Allow"}:
             return f"{action} on {resource}"
     return ""
 

@@ -116,7 +116,7 @@ def _lexical(tag: str) -> tuple[str, str]:
 
 @route("GET", r"referrers/(?P<target>[^/]+)")
 def list_referrers(call: Call) -> Response:
-    call.require("ListImageReferrers", "BatchGetImage")
+    call.require("BatchGetImage")
     if not SHA256.fullmatch(call.target):
         raise RegistryError(400, "DIGEST_INVALID", f"not a sha256 digest: {call.target!r}")
     wanted = call.request.args.getlist("artifactType")

@@ -19,6 +19,8 @@ from typing import Any
 
 import boto3
 
+from sandbox.aws.used_statements import VARIABLE
+
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -62,6 +64,8 @@ class ServedCloud:
 def start(state: Path, template: Path, *arguments: str) -> subprocess.Popen[str]:
     # No coverage of the developer's shell: the sandbox must not need it.
     environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
+    if VARIABLE in os.environ:
+        environment[VARIABLE] = os.environ[VARIABLE]
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "sandbox", "serve", "--no-seed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from sandbox.aws import used_statements
 from sandbox.aws.policies import is_permitted
+from sandbox.aws.resource_arns import Call, condition_keys, deletion_needs, needs, object_keys
 from tests.contract.served_cloud import ServedCloud
 
 ACCOUNT = "eu-central-1:123456789012"
@@ -149,6 +152,117 @@ def test_anonymous_requests_are_refused(cloud: ServedCloud) -> None:
     )
     with pytest.raises(ClientError):
         client.list_tables()
+
+
+def keys_of(operation: str, **parameters: Any) -> Any:
+    return condition_keys(Call("dynamodb", operation, parameters, "1", "x")).get("dynamodb:LeadingKeys")
+
+
+A, B = {"pk": {"S": "a"}}, {"pk": {"S": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "keys"),
+    [
+        ("PutItem", {"Item": A}, ["a"]),
+        ("UpdateItem", {"Key": A}, ["a"]),
+        ("BatchGetItem", {"RequestItems": {"t": {"Keys": [A, B]}}}, ["a", "b"]),
+        (
+            "BatchWriteItem",
+            {"RequestItems": {"t": [{"PutRequest": {"Item": A}}, {"DeleteRequest": {"Key": B}}]}},
+            ["a", "b"],
+        ),
+        ("TransactWriteItems", {"TransactItems": [{"Put": {"Item": A}}, {"Delete": {"Key": B}}]}, ["a", "b"]),
+        (
+            "Query",
+            {
+                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+                "ExpressionAttributeValues": {":pk": {"S": "a"}, ":sk": {"S": "b"}},
+            },
+            ["a"],
+        ),
+        ("Scan", {}, None),
+    ],
+)
+def test_a_request_is_known_by_the_keys_of_all_its_items(
+    operation: str, parameters: dict[str, Any], keys: list[str] | None
+) -> None:
+    assert keys_of(operation, **parameters) == keys
+
+
+@pytest.mark.parametrize(
+    ("values", "allowed"),
+    [(["NOTICE#1"], True), (["NOTICE#1", "NOTICE#2"], True), (["NOTICE#1", "IMAGE#1"], False), ([], False)],
+)
+def test_one_item_of_others_spoils_a_whole_batch(values: list[str], allowed: bool) -> None:
+    statement = {
+        "Effect": "Allow",
+        "Action": "dynamodb:BatchWriteItem",
+        "Resource": "*",
+        "Condition": {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["NOTICE#*"]},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        },
+    }
+    context = {"dynamodb:LeadingKeys": values} if values else {}
+    assert is_permitted([statement], "dynamodb:BatchWriteItem", "table", context) is allowed
+
+
+def test_several_values_fit_no_operator_for_one() -> None:
+    for effect, allowed in (("Allow", False), ("Deny", False)):
+        condition = {"StringLike": {"k": "*"}}
+        statements: list[dict[str, Any]] = [ALLOW] if effect == "Deny" else []
+        statements.append({**ALLOW, "Effect": effect, "Condition": condition})
+        assert is_permitted(statements, "s3:GetObject", "arn:aws:s3:::b/key", {"k": ["1", "2"]}) is allowed
+
+
+def test_a_grant_that_somebody_asks_for_is_for_no_resource_of_aws() -> None:
+    context = condition_keys(Call("kms", "CreateGrant", {"KeyId": "1"}, "1", "x"))
+    assert context == {"kms:GrantIsForAWSResource": "false"}
+
+
+def test_revocation_is_asked_for_by_profile_and_job() -> None:
+    profile, job = (
+        f"arn:aws:signer:{ACCOUNT}:/signing-profiles/own",
+        f"arn:aws:signer:{ACCOUNT}:/signing-jobs/1",
+    )
+    parameters = {"profileVersionArn": f"{profile}/version", "jobArn": job}
+    wanted = needs(Call("signer", "GetRevocationStatus", parameters, "1", "x"))
+    assert wanted == [("signer:GetRevocationStatus", profile), ("signer:GetRevocationStatus", job)]
+
+
+def test_referrers_are_listed_by_whoever_reads_manifests() -> None:
+    [(action, _)] = needs(Call("ecr", "ListImageReferrers", {"repositoryName": "shop"}, "1", "x"))
+    assert action == "ecr:BatchGetImage"
+
+
+def test_a_write_says_whether_it_would_replace_something() -> None:
+    assert object_keys({"if-none-match": "*"}) == {"s3:if-none-match": "*"}
+    assert object_keys({}) == {}
+
+
+def test_what_is_deleted_together_needs_the_permission_of_each() -> None:
+    objects = "<Object><Key>a/&amp;1</Key></Object><Object><Key>b</Key><VersionId>1</VersionId></Object>"
+    body = f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{objects}</Delete>'
+    assert list(deletion_needs("bucket", body.encode())) == [
+        ("s3:DeleteObject", "arn:aws:s3:::bucket/a/&1"),
+        ("s3:DeleteObjectVersion", "arn:aws:s3:::bucket/b"),
+    ]
+
+
+def test_what_a_statement_was_used_for_is_noted_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    noted = tmp_path / "used"
+    monkeypatch.setenv(used_statements.VARIABLE, str(noted))
+    monkeypatch.setattr(used_statements, "_noted", set())
+    for owner in (
+        "arn:aws:iam::1:role/gate-SomeRole-X",
+        "arn:aws:s3:::bucket/a",
+        "arn:aws:iam::1:user/ann",
+        "*",
+    ):
+        for _ in range(2):
+            used_statements.note(owner, [{**ALLOW, "Sid": "Read"}, ALLOW])
+    assert noted.read_text() == "gate-SomeRole-X Read\ns3 Read\n"
 
 
 ALLOW = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/*"}

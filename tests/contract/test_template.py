@@ -149,6 +149,71 @@ def test_power_is_with_those_who_need_it(action: str, roles: set[str]) -> None:
     assert who_may(action) == roles
 
 
+def test_every_rule_may_put_what_it_cannot_deliver_into_the_dead_letters() -> None:
+    rules = {f"{name}{event}" for name, function in FUNCTIONS.items() for event in function.get("Events", {})}
+    rules |= set(of_type("AWS::Events::Rule"))
+    [statement] = RESOURCES["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    sources = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    named = [source["Fn::If"][1] if "Fn::If" in source else source for source in sources]
+    assert sorted(source["Fn::GetAtt"][0] for source in named) == sorted(rules)
+
+
+# What is kept for all functions is written item by item.
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_writes_items_of_the_ledger_only_by_their_keys(role: str) -> None:
+    writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+    for statement in statements(role):
+        if not writes & set(actions(statement)) or statement["Resource"] == {"Fn::GetAtt": ["Grants", "Arn"]}:
+            continue
+        assert statement["Resource"] == {"Fn::GetAtt": ["Ledger", "Arn"]}
+        assert set(actions(statement)) <= writes | {"dynamodb:GetItem"}, statement["Sid"]
+        assert statement["Condition"]["Null"] == {"dynamodb:LeadingKeys": False}
+        keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        assert all(re.fullmatch(r"[A-Z]+#\*|INSTALLATION", key) for key in keys), statement["Sid"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_deletes_images_or_records_or_reads_whole_tables(role: str) -> None:
+    taken = {action for s in statements(role) for action in actions(s)}
+    assert not {a for a in taken if re.match(r"(ecr|s3|kms):.*(Delete|Purge)|dynamodb:(Scan|PartiQL)", a)}
+    deleted = [s["Sid"] for s in statements(role) if "dynamodb:DeleteItem" in actions(s)]
+    assert deleted in ([], ["EndWaits"], ["KeepTokens"])
+
+
+def test_no_permission_is_asked_for_that_iam_does_not_know() -> None:
+    """ECR's referrers are listed by whoever may read manifests."""
+    assert who_may("ecr:ListImageReferrers") == set()
+
+
+def test_what_is_recorded_is_written_once_and_never_deleted() -> None:
+    policy = RESOURCES["RecordsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    rules = {statement["Sid"]: statement for statement in policy}
+    kept = [
+        {"Fn::Sub": f"${{Records.Arn}}/{folder}/*"}
+        for folder in ("decisions", "findings", "waivers", "policies")
+    ]
+    assert [
+        rules["OnlyTheJudgeWritesDecisions"]["Resource"],
+        rules["OnlyADeployWritesPolicies"]["Resource"],
+    ] == [
+        kept[:3],
+        kept[3],
+    ]
+    for sid, action, condition in (
+        ("NothingIsWrittenTwice", "s3:PutObject", {"Null": {"s3:if-none-match": True}}),
+        ("NothingIsDeleted", ["s3:DeleteObject", "s3:DeleteObjectVersion"], None),
+    ):
+        rule = rules[sid]
+        assert (rule["Effect"], rule["Principal"], rule["Action"]) == ("Deny", "*", action)
+        assert (rule["Resource"], rule.get("Condition")) == (kept, condition)
+
+
+def test_the_key_is_granted_to_aws_alone() -> None:
+    policy = RESOURCES["Key"]["Properties"]["KeyPolicy"]["Statement"]
+    [grants] = [statement for statement in policy if "kms:CreateGrant" in actions(statement)]
+    assert grants["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": True}
+
+
 def test_only_the_judge_writes_decisions_and_only_a_deploy_writes_policies() -> None:
     written = {
         role: statement["Resource"]

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from sandbox.images import build_index
+from sandbox.push import push
+from sandbox.references import Reference
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import DECIDES, READS, Said, allow, imagegate, user
 
@@ -63,6 +66,19 @@ def held(gate: Gate, application: str, content: str = "") -> str:
     closed, pushed = (datetime.fromisoformat(staged[name]) for name in ("closedAt", "pushedAt"))
     assert closed - pushed >= SOAK
     return digest
+
+
+def test_platforms_are_known_as_passed_while_their_index_soaks(gate: Gate) -> None:
+    files = {platform: {"app": platform.encode()} for platform in ("linux/amd64", "linux/arm64")}
+    index = build_index(gate.work / "parts", platforms=files)
+    digest = push(index.folder, Reference.parse("parts-dev:1.0"), gate.session).digest
+    assert gate.ended("parts-dev", digest)["outcome"] == "released"
+    assert gate.ended("parts-staging", digest)["outcome"] == "held"
+    children = [one["digest"] for one in json.loads(gate.manifest("parts-dev", digest) or b"{}")["manifests"]]
+    for child in children:
+        key = {"pk": {"S": f"IMAGE#parts-staging@{child}"}, "sk": {"S": f"INDEX#{digest}"}}
+        table = gate.cloud.outputs["LedgerTable"]
+        assert "Item" in gate.cloud.client("dynamodb").get_item(TableName=table, Key=key)
 
 
 def test_two_who_may_let_it_into_production(gate: Gate) -> None:

@@ -16,6 +16,7 @@ from sandbox.references import Reference
 from sandbox.settings import ACCOUNT, REGION
 from tests.e2e import test_waivers
 from tests.e2e.gate import Gate, running_gate
+from tests.e2e.test_kept import keeps_what_fails
 from tests.e2e.test_waivers import imagegate
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -205,6 +206,10 @@ def test_drift_is_told_once_for_ten_tasks(gate: Gate) -> None:
     assert f"runs in service {service} in cluster prod. Nothing was stopped." in text
     assert f"aws ecs stop-task --cluster {CLUSTER} --task arn:aws:ecs:" in text
     assert gate.dead_letters() == []
+
+
+def test_what_the_check_cannot_handle_is_kept(gate: Gate) -> None:
+    keeps_what_fails(gate)
 
 
 def test_tasks_that_somebody_started_by_hand_are_told_by_their_group(gate: Gate) -> None:

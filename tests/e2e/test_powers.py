@@ -64,6 +64,69 @@ def test_nobody_but_the_judge_can_write_a_decision(gate: Gate, function: str) ->
         )
 
 
+# Which items of the ledger each function writes: every other partition is refused.
+ITEMS = {
+    "PublishPolicy": {"INSTALLATION"},
+    "StartRelease": {"IMAGE#", "PUSHER#", "IGNORED#"},
+    "OnScanCompleted": {"SCAN#"},
+    "Reconcile": {"SCAN#", "HELD#", "ASKED#", "NOTICE#", "IMAGE#"},
+    "AwaitScan": {"SCAN#"},
+    "JudgeImage": {"IMAGE#", "CLOCK#", "BASE#"},
+    "SignImage": {"IMAGE#"},
+    "AttachSbom": {"IMAGE#"},
+    "PromoteImage": {"IMAGE#", "TAG#", "ASKED#"},
+    "Announce": {"IMAGE#", "STANDING#", "HELD#"},
+    "Decide": {"IMAGE#", "NOTICE#", "ROLLBACK#", "PROOF#", "HELD#"},
+    "ApprovalPage": set(),
+}
+PARTITIONS = {"TAG#", *(partition for own in ITEMS.values() for partition in own)}
+
+
+@pytest.mark.parametrize("function", ITEMS)
+def test_a_function_writes_its_own_items_and_no_other(gate: Gate, function: str) -> None:
+    client, table = role_client(gate, function, "dynamodb"), gate.cloud.outputs["LedgerTable"]
+    for partition in PARTITIONS - ITEMS[function]:
+        key = {"pk": {"S": f"{partition}shop"}, "sk": {"S": "x"}}
+        own = {"pk": {"S": f"{min(ITEMS[function], default='IMAGE#')}shop"}, "sk": {"S": "x"}}
+        requests: list[tuple[str, dict[str, Any]]] = [
+            ("put_item", {"TableName": table, "Item": key}),
+            ("update_item", {"TableName": table, "Key": key}),
+            ("delete_item", {"TableName": table, "Key": key}),
+            (
+                "batch_write_item",
+                {"RequestItems": {table: [{"PutRequest": {"Item": one}} for one in (own, key)]}},
+            ),
+            ("transact_write_items", {"TransactItems": [{"Put": {"TableName": table, "Item": key}}]}),
+        ]
+        for operation, request in requests:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                getattr(client, operation)(**request)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.scan(TableName=table)
+
+
+KEPT = ("decisions", "findings", "waivers", "policies")
+
+
+@pytest.mark.parametrize("folder", KEPT)
+def test_what_is_recorded_cannot_be_written_again_or_deleted_by_anybody(gate: Gate, folder: str) -> None:
+    bucket, key = gate.cloud.outputs["RecordsBucket"], f"{folder}/sha256/kept"
+    writer = "PublishPolicy" if folder == "policies" else "JudgeImage"
+    role_client(gate, writer, "s3").put_object(Bucket=bucket, Key=key, Body=b"kept", IfNoneMatch="*")
+    for s3 in (gate.cloud.client("s3"), *(role_client(gate, one, "s3") for one in (writer, "Decide"))):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"other")
+        with pytest.raises(ClientError, match=r"AccessDenied|PreconditionFailed"):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"other", IfNoneMatch="*")
+        version = gate.cloud.client("s3").list_object_versions(Bucket=bucket, Prefix=key)["Versions"][0]
+        for more in ({}, {"VersionId": version["VersionId"]}):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                s3.delete_object(Bucket=bucket, Key=key, **more)
+            with pytest.raises(ClientError, match="AccessDenied"):
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key, **more}]})
+    assert gate.cloud.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == b"kept"
+
+
 # `sign_image` called by hand: by somebody who may call it, with whatever that person likes.
 
 
@@ -82,7 +145,10 @@ def store(gate: Gate, record: dict[str, Any]) -> str:
     content = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
     digest = hashlib.sha256(content).hexdigest()
     role_client(gate, "JudgeImage", "s3").put_object(
-        Bucket=gate.cloud.outputs["RecordsBucket"], Key=f"decisions/sha256/{digest}.json", Body=content
+        Bucket=gate.cloud.outputs["RecordsBucket"],
+        Key=f"decisions/sha256/{digest}.json",
+        Body=content,
+        IfNoneMatch="*",
     )
     return f"sha256:{digest}"
 

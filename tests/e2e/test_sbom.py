@@ -18,6 +18,7 @@ from sandbox.images import build_index
 from sandbox.push import push
 from sandbox.references import Reference
 from tests.e2e.gate import Gate, running_gate
+from tests.e2e.test_waivers import imagegate
 
 POLICY = """
 version: 1
@@ -193,6 +194,12 @@ def test_a_function_that_fails_stops_no_release_either_and_is_not_silent(gate: G
         iam.put_role_policy(RoleName=role, PolicyName="needs", PolicyDocument=json.dumps(needs))
     assert release["outcome"] == "released"
     assert noted(release) == "none yet: where it stays so, the log of attach_sbom says why"
+
+
+def test_inspector_is_asked_where_a_revoked_image_runs(gate: Gate) -> None:
+    assert gate.ended("taken-dev", gate.push("taken-dev", "1.0"))["outcome"] == "released"
+    said = imagegate(gate, "decide", "revoke", "taken-dev:1.0", "--reason", "stolen", "--yes", "--json")
+    assert (said.code, said.json["runsIn"]) == (0, [])  # seen nowhere; None where nobody could be asked
 
 
 def test_an_export_that_is_not_allowed_or_takes_too_long_stops_no_release(gate: Gate) -> None:

@@ -1,0 +1,102 @@
+"""What cannot be handled, delivered or finished is kept, and not lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.e2e.gate import Gate
+from tests.e2e.test_made_up_calls import call
+
+
+def functions(gate: Gate) -> dict[str, str]:
+    """Physical names by logical ones."""
+    resources = gate.cloud.client("cloudformation").describe_stack_resources(StackName="imagegate")
+    return {
+        one["LogicalResourceId"]: one["PhysicalResourceId"]
+        for one in resources["StackResources"]
+        if one["ResourceType"] == "AWS::Lambda::Function"
+    }
+
+
+def taken(gate: Gate) -> Iterator[str]:
+    """The source of every dead letter, each once: they are gone from the queue then."""
+    sqs, queue = gate.cloud.client("sqs"), gate.cloud.outputs["DeadLettersQueue"]
+    while found := sqs.receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    ).get("Messages"):
+        for message in found:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            rule = message.get("MessageAttributes", {}).get("RULE_ARN", {}).get("StringValue")
+            yield rule or json.loads(message["Body"])["requestContext"]["functionArn"]
+
+
+# These answer with a status, whatever they are called with.
+ANSWERING = {"DecideFunction", "ApprovalPageFunction"}
+BROKEN = {"schema": "none", "detail-type": "ECR Image Action", "detail": {}}
+
+
+def keeps_what_fails(gate: Gate) -> None:
+    """Each function, called asynchronously with what it cannot handle."""
+    names = {logical: name for logical, name in functions(gate).items() if logical not in ANSWERING}
+    for name in names.values():
+        gate.cloud.client("lambda").invoke(
+            FunctionName=name, Qualifier="live", InvocationType="Event", Payload=json.dumps(BROKEN)
+        )
+    seen: set[str] = set()
+
+    def all_kept() -> bool:
+        seen.update(arn.split(":")[6] for arn in taken(gate))
+        return seen >= set(names.values())
+
+    gate.eventually(all_kept, f"a dead letter of each of {sorted(names)}")
+
+
+def test_what_a_function_cannot_handle_is_kept(gate: Gate) -> None:
+    keeps_what_fails(gate)
+
+
+@contextmanager
+def locked(gate: Gate, function: str) -> Iterator[None]:
+    """No rule may call the function meanwhile."""
+    client, name = gate.cloud.client("lambda"), functions(gate)[function]
+    policy = json.loads(client.get_policy(FunctionName=name, Qualifier="live")["Policy"])
+    for statement in policy["Statement"]:
+        client.remove_permission(FunctionName=name, Qualifier="live", StatementId=statement["Sid"])
+    try:
+        yield
+    finally:
+        for statement in policy["Statement"]:
+            client.add_permission(
+                FunctionName=name,
+                Qualifier="live",
+                StatementId=statement["Sid"],
+                Action=statement["Action"],
+                Principal=statement["Principal"]["Service"],
+                SourceArn=statement["Condition"]["ArnLike"]["AWS:SourceArn"],
+            )
+
+
+def test_what_a_rule_cannot_deliver_is_kept_and_the_push_is_found_later(gate: Gate) -> None:
+    with locked(gate, "StartReleaseFunction"):
+        digest = gate.push("undelivered-dev", "1.0")
+        gate.eventually(
+            lambda: any("ImagePushed" in source for source in taken(gate)), "the event is a dead letter"
+        )
+    call(gate, "Reconcile", {})
+    assert gate.ended("undelivered-dev", digest)["outcome"] == "released"
+
+
+def test_a_release_whose_execution_was_stopped_gets_another_attempt(gate: Gate) -> None:
+    gate.quirks(scan_outcome="PENDING")
+    digest = gate.push("stopped-dev", "1.0")
+    gate.eventually(lambda: gate.releases("stopped-dev", digest), "the release is begun")
+    states = gate.cloud.client("stepfunctions")
+    [running] = [one for one in gate.executions() if one["status"] == "RUNNING"]
+    states.stop_execution(executionArn=running["executionArn"])
+    gate.push("stopped-dev", "1.0")
+    gate.push("stopped-dev", "1.1")
+    ended = gate.ended("stopped-dev", digest, attempt=2)
+    assert [one["reason"] for one in gate.releases("stopped-dev", digest)] == ["push", "lost execution"]
+    assert ended["outcome"] == "blocked"  # no scan result in time

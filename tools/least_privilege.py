@@ -1,0 +1,93 @@
+"""No statement that nothing needs: compare the template's policies with what the tests used of them.
+
+`python -m tools.least_privilege FILE`: FILE is what the sandboxes of a whole run of the tests have written, see
+`sandbox/aws/used_statements.py`. Exits with 1 where a statement was not used and is not listed below, or is listed and
+was used. The other way round, a need without a statement, is what the sandbox refuses.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+TEMPLATE = Path(__file__).parents[1] / "template.yaml"
+_SERVICES = {
+    "AWS::KMS::Key": "kms",
+    "AWS::S3::BucketPolicy": "s3",
+    "AWS::SQS::QueuePolicy": "sqs",
+    "AWS::SNS::TopicPolicy": "sns",
+}
+_DOCUMENTS = ("KeyPolicy", "PolicyDocument")
+
+# What no test can use, and why it is needed all the same. `*` stands for every role.
+UNREACHED: Mapping[tuple[str, str], str] = {
+    ("*", "WriteItsLog"): "the sandbox keeps logs in files",
+    ("DecideRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
+    ("ApprovalPageRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
+    ("ReleaseRole", "DeliverItsLog"): "the sandbox keeps logs in files",
+    ("PromoteImageRole", "TakeRolesElsewhere"): "the sandbox has one account",
+    ("kms", "AlarmsReachTheTopic"): "alarms exist in the sandbox, and never evaluate",
+    ("sns", "AlarmsPublish"): "alarms exist in the sandbox, and never evaluate",
+    ("kms", "TablesAreEncryptedByAGrant"): "the sandbox encrypts nothing, and makes no grants",
+    (
+        "kms",
+        "TheAccountAdministersIt",
+    ): "the sandbox takes it as given that a key's policy leaves the rest to IAM",
+    ("s3", "OnlyOverTls"): "requests on loopback count as encrypted",
+}
+
+
+def statements(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield owner and Sid of every statement: the role's logical name, or the service whose resource has the policy."""
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] in _SERVICES:
+            documents = [properties[key] for key in _DOCUMENTS if key in properties]
+            owners = [_SERVICES[resource["Type"]]]
+        elif resource["Type"] == "AWS::IAM::Role":
+            documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+            owners = [name]
+        elif resource["Type"] == "AWS::IAM::Policy":
+            documents, owners = [properties["PolicyDocument"]], [role["Ref"] for role in properties["Roles"]]
+        else:
+            continue
+        for document in documents:
+            yield from ((owner, one["Sid"]) for one in document["Statement"] for owner in owners)
+
+
+def used(lines: str) -> set[tuple[str, str]]:
+    """Read owner and Sid per line; a role's physical name has its logical name in it."""
+    pairs = (line.split() for line in lines.splitlines())
+    return {(_logical(owner), sid) for owner, sid in pairs}
+
+
+def _logical(owner: str) -> str:
+    role = re.search(r"\b[A-Z]\w*Role\b", owner)
+    return role[0] if role else owner
+
+
+def faults(template: Mapping[str, Any], seen: set[tuple[str, str]]) -> list[str]:
+    """Return one line for each statement that nothing used, and for each that is listed without need."""
+    known = set(statements(template))
+    listed = {one for one in known if one in UNREACHED or ("*", one[1]) in UNREACHED}
+    stale = UNREACHED.keys() - known - {("*", sid) for _, sid in listed - seen}
+    return [
+        *(f"{owner} {sid}: no test uses it" for owner, sid in sorted(known - seen - listed)),
+        *(f"{owner} {sid}: listed as unreached, and used" for owner, sid in sorted(listed & seen)),
+        *(f"{owner} {sid}: listed as unreached, and not in the template" for owner, sid in sorted(stale)),
+    ]
+
+
+def main(path: str) -> int:
+    found = faults(yaml_parse(TEMPLATE.read_text()), used(Path(path).read_text()))
+    print("\n".join(found))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1]))
