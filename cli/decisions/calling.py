@@ -157,7 +157,7 @@ def _of_lambda(status: int, stack: Stack, power: Power) -> click.ClickException:
     """The function was not reached, or did not answer: what Lambda itself says is not for people."""
     if status == 403:
         return NoAnswerError(
-            f"you may not use the power {power}: whoever does needs {_RIGHTS} on {stack.decider(power)}"
+            f"you may not decide that: the power {power} needs {_RIGHTS} on {stack.decider(power)}"
         )
     if status == 429:
         return NoAnswerError("too many decide at once: ask again")

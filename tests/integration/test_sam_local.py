@@ -24,8 +24,8 @@ IMAGE = f"public.ecr.aws/lambda/python:3.13-{machine_architecture()}"
 CHECKOUT = ("template.yaml", "samconfig.toml", "functions", "layers", "statemachines", "events")
 
 # The samples name the seeded image, whose release is over: nothing is done twice. No decision has the digest that the
-# sample of sign_image names, so that one is refused; there is no waiver that the sample of decide could withdraw, and
-# no service revision like that in the sample of check_deployment.
+# sample of sign_image names, so that one is refused; by no alias `decide` decides nothing, and there is no service
+# revision like that in the sample of check_deployment.
 ANSWERS: dict[str, dict[str, Any] | None] = {
     "start_release": {"ignored": "already released in attempt 1"},
     "on_scan_completed": {"woken": 0},
@@ -35,7 +35,7 @@ ANSWERS: dict[str, dict[str, Any] | None] = {
     "promote_image": {"route": "ANNOUNCE", "outcome": "released"},
     "announce": {"route": "END", "outcome": "released"},
     "reconcile": {},
-    "decide": {"statusCode": 404},
+    "decide": {"statusCode": 403},
     "check_deployment": {"hookStatus": "FAILED"},
     "publish_policy": None,
 }

@@ -315,9 +315,8 @@ def _envelope(event: dict[str, Any]) -> ProvenEnvelope:
     try:
         return _parsed(lambda: ProvenEnvelope.model_validate_json(content))
     except InvalidEventError as error:
-        raise ProofRefusedError(
-            f"no proof of who calls; imagegate of this gate's own version sends one ({error})"
-        ) from error
+        message = "there is no whole proof of who calls: imagegate of this gate's own version sends one"
+        raise ProofRefusedError(message) from error
 
 
 def _content(event: dict[str, Any]) -> bytes:
