@@ -67,7 +67,8 @@ def release(
 ) -> None:
     """Release the image that REPOSITORY:TAG points to now, also again.
 
-    The image is judged by the deployed policy, in a new attempt. An attempt that is still open is joined.
+    The image is judged by the deployed policy, in a new attempt. An attempt that is still open is joined. It takes the
+    power "release" (docs/enforcement.md); whoever uses it is kept, and does not approve what it leads to.
 
     With --import it comes from another registry: HOST/NAME:TAG, HOST/NAME@DIGEST, or a name of Docker Hub (nginx:1.27).
     REPOSITORY has to exist and be of a first stage. Your own AWS credentials copy: they need to push there (as with

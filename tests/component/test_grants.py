@@ -16,11 +16,13 @@ from moto import mock_aws
 
 from imagegate.adapters import aws
 from imagegate.adapters.grants import CorruptGrantError, DynamoGrants
+from imagegate.adapters.sts_identity import UsedProofs
 from imagegate.domain.approval import Approval, Choice
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.errors import ThrottledError
 from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import ReleaseId
+from imagegate.domain.order import Order
+from imagegate.domain.release import ReleaseId, StartReason
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import WritableGrants
 
@@ -249,3 +251,38 @@ def test_a_break_glass_is_kept_once_and_ends_once(table: Any, grants: DynamoGran
     assert grants.broken_glass() == [ended]
     assert grants.mend_glass("b-0", NOW, ANN) is None
     assert grants.waivers() == []
+
+
+# Orders of a release by hand, and proofs of who called
+
+
+def test_orders_are_read_by_their_image_and_kept_one_by_one(table: Any, grants: DynamoGrants) -> None:
+    first = Order(
+        RELEASE.image, frozenset({"1.0"}), StartReason.OPERATOR, ANN, NOW + timedelta(microseconds=5)
+    )
+    second = replace(first, by=BEN, at=NOW + timedelta(microseconds=7))
+    grants.order(first)
+    grants.order(second)
+    assert grants.orders(RELEASE.image) == [first, second]
+    assert grants.orders(ImageRef.of("other", str(RELEASE.image.digest))) == []
+
+
+@pytest.mark.parametrize("changes", [{"image": ImageRef.of("other", str(Digest.of(b"x")))}, None])
+def test_an_order_that_is_not_what_its_name_says_is_a_fault(
+    table: Any, grants: DynamoGrants, changes: dict[str, Any] | None
+) -> None:
+    one = Order(RELEASE.image, frozenset({"1.0"}), StartReason.OPERATOR, ANN, NOW)
+    told = json.dumps(replace(one, **changes).as_json()) if changes else "{}"
+    key = {"pk": {"S": f"ORDER#{RELEASE.image}"}, "sk": {"S": "2026"}}
+    table.put_item(TableName=TABLE, Item={**key, "order": {"S": told}})
+    with pytest.raises(CorruptGrantError):
+        grants.orders(RELEASE.image)
+
+
+def test_a_proof_is_remembered_until_sts_would_not_take_it_any_more(table: Any) -> None:
+    used, text = UsedProofs(TABLE), Digest.of(b"a decision")
+    assert used.use(text, NOW)
+    assert not used.use(text, NOW + timedelta(minutes=1))
+    assert used.use(Digest.of(b"another decision"), NOW)
+    key = {"pk": {"S": f"PROOF#{text}"}, "sk": {"S": "PROOF"}}
+    assert table.get_item(TableName=TABLE, Key=key)["Item"]["expires"] == {"N": str(int(NOW.timestamp()))}
