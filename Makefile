@@ -63,8 +63,9 @@ check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state mach
 # What the sandboxes note of the template's permissions: in the end, none may be needless.
 USED := $(CURDIR)/.pytest_cache/used-statements
 test: check ## Everything that `check` does, then the whole product in the sandbox
-	@rm -f $(USED)
+	@mkdir -p $(dir $(USED)) && rm -f $(USED)
 	@IMAGEGATE_USED_STATEMENTS=$(USED) $(PYTEST) tests/integration tests/e2e
+	@$(BIN)/python -m tools.least_privilege $(USED)
 
 # The day is another one in UTC than in the zone. Zones are written out: not every machine has their rules.
 # Fewer examples, and no orders of events: both are the same on any day. Once with the component tests: they take longer.

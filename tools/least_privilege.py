@@ -29,6 +29,11 @@ UNREACHED: Mapping[tuple[str, str], str] = {
     ("*", "WriteItsLog"): "the sandbox keeps logs in files",
     ("DecideRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
     ("ApprovalPageRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
+    (
+        "OnScanCompletedRole",
+        "AskForAnotherAttempt",
+    ): "for a result after the time-out: by component tests alone",
+    ("ReconcileRole", "StartScans"): "for a scan that was to begin and never did; the sandbox begins each",
     ("ReleaseRole", "DeliverItsLog"): "the sandbox keeps logs in files",
     ("PromoteImageRole", "TakeRolesElsewhere"): "the sandbox has one account",
     ("kms", "AlarmsReachTheTopic"): "alarms exist in the sandbox, and never evaluate",
