@@ -16,9 +16,10 @@ from cli.faults import CannotTellError, NotFoundError
 from cli.stack import Stack
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
-from imagegate.domain.image import Digest, ImageRef, Kind
+from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Policy
 from imagegate.domain.release import Facts, Release
+from imagegate.steps.contents import may_be_artifact
 
 _RATE = re.compile(r"([0-9]{1,4})/(s|m|h)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -186,7 +187,7 @@ class _Look:
         if latest is not None:
             return _begun(latest)
         try:
-            if self.stack.images.manifest(facts.image).kind is Kind.ARTIFACT:
+            if may_be_artifact(self.stack.images.manifest(facts.image)):
                 return "no image, but an artifact"
         except ImageNotFoundError:
             return "gone"

@@ -181,7 +181,7 @@ def _attestation(folder: Path, image: Descriptor) -> Descriptor:
     }
     layer = add_blob(folder, encoded(statement), "application/vnd.in-toto+json")
     layer["annotations"] = {"in-toto.io/predicate-type": statement["predicateType"]}
-    config = image_config([encoded(statement)], "unknown/unknown")
+    config = image_config([encoded(statement)], "unknown/unknown") | {"config": {}}
     about = {
         "vnd.docker.reference.digest": image["digest"],
         "vnd.docker.reference.type": "attestation-manifest",

@@ -16,6 +16,7 @@ from imagegate.domain.announcement import Announcement
 from imagegate.domain.approval import Approval, Choice
 from imagegate.domain.approval_link import ApprovalLink, LinkRefusedError
 from imagegate.domain.approval_link import parse as parse_link
+from imagegate.domain.attestation import IN_TOTO
 from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.canonical import timestamp
 from imagegate.domain.container import Container
@@ -34,7 +35,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.facts import BaseImage
 from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
 from imagegate.domain.history import History
-from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.image import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.order import Order
 from imagegate.domain.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
 from imagegate.domain.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
@@ -65,6 +66,18 @@ def critical(number: int = 1) -> list[Finding]:
     ]
 
 
+def image_config(*layers: bytes, **more: Any) -> bytes:
+    """The config of an image with these layers, uncompressed."""
+    diff_ids = [str(Digest.of(layer)) for layer in layers]
+    raw = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    }
+    return json.dumps(raw | more).encode()
+
+
 @dataclass
 class FakeRegistry:
     """ECR and its OCI API: repositories with manifests, tags and blobs. Pushes of one digest keep their time."""
@@ -79,9 +92,12 @@ class FakeRegistry:
     copies: dict[ImageRef, list[Replica]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
-    def push_image(self, repository: str, tag: str, *, seed: str = "a", at: datetime = NOW) -> ImageRef:
+    def push_image(
+        self, repository: str, tag: str, *, seed: str = "a", at: datetime = NOW, architecture: str = "amd64"
+    ) -> ImageRef:
         """What a client does: blobs, manifest, tag."""
-        layer, config = f"layer {seed}".encode(), json.dumps({"image": seed}).encode()
+        layer = f"layer {seed}".encode()
+        config = image_config(layer, architecture=architecture)
         for content in (layer, config):
             self.blobs[repository, Digest.of(content)] = content
         raw = {
@@ -97,6 +113,23 @@ class FakeRegistry:
         self.pushed_at.setdefault(image, at)
         self.push_manifest(repository, manifest, tag or None)
         return image
+
+    def push_attestation(self, repository: str, about: ImageRef) -> Manifest:
+        """What buildx makes beside an image (BuildKit, "attestation storage", with OCI artifacts)."""
+        statement = json.dumps({"_type": "https://in-toto.io/Statement/v0.1", "subject": []}).encode()
+        for content in (b"{}", statement):
+            self.blobs[repository, Digest.of(content)] = content
+        raw = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": "application/vnd.docker.attestation.manifest.v1+json",
+            "config": Descriptor(OCI_EMPTY, Digest.of(b"{}"), 2).as_json(),
+            "layers": [Descriptor(IN_TOTO, Digest.of(statement), len(statement)).as_json()],
+            "subject": self.manifests[about].descriptor.as_json(),
+        }
+        manifest = Manifest.parse(json.dumps(raw).encode())
+        self.push_manifest(repository, manifest)
+        return manifest
 
     def delete(self, image: ImageRef) -> None:
         del self.manifests[image]

@@ -7,11 +7,11 @@ been known) is not judged here, and that is said.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -26,9 +26,11 @@ from imagegate.domain.image import Digest, ImageRef, repository_name
 from imagegate.domain.judging import Judging
 from imagegate.domain.openvex_history import History
 from imagegate.domain.policy import Policy, Stage
-from imagegate.domain.rules import Rule, is_on
+from imagegate.domain.rules import EvidenceRules, ImageRules, Rule, is_on
 from imagegate.domain.scan import Basis, ScanStatus
 from imagegate.domain.waiver import Waiver
+
+T = TypeVar("T", ImageRules, EvidenceRules)
 
 _NOWHERE = "image"  # the repository of an image that is in none yet
 
@@ -152,9 +154,14 @@ def _without_what_is_unknown(stage: Stage, asked: Asked) -> tuple[Stage, list[st
     gone = {name.partition(".")[2] for name in left_out}
     return replace(
         stage,
-        image=replace(image, **{name: None for name in gone if hasattr(image, name)}),
-        evidence=replace(evidence, **{name: None for name in gone if hasattr(evidence, name)}),
+        image=_without(image, gone),
+        evidence=_without(evidence, gone),
     ), notes
+
+
+def _without(rules: T, names: Collection[str]) -> T:
+    gone: dict[str, Any] = {name: None for name in names if hasattr(rules, name)}
+    return replace(rules, **gone)
 
 
 def _set_aside(

@@ -22,7 +22,7 @@ metrics = Metrics()
 @cache
 def step() -> StartRelease:
     ports = wiring.ecr(), wiring.ledger(), wiring.workflow(), wiring.records()
-    return StartRelease(*ports, wiring.policy(), wiring.installed_at())
+    return StartRelease(*ports, wiring.policy(), wiring.installed_at(), wiring.registry)
 
 
 def start(event: dict[str, Any], function_arn: str) -> Release | Ignore:

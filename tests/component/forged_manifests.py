@@ -45,7 +45,6 @@ def other_manifest(random: Random) -> Evidence:
         {"subject": about | {"mediaType": DOCKER}},
         {"subject": None},
         {"artifactType": "application/vnd.example"},
-        {"artifactType": None},
         {"config": config | {"mediaType": "application/vnd.oci.image.config.v1+json"}},
         {"config": None},
         {"mediaType": DOCKER},

@@ -73,7 +73,13 @@ class World:
 
     def starting(self) -> StartRelease:
         return StartRelease(
-            self.registry, self.ledger, self.workflow, self.records, self.policy, NOW - timedelta(days=1)
+            self.registry,
+            self.ledger,
+            self.workflow,
+            self.records,
+            self.policy,
+            NOW - timedelta(days=1),
+            lambda: self.registry,
         )
 
     def __post_init__(self) -> None:
@@ -192,7 +198,10 @@ class World:
         self, *architectures: str, tag: str = "1.0", attestation: bool = False, note: str = ""
     ) -> tuple[ImageRef, list[ImageRef]]:
         """A pushed index and its platforms."""
-        platforms = [self.registry.push_image(DEV, "", seed=architecture) for architecture in architectures]
+        platforms = [
+            self.registry.push_image(DEV, "", seed=architecture, architecture=architecture)
+            for architecture in architectures
+        ]
         entries = [
             {
                 **self.registry.manifests[platform].descriptor.as_json(),
@@ -202,14 +211,7 @@ class World:
             for platform, architecture in zip(platforms, architectures, strict=True)
         ]
         if attestation:
-            extra = self.registry.push_image(DEV, "", seed="attestation")
-            entries.append(
-                {
-                    **self.registry.manifests[extra].descriptor.as_json(),
-                    "platform": {"os": "unknown", "architecture": "unknown"},
-                    "annotations": {"vnd.docker.reference.type": "attestation-manifest"},
-                }
-            )
+            entries.append(attestation_entry(self.registry.push_attestation(DEV, platforms[0])))
         return self.push_index(entries, tag), platforms
 
     def push_index(self, entries: list[dict[str, Any]], tag: str) -> ImageRef:
@@ -222,3 +224,16 @@ class World:
         image, judged = self.judged()
         self.sign(judged.decision)
         return image
+
+
+def attestation_entry(manifest: Manifest) -> dict[str, Any]:
+    """As buildx lists what it attests."""
+    assert manifest.subject
+    return {
+        **manifest.descriptor.as_json(),
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": str(manifest.subject.digest),
+        },
+    }

@@ -83,7 +83,7 @@ def test_everything_that_a_decision_rests_on_is_on_the_page(gate: Waiting) -> No
         "CVE-2026-2001 HIGH curl 7.88.1-10 7.88.1-11",
         "CVE-2026-1001 CRITICAL libexpat1 2.5.0-1 2.5.0-2",
         "openssl 3.0.11-1 3.0.13-1",
-        "Size 31 B 53 B (+22 B)",
+        "Size 185 B 196 B (+11 B)",
         "PASS , judged on 2026-11-21 08:00 UTC",
         str(release.signature),
         str(release.decision),
@@ -133,9 +133,9 @@ def test_each_platform_is_compared_with_its_like(gate: Waiting) -> None:
     gate.world.start(image, "2.0")
     gate.world.judge(image)
     shown = read(gate.opens(gate.link(ReleaseId(image, 1))))
-    assert "linux/amd64: size not there 29 B" in shown
-    assert "linux/arm64: size not there 29 B" in shown
-    assert "Size 31 B not there" in shown
+    assert "linux/amd64: size not there 184 B" in shown
+    assert "linux/arm64: size not there 184 B" in shown
+    assert "Size 185 B not there" in shown
     assert "Adds 1 HIGH, 1 LOW; removes 1 CRITICAL, 1 MEDIUM." in shown
 
 

@@ -85,8 +85,8 @@ class Attaching(World):
         """Platforms by name, and beside each the attestation that is given for it."""
         children = []
         for name in names:
-            child = self.registry.push_image(DEV, "", seed=name)
             os, _, architecture = name.partition("/")
+            child = self.registry.push_image(DEV, "", seed=name, architecture=architecture)
             platform = {"os": os, "architecture": architecture}
             children.append(described(self.registry.manifest(child)) | {"platform": platform})
         digests = [Digest.parse(child["digest"]) for child in children]

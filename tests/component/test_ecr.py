@@ -26,7 +26,7 @@ from imagegate.domain.errors import (
     ThrottledError,
 )
 from imagegate.domain.finding import Finding, Package, Severity, Tally
-from imagegate.domain.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef, Kind
+from imagegate.domain.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef
 from imagegate.domain.scan import Basis, Readiness, Scanning
 from imagegate.ports import Images, Scans
 
@@ -133,7 +133,7 @@ def test_a_manifest_keeps_its_exact_bytes(ecr: Ecr, stub: Stubber) -> None:
     found = {"imageManifest": CONTENT, "imageManifestMediaType": OCI_MANIFEST, "imageId": BY_DIGEST}
     stub.add_response("batch_get_image", {"images": [found]}, GET)
     manifest = ecr.manifest(IMAGE)
-    assert (manifest.content, manifest.kind) == (CONTENT.encode(), Kind.IMAGE)
+    assert (manifest.content, manifest.media_type) == (CONTENT.encode(), OCI_MANIFEST)
 
 
 def test_a_manifest_with_other_bytes_is_refused(ecr: Ecr, stub: Stubber) -> None:

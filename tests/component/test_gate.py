@@ -103,13 +103,12 @@ def rules_of(decision: Decision) -> list[str]:
 # facts
 
 
-def test_what_no_rule_asks_for_is_not_read(world: World) -> None:
+def test_the_config_is_always_read_for_runtimes_go_by_it(world: World) -> None:
     image = built(world)
-    world.registry.log.clear()
     _, decision = judged(world, image)
     assert decision.verdict is VerdictOutcome.PASS
     assert decision.facts is not None
-    assert decision.facts["platforms"][0]["config"] is None
+    assert decision.facts["platforms"][0]["config"]["platform"] == "linux/amd64"
 
 
 @pytest.mark.parametrize(

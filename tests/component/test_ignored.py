@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from imagegate.domain.errors import RejectedInputError, ThrottledError
-from imagegate.domain.image import Digest, ImageRef, Manifest
+from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Arrival, Policy
 from imagegate.domain.release import Facts, Ignore, Push, Release, StartReason
 from imagegate.steps.reconcile import ReconcileError
@@ -36,14 +37,21 @@ def ungated(world: World, name: str = "one") -> Policy:
     return with_policy(world, name, not_gated=frozenset({Arrival.REPLICATION}))
 
 
+HELM = "application/vnd.cncf.helm"
+
+
 def chart(world: World, tag: str = "1.0.0") -> ImageRef:
     """An artifact under a tag."""
-    image = world.registry.push_image(DEV, tag, seed="chart")
-    raw = world.registry.manifests[image].content.replace(
-        b"application/vnd.oci.image.config.v1+json", b"application/vnd.cncf.helm.config.v1+json"
-    )
-    manifest = Manifest.parse(raw)
-    world.registry.delete(image)
+    config, layer = b'{"name": "shop", "apiVersion": "v2"}', b"chart"
+    for content in (config, layer):
+        world.registry.blobs[DEV, Digest.of(content)] = content
+    raw = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": Descriptor(f"{HELM}.config.v1+json", Digest.of(config), len(config)).as_json(),
+        "layers": [Descriptor(f"{HELM}.chart.content.v1.tar+gzip", Digest.of(layer), len(layer)).as_json()],
+    }
+    manifest = Manifest.parse(json.dumps(raw).encode())
     world.registry.push_manifest(DEV, manifest, tag)
     return ImageRef(DEV, manifest.digest)
 

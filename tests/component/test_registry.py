@@ -339,7 +339,7 @@ def test_a_blob_is_exactly_what_was_asked_for(reply: Reply, expected: type[Image
 
 
 def test_a_large_blob_is_not_read_into_memory() -> None:
-    huge = Descriptor(BLOB.media_type, BLOB.digest, 4 * 1024 * 1024 + 1)
+    huge = Descriptor(BLOB.media_type, BLOB.digest, 40 * 1024 * 1024 + 1)
     with registry(always(Reply())) as (client, script), pytest.raises(RejectedInputError):
         client.blob(IMAGE.repository, huge)
     assert script.asked == []

@@ -27,6 +27,7 @@ from imagegate.domain.scan import Scanning, Waited
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.domain.waiver import Waiver
 from imagegate.steps.announce import Then
+from imagegate.steps.copying import Copy
 from imagegate.steps.judge import Route
 from imagegate.steps.promote import Next
 from tests.component.one_gate import World
@@ -463,12 +464,21 @@ def test_a_foreign_layer_that_lies_elsewhere_is_not_copied(world: World) -> None
     raw["layers"].append(foreign.as_json())
     windows = Manifest.parse(json.dumps(raw).encode())
     world.registry.push_manifest(DEV, windows, "win")
-    image = ImageRef(DEV, windows.digest)
-    world.scans.finish(image)
-    world.start(image, "win")
-    world.sign(world.judge(image).decision)
-    assert world.promote(image).outcome is Outcome.RELEASED
-    assert world.registry.manifests[ImageRef(STAGING, image.digest)] == windows
+    copy = Copy(world.registry, world.registry, ImageRef(DEV, windows.digest), STAGING, lambda: True)
+    assert copy.run(None) == world.registry.manifests[ImageRef(STAGING, windows.digest)] == windows
+
+
+def test_a_layer_that_no_scanner_reads_blocks_unless_it_is_waived(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    raw = json.loads(world.registry.manifests[image].content)
+    raw["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+encrypted"
+    odd = Manifest.parse(json.dumps(raw).encode())
+    world.registry.push_manifest(DEV, odd, "odd")
+    world.scans.finish(ImageRef(DEV, odd.digest))
+    world.start(ImageRef(DEV, odd.digest), "odd")
+    assert world.judge(ImageRef(DEV, odd.digest)).outcome is Outcome.BLOCKED
+    (reason,) = world.ledger.get(ReleaseId(ImageRef(DEV, odd.digest), 1)).reasons
+    assert reason["rule"] == "image.layers"
 
 
 # Sign

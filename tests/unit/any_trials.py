@@ -161,7 +161,7 @@ platform_facts = mixed(
     lambda **told: replace(well_known(), **told),
     size=(80_000_000, 50_000_000, None),
     config=(
-        ImageConfig("app", {"team": "shop", "owner": "ann"}),
+        ImageConfig("10001", {"team": "shop", "owner": "ann"}),
         ImageConfig("", {"team": "bank"}),
         None,
     ),

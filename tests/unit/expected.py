@@ -231,7 +231,7 @@ def _of_platform(trial: Trial, facts: PlatformFacts) -> Iterator[tuple[str, Rule
     yield rules.LABELS, labels, None if config is None else _has(config.labels, wanted)
     good = facts.base is not None and bases is not None and facts.base.stage in bases.value
     yield rules.BASE, bases, good if facts.base_is_known else None
-    yield rules.NON_ROOT, asked.non_root, None if config is None else config.user == "app"
+    yield rules.NON_ROOT, asked.non_root, None if config is None else config.user == "10001"
 
 
 def _has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from imagegate.domain import attestation
+from imagegate.domain.artifact import Form, form_of
 from imagegate.domain.decision import Decision
 from imagegate.domain.image import (
     DOCKER_LIST,
@@ -18,7 +19,6 @@ from imagegate.domain.image import (
     OCI_EMPTY,
     Descriptor,
     Digest,
-    Kind,
     Manifest,
 )
 from tests.unit.samples import REGISTRY, decision, digest, image, repositories
@@ -207,7 +207,7 @@ def test_our_own_evidence_is_an_artifact_about_the_image_and_starts_nothing(
     )
     Draft202012Validator(ARTIFACT).validate(json.loads(content))
     manifest = Manifest.parse(content)
-    assert manifest.kind is Kind.ARTIFACT
+    assert form_of(manifest) is Form.EMPTY
     assert manifest.artifact_type == artifact_type
     assert manifest.subject == decision().subject
     assert [str(part.digest) for part in manifest.blobs] == [attestation.EMPTY_DIGEST, str(digest("layer"))]

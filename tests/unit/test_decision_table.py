@@ -47,6 +47,8 @@ image.labels                | PASS      | PASS | PASS warn      | BLOCK enforce 
 image.base_images           | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | ERROR enforce | PASS warn     | PASS warn used
 image.platforms             | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | ERROR enforce | PASS warn     | PASS warn used
 image.non_root              | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | ERROR enforce | PASS warn     | PASS warn used
+image.layers                | PASS      | -    | -              | BLOCK enforce | PASS warn used | -             | -             | -
+image.ambiguous             | PASS      | -    | -              | BLOCK enforce | BLOCK enforce  | -             | -             | -
 image.tags                  | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | -             | -             | -
 image.forbidden_tags        | PASS      | PASS | PASS warn      | BLOCK enforce | PASS warn used | -             | -             | -
 image.entry                 | PASS      | PASS | -              | BLOCK enforce | BLOCK enforce  | -             | -             | -
@@ -179,6 +181,8 @@ SUBJECTS: dict[str, Subject] = {
         _facts(platform=None, config=None),
     ),
     "image.non_root": _of_image("non_root", True, _facts(config=ROOT), _facts(config=None)),
+    "image.layers": Subject(_always, _facts(unread_layers=("application/vnd.example",))),
+    "image.ambiguous": Subject(_always, _image(ambiguous="its config could be read otherwise")),
     "image.tags": _of_image("tags", ("1.*",), _image(tags=frozenset({"1.0", "test"}))),
     "image.forbidden_tags": _of_image("forbidden_tags", ("lat*",), _image(tags=frozenset({"1", "latest"}))),
     "image.entry": Subject(_shut, _image(came_by=CameBy.PUSH), good=_image(came_by=CameBy.PROMOTION)),

@@ -12,24 +12,45 @@ from hypothesis import strategies as st
 
 from imagegate.domain.canonical import canonical_json
 from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.facts import BaseImage, Evidence, ImageConfig, ImageFacts, PlatformFacts
+from imagegate.domain.facts import BaseImage, Evidence, ImageConfig, ImageFacts, PlatformFacts, RunsAs
 from tests.unit.samples import NOON, digest, image, json_values, tags
 
 # Dockerfile reference, USER: `USER <user>[:<group>]` or `USER UID[:GID]`.
-ROOT = ["", "0", "0:0", "root", "root:root", "root:app", "0:1000", ":", ":app", "00", "000:0", " root ", "0 "]
-NOT_ROOT = ["1000", "app", "app:root", "1000:0", "10", "01", "rootless", "toor", "nonroot", "65532:65532"]
+ROOT = [
+    *("", "0", "0:0", "root", "root:root", "root:app", "0:1000", ":", ":app", "00", "000:0", " root ", "0 "),
+    *("+0", "-0", "-1", "+10", "01", "1000:0", "1000:root", "app:root", "1000:", "1:2:3", "1000 ", "\n1000"),
+    *(
+        "2147483648",
+        "4294967295",
+        "4294967296",
+        "1000:4294967296",
+        "1" * 5000,
+        "\u00b2",
+        "\u0661",
+        "a b",
+        "1000\0",
+    ),
+]
+NAMED = ["app", "rootless", "toor", "nonroot", "app:1000", "1000:app", "Root", "_apt", "www-data", "svc$"]
+USERS = ["1", "1000", "10", "65532:65532", "2147483647", "1000:2147483647"]
 
 
-@pytest.mark.parametrize(("user", "is_root"), [*((u, True) for u in ROOT), *((u, False) for u in NOT_ROOT)])
-def test_who_runs_as_root(user: str, is_root: bool) -> None:
-    assert ImageConfig(user).runs_as_root is is_root
-    config = ImageConfig.parse(json.dumps({"config": {"User": user}}).encode())
-    assert config.runs_as_root is is_root
+@pytest.mark.parametrize(
+    ("user", "runs_as"),
+    [
+        *((user, RunsAs.ROOT) for user in ROOT),
+        *((user, RunsAs.NAMED) for user in NAMED),
+        *((user, RunsAs.USER) for user in USERS),
+    ],
+)
+def test_numbers_are_users_names_are_unknown_and_all_else_is_root(user: str, runs_as: RunsAs) -> None:
+    assert ImageConfig(user).runs_as is runs_as
+    assert ImageConfig.of({"config": {"User": user}}).runs_as is runs_as
 
 
 @pytest.mark.parametrize("raw", [{}, {"config": None}, {"config": {}}, {"config": {"User": None}}])
 def test_an_image_without_a_user_runs_as_root(raw: dict[str, Any]) -> None:
-    assert ImageConfig.of(raw).runs_as_root
+    assert ImageConfig.of(raw).runs_as is RunsAs.ROOT
 
 
 # image-spec, config.md, "Layer ChainID": `printf 'sha256:a… sha256:b…' | sha256sum`, and once more for the third.
@@ -89,7 +110,7 @@ def test_a_config_is_read_as_the_specification_writes_it() -> None:
 
 
 def test_what_a_config_leaves_out_is_empty() -> None:
-    assert ImageConfig.parse(b"{}") == ImageConfig()
+    assert ImageConfig.parse(b'{"rootfs": {"type": "layers"}}') == ImageConfig()
     nothing = {"config": {"Labels": None}, "rootfs": None, "os": "linux", "architecture": "amd64"}
     assert ImageConfig.of(nothing) == ImageConfig(platform="linux/amd64")
 

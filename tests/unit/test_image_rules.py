@@ -146,7 +146,8 @@ def test_the_config_tells_the_platform_where_the_index_does_not() -> None:
 @pytest.mark.parametrize(
     ("user", "message"),
     [
-        ("app", None),
+        ("1000", None),
+        ("app", "it is not known whether the user app is root: write a number, such as USER 10001"),
         ("", "runs as root (USER: none, which is root)"),
         ("root:app", "runs as root (USER: root:app)"),
         ("0", "runs as root (USER: 0)"),
@@ -156,6 +157,21 @@ def test_an_image_must_name_a_user_that_is_not_root(user: str, message: str | No
     facts = one_platform(config=ImageConfig(user))
     assert says(ImageRules(non_root=Rule(True)), facts) == ([message] if message else [])
     assert says(ImageRules(non_root=Rule(False)), facts) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "passes"), [("app", True), ("root", False), ("app:root", False), ("+0", False)]
+)
+def test_a_policy_may_take_names_for_users_and_never_root(user: str, passes: bool) -> None:
+    rule = ImageRules(non_root=Rule(True), user_names=True)
+    assert (says(rule, one_platform(config=ImageConfig(user))) == []) is passes
+
+
+def test_a_layer_that_no_scanner_reads_is_refused_without_being_asked() -> None:
+    facts = one_platform(unread_layers=("application/x", "application/x", "application/y"))
+    assert says(ImageRules(), facts) == [
+        "has layers that no scanner reads, of the type application/x, application/y"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -249,11 +265,13 @@ def test_every_platform_is_looked_at_and_named_where_there_are_several() -> None
 @pytest.mark.parametrize("action", Action)
 def test_all_rules_do_what_their_action_says(action: Action) -> None:
     def acting(asked: Any) -> Any:
-        given = {name: getattr(asked, name) for name in asked.__slots__ if name != "sbom"}  # which is no rule
+        given = {
+            name: getattr(asked, name) for name in asked.__slots__ if name not in ("sbom", "user_names")
+        }  # no rules
         return replace(asked, **{name: replace(rule, action=action) for name, rule in given.items()})
 
     told = found(acting(ALL), BAD, acting(ALL_EVIDENCE))
-    expected = {*rules.WAIVABLE} - {rules.UNSUPPORTED, rules.PROHIBITED}
+    expected = {*rules.WAIVABLE} - {rules.UNSUPPORTED, rules.PROHIBITED, rules.LAYERS}
     assert {violation.rule for violation in told} == (set() if action is Action.OFF else expected)
     assert {violation.action for violation in told} <= {action}
 

@@ -83,16 +83,6 @@ def test_an_image_of_whose_platforms_nothing_is_known_does_not_pass_their_rules(
     assert found.verdict.outcome is VerdictOutcome.ERROR
 
 
-@pytest.mark.parametrize("user", ["+0", "-0", "00", "+0:1", "0:5", " root ", ""])
-def test_root_by_any_spelling_is_root(user: str) -> None:
-    assert ImageConfig(user=user).runs_as_root
-
-
-@pytest.mark.parametrize("user", ["²", "1" * 5000, "app", "10", "+10"])
-def test_others_are_not_root_and_no_name_crashes(user: str) -> None:
-    assert not ImageConfig(user=user).runs_as_root
-
-
 @pytest.mark.parametrize("config", [{"User": ["root"]}, {"User": {"a": 1}}, {"Labels": {"team": None}}])
 def test_a_config_of_another_shape_is_refused(config: Any) -> None:
     with pytest.raises(RejectedInputError):

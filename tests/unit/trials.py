@@ -76,7 +76,7 @@ def well_known(number: int = 0, of: int = 1) -> PlatformFacts:
         digest=digest() if of == 1 else digest(f"platform {number}"),
         platform=("linux/amd64", "linux/arm64", "linux/s390x")[number],
         size=80_000_000,
-        config=ImageConfig("app", {"team": "shop"}, ("linux/amd64", "linux/arm64", "linux/s390x")[number]),
+        config=ImageConfig("10001", {"team": "shop"}, ("linux/amd64", "linux/arm64", "linux/s390x")[number]),
         base=base("golden"),
         base_is_known=True,
     )

@@ -323,7 +323,7 @@ class Registry(Protocol):
         """
 
     def blob(self, repository: str, blob: Descriptor) -> bytes:
-        """A small blob, checked against its digest."""
+        """Return a blob of at most 40 MiB, checked against its digest."""
 
     def manifest(self, repository: str, reference: Digest | str) -> Manifest:
         """Raise `ImageNotFoundError`."""

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
 from imagegate.domain.errors import AuthenticityError, AuthenticTimestampError, IntegrityError
-from imagegate.domain.exact_json import shown
+from imagegate.domain.strict_json import shown
 
 MAX_CHAIN = 10  # certificates; AWS Signer has four
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from imagegate.adapters.certificate_chain import MAX_CHAIN, Chain, load_chain
 from imagegate.domain.errors import IntegrityError
-from imagegate.domain.exact_json import exact_object, require_keys, shown
+from imagegate.domain.strict_json import read_object, require_keys, shown
 
 # Four certificates and their signature have 5 KB.
 MAX_ENVELOPE = 64 * 1024
@@ -53,7 +53,7 @@ def parse_envelope(envelope: bytes) -> Envelope:
     """Raise `IntegrityError` for anything but the one form that an envelope has."""
     if len(envelope) > MAX_ENVELOPE:
         raise IntegrityError(f"the envelope has {len(envelope)} bytes; at most {MAX_ENVELOPE} are read")
-    jws = exact_object(envelope, "the envelope", IntegrityError)
+    jws = read_object(envelope, "the envelope", IntegrityError)
     require_keys(jws, _PARTS, "the envelope", IntegrityError)
     header = require_keys(
         jws["header"],
@@ -68,7 +68,7 @@ def parse_envelope(envelope: bytes) -> Envelope:
     return Envelope(
         signing_input=f"{jws['protected']}.{jws['payload']}".encode(),
         payload=payload,
-        protected=exact_object(protected, "the protected header", IntegrityError),
+        protected=read_object(protected, "the protected header", IntegrityError),
         chain=_chain(header[_CHAIN]),
         signature=_base64url(jws, "signature"),
         timestamp=_base64(header.get(_TIMESTAMP, ""), _TIMESTAMP),

@@ -17,7 +17,7 @@ from typing import Any
 from imagegate.domain.attestation import NOTATION_PAYLOAD
 from imagegate.domain.canonical import parse_timestamp
 from imagegate.domain.errors import IntegrityError, RejectedInputError
-from imagegate.domain.exact_json import is_texts, shown
+from imagegate.domain.strict_json import is_texts, shown
 
 NOTARY = "io.cncf.notary"
 _SCHEME = f"{NOTARY}.signingScheme"

@@ -32,8 +32,8 @@ from imagegate.domain.errors import (
     ExpiryError,
     RevocationError,
 )
-from imagegate.domain.exact_json import shown
 from imagegate.domain.image import Descriptor
+from imagegate.domain.strict_json import shown
 
 # The clocks of the signer and of whoever verifies.
 _CLOCK_SKEW = timedelta(minutes=5)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from imagegate.domain.errors import TrustPolicyError
-from imagegate.domain.exact_json import shown
+from imagegate.domain.strict_json import shown
 
 _PREFIX = "x509.subject:"
 _PROFILE = re.compile(

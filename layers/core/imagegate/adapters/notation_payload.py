@@ -9,8 +9,8 @@ from typing import Any
 
 from imagegate.adapters.notation_attributes import NOTARY
 from imagegate.domain.errors import IntegrityError
-from imagegate.domain.exact_json import exact_object, require_keys, shown
 from imagegate.domain.image import Descriptor
+from imagegate.domain.strict_json import read_object, require_keys, shown
 
 _REQUIRED = frozenset({"mediaType", "digest", "size"})
 _OPTIONAL = frozenset({"annotations", "artifactType"})
@@ -18,7 +18,7 @@ _OPTIONAL = frozenset({"annotations", "artifactType"})
 
 def signed_annotations(content: bytes, subject: Descriptor) -> dict[str, str]:
     """Raise `IntegrityError` unless the payload is about `subject` and nothing else."""
-    payload = exact_object(content, "the payload", IntegrityError)
+    payload = read_object(content, "the payload", IntegrityError)
     require_keys(payload, frozenset({"targetArtifact"}), "the payload", IntegrityError)
     name = "the payload's targetArtifact"
     target = require_keys(payload["targetArtifact"], _REQUIRED, name, IntegrityError, _OPTIONAL)

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from imagegate.adapters.notation_identity import Identity
 from imagegate.domain.errors import TrustPolicyError
-from imagegate.domain.exact_json import shown
+from imagegate.domain.strict_json import shown
 
 EVERYWHERE = "*"
 # distribution/reference: a registry, and a repository in it; no scheme, no tag, no digest.

@@ -20,7 +20,7 @@ from imagegate.domain.errors import (
     RevocationUnansweredError,
     RevokedError,
 )
-from imagegate.domain.exact_json import shown
+from imagegate.domain.strict_json import shown
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

@@ -61,6 +61,15 @@ _Labels = Annotated[
 ]
 
 
+class NonRootShape(RuleShape[bool]):
+    """A name can be root's: only the image's own files say which number it has."""
+
+    names: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="allow: a user that is named, and not root, is taken not to be root.",
+    )
+
+
 class ImageShape(Shape):
     """What the image itself must be like, findings aside."""
 
@@ -85,8 +94,10 @@ class ImageShape(Shape):
     platforms: RuleShape[Annotated[list[Platform], Field(min_length=1)]] | None = Field(
         default=None, description="Platforms that must be there.", examples=[["linux/amd64", "linux/arm64"]]
     )
-    non_root: RuleShape[bool] | None = Field(
-        default=None, description="true: the image's user must not be root.", examples=[True]
+    non_root: NonRootShape | None = Field(
+        default=None,
+        description="true: the image's user must be a number, and not root's.",
+        examples=[True, {"value": True, "names": "allow"}],
     )
     tags: RuleShape[Annotated[list[TagGlob], Field(min_length=1)]] | None = Field(
         default=None, description="Each tag must match one of these patterns.", examples=[["v*"]]
@@ -103,6 +114,7 @@ class ImageShape(Shape):
             base_images=rule(self.base_images, tuple),
             platforms=rule(self.platforms, frozenset),
             non_root=switch(self.non_root),
+            user_names=True if self.non_root and self.non_root.names == "allow" else None,
             tags=rule(self.tags, tuple),
             forbidden_tags=rule(self.forbidden_tags, tuple),
         )

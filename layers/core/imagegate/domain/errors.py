@@ -67,6 +67,10 @@ class UnsupportedImageError(ScanRefusedError):
     """The scanner cannot read such an image."""
 
 
+class AmbiguousDocumentError(RejectedInputError):
+    """A manifest, index or image config that is malformed, or that another client could read otherwise."""
+
+
 class CorruptContentError(RejectedInputError):
     """Bytes that do not have the digest under which they were asked for."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,11 +11,35 @@ from enum import StrEnum
 from typing import Any, Self
 
 from imagegate.domain.canonical import parse_timestamp, timestamp
-from imagegate.domain.errors import RejectedInputError
+from imagegate.domain.errors import AmbiguousDocumentError
 from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.strict_json import check_keys, known_keys, optional, read_object, texts
 
-# Also as runtimes that read numbers take it.
-_ZERO = re.compile(r"[+-]?0+")
+CONFIG_KEYS = known_keys(
+    *("created", "author", "architecture", "os", "os.version", "os.features", "variant"),
+    *("config", "rootfs", "history"),
+)
+CONTAINER_KEYS = known_keys(
+    *("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"),
+    *("ArgsEscaped", "Memory", "MemorySwap", "CpuShares", "Healthcheck", "OnBuild", "Shell"),
+)
+_ROOTFS_KEYS = known_keys("type", "diff_ids")
+_ROOT = "root"
+# Larger numbers wrap to root or are read as names (CVE-2024-40635, CVE-2026-46680); so do signs and leading zeros.
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+_LARGEST_ID = 2**31 - 1
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
+# containerd/platforms, `Normalize`: other spellings of architectures, and variants that say nothing.
+_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
+_PLAIN_VARIANTS = {("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")}
+
+
+class RunsAs(StrEnum):
+    """Which user an image starts as, as far as its config tells."""
+
+    ROOT = "root"
+    NAMED = "named"  # by a name, and the image's own /etc/passwd says whether that is root
+    USER = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,37 +53,52 @@ class ImageConfig:
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Raise `RejectedInputError` when the bytes are not an image config."""
-        try:
-            return cls.of(json.loads(content))
-        except (ValueError, RecursionError) as error:
-            raise RejectedInputError(f"the image config is not JSON: {type(error).__name__}") from error
+        """Raise `AmbiguousDocumentError` unless the bytes are one image config to every client."""
+        raw = read_object(content, "the image config")
+        read = cls.of(raw)
+        rootfs = raw.get("rootfs")
+        if not isinstance(rootfs, dict) or rootfs.get("type") != "layers":
+            raise AmbiguousDocumentError("the image config's rootfs is not of the type 'layers'")
+        return read
 
     @classmethod
     def of(cls, raw: Any) -> Self:
-        """The config as data, as `docker image save` and scanners have it."""
-        if not isinstance(raw, dict) or not isinstance(raw.get("config") or {}, dict):
-            raise RejectedInputError("the image config is not a JSON object")
-        config, rootfs = raw.get("config") or {}, raw.get("rootfs") or {}
-        labels = config.get("Labels") or {}
-        diff_ids = rootfs.get("diff_ids") or [] if isinstance(rootfs, dict) else []
-        user = config.get("User") or ""
-        is_told = isinstance(labels, dict) and all(isinstance(text, str) for text in labels.values())
-        if not is_told or not isinstance(diff_ids, list) or not isinstance(user, str):
-            raise RejectedInputError("the image config's User, Labels or rootfs.diff_ids are malformed")
-        parts = [raw.get("os"), raw.get("architecture"), raw.get("variant")]
+        """Read the config as data, as `docker image save` and scanners have it. Raises `AmbiguousDocumentError`."""
+        what = "the image config"
+        check_keys(raw, CONFIG_KEYS, what)
+        config = check_keys(optional(dict, raw, "config", what) or {}, CONTAINER_KEYS, what)
+        rootfs = check_keys(optional(dict, raw, "rootfs", what) or {}, _ROOTFS_KEYS, what)
+        diff_ids = optional(list, rootfs, "diff_ids", what) or []
+        if not all(isinstance(diff_id, str) for diff_id in diff_ids):
+            raise AmbiguousDocumentError("not every one of the image config's diff_ids is text")
+        parts = [optional(str, raw, key, what) for key in ("os", "architecture", "variant")]
         return cls(
-            user=user,
-            labels={str(name): str(value) for name, value in labels.items()},
-            platform="/".join(str(part) for part in parts if part),
-            diff_ids=tuple(map(str, diff_ids)),
+            user=optional(str, config, "User", what) or "",
+            labels=texts(config, "Labels", what),
+            platform="/".join(part for part in parts if part),
+            diff_ids=tuple(diff_ids),
         )
 
+    def check_fits(self, layers: int, platform: str | None) -> None:
+        """Raise `AmbiguousDocumentError` unless it is the config of so many layers, built for this platform.
+
+        `platform`: as the index says; None: it says nothing. Runtimes choose by the index, scanners by the config.
+        """
+        if len(self.diff_ids) != layers:
+            raise AmbiguousDocumentError(f"its config names {len(self.diff_ids)} layers, and it has {layers}")
+        if platform and self.platform and not _is_same_platform(platform, self.platform):
+            raise AmbiguousDocumentError(
+                f"it is listed for {platform}, and its config is for {self.platform}"
+            )
+
     @property
-    def runs_as_root(self) -> bool:
-        """No user at all is root (Dockerfile reference, USER)."""
-        name = self.user.partition(":")[0].strip()
-        return name in ("", "root") or _ZERO.fullmatch(name) is not None
+    def runs_as(self) -> RunsAs:
+        """Numbers are users, names nobody knows, everything else may be root. No user at all is root."""
+        parts = self.user.split(":")
+        if len(parts) > 2:
+            return RunsAs.ROOT
+        kinds = {_runs_as(part) for part in parts}
+        return next(kind for kind in RunsAs if kind in kinds)
 
     @property
     def chain_ids(self) -> tuple[str, ...]:
@@ -87,6 +125,27 @@ class ImageConfig:
             str(raw["platform"]),
             tuple(map(str, raw["diffIds"])),
         )
+
+
+def _runs_as(part: str) -> RunsAs:
+    if _NUMBER.fullmatch(part) and int(part) <= _LARGEST_ID:
+        return RunsAs.USER
+    return RunsAs.NAMED if _NAME.fullmatch(part) and part != _ROOT else RunsAs.ROOT
+
+
+def _is_same_platform(one: str, other: str) -> bool:
+    """A variant that one of them leaves out says nothing."""
+    (os, architecture, variant), (other_os, other_architecture, other_variant) = map(
+        _normalized, (one, other)
+    )
+    same_variant = variant == other_variant or not variant or not other_variant
+    return (os, architecture) == (other_os, other_architecture) and same_variant
+
+
+def _normalized(platform: str) -> tuple[str, str, str]:
+    os, architecture, variant = (*platform.lower().split("/"), "", "")[:3]
+    architecture = _ARCHITECTURES.get(architecture, architecture)
+    return os, architecture, "" if (architecture, variant) in _PLAIN_VARIANTS else variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +225,12 @@ class PlatformFacts:
     base_is_known: bool = False  # somebody looked; without a base there is none among the managed ones
     claimed_base: str = ""  # org.opencontainers.image.base.*: what the builder says
     base_layers: frozenset[str] = frozenset()  # digests of the layers that came with the base
+    unread_layers: tuple[str, ...] = ()  # media types of layers that no scanner reads
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        """What an image does not have is left out where records of before did not know it."""
+        unread = {"unreadLayers": list(self.unread_layers)} if self.unread_layers else {}
+        return unread | {
             "digest": str(self.digest),
             "platform": self.platform,
             "size": self.size,
@@ -190,6 +252,7 @@ class PlatformFacts:
             base_is_known=bool(raw["baseIsKnown"]),
             claimed_base=str(raw["claimedBase"]),
             base_layers=frozenset(map(str, raw["baseLayers"])),
+            unread_layers=tuple(map(str, raw.get("unreadLayers", ()))),
         )
 
 
@@ -204,12 +267,14 @@ class ImageFacts:
     signature: Evidence | None = None  # None: nobody looked
     provenance: Evidence | None = None
     came_by: CameBy | None = None  # None: it is in no repository, or was judged before this was kept
+    ambiguous: str = ""  # why it cannot be judged: clients could read it otherwise, or run what is not judged
 
     def of(self, digest: Digest) -> PlatformFacts | None:
         return next((facts for facts in self.platforms if facts.digest == digest), None)
 
     def as_json(self) -> dict[str, Any]:
-        return {
+        ambiguous = {"ambiguous": self.ambiguous} if self.ambiguous else {}
+        return ambiguous | {
             "repository": self.image.repository,
             "digest": str(self.image.digest),
             "tags": sorted(self.tags),
@@ -231,4 +296,5 @@ class ImageFacts:
             signature=Evidence.from_json(raw["signature"]) if raw["signature"] else None,
             provenance=Evidence.from_json(raw["provenance"]) if raw["provenance"] else None,
             came_by=CameBy(raw["cameBy"]) if "cameBy" in raw else None,
+            ambiguous=str(raw.get("ambiguous", "")),
         )

@@ -1,19 +1,24 @@
 """Images: digests, references, and what a manifest says about itself.
 
-Rule: a digest identifies an image; a tag never does.
+Rules: a digest identifies an image; a tag never does. A manifest is read once, by `Manifest.parse`; what another client
+could read otherwise is refused (image-spec, manifest.md and image-index.md; CVE-2021-41190).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from base64 import b64decode
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Self
 
-from imagegate.domain.errors import CorruptContentError, InvalidDigestError, RejectedInputError
+from imagegate.domain.errors import (
+    AmbiguousDocumentError,
+    CorruptContentError,
+    InvalidDigestError,
+    RejectedInputError,
+)
+from imagegate.domain.strict_json import check_keys, known_keys, optional, read_object, shown, texts
 
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 # Amazon ECR API reference, CreateRepository.repositoryName.
@@ -27,6 +32,30 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 MANIFEST_MEDIA_TYPES = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
+_INDEXES = (OCI_INDEX, DOCKER_LIST)
+
+_DOCUMENT = known_keys(
+    *(
+        "schemaVersion",
+        "mediaType",
+        "artifactType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+    ),
+    *("fsLayers", "history", "signatures"),
+)
+_DESCRIPTOR = known_keys(
+    *("mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType")
+)
+_PLATFORM = known_keys("architecture", "os", "os.version", "os.features", "variant", "features")
+# What a document of one kind must not have, not even empty: clients tell kinds by what is there.
+_FOREIGN_TO_INDEXES = ("config", "layers", "fsLayers", "history", "signatures")
+_FOREIGN_TO_MANIFESTS = ("manifests", "fsLayers", "history", "signatures")
+_PLATFORM_PART = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MAX_SIZE = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -98,29 +127,41 @@ class Descriptor:
     data: str | None = field(
         default=None, compare=False, repr=False
     )  # the content in base64, as it is written
+    urls: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, raw: Any) -> Self:
-        if not isinstance(raw, dict) or type(raw.get("size")) is not int or raw["size"] < 0:
-            raise RejectedInputError("a descriptor needs a size in bytes")
-        if not isinstance(raw.get("mediaType"), str):
-            raise RejectedInputError("a descriptor needs a mediaType")
-        platform = raw.get("platform")
-        return cls(
-            media_type=raw["mediaType"],
-            digest=Digest.parse(raw.get("digest")),
-            size=raw["size"],
-            platform=_platform(platform) if isinstance(platform, dict) else None,
-            artifact_type=raw.get("artifactType"),
-            annotations=_annotations(raw),
-            data=raw["data"] if isinstance(raw.get("data"), str) else None,
+    def parse(cls, raw: Any, name: str = "a descriptor") -> Self:
+        """Raise `AmbiguousDocumentError` for what is no descriptor, or could be read as another one."""
+        check_keys(raw, _DESCRIPTOR, name)
+        size, media_type = optional(int, raw, "size", name), optional(str, raw, "mediaType", name)
+        if size is None or not 0 <= size <= _MAX_SIZE:
+            raise AmbiguousDocumentError(f"{name} needs a size in bytes")
+        if not media_type:
+            raise AmbiguousDocumentError(f"{name} needs a mediaType")
+        read = cls(
+            media_type=media_type,
+            digest=_digest(raw, name),
+            size=size,
+            platform=_platform(raw["platform"], name) if raw.get("platform") is not None else None,
+            artifact_type=optional(str, raw, "artifactType", name) or None,
+            annotations=texts(raw, "annotations", name),
+            data=optional(str, raw, "data", name),
+            urls=_urls(raw, name),
         )
+        read._check_embedded(name)
+        return read
+
+    def _check_embedded(self, name: str) -> None:
+        try:
+            _ = self.embedded
+        except CorruptContentError as error:
+            raise AmbiguousDocumentError(f"{name}: {error}") from error
 
     @property
     def embedded(self) -> bytes | None:
-        """The content that the descriptor brings along, checked (image-spec, "Embedded Content"); None: it brings none.
+        """Return the content that it brings along (image-spec, "Embedded Content"), or None if it brings none.
 
-        Raises `CorruptContentError`.
+        Raises `CorruptContentError`, but never for what was parsed.
         """
         if self.data is None:
             return None
@@ -134,54 +175,55 @@ class Descriptor:
 
     @property
     def is_index(self) -> bool:
-        return self.media_type in (OCI_INDEX, DOCKER_LIST)
+        return self.media_type in _INDEXES
 
     @property
     def is_foreign(self) -> bool:
-        """A layer that registries need not hold (image-spec, "Non-Distributable Layers")."""
+        """Say whether registries need not hold this layer (image-spec, "Non-Distributable Layers")."""
         return "nondistributable" in self.media_type or ".foreign." in self.media_type
-
-    @property
-    def is_attestation(self) -> bool:
-        """buildx stores provenance and SBOMs as children of the index, for a platform that nothing runs on.
-
-        The annotation alone would hide any child from the gate.
-        """
-        annotated = self.annotations.get("vnd.docker.reference.type") == "attestation-manifest"
-        return annotated and self.platform == "unknown/unknown"
 
     def as_json(self) -> dict[str, Any]:
         return {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
 
 
-def _platform(raw: dict[str, Any]) -> str:
-    parts = [raw.get("os", "unknown"), raw.get("architecture", "unknown"), raw.get("variant")]
-    return "/".join(str(part) for part in parts if part)
+def _digest(raw: dict[str, Any], name: str) -> Digest:
+    try:
+        return Digest.parse(raw.get("digest"))
+    except InvalidDigestError as error:
+        raise AmbiguousDocumentError(f"{name}: not a sha256 digest: {shown(raw.get('digest'))}") from error
 
 
-def _annotations(raw: dict[str, Any]) -> dict[str, str]:
-    annotations = raw.get("annotations")
-    return dict(annotations) if isinstance(annotations, dict) else {}
+def _platform(raw: Any, name: str) -> str:
+    """`linux/arm64/v8`. Without an os or an architecture, each runtime takes another one."""
+    check_keys(raw, _PLATFORM, f"the platform of {name}")
+    parts = [optional(str, raw, key, name) for key in ("os", "architecture", "variant")]
+    if not parts[0] or not parts[1]:
+        raise AmbiguousDocumentError(f"the platform of {name} needs an os and an architecture")
+    given = [part for part in parts if part]
+    if not all(map(_PLATFORM_PART.fullmatch, given)):
+        raise AmbiguousDocumentError(f"the platform of {name} is {shown('/'.join(given))}")
+    return "/".join(given)
 
 
-class Kind(StrEnum):
-    """What a manifest is to the gate."""
-
-    IMAGE = "image"
-    INDEX = "index"
-    ARTIFACT = "artifact"  # signatures, SBOMs, attestations, charts: evidence or not ours
+def _urls(raw: dict[str, Any], name: str) -> tuple[str, ...]:
+    found = optional(list, raw, "urls", name) or []
+    if not all(isinstance(url, str) for url in found):
+        raise AmbiguousDocumentError(f"{name}: not every one of its urls is text")
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A parsed manifest with its exact bytes (image-spec, manifest.md and image-index.md)."""
+    """An image manifest or an index, with its exact bytes. Holding one means that every client reads it so.
+
+    What it is to the gate is told by its content, and never by `subject` or `artifact_type`: see `domain.artifact`.
+    """
 
     content: bytes
     media_type: str
     digest: Digest
-    kind: Kind
     artifact_type: str | None
-    config: Descriptor | None
+    config: Descriptor | None  # None: an index
     layers: tuple[Descriptor, ...]
     children: tuple[Descriptor, ...]
     subject: Descriptor | None
@@ -189,27 +231,30 @@ class Manifest:
 
     @classmethod
     def parse(cls, content: bytes, media_type: str | None = None) -> Self:
-        """Raise `RejectedInputError` when the bytes are not a manifest that we know."""
-        try:
-            raw = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise RejectedInputError(f"the manifest is not JSON: {type(error).__name__}") from error
-        if not isinstance(raw, dict):
-            raise RejectedInputError("the manifest is not a JSON object")
+        """Read what a registry holds. `media_type`: what the registry says that it is.
+
+        Raises `AmbiguousDocumentError` unless the bytes are one manifest to every client.
+        """
+        raw = check_keys(read_object(content, "the manifest"), _DOCUMENT, "the manifest")
         found = _media_type(raw, media_type)
-        config = Descriptor.parse(raw["config"]) if "config" in raw else None
+        _check_kind(raw, found)
+        is_index = found in _INDEXES
+        config = None if is_index else Descriptor.parse(raw.get("config"), "the config's descriptor")
         return cls(
             content=content,
             media_type=found,
             digest=Digest.of(content),
-            kind=_kind(found, raw, config),
-            artifact_type=raw.get("artifactType") or (config.media_type if config else None),
+            artifact_type=_artifact_type(raw, config),
             config=config,
-            layers=_descriptors(raw, "layers"),
-            children=_descriptors(raw, "manifests"),
-            subject=Descriptor.parse(raw["subject"]) if raw.get("subject") else None,
-            annotations=_annotations(raw),
+            layers=() if is_index else _descriptors(raw, "layers"),
+            children=_descriptors(raw, "manifests") if is_index else (),
+            subject=_subject(raw),
+            annotations=texts(raw, "annotations", "the manifest"),
         )
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in _INDEXES
 
     @property
     def descriptor(self) -> Descriptor:
@@ -221,45 +266,51 @@ class Manifest:
         all_of_them = ((self.config,) if self.config else ()) + self.layers
         return tuple({blob.digest: blob for blob in all_of_them}.values())
 
-    @property
-    def is_evidence(self) -> bool:
-        """Says something about another manifest and cannot run itself: what travels along with its subject."""
-        config = self.config.media_type if self.config else ""
-        return self.subject is not None and bool(self.layers) and config not in (OCI_CONFIG, DOCKER_CONFIG)
-
-    @property
-    def runnable(self) -> tuple[Descriptor, ...]:
-        """The images that run, and so are scanned and judged: every platform of an index, or the image itself."""
-        if self.kind is Kind.INDEX:
-            return tuple(child for child in self.children if not child.is_attestation)
-        return (self.descriptor,)
+    def check_fits(self, child: Descriptor) -> None:
+        """Raise `AmbiguousDocumentError` unless an index describes this manifest as what it is."""
+        if (child.media_type, child.size) != (self.media_type, len(self.content)):
+            raise AmbiguousDocumentError(
+                f"{child.digest.short} is described as {shown(child.media_type)} of {child.size} bytes,"
+                f" and is {self.media_type} of {len(self.content)}"
+            )
 
 
 def _media_type(raw: dict[str, Any], given: str | None) -> str:
-    """The one thing that the body is; a body that could be two things is refused (CVE-2021-41190)."""
-    own = raw.get("mediaType")
-    found = str(own or given or "")
+    """Return the one thing that the body is. Docker's types say it themselves, OCI's may leave it to the registry."""
+    own = optional(str, raw, "mediaType", "the manifest")
+    told = (given or "").partition(";")[0].strip()
+    found = own or told
     if found not in MANIFEST_MEDIA_TYPES:
-        raise RejectedInputError(f"not a manifest type that imagegate knows: {found!r}")
-    if own and given and own != given:
-        raise RejectedInputError(f"the manifest says that it is {own!r}, the registry that it is {given!r}")
-    foreign = {"config", "layers"} if found in (OCI_INDEX, DOCKER_LIST) else {"manifests"}
-    if foreign & set(raw):
-        raise RejectedInputError(f"the manifest is of type {found!r}, but has {sorted(foreign & set(raw))}")
+        raise AmbiguousDocumentError(f"not a manifest type that imagegate knows: {shown(found)}")
+    if own and told and own != told:
+        raise AmbiguousDocumentError(
+            f"the manifest says that it is {shown(own)}, the registry that it is {shown(told)}"
+        )
+    if not own and found in (DOCKER_MANIFEST, DOCKER_LIST):
+        raise AmbiguousDocumentError(f"a manifest of type {found!r} has to say so itself")
     return found
 
 
+def _check_kind(raw: dict[str, Any], media_type: str) -> None:
+    if optional(int, raw, "schemaVersion", "the manifest") != 2:
+        raise AmbiguousDocumentError("the manifest's schemaVersion is not 2")
+    foreign = _FOREIGN_TO_INDEXES if media_type in _INDEXES else _FOREIGN_TO_MANIFESTS
+    if found := [key for key in foreign if key in raw]:
+        raise AmbiguousDocumentError(f"the manifest is of type {media_type!r}, but has {', '.join(found)}")
+
+
+def _artifact_type(raw: dict[str, Any], config: Descriptor | None) -> str | None:
+    """Where it does not say so itself, the config's type does (image-spec, "Guidelines for Artifact Usage")."""
+    return optional(str, raw, "artifactType", "the manifest") or (config.media_type if config else None)
+
+
+def _subject(raw: dict[str, Any]) -> Descriptor | None:
+    subject = raw.get("subject")
+    return None if subject is None else Descriptor.parse(subject, "the subject's descriptor")
+
+
 def _descriptors(raw: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
-    entries = raw.get(key) or []
-    if not isinstance(entries, list):
-        raise RejectedInputError(f"the manifest's {key} is not a list")
-    return tuple(Descriptor.parse(entry) for entry in entries)
-
-
-def _kind(media_type: str, raw: dict[str, Any], config: Descriptor | None) -> Kind:
-    if raw.get("subject") or raw.get("artifactType"):
-        return Kind.ARTIFACT
-    if media_type in (OCI_INDEX, DOCKER_LIST):
-        return Kind.INDEX
-    runnable = config is not None and config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
-    return Kind.IMAGE if runnable else Kind.ARTIFACT
+    entries = optional(list, raw, key, "the manifest")
+    if entries is None:
+        raise AmbiguousDocumentError(f"the manifest has no {key}")
+    return tuple(Descriptor.parse(entry, f"entry {n} of {key}") for n, entry in enumerate(entries))

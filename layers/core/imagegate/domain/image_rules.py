@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from imagegate.domain import rules
-from imagegate.domain.facts import ImageFacts, PlatformFacts
+from imagegate.domain.facts import ImageConfig, ImageFacts, PlatformFacts, RunsAs
 from imagegate.domain.image import Digest
 from imagegate.domain.rules import EvidenceRules, ImageRules, Rule, active
 
@@ -96,8 +96,22 @@ def _platform(facts: PlatformFacts) -> str | None:
 
 def _of_platform(image: ImageRules, facts: PlatformFacts, is_one_of_many: bool) -> Iterator[Violation]:
     prefix = f"{facts.platform}: " if is_one_of_many and facts.platform else ""
-    for found in (*_size(image, facts), *_of_config(image, facts), *_base(image, facts)):
+    for found in (
+        *_layers(facts),
+        *_size(image, facts),
+        *_of_config(image, facts),
+        *_base(image, facts),
+    ):
         yield replace(found, message=prefix + found.message, platform=facts.digest)
+
+
+def _layers(facts: PlatformFacts) -> Iterator[Violation]:
+    """Always asked: what no scanner reads would run unseen."""
+    if facts.unread_layers:
+        types = ", ".join(dict.fromkeys(facts.unread_layers))
+        yield Violation(
+            rules.LAYERS, f"has layers that no scanner reads, of the type {types}", rules.Action.ENFORCE
+        )
 
 
 def _size(image: ImageRules, facts: PlatformFacts) -> Iterator[Violation]:
@@ -118,11 +132,7 @@ def megabytes(size: int) -> str:
 
 def _of_config(image: ImageRules, facts: PlatformFacts) -> Iterator[Violation]:
     if rule := active(image.non_root):
-        if facts.config is None:
-            yield _unknown(rules.NON_ROOT, rule, "which user it runs as: its config is missing")
-        elif rule.value and facts.config.runs_as_root:
-            user = facts.config.user or "none, which is root"
-            yield Violation(rules.NON_ROOT, f"runs as root (USER: {user})", rule.action)
+        yield from _non_root(rule, image.user_names, facts.config)
     if labels := active(image.labels):
         if facts.config is None:
             yield _unknown(rules.LABELS, labels, "which labels it has: its config is missing")
@@ -134,6 +144,18 @@ def _of_config(image: ImageRules, facts: PlatformFacts) -> Iterator[Violation]:
         ]
         if wrong:
             yield Violation(rules.LABELS, "; ".join(wrong), labels.action)
+
+
+def _non_root(rule: Rule[bool], names: bool | None, config: ImageConfig | None) -> Iterator[Violation]:
+    if config is None:
+        yield _unknown(rules.NON_ROOT, rule, "which user it runs as: its config is missing")
+    elif rule.value and config.runs_as is RunsAs.ROOT:
+        yield Violation(
+            rules.NON_ROOT, f"runs as root (USER: {config.user or 'none, which is root'})", rule.action
+        )
+    elif rule.value and config.runs_as is RunsAs.NAMED and not names:
+        what = f"whether the user {config.user} is root: write a number, such as USER 10001"
+        yield _unknown(rules.NON_ROOT, rule, what)
 
 
 def _label(name: str, pattern: str, value: str | None) -> str:

@@ -27,6 +27,8 @@ LABELS = "image.labels"
 BASE = "image.base_images"
 PLATFORMS = "image.platforms"
 NON_ROOT = "image.non_root"
+LAYERS = "image.layers"
+AMBIGUOUS = "image.ambiguous"
 TAGS = "image.tags"
 FORBIDDEN_TAGS = "image.forbidden_tags"
 ENTRY = "image.entry"
@@ -35,7 +37,7 @@ PROVENANCE = "evidence.require_provenance"
 # A waiver for one of these waives the whole rule; findings are waived one by one, by vulnerability and package.
 # ENTRY is none of them: who may waive rules would let images in past those who approve.
 WAIVABLE = (
-    *(UNSUPPORTED, AGE, SIZE, LABELS, BASE, PLATFORMS, NON_ROOT, TAGS, FORBIDDEN_TAGS),
+    *(UNSUPPORTED, AGE, SIZE, LABELS, BASE, PLATFORMS, NON_ROOT, LAYERS, TAGS, FORBIDDEN_TAGS),
     *(SIGNATURE, PROVENANCE, PROHIBITED),
 )
 
@@ -133,6 +135,7 @@ class ImageRules:
     base_images: Rule[tuple[str, ...]] | None = None  # stages whose released images may be built upon
     platforms: Rule[frozenset[str]] | None = None  # that must be there: linux/arm64
     non_root: Rule[bool] | None = None
+    user_names: bool | None = None  # no rule: for non_root, True takes a named user not to be root
     tags: Rule[tuple[str, ...]] | None = None  # globs; each tag must match one
     forbidden_tags: Rule[tuple[str, ...]] | None = None
 

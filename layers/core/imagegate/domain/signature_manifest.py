@@ -7,20 +7,17 @@ the older one by the config's media type, and the two together, which every clie
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from imagegate.domain.attestation import JOSE, NOTATION_SIGNATURE
 from imagegate.domain.errors import IntegrityError, RejectedInputError, UnsupportedEnvelopeError
-from imagegate.domain.exact_json import exact_object, is_texts, shown
-from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST, Descriptor
+from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest
+from imagegate.domain.strict_json import is_texts, shown
 
 # The annotation of a signature's manifest: certificate thumbprints, leaf to root.
 THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
 COSE = "application/cose"
-
-_MAX_MANIFEST = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +35,22 @@ class SignatureManifest:
 
 def read_signature_manifest(content: bytes, subject: Descriptor) -> SignatureManifest:
     """Raise `IntegrityError` unless these are the bytes of a signature's manifest about `subject`."""
-    if len(content) > _MAX_MANIFEST:
-        raise IntegrityError(f"the manifest has {len(content)} bytes; at most {_MAX_MANIFEST} are read")
-    manifest = exact_object(content, "the signature's manifest", IntegrityError)
-    if manifest.get("schemaVersion") != 2 or manifest.get("mediaType") != OCI_MANIFEST:
+    try:
+        manifest = Manifest.parse(content)
+    except RejectedInputError as error:
+        raise IntegrityError(f"the signature's manifest: {error}") from error
+    config = manifest.config.media_type if manifest.config else ""
+    if manifest.artifact_type != NOTATION_SIGNATURE or config not in (OCI_EMPTY, NOTATION_SIGNATURE):
+        raise IntegrityError("the manifest is not a Notation signature's")
+    if manifest.media_type != OCI_MANIFEST:
         raise IntegrityError(f"a signature's manifest is of type {OCI_MANIFEST}")
-    _check_kind(manifest)
-    about = _descriptor(manifest.get("subject"), "subject")
-    if about.as_json() != subject.as_json():
+    if manifest.subject is None or manifest.subject.as_json() != subject.as_json():
         raise IntegrityError(f"the signature is not about {subject.digest}")
-    layers = manifest.get("layers")
-    if not isinstance(layers, list) or len(layers) != 1:
+    if len(manifest.layers) != 1:
         raise IntegrityError("a signature has one layer")
-    envelope = _descriptor(layers[0], "layer")
+    (envelope,) = manifest.layers
     check_envelope_type(envelope.media_type)
-    return SignatureManifest(envelope, _thumbprints(manifest.get("annotations")))
+    return SignatureManifest(envelope, _thumbprints(manifest.annotations))
 
 
 def check_envelope_type(media_type: str) -> None:
@@ -65,30 +63,10 @@ def check_envelope_type(media_type: str) -> None:
         )
 
 
-def _check_kind(manifest: dict[str, Any]) -> None:
-    config = _descriptor(manifest.get("config"), "config").media_type
-    if "artifactType" not in manifest:
-        is_signature = config == NOTATION_SIGNATURE
-    else:
-        is_signature = manifest["artifactType"] == NOTATION_SIGNATURE and config in (
-            OCI_EMPTY,
-            NOTATION_SIGNATURE,
-        )
-    if not is_signature:
-        raise IntegrityError("the manifest is not a Notation signature's")
-
-
-def _descriptor(raw: Any, name: str) -> Descriptor:
+def _thumbprints(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    text = annotations.get(THUMBPRINTS)
     try:
-        return Descriptor.parse(raw)
-    except RejectedInputError as error:
-        raise IntegrityError(f"the signature's {name}: {error}") from error
-
-
-def _thumbprints(annotations: Any) -> tuple[str, ...]:
-    text = annotations.get(THUMBPRINTS) if isinstance(annotations, dict) else None
-    try:
-        found = json.loads(text) if isinstance(text, str) else None
+        found = json.loads(text) if text is not None else None
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list) or not is_texts(found):

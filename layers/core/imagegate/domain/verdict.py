@@ -16,7 +16,17 @@ from imagegate.domain.facts import CameBy, ImageFacts
 from imagegate.domain.finding import Severity
 from imagegate.domain.image_rules import Violation, violations
 from imagegate.domain.policy import Entry, Stage
-from imagegate.domain.rules import DENIED, ENTRY, PROHIBITED, UNSUPPORTED, Action, Attention, Rule, active
+from imagegate.domain.rules import (
+    AMBIGUOUS,
+    DENIED,
+    ENTRY,
+    PROHIBITED,
+    UNSUPPORTED,
+    Action,
+    Attention,
+    Rule,
+    active,
+)
 from imagegate.domain.ruling import Why
 from imagegate.domain.scan import Basis, Readiness, ScanStatus, Waited
 from imagegate.domain.waiver import Waivers
@@ -83,6 +93,8 @@ class Verdict:
 
 def judge(case: Case) -> Verdict:
     """Judge one image."""
+    if case.facts.ambiguous:
+        return Verdict(VerdictOutcome.BLOCK, (Reason(AMBIGUOUS, case.facts.ambiguous),))
     reasons = [reason for scan in case.scans for reason in _judge_platform(case, scan)]
     if not case.scans:
         reasons.append(Reason("scan.nothing", "the image has no platform that could be scanned"))

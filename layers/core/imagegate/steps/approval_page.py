@@ -19,7 +19,7 @@ from imagegate.domain.image_difference import Contents, Difference, Part, Places
 from imagegate.domain.release import Release, ReleaseId, StartReason
 from imagegate.ports import ApprovalLinks, Grants, Images, Ledger, LinkDecider, StoredRecords
 from imagegate.steps.asked import asked_of
-from imagegate.steps.platforms import platforms
+from imagegate.steps.contents import read_contents
 from imagegate.steps.stored_findings import findings_of
 
 _BASE_NAME = "org.opencontainers.image.base.name"  # OCI image-spec, annotations.md
@@ -112,8 +112,9 @@ class ShowApproval:
         """From the record, and from the registry what no rule has asked for."""
         facts = ImageFacts.from_json(decision.facts) if decision and decision.facts else ImageFacts(image)
         try:
-            for leaf in platforms(self.images, image):
-                manifest = self.images.manifest(ImageRef(image.repository, leaf.digest))
+            contents = read_contents(self.images, image)
+            for leaf in contents.leaves:
+                manifest = contents.manifests[leaf.digest]
                 known = facts.of(leaf.digest)
                 claimed = manifest.annotations.get(_BASE_NAME, "")
                 size = sum(blob.size for blob in manifest.blobs)

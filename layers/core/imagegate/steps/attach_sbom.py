@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.domain import attestation
+from imagegate.domain.artifact import REFERENCE
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Policy
@@ -28,15 +29,13 @@ from imagegate.domain.sbom_document import (
     unsaid_statements,
 )
 from imagegate.ports import Images, Ledger, Records, Registry, SbomExports, Scans
-from imagegate.steps.platforms import platforms
+from imagegate.steps.contents import Contents, read_contents
 from imagegate.steps.signatures import content_of
 
 # Below it the bucket lets Inspector write, and nobody else.
 PREFIX = "sboms"
 _AT_ONCE = 10  # resources in one export (Amazon Inspector API reference, ResourceFilterCriteria)
 _LOOKED_AT = 50  # referrers of one image
-_DEPTH = 4  # of an index within an index, as `platforms` has it
-_ABOUT = "vnd.docker.reference.digest"
 
 
 class Sequel(StrEnum):
@@ -117,9 +116,11 @@ class _Attaching:
     format: SbomFormat
     before: frozenset[Digest]
     known: dict[Digest, Manifest] = field(default_factory=dict)  # the SBOMs that are there
+    beside: dict[Digest, list[Digest]] = field(default_factory=dict)
 
     def run(self, export: Export | None) -> Attached:
-        leaves = platforms(self.step.images, self.image)
+        contents = read_contents(self.step.images, self.image)
+        leaves, self.beside = contents.leaves, _beside(contents)
         self._recall()
         batches = [leaves[start : start + _AT_ONCE] for start in range(0, len(leaves), _AT_ONCE)]
         why = self._attach_all(batches[export.batch], export) if export else ""
@@ -170,11 +171,11 @@ class _Attaching:
         """An SBOM of the whole image is one of each platform."""
         if self._is_covered(self.image.digest):
             return []
-        about = self._beside(self.step.images.manifest(self.image), _DEPTH)
         return [
             leaf
             for leaf in leaves
-            if not self._is_covered(leaf.digest) and not any(map(self._holds, about.get(leaf.digest, ())))
+            if not self._is_covered(leaf.digest)
+            and not any(map(self._holds, self.beside.get(leaf.digest, ())))
         ]
 
     def _is_covered(self, digest: Digest) -> bool:
@@ -182,17 +183,6 @@ class _Attaching:
             return True
         listed = self.step.registry.referrers(ImageRef(self.image.repository, digest))
         return any(self._holds(referrer.digest) for referrer in _evidence(listed))
-
-    def _beside(self, manifest: Manifest, depth: int) -> dict[Digest, list[Digest]]:
-        """The attestations of BuildKit's "attestation storage", by the platform that they are about."""
-        found: dict[Digest, list[Digest]] = {}
-        for child in manifest.children:
-            if child.is_attestation and (about := child.annotations.get(_ABOUT)):
-                found.setdefault(Digest.parse(about), []).append(child.digest)
-            elif child.is_index and depth:
-                nested = self.step.images.manifest(ImageRef(self.image.repository, child.digest))
-                found |= self._beside(nested, depth - 1)
-        return found
 
     def _holds(self, digest: Digest) -> bool:
         try:
@@ -245,6 +235,20 @@ class _Attaching:
             f"Amazon Inspector writes none for {self.image.repository}, which is not scanned continuously: set "
             "CONTINUOUS_SCAN for it in the registry's scanning configuration"
         )
+
+
+def _beside(contents: Contents) -> dict[Digest, list[Digest]]:
+    """Return the attestations of BuildKit's "attestation storage", by the platform that they are about."""
+    found: dict[Digest, list[Digest]] = {}
+    for leaf in contents.leaves:
+        about = [
+            c.entry.digest
+            for c in contents.children
+            if c.entry.annotations.get(REFERENCE) == str(leaf.digest)
+        ]
+        if about:
+            found[leaf.digest] = about
+    return found
 
 
 def _evidence(listed: Sequence[Descriptor]) -> list[Descriptor]:

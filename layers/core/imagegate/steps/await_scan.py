@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imagegate.domain.errors import (
+    AmbiguousDocumentError,
     ImageNotFoundError,
     RejectedInputError,
     UnsupportedImageError,
@@ -14,7 +15,7 @@ from imagegate.domain.image import ImageRef
 from imagegate.domain.release import ReleaseId, StartReason, WaitingScan
 from imagegate.domain.scan import Readiness, Scanning, Waited
 from imagegate.ports import Images, Ledger, Scans, Starter, Tasks
-from imagegate.steps.platforms import platforms
+from imagegate.steps.contents import read_contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,9 @@ class AwaitScan:
     def register(self, release: ReleaseId, token: str, now: datetime) -> Waited | None:
         """Returns how the wait ended at once, or None: somebody has to wake the token."""
         try:
-            found = tuple(platform.digest for platform in platforms(self.images, release.image))
-        except ImageNotFoundError:
-            # The judge looks again and says that the image was withdrawn.
+            found = tuple(leaf.digest for leaf in read_contents(self.images, release.image).leaves)
+        except (ImageNotFoundError, AmbiguousDocumentError):
+            # The judge looks again and says that the image was withdrawn, or what is wrong with it.
             return self._wake(token, Waited.READY)
         waiting = [
             WaitingScan(ImageRef(release.image.repository, digest), release, token, found, now)

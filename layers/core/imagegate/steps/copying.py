@@ -7,15 +7,26 @@ image that is there is there whole; its evidence may not be. Tags are not set he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from imagegate.domain.errors import ImageNotFoundError, MissingLayerError, MissingRepositoryError
+from imagegate.domain.artifact import prove
+from imagegate.domain.errors import (
+    AmbiguousDocumentError,
+    ImageNotFoundError,
+    MissingLayerError,
+    MissingRepositoryError,
+)
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.ports import Registry
+from imagegate.steps.contents import DEPTH, MANIFESTS
+from imagegate.steps.signatures import content_of
 
 # Evidence about evidence (a signature of an attestation) is as deep as it goes.
 _REFERRER_LEVELS = 2
+# Pieces of evidence that are looked at; no image has so many, and each costs time.
+EVIDENCE = 500
+_NAMED = 20
 
 
 class OutOfTimeError(Exception):
@@ -67,11 +78,12 @@ class Copy:
         `uploads`: what an earlier call left half-done. Raises `OutOfTimeError`.
         """
         manifest = there or self._source_manifest(self.image.digest)
+        tree = self._tree(manifest) if there is None or not was_complete else {}
         if there is None:
-            self._push |= {one.digest: one for one in self._tree(manifest)}
+            self._push |= tree
         self._referrers(self.image.digest, 1, only_new=was_complete)
         if not was_complete:
-            for child in dict.fromkeys(self._descendants(manifest)):
+            for child in tree.keys() - {self.image.digest}:
                 self._referrers(child, 1)
             for digest in known:
                 self._evidence(digest, 1)
@@ -82,19 +94,25 @@ class Copy:
     def _source_manifest(self, digest: Digest) -> Manifest:
         return self.origin.manifest(self.image.repository, digest)
 
-    def _tree(self, manifest: Manifest) -> Iterator[Manifest]:
-        """Children before their index, the image itself last."""
-        for child in manifest.children:
-            yield from self._tree(self._source_manifest(child.digest))
-        yield manifest
+    def _tree(self, manifest: Manifest) -> dict[Digest, Manifest]:
+        """Return children before their index, the image itself last, each once."""
+        found: dict[Digest, Manifest] = {}
+        self._descend(manifest, DEPTH, found)
+        return found
 
-    def _descendants(self, manifest: Manifest) -> Iterator[Digest]:
-        for child in manifest.children:
-            yield child.digest
-            if child.is_index:
-                yield from self._descendants(
-                    self._push.get(child.digest) or self._source_manifest(child.digest)
-                )
+    def _descend(self, manifest: Manifest, depth: int, found: dict[Digest, Manifest]) -> None:
+        for entry in manifest.children:
+            if entry.digest in found:
+                continue
+            self._check_bounds(depth, len(found))
+            self._descend(self._source_manifest(entry.digest), depth - 1, found)
+        found[manifest.digest] = manifest
+
+    def _check_bounds(self, depth: int, number: int) -> None:
+        if depth == 0 or number >= MANIFESTS:
+            raise AmbiguousDocumentError(
+                f"{self.image.digest.short}: an index of more than {DEPTH} levels or {MANIFESTS} manifests"
+            )
 
     def _referrers(self, subject: Digest, level: int, *, only_new: bool = False) -> None:
         listed = self.origin.referrers(ImageRef(self.image.repository, subject))
@@ -115,14 +133,27 @@ class Copy:
         if digest in self._seen:
             return
         self._seen.add(digest)
-        manifest = self._source_manifest(digest)
-        if not manifest.is_evidence:
+        manifest = self._proven(digest) if len(self._seen) <= EVIDENCE else None
+        if manifest is None:
             # Whatever can run has to pass the gate itself.
-            self.left_behind.append(digest.short)
+            if len(self.left_behind) < _NAMED:
+                self.left_behind.append(digest.short)
             return
         self._push[digest] = manifest
         if level < _REFERRER_LEVELS:
             self._referrers(digest, level + 1)
+
+    def _proven(self, digest: Digest) -> Manifest | None:
+        """Return what says something about another manifest and cannot run, or None if that is not proven."""
+        repository = self.image.repository
+        try:
+            manifest = self._source_manifest(digest)
+            if manifest.subject is None:
+                return None
+            prove(manifest, lambda blob: content_of(self.origin, repository, blob))
+        except AmbiguousDocumentError:
+            return None
+        return manifest
 
     def _copy_blobs(self, uploads: Mapping[Digest, str]) -> None:
         source = self.image.repository

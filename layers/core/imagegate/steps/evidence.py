@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from imagegate.domain.artifact import LONGEST
 from imagegate.domain.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMENT_TYPE
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.facts import Evidence
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.image import Descriptor, Digest, ImageRef
 from imagegate.domain.policy import Policy, Stage
+from imagegate.domain.strict_json import read_object
 from imagegate.ports import Images, Registry, Signer
+from imagegate.steps.contents import Contents
 from imagegate.steps.signatures import verify_signature
 
 # SLSA provenance, https://slsa.dev/provenance/v1 and /v0.2; in-toto Statement v1 and v0.1.
@@ -56,25 +58,24 @@ class ReadEvidence:
         why = f" ({faults[0]})" if faults else ""
         return Evidence(problem=f"carries no valid signature of the {gates} gate{why}")
 
-    def provenance(self, image: ImageRef) -> Evidence:
-        """The builders that provenance statements about the image, or about its platforms, name."""
-        manifest = self.images.manifest(image)
-        subjects = {image.digest, *(child.digest for child in manifest.children)}
+    def provenance(self, contents: Contents) -> Evidence:
+        """Return the builders that provenance statements about the image, or about its platforms, name."""
+        subjects = {contents.image.digest, *(leaf.digest for leaf in contents.leaves)}
         builders: dict[str, None] = {}
-        for attestation in self._attestations(image, manifest):
-            for statement in self._statements(image.repository, attestation):
+        for attestation in self._attestations(contents):
+            for statement in self._statements(contents.image.repository, attestation):
                 if _is_about(statement, subjects) and (builder := _builder(statement)):
                     builders.setdefault(builder)
         if builders:
             return Evidence(tuple(builders))
         return Evidence(problem="carries no SLSA provenance that is about it")
 
-    def _attestations(self, image: ImageRef, manifest: Manifest) -> Iterator[Descriptor]:
-        """Children of the index as buildx makes them, and referrers."""
-        beside = [child for child in manifest.children if child.is_attestation]
+    def _attestations(self, contents: Contents) -> Iterator[Descriptor]:
+        """Yield children of the index as buildx makes them, and referrers."""
+        beside = [child.entry for child in contents.children]
         attached = [
             referrer
-            for referrer in self.registry().referrers(image)
+            for referrer in self.registry().referrers(contents.image)
             if referrer.artifact_type != NOTATION_SIGNATURE
         ]
         yield from [*beside, *attached][:_LOOKED_AT]
@@ -93,14 +94,15 @@ class ReadEvidence:
 
 
 def _statement(content: bytes) -> Iterator[dict[str, Any]]:
-    """An in-toto statement, bare or in a DSSE envelope; anything else says nothing."""
+    """Yield an in-toto statement, bare or in a DSSE envelope; anything else says nothing."""
     try:
-        raw = json.loads(content)
-        if isinstance(raw, dict) and "payload" in raw:
-            raw = json.loads(base64.b64decode(raw["payload"], validate=True))
-    except (ValueError, TypeError, RecursionError):
+        raw = read_object(content, "a statement", longest=LONGEST)
+        if "payload" in raw:
+            payload = base64.b64decode(raw["payload"], validate=True)
+            raw = read_object(payload, "a statement", longest=LONGEST)
+    except (ValueError, TypeError, RejectedInputError):
         return
-    if isinstance(raw, dict) and raw.get("_type") in _STATEMENTS and raw.get("predicateType") in _PROVENANCE:
+    if raw.get("_type") in _STATEMENTS and raw.get("predicateType") in _PROVENANCE:
         yield raw
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from imagegate.domain.canonical import timestamp
-from imagegate.domain.errors import FindingsChangedError, RecordNotFoundError
+from imagegate.domain.errors import AmbiguousDocumentError, FindingsChangedError, RecordNotFoundError
 from imagegate.domain.facts import ImageFacts
 from imagegate.domain.finding import Finding
 from imagegate.domain.image import Descriptor, Digest, ImageRef
@@ -22,9 +22,9 @@ from imagegate.domain.remedy import Rebuild
 from imagegate.domain.scan import SECOND_LOOK, Readiness, ScanStatus, Waited
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import Grants, Images, Intelligence, Ledger, Records, Registry, Scans, Signer
+from imagegate.steps.contents import Contents, read_contents
 from imagegate.steps.details import Details
 from imagegate.steps.facts import ReadFacts
-from imagegate.steps.platforms import platforms
 from imagegate.steps.stored_findings import places_of
 
 # A scan that is run again while its pages are read gives pages of two scans: read once more.
@@ -78,17 +78,43 @@ class ExamineImage:
     def run(
         self, policy: Policy, stage: Stage, release: Release, here: Facts, wait: Wait, now: datetime
     ) -> Examined | NotYet:
-        """`here`: what ECR says of the image. Raises `FindingsChangedError` when its scan never comes to rest."""
-        leaves = platforms(self.images, release.image)
-        heads = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
-        if wait.ended is Waited.READY and not all(head.is_final for head in heads):
-            return NotYet(_missing(leaves, heads))
+        """Examine the image. `here`: what ECR says of it.
+
+        Raises `FindingsChangedError` when its scan never comes to rest.
+        """
         looks = _Looks(release, wait.ended, now, self.second_look)
         now = now.replace(microsecond=0)  # records keep whole seconds; judged again, they must say the same
-        application = policy.origin_of(release.image.repository)
-        grants = _about(self.grants.waivers(), release.image, leaves)
+        try:
+            contents = read_contents(self.images, release.image)
+            contents.check_evidence(self.registry)
+            leaves = contents.leaves
+            heads = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
+            if wait.ended is Waited.READY and not all(head.is_final for head in heads):
+                return NotYet(_missing(leaves, heads))
+            facts = self._facts(policy, stage, release, here, contents, now)
+        except AmbiguousDocumentError as error:
+            facts, leaves, heads = _ambiguous(release, here, error), (), []
+        return self._decided(policy, stage, facts, tuple(zip(leaves, heads, strict=True)), wait, looks, now)
+
+    def _facts(
+        self, policy: Policy, stage: Stage, release: Release, here: Facts, contents: Contents, now: datetime
+    ) -> ImageFacts:
         reader = ReadFacts(self.images, self.ledger, self.registry, self.signer)
-        facts = reader.run(policy, stage, release, here, leaves, now)
+        return reader.run(policy, stage, release, here, contents, now)
+
+    def _decided(
+        self,
+        policy: Policy,
+        stage: Stage,
+        facts: ImageFacts,
+        scanned: Sequence[tuple[Descriptor, ScanStatus]],
+        wait: Wait,
+        looks: _Looks,
+        now: datetime,
+    ) -> Examined | NotYet:
+        image = facts.image
+        application = policy.origin_of(image.repository)
+        grants = _about(self.grants.waivers(), image, [leaf for leaf, _ in scanned])
         judging = Judging(
             policy,
             stage,
@@ -96,10 +122,10 @@ class ExamineImage:
             now,
             grants=grants,
             clocks=self.ledger.clocks(application) if policy.timed else {},
-            baseline=self._baseline(policy, stage, release.image),
+            baseline=self._baseline(policy, stage, image),
             versions=self.versions,
         )
-        for leaf, head in zip(leaves, heads, strict=True):
+        for leaf, head in scanned:
             judging.accept(looks.checked(self._read(judging, leaf, head)))
         if not_yet := looks.not_yet(stage.scan_timeout):
             return not_yet
@@ -210,6 +236,10 @@ def _missing(leaves: Sequence[Descriptor], heads: Sequence[ScanStatus]) -> str:
         for leaf, head in zip(leaves, heads, strict=True)
         if not head.is_final
     )
+
+
+def _ambiguous(release: Release, here: Facts, error: AmbiguousDocumentError) -> ImageFacts:
+    return ImageFacts(release.image, release.tags & here.tags, ambiguous=str(error))
 
 
 def _about(waivers: Sequence[Waiver], image: ImageRef, leaves: Sequence[Descriptor]) -> list[Waiver]:

@@ -1,20 +1,24 @@
-"""The facts about an image that its rules ask for; what no rule asks for is not read."""
+"""The facts about an image that its rules ask for. Its configs are always read: runtimes go by them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from imagegate.domain.errors import RecordNotFoundError
+from imagegate.domain.artifact import check_image, unread_layers
+from imagegate.domain.errors import AmbiguousDocumentError, RecordNotFoundError
 from imagegate.domain.facts import BaseImage, ImageConfig, ImageFacts, PlatformFacts
 from imagegate.domain.image import Descriptor, ImageRef, Manifest
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.release import Facts, Release, ReleaseId
 from imagegate.domain.rules import is_on
+from imagegate.domain.strict_json import LONGEST
 from imagegate.ports import Images, Ledger, Registry, Signer
+from imagegate.steps.contents import Contents
 from imagegate.steps.entry import ReadEntry
 from imagegate.steps.evidence import ReadEvidence
+from imagegate.steps.signatures import content_of
 
 # OCI image-spec, annotations.md: what the builder says it was built on.
 _BASE_NAME = "org.opencontainers.image.base.name"
@@ -36,22 +40,26 @@ class ReadFacts:
         stage: Stage,
         release: Release,
         here: Facts,
-        leaves: Sequence[Descriptor],
+        contents: Contents,
         now: datetime,
     ) -> ImageFacts:
-        """`here`: what ECR says about the image now. Raises `ImageNotFoundError` when it is gone meanwhile."""
+        """Read the facts. `here`: what ECR says about the image now.
+
+        Raises `ImageNotFoundError` when it is gone meanwhile, and `AmbiguousDocumentError` for a config that clients
+        could read otherwise.
+        """
         evidence = ReadEvidence(self.images, self.registry, self.signer)
         rules = stage.evidence
         return ImageFacts(
             image=release.image,
             tags=release.tags & here.tags,
             first_pushed_at=min(here.pushed_at, self._first_seen(policy, release)),
-            platforms=tuple(self._platform(policy, stage, release.image.repository, leaf) for leaf in leaves),
+            platforms=tuple(self._platform(policy, contents, leaf) for leaf in contents.leaves),
             signature=evidence.signature(policy, stage, release.image, now)
             if is_on(rules.require_signature)
             else None,
-            provenance=evidence.provenance(release.image) if is_on(rules.require_provenance) else None,
             came_by=ReadEntry(self.ledger).run(policy, release.image, here.tags),
+            provenance=evidence.provenance(contents) if is_on(rules.require_provenance) else None,
         )
 
     def _first_seen(self, policy: Policy, release: Release) -> datetime:
@@ -64,11 +72,9 @@ class ReadFacts:
                 continue  # it was pushed into a later stage
         return release.started_at
 
-    def _platform(self, policy: Policy, stage: Stage, repository: str, leaf: Descriptor) -> PlatformFacts:
-        if not _needs_manifest(policy, stage):
-            return PlatformFacts(leaf.digest, leaf.platform)
-        manifest = self.images.manifest(ImageRef(repository, leaf.digest))
-        config = self._config(repository, manifest) if _needs_config(policy, stage, leaf) else None
+    def _platform(self, policy: Policy, contents: Contents, leaf: Descriptor) -> PlatformFacts:
+        manifest = contents.manifests[leaf.digest]
+        config = self._config(contents, manifest)
         base = self._base(policy, leaf, config)
         return PlatformFacts(
             digest=leaf.digest,
@@ -76,36 +82,36 @@ class ReadFacts:
             size=sum(blob.size for blob in manifest.blobs),
             config=config,
             base=base,
-            base_is_known=config is not None,
+            base_is_known=True,
             claimed_base=_claimed(manifest),
             base_layers=_base_layers(manifest, config, base),
+            unread_layers=unread_layers(manifest),
         )
 
-    def _config(self, repository: str, manifest: Manifest) -> ImageConfig | None:
-        if manifest.config is None:
-            return None
-        return ImageConfig.parse(self.registry().blob(repository, manifest.config))
+    def _config(self, contents: Contents, manifest: Manifest) -> ImageConfig:
+        """Read the config of what runs, of each platform that it is listed for."""
+        name = manifest.digest.short
+        try:
+            check_image(manifest)
+            config = ImageConfig.parse(self._blob(contents.image.repository, manifest.config))
+            for platform in contents.platforms[manifest.digest]:
+                config.check_fits(len(manifest.layers), platform)
+        except AmbiguousDocumentError as error:
+            raise AmbiguousDocumentError(f"{name}: {error}") from error
+        return config
 
-    def _base(self, policy: Policy, leaf: Descriptor, config: ImageConfig | None) -> BaseImage | None:
+    def _blob(self, repository: str, blob: Descriptor | None) -> bytes:
+        if blob is None or blob.size > LONGEST:
+            raise AmbiguousDocumentError(f"its config has more than {LONGEST} bytes")
+        return content_of(self.registry(), repository, blob)
+
+    def _base(self, policy: Policy, leaf: Descriptor, config: ImageConfig) -> BaseImage | None:
         """The known base with the most layers; an image is not its own base."""
-        if config is None or not policy.base_stages:
+        if not policy.base_stages:
             return None
         found = self.ledger.bases(config.chain_ids, policy.base_stages)
         others = [base for base in found if base.layers < len(config.diff_ids)]
         return max(others, key=lambda base: (base.layers, base.released_at), default=None)
-
-
-def _needs_manifest(policy: Policy, stage: Stage) -> bool:
-    rules = stage.image
-    asked = (rules.max_size, rules.labels, rules.base_images, rules.platforms, rules.non_root)
-    return bool(policy.base_stages) or any(is_on(rule) for rule in asked)
-
-
-def _needs_config(policy: Policy, stage: Stage, leaf: Descriptor) -> bool:
-    rules = stage.image
-    is_unnamed = leaf.platform is None and is_on(rules.platforms)
-    is_asked = is_on(rules.labels) or is_on(rules.base_images) or is_on(rules.non_root)
-    return bool(policy.base_stages) or is_unnamed or is_asked
 
 
 def _claimed(manifest: Manifest) -> str:
@@ -113,9 +119,9 @@ def _claimed(manifest: Manifest) -> str:
     return f"{name}@{digest[:19]}" if name and digest else name or digest
 
 
-def _base_layers(manifest: Manifest, config: ImageConfig | None, base: BaseImage | None) -> frozenset[str]:
+def _base_layers(manifest: Manifest, config: ImageConfig, base: BaseImage | None) -> frozenset[str]:
     """Under both names that scanners use: of the blob as it is kept, and as it is unpacked."""
-    if base is None or config is None:
+    if base is None:
         return frozenset()
     blobs = [str(layer.digest) for layer in manifest.layers[: base.layers]]
     return frozenset([*blobs, *config.diff_ids[: base.layers]])

@@ -98,12 +98,15 @@ class JudgeImage:
         if examined.found.started:
             self.ledger.keep_clocks(examined.application, examined.found.started)
         verdict = examined.found.verdict
-        digest = self._record(release, stage, examined)
+        digest = self._record(release, stage, here, examined)
         if verdict.outcome is VerdictOutcome.PASS and stage.name in policy.base_stages:
             for base in _bases(release, examined, digest):
                 self.ledger.note_base(base)
         if verdict.outcome is VerdictOutcome.PASS:
             return self._passed(release, stage, digest)
+        if examined.facts.ambiguous:
+            # Also where a stage only observes: nobody can copy exactly what cannot be read exactly.
+            return Judged(Route.ANNOUNCE, Outcome.BLOCKED, False, False, verdict.outcome, digest)
         route, outcome = self._not_passed(stage, release, now)
         return Judged(route, outcome, stage.promotes_to is not None, False, verdict.outcome, digest)
 
@@ -131,10 +134,10 @@ class JudgeImage:
         self.ledger.record(release.id, break_glass=str(glass))
         return Route.PROMOTE, Outcome.RELEASED
 
-    def _record(self, release: Release, stage: Stage, examined: Examined) -> Digest:
+    def _record(self, release: Release, stage: Stage, here: Facts, examined: Examined) -> Digest:
         found = examined.found
         packed = [self.records.put_findings(content) if content else None for content in found.packed]
-        decision = self._begun(release, stage, examined).of(found, packed)
+        decision = self._begun(release, stage, here, examined).of(found, packed)
         if decision.waivers_record is not None:
             self.records.put_waivers(decision.waivers_record)
         digest = self.records.put_decision(decision.encode())
@@ -151,14 +154,15 @@ class JudgeImage:
         )
         return digest
 
-    def _begun(self, release: Release, stage: Stage, examined: Examined) -> Decision:
-        """What was judged, before it is said how."""
-        manifest = self.images.manifest(release.image)
+    def _begun(self, release: Release, stage: Stage, here: Facts, examined: Examined) -> Decision:
+        """Return what was judged, before it is said how. A manifest that cannot be read has no size."""
+        is_read = not examined.facts.ambiguous
+        subject = self.images.manifest(release.image).descriptor if is_read else None
         return Decision(
             registry=self.images.registry,
             image=release.image,
-            media_type=manifest.media_type,
-            size=len(manifest.content),
+            media_type=subject.media_type if subject else here.media_type,
+            size=subject.size if subject else 0,
             attempt=release.attempt,
             stage=stage.name,
             mode=stage.mode,

@@ -19,7 +19,7 @@ from imagegate.domain.errors import (
 from imagegate.domain.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.release import ReleaseId
 from imagegate.ports import Images, Ledger, Records, Registry, Signer
-from imagegate.steps.platforms import platforms
+from imagegate.steps.contents import read_contents
 from imagegate.steps.signatures import verify_signature
 
 
@@ -131,7 +131,7 @@ class _Signing:
         policy = self.step.records.policy(self.decision.policy)
         if not policy.stages[self.decision.stage].sign_platforms:
             return [self.decision.subject]
-        leaves = platforms(self.step.images, self.decision.image)
+        leaves = read_contents(self.step.images, self.decision.image).leaves
         subjects = [self.decision.subject, *(_plain(leaf) for leaf in leaves)]
         return list({subject.digest: subject for subject in subjects}.values())
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from imagegate.domain.errors import ImageNotFoundError, RejectedInputError, RetryableError
-from imagegate.domain.image import ImageRef, Kind
+from imagegate.domain.image import ImageRef
 from imagegate.domain.policy import Arrival, Policy, Stage
 from imagegate.domain.release import (
     Begin,
@@ -24,7 +24,8 @@ from imagegate.domain.release import (
     decide_start,
     workflow_input,
 )
-from imagegate.ports import Images, Ledger, Records, Workflow
+from imagegate.ports import Images, Ledger, Records, Registry, Workflow
+from imagegate.steps.contents import is_artifact
 
 # Concurrent starts of one image race for the next attempt; each loser reads again and joins the winner.
 _RACES = 5
@@ -44,6 +45,7 @@ class StartRelease:
     records: Records
     policy: Policy
     installed_at: datetime
+    registry: Callable[[], Registry]
 
     def on_push(self, push: Push, now: datetime) -> Release | Ignore:
         """Idempotent: the same push any number of times is one attempt."""
@@ -93,7 +95,7 @@ class StartRelease:
             ignore, policy = Ignore(f"{push.arrival} is not gated by the policy"), self.policy.digest
         else:
             try:
-                if self.images.manifest(push.image).kind is Kind.ARTIFACT:
+                if is_artifact(self.images, self.registry, push.image):
                     ignore = Ignore("artifact")
             except ImageNotFoundError:
                 raise
