@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from imagegate.domain.attestation import (
     PREDICATE_ANNOTATION,
     STATEMENT_TYPE,
     VSA_TYPE,
+    read_statement,
 )
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
@@ -105,12 +105,9 @@ class _Pieces:
 
 
 def statement_of(content: bytes) -> dict[str, Any]:
-    """An in-toto statement; empty for anything else."""
-    try:
-        raw = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return raw if isinstance(raw, dict) and raw.get("_type") == STATEMENT_TYPE else {}
+    """Return an in-toto statement; empty for anything else."""
+    raw = read_statement(content) or {}
+    return raw if raw.get("_type") == STATEMENT_TYPE else {}
 
 
 def inputs_of(statement: dict[str, Any]) -> Iterator[str]:

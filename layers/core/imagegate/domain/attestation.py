@@ -6,15 +6,22 @@ the Notation payload is the descriptor of the image, with annotations that bind 
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from imagegate.domain.artifact import LONGEST
 from imagegate.domain.canonical import canonical_json, timestamp
 from imagegate.domain.decision import Decision
-from imagegate.domain.errors import AuthenticityError, DecisionRefusedError, InvalidDigestError
+from imagegate.domain.errors import (
+    AuthenticityError,
+    DecisionRefusedError,
+    InvalidDigestError,
+    RejectedInputError,
+)
 from imagegate.domain.image import Descriptor, Digest
+from imagegate.domain.strict_json import check_keys, known_keys, read_object
 from imagegate.domain.verdict import VerdictOutcome
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -32,8 +39,24 @@ DECISION = "imagegate.decision"
 VSA = "imagegate.vsa"
 INDEX = "imagegate.index"  # of a platform: the image that was judged
 
+_STATEMENT = known_keys("_type", "subject", "predicateType", "predicate")
+_ENVELOPE = known_keys("payload", "payloadType", "signatures")
+
 # Registries take manifests of 4 MiB; a signature of AWS Signer has 5 KB.
 _MOST_EMBEDDED = 64 * 1024
+
+
+def read_statement(content: bytes) -> dict[str, Any] | None:
+    """Return an in-toto statement, bare or in a DSSE envelope, or None if it is none to every client."""
+    name = "the statement"
+    try:
+        raw = read_object(content, name, longest=LONGEST)
+        if "payload" in raw:
+            payload = b64decode(str(check_keys(raw, _ENVELOPE, name)["payload"]), validate=True)
+            raw = read_object(payload, name, longest=LONGEST)
+        return check_keys(raw, _STATEMENT, name)
+    except (ValueError, RejectedInputError):
+        return None
 
 
 def purl(decision: Decision) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from imagegate.domain.attestation import IN_TOTO, PREDICATE_ANNOTATION, evidence_manifest
+from imagegate.domain.attestation import IN_TOTO, PREDICATE_ANNOTATION, evidence_manifest, read_statement
 from imagegate.domain.errors import SbomRefusedError
 from imagegate.domain.image import OCI_EMPTY, Descriptor, Digest, Manifest
 from imagegate.domain.sbom import CYCLONEDX_JSON, SPDX_JSON, SbomFormat
@@ -61,13 +60,8 @@ def unsaid_statements(manifest: Manifest) -> list[Descriptor]:
 
 def is_sbom_statement(content: bytes) -> bool:
     """An in-toto statement, bare or in a DSSE envelope, that holds an SBOM."""
-    try:
-        raw = json.loads(content)
-        if isinstance(raw, dict) and "payload" in raw:
-            raw = json.loads(base64.b64decode(raw["payload"], validate=True))
-    except (ValueError, TypeError, RecursionError):
-        return False
-    return isinstance(raw, dict) and _is_predicate(raw.get("predicateType"))
+    statement = read_statement(content)
+    return statement is not None and _is_predicate(statement.get("predicateType"))
 
 
 def _is_predicate(said: object) -> bool:

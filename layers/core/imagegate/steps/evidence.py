@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from imagegate.domain.artifact import LONGEST
-from imagegate.domain.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMENT_TYPE
+from imagegate.domain.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMENT_TYPE, read_statement
 from imagegate.domain.errors import RejectedInputError
 from imagegate.domain.facts import Evidence
 from imagegate.domain.image import Descriptor, Digest, ImageRef
 from imagegate.domain.policy import Policy, Stage
-from imagegate.domain.strict_json import read_object
 from imagegate.ports import Images, Registry, Signer
 from imagegate.steps.contents import Contents
 from imagegate.steps.signatures import verify_signature
@@ -94,15 +91,9 @@ class ReadEvidence:
 
 
 def _statement(content: bytes) -> Iterator[dict[str, Any]]:
-    """Yield an in-toto statement, bare or in a DSSE envelope; anything else says nothing."""
-    try:
-        raw = read_object(content, "a statement", longest=LONGEST)
-        if "payload" in raw:
-            payload = base64.b64decode(raw["payload"], validate=True)
-            raw = read_object(payload, "a statement", longest=LONGEST)
-    except (ValueError, TypeError, RejectedInputError):
-        return
-    if raw.get("_type") in _STATEMENTS and raw.get("predicateType") in _PROVENANCE:
+    """Yield a provenance statement; anything else says nothing."""
+    raw = read_statement(content)
+    if raw and raw.get("_type") in _STATEMENTS and raw.get("predicateType") in _PROVENANCE:
         yield raw
 
 
