@@ -19,11 +19,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from cli.clock import wind
 from cli.facts import EXIT_CODES, TIMED_OUT
 from cli.main import cli
 from imagegate.adapters.policy_file import parse
 from imagegate.adapters.policy_image import AlertsShape
 from imagegate.adapters.policy_model import StageShape
+from tests.fakes import NOW
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / "examples/github-actions/release.yml"
@@ -116,6 +118,7 @@ def understood(arguments: list[str]) -> None:
     """Raise click's error where the command line does not take them."""
     command: click.Command = cli
     context = click.Context(cli, info_name="imagegate")
+    wind(context, lambda: NOW)  # `30d` is read as a day when the line is parsed
     while isinstance(command, click.Group):
         name, *arguments = arguments
         found = command.get_command(context, name)
