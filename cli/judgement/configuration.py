@@ -10,7 +10,7 @@ from cli.scanner_files import Report, ScannerFileError
 from cli.scanner_files.document import load
 from cli.scanner_files.formats import seen
 from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.facts import ImageConfig
+from imagegate.domain.image_config import ImageConfig
 
 _HELP = (
     "write one by skopeo inspect --config docker://IMAGE, crane config IMAGE, or docker image inspect IMAGE;"

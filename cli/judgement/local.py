@@ -20,9 +20,10 @@ from cli.judgement.catalogues import epss_scores, informed, known_exploited
 from cli.judgement.opinion import Opinion
 from cli.scanner_files import Report, ScannerFileError, merge, read
 from imagegate.domain.canonical import timestamp
-from imagegate.domain.facts import ImageConfig, ImageFacts, PlatformFacts
+from imagegate.domain.facts import ImageFacts, PlatformFacts
 from imagegate.domain.finding import Finding, Tally
 from imagegate.domain.image import Digest, ImageRef, repository_name
+from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.judging import Judging
 from imagegate.domain.openvex_history import History
 from imagegate.domain.policy import Policy, Stage

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from imagegate.domain.facts import Evidence, ImageConfig, PlatformFacts
+from imagegate.domain.facts import Evidence, PlatformFacts
 from imagegate.domain.finding import Finding, Package
+from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.rules import (
     BASE,
     NON_ROOT,

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from imagegate.domain import image_rules, judging, rules, verdict, weighing
-from imagegate.domain.facts import CameBy, Evidence, ImageConfig
+from imagegate.domain.facts import CameBy, Evidence
 from imagegate.domain.finding import Finding, Severity
+from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.policy import Entry
 from imagegate.domain.rules import Action, FindingRules, Limit, ProhibitedPackage, Rule
 from imagegate.domain.scan import Waited

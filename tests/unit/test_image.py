@@ -16,7 +16,6 @@ from imagegate.domain.errors import (
     InvalidDigestError,
     RejectedInputError,
 )
-from imagegate.domain.facts import ImageConfig
 from imagegate.domain.image import (
     DOCKER_CONFIG,
     DOCKER_LIST,
@@ -32,6 +31,7 @@ from imagegate.domain.image import (
     Manifest,
     repository_name,
 )
+from imagegate.domain.image_config import ImageConfig
 from tests.unit.samples import digest, json_values, repositories
 
 NOTATION = "application/vnd.cncf.notary.signature"

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain import rules
-from imagegate.domain.facts import Evidence, ImageConfig, ImageFacts, PlatformFacts
+from imagegate.domain.facts import Evidence, ImageFacts, PlatformFacts
+from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.image_rules import Violation, megabytes, violations
 from imagegate.domain.rules import Action, EvidenceRules, ImageRules, Rule
 from tests.unit.samples import DAY, NOON, digest, tags

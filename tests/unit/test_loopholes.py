@@ -10,9 +10,10 @@ import pytest
 
 from imagegate.domain import findings_record
 from imagegate.domain.errors import CorruptContentError, RejectedInputError
-from imagegate.domain.facts import Evidence, ImageConfig, ImageFacts, PlatformFacts
+from imagegate.domain.facts import Evidence, ImageFacts, PlatformFacts
 from imagegate.domain.finding import Finding, Package, Severity
 from imagegate.domain.image import Digest, ImageRef
+from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.judging import Judging
 from imagegate.domain.policy import Policy, RepositoryPattern, Stage
 from imagegate.domain.rules import EvidenceRules, FindingRules, ImageRules, Rule

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.facts import ImageConfig
 from imagegate.domain.finding import Finding, Package
+from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.rules import NON_ROOT, PROHIBITED, WAIVABLE, Action, Limit, Rule
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.domain.waiver import JUSTIFICATIONS, Waiver, Waivers, WaiverTerms

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from imagegate.domain.facts import BaseImage, Evidence, ImageConfig, ImageFacts, PlatformFacts
+from imagegate.domain.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
 from imagegate.domain.finding import Finding, Place, Severity
+from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.judging import Baseline, Judged, Judging, Versions
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.remedy import Rebuild

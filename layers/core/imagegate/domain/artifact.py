@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.domain.errors import AmbiguousDocumentError
-from imagegate.domain.facts import CONFIG_KEYS, CONTAINER_KEYS
 from imagegate.domain.image import DOCKER_CONFIG, OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, Manifest
+from imagegate.domain.image_config import CONFIG_KEYS, CONTAINER_KEYS
 from imagegate.domain.strict_json import check_keys, fold, read_object, shown
 
 EMPTY_CONFIG = Digest.of(b"{}")  # image-spec, "Guidance for an Empty Descriptor"

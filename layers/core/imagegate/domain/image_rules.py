@@ -9,8 +9,9 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from imagegate.domain import rules
-from imagegate.domain.facts import ImageConfig, ImageFacts, PlatformFacts, RunsAs
+from imagegate.domain.facts import ImageFacts, PlatformFacts
 from imagegate.domain.image import Digest
+from imagegate.domain.image_config import ImageConfig, RunsAs
 from imagegate.domain.rules import EvidenceRules, ImageRules, Rule, active
 
 T = TypeVar("T")

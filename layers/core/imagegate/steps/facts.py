@@ -8,8 +8,9 @@ from datetime import datetime
 
 from imagegate.domain.artifact import check_image, unread_layers
 from imagegate.domain.errors import AmbiguousDocumentError, RecordNotFoundError
-from imagegate.domain.facts import BaseImage, ImageConfig, ImageFacts, PlatformFacts
+from imagegate.domain.facts import BaseImage, ImageFacts, PlatformFacts
 from imagegate.domain.image import Descriptor, ImageRef, Manifest
+from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.release import Facts, Release, ReleaseId
 from imagegate.domain.rules import is_on
