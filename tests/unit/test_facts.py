@@ -54,6 +54,17 @@ def test_an_image_without_a_user_runs_as_root(raw: dict[str, Any]) -> None:
     assert ImageConfig.of(raw).runs_as is RunsAs.ROOT
 
 
+@pytest.mark.parametrize(
+    "raw", [{"os": "linux"}, {"architecture": "arm"}, {"os": "linux", "architecture": None}]
+)
+def test_half_a_platform_is_refused_for_runtimes_fill_in_their_own(raw: dict[str, Any]) -> None:
+    """An os that is missing made the architecture one: `arm/v7` was an arm that runs on v7."""
+    with pytest.raises(RejectedInputError, match="needs both"):
+        ImageConfig.of({"variant": "v7", **raw})
+    empty = dict.fromkeys(("os", "architecture"), "")
+    assert ImageConfig.of(empty | {"variant": "v7"}).platform == ""
+
+
 # image-spec, config.md, "Layer ChainID": `printf 'sha256:a… sha256:b…' | sha256sum`, and once more for the third.
 LAYERS = tuple(f"sha256:{letter * 64}" for letter in "abc")
 CHAIN = (

@@ -71,11 +71,10 @@ class ImageConfig:
         diff_ids = optional(list, rootfs, "diff_ids", what) or []
         if not all(isinstance(diff_id, str) for diff_id in diff_ids):
             raise AmbiguousDocumentError("not every one of the image config's diff_ids is text")
-        parts = [optional(str, raw, key, what) for key in ("os", "architecture", "variant")]
         return cls(
             user=optional(str, config, "User", what) or "",
             labels=texts(config, "Labels", what),
-            platform="/".join(part for part in parts if part),
+            platform=_platform(raw, what),
             diff_ids=tuple(diff_ids),
         )
 
@@ -125,6 +124,14 @@ class ImageConfig:
             str(raw["platform"]),
             tuple(map(str, raw["diffIds"])),
         )
+
+
+def _platform(raw: dict[str, Any], name: str) -> str:
+    """Return the platform, empty where it has none, as images that are appended to nothing."""
+    os, architecture, variant = (optional(str, raw, key, name) for key in ("os", "architecture", "variant"))
+    if bool(os) != bool(architecture):
+        raise AmbiguousDocumentError(f"{name} has one of os and architecture, and needs both")
+    return "/".join(part for part in (os, architecture, variant) if part and os)
 
 
 def _runs_as(part: str) -> RunsAs:
