@@ -42,4 +42,4 @@ def _may_go_on(release: Release, policy: Policy) -> bool:
     if release.verdict == VerdictOutcome.PASS:
         return release.decision is not None and release.signature is not None
     is_let_through = policy.stages[release.stage].mode is Mode.OBSERVE or bool(release.break_glass)
-    return _is_refused(release) and is_let_through
+    return _is_refused(release) and is_let_through and not release.is_ambiguous

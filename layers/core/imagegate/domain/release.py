@@ -16,7 +16,7 @@ from typing import Any
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Arrival, Stage
 from imagegate.domain.revocation import Revocation
-from imagegate.domain.rules import ENTRY
+from imagegate.domain.rules import AMBIGUOUS, ENTRY
 from imagegate.domain.sbom import Sbom
 
 SCHEMA = 1
@@ -139,6 +139,11 @@ class Release:
         """Blocked, and a promotion might change that."""
         rules = {reason["rule"] for reason in self.reasons if reason["action"] == "enforce"}
         return self.outcome is Outcome.BLOCKED and ENTRY in rules
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Say whether its judge refused it because clients could read it in two ways: nothing lets it on."""
+        return any(reason["rule"] == AMBIGUOUS for reason in self.reasons)
 
     @property
     def key(self) -> str:

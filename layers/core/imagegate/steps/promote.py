@@ -176,6 +176,8 @@ class PromoteImage:
 
     def _check_may_leave(self, release: Release, stage: Stage, now: datetime) -> None:
         """The ledger's word is not enough for a pass: the signature itself is checked once more."""
+        if release.is_ambiguous:
+            raise DecisionRefusedError(f"{release.image}: could be read in two ways; nothing is copied")
         if release.verdict not in (None, VerdictOutcome.PASS):
             if stage.mode is Mode.OBSERVE:
                 return
