@@ -1,0 +1,46 @@
+"""`docs/threat-model.md` names only what exists, and says for every threat what stops it and which test holds that."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.contract.test_fidelity import NOTHING, is_there, named
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/threat-model.md").read_text()
+# The page leaves out where these are.
+CORE = "layers/core/imagegate"
+MODULE = re.compile(r"`((?:domain|steps|adapters)/[a-z_]+\.py)`")
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return what stands below each table's header."""
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [row for row in cells if row[1:2] != ["what stops it"] and set(row) != {"---"}]
+
+
+def test_whatever_the_page_names_exists() -> None:
+    assert sorted(name for name in set(named(PAGE)) if not is_there(name)) == []
+    assert sorted(name for name in set(MODULE.findall(PAGE)) if not is_there(f"{CORE}/{name}")) == []
+
+
+def test_every_threat_says_what_stops_it_which_test_holds_that_and_what_is_left() -> None:
+    assert len(rows(PAGE)) > 50
+    for row in rows(PAGE):
+        assert len(row) == 4, row
+        assert all(row), row
+        _, stop, held, _ = row
+        tests = named(held)
+        assert tests or held == NOTHING, row
+        assert all(name.startswith("tests/") and "::" in name for name in tests), row
+        assert held != NOTHING or stop.startswith(NOTHING), row
+
+
+@pytest.mark.parametrize("name", ["steps/gone.py", "domain/gone.py"])
+def test_a_module_that_is_gone_is_noticed(name: str) -> None:
+    assert MODULE.findall(f"| a | `{name}` | b | c |") == [name]
+    assert not is_there(f"{CORE}/{name}")
