@@ -193,6 +193,8 @@ def test_a_rule_about_the_image_is_waived_as_a_whole(rule: str) -> None:
         "scan.failed",
         "scan.stale",
         "scan.never",
+        "image.entry",
+        "image.ambiguous",
     ],
 )
 def test_findings_and_failed_scans_are_not_waived_as_a_whole(rule: str) -> None:
