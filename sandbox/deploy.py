@@ -20,7 +20,7 @@ from sandbox.settings import Settings
 
 Credentials = Mapping[str, str]
 _BUCKET = "sandbox-packages"
-_SECOND_LOOK = "SECOND_LOOK_SECONDS"
+_SCALED = ("SECOND_LOOK_SECONDS", "SCAN_TIMEOUT_SHARE")
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -65,7 +65,7 @@ def _prepared(settings: Settings, credentials: Credentials, path: Path) -> templ
         return {"Bucket": _BUCKET, "Key": key}
 
     template = templates.read(path)
-    _scale_second_look(template, settings.time_scale)
+    _scale_waits(template, settings.time_scale)
     with TemporaryDirectory() as folder:
         if settings.policy is not None:
             shutil.copyfile(settings.policy, Path(folder) / "policy.yaml")
@@ -74,12 +74,13 @@ def _prepared(settings: Settings, credentials: Credentials, path: Path) -> templ
     return templates.translated(packaged, settings.region)
 
 
-def _scale_second_look(template: templates.Template, scale: float) -> None:
+def _scale_waits(template: templates.Template, scale: float) -> None:
     """Waits of the state machine run on the sandbox's time scale; a function that measures one has to know."""
     for resource in template["Resources"].values():
         variables = (resource.get("Properties") or {}).get("Environment", {}).get("Variables", {})
-        if _SECOND_LOOK in variables:
-            variables[_SECOND_LOOK] = str(float(variables[_SECOND_LOOK]) * scale)
+        for name in _SCALED:
+            if name in variables:
+                variables[name] = str(float(variables[name]) * scale)
 
 
 def _parameters(

@@ -32,6 +32,7 @@ def step() -> JudgeImage:
         intelligence=wiring.intelligence,
         versions=wiring.versions(),
         second_look=wiring.second_look(),
+        timeout_share=wiring.timeout_share(),
     )
     return JudgeImage(examine, wiring.ecr(), wiring.ledger(), wiring.records(), wiring.grants())
 
@@ -40,7 +41,7 @@ def step() -> JudgeImage:
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = parse(JudgeRequest, event)
-    judged = step().run(request.release.id, request.waited, request.why, wiring.now())
+    judged = step().run(request.release.id, wiring.now())
     logger.info("image judged", release=str(request.release.id), **judged.as_json())
     metrics.add_metric(f"Verdict{(judged.verdict or 'none').capitalize()}", MetricUnit.Count, 1)
     return judged.as_json()

@@ -22,7 +22,7 @@ from imagegate.domain.image import ImageRef
 from imagegate.domain.release import Push, StartReason
 from imagegate.domain.scan import SECOND_LOOK
 from imagegate.steps.announce import AnnounceRelease
-from imagegate.steps.await_scan import AwaitScan, ScanCompleted
+from imagegate.steps.await_scan import AwaitScan, ScanCompleted, why_never
 from imagegate.steps.examine import ExamineImage
 from imagegate.steps.judge import JudgeImage
 from imagegate.steps.promote import PromoteImage
@@ -74,7 +74,7 @@ class Lambdas:
             inner["examine"] = self.step(ExamineImage)
         if kind is ExamineImage:  # asks for these only where it needs them
             inner |= {name: partial(self.parts.get, name) for name in ("registry", "signer", "intelligence")}
-            inner["second_look"] = SECOND_LOOK
+            inner |= {"second_look": SECOND_LOOK, "timeout_share": 1, "why_never": why_never}
         if "registry_at" in names:  # no stage here is in another account
             inner["registry_at"] = self.parts.get
         return kind(**{name: inner.get(name) or self.parts[name] for name in names})
@@ -120,7 +120,7 @@ def _await_scan(lambdas: Lambdas, call: Call) -> Any:
 
 def _judge_image(lambdas: Lambdas, call: Call) -> Any:
     request = parse(JudgeRequest, json.loads(call.payload))
-    return lambdas.step(JudgeImage).run(request.release.id, request.waited, request.why, call.now).as_json()
+    return lambdas.step(JudgeImage).run(request.release.id, call.now).as_json()
 
 
 def _sign_image(lambdas: Lambdas, call: Call) -> Any:

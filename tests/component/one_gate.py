@@ -112,10 +112,8 @@ class World:
             versions=VERSIONS,
         )
 
-    def judge(
-        self, image: ImageRef, waited: Waited = Waited.READY, attempt: int = 1, now: datetime = NOW
-    ) -> Judged:
-        return self.judging().run(ReleaseId(image, attempt), waited, "", now)
+    def judge(self, image: ImageRef, attempt: int = 1, now: datetime = NOW) -> Judged:
+        return self.judging().run(ReleaseId(image, attempt), now)
 
     def judging(self) -> JudgeImage:
         examine = ExamineImage(

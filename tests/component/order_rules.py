@@ -63,9 +63,8 @@ def _truth(world: World, release: Release) -> frozenset[Outcome]:
 
 
 def _gave_up(world: World, release: Release) -> bool:
-    execution = world.executions.all.get(release.execution_name)
-    timed_out = execution is not None and json.loads(execution.variables).get("waited") == "TIMED_OUT"
-    return timed_out or any(name.startswith("delete") for name in world.done)
+    limit = world.records.policy(release.policy).stages[release.stage].scan_timeout
+    return world.now >= release.started_at + limit or any(name.startswith("delete") for name in world.done)
 
 
 def _has_newer(world: World, tag: str, release: Release) -> bool:

@@ -142,7 +142,7 @@ class Search:
     def _settle(self, world: World, found: Explored, came: list[tuple[int, str]], number: int) -> None:
         """Nobody does anything any more: what is on its way arrives, the reconciler runs, waits time out."""
         world = world.fork()
-        world.quiet = timedelta(minutes=10)
+        world.quiet += timedelta(minutes=10)
         for _ in range(_ROUNDS):
             while (move := next(_certain(world), None)) is not None:
                 before = world.fork()

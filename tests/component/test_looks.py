@@ -145,22 +145,23 @@ def test_findings_and_basic_scans_need_one_look(world: World) -> None:
 def test_a_look_after_the_wait_was_given_up_is_confirmed_too(world: World) -> None:
     image = pushed(world)
     late = NOW + timedelta(hours=1)
-    assert world.judge(image, Waited.TIMED_OUT, now=late).route is Route.LOOK_AGAIN
-    assert world.judge(image, Waited.TIMED_OUT, now=late + MINUTE).route is Route.SIGN
+    assert world.judge(image, now=late).route is Route.LOOK_AGAIN
+    assert world.judge(image, now=late + MINUTE).route is Route.SIGN
 
 
 @pytest.mark.parametrize("kind", Scanner)
-@pytest.mark.parametrize("waited", [Waited.READY, Waited.TIMED_OUT])
+@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("early", [False, True])
 def test_a_record_is_judged_again_by_what_it_rested_on(
-    world: World, kind: Scanner, waited: Waited, early: bool
+    world: World, kind: Scanner, late: bool, early: bool
 ) -> None:
     world.scans.kind = kind
     image = pushed(world, *critical(0 if early else 2))
     if early:  # as users have recorded it; judged only when the wait is over
         change(world, image, coverage=(), counts={}, has_counts=False, completed_at=None)
-        waited = Waited.TIMED_OUT
-    decision = record(world, world.judge(image, waited, now=NOW))
+        late = True
+    now = NOW + timedelta(minutes=30) if late else NOW
+    decision = record(world, world.judge(image, now=now))
     assert decision.verdict is VerdictOutcome.BLOCK
     assert Replay(world.records, VERSIONS).again(decision).encode() == decision.encode()
 

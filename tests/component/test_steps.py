@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from imagegate.adapters.events import JudgeRequest, parse
 from imagegate.domain.approvers import ApprovalTerms
 from imagegate.domain.attestation import NOTATION_SIGNATURE
 from imagegate.domain.decision import Decision
@@ -28,7 +29,7 @@ from imagegate.domain.verdict import VerdictOutcome
 from imagegate.domain.waiver import Waiver
 from imagegate.steps.announce import Then
 from imagegate.steps.copying import Copy
-from imagegate.steps.judge import Route
+from imagegate.steps.judge import Judged, Route
 from imagegate.steps.promote import Next
 from tests.component.one_gate import World
 from tests.fakes import (
@@ -40,10 +41,21 @@ from tests.fakes import (
     critical,
 )
 
+HALF_HOUR = timedelta(minutes=30)  # the stage's limit for a scan
+
 
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+def decision_of(world: World, judged: Judged) -> Decision:
+    assert judged.decision is not None
+    return Decision.decode(world.records.decision(judged.decision))
+
+
+def rules(world: World, judged: Judged) -> list[str]:
+    return [reason["rule"] for reason in decision_of(world, judged).reasons]
 
 
 # Start
@@ -232,7 +244,7 @@ def test_a_late_scan_after_a_timeout_asks_for_another_attempt(world: World) -> N
     world.start(image)
     world.wait(image)
     world.workflow.expired.add("token")
-    world.judge(image, Waited.TIMED_OUT)
+    world.judge(image, now=NOW + HALF_HOUR)
     world.scans.finish(image)
     assert world.completed().on_scan(image) == 0
     assert world.starter.requests == []  # the release is not closed yet: the reconciler comes back to it
@@ -282,12 +294,13 @@ def test_an_arrival_that_the_policy_does_not_gate_is_left_alone_and_said(world: 
     assert isinstance(world.starting().on_push(cached, NOW), Release)
 
 
+def refuse(image: ImageRef) -> None:
+    raise UnsupportedImageError(f"{image} cannot be scanned")
+
+
 def test_an_image_that_the_scanner_refuses_is_said_to_be_unreadable_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(image: ImageRef) -> None:
-        raise UnsupportedImageError(f"{image} cannot be scanned")
-
     image = world.registry.push_image(DEV, "1.0")
     world.scans.way = Scanning.ON_REQUEST
     monkeypatch.setattr(world.scans, "start", refuse)
@@ -313,15 +326,57 @@ def test_an_image_that_could_not_be_scanned_is_blocked(world: World, status: str
 def test_a_scan_that_is_not_over_after_all_is_waited_for_again(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")  # deleted while it waited, and pushed again
     world.start(image)
-    assert world.judge(image, Waited.READY).route is Route.AWAIT
+    assert world.judge(image).route is Route.AWAIT
 
 
-@pytest.mark.parametrize("waited", [waited for waited in Waited if waited is not Waited.READY])
-def test_no_scan_is_a_block_however_the_wait_ended(world: World, waited: Waited) -> None:
+def test_no_scan_in_time_is_a_block(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.start(image)
-    judged = world.judge(image, waited)
+    assert world.judge(image, now=NOW + HALF_HOUR - timedelta(seconds=1)).route is Route.AWAIT
+    judged = world.judge(image, now=NOW + HALF_HOUR)
     assert (judged.route, judged.outcome) == (Route.ANNOUNCE, Outcome.BLOCKED)
+    assert rules(world, judged) == ["scan.timeout"]
+
+
+def test_the_time_for_a_scan_begins_anew_where_the_image_is_pushed_again(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.registry.pushed_at[image] = later = NOW + timedelta(minutes=20)
+    world.start(image, "2.0", at=later)
+    assert world.judge(image, now=NOW + HALF_HOUR).route is Route.AWAIT
+    assert world.judge(image, now=later + HALF_HOUR).outcome is Outcome.BLOCKED
+
+
+def test_that_no_scan_can_come_is_found_by_the_judge_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.scans.way = Scanning.NEVER
+    assert rules(world, world.judge(image)) == ["scan.never"]
+    world.scans.way = Scanning.ON_REQUEST
+    monkeypatch.setattr(world.scans, "start", refuse)
+    judged = world.judge(image)
+    assert rules(world, judged) == ["scan.unsupported"]
+    assert decision_of(world, judged).waited == "UNSUPPORTED"
+
+
+@pytest.mark.parametrize("waited", list(Waited))
+def test_no_caller_tells_the_judge_how_a_wait_ended(world: World, waited: Waited) -> None:
+    """A waiver for what cannot be scanned frees nothing that a scan is still to come of."""
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    waiver = Waiver("ann", "one binary", date(2026, 12, 1), rule="scan.unsupported", repositories=DEV)
+    world.grants.granted["w"] = waiver
+    event = {
+        "schema": 1,
+        "release": {"repository": DEV, "digest": str(image.digest), "attempt": 1},
+        "waited": str(waited),
+        "why": "the scanner cannot read it",
+    }
+    request = parse(JudgeRequest, event)
+    judged = world.judging().run(request.release.id, NOW)
+    assert (judged.route, judged.decision) == (Route.AWAIT, None)
 
 
 def test_a_deleted_image_is_withdrawn_and_a_moved_tag_supersedes(world: World) -> None:

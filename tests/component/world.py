@@ -170,6 +170,7 @@ class World:
 
     def time_out(self, name: str) -> None:
         self.timeouts += 1
+        self.quiet += POLICY.stages["dev"].scan_timeout
         self.executions.all[name] = self.executions.all[name].failed("States.Timeout")
 
     def _call(self, call: Call) -> None:

@@ -118,6 +118,7 @@ def test_the_judge_waits_as_long_as_the_state_machine_pauses() -> None:
     variables = FUNCTIONS["JudgeImageFunction"]["Environment"]["Variables"]
     machine = yaml_parse((ROOT / "statemachines/release.asl.yaml").read_text())
     assert int(variables["SECOND_LOOK_SECONDS"]) == machine["States"]["Look Again"]["Seconds"] == 60
+    assert variables["SCAN_TIMEOUT_SHARE"] == "1"
 
 
 def test_every_star_as_a_resource_or_principal_says_why() -> None:

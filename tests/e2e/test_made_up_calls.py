@@ -39,6 +39,10 @@ def test_a_made_up_ending_closes_nothing_and_tells_nobody(gate: Gate) -> None:
         for extra in ({}, more):
             request = {"release": name("madeup-dev", digest), "outcome": outcome, **extra}
             assert call(gate, "Announce", request)["errorType"] == "UnprovenEndingError"
+    for waited in ("UNSUPPORTED", "TIMED_OUT", "NEVER", "READY"):
+        told = {"release": name("madeup-dev", digest), "waited": waited, "why": "by hand"}
+        answer = call(gate, "JudgeImage", told)
+        assert (answer["route"], answer["decision"]) == ("AWAIT", None)  # the judge asks the scanner
     [release] = gate.releases("madeup-dev", digest)
     assert "outcome" not in release
     assert subjects(gate, "madeup-dev") == []
@@ -59,10 +63,10 @@ def test_what_is_blocked_stays_so_whatever_is_asked_of_any_step(gate: Gate, bloc
     for outcome in (*OUTCOMES, "failed"):
         answer = call(gate, "Announce", {"release": name(*blocked), "outcome": outcome})
         assert answer == {"route": "END", "outcome": "blocked"}
-    for function, more in (("PromoteImage", {}), ("JudgeImage", {"waited": "READY", "why": ""})):
-        answer = call(gate, function, {"release": name(*blocked), **more})
+    for function in ("PromoteImage", "JudgeImage"):
+        answer = call(gate, function, {"release": name(*blocked)})
         assert (answer["route"], answer["outcome"]) == ("ANNOUNCE", "blocked")
-        assert call(gate, function, {"release": name(*blocked, 9), **more})["errorType"]
+        assert call(gate, function, {"release": name(*blocked, 9)})["errorType"]
     assert gate.releases(*blocked) == known
     assert subjects(gate, blocked[0]) == told
     assert gate.manifest("madeupbad-staging", "1.0") is None

@@ -208,6 +208,11 @@ def second_look() -> timedelta:
     return timedelta(seconds=float(setting("SECOND_LOOK_SECONDS")))
 
 
+def timeout_share() -> float:
+    """How much of a stage's `scan.timeout` a release waits: all of it, where time runs as it does."""
+    return float(setting("SCAN_TIMEOUT_SHARE"))
+
+
 def installed_at() -> datetime:
     """Images that were pushed before this are left alone."""
     return parse_timestamp(setting("INSTALLED_AT"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,13 +46,8 @@ class AwaitScan:
     def _look(self, waiting: list[WaitingScan], token: str) -> Waited | None:
         if all(is_over(self.scans, scan.image) for scan in waiting):
             return self._end(waiting, token, Waited.READY)
-        for scan in waiting:
-            never = bring_about(self.scans, scan.image)
-            if never is not None:
-                # Of an index this is said of one platform, and the others are not known to be unreadable.
-                ended = Waited.NEVER if len(waiting) > 1 else never.ended
-                return self._end(waiting, token, ended, never.why)
-        return None
+        never = why_never(self.scans, [scan.image for scan in waiting])
+        return self._end(waiting, token, never.ended, never.why) if never else None
 
     def _end(self, waiting: list[WaitingScan], token: str, waited: Waited, why: str = "") -> Waited:
         self._wake(token, waited, why)
@@ -118,6 +114,16 @@ class Never:
 
     ended: Waited
     why: str
+
+
+def why_never(scans: Scans, images: Sequence[ImageRef]) -> Never | None:
+    """Start the scans that would not come by themselves. Return why one of them can never come, or None."""
+    for image in images:
+        never = bring_about(scans, image)
+        if never is not None:
+            # Of an index this is said of one platform, and the others are not known to be unreadable.
+            return never if len(images) == 1 else Never(Waited.NEVER, never.why)
+    return None
 
 
 def bring_about(scans: Scans, image: ImageRef) -> Never | None:

@@ -1,5 +1,6 @@
 """Examine: read everything that a verdict on one image rests on, and let the domain decide. Writes nothing.
 
+How the wait for a scan ended is found out here, from the scanner and from the release's own clock: no caller tells it.
 Findings count when they are whole: as many as the scan counts, and the scan says the same before and after they are
 read. Where enhanced scanning finds nothing, the same has to be seen once more a minute later.
 """
@@ -22,6 +23,7 @@ from imagegate.domain.remedy import Rebuild
 from imagegate.domain.scan import SECOND_LOOK, Readiness, ScanStatus, Waited
 from imagegate.domain.waiver import Waiver
 from imagegate.ports import Grants, Images, Intelligence, Ledger, Records, Registry, Scans, Signer
+from imagegate.steps.await_scan import Never, why_never
 from imagegate.steps.contents import Contents, read_contents
 from imagegate.steps.details import Details
 from imagegate.steps.facts import ReadFacts
@@ -74,27 +76,41 @@ class ExamineImage:
     intelligence: Callable[[], Intelligence]
     versions: Versions
     second_look: timedelta = SECOND_LOOK
+    timeout_share: float = 1  # of each stage's `scan.timeout`
+    why_never: Callable[[Scans, Sequence[ImageRef]], Never | None] = why_never
 
     def run(
-        self, policy: Policy, stage: Stage, release: Release, here: Facts, wait: Wait, now: datetime
+        self, policy: Policy, stage: Stage, release: Release, here: Facts, now: datetime
     ) -> Examined | NotYet:
         """Examine the image. `here`: what ECR says of it.
 
         Raises `FindingsChangedError` when its scan never comes to rest.
         """
-        looks = _Looks(release, wait.ended, now, self.second_look)
+        wait, is_late = Wait(), now >= _waits_since(release) + stage.scan_timeout * self.timeout_share
+        looks = _Looks(release, is_late, now, self.second_look)
         now = now.replace(microsecond=0)  # records keep whole seconds; judged again, they must say the same
         try:
             contents = read_contents(self.images, release.image)
             contents.check_evidence(self.registry)
             leaves = contents.leaves
             heads = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
-            if wait.ended is Waited.READY and not all(head.is_final for head in heads):
-                return NotYet(_missing(leaves, heads))
+            if not all(head.is_final for head in heads):
+                ended = self._ended(release, leaves, is_late)
+                if ended is None:
+                    return NotYet(_missing(leaves, heads))
+                wait = ended
             facts = self._facts(policy, stage, release, here, contents, now)
         except AmbiguousDocumentError as error:
             facts, leaves, heads = _ambiguous(release, here, error), (), []
         return self._decided(policy, stage, facts, tuple(zip(leaves, heads, strict=True)), wait, looks, now)
+
+    def _ended(self, release: Release, leaves: Sequence[Descriptor], is_late: bool) -> Wait | None:
+        """None: a result can still come."""
+        images = [ImageRef(release.image.repository, leaf.digest) for leaf in leaves]
+        never = self.why_never(self.scans, images)
+        if never is not None:
+            return Wait(never.ended, never.why)
+        return Wait(Waited.TIMED_OUT) if is_late else None
 
     def _facts(
         self, policy: Policy, stage: Stage, release: Release, here: Facts, contents: Contents, now: datetime
@@ -126,8 +142,8 @@ class ExamineImage:
             versions=self.versions,
         )
         for leaf, head in scanned:
-            judging.accept(looks.checked(self._read(judging, leaf, head)))
-        if not_yet := looks.not_yet(stage.scan_timeout):
+            judging.accept(looks.checked(self._read(judging, leaf, head), wait))
+        if not_yet := looks.not_yet():
             return not_yet
         found = judging.decide(wait.ended, wait.why, lambda: self._rebuild(facts))
         return Examined(facts, found, grants, wait, application, now)
@@ -193,16 +209,16 @@ class _Looks:
     """What this look at the findings saw that is not at rest yet."""
 
     release: Release
-    waited: Waited
+    is_late: bool  # nobody waits any longer
     now: datetime
     pause: timedelta
     begun_again: list[Reading] = field(default_factory=list)
     changing: list[Reading] = field(default_factory=list)
     clean_since: dict[Digest, datetime] = field(default_factory=dict)
 
-    def checked(self, reading: Reading) -> Reading:
+    def checked(self, reading: Reading, wait: Wait) -> Reading:
         status = reading.status
-        if self.waited is Waited.READY and not status.is_final:
+        if wait.ended is Waited.READY and not status.is_final:
             self.begun_again.append(reading)
         elif status.readiness is Readiness.READY and not reading.is_settled:
             self.changing.append(reading)
@@ -211,13 +227,11 @@ class _Looks:
             reading.status = replace(status, clean_since=timestamp(since))
         return reading
 
-    def not_yet(self, limit: timedelta) -> NotYet | None:
-        """None: what was read counts. After `limit`, also what is still incomplete: it never passes."""
+    def not_yet(self) -> NotYet | None:
+        """None: what was read counts; late, also what is still incomplete: it never passes."""
         if self.begun_again:
             return NotYet("its scan has begun again")
-        begun = max(self.release.started_at, self.release.soaks_until or self.release.started_at)
-        is_late = self.now >= begun + limit
-        if self.changing and not is_late:
+        if self.changing and not self.is_late:
             return NotYet("the list of findings is not whole yet", is_over=True, clean_since=self.clean_since)
         if any(reading.is_complete for reading in self.changing):
             raise FindingsChangedError(
@@ -227,6 +241,11 @@ class _Looks:
             why = "nothing is found so far, which a second look has to confirm"
             return NotYet(why, is_over=True, clean_since=self.clean_since)
         return None
+
+
+def _waits_since(release: Release) -> datetime:
+    """Return when the wait for a scan began last, as the ledger knows it: by a start, a push, or the end of a soak."""
+    return max(time for time in (release.started_at, release.pushed_at, release.soaks_until) if time)
 
 
 def _missing(leaves: Sequence[Descriptor], heads: Sequence[ScanStatus]) -> str:

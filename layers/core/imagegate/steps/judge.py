@@ -16,10 +16,9 @@ from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Mode, Stage
 from imagegate.domain.release import Ending, Facts, Outcome, Release, ReleaseId
 from imagegate.domain.sbom import NOT_YET
-from imagegate.domain.scan import Waited
 from imagegate.domain.verdict import PlatformScan, VerdictOutcome, attention
 from imagegate.ports import Grants, Images, Ledger, Records
-from imagegate.steps.examine import Examined, ExamineImage, NotYet, Wait
+from imagegate.steps.examine import Examined, ExamineImage, NotYet
 from imagegate.steps.reuse import ReuseVerdict
 
 # The decision record has all of them.
@@ -68,7 +67,7 @@ class JudgeImage:
     records: Records
     grants: Grants
 
-    def run(self, id_: ReleaseId, waited: Waited, why: str, now: datetime) -> Judged:
+    def run(self, id_: ReleaseId, now: datetime) -> Judged:
         release = self.ledger.get(id_)
         if release.outcome is not None:
             return Judged(Route.ANNOUNCE, release.outcome)
@@ -78,7 +77,7 @@ class JudgeImage:
             here = self.images.facts(release.image)
             if not release.tags & here.tags:
                 return self._ended(release, Outcome.SUPERSEDED)
-            return self._judge(release, here, Wait(waited, why), now)
+            return self._judge(release, here, now)
         except ImageNotFoundError:
             return self._ended(release, Outcome.WITHDRAWN)
 
@@ -87,12 +86,12 @@ class JudgeImage:
         self.ledger.record(release.id, ending=Ending(outcome, release.changes))
         return Judged(Route.ANNOUNCE, outcome)
 
-    def _judge(self, release: Release, here: Facts, wait: Wait, now: datetime) -> Judged:
+    def _judge(self, release: Release, here: Facts, now: datetime) -> Judged:
         policy = self.records.policy(release.policy)
         stage = policy.stages[release.stage]
         if digest := ReuseVerdict(self.ledger, self.records).run(release, stage, now):
             return self._passed(release, stage, digest)
-        examined = self.examine.run(policy, stage, release, here, wait, now)
+        examined = self.examine.run(policy, stage, release, here, now)
         if isinstance(examined, NotYet):
             return self._not_yet(release, examined)
         if examined.found.started:
