@@ -8,11 +8,13 @@ from typing import Any
 from tests.component.disguise_shapes import Disguise, Maker
 from tests.component.disguised_indexes import BY_STRUCTURE
 from tests.component.disguised_keys import BY_KEYS, Mutate
+from tests.component.disguised_manifests import BY_CONTENT
 from tests.component.disguised_values import BY_VALUES
 
 _MUTATIONS: dict[str, Mutate] = {**BY_KEYS, **BY_VALUES}
+_MADE = {**BY_STRUCTURE, **BY_CONTENT}
 _LEVELS = ("index", "image", "config")
-KINDS = sorted([*(f"{level}: {name}" for level in _LEVELS for name in _MUTATIONS), *BY_STRUCTURE])
+KINDS = sorted([*(f"{level}: {name}" for level in _LEVELS for name in _MUTATIONS), *_MADE])
 
 
 def disguise(kind: str, chance: random.Random) -> Disguise:
@@ -21,8 +23,8 @@ def disguise(kind: str, chance: random.Random) -> Disguise:
     if not chance.randrange(6):
         level = chance.choice(_LEVELS)
         maker.changes[level] = _changing(chance, _MUTATIONS[chance.choice(sorted(_MUTATIONS))])
-    if kind in BY_STRUCTURE:
-        return BY_STRUCTURE[kind](maker)
+    if kind in _MADE:
+        return _MADE[kind](maker)
     level, _, name = kind.partition(": ")
     maker.changes[level] = _changing(chance, _MUTATIONS[name])
     return maker.whole()

@@ -8,6 +8,7 @@ from imagegate.domain.errors import ImageNotFoundError
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.release import Facts, Release, StartReason
+from imagegate.steps import contents as steps
 from imagegate.steps.contents import read_contents
 from imagegate.steps.facts import ReadFacts
 from tests.component.disguised_documents import Shelf
@@ -61,3 +62,9 @@ def read(shelf: Shelf, root: Digest) -> GateReading:
     }
     evidence = frozenset(child.manifest.digest for child in contents.children)
     return GateReading(judged, evidence, contents.manifest.is_index)
+
+
+def is_artifact(shelf: Shelf, root: Digest) -> bool:
+    """Say whether the gate starts nothing for it."""
+    registry = _Registry(shelf=shelf)
+    return steps.is_artifact(registry, lambda: registry, ImageRef(DEV, root))

@@ -102,6 +102,7 @@ EVIDENCE = {
     "notation": Made(NOTATION, b"{}", [("application/jose+json", b"{}")]),
     "notation, new": Made(OCI_EMPTY, b"{}", [("application/jose+json", b"{}")], artifactType=NOTATION),
     "soci": Made(SOCI, b"{}", [("application/octet-stream", b"ztoc")], artifactType=SOCI),
+    "oras, a folder": Made(OCI_EMPTY, b"{}", [(f"{TAR}+gzip", archive())], artifactType="a/b"),
     "oras, nothing in it": Made(OCI_EMPTY, b"{}", [(OCI_EMPTY, b"{}")], artifactType="a/b"),
     "cosign signature": Made(OCI_CONFIG, config(), [(SIGNED, SIGNATURE)]),
     "cosign attestation": Made(
@@ -154,7 +155,8 @@ IMAGES = {
     "an image with an artifact type": Made(
         OCI_CONFIG, json.dumps(RUNS).encode(), [(TAR, archive())], artifactType="x/y"
     ),
-    "an empty config above layers": Made(OCI_EMPTY, b"{}", [(f"{TAR}+anything", archive())]),
+    "an empty config of an image above layers": Made(OCI_CONFIG, b"{}", [(f"{TAR}+anything", archive())]),
+    "no config of an image above layers": Made("x/y", b"{ }", [(f"{TAR}+anything", archive())]),
     "docker's kind of manifest": Made(OCI_EMPTY, b"{}", [("x/y", b"x")], DOCKER_MANIFEST),
     "an encrypted image": Made(OCI_CONFIG, json.dumps(RUNS).encode(), [(f"{TAR}+encrypted", b"x")]),
     "one statement among layers": Made(OCI_CONFIG, config(), [(IN_TOTO, STATEMENT), (TAR, archive())]),

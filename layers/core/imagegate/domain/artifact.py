@@ -64,7 +64,7 @@ Read = Callable[[Descriptor], bytes]
 class Form(StrEnum):
     """How a manifest says that it cannot run."""
 
-    EMPTY = "empty"  # its config is `{}`: nothing can be started from it
+    EMPTY = "empty"  # its config is `{}`, and no image's: containerd refuses layers that it does not name
     FOREIGN = "foreign"  # a config that no runtime reads, and no layer that one unpacks
     DOCUMENTS = "documents"  # an image's config, and layers that are documents
 
@@ -74,11 +74,14 @@ def form_of(manifest: Manifest) -> Form | None:
     if manifest.media_type != OCI_MANIFEST or manifest.config is None:
         return None
     layers = [_plain(layer.media_type) for layer in manifest.layers]
+    config = _plain(manifest.config.media_type)
+    is_foreign = not config.startswith(_CONFIG_PREFIXES) and config not in _CONFIGS
+    if is_foreign and manifest.config.digest == EMPTY_CONFIG:
+        return Form.EMPTY  # oras calls whatever it pushes a layer of an image
     if any(layer.startswith(_LAYER_PREFIXES) for layer in layers):
         return None
-    config = _plain(manifest.config.media_type)
-    if not config.startswith(_CONFIG_PREFIXES) and config not in _CONFIGS:
-        return Form.EMPTY if manifest.config.digest == EMPTY_CONFIG else Form.FOREIGN
+    if is_foreign:
+        return Form.FOREIGN
     documents = (*_JSON_DOCUMENTS, *_TEXT_DOCUMENTS)
     is_image = manifest.config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
     return Form.DOCUMENTS if is_image and layers and all(layer in documents for layer in layers) else None
