@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagegate.domain.break_glass import BreakGlass
 from imagegate.domain.container import Container, InvalidReferenceError, Reference, prefixes, resolved
-from imagegate.domain.deployment import Guarded, Rule, Ruling, rule
+from imagegate.domain.deployment import Guarded, Rule, Ruling, let_through, rule
 from imagegate.domain.errors import InvalidDigestError
 from imagegate.domain.finding import Finding
 from imagegate.domain.history import History
 from imagegate.domain.image import Digest, ImageRef
 from imagegate.domain.policy import Mode
 from imagegate.domain.release import Outcome, Release
+from imagegate.domain.revocation import Revocation
 from imagegate.steps.deployment import HookStatus, NothingToCheckError
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
 from tests.component.one_gate import World
@@ -133,6 +135,22 @@ def test_a_platform_counts_as_the_index_it_was_released_with(
     own: tuple[Release, ...], indexes: dict[Digest, tuple[Release, ...]], expected: Rule
 ) -> None:
     assert ruled(*own, indexes=indexes).rule is expected
+
+
+def test_what_was_revoked_is_a_word_of_when_it_was_revoked() -> None:
+    revoked = attempt(closed_at=SOONER, revoked=Revocation(LATER, "ann", "its key leaked"))
+    before, after = (of_index(attempt(closed_at=at)) for at in (NOW, MUCH_LATER))
+    assert ruled(revoked, indexes={INDEX: (before,)}).rule is Rule.REFUSED
+    assert ruled(revoked, indexes={INDEX: (after,)}).rule is Rule.PASSED
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"), [("findings.critical", Rule.BREAK_GLASS), ("image.ambiguous", Rule.REFUSED)]
+)
+def test_broken_glass_lets_nothing_run_that_is_ambiguous(broken: str, expected: Rule) -> None:
+    reasons = ({"rule": broken, "message": "a key is there twice", "action": "enforce"},)
+    glass = BreakGlass(DEV, IMAGE.digest, "the shop is down", MUCH_LATER, NOW, "ann")
+    assert let_through(ruled(blocked(reasons=reasons)), [glass], LATER).rule is expected
 
 
 def test_who_is_told_of_a_platform_is_sent_to_its_index() -> None:

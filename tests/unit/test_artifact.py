@@ -86,11 +86,13 @@ def archive(name: str = "app") -> bytes:
     return out.getvalue()
 
 
-def polyglot() -> bytes:
-    """JSON to one reader, and the header of a V7 archive to another."""
+def polyglot(name: str = "", *, signed: bool = False) -> bytes:
+    """JSON to one reader, and the header of a V7 archive to another. `signed`: so are the bytes of its checksum."""
     numbers = b"0000644 0000000 0000000 00000000000 00000000000 "  # mode, uid, gid, size, mtime
-    header = bytearray(b'{"a": "'.ljust(100, b"x") + numbers + b"        " + b"0").ljust(512, b"0")
-    header[148:156] = b"%06o  " % sum(header)
+    header = bytearray((b'{"a": "' + name.encode()).ljust(100, b"x") + numbers + b"        " + b"0").ljust(
+        512, b"0"
+    )
+    header[148:156] = b"%06o  " % (sum(header) - 256 * signed * sum(byte > 127 for byte in header))
     return bytes(header) + b'"}'
 
 
@@ -205,6 +207,15 @@ def test_json_that_is_also_an_archive_is_an_archive() -> None:
         assert len(tar.getnames()) == 1
     with pytest.raises(AmbiguousDocumentError, match="is an archive"):
         UNPROVEN["an archive and JSON"].prove()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_an_archive_is_one_by_either_of_the_two_checksums_that_readers_take(signed: bool) -> None:
+    content = polyglot("é" * 9, signed=signed)
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        assert len(tar.getnames()) == 1
+    with pytest.raises(AmbiguousDocumentError, match="is an archive"):
+        Made(OCI_CONFIG, config(), [(IN_TOTO, content)]).prove()
 
 
 def test_what_is_too_large_to_be_looked_at_proves_nothing() -> None:

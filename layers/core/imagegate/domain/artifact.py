@@ -205,7 +205,10 @@ def _is_text(content: bytes) -> bool:
 
 
 def _is_tar(content: bytes) -> bool:
-    """By the checksum of its first header, as tar readers tell it (POSIX pax, "ustar"; V7 has no magic)."""
+    """By the checksum of its first header, as tar readers tell it (POSIX pax, "ustar"; V7 has no magic).
+
+    Old writers added signed bytes, and readers take both sums (Go, archive/tar, `computeChecksum`).
+    """
     header = content[:_TAR_HEADER]
     if len(header) < _TAR_HEADER:
         return False
@@ -213,7 +216,9 @@ def _is_tar(content: bytes) -> bool:
         told = int(header[_CHECKSUM].strip(b" \0") or b"x", 8)
     except ValueError:
         return False
-    return told == sum(header) - sum(header[_CHECKSUM]) + 8 * ord(" ")
+    counted = header[: _CHECKSUM.start] + b" " * 8 + header[_CHECKSUM.stop :]
+    unsigned = sum(counted)
+    return told in (unsigned, unsigned - 256 * sum(byte > 127 for byte in counted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,10 +143,10 @@ def rule(
 
 
 def let_through(ruling: Ruling, granted: Sequence[BreakGlass], now: datetime) -> Ruling:
-    """The same ruling, unless somebody has broken the glass for the image."""
-    if ruling.may_run or ruling.image is None:
-        return ruling
+    """The same ruling, unless somebody has broken the glass for the image. Nothing lets in what is ambiguous."""
     word = ruling.decided_by
+    if ruling.may_run or ruling.image is None or (word and word.is_ambiguous):
+        return ruling
     glass = standing(granted, ruling.image, now, word.revoked.at if word and word.revoked else None)
     return replace(ruling, rule=Rule.BREAK_GLASS, why=f"{glass}; {ruling.why}") if glass else ruling
 
@@ -177,6 +177,8 @@ def _refuses(release: Release) -> bool:
 
 
 def _when(release: Release) -> datetime:
+    if release.revoked:
+        return release.revoked.at
     return release.closed_at or release.started_at
 
 
