@@ -21,7 +21,7 @@ from imagegate.domain.errors import (
     UnsupportedImageError,
     VerificationError,
 )
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.policy import Arrival, Mode
 from imagegate.domain.release import Ignore, Outcome, Push, Release, ReleaseId, StartReason
 from imagegate.domain.scan import Scanning, Waited
@@ -697,6 +697,59 @@ def test_a_referrer_that_could_run_is_left_behind_and_named(world: World) -> Non
     promoted = world.promote(image)
     assert "could run" in promoted.detail
     assert len(world.registry.referrers(ImageRef(STAGING, image.digest))) == 2
+
+
+def attach(world: World, image: ImageRef, content: bytes) -> Digest:
+    """An attestation as buildx wrote them, with this content, that refers to the image."""
+    blobs = [world.registry.push_blob(DEV, blob) for blob in (b'{"rootfs": {}}', content)]
+    config, layer = (blob.as_json() for blob in blobs)
+    raw = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {**config, "mediaType": OCI_CONFIG},
+        "layers": [{**layer, "mediaType": "application/vnd.in-toto+json"}],
+        "subject": world.registry.manifests[image].descriptor.as_json(),
+    }
+    manifest = Manifest.parse(json.dumps(raw).encode())
+    world.registry.push_manifest(DEV, manifest)
+    return manifest.digest
+
+
+def statement(number: int) -> bytes:
+    return json.dumps({"_type": "https://in-toto.io/Statement/v1", "number": number}).encode()
+
+
+def carried(world: World, image: ImageRef) -> set[Digest]:
+    return {found.digest for found in world.registry.referrers(ImageRef(STAGING, image.digest))}
+
+
+def test_nothing_that_others_attach_takes_the_place_of_the_gates_own_evidence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagegate.steps.copying.EVIDENCE", 3)
+    image = world.registry.push_image(DEV, "1.0")
+    attached = [attach(world, image, statement(number)) for number in range(9)]
+    world.scans.finish(image)
+    world.start(image)
+    signed = world.sign(world.judge(image).decision)
+    promoted = world.promote(image)
+    there = carried(world, image)
+    assert signed.signature in there
+    assert (len(there), len(there & set(attached))) == (3, 1)
+    assert "stay" in promoted.detail
+
+
+def test_no_more_evidence_is_read_than_a_call_can_look_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = world.signed()
+    before = {found.digest for found in world.registry.referrers(ImageRef(DEV, image.digest))}
+    attached = [attach(world, image, statement(number)) for number in range(4)]
+    size = len(b'{"rootfs": {}}') + len(statement(0))
+    monkeypatch.setattr("imagegate.steps.copying.EVIDENCE_BYTES", 2 * size)
+    promoted = world.promote(image)
+    assert carried(world, image) == before | set(attached[:2])
+    assert "stay" in promoted.detail
 
 
 def test_a_stage_that_asks_for_approval_holds_whatever_the_execution_says(world: World) -> None:

@@ -19,7 +19,7 @@ from imagegate.domain.errors import (
 )
 from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.ports import Registry
-from imagegate.steps.contents import DEPTH, MANIFESTS
+from imagegate.steps.contents import DEPTH, EVIDENCE_BYTES, MANIFESTS
 from imagegate.steps.signatures import content_of
 
 # Evidence about evidence (a signature of an attestation) is as deep as it goes.
@@ -50,6 +50,7 @@ class Copy:
     tagged: str | None = None  # the tag that it has in the target already
     _push: dict[Digest, Manifest] = field(default_factory=dict)  # in this order
     _seen: set[Digest] = field(default_factory=set)
+    _bytes: int = 0  # of evidence that was read, to prove it
 
     def find(self, tag: str | None = None) -> Manifest | None:
         """The image in the target, if it is there. `tag`: where it is expected to be; one request tells both."""
@@ -81,12 +82,16 @@ class Copy:
         tree = self._tree(manifest) if there is None or not was_complete else {}
         if there is None:
             self._push |= tree
+        known = () if was_complete else tuple(known)
+        for digest in known:  # first: nothing that others attach takes their place
+            self._evidence(digest, _REFERRER_LEVELS)
         self._referrers(self.image.digest, 1, only_new=was_complete)
         if not was_complete:
             for child in tree.keys() - {self.image.digest}:
                 self._referrers(child, 1)
-            for digest in known:
-                self._evidence(digest, 1)
+        for digest in known:
+            if digest in self._push:
+                self._referrers(digest, _REFERRER_LEVELS)
         self._copy_blobs(uploads or {})
         self._push_manifests()
         return manifest
@@ -145,15 +150,20 @@ class Copy:
 
     def _proven(self, digest: Digest) -> Manifest | None:
         """Return what says something about another manifest and cannot run, or None if that is not proven."""
-        repository = self.image.repository
         try:
             manifest = self._source_manifest(digest)
             if manifest.subject is None:
                 return None
-            prove(manifest, lambda blob: content_of(self.origin, repository, blob))
+            prove(manifest, self._read)
         except AmbiguousDocumentError:
             return None
         return manifest
+
+    def _read(self, blob: Descriptor) -> bytes:
+        self._bytes += blob.size
+        if self._bytes > EVIDENCE_BYTES:
+            raise AmbiguousDocumentError(f"its evidence is larger than {EVIDENCE_BYTES >> 20} MiB")
+        return content_of(self.origin, self.image.repository, blob)
 
     def _copy_blobs(self, uploads: Mapping[Digest, str]) -> None:
         source = self.image.repository
