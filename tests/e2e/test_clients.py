@@ -62,17 +62,18 @@ def test_what_skopeo_copies_in_is_released_and_comes_out_as_it_was(
     built = {
         "plain": build_image(tmp_path / "plain", files=files, tag="1.0"),
         "zstd": build_image(tmp_path / "zstd", files=files, tag="1.0", zstd=True),
-        # What lies elsewhere is neither pushed nor promoted.
-        "foreign": build_image(
-            tmp_path / "foreign", files=files, foreign_layers=[{"os": b"not ours"}], tag="1.0"
-        ),
     }
+    foreign = build_image(tmp_path / "foreign", files=files, foreign_layers=[{"os": b"not ours"}], tag="1.0")
+    clients.skopeo(f"oci:{tmp_path}/foreign:1.0", "docker://registry/skopeo-dev:foreign")
     for name in built:
         clients.skopeo(f"oci:{tmp_path / name}:1.0", f"docker://registry/skopeo-dev:{name}")
     for name, image in built.items():
         assert gate.ended("skopeo-dev", image.digest)["outcome"] == "released"
         clients.skopeo(f"docker://registry/skopeo-staging:{name}", f"oci:{tmp_path}/out-{name}:1.0")
         assert blobs(tmp_path / f"out-{name}") == blobs(tmp_path / name)
+    refused = gate.ended("skopeo-dev", foreign.digest)
+    assert refused["outcome"] == "blocked"
+    assert [reason["rule"] for reason in json.loads(refused["reasons"])] == ["image.layers"]
 
 
 @pytest.mark.usefixtures("skopeo")

@@ -21,6 +21,7 @@ from imagegate.adapters.registry import HttpRegistry
 from imagegate.adapters.registry_connection import Login
 from imagegate.domain.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, Manifest
 from sandbox.ports import free_port
+from tests.fakes import image_config
 from tests.patience import PATIENCE_SECONDS
 
 PROGRAM = "docker-registry"
@@ -55,7 +56,8 @@ def entry(blob: Descriptor, media_type: str) -> dict[str, Any]:
 
 
 def document(registry: HttpRegistry, repository: str, content: bytes, **fields: Any) -> Manifest:
-    config = registry.push_blob(repository, b"{}")
+    registry.push_blob(repository, b"{}")
+    config = registry.push_blob(repository, image_config(content))
     layer = registry.push_blob(repository, content)
     raw = {
         "schemaVersion": 2,
@@ -75,9 +77,9 @@ def pushed(registry: HttpRegistry, repository: str, content: bytes, **fields: An
 def evidence(registry: HttpRegistry, repository: str, subject: Manifest, text: str) -> Manifest:
     about = subject.descriptor.as_json()
     config = entry(Descriptor("", Digest.of(b"{}"), 2), SIGNATURE)
-    return pushed(
-        registry, repository, text.encode(), subject=about, config=config, annotations={"text": text}
-    )
+    layers = [entry(registry.push_blob(repository, text.encode()), "application/jose+json")]
+    note = {"text": text}
+    return pushed(registry, repository, b"", subject=about, config=config, layers=layers, annotations=note)
 
 
 def index_of(registry: HttpRegistry, repository: str, children: list[Manifest]) -> Manifest:

@@ -122,7 +122,7 @@ def test_who_has_a_keyboard_only_decides_without_any_script(
     assert stops == ["A", "reason", "BUTTON"]
     assert gate.decider.asked == []
     browser.presses("Enter", loads=True)
-    assert gate.decider.asked == [(token, "tested by hand\nand looked at")]
+    assert gate.decider.asked == [(token, "tested by hand and looked at")]
     assert "It is let into staging. Recorded as ann@example.com." in browser.text
     assert token not in browser.evaluate("location.href")
 

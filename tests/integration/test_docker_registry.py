@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -94,9 +95,10 @@ def test_within_one_registry_a_blob_is_mounted(source: HttpRegistry) -> None:
 
 def test_a_foreign_layer_need_not_be_there(source: HttpRegistry) -> None:
     foreign = Descriptor(FOREIGN, Digest.of(b"elsewhere"), 9)
-    layers = [foreign.as_json() | {"urls": ["https://mirror.test/layer"]}]
+    elsewhere = replace(foreign, urls=("https://mirror.test/layer",))
+    layers = [foreign.as_json() | {"urls": list(elsewhere.urls)}]
     manifest = pushed(source, "windows", b"", layers=layers)
-    assert source.manifest("windows", manifest.digest).layers == (foreign,)
+    assert source.manifest("windows", manifest.digest).layers == (elsewhere,)
     assert not source.has_blob("windows", foreign)
 
 
