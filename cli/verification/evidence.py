@@ -50,7 +50,9 @@ def read(registry: Registry, image: ImageRef) -> Evidence:
     Raises `ImageNotFoundError`.
     """
     subject = registry.manifest(image.repository, image.digest).descriptor
-    listed = registry.referrers(image)[:_MOST]
+    # Signatures and summaries first: others that are attached do not hide them.
+    ours = {NOTATION_SIGNATURE: 0, IN_TOTO: 1}
+    listed = sorted(registry.referrers(image), key=lambda one: ours.get(one.artifact_type or "", 2))[:_MOST]
     pieces = _Pieces(registry, image.repository, subject)
     known = {NOTATION_SIGNATURE, IN_TOTO}
     return Evidence(

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from cli.verification.evidence import read
 from imagegate.adapters.versions import VERSIONS
 from imagegate.domain import findings_record
+from imagegate.domain.attestation import NOTATION_SIGNATURE
 from imagegate.domain.decision import Decision
 from imagegate.domain.finding import Finding, Package, Severity
 from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
@@ -297,6 +299,36 @@ def test_a_signature_of_the_gate_before_is_asked_for(world: World) -> None:
     decision = judged(world, beside)[1]
     assert rules_of(decision) == ["image.entry", "evidence.require_signature"]
     assert "carries no valid signature of the dev gate" in decision.reasons[1]["message"]
+
+
+def test_signatures_that_others_attach_do_not_hide_the_one_of_the_gate_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagegate.steps.evidence._LOOKED_AT", 1)
+    staging = replace(POLICY.stages["staging"], evidence=EvidenceRules(require_signature=Rule(True)))
+    world.policy = world.records.policies[POLICY.digest] = replace(
+        POLICY, stages={**POLICY.stages, "staging": staging}
+    )
+    image = world.signed()
+    assert world.promote(image)
+    staged = ImageRef(STAGING, image.digest)
+    listed = world.registry.referrers
+    junk = Descriptor(OCI_MANIFEST, Digest.of(b"junk"), 1, artifact_type=NOTATION_SIGNATURE)
+    monkeypatch.setattr(world.registry, "referrers", lambda image: [junk, *listed(image)])
+    world.scans.finish(staged)
+    assert judged(world, staged)[1].verdict is VerdictOutcome.PASS
+
+
+def test_whatever_else_is_attached_whoever_verifies_sees_the_gates_evidence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.verification.evidence._MOST", 2)
+    image = world.signed()
+    listed = world.registry.referrers
+    junk = [Descriptor(OCI_MANIFEST, Digest.of(bytes([n])), 1, artifact_type="a/b") for n in range(9)]
+    monkeypatch.setattr(world.registry, "referrers", lambda image: [*junk, *listed(image)])
+    found = read(world.registry, image)
+    assert (len(found.signatures), len(found.summaries)) == (1, 1)
 
 
 # clocks and what Inspector knows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,15 +29,18 @@ class ReadEvidence:
     registry: Callable[[], Registry]
     signer: Callable[[], Signer]
 
-    def signature(self, policy: Policy, stage: Stage, image: ImageRef, now: datetime) -> Evidence:
-        """Which of the gates before this one signed the image."""
+    def signature(
+        self, policy: Policy, stage: Stage, image: ImageRef, now: datetime, known: Collection[Digest] = ()
+    ) -> Evidence:
+        """Which of the gates before this one signed the image. `known`: what they noted, to be looked at first."""
         before = [one.name for one in policy.stages_before(stage)]
         subject = self.images.manifest(image).descriptor
-        signatures = [
+        listed = [
             referrer
             for referrer in self.registry().referrers(image)
             if referrer.artifact_type == NOTATION_SIGNATURE
-        ][:_LOOKED_AT]
+        ]
+        signatures = sorted(listed, key=lambda one: one.digest not in known)[:_LOOKED_AT]
         found, faults = list[str](), list[str]()
         for name in before:
             for signature in signatures:

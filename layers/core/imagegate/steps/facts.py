@@ -9,7 +9,7 @@ from datetime import datetime
 from imagegate.domain.artifact import check_image, unread_layers
 from imagegate.domain.errors import AmbiguousDocumentError, RecordNotFoundError
 from imagegate.domain.facts import BaseImage, ImageFacts, PlatformFacts
-from imagegate.domain.image import Descriptor, ImageRef, Manifest
+from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.domain.image_config import ImageConfig
 from imagegate.domain.policy import Policy, Stage
 from imagegate.domain.release import Facts, Release, ReleaseId
@@ -56,12 +56,19 @@ class ReadFacts:
             tags=release.tags & here.tags,
             first_pushed_at=min(here.pushed_at, self._first_seen(policy, release)),
             platforms=tuple(self._platform(policy, contents, leaf) for leaf in contents.leaves),
-            signature=evidence.signature(policy, stage, release.image, now)
+            signature=evidence.signature(
+                policy, stage, release.image, now, self._signed_before(policy, release.image)
+            )
             if is_on(rules.require_signature)
             else None,
             came_by=ReadEntry(self.ledger).run(policy, release.image, here.tags),
             provenance=evidence.provenance(contents) if is_on(rules.require_provenance) else None,
         )
+
+    def _signed_before(self, policy: Policy, image: ImageRef) -> set[Digest]:
+        before = (ImageRef(repository, image.digest) for repository in policy.before(image.repository))
+        latest = (self.ledger.latest(one) for one in before)
+        return {one.signature for one in latest if one and one.signature}
 
     def _first_seen(self, policy: Policy, release: Release) -> datetime:
         """When the first stage's gate saw the image first. A tag that is added later makes nothing younger."""
