@@ -739,6 +739,30 @@ def test_nothing_that_others_attach_takes_the_place_of_the_gates_own_evidence(
     assert "stay" in promoted.detail
 
 
+def test_signatures_that_others_attach_do_not_keep_the_signer_busy(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    junk = [
+        Descriptor(OCI_MANIFEST, Digest.of(bytes([n])), 1, artifact_type=NOTATION_SIGNATURE)
+        for n in range(200)
+    ]
+    world.scans.finish(image)
+    world.start(image)
+    decision = world.judge(image).decision
+    looked = list[Digest | str]()
+    manifest = world.registry.manifest
+    monkeypatch.setattr(world.registry, "referrers", lambda image: junk)
+
+    def noted(image: ImageRef | str, reference: Digest | str = "") -> Manifest:
+        looked.append(reference)
+        return manifest(image, reference)
+
+    monkeypatch.setattr(world.registry, "manifest", noted)
+    assert world.sign(decision).signature
+    assert len({one.digest for one in junk} & set(looked)) <= 50
+
+
 def test_no_more_evidence_is_read_than_a_call_can_look_at(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

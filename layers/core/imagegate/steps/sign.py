@@ -22,6 +22,8 @@ from imagegate.ports import Images, Ledger, Records, Registry, Signer
 from imagegate.steps.contents import read_contents
 from imagegate.steps.signatures import verify_signature
 
+_LOOKED_AT = 50  # signatures of one image; among more, ours is not looked for, and another one is given
+
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -136,9 +138,9 @@ class _Signing:
         return list({subject.digest: subject for subject in subjects}.values())
 
     def _find(self, subject: Descriptor) -> Digest | None:
-        for referrer in self.step.registry.referrers(ImageRef(self._repository, subject.digest)):
-            if referrer.artifact_type != attestation.NOTATION_SIGNATURE:
-                continue
+        listed = self.step.registry.referrers(ImageRef(self._repository, subject.digest))
+        signatures = [one for one in listed if one.artifact_type == attestation.NOTATION_SIGNATURE]
+        for referrer in signatures[:_LOOKED_AT]:
             try:
                 signed = self._verify(referrer.digest, subject)
             except RejectedInputError:
