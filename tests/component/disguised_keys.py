@@ -127,14 +127,25 @@ def null_twin(chance: random.Random, document: Any, other: Any) -> Any:
 
 def merged_twin(chance: random.Random, document: Any, other: Any) -> Any:
     """Add an object or a list twice, the second time with a part of its members: Go merges them."""
-    had, place, evil = _member(chance, document, other)
-    key, value = had[place]
-    part: Any = evil
-    if isinstance(value, Pairs) and isinstance(evil, Pairs) and evil:
-        part = Pairs(chance.sample(evil, chance.randint(1, len(evil))))
-    elif isinstance(evil, list) and evil and isinstance(evil[0], Pairs):
-        part = [Pairs(chance.sample(entry, chance.randint(1, len(entry)))) for entry in evil]
-    return _beside(chance, document, had, (key if chance.randrange(2) else _spelled(chance, key), part))
+    places = [
+        (had, key, theirs.get(key))
+        for had, theirs in _both(document, other)
+        for key, value in had
+        if isinstance(value, (Pairs, list)) and isinstance(theirs, Pairs) and theirs.get(key)
+    ]
+    had, key, evil = chance.choice(places)
+    part = [_part(chance, entry) for entry in evil] if isinstance(evil, list) else _part(chance, evil)
+    return _beside(chance, document, had, (key if chance.randrange(3) else _spelled(chance, key), part))
+
+
+def _part(chance: random.Random, value: Any) -> Any:
+    """Leave out what is optional, or anything."""
+    if not isinstance(value, Pairs):
+        return value
+    needed = [had for had in value if had[0] in ("mediaType", "digest", "size", "type", "os", "architecture")]
+    return Pairs(
+        needed if needed and chance.randrange(2) else chance.sample(value, chance.randint(0, len(value)))
+    )
 
 
 def second_list(chance: random.Random, document: Any, other: Any) -> Any:

@@ -59,6 +59,12 @@ class GoClient:
             self.serve(tag, shelf, Digest.parse(shelf.push(manifest, DOCKER_MANIFEST).get("digest")))
         return {names[tag]: _config(folder) for tag, folder in self._sync(names, [], "--format", "oci")}
 
+    def images(self, digests: Iterable[Digest]) -> set[Digest]:
+        """Return those of these manifests that are images to it: it can make Docker's kind of them."""
+        names = {f"image-{digest.hex}": digest for digest in digests}
+        self.tags |= {tag: str(digest) for tag, digest in names.items()}
+        return {names[tag] for tag, _ in self._sync(names, [], "--format", "v2s2")}
+
     def _sync(self, tags: Iterable[str], options: list[str], *more: str) -> Iterator[tuple[str, Path]]:
         wanted = list(tags)
         if not wanted:

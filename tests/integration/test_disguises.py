@@ -37,8 +37,12 @@ def test_the_judge_tells_two_readings_apart(tmp_path: Path) -> None:
         client.serve("folded", made.shelf, made.root)
         pulled = client.pull(["folded"], PLATFORMS[0])
         configs = client.configs({Digest.parse(digest): config})
+        made_of = [good, evil, maker.attestation(good), maker.attestation(good, new=False)]
+        client.serve("all", maker.shelf, made.root)
+        images = client.images(Digest.parse(entry.get("digest")) for entry in made_of)
     assert str(pulled["folded"].manifest) == evil.get("digest")
     assert [read["config"]["User"] for read in configs.values()] == ["0"]
+    assert {str(image) for image in images} == {good.get("digest"), evil.get("digest")}
 
 
 def test_the_same_seed_makes_the_same_documents_and_another_one_others() -> None:
