@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,7 @@ from imagegate.domain.finding import Finding
 from imagegate.domain.image import ImageRef
 from imagegate.domain.policy import Scanner
 from imagegate.domain.release import ReleaseId
-from imagegate.domain.scan import SECOND_LOOK, Basis, ScanStatus, Waited
+from imagegate.domain.scan import SECOND_LOOK, Basis, Scanning, ScanStatus, Waited
 from imagegate.domain.verdict import VerdictOutcome
 from imagegate.steps.examine import Examined, NotYet
 from imagegate.steps.judge import Judged, Route
@@ -278,3 +279,12 @@ def test_the_command_line_looks_twice_too(world: World, monkeypatch: pytest.Monk
     world.judge(image, now=NOW)  # the pipeline has looked before
     assert isinstance(looked(NOW + MINUTE), Examined)
     assert slept == [60.0]
+
+
+def test_the_command_line_starts_no_scan(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.scans.way = Scanning.ON_REQUEST
+    stack = SimpleNamespace(images=world.scans, ledger=world.ledger, output=lambda name: "x")
+    examine = remote._examine(stack)  # type: ignore[arg-type]
+    assert examine.why_never(world.scans, [image]) is None
+    assert world.scans.started == []
