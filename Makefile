@@ -56,6 +56,7 @@ check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state mach
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
+	@PYTHONPATH=. $(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/cfn-lint template.yaml
 	@$(PYTEST) tests/unit tests/component
 	@$(PYTEST) tests/contract

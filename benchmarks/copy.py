@@ -86,10 +86,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _copy(source: str, target: str, repository: str, to: str, digest: str, tag: str) -> dict[str, float]:
     """What promotion does, in a process of its own."""
-    from imagegate.adapters.registry import HttpRegistry
-    from imagegate.adapters.registry_connection import Login
-    from imagegate.domain.image import ImageRef
-    from imagegate.steps.copying import Copy
+    from imagegate.oci.client import HttpRegistry
+    from imagegate.oci.http import Login
+    from imagegate.oci.image import ImageRef
+    from imagegate.workflow.copying import Copy
 
     started = time.perf_counter()
     origin = HttpRegistry(lambda: Login(f"http://{source}"))
@@ -184,7 +184,7 @@ def _layer(data: Path, number: int, size: int) -> dict[str, Any]:
 
 
 def _pushed(address: str, layers: list[dict[str, Any]]) -> str:
-    from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Manifest
+    from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Manifest
     from tests.integration.docker_registry import client_of
 
     registry = client_of(address)

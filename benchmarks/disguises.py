@@ -26,9 +26,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Digest
-from imagegate.domain.image_config import ImageConfig
+from imagegate.errors import RejectedInputError
+from imagegate.oci.image import Digest
+from imagegate.oci.image_config import ImageConfig
 from tests.component.disguise_shapes import PLATFORMS, Disguise
 from tests.component.disguises import KINDS, disguise
 from tests.component.gate_reading import GateReading, read

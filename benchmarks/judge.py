@@ -144,13 +144,13 @@ def _finding(number: int) -> dict[str, Any]:
 
 def _measure(pages: Path) -> dict[str, Any]:
     """In a process of its own, so that its memory is its own."""
-    from imagegate.adapters.ecr_findings import enhanced
-    from imagegate.adapters.versions import VERSIONS
-    from imagegate.domain.facts import ImageFacts, PlatformFacts
-    from imagegate.domain.finding import count
-    from imagegate.domain.image import Digest, ImageRef
-    from imagegate.domain.judging import Baseline, Judging
-    from imagegate.domain.scan import Basis, ScanStatus
+    from imagegate.findings.ecr import enhanced
+    from imagegate.findings.finding import count
+    from imagegate.findings.scan import Basis, ScanStatus
+    from imagegate.findings.versions import VERSIONS
+    from imagegate.gate.evaluation import Baseline, Judging
+    from imagegate.gate.facts import ImageFacts, PlatformFacts
+    from imagegate.oci.image import Digest, ImageRef
 
     def findings() -> Iterator[Any]:
         with pages.open() as file:
@@ -193,11 +193,11 @@ def _announced(pages: Path) -> dict[str, int]:
 
 def _policy() -> Any:
     """With all that makes a finding costly to weigh."""
-    from imagegate.domain.finding import Severity
-    from imagegate.domain.image import Digest
-    from imagegate.domain.policy import Policy, RepositoryPattern, Scanner, Stage
-    from imagegate.domain.rules import FindingRules, NoGrace, ProhibitedPackage, Rule
-    from imagegate.domain.waiver import Waiver
+    from imagegate.findings.finding import Severity
+    from imagegate.oci.image import Digest
+    from imagegate.policy.policy import Policy, RepositoryPattern, Scanner, Stage
+    from imagegate.policy.rules import FindingRules, NoGrace, ProhibitedPackage, Rule
+    from imagegate.policy.waiver import Waiver
 
     rules = FindingRules(
         only_fixable=frozenset({Severity.LOW, Severity.MEDIUM}),

@@ -15,7 +15,7 @@ import click
 from cli.adoption import Found, Pattern, Preview, preview
 from cli.stack import Stack
 from cli.terminal import confirm, say, show_json
-from imagegate.domain.release import StartReason
+from imagegate.release.release import StartReason
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,12 +14,12 @@ import click
 from cli import judged
 from cli.faults import CannotTellError, NotFoundError
 from cli.stack import Stack
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Policy
-from imagegate.domain.release import Facts, Release
-from imagegate.steps.contents import may_be_artifact
+from imagegate.canonical_json import timestamp
+from imagegate.errors import ImageNotFoundError, RejectedInputError
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Policy
+from imagegate.release.release import Facts, Release
+from imagegate.workflow.contents import may_be_artifact
 
 _RATE = re.compile(r"([0-9]{1,4})/(s|m|h)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}

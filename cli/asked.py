@@ -10,9 +10,9 @@ from typing import Any
 from cli.decisions.asking import name_of
 from cli.faults import NotFoundError
 from cli.stack import Stack
-from imagegate.domain.approval import Approval, ApprovalRequest, Choice, Standing, standing
-from imagegate.domain.errors import ImageGateError
-from imagegate.domain.release import Outcome, Release
+from imagegate.errors import ImageGateError
+from imagegate.grants.approval import Approval, ApprovalRequest, Choice, Standing, standing
+from imagegate.release.release import Outcome, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def asked(stack: Stack, release: Release, now: datetime) -> Asked | None:
         return None
     from botocore.exceptions import ClientError
 
-    from imagegate.steps.asked import asked_of
+    from imagegate.workflow.asked import asked_of
 
     try:
         request = asked_of(release, stack.records.policy(release.policy), stack.ledger)

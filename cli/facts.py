@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.release import Outcome, Release
+from imagegate.canonical_json import timestamp
+from imagegate.release.release import Outcome, Release
 
 # Exit codes of waiting; 2 is also every error, 124 a time-out as timeout(1) has it.
 EXIT_CODES = {

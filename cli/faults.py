@@ -8,8 +8,8 @@ import sys
 import click
 
 from cli.terminal import say
-from imagegate.domain.errors import ImageGateError
-from imagegate.domain.text import one_line
+from imagegate.errors import ImageGateError
+from imagegate.text import one_line
 
 CANNOT_TELL = 2
 _LONGEST = 4_000  # characters of a message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cli.stack import Stack
-from imagegate.domain.release import Release
+from imagegate.release.release import Release
 
 
 class History:
@@ -29,7 +29,7 @@ class History:
             return []
 
     def _events(self, release: Release) -> list[dict[str, Any]]:
-        from imagegate.adapters.aws import client
+        from imagegate.aws.clients import client
 
         pages = client("stepfunctions").get_paginator("get_execution_history")
         arn = self._stack.execution_arn(release)

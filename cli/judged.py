@@ -12,9 +12,9 @@ import click
 from cli.patience import Patience
 from cli.stack import Stack
 from cli.terminal import say
-from imagegate.domain.decision import Decision
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.release import Release
+from imagegate.errors import RejectedInputError
+from imagegate.gate.decision_record import Decision
+from imagegate.release.release import Release
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from imagegate.domain.text import one_line, printable
+from imagegate.text import one_line, printable
 
 # CommonMark, "Backslash escapes": all that means something within a line. `&` would begin an entity, `~` and `$` mean
 # something to GitHub.

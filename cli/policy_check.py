@@ -9,10 +9,10 @@ from typing import Any
 
 from cli import policy_effective
 from cli.policy_source import Source
-from imagegate.adapters.marked_yaml import Fault, dotted
-from imagegate.domain.policy import Entry, Policy
-from imagegate.domain.rules import Action
-from imagegate.domain.waiver import ENDING, Waiver
+from imagegate.policy.file.yaml import Fault, dotted
+from imagegate.policy.policy import Entry, Policy
+from imagegate.policy.rules import Action
+from imagegate.policy.waiver import ENDING, Waiver
 
 
 @dataclass(frozen=True, slots=True)

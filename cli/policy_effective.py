@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from imagegate.adapters.marked_yaml import Path
-from imagegate.adapters.policy_file import Examined
-from imagegate.adapters.policy_inheritance import FILTERS, LIMITS
-from imagegate.adapters.policy_model import StageShape
-from imagegate.adapters.policy_values import OFF
-from imagegate.domain.finding import Severity
-from imagegate.domain.rules import DEFAULT_ALERTS, Action
+from imagegate.findings.finding import Severity
+from imagegate.policy.file.inheritance import FILTERS, LIMITS
+from imagegate.policy.file.load import Examined
+from imagegate.policy.file.model import StageShape
+from imagegate.policy.file.values import OFF
+from imagegate.policy.file.yaml import Path
+from imagegate.policy.rules import DEFAULT_ALERTS, Action
 
 Place = tuple[str, ...]
 

@@ -9,8 +9,8 @@ from typing import Any
 from cli import policy_effective
 from cli.policy_effective import Part
 from cli.policy_source import Source
-from imagegate.domain.policy import Policy, Stage
-from imagegate.domain.waiver import Waiver, WaiverTerms
+from imagegate.policy.policy import Policy, Stage
+from imagegate.policy.waiver import Waiver, WaiverTerms
 
 
 @dataclass(frozen=True, slots=True)

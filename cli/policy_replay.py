@@ -18,12 +18,12 @@ from cli.judged import PeriodType
 from cli.replayed import Effect, Replayed, Said, Unjudged, WhatIf
 from cli.stack import Stack, find_stack
 from cli.terminal import say, show_json
-from imagegate.domain.decision import Decision
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.policy import Policy, Stage
-from imagegate.domain.release import Release
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.domain.waiver import Waiver
+from imagegate.errors import RejectedInputError
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.policy.policy import Policy, Stage
+from imagegate.policy.waiver import Waiver
+from imagegate.release.release import Release
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,8 +97,8 @@ def what_if(stack: Stack, policy: Policy, since: datetime, at: datetime, reposit
 
 
 def _again(stack: Stack, policy: Policy, release: Release) -> Replayed | Unjudged:
-    from imagegate.adapters.versions import VERSIONS
-    from imagegate.steps.replay import Replay
+    from imagegate.findings.versions import VERSIONS
+    from imagegate.workflow.replay import Replay
 
     stage = policy.stage_of(release.image.repository)
     if stage is None:

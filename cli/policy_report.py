@@ -20,9 +20,9 @@ from cli.zero.report import Report, StageReport
 from cli.zero.report import as_json as dumped
 from cli.zero.route import Plan, shortest
 from cli.zero.standing import Tally, tally
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.policy import Mode, Policy, Stage
-from imagegate.domain.release import Release
+from imagegate.errors import RejectedInputError
+from imagegate.policy.policy import Mode, Policy, Stage
+from imagegate.release.release import Release
 
 # Where a checkout of the policy has it; the deployed one is named so where it is the same.
 _USUAL = (Path("layers/policy/policy.yaml"), Path("policy.yaml"))
@@ -96,7 +96,7 @@ def collect(stack: Stack, at: datetime, span: timedelta, stage_name: str | None,
 
 
 def _stages(policy: Policy, name: str | None) -> list[Stage]:
-    from imagegate.adapters.marked_yaml import did_you_mean
+    from imagegate.policy.file.yaml import did_you_mean
 
     if name is None:
         return list(policy.stages.values())

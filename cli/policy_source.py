@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.faults import CannotTellError
-from imagegate.domain.waiver import Waiver
+from imagegate.policy.waiver import Waiver
 
 if TYPE_CHECKING:
-    from imagegate.adapters.policy_file import Examined
+    from imagegate.policy.file.load import Examined
 
 # One byte more than the parser reads: it says so itself, and nobody waits for /dev/zero.
 _MOST = (1 << 20) + 1
@@ -37,7 +37,7 @@ def content_of(path: Path) -> bytes:
 
 def examined_file(path: Path, today: date, prefix: str = "") -> Source:
     """As a new file, which is deployed today."""
-    from imagegate.adapters.policy_file import examine
+    from imagegate.policy.file.load import examine
 
     return Source(str(path), examine(content_of(path), prefix=prefix, today=today))
 
@@ -45,7 +45,7 @@ def examined_file(path: Path, today: date, prefix: str = "") -> Source:
 def deployed(stack_name: str) -> Source:
     """As it was accepted."""
     from cli.stack import find_stack
-    from imagegate.adapters.policy_file import examine
+    from imagegate.policy.file.load import examine
 
     stack = find_stack(stack_name)
     return Source(f"stack {stack.name}", examine(stack.policy_content), tuple(stack.grants.waivers()))

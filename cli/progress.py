@@ -11,7 +11,7 @@ from cli.history import History
 from cli.reference import Reference
 from cli.steps import State, steps_of
 from cli.terminal import say
-from imagegate.domain.release import Release
+from imagegate.release.release import Release
 
 if TYPE_CHECKING:
     from rich.console import Console

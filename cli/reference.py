@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import click
 
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Digest, ImageRef, repository_name
+from imagegate.errors import RejectedInputError
+from imagegate.oci.image import Digest, ImageRef, repository_name
 
 # The registry's address, which is not part of a repository's name: ECR's, or HOST:PORT.
 _REGISTRY = re.compile(r"(?:\d{12}\.dkr[.-]ecr[.-][a-z0-9.-]+|[a-zA-Z0-9.-]+:\d+)/")

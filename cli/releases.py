@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from cli.faults import NotFoundError
 from cli.reference import Reference
 from cli.stack import Stack
-from imagegate.domain.errors import ImageGateError
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Release, ReleaseId
+from imagegate.errors import ImageGateError
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Release, ReleaseId
 
 if TYPE_CHECKING:
-    from imagegate.steps.rollback import PlanRollback
+    from imagegate.workflow.rollback import PlanRollback
 
 
 def image_of(stack: Stack, reference: Reference) -> ImageRef | None:
@@ -85,7 +85,7 @@ def check_managed(stack: Stack, reference: Reference) -> None:
 def _has_repository(name: str) -> bool:
     from botocore.exceptions import ClientError
 
-    from imagegate.adapters.aws import client
+    from imagegate.aws.clients import client
 
     ecr: Any = client("ecr")
     try:
@@ -98,13 +98,13 @@ def _has_repository(name: str) -> bool:
 
 def planning(stack: Stack) -> PlanRollback:
     """Finds what a repository can go back to, by the roots and profiles of the stack."""
-    from imagegate.adapters.notation_revocation import AwsRevocations
-    from imagegate.adapters.registry import HttpRegistry
-    from imagegate.adapters.signer import AwsSigner
-    from imagegate.steps.rollback import PlanRollback
+    from imagegate.aws.ecr_registry import own_registry
+    from imagegate.aws.signer import AwsSigner
+    from imagegate.notation.revocation import AwsRevocations
+    from imagegate.workflow.rollback import PlanRollback
 
     def signer() -> AwsSigner:
         roots = frozenset(stack.output("TrustedRoots").split(","))
         return AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations())
 
-    return PlanRollback(stack.images, stack.ledger, HttpRegistry, signer, stack.policy)
+    return PlanRollback(stack.images, stack.ledger, own_registry, signer, stack.policy)

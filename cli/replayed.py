@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 from cli import facts
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.decision import Decision
-from imagegate.domain.policy import Mode, Policy, Stage
-from imagegate.domain.release import Release
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.canonical_json import timestamp
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.policy.policy import Mode, Policy, Stage
+from imagegate.release.release import Release
 
 
 class Effect(StrEnum):

@@ -9,7 +9,7 @@ import rich.text
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from imagegate.domain.text import printable
+from imagegate.text import printable
 
 
 class Text(rich.text.Text):

@@ -8,20 +8,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cli.faults import NotFoundError
-from imagegate.domain.image import Digest
-from imagegate.domain.release import Release
+from imagegate.oci.image import Digest
+from imagegate.release.release import Release
 
 # Imported where they are used: boto3 would make even --help slow.
 if TYPE_CHECKING:
     from datetime import datetime
 
     from cli.decisions.calling import Orders
-    from imagegate.adapters.ecr import Ecr
-    from imagegate.adapters.grants import DynamoGrants
-    from imagegate.adapters.ledger import DynamoLedger
-    from imagegate.adapters.records import S3Records
-    from imagegate.domain.policy import Policy
-    from imagegate.domain.power import Power
+    from imagegate.aws.ecr import Ecr
+    from imagegate.aws.grants import DynamoGrants
+    from imagegate.aws.ledger import DynamoLedger
+    from imagegate.aws.records import S3Records
+    from imagegate.grants.power import Power
+    from imagegate.policy.policy import Policy
 
 _DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
@@ -61,13 +61,13 @@ class Stack:
 
     @cached_property
     def ledger(self) -> DynamoLedger:
-        from imagegate.adapters.ledger import DynamoLedger
+        from imagegate.aws.ledger import DynamoLedger
 
         return DynamoLedger(self.output("LedgerTable"))
 
     @cached_property
     def images(self) -> Ecr:
-        from imagegate.adapters.ecr import Ecr
+        from imagegate.aws.ecr import Ecr
 
         return Ecr(self.registry)
 
@@ -79,13 +79,13 @@ class Stack:
 
     @cached_property
     def records(self) -> S3Records:
-        from imagegate.adapters.records import S3Records
+        from imagegate.aws.records import S3Records
 
         return S3Records(self.output("RecordsBucket"))
 
     @cached_property
     def grants(self) -> DynamoGrants:
-        from imagegate.adapters.grants import DynamoGrants
+        from imagegate.aws.grants import DynamoGrants
 
         return DynamoGrants(self.output("GrantsTable"))
 
@@ -97,7 +97,7 @@ class Stack:
     @cached_property
     def policy_content(self) -> bytes:
         """The deployed policy's file, as it was written."""
-        from imagegate.adapters.aws import client
+        from imagegate.aws.clients import client
 
         digest = Digest.parse(self.output("PolicyDigest"))
         key = f"policies/sha256/{digest.hex}.yaml"
@@ -107,8 +107,8 @@ class Stack:
     @cached_property
     def installed_at(self) -> datetime | None:
         """Images that were pushed before this are left alone. None: nothing was noted. Only reads."""
-        from imagegate.adapters import ledger_items as items
-        from imagegate.adapters.aws import client
+        from imagegate.aws import ledger_items as items
+        from imagegate.aws.clients import client
 
         key = items.key(items.INSTALLATION, items.INSTALLATION)
         table = self.output("LedgerTable")
@@ -124,7 +124,7 @@ def find_stack(name: str) -> Stack:
     """Raise `NotFoundError` when nothing of that name is deployed here."""
     from botocore.exceptions import ClientError
 
-    from imagegate.adapters.aws import client
+    from imagegate.aws.clients import client
 
     cloudformation: Any = client("cloudformation")
     try:

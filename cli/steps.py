@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from imagegate.domain.release import Outcome, Release
+from imagegate.release.release import Outcome, Release
 
 NAMES = ("Await Scan", "Judge Image", "Sign Image", "Promote Image", "Announce")
 _ANNOUNCE = NAMES.index("Announce")

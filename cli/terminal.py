@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from imagegate.domain.text import json_text, printable
+from imagegate.text import json_text, printable
 
 
 def say(text: str, *, err: bool = False) -> None:

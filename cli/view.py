@@ -13,7 +13,7 @@ from rich.table import Table
 from cli import facts
 from cli.screen import Screen, Text
 from cli.steps import State, Step
-from imagegate.domain.release import Release, ReleaseId
+from imagegate.release.release import Release, ReleaseId
 
 # Nobody reads a file at 80 columns: digests stay whole, so that grep and cut work.
 _PIPED_WIDTH = 240

@@ -18,9 +18,9 @@ from rich.text import Text
 from cli import view
 from cli.history import History
 from cli.stack import Stack, find_stack
-from imagegate.adapters.aws import client
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Release
+from imagegate.aws.clients import client
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Release
 from sandbox import findings
 from sandbox.cloud import Cloud
 from sandbox.demo_progress import View, showing

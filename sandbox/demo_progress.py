@@ -13,7 +13,7 @@ from rich.text import Text
 from cli import view
 from cli.history import History
 from cli.steps import NAMES, State, Step, steps_of
-from imagegate.domain.release import Release
+from imagegate.release.release import Release
 
 
 class View:

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from cli import facts, view
 from cli.stack import Stack
-from imagegate.adapters.aws import client
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Outcome, Release
+from imagegate.aws.clients import client
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Outcome, Release
 from sandbox.demo_story import Act
 
 _WIDE = 130

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagegate.domain.release import Outcome
+from imagegate.release.release import Outcome
 from sandbox.images import Files, build_image
 
 _BASE: Files = {"etc/os-release": b'NAME="Debian GNU/Linux"\nVERSION_ID="12"\n'}

@@ -12,16 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imagegate.domain.announcement import Announcement
-from imagegate.domain.approval import Approval, Choice
-from imagegate.domain.approval_link import ApprovalLink, LinkRefusedError
-from imagegate.domain.approval_link import parse as parse_link
-from imagegate.domain.attestation import IN_TOTO
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.container import Container
-from imagegate.domain.coverage import Coverage
-from imagegate.domain.errors import (
+from imagegate.canonical_json import timestamp
+from imagegate.deployment.rollback import Rollback
+from imagegate.errors import (
     AuthenticityError,
     CorruptContentError,
     ImageGateError,
@@ -32,20 +25,27 @@ from imagegate.domain.errors import (
     RevocationError,
     TagConflictError,
 )
-from imagegate.domain.facts import BaseImage
-from imagegate.domain.finding import Finding, Package, Place, Severity, Tally
-from imagegate.domain.history import History
-from imagegate.domain.image import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.order import Order
-from imagegate.domain.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
-from imagegate.domain.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
-from imagegate.domain.replication import Replica
-from imagegate.domain.revocation import Revocation, RunsIn
-from imagegate.domain.rollback import Rollback
-from imagegate.domain.ruling import Clock
-from imagegate.domain.scan import Basis, Scanning, ScanStatus
-from imagegate.domain.signature_manifest import THUMBPRINTS
-from imagegate.domain.waiver import Waiver
+from imagegate.evidence.attestation import IN_TOTO
+from imagegate.evidence.signature_manifest import THUMBPRINTS
+from imagegate.findings.coverage import Coverage
+from imagegate.findings.finding import Finding, Package, Place, Severity, Tally
+from imagegate.findings.scan import Basis, Scanning, ScanStatus
+from imagegate.gate.facts import BaseImage
+from imagegate.gate.finding_rules import Clock
+from imagegate.grants.approval import Approval, Choice
+from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError
+from imagegate.grants.approval_link import parse as parse_link
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.notices.announcement import Announcement
+from imagegate.oci.image import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.reference import Container
+from imagegate.policy.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
+from imagegate.policy.replication import Replica
+from imagegate.policy.waiver import Waiver
+from imagegate.release.history import History
+from imagegate.release.order import Order
+from imagegate.release.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.release.revocation import Revocation, RunsIn
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"

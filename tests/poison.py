@@ -13,12 +13,12 @@ from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from imagegate.domain.approval import ApprovalRequest
-from imagegate.domain.approval_link import ApprovalLink, Purpose
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Release, ReleaseId
-from imagegate.domain.rules import Attention
+from imagegate.grants.approval import ApprovalRequest
+from imagegate.grants.approval_link import ApprovalLink, Purpose
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.rules import Attention
+from imagegate.release.release import Release, ReleaseId
 
 # Everything that steers something: lines, terminals, markup of every kind, the order in which letters are read.
 PIECES = {

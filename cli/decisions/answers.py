@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from cli.screen import Text
-from imagegate.domain.canonical import parse_timestamp
-from imagegate.domain.waiver import Waiver
+from imagegate.canonical_json import parse_timestamp
+from imagegate.policy.waiver import Waiver
 
 if TYPE_CHECKING:
-    from imagegate.domain.openvex import Statement
+    from imagegate.gate.openvex import Statement
 
 # Longer lists are cut; --json has all.
 _MOST = 20

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from cli.decisions.asking import name_of
 from cli.screen import Text
-from imagegate.domain.approval import Standing
-from imagegate.domain.canonical import parse_timestamp
+from imagegate.canonical_json import parse_timestamp
+from imagegate.grants.approval import Standing
 
 _STYLES = {Standing.APPROVED: "green", Standing.REJECTED: "red"}
 

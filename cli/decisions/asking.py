@@ -12,14 +12,14 @@ import click
 
 from cli.clock import now
 from cli.reference import Reference
-from imagegate.domain.canonical import parse_timestamp
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Digest
-from imagegate.domain.rules import WAIVABLE
+from imagegate.canonical_json import parse_timestamp
+from imagegate.errors import RejectedInputError
+from imagegate.oci.image import Digest
+from imagegate.policy.rules import WAIVABLE
 
 if TYPE_CHECKING:
     from cli.stack import Stack
-    from imagegate.domain.openvex import Document, Statement
+    from imagegate.gate.openvex import Document, Statement
 
 _DAYS = re.compile(r"([0-9]{1,4})d")
 _SPAN = re.compile(r"([0-9]{1,4})([mhd])")
@@ -131,7 +131,7 @@ def caller() -> str:
 
 def caller_arn() -> str:
     """Everyone may ask STS who they are."""
-    from imagegate.adapters.aws import client
+    from imagegate.aws.clients import client
 
     arn: str = client("sts").get_caller_identity()["Arn"]
     return arn
@@ -144,8 +144,8 @@ def name_of(arn: str) -> str:
 
 def from_vex(documents: Sequence[Document], scope: Scope, stack: Stack, expires: date) -> FromVex:
     """What documents ask for now, about the images of the scope."""
-    from imagegate.domain.openvex_history import History
-    from imagegate.domain.openvex_image import Image, Name
+    from imagegate.gate.openvex_history import History
+    from imagegate.gate.openvex_image import Image, Name
 
     history = History(documents, now())
     image = Image(

@@ -19,9 +19,9 @@ from cli import clock
 from cli.faults import CannotTellError, NotFoundError
 from cli.patience import Patience
 from cli.stack import Stack
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.power import Power, power_of
-from imagegate.domain.release import StartReason
+from imagegate.canonical_json import timestamp
+from imagegate.grants.power import Power, power_of
+from imagegate.release.release import StartReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from botocore.credentials import ReadOnlyCredentials
 
-    from imagegate.domain.image import ImageRef
+    from imagegate.oci.image import ImageRef
 
 # The function may take 120 s: what a waiver frees is judged again before it answers.
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 125.0
@@ -124,8 +124,8 @@ def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: st
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
 
-    from imagegate.adapters.sts_identity import sts_endpoint
-    from imagegate.domain.caller_proof import Audience, identity_request
+    from imagegate.aws.sts import sts_endpoint
+    from imagegate.grants.caller_proof import Audience, identity_request
 
     expires = timestamp(now + _LIFE)
     text = json.dumps({"nonce": secrets.token_hex(16), "expires": expires, "decision": decision})

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cli.decisions.answers import reference
 from cli.screen import Text
-from imagegate.domain.break_glass import BreakGlass
+from imagegate.grants.break_glass import BreakGlass
 
 
 def as_json(told: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from cli import facts
 from cli.screen import Text
 
 if TYPE_CHECKING:
-    from imagegate.domain.release import Release
-    from imagegate.steps.rollback import Plan
+    from imagegate.release.release import Release
+    from imagegate.workflow.rollback import Plan
 
 
 def planned(plan: Plan) -> RenderableType:

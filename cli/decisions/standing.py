@@ -14,8 +14,8 @@ from rich.table import Table
 from cli.decisions.answers import where
 from cli.decisions.asking import name_of
 from cli.screen import Text
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.waiver import Waiver, WaiverTerms
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.policy.waiver import Waiver, WaiverTerms
 
 _WIDE = 100
 

@@ -22,9 +22,9 @@ from cli.patience import Patience
 from cli.reference import Reference
 from cli.stack import Stack
 from cli.terminal import say
-from imagegate.domain.errors import TagConflictError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Release
+from imagegate.errors import TagConflictError
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import Release
 
 
 class NotImportedError(click.ClickException):
@@ -62,11 +62,11 @@ def bring(stack: Stack, source: Source, target: Reference) -> Imported:
 
 def _copied(found: Opened, target: Reference, has_time: Callable[[], bool], *, is_tagged: bool) -> list[str]:
     """Its tag is set last. Returns what was left behind: referrers that could run."""
-    from imagegate.adapters.ecr_registry import ecr_layers
-    from imagegate.adapters.registry import HttpRegistry
-    from imagegate.steps.copying import Copy, OutOfTimeError
+    from imagegate.aws.ecr_registry import ecr_layers, ecr_login
+    from imagegate.oci.client import HttpRegistry
+    from imagegate.workflow.copying import Copy, OutOfTimeError
 
-    registry = HttpRegistry(source=found.registry, layers=ecr_layers)
+    registry = HttpRegistry(ecr_login, source=found.registry, layers=ecr_layers)
     copy = Copy(found.registry, registry, found.image, target.repository, has_time)
     try:
         manifest = copy.run(copy.find())
@@ -102,7 +102,7 @@ def _check_first_stage(stack: Stack, target: Reference) -> None:
 
 
 def _mutability(stack: Stack, repository: str) -> str:
-    from imagegate.adapters.aws import client
+    from imagegate.aws.clients import client
 
     ecr: Any = client("ecr")
     try:

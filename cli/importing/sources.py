@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self
 from cli.faults import CannotTellError, NotFoundError
 from cli.reference import Reference
 from cli.verification.sources import credentials_of
-from imagegate.domain.errors import AccessRefusedError, ImageNotFoundError, RejectedInputError
-from imagegate.domain.image import ImageRef
+from imagegate.errors import AccessRefusedError, ImageNotFoundError, RejectedInputError
+from imagegate.oci.image import ImageRef
 
 if TYPE_CHECKING:
-    from imagegate.adapters.registry import HttpRegistry
+    from imagegate.oci.client import HttpRegistry
 
 # The first part of a name is a registry when it looks like one (distribution/reference: a dot, a colon, localhost).
 _HOST = re.compile(r"(?P<host>localhost|[^/]*[.:][^/]*)/(?P<rest>.+)")
@@ -59,7 +59,7 @@ class Source:
     def opened(self) -> Opened:
         """Look for the image. Raises `NotFoundError`, or `AccessRefusedError` that says how to be let in."""
         from cli.importing.tokens import TokenLogin
-        from imagegate.adapters.registry import HttpRegistry
+        from imagegate.oci.client import HttpRegistry
 
         repository, wanted = self.reference.repository, self.reference.digest or self.reference.tag or ""
         credentials = credentials_of(_HUB_LOGIN if self.host == _HUB else self.host)

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlencode, urljoin
 
-from imagegate.adapters.registry_answer import Answer, joined, origin_of
-from imagegate.adapters.registry_connection import Connection, Login
-from imagegate.adapters.registry_wire import Guard
 from imagegate.clock import Clock, utc_now
-from imagegate.domain.errors import AccessRefusedError, RegistryUnavailableError
+from imagegate.errors import AccessRefusedError, RegistryUnavailableError
+from imagegate.oci.answer import Answer, joined, origin_of
+from imagegate.oci.http import Connection, Login
+from imagegate.oci.wire import Guard
 
 _BEARER = re.compile(r"\bbearer\s+(.*)", re.IGNORECASE | re.DOTALL)
 _PARAMETER = re.compile(r'(\w+)\s*=\s*"([^"]*)"')

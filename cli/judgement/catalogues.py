@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cli.scanner_files import ScannerFileError
 from cli.scanner_files.document import load
-from imagegate.domain.finding import Finding
+from imagegate.findings.finding import Finding
 
 _MAX_BYTES = 200 * 1024 * 1024
 

@@ -9,8 +9,8 @@ from typing import Any
 from cli.scanner_files import Report, ScannerFileError
 from cli.scanner_files.document import load
 from cli.scanner_files.formats import seen
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image_config import ImageConfig
+from imagegate.errors import RejectedInputError
+from imagegate.oci.image_config import ImageConfig
 
 _HELP = (
     "write one by skopeo inspect --config docker://IMAGE, crane config IMAGE, or docker image inspect IMAGE;"

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from cli import markdown as md
 from cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.finding import Severity
-from imagegate.domain.findings_record import finding_json
-from imagegate.domain.text import json_text, lines_only, one_line, web_link
+from imagegate.canonical_json import timestamp
+from imagegate.findings.finding import Severity
+from imagegate.gate.findings_record import finding_json
+from imagegate.text import json_text, lines_only, one_line, web_link
 
 # GitHub's limits for SARIF: 25,000 results a run, of which it keeps the 5,000 gravest.
 _MOST_RESULTS = 5_000

@@ -19,17 +19,17 @@ from cli.judgement import configuration, vex
 from cli.judgement.catalogues import epss_scores, informed, known_exploited
 from cli.judgement.opinion import Opinion
 from cli.scanner_files import Report, ScannerFileError, merge, read
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.facts import ImageFacts, PlatformFacts
-from imagegate.domain.finding import Finding, Tally
-from imagegate.domain.image import Digest, ImageRef, repository_name
-from imagegate.domain.image_config import ImageConfig
-from imagegate.domain.judging import Judging
-from imagegate.domain.openvex_history import History
-from imagegate.domain.policy import Policy, Stage
-from imagegate.domain.rules import EvidenceRules, ImageRules, Rule, is_on
-from imagegate.domain.scan import Basis, ScanStatus
-from imagegate.domain.waiver import Waiver
+from imagegate.canonical_json import timestamp
+from imagegate.findings.finding import Finding, Tally
+from imagegate.findings.scan import Basis, ScanStatus
+from imagegate.gate.evaluation import Judging
+from imagegate.gate.facts import ImageFacts, PlatformFacts
+from imagegate.gate.openvex_history import History
+from imagegate.oci.image import Digest, ImageRef, repository_name
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy.policy import Policy, Stage
+from imagegate.policy.rules import EvidenceRules, ImageRules, Rule, is_on
+from imagegate.policy.waiver import Waiver
 
 T = TypeVar("T", ImageRules, EvidenceRules)
 
@@ -53,7 +53,7 @@ class Asked:
 
 def judge_files(asked: Asked, policy: Policy, now: datetime) -> Opinion:
     """Raises `ScannerFileError` and click's usage errors."""
-    from imagegate.adapters.versions import VERSIONS
+    from imagegate.findings.versions import VERSIONS
 
     stage = stage_asked(policy, asked.stage, asked.repository)
     reports = [_complete(path) for path in asked.findings]
@@ -81,7 +81,7 @@ def judge_files(asked: Asked, policy: Policy, now: datetime) -> Opinion:
 
 def stage_asked(policy: Policy, name: str | None, repository: str | None) -> Stage:
     """The stage that is named, that has the repository, or at which images begin."""
-    from imagegate.adapters.marked_yaml import did_you_mean
+    from imagegate.policy.file.yaml import did_you_mean
 
     if name is not None:
         if name not in policy.stages:

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from cli.faults import CANNOT_TELL
-from imagegate.domain import findings_record
-from imagegate.domain.finding import Finding, Severity
-from imagegate.domain.image import Digest
-from imagegate.domain.judging import Judged
-from imagegate.domain.policy import Mode, Stage
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.findings.finding import Finding, Severity
+from imagegate.gate import findings_record
+from imagegate.gate.evaluation import Judged
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import Digest
+from imagegate.policy.policy import Mode, Stage
 
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
 _NAMED = 3

@@ -12,10 +12,10 @@ from cli.patience import Patience
 from cli.reference import Reference
 from cli.releases import image_of, missing
 from cli.stack import Stack
-from imagegate.domain.image import ImageRef
-from imagegate.domain.policy import Policy, Stage
-from imagegate.domain.release import Facts, Release, StartReason
-from imagegate.steps.examine import Examined, ExamineImage, NotYet
+from imagegate.oci.image import ImageRef
+from imagegate.policy.policy import Policy, Stage
+from imagegate.release.release import Facts, Release, StartReason
+from imagegate.workflow.examine import Examined, ExamineImage, NotYet
 
 
 def judge_image(
@@ -75,13 +75,13 @@ def _release(image: ImageRef, here: Facts, stage: Stage, policy: Policy, now: da
 
 
 def _examine(stack: Stack) -> ExamineImage:
-    from imagegate.adapters.grants import DynamoGrants
-    from imagegate.adapters.inspector import Inspector
-    from imagegate.adapters.notation_revocation import AwsRevocations
-    from imagegate.adapters.records import S3Records
-    from imagegate.adapters.registry import HttpRegistry
-    from imagegate.adapters.signer import AwsSigner
-    from imagegate.adapters.versions import VERSIONS
+    from imagegate.aws.ecr_registry import own_registry
+    from imagegate.aws.grants import DynamoGrants
+    from imagegate.aws.inspector import Inspector
+    from imagegate.aws.records import S3Records
+    from imagegate.aws.signer import AwsSigner
+    from imagegate.findings.versions import VERSIONS
+    from imagegate.notation.revocation import AwsRevocations
 
     roots = frozenset(stack.output("TrustedRoots").split(","))
     return ExamineImage(
@@ -90,7 +90,7 @@ def _examine(stack: Stack) -> ExamineImage:
         ledger=stack.ledger,
         records=S3Records(stack.output("RecordsBucket")),
         grants=DynamoGrants(stack.output("GrantsTable")),
-        registry=HttpRegistry,
+        registry=own_registry,
         signer=lambda: AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations()),
         intelligence=Inspector,
         versions=VERSIONS,

@@ -10,8 +10,8 @@ from rich.table import Table
 from cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
 from cli.screen import Text
 from cli.view import coloured
-from imagegate.domain.rules import Action
-from imagegate.domain.verdict import Reason
+from imagegate.gate.verdict import Reason
+from imagegate.policy.rules import Action
 
 _MOST = 40
 _SEVERITIES = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow"}

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from cli.judgement.opinion import Opinion
 from cli.scanner_files import Report, ScannerFileError
-from imagegate.domain import openvex, openvex_written
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.finding import Finding, Package
-from imagegate.domain.openvex import Document, Statement
-from imagegate.domain.openvex_history import History, waiver_of
-from imagegate.domain.openvex_image import Image, Name
-from imagegate.domain.policy import Policy
-from imagegate.domain.text import json_text, lines_only
-from imagegate.domain.waiver import Waiver
+from imagegate.errors import RejectedInputError
+from imagegate.findings.finding import Finding, Package
+from imagegate.gate import openvex, openvex_written
+from imagegate.gate.openvex import Document, Statement
+from imagegate.gate.openvex_history import History, waiver_of
+from imagegate.gate.openvex_image import Image, Name
+from imagegate.policy.policy import Policy
+from imagegate.policy.waiver import Waiver
+from imagegate.text import json_text, lines_only
 
 MAX_BYTES = 10 << 20
 # Of ECR it is known which repository, and not which registry.

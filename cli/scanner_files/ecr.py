@@ -8,8 +8,8 @@ from cli.scanner_files import fields
 from cli.scanner_files.fields import MalformedError, Raw
 from cli.scanner_files.naming import is_digest
 from cli.scanner_files.report import Report, knows
-from imagegate.adapters.ecr_findings import basic, enhanced
-from imagegate.domain.finding import Finding, Severity, count
+from imagegate.findings.ecr import basic, enhanced
+from imagegate.findings.finding import Finding, Severity, count
 
 # Amazon ECR API reference, ImageScanStatus.status: COMPLETE ends a basic scan, ACTIVE an enhanced one.
 _OVER = ("COMPLETE", "ACTIVE")

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from imagegate.domain.canonical import parse_timestamp, timestamp
-from imagegate.domain.errors import RejectedInputError
+from imagegate.canonical_json import parse_timestamp, timestamp
+from imagegate.errors import RejectedInputError
 
 T = TypeVar("T")
 Raw = dict[str, Any]

@@ -11,7 +11,7 @@ from cli.scanner_files import fields
 from cli.scanner_files.fields import MalformedError, Raw
 from cli.scanner_files.naming import digest_in, platform_of, preferred, type_of
 from cli.scanner_files.report import Report, knows
-from imagegate.domain.finding import Finding, Package, Severity
+from imagegate.findings.finding import Finding, Package, Severity
 
 # The package types of Syft → package URL type, for what has no package URL.
 _ECOSYSTEMS: Mapping[str, str] = {

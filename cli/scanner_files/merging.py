@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from cli.scanner_files.naming import CVE
 from cli.scanner_files.report import SCANNERS, Report, worst
 from cli.scanner_files.uniting import ANY_PACKAGE, fixable, names_of_packages, united, yes_or_no
-from imagegate.domain.finding import Finding
+from imagegate.findings.finding import Finding
 
 
 def merge(reports: Sequence[Report]) -> list[Finding]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from urllib.parse import unquote
 
 from cli.scanner_files.fields import Raw, optional
-from imagegate.domain.errors import InvalidDigestError
-from imagegate.domain.finding import Package
-from imagegate.domain.image import Digest
+from imagegate.errors import InvalidDigestError
+from imagegate.findings.finding import Package
+from imagegate.oci.image import Digest
 
 CVE = "CVE-"
 # The ids of advisories that other tools put more text around: `CVE-2026-0001-openssl`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from imagegate.domain.finding import Finding, Package, Severity
+from imagegate.findings.finding import Finding, Package, Severity
 
 # What a scanner can tell beside vulnerability, severity and package: "fix" (is there one), "exploit" (is one
 # available), "epss", "kev" (is it known to be exploited), "layer" (which one brought the package).

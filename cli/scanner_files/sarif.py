@@ -10,7 +10,7 @@ from cli.scanner_files.fields import MalformedError, Raw
 from cli.scanner_files.naming import digest_in, package_of
 from cli.scanner_files.report import Report, knows
 from cli.scanner_files.sarif_rules import Properties, Rule, severity_of
-from imagegate.domain.finding import Finding, Package, Severity
+from imagegate.findings.finding import Finding, Package, Severity
 
 _VERSION = "2.1.0"
 # Results that say that all is well, and those of an earlier run (sections 3.27.9 and 3.27.24).

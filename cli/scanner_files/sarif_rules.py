@@ -14,7 +14,7 @@ from cli.scanner_files import fields
 from cli.scanner_files.fields import Raw
 from cli.scanner_files.naming import advisory_in, cves_in, preferred
 from cli.scanner_files.report import worst
-from imagegate.domain.finding import Severity
+from imagegate.findings.finding import Severity
 
 # Qualitative severity rating scale (CVSS v3.1, section 5). Trivy and Grype write 0.0 where they know of no severity.
 _BANDS = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (0.1, Severity.LOW))

@@ -10,7 +10,7 @@ from cli.scanner_files import fields
 from cli.scanner_files.fields import MalformedError, Raw
 from cli.scanner_files.naming import digest_in, platform_of, preferred, type_of
 from cli.scanner_files.report import Report, knows
-from imagegate.domain.finding import Finding, Package, Severity
+from imagegate.findings.finding import Finding, Package, Severity
 
 _SCHEMA = 2
 _IMAGE = "container_image"

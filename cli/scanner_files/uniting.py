@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 
-from imagegate.domain.finding import Finding, Package
+from imagegate.findings.finding import Finding, Package
 
 ANY_PACKAGE = ""  # stands for the package of a finding that names none
 

@@ -10,10 +10,10 @@ from cli.faults import NotFoundError
 from cli.reference import Reference, ReferenceType
 from cli.stack import Stack, find_stack
 from cli.terminal import show_json
-from imagegate.domain.release import Outcome
+from imagegate.release.release import Outcome
 
 if TYPE_CHECKING:
-    from imagegate.domain.release import Release
+    from imagegate.release.release import Release
 
 _IMAGE = ReferenceType()
 _REASON = "Why; some stages ask for it."

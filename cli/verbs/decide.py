@@ -14,7 +14,7 @@ from cli.stack import Stack, find_stack
 from cli.terminal import say, show_json
 from cli.verbs.approve import approve, reject
 from cli.verbs.emergency import break_glass, revoke
-from imagegate.domain.waiver import JUSTIFICATIONS
+from imagegate.policy.waiver import JUSTIFICATIONS
 
 _JUSTIFICATION = f"OpenVEX, why the image is not affected: {', '.join(JUSTIFICATIONS)}."
 _ASKED = ("cve", "package", "rule", "reason", "until", "justification")

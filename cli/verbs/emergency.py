@@ -10,11 +10,11 @@ import click
 from cli.decisions.asking import EndType, Scope, ScopeType
 from cli.stack import Stack, find_stack
 from cli.terminal import confirm, show_json
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.errors import RejectedInputError
+from imagegate.canonical_json import timestamp
+from imagegate.errors import RejectedInputError
 
 if TYPE_CHECKING:
-    from imagegate.domain.image import ImageRef
+    from imagegate.oci.image import ImageRef
 
 
 @click.command("break-glass")

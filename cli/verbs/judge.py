@@ -15,7 +15,7 @@ from cli.terminal import hand_out, say
 
 if TYPE_CHECKING:
     from cli.judgement.opinion import Opinion
-    from imagegate.domain.policy import Policy
+    from imagegate.policy.policy import Policy
 
 _FORMATS = ("table", "json", "sarif", "markdown")
 _PATH = click.Path(path_type=Path)
@@ -111,8 +111,8 @@ def _judge_in_ecr(stack_name: str, reference: Reference, asked: dict[str, Any], 
 
 def _policy(path: Path, now: datetime) -> Policy:
     """Every fault of the file on a line of its own, and exit code 2: nothing was judged."""
-    from imagegate.adapters.policy_file import parse
-    from imagegate.domain.errors import InvalidPolicyError
+    from imagegate.errors import InvalidPolicyError
+    from imagegate.policy.file.load import parse
 
     try:
         with path.open("rb") as file:

@@ -11,7 +11,7 @@ from cli.clock import now
 from cli.stack import Stack, find_stack
 from cli.terminal import say
 from cli.verbs.status import show_many
-from imagegate.domain.release import Outcome, Release
+from imagegate.release.release import Outcome, Release
 
 # A filter that matches nothing must not read the whole ledger.
 _READ_AT_MOST = 5_000

@@ -16,7 +16,7 @@ from cli.terminal import hand_out, say, show_json
 
 if TYPE_CHECKING:
     from cli.policy_source import Source
-    from imagegate.domain.policy import Policy, Stage
+    from imagegate.policy.policy import Policy, Stage
 
 _PATH = click.Path(path_type=Path)
 _FAULTY = 1

@@ -15,8 +15,8 @@ from cli.stack import Stack, find_stack
 from cli.terminal import say
 from cli.verbs.status import begin, show_one, wait_for
 from cli.waiting import Deadline, DurationType, WaitTimeoutError
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Release, StartReason
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Release, StartReason
 
 
 class RevokedImageError(click.ClickException):

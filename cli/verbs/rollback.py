@@ -12,11 +12,11 @@ from cli.faults import NotFoundError
 from cli.reference import Reference
 from cli.stack import Stack, find_stack
 from cli.terminal import confirm, show_json
-from imagegate.domain.errors import RecordNotFoundError, RejectedInputError
-from imagegate.domain.image import Digest
+from imagegate.errors import RecordNotFoundError, RejectedInputError
+from imagegate.oci.image import Digest
 
 if TYPE_CHECKING:
-    from imagegate.steps.rollback import Plan
+    from imagegate.workflow.rollback import Plan
 
 
 @click.command()
@@ -71,7 +71,7 @@ def _repository(stack: Stack, app: str, stage: str) -> str:
 def _plan(stack: Stack, repository: str, to: str | None) -> Plan:
     from cli.decisions.calling import RefusedError
     from cli.releases import planning
-    from imagegate.steps.rollback import RollbackRefusedError
+    from imagegate.workflow.rollback import RollbackRefusedError
 
     try:
         return planning(stack).run(repository, _digest(stack, repository, to), now())

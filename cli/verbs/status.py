@@ -16,7 +16,7 @@ from cli.reference import Reference, ReferenceType
 from cli.stack import Stack, find_stack
 from cli.terminal import say, show_json
 from cli.waiting import Deadline, DurationType, WaitTimeoutError
-from imagegate.domain.release import Release, ReleaseId
+from imagegate.release.release import Release, ReleaseId
 
 # A push becomes a release within seconds, and within two retries of an event after three minutes.
 _BEGIN_SECONDS = 240.0

@@ -13,7 +13,7 @@ from cli.clock import now
 from cli.faults import CannotTellError
 from cli.reference import Reference
 from cli.terminal import hand_out, say, show_json
-from imagegate.domain.errors import RejectedInputError
+from imagegate.errors import RejectedInputError
 
 if TYPE_CHECKING:
     from cli.verification.checks import Trust
@@ -43,7 +43,7 @@ class Asked:
 
     def revoking(self, trust: Trust, *, by_default: bool) -> Trust:
         """With somebody to ask what has been revoked."""
-        from imagegate.adapters.notation_revocation import AwsRevocations
+        from imagegate.notation.revocation import AwsRevocations
 
         is_asked = by_default if self.revocation is None else self.revocation
         return replace(trust, revoked=AwsRevocations() if is_asked else None)

@@ -15,10 +15,10 @@ from typing import Any
 
 from cli.faults import CannotTellError
 from cli.verification.evidence import Evidence, Piece
-from imagegate.domain.decision import Decision
-from imagegate.domain.errors import CorruptContentError, RecordNotFoundError, RejectedInputError
-from imagegate.domain.image import Descriptor, Digest
-from imagegate.domain.policy import Policy
+from imagegate.errors import CorruptContentError, RecordNotFoundError, RejectedInputError
+from imagegate.gate.decision_record import Decision
+from imagegate.oci.image import Descriptor, Digest
+from imagegate.policy.policy import Policy
 from imagegate.ports import StoredRecords
 
 SCHEMA = "imagegate.bundle/v1"
@@ -59,7 +59,7 @@ class BundledRecords:
         return self._get(digest, "findings")
 
     def policy(self, digest: Digest) -> Policy:
-        from imagegate.adapters.policy_file import parse
+        from imagegate.policy.file.load import parse
 
         return parse(self._get(digest, "policy"), name=str(digest))
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from cli.faults import CannotTellError
 from cli.verification.checks import Signature
 from cli.verification.evidence import Evidence, Piece
-from imagegate.domain.errors import RejectedInputError
+from imagegate.errors import RejectedInputError
 
 if TYPE_CHECKING:
-    from imagegate.adapters.notation import Verifier
+    from imagegate.notation.verifier import Verifier
 
 _STORES = "truststore"  # beside trustpolicy.json: "Directory Structure" of the Notary Project
 
@@ -30,11 +30,11 @@ class ByPolicy:
 
 def read(file: Path, stores: Path | None, repository: str) -> ByPolicy:
     """`stores`: default: `truststore` beside the file. Raises `CannotTellError`."""
-    from imagegate.adapters.notation import Verifier
-    from imagegate.adapters.notation_policy import Level
-    from imagegate.adapters.notation_policy_document import parse_trust_policy
-    from imagegate.adapters.notation_revocation import AwsRevocations
-    from imagegate.adapters.notation_trust import read_trust_stores
+    from imagegate.notation.revocation import AwsRevocations
+    from imagegate.notation.trust_policy import Level
+    from imagegate.notation.trust_policy_document import parse_trust_policy
+    from imagegate.notation.trust_store import read_trust_stores
+    from imagegate.notation.verifier import Verifier
 
     try:
         policies = parse_trust_policy(file.read_bytes())

@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from cli.verification.evidence import Evidence, Piece, statement_of
-from imagegate.domain import attestation
-from imagegate.domain.errors import RejectedInputError, RevocationError, RevokedError
-from imagegate.domain.image import Descriptor, Digest
-from imagegate.domain.signature_manifest import read_signature_manifest
+from imagegate.errors import RejectedInputError, RevocationError, RevokedError
+from imagegate.evidence import attestation
+from imagegate.evidence.signature_manifest import read_signature_manifest
+from imagegate.oci.image import Descriptor, Digest
 
 if TYPE_CHECKING:
-    from imagegate.adapters.notation_revocation import Revoked
+    from imagegate.notation.revocation import Revoked
 
 # The stage whose profile this is; None: it is no gate's.
 StageOf = Callable[[str], str | None]
@@ -86,7 +86,7 @@ def signatures_of(evidence: Evidence, trust: Trust, now: datetime) -> Iterator[S
 
 
 def _signature(piece: Piece, evidence: Evidence, trust: Trust, now: datetime) -> Signature:
-    from imagegate.adapters.notation import verify_envelope
+    from imagegate.notation.verifier import verify_envelope
 
     nobody = Signature(piece.manifest)
     try:
@@ -173,8 +173,8 @@ def _digests(listed: Any) -> set[str]:
 
 def _profile(envelope: bytes) -> str:
     """The profile that an envelope names, as yet unverified."""
-    from imagegate.adapters.jws import parse_envelope
-    from imagegate.domain.errors import AuthenticityError
+    from imagegate.errors import AuthenticityError
+    from imagegate.notation.jws import parse_envelope
 
     version = parse_envelope(envelope).protected.get("com.amazonaws.signer.signingProfileVersion")
     if not isinstance(version, str):

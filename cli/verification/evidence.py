@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from imagegate.domain.attestation import (
+from imagegate.errors import RejectedInputError
+from imagegate.evidence.attestation import (
     IN_TOTO,
     NOTATION_SIGNATURE,
     PREDICATE_ANNOTATION,
@@ -14,11 +15,10 @@ from imagegate.domain.attestation import (
     VSA_TYPE,
     read_statement,
 )
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.signature_manifest import read_signature_manifest
+from imagegate.evidence.signature_manifest import read_signature_manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.ports import Registry
-from imagegate.steps.signatures import content_of
+from imagegate.workflow.signatures import content_of
 
 _MOST = 100  # pieces of evidence of one image; more is no evidence but an attack on our time
 

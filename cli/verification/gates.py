@@ -10,7 +10,7 @@ from cli.faults import CannotTellError
 from cli.stack import Stack
 from cli.verification.printed import FORMATS, Gate, Gates
 from cli.verification.trust import AWS_ROOT, gate_profiles, roots_in
-from imagegate.domain.policy import APP, Policy
+from imagegate.policy.policy import APP, Policy
 
 _AWS_STORE = "aws-signer-ts"  # as AWS's installer of Notation names it
 _OWN_STORE = "imagegate-roots"
@@ -73,7 +73,7 @@ def _is_of(policy: Policy, repository: str, stage: str) -> bool:
 
 def _repositories() -> Iterator[tuple[str, str]]:
     """Name and URI of each: what images are pulled by."""
-    from imagegate.adapters.aws import client
+    from imagegate.aws.clients import client
 
     ecr: Any = client("ecr")
     for page in ecr.get_paginator("describe_repositories").paginate():

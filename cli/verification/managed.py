@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from imagegate.domain.image import ImageRef
+from imagegate.oci.image import ImageRef
 
 
 def managed_profiles(image: ImageRef) -> frozenset[str]:
     """ARNs without version, as the registry and its signing of this image name them. Who may not ask knows none."""
-    from imagegate.adapters.aws import client
+    from imagegate.aws.clients import client
 
     ecr: Any = client("ecr")
     return frozenset(

@@ -16,10 +16,10 @@ from cli.verification.evidence import Evidence
 from cli.verification.rerun import Rerun, rerun
 from cli.verification.since import Since, since
 from cli.verification.sources import Source
-from imagegate.domain import attestation
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.image import Digest
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.canonical_json import timestamp
+from imagegate.evidence import attestation
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import Digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cli.verification.bundle import Bundle
-from imagegate.domain.decision import Decision
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.steps.replay import Replay
+from imagegate.errors import RejectedInputError
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.workflow.replay import Replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Rerun:
 
 def rerun(bundle: Bundle) -> Rerun:
     """Raises `RejectedInputError` where the record itself cannot be read."""
-    from imagegate.adapters.versions import VERSIONS
+    from imagegate.findings.versions import VERSIONS
 
     records = bundle.records()
     content = records.decision(bundle.decision)

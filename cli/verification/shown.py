@@ -9,7 +9,7 @@ from cli.screen import Text
 from cli.verification.checks import Kind, Signature
 from cli.verification.report import Report
 from cli.verification.rerun import Rerun
-from imagegate.domain import attestation
+from imagegate.evidence import attestation
 
 
 def shown(report: Report) -> RenderableType:

@@ -10,9 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.stack import Stack
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.deployment import last_word, passes, refusal
-from imagegate.domain.image import ImageRef
+from imagegate.deployment.check import last_word, passes, refusal
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import ImageRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from cli.faults import CannotTellError
 from cli.reference import Reference
 from cli.releases import image_of, missing
 from cli.stack import Stack, find_stack
-from imagegate.domain.decision import Decision
-from imagegate.domain.image import Digest, ImageRef
+from imagegate.gate.decision_record import Decision
+from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports import Registry
 
 # The first part of a name is a registry when it looks like one (distribution/reference: a dot, a colon, localhost).
@@ -33,7 +33,7 @@ class Source:
         """The repository as trust policies name it: with its registry. Raises what ECR answers."""
         if self.stack is None:
             return f"{self.host}/{self.image.repository}"
-        from imagegate.adapters.aws import client
+        from imagegate.aws.clients import client
 
         names = [self.image.repository]
         found = client("ecr").describe_repositories(repositoryNames=names)["repositories"]
@@ -58,20 +58,20 @@ def is_foreign(text: str) -> bool:
 
 def in_ecr(stack_name: str, reference: Reference) -> Source:
     """Raise `NotFoundError` where there is no such image."""
-    from imagegate.adapters.registry import HttpRegistry
+    from imagegate.aws.ecr_registry import own_registry
 
     stack = find_stack(stack_name)
     image = image_of(stack, reference)
     if image is None:
         raise missing(stack, reference)
-    return Source(HttpRegistry(), image, str(reference), stack)
+    return Source(own_registry(), image, str(reference), stack)
 
 
 def in_registry(text: str) -> Source:
     """Raise `CannotTellError` or `RejectedInputError`."""
-    from imagegate.adapters.registry import HttpRegistry
-    from imagegate.adapters.registry_connection import Login
-    from imagegate.adapters.registry_wire import Guard
+    from imagegate.oci.client import HttpRegistry
+    from imagegate.oci.http import Login
+    from imagegate.oci.wire import Guard
 
     match = _HOST.fullmatch(text)
     if match is None:

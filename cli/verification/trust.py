@@ -10,7 +10,7 @@ from cli.faults import CannotTellError
 from cli.stack import Stack
 from cli.verification.checks import Trust
 from cli.verification.managed import managed_profiles
-from imagegate.domain.image import ImageRef
+from imagegate.oci.image import ImageRef
 
 # "AWS Signer Code Signing Root CA G1"; docs/adr/0004.
 AWS_ROOT = "90a87d0543c3f094dbff9589b6649affe2f3d6e0f308799be2258461c686473f"
@@ -26,7 +26,7 @@ def of_stack(stack: Stack, roots: frozenset[str] | None, image: ImageRef) -> Tru
 
 def gate_profiles(stack: Stack) -> dict[str, str]:
     """Stage to the ARN of its signing profile."""
-    from imagegate.adapters.signer import AwsSigner
+    from imagegate.aws.signer import AwsSigner
 
     signer = AwsSigner(stack.output("SigningProfilePrefix"), frozenset())
     return {stage: signer.profile_arn(stage) for stage in stack.policy.stages}

@@ -22,7 +22,7 @@ class Flip:
 
 def flip_of(content: bytes, name: str, stage: str) -> Flip:
     """Where `mode` is written, or where it has to be added."""
-    from imagegate.adapters.policy_file import examine
+    from imagegate.policy.file.load import examine
 
     examined = examine(content)
     lines, path = examined.document.lines, ("stages", stage, "mode")

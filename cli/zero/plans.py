@@ -8,19 +8,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cli.zero.route import Action, Need, Plan, Waive
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.decision import Decision
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.facts import BaseImage, ImageFacts
-from imagegate.domain.finding import Package, Place
-from imagegate.domain.policy import Stage
-from imagegate.domain.rules import DENIED, PROHIBITED, WAIVABLE, active
-from imagegate.domain.rules import Action as Doing
-from imagegate.domain.weighing import Open
+from imagegate.canonical_json import timestamp
+from imagegate.errors import RejectedInputError
+from imagegate.findings.finding import Package, Place
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.facts import BaseImage, ImageFacts
+from imagegate.gate.tally import Open
+from imagegate.policy.policy import Stage
+from imagegate.policy.rules import DENIED, PROHIBITED, WAIVABLE, active
+from imagegate.policy.rules import Action as Doing
 
 if TYPE_CHECKING:
     from cli.stack import Stack
-    from imagegate.domain.judging import Judged
+    from imagegate.gate.evaluation import Judged
 
 _REBUILD = "rebuild"
 # `rebuild on base/debian:12 (sha256:0123456789ab)`: of a repository the newest base counts, whatever its tag.
@@ -76,15 +76,15 @@ def _actions(remedies: Mapping[str, Any]) -> Iterator[tuple[Action, str]]:
 
 
 def _again(stack: Stack, decision: Decision) -> Judged:
-    from imagegate.adapters.versions import VERSIONS
-    from imagegate.steps.replay import Replay
+    from imagegate.findings.versions import VERSIONS
+    from imagegate.workflow.replay import Replay
 
     return Replay(stack.records, VERSIONS).same(decision)
 
 
 def _gone(stack: Stack, decision: Decision) -> frozenset[Place]:
     """What a rebuild on the base that the record names removes, as the judge reckoned it."""
-    from imagegate.steps.stored_findings import places_of
+    from imagegate.workflow.stored_findings import places_of
 
     facts = ImageFacts.from_json(decision.facts)
     base = next((platform.base for platform in facts.platforms if platform.base), None)

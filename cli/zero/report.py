@@ -10,9 +10,9 @@ from typing import Any
 from cli.zero.flip import Flip
 from cli.zero.route import Route, Step, Waive
 from cli.zero.standing import Tally
-from imagegate.domain.canonical import timestamp
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import Release
+from imagegate.canonical_json import timestamp
+from imagegate.policy.policy import Mode
+from imagegate.release.release import Release
 
 
 @dataclass(frozen=True, slots=True)

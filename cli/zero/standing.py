@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from imagegate.domain.release import Outcome, Release
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.release.release import Outcome, Release
 
 _COMMIT = re.compile(r"(?<![a-z0-9])(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,40}(?![a-z0-9])")
 _NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)*")

@@ -10,7 +10,7 @@ from cli.judged import spelt
 from cli.zero.flip import Flip
 from cli.zero.report import StageReport
 from cli.zero.route import Action, Plan, Route, Step
-from imagegate.domain.policy import Mode
+from imagegate.policy.policy import Mode
 
 _NAMED = 3
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -9,11 +9,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.events import AnnounceRequest, parse
-from imagegate.adapters.log import log_line
-from imagegate.domain.announcement import explain_fault
-from imagegate.steps.announce import AnnounceRelease
+from imagegate import wiring
+from imagegate.events.eventbridge import AnnounceRequest, parse
+from imagegate.log import log_line
+from imagegate.notices.announcement import explain_fault
+from imagegate.workflow.announce import AnnounceRelease
 
 logger = Logger(json_serializer=log_line)
 metrics = Metrics()

@@ -7,12 +7,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.approval_html import confirmed, notice, page
-from imagegate.adapters.approval_http import PageRequest, answer, parse_request, refused
-from imagegate.adapters.log import log_line
-from imagegate.domain.errors import ImageGateError
-from imagegate.steps.approval_page import ConfirmLink, ShowApproval
+from imagegate import wiring
+from imagegate.approval_page.html import confirmed, notice, page
+from imagegate.approval_page.http import PageRequest, answer, parse_request, refused
+from imagegate.errors import ImageGateError
+from imagegate.log import log_line
+from imagegate.workflow.approval_page import ConfirmLink, ShowApproval
 
 logger = Logger(json_serializer=log_line)
 

@@ -8,11 +8,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.events import AttachSbomRequest, parse
-from imagegate.adapters.log import log_line
-from imagegate.adapters.settings import setting
-from imagegate.steps.attach_sbom import AttachSbom
+from imagegate import wiring
+from imagegate.events.eventbridge import AttachSbomRequest, parse
+from imagegate.log import log_line
+from imagegate.settings import setting
+from imagegate.workflow.attach_sbom import AttachSbom
 
 logger = Logger(json_serializer=log_line)
 

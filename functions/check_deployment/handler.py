@@ -8,11 +8,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import log, wiring
-from imagegate.adapters.deadline import within
-from imagegate.adapters.ecs_events import parse_hook, parse_task
-from imagegate.steps.deployment import Answer, CheckDeployment, JudgeContainers, TellOnce, could_not_check
-from imagegate.steps.drift import FindDrift
+from imagegate import log, wiring
+from imagegate.deadline import within
+from imagegate.events.ecs import parse_hook, parse_task
+from imagegate.workflow.deployment import Answer, CheckDeployment, JudgeContainers, TellOnce, could_not_check
+from imagegate.workflow.drift import FindDrift
 
 logger = Logger(json_serializer=log.log_line)
 CHECK_SECONDS, TELL_SECONDS = 20.0, 10.0

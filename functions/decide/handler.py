@@ -7,17 +7,17 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.decisions import answer, asked, responded
-from imagegate.adapters.desk import Desk
-from imagegate.adapters.log import log_line
-from imagegate.domain.errors import ImageGateError
-from imagegate.steps.approve import DecideApproval
-from imagegate.steps.break_glass import BreakTheGlass
-from imagegate.steps.decide import Decide
-from imagegate.steps.order import OrderRelease
-from imagegate.steps.revoke import RevokeSignatures
-from imagegate.steps.rollback import PlanRollback, RollBack
+from imagegate import wiring
+from imagegate.errors import ImageGateError
+from imagegate.events.desk import Desk
+from imagegate.events.requests import answer, asked, responded
+from imagegate.log import log_line
+from imagegate.workflow.approve import DecideApproval
+from imagegate.workflow.break_glass import BreakTheGlass
+from imagegate.workflow.decide import Decide
+from imagegate.workflow.order import OrderRelease
+from imagegate.workflow.revoke import RevokeSignatures
+from imagegate.workflow.rollback import PlanRollback, RollBack
 
 logger = Logger(json_serializer=log_line)
 

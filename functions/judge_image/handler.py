@@ -9,11 +9,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.events import JudgeRequest, parse
-from imagegate.adapters.log import log_line
-from imagegate.steps.examine import ExamineImage
-from imagegate.steps.judge import JudgeImage
+from imagegate import wiring
+from imagegate.events.eventbridge import JudgeRequest, parse
+from imagegate.log import log_line
+from imagegate.workflow.examine import ExamineImage
+from imagegate.workflow.judge import JudgeImage
 
 logger = Logger(json_serializer=log_line)
 metrics = Metrics()

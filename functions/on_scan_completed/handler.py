@@ -8,10 +8,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.events import parse_scan
-from imagegate.adapters.log import log_line
-from imagegate.steps.await_scan import ScanCompleted
+from imagegate import wiring
+from imagegate.events.eventbridge import parse_scan
+from imagegate.log import log_line
+from imagegate.workflow.await_scan import ScanCompleted
 
 logger = Logger(json_serializer=log_line)
 

@@ -8,10 +8,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.events import PromoteRequest, parse
-from imagegate.adapters.log import log_line
-from imagegate.steps.promote import PromoteImage
+from imagegate import wiring
+from imagegate.events.eventbridge import PromoteRequest, parse
+from imagegate.log import log_line
+from imagegate.workflow.promote import PromoteImage
 
 logger = Logger(json_serializer=log_line)
 # What one blob more may need; then the state machine calls again.

@@ -9,14 +9,14 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.cloudformation import respond
-from imagegate.adapters.events import CustomResourceRequest, parse
-from imagegate.adapters.log import log_line
-from imagegate.adapters.policy_file import parse as parse_policy
-from imagegate.adapters.settings import setting
-from imagegate.domain.canonical import timestamp
-from imagegate.steps.publish import PublishPolicy
+from imagegate import wiring
+from imagegate.canonical_json import timestamp
+from imagegate.events.cloudformation import respond
+from imagegate.events.eventbridge import CustomResourceRequest, parse
+from imagegate.log import log_line
+from imagegate.policy.file.load import parse as parse_policy
+from imagegate.settings import setting
+from imagegate.workflow.publish import PublishPolicy
 
 logger = Logger(json_serializer=log_line)
 

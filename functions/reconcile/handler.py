@@ -9,11 +9,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import wiring
-from imagegate.adapters.events import IMAGE_ACTION, EcrImageAction, parse
-from imagegate.adapters.log import log_line
-from imagegate.steps.await_scan import ScanCompleted
-from imagegate.steps.reconcile import Reconcile
+from imagegate import wiring
+from imagegate.events.eventbridge import IMAGE_ACTION, EcrImageAction, parse
+from imagegate.log import log_line
+from imagegate.workflow.await_scan import ScanCompleted
+from imagegate.workflow.reconcile import Reconcile
 
 logger = Logger(json_serializer=log_line)
 

@@ -9,11 +9,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate.adapters import log, wiring
-from imagegate.adapters.events import is_request, parse_arrival, parse_pushed, parse_request
-from imagegate.domain.release import Ignore, Release
-from imagegate.steps.reasons import CheckReason, StartRequested
-from imagegate.steps.start import StartRelease
+from imagegate import log, wiring
+from imagegate.events.eventbridge import is_request, parse_arrival, parse_pushed, parse_request
+from imagegate.release.release import Ignore, Release
+from imagegate.workflow.reasons import CheckReason, StartRequested
+from imagegate.workflow.start import StartRelease
 
 logger = Logger(json_serializer=log.log_line)
 metrics = Metrics()

@@ -15,15 +15,15 @@ from urllib.parse import urlencode
 
 import pytest
 
-from imagegate.domain.approval import Approval, Choice
-from imagegate.domain.approval_link import ApprovalLink, Purpose
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.decision import Decision
-from imagegate.domain.facts import ImageFacts
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.policy import Policy
-from imagegate.domain.release import Outcome, Release, ReleaseId, Standing
-from imagegate.domain.rules import FindingRules, Limit
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.facts import ImageFacts
+from imagegate.grants.approval import Approval, Choice
+from imagegate.grants.approval_link import ApprovalLink, Purpose
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.policy import Policy
+from imagegate.policy.rules import FindingRules, Limit
+from imagegate.release.release import Outcome, Release, ReleaseId, Standing
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeApprovalLinks, FakeLinkDecider
 

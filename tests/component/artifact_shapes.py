@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagegate.domain.image import (
+from imagegate.oci.image import (
     OCI_EMPTY,
 )
 from tests.component.shape_bench import (

@@ -17,13 +17,13 @@ import pytest
 
 from cli.main import main
 from cli.stack import Stack
-from imagegate.adapters.decisions import answer, parse_decision
-from imagegate.domain.errors import ImageGateError
-from imagegate.domain.finding import Finding
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Policy
-from imagegate.domain.power import Power
-from imagegate.domain.release import Outcome, Push, Release
+from imagegate.errors import ImageGateError
+from imagegate.events.requests import answer, parse_decision
+from imagegate.findings.finding import Finding
+from imagegate.grants.power import Power
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Policy
+from imagegate.release.release import Outcome, Push, Release
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, critical
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from imagegate.adapters import aws
+from imagegate.aws import clients as aws
 from tests.component.judged import Judge, judge_in
 
 # As in tests/unit: a busy machine turns no rule red.

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from imagegate.domain.container import Container
-from imagegate.domain.deployment_notice import Deployment, RunningTask, Workload
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Policy
-from imagegate.domain.release import Outcome, Release, StartReason
-from imagegate.steps.deployment import Answer, CheckDeployment, JudgeContainers, TellOnce
-from imagegate.steps.drift import Drift, FindDrift
+from imagegate.notices.deployment_notice import Deployment, RunningTask, Workload
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.reference import Container
+from imagegate.policy.policy import Policy
+from imagegate.release.release import Outcome, Release, StartReason
+from imagegate.workflow.deployment import Answer, CheckDeployment, JudgeContainers, TellOnce
+from imagegate.workflow.drift import Drift, FindDrift
 from tests.fakes import (
     DEV,
     NOW,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from imagegate.domain.image import (
+from imagegate.oci.image import (
     DOCKER_CONFIG,
     DOCKER_LIST,
     DOCKER_MANIFEST,

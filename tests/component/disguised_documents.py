@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from imagegate.domain.image import Digest
+from imagegate.oci.image import Digest
 
 
 class Raw(str):

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from imagegate.domain.image import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from imagegate.oci.image import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.component.disguise_shapes import PLATFORMS, Disguise, Maker, platform_of
 from tests.component.disguised_documents import Pairs
 from tests.component.disguised_manifests import ARCHITECTURES, ARTIFACT_TYPES, OSES, VARIANTS

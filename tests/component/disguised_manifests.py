@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from imagegate.domain.image import OCI_MANIFEST
+from imagegate.oci.image import OCI_MANIFEST
 from tests.component.disguise_shapes import IN_TOTO, SOCI, Disguise, Maker, platform_of
 from tests.component.disguised_documents import Pairs, bytes_of
 

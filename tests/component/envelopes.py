@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest
+from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 IDENTITY = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/imagegate_dev"

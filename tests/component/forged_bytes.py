@@ -8,8 +8,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from imagegate.adapters.jws import MAX_ENVELOPE
-from imagegate.domain.image import Descriptor, Digest
+from imagegate.notation.jws import MAX_ENVELOPE
+from imagegate.oci.image import Descriptor, Digest
 from tests.component.envelopes import SUBJECT, base64url, compact
 from tests.component.forging import Evidence, everyone, found, payload
 

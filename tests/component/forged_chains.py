@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from imagegate.adapters.certificate_chain import thumbprint
-from imagegate.adapters.notation_policy import TrustPolicy
+from imagegate.notation.certificates import thumbprint
+from imagegate.notation.trust_policy import TrustPolicy
 from tests.component.envelopes import LEAF, LOWER, NOW, ROOT, UPPER, Certificate, chain_of, sha1_signed
 from tests.component.flawed_certificates import AUTHORITIES, LEAVES
 from tests.component.forging import ACME, GATE, USER, Evidence, Forge, Genuine, gates, some_payload, users

@@ -8,10 +8,10 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from imagegate.adapters.notation_revocation import RevocationQuery
-from imagegate.domain.errors import RevocationError, ServiceUnavailableError
-from imagegate.domain.image import Digest
-from imagegate.domain.signature_manifest import THUMBPRINTS
+from imagegate.errors import RevocationError, ServiceUnavailableError
+from imagegate.evidence.signature_manifest import THUMBPRINTS
+from imagegate.notation.revocation import RevocationQuery
+from imagegate.oci.image import Digest
 from tests.component.envelopes import SUBJECT, compact
 from tests.component.forging import Evidence, found, gates, manifest_of, some_payload
 

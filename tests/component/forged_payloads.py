@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from imagegate.domain.image import Digest
+from imagegate.oci.image import Digest
 from tests.component.envelopes import SUBJECT, compact
 from tests.component.forging import Evidence, anyone, payload
 

@@ -20,14 +20,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from imagegate.adapters.certificate_chain import thumbprint
-from imagegate.adapters.notation import Verifier, verify
-from imagegate.adapters.notation_policy import TrustPolicy, TrustPolicyDocument
-from imagegate.adapters.notation_revocation import Revoked
-from imagegate.adapters.notation_trust import TrustStore
-from imagegate.domain.errors import VerificationError
-from imagegate.domain.image import Descriptor, Digest
-from imagegate.domain.signature_manifest import THUMBPRINTS
+from imagegate.errors import VerificationError
+from imagegate.evidence.signature_manifest import THUMBPRINTS
+from imagegate.notation.certificates import thumbprint
+from imagegate.notation.revocation import Revoked
+from imagegate.notation.trust_policy import TrustPolicy, TrustPolicyDocument
+from imagegate.notation.trust_store import TrustStore
+from imagegate.notation.verifier import Verifier, verify
+from imagegate.oci.image import Descriptor, Digest
 from tests.component.envelopes import (
     LEAF,
     LOWER,

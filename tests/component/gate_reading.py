@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from imagegate.domain.errors import ImageNotFoundError
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.image_config import ImageConfig
-from imagegate.domain.release import Facts, Release, StartReason
-from imagegate.steps import contents as steps
-from imagegate.steps.contents import read_contents
-from imagegate.steps.facts import ReadFacts
+from imagegate.errors import ImageNotFoundError
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image_config import ImageConfig
+from imagegate.release.release import Facts, Release, StartReason
+from imagegate.workflow import contents as steps
+from imagegate.workflow.contents import read_contents
+from imagegate.workflow.facts import ReadFacts
 from tests.component.disguised_documents import Shelf
 from tests.fakes import DEV, NOW, POLICY, FakeLedger, FakeRegistry, FakeSigner
 

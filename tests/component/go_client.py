@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imagegate.domain.image import DOCKER_CONFIG, DOCKER_MANIFEST, Digest
+from imagegate.oci.image import DOCKER_CONFIG, DOCKER_MANIFEST, Digest
 from tests.component.disguised_documents import Pairs, Shelf
 from tests.component.scripted_registry import Reply, Request, scripted
 

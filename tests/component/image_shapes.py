@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagegate.domain.image import (
+from imagegate.oci.image import (
     DOCKER_CONFIG,
     DOCKER_LIST,
     DOCKER_MANIFEST,

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from imagegate.adapters.events import (
+from imagegate.events.eventbridge import (
     AnnounceRequest,
     AwaitScanRequest,
     JudgeRequest,
@@ -17,18 +17,18 @@ from imagegate.adapters.events import (
     SignRequest,
     parse,
 )
-from imagegate.domain.announcement import explain_fault
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Push, StartReason
-from imagegate.domain.scan import SECOND_LOOK
-from imagegate.steps.announce import AnnounceRelease
-from imagegate.steps.await_scan import AwaitScan, ScanCompleted, why_never
-from imagegate.steps.examine import ExamineImage
-from imagegate.steps.judge import JudgeImage
-from imagegate.steps.promote import PromoteImage
-from imagegate.steps.reconcile import Reconcile
-from imagegate.steps.sign import SignImage
-from imagegate.steps.start import StartRelease
+from imagegate.findings.scan import SECOND_LOOK
+from imagegate.notices.announcement import explain_fault
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Push, StartReason
+from imagegate.workflow.announce import AnnounceRelease
+from imagegate.workflow.await_scan import AwaitScan, ScanCompleted, why_never
+from imagegate.workflow.examine import ExamineImage
+from imagegate.workflow.judge import JudgeImage
+from imagegate.workflow.promote import PromoteImage
+from imagegate.workflow.reconcile import Reconcile
+from imagegate.workflow.sign import SignImage
+from imagegate.workflow.start import StartRelease
 
 
 @dataclass(frozen=True, slots=True)

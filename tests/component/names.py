@@ -6,8 +6,8 @@ from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from imagegate.domain.image import Manifest
-from imagegate.domain.policy import Policy
+from imagegate.oci.image import Manifest
+from imagegate.policy.policy import Policy
 from tests.component.world import World
 
 _PLAIN = frozenset({str, int, bool, bytes, type(None)})

@@ -7,28 +7,28 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from imagegate.adapters.desk import Desk
-from imagegate.adapters.versions import VERSIONS
-from imagegate.domain.finding import Finding
-from imagegate.domain.image import OCI_INDEX, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Policy
-from imagegate.domain.release import Ignore, Outcome, Push, Release, ReleaseId
-from imagegate.domain.scan import Waited
-from imagegate.steps.announce import AnnounceRelease, Then
-from imagegate.steps.approve import DecideApproval
-from imagegate.steps.await_scan import AwaitScan, ScanCompleted
-from imagegate.steps.break_glass import BreakTheGlass
-from imagegate.steps.decide import Decide
-from imagegate.steps.examine import ExamineImage
-from imagegate.steps.judge import Judged, JudgeImage
-from imagegate.steps.order import OrderRelease
-from imagegate.steps.promote import Promoted, PromoteImage
-from imagegate.steps.reasons import CheckReason
-from imagegate.steps.reconcile import Reconcile, Reconciled
-from imagegate.steps.revoke import RevokeSignatures
-from imagegate.steps.rollback import PlanRollback, RollBack
-from imagegate.steps.sign import Signed, SignImage
-from imagegate.steps.start import StartRelease
+from imagegate.events.desk import Desk
+from imagegate.findings.finding import Finding
+from imagegate.findings.scan import Waited
+from imagegate.findings.versions import VERSIONS
+from imagegate.oci.image import OCI_INDEX, Digest, ImageRef, Manifest
+from imagegate.policy.policy import Policy
+from imagegate.release.release import Ignore, Outcome, Push, Release, ReleaseId
+from imagegate.workflow.announce import AnnounceRelease, Then
+from imagegate.workflow.approve import DecideApproval
+from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
+from imagegate.workflow.break_glass import BreakTheGlass
+from imagegate.workflow.decide import Decide
+from imagegate.workflow.examine import ExamineImage
+from imagegate.workflow.judge import Judged, JudgeImage
+from imagegate.workflow.order import OrderRelease
+from imagegate.workflow.promote import Promoted, PromoteImage
+from imagegate.workflow.reasons import CheckReason
+from imagegate.workflow.reconcile import Reconcile, Reconciled
+from imagegate.workflow.revoke import RevokeSignatures
+from imagegate.workflow.rollback import PlanRollback, RollBack
+from imagegate.workflow.sign import Signed, SignImage
+from imagegate.workflow.start import StartRelease
 from tests.fakes import (
     DEV,
     LATER,

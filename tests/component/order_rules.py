@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from imagegate.domain.attestation import NOTATION_SIGNATURE
-from imagegate.domain.decision import Decision
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Release
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.evidence.attestation import NOTATION_SIGNATURE
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import Outcome, Release
 from tests.component.orders import Broken
 from tests.component.world import World
 from tests.fakes import DEV, NOW, STAGING

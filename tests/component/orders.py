@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
-from imagegate.domain.policy import Scanner
+from imagegate.policy.policy import Scanner
 from tests.component.lambdas import Call
 from tests.component.names import Names
 from tests.component.scenario import Scenario

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.policy_file import parse
-from imagegate.domain.errors import InvalidPolicyError
-from imagegate.domain.policy import Policy, Stage
+from imagegate.errors import InvalidPolicyError
+from imagegate.policy.file.load import parse
+from imagegate.policy.policy import Policy, Stage
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "layers/policy/policy.yaml"

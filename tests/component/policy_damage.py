@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from imagegate.adapters.marked_yaml import read
+from imagegate.policy.file.yaml import read
 
 # With every key once.
 FULL = b"""\

@@ -11,8 +11,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from imagegate.adapters.proven import CheckCaller
-from imagegate.domain.caller_proof import (
+from imagegate.events.proven import CheckCaller
+from imagegate.grants.caller_proof import (
     BODY,
     Audience,
     Identity,
@@ -21,7 +21,7 @@ from imagegate.domain.caller_proof import (
     ProofRefusedError,
     identity_request,
 )
-from imagegate.domain.image import Digest
+from imagegate.oci.image import Digest
 
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:waive"
 _SIGNED = ("content-type", "x-amz-security-token", "x-imagegate-audience", "x-imagegate-request")

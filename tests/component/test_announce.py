@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.errors import UnprovenEndingError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import Outcome, Release, ReleaseId
-from imagegate.domain.revocation import Revocation
-from imagegate.steps.announce import Then
+from imagegate.errors import UnprovenEndingError
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.policy import Mode
+from imagegate.release.release import Outcome, Release, ReleaseId
+from imagegate.release.revocation import Revocation
+from imagegate.workflow.announce import Then
 from tests.component.cli_gate import with_stage
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, critical

@@ -16,20 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from imagegate.adapters import aws
-from imagegate.adapters.approval_links import KmsApprovalLinks
-from imagegate.adapters.link_decider import LambdaDecider
-from imagegate.domain.approval_link import (
+from imagegate.aws import clients as aws
+from imagegate.aws.kms import KmsApprovalLinks
+from imagegate.aws.link_decider import LambdaDecider
+from imagegate.errors import ServiceUnavailableError, ThrottledError
+from imagegate.grants.approval_link import (
     ApprovalLink,
     LinkEndedError,
     LinkRefusedError,
     NotDecidedError,
     Purpose,
 )
-from imagegate.domain.errors import ServiceUnavailableError, ThrottledError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import ReleaseId
+from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports import ApprovalLinks, LinkDecider
+from imagegate.release.release import ReleaseId
 from tests.fakes import DEV, NOW, FakeApprovalLinks, FakeLinkDecider
 
 RELEASE = ReleaseId(ImageRef(DEV, Digest.of(b"image")), 1)

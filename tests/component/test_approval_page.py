@@ -16,18 +16,18 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.approval_http import parse_request
-from imagegate.domain.approval import Choice
-from imagegate.domain.approval_link import NotDecidedError, Purpose
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.errors import ServiceUnavailableError, ThrottledError
-from imagegate.domain.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
-from imagegate.domain.finding import Severity
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import Outcome, Release, ReleaseId, Standing, StartReason
-from imagegate.domain.revocation import Revocation
-from imagegate.domain.waiver import Waiver
+from imagegate.approval_page.http import parse_request
+from imagegate.errors import ServiceUnavailableError, ThrottledError
+from imagegate.findings.finding import Severity
+from imagegate.gate.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
+from imagegate.grants.approval import Choice
+from imagegate.grants.approval_link import NotDecidedError, Purpose
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.policy import Mode
+from imagegate.policy.waiver import Waiver
+from imagegate.release.release import Outcome, Release, ReleaseId, Standing, StartReason
+from imagegate.release.revocation import Revocation
 from tests.component.approvals import AFTER, ANN, BEN, CI, HANDLER, Waiting, event, finding
 from tests.fakes import DEV, NOW, STAGING, FakeApprovalLinks
 

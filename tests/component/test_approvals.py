@@ -12,10 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.adapters.decisions import asked as by_function
-from imagegate.adapters.decisions import called_by, decided, parse_decision
-from imagegate.domain.announcement import announce
-from imagegate.domain.approval import (
+from imagegate.errors import (
+    AccessRefusedError,
+    InvalidEventError,
+    RecordNotFoundError,
+    RejectedInputError,
+    ThrottledError,
+)
+from imagegate.events.requests import asked as by_function
+from imagegate.events.requests import called_by, decided, parse_decision
+from imagegate.grants.approval import (
     Approval,
     ApprovalRequest,
     Choice,
@@ -24,22 +30,16 @@ from imagegate.domain.approval import (
     request_of,
     standing,
 )
-from imagegate.domain.approval_link import LinkEndedError
-from imagegate.domain.approvers import ApprovalTerms, Person
-from imagegate.domain.caller_proof import NOBODY
-from imagegate.domain.decided import Decided
-from imagegate.domain.errors import (
-    AccessRefusedError,
-    InvalidEventError,
-    RecordNotFoundError,
-    RejectedInputError,
-    ThrottledError,
-)
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Policy, RepositoryPattern
-from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.steps.approve import ApprovalRefusedError
-from imagegate.steps.promote import Next, PromoteImage
+from imagegate.grants.approval_link import LinkEndedError
+from imagegate.grants.caller_proof import NOBODY
+from imagegate.grants.decided import Decided
+from imagegate.notices.announcement import announce
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.approval_terms import ApprovalTerms, Person
+from imagegate.policy.policy import Policy, RepositoryPattern
+from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.workflow.approve import ApprovalRefusedError
+from imagegate.workflow.promote import Next, PromoteImage
 from tests.component.deployments import attempt
 from tests.component.one_gate import World
 from tests.component.proofs import FUNCTION, Caller, FakeSts

@@ -11,17 +11,17 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from imagegate.adapters.sbom_exports import S3SbomExports
-from imagegate.domain import sbom_document
-from imagegate.domain.errors import RecordNotFoundError, RegistryUnavailableError, SbomRefusedError
-from imagegate.domain.image import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import Outcome, Release, ReleaseId
-from imagegate.domain.rules import EvidenceRules
-from imagegate.domain.sbom import NOT_YET, Export, SbomFormat
+from imagegate.aws.sbom_exports import S3SbomExports
+from imagegate.errors import RecordNotFoundError, RegistryUnavailableError, SbomRefusedError
+from imagegate.evidence import sbom_document
+from imagegate.evidence.sbom import NOT_YET, Export
+from imagegate.oci.image import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.policy.policy import Mode
+from imagegate.policy.rules import EvidenceRules, SbomFormat
 from imagegate.ports import SbomExports
-from imagegate.steps.attach_sbom import Attached, AttachSbom, Sequel
-from imagegate.steps.judge import Route
+from imagegate.release.release import Outcome, Release, ReleaseId
+from imagegate.workflow.attach_sbom import Attached, AttachSbom, Sequel
+from imagegate.workflow.judge import Route
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, critical
 
@@ -490,7 +490,7 @@ def test_a_document_is_read_unless_it_is_too_large(bucket: Any, monkeypatch: pyt
     bucket.put_object(Bucket=BUCKET, Key="sboms/a/1", Body=DOCUMENT)
     exports = S3SbomExports(BUCKET)
     assert exports.document("sboms/a/1") == DOCUMENT
-    monkeypatch.setattr("imagegate.adapters.sbom_exports.LARGEST", len(DOCUMENT) - 1)
+    monkeypatch.setattr("imagegate.aws.sbom_exports.LARGEST", len(DOCUMENT) - 1)
     with pytest.raises(SbomRefusedError, match="at most"):
         exports.document("sboms/a/1")
     with pytest.raises(RecordNotFoundError):

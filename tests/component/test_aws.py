@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 
-from imagegate.adapters import aws
-from imagegate.domain.errors import ServiceUnavailableError
+from imagegate.aws import clients as aws
+from imagegate.errors import ServiceUnavailableError
 
 
 class _Broken(BaseHTTPRequestHandler):

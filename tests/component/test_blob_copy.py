@@ -13,10 +13,7 @@ from itertools import pairwise
 
 import pytest
 
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.adapters.registry_connection import CHUNK, MOST_AT_ONCE, Login
-from imagegate.adapters.registry_pace import Pace
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AccessRefusedError,
     ArchivedContentError,
     CorruptContentError,
@@ -26,7 +23,10 @@ from imagegate.domain.errors import (
     RegistryUnavailableError,
     ThrottledError,
 )
-from imagegate.domain.image import Descriptor, Digest
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.http import CHUNK, MOST_AT_ONCE, Login
+from imagegate.oci.image import Descriptor, Digest
+from imagegate.oci.throttle import Pace
 from tests.component.scripted_registry import Reply, Request, scripted
 
 HERE, NEXT = "team/app-dev", "team/app-staging"

@@ -11,12 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.adapters.decisions import called_by, parse_decision
-from imagegate.domain.announcement import announce
-from imagegate.domain.break_glass import BreakGlass, standing
-from imagegate.domain.container import Container
-from imagegate.domain.deployment import Rule, let_through
-from imagegate.domain.errors import (
+from imagegate.deployment.check import Rule, let_through
+from imagegate.errors import (
     DecisionRefusedError,
     InvalidDigestError,
     InvalidEventError,
@@ -24,12 +20,16 @@ from imagegate.domain.errors import (
     RejectedInputError,
     ThrottledError,
 )
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.domain.revocation import Revocation
-from imagegate.steps.break_glass import BreakGlassRefusedError
-from imagegate.steps.judge import Judged, Route
-from imagegate.steps.promote import PromoteImage
+from imagegate.events.requests import called_by, parse_decision
+from imagegate.grants.break_glass import BreakGlass, standing
+from imagegate.notices.announcement import announce
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.reference import Container
+from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.release.revocation import Revocation
+from imagegate.workflow.break_glass import BreakGlassRefusedError
+from imagegate.workflow.judge import Judged, Route
+from imagegate.workflow.promote import PromoteImage
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, STAGING, FakeStarter, critical

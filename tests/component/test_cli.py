@@ -17,10 +17,10 @@ from moto import mock_aws
 from cli.main import main
 from cli.stack import Stack
 from cli.verbs import status as status_verb
-from imagegate.adapters import aws
-from imagegate.adapters.ledger import DynamoLedger
-from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
-from imagegate.domain.release import Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate.aws import clients as aws
+from imagegate.aws.ledger import DynamoLedger
+from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
+from imagegate.release.release import Outcome, Promotion, Release, ReleaseId, StartReason
 from tests.fakes import NOW
 
 REGION = "eu-central-1"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.errors import ThrottledError
-from imagegate.domain.image import OCI_MANIFEST, ImageRef, Manifest
-from imagegate.domain.release import Release, StartReason
+from imagegate.errors import ThrottledError
+from imagegate.oci.image import OCI_MANIFEST, ImageRef, Manifest
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.release.release import Release, StartReason
 from tests.component.cli_gate import CliGate, Result, gate, with_stage
 from tests.fakes import NOW, POLICY, FakeStarter
 

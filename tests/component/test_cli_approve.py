@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Outcome
+from imagegate.oci.image import ImageRef
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.release.release import Outcome
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url, with_stage
 from tests.fakes import POLICY, STAGING
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from cli.decisions.asking import Scope, name_of
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Digest
-from imagegate.domain.waiver import Waiver, WaiverTerms
+from imagegate.errors import RejectedInputError
+from imagegate.oci.image import Digest
+from imagegate.policy.waiver import Waiver, WaiverTerms
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
 from tests.fakes import DEV, NOW, POLICY, critical
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Outcome
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Outcome
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
 from tests.fakes import DEV, NOW
 

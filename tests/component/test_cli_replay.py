@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain.decision import Decision
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import ReleaseId
-from imagegate.domain.waiver import Waiver
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.gate.decision_record import Decision
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Mode
+from imagegate.policy.waiver import Waiver
+from imagegate.release.release import ReleaseId
 from tests.component.cli_gate import CliGate, gate, with_stage
 from tests.fakes import NOW, POLICY, critical
 

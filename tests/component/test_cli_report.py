@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from cli.zero.flip import Flip, flip_of
 from cli.zero.route import Action, Need, Plan, Waive, shortest
 from cli.zero.standing import pattern_of, tally
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import Outcome, Release, ReleaseId, StartReason
-from imagegate.domain.rules import FindingRules, ImageRules, ProhibitedPackage, Rule
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Mode
+from imagegate.policy.rules import FindingRules, ImageRules, ProhibitedPackage, Rule
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from tests.component.cli_gate import CliGate, gate, with_stage
 from tests.component.test_gate import built, with_bases
 from tests.fakes import NOW, POLICY, critical

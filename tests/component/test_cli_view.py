@@ -14,10 +14,10 @@ from rich.console import RenderableType
 from cli import facts, view
 from cli.reference import Reference
 from cli.steps import State, steps_of
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Release, StartReason
-from imagegate.domain.sbom import Sbom
+from imagegate.errors import RejectedInputError
+from imagegate.evidence.sbom import Sbom
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import Outcome, Release, StartReason
 
 STARTED = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
 IMAGE = ImageRef("shop-dev", Digest.of(b"shown"))

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.errors import AmbiguousDocumentError, DecisionRefusedError, UnprovenEndingError
-from imagegate.domain.image import ImageRef, Manifest
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import Outcome
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.steps.contents import DEPTH, ENTRIES, MANIFESTS, PLATFORMS, read_contents
-from imagegate.steps.judge import Route
+from imagegate.errors import AmbiguousDocumentError, DecisionRefusedError, UnprovenEndingError
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import ImageRef, Manifest
+from imagegate.policy.policy import Mode
+from imagegate.release.release import Outcome
+from imagegate.workflow.contents import DEPTH, ENTRIES, MANIFESTS, PLATFORMS, read_contents
+from imagegate.workflow.judge import Route
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeRegistry
 

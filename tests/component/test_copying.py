@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from imagegate.domain.errors import ImageNotFoundError, MissingLayerError, MissingRepositoryError
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Elsewhere
-from imagegate.domain.release import Outcome, ReleaseId, StartReason
-from imagegate.steps.copying import Copy, OutOfTimeError
-from imagegate.steps.promote import Next
+from imagegate.errors import ImageNotFoundError, MissingLayerError, MissingRepositoryError
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.policy.policy import Elsewhere
+from imagegate.release.release import Outcome, ReleaseId, StartReason
+from imagegate.workflow.copying import Copy, OutOfTimeError
+from imagegate.workflow.promote import Next
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, POLICY, FakeRegistry
 

@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.decisions import WaiveRequest, WithdrawRequest, answer, called_by, parse_decision
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AccessRefusedError,
     InvalidDigestError,
     InvalidEventError,
     RecordNotFoundError,
     ThrottledError,
 )
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import Outcome, ReleaseId
-from imagegate.domain.waiver import Waiver, WaiverTerms
-from imagegate.steps.decide import Decide, WaiverRefusedError
+from imagegate.events.requests import WaiveRequest, WithdrawRequest, answer, called_by, parse_decision
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Mode
+from imagegate.policy.waiver import Waiver, WaiverTerms
+from imagegate.release.release import Outcome, ReleaseId
+from imagegate.workflow.decide import Decide, WaiverRefusedError
 from tests.component.one_gate import World
 from tests.component.proofs import FUNCTION, Caller, FakeSts
 from tests.fakes import LATER, NOW, POLICY, FakeGrants, FakeStarter, critical

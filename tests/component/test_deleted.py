@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain.errors import ThrottledError
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Facts, Outcome, Release, ReleaseId
-from imagegate.steps.reconcile import Reconcile
+from imagegate.errors import ThrottledError
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Facts, Outcome, Release, ReleaseId
+from imagegate.workflow.reconcile import Reconcile
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, STAGING, critical
 

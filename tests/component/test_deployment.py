@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.container import Container, InvalidReferenceError, Reference, prefixes, resolved
-from imagegate.domain.deployment import Guarded, Rule, Ruling, let_through, rule
-from imagegate.domain.errors import InvalidDigestError
-from imagegate.domain.finding import Finding
-from imagegate.domain.history import History
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Mode
-from imagegate.domain.release import Outcome, Release
-from imagegate.domain.revocation import Revocation
-from imagegate.steps.deployment import HookStatus, NothingToCheckError
+from imagegate.deployment.check import Guarded, Rule, Ruling, let_through, rule
+from imagegate.errors import InvalidDigestError
+from imagegate.findings.finding import Finding
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.reference import Container, InvalidReferenceError, Reference, prefixes, resolved
+from imagegate.policy.policy import Mode
+from imagegate.release.history import History
+from imagegate.release.release import Outcome, Release
+from imagegate.release.revocation import Revocation
+from imagegate.workflow.deployment import HookStatus, NothingToCheckError
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, REGISTRY, critical

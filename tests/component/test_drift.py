@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.deadline import OverdueError, within
-from imagegate.adapters.settings import MissingSettingError
-from imagegate.domain.announcement import Announcement
-from imagegate.domain.container import Container
-from imagegate.domain.deployment_notice import OnError
-from imagegate.domain.errors import InvalidEventError, ThrottledError
-from imagegate.steps.deployment import TellOnce, could_not_check
+from imagegate.deadline import OverdueError, within
+from imagegate.errors import InvalidEventError, ThrottledError
+from imagegate.notices.announcement import Announcement
+from imagegate.notices.deployment_notice import OnError
+from imagegate.oci.reference import Container
+from imagegate.settings import MissingSettingError
+from imagegate.workflow.deployment import TellOnce, could_not_check
 from tests.component.deployments import (
     CONTEXT,
     DEFINITION,

@@ -13,10 +13,9 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from imagegate.adapters import aws
-from imagegate.adapters.ecr import Ecr
-from imagegate.adapters.ecr_findings import basic, enhanced
-from imagegate.domain.errors import (
+from imagegate.aws import clients as aws
+from imagegate.aws.ecr import Ecr
+from imagegate.errors import (
     AccessRefusedError,
     CorruptContentError,
     FindingsChangedError,
@@ -25,9 +24,10 @@ from imagegate.domain.errors import (
     ScanRefusedError,
     ThrottledError,
 )
-from imagegate.domain.finding import Finding, Package, Severity, Tally
-from imagegate.domain.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef
-from imagegate.domain.scan import Basis, Readiness, Scanning
+from imagegate.findings.ecr import basic, enhanced
+from imagegate.findings.finding import Finding, Package, Severity, Tally
+from imagegate.findings.scan import Basis, Readiness, Scanning
+from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef
 from imagegate.ports import Images, Scans
 
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from imagegate.adapters import aws, ecr_registry
-from imagegate.adapters.ecr_registry import EcrElsewhere, LayerState, ecr_layers
-from imagegate.domain.errors import AccessRefusedError, ImageGateError, ThrottledError
-from imagegate.domain.image import Digest
-from imagegate.domain.policy import Elsewhere
+from imagegate.aws import clients as aws
+from imagegate.aws import ecr_registry
+from imagegate.aws.ecr_registry import EcrElsewhere, LayerState, ecr_layers
+from imagegate.errors import AccessRefusedError, ImageGateError, ThrottledError
+from imagegate.oci.image import Digest
+from imagegate.policy.policy import Elsewhere
 from tests.fakes import NOW
 
 DIGESTS = [Digest.of(str(number).encode()) for number in range(250)]

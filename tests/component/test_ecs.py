@@ -14,17 +14,17 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from imagegate.adapters import aws
-from imagegate.adapters.ecs import Ecs
-from imagegate.adapters.ledger import DynamoLedger
-from imagegate.domain.container import Container
-from imagegate.domain.errors import (
+from imagegate.aws import clients as aws
+from imagegate.aws.ecs import Ecs
+from imagegate.aws.ledger import DynamoLedger
+from imagegate.errors import (
     AccessRefusedError,
     InvalidDigestError,
     RecordNotFoundError,
     ThrottledError,
 )
-from imagegate.domain.image import Digest, ImageRef
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.reference import Container
 from imagegate.ports import Ledger, Services
 from tests.component.deployments import DEFINITION, IMAGE, REVISION, attempt, blocked, named
 from tests.fakes import DEV, NOW

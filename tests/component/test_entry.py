@@ -9,19 +9,19 @@ from datetime import timedelta
 
 import pytest
 
-from imagegate.adapters.policy_file import parse
-from imagegate.adapters.versions import VERSIONS
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.decision import Decision
-from imagegate.domain.errors import DecisionRefusedError, InvalidPolicyError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Entry, Mode, Policy
-from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.domain.revocation import Revocation
-from imagegate.domain.rules import ENTRY, WAIVABLE
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.steps.judge import Judged, Route
-from imagegate.steps.replay import Replay
+from imagegate.errors import DecisionRefusedError, InvalidPolicyError
+from imagegate.findings.versions import VERSIONS
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.file.load import parse
+from imagegate.policy.policy import Entry, Mode, Policy
+from imagegate.policy.rules import ENTRY, WAIVABLE
+from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.release.revocation import Revocation
+from imagegate.workflow.judge import Judged, Route
+from imagegate.workflow.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, critical
 

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from cli.verification import evidence
 from cli.verification.managed import managed_profiles
-from imagegate.domain import attestation
-from imagegate.domain.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
+from imagegate.evidence import attestation
+from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
 from tests.component.test_signatures import SAID, signed
 from tests.fakes import DEV, FakeRegistry, FakeSigner
 
@@ -119,7 +119,7 @@ class Ecr:
 
 
 def test_the_registrys_rules_and_what_it_did_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imagegate.adapters.aws.client", lambda _: Ecr())
+    monkeypatch.setattr("imagegate.aws.clients.client", lambda _: Ecr())
     assert managed_profiles(IMAGE) == {"now", "then"}
 
 
@@ -131,5 +131,5 @@ def test_the_registrys_rules_and_what_it_did_are_asked_for(monkeypatch: pytest.M
     ],
 )
 def test_who_may_not_ask_knows_none(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
-    monkeypatch.setattr("imagegate.adapters.aws.client", lambda _: Ecr(fault))
+    monkeypatch.setattr("imagegate.aws.clients.client", lambda _: Ecr(fault))
     assert managed_profiles(IMAGE) == frozenset()

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from cli.verification.evidence import read
-from imagegate.adapters.versions import VERSIONS
-from imagegate.domain import findings_record
-from imagegate.domain.attestation import NOTATION_SIGNATURE
-from imagegate.domain.decision import Decision
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Policy, RepositoryPattern, Stage
-from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.domain.rules import (
+from imagegate.evidence.attestation import NOTATION_SIGNATURE
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.findings.versions import VERSIONS
+from imagegate.gate import findings_record
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.policy.policy import Policy, RepositoryPattern, Stage
+from imagegate.policy.rules import (
     Action,
     EvidenceRules,
     FindingRules,
@@ -28,11 +28,11 @@ from imagegate.domain.rules import (
     NoGrace,
     Rule,
 )
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.domain.waiver import Waiver
-from imagegate.steps.decide import Decide, WaiverRefusedError
-from imagegate.steps.judge import Judged
-from imagegate.steps.replay import Replay
+from imagegate.policy.waiver import Waiver
+from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.workflow.decide import Decide, WaiverRefusedError
+from imagegate.workflow.judge import Judged
+from imagegate.workflow.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING
 
@@ -304,7 +304,7 @@ def test_a_signature_of_the_gate_before_is_asked_for(world: World) -> None:
 def test_signatures_that_others_attach_do_not_hide_the_one_of_the_gate_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagegate.steps.evidence._LOOKED_AT", 1)
+    monkeypatch.setattr("imagegate.workflow.evidence._LOOKED_AT", 1)
     staging = replace(POLICY.stages["staging"], evidence=EvidenceRules(require_signature=Rule(True)))
     world.policy = world.records.policies[POLICY.digest] = replace(
         POLICY, stages={**POLICY.stages, "staging": staging}

@@ -14,17 +14,17 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from imagegate.adapters import aws
-from imagegate.adapters.grants import CorruptGrantError, DynamoGrants
-from imagegate.adapters.sts_identity import UsedProofs
-from imagegate.domain.approval import Approval, Choice
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.errors import ThrottledError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.order import Order
-from imagegate.domain.release import ReleaseId, StartReason
-from imagegate.domain.waiver import Waiver
+from imagegate.aws import clients as aws
+from imagegate.aws.grants import CorruptGrantError, DynamoGrants
+from imagegate.aws.sts import UsedProofs
+from imagegate.errors import ThrottledError
+from imagegate.grants.approval import Approval, Choice
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.waiver import Waiver
 from imagegate.ports import WritableGrants
+from imagegate.release.order import Order
+from imagegate.release.release import ReleaseId, StartReason
 
 TABLE = "grants"
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)

@@ -14,21 +14,21 @@ from typing import Any
 import pytest
 
 from cli.importing.tokens import TokenLogin
-from imagegate.adapters import registry_wire
-from imagegate.adapters.blob_copy import BlobCopy
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.adapters.registry_answer import joined, origin_of
-from imagegate.adapters.registry_connection import Connection, Login
-from imagegate.adapters.registry_place import Place
-from imagegate.adapters.registry_wire import Guard, Network, WrongWayError, network_of
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AccessRefusedError,
     ImageGateError,
     RegistryUnavailableError,
     RejectedInputError,
 )
-from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest, ImageRef
-from imagegate.domain.text import is_one_line
+from imagegate.oci import wire as registry_wire
+from imagegate.oci.answer import joined, origin_of
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.copy import BlobCopy
+from imagegate.oci.http import Connection, Login
+from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef
+from imagegate.oci.repository import Place
+from imagegate.oci.wire import Guard, Network, WrongWayError, network_of
+from imagegate.text import is_one_line
 from tests.component.scripted_registry import Reply, scripted
 from tests.component.token_registry import BLOB, LAYER, MANIFEST
 
@@ -137,8 +137,8 @@ ENDLESS: dict[str, Callable[[], Iterator[bytes]]] = {
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_what_never_ends_ends_in_one_line(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imagegate.adapters.registry_connection._GUARDED_SECONDS", 0.25)
-    monkeypatch.setattr("imagegate.adapters.registry_connection.LIMIT", 1 << 19)
+    monkeypatch.setattr("imagegate.oci.http._GUARDED_SECONDS", 0.25)
+    monkeypatch.setattr("imagegate.oci.http.LIMIT", 1 << 19)
     answers = ENDLESS[kind]
     with raw(
         lambda line: answers() if line.startswith("GET") else iter([head("404 No", b"Content-Length: 0\r\n")])
@@ -299,7 +299,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     # There are no certificates for these names here: what is tried is where a connection goes.
-    monkeypatch.setattr("imagegate.adapters.registry_connection._check_secure", lambda *_: None)
+    monkeypatch.setattr("imagegate.oci.http._check_secure", lambda *_: None)
     return names
 
 

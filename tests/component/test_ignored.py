@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from imagegate.domain.errors import RejectedInputError, ThrottledError
-from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Arrival, Policy
-from imagegate.domain.release import Facts, Ignore, Push, Release, StartReason
-from imagegate.steps.reconcile import ReconcileError
+from imagegate.errors import RejectedInputError, ThrottledError
+from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.policy.policy import Arrival, Policy
+from imagegate.release.release import Facts, Ignore, Push, Release, StartReason
+from imagegate.workflow.reconcile import ReconcileError
 from tests.component.cli_gate import CliGate, gate
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY

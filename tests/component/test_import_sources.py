@@ -9,7 +9,7 @@ import pytest
 
 from cli.faults import CannotTellError, NotFoundError
 from cli.importing.sources import Source
-from imagegate.domain.errors import AccessRefusedError
+from imagegate.errors import AccessRefusedError
 from tests.component.token_registry import MANIFEST, token_registry
 
 OTHER_ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"

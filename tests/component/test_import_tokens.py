@@ -9,9 +9,9 @@ import pytest
 
 from cli.importing import tokens
 from cli.importing.tokens import TokenLogin
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.adapters.registry_answer import Answer
-from imagegate.domain.errors import AccessRefusedError, ImageGateError, RegistryUnavailableError
+from imagegate.errors import AccessRefusedError, ImageGateError, RegistryUnavailableError
+from imagegate.oci.answer import Answer
+from imagegate.oci.client import HttpRegistry
 from tests.component.scripted_registry import Reply, scripted
 from tests.component.token_registry import BLOB, LAYER, MANIFEST, TokenRegistry, token_registry
 from tests.fakes import NOW

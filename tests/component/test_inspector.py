@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from imagegate.adapters import aws
-from imagegate.adapters.inspector import DETAILS_A_CALL, Inspector
-from imagegate.domain.errors import ThrottledError
-from imagegate.domain.finding import Finding, Severity
-from imagegate.domain.image import Digest, ImageRef
+from imagegate.aws import clients as aws
+from imagegate.aws.inspector import DETAILS_A_CALL, Inspector
+from imagegate.errors import ThrottledError
+from imagegate.findings.finding import Finding, Severity
+from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports import Intelligence
 
 NOW = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)

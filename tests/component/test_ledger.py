@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from imagegate.adapters import aws
-from imagegate.adapters.ledger import DynamoLedger
-from imagegate.adapters.ledger_items import (
+from imagegate.aws import clients as aws
+from imagegate.aws.ledger import DynamoLedger
+from imagegate.aws.ledger_items import (
     CorruptLedgerError,
     ignored_key,
     moment,
@@ -25,11 +25,14 @@ from imagegate.adapters.ledger_items import (
     write_release,
     write_token,
 )
-from imagegate.domain.errors import RecordNotFoundError, ThrottledError
-from imagegate.domain.facts import BaseImage
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Arrival
-from imagegate.domain.release import (
+from imagegate.errors import RecordNotFoundError, ThrottledError
+from imagegate.evidence.sbom import Sbom
+from imagegate.gate.facts import BaseImage
+from imagegate.gate.finding_rules import Clock
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Arrival
+from imagegate.ports import Ledger
+from imagegate.release.release import (
     Ending,
     Ignored,
     Outcome,
@@ -40,10 +43,7 @@ from imagegate.domain.release import (
     StartReason,
     WaitingScan,
 )
-from imagegate.domain.revocation import Revocation
-from imagegate.domain.ruling import Clock
-from imagegate.domain.sbom import Sbom
-from imagegate.ports import Ledger
+from imagegate.release.revocation import Revocation
 
 TABLE = "ledger"
 NOW = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)

@@ -10,21 +10,21 @@ from types import SimpleNamespace
 import pytest
 
 from cli.judgement import remote
-from imagegate.adapters import wiring
-from imagegate.adapters.settings import MissingSettingError
-from imagegate.adapters.versions import VERSIONS
-from imagegate.domain.coverage import Coverage
-from imagegate.domain.decision import Decision
-from imagegate.domain.errors import FindingsChangedError
-from imagegate.domain.finding import Finding
-from imagegate.domain.image import ImageRef
-from imagegate.domain.policy import Scanner
-from imagegate.domain.release import ReleaseId
-from imagegate.domain.scan import SECOND_LOOK, Basis, Scanning, ScanStatus, Waited
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.steps.examine import Examined, NotYet
-from imagegate.steps.judge import Judged, Route
-from imagegate.steps.replay import Replay
+from imagegate import wiring
+from imagegate.errors import FindingsChangedError
+from imagegate.findings.coverage import Coverage
+from imagegate.findings.finding import Finding
+from imagegate.findings.scan import SECOND_LOOK, Basis, Scanning, ScanStatus, Waited
+from imagegate.findings.versions import VERSIONS
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import ImageRef
+from imagegate.policy.policy import Scanner
+from imagegate.release.release import ReleaseId
+from imagegate.settings import MissingSettingError
+from imagegate.workflow.examine import Examined, NotYet
+from imagegate.workflow.judge import Judged, Route
+from imagegate.workflow.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, FakeScans, critical
 

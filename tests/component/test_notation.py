@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagegate.adapters.notation import thumbprints
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AuthenticityError,
     AuthenticTimestampError,
     ExpiryError,
@@ -22,7 +21,8 @@ from imagegate.domain.errors import (
     RejectedInputError,
     VerificationError,
 )
-from imagegate.domain.image import Digest
+from imagegate.notation.verifier import thumbprints
+from imagegate.oci.image import Digest
 from tests.component.envelopes import (
     IDENTITY,
     NOW,

@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from imagegate.adapters.notation import thumbprints
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AuthenticityError,
     AuthenticTimestampError,
     IntegrityError,
     VerificationError,
 )
+from imagegate.notation.verifier import thumbprints
 from tests.component.envelopes import (
     LEAF,
     LOWER,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import forgeries
-from imagegate.domain.errors import VerificationError
+from imagegate.errors import VerificationError
 from tests.component.envelopes import Draft, compact, good_jws, protected_header
 from tests.component.forgeries import KINDS
 from tests.component.forging import Outcome, originals

@@ -12,21 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from imagegate.adapters.notation import Verified, verify
-from imagegate.adapters.notation_attributes import Scheme
-from imagegate.adapters.notation_identity import SigningProfile
-from imagegate.adapters.notation_policy import (
-    Action,
-    Check,
-    Level,
-    SignatureVerification,
-    StoreName,
-    StoreType,
-    TrustPolicy,
-)
-from imagegate.adapters.notation_revocation import RevocationQuery, Revoked
-from imagegate.adapters.notation_trust import TrustStore
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AuthenticityError,
     AuthenticTimestampError,
     ExpiryError,
@@ -37,6 +23,20 @@ from imagegate.domain.errors import (
     UnsupportedEnvelopeError,
     VerificationError,
 )
+from imagegate.notation.attributes import Scheme
+from imagegate.notation.identities import SigningProfile
+from imagegate.notation.revocation import RevocationQuery, Revoked
+from imagegate.notation.trust_policy import (
+    Action,
+    Check,
+    Level,
+    SignatureVerification,
+    StoreName,
+    StoreType,
+    TrustPolicy,
+)
+from imagegate.notation.trust_store import TrustStore
+from imagegate.notation.verifier import Verified, verify
 from tests.component.envelopes import (
     IDENTITY,
     LEAF,

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.adapters.notation_identity import (
+from imagegate.errors import TrustPolicyError
+from imagegate.notation.identities import (
     Anyone,
     CertificateSubject,
     SigningProfile,
     parse_identities,
     parse_identity,
 )
-from imagegate.adapters.notation_policy import Action, Check, Level, StoreName, StoreType, TrustPolicy
-from imagegate.adapters.notation_policy_document import parse_trust_policy
-from imagegate.domain.errors import TrustPolicyError
+from imagegate.notation.trust_policy import Action, Check, Level, StoreName, StoreType, TrustPolicy
+from imagegate.notation.trust_policy_document import parse_trust_policy
 from tests.component.envelopes import IDENTITY
 
 SUBJECT = "x509.subject: C=US, ST=WA, O=acme"

@@ -17,9 +17,9 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from imagegate.adapters.notation_attributes import AwsSignature
-from imagegate.adapters.notation_revocation import AwsRevocations, RevocationQuery, revocation_query
-from imagegate.domain.errors import RevocationError, RevocationUnansweredError
+from imagegate.errors import RevocationError, RevocationUnansweredError
+from imagegate.notation.attributes import AwsSignature
+from imagegate.notation.revocation import AwsRevocations, RevocationQuery, revocation_query
 from tests.component.envelopes import IDENTITY, NOW, good_chain
 
 JOB = "arn:aws:signer:eu-central-1:123456789012:/signing-jobs/2e9f1b2c"
@@ -193,13 +193,13 @@ def test_a_time_is_asked_for_in_utc(service: Service) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "signer",
+        "aws.signer",
         "wiring",
-        "notation_policy_document",
-        "notation_attributes",
-        "notation_revocation",
+        "notation.trust_policy_document",
+        "notation.attributes",
+        "notation.revocation",
     ],
 )
 def test_who_does_not_verify_never_loads_cryptography(module: str) -> None:
-    program = f"import sys, imagegate.adapters.{module}; sys.exit('cryptography' in sys.modules)"
+    program = f"import sys, imagegate.{module}; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

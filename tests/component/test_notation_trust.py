@@ -8,9 +8,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from imagegate.adapters.notation_policy import StoreName, StoreType
-from imagegate.adapters.notation_trust import TrustStore, load_certificates, read_trust_stores
-from imagegate.domain.errors import TrustPolicyError
+from imagegate.errors import TrustPolicyError
+from imagegate.notation.trust_policy import StoreName, StoreType
+from imagegate.notation.trust_store import TrustStore, load_certificates, read_trust_stores
 from tests.component.envelopes import LEAF, chain_of, good_chain, good_root
 
 

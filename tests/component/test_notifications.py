@@ -13,13 +13,13 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from imagegate.adapters import aws
-from imagegate.adapters.notifications import EventRefusedError, SnsNotifications
-from imagegate.domain.announcement import Announcement, announce
-from imagegate.domain.errors import ThrottledError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Release, StartReason
+from imagegate.aws import clients as aws
+from imagegate.aws.sns import EventRefusedError, SnsNotifications
+from imagegate.errors import ThrottledError
+from imagegate.notices.announcement import Announcement, announce
+from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports import Notifications
+from imagegate.release.release import Outcome, Release, StartReason
 
 IMAGE = ImageRef("shop-dev", Digest.of(b"image"))
 RELEASE = Release(

@@ -15,9 +15,9 @@ import pytest
 from cli.main import main
 from cli.policy_check import ending
 from cli.stack import Stack
-from imagegate.domain.canonical import parse_timestamp
-from imagegate.domain.image import Digest
-from imagegate.domain.waiver import Waiver
+from imagegate.canonical_json import parse_timestamp
+from imagegate.oci.image import Digest
+from imagegate.policy.waiver import Waiver
 from tests.component.policies import SAMPLES, SCHEMA
 from tests.fakes import NOW, FakeGrants
 
@@ -361,6 +361,6 @@ def test_without_a_file_the_deployed_policy_is_explained(call: Call, monkeypatch
 
 def test_the_table_of_rules_is_whole() -> None:
     from cli.policy_effective import RULES_IN_ORDER
-    from imagegate.adapters.policy_inheritance import LIMITS, RULES
+    from imagegate.policy.file.inheritance import LIMITS, RULES
 
     assert {place for place in RULES_IN_ORDER if place[:2] != LIMITS} == RULES

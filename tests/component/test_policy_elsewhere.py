@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from imagegate.adapters.policy_file import parse
-from imagegate.domain.errors import InvalidPolicyError
-from imagegate.domain.policy import Elsewhere
+from imagegate.errors import InvalidPolicyError
+from imagegate.policy.file.load import parse
+from imagegate.policy.policy import Elsewhere
 
 HOST = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
 ROLE = "arn:aws:iam::210987654321:role/imagegate-promotion"

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.adapters.policy_file import line_of, parse
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.errors import InvalidPolicyError
-from imagegate.domain.finding import Severity
-from imagegate.domain.image import Digest
-from imagegate.domain.policy import Arrival, Mode, RepositoryPattern, Stage
-from imagegate.domain.rules import Action, Limit
+from imagegate.errors import InvalidPolicyError
+from imagegate.findings.finding import Severity
+from imagegate.oci.image import Digest
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.file.load import line_of, parse
+from imagegate.policy.policy import Arrival, Mode, RepositoryPattern, Stage
+from imagegate.policy.rules import Action, Limit
 from tests.component.policies import TODAY, dev_faults, stage
 from tests.component.policy_damage import FULL, damaged
 

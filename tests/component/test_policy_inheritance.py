@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.adapters.policy_file import parse
-from imagegate.domain.finding import Severity
-from imagegate.domain.policy import Mode
-from imagegate.domain.rules import DEFAULT_MAX_FINDINGS, Action, Attention, Rule
+from imagegate.findings.finding import Severity
+from imagegate.policy.file.load import parse
+from imagegate.policy.policy import Mode
+from imagegate.policy.rules import DEFAULT_MAX_FINDINGS, Action, Attention, Rule
 from tests.component.policies import faults, stage, three
 
 # A limit as each layer may write it: not at all, as a number, off, or as a part of the long form.

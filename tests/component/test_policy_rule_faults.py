@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imagegate.adapters.policy_file import parse
-from imagegate.domain.policy import Scanner
+from imagegate.policy.file.load import parse
+from imagegate.policy.policy import Scanner
 from tests.component.policies import dev_faults, faults, three
 
 BAD_RULES = [

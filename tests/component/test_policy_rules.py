@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.policy_file import parse
-from imagegate.adapters.policy_inheritance import FILTERS, LIMITS, RULES
-from imagegate.adapters.policy_model import GateShape
-from imagegate.adapters.policy_rules import FilterShape, RuleShape
-from imagegate.domain.finding import Package, Severity
-from imagegate.domain.policy import Stage
-from imagegate.domain.rules import Action, Attention, GraceStart, NoGrace, Rule
+from imagegate.findings.finding import Package, Severity
+from imagegate.policy.file.inheritance import FILTERS, LIMITS, RULES
+from imagegate.policy.file.load import parse
+from imagegate.policy.file.model import GateShape
+from imagegate.policy.file.rules import FilterShape, RuleShape
+from imagegate.policy.policy import Stage
+from imagegate.policy.rules import Action, Attention, GraceStart, NoGrace, Rule
 from tests.component.policies import dev_faults, stage, three
 
 # Where it stands, its plain value, and what it becomes.

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.adapters.policy_file import parse
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.finding import Severity
-from imagegate.domain.policy import Entry, Mode, Scanner, Stage
-from imagegate.domain.rules import DEFAULT_MAX_FINDINGS, Action, EvidenceRules, FindingRules, ImageRules, Rule
+from imagegate.findings.finding import Severity
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.file.load import parse
+from imagegate.policy.policy import Entry, Mode, Scanner, Stage
+from imagegate.policy.rules import DEFAULT_MAX_FINDINGS, Action, EvidenceRules, FindingRules, ImageRules, Rule
 from tests.component.policies import SAMPLES, SHIPPED, TODAY, sample
 
 

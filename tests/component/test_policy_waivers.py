@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.policy_file import parse
-from imagegate.domain.image import Digest
-from imagegate.domain.rules import PROHIBITED, WAIVABLE
-from imagegate.domain.waiver import JUSTIFICATIONS, Waiver, WaiverTerms
+from imagegate.oci.image import Digest
+from imagegate.policy.file.load import parse
+from imagegate.policy.rules import PROHIBITED, WAIVABLE
+from imagegate.policy.waiver import JUSTIFICATIONS, Waiver, WaiverTerms
 from tests.component.policies import TODAY, faults
 
 DIGEST = Digest.of(b"image")

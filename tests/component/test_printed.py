@@ -17,12 +17,12 @@ from cli.stack import Stack
 from cli.verification import gates, printed
 from cli.verification.printed import Gate, Gates
 from cli.verification.trust import AWS_ROOT
-from imagegate.adapters.notation import verify
-from imagegate.adapters.notation_identity import SigningProfile
-from imagegate.adapters.notation_policy import Level, StoreName, StoreType
-from imagegate.adapters.notation_policy_document import parse_trust_policy
-from imagegate.adapters.notation_trust import TrustStore
-from imagegate.domain.errors import AuthenticityError, TrustPolicyError
+from imagegate.errors import AuthenticityError, TrustPolicyError
+from imagegate.notation.identities import SigningProfile
+from imagegate.notation.trust_policy import Level, StoreName, StoreType
+from imagegate.notation.trust_policy_document import parse_trust_policy
+from imagegate.notation.trust_store import TrustStore
+from imagegate.notation.verifier import verify
 from tests.component.envelopes import IDENTITY, NOW, SUBJECT, good_chain, good_envelope, good_root
 from tests.component.verifying import nothing_revoked
 from tests.fakes import POLICY

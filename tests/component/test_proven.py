@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.adapters.decisions import asked
-from imagegate.domain.caller_proof import REMEMBERED, ProofRefusedError
-from imagegate.domain.errors import AccessRefusedError, RejectedInputError
-from imagegate.domain.power import Power
+from imagegate.errors import AccessRefusedError, RejectedInputError
+from imagegate.events.requests import asked
+from imagegate.grants.caller_proof import REMEMBERED, ProofRefusedError
+from imagegate.grants.power import Power
 from tests.component.proofs import FUNCTION, Caller, FakeSts, event
 from tests.fakes import NOW
 

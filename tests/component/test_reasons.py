@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from imagegate.adapters.decisions import parse_decision
-from imagegate.adapters.events import CLOUDTRAIL, is_request, parse_request
-from imagegate.domain.approval import Choice
-from imagegate.domain.errors import InvalidEventError, RecordNotFoundError, RejectedInputError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.order import LASTS, Order
-from imagegate.domain.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.steps.order import OrderRefusedError
-from imagegate.steps.reasons import StartRequested
+from imagegate.errors import InvalidEventError, RecordNotFoundError, RejectedInputError
+from imagegate.events.eventbridge import CLOUDTRAIL, is_request, parse_request
+from imagegate.events.requests import parse_decision
+from imagegate.grants.approval import Choice
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.order import LASTS, Order
+from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.workflow.order import OrderRefusedError
+from imagegate.workflow.reasons import StartRequested
 from tests.component.one_gate import World
 from tests.component.test_approvals import asking, held
 from tests.component.test_break_glass import glass

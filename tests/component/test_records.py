@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from imagegate.adapters import aws
-from imagegate.adapters.records import S3Records
-from imagegate.domain.errors import CorruptContentError, RecordNotFoundError, ThrottledError
-from imagegate.domain.image import Digest
+from imagegate.aws import clients as aws
+from imagegate.aws.records import S3Records
+from imagegate.errors import CorruptContentError, RecordNotFoundError, ThrottledError
+from imagegate.oci.image import Digest
 from imagegate.ports import Records
 
 BUCKET = "records"

@@ -12,10 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from imagegate.adapters.referrers_tag import with_referrer
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.adapters.registry_connection import Login
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AccessRefusedError,
     CorruptContentError,
     ImageGateError,
@@ -26,7 +23,10 @@ from imagegate.domain.errors import (
     TagConflictError,
     ThrottledError,
 )
-from imagegate.domain.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.http import Login
+from imagegate.oci.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.referrers import with_referrer
 from imagegate.ports import Registry
 from tests.component.scripted_registry import Answer, Reply, Request, Scripted, scripted
 from tests.fakes import NOW
@@ -92,7 +92,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_it_is_a_registry() -> None:
-    port: Registry = HttpRegistry()
+    port: Registry = HttpRegistry(lambda: Login("https://registry.example"))
     assert port
 
 

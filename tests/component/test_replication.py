@@ -10,13 +10,13 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from imagegate.adapters.ecr import Ecr
-from imagegate.adapters.policy_file import parse
-from imagegate.domain.errors import InvalidPolicyError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, ReleaseId
-from imagegate.domain.replication import Replica, ReplicaStatus, Replication
-from imagegate.steps.promote import Next, Promoted, PromoteImage
+from imagegate.aws.ecr import Ecr
+from imagegate.errors import InvalidPolicyError
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.file.load import parse
+from imagegate.policy.replication import Replica, ReplicaStatus, Replication
+from imagegate.release.release import Outcome, ReleaseId
+from imagegate.workflow.promote import Next, Promoted, PromoteImage
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING
 
@@ -96,7 +96,7 @@ def test_it_is_not_waited_for_ever(world: World) -> None:
 def test_what_ecr_says_is_read(monkeypatch: pytest.MonkeyPatch, aws_account: None) -> None:
     image = ImageRef(DEV, Digest.of(b"image"))
     ecr: Any = boto3.client("ecr")
-    monkeypatch.setattr("imagegate.adapters.ecr.client", lambda _service: ecr)
+    monkeypatch.setattr("imagegate.aws.ecr.client", lambda _service: ecr)
     with Stubber(ecr) as stub:
         stub.add_response(
             "describe_image_replication_status",

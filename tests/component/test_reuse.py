@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.versions import VERSIONS
-from imagegate.domain.decision import Decision
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Policy
-from imagegate.domain.release import Outcome, Release, ReleaseId, StartReason
-from imagegate.domain.revocation import Revocation
-from imagegate.domain.rules import ImageRules, Rule
-from imagegate.steps.judge import Judged
-from imagegate.steps.replay import Replay
+from imagegate.findings.versions import VERSIONS
+from imagegate.gate.decision_record import Decision
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Policy
+from imagegate.policy.rules import ImageRules, Rule
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+from imagegate.release.revocation import Revocation
+from imagegate.workflow.judge import Judged
+from imagegate.workflow.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, critical
 

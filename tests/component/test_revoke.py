@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.decisions import parse_decision
-from imagegate.domain import attestation
-from imagegate.domain.container import Container
-from imagegate.domain.decided import Revoked
-from imagegate.domain.deployment import Rule
-from imagegate.domain.errors import (
+from imagegate.deployment.check import Rule
+from imagegate.errors import (
     AccessRefusedError,
     DecisionRefusedError,
     RecordNotFoundError,
     RejectedInputError,
     ThrottledError,
 )
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import Scanner
-from imagegate.domain.release import Ignore, Outcome, Promotion, Release, ReleaseId, StartReason
-from imagegate.domain.revocation import Revocation, RunsIn
-from imagegate.steps.deployment import JudgeContainers
-from imagegate.steps.judge import Route
+from imagegate.events.requests import parse_decision
+from imagegate.evidence import attestation
+from imagegate.grants.decided import Revoked
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.reference import Container
+from imagegate.policy.policy import Scanner
+from imagegate.release.release import Ignore, Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate.release.revocation import Revocation, RunsIn
+from imagegate.workflow.deployment import JudgeContainers
+from imagegate.workflow.judge import Route
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, REGISTRY, STAGING, FakeGrants, FakeSigner, critical
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.adapters.decisions import parse_decision
-from imagegate.domain.announcement import announce
-from imagegate.domain.errors import RecordNotFoundError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Release, ReleaseId
-from imagegate.domain.revocation import Revocation
-from imagegate.domain.rollback import Rollback, lately
-from imagegate.steps.rollback import RollbackRefusedError
+from imagegate.deployment.rollback import Rollback, lately
+from imagegate.errors import RecordNotFoundError
+from imagegate.events.requests import parse_decision
+from imagegate.notices.announcement import announce
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import Outcome, Release, ReleaseId
+from imagegate.release.revocation import Revocation
+from imagegate.workflow.rollback import RollbackRefusedError
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
 from tests.component.deployments import attempt
 from tests.component.one_gate import World

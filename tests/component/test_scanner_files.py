@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from cli.faults import CANNOT_TELL, explain
 from cli.scanner_files import Report, ScannerFileError, document, formats, knows, merge, read
-from imagegate.domain.finding import Finding, Package, Severity
+from imagegate.findings.finding import Finding, Package, Severity
 
 FIXTURES = Path(__file__).parent / "fixtures" / "scanners"
 NAMES = sorted(path.name for path in FIXTURES.glob("*.json"))

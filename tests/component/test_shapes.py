@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imagegate.domain.artifact import unread_layers
-from imagegate.domain.image import Digest
+from imagegate.oci.artifact import unread_layers
+from imagegate.oci.image import Digest
 from tests.component.artifact_shapes import ARTIFACTS
 from tests.component.gate_reading import is_artifact, read
 from tests.component.image_shapes import IMAGES

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.notation import Verified, Verifier
-from imagegate.adapters.notation_policy import Level, StoreName, StoreType
-from imagegate.adapters.notation_policy_document import parse_trust_policy
-from imagegate.adapters.notation_trust import TrustStore
-from imagegate.domain.errors import IntegrityError, TrustPolicyError, UnsupportedEnvelopeError
-from imagegate.domain.image import Descriptor, Digest
-from imagegate.domain.signature_manifest import THUMBPRINTS, read_signature_manifest
+from imagegate.errors import IntegrityError, TrustPolicyError, UnsupportedEnvelopeError
+from imagegate.evidence.signature_manifest import THUMBPRINTS, read_signature_manifest
+from imagegate.notation.trust_policy import Level, StoreName, StoreType
+from imagegate.notation.trust_policy_document import parse_trust_policy
+from imagegate.notation.trust_store import TrustStore
+from imagegate.notation.verifier import Verified, Verifier
+from imagegate.oci.image import Descriptor, Digest
 from tests.component.envelopes import IDENTITY, NOW, SIGNED, SUBJECT, good_chain, good_envelope, good_root
 from tests.component.verifying import nothing_revoked
 
@@ -29,7 +29,7 @@ LAYER = {
 
 
 def thumbprints() -> list[str]:
-    from imagegate.adapters.certificate_chain import thumbprint
+    from imagegate.notation.certificates import thumbprint
 
     return [thumbprint(certificate) for certificate in good_chain()]
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain import attestation
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AuthenticityError,
     IntegrityError,
 )
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.release import ReleaseId
-from imagegate.steps.evidence import ReadEvidence
-from imagegate.steps.signatures import verify_signature
+from imagegate.evidence import attestation
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.release.release import ReleaseId
+from imagegate.workflow.evidence import ReadEvidence
+from imagegate.workflow.signatures import verify_signature
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeRegistry, FakeSigner
 

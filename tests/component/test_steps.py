@@ -8,11 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from imagegate.adapters.events import JudgeRequest, parse
-from imagegate.domain.approvers import ApprovalTerms
-from imagegate.domain.attestation import NOTATION_SIGNATURE
-from imagegate.domain.decision import Decision
-from imagegate.domain.errors import (
+from imagegate.errors import (
     DecisionRefusedError,
     ImageNotFoundError,
     RecordNotFoundError,
@@ -21,16 +17,20 @@ from imagegate.domain.errors import (
     UnsupportedImageError,
     VerificationError,
 )
-from imagegate.domain.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.policy import Arrival, Mode
-from imagegate.domain.release import Ignore, Outcome, Push, Release, ReleaseId, StartReason
-from imagegate.domain.scan import Scanning, Waited
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.domain.waiver import Waiver
-from imagegate.steps.announce import Then
-from imagegate.steps.copying import Copy
-from imagegate.steps.judge import Judged, Route
-from imagegate.steps.promote import Next
+from imagegate.events.eventbridge import JudgeRequest, parse
+from imagegate.evidence.attestation import NOTATION_SIGNATURE
+from imagegate.findings.scan import Scanning, Waited
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.policy import Arrival, Mode
+from imagegate.policy.waiver import Waiver
+from imagegate.release.release import Ignore, Outcome, Push, Release, ReleaseId, StartReason
+from imagegate.workflow.announce import Then
+from imagegate.workflow.copying import Copy
+from imagegate.workflow.judge import Judged, Route
+from imagegate.workflow.promote import Next
 from tests.component.one_gate import World
 from tests.fakes import (
     DEV,
@@ -726,7 +726,7 @@ def carried(world: World, image: ImageRef) -> set[Digest]:
 def test_nothing_that_others_attach_takes_the_place_of_the_gates_own_evidence(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagegate.steps.copying.EVIDENCE", 3)
+    monkeypatch.setattr("imagegate.workflow.copying.EVIDENCE", 3)
     image = world.registry.push_image(DEV, "1.0")
     attached = [attach(world, image, statement(number)) for number in range(9)]
     world.scans.finish(image)
@@ -770,7 +770,7 @@ def test_no_more_evidence_is_read_than_a_call_can_look_at(
     before = {found.digest for found in world.registry.referrers(ImageRef(DEV, image.digest))}
     attached = [attach(world, image, statement(number)) for number in range(4)]
     size = len(b'{"rootfs": {}}') + len(statement(0))
-    monkeypatch.setattr("imagegate.steps.copying.EVIDENCE_BYTES", 2 * size)
+    monkeypatch.setattr("imagegate.workflow.copying.EVIDENCE_BYTES", 2 * size)
     promoted = world.promote(image)
     assert carried(world, image) == before | set(attached[:2])
     assert "stay" in promoted.detail

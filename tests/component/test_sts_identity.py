@@ -8,9 +8,9 @@ from threading import Thread
 
 import pytest
 
-from imagegate.adapters.sts_identity import StsIdentities, sts_endpoint
-from imagegate.domain.caller_proof import LONGEST_ANSWER, Audience, Identity, Proof, ProofRefusedError
-from imagegate.domain.errors import ServiceUnavailableError, ThrottledError
+from imagegate.aws.sts import StsIdentities, sts_endpoint
+from imagegate.errors import ServiceUnavailableError, ThrottledError
+from imagegate.grants.caller_proof import LONGEST_ANSWER, Audience, Identity, Proof, ProofRefusedError
 from tests.component.proofs import FUNCTION
 
 AUDIENCE = Audience.parse(FUNCTION)

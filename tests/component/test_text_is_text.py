@@ -32,20 +32,20 @@ from aws_lambda_powertools import Logger
 from markdown_it import MarkdownIt
 
 import cli
-import imagegate.domain
+import imagegate.notices
 from cli import markdown, terminal, view
 from cli.patience import Patience
 from cli.screen import Text
 from cli.zero.forms import markdown as report_markdown
 from cli.zero.report import Report
-from imagegate.adapters import approval_html
-from imagegate.adapters.log import log_line
-from imagegate.domain.announcement import Announcement, as_sns_message
-from imagegate.domain.approval_view import ApprovalView
-from imagegate.domain.decision import Decision
-from imagegate.domain.deployment_notice import Alert
-from imagegate.domain.release import Outcome
-from imagegate.domain.text import is_one_line
+from imagegate.approval_page import html as approval_html
+from imagegate.approval_page.view import ApprovalView
+from imagegate.gate.decision_record import Decision
+from imagegate.log import log_line
+from imagegate.notices.announcement import Announcement, as_sns_message
+from imagegate.notices.deployment_notice import Alert
+from imagegate.release.release import Outcome
+from imagegate.text import is_one_line
 from tests.poison import CLEAN, NAMES, PAYLOADS, CannotFillError, filled, made
 
 poison = pytest.mark.parametrize("text", PAYLOADS, ids=NAMES)
@@ -80,7 +80,7 @@ def _is_message(hint: Any) -> bool:
 
 
 def announcements(text: str) -> Iterator[Announcement]:
-    for function, hints in functions_of(imagegate.domain, _is_message):
+    for function, hints in functions_of(imagegate.notices, _is_message):
         endings = list(Outcome) if hints.get("outcome") is Outcome else [None]
         for ending in endings:
             told = called(function, hints, text, **({"outcome": ending} if ending else {}))

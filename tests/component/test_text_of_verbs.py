@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from cli import terminal
-from imagegate.adapters.decisions import parse_decision
-from imagegate.domain.errors import InvalidEventError
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.text import is_one_line
-from imagegate.domain.waiver import Waiver
+from imagegate.errors import InvalidEventError
+from imagegate.events.requests import parse_decision
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.policy.waiver import Waiver
+from imagegate.text import is_one_line
 from tests.component.cli_gate import CliGate
 from tests.component.cli_gate import gate as gate
 from tests.component.judged import Judge

@@ -17,8 +17,11 @@ from cli.verification.by_policy import ByPolicy
 from cli.verification.checks import Kind, Signature, Trust, signatures_of
 from cli.verification.evidence import Evidence, Piece
 from cli.verification.report import Report
-from imagegate.adapters.notation import Verifier, thumbprints
-from imagegate.adapters.notation_policy import (
+from imagegate.errors import RevocationError, RevocationUnansweredError
+from imagegate.evidence import attestation
+from imagegate.evidence.signature_manifest import THUMBPRINTS
+from imagegate.notation.revocation import RevocationQuery, Revoked
+from imagegate.notation.trust_policy import (
     Action,
     Check,
     Level,
@@ -27,12 +30,9 @@ from imagegate.adapters.notation_policy import (
     TrustPolicy,
     TrustPolicyDocument,
 )
-from imagegate.adapters.notation_revocation import RevocationQuery, Revoked
-from imagegate.adapters.notation_trust import TrustStore, TrustStores
-from imagegate.domain import attestation
-from imagegate.domain.errors import RevocationError, RevocationUnansweredError
-from imagegate.domain.image import Descriptor, Digest
-from imagegate.domain.signature_manifest import THUMBPRINTS
+from imagegate.notation.trust_store import TrustStore, TrustStores
+from imagegate.notation.verifier import Verifier, thumbprints
+from imagegate.oci.image import Descriptor, Digest
 from tests.component.envelopes import IDENTITY, NOW, SUBJECT, Draft, good_chain, good_root, plain_header
 from tests.component.verifying import nothing_revoked, policy_of
 

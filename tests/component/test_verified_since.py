@@ -10,10 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.verification.since import Since, since
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Outcome, StartReason
-from imagegate.domain.revocation import Revocation
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Outcome, StartReason
+from imagegate.release.revocation import Revocation
 from tests.component.cli_gate import CALLER, CliGate, gate
 from tests.component.deployments import attempt, blocked
 from tests.fakes import LATER, NOW

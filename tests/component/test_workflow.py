@@ -10,13 +10,13 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from imagegate.adapters import aws
-from imagegate.adapters.events import StartEnvelope
-from imagegate.adapters.workflow import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
-from imagegate.domain.errors import ThrottledError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import StartReason
+from imagegate.aws import clients as aws
+from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
+from imagegate.errors import ThrottledError
+from imagegate.events.eventbridge import StartEnvelope
+from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports import Starter, Tasks, Workflow
+from imagegate.release.release import StartReason
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:release"
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:start-release:live"

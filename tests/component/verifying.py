@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from imagegate.adapters.notation import Verified, verify, verify_envelope
-from imagegate.adapters.notation_identity import parse_identities
-from imagegate.adapters.notation_policy import (
+from imagegate.notation.identities import parse_identities
+from imagegate.notation.revocation import RevocationQuery, Revoked
+from imagegate.notation.trust_policy import (
     Action,
     Check,
     Level,
@@ -17,9 +17,9 @@ from imagegate.adapters.notation_policy import (
     StoreType,
     TrustPolicy,
 )
-from imagegate.adapters.notation_revocation import RevocationQuery, Revoked
-from imagegate.adapters.notation_trust import TrustStore
-from imagegate.domain.image import Descriptor
+from imagegate.notation.trust_store import TrustStore
+from imagegate.notation.verifier import Verified, verify, verify_envelope
+from imagegate.oci.image import Descriptor
 from tests.component.envelopes import (
     IDENTITY,
     NOW,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from imagegate.adapters.versions import VERSIONS
-from imagegate.domain.errors import ImageGateError
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome
+from imagegate.errors import ImageGateError
+from imagegate.findings.versions import VERSIONS
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import Outcome
 from tests import fakes
 from tests.component.executions import Execution, begin
 from tests.component.lambdas import Call, Event, Lambdas

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters.events import parse_arrival, parse_scan
-from imagegate.domain.errors import InvalidEventError
-from imagegate.domain.policy import Arrival
+from imagegate.errors import InvalidEventError
+from imagegate.events.eventbridge import parse_arrival, parse_scan
+from imagegate.policy.policy import Arrival
 
 EVENTS = Path(__file__).parents[2] / "events"
 

@@ -17,10 +17,10 @@ WITHOUT = ("functions", "layers", "cli", "tests/unit", "tests/component")
 CHOOSING = [
     "cli/importing/tokens.py",
     "cli/main.py",
-    "layers/core/imagegate/adapters/ecr_registry.py",
-    "layers/core/imagegate/adapters/registry.py",
-    "layers/core/imagegate/adapters/registry_connection.py",
-    "layers/core/imagegate/adapters/wiring.py",
+    "layers/core/imagegate/aws/ecr_registry.py",
+    "layers/core/imagegate/oci/client.py",
+    "layers/core/imagegate/oci/http.py",
+    "layers/core/imagegate/wiring.py",
 ]
 FILES = sorted(path for folder in WITHOUT for path in (ROOT / folder).rglob("*.py"))
 
@@ -84,7 +84,7 @@ def test_no_read_hides(source: str, text: str) -> None:
         "import time\ntime.strftime('%Y', time.gmtime(0))",
         "from datetime import UTC, datetime\ndatetime.fromtimestamp(0, UTC)",
         "from cli.clock import now\nat = now()",
-        "from imagegate.adapters import wiring\nwiring.now()",
+        "from imagegate import wiring\nwiring.now()",
         "def f(time, today):\n    return time.start, today",
         "from email.utils import formatdate\nformatdate(0, usegmt=True)",
     ],

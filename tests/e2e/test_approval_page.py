@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import pytest
 import urllib3
 
-from imagegate.adapters.approval_html import content_security_policy
-from imagegate.domain.approval_link import ApprovalLink, Purpose
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import ReleaseId
+from imagegate.approval_page.html import content_security_policy
+from imagegate.grants.approval_link import ApprovalLink, Purpose
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import ReleaseId
 from tests.e2e.gate import Gate
 from tests.patience import PATIENCE_SECONDS
 

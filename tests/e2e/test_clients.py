@@ -12,8 +12,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from imagegate.adapters.notation import verify_envelope
-from imagegate.domain.image import Manifest
+from imagegate.notation.verifier import verify_envelope
+from imagegate.oci.image import Manifest
 from sandbox.images import build_image, build_index
 from tests.e2e.clients import Clients, needed, needed_docker
 from tests.e2e.gate import Gate

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from imagegate.adapters.notation import verify_envelope
-from imagegate.domain.errors import AuthenticityError, IntegrityError
-from imagegate.domain.image import Manifest
+from imagegate.errors import AuthenticityError, IntegrityError
+from imagegate.notation.verifier import verify_envelope
+from imagegate.oci.image import Manifest
 from tests.e2e.gate import Gate
 
 PROFILES = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST
+from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST
 from sandbox.arrive import main
 from sandbox.images import build_image
 from sandbox.push import push

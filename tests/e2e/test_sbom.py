@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST, Digest
+from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Digest
 from sandbox.images import build_index
 from sandbox.push import push
 from sandbox.references import Reference

@@ -21,9 +21,9 @@ import yaml
 from cli.verification import evidence
 from cli.verification.checks import Trust, signatures_of
 from cli.verification.trust import of_profiles, roots_in
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.adapters.registry_connection import Login
-from imagegate.domain.image import ImageRef
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.http import Login
+from imagegate.oci.image import ImageRef
 from tests.e2e.gate import Gate
 
 PROFILES = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/imagegate"

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.adapters.registry_connection import Login
-from imagegate.domain.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, Manifest
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.http import Login
+from imagegate.oci.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, Manifest
 from sandbox.ports import free_port
 from tests.fakes import image_config
 from tests.patience import PATIENCE_SECONDS

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain.approval import Choice
-from imagegate.domain.approval_link import Purpose
-from imagegate.domain.finding import Severity
+from imagegate.findings.finding import Severity
+from imagegate.grants.approval import Choice
+from imagegate.grants.approval_link import Purpose
 from tests.component.approvals import ANN, BEN, Waiting, finding
 from tests.integration.browser import Browser, needed_chromium
 from tests.integration.page_server import served

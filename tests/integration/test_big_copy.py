@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.domain.image import Descriptor, Digest
+from imagegate.oci.image import Descriptor, Digest
 from tests.integration.docker_registry import client_of, docker_registry
 
 MIB = 1024 * 1024
@@ -26,7 +26,7 @@ MOST_MEMORY = 100 * MIB
 COPY = """
 import json, sys
 from pathlib import Path
-from imagegate.domain.image import Descriptor
+from imagegate.oci.image import Descriptor
 from tests.integration.docker_registry import client_of
 
 source, target, *blobs = sys.argv[1:]

@@ -64,7 +64,7 @@ def _machine(module: Path) -> str:
 
 
 def test_the_layer_holds_the_product_and_stays_small(layer: Path, tmp_path: Path) -> None:
-    assert (layer / "imagegate/domain/verdict.py").is_file()
+    assert (layer / "imagegate/gate/verdict.py").is_file()
     for absent in ("boto3", "botocore", "moto", "rich", "sandbox", "cli"):
         assert not (layer / absent).exists(), absent
     archive = tmp_path / "layer.zip"

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from imagegate.adapters import blob_copy
-from imagegate.adapters.ecr_registry import LayerState
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.adapters.registry_connection import CHUNK, Login
-from imagegate.adapters.registry_place import upload_location
-from imagegate.domain.errors import ImageNotFoundError, RejectedInputError
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.steps.copying import Copy, OutOfTimeError
+from imagegate.aws.ecr_registry import LayerState
+from imagegate.errors import ImageNotFoundError, RejectedInputError
+from imagegate.oci import copy as blob_copy
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.http import CHUNK, Login
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.repository import upload_location
+from imagegate.workflow.copying import Copy, OutOfTimeError
 from tests.contract.registry_sandbox import Sandbox, serving
 from tests.integration.docker_registry import client_of, docker_registry, evidence, index_of, pushed
 

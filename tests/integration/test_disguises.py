@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import disguises
-from imagegate.domain.image import Digest
+from imagegate.oci.image import Digest
 from tests.component.disguise_shapes import PLATFORMS, Maker
 from tests.component.disguised_documents import Pairs, bytes_of
 from tests.component.disguises import KINDS, disguise

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.domain.errors import ImageNotFoundError, RegistryUnavailableError
-from imagegate.domain.image import OCI_INDEX, Descriptor, Digest, ImageRef, Manifest
+from imagegate.errors import ImageNotFoundError, RegistryUnavailableError
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.image import OCI_INDEX, Descriptor, Digest, ImageRef, Manifest
 from tests.integration.docker_registry import (
     SIGNATURE,
     client_of,

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.domain.errors import ImageNotFoundError
-from imagegate.domain.image import ImageRef, Manifest
+from imagegate.errors import ImageNotFoundError
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.image import ImageRef, Manifest
 from tests.integration.docker_registry import client_of, docker_registry, evidence, index_of, pushed
 
 KILLS = 20
@@ -25,8 +25,8 @@ MIB = 1024 * 1024
 # What the promoting process does.
 PROMOTE = """
 import sys
-from imagegate.domain.image import ImageRef
-from imagegate.steps.copying import Copy
+from imagegate.oci.image import ImageRef
+from imagegate.workflow.copying import Copy
 from tests.integration.docker_registry import client_of
 
 source, target, digest, to = sys.argv[1:]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.adapters.registry import HttpRegistry
-from imagegate.adapters.registry_connection import Login
-from imagegate.domain.errors import ImageNotFoundError, TagConflictError
-from imagegate.domain.image import Digest, ImageRef
+from imagegate.errors import ImageNotFoundError, TagConflictError
+from imagegate.oci.client import HttpRegistry
+from imagegate.oci.http import Login
+from imagegate.oci.image import Digest, ImageRef
 from tests.contract.registry_sandbox import Sandbox, serving
 
 

@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from imagegate.adapters import aws
-from imagegate.adapters.notation import thumbprints
-from imagegate.adapters.notation_revocation import AwsRevocations
-from imagegate.adapters.signer import AwsSigner
-from imagegate.domain.canonical import canonical_json
-from imagegate.domain.errors import (
+from imagegate.aws import clients as aws
+from imagegate.aws.signer import AwsSigner
+from imagegate.canonical_json import canonical_json
+from imagegate.errors import (
     AuthenticityError,
     IntegrityError,
     RejectedInputError,
@@ -24,7 +22,9 @@ from imagegate.domain.errors import (
     ServiceUnavailableError,
     ThrottledError,
 )
-from imagegate.domain.image import OCI_MANIFEST, Descriptor, Digest
+from imagegate.notation.revocation import AwsRevocations
+from imagegate.notation.verifier import thumbprints
+from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest
 from imagegate.ports import Signer
 from sandbox.aws.signer import trust_root_thumbprint
 from tests.contract.registry_sandbox import Sandbox, serving

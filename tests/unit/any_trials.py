@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from imagegate.domain.facts import Evidence, PlatformFacts
-from imagegate.domain.finding import Finding, Package
-from imagegate.domain.image_config import ImageConfig
-from imagegate.domain.rules import (
+from imagegate.findings.finding import Finding, Package
+from imagegate.findings.scan import Waited
+from imagegate.gate.facts import Evidence, PlatformFacts
+from imagegate.gate.finding_rules import Clock
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy.rules import (
     BASE,
     NON_ROOT,
     PROHIBITED,
@@ -27,9 +29,7 @@ from imagegate.domain.rules import (
     ProhibitedPackage,
     Rule,
 )
-from imagegate.domain.ruling import Clock
-from imagegate.domain.scan import Waited
-from imagegate.domain.waiver import Waiver, WaiverTerms
+from imagegate.policy.waiver import Waiver, WaiverTerms
 from tests.unit.samples import DAY, NOON, digest, stage
 from tests.unit.trials import CRITICAL, FACTS, HIGH, HOUR, Platform, Trial, base, well_known
 

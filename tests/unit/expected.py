@@ -12,13 +12,13 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any
 
-from imagegate.domain import rules
-from imagegate.domain.facts import PlatformFacts
-from imagegate.domain.finding import Finding, Package
-from imagegate.domain.rules import Action, GraceStart, ProhibitedPackage, Rule
-from imagegate.domain.scan import Waited
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.domain.waiver import Waiver
+from imagegate.findings.finding import Finding, Package
+from imagegate.findings.scan import Waited
+from imagegate.gate.facts import PlatformFacts
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.policy import rules
+from imagegate.policy.rules import Action, GraceStart, ProhibitedPackage, Rule
+from imagegate.policy.waiver import Waiver
 from tests.unit.samples import DAY
 from tests.unit.trials import Platform, Trial, satisfies
 

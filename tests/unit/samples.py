@@ -9,19 +9,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from imagegate.domain.coverage import Coverage
-from imagegate.domain.decision import Decision
-from imagegate.domain.facts import ImageFacts
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.image import OCI_MANIFEST, Digest, ImageRef
-from imagegate.domain.policy import Mode, RepositoryPattern, Stage
-from imagegate.domain.release import Release, StartReason
-from imagegate.domain.rules import Action, FindingRules, Limit
-from imagegate.domain.ruling import Terms
-from imagegate.domain.scan import Basis, ScanStatus, Waited
-from imagegate.domain.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
-from imagegate.domain.waiver import Waiver, Waivers, WaiverTerms
-from imagegate.domain.weighing import Weigher
+from imagegate.findings.coverage import Coverage
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.findings.scan import Basis, ScanStatus, Waited
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.facts import ImageFacts
+from imagegate.gate.finding_rules import Terms
+from imagegate.gate.tally import Weigher
+from imagegate.gate.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
+from imagegate.oci.image import OCI_MANIFEST, Digest, ImageRef
+from imagegate.policy.policy import Mode, RepositoryPattern, Stage
+from imagegate.policy.rules import Action, FindingRules, Limit
+from imagegate.policy.waiver import Waiver, Waivers, WaiverTerms
+from imagegate.release.release import Release, StartReason
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.announcement import announce, as_sns_message, explain_fault
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import Outcome, Promotion, Release
-from imagegate.domain.rules import Action
-from imagegate.domain.sbom import Sbom
+from imagegate.evidence.sbom import Sbom
+from imagegate.notices.announcement import announce, as_sns_message, explain_fault
+from imagegate.oci.image import ImageRef
+from imagegate.policy.rules import Action
+from imagegate.release.release import Outcome, Promotion, Release
 from tests.unit.samples import digest, reason, release
 
 any_text = st.text(max_size=150)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.approval import Choice
-from imagegate.domain.approval_link import (
+from imagegate.grants.approval import Choice
+from imagegate.grants.approval_link import (
     LONGEST,
     ApprovalLink,
     LinkEndedError,
@@ -21,8 +21,8 @@ from imagegate.domain.approval_link import (
     Purpose,
     parse,
 )
-from imagegate.domain.image import ImageRef
-from imagegate.domain.release import ReleaseId
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import ReleaseId
 from tests.unit.samples import NOON, digest, image, repositories
 
 ANN = "mailto:ann@example.com"

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.artifact import Child, Form, check_image, form_of, prove, unread_layers
-from imagegate.domain.errors import AmbiguousDocumentError
-from imagegate.domain.image import (
+from imagegate.errors import AmbiguousDocumentError
+from imagegate.oci.artifact import Child, Form, check_image, form_of, prove, unread_layers
+from imagegate.oci.image import (
     DOCKER_CONFIG,
     DOCKER_MANIFEST,
     OCI_CONFIG,

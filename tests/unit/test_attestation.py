@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from imagegate.domain import attestation
-from imagegate.domain.artifact import Form, form_of
-from imagegate.domain.decision import Decision
-from imagegate.domain.image import (
+from imagegate.evidence import attestation
+from imagegate.gate.decision_record import Decision
+from imagegate.oci.artifact import Form, form_of
+from imagegate.oci.image import (
     DOCKER_LIST,
     MANIFEST_MEDIA_TYPES,
     OCI_EMPTY,

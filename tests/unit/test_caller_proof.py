@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.caller_proof import (
+from imagegate.grants.caller_proof import (
     LONGEST_ANSWER,
     SKEW,
     Audience,

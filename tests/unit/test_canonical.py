@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.canonical import canonical_json, parse_timestamp, timestamp
-from imagegate.domain.errors import RejectedInputError
+from imagegate.canonical_json import canonical_json, parse_timestamp, timestamp
+from imagegate.errors import RejectedInputError
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),

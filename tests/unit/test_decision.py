@@ -11,8 +11,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imagegate.domain.coverage import Coverage
-from imagegate.domain.decision import (
+from imagegate.errors import DecisionRefusedError, RejectedInputError
+from imagegate.findings.coverage import Coverage
+from imagegate.findings.finding import Severity
+from imagegate.findings.scan import Basis, Readiness, ScanStatus
+from imagegate.gate.decision_record import (
     SCHEMA,
     VALID_FOR,
     Decision,
@@ -20,13 +23,10 @@ from imagegate.domain.decision import (
     describe_scan,
     scan_status,
 )
-from imagegate.domain.errors import DecisionRefusedError, RejectedInputError
-from imagegate.domain.finding import Severity
-from imagegate.domain.policy import Mode
-from imagegate.domain.remedy import Rebuild
-from imagegate.domain.rules import Action, FindingRules, Limit
-from imagegate.domain.scan import Basis, Readiness, ScanStatus
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.gate.remediation import Rebuild
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.policy.policy import Mode
+from imagegate.policy.rules import Action, FindingRules, Limit
 from tests.unit.samples import (
     NOON,
     REGISTRY,

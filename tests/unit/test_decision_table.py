@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain import image_rules, judging, rules, verdict, weighing
-from imagegate.domain.facts import CameBy, Evidence
-from imagegate.domain.finding import Finding, Severity
-from imagegate.domain.image_config import ImageConfig
-from imagegate.domain.policy import Entry
-from imagegate.domain.rules import Action, FindingRules, Limit, ProhibitedPackage, Rule
-from imagegate.domain.scan import Waited
-from imagegate.domain.waiver import Waiver
+from imagegate.findings.finding import Finding, Severity
+from imagegate.findings.scan import Waited
+from imagegate.gate import evaluation as judging
+from imagegate.gate import image_rules, verdict
+from imagegate.gate import tally as weighing
+from imagegate.gate.facts import CameBy, Evidence
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy import rules
+from imagegate.policy.policy import Entry
+from imagegate.policy.rules import Action, FindingRules, Limit, ProhibitedPackage, Rule
+from imagegate.policy.waiver import Waiver
 from tests.unit.samples import DAY, NOON, finding, package, rule_waiver, stage, waiver
 from tests.unit.trials import HOUR, Trial, base, trial
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.canonical import canonical_json
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
-from imagegate.domain.image_config import ImageConfig, RunsAs
+from imagegate.canonical_json import canonical_json
+from imagegate.errors import RejectedInputError
+from imagegate.gate.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
+from imagegate.oci.image_config import ImageConfig, RunsAs
 from tests.unit.samples import NOON, digest, image, json_values, tags
 
 # Dockerfile reference, USER: `USER <user>[:<group>]` or `USER UID[:GID]`.

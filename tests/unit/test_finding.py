@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import EXAMPLES, Finding, Package, Severity, Tally, count
+from imagegate.findings.finding import EXAMPLES, Finding, Package, Severity, Tally, count
 from tests.unit.samples import finding_lists, severities
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.errors import CorruptContentError
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.findings_record import SCHEMA, FindingsWriter, clocks_of, read
-from imagegate.domain.ruling import Clock, Ruling, Why
+from imagegate.errors import CorruptContentError
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.gate.finding_rules import Clock, Ruling, Why
+from imagegate.gate.findings_record import SCHEMA, FindingsWriter, clocks_of, read
 from tests.unit.samples import DAY, NOON, finding, json_values, package, severities
 
 texts = st.text(max_size=6)

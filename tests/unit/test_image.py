@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.errors import (
+from imagegate.errors import (
     AmbiguousDocumentError,
     CorruptContentError,
     InvalidDigestError,
     RejectedInputError,
 )
-from imagegate.domain.image import (
+from imagegate.oci.image import (
     DOCKER_CONFIG,
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -31,7 +31,7 @@ from imagegate.domain.image import (
     Manifest,
     repository_name,
 )
-from imagegate.domain.image_config import ImageConfig
+from imagegate.oci.image_config import ImageConfig
 from tests.unit.samples import digest, json_values, repositories
 
 NOTATION = "application/vnd.cncf.notary.signature"

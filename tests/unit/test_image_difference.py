@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.image_difference import (
+from imagegate.approval_page.image_difference import (
     Contents,
     Difference,
     PackageChange,
@@ -16,6 +15,7 @@ from imagegate.domain.image_difference import (
     difference,
     seen,
 )
+from imagegate.findings.finding import Finding, Package, Severity
 from tests.unit.samples import finding, image, package
 
 findings = st.lists(

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain import rules
-from imagegate.domain.facts import Evidence, ImageFacts, PlatformFacts
-from imagegate.domain.image_config import ImageConfig
-from imagegate.domain.image_rules import Violation, megabytes, violations
-from imagegate.domain.rules import Action, EvidenceRules, ImageRules, Rule
+from imagegate.gate.facts import Evidence, ImageFacts, PlatformFacts
+from imagegate.gate.image_rules import Violation, megabytes, violations
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy import rules
+from imagegate.policy.rules import Action, EvidenceRules, ImageRules, Rule
 from tests.unit.samples import DAY, NOON, digest, tags
 from tests.unit.trials import FACTS, HOUR, base, well_known
 

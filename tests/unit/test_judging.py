@@ -11,12 +11,12 @@ from datetime import timedelta
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import Finding, Severity
-from imagegate.domain.findings_record import clocks_of, read
-from imagegate.domain.judging import Judged
-from imagegate.domain.rules import GraceStart, Limit
-from imagegate.domain.ruling import Clock
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.findings.finding import Finding, Severity
+from imagegate.gate.evaluation import Judged
+from imagegate.gate.finding_rules import Clock
+from imagegate.gate.findings_record import clocks_of, read
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.policy.rules import GraceStart, Limit
 from tests.unit import expected
 from tests.unit.any_trials import OPENSSL, ZLIB, finding_trials, trials
 from tests.unit.samples import DAY, NOON, finding, waiver

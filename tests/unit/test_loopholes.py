@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from imagegate.domain import findings_record
-from imagegate.domain.errors import CorruptContentError, RejectedInputError
-from imagegate.domain.facts import Evidence, ImageFacts, PlatformFacts
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.image_config import ImageConfig
-from imagegate.domain.judging import Judging
-from imagegate.domain.policy import Policy, RepositoryPattern, Stage
-from imagegate.domain.rules import EvidenceRules, FindingRules, ImageRules, Rule
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.domain.waiver import Waiver, WaiverTerms
+from imagegate.errors import CorruptContentError, RejectedInputError
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.gate import findings_record
+from imagegate.gate.evaluation import Judging
+from imagegate.gate.facts import Evidence, ImageFacts, PlatformFacts
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy.policy import Policy, RepositoryPattern, Stage
+from imagegate.policy.rules import EvidenceRules, FindingRules, ImageRules, Rule
+from imagegate.policy.waiver import Waiver, WaiverTerms
 from tests.unit.samples import finished
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

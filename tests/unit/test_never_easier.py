@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import Finding, Severity
-from imagegate.domain.rules import Limit
-from imagegate.domain.scan import Waited
-from imagegate.domain.verdict import VerdictOutcome
+from imagegate.findings.finding import Finding, Severity
+from imagegate.findings.scan import Waited
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.policy.rules import Limit
 from tests.unit.any_trials import any_trials, findings, trials
 from tests.unit.samples import DAY, digest
 from tests.unit.trials import CRITICAL, HIGH, Trial, never_opens

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain import openvex, openvex_written
-from imagegate.domain.finding import Finding, Package, Severity
-from imagegate.domain.image import Digest
-from imagegate.domain.openvex_history import History
-from imagegate.domain.openvex_image import Image, Name
-from imagegate.domain.policy import RepositoryPattern
-from imagegate.domain.waiver import Waiver
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.gate import openvex, openvex_written
+from imagegate.gate.openvex_history import History
+from imagegate.gate.openvex_image import Image, Name
+from imagegate.oci.image import Digest
+from imagegate.policy.policy import RepositoryPattern
+from imagegate.policy.waiver import Waiver
 from tests.fakes import NOW
 
 OURS = f"sha256:{'ab' * 32}"

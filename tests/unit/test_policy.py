@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import Severity
-from imagegate.domain.policy import APP, Policy, RepositoryPattern, Stage
-from imagegate.domain.rules import Action, FindingRules, ImageRules, Rule
+from imagegate.findings.finding import Severity
+from imagegate.policy.policy import APP, Policy, RepositoryPattern, Stage
+from imagegate.policy.rules import Action, FindingRules, ImageRules, Rule
 from tests.unit.samples import DAY, digest, stage
 
 

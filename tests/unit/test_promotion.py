@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.policy import Stage
-from imagegate.domain.promotion import TagPlan, plan_tags
+from imagegate.policy.policy import Stage
+from imagegate.release.promotion import TagPlan, plan_tags
 from tests.unit.samples import stage, tags
 
 tag_sets = st.frozensets(st.sampled_from(["1.0", "v1", "v2", "latest"]) | tags, max_size=6)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imagegate.domain.finding import Package
-from imagegate.domain.purl import PackageUrl
+from imagegate.findings.finding import Package
+from imagegate.findings.package_url import PackageUrl
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.image import Digest, ImageRef
-from imagegate.domain.policy import RepositoryPattern, Stage
-from imagegate.domain.release import (
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import RepositoryPattern, Stage
+from imagegate.policy.rules import Action
+from imagegate.release.release import (
     Begin,
     Ignore,
     Join,
@@ -27,7 +28,6 @@ from imagegate.domain.release import (
     decide_start,
     workflow_input,
 )
-from imagegate.domain.rules import Action
 from tests.unit.samples import NOON, digest, image, reason, release, repositories, stage, tags
 
 SAME, NEW = digest("policy"), digest("another policy")

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import Finding, Package
-from imagegate.domain.remedy import Rebuild, Remedies, Remedy
-from imagegate.domain.rules import (
+from imagegate.findings.finding import Finding, Package
+from imagegate.gate.remediation import Rebuild, Remedies, Remedy
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.policy.rules import (
     DENIED,
     PROHIBITED,
     Action,
@@ -22,7 +23,6 @@ from imagegate.domain.rules import (
     ProhibitedPackage,
     Rule,
 )
-from imagegate.domain.verdict import VerdictOutcome
 from tests.unit.any_trials import mixed
 from tests.unit.samples import DAY, image, stage, waiver
 from tests.unit.trials import CRITICAL, HIGH, Platform, Trial, base, trial, well_known

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imagegate.domain.finding import Severity
-from imagegate.domain.rules import (
+from imagegate.findings.finding import Severity
+from imagegate.policy.rules import (
     DEFAULT_ALERTS,
     Action,
     Attention,

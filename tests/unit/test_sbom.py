@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.artifact import Form, form_of
-from imagegate.domain.errors import SbomRefusedError
-from imagegate.domain.image import OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, Manifest
-from imagegate.domain.sbom import Export, Sbom, SbomFormat, note
-from imagegate.domain.sbom_document import (
+from imagegate.errors import SbomRefusedError
+from imagegate.evidence.sbom import Export, Sbom, note
+from imagegate.evidence.sbom_document import (
     LARGEST,
     check_sbom,
     is_about,
@@ -24,6 +22,9 @@ from imagegate.domain.sbom_document import (
     sbom_manifest,
     unsaid_statements,
 )
+from imagegate.oci.artifact import Form, form_of
+from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, Manifest
+from imagegate.policy.rules import SbomFormat
 from tests.unit.samples import digest, image
 
 CYCLONEDX = {"bomFormat": "CycloneDX", "specVersion": "1.4", "version": 1, "components": []}

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.coverage import Coverage
-from imagegate.domain.finding import Severity
-from imagegate.domain.scan import Basis, Readiness, ScanStatus
+from imagegate.findings.coverage import Coverage
+from imagegate.findings.finding import Severity
+from imagegate.findings.scan import Basis, Readiness, ScanStatus
 from tests.unit.samples import DEAD_STATUSES, READY_STATUSES, WAITING_STATUSES, digest, finished
 
 BEFORE, PUSHED, AFTER = "2026-11-21T06:59:59Z", "2026-11-21T07:00:00Z", "2026-11-21T07:00:01Z"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 
-from imagegate.domain.finding import Severity
-from imagegate.domain.policy import Stage
-from imagegate.domain.rules import Action, Limit, NoGrace, ProhibitedPackage, Rule
+from imagegate.findings.finding import Severity
+from imagegate.policy.policy import Stage
+from imagegate.policy.rules import Action, Limit, NoGrace, ProhibitedPackage, Rule
 from tests.unit.any_trials import any_trials
 from tests.unit.trials import CRITICAL, HIGH, HOUR, Trial, never_opens
 

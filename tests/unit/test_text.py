@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.errors import ImageGateError, InvalidPolicyError
-from imagegate.domain.text import is_one_line, json_text, one_line, printable, subject_line, web_link
+from imagegate.errors import ImageGateError, InvalidPolicyError
+from imagegate.text import is_one_line, json_text, one_line, printable, subject_line, web_link
 from tests.poison import NAMES, PAYLOADS
 
 anything = st.text(st.characters(categories=None), max_size=60) | st.sampled_from(PAYLOADS)

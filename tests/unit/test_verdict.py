@@ -10,12 +10,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import Severity
-from imagegate.domain.policy import Stage
-from imagegate.domain.rules import DEFAULT_ALERTS, DEFAULT_MAX_FINDINGS, Action, Attention, Limit
-from imagegate.domain.ruling import Why
-from imagegate.domain.scan import ScanStatus, Waited
-from imagegate.domain.verdict import (
+from imagegate.findings.finding import Severity
+from imagegate.findings.scan import ScanStatus, Waited
+from imagegate.gate.finding_rules import Why
+from imagegate.gate.tally import Weighed
+from imagegate.gate.verdict import (
     ENDING,
     PlatformScan,
     Reason,
@@ -25,7 +24,8 @@ from imagegate.domain.verdict import (
     duration,
     how_many_aside,
 )
-from imagegate.domain.weighing import Weighed
+from imagegate.policy.policy import Stage
+from imagegate.policy.rules import DEFAULT_ALERTS, DEFAULT_MAX_FINDINGS, Action, Attention, Limit
 from tests.unit.samples import (
     DEAD_STATUSES,
     READY_STATUSES,

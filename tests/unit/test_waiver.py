@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.errors import RejectedInputError
-from imagegate.domain.finding import Finding, Package
-from imagegate.domain.image_config import ImageConfig
-from imagegate.domain.rules import NON_ROOT, PROHIBITED, WAIVABLE, Action, Limit, Rule
-from imagegate.domain.verdict import VerdictOutcome
-from imagegate.domain.waiver import JUSTIFICATIONS, Waiver, Waivers, WaiverTerms
+from imagegate.errors import RejectedInputError
+from imagegate.findings.finding import Finding, Package
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy.rules import NON_ROOT, PROHIBITED, WAIVABLE, Action, Limit, Rule
+from imagegate.policy.waiver import JUSTIFICATIONS, Waiver, Waivers, WaiverTerms
 from tests.unit.samples import DAY, NOON, digest, finding, json_values, package, rule_waiver, waiver
 from tests.unit.trials import HIGH, HOUR, Trial, trial
 

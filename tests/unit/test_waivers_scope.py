@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagegate.domain.image import Digest
-from imagegate.domain.rules import PROHIBITED
-from imagegate.domain.waiver import Waiver
+from imagegate.oci.image import Digest
+from imagegate.policy.rules import PROHIBITED
+from imagegate.policy.waiver import Waiver
 from tests.unit.any_trials import any_trials, finding_trials
 from tests.unit.samples import DAY, NOON, digest, waiver
 from tests.unit.trials import Trial, never_opens

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.domain.finding import EXAMPLES, Finding, Severity
-from imagegate.domain.rules import (
+from imagegate.findings.finding import EXAMPLES, Finding, Severity
+from imagegate.gate.finding_rules import Clock, Ruling, Terms, Why
+from imagegate.gate.tally import Weigher, worse
+from imagegate.policy.rules import (
     DENIED,
     PROHIBITED,
     Action,
@@ -22,9 +24,7 @@ from imagegate.domain.rules import (
     ProhibitedPackage,
     Rule,
 )
-from imagegate.domain.ruling import Clock, Ruling, Terms, Why
-from imagegate.domain.waiver import Waiver, Waivers, WaiverTerms
-from imagegate.domain.weighing import Weigher, worse
+from imagegate.policy.waiver import Waiver, Waivers, WaiverTerms
 from tests.unit.samples import DAY, NOON, digest, finding, package, rule_waiver, severities, terms, waiver
 from tests.unit.trials import satisfies
 

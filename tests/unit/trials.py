@@ -7,19 +7,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from imagegate.domain.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
-from imagegate.domain.finding import Finding, Place, Severity
-from imagegate.domain.image_config import ImageConfig
-from imagegate.domain.judging import Baseline, Judged, Judging, Versions
-from imagegate.domain.policy import Policy, Stage
-from imagegate.domain.remedy import Rebuild
-from imagegate.domain.rules import (
+from imagegate.findings.comparison import Versions
+from imagegate.findings.finding import Finding, Place, Severity
+from imagegate.findings.scan import Basis, ScanStatus, Waited
+from imagegate.gate.evaluation import Baseline, Judged, Judging
+from imagegate.gate.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
+from imagegate.gate.finding_rules import Clock
+from imagegate.gate.remediation import Rebuild
+from imagegate.gate.verdict import Reason, VerdictOutcome
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy.policy import Policy, Stage
+from imagegate.policy.rules import (
     FindingRules,
 )
-from imagegate.domain.ruling import Clock
-from imagegate.domain.scan import Basis, ScanStatus, Waited
-from imagegate.domain.verdict import Reason, VerdictOutcome
-from imagegate.domain.waiver import Waiver, WaiverTerms
+from imagegate.policy.waiver import Waiver, WaiverTerms
 from tests.unit.samples import DAY, NOON, announced, digest, finished, image, stage
 
 T = TypeVar("T")

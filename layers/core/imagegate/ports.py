@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from imagegate.domain.announcement import Announcement
-from imagegate.domain.approval import Approval
-from imagegate.domain.approval_link import ApprovalLink
-from imagegate.domain.break_glass import BreakGlass
-from imagegate.domain.container import Container
-from imagegate.domain.facts import BaseImage
-from imagegate.domain.finding import Finding, Place
-from imagegate.domain.history import History
-from imagegate.domain.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.domain.order import Order
-from imagegate.domain.policy import Policy, Scanner
-from imagegate.domain.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
-from imagegate.domain.replication import Replica
-from imagegate.domain.revocation import Revocation, RunsIn
-from imagegate.domain.rollback import Rollback
-from imagegate.domain.ruling import Clock
-from imagegate.domain.scan import Basis, Scanning, ScanStatus
-from imagegate.domain.waiver import Waiver
+from imagegate.deployment.rollback import Rollback
+from imagegate.findings.finding import Finding, Place
+from imagegate.findings.scan import Basis, Scanning, ScanStatus
+from imagegate.gate.facts import BaseImage
+from imagegate.gate.finding_rules import Clock
+from imagegate.grants.approval import Approval
+from imagegate.grants.approval_link import ApprovalLink
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.notices.announcement import Announcement
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.reference import Container
+from imagegate.policy.policy import Policy, Scanner
+from imagegate.policy.replication import Replica
+from imagegate.policy.waiver import Waiver
+from imagegate.release.history import History
+from imagegate.release.order import Order
+from imagegate.release.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.release.revocation import Revocation, RunsIn
 
 
 class Images(Protocol):

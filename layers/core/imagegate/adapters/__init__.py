@@ -1,1 +1,0 @@
-"""Who is talked to: one module per service. Clients are made lazily, errors translated where we act on them."""

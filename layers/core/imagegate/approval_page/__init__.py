@@ -1,0 +1,1 @@
+"""The page that approvals are given on."""

@@ -1,0 +1,165 @@
+"""What an image would change in the next stage: findings, size, base and packages, beside what runs there now.
+
+As far as scans tell: a package without findings is not seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from imagegate.findings.finding import Finding, Place, Severity
+from imagegate.oci.image import ImageRef
+
+NAMED = 10  # findings, packages and platforms that are named; the rest is a number
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A vulnerability in one package, as the image has it."""
+
+    severity: Severity
+    vulnerability: str
+    package: str = ""
+    installed: str | None = None
+    fixed: str | None = None
+
+
+Places = Mapping[Place, Seen]
+
+
+def seen(findings: Iterable[Finding]) -> dict[Place, Seen]:
+    """Each place once; of several platforms the gravest."""
+    found: dict[Place, Seen] = {}
+    for finding in findings:
+        for place, one in zip(finding.places, _each(finding), strict=True):
+            known = found.get(place)
+            if known is None or _RANK[one.severity] < _RANK[known.severity]:
+                found[place] = one
+    return found
+
+
+def _each(finding: Finding) -> Iterator[Seen]:
+    if not finding.packages:
+        yield Seen(finding.severity, finding.vulnerability)
+    for package in finding.packages:
+        told = package.name, package.installed, package.fixed
+        yield Seen(finding.severity, finding.vulnerability, *told)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One platform of an image; a single-platform image has one without a name."""
+
+    platform: str = ""
+    size: int | None = None  # bytes, compressed; None: nobody knows
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """One image, as it is compared. `places` is None where its findings were not kept."""
+
+    image: ImageRef
+    tags: tuple[str, ...] = ()
+    places: Places | None = None
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityChange:
+    severity: Severity
+    added: int
+    removed: int
+    still: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackageChange:
+    """`None` stands for: has no findings there, or is not there at all."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartChange:
+    platform: str
+    before: Part | None
+    after: Part | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`severities` is None where the findings of one side were not kept: then nothing is said of findings at all."""
+
+    before: Contents
+    severities: tuple[SeverityChange, ...] | None
+    added: tuple[Seen, ...]  # the gravest first, all of them
+    removed: tuple[Seen, ...]
+    packages: tuple[PackageChange, ...]
+    parts: tuple[PartChange, ...]
+
+    @property
+    def summary(self) -> str:
+        """At a glance: `Adds 1 HIGH, 2 LOW; removes none.`"""
+        changes = self.severities or ()
+        added = [f"{one.added} {one.severity}" for one in changes if one.added]
+        removed = [f"{one.removed} {one.severity}" for one in changes if one.removed]
+        return f"Adds {', '.join(added) or 'no findings'}; removes {', '.join(removed) or 'none'}."
+
+
+def difference(before: Contents, after: Contents) -> Difference:
+    """What becomes other when `after` takes the place of `before`."""
+    parts = tuple(_parts(before, after))
+    if before.places is None or after.places is None:
+        return Difference(before, None, (), (), (), parts)
+    return Difference(
+        before,
+        tuple(_severities(before.places, after.places)),
+        _gravest(before.places, after.places),
+        _gravest(after.places, before.places),
+        tuple(_packages(before.places, after.places)),
+        parts,
+    )
+
+
+def _gravest(without: Places, among: Places) -> tuple[Seen, ...]:
+    found = [one for place, one in among.items() if place not in without]
+    return tuple(sorted(found, key=lambda one: (_RANK[one.severity], one.vulnerability, one.package)))
+
+
+def _severities(before: Places, after: Places) -> Iterator[SeverityChange]:
+    for severity in Severity:
+        new = [place for place, one in after.items() if one.severity is severity]
+        old = [place for place, one in before.items() if one.severity is severity]
+        still = sum(place in before for place in new)
+        change = SeverityChange(severity, len(new) - still, sum(place not in after for place in old), still)
+        if new or old:
+            yield change
+
+
+def _packages(before: Places, after: Places) -> Iterator[PackageChange]:
+    old, new = _versions(before), _versions(after)
+    for name in sorted({*old, *new} - {""}):
+        if old.get(name) != new.get(name):
+            yield PackageChange(name, old.get(name), new.get(name))
+
+
+def _versions(places: Places) -> dict[str, str]:
+    found: dict[str, set[str]] = {}
+    for one in places.values():
+        found.setdefault(one.package, set()).add(one.installed or "unknown version")
+    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+
+
+def _parts(before: Contents, after: Contents) -> Iterator[PartChange]:
+    if len(before.parts) == len(after.parts) == 1:  # one of them may not name its platform
+        yield PartChange(after.parts[0].platform, before.parts[0], after.parts[0])
+        return
+    old = {part.platform: part for part in before.parts}
+    new = {part.platform: part for part in after.parts}
+    for platform in sorted({*old, *new}):
+        yield PartChange(platform, old.get(platform), new.get(platform))

@@ -1,0 +1,1 @@
+"""Talks to AWS: one module for each service."""

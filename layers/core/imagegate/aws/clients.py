@@ -1,0 +1,90 @@
+"""boto3 clients, and the one place where their errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
+
+from imagegate.errors import ImageGateError, ServiceUnavailableError, ThrottledError
+
+# Short enough that a hanging call fails inside a Lambda timeout, and the state machine tries again.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 3},
+    connect_timeout=5,
+    read_timeout=20,
+)
+# What services answer when asked too often (AWS SDKs reference guide, "Retry behavior").
+_THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
+    (
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottledException",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ),
+    ThrottledError,
+)
+
+
+@cache
+def client(service: str) -> Any:
+    """The client of one service: made on first use, for making one costs up to 45 ms of a cold start.
+
+    Raises `ServiceUnavailableError` where the service did not answer, or answered 5xx, after the SDK's own retries.
+    """
+    return _made(service)
+
+
+def client_with(service: str, credentials: Mapping[str, str], region: str) -> Any:
+    """With the credentials that STS gave (`AccessKeyId`, `SecretAccessKey`, `SessionToken`), in another Region."""
+    return _made(
+        service,
+        region_name=region,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def _made(service: str, **options: str) -> Any:
+    made = boto3.client(service, config=_CONFIG, **options)  # type: ignore[call-overload]
+    made.meta.events.register("after-call", _refuse_fault)
+    made.meta.events.register("after-call-error", _refuse_silence)
+    return made
+
+
+def _refuse_fault(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
+    if http_response.status_code >= 500:
+        code = parsed.get("Error", {}).get("Code", "")
+        asked = f"{model.service_model.service_name}:{model.name}"
+        raise ServiceUnavailableError(f"{asked} answered {http_response.status_code} {code}")
+
+
+def _refuse_silence(exception: Exception, **_: Any) -> None:
+    if isinstance(exception, HTTPClientError | NoConnectionError):
+        raise ServiceUnavailableError(str(exception)) from exception
+
+
+@contextmanager
+def translated(errors: Mapping[str, type[ImageGateError]], asked: str = "") -> Iterator[None]:
+    """Raise ours for the named error codes and for throttling; every other error propagates.
+
+    `asked` says in the message what was wanted (an image, a profile). Also usable as a decorator.
+    """
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        ours = {**_THROTTLED, **errors}.get(code)
+        if ours is None:
+            raise
+        raise ours(f"{asked}: {error}" if asked else str(error)) from error

@@ -1,0 +1,282 @@
+"""Amazon ECR: images and their scans. Manifests are taken as bytes and checked, tags are only looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from imagegate.aws.clients import client, translated
+from imagegate.aws.inspector import Inspector
+from imagegate.canonical_json import timestamp
+from imagegate.errors import (
+    AccessRefusedError,
+    FindingsChangedError,
+    ImageGateError,
+    ImageNotFoundError,
+    RejectedInputError,
+    ScanRefusedError,
+    UnsupportedImageError,
+)
+from imagegate.findings.ecr import listed, lists_others
+from imagegate.findings.finding import Finding, count
+from imagegate.findings.scan import Basis, Scanning, ScanStatus
+from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manifest
+from imagegate.policy.policy import Scanner
+from imagegate.policy.replication import Replica, ReplicaStatus
+from imagegate.release.release import Facts
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
+
+_FINDINGS_A_PAGE = 1000
+_GONE: Mapping[str, type[ImageGateError]] = {
+    "ImageNotFoundException": ImageNotFoundError,
+    "RepositoryNotFoundException": ImageNotFoundError,
+}
+# BatchGetImage answers 200 with failures in it (Amazon ECR API reference, ImageFailure.failureCode).
+_ABSENT = frozenset({"ImageNotFound", "ImageTagDoesNotMatchDigest"})
+_DENIED: Mapping[str, type[ImageGateError]] = {"AccessDeniedException": AccessRefusedError}
+# Where Inspector scans, ECR asks it with the permissions of whoever calls (user guide, "Enhanced scanning").
+_NEEDED = (
+    "this role may not read the scan; it needs ecr:DescribeImageScanFindings and, where the registry is scanned by"
+    " Inspector, inspector2:ListFindings and inspector2:ListCoverage on *"
+)
+_ENHANCED_BY_ITSELF = frozenset({"CONTINUOUS_SCAN", "SCAN_ON_PUSH"})
+
+
+# Starting a scan: what will never work is refused. That the image's daily scan was used up is no error.
+_REFUSED: Mapping[str, type[ImageGateError]] = {
+    **_GONE,
+    "ImageArchivedException": ScanRefusedError,
+    "UnsupportedImageTypeException": UnsupportedImageError,
+    "ValidationException": ScanRefusedError,
+}
+
+
+class Ecr:
+    """The account's own registry in this Region."""
+
+    def __init__(self, registry: str) -> None:
+        self._registry = registry
+
+    @property
+    def registry(self) -> str:
+        return self._registry
+
+    @property
+    def _client(self) -> ECRClient:
+        made: ECRClient = client("ecr")
+        return made
+
+    # images
+
+    def facts(self, image: ImageRef) -> Facts:
+        with translated(_GONE, asked=str(image)):
+            answer = self._client.describe_images(
+                repositoryName=image.repository, imageIds=[{"imageDigest": str(image.digest)}]
+            )
+        if not answer["imageDetails"]:
+            raise ImageNotFoundError(f"{image}: ECR describes no such image")
+        return _facts(image, answer["imageDetails"][0])
+
+    def replicas(self, image: ImageRef) -> list[Replica]:
+        with translated(_GONE, asked=str(image)):
+            answer = self._client.describe_image_replication_status(
+                repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}
+            )
+        return [
+            Replica(one["region"], ReplicaStatus(one["status"]), one.get("failureCode", ""))
+            for one in answer.get("replicationStatuses", ())
+        ]
+
+    def digest_of(self, repository: str, tag: str) -> Digest | None:
+        try:
+            found = self._get(repository, {"imageTag": tag})
+        except ImageNotFoundError:
+            return None
+        return Digest.parse(found["imageId"].get("imageDigest"))
+
+    def manifest(self, image: ImageRef) -> Manifest:
+        found = self._get(image.repository, {"imageDigest": str(image.digest)})
+        content = image.digest.check(found["imageManifest"].encode(), str(image))
+        return Manifest.parse(content, found.get("imageManifestMediaType"))
+
+    def _get(self, repository: str, wanted: ImageIdentifierTypeDef) -> Any:
+        name = f"{repository} {' '.join(map(str, wanted.values()))}"
+        with translated(_GONE, asked=name):
+            answer = self._client.batch_get_image(
+                repositoryName=repository, imageIds=[wanted], acceptedMediaTypes=list(MANIFEST_MEDIA_TYPES)
+            )
+        if answer.get("images"):
+            return answer["images"][0]
+        failures = answer.get("failures", [])
+        codes = {failure.get("failureCode", "") for failure in failures}
+        if codes <= _ABSENT:
+            raise ImageNotFoundError(f"{name}: there is no such image")
+        raise RejectedInputError(
+            f"{name}: {failures[0].get('failureCode')}: {failures[0].get('failureReason')}"
+        )
+
+    def repositories(self) -> Iterator[str]:
+        with translated({}):
+            for page in self._client.get_paginator("describe_repositories").paginate():
+                yield from (repository["repositoryName"] for repository in page["repositories"])
+
+    def pushed_since(self, repository: str, since: datetime) -> Iterator[Facts]:
+        """ECR does not filter by time: all tagged images are listed, 1,000 a page."""
+        pages = self._client.get_paginator("describe_images").paginate(
+            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
+        )
+        with translated(_GONE, asked=repository):
+            for page in pages:
+                for detail in page["imageDetails"]:
+                    if detail["imagePushedAt"] >= since:
+                        yield _facts(ImageRef.of(repository, detail["imageDigest"]), detail)
+
+    def make_repository(self, name: str, like: str) -> bool:
+        with translated(_GONE, asked=like):
+            model: Any = self._client.describe_repositories(repositoryNames=[like])["repositories"][0]
+        alike: Any = {
+            setting: model[setting]
+            for setting in (
+                "encryptionConfiguration",
+                "imageTagMutability",
+                "imageTagMutabilityExclusionFilters",
+            )
+            if model.get(setting)
+        }
+        try:
+            with translated({}, asked=name):
+                self._client.create_repository(
+                    repositoryName=name, imageScanningConfiguration={"scanOnPush": True}, **alike
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "RepositoryAlreadyExistsException":
+                raise
+            return False
+        return True
+
+    # scans
+
+    def status(self, image: ImageRef) -> ScanStatus:
+        """Raise `ImageNotFoundError` when the image is gone, `AccessRefusedError` where a permission is missing.
+
+        How the registry scans, and what Inspector covers, is asked before the result: so the result is at least as new.
+        """
+        basis = self._scans_by()
+        coverage = Inspector().coverage(self._arn(image)) if basis is Basis.ENHANCED else ()
+        try:
+            head = self._findings_page(image, maxResults=1)
+        except ClientError as error:
+            # What ECR says until a first scan was begun.
+            if error.response["Error"]["Code"] != "ScanNotFoundException":
+                raise
+            head = {}
+        status = replace(_status(image.digest, head, basis), coverage=coverage)
+        if status.says_it_is_over:
+            status = replace(status, pushed_at=timestamp(self.facts(image).pushed_at))
+        return status
+
+    def _scans_by(self) -> Basis:
+        with translated({}, asked="the registry's scanning configuration"):
+            answer = self._client.get_registry_scanning_configuration()
+        is_enhanced = answer["scanningConfiguration"].get("scanType") == "ENHANCED"
+        return Basis.ENHANCED if is_enhanced else Basis.BASIC
+
+    def _arn(self, image: ImageRef) -> str:
+        """As Inspector names an image."""
+        account, here = self._registry.partition(".")[0], self._client.meta
+        where = f"{here.partition}:ecr:{here.region_name}:{account}"
+        return f"arn:{where}:repository/{image.repository}/{image.digest}"
+
+    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
+        """Raise `FindingsChangedError` when the pages are not of one scan: it was run again meanwhile, or by another
+        scanner, whose findings have another form."""
+        more: dict[str, Any] = {}
+        while True:
+            with translated({"InvalidParameterException": FindingsChangedError} if more else {}, str(image)):
+                page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
+            found = page.get("imageScanFindings", {})
+            if lists_others(found, basis):
+                raise FindingsChangedError(f"{image}: it lists the findings of another scanner")
+            yield from listed(found, basis)
+            if not page.get("nextToken"):
+                return
+            more = {"nextToken": page["nextToken"]}
+
+    def _findings_page(self, image: ImageRef, **asked: Any) -> Any:
+        with translated(_GONE, asked=str(image)), translated(_DENIED, asked=f"{image}: {_NEEDED}"):
+            return self._client.describe_image_scan_findings(
+                repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}, **asked
+            )
+
+    def scanning(self, repository: str) -> Scanning:
+        """Raise `ImageNotFoundError` when there is no such repository."""
+        with translated(_GONE, asked=repository):
+            registry = self._client.get_registry_scanning_configuration()
+            answer = self._client.batch_get_repository_scanning_configuration(repositoryNames=[repository])
+        configurations = answer.get("scanningConfigurations")
+        if not configurations:
+            raise ImageNotFoundError(f"{repository}: ECR knows no scanning configuration of it")
+        frequency = configurations[0].get("scanFrequency")
+        if registry["scanningConfiguration"].get("scanType") == "ENHANCED":
+            return Scanning.BY_ITSELF if frequency in _ENHANCED_BY_ITSELF else Scanning.NEVER
+        on_push = configurations[0].get("scanOnPush") or frequency == "SCAN_ON_PUSH"
+        return Scanning.BY_ITSELF if on_push else Scanning.ON_REQUEST
+
+    def is_continuous(self, repository: str) -> bool:
+        with translated(_GONE, asked=repository):
+            answer = self._client.batch_get_repository_scanning_configuration(repositoryNames=[repository])
+        found = answer.get("scanningConfigurations", ())
+        return any(one.get("scanFrequency") == "CONTINUOUS_SCAN" for one in found)
+
+    def scanner(self) -> Scanner:
+        return Scanner.ENHANCED if self._scans_by() is Basis.ENHANCED else Scanner.BASIC
+
+    def start(self, image: ImageRef) -> None:
+        """Raise `ScanRefusedError` when ECR cannot scan such an image, or this registry scans otherwise."""
+        try:
+            with translated(_REFUSED, asked=f"{image} cannot be scanned"):
+                self._client.start_image_scan(
+                    repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}
+                )
+        except ClientError as error:
+            # One basic scan per image in 24 hours: there is one, running or done.
+            if error.response["Error"]["Code"] != "LimitExceededException":
+                raise
+
+
+def _facts(image: ImageRef, detail: Any) -> Facts:
+    return Facts(
+        image=image,
+        tags=frozenset(detail.get("imageTags", ())),
+        pushed_at=detail["imagePushedAt"],
+        media_type=detail.get("imageManifestMediaType", ""),
+        artifact_type=detail.get("artifactMediaType"),
+        size=detail.get("imageSizeInBytes", 0),
+    )
+
+
+def _status(digest: Digest, head: Any, basis: Basis = Basis.BASIC) -> ScanStatus:
+    """What an answer of DescribeImageScanFindings says. `{}`: no scan is known.
+
+    Who scans is not in the answer: both scanners say COMPLETE, and an empty list has no form.
+    """
+    state, found = head.get("imageScanStatus", {}), head.get("imageScanFindings", {})
+    completed, counts = found.get("imageScanCompletedAt"), found.get("findingSeverityCounts")
+    return ScanStatus(
+        image=digest,
+        status=state.get("status"),
+        description=state.get("description", ""),
+        completed_at=timestamp(completed) if completed else None,
+        counts=count(counts or {}),
+        lists_findings=any(listed(found, basis)),
+        basis=basis,
+        has_counts=counts is not None,
+        lists_others=lists_others(found, basis),
+    )

@@ -1,0 +1,182 @@
+"""What was granted at run time, in a DynamoDB table of its own: it gives power, so one function alone writes it.
+
+| item | pk | sk |
+| --- | --- | --- |
+| waiver | `WAIVER` | id of the waiver |
+| break-glass | `BREAK_GLASS` | its id |
+| approval or rejection | `APPROVAL#repository@digest#00001` | ARN of who decided |
+| order of a release by hand | `ORDER#repository@digest` | when |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from imagegate.aws.dynamodb import DynamoTable, Item
+from imagegate.canonical_json import timestamp
+from imagegate.errors import RejectedInputError
+from imagegate.grants.approval import Approval, Choice
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import ImageRef
+from imagegate.policy.waiver import Waiver
+from imagegate.release.order import Order
+from imagegate.release.release import ReleaseId
+
+
+class _Grant(Protocol):
+    @property
+    def id(self) -> str: ...
+    def as_json(self) -> dict[str, Any]: ...
+
+
+_T = TypeVar("_T", bound=_Grant)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[_T]):
+    """`pk` of its items, the attribute that has what was granted, and how that is read."""
+
+    pk: str
+    attribute: str
+    parse: Callable[[Any], _T]
+
+    def key(self, name: str) -> dict[str, Any]:
+        return {"pk": {"S": self.pk}, "sk": {"S": name}}
+
+
+_WAIVER = _Kind("WAIVER", "waiver", Waiver.from_json)
+_BREAK_GLASS = _Kind("BREAK_GLASS", "breakGlass", BreakGlass.from_json)
+
+
+class CorruptGrantError(RejectedInputError):
+    """A grant in the table cannot be read, or is not the one that its name says."""
+
+
+class DynamoGrants(DynamoTable):
+    """Nothing is ever deleted: what is withdrawn says so, and by whom."""
+
+    def waivers(self) -> list[Waiver]:
+        return self._all(_WAIVER)
+
+    def grant(self, waiver: Waiver) -> bool:
+        return self._grant(_WAIVER, waiver)
+
+    def withdraw(self, waiver_id: str, at: datetime, by: str) -> Waiver | None:
+        return self._withdraw(_WAIVER, waiver_id, at, by)
+
+    def broken_glass(self) -> list[BreakGlass]:
+        return self._all(_BREAK_GLASS)
+
+    def break_glass(self, glass: BreakGlass) -> bool:
+        return self._grant(_BREAK_GLASS, glass)
+
+    def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
+        return self._withdraw(_BREAK_GLASS, name, at, by)
+
+    def approvals(self, release: ReleaseId) -> list[Approval]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": _approval_key(release)}},
+            ConsistentRead=True,
+        )
+        return [_read_approval(release, item) for item in found]
+
+    def decide(self, approval: Approval) -> bool:
+        """Who has approved may still reject, as long as it is not too late; nothing else changes a decision."""
+        item = {
+            "pk": {"S": _approval_key(approval.release)},
+            "sk": {"S": approval.by},
+            "choice": {"S": str(approval.choice)},
+            "approval": {"S": json.dumps(approval.as_json())},
+        }
+        first = "attribute_not_exists(pk)"
+        if approval.choice is not Choice.REJECT:
+            return self._put(item, first)
+        return self._put(item, f"{first} OR choice = :approve", {":approve": {"S": str(Choice.APPROVE)}})
+
+    def orders(self, image: ImageRef) -> list[Order]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": _order_key(image)}},
+            ConsistentRead=True,
+        )
+        return [_read_order(image, item) for item in found]
+
+    def order(self, order: Order) -> None:
+        at = order.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        told = {"S": json.dumps(order.as_json())}
+        self._put({"pk": {"S": _order_key(order.image)}, "sk": {"S": at}, "order": told})
+
+    def _all(self, kind: _Kind[_T]) -> list[_T]:
+        found = self._query(
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": kind.pk}},
+            ConsistentRead=True,
+        )
+        return [_read(kind, item) for item in found]
+
+    def _grant(self, kind: _Kind[_T], granted: _T) -> bool:
+        item = {**kind.key(granted.id), kind.attribute: {"S": json.dumps(granted.as_json())}}
+        return self._put(item, "attribute_not_exists(pk)")
+
+    def _withdraw(self, kind: _Kind[_T], name: str, at: datetime, by: str) -> _T | None:
+        """The first withdrawal stands."""
+        key = kind.key(name)
+        self._conditional(
+            self._client.update_item,
+            Key=key,
+            UpdateExpression="SET withdrawnAt = :at, withdrawnBy = :by",
+            ConditionExpression="attribute_exists(pk) AND attribute_not_exists(withdrawnAt)",
+            ExpressionAttributeValues={":at": {"S": timestamp(at)}, ":by": {"S": by}},
+        )
+        item = self._get(key)
+        return None if item is None else _read(kind, item)
+
+
+def _approval_key(release: ReleaseId) -> str:
+    return f"APPROVAL#{release.image}#{release.attempt:05d}"
+
+
+def _order_key(image: ImageRef) -> str:
+    return f"ORDER#{image}"
+
+
+def _read_order(image: ImageRef, item: Item) -> Order:
+    name = f"{item['pk']['S']} {item['sk']['S']}"
+    try:
+        order = Order.from_json(json.loads(item["order"]["S"]))
+    except (KeyError, TypeError, ValueError, RejectedInputError) as error:
+        raise CorruptGrantError(f"the order {name} cannot be read: {error!r}") from error
+    if order.image != image:
+        raise CorruptGrantError(f"the order {name} is about {order.image}")
+    return order
+
+
+def _read_approval(release: ReleaseId, item: Item) -> Approval:
+    name = f"{item['pk']['S']} {item['sk']['S']}"
+    try:
+        approval = Approval.from_json(json.loads(item["approval"]["S"]))
+    except (KeyError, TypeError, ValueError, RejectedInputError) as error:
+        raise CorruptGrantError(f"the approval {name} cannot be read: {error!r}") from error
+    if (approval.release, approval.by) != (release, item["sk"]["S"]):
+        raise CorruptGrantError(f"the approval {name} says what another one would say")
+    return approval
+
+
+def _read(kind: _Kind[_T], item: Item) -> _T:
+    """Fails closed: a grant that cannot be read is a fault, not one grant less to look at."""
+    name = item["sk"]["S"]
+    try:
+        raw = json.loads(item[kind.attribute]["S"])
+        if "withdrawnAt" in item:
+            raw["withdrawnAt"] = item["withdrawnAt"]["S"]
+        granted = kind.parse(raw)
+    except (KeyError, TypeError, ValueError, RejectedInputError) as error:
+        raise CorruptGrantError(f"the {kind.attribute} {name} cannot be read: {error!r}") from error
+    if granted.id != name:
+        raise CorruptGrantError(f"the {kind.attribute} {name} says what {granted.id} would say")
+    return granted

@@ -1,0 +1,48 @@
+"""Approval links, authenticated by AWS KMS: the key never leaves it, and each call is in CloudTrail.
+
+Source: AWS KMS API reference, GenerateMac and VerifyMac.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from imagegate.aws.clients import client, translated
+from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError, parse
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+_ALGORITHM: Literal["HMAC_SHA_256"] = "HMAC_SHA_256"
+
+
+class KmsApprovalLinks:
+    """`page`: the address of the page, asked for only by who makes links."""
+
+    def __init__(self, key: str, page: Callable[[], str]) -> None:
+        self._key = key
+        self._page = page
+
+    def link(self, link: ApprovalLink) -> str:
+        with translated({}, asked="approval link"):
+            made = _kms().generate_mac(KeyId=self._key, MacAlgorithm=_ALGORITHM, Message=link.signed)
+        return f"{self._page().rstrip('/')}/?t={link.token(made['Mac'])}"
+
+    def read(self, token: str, now: datetime) -> ApprovalLink:
+        """KMS is asked about nothing that is malformed or over."""
+        link, mac = parse(token, now)
+        refusals = {"KMSInvalidMacException": LinkRefusedError}
+        try:
+            with translated(refusals):
+                _kms().verify_mac(KeyId=self._key, MacAlgorithm=_ALGORITHM, Message=link.signed, Mac=mac)
+        except LinkRefusedError as error:
+            message = "this link was not made by this gate, or it was changed on its way"
+            raise LinkRefusedError(message) from error
+        return link
+
+
+def _kms() -> KMSClient:
+    made: KMSClient = client("kms")
+    return made

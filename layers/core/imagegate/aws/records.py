@@ -1,0 +1,106 @@
+"""Policies and decision records in S3, content-addressed: a key is written once and names its bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from imagegate.aws.clients import client, translated
+from imagegate.errors import RecordNotFoundError, ThrottledError
+from imagegate.oci.image import Digest
+from imagegate.policy.file import load as policy_file
+from imagegate.policy.policy import Policy
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Few policies live at a time: the one that is deployed, and those that running releases are pinned to.
+_CACHED_POLICIES = 8
+# The roles may not list the bucket, and then S3 says of a missing key that access is denied
+# (Amazon S3 API reference, GetObject, "Permissions").
+_MISSING = dict.fromkeys(("NoSuchKey", "AccessDenied"), RecordNotFoundError)
+# Somebody writes the same key in this moment: they may fail yet, so the write has to be tried again.
+_WRITTEN_NOW = {"ConditionalRequestConflict": ThrottledError}
+
+
+class S3Records:
+    """`decisions/sha256/HEX.json`, `findings/sha256/HEX.jsonl.gz` and `policies/sha256/HEX.yaml` in one bucket."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        self._policies: dict[Digest, Policy] = {}
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self._bucket}"
+
+    @property
+    def _client(self) -> S3Client:
+        made: S3Client = client("s3")
+        return made
+
+    def put_decision(self, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        self._put(_decision_key(digest), content, "application/json")
+        return digest
+
+    def decision(self, digest: Digest) -> bytes:
+        return self._get(_decision_key(digest), digest)
+
+    def put_findings(self, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        self._put(_findings_key(digest), content, "application/gzip")
+        return digest
+
+    def findings(self, digest: Digest) -> bytes:
+        return self._get(_findings_key(digest), digest)
+
+    def put_waivers(self, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        self._put(f"waivers/sha256/{digest.hex}.json", content, "application/json")
+        return digest
+
+    def put_policy(self, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        self._put(_policy_key(digest), content, "application/yaml")
+        return digest
+
+    def policy_content(self, digest: Digest) -> bytes:
+        return self._get(_policy_key(digest), digest)
+
+    def policy(self, digest: Digest) -> Policy:
+        if digest not in self._policies:
+            policy = policy_file.parse(self.policy_content(digest), name=str(digest))
+            if len(self._policies) >= _CACHED_POLICIES:
+                self._policies.clear()
+            self._policies[digest] = policy
+        return self._policies[digest]
+
+    def _put(self, key: str, content: bytes, media_type: str) -> None:
+        try:
+            with translated(_WRITTEN_NOW, asked=f"{self.uri}/{key}"):
+                self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=content, ContentType=media_type, IfNoneMatch="*"
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":
+                raise
+
+    def _get(self, key: str, digest: Digest) -> bytes:
+        name = f"{self.uri}/{key}"
+        with translated(_MISSING, asked=f"{name} is missing, or may not be read"):
+            content = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return digest.check(content, name)
+
+
+def _decision_key(digest: Digest) -> str:
+    return f"decisions/sha256/{digest.hex}.json"
+
+
+def _findings_key(digest: Digest) -> str:
+    return f"findings/sha256/{digest.hex}.jsonl.gz"
+
+
+def _policy_key(digest: Digest) -> str:
+    return f"policies/sha256/{digest.hex}.yaml"

@@ -1,0 +1,71 @@
+"""How a release ended: an EventBridge event for deployers, an SNS message for people and their tools."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from imagegate.aws.clients import client, translated
+from imagegate.errors import RejectedInputError, ThrottledError
+from imagegate.notices.announcement import Announcement, as_sns_message
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
+
+SOURCE = "imagegate"
+
+# Amazon EventBridge API reference, PutEvents: entries that may be sent again as they are.
+_TRANSIENT = frozenset({"InternalException", "InternalFailure", "ThrottlingException", "ServiceUnavailable"})
+
+
+class EventRefusedError(RejectedInputError):
+    """EventBridge does not take the event, now or later."""
+
+
+class SnsNotifications:
+    """Publishes to one topic and to the account's default bus."""
+
+    def __init__(self, topic_arn: str) -> None:
+        self._topic_arn = topic_arn
+
+    def publish(self, announcement: Announcement) -> str:
+        """The event first: when this is tried again, a doubled event costs less than a doubled mail."""
+        self._put_event(announcement)
+        return self.send(announcement)
+
+    def _put_event(self, announcement: Announcement) -> None:
+        events: EventBridgeClient = client("events")
+        with translated({}):
+            answer = events.put_events(
+                Entries=[
+                    {
+                        "Source": SOURCE,
+                        "DetailType": announcement.detail_type,
+                        "Detail": json.dumps(announcement.detail, sort_keys=True),
+                    }
+                ]
+            )
+        # PutEvents answers 200 also for what it did not take.
+        if answer["FailedEntryCount"]:
+            code = answer["Entries"][0].get("ErrorCode", "unknown")
+            message = f"{announcement.subject}: EventBridge did not take the event: {code}"
+            raise (ThrottledError if code in _TRANSIENT else EventRefusedError)(message)
+
+    def send(self, announcement: Announcement) -> str:
+        """To the topic alone."""
+        sns: SNSClient = client("sns")
+        attributes: dict[str, MessageAttributeValueTypeDef] = {
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in announcement.attributes.items()
+        }
+        with translated({}):
+            answer = sns.publish(
+                TopicArn=self._topic_arn,
+                Subject=announcement.subject,
+                Message=as_sns_message(announcement),
+                MessageStructure="json",
+                MessageAttributes=attributes,
+            )
+        return answer["MessageId"]

@@ -1,0 +1,88 @@
+"""The release state machine, its waiting tasks, and the one function that may start it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from imagegate.aws.clients import client, translated
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import SCHEMA
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+# Somebody was faster, or the state machine stopped waiting (AWS Step Functions API reference, SendTaskSuccess).
+_NOT_WAITING = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
+
+
+class StepFunctionsWorkflow:
+    """Executions of one state machine."""
+
+    def __init__(self, arn: str) -> None:
+        self._arn = arn
+
+    def start(self, name: str, payload: dict[str, Any]) -> bool:
+        try:
+            with translated({}, asked=name):
+                # Sorted: only byte-equal input makes a repeated start of a running execution a success.
+                _step_functions().start_execution(
+                    stateMachineArn=self._arn, name=name, input=json.dumps(payload, sort_keys=True)
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            return self._runs(name)
+        return True
+
+    def _runs(self, name: str) -> bool:
+        arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
+        with translated({}, asked=name):
+            return _step_functions().describe_execution(executionArn=arn)["status"] == "RUNNING"
+
+
+class StepFunctionsTasks:
+    """Tasks that wait with a token."""
+
+    def wake(self, token: str, result: dict[str, Any]) -> bool:
+        try:
+            with translated({}):
+                _step_functions().send_task_success(
+                    taskToken=token, output=json.dumps(result, sort_keys=True)
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NOT_WAITING:
+                raise
+            return False
+        return True
+
+
+class LambdaStarter:
+    """Sends requests to `start_release`, asynchronously: Lambda keeps them and tries again."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
+        request = {
+            "repository": image.repository,
+            "digest": str(image.digest),
+            "tags": sorted(tags),
+            "reason": str(reason),
+        }
+        functions: LambdaClient = client("lambda")
+        with translated({}, asked=str(image)):
+            functions.invoke(
+                FunctionName=self._function,
+                InvocationType="Event",
+                Payload=json.dumps({"schema": SCHEMA, "request": request}, sort_keys=True),
+            )
+
+
+def _step_functions() -> SFNClient:
+    made: SFNClient = client("stepfunctions")
+    return made

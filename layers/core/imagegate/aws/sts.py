@@ -1,0 +1,87 @@
+"""Asks AWS STS who signed a request that was rebuilt from a proof, and remembers that the proof was used."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import datetime
+
+import urllib3
+
+from imagegate.aws.dynamodb import DynamoTable
+from imagegate.errors import ServiceUnavailableError, ThrottledError
+from imagegate.grants.caller_proof import (
+    LONGEST_ANSWER,
+    Audience,
+    Identity,
+    IdentityRequest,
+    Proof,
+    ProofRefusedError,
+    read_identity,
+)
+from imagegate.oci.image import Digest
+
+_SECONDS = 3.0
+_THROTTLED, _FAULT = 429, 500
+
+
+def sts_endpoint(audience: Audience) -> str:
+    """STS of the audience's own Region; in the sandbox, where AWS's own variable says so, the sandbox."""
+    return os.environ.get("AWS_ENDPOINT_URL") or audience.sts
+
+
+class StsIdentities:
+    """Sends what was rebuilt, to STS alone: no proxy and no redirect, and no second try."""
+
+    def __init__(self) -> None:
+        self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=_SECONDS), retries=False)
+
+    def identity(self, proof: Proof, audience: Audience, asked: str) -> Identity:
+        """Raise `ProofRefusedError` unless it is the signature of exactly this; retryable where STS is silent."""
+        status, content = self._send(proof.request(audience, asked, sts_endpoint(audience)))
+        if status == _THROTTLED or b"<Code>Throttling" in content:
+            raise ThrottledError("STS was asked too often who calls: ask again")
+        if status >= _FAULT:
+            raise ServiceUnavailableError(f"STS answered {status} when asked who calls: ask again")
+        if status != 200:
+            raise ProofRefusedError(
+                f"STS does not confirm who calls (HTTP {status}): the credentials have expired, "
+                "or what was signed is not what was sent"
+            )
+        return read_identity(content)
+
+    def _send(self, request: IdentityRequest) -> tuple[int, bytes]:
+        try:
+            answer = self._pool.request(
+                "POST",
+                request.url,
+                body=request.body,
+                headers=dict(request.headers),
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                return answer.status, answer.read(LONGEST_ANSWER + 1, decode_content=False)
+            finally:
+                answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            # Without its text: that could repeat headers.
+            raise ServiceUnavailableError(
+                f"STS did not say who calls ({type(error).__name__}): ask again"
+            ) from None
+
+
+class UsedProofs(DynamoTable):
+    """Items of the ledger: `PROOF#sha256:…` / `PROOF`. They expire."""
+
+    def use(self, asked: Digest, until: datetime) -> bool:
+        """False: it was used before."""
+        us = {"S": uuid.uuid4().hex}
+        item = {
+            "pk": {"S": f"PROOF#{asked}"},
+            "sk": {"S": "PROOF"},
+            "usedBy": us,
+            "expires": {"N": str(int(until.timestamp()))},
+        }
+        # The second: a write that was answered to nobody is sent again by the SDK.
+        return self._put(item, "attribute_not_exists(pk) OR usedBy = :us", {":us": us})

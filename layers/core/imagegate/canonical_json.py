@@ -1,0 +1,49 @@
+"""One byte form for records, so that a digest names them: sorted keys, no spaces, UTF-8 (as RFC 8785 for our types)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from imagegate.errors import RejectedInputError
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode strings, booleans, null, integers, lists and dicts with string keys; `RejectedInputError` for others."""
+    _check(value)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RejectedInputError("not canonical JSON: half a surrogate pair") from error
+
+
+def _check(value: Any) -> None:
+    """Nothing whose text depends on who writes it: no floats, no keys that are not strings."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise RejectedInputError("not canonical JSON: a key that is not a string")
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for element in value:
+            _check(element)
+    elif not (value is None or isinstance(value, str | bool | int)):
+        raise RejectedInputError(f"not canonical JSON: {type(value).__name__}")
+
+
+@lru_cache(maxsize=1024)  # the same few times again and again
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC, whole seconds: `2026-11-21T07:52:38Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_timestamp(text: object) -> datetime:
+    """Read what `timestamp` writes, and any other RFC 3339 time with a zone."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        if moment is not None and moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # refused below, as everything else
+    raise RejectedInputError(f"not an RFC 3339 time with a zone: {text!r}")

@@ -1,0 +1,74 @@
+"""Reads the manifest of a signature: where the envelope is, and which certificates it says it has.
+
+Source: notaryproject signature specification, "OCI Signatures". Both forms are read, the one with `artifactType` and
+the older one by the config's media type, and the two together, which every client finds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imagegate.errors import IntegrityError, RejectedInputError, UnsupportedEnvelopeError
+from imagegate.evidence.attestation import JOSE, NOTATION_SIGNATURE
+from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest
+from imagegate.strict_json import is_texts, shown
+
+# The annotation of a signature's manifest: certificate thumbprints, leaf to root.
+THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
+COSE = "application/cose"
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureManifest:
+    """`envelope`: the one layer. `thumbprints`: lower-case, as the manifest says; nothing of this is signed."""
+
+    envelope: Descriptor
+    thumbprints: tuple[str, ...]
+
+    def check_chain(self, chain: Sequence[str]) -> None:
+        """Raise `IntegrityError` unless the manifest names the envelope's certificates."""
+        if self.thumbprints != tuple(chain):
+            raise IntegrityError(f"{THUMBPRINTS} names other certificates than the envelope has")
+
+
+def read_signature_manifest(content: bytes, subject: Descriptor) -> SignatureManifest:
+    """Raise `IntegrityError` unless these are the bytes of a signature's manifest about `subject`."""
+    try:
+        manifest = Manifest.parse(content)
+    except RejectedInputError as error:
+        raise IntegrityError(f"the signature's manifest: {error}") from error
+    config = manifest.config.media_type if manifest.config else ""
+    if manifest.artifact_type != NOTATION_SIGNATURE or config not in (OCI_EMPTY, NOTATION_SIGNATURE):
+        raise IntegrityError("the manifest is not a Notation signature's")
+    if manifest.media_type != OCI_MANIFEST:
+        raise IntegrityError(f"a signature's manifest is of type {OCI_MANIFEST}")
+    if manifest.subject is None or manifest.subject.as_json() != subject.as_json():
+        raise IntegrityError(f"the signature is not about {subject.digest}")
+    if len(manifest.layers) != 1:
+        raise IntegrityError("a signature has one layer")
+    (envelope,) = manifest.layers
+    check_envelope_type(envelope.media_type)
+    return SignatureManifest(envelope, _thumbprints(manifest.annotations))
+
+
+def check_envelope_type(media_type: str) -> None:
+    """Raise `UnsupportedEnvelopeError` for anything but JWS."""
+    if media_type == COSE:
+        raise UnsupportedEnvelopeError("COSE envelopes (application/cose) are not supported; sign in JWS")
+    if media_type != JOSE:
+        raise UnsupportedEnvelopeError(
+            f"envelopes of type {shown(media_type)} are not supported; sign in JWS"
+        )
+
+
+def _thumbprints(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    text = annotations.get(THUMBPRINTS)
+    try:
+        found = json.loads(text) if text is not None else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not is_texts(found):
+        raise IntegrityError(f"{THUMBPRINTS} is not a list of thumbprints")
+    return tuple(entry.lower() for entry in found)

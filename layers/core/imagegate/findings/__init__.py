@@ -1,0 +1,1 @@
+"""What scanners say: findings, scans and the packages that they are about."""

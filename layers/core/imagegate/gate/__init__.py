@@ -1,0 +1,1 @@
+"""Judging an image: facts, rules, verdict, and the record of it."""

@@ -1,0 +1,164 @@
+"""What is known of an image beside its findings. None: nobody could find out, and no rule that asks for it passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from imagegate.canonical_json import parse_timestamp, timestamp
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.image_config import ImageConfig
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """A released image that others are built upon: its layers are their lowest ones."""
+
+    image: ImageRef
+    stage: str
+    chain_id: str
+    layers: int  # how many
+    released_at: datetime
+    decision: Digest
+    tags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        tag = f":{self.tags[0]}" if self.tags else f"@{self.image.digest.short}"
+        return self.image.repository + tag
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "repository": self.image.repository,
+            "digest": str(self.image.digest),
+            "stage": self.stage,
+            "chainId": self.chain_id,
+            "layers": self.layers,
+            "releasedAt": timestamp(self.released_at),
+            "decision": str(self.decision),
+            "tags": list(self.tags),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> BaseImage:
+        """Raise `KeyError`, `TypeError`, `ValueError` or `RejectedInputError` for what `as_json` did not write."""
+        return cls(
+            image=ImageRef.of(raw["repository"], raw["digest"]),
+            stage=str(raw["stage"]),
+            chain_id=str(raw["chainId"]),
+            layers=int(raw["layers"]),
+            released_at=parse_timestamp(raw["releasedAt"]),
+            decision=Digest.parse(raw["decision"]),
+            tags=tuple(map(str, raw["tags"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found attached, or why it was not: `problem` is empty where it was."""
+
+    found: tuple[str, ...] = ()  # stages that signed; builder ids
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"found": list(self.found), "problem": self.problem}
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Evidence:
+        return cls(tuple(map(str, raw["found"])), str(raw["problem"]))
+
+
+class CameBy(StrEnum):
+    """How an image came into its repository, as the ledger proves it."""
+
+    PROMOTION = "promotion"  # a gate before let it go on
+    ADOPTION = "adoption"  # it was there before the installation
+    PUSH = "push"  # nothing proves more
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformFacts:
+    """One image that runs."""
+
+    digest: Digest
+    platform: str | None = None
+    size: int | None = None  # bytes of its layers and config, compressed
+    config: ImageConfig | None = None
+    base: BaseImage | None = None  # the one with the most layers
+    base_is_known: bool = False  # somebody looked; without a base there is none among the managed ones
+    claimed_base: str = ""  # org.opencontainers.image.base.*: what the builder says
+    base_layers: frozenset[str] = frozenset()  # digests of the layers that came with the base
+    unread_layers: tuple[str, ...] = ()  # media types of layers that no scanner reads
+
+    def as_json(self) -> dict[str, Any]:
+        """What an image does not have is left out where records of before did not know it."""
+        unread = {"unreadLayers": list(self.unread_layers)} if self.unread_layers else {}
+        return unread | {
+            "digest": str(self.digest),
+            "platform": self.platform,
+            "size": self.size,
+            "config": self.config.as_json() if self.config else None,
+            "base": self.base.as_json() if self.base else None,
+            "baseIsKnown": self.base_is_known,
+            "claimedBase": self.claimed_base,
+            "baseLayers": sorted(self.base_layers),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> PlatformFacts:
+        return cls(
+            digest=Digest.parse(raw["digest"]),
+            platform=raw["platform"],
+            size=raw["size"],
+            config=ImageConfig.from_json(raw["config"]) if raw["config"] else None,
+            base=BaseImage.from_json(raw["base"]) if raw["base"] else None,
+            base_is_known=bool(raw["baseIsKnown"]),
+            claimed_base=str(raw["claimedBase"]),
+            base_layers=frozenset(map(str, raw["baseLayers"])),
+            unread_layers=tuple(map(str, raw.get("unreadLayers", ()))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """One image, with each of its platforms."""
+
+    image: ImageRef
+    tags: frozenset[str] = frozenset()
+    first_pushed_at: datetime | None = None  # into the first stage
+    platforms: tuple[PlatformFacts, ...] = ()
+    signature: Evidence | None = None  # None: nobody looked
+    provenance: Evidence | None = None
+    came_by: CameBy | None = None  # None: it is in no repository, or was judged before this was kept
+    ambiguous: str = ""  # why it cannot be judged: clients could read it otherwise, or run what is not judged
+
+    def of(self, digest: Digest) -> PlatformFacts | None:
+        return next((facts for facts in self.platforms if facts.digest == digest), None)
+
+    def as_json(self) -> dict[str, Any]:
+        ambiguous = {"ambiguous": self.ambiguous} if self.ambiguous else {}
+        return ambiguous | {
+            "repository": self.image.repository,
+            "digest": str(self.image.digest),
+            "tags": sorted(self.tags),
+            "firstPushedAt": timestamp(self.first_pushed_at) if self.first_pushed_at else None,
+            "platforms": [facts.as_json() for facts in self.platforms],
+            "signature": self.signature.as_json() if self.signature else None,
+            "provenance": self.provenance.as_json() if self.provenance else None,
+            **({"cameBy": str(self.came_by)} if self.came_by else {}),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> ImageFacts:
+        """Raises as `BaseImage.from_json` does."""
+        return cls(
+            image=ImageRef.of(raw["repository"], raw["digest"]),
+            tags=frozenset(map(str, raw["tags"])),
+            first_pushed_at=parse_timestamp(raw["firstPushedAt"]) if raw["firstPushedAt"] else None,
+            platforms=tuple(PlatformFacts.from_json(facts) for facts in raw["platforms"]),
+            signature=Evidence.from_json(raw["signature"]) if raw["signature"] else None,
+            provenance=Evidence.from_json(raw["provenance"]) if raw["provenance"] else None,
+            came_by=CameBy(raw["cameBy"]) if "cameBy" in raw else None,
+            ambiguous=str(raw.get("ambiguous", "")),
+        )

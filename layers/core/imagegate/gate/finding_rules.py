@@ -1,0 +1,244 @@
+"""Rulings: what each rule says of one finding, from nothing but the finding and the terms of the gate.
+
+Rules: each finding is ruled on by itself, so one more never makes another count less. What a rule needs and the scanner
+does not say counts as unknown, and what is unknown may block but never passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from imagegate.canonical_json import timestamp
+from imagegate.findings.comparison import Satisfies
+from imagegate.findings.finding import Finding, Package, Place, Severity
+from imagegate.policy.rules import DENIED, PROHIBITED, FindingRules, GraceStart, active
+from imagegate.policy.waiver import Waiver, Waivers
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When the application had the vulnerability in the package first, and a fix for it."""
+
+    seen_at: datetime
+    fix_seen_at: datetime | None = None
+
+
+class Why(StrEnum):
+    """What decided about a finding."""
+
+    COUNTS = "counts"
+    UNKNOWN = "unknown"  # counts, unless what is missing would say otherwise
+    DENIED = "denied"
+    PROHIBITED = "prohibited"
+    WAIVED = "waived"
+    GRACE = "grace"
+    NO_FIX = "no fix"
+    NOT_WORSE = "not worse"
+    NO_LIMIT = "no limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Why a finding counts or does not: the rule that decided, and what it rests on."""
+
+    rule: str
+    why: Why
+    until: str | None = None  # a time or a day
+    waiver: str | None = None  # its id
+    missing: tuple[str, ...] = ()  # what the scanner does not say
+
+    @property
+    def holds(self) -> bool:
+        """It counts against the image."""
+        return self.why in (Why.COUNTS, Why.UNKNOWN, Why.DENIED, Why.PROHIBITED)
+
+    def as_json(self) -> dict[str, Any]:
+        raw = {"rule": self.rule, "why": str(self.why), "until": self.until, "waiver": self.waiver}
+        told: dict[str, Any] = {name: value for name, value in raw.items() if value}
+        return told | ({"missing": list(self.missing)} if self.missing else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the findings of one image are weighed by."""
+
+    rules: FindingRules
+    waivers: Waivers
+    now: datetime
+    clocks: Mapping[Place, Clock] = field(default_factory=dict)
+    baseline: frozenset[Place] | None = None  # of the image released into the next stage; None: there is none
+    base_layers: frozenset[str] = frozenset()  # digests of the layers that came with the base image
+    timed: frozenset[Severity] = frozenset()  # whose clocks are kept, for this stage or for a later one
+    satisfies: Satisfies | None = None
+
+    def clock(self, finding: Finding, place: Place) -> Clock:
+        """The clock that runs, or the one that starts now."""
+        known = self.clocks.get(place)
+        fix_seen_at = known.fix_seen_at if known else None
+        if fix_seen_at is None and finding.fixable:
+            fix_seen_at = self.now
+        return Clock(known.seen_at if known else self.now, fix_seen_at)
+
+
+class Ruler:
+    """Rules on one finding after the other."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+
+    def weigh(self, finding: Finding) -> tuple[Ruling, ...]:
+        """One ruling of each rule that has to do with the finding; those that hold come first."""
+        single = (self._denied(finding), self._prohibited(finding))
+        rulings = (*single, self._perhaps(finding), self._limited(finding))
+        return tuple(sorted(filter(None, rulings), key=lambda ruling: not ruling.holds))
+
+    def needs_details(self, finding: Finding) -> bool:
+        """Whether Inspector's details (known exploited, EPSS) could change how the finding is weighed."""
+        rule = self.terms.rules.no_grace
+        asks = (rule.known_exploited and finding.known_exploited is None) or (
+            rule.epss is not None and finding.epss is None
+        )
+        return asks and any(ruling.missing for ruling in self._probing.weigh(finding))
+
+    @cached_property
+    def _probing(self) -> Ruler:
+        """Weighs on trial: a waiver that is found by it is not used yet."""
+        return Ruler(replace(self.terms, waivers=self.terms.waivers.view()))
+
+    # rules about single findings
+
+    def _denied(self, finding: Finding) -> Ruling | None:
+        rule = active(self.terms.rules.deny)
+        if rule is None or rule.value.isdisjoint(finding.names):
+            return None
+        waiver = self._waiver(finding)
+        return _waived(DENIED, waiver) if waiver else Ruling(DENIED, Why.DENIED)
+
+    def _prohibited(self, finding: Finding) -> Ruling | None:
+        rule = active(self.terms.rules.prohibited)
+        if rule is None:
+            return None
+        waived: Ruling | None = None
+        for package in finding.packages:
+            for prohibited in rule.value:
+                if not prohibited.names(package):
+                    continue
+                is_hit = self._is_within(package, prohibited.versions)
+                if is_hit is False:
+                    continue
+                waiver = self.terms.waivers.for_rule(PROHIBITED, package)
+                if waiver:
+                    waived = _waived(PROHIBITED, waiver)
+                elif is_hit:
+                    return Ruling(PROHIBITED, Why.PROHIBITED)
+                else:
+                    return Ruling(
+                        PROHIBITED, Why.UNKNOWN, missing=(f"whether {package} is {prohibited.versions}",)
+                    )
+        return waived
+
+    def _is_within(self, package: Package, versions: str) -> bool | None:
+        if not versions:
+            return True
+        if package.installed is None or self.terms.satisfies is None:
+            return None
+        return self.terms.satisfies(package.installed, versions, package.ecosystem)
+
+    # limits, and what does not count against them
+
+    def _perhaps(self, finding: Finding) -> Ruling | None:
+        """As grave as it may be it is unknown, and counts as what it is at least."""
+        worst = finding.at_its_worst
+        ruling = self._limited(worst) if worst else None
+        if worst is None or ruling is None or not ruling.holds:
+            return None
+        missing = (*ruling.missing, f"whether it is {finding.severity} or {worst.severity}")
+        return replace(ruling, why=Why.UNKNOWN, missing=missing)
+
+    def _limited(self, finding: Finding) -> Ruling:
+        rule = f"findings.{finding.severity.lower()}"
+        if self.terms.rules.limit(finding.severity) is None:
+            return Ruling(rule, Why.NO_LIMIT)
+        missing: list[str] = []
+        aside = self._without_fix(rule, finding, missing) or self._not_worse(rule, finding)
+        aside = aside or self._in_grace(rule, finding, missing)
+        if aside is not None:
+            return aside
+        waiver = self._waiver(finding)
+        if waiver is not None:
+            return _waived(rule, waiver)
+        return Ruling(rule, Why.UNKNOWN, missing=tuple(missing)) if missing else Ruling(rule, Why.COUNTS)
+
+    def _without_fix(self, rule: str, finding: Finding, missing: list[str]) -> Ruling | None:
+        if finding.severity not in self.terms.rules.only_fixable:
+            return None
+        if finding.fixable is None:
+            missing.append("whether there is a fix")
+            return None
+        return None if finding.fixable else Ruling(rule, Why.NO_FIX)
+
+    def _not_worse(self, rule: str, finding: Finding) -> Ruling | None:
+        baseline = self.terms.baseline
+        if baseline is None or not self.terms.rules.no_worse_than_next:
+            return None
+        return Ruling(rule, Why.NOT_WORSE) if all(place in baseline for place in finding.places) else None
+
+    def _in_grace(self, rule: str, finding: Finding, missing: list[str]) -> Ruling | None:
+        """The shortest grace among its packages decides."""
+        grace = self.terms.rules.grace.get(finding.severity)
+        if grace is None:
+            return None
+        ends: list[datetime] = []
+        by_fix = self.terms.rules.grace_starts is GraceStart.FIX_AVAILABLE
+        if by_fix and finding.fixable is None:
+            missing.append("whether there is a fix")
+            return None
+        for place in finding.places:
+            clock = self.terms.clock(finding, place)
+            start = clock.fix_seen_at if by_fix else clock.seen_at
+            if start is not None:
+                ends.append(start + grace)
+        end = min(ends, default=None)
+        if end is not None and self.terms.now >= end:
+            return None
+        urgent = self._is_urgent(finding, missing)
+        if urgent is not False:
+            return None
+        return Ruling(rule, Why.GRACE, until=timestamp(end) if end else "a fix")
+
+    def _is_urgent(self, finding: Finding, missing: list[str]) -> bool | None:
+        """Has no time to wait. None: what would say so is missing."""
+        rule = self.terms.rules.no_grace
+        unknown: list[str] = []
+        for is_asked, answer, name in (
+            (rule.known_exploited, finding.known_exploited, "whether it is known to be exploited (KEV)"),
+            (rule.exploit_available, finding.exploit, "whether an exploit is available"),
+            (rule.epss is not None, _at_least(finding.epss, rule.epss), "its EPSS"),
+        ):
+            if is_asked and answer:
+                return True
+            if is_asked and answer is None:
+                unknown.append(name)
+        missing += unknown
+        return None if unknown else False
+
+    def _waiver(self, finding: Finding) -> Waiver | None:
+        """One that counts, for each of its packages; the first that ends."""
+        found = [self.terms.waivers.for_finding(finding, package) for package in finding.packages]
+        waivers = [waiver for waiver in found if waiver is not None]
+        if not waivers or len(waivers) < len(finding.packages):
+            return None
+        return min(waivers, key=lambda waiver: waiver.expires)
+
+
+def _at_least(value: float | None, limit: float | None) -> bool | None:
+    return None if value is None or limit is None else value >= limit
+
+
+def _waived(rule: str, waiver: Waiver) -> Ruling:
+    return Ruling(rule, Why.WAIVED, until=waiver.expires.isoformat(), waiver=waiver.id)

@@ -1,0 +1,137 @@
+"""The findings as they were judged, packed: with them a verdict can be explained, and judged again.
+
+Line: the finding, and `rulings`, what each rule said. Form: JSON lines under gzip; its digest names the packed bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from imagegate.canonical_json import parse_timestamp, timestamp
+from imagegate.errors import CorruptContentError
+from imagegate.findings.finding import Finding, Package, Place, Severity
+from imagegate.gate.finding_rules import Clock, Ruling
+
+SCHEMA = "imagegate.findings/v1"
+_GZIP = 31  # zlib: the largest window, with a gzip header that holds no time
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_PACKAGE = ("name", "installed", "fixed", "ecosystem", "purl", "layer", "path")
+_FINDING = ("fixable", "exploit", "known_exploited", "published", "url", "arn")
+
+
+# Each finding, and its whole line.
+Lines = Iterator[tuple[Finding, dict[str, Any]]]
+
+
+class FindingsWriter:
+    """Packs findings one by one, with little memory."""
+
+    def __init__(self) -> None:
+        self._packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+        self._packed = bytearray(self._packer.compress(_line({"schema": SCHEMA})))
+        self.number = 0
+
+    def add(
+        self,
+        finding: Finding,
+        rulings: tuple[Ruling, ...],
+        clocks: dict[Place, Clock] | None = None,
+        base_layers: frozenset[str] = frozenset(),
+    ) -> None:
+        """`clocks`: those of its places, where some stage grants time."""
+        line = finding_json(finding) | {"rulings": [ruling.as_json() for ruling in rulings]}
+        if clocks:
+            line["clocks"] = [_clock_json(clocks[place]) for place in finding.places]
+        if base_layers:
+            line["from"] = [_origin(package, base_layers) for package in finding.packages]
+        self._packed += self._packer.compress(_line(line))
+        self.number += 1
+
+    def finish(self) -> bytes:
+        return bytes(self._packed + self._packer.flush())
+
+
+def read(content: bytes) -> Lines:
+    """Raises `CorruptContentError`."""
+    lines = _lines(content)
+    try:
+        if json.loads(next(lines, b"{}")).get("schema") != SCHEMA:
+            raise CorruptContentError("not a record of findings")
+        for text in lines:
+            raw = json.loads(text)
+            yield _finding_of(raw), raw
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:
+        raise CorruptContentError(f"a record of findings that cannot be read: {error!r}") from error
+
+
+def clocks_of(finding: Finding, line: dict[str, Any]) -> dict[Place, Clock]:
+    """The clocks of a line, as they ran when it was written."""
+    return {
+        place: Clock(parse_timestamp(raw["seen"]), parse_timestamp(raw["fix"]) if "fix" in raw else None)
+        for place, raw in zip(finding.places, line.get("clocks", ()), strict=False)
+    }
+
+
+def _line(value: Any) -> bytes:
+    # Half a surrogate pair can stand in what scanners report; it has no place in UTF-8.
+    return _encode(value).encode(errors="replace") + b"\n"
+
+
+def _lines(content: bytes) -> Iterator[bytes]:
+    unpacker, rest = zlib.decompressobj(_GZIP), b""
+    for start in range(0, len(content), 65536):
+        *whole, rest = (rest + unpacker.decompress(content[start : start + 65536])).split(b"\n")
+        yield from whole
+    rest += unpacker.flush()
+    if not unpacker.eof or rest or unpacker.unused_data:
+        raise CorruptContentError("a record of findings that ends too early")
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "vulnerability": finding.vulnerability,
+        "severity": finding.severity.value,
+        "packages": [_package_json(package) for package in finding.packages],
+    }
+    if finding.at_worst:
+        line["at_worst"] = finding.at_worst.value
+    if finding.aliases:
+        line["aliases"] = finding.aliases
+    for name in _FINDING:
+        value = getattr(finding, name)
+        if value is not None:
+            line[name] = value
+    if finding.epss is not None:
+        line["epss"] = finding.epss
+    return line
+
+
+def _package_json(package: Package) -> dict[str, Any]:
+    told = {name: getattr(package, name) for name in _PACKAGE}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _finding_of(raw: dict[str, Any]) -> Finding:
+    return Finding(
+        vulnerability=raw["vulnerability"],
+        severity=Severity(raw["severity"]),
+        packages=tuple(Package(**package) for package in raw["packages"]),
+        aliases=tuple(raw.get("aliases", ())),
+        epss=raw.get("epss"),
+        at_worst=Severity(raw["at_worst"]) if "at_worst" in raw else None,
+        **{name: raw.get(name) for name in _FINDING},
+    )
+
+
+def _clock_json(clock: Clock) -> dict[str, str]:
+    told = {"seen": timestamp(clock.seen_at)}
+    return told | ({"fix": timestamp(clock.fix_seen_at)} if clock.fix_seen_at else {})
+
+
+def _origin(package: Package, base_layers: frozenset[str]) -> str:
+    if package.layer is None:
+        return "unknown"
+    return "base" if package.layer in base_layers else "own"

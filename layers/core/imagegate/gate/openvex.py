@@ -1,0 +1,280 @@
+"""OpenVEX documents, read: statements about vulnerabilities in products, in time.
+
+Source: OpenVEX specification v0.2.0, and v0.0.x for what older documents say otherwise (openvex/spec, openvex/go-vex).
+Rule: a statement that is not understood in full sets nothing aside, and spoils no other. It still takes back what
+others say, if it does not say itself that all is well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from imagegate.canonical_json import parse_timestamp
+from imagegate.errors import RejectedInputError
+from imagegate.policy.waiver import JUSTIFICATIONS
+
+CONTEXT = "https://openvex.dev/ns/v0.2.0"
+STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
+_SETS_ASIDE = ("not_affected", "fixed")
+_CONTEXTS = re.compile(r"https://openvex\.dev/ns(/v0(\.[0-9]+){1,2})?/?")
+# The fields of a statement that narrow nothing, and those that are read here.
+_TEXTS = frozenset({"supplier", "status_notes", "impact_statement", "action_statement", "vuln_description"})
+_STATEMENT = _TEXTS | {
+    *("@id", "@type", "version", "vulnerability", "timestamp", "last_updated", "products", "subcomponents"),
+    *("status", "justification", "action_statement_timestamp"),
+}
+_COMPONENT = frozenset({"@id", "@type", "identifiers", "hashes", "supplier"})
+_IDENTIFIERS = frozenset({"purl", "cpe22", "cpe23"})
+_VULNERABILITY = frozenset({"@id", "@type", "name", "description", "aliases"})
+
+
+class InvalidVexError(RejectedInputError):
+    """Not an OpenVEX document; the message names the part that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A product, or a part of one, by every name that the document gives it. Without any it may be anything."""
+
+    names: tuple[str, ...] = ()  # an IRI, package URLs, CPEs
+    hashes: tuple[tuple[str, str], ...] = ()  # algorithm and value
+
+    def __str__(self) -> str:
+        return next(iter(self.names), None) or (f"{self.hashes[0][1]}" if self.hashes else "no product")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement about one vulnerability, in one product or in parts of it."""
+
+    names: tuple[str, ...]  # of the vulnerability, the main one first
+    status: str
+    product: Component
+    parts: tuple[Component, ...] = ()  # empty: the product as a whole
+    justification: str | None = None
+    note: str = ""  # impact or action statement, or status notes
+    author: str = ""
+    at: datetime | None = None  # when it was known to be true; None: nobody knows
+    updated: datetime | None = None
+    document: str = ""  # the document's @id
+    version: int = 0  # of the document
+    where: str = ""  # `vex.json: statements[3]`
+    fault: str = ""  # why it sets nothing aside
+
+    @property
+    def is_kind(self) -> bool:
+        """It says that there is nothing to do."""
+        return self.status in _SETS_ASIDE
+
+    @property
+    def vulnerability(self) -> str:
+        return next(iter(self.names), "")
+
+    def holds_against(self, other: Statement) -> bool:
+        """Whether it is later than one that says otherwise. At the same time the other holds."""
+        if self.at is None or other.at is None:
+            return False
+        if self.at != other.at:
+            return self.at > max(other.at, other.updated or other.at)
+        is_newer_version = self.document == other.document != "" and self.version > other.version
+        return is_newer_version or (self.updated or self.at) > (other.updated or other.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document: the statements of its version."""
+
+    name: str  # its @id
+    version: int
+    statements: tuple[Statement, ...]
+
+
+def parse(content: bytes, name: str = "") -> Document:
+    """Read a document; `name` is what notes call it. Raise `InvalidVexError` for anything else."""
+    try:
+        raw = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise InvalidVexError(f"not an OpenVEX document: not JSON that can be read ({error})") from error
+    if not isinstance(raw, dict) or not _CONTEXTS.fullmatch(str(raw.get("@context", ""))):
+        raise InvalidVexError(f'not an OpenVEX document: "@context" must be {CONTEXT}')
+    statements = raw.get("statements")
+    if not isinstance(statements, list):
+        raise InvalidVexError("not an OpenVEX document: statements must be a list")
+    prefix = f"{name}: " if name else ""
+    listed = enumerate(statements)
+    read = (one for at, raws in listed for one in _statements(raws, raw, f"{prefix}statements[{at}]"))
+    return Document(str(raw.get("@id") or ""), _number(raw.get("version")), tuple(read))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
+
+
+def _statements(raw: Any, document: Mapping[str, Any], where: str) -> Iterator[Statement]:
+    """One for each product; of a statement that cannot be read, all that can."""
+    if not isinstance(raw, dict):
+        yield Statement((), "", Component(), where=where, fault="it is no object")
+        return
+    reading = _Reading(raw, document)
+    names, status, (at, updated) = reading.vulnerability(), reading.status(), reading.times()
+    justification, note, author = reading.justification(status), reading.note(), reading.author()
+    products = list(reading.products())
+    for product, parts in products:
+        yield Statement(
+            names=names,
+            status=status,
+            product=product,
+            parts=parts,
+            justification=justification,
+            note=note,
+            author=author,
+            at=at,
+            updated=updated,
+            document=str(document.get("@id") or ""),
+            version=_number(document.get("version")),
+            where=where,
+            fault="; ".join(reading.faults),
+        )
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One statement while it is read: what cannot be read is noted, and read as what says least."""
+
+    raw: Mapping[str, Any]
+    document: Mapping[str, Any]
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.known(self.raw, _STATEMENT, "")
+
+    def known(self, raw: Mapping[str, Any], fields: frozenset[str], where: str) -> None:
+        """What is not known may narrow it."""
+        for key in raw:
+            if key not in fields:
+                self.faults.append(f"{where}{key[:40]!r} is not understood")
+
+    def vulnerability(self) -> tuple[str, ...]:
+        raw = self.raw.get("vulnerability")
+        if isinstance(raw, dict):
+            self.known(raw, _VULNERABILITY, "vulnerability: ")
+            told = [raw.get("name"), *self.listed(raw, "aliases"), raw.get("@id")]
+        else:
+            told = [raw]
+        names = dict.fromkeys(_last(name) for name in told if isinstance(name, str) and _last(name))
+        if not names:
+            self.faults.append("vulnerability: it names none")
+        return tuple(names)
+
+    def status(self) -> str:
+        status = self.raw.get("status")
+        if status not in STATUSES:
+            self.faults.append(f"status must be one of {', '.join(STATUSES)}, not {_shown(status)}")
+        return status if isinstance(status, str) else ""
+
+    def justification(self, status: str) -> str | None:
+        told = self.raw.get("justification")
+        if told and told not in JUSTIFICATIONS:
+            self.faults.append(
+                f"justification must be one of {', '.join(JUSTIFICATIONS)}, not {_shown(told)}"
+            )
+        elif status == "not_affected" and not told and not self.raw.get("impact_statement"):
+            self.faults.append("not_affected needs a justification or an impact_statement")
+        return told if told in JUSTIFICATIONS else None
+
+    def note(self) -> str:
+        names = ("impact_statement", "action_statement", "status_notes")
+        return next((str(self.raw[name]) for name in names if self.raw.get(name)), "")
+
+    def author(self) -> str:
+        return str(self.raw.get("supplier") or self.document.get("author") or "")
+
+    def times(self) -> tuple[datetime | None, datetime | None]:
+        """Both come down from the document where the statement has no time of its own."""
+        own = bool(self.raw.get("timestamp"))
+        updates = self.raw if own or self.raw.get("last_updated") else self.document
+        return self._time(self.raw if own else self.document, "timestamp"), self._time(
+            updates, "last_updated"
+        )
+
+    def _time(self, source: Mapping[str, Any], name: str) -> datetime | None:
+        if not source.get(name):
+            return None
+        try:
+            return parse_timestamp(source[name])
+        except RejectedInputError:
+            self.faults.append(f"{name}: not a time: {_shown(source[name])}")
+            return None
+
+    def products(self) -> Iterator[tuple[Component, tuple[Component, ...]]]:
+        holder = self.raw if self.raw.get("products") else self.document
+        products = self.listed(holder, "products")
+        shared = self.listed(self.raw, "subcomponents")
+        found = [(self.component(one, "products"), self._parts(one, shared)) for one in products]
+        if not found:
+            self.faults.append("products: it names none")
+        yield from found or [(Component(), ())]
+
+    def _parts(self, product: Any, shared: list[Any]) -> tuple[Component, ...]:
+        """In the first versions they belong to the statement."""
+        own = self.listed(product, "subcomponents") if isinstance(product, dict) else []
+        if own and shared:
+            self.faults.append("subcomponents: both of the statement and of a product")
+        parts = dict.fromkeys(self.component(part, "subcomponents") for part in own or shared)
+        return tuple(parts)
+
+    def component(self, raw: Any, where: str) -> Component:
+        if isinstance(raw, str) and raw:
+            return Component((raw,))
+        if not isinstance(raw, dict):
+            self.faults.append(f"{where}: {_shown(raw)} names nothing")
+            return Component()
+        self.known(raw, _COMPONENT | ({"subcomponents"} if where == "products" else set()), f"{where}: ")
+        identifiers = self.mapped(raw, "identifiers")
+        self.known(identifiers, _IDENTIFIERS, "identifiers: ")
+        hashes = tuple(sorted(self.mapped(raw, "hashes").items()))
+        identity = [raw["@id"]] if isinstance(raw.get("@id"), str) and raw["@id"] else []
+        names = tuple(dict.fromkeys([*identity, *identifiers.values()]))
+        if not names and not hashes:
+            self.faults.append(f"{where}: one has neither an @id nor a purl")
+        return Component(names, hashes)
+
+    def mapped(self, raw: Mapping[str, Any], name: str) -> dict[str, str]:
+        value = raw.get(name) or {}
+        if isinstance(value, dict) and all(isinstance(one, str) and one for one in value.values()):
+            return value
+        self.faults.append(f"{name}: not a mapping of texts")
+        return {}
+
+    def listed(self, raw: Mapping[str, Any], name: str) -> list[Any]:
+        value = raw.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.faults.append(f"{name}: must be a list")
+            return []
+        return value
+
+
+def _last(name: str) -> str:
+    """`https://nvd.nist.gov/vuln/detail/CVE-2026-1` is CVE-2026-1."""
+    return re.split(r"[/=#]", name.rstrip("/"))[-1]
+
+
+def _number(value: Any) -> int:
+    """A text in documents of the first versions."""
+    is_number = isinstance(value, int | str) and re.fullmatch(r"[0-9]{1,9}", str(value))
+    return int(value) if is_number else 0
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -1,0 +1,197 @@
+"""OpenVEX statements as what they are: a sequence in time, of which the latest holds.
+
+Rules: one more statement that says `affected` or `under_investigation` never sets more aside. The order of statements
+and of documents never matters. At the same time the stricter holds. What is perhaps about a package takes back, and
+only what is certainly about it sets aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from imagegate.findings.finding import Finding, Package
+from imagegate.findings.package_url import Match, PackageUrl, written
+from imagegate.gate.openvex import Component, Document, Statement
+from imagegate.gate.openvex_image import Image, named
+from imagegate.oci.image import Digest
+from imagegate.policy.waiver import EVERY_PACKAGE, Waiver
+
+_CVE = "CVE-"
+# By so much the clocks of those who write statements may be ahead.
+_AHEAD = timedelta(minutes=5)
+
+
+class History:
+    """All statements of all documents, at one time."""
+
+    def __init__(self, documents: Sequence[Document], now: datetime) -> None:
+        self.statements = list(dict.fromkeys(one for document in documents for one in document.statements))
+        self._now = now
+        self._latest: dict[str, int] = {}
+        self._by_name: dict[str, list[Statement]] = {}
+        for document in documents:
+            self._latest[document.name] = max(self._latest.get(document.name, 0), document.version)
+        for one in self.statements:
+            for name in one.names:
+                self._by_name.setdefault(name, []).append(one)
+
+    def why_not(self, statement: Statement) -> str:
+        """Why it sets nothing aside, whatever it is about; empty: it may."""
+        if statement.fault:
+            return statement.fault
+        for moment in (statement.at, statement.updated):
+            if moment and moment > self._now + _AHEAD:
+                return f"it is dated {moment:%Y-%m-%d %H:%M} UTC, which is yet to come"
+        if statement.document and statement.version < self._latest[statement.document]:
+            return f"there is version {self._latest[statement.document]} of its document"
+        return ""
+
+    def setting_aside(self, finding: Finding, package: Package, image: Image) -> Statement | None:
+        """The statement that sets a finding in a package aside, or None."""
+        certain = self._saying(Match.YES, finding, package, image)
+        if not certain:
+            return None
+        against = [one for one in self._about(finding) if not one.is_kind and image.about(one, package)]
+        return next((one for one in certain if all(one.holds_against(other) for other in against)), None)
+
+    def in_doubt(self, finding: Finding, package: Package, image: Image) -> list[Statement]:
+        """Those that would set it aside, if it were known that they are about it."""
+        return self._saying(Match.PERHAPS, finding, package, image)
+
+    def _saying(self, match: Match, finding: Finding, package: Package, image: Image) -> list[Statement]:
+        """Those that say that there is nothing to do, the latest first."""
+        kind = (one for one in self._about(finding) if one.is_kind and not self.why_not(one))
+        return [one for one in kind if _is_all_of(one, finding) and image.about(one, package) is match]
+
+    def about_others(self, findings: Iterable[Finding], image: Image) -> list[Statement]:
+        """Those that would set a finding aside in another product."""
+        found = dict.fromkeys(one for finding in findings for one in self._about(finding))
+        return [one for one in found if one.is_kind and not one.fault and not image.has(one.product)]
+
+    def _about(self, finding: Finding) -> list[Statement]:
+        """The latest first. Two CVEs are two vulnerabilities, also where one advisory is about both."""
+        named = {id(one): one for name in finding.names for one in self._by_name.get(name, ())}
+        cves = set(_cves(finding.names))
+        found = [
+            one for one in named.values() if not (cves and _cves(one.names) and cves.isdisjoint(one.names))
+        ]
+        return sorted(found, key=_order)
+
+    # without findings
+
+    def waivers(
+        self, image: Image, repositories: str, digest: Digest | None, expires: date
+    ) -> tuple[list[Waiver], list[str]]:
+        """Waivers of all that is set aside in the images asked for, and a note for what is not taken over."""
+        waivers: dict[tuple[str, str, Digest | None], Waiver] = {}
+        notes: list[str] = []
+        notes += [f"{one.where}: {one.fault}" for one in self.statements if one.fault and not one.is_kind]
+        for one in sorted((one for one in self.statements if one.is_kind), key=_time):
+            why = self.why_not(one) or self._doubt(one, image)
+            if why:
+                notes.append(f"{one.where}: {why}")
+                continue
+            about = image.digest_in(one.product) or digest
+            packages = [_package(part) or "" for part in _about_packages(one, image)] or [EVERY_PACKAGE]
+            for package in packages:
+                for name in _cves(one.names) or one.names:
+                    waiver = _waiver(one, name, package, repositories, expires)
+                    waivers.setdefault((name, package, about), replace(waiver, digest=about))
+        return list(waivers.values()), notes
+
+    def _doubt(self, one: Statement, image: Image) -> str:
+        """Why it cannot be taken over for these images; empty: it can."""
+        is_image = image.match(one.product)
+        if is_image is Match.PERHAPS:
+            return f"it cannot be told whether {one.product} is meant"
+        if is_image is Match.NO and (one.parts or not _package(one.product)):
+            return f"it is about another product: {one.product}"
+        unread = [part for part in one.parts if not _package(part)]
+        if unread:
+            return f"{unread[0]} names no package that can be told from others"
+        others = [other for name in one.names for other in self._by_name[name] if not other.is_kind]
+        later = [other for other in others if _overlap(one, other, image) and not one.holds_against(other)]
+        if later:
+            status = later[0].status or "something that is not understood"
+            return f"{one.vulnerability} in {one.product}: {later[0].where} says {status}"
+        return ""
+
+
+def waiver_of(
+    statement: Statement, finding: Finding, package: Package, repository: str, until: date
+) -> Waiver:
+    """A waiver of one finding in one package."""
+    return _waiver(statement, finding.vulnerability, written(package), repository, until)
+
+
+def _waiver(one: Statement, name: str, package: str, repositories: str, expires: date) -> Waiver:
+    reason = one.note or (one.justification or one.status).replace("_", " ")
+    return Waiver(
+        owner=one.author or "unknown author",
+        reason=f"OpenVEX {one.status}: {reason}",
+        expires=expires,
+        vulnerability=name,
+        package=package,
+        repositories=repositories,
+        justification=one.justification,
+    )
+
+
+def _time(one: Statement) -> float:
+    """The latest first, and last what has no date."""
+    return -one.at.timestamp() if one.at else 0.0
+
+
+def _order(one: Statement) -> tuple[float, str]:
+    """By time; what is of the same time, the same way each time."""
+    return _time(one), repr(one)
+
+
+def _cves(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.startswith(_CVE)]
+
+
+def _is_all_of(statement: Statement, finding: Finding) -> bool:
+    """Advisories are about several vulnerabilities: it has to name each, or what the scanner calls them first."""
+    if finding.vulnerability in statement.names:
+        return True
+    cves = _cves(finding.names)
+    return set(cves) <= set(statement.names) if cves else True
+
+
+def _package(component: Component) -> str | None:
+    """The one package URL of a component, or its plain name; None: there is none, or it says more than that."""
+    urls = list(dict.fromkeys(name for name in component.names if PackageUrl.parse(name)))
+    plain = [name for name in component.names if ":" not in name]
+    if component.hashes or len(urls or plain) != 1:
+        return None
+    url = PackageUrl.parse(urls[0]) if urls else None
+    is_image = url is not None and url.type == "oci"
+    return None if is_image or (url and url.subpath) else (urls or plain)[0]
+
+
+def _overlap(one: Statement, other: Statement, image: Image) -> bool:
+    """Whether the other may be about something that this one is about."""
+    if image.match(other.product) is Match.NO and not _package(other.product):
+        return False
+    ours, theirs = _about_packages(one, image), _about_packages(other, image)
+    return not ours or not theirs or any(_alike(a, b) for a in ours for b in theirs)
+
+
+def _about_packages(one: Statement, image: Image) -> tuple[Component, ...]:
+    """Empty: everything in the image."""
+    return one.parts or ((one.product,) if image.match(one.product) is Match.NO else ())
+
+
+def _alike(one: Component, other: Component) -> bool:
+    """Whether both may be the same package; one that nobody can read may be any."""
+    pairs = ((one, other), (other, one))
+    return any(_means(name, component) for named_by, component in pairs for name in named_by.names)
+
+
+def _means(name: str, component: Component) -> bool:
+    url = PackageUrl.parse(name)
+    package = Package(url.name, url.version, ecosystem=url.type, purl=name) if url else Package(name)
+    return named(component, package, None, unknown=Match.PERHAPS) is not Match.NO

@@ -1,0 +1,244 @@
+"""What OpenVEX statements are about: an image by its names and digests, and the packages in it.
+
+Rule: a name that narrows by something that is not known here is *perhaps* about it, never certainly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Self
+
+from imagegate.errors import InvalidDigestError
+from imagegate.findings.finding import Package
+from imagegate.findings.package_url import Match, PackageUrl, same_name
+from imagegate.gate.openvex import Component, Statement
+from imagegate.oci.image import Digest
+from imagegate.policy.policy import RepositoryPattern
+
+_DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_OCI = "oci"
+_REFERENCE = re.compile(r"[a-z0-9][^@ ]*@sha256:[0-9a-f]*")
+# cpe:2.3:PART:VENDOR:PRODUCT:VERSION:…, and the older cpe:/PART:VENDOR:PRODUCT:VERSION:…
+_CPE = re.compile(r"cpe:(?:2\.3:|/)([aoh*]):((?:\\.|[^:\\])*):((?:\\.|[^:\\])*)(?::((?:\\.|[^:\\])*))?(:.*)?")
+_ANY = ("", "*", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A repository as people write it: `shop`, `ghcr.io/acme/shop:1.0`; a glob where images are asked for by one."""
+
+    registry: str | None  # None: not known which
+    path: str
+    tag: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """As Docker reads it: without a registry it is Docker Hub's."""
+        bare = text.partition("@")[0]
+        first, slash, rest = bare.partition("/")
+        has_registry = bool(slash) and (first == "localhost" or "." in first or ":" in first)
+        registry, path = (first.lower(), rest) if has_registry else ("docker.io", bare)
+        path, _, tag = path.partition(":")
+        if registry in _DOCKER_HUB:
+            registry, path = "docker.io", path if "/" in path else f"library/{path}"
+        return cls(registry, path, tag or None)
+
+    @property
+    def last(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    def is_at(self, url: str) -> Match:
+        """Whether a purl's `repository_url` is this one; some write it without the last part of the name."""
+        bare = re.sub(r"^[a-z]+://", "", url).rstrip("/")
+        best = Match.NO
+        for other in (Name.parse(bare), Name.parse(f"{bare}/{self.last}")):
+            if fnmatchcase(other.path, self.path):
+                best = max(best, Match.of(other.registry, self.registry))
+        return best
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The image that is judged, or the images that are asked for."""
+
+    names: tuple[Name, ...] = ()
+    digests: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    platform: str | None = None
+    packages: tuple[Package, ...] = ()
+    patterns: tuple[RepositoryPattern, ...] = ()  # in them `shop` is what `shop-dev` and `shop-prod` hold
+    any_digest: bool = False  # each image of these names
+    _known: dict[Component, list[tuple[Package, Match]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def match(self, product: Component) -> Match:
+        """Whether a product is this image."""
+        if not product.names and not product.hashes:
+            return Match.PERHAPS
+        found = [one for one in map(self._named, product.names) if one is not None]
+        digests = [f"sha256:{value}" for name, value in product.hashes if name == "sha-256"]
+        found += [self._is_digest(digest) for digest in digests]
+        if product.hashes and not digests and found:
+            found.append(Match.PERHAPS)
+        return min(found, default=Match.NO)
+
+    def digest_in(self, product: Component) -> Digest | None:
+        """The digest by which a product is named."""
+        urls = [PackageUrl.parse(name) for name in product.names]
+        texts = [url.version for url in urls if url and url.type == _OCI and url.version]
+        texts += [name.rpartition("@")[2] for name in product.names if _REFERENCE.fullmatch(name)]
+        texts += [f"sha256:{value}" for name, value in product.hashes if name == "sha-256"]
+        return Digest.parse(texts[0]) if texts and _is_digest(texts[0]) else None
+
+    def _named(self, name: str) -> Match | None:
+        """None: no name of an image."""
+        url = PackageUrl.parse(name)
+        if url is not None:
+            return self._is_url(url) if url.type == _OCI else None
+        if _REFERENCE.fullmatch(name):
+            digest = self._is_digest(name.rpartition("@")[2])
+            return min(digest, self._is_called(Name.parse(name).last)) if self.any_digest else digest
+        if "://" in name or name.startswith(("urn:", "cpe:", "pkg:")):
+            return None
+        other = Name.parse(name)
+        same = [known for known in self.names if (known.registry, known.path) == (other.registry, other.path)]
+        if not same:
+            return None
+        return Match.YES if other.tag in {None, *(known.tag for known in same)} else Match.NO
+
+    def _is_url(self, url: PackageUrl) -> Match:
+        """A digest says all; without one the name, the place and the tag together have to."""
+        wanted = dict(url.qualifiers)
+        arch = Match.of(wanted.pop("arch", None), self.platform and self.platform.split("/")[1])
+        places, tag = wanted.pop("repository_url", None), wanted.pop("tag", None)
+        rest = Match.PERHAPS if wanted or url.subpath else Match.YES
+        named = self._is_called(url.name)
+        if url.version is not None:
+            same = self._is_digest(url.version)
+            if self.any_digest or same is Match.PERHAPS:
+                same = min(same, named)
+            return min(same, arch, rest)
+        place = max((name.is_at(places) for name in self.names), default=Match.NO) if places else Match.YES
+        known_tags = self.tags or None
+        tagged = Match.YES if tag is None or tag in self.tags else Match.of(tag, known_tags)
+        return min(named, place, tagged, arch, rest)
+
+    def _is_called(self, name: str) -> Match:
+        lowered = name.lower()
+        for known in self.names:
+            paths = (pattern.repository_of(name) for pattern in self.patterns)
+            if fnmatchcase(lowered, known.last.lower()) or any(fnmatchcase(p, known.path) for p in paths):
+                return Match.YES
+        return Match.NO
+
+    def _is_digest(self, text: str) -> Match:
+        if not _is_digest(text):
+            return Match.PERHAPS
+        if self.any_digest:
+            return Match.YES
+        return Match.YES if text in self.digests else Match.NO if self.digests else Match.PERHAPS
+
+    def about(self, statement: Statement, package: Package) -> Match:
+        """Whether a statement is about this package in this image."""
+        part = self._part(statement.parts, package)
+        if part is Match.NO:
+            return part
+        whole = self.match(statement.product)
+        if whole is not Match.NO:
+            return min(whole, part)
+        if not statement.parts:
+            return named(statement.product, package, self.platform, unknown=Match.NO)
+        homes = (self._home(match, other, package) for other, match in self._programs(statement.product))
+        return min(part, max(homes, default=Match.NO))
+
+    def has(self, product: Component) -> bool:
+        """Whether a product is this image, or a package in it."""
+        return self.match(product) is not Match.NO or bool(self._programs(product))
+
+    def _programs(self, product: Component) -> list[tuple[Package, Match]]:
+        """The packages of the image that a product is, or may be."""
+        if product not in self._known:
+            found = ((one, named(product, one, self.platform, unknown=Match.NO)) for one in self.packages)
+            self._known[product] = [(one, match) for one, match in found if match is not Match.NO]
+        return self._known[product]
+
+    def _part(self, parts: Iterable[Component], package: Package) -> Match:
+        found = [named(part, package, self.platform, unknown=Match.PERHAPS) for part in parts]
+        return max(found, default=Match.YES)
+
+    def _home(self, match: Match, program: Package, package: Package) -> Match:
+        """Whether a package is the program itself, or in the same file."""
+        if program == package:
+            return match
+        known = program.path and package.path
+        same = Match.PERHAPS if not known else Match.YES if program.path == package.path else Match.NO
+        return min(match, same)
+
+
+def named(component: Component, package: Package, platform: str | None, *, unknown: Match) -> Match:
+    """Whether a component is this package. `unknown`: the answer for names that nobody here can read."""
+    alike: list[Match] = []
+    others: list[Match] = []
+    read = False
+    for name in component.names:
+        url = PackageUrl.parse(name)
+        if url is not None:
+            read = True
+            match = _on(platform, url, package)
+            (alike if url.is_alike(package) else others).append(match)
+        elif _CPE.fullmatch(name):
+            read = True
+            others.append(_by_cpe(name, package))
+        elif not re.match(r"[a-z][a-z0-9+.-]*:", name):
+            read = True
+            others.append(Match.YES if same_name(name, package.name, package.ecosystem) else Match.NO)
+    if not read:
+        return unknown
+    # Two URLs of one package narrow it together, URLs of different ones are two names.
+    found = min(alike) if alike else max(others)
+    return min(found, Match.PERHAPS) if component.hashes else found
+
+
+def _on(platform: str | None, url: PackageUrl, package: Package) -> Match:
+    """Where no package URL tells of the architecture, the platform of the image does."""
+    found = url.match(package)
+    if found is not Match.PERHAPS or package.purl or not platform or set(url.qualifiers) != {"arch"}:
+        return found
+    same = Match.of(
+        _ARCHITECTURES.get(url.qualifiers["arch"], url.qualifiers["arch"]), platform.split("/")[1]
+    )
+    return min(same, Match.of(url.version, package.installed))
+
+
+# As systems call them → as images do.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i686": "386", "armhf": "arm"}
+
+
+def _by_cpe(text: str, package: Package) -> Match:
+    """By product, vendor and version; the vendor is in the package's own name, or is called as the product is."""
+    match = _CPE.fullmatch(text)
+    if match is None:
+        return Match.NO
+    _, vendor, product, version, rest = (part and part.replace("\\", "").lower() for part in match.groups())
+    own = re.split(r"[:/@]", package.name.lower())
+    if product not in own:
+        return Match.NO
+    known = re.split(r"[^a-z0-9_-]+", f"{package.name} {package.purl or ''}".lower())
+    maker = Match.YES if vendor in (*_ANY, product) or vendor in known else Match.PERHAPS
+    narrowing = Match.YES if not (rest or "").strip(":*-") else Match.PERHAPS
+    same = (
+        Match.YES if version in _ANY else Match.of(version, package.installed and package.installed.lower())
+    )
+    return min(maker, narrowing, same)
+
+
+def _is_digest(text: str) -> bool:
+    try:
+        Digest.parse(text)
+    except InvalidDigestError:
+        return False
+    return True

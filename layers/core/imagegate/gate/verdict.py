@@ -1,0 +1,287 @@
+"""The gate: a pure function of the case. Anything unknown denies.
+
+Rules: one more finding never opens the gate; the worst platform decides; no scan is never a pass; later is never
+easier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from imagegate.canonical_json import parse_timestamp
+from imagegate.findings.finding import Severity
+from imagegate.findings.scan import Basis, Readiness, ScanStatus, Waited
+from imagegate.gate.facts import CameBy, ImageFacts
+from imagegate.gate.finding_rules import Why
+from imagegate.gate.image_rules import Violation, violations
+from imagegate.gate.tally import Weighed
+from imagegate.policy.policy import Entry, Stage
+from imagegate.policy.rules import (
+    AMBIGUOUS,
+    DENIED,
+    ENTRY,
+    PROHIBITED,
+    UNSUPPORTED,
+    Action,
+    Attention,
+    Rule,
+    active,
+)
+from imagegate.policy.waiver import Waivers
+
+ENDING = "waiver.ending"
+
+
+class VerdictOutcome(StrEnum):
+    PASS = "PASS"  # noqa: S105 - not a password
+    BLOCK = "BLOCK"
+    ERROR = "ERROR"  # could not judge; blocks as BLOCK does
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: the rule that decided, what it does, and a sentence for a person."""
+
+    rule: str
+    message: str
+    action: Action = Action.ENFORCE
+    is_unknown: bool = False  # what would decide is missing: it blocks, and is no refusal
+
+    def as_json(self) -> dict[str, str]:
+        return {"rule": self.rule, "message": self.message, "action": str(self.action)}
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformScan:
+    """One image that runs: the whole of a single-platform image, or one child of an index."""
+
+    status: ScanStatus
+    weighed: Weighed
+    platform: str | None = None  # "linux/arm64"; None for a single-platform image
+
+    def says(self, text: str) -> str:
+        return f"{self.platform}: {text}" if self.platform else text
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a verdict rests on."""
+
+    stage: Stage
+    scans: Sequence[PlatformScan]  # every platform; empty: nothing is known about the image
+    facts: ImageFacts
+    waivers: Waivers
+    now: datetime
+    waited: Waited = Waited.READY
+    why_never: str = ""
+    entrances: Sequence[str] = ()  # the repositories in which the ways to this one begin
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    outcome: VerdictOutcome
+    reasons: tuple[Reason, ...] = ()
+    worst: Severity | None = None  # of the findings that are not waived
+
+    @property
+    def blocking(self) -> tuple[Reason, ...]:
+        return tuple(reason for reason in self.reasons if reason.action is Action.ENFORCE)
+
+
+def judge(case: Case) -> Verdict:
+    """Judge one image."""
+    if case.facts.ambiguous:
+        return Verdict(VerdictOutcome.BLOCK, (Reason(AMBIGUOUS, case.facts.ambiguous),))
+    reasons = [reason for scan in case.scans for reason in _judge_platform(case, scan)]
+    if not case.scans:
+        reasons.append(Reason("scan.nothing", "the image has no platform that could be scanned"))
+    stage = case.stage
+    reasons += _entry(case)
+    found = violations(stage.image, stage.evidence, case.facts, case.now)
+    reasons += [_waived(case, violation) for violation in found]
+    reasons += _about_waivers(case)
+    return Verdict(_outcome(reasons), tuple(reasons), _worst(case.scans))
+
+
+def _outcome(reasons: Sequence[Reason]) -> VerdictOutcome:
+    """What is refused is refused, whatever else could not be told."""
+    blocking = [reason for reason in reasons if reason.action is Action.ENFORCE]
+    if not blocking:
+        return VerdictOutcome.PASS
+    is_told = any(not reason.is_unknown for reason in blocking)
+    return VerdictOutcome.BLOCK if is_told else VerdictOutcome.ERROR
+
+
+def _worst(scans: Sequence[PlatformScan]) -> Severity | None:
+    found = {scan.weighed.worst for scan in scans}
+    return next((severity for severity in Severity if severity in found), None)
+
+
+def _judge_platform(case: Case, scan: PlatformScan) -> Iterator[Reason]:
+    readiness = scan.status.readiness
+    if scan.status.is_unsupported:
+        yield _unsupported(case, scan, scan.status.explain())
+    elif readiness is Readiness.IMPOSSIBLE:
+        yield Reason("scan.failed", scan.says(scan.status.explain()))
+    elif readiness is Readiness.NOT_STARTED and case.waited is Waited.UNSUPPORTED:
+        yield _unsupported(case, scan, case.why_never)
+    elif readiness is not Readiness.READY:
+        yield _no_scan(case, scan)
+    else:
+        yield from _stale(case, scan)
+        yield from _judge_findings(case, scan)
+
+
+def _judge_findings(case: Case, scan: PlatformScan) -> Iterator[Reason]:
+    if _is_incomplete(scan):
+        message = "the scanner announces findings that it does not list"
+        yield Reason("findings.incomplete", scan.says(message), is_unknown=True)
+    yield from _single(case.stage, scan)
+    yield from _over_limit(case.stage, scan)
+
+
+def _is_incomplete(scan: PlatformScan) -> bool:
+    """Half-missing data never passes: the summary and the list must agree, where there is a summary."""
+    return dict(scan.status.counts) != scan.weighed.all.counts
+
+
+def _stale(case: Case, scan: PlatformScan) -> Iterator[Reason]:
+    oldest = case.stage.max_scan_age
+    if oldest is None:
+        return
+    if scan.status.scanned_at is None:
+        message = "it is not known when the scan was completed"
+        yield Reason("scan.stale", scan.says(message), is_unknown=True)
+        return
+    completed = parse_timestamp(scan.status.scanned_at)
+    if case.now - completed > oldest:
+        message = f"the scan is of {completed:%Y-%m-%d %H:%M} UTC, older than {duration(oldest)}: scan again"
+        yield Reason("scan.stale", scan.says(message))
+
+
+def _unsupported(case: Case, scan: PlatformScan, why: str) -> Reason:
+    """What the scanner cannot read passes by a waiver, and by nothing else."""
+    waiver = case.waivers.for_rule(UNSUPPORTED, platform=scan.status.image)
+    if waiver is None:
+        return Reason(UNSUPPORTED, scan.says(why))
+    return Reason(UNSUPPORTED, scan.says(f"{why}; {waiver}"), Action.WARN)
+
+
+def _no_scan(case: Case, scan: PlatformScan) -> Reason:
+    if case.waited is Waited.NEVER:
+        return Reason("scan.never", scan.says(case.why_never or "this image will never be scanned"))
+    status = scan.status.status or "no scan was started"
+    missing = " and ".join(scan.status.missing)
+    if scan.status.basis is Basis.ANSWER and scan.status.says_it_is_over:
+        message = (
+            f"the answer of ECR lacks {missing}: wait until the scan has that, and write the answer again"
+        )
+        return Reason("findings.incomplete", scan.says(message), is_unknown=True)
+    if scan.status.says_it_is_over and scan.status.basis is not Basis.LIST:
+        status = f"{status}, without {missing}"
+    minutes = duration(case.stage.scan_timeout)
+    return Reason("scan.timeout", scan.says(f"no scan result within {minutes} (last status: {status})"))
+
+
+def _single(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
+    """Rules about single findings."""
+    weighed = scan.weighed
+    for name, rule, what in (
+        (DENIED, active(stage.findings.deny), "no image may have"),
+        (PROHIBITED, active(stage.findings.prohibited), "is prohibited"),
+    ):
+        number = weighed.violations.get(name, 0)
+        if rule and number:
+            named = _listed(weighed.examples_of[name], number)
+            yield Reason(name, scan.says(f"{what}: {named}"), rule.action)
+    rule = active(stage.findings.prohibited)
+    if rule and weighed.incomparable:
+        named = ", ".join(weighed.incomparable)
+        message = f"it is not known whether a prohibited version is there: {named}"
+        yield Reason(PROHIBITED, scan.says(message), rule.action, is_unknown=True)
+
+
+def _listed(examples: list[str], number: int) -> str:
+    rest = number - len(examples)
+    return ", ".join(examples) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _over_limit(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
+    for severity in Severity:
+        limit = stage.findings.limit(severity)
+        if limit is not None:
+            yield from _over(limit, severity, scan)
+
+
+def _over(limit: Rule[int], severity: Severity, scan: PlatformScan) -> Iterator[Reason]:
+    counting, unknown = scan.weighed.counting, scan.weighed.unknown
+    found, perhaps = counting.counts.get(severity, 0), unknown.counts.get(severity, 0)
+    rule = f"findings.{severity.lower()}"
+    if found > limit.value:
+        message = f"{found} {severity} (at most {limit.value}): {counting.named(severity)}"
+        yield Reason(rule, scan.says(message), limit.action)
+    elif found + perhaps > limit.value:
+        missing = " and ".join(scan.weighed.missing) or "what decides"
+        message = (
+            f"up to {found + perhaps} {severity} (at most {limit.value}); the scanner does not say {missing}"
+        )
+        yield Reason(rule, scan.says(f"{message}: {unknown.named(severity)}"), limit.action, is_unknown=True)
+
+
+def _entry(case: Case) -> Iterator[Reason]:
+    """A way in is a way through the gates before."""
+    if case.stage.entry is Entry.OPEN or case.facts.came_by is not CameBy.PUSH:
+        return
+    name = case.stage.name
+    message = f"{name} admits only what was promoted, and no promotion of this image stands: "
+    first = " or ".join(case.entrances)
+    remedy = f"push it to {first} and let it be promoted, or write entry: open in stages.{name}"
+    yield Reason(ENTRY, message + remedy)
+
+
+def _waived(case: Case, violation: Violation) -> Reason:
+    waiver = (
+        case.waivers.for_rule(violation.rule, platform=violation.platform)
+        if violation.action is Action.ENFORCE
+        else None
+    )
+    if waiver is None:
+        return Reason(violation.rule, violation.message, violation.action, violation.is_unknown)
+    return Reason(violation.rule, f"{violation.message}; {waiver}", Action.WARN)
+
+
+def _about_waivers(case: Case) -> Iterator[Reason]:
+    """Which waivers will soon be missed, and which are missed already."""
+    for waiver in case.waivers.used:
+        if waiver.is_ending(case.now):
+            left = (waiver.expires - case.now.date()).days
+            when = "today" if left == 0 else f"in {left} day{'s' if left > 1 else ''}, on {waiver.expires}"
+            message = f"the waiver of {waiver.subject} for {waiver.where} ends {when} (owner: {waiver.owner})"
+            yield Reason(ENDING, message, Action.WARN)
+    for waiver, fault in case.waivers.idle.items():
+        if waiver not in case.waivers.used:
+            message = f"the waiver of {waiver.subject} for {waiver.where} does not count: {fault}"
+            yield Reason("waiver.idle", f"{message} (owner: {waiver.owner})", Action.WARN)
+
+
+def attention(stage: Stage, verdict: Verdict) -> Attention:
+    """Who hears of it: by the gravest finding, and whenever somebody has to act."""
+    acts = any(reason.action is Action.ENFORCE or reason.rule == ENDING for reason in verdict.reasons)
+    return Attention.ALERT if acts else stage.alerts.get(verdict.worst, Attention.ALERT)
+
+
+def how_many_aside(weighed: Weighed) -> dict[str, int]:
+    """How many findings do not count, by what decided so."""
+    return {str(why): weighed.aside[why] for why in Why if why in weighed.aside}
+
+
+def duration(span: timedelta) -> str:
+    """`45 s`, `30 min`, `2 h`: the largest unit that divides it."""
+    seconds = int(span.total_seconds())
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

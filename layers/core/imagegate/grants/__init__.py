@@ -1,0 +1,1 @@
+"""What people allow: approvals, break-glass, and who they are."""

@@ -1,0 +1,144 @@
+"""Reads trust policy documents for OCI artifacts, version 1.0.
+
+Source: notaryproject "trust-store-trust-policy" (OCI Trust Policy, Trust Policy Constraints). Stricter than the
+official client: no property that is not known, no duplicate key, no `skip` for all images.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from imagegate.errors import TrustPolicyError
+from imagegate.notation.identities import parse_identities
+from imagegate.notation.trust_policy import (
+    EVERYWHERE,
+    Action,
+    Check,
+    Level,
+    SignatureVerification,
+    StoreName,
+    StoreType,
+    TrustPolicy,
+    TrustPolicyDocument,
+    is_scope,
+)
+from imagegate.strict_json import is_texts, read_object, require_keys, shown
+
+_MAX_DOCUMENT = 1024 * 1024
+_VERSION = "1.0"
+_STORE = re.compile(r"([a-zA-Z]+):([a-zA-Z0-9_.-]{1,255})", re.ASCII)
+_DOCUMENT = frozenset({"version", "trustPolicies"})
+_POLICY = frozenset({"name", "registryScopes", "signatureVerification"})
+_TRUSTED = frozenset({"trustStores", "trustedIdentities"})
+_OVERRIDES: dict[Check, frozenset[Action]] = {
+    Check.AUTHENTICITY: frozenset({Action.ENFORCE, Action.LOG}),
+    Check.AUTHENTIC_TIMESTAMP: frozenset({Action.ENFORCE, Action.LOG}),
+    Check.EXPIRY: frozenset({Action.ENFORCE, Action.LOG}),
+    Check.REVOCATION: frozenset(Action),
+}
+
+
+def parse_trust_policy(content: bytes) -> TrustPolicyDocument:
+    """Raise `TrustPolicyError`, which names the policy at fault."""
+    if len(content) > _MAX_DOCUMENT:
+        raise TrustPolicyError(f"the trust policy has {len(content)} bytes; at most {_MAX_DOCUMENT} are read")
+    document = read_object(content, "the trust policy", TrustPolicyError)
+    require_keys(document, _DOCUMENT, "the trust policy", TrustPolicyError)
+    if document["version"] != _VERSION:
+        raise TrustPolicyError(f"version {shown(document['version'])} is not understood, only {_VERSION}")
+    entries = document["trustPolicies"]
+    if not isinstance(entries, list) or not entries:
+        raise TrustPolicyError("trustPolicies is not a list with at least one policy")
+    policies = tuple(_policy(entry) for entry in entries)
+    _check_unique([policy.name for policy in policies], "the policy name")
+    _check_unique([scope for policy in policies for scope in policy.scopes], "the scope")
+    return TrustPolicyDocument(policies)
+
+
+def _check_unique(texts: list[str], what: str) -> None:
+    seen: set[str] = set()
+    for text in texts:
+        if text in seen:
+            raise TrustPolicyError(f"{what} {shown(text)} is there twice")
+        seen.add(text)
+
+
+def _policy(entry: Any) -> TrustPolicy:
+    require_keys(entry, _POLICY, "a trust policy", TrustPolicyError, _TRUSTED)
+    name = entry["name"]
+    if not isinstance(name, str) or not name:
+        raise TrustPolicyError("a trust policy has no name")
+    try:
+        return _named(name, entry)
+    except TrustPolicyError as error:
+        raise TrustPolicyError(f"trust policy {shown(name)}: {error}") from error
+
+
+def _named(name: str, entry: dict[str, Any]) -> TrustPolicy:
+    scopes = _scopes(entry["registryScopes"])
+    verification = _verification(entry["signatureVerification"])
+    trusted = [entry.get(key, []) for key in sorted(_TRUSTED)]
+    if not all(is_texts(texts) for texts in trusted):
+        raise TrustPolicyError("trustStores and trustedIdentities are lists of texts")
+    stores, identities = trusted
+    if verification.level is Level.SKIP:
+        if stores or identities or EVERYWHERE in scopes:
+            raise TrustPolicyError(
+                "what skips verification has no stores, no identities, and names its images"
+            )
+        return TrustPolicy(name, scopes, verification)
+    if not stores or not identities:
+        raise TrustPolicyError("trustStores and trustedIdentities must name at least one each")
+    return TrustPolicy(
+        name, scopes, verification, tuple(_store(text) for text in stores), parse_identities(identities)
+    )
+
+
+def _scopes(value: Any) -> tuple[str, ...]:
+    if not is_texts(value) or not value:
+        raise TrustPolicyError("registryScopes is not a list with at least one repository")
+    if value == [EVERYWHERE]:
+        return (EVERYWHERE,)
+    for scope in value:
+        if not is_scope(scope):
+            raise TrustPolicyError(
+                f"not a scope: {shown(scope)}; write registry.example/team/app in full, or * alone"
+            )
+    return tuple(value)
+
+
+def _verification(value: Any) -> SignatureVerification:
+    name = "signatureVerification"
+    optional = frozenset({"override", "verifyTimestamp"})
+    require_keys(value, frozenset({"level"}), name, TrustPolicyError, optional)
+    if value["level"] not in tuple(Level):
+        raise TrustPolicyError(f"the level {shown(value['level'])} is none of {', '.join(Level)}")
+    timestamps = value.get("verifyTimestamp", "always")
+    if timestamps not in ("always", "afterCertExpiry"):
+        raise TrustPolicyError(f"verifyTimestamp {shown(timestamps)} is neither always nor afterCertExpiry")
+    level = Level(value["level"])
+    override = _override(value.get("override", {}))
+    if override and level is Level.SKIP:
+        raise TrustPolicyError("the level skip cannot be overridden")
+    return SignatureVerification(level, override, timestamps == "afterCertExpiry")
+
+
+def _override(value: Any) -> dict[Check, Action]:
+    if not isinstance(value, dict):
+        raise TrustPolicyError("override is not an object")
+    override: dict[Check, Action] = {}
+    for check, action in value.items():
+        if check not in tuple(_OVERRIDES) or action not in tuple(_OVERRIDES[Check(check)]):
+            raise TrustPolicyError(f"{shown(check)} cannot be overridden by {shown(action)}")
+        override[Check(check)] = Action(action)
+    return override
+
+
+def _store(text: str) -> StoreName:
+    found = _STORE.fullmatch(text)
+    if found is None or found[1] not in tuple(StoreType):
+        raise TrustPolicyError(
+            f"not a trust store: {shown(text)}; write ca:name, signingAuthority:name or tsa:name"
+        )
+    return StoreName(StoreType(found[1]), found[2])

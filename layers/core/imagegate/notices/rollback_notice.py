@@ -1,0 +1,37 @@
+"""What deployers and people are told of a rollback."""
+
+from __future__ import annotations
+
+from imagegate.canonical_json import timestamp
+from imagegate.deployment.rollback import Rollback
+from imagegate.notices.announcement import Announcement, announce
+from imagegate.policy.rules import Attention
+from imagegate.release.release import Outcome, Release
+
+
+def announcement(release: Release, rollback: Rollback) -> Announcement:
+    """`Image Released` once more, so that whoever deploys it needs to know nothing of rollbacks."""
+    again = announce(release, Outcome.RELEASED)
+    tags = ", ".join(sorted(release.tags)) or "no tag"
+    head = f"{rollback.repository} goes back to {tags} ({release.image.digest.short})"
+    text = [
+        f"{head}, from {rollback.came_from.short}.",
+        f"Deployers were told of {release.image.digest} once more; it passed the {release.stage} gate before.",
+        "",
+        f"Reason       {rollback.reason}",
+        f"By           {rollback.by}",
+        "",
+        f"More: imagegate status {release.image}",
+    ]
+    return Announcement(
+        subject=f"ROLLED BACK: {head}: {rollback.reason}",
+        lines=text,
+        detail_type=again.detail_type,
+        detail={
+            **again.detail,
+            "id": f"{release.key}-{timestamp(rollback.at)}",
+            "outcome": str(Outcome.RELEASED),
+            "rollback": rollback.as_json(),
+        },
+        attributes={**again.attributes, "alert": str(Attention.ALERT)},
+    )

@@ -1,0 +1,1 @@
+"""Images and registries: what manifests say, and the distribution API."""

@@ -1,0 +1,316 @@
+"""Images: digests, references, and what a manifest says about itself.
+
+Rules: a digest identifies an image; a tag never does. A manifest is read once, by `Manifest.parse`; what another client
+could read otherwise is refused (image-spec, manifest.md and image-index.md; CVE-2021-41190).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64decode
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from imagegate.errors import (
+    AmbiguousDocumentError,
+    CorruptContentError,
+    InvalidDigestError,
+    RejectedInputError,
+)
+from imagegate.strict_json import check_keys, known_keys, optional, read_object, shown, texts
+
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+# Amazon ECR API reference, CreateRepository.repositoryName.
+_REPOSITORY = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+MANIFEST_MEDIA_TYPES = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
+_INDEXES = (OCI_INDEX, DOCKER_LIST)
+
+_DOCUMENT = known_keys(
+    *(
+        "schemaVersion",
+        "mediaType",
+        "artifactType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+    ),
+    *("fsLayers", "history", "signatures"),
+)
+_DESCRIPTOR = known_keys(
+    *("mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType")
+)
+_PLATFORM = known_keys("architecture", "os", "os.version", "os.features", "variant", "features")
+# What a document of one kind must not have, not even empty: clients tell kinds by what is there.
+_FOREIGN_TO_INDEXES = ("config", "layers", "fsLayers", "history", "signatures")
+_FOREIGN_TO_MANIFESTS = ("manifests", "fsLayers", "history", "signatures")
+_PLATFORM_PART = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MAX_SIZE = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """A well-formed `sha256:` digest. Holding one means the format was checked."""
+
+    value: str
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        if not isinstance(text, str) or not _SHA256.fullmatch(text):
+            raise InvalidDigestError(f"not a sha256 digest: {text!r}")
+        return cls(text)
+
+    @classmethod
+    def of(cls, content: bytes) -> Self:
+        return cls("sha256:" + hashlib.sha256(content).hexdigest())
+
+    @property
+    def hex(self) -> str:
+        return self.value.removeprefix("sha256:")
+
+    @property
+    def short(self) -> str:
+        """As people read it: `sha256:0123456789ab`."""
+        return self.value[:19]
+
+    def check(self, content: bytes, name: str) -> bytes:
+        """Return `content`, or raise `CorruptContentError` when it has another digest."""
+        if Digest.of(content) != self:
+            raise CorruptContentError(f"{name}: the bytes have the digest {Digest.of(content)}, not {self}")
+        return content
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ImageRef:
+    """One image in one repository of this registry."""
+
+    repository: str
+    digest: Digest
+
+    @classmethod
+    def of(cls, repository: object, digest: object) -> Self:
+        return cls(repository_name(repository), Digest.parse(digest))
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}"
+
+
+def repository_name(text: object) -> str:
+    if not isinstance(text, str) or len(text) > 256 or not _REPOSITORY.fullmatch(text):
+        raise RejectedInputError(f"not an ECR repository name: {text!r}")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """OCI content descriptor (image-spec, descriptor.md). Sizes in bytes."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    platform: str | None = None
+    artifact_type: str | None = None
+    annotations: dict[str, str] = field(default_factory=dict)
+    data: str | None = field(
+        default=None, compare=False, repr=False
+    )  # the content in base64, as it is written
+    urls: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, raw: Any, name: str = "a descriptor") -> Self:
+        """Raise `AmbiguousDocumentError` for what is no descriptor, or could be read as another one."""
+        check_keys(raw, _DESCRIPTOR, name)
+        size, media_type = optional(int, raw, "size", name), optional(str, raw, "mediaType", name)
+        if size is None or not 0 <= size <= _MAX_SIZE:
+            raise AmbiguousDocumentError(f"{name} needs a size in bytes")
+        if not media_type:
+            raise AmbiguousDocumentError(f"{name} needs a mediaType")
+        read = cls(
+            media_type=media_type,
+            digest=_digest(raw, name),
+            size=size,
+            platform=_platform(raw["platform"], name) if raw.get("platform") is not None else None,
+            artifact_type=optional(str, raw, "artifactType", name) or None,
+            annotations=texts(raw, "annotations", name),
+            data=optional(str, raw, "data", name),
+            urls=_urls(raw, name),
+        )
+        read._check_embedded(name)
+        return read
+
+    def _check_embedded(self, name: str) -> None:
+        try:
+            _ = self.embedded
+        except CorruptContentError as error:
+            raise AmbiguousDocumentError(f"{name}: {error}") from error
+
+    @property
+    def embedded(self) -> bytes | None:
+        """Return the content that it brings along (image-spec, "Embedded Content"), or None if it brings none.
+
+        Raises `CorruptContentError`, but never for what was parsed.
+        """
+        if self.data is None:
+            return None
+        try:
+            content = b64decode(self.data, validate=True)
+        except ValueError as error:
+            raise CorruptContentError(f"{self.digest}: what is embedded is not base64") from error
+        if len(content) != self.size:
+            raise CorruptContentError(f"{self.digest}: {len(content)} bytes are embedded, not {self.size}")
+        return self.digest.check(content, "embedded content")
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in _INDEXES
+
+    @property
+    def is_foreign(self) -> bool:
+        """Say whether registries need not hold this layer (image-spec, "Non-Distributable Layers")."""
+        return "nondistributable" in self.media_type or ".foreign." in self.media_type
+
+    def as_json(self) -> dict[str, Any]:
+        return {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
+
+
+def _digest(raw: dict[str, Any], name: str) -> Digest:
+    try:
+        return Digest.parse(raw.get("digest"))
+    except InvalidDigestError as error:
+        raise AmbiguousDocumentError(f"{name}: not a sha256 digest: {shown(raw.get('digest'))}") from error
+
+
+def _platform(raw: Any, name: str) -> str:
+    """`linux/arm64/v8`. Without an os or an architecture, each runtime takes another one."""
+    check_keys(raw, _PLATFORM, f"the platform of {name}")
+    parts = [optional(str, raw, key, name) for key in ("os", "architecture", "variant")]
+    if not parts[0] or not parts[1]:
+        raise AmbiguousDocumentError(f"the platform of {name} needs an os and an architecture")
+    given = [part for part in parts if part]
+    if not all(map(_PLATFORM_PART.fullmatch, given)):
+        raise AmbiguousDocumentError(f"the platform of {name} is {shown('/'.join(given))}")
+    return "/".join(given)
+
+
+def _urls(raw: dict[str, Any], name: str) -> tuple[str, ...]:
+    found = optional(list, raw, "urls", name) or []
+    if not all(isinstance(url, str) for url in found):
+        raise AmbiguousDocumentError(f"{name}: not every one of its urls is text")
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An image manifest or an index, with its exact bytes. Holding one means that every client reads it so.
+
+    What it is to the gate is told by its content, and never by `subject` or `artifact_type`: see `oci.artifact`.
+    """
+
+    content: bytes
+    media_type: str
+    digest: Digest
+    artifact_type: str | None
+    config: Descriptor | None  # None: an index
+    layers: tuple[Descriptor, ...]
+    children: tuple[Descriptor, ...]
+    subject: Descriptor | None
+    annotations: dict[str, str]
+
+    @classmethod
+    def parse(cls, content: bytes, media_type: str | None = None) -> Self:
+        """Read what a registry holds. `media_type`: what the registry says that it is.
+
+        Raises `AmbiguousDocumentError` unless the bytes are one manifest to every client.
+        """
+        raw = check_keys(read_object(content, "the manifest"), _DOCUMENT, "the manifest")
+        found = _media_type(raw, media_type)
+        _check_kind(raw, found)
+        is_index = found in _INDEXES
+        config = None if is_index else Descriptor.parse(raw.get("config"), "the config's descriptor")
+        return cls(
+            content=content,
+            media_type=found,
+            digest=Digest.of(content),
+            artifact_type=_artifact_type(raw, config),
+            config=config,
+            layers=() if is_index else _descriptors(raw, "layers"),
+            children=_descriptors(raw, "manifests") if is_index else (),
+            subject=_subject(raw),
+            annotations=texts(raw, "annotations", "the manifest"),
+        )
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in _INDEXES
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return Descriptor(self.media_type, self.digest, len(self.content))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Config and layers, each digest once, in the manifest's order."""
+        all_of_them = ((self.config,) if self.config else ()) + self.layers
+        return tuple({blob.digest: blob for blob in all_of_them}.values())
+
+    def check_fits(self, child: Descriptor) -> None:
+        """Raise `AmbiguousDocumentError` unless an index describes this manifest as what it is."""
+        if (child.media_type, child.size) != (self.media_type, len(self.content)):
+            raise AmbiguousDocumentError(
+                f"{child.digest.short} is described as {shown(child.media_type)} of {child.size} bytes,"
+                f" and is {self.media_type} of {len(self.content)}"
+            )
+
+
+def _media_type(raw: dict[str, Any], given: str | None) -> str:
+    """Return the one thing that the body is. Docker's types say it themselves, OCI's may leave it to the registry."""
+    own = optional(str, raw, "mediaType", "the manifest")
+    told = (given or "").partition(";")[0].strip()
+    found = own or told
+    if found not in MANIFEST_MEDIA_TYPES:
+        raise AmbiguousDocumentError(f"not a manifest type that imagegate knows: {shown(found)}")
+    if own and told and own != told:
+        raise AmbiguousDocumentError(
+            f"the manifest says that it is {shown(own)}, the registry that it is {shown(told)}"
+        )
+    if not own and found in (DOCKER_MANIFEST, DOCKER_LIST):
+        raise AmbiguousDocumentError(f"a manifest of type {found!r} has to say so itself")
+    return found
+
+
+def _check_kind(raw: dict[str, Any], media_type: str) -> None:
+    if optional(int, raw, "schemaVersion", "the manifest") != 2:
+        raise AmbiguousDocumentError("the manifest's schemaVersion is not 2")
+    foreign = _FOREIGN_TO_INDEXES if media_type in _INDEXES else _FOREIGN_TO_MANIFESTS
+    if found := [key for key in foreign if key in raw]:
+        raise AmbiguousDocumentError(f"the manifest is of type {media_type!r}, but has {', '.join(found)}")
+
+
+def _artifact_type(raw: dict[str, Any], config: Descriptor | None) -> str | None:
+    """Where it does not say so itself, the config's type does (image-spec, "Guidelines for Artifact Usage")."""
+    return optional(str, raw, "artifactType", "the manifest") or (config.media_type if config else None)
+
+
+def _subject(raw: dict[str, Any]) -> Descriptor | None:
+    subject = raw.get("subject")
+    return None if subject is None else Descriptor.parse(subject, "the subject's descriptor")
+
+
+def _descriptors(raw: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
+    entries = optional(list, raw, key, "the manifest")
+    if entries is None:
+        raise AmbiguousDocumentError(f"the manifest has no {key}")
+    return tuple(Descriptor.parse(entry, f"entry {n} of {key}") for n, entry in enumerate(entries))

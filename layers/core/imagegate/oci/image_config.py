@@ -1,0 +1,155 @@
+"""The config of an image: who it runs as, what it is labelled, and which layers it was built from.
+
+Source: image-spec, config.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from imagegate.errors import AmbiguousDocumentError
+from imagegate.strict_json import check_keys, known_keys, optional, read_object, texts
+
+CONFIG_KEYS = known_keys(
+    *("created", "author", "architecture", "os", "os.version", "os.features", "variant"),
+    *("config", "rootfs", "history"),
+)
+CONTAINER_KEYS = known_keys(
+    *("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"),
+    *("ArgsEscaped", "Memory", "MemorySwap", "CpuShares", "Healthcheck", "OnBuild", "Shell"),
+)
+_ROOTFS_KEYS = known_keys("type", "diff_ids")
+_ROOT = "root"
+# Larger numbers wrap to root or are read as names (CVE-2024-40635, CVE-2026-46680); so do signs and leading zeros.
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+_LARGEST_ID = 2**31 - 1
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
+# containerd/platforms, `Normalize`: other spellings of architectures, and variants that say nothing.
+_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
+_PLAIN_VARIANTS = {("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")}
+
+
+class RunsAs(StrEnum):
+    """Which user an image starts as, as far as its config tells."""
+
+    ROOT = "root"
+    NAMED = "named"  # by a name, and the image's own /etc/passwd says whether that is root
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """The parts of an image's config blob that rules are about (image-spec, config.md)."""
+
+    user: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""  # linux/arm64/v8
+    diff_ids: tuple[str, ...] = ()  # of the uncompressed layers, the lowest first
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Raise `AmbiguousDocumentError` unless the bytes are one image config to every client."""
+        raw = read_object(content, "the image config")
+        read = cls.of(raw)
+        rootfs = raw.get("rootfs")
+        if not isinstance(rootfs, dict) or rootfs.get("type") != "layers":
+            raise AmbiguousDocumentError("the image config's rootfs is not of the type 'layers'")
+        return read
+
+    @classmethod
+    def of(cls, raw: Any) -> Self:
+        """Read the config as data, as `docker image save` and scanners have it. Raises `AmbiguousDocumentError`."""
+        what = "the image config"
+        check_keys(raw, CONFIG_KEYS, what)
+        config = check_keys(optional(dict, raw, "config", what) or {}, CONTAINER_KEYS, what)
+        rootfs = check_keys(optional(dict, raw, "rootfs", what) or {}, _ROOTFS_KEYS, what)
+        diff_ids = optional(list, rootfs, "diff_ids", what) or []
+        if not all(isinstance(diff_id, str) for diff_id in diff_ids):
+            raise AmbiguousDocumentError("not every one of the image config's diff_ids is text")
+        return cls(
+            user=optional(str, config, "User", what) or "",
+            labels=texts(config, "Labels", what),
+            platform=_platform(raw, what),
+            diff_ids=tuple(diff_ids),
+        )
+
+    def check_fits(self, layers: int, platform: str | None) -> None:
+        """Raise `AmbiguousDocumentError` unless it is the config of so many layers, built for this platform.
+
+        `platform`: as the index says; None: it says nothing. Runtimes choose by the index, scanners by the config.
+        """
+        if len(self.diff_ids) != layers:
+            raise AmbiguousDocumentError(f"its config names {len(self.diff_ids)} layers, and it has {layers}")
+        if platform and self.platform and not _is_same_platform(platform, self.platform):
+            raise AmbiguousDocumentError(
+                f"it is listed for {platform}, and its config is for {self.platform}"
+            )
+
+    @property
+    def runs_as(self) -> RunsAs:
+        """Numbers are users, names nobody knows, everything else may be root. No user at all is root."""
+        parts = self.user.split(":")
+        if len(parts) > 2:
+            return RunsAs.ROOT
+        kinds = {_runs_as(part) for part in parts}
+        return next(kind for kind in RunsAs if kind in kinds)
+
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """One for each layer: names it and all below it (image-spec, config.md, "Layer ChainID")."""
+        chain: list[str] = []
+        for diff_id in self.diff_ids:
+            above = hashlib.sha256(f"{chain[-1]} {diff_id}".encode()).hexdigest() if chain else ""
+            chain.append(f"sha256:{above}" if above else diff_id)
+        return tuple(chain)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "user": self.user,
+            "labels": dict(self.labels),
+            "platform": self.platform,
+            "diffIds": list(self.diff_ids),
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Self:
+        return cls(
+            str(raw["user"]),
+            {str(name): str(value) for name, value in raw["labels"].items()},
+            str(raw["platform"]),
+            tuple(map(str, raw["diffIds"])),
+        )
+
+
+def _platform(raw: dict[str, Any], name: str) -> str:
+    """Return the platform, empty where it has none, as images that are appended to nothing."""
+    os, architecture, variant = (optional(str, raw, key, name) for key in ("os", "architecture", "variant"))
+    if bool(os) != bool(architecture):
+        raise AmbiguousDocumentError(f"{name} has one of os and architecture, and needs both")
+    return "/".join(part for part in (os, architecture, variant) if part and os)
+
+
+def _runs_as(part: str) -> RunsAs:
+    if _NUMBER.fullmatch(part) and int(part) <= _LARGEST_ID:
+        return RunsAs.USER
+    return RunsAs.NAMED if _NAME.fullmatch(part) and part != _ROOT else RunsAs.ROOT
+
+
+def _is_same_platform(one: str, other: str) -> bool:
+    """A variant that one of them leaves out says nothing."""
+    (os, architecture, variant), (other_os, other_architecture, other_variant) = map(
+        _normalized, (one, other)
+    )
+    same_variant = variant == other_variant or not variant or not other_variant
+    return (os, architecture) == (other_os, other_architecture) and same_variant
+
+
+def _normalized(platform: str) -> tuple[str, str, str]:
+    os, architecture, variant = (*platform.lower().split("/"), "", "")[:3]
+    architecture = _ARCHITECTURES.get(architecture, architecture)
+    return os, architecture, "" if (architecture, variant) in _PLAIN_VARIANTS else variant

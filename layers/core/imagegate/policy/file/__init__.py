@@ -1,0 +1,1 @@
+"""The policy's file, read and checked: YAML with marks, shapes, inheritance."""

@@ -1,0 +1,193 @@
+"""The rules of a gate: what an image must satisfy, and what is done where it does not.
+
+Every rule is a value with an action. A rule that is None, or off, is not looked at. The ids of the rules are part of
+messages, records and waivers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from imagegate.findings.finding import Package, Severity
+from imagegate.findings.package_url import is_named
+
+CYCLONEDX_JSON = "application/vnd.cyclonedx+json"
+SPDX_JSON = "application/spdx+json"
+T = TypeVar("T")
+
+DENIED = "findings.denied"
+PROHIBITED = "packages.prohibited"
+UNSUPPORTED = "scan.unsupported"
+AGE = "image.max_age"
+SIZE = "image.max_size"
+LABELS = "image.labels"
+BASE = "image.base_images"
+PLATFORMS = "image.platforms"
+NON_ROOT = "image.non_root"
+LAYERS = "image.layers"
+AMBIGUOUS = "image.ambiguous"
+TAGS = "image.tags"
+FORBIDDEN_TAGS = "image.forbidden_tags"
+ENTRY = "image.entry"
+SIGNATURE = "evidence.require_signature"
+PROVENANCE = "evidence.require_provenance"
+# A waiver for one of these waives the whole rule; findings are waived one by one, by vulnerability and package.
+# ENTRY is none of them: who may waive rules would let images in past those who approve.
+WAIVABLE = (
+    *(UNSUPPORTED, AGE, SIZE, LABELS, BASE, PLATFORMS, NON_ROOT, LAYERS, TAGS, FORBIDDEN_TAGS),
+    *(SIGNATURE, PROVENANCE, PROHIBITED),
+)
+
+
+class Action(StrEnum):
+    ENFORCE = "enforce"
+    WARN = "warn"
+    OFF = "off"
+
+
+@dataclass(frozen=True)  # no slots: a generic alias that is called could not make one
+class Rule(Generic[T]):
+    """A value that must hold, and what is done where it does not."""
+
+    value: T
+    action: Action = Action.ENFORCE
+
+
+Limit = Rule[int]  # more than `value` is a violation
+
+
+def is_on(rule: Rule[Any] | None) -> bool:
+    return rule is not None and rule.action is not Action.OFF
+
+
+def active(rule: Rule[T] | None) -> Rule[T] | None:
+    """The rule, or None where it is not looked at."""
+    return rule if is_on(rule) else None
+
+
+class GraceStart(StrEnum):
+    """What starts the clock of a finding."""
+
+    SEEN = "seen"  # the first time that a gate sees it in the application
+    FIX_AVAILABLE = "fix_available"  # the first time that a gate sees a fix for it
+
+
+@dataclass(frozen=True, slots=True)
+class NoGrace:
+    """What has no time to wait. `epss`: from this probability on (FIRST, 0 to 1); None: whatever it is."""
+
+    known_exploited: bool = False
+    exploit_available: bool = False
+    epss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProhibitedPackage:
+    """A package that no image may have. `name`: a glob; `versions`: `>=2.0, <2.17.1`, empty for all of them."""
+
+    name: str
+    versions: str = ""
+    ecosystem: str | None = None  # a package URL type; None: any
+
+    def names(self, package: Package) -> bool:
+        same = self.ecosystem is None or package.ecosystem in (None, self.ecosystem)
+        return same and is_named(self.name, package)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.versions}".strip()
+
+
+DEFAULT_MAX_FINDINGS: Mapping[Severity, Limit] = {
+    Severity.CRITICAL: Limit(0),
+    Severity.HIGH: Limit(5),
+    Severity.MEDIUM: Limit(20),
+    Severity.UNDEFINED: Limit(20),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRules:
+    """Which findings count, and how many of them may be there. Filters never apply to what is denied."""
+
+    max: Mapping[Severity, Limit] = field(default_factory=lambda: dict(DEFAULT_MAX_FINDINGS))
+    only_fixable: frozenset[Severity] = frozenset()  # of these, only what can be fixed counts
+    grace: Mapping[Severity, timedelta] = field(default_factory=dict)
+    grace_starts: GraceStart = GraceStart.SEEN
+    no_grace: NoGrace = NoGrace()
+    no_worse_than_next: bool = False  # what the image released into the next stage has, too, does not count
+    deny: Rule[frozenset[str]] | None = None  # vulnerabilities that no image may have
+    prohibited: Rule[tuple[ProhibitedPackage, ...]] | None = None
+
+    def limit(self, severity: Severity) -> Limit | None:
+        return active(self.max.get(severity))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRules:
+    """What the image itself must be like, findings aside."""
+
+    max_age: Rule[timedelta] | None = None  # since it was first pushed into the first stage
+    max_size: Rule[int] | None = None  # bytes, compressed, of each platform
+    labels: Rule[Mapping[str, str]] | None = None  # name → glob that the value must match
+    base_images: Rule[tuple[str, ...]] | None = None  # stages whose released images may be built upon
+    platforms: Rule[frozenset[str]] | None = None  # that must be there: linux/arm64
+    non_root: Rule[bool] | None = None
+    user_names: bool | None = None  # no rule: for non_root, True takes a named user not to be root
+    tags: Rule[tuple[str, ...]] | None = None  # globs; each tag must match one
+    forbidden_tags: Rule[tuple[str, ...]] | None = None
+
+
+class SbomFormat(StrEnum):
+    """What the policy may ask for: what Inspector exports (API reference, CreateSbomExport)."""
+
+    CYCLONEDX = "cyclonedx"
+    SPDX = "spdx"
+
+    @property
+    def label(self) -> str:
+        """As people write it."""
+        return "CycloneDX" if self is SbomFormat.CYCLONEDX else "SPDX"
+
+    @property
+    def report_format(self) -> str:
+        """As Inspector calls it."""
+        return "CYCLONEDX_1_4" if self is SbomFormat.CYCLONEDX else "SPDX_2_3"
+
+    @property
+    def media_type(self) -> str:
+        return CYCLONEDX_JSON if self is SbomFormat.CYCLONEDX else SPDX_JSON
+
+    @property
+    def file_name(self) -> str:
+        return "sbom.cdx.json" if self is SbomFormat.CYCLONEDX else "sbom.spdx.json"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRules:
+    """What must have been attached to the image, and what is attached to it when it passes."""
+
+    require_signature: Rule[bool] | None = None  # by the gate of the stage before
+    require_provenance: Rule[tuple[str, ...]] | None = None  # globs of builder ids
+    sbom: SbomFormat | None = None  # attached where there is none; no rule: nothing blocks without it
+
+
+class Attention(StrEnum):
+    """Who hears of a release by the severity of its worst finding. A refusal is always an alert."""
+
+    LOG = "log"
+    ALERT = "alert"
+
+
+DEFAULT_ALERTS: Mapping[Severity | None, Attention] = {
+    Severity.CRITICAL: Attention.ALERT,
+    Severity.HIGH: Attention.ALERT,
+    Severity.MEDIUM: Attention.ALERT,
+    Severity.LOW: Attention.LOG,
+    Severity.INFORMATIONAL: Attention.LOG,
+    Severity.UNDEFINED: Attention.ALERT,
+    None: Attention.LOG,
+}

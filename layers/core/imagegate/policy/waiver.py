@@ -1,0 +1,270 @@
+"""Waivers: a named owner lets a finding or a rule pass for some images, for a reason, until a day.
+
+Rules: a waiver that has expired, was withdrawn, lasts too long or covers too much never counts, and says why. A waiver
+with less scope, or less time, never lets more pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from imagegate.canonical_json import canonical_json, parse_timestamp, timestamp
+from imagegate.errors import RejectedInputError
+from imagegate.findings.finding import Finding, Package
+from imagegate.findings.package_url import PackageUrl, same_name
+from imagegate.oci.image import Digest
+from imagegate.policy.rules import PROHIBITED, WAIVABLE
+
+MAX_DAYS = 90
+EVERY_PACKAGE = "*"  # of one image, whose digest is named
+# People are told so many days before a waiver ends.
+ENDING = timedelta(days=7)
+# So many letters or digits a glob of repositories has to name.
+_LETTERS = 2
+# OpenVEX specification, "Status Justifications".
+JUSTIFICATIONS = (
+    "component_not_present",
+    "vulnerable_code_not_present",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "inline_mitigations_already_exist",
+)
+_TEXTS = ("rule", "vulnerability", "package", "repositories", "ticket", "justification")
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverTerms:
+    """What the policy allows waivers to be."""
+
+    max_days: int = MAX_DAYS
+    needs_ticket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Counts up to and including the day `expires` (UTC). About a vulnerability in a package, or about a rule."""
+
+    owner: str
+    reason: str
+    expires: date
+    rule: str | None = None
+    vulnerability: str | None = None
+    package: str | None = None  # its name, or a package URL (without the version: every version)
+    repositories: str | None = None  # a glob: `legacy-*`
+    digest: Digest | None = None  # of the image, or of one of its platforms
+    ticket: str | None = None
+    until_fix: bool = False  # ends as soon as there is a fix
+    justification: str | None = None  # OpenVEX: why the image is not affected
+    granted_at: datetime | None = None  # at run time; None: in the policy file, reviewed
+    granted_by: str | None = None  # the ARN of who granted it
+    withdrawn_at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """What it says, in twelve digits: the same waiver has the same name wherever it stands."""
+        told = {k: v for k, v in self.as_json().items() if k not in ("id", "withdrawnAt")}
+        return "w-" + hashlib.sha256(canonical_json(told)).hexdigest()[:12]
+
+    @property
+    def subject(self) -> str:
+        return f"{self.vulnerability} in {self.package}" if self.vulnerability else str(self.rule)
+
+    @property
+    def where(self) -> str:
+        return str(self.digest.short if self.digest else self.repositories)
+
+    def covers_image(self, repository: str, digests: Iterable[Digest]) -> bool:
+        in_repository = self.repositories is None or fnmatchcase(repository, self.repositories)
+        return in_repository and (self.digest is None or self.digest in digests)
+
+    def covers(self, finding: Finding, package: Package) -> bool:
+        """Whether it is about this finding in this package; fixes and time aside."""
+        return self.vulnerability in finding.names and self.covers_package(package)
+
+    def covers_package(self, package: Package) -> bool:
+        if self.package is None:
+            return False
+        if self.package == EVERY_PACKAGE:
+            return True
+        purl = PackageUrl.parse(self.package)
+        if purl is not None:
+            return purl.names(package)
+        return same_name(self.package, package.name, package.ecosystem)
+
+    def fault(self, now: datetime, terms: WaiverTerms) -> str | None:
+        """Why it does not count at this time; None: it does."""
+        if self.withdrawn_at is not None and self.withdrawn_at <= now:
+            return f"was withdrawn on {self.withdrawn_at:%Y-%m-%d}"
+        if _day(now) > self.expires:
+            return f"expired on {self.expires}"
+        if self.granted_at is not None and self.expires - _day(self.granted_at) > timedelta(terms.max_days):
+            return f"lasts longer than the {terms.max_days} days that the policy allows"
+        if terms.needs_ticket and not self.ticket:
+            return "names no ticket, and the policy asks for one"
+        return self.scope_fault()
+
+    def scope_fault(self) -> str | None:
+        """Why it covers too much to count at all."""
+        if self.repositories is None and self.digest is None:
+            return "names neither repositories nor a digest"
+        if self.digest is None and _is_wide(self.repositories or ""):
+            return "covers every repository"
+        if self.package == EVERY_PACKAGE and self.digest is None:
+            return "covers every package, and not of one image alone"
+        if self.vulnerability:
+            return None if self.package else f"names no package in which {self.vulnerability} is waived"
+        if self.rule not in WAIVABLE:
+            return f"is about {self.rule or 'nothing'}, which cannot be waived as a whole"
+        if self.rule == PROHIBITED and not self.package:
+            return "names no package that may be there all the same"
+        return None
+
+    def is_ending(self, now: datetime) -> bool:
+        """Within its last days."""
+        left = self.expires - _day(now)
+        return timedelta() <= left <= ENDING
+
+    def __str__(self) -> str:
+        ticket = f", {self.ticket}" if self.ticket else ""
+        return f"waived until {self.expires} by {self.owner}{ticket}: {self.reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        texts = {name: getattr(self, name) for name in _TEXTS}
+        given = {name: value for name, value in texts.items() if value is not None}
+        times = {
+            "grantedAt": self.granted_at and timestamp(self.granted_at),
+            "grantedBy": self.granted_by,
+            "withdrawnAt": self.withdrawn_at and timestamp(self.withdrawn_at),
+            "digest": self.digest and str(self.digest),
+            "until": "fix_available" if self.until_fix else None,
+        }
+        own = {"owner": self.owner, "reason": self.reason, "expires": self.expires.isoformat()}
+        return {**own, **given, **{name: value for name, value in times.items() if value}}
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Waiver:
+        """Read what `as_json` wrote. Raises `RejectedInputError`."""
+        try:
+            return cls(
+                owner=_text(raw["owner"]),
+                reason=_text(raw["reason"]),
+                expires=date.fromisoformat(raw["expires"]),
+                digest=Digest.parse(raw["digest"]) if "digest" in raw else None,
+                until_fix=_until_fix(raw.get("until")),
+                granted_at=_moment(raw.get("grantedAt")),
+                granted_by=_text(raw["grantedBy"]) if "grantedBy" in raw else None,
+                withdrawn_at=_moment(raw.get("withdrawnAt")),
+                **{name: _text(raw[name]) for name in _TEXTS if name in raw},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RejectedInputError(f"not a waiver: {error!r}") from error
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def _is_wide(glob: str) -> bool:
+    """Hardly any letter of a repository's name is asked for."""
+    literal = re.sub(r"\[[^\]]*\]", "", glob)
+    return sum(character.isalnum() for character in literal) < _LETTERS
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _until_fix(value: Any) -> bool:
+    """Anything else would end earlier than it is taken for."""
+    if value not in (None, "fix_available"):
+        raise ValueError(f"until {value!r}")
+    return value is not None
+
+
+def _moment(value: Any) -> datetime | None:
+    return None if value is None else parse_timestamp(value)
+
+
+class Waivers:
+    """The waivers that are about one image, at one time: those that count, and those that would if they could."""
+
+    def __init__(
+        self,
+        waivers: Iterable[Waiver],
+        terms: WaiverTerms,
+        repository: str,
+        digests: Sequence[Digest],
+        now: datetime,
+    ) -> None:
+        about = [waiver for waiver in waivers if waiver.covers_image(repository, digests)]
+        self._faults = {waiver: waiver.fault(now, terms) for waiver in about}
+        self._of_rules = [waiver for waiver in about if waiver.rule]
+        self._of_findings: dict[str, list[Waiver]] = {}
+        for waiver in about:
+            if waiver.vulnerability:
+                self._of_findings.setdefault(waiver.vulnerability, []).append(waiver)
+        self.now = now
+        self._image = digests[0] if digests else None
+        self._platform: Digest | None = None
+        self.used: dict[Waiver, None] = {}  # in the order in which they were used
+        self.idle: dict[Waiver, str] = {}  # would have been used, and why they were not
+
+    def __iter__(self) -> Iterator[Waiver]:
+        return iter(self._faults)
+
+    def view(self, platform: Digest | None = None) -> Waivers:
+        """The same waivers, of which none was used yet, for one platform: those of its siblings are not about it."""
+        twin = copy(self)
+        twin.used, twin.idle = {}, {}
+        twin._platform = platform or self._platform
+        return twin
+
+    def note(self, view: Waivers) -> None:
+        """What was used there is used here."""
+        self.used |= view.used
+        self.idle |= view.idle
+
+    def for_rule(
+        self, rule: str, package: Package | None = None, platform: Digest | None = None
+    ) -> Waiver | None:
+        wanted = [w for w in self._of_rules if w.rule == rule and self._is_here(w, platform)]
+        if package is not None:
+            wanted = [w for w in wanted if w.covers_package(package)]
+        return self._first(wanted)
+
+    def for_finding(self, finding: Finding, package: Package) -> Waiver | None:
+        """`until: fix_available` needs a scanner that says that there is none."""
+        if not self._of_findings:
+            return None
+        named = [w for name in finding.names for w in self._of_findings.get(name, ())]
+        mends = package.fixed is not None or finding.fixable is not False
+        about = [w for w in named if w.covers(finding, package) and self._is_here(w)]
+        for waiver in about:
+            if waiver.until_fix and mends and self._faults[waiver] is None:
+                self.idle[waiver] = (
+                    "ended: there is a fix"
+                    if package.fixed
+                    else "ends with a fix, and whether there is one is not known"
+                )
+        return self._first([w for w in about if not (w.until_fix and mends)])
+
+    def _is_here(self, waiver: Waiver, platform: Digest | None = None) -> bool:
+        return waiver.digest in (None, self._image, platform or self._platform)
+
+    def _first(self, wanted: list[Waiver]) -> Waiver | None:
+        for waiver in wanted:
+            fault = self._faults[waiver]
+            if fault is None:
+                self.used.setdefault(waiver)
+                return waiver
+            self.idle[waiver] = fault
+        return None

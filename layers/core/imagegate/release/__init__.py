@@ -1,0 +1,1 @@
+"""One image making one hop to its next stage."""

@@ -1,0 +1,40 @@
+"""Revocation: a signature that was given no longer stands. A person decides it, never a rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from imagegate.canonical_json import parse_timestamp, timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Noted on each attempt that had signed, and on the last one: no later attempt begins."""
+
+    at: datetime
+    by: str  # ARN
+    reason: str
+
+    def __str__(self) -> str:
+        return f"revoked on {self.at:%Y-%m-%d %H:%M} UTC by {self.by}: {self.reason}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"at": timestamp(self.at), "by": self.by, "reason": self.reason}
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Self:
+        return cls(parse_timestamp(raw["at"]), str(raw["by"]), str(raw["reason"]))
+
+
+@dataclass(frozen=True, slots=True)
+class RunsIn:
+    """A cluster that an image was seen in. `units`: tasks or pods that run now."""
+
+    cluster: str  # ARN
+    units: int
+    last_seen: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.cluster}: {self.units} running"

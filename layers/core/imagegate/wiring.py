@@ -1,0 +1,231 @@
+"""Which adapter stands behind which port, made from the function's settings when it is first used."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from imagegate.canonical_json import parse_timestamp
+from imagegate.clock import utc_now
+from imagegate.oci.image import Digest
+from imagegate.settings import setting
+
+# Imported where they are used: a function that does not sign never loads cryptography.
+if TYPE_CHECKING:
+    from imagegate.aws.ecr import Ecr
+    from imagegate.aws.ecs import Ecs
+    from imagegate.aws.grants import DynamoGrants
+    from imagegate.aws.iam import IamPeople
+    from imagegate.aws.inspector import Inspector
+    from imagegate.aws.kms import KmsApprovalLinks
+    from imagegate.aws.ledger import DynamoLedger
+    from imagegate.aws.link_decider import LambdaDecider
+    from imagegate.aws.records import S3Records
+    from imagegate.aws.sbom_exports import S3SbomExports
+    from imagegate.aws.signer import AwsSigner
+    from imagegate.aws.sns import SnsNotifications
+    from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
+    from imagegate.aws.sts import StsIdentities, UsedProofs
+    from imagegate.events.proven import CheckCaller
+    from imagegate.findings.comparison import Versions
+    from imagegate.notices.deployment_notice import OnError
+    from imagegate.oci.client import HttpRegistry
+    from imagegate.policy.policy import Elsewhere, Policy
+
+
+def now() -> datetime:
+    return utc_now()
+
+
+@cache
+def ecr() -> Ecr:
+    from imagegate.aws.ecr import Ecr
+
+    return Ecr(setting("REGISTRY"))
+
+
+@cache
+def ecs() -> Ecs:
+    from imagegate.aws.ecs import Ecs
+
+    return Ecs()
+
+
+@cache
+def registry() -> HttpRegistry:
+    from imagegate.aws.ecr_registry import own_registry
+
+    return own_registry()
+
+
+@cache
+def registry_at(where: Elsewhere) -> HttpRegistry:
+    """Of another account or Region; images come there from the stack's own."""
+    from imagegate.aws.ecr_registry import EcrElsewhere
+    from imagegate.oci.client import HttpRegistry
+
+    there = EcrElsewhere(where)
+    return HttpRegistry(there.log_in, source=registry(), layers=there.layers)
+
+
+@cache
+def ledger() -> DynamoLedger:
+    from imagegate.aws.ledger import DynamoLedger
+
+    return DynamoLedger(setting("LEDGER_TABLE"))
+
+
+@cache
+def records() -> S3Records:
+    from imagegate.aws.records import S3Records
+
+    return S3Records(setting("RECORDS_BUCKET"))
+
+
+@cache
+def sbom_exports() -> S3SbomExports:
+    from imagegate.aws.sbom_exports import S3SbomExports
+
+    return S3SbomExports(setting("RECORDS_BUCKET"))
+
+
+@cache
+def signer() -> AwsSigner:
+    from imagegate.aws.signer import AwsSigner
+    from imagegate.notation.revocation import AwsRevocations
+
+    roots = frozenset(root.strip().lower() for root in setting("TRUSTED_ROOTS").split(","))
+    return AwsSigner(setting("SIGNING_PROFILE_PREFIX"), roots, AwsRevocations())
+
+
+@cache
+def grants() -> DynamoGrants:
+    from imagegate.aws.grants import DynamoGrants
+
+    return DynamoGrants(setting("GRANTS_TABLE"))
+
+
+@cache
+def approval_links() -> KmsApprovalLinks:
+    """Only who makes links needs to know where the page is."""
+    from imagegate.aws.kms import KmsApprovalLinks
+
+    return KmsApprovalLinks(setting("APPROVAL_KEY"), lambda: setting("APPROVAL_PAGE_URL"))
+
+
+@cache
+def identities() -> StsIdentities:
+    from imagegate.aws.sts import StsIdentities
+
+    return StsIdentities()
+
+
+@cache
+def used_proofs() -> UsedProofs:
+    from imagegate.aws.sts import UsedProofs
+
+    return UsedProofs(setting("LEDGER_TABLE"))
+
+
+def caller_check() -> CheckCaller:
+    from imagegate.events.proven import CheckCaller
+
+    return CheckCaller(identities, used_proofs)
+
+
+@cache
+def link_decider() -> LambdaDecider:
+    from imagegate.aws.link_decider import LambdaDecider
+
+    return LambdaDecider(setting("DECIDE_FUNCTION"))
+
+
+@cache
+def intelligence() -> Inspector:
+    from imagegate.aws.inspector import Inspector
+
+    return Inspector()
+
+
+def versions() -> Versions:
+    from imagegate.findings.versions import VERSIONS
+
+    return VERSIONS
+
+
+@cache
+def workflow() -> StepFunctionsWorkflow:
+    from imagegate.aws.stepfunctions import StepFunctionsWorkflow
+
+    return StepFunctionsWorkflow(setting("STATE_MACHINE_ARN"))
+
+
+@cache
+def tasks() -> StepFunctionsTasks:
+    from imagegate.aws.stepfunctions import StepFunctionsTasks
+
+    return StepFunctionsTasks()
+
+
+@cache
+def starter() -> LambdaStarter:
+    from imagegate.aws.stepfunctions import LambdaStarter
+
+    return LambdaStarter(setting("START_FUNCTION"))
+
+
+@cache
+def people() -> IamPeople:
+    from imagegate.aws.iam import IamPeople
+
+    return IamPeople()
+
+
+@cache
+def notifications() -> SnsNotifications:
+    from imagegate.aws.sns import SnsNotifications
+
+    return SnsNotifications(setting("ALERTS_TOPIC"))
+
+
+@cache
+def approval_mails() -> SnsNotifications:
+    from imagegate.aws.sns import SnsNotifications
+
+    return SnsNotifications(setting("APPROVALS_TOPIC"))
+
+
+@cache
+def policy() -> Policy:
+    """The policy of this deployment; running releases read the one that they are pinned to."""
+    return records().policy(Digest.parse(setting("POLICY_DIGEST")))
+
+
+def second_look() -> timedelta:
+    """How long after a first look that found nothing a second one confirms it."""
+    return timedelta(seconds=float(setting("SECOND_LOOK_SECONDS")))
+
+
+def timeout_share() -> float:
+    """How much of a stage's `scan.timeout` a release waits: all of it, where time runs as it does."""
+    return float(setting("SCAN_TIMEOUT_SHARE"))
+
+
+def installed_at() -> datetime:
+    """Images that were pushed before this are left alone."""
+    return parse_timestamp(setting("INSTALLED_AT"))
+
+
+def allowed_images() -> tuple[str, ...]:
+    """What may run though no gate has seen it."""
+    from imagegate.oci.reference import prefixes
+
+    return prefixes(setting("ALLOWED_IMAGES"))
+
+
+def on_error() -> OnError:
+    """What becomes of a deployment that could not be checked."""
+    from imagegate.notices.deployment_notice import OnError
+
+    return OnError(setting("DEPLOYMENT_CHECK_ON_ERROR"))

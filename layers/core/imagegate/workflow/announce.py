@@ -1,0 +1,98 @@
+"""Announce: close the release exactly once, and only as what the ledger proves; tell everybody at least once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from imagegate.errors import UnprovenEndingError
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.grants.approval import request_of
+from imagegate.notices import approval_mail
+from imagegate.notices.announcement import Announcement, announce
+from imagegate.ports import ApprovalLinks, Ledger, Mails, Notifications, StoredRecords
+from imagegate.release.proof import missing_proof
+from imagegate.release.release import Ending, Outcome, Release, ReleaseId, Standing
+
+# What passed is released in its stage, also while the next one holds it.
+_PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
+
+
+class Then(StrEnum):
+    """Where the state machine goes next."""
+
+    END = "END"
+    AGAIN = "AGAIN"  # the release changed after it was decided how it ends: decide again
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    route: Then
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceRelease:
+    """`links` and `mails` are made only where an image is held."""
+
+    ledger: Ledger
+    records: StoredRecords
+    notifications: Notifications
+    links: Callable[[], ApprovalLinks]
+    mails: Callable[[], Mails]
+
+    def run(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> Announced:
+        """Raise `UnprovenEndingError` for an ending that the ledger does not prove. `fault`: why it failed."""
+        release = self._closed(id_, outcome, fault, now)
+        if release is None or release.outcome is None:
+            return Announced(Then.AGAIN, outcome)
+        outcome = release.outcome
+        if release.verdict == VerdictOutcome.PASS and outcome in _PASSED:
+            self.ledger.note_platforms(release)
+        if outcome is Outcome.RELEASED:
+            self._note_standing(release)
+        if outcome is Outcome.HELD:
+            self.ledger.hold(id_, release.closed_at or now)
+        if release.message_id is None:
+            message_id = self.notifications.publish(self._announcement(release, outcome))
+            self.ledger.announced(id_, message_id)
+        return Announced(Then.END, outcome)
+
+    def _announcement(self, release: Release, outcome: Outcome) -> Announcement:
+        if outcome is not Outcome.HELD:
+            return announce(release, outcome)
+        request = request_of(release, self.records.policy(release.policy))
+        if request is None:
+            return announce(release, outcome)
+        for mail in approval_mail.mails(release, request, self.links().link):
+            self.mails().send(mail)
+        return announce(release, outcome, request, self.links().link(approval_mail.view(request)))
+
+    def _note_standing(self, release: Release) -> None:
+        """What the next image is compared with."""
+        if release.promotion and release.decision and release.pushed_at:
+            self.ledger.note_standing(
+                Standing(release.promotion.repository, release.image, release.decision, release.pushed_at)
+            )
+
+    def _closed(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> Release | None:
+        """The closed release; None when it changed meanwhile. It may have been closed otherwise before."""
+        release = self.ledger.get(id_)
+        if not release.is_open:
+            return release
+        if outcome is Outcome.FAILED:
+            self.ledger.close(id_, outcome, None, now, fault)
+        elif release.revoked and outcome is not Outcome.BLOCKED:
+            return None
+        else:
+            ending = self._proven(release, outcome)
+            self.ledger.close(id_, outcome, ending.seen, now, ending.detail, proof=release)
+        return self.ledger.get(id_)
+
+    def _proven(self, release: Release, outcome: Outcome) -> Ending:
+        if lacks := missing_proof(release, outcome, self.records.policy(release.policy)):
+            raise UnprovenEndingError(f"{release.id} does not end as {outcome}: {lacks}")
+        noted = release.ending
+        return noted if noted and noted.outcome is outcome else Ending(outcome)

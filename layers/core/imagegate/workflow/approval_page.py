@@ -1,0 +1,156 @@
+"""The approval page: what it shows is read, and nothing is written; who confirms a link has `decide` asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from imagegate.approval_page import image_difference
+from imagegate.approval_page import view as approval_view
+from imagegate.approval_page.image_difference import Contents, Difference, Part, Places
+from imagegate.approval_page.view import ApprovalView
+from imagegate.errors import ImageNotFoundError, RecordNotFoundError
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.facts import ImageFacts, PlatformFacts
+from imagegate.grants.approval import ApprovalRequest, Choice
+from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.ports import ApprovalLinks, Grants, Images, Ledger, LinkDecider, StoredRecords
+from imagegate.release.release import Release, ReleaseId, StartReason
+from imagegate.workflow.asked import asked_of
+from imagegate.workflow.contents import read_contents
+from imagegate.workflow.stored_findings import findings_of
+
+_BASE_NAME = "org.opencontainers.image.base.name"  # OCI image-spec, annotations.md
+
+
+@dataclass(frozen=True, slots=True)
+class ShowApproval:
+    links: ApprovalLinks
+    ledger: Ledger
+    records: StoredRecords
+    grants: Grants
+    images: Images
+
+    def run(self, token: str, now: datetime) -> ApprovalView:
+        """Raise `LinkRefusedError`, or `RecordNotFoundError` when there is no such release any more."""
+        link = self.links.read(token, now)
+        release = self.ledger.get(link.release)
+        target = self._target(link, release)
+        decision = self._decision(release.decision) if release.decision else None
+        contents = self._contents(release.image, sorted(release.tags), decision)
+        decided = tuple(sorted(self.grants.approvals(release.id), key=lambda one: one.at))
+        request = self._request(release)
+        headline = approval_view.headline(release, request, decided, now)
+        return ApprovalView(
+            link=link,
+            release=release,
+            decision=decision,
+            contents=contents,
+            target=target,
+            difference=self._difference(target, contents),
+            approvals=decided,
+            request=request,
+            headline=headline,
+            refusal=approval_view.refusal(link, headline, decided),
+        )
+
+    def _target(self, link: ApprovalLink, release: Release) -> str:
+        policy = self.records.policy(release.policy)
+        stage = policy.stages.get(release.stage)
+        target = policy.target_of(release.image.repository)
+        if stage is None or stage.promotes_to != link.stage or target is None:
+            raise LinkRefusedError(f"this link is about {link.stage}, and {release.id} does not go there")
+        return target
+
+    def _request(self, release: Release) -> ApprovalRequest | None:
+        """None also where it was asked anew: another attempt waits, or has got further."""
+        latest = self.ledger.latest(release.image)
+        is_last = latest is None or latest.attempt == release.attempt
+        if not is_last and latest and latest.reason is not StartReason.APPROVED:
+            return None
+        return asked_of(release, self.records.policy(release.policy), self.ledger)
+
+    def _decision(self, digest: Digest) -> Decision:
+        return Decision.decode(self.records.decision(digest))
+
+    def _difference(self, target: str, after: Contents) -> Difference | None:
+        """None: nothing has been released there yet."""
+        standing = self.ledger.standing(target)
+        if standing is None:
+            return None
+        try:
+            decision = self._decision(standing.decision)
+        except RecordNotFoundError:
+            decision = None
+        before = ImageRef(target, standing.image.digest)
+        tags = self._tags(standing.image, decision)
+        return image_difference.difference(self._contents(before, tags, decision), after)
+
+    def _tags(self, image: ImageRef, decision: Decision | None) -> list[str]:
+        """Under which tags it was released."""
+        try:
+            attempt = decision.attempt if decision else 1
+            return sorted(self.ledger.get(ReleaseId(image, attempt)).tags)
+        except RecordNotFoundError:
+            return []
+
+    def _contents(self, image: ImageRef, tags: list[str], decision: Decision | None) -> Contents:
+        parts = tuple(self._parts(image, decision))
+        return Contents(image, tuple(tags), self._places(decision), parts)
+
+    def _places(self, decision: Decision | None) -> Places | None:
+        if decision is None or any("findings" not in scan for scan in decision.scans):
+            return None
+        try:
+            return image_difference.seen(finding for _, finding, _ in findings_of(self.records, decision))
+        except RecordNotFoundError:
+            return None
+
+    def _parts(self, image: ImageRef, decision: Decision | None) -> Iterator[Part]:
+        """From the record, and from the registry what no rule has asked for."""
+        facts = ImageFacts.from_json(decision.facts) if decision and decision.facts else ImageFacts(image)
+        try:
+            contents = read_contents(self.images, image)
+            for leaf in contents.leaves:
+                manifest = contents.manifests[leaf.digest]
+                known = facts.of(leaf.digest)
+                claimed = manifest.annotations.get(_BASE_NAME, "")
+                size = sum(blob.size for blob in manifest.blobs)
+                yield Part(leaf.platform or "", size, _base(known, claimed))
+        except ImageNotFoundError:
+            for one in facts.platforms:  # it is gone
+                yield Part(one.platform or "", one.size, _base(one, ""))
+
+
+def _base(known: PlatformFacts | None, claimed: str) -> str:
+    """`""`: nobody knows."""
+    if known is not None and known.base is not None:
+        return str(known.base)
+    claimed = (known.claimed_base if known else "") or claimed
+    return f"{claimed}, as its builder says" if claimed else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What became of a decision by link."""
+
+    link: ApprovalLink
+    choice: Choice
+    told: dict[str, Any]  # what `decide` answers
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmLink:
+    links: ApprovalLinks
+    decider: LinkDecider
+
+    def run(self, token: str, reason: str, now: datetime) -> Confirmed:
+        """Raise `LinkRefusedError`, or `NotDecidedError` with what `decide` says."""
+        link = self.links.read(token, now)
+        choice = link.purpose.choice
+        if choice is None:
+            raise LinkRefusedError("this link shows, and decides nothing")
+        return Confirmed(link, choice, self.decider.decide(token, reason))

@@ -1,0 +1,104 @@
+"""Approve or reject: a person decides about one attempt that is held; what was approved goes on in another attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from imagegate.errors import ImageNotFoundError, RecordNotFoundError, RejectedInputError
+from imagegate.grants.approval import Approval, ApprovalRequest, Choice, Standing, standing
+from imagegate.grants.decided import Decided
+from imagegate.notices import approval_notice
+from imagegate.policy.approval_terms import TAG, Person
+from imagegate.ports import Images, Ledger, Notifications, People, Records, Starter, WritableGrants
+from imagegate.release.release import Release, ReleaseId, StartReason
+from imagegate.workflow.asked import asked_of
+
+
+class ApprovalRefusedError(RejectedInputError):
+    """This person may not decide so, or not any more; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideApproval:
+    grants: WritableGrants
+    ledger: Ledger
+    records: Records
+    images: Images
+    starter: Starter
+    people: People
+    notifications: Notifications
+
+    def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> Decided:
+        """Raise `ApprovalRefusedError`, or `RecordNotFoundError` for what does not wait. `by`: who IAM says it is.
+
+        Asked again, it finishes what a call that was killed had begun.
+        """
+        now = now.replace(microsecond=0)
+        release = self.ledger.get(id_)
+        request = self._request(release)
+        if fault := request.fault(self._person(by, request), reason, now):
+            raise ApprovalRefusedError(f"{release.image}: {fault}")
+        one = Approval(id_, request.stage, request.policy, choice, by, now, reason)
+        if not self.grants.decide(one):
+            self._check_same(one)
+        decided = tuple(self.grants.approvals(id_))
+        result = Decided(request, standing(request, decided, now), decided)
+        self._carry_out(release, result)
+        return result
+
+    def _request(self, release: Release) -> ApprovalRequest:
+        """What waits, where it still does: nothing has happened to the image since."""
+        request = asked_of(release, self.records.policy(release.policy), self.ledger)
+        if request is None:
+            raise RecordNotFoundError(f"{release.id} does not wait for an approval: imagegate list --waiting")
+        latest = self.ledger.latest(release.image)
+        if (
+            latest is not None
+            and latest.attempt != release.attempt
+            and latest.reason is not StartReason.APPROVED
+        ):
+            raise ApprovalRefusedError(
+                f"{release.image}: attempt {latest.attempt} has begun since; decide about that"
+            )
+        if not self._tags(release):
+            raise ApprovalRefusedError(f"{release.image}: another image has its tags by now")
+        return request
+
+    def _tags(self, release: Release) -> frozenset[str]:
+        try:
+            return release.tags & self.images.facts(release.image).tags
+        except ImageNotFoundError:
+            return frozenset()
+
+    def _person(self, by: str, request: ApprovalRequest) -> Person:
+        """Tags are asked for only where they can matter."""
+        asks = any(approver.startswith(TAG) for approver in request.terms.approvers)
+        return Person(by, self.people.tags(by) if asks else {})
+
+    def _check_same(self, one: Approval) -> None:
+        known = next((other for other in self.grants.approvals(one.release) if other.by == one.by), None)
+        if known is None or known.choice is not one.choice:
+            said = f"{known.choice}" if known else "decided"
+            raise ApprovalRefusedError(f"{one.release.image}: you have said {said} already")
+
+    def _carry_out(self, release: Release, result: Decided) -> None:
+        if result.standing is Standing.APPROVED:
+            self.starter.request(release.image, sorted(release.tags), StartReason.APPROVED)
+        elif result.standing is Standing.REJECTED:
+            self._reject(release, result)
+        else:
+            return
+        self.ledger.unhold(release.id)
+
+    def _reject(self, release: Release, result: Decided) -> None:
+        """Told once, as far as calls that are killed allow."""
+        by = next(one for one in result.decided if one.choice is Choice.REJECT)
+        notice = f"{release.key} rejected"
+        if self.ledger.is_noted(notice):
+            return
+        self.ledger.record(
+            release.id, detail=f"rejected by {by.by}" + (f": {by.reason}" if by.reason else "")
+        )
+        self.notifications.publish(approval_notice.rejected(release, result.request, by))
+        self.ledger.note(notice)

@@ -1,0 +1,147 @@
+"""Await Scan: register the token, then look once. Whoever comes later, event or reconciler, looks again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from imagegate.errors import (
+    AmbiguousDocumentError,
+    ImageNotFoundError,
+    RejectedInputError,
+    UnsupportedImageError,
+)
+from imagegate.findings.scan import Readiness, Scanning, Waited
+from imagegate.oci.image import ImageRef
+from imagegate.ports import Images, Ledger, Scans, Starter, Tasks
+from imagegate.release.release import ReleaseId, StartReason, WaitingScan
+from imagegate.workflow.contents import read_contents
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitScan:
+    """Never polls. Either this look or a later scan event finds the results, in whatever order they come."""
+
+    images: Images
+    scans: Scans
+    ledger: Ledger
+    tasks: Tasks
+
+    def register(self, release: ReleaseId, token: str, now: datetime) -> Waited | None:
+        """Returns how the wait ended at once, or None: somebody has to wake the token."""
+        try:
+            found = tuple(leaf.digest for leaf in read_contents(self.images, release.image).leaves)
+        except (ImageNotFoundError, AmbiguousDocumentError):
+            # The judge looks again and says that the image was withdrawn, or what is wrong with it.
+            return self._wake(token, Waited.READY)
+        waiting = [
+            WaitingScan(ImageRef(release.image.repository, digest), release, token, found, now)
+            for digest in found
+        ]
+        for scan in waiting:
+            self.ledger.wait(scan)
+        return self._look(waiting, token)
+
+    def _look(self, waiting: list[WaitingScan], token: str) -> Waited | None:
+        if all(is_over(self.scans, scan.image) for scan in waiting):
+            return self._end(waiting, token, Waited.READY)
+        never = why_never(self.scans, [scan.image for scan in waiting])
+        return self._end(waiting, token, never.ended, never.why) if never else None
+
+    def _end(self, waiting: list[WaitingScan], token: str, waited: Waited, why: str = "") -> Waited:
+        self._wake(token, waited, why)
+        for scan in waiting:
+            self.ledger.forget(scan)
+        return waited
+
+    def _wake(self, token: str, waited: Waited, why: str = "") -> Waited:
+        self.tasks.wake(token, {"waited": str(waited), "why": why})
+        return waited
+
+
+@dataclass(frozen=True, slots=True)
+class ScanCompleted:
+    """A scan event is only a wake-up: find the tokens, read all platforms again, complete what has everything."""
+
+    scans: Scans
+    ledger: Ledger
+    tasks: Tasks
+    starter: Starter
+
+    def on_scan(self, image: ImageRef) -> int:
+        """Returns how many waiting releases were woken."""
+        waiting = self.ledger.waiting(image)
+        if not waiting:
+            self._offer_late_scan(image)
+        return sum(self.wake_if_complete(scan) for scan in waiting)
+
+    def wake_if_complete(self, scan: WaitingScan) -> bool:
+        images = [ImageRef(scan.image.repository, digest) for digest in scan.platforms]
+        if not all(is_over(self.scans, image) for image in images):
+            return False
+        if not self.tasks.wake(scan.token, {"waited": str(Waited.READY), "why": ""}):
+            return self._too_late(scan)
+        self.ledger.forget(scan)
+        return True
+
+    def _too_late(self, scan: WaitingScan) -> bool:
+        """Nobody waits any more. A release that is about to give up is looked at again by the reconciler."""
+        latest = self.ledger.latest(scan.release.image)
+        if latest is None or not latest.is_open:
+            self._offer_late_scan(scan.release.image)
+            self.ledger.forget(scan)
+        return False
+
+    def _offer_late_scan(self, image: ImageRef) -> None:
+        """A release that gave up waiting deserves another attempt; whether it did is for `start_release`."""
+        latest = self.ledger.latest(image)
+        if latest is not None and latest.timed_out:
+            self.starter.request(image, sorted(latest.tags), StartReason.LATE_SCAN)
+
+
+def is_over(scans: Scans, image: ImageRef) -> bool:
+    """No result will come any more. Of a deleted image the judge says that it was withdrawn."""
+    try:
+        return scans.status(image).is_final
+    except ImageNotFoundError:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """No scan of an image will ever come, and why."""
+
+    ended: Waited
+    why: str
+
+
+def why_never(scans: Scans, images: Sequence[ImageRef]) -> Never | None:
+    """Start the scans that would not come by themselves. Return why one of them can never come, or None."""
+    for image in images:
+        never = bring_about(scans, image)
+        if never is not None:
+            # Of an index this is said of one platform, and the others are not known to be unreadable.
+            return never if len(images) == 1 else Never(Waited.NEVER, never.why)
+    return None
+
+
+def bring_about(scans: Scans, image: ImageRef) -> Never | None:
+    """Start a scan that would not come by itself. Returns why it can never come, or None."""
+    try:
+        if scans.status(image).readiness is not Readiness.NOT_STARTED:
+            return None
+        scanning = scans.scanning(image.repository)
+        if scanning is Scanning.NEVER:
+            return Never(
+                Waited.NEVER,
+                f"{image.repository} matches no filter of the registry's enhanced scanning configuration: "
+                "its images are never scanned. Add a filter, then release again",
+            )
+        if scanning is Scanning.ON_REQUEST:
+            scans.start(image)
+    except UnsupportedImageError as error:
+        return Never(Waited.UNSUPPORTED, str(error))
+    except RejectedInputError as error:
+        return Never(Waited.NEVER, str(error))
+    return None

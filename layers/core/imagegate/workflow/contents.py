@@ -1,0 +1,145 @@
+"""Read an image whole: what runs, and what is evidence beside it. Each digest is read once; nothing is endless."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from imagegate.errors import AmbiguousDocumentError
+from imagegate.oci.artifact import NOWHERE, Child, form_of, is_attestation, prove
+from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Descriptor, Digest, ImageRef, Manifest
+from imagegate.ports import Images, Registry
+from imagegate.strict_json import shown
+from imagegate.workflow.signatures import content_of
+
+# Nothing that people build comes near; something that does is not an image.
+DEPTH = 4
+ENTRIES = 1000  # of all its indexes together
+MANIFESTS = 250
+PLATFORMS = 100
+EVIDENCE_BYTES = 200 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """An image with all that its indexes name.
+
+    `leaves`: what runs, and so is scanned and judged, each digest once. `platforms`: all that each is listed for.
+    `children`: what says that it cannot run.
+    """
+
+    image: ImageRef
+    manifest: Manifest
+    leaves: tuple[Descriptor, ...]
+    platforms: Mapping[Digest, Collection[str | None]]
+    children: tuple[Child, ...]
+    manifests: Mapping[Digest, Manifest]
+
+    @property
+    def is_artifact(self) -> bool:
+        """Say whether nothing in it runs, as far as it says itself."""
+        return bool(self.children) and not self.leaves
+
+    def check_evidence(self, registry: Callable[[], Registry]) -> None:
+        """Raise `AmbiguousDocumentError` where something that could run calls itself evidence."""
+        claimed = {child.manifest.digest: child.manifest for child in self.children}.values()
+        if sum(blob.size for manifest in claimed for blob in manifest.blobs) > EVIDENCE_BYTES:
+            raise AmbiguousDocumentError(f"its evidence is larger than {EVIDENCE_BYTES >> 20} MiB")
+        for manifest in claimed:
+            prove(manifest, lambda blob: content_of(registry(), self.image.repository, blob))
+
+
+def read_contents(images: Images, image: ImageRef) -> Contents:
+    """Raise `ImageNotFoundError`, or `AmbiguousDocumentError` for what clients could read otherwise."""
+    walk = _Walk(images, image.repository)
+    manifest = walk.read(image.digest)
+    if manifest.is_index:
+        walk.enter(manifest, DEPTH)
+    elif form_of(manifest) is not None:
+        walk.children.append(Child(manifest.descriptor, manifest, frozenset()))
+    else:
+        walk.add_leaf(manifest.descriptor)
+    leaves = tuple(walk.leaves.values())
+    return Contents(image, manifest, leaves, walk.platforms, tuple(walk.children), walk.manifests)
+
+
+def is_artifact(images: Images, registry: Callable[[], Registry], image: ImageRef) -> bool:
+    """Say whether nothing in it can run, proven by its content. What cannot be told is taken for an image.
+
+    Raises `ImageNotFoundError`.
+    """
+    try:
+        if not may_be_artifact(images.manifest(image)):
+            return False
+        contents = read_contents(images, image)
+        if contents.is_artifact:
+            contents.check_evidence(registry)
+        return contents.is_artifact
+    except AmbiguousDocumentError:
+        return False
+
+
+def may_be_artifact(manifest: Manifest) -> bool:
+    """Say whether nothing in it runs, as far as it says itself; `is_artifact` proves it.
+
+    An index of images says for which platforms they are: its entries need not be read to tell.
+    """
+    if manifest.is_index:
+        return all(entry.platform in (None, NOWHERE) for entry in manifest.children)
+    return form_of(manifest) is not None
+
+
+@dataclass(slots=True)
+class _Walk:
+    images: Images
+    repository: str
+    manifests: dict[Digest, Manifest] = field(default_factory=dict)
+    leaves: dict[Digest, Descriptor] = field(default_factory=dict)
+    platforms: dict[Digest, set[str | None]] = field(default_factory=dict)
+    children: list[Child] = field(default_factory=list)
+    entries: int = 0
+
+    def read(self, digest: Digest) -> Manifest:
+        if digest not in self.manifests:
+            if len(self.manifests) == MANIFESTS:
+                raise AmbiguousDocumentError(f"an index of more than {MANIFESTS} manifests")
+            self.manifests[digest] = self.images.manifest(ImageRef(self.repository, digest))
+        return self.manifests[digest]
+
+    def enter(self, index: Manifest, depth: int) -> None:
+        if depth == 0:
+            raise AmbiguousDocumentError(f"{index.digest.short}: an index nested more than {DEPTH} deep")
+        self.entries += len(index.children)
+        if self.entries > ENTRIES:
+            raise AmbiguousDocumentError(f"its indexes have more than {ENTRIES} entries")
+        runs: set[Digest] = set()
+        for entry in index.children:
+            self._visit(entry, depth, runs)
+
+    def _visit(self, entry: Descriptor, depth: int, runs: set[Digest]) -> None:
+        """`runs`: what runs of this index so far."""
+        if entry.media_type not in MANIFEST_MEDIA_TYPES:
+            raise AmbiguousDocumentError(f"{entry.digest.short} is listed as {shown(entry.media_type)}")
+        is_new = entry.digest not in self.manifests
+        manifest = self.read(entry.digest)
+        manifest.check_fits(entry)
+        if manifest.is_index:
+            if is_new:
+                self.enter(manifest, depth - 1)
+        elif form_of(manifest) is not None:
+            child = Child(entry, manifest, frozenset(runs))
+            child.check_place()
+            self.children.append(child)
+        else:
+            runs.add(entry.digest)
+            self.add_leaf(entry)
+
+    def add_leaf(self, entry: Descriptor) -> None:
+        if is_attestation(entry):
+            raise AmbiguousDocumentError(
+                f"{entry.digest.short} calls itself an attestation ({entry.platform or 'no platform'}), and could run"
+            )
+        self.leaves.setdefault(entry.digest, entry)
+        self.platforms.setdefault(entry.digest, set()).add(entry.platform)
+        if len(self.leaves) > PLATFORMS:
+            raise AmbiguousDocumentError(f"an index of more than {PLATFORMS} platforms")

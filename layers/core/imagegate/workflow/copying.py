@@ -1,0 +1,202 @@
+"""An exact copy of an image with its evidence: which manifests, in which order, and what need not be looked at.
+
+Everything is found out first, so that all blobs are copied together; then the manifests are pushed: children before
+their index, a subject before its referrers. A registry takes a manifest only when everything it names is there, so an
+image that is there is there whole; its evidence may not be. Tags are not set here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from imagegate.errors import (
+    AmbiguousDocumentError,
+    ImageNotFoundError,
+    MissingLayerError,
+    MissingRepositoryError,
+)
+from imagegate.oci.artifact import prove
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.ports import Registry
+from imagegate.workflow.contents import DEPTH, EVIDENCE_BYTES, MANIFESTS
+from imagegate.workflow.signatures import content_of
+
+# Evidence about evidence (a signature of an attestation) is as deep as it goes.
+_REFERRER_LEVELS = 2
+# Pieces of evidence that are looked at; no image has so many, and each costs time.
+EVIDENCE = 500
+_NAMED = 20
+
+
+class OutOfTimeError(Exception):
+    """This call's time is nearly up. `uploads`: where the blobs stand that were left half-done."""
+
+    def __init__(self, uploads: Mapping[Digest, str]) -> None:
+        super().__init__("the copy goes on with the next call")
+        self.uploads = dict(uploads)
+
+
+@dataclass(slots=True)
+class Copy:
+    """One copy of `image` into the repository `target`. `origin` and `registry` may be the same registry."""
+
+    origin: Registry
+    registry: Registry
+    image: ImageRef
+    target: str
+    has_time: Callable[[], bool]
+    left_behind: list[str] = field(default_factory=list)
+    tagged: str | None = None  # the tag that it has in the target already
+    _push: dict[Digest, Manifest] = field(default_factory=dict)  # in this order
+    _seen: set[Digest] = field(default_factory=set)
+    _bytes: int = 0  # of evidence that was read, to prove it
+
+    def find(self, tag: str | None = None) -> Manifest | None:
+        """The image in the target, if it is there. `tag`: where it is expected to be; one request tells both."""
+        try:
+            found = self.registry.manifest(self.target, tag or self.image.digest)
+        except ImageNotFoundError:
+            found = None
+        if tag is None:
+            return found
+        if found is None or found.digest != self.image.digest:
+            return self.find()
+        self.tagged = tag
+        return found
+
+    def run(
+        self,
+        there: Manifest | None,
+        *,
+        known: Iterable[Digest] = (),
+        was_complete: bool = False,
+        uploads: Mapping[Digest, str] | None = None,
+    ) -> Manifest:
+        """`there`: what `find` found. `known`: evidence that goes along also where it is not listed yet.
+
+        `was_complete`: a copy of it has ended before; then only evidence is looked for that the image got since.
+        `uploads`: what an earlier call left half-done. Raises `OutOfTimeError`.
+        """
+        manifest = there or self._source_manifest(self.image.digest)
+        tree = self._tree(manifest) if there is None or not was_complete else {}
+        if there is None:
+            self._push |= tree
+        known = () if was_complete else tuple(known)
+        for digest in known:  # first: nothing that others attach takes their place
+            self._evidence(digest, _REFERRER_LEVELS)
+        self._referrers(self.image.digest, 1, only_new=was_complete)
+        if not was_complete:
+            for child in tree.keys() - {self.image.digest}:
+                self._referrers(child, 1)
+        for digest in known:
+            if digest in self._push:
+                self._referrers(digest, _REFERRER_LEVELS)
+        self._copy_blobs(uploads or {})
+        self._push_manifests()
+        return manifest
+
+    def _source_manifest(self, digest: Digest) -> Manifest:
+        return self.origin.manifest(self.image.repository, digest)
+
+    def _tree(self, manifest: Manifest) -> dict[Digest, Manifest]:
+        """Return children before their index, the image itself last, each once."""
+        found: dict[Digest, Manifest] = {}
+        self._descend(manifest, DEPTH, found)
+        return found
+
+    def _descend(self, manifest: Manifest, depth: int, found: dict[Digest, Manifest]) -> None:
+        for entry in manifest.children:
+            if entry.digest in found:
+                continue
+            self._check_bounds(depth, len(found))
+            self._descend(self._source_manifest(entry.digest), depth - 1, found)
+        found[manifest.digest] = manifest
+
+    def _check_bounds(self, depth: int, number: int) -> None:
+        if depth == 0 or number >= MANIFESTS:
+            raise AmbiguousDocumentError(
+                f"{self.image.digest.short}: an index of more than {DEPTH} levels or {MANIFESTS} manifests"
+            )
+
+    def _referrers(self, subject: Digest, level: int, *, only_new: bool = False) -> None:
+        listed = self.origin.referrers(ImageRef(self.image.repository, subject))
+        held = self._held(subject) if listed else set()
+        for referrer in listed:
+            if referrer.digest not in held:
+                self._evidence(referrer.digest, level)
+            elif not only_new and level < _REFERRER_LEVELS:
+                self._referrers(referrer.digest, level + 1)
+
+    def _held(self, subject: Digest) -> set[Digest]:
+        """What is in the target and refers to it; nothing can before it is there itself."""
+        if subject in self._push:
+            return set()
+        return {found.digest for found in self.registry.referrers(ImageRef(self.target, subject))}
+
+    def _evidence(self, digest: Digest, level: int) -> None:
+        if digest in self._seen:
+            return
+        self._seen.add(digest)
+        manifest = self._proven(digest) if len(self._seen) <= EVIDENCE else None
+        if manifest is None:
+            # Whatever can run has to pass the gate itself.
+            if len(self.left_behind) < _NAMED:
+                self.left_behind.append(digest.short)
+            return
+        self._push[digest] = manifest
+        if level < _REFERRER_LEVELS:
+            self._referrers(digest, level + 1)
+
+    def _proven(self, digest: Digest) -> Manifest | None:
+        """Return what says something about another manifest and cannot run, or None if that is not proven."""
+        try:
+            manifest = self._source_manifest(digest)
+            if manifest.subject is None:
+                return None
+            prove(manifest, self._read)
+        except AmbiguousDocumentError:
+            return None
+        return manifest
+
+    def _read(self, blob: Descriptor) -> bytes:
+        self._bytes += blob.size
+        if self._bytes > EVIDENCE_BYTES:
+            raise AmbiguousDocumentError(f"its evidence is larger than {EVIDENCE_BYTES >> 20} MiB")
+        return content_of(self.origin, self.image.repository, blob)
+
+    def _copy_blobs(self, uploads: Mapping[Digest, str]) -> None:
+        source = self.image.repository
+        wanted = {blob.digest: blob for manifest in self._push.values() for blob in manifest.blobs}
+        blobs = [blob for blob in wanted.values() if not self._lies_elsewhere(blob)]
+        if not blobs:
+            return
+        try:
+            left = self.registry.copy_blobs(blobs, source, self.target, self.has_time, uploads)
+        except MissingLayerError:
+            self._source_manifest(self.image.digest)  # raises when the image was deleted meanwhile
+            raise
+        except ImageNotFoundError as error:
+            raise self._missing(error) from error
+        if left:
+            raise OutOfTimeError(left)
+
+    def _lies_elsewhere(self, blob: Descriptor) -> bool:
+        """A foreign layer need not be in the registry; then the manifest says where it is."""
+        return blob.is_foreign and not self.origin.has_blob(self.image.repository, blob)
+
+    def _push_manifests(self) -> None:
+        for manifest in self._push.values():
+            if not self.has_time():
+                raise OutOfTimeError({})
+            try:
+                self.registry.push_manifest(self.target, manifest)
+            except ImageNotFoundError as error:
+                raise self._missing(error) from error
+
+    def _missing(self, error: ImageNotFoundError) -> MissingRepositoryError:
+        """Not the image is gone: there is no place for it."""
+        return MissingRepositoryError(
+            f"{error}; make the repository {self.target} there, or have pushes make it (a repository creation"
+            " template with create-on-push), then start the release again"
+        )

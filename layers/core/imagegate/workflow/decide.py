@@ -1,0 +1,81 @@
+"""Decide: what gives power. A waiver is granted, or withdrawn, by a person whose name is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from imagegate.errors import RecordNotFoundError, RejectedInputError
+from imagegate.findings.comparison import Versions
+from imagegate.grants.decided import Granted
+from imagegate.policy.policy import Policy, Scanner
+from imagegate.policy.waiver import Waiver
+from imagegate.ports import Ledger, Records, Starter, WritableGrants
+from imagegate.release.release import Release, StartReason
+from imagegate.workflow.freed import FindFreed
+
+
+class WaiverRefusedError(RejectedInputError):
+    """Such a waiver would never count; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    grants: WritableGrants
+    ledger: Ledger
+    records: Records
+    starter: Starter
+    policy: Policy
+    versions: Versions
+
+    def waive(self, waiver: Waiver, by: str, now: datetime) -> Granted:
+        """Grant it, and begin another attempt of what it would free. Raises `WaiverRefusedError`."""
+        now = now.replace(microsecond=0)
+        granted = replace(waiver, granted_at=now, granted_by=by)
+        self._check(granted, now)
+        known = self._known(granted)
+        if known is None and not self.grants.grant(granted):
+            # Its name is taken: asked for twice within one second, or granted and withdrawn within it.
+            known = self._known(granted)
+            if known is None:
+                raise WaiverRefusedError(
+                    f"the waiver of {waiver.subject} was withdrawn this second: ask again"
+                )
+        # Also of one that was granted before: the first call may have been killed here.
+        freed = tuple(self._freed(known or granted, now))
+        for release in freed:
+            self.starter.request(release.image, sorted(release.tags), StartReason.NEW_WAIVER)
+        return Granted(known or granted, known is None, freed)
+
+    def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver:
+        """Raise `RecordNotFoundError` when there is no such waiver."""
+        waiver = self.grants.withdraw(waiver_id, now, by)
+        if waiver is None:
+            raise RecordNotFoundError(f"there is no waiver {waiver_id}: imagegate decide list shows them")
+        return waiver
+
+    def _check(self, waiver: Waiver, now: datetime) -> None:
+        fault = waiver.fault(now, self.policy.waiver_terms)
+        if fault is None and waiver.until_fix and self.policy.scanner is Scanner.BASIC:
+            fault = "ends with a fix, and basic scanning does not say whether there is one"
+        if fault is not None:
+            raise WaiverRefusedError(f"the waiver of {waiver.subject} would never count: it {fault}")
+
+    def _known(self, waiver: Waiver) -> Waiver | None:
+        """The same one, if it was granted before and still stands."""
+        for other in self.grants.waivers():
+            alike = replace(waiver, granted_at=other.granted_at, granted_by=other.granted_by)
+            if alike == other:
+                return other
+        return None
+
+    def _freed(self, waiver: Waiver, now: datetime) -> Iterator[Release]:
+        """The blocked releases that it is about and that would pass now, each image once."""
+
+        def is_about(release: Release) -> bool:
+            digests = (release.image.digest, *release.platforms)
+            return waiver.covers_image(release.image.repository, digests)
+
+        find = FindFreed(self.ledger, self.records, self.versions)
+        return find.run(self.policy, self.grants.waivers(), now, is_about)

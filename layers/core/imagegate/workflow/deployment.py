@@ -1,0 +1,146 @@
+"""Check a deployment: find its images, ask the ledger about each, answer; then tell people, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from imagegate.deployment.check import Ruling, let_through, locate, missing, rule
+from imagegate.errors import RejectedInputError
+from imagegate.notices.deployment_notice import Alert, Deployment, OnError, of_deployment, unchecked
+from imagegate.oci.image import ImageRef
+from imagegate.oci.reference import Container, resolved
+from imagegate.policy.policy import Policy
+from imagegate.ports import Grants, Images, Ledger, Notifications, Services
+from imagegate.text import one_line
+
+_LONGEST_FAULT = 300
+
+
+class NothingToCheckError(RejectedInputError):
+    """No container was found: that must not look as if all of them had passed."""
+
+
+class HookStatus(StrEnum):
+    """Amazon ECS developer guide, "hookStatus values". `IN_PROGRESS` is never answered: the ledger knows at once."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: HookStatus
+    reason: str  # for the log, and for who looks at the deployment
+    rulings: tuple[Ruling, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """What ECS takes: `hookDetails` may carry anything."""
+        details = (
+            {"hookDetails": {"reason": one_line(self.reason)}} if self.status is HookStatus.FAILED else {}
+        )
+        return {"hookStatus": str(self.status), **details}
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeContainers:
+    """`allowed`: images that may run though no gate has seen them, by the beginning of their names."""
+
+    images: Images
+    ledger: Ledger
+    grants: Grants
+    policy: Policy
+    allowed: tuple[str, ...]
+
+    def run(self, containers: Iterable[Container], now: datetime) -> list[Ruling]:
+        """One ruling for each container, in their order."""
+        rulings = [self._ruling(container) for container in containers]
+        if all(ruling.may_run for ruling in rulings):
+            return rulings
+        granted = self.grants.broken_glass()
+        return [let_through(ruling, granted, now) for ruling in rulings]
+
+    def _ruling(self, container: Container) -> Ruling:
+        found = locate(container, self.images.registry, self.policy, self.allowed)
+        if isinstance(found, Ruling):
+            return found
+        digest = found.digest or self.images.digest_of(found.repository, found.tag or "")
+        if digest is None:
+            return missing(found)
+        image = ImageRef(found.repository, digest)
+        own = self.ledger.history(image)
+        indexes = [(it, self.ledger.history(ImageRef(image.repository, it))) for it in own.indexes]
+        return rule(found, image, own, indexes)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDeployment:
+    services: Services
+    judge: JudgeContainers
+
+    def run(self, deployment: Deployment, now: datetime) -> Answer:
+        """Raise whatever keeps it from knowing: what becomes of the deployment then is for `could_not_check`."""
+        definition, seen = self.services.revision(deployment.revision)
+        containers = resolved(self.services.written(definition), seen)
+        if not containers:
+            raise NothingToCheckError(f"{deployment.revision}: ECS names no containers of {definition}")
+        rulings = tuple(self.judge.run(containers, now))
+        refused = [ruling for ruling in rulings if not ruling.may_run]
+        stops = any(ruling.stops for ruling in refused)
+        return Answer(
+            HookStatus.FAILED if stops else HookStatus.SUCCEEDED,
+            "; ".join(f"{one.container.name}: {one.subject}: {one.why}" for one in refused or rulings),
+            rulings,
+            tuple(of_deployment(deployment, ruling) for ruling in refused),
+        )
+
+
+def could_not_check(deployment: Deployment | None, error: Exception, on_error: OnError) -> Answer:
+    """The answer to give all the same, and whom to tell."""
+    fault = f"{type(error).__name__}: {error}"[:_LONGEST_FAULT]
+    status = HookStatus.SUCCEEDED if on_error is OnError.OPEN else HookStatus.FAILED
+    return Answer(status, f"not checked: {fault}", alerts=(unchecked(deployment, fault, on_error),))
+
+
+@dataclass(frozen=True, slots=True)
+class TellOnce:
+    """Of all who notice the same at once, one tells it; when that fails, another one does, later."""
+
+    ledger: Ledger
+    notifications: Notifications
+
+    def run(self, alerts: Sequence[Alert], now: datetime) -> int:
+        """How many were told. One that cannot be told does not silence the others; the first fault is raised then."""
+        faults: list[Exception] = []
+        told = 0
+        for alert in {alert.notice: alert for alert in alerts}.values():
+            try:
+                told += self._tell(alert, now)
+            except Exception as error:  # noqa: BLE001 - raised below
+                faults.append(error)
+        if faults:
+            raise faults[0]
+        return told
+
+    def _tell(self, alert: Alert, now: datetime) -> bool:
+        if not self._claimed(alert, now):
+            return False
+        self.notifications.publish(alert.announcement)
+        try:
+            self.ledger.note(alert.notice)
+        except Exception:
+            if not alert.insists:
+                raise
+        return True
+
+    def _claimed(self, alert: Alert, now: datetime) -> bool:
+        try:
+            return self.ledger.claim(alert.notice, now)
+        except Exception:
+            if not alert.insists:
+                raise
+            return True  # the ledger may be what is broken

@@ -1,0 +1,123 @@
+"""What was attached to an image: the signature of the gate before, and where it was built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from imagegate.errors import RejectedInputError
+from imagegate.evidence.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMENT_TYPE, read_statement
+from imagegate.gate.facts import Evidence
+from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.policy.policy import Policy, Stage
+from imagegate.ports import Images, Registry, Signer
+from imagegate.workflow.contents import Contents
+from imagegate.workflow.signatures import verify_signature
+
+# SLSA provenance, https://slsa.dev/provenance/v1 and /v0.2; in-toto Statement v1 and v0.1.
+_PROVENANCE = ("https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2")
+_STATEMENTS = (STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1")
+_DSSE = "application/vnd.dsse.envelope"
+_LOOKED_AT = 50  # attestations of one image; more is no evidence but an attack on our time
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvidence:
+    images: Images
+    registry: Callable[[], Registry]
+    signer: Callable[[], Signer]
+
+    def signature(
+        self, policy: Policy, stage: Stage, image: ImageRef, now: datetime, known: Collection[Digest] = ()
+    ) -> Evidence:
+        """Which of the gates before this one signed the image. `known`: what they noted, to be looked at first."""
+        before = [one.name for one in policy.stages_before(stage)]
+        subject = self.images.manifest(image).descriptor
+        listed = [
+            referrer
+            for referrer in self.registry().referrers(image)
+            if referrer.artifact_type == NOTATION_SIGNATURE
+        ]
+        signatures = sorted(listed, key=lambda one: one.digest not in known)[:_LOOKED_AT]
+        found, faults = list[str](), list[str]()
+        for name in before:
+            for signature in signatures:
+                reference = ImageRef(image.repository, signature.digest)
+                try:
+                    verify_signature(self.registry(), self.signer(), reference, subject, name, now)
+                except RejectedInputError as error:
+                    faults.append(str(error))
+                    continue
+                found.append(name)
+                break
+        if found:
+            return Evidence(tuple(found))
+        gates = " or ".join(before) or "a stage before this one"
+        why = f" ({faults[0]})" if faults else ""
+        return Evidence(problem=f"carries no valid signature of the {gates} gate{why}")
+
+    def provenance(self, contents: Contents) -> Evidence:
+        """Return the builders that provenance statements about the image, or about its platforms, name."""
+        subjects = {contents.image.digest, *(leaf.digest for leaf in contents.leaves)}
+        builders: dict[str, None] = {}
+        for attestation in self._attestations(contents):
+            for statement in self._statements(contents.image.repository, attestation):
+                if _is_about(statement, subjects) and (builder := _builder(statement)):
+                    builders.setdefault(builder)
+        if builders:
+            return Evidence(tuple(builders))
+        return Evidence(problem="carries no SLSA provenance that is about it")
+
+    def _attestations(self, contents: Contents) -> Iterator[Descriptor]:
+        """Yield children of the index as buildx makes them, and referrers."""
+        beside = [child.entry for child in contents.children]
+        attached = [
+            referrer
+            for referrer in self.registry().referrers(contents.image)
+            if referrer.artifact_type != NOTATION_SIGNATURE
+        ]
+        yield from [*beside, *attached][:_LOOKED_AT]
+
+    def _statements(self, repository: str, attestation: Descriptor) -> Iterator[dict[str, Any]]:
+        try:
+            manifest = self.images.manifest(ImageRef(repository, attestation.digest))
+        except RejectedInputError:
+            return  # something else that refers to the image
+        for layer in manifest.layers:
+            if layer.media_type == IN_TOTO or layer.media_type.startswith(_DSSE):
+                try:
+                    yield from _statement(self.registry().blob(repository, layer))
+                except RejectedInputError:
+                    continue  # too large, or other bytes than it says: it proves nothing
+
+
+def _statement(content: bytes) -> Iterator[dict[str, Any]]:
+    """Yield a provenance statement; anything else says nothing."""
+    raw = read_statement(content)
+    if raw and raw.get("_type") in _STATEMENTS and raw.get("predicateType") in _PROVENANCE:
+        yield raw
+
+
+def _is_about(statement: dict[str, Any], subjects: set[Digest]) -> bool:
+    named = statement.get("subject")
+    if not isinstance(named, list):
+        return False
+    digests = {
+        f"sha256:{subject['digest'].get('sha256')}"
+        for subject in named
+        if isinstance(subject, dict) and isinstance(subject.get("digest"), dict)
+    }
+    return not digests.isdisjoint(map(str, subjects))
+
+
+def _builder(statement: dict[str, Any]) -> str:
+    """v1: predicate.runDetails.builder.id; v0.2: predicate.builder.id."""
+    at: Any = statement.get("predicate")
+    way = (
+        ("runDetails", "builder", "id") if statement["predicateType"] == _PROVENANCE[0] else ("builder", "id")
+    )
+    for key in way:
+        at = at.get(key) if isinstance(at, dict) else None
+    return at if isinstance(at, str) else ""

@@ -1,0 +1,135 @@
+"""The facts about an image that its rules ask for. Its configs are always read: runtimes go by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from imagegate.errors import AmbiguousDocumentError, RecordNotFoundError
+from imagegate.gate.facts import BaseImage, ImageFacts, PlatformFacts
+from imagegate.oci.artifact import check_image, unread_layers
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy.policy import Policy, Stage
+from imagegate.policy.rules import is_on
+from imagegate.ports import Images, Ledger, Registry, Signer
+from imagegate.release.release import Facts, Release, ReleaseId
+from imagegate.strict_json import LONGEST
+from imagegate.workflow.contents import Contents
+from imagegate.workflow.entry import ReadEntry
+from imagegate.workflow.evidence import ReadEvidence
+from imagegate.workflow.signatures import content_of
+
+# OCI image-spec, annotations.md: what the builder says it was built on.
+_BASE_NAME = "org.opencontainers.image.base.name"
+_BASE_DIGEST = "org.opencontainers.image.base.digest"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFacts:
+    """`registry` and `signer` are made only where a rule needs them."""
+
+    images: Images
+    ledger: Ledger
+    registry: Callable[[], Registry]
+    signer: Callable[[], Signer]
+
+    def run(
+        self,
+        policy: Policy,
+        stage: Stage,
+        release: Release,
+        here: Facts,
+        contents: Contents,
+        now: datetime,
+    ) -> ImageFacts:
+        """Read the facts. `here`: what ECR says about the image now.
+
+        Raises `ImageNotFoundError` when it is gone meanwhile, and `AmbiguousDocumentError` for a config that clients
+        could read otherwise.
+        """
+        evidence = ReadEvidence(self.images, self.registry, self.signer)
+        rules = stage.evidence
+        return ImageFacts(
+            image=release.image,
+            tags=release.tags & here.tags,
+            first_pushed_at=min(here.pushed_at, self._first_seen(policy, release)),
+            platforms=tuple(self._platform(policy, contents, leaf) for leaf in contents.leaves),
+            signature=evidence.signature(
+                policy, stage, release.image, now, self._signed_before(policy, release.image)
+            )
+            if is_on(rules.require_signature)
+            else None,
+            came_by=ReadEntry(self.ledger).run(policy, release.image, here.tags),
+            provenance=evidence.provenance(contents) if is_on(rules.require_provenance) else None,
+        )
+
+    def _signed_before(self, policy: Policy, image: ImageRef) -> set[Digest]:
+        before = (ImageRef(repository, image.digest) for repository in policy.before(image.repository))
+        latest = (self.ledger.latest(one) for one in before)
+        return {one.signature for one in latest if one and one.signature}
+
+    def _first_seen(self, policy: Policy, release: Release) -> datetime:
+        """When the first stage's gate saw the image first. A tag that is added later makes nothing younger."""
+        origin = ImageRef(policy.origin_of(release.image.repository), release.image.digest)
+        for image in (origin, release.image):
+            try:
+                return self.ledger.get(ReleaseId(image, 1)).started_at
+            except RecordNotFoundError:
+                continue  # it was pushed into a later stage
+        return release.started_at
+
+    def _platform(self, policy: Policy, contents: Contents, leaf: Descriptor) -> PlatformFacts:
+        manifest = contents.manifests[leaf.digest]
+        config = self._config(contents, manifest)
+        base = self._base(policy, leaf, config)
+        return PlatformFacts(
+            digest=leaf.digest,
+            platform=leaf.platform,
+            size=sum(blob.size for blob in manifest.blobs),
+            config=config,
+            base=base,
+            base_is_known=True,
+            claimed_base=_claimed(manifest),
+            base_layers=_base_layers(manifest, config, base),
+            unread_layers=unread_layers(manifest),
+        )
+
+    def _config(self, contents: Contents, manifest: Manifest) -> ImageConfig:
+        """Read the config of what runs, of each platform that it is listed for."""
+        name = manifest.digest.short
+        try:
+            check_image(manifest)
+            config = ImageConfig.parse(self._blob(contents.image.repository, manifest.config))
+            for platform in contents.platforms[manifest.digest]:
+                config.check_fits(len(manifest.layers), platform)
+        except AmbiguousDocumentError as error:
+            raise AmbiguousDocumentError(f"{name}: {error}") from error
+        return config
+
+    def _blob(self, repository: str, blob: Descriptor | None) -> bytes:
+        if blob is None or blob.size > LONGEST:
+            raise AmbiguousDocumentError(f"its config has more than {LONGEST} bytes")
+        return content_of(self.registry(), repository, blob)
+
+    def _base(self, policy: Policy, leaf: Descriptor, config: ImageConfig) -> BaseImage | None:
+        """The known base with the most layers; an image is not its own base."""
+        if not policy.base_stages:
+            return None
+        found = self.ledger.bases(config.chain_ids, policy.base_stages)
+        others = [base for base in found if base.layers < len(config.diff_ids)]
+        return max(others, key=lambda base: (base.layers, base.released_at), default=None)
+
+
+def _claimed(manifest: Manifest) -> str:
+    name, digest = manifest.annotations.get(_BASE_NAME, ""), manifest.annotations.get(_BASE_DIGEST, "")
+    return f"{name}@{digest[:19]}" if name and digest else name or digest
+
+
+def _base_layers(manifest: Manifest, config: ImageConfig, base: BaseImage | None) -> frozenset[str]:
+    """Under both names that scanners use: of the blob as it is kept, and as it is unpacked."""
+    if base is None:
+        return frozenset()
+    blobs = [str(layer.digest) for layer in manifest.layers[: base.layers]]
+    return frozenset([*blobs, *config.diff_ids[: base.layers]])

@@ -1,0 +1,60 @@
+"""Which blocked releases would pass now: under other waivers, or under another policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from imagegate.errors import RejectedInputError
+from imagegate.findings.comparison import Versions
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Policy
+from imagegate.policy.waiver import Waiver
+from imagegate.ports import Ledger, StoredRecords
+from imagegate.release.release import Outcome, Release
+from imagegate.workflow.replay import Replay
+
+# What was blocked longer ago is released by hand, or by its next push.
+_LOOKS_BACK = timedelta(days=30)
+_LOOKED_AT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class FindFreed:
+    ledger: Ledger
+    records: StoredRecords
+    versions: Versions
+
+    def run(
+        self,
+        policy: Policy,
+        waivers: Sequence[Waiver],
+        now: datetime,
+        is_wanted: Callable[[Release], bool],
+    ) -> Iterator[Release]:
+        """The last attempt of each image, where it was blocked and would pass now."""
+        seen: set[ImageRef] = set()
+        for release in self.ledger.recent(_LOOKED_AT, now):
+            if release.image in seen or now - release.started_at > _LOOKS_BACK:
+                continue
+            seen.add(release.image)
+            if release.outcome is not Outcome.BLOCKED or release.decision is None or not is_wanted(release):
+                continue
+            if self._would_pass(release, release.decision, policy, waivers, now):
+                yield release
+
+    def _would_pass(
+        self, release: Release, digest: Digest, policy: Policy, waivers: Sequence[Waiver], now: datetime
+    ) -> bool:
+        stage = policy.stage_of(release.image.repository)
+        if stage is None:
+            return False
+        try:
+            decision = Decision.decode(self.records.decision(digest))
+            found = Replay(self.records, self.versions).run(decision, policy, stage, waivers, now)
+        except RejectedInputError:
+            return False  # judged before findings were kept, or not to be read: its next push is judged anew
+        return found.verdict.outcome is VerdictOutcome.PASS

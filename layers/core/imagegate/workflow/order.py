@@ -1,0 +1,41 @@
+"""Order: a person has an image released by hand, also again, or adopts one from before the installation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from imagegate.errors import RecordNotFoundError, RejectedInputError
+from imagegate.oci.image import ImageRef
+from imagegate.policy.policy import Policy
+from imagegate.ports import Images, Ledger, Starter, WritableGrants
+from imagegate.release.order import Order
+from imagegate.release.release import StartReason
+
+
+class OrderRefusedError(RejectedInputError):
+    """Such an image is not released by hand; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRelease:
+    grants: WritableGrants
+    ledger: Ledger
+    images: Images
+    starter: Starter
+    policy: Policy
+
+    def run(self, image: ImageRef, tags: Iterable[str], reason: StartReason, by: str, now: datetime) -> Order:
+        """Keep who wants it, then ask for it. Raises `OrderRefusedError` or `RecordNotFoundError`."""
+        if self.policy.stage_of(image.repository) is None:
+            raise RecordNotFoundError(f"{image.repository}: no stage of the policy has this repository")
+        order = Order(image, frozenset(tags), reason, by, now)
+        if gone := order.tags - self.images.facts(image).tags:
+            raise OrderRefusedError(f"{image}: does not have the tag {', '.join(sorted(gone))}")
+        latest = self.ledger.latest(image)
+        if latest is not None and latest.revoked:
+            raise OrderRefusedError(f"{image}: its signature was {latest.revoked}; push another image")
+        self.grants.order(order)
+        self.starter.request(image, sorted(order.tags), reason)
+        return order

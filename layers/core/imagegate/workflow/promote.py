@@ -1,0 +1,300 @@
+"""Promote Image: an exact copy by digest with all its evidence; children first, subject before referrers, tags last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from imagegate.canonical_json import timestamp
+from imagegate.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
+from imagegate.evidence import attestation
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.grants.approval import Standing, held_before
+from imagegate.grants.approval import standing as approvals_come_to
+from imagegate.grants.break_glass import standing
+from imagegate.oci.image import Digest, ImageRef, Manifest
+from imagegate.policy.policy import Elsewhere, Mode, Policy, Stage
+from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
+from imagegate.release.promotion import TagPlan, plan_tags
+from imagegate.release.release import Ending, Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate.workflow.asked import asked_of
+from imagegate.workflow.copying import Copy, OutOfTimeError
+from imagegate.workflow.replicate import AwaitReplicas
+from imagegate.workflow.signatures import verify_signature
+
+_SECOND = timedelta(seconds=1)
+
+
+class Next(StrEnum):
+    """Where the state machine goes next."""
+
+    CONTINUE = "CONTINUE"  # time is nearly up: call again, finished work is skipped
+    REPLICATE = "REPLICATE"  # copies by ECR are on their way: look again at a moment
+    SOAK = "SOAK"  # it stays in its stage until a moment, and is judged again then
+    ANNOUNCE = "ANNOUNCE"
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """How one call ended."""
+
+    route: Next
+    outcome: Outcome = Outcome.RELEASED
+    detail: str = ""
+    until: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "route": str(self.route),
+            "outcome": str(self.outcome),
+            "until": self.until and timestamp(self.until),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteImage:
+    images: Images
+    ledger: Ledger
+    records: Records
+    registry: Registry
+    signer: Signer
+    grants: Grants
+    registry_at: Callable[[Elsewhere], Registry]
+
+    def run(self, id_: ReleaseId, has_time: Callable[[], bool], now: datetime) -> Promoted:
+        """Raise `DecisionRefusedError` for a release that did not pass and is not merely observed."""
+        release = self.ledger.get(id_)
+        if release.outcome is not None:
+            return Promoted(Next.ANNOUNCE, release.outcome)
+        if release.revoked:
+            return self._ended(release, Ending(Outcome.BLOCKED, None, f"its signature was {release.revoked}"))
+        policy = self.records.policy(release.policy)
+        target = policy.target_of(release.image.repository)
+        if target is None:
+            return Promoted(Next.ANNOUNCE)
+        try:
+            if until := self._soaks(release, policy, now):
+                return Promoted(Next.SOAK, until=until)
+            outcome, detail = Outcome.RELEASED, ""
+            if not _is_promoted(release, policy):
+                outcome, detail = self._promote(release, policy, target, has_time, now)
+            replicated = self._replicated(release, policy, outcome, target, now)
+            if isinstance(replicated, datetime):
+                return Promoted(Next.REPLICATE, until=replicated)
+            detail = "; ".join(filter(None, (detail, replicated)))
+        except ImageNotFoundError as error:
+            outcome, detail = Outcome.WITHDRAWN, f"gone before its promotion ended: {error}"
+        except OutOfTimeError as stopped:
+            if stopped.uploads:
+                self.ledger.record(release.id, uploads=stopped.uploads)
+            return Promoted(Next.CONTINUE)
+        return self._ended(release, Ending(outcome, release.changes, detail))
+
+    def _ended(self, release: Release, ending: Ending) -> Promoted:
+        """Note it, with how many changes of the release are in it: a later tag is not lost."""
+        self.ledger.record(release.id, ending=ending)
+        return Promoted(Next.ANNOUNCE, ending.outcome, ending.detail)
+
+    def _promote(
+        self, release: Release, policy: Policy, target: str, has_time: Callable[[], bool], now: datetime
+    ) -> tuple[Outcome, str]:
+        stage = policy.stages[release.stage]
+        self._check_may_leave(release, stage, now)
+        plan = self._plan(release, stage)
+        if plan.move:
+            following = policy.next_stage(stage)
+            if not self._may_enter(release, following, policy, now):
+                return Outcome.HELD, ""
+            copy = self._copy_to(target, following.elsewhere if following else None, release.image, has_time)
+            manifest = self._copy(copy, release)
+            plan = self._plan(release, stage)  # a copy takes its time: who has the tags now?
+        if plan.is_superseded:
+            return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
+        if not plan.move:
+            return Outcome.RELEASED, "no tag of this image is promoted from this stage"
+        return _Tagging(self, release, target, manifest, copy).run(plan, now)
+
+    def _replicated(
+        self, release: Release, policy: Policy, outcome: Outcome, target: str, now: datetime
+    ) -> datetime | str:
+        """When to look again; or what is to be said of it."""
+        following = policy.next_stage(policy.stages[release.stage])
+        if outcome is not Outcome.RELEASED or following is None or following.replication is None:
+            return ""
+        if following.elsewhere:
+            return ""  # the stack there promotes from it, and waits for its own
+        image = ImageRef(target, release.image.digest)
+        return AwaitReplicas(self.images, self.ledger).run(release, image, following.replication, now)
+
+    def _copy_to(
+        self, target: str, elsewhere: Elsewhere | None, image: ImageRef, has_time: Callable[[], bool]
+    ) -> Copy:
+        if elsewhere is None:
+            return Copy(self.registry, self.registry, image, target, has_time)
+        name = target.removeprefix(f"{elsewhere.registry}/")
+        return Copy(self.registry, self.registry_at(elsewhere), image, name, has_time)
+
+    def _soaks(self, release: Release, policy: Policy, now: datetime) -> datetime | None:
+        """Until when it has to stay here, counted from its first push; None: no longer."""
+        soak = policy.stages[release.stage].soak
+        if not soak:
+            return None
+        # Whole seconds, and never too early: the state machine waits until exactly then.
+        until = (self.images.facts(release.image).pushed_at + soak).replace(microsecond=0) + _SECOND
+        if now >= until:
+            return None
+        if release.verdict == VerdictOutcome.PASS:
+            self.ledger.note_platforms(release)
+        self.ledger.record(release.id, soaks_until=until)
+        return until
+
+    def _may_enter(self, release: Release, following: Stage | None, policy: Policy, now: datetime) -> bool:
+        """Nobody asks for an approval, or this attempt goes on with one that was approved."""
+        if following is None or following.approval is None:
+            return True
+        held = held_before(release, self.ledger.history(release.image).attempts)
+        request = asked_of(held, policy, self.ledger) if held and held.policy == release.policy else None
+        if request is None:
+            return False
+        decided = self.grants.approvals(request.release)
+        return approvals_come_to(request, decided, now) is Standing.APPROVED
+
+    def _copy(self, copy: Copy, release: Release) -> Manifest:
+        """What this release has promoted before is only looked for: it ended with a tag."""
+        before = release.promotion.tags if release.promotion else ()
+        there = copy.find(before[0] if before else None)
+        if there is None and copy.registry is copy.origin:
+            self.images.make_repository(copy.target, like=release.image.repository)
+        evidence = [digest for digest in (release.signature, *release.evidence) if digest]
+        return copy.run(there, known=evidence, was_complete=bool(there and before), uploads=release.uploads)
+
+    def _plan(self, release: Release, stage: Stage) -> TagPlan:
+        return plan_tags(stage, release.tags, self.images.facts(release.image).tags)
+
+    def _check_may_leave(self, release: Release, stage: Stage, now: datetime) -> None:
+        """The ledger's word is not enough for a pass: the signature itself is checked once more."""
+        if release.is_ambiguous:
+            raise DecisionRefusedError(f"{release.image}: could be read in two ways; nothing is copied")
+        if release.verdict not in (None, VerdictOutcome.PASS):
+            if stage.mode is Mode.OBSERVE:
+                return
+            if standing(self.grants.broken_glass(), release.image, now):
+                return
+        if release.verdict != VerdictOutcome.PASS or release.signature is None:
+            raise DecisionRefusedError(
+                f"{release.image}: has not passed the {stage.name} gate; nothing is copied"
+            )
+        signature = ImageRef(release.image.repository, release.signature)
+        subject = self.images.manifest(release.image).descriptor
+        signed = verify_signature(self.registry, self.signer, signature, subject, stage.name, now)
+        if signed.get(attestation.POLICY) != str(release.policy):
+            raise DecisionRefusedError(f"{release.image}: {signature.digest.short} is of another policy")
+
+
+def _is_promoted(release: Release, policy: Policy) -> bool:
+    """All of it has been, and only its replicas are waited for."""
+    if release.replicating_since is None or release.promotion is None:
+        return False
+    stage = policy.stages[release.stage]
+    return {tag for tag in release.tags if stage.promotes(tag)} <= set(release.promotion.tags)
+
+
+@dataclass(slots=True)
+class _Tagging:
+    """The last step: each tag moves, or it is said why not."""
+
+    step: PromoteImage
+    release: Release
+    target: str  # as the ledger names it: with its registry where that is elsewhere
+    manifest: Manifest
+    copy: Copy
+    moved: list[str] = field(default_factory=list)
+    newer: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+
+    def run(self, plan: TagPlan, now: datetime) -> tuple[Outcome, str]:
+        there = ImageRef(self.target, self.release.image.digest)
+        is_here = self.copy.registry is self.copy.origin
+        known = self.step.ledger.latest(there) if is_here else None
+        for tag in plan.move:
+            self._move(tag)
+        if self.moved:
+            promotion = Promotion(self.target, self.release.image.digest, tuple(self.moved))
+            self.step.ledger.record(self.release.id, promotion=promotion)
+            if known and known.outcome in (None, Outcome.BLOCKED):
+                # It was pushed there before. Where its tag was there too, no event tells of the promotion.
+                self.step.ledger.ask_again(there, now)
+        return self._outcome(), "; ".join(self._notes(plan))
+
+    def _move(self, tag: str) -> None:
+        if not self._claims(tag):
+            return
+        if tag == self.copy.tagged:
+            self.moved.append(tag)  # claimed by this release since before it was looked at
+            return
+        try:
+            self._push(self.manifest, tag)
+        except TagConflictError as conflict:
+            self.conflicts.append(str(conflict))
+            return
+        # Somebody newer may have claimed and tagged between the claim and the push.
+        if self._claims(tag):
+            self.moved.append(tag)
+
+    def _claims(self, tag: str) -> bool:
+        pushed_at = self.release.pushed_at or self.release.started_at
+        if self._is_taken_from_before(tag, pushed_at):
+            self.newer.append(tag)
+            return False
+        if self.step.ledger.claim_tag(self.target, tag, self.release.image.digest, pushed_at):
+            return True
+        self.newer.append(tag)
+        self._give_back(tag)
+        return False
+
+    def _is_taken_from_before(self, tag: str, pushed_at: datetime) -> bool:
+        """An adopted image does not take a tag from one that came there later, before there were claims."""
+        if self.release.reason is not StartReason.ADOPTED or self.step.ledger.holder(self.target, tag):
+            return False
+        there = self._held_by(tag)
+        if there in (None, self.release.image.digest):
+            return False
+        if self.copy.registry is not self.copy.origin:
+            return True  # when that came there, the stack there knows
+        return self.step.images.facts(ImageRef(self.target, there)).pushed_at > pushed_at
+
+    def _give_back(self, tag: str) -> None:
+        """The tag is the holder's: undo what we did to it, in this call or in one that was killed."""
+        holder = self.step.ledger.holder(self.target, tag)
+        ours = self._held_by(tag) == self.release.image.digest
+        if ours and holder is not None and holder != self.release.image.digest:
+            self._push(self.copy.registry.manifest(self.copy.target, holder), tag)
+
+    def _push(self, manifest: Manifest, tag: str) -> None:
+        self.copy.registry.push_manifest(self.copy.target, manifest, tag)
+
+    def _held_by(self, tag: str) -> Digest | None:
+        try:
+            return self.copy.registry.manifest(self.copy.target, tag).digest
+        except ImageNotFoundError:
+            return None
+
+    def _outcome(self) -> Outcome:
+        if self.conflicts:
+            return Outcome.CONFLICT
+        return Outcome.RELEASED if self.moved else Outcome.SUPERSEDED
+
+    def _notes(self, plan: TagPlan) -> list[str]:
+        notes = list(self.conflicts)
+        if self.conflicts and self.moved:
+            notes.append(f"promoted nevertheless: {', '.join(self.moved)}")
+        if self.newer:
+            notes.append(f"a newer image has {', '.join(self.newer)} in {self.target}")
+        if plan.gone:
+            notes.append(f"moved to another image: {', '.join(plan.gone)}")
+        if left := self.copy.left_behind:
+            notes.append(f"referrers that could run are not evidence and stay: {', '.join(left)}")
+        return notes

@@ -1,0 +1,31 @@
+"""Publish Policy: at deploy time, check the policy, store it by digest, and see to each stage's signing profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imagegate.errors import InvalidPolicyError
+from imagegate.policy.policy import Policy, Scanner
+from imagegate.ports import Records, Scans, Signer
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPolicy:
+    records: Records
+    signer: Signer
+    scans: Scans
+    parse: Callable[[bytes], Policy]
+
+    def run(self, content: bytes) -> Policy:
+        """Raise `InvalidPolicyError`: the deploy fails and the old policy stays."""
+        policy = self.parse(content)
+        if policy.scanner is Scanner.ENHANCED and self.scans.scanner() is not Scanner.ENHANCED:
+            raise InvalidPolicyError(
+                "scanner: the policy counts on enhanced scanning, and this registry scans with basic: its rules "
+                "would block every image. Switch ECR's scanning first, or say scanner: basic"
+            )
+        self.records.put_policy(content)
+        for stage in policy.stages:
+            self.signer.make_profile(stage)
+        return policy

@@ -1,0 +1,108 @@
+"""Why an attempt is asked for: what the grants, the ledger and the policy prove. The word of who asks is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from imagegate.errors import RejectedInputError
+from imagegate.grants.approval import Standing
+from imagegate.grants.approval import standing as approvals_come_to
+from imagegate.grants.break_glass import standing as breaks_glass
+from imagegate.oci.image import ImageRef
+from imagegate.policy.policy import Policy
+from imagegate.ports import Grants, Ledger, Records
+from imagegate.release.order import newest
+from imagegate.release.release import Ignore, Release, StartReason
+from imagegate.workflow.asked import asked_of
+from imagegate.workflow.start import StartRelease
+
+_BY_HAND = (StartReason.OPERATOR, StartReason.ADOPTED)
+# What only `start_release` itself finds.
+_FOUND = (StartReason.NEW_TAG, StartReason.LOST_EXECUTION)
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequested:
+    """Starts what is asked for, where its reason holds."""
+
+    check: CheckReason
+    start: StartRelease
+
+    def run(
+        self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime
+    ) -> Release | Ignore:
+        proven = self.check.run(image, tags, reason, now)
+        if isinstance(proven, Ignore):
+            return proven
+        return self.start.on_request(image, proven.tags, proven.reason, now, proven.by)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A reason that holds, the tags that it is about, and the person behind it, where there is one."""
+
+    reason: StartReason
+    tags: frozenset[str]
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReason:
+    grants: Grants
+    ledger: Ledger
+    records: Records
+    policy: Policy
+
+    def run(
+        self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime
+    ) -> Proven | Ignore:
+        """Raise `RejectedInputError` for a reason that nobody can give."""
+        if reason in _FOUND:
+            raise RejectedInputError(f"{image}: nobody asks for a release because of a {reason}")
+        latest = self.ledger.latest(image)
+        if reason in _BY_HAND:
+            return self._ordered(image, reason, latest, now)
+        if reason is StartReason.PUSH:  # ECR says what there is
+            return Proven(reason, frozenset(tags))
+        if latest is None:
+            return Ignore(f"there is no attempt that could go on because of: {reason}")
+        # One that is open is joined: its first start may have been killed.
+        if latest.is_open or self._holds(latest, reason, now):
+            return Proven(reason, latest.tags)
+        return Ignore(f"nothing shows the reason that was given: {reason}")
+
+    def _ordered(
+        self, image: ImageRef, reason: StartReason, latest: Release | None, now: datetime
+    ) -> Proven | Ignore:
+        order = newest(self.grants.orders(image), reason)
+        if order is None or not order.counts(latest, now):
+            return Ignore("nobody has asked for it by hand")
+        return Proven(reason, order.tags, order.by)
+
+    def _holds(self, latest: Release, reason: StartReason, now: datetime) -> bool:
+        if reason is StartReason.APPROVED:
+            return self._is_approved(latest, now)
+        if reason is StartReason.BREAK_GLASS:
+            return breaks_glass(self.grants.broken_glass(), latest.image, now) is not None
+        if reason is StartReason.NEW_WAIVER:
+            return self._is_waived(latest, now)
+        if reason is StartReason.NEW_POLICY:
+            return latest.policy != self.policy.digest
+        # Whether it lacked a scan, or a promotion, is asked where it is started.
+        return reason in (StartReason.LATE_SCAN, StartReason.PROMOTED)
+
+    def _is_approved(self, latest: Release, now: datetime) -> bool:
+        request = asked_of(latest, self.records.policy(latest.policy), self.ledger)
+        if request is None:
+            return False
+        return approvals_come_to(request, self.grants.approvals(latest.id), now) is Standing.APPROVED
+
+    def _is_waived(self, latest: Release, now: datetime) -> bool:
+        digests = (latest.image.digest, *latest.platforms)
+        return any(
+            waiver.fault(now, self.policy.waiver_terms) is None
+            and waiver.covers_image(latest.image.repository, digests)
+            for waiver in self.grants.waivers()
+        )

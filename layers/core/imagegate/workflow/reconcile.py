@@ -1,0 +1,242 @@
+"""Reconcile: on a schedule, find what no event announced. Events of ECR are best effort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+from zlib import crc32
+
+from imagegate.errors import RejectedInputError, RetryableError
+from imagegate.findings.comparison import Versions
+from imagegate.findings.scan import Readiness
+from imagegate.grants.approval import Standing, request_of, standing
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.notices import approval_notice
+from imagegate.notices.grant_notice import glass_ended, glass_ending
+from imagegate.notices.notice import not_reconciled, waiver_ending
+from imagegate.oci.image import ImageRef
+from imagegate.policy.policy import Policy
+from imagegate.policy.waiver import Waiver
+from imagegate.ports import Grants, Images, Notifications, Records
+from imagegate.release.release import Facts, ReleaseId, StartReason, WaitingScan
+from imagegate.workflow.await_scan import ScanCompleted
+from imagegate.workflow.deleted import TellOfDeletion
+from imagegate.workflow.freed import FindFreed
+
+T = TypeVar("T")
+# Events that come at all come within a day: EventBridge gives up after that.
+_LOOKS_BACK = timedelta(days=1)
+
+
+class ReconcileError(RetryableError):
+    """Something could not be looked at just now; everything else was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How much was done. `faults`: what could not be looked at, and why."""
+
+    woken: int
+    started: int
+    warned: int = 0
+    freed: int = 0
+    gone: int = 0
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Goes through what is listed: one faulty item costs nothing but itself."""
+
+    faults: dict[str, Exception] = field(default_factory=dict)
+
+    def each(
+        self,
+        what: str,
+        listed: Callable[[], Iterable[T]],
+        act: Callable[[T], int | None],
+        name: Callable[[T], object] = str,
+    ) -> int:
+        """Returns how much `act` did in all. `what`: the name of the list, for where it cannot be read."""
+        done = 0
+        for item in self.listed(what, listed):
+            try:
+                done += act(item) or 0
+            except Exception as fault:  # noqa: BLE001 - whatever it is, the others are looked at, and people are told
+                self.faults[str(name(item))] = fault
+        return done
+
+    def listed(self, what: str, listed: Callable[[], Iterable[T]]) -> list[T]:
+        """As far as they can be read."""
+        found: list[T] = []
+        try:
+            items = iter(listed())
+        except Exception as fault:  # noqa: BLE001 - as above
+            self.faults[what] = fault
+            return found
+        while True:
+            try:
+                found.append(next(items))
+            except StopIteration:
+                return found
+            except Exception as fault:  # noqa: BLE001 - as above; an iterator that is broken off ends
+                self.faults[what] = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    images: Images
+    completed: ScanCompleted
+    grants: Grants
+    records: Records
+    notifications: Notifications
+    policy: Policy
+    installed_at: datetime
+    versions: Versions
+
+    def run(self, now: datetime) -> Reconciled:
+        """Wake who waits for a scan that is over; ask for a release of what was pushed and never started.
+
+        Also tell of waivers that end, and try again what a new policy would let pass. Raises `ReconcileError` for what
+        may go better at the next call; people are told of the rest, once a day.
+        """
+        sweep, ledger, since = Sweep(), self.completed.ledger, max(self.installed_at, now - _LOOKS_BACK)
+        woken = sweep.each("what waits", ledger.all_waiting, self._look, lambda scan: scan.release)
+        started, repositories = 0, sweep.listed("repositories", self.images.repositories)
+        ours = [repository for repository in repositories if self.policy.stage_of(repository)]
+        for repository in ours:
+            pushed = partial(self.images.pushed_since, repository, since)
+            started += sweep.each(repository, pushed, self._start_lost, lambda facts: facts.image)
+        due = [repository for repository in ours if _is_due(repository, now)]
+        gone = sweep.each("what is current", lambda: due, partial(self.deletions.look, now=now))
+        sweep.each("what was promoted", ledger.asked_again, self._ask_again)
+        sweep.each("what is held", ledger.held, partial(self._expire, now=now))
+        waivers = sweep.listed("waivers", self.grants.waivers)
+        every = [*self.policy.waivers, *waivers]
+        warned = sweep.each(
+            "waivers", lambda: every, partial(self._warned, now=now), lambda waiver: waiver.id
+        )
+        broken = self.grants.broken_glass
+        warned += sweep.each("break-glass", broken, partial(self._reminded, now=now), lambda glass: glass.id)
+        freed = 0
+        if "waivers" not in sweep.faults:  # else something would be considered once without them
+            free = partial(self._free_by_policy, waivers, now)
+            freed = sweep.each("policies", lambda: [self.policy], free, lambda policy: policy.digest)
+        faults = self._told(sweep.faults, now)
+        return Reconciled(woken, started, warned, freed, gone, faults)
+
+    @property
+    def deletions(self) -> TellOfDeletion:
+        return TellOfDeletion(self.images, self.completed.ledger, self.notifications, self.policy)
+
+    def _ask_again(self, image: ImageRef) -> None:
+        """Ask for a release of what was promoted to where it had been refused."""
+        ledger = self.completed.ledger
+        latest = ledger.latest(image)
+        if latest is not None:
+            self.completed.starter.request(image, sorted(latest.tags), StartReason.PROMOTED)
+        ledger.forget_asking(image)
+
+    def _told(self, faults: Mapping[str, Exception], now: datetime) -> tuple[str, ...]:
+        """People hear of each once a day; what may go better soon is tried again by whoever called."""
+        passing = [f"{what}: {why}" for what, why in faults.items() if isinstance(why, RetryableError)]
+        lasting = {
+            what: f"{type(why).__name__}: {why}"
+            for what, why in faults.items()
+            if not isinstance(why, RetryableError)
+        }
+        ledger, told = self.completed.ledger, f"not reconciled on {now:%Y-%m-%d}"
+        fresh = {what: why for what, why in lasting.items() if not ledger.is_noted(f"{what} {told}")}
+        if fresh:
+            self.notifications.publish(not_reconciled(fresh, now))
+        for what in fresh:
+            ledger.note(f"{what} {told}")
+        if passing:
+            raise ReconcileError("; ".join(passing))
+        return tuple(f"{what}: {why}" for what, why in lasting.items())
+
+    def _expire(self, held: ReleaseId, now: datetime) -> None:
+        """What nobody has let in in time is told, once; what goes on otherwise is not looked at again."""
+        ledger = self.completed.ledger
+        release = ledger.get(held)
+        latest = ledger.latest(held.image)
+        request = request_of(release, self.records.policy(release.policy))
+        if request is None or latest is None or latest.attempt != held.attempt:
+            return ledger.unhold(held)
+        if now < request.expires_at:
+            return None
+        if standing(request, self.grants.approvals(held), now) is Standing.EXPIRED:
+            ledger.record(held, detail=f"nobody let it into {request.stage} in time")
+            self.notifications.publish(approval_notice.expired(release, request))
+        return ledger.unhold(held)
+
+    def _warned(self, waiver: Waiver, now: datetime) -> bool:
+        """Once for each waiver, in its last days, where it still counts."""
+        if not waiver.is_ending(now) or waiver.fault(now, self.policy.waiver_terms):
+            return False
+        notice = f"{waiver.id} ending"
+        if self.completed.ledger.is_noted(notice):
+            return False
+        self.notifications.publish(waiver_ending(waiver, now))
+        self.completed.ledger.note(notice)
+        return True
+
+    def _reminded(self, glass: BreakGlass, now: datetime) -> bool:
+        """Shortly before it ends, and once it has ended by itself."""
+        is_over = glass.withdrawn_at is None and glass.ends_at <= now
+        if not (is_over or glass.is_ending(now)):
+            return False
+        notice = f"{glass.id} {'ended' if is_over else 'ending'}"
+        if self.completed.ledger.is_noted(notice):
+            return False
+        self.notifications.publish(glass_ended(glass) if is_over else glass_ending(glass))
+        self.completed.ledger.note(notice)
+        return True
+
+    def _free_by_policy(self, waivers: Sequence[Waiver], now: datetime, _policy: Policy) -> int:
+        """Once for each policy: what was blocked under another one, and would pass under this one."""
+        ledger, notice = self.completed.ledger, f"{self.policy.digest} considered"
+        if ledger.is_noted(notice):
+            return 0
+        find = FindFreed(ledger, self.records, self.versions)
+        freed = list(find.run(self.policy, waivers, now, lambda it: it.policy != self.policy.digest))
+        for release in freed:
+            self.completed.starter.request(release.image, sorted(release.tags), StartReason.NEW_POLICY)
+        ledger.note(notice)
+        return len(freed)
+
+    def _look(self, scan: WaitingScan) -> bool:
+        if self.completed.wake_if_complete(scan):
+            return True
+        release = self.completed.ledger.latest(scan.release.image)
+        if release is not None and release.is_open:
+            self._start_scan(scan.image)
+        return False
+
+    def _start_scan(self, image: ImageRef) -> None:
+        """Also where scans come by themselves: this one may have been lost, or never begun."""
+        scans = self.completed.scans
+        if scans.status(image).readiness is Readiness.NOT_STARTED:
+            try:
+                scans.start(image)
+            except RejectedInputError:
+                return  # the time-out of the release says so
+
+    def _start_lost(self, facts: Facts) -> bool:
+        """Ask for a release of an image that has none and that nobody has decided to leave alone."""
+        # Its event may be merely on its way: a start that is asked for twice is one start.
+        if self.completed.ledger.latest(facts.image) is not None:
+            return False
+        ignored = self.completed.ledger.ignored(facts.image)
+        if ignored is not None and ignored.settles(facts, self.policy.digest):
+            return False
+        self.completed.starter.request(facts.image, sorted(facts.tags), StartReason.PUSH)
+        return True
+
+
+def _is_due(repository: str, now: datetime) -> bool:
+    """Once an hour, each repository in its own five minutes."""
+    return crc32(repository.encode()) % 12 == now.minute // 5

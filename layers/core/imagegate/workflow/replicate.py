@@ -1,0 +1,38 @@
+"""Wait for the replicas of what was promoted: a release is over when they are there, failed, or took too long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from imagegate.oci.image import ImageRef
+from imagegate.policy.replication import Replication, failed, missing
+from imagegate.policy.rules import Attention
+from imagegate.ports import Images, Ledger
+from imagegate.release.release import Release
+
+_PAUSE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitReplicas:
+    images: Images
+    ledger: Ledger
+
+    def run(self, release: Release, image: ImageRef, wanted: Replication, now: datetime) -> datetime | str:
+        """When to look again; or what is to be said, "" where all is well. What went wrong alerts."""
+        since = release.replicating_since
+        if since is None:
+            since = now
+            self.ledger.record(release.id, replicating_since=now)
+        replicas = self.images.replicas(image)
+        waits = missing(wanted, replicas)
+        if waits and now < since + wanted.timeout:
+            return now.replace(microsecond=0) + _PAUSE
+        told = failed(wanted, replicas)
+        if waits:
+            minutes = int(wanted.timeout.total_seconds() // 60)
+            told.append(f"not replicated to {', '.join(waits)} within {minutes} min")
+        if told:
+            self.ledger.record(release.id, attention=str(Attention.ALERT))
+        return "; ".join(told)

@@ -1,0 +1,62 @@
+"""Reuse: a tag that is added to a released image needs no other verdict while the one that it has is valid.
+
+Rules: the last attempt released it, under the same policy, with a PASS that may still be signed; nothing that a tag, a
+waiver or time in its stage could change had a part in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from imagegate.errors import RecordNotFoundError
+from imagegate.gate.decision_record import VALID_FOR, Decision
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import Digest
+from imagegate.policy.policy import Stage
+from imagegate.ports import Ledger, Records
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseVerdict:
+    ledger: Ledger
+    records: Records
+
+    def run(self, release: Release, stage: Stage, now: datetime) -> Digest | None:
+        """The record of this attempt, which says what the one before said; None: it has to be judged."""
+        before = self._before(release)
+        if (
+            before is None
+            or before.decision is None
+            or stage.soak
+            or stage.image.tags
+            or stage.image.forbidden_tags
+        ):
+            return None
+        decision = Decision.decode(self.records.decision(before.decision))
+        is_valid = decision.verdict is VerdictOutcome.PASS and now - decision.judged_at < VALID_FOR
+        if not is_valid or decision.waivers or decision.stage != stage.name:
+            return None
+        digest = self.records.put_decision(replace(decision, attempt=release.attempt).encode())
+        self.ledger.record(
+            release.id,
+            verdict=str(decision.verdict),
+            attention=before.attention,
+            reasons=decision.reasons,
+            remedies=(),
+            decision=digest,
+            platforms=before.platforms,
+            ending=None,
+        )
+        return digest
+
+    def _before(self, release: Release) -> Release | None:
+        if release.reason is not StartReason.NEW_TAG:
+            return None
+        try:
+            before = self.ledger.get(ReleaseId(release.image, release.attempt - 1))
+        except RecordNotFoundError:
+            return None
+        is_alike = before.outcome is Outcome.RELEASED and before.policy == release.policy
+        return before if is_alike and before.signature and not before.revoked else None

@@ -1,0 +1,194 @@
+"""Start: from a push to the one execution that carries this attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from imagegate.errors import ImageNotFoundError, RejectedInputError, RetryableError
+from imagegate.oci.image import ImageRef
+from imagegate.policy.policy import Arrival, Policy, Stage
+from imagegate.ports import Images, Ledger, Records, Registry, Workflow
+from imagegate.release.release import (
+    Begin,
+    Facts,
+    Ignore,
+    Ignored,
+    Join,
+    Outcome,
+    Push,
+    Release,
+    Situation,
+    StartReason,
+    StartRequest,
+    decide_start,
+    workflow_input,
+)
+from imagegate.workflow.contents import is_artifact
+
+# Concurrent starts of one image race for the next attempt; each loser reads again and joins the winner.
+_RACES = 5
+
+
+class StartContentionError(RetryableError):
+    """Too many starts of one image at once; the event comes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRelease:
+    """Decides whether a push is ours to guard, and makes sure that exactly one execution guards it."""
+
+    images: Images
+    ledger: Ledger
+    workflow: Workflow
+    records: Records
+    policy: Policy
+    installed_at: datetime
+    registry: Callable[[], Registry]
+
+    def on_push(self, push: Push, now: datetime) -> Release | Ignore:
+        """Idempotent: the same push any number of times is one attempt."""
+        stage = self.policy.stage_of(push.image.repository)
+        if stage is None:
+            return Ignore("unmanaged repository")
+        if push.result != "SUCCESS":
+            return Ignore("failed push")
+        facts = self._facts(push.image)
+        if facts is None:
+            return self._resumed(push.image) or Ignore("the image is gone")
+        # An image from before the installation that is pushed again is a push like any other.
+        pushed_at = max(facts.pushed_at, min(push.at, now))
+        if pushed_at < self.installed_at:
+            return Ignore("older than the installation")
+        tags = frozenset({push.tag}) if push.tag else facts.tags
+        if not tags:
+            return Ignore("untagged push")
+        ignore = self._left_alone(push, stage, facts, now)
+        return ignore or self._start(StartRequest(push.image, tags, pushed_at), facts, now)
+
+    def on_request(
+        self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime, by: str = ""
+    ) -> Release | Ignore:
+        """An operator, or another part of imagegate, asks. Raises `RejectedInputError` for what is not ours."""
+        if self.policy.stage_of(image.repository) is None:
+            raise RejectedInputError(f"{image.repository}: no stage of the policy has this repository")
+        facts = self._facts(image)
+        if facts is None and reason is not StartReason.OPERATOR:
+            return Ignore("the image is gone")
+        facts = facts or self.images.facts(image)
+        if reason is StartReason.PUSH:  # the reconciler found a push whose event was lost
+            known = self.ledger.ignored(image)
+            arrival = known.arrival if known and known.covers(facts) else Arrival.PUSH
+            return self.on_push(Push(image, facts.pushed_at, arrival=arrival), now)
+        if reason is StartReason.ADOPTED and facts.pushed_at >= self.installed_at:
+            return Ignore("pushed after the installation: it is no image to adopt")
+        # Whoever asks by hand means this image, also where a later push has its tag by now.
+        pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
+        return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts, now)
+
+    def _left_alone(self, push: Push, stage: Stage, facts: Facts, now: datetime) -> Ignore | None:
+        """None: a gate has to look at it. The ledger keeps what was ignored or refused, so that nobody asks again."""
+        ignored = Ignored(push.image, "", now, facts.tags | ({push.tag} if push.tag else set()), push.arrival)
+        ignore, policy = None, None
+        if push.arrival in stage.not_gated:
+            ignore, policy = Ignore(f"{push.arrival} is not gated by the policy"), self.policy.digest
+        else:
+            try:
+                if is_artifact(self.images, self.registry, push.image):
+                    ignore = Ignore("artifact")
+            except ImageNotFoundError:
+                raise
+            except RejectedInputError as error:
+                self.ledger.note_ignored(replace(ignored, why=f"refused: {error}"))
+                raise
+        if ignore is not None:
+            self.ledger.note_ignored(replace(ignored, why=ignore.why, policy=policy))
+        return ignore
+
+    def on_pushed_by(self, image: ImageRef, arn: str) -> Ignore:
+        """Note who pushed an image into a first stage: they do not approve it later. Nothing else is done."""
+        stage = self.policy.stage_of(image.repository)
+        if stage is None or self.policy.stages_before(stage):
+            return Ignore("nobody need know who pushed it")
+        self.ledger.note_pusher(image, arn)
+        return Ignore("who pushed it is noted")
+
+    def _facts(self, image: ImageRef) -> Facts | None:
+        try:
+            return self.images.facts(image)
+        except ImageNotFoundError:
+            return None
+
+    def _resumed(self, image: ImageRef) -> Release | None:
+        """An attempt that was begun, but killed before its execution was: it has to end as withdrawn."""
+        latest = self.ledger.latest(image)
+        return latest if latest is not None and latest.is_open and self._runs(latest) else None
+
+    def _start(self, request: StartRequest, facts: Facts, now: datetime) -> Release | Ignore:
+        situation = Situation(facts.tags, self._is_overtaken(request))
+        for _ in range(_RACES):
+            latest = self.ledger.latest(request.image)
+            decision = decide_start(latest, request, self.policy.digest, situation)
+            if isinstance(decision, Ignore):
+                return decision
+            release = self._allocate(request, latest, decision, facts, now)
+            if release is None:
+                continue
+            if self._runs(release):
+                return release
+            request = self._bury(release, request, now)
+        raise StartContentionError(f"{request.image}: others keep starting this image")
+
+    def _is_overtaken(self, request: StartRequest) -> bool:
+        target = self.policy.target_of(request.image.repository)
+        holders = {self.ledger.holder(target, tag) for tag in request.tags} if target else set()
+        return bool(holders - {None, request.image.digest})
+
+    def _allocate(
+        self,
+        request: StartRequest,
+        latest: Release | None,
+        decision: Begin | Join,
+        facts: Facts,
+        now: datetime,
+    ) -> Release | None:
+        """The open attempt with these tags in it; None when somebody was faster."""
+        if isinstance(decision, Join):
+            joined = self.ledger.join(decision.release.id, request.tags, request.pushed_at)
+            return decision.release if joined else None
+        stage = self.policy.stage_of(request.image.repository)
+        if stage is None:
+            raise RejectedInputError(
+                f"{request.image.repository}: no stage of the policy has this repository"
+            )
+        earlier = latest.tags & facts.tags if latest else frozenset()
+        release = Release(
+            image=request.image,
+            attempt=decision.attempt,
+            stage=stage.name,
+            policy=self.policy.digest,
+            tags=request.tags | earlier,
+            reason=decision.reason,
+            started_at=now,
+            pushed_at=_later(request.pushed_at, latest),
+            started_by=request.by,
+        )
+        return release if self.ledger.begin(release) else None
+
+    def _runs(self, release: Release) -> bool:
+        """Also asked for a joined attempt: its first start may have been killed between the ledger and here."""
+        stage = self.records.policy(release.policy).stages[release.stage]
+        return self.workflow.start(release.execution_name, workflow_input(release, stage))
+
+    def _bury(self, release: Release, request: StartRequest, now: datetime) -> StartRequest:
+        """Close an attempt whose execution ended without doing so, so that the request gets one of its own."""
+        detail = "its execution ended without an outcome; another attempt was begun"
+        if not self.ledger.close(release.id, Outcome.FAILED, None, now, detail):
+            return request  # it was closed properly just now
+        return replace(request, reason=StartReason.LOST_EXECUTION)
+
+
+def _later(pushed_at: datetime, latest: Release | None) -> datetime:
+    known = latest.pushed_at if latest else None
+    return pushed_at if known is None else max(pushed_at, known)
