@@ -21,6 +21,7 @@ LONGEST = (
 )  # bytes; what registries take as a manifest at most (distribution-spec, "Pushing Manifests")
 # What is deeper could exhaust the stack of whoever reads it.
 DEPTH = 32
+SIGNED_DEPTH = 16  # of what is signed, and of trust policies, which need five at most
 _SHOWN = 200
 # Go folds ASCII case and exactly these two letters beyond it (unicode.SimpleFold).
 _FOLDED = str.maketrans({"\u017f": "s", "\u212a": "k"})

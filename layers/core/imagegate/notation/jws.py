@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from imagegate.errors import IntegrityError
 from imagegate.notation.certificates import MAX_CHAIN, Chain, load_chain
-from imagegate.strict_json import read_object, require_keys, shown
+from imagegate.strict_json import SIGNED_DEPTH, read_object, require_keys, shown
 
 # Four certificates and their signature have 5 KB.
 MAX_ENVELOPE = 64 * 1024
@@ -53,7 +53,7 @@ def parse_envelope(envelope: bytes) -> Envelope:
     """Raise `IntegrityError` for anything but the one form that an envelope has."""
     if len(envelope) > MAX_ENVELOPE:
         raise IntegrityError(f"the envelope has {len(envelope)} bytes; at most {MAX_ENVELOPE} are read")
-    jws = read_object(envelope, "the envelope", IntegrityError)
+    jws = read_object(envelope, "the envelope", IntegrityError, depth=SIGNED_DEPTH)
     require_keys(jws, _PARTS, "the envelope", IntegrityError)
     header = require_keys(
         jws["header"],
@@ -68,7 +68,7 @@ def parse_envelope(envelope: bytes) -> Envelope:
     return Envelope(
         signing_input=f"{jws['protected']}.{jws['payload']}".encode(),
         payload=payload,
-        protected=read_object(protected, "the protected header", IntegrityError),
+        protected=read_object(protected, "the protected header", IntegrityError, depth=SIGNED_DEPTH),
         chain=_chain(header[_CHAIN]),
         signature=_base64url(jws, "signature"),
         timestamp=_base64(header.get(_TIMESTAMP, ""), _TIMESTAMP),

@@ -10,7 +10,7 @@ from typing import Any
 from imagegate.errors import IntegrityError
 from imagegate.notation.attributes import NOTARY
 from imagegate.oci.image import Descriptor
-from imagegate.strict_json import read_object, require_keys, shown
+from imagegate.strict_json import SIGNED_DEPTH, read_object, require_keys, shown
 
 _REQUIRED = frozenset({"mediaType", "digest", "size"})
 _OPTIONAL = frozenset({"annotations", "artifactType"})
@@ -18,7 +18,7 @@ _OPTIONAL = frozenset({"annotations", "artifactType"})
 
 def signed_annotations(content: bytes, subject: Descriptor) -> dict[str, str]:
     """Raise `IntegrityError` unless the payload is about `subject` and nothing else."""
-    payload = read_object(content, "the payload", IntegrityError)
+    payload = read_object(content, "the payload", IntegrityError, depth=SIGNED_DEPTH)
     require_keys(payload, frozenset({"targetArtifact"}), "the payload", IntegrityError)
     name = "the payload's targetArtifact"
     target = require_keys(payload["targetArtifact"], _REQUIRED, name, IntegrityError, _OPTIONAL)

@@ -23,7 +23,7 @@ from imagegate.notation.trust_policy import (
     TrustPolicyDocument,
     is_scope,
 )
-from imagegate.strict_json import is_texts, read_object, require_keys, shown
+from imagegate.strict_json import SIGNED_DEPTH, is_texts, read_object, require_keys, shown
 
 _MAX_DOCUMENT = 1024 * 1024
 _VERSION = "1.0"
@@ -43,7 +43,7 @@ def parse_trust_policy(content: bytes) -> TrustPolicyDocument:
     """Raise `TrustPolicyError`, which names the policy at fault."""
     if len(content) > _MAX_DOCUMENT:
         raise TrustPolicyError(f"the trust policy has {len(content)} bytes; at most {_MAX_DOCUMENT} are read")
-    document = read_object(content, "the trust policy", TrustPolicyError)
+    document = read_object(content, "the trust policy", TrustPolicyError, depth=SIGNED_DEPTH)
     require_keys(document, _DOCUMENT, "the trust policy", TrustPolicyError)
     if document["version"] != _VERSION:
         raise TrustPolicyError(f"version {shown(document['version'])} is not understood, only {_VERSION}")
