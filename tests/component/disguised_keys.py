@@ -134,7 +134,7 @@ def merged_twin(chance: random.Random, document: Any, other: Any) -> Any:
         if isinstance(value, (Pairs, list)) and isinstance(theirs, Pairs) and theirs.get(key)
     ]
     had, key, evil = chance.choice(places)
-    part = [_part(chance, entry) for entry in evil] if isinstance(evil, list) else _part(chance, evil)
+    part = _part(chance, evil) if isinstance(evil, Pairs) else [_part(chance, entry) for entry in evil]
     return _beside(chance, document, had, (key if chance.randrange(3) else _spelled(chance, key), part))
 
 
