@@ -29,11 +29,6 @@ UNREACHED: Mapping[tuple[str, str], str] = {
     ("*", "WriteItsLog"): "the sandbox keeps logs in files",
     ("DecideRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
     ("ApprovalPageRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
-    (
-        "OnScanCompletedRole",
-        "AskForAnotherAttempt",
-    ): "for a result after the time-out: by component tests alone",
-    ("ReconcileRole", "StartScans"): "for a scan that was to begin and never did; the sandbox begins each",
     ("ReleaseRole", "DeliverItsLog"): "the sandbox keeps logs in files",
     ("PromoteImageRole", "TakeRolesElsewhere"): "the sandbox has one account",
     ("kms", "AlarmsReachTheTopic"): "alarms exist in the sandbox, and never evaluate",
@@ -44,6 +39,13 @@ UNREACHED: Mapping[tuple[str, str], str] = {
         "TheAccountAdministersIt",
     ): "the sandbox takes it as given that a key's policy leaves the rest to IAM",
     ("s3", "OnlyOverTls"): "requests on loopback count as encrypted",
+}
+
+# What a run uses or not, by how long its tests take: the reconciler comes every five minutes.
+SOMETIMES: Mapping[tuple[str, str], str] = {
+    ("OnScanCompletedRole", "AskForAnotherAttempt"): "for a result after the time-out",
+    ("ReconcileRole", "FindTheCurrentImage"): "once an hour, where no event told",
+    ("ReconcileRole", "StartScans"): "for a scan that was to begin and did not",
 }
 
 
@@ -82,7 +84,10 @@ def faults(template: Mapping[str, Any], seen: set[tuple[str, str]]) -> list[str]
     listed = {one for one in known if one in UNREACHED or ("*", one[1]) in UNREACHED}
     stale = UNREACHED.keys() - known - {("*", sid) for _, sid in listed - seen}
     return [
-        *(f"{owner} {sid}: no test uses it" for owner, sid in sorted(known - seen - listed)),
+        *(
+            f"{owner} {sid}: no test uses it"
+            for owner, sid in sorted(known - seen - listed - SOMETIMES.keys())
+        ),
         *(f"{owner} {sid}: listed as unreached, and used" for owner, sid in sorted(listed & seen)),
         *(f"{owner} {sid}: listed as unreached, and not in the template" for owner, sid in sorted(stale)),
     ]
