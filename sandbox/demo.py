@@ -79,15 +79,18 @@ def _run(state: Path, console: Console) -> list[str]:
         os.environ.update(cloud.env)
         client.cache_clear()
         ready = time.monotonic()
-        console.print(f"ready after {ready - began:.1f} s\n", style="dim")
+        console.print(f"ready after {ready - began:.1f} s", style="dim")
+        console.print()
         show = _Show(find_stack(settings.stack), find_session(folder), folder, console)
         hops, wrong = show.play(STORY)
         console.print(table_of(hops, console))
-        console.print(f"\n{time.monotonic() - ready:.1f} s in all. {_calls(folder)}", style="dim")
+        console.print()
+        console.print(f"{time.monotonic() - ready:.1f} s in all. {_calls(folder)}", style="dim")
     (state / "demo.json").write_text(json.dumps([hop.as_json() for hop in hops], indent=2) + "\n")
     if not wrong:
         # Lines to copy must not be broken.
-        console.print(_next_steps(state, folder), soft_wrap=True)
+        for line in _next_steps(state, folder).splitlines():  # what is printed is one line
+            console.print(line, soft_wrap=True)
     return wrong
 
 
