@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -158,7 +159,16 @@ def test_a_history_is_read_consistently_and_to_its_end(ledger: Ledger) -> None:
     assert all(query["ConsistentRead"] for query in asked)
 
 
-def test_of_many_that_claim_at_once_one_gets_it(ledger: Ledger) -> None:
+def test_of_many_that_claim_at_once_one_gets_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    client: Any = aws.client("dynamodb")
+    send, one_at_a_time = client._make_api_call, Lock()
+
+    def call(*request: Any) -> Any:
+        """DynamoDB checks a condition and writes in one step; moto does not."""
+        with one_at_a_time:
+            return send(*request)
+
+    monkeypatch.setattr(client, "_make_api_call", call)
     with ThreadPoolExecutor(8) as pool:
         got = list(pool.map(lambda _: ledger.claim("drift", NOW), range(16)))
     assert got.count(True) == 1
