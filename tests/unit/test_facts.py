@@ -241,3 +241,10 @@ def test_a_base_reads_as_its_repository_and_tag() -> None:
     assert str(base) == f"base/debian@{digest().short}"
     tagged = BaseImage(base.image, base.stage, base.chain_id, 1, NOON, digest(), ("12", "bookworm"))
     assert str(tagged) == "base/debian:12"
+
+
+@pytest.mark.parametrize("part", ["amd64/x", "a b", "amd64\n", "\u0430md64", "x" * 65])
+@pytest.mark.parametrize("key", ["os", "architecture", "variant"])
+def test_no_part_of_a_platform_hides_another(key: str, part: str) -> None:
+    with pytest.raises(RejectedInputError, match="platform"):
+        ImageConfig.of({"os": "linux", "architecture": "amd64", key: part})
