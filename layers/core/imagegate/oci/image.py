@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -199,6 +200,11 @@ def _platform(raw: Any, name: str) -> str:
     parts = [optional(str, raw, key, name) for key in ("os", "architecture", "variant")]
     if not parts[0] or not parts[1]:
         raise AmbiguousDocumentError(f"the platform of {name} needs an os and an architecture")
+    return platform_text(parts, name)
+
+
+def platform_text(parts: Iterable[str | None], name: str) -> str:
+    """Return os, architecture and variant in one text. A part with a slash would read as two, and is refused."""
     given = [part for part in parts if part]
     if not all(map(_PLATFORM_PART.fullmatch, given)):
         raise AmbiguousDocumentError(f"the platform of {name} is {shown('/'.join(given))}")

@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 from imagegate.errors import AmbiguousDocumentError
-from imagegate.strict_json import check_keys, known_keys, optional, read_object, shown, texts
+from imagegate.oci.image import platform_text
+from imagegate.strict_json import check_keys, known_keys, optional, read_object, texts
 
 CONFIG_KEYS = known_keys(
     *("created", "author", "architecture", "os", "os.version", "os.features", "variant"),
@@ -24,7 +25,6 @@ CONTAINER_KEYS = known_keys(
     *("ArgsEscaped", "Memory", "MemorySwap", "CpuShares", "Healthcheck", "OnBuild", "Shell"),
 )
 _ROOTFS_KEYS = known_keys("type", "diff_ids")
-_PLATFORM_PART = re.compile(r"[A-Za-z0-9._-]{1,64}")  # one with a slash would read as two
 _ROOT = "root"
 # Larger numbers wrap to root or are read as names (CVE-2024-40635, CVE-2026-46680); so do signs and leading zeros.
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -132,10 +132,8 @@ def _platform(raw: dict[str, Any], name: str) -> str:
     os, architecture, variant = (optional(str, raw, key, name) for key in ("os", "architecture", "variant"))
     if bool(os) != bool(architecture):
         raise AmbiguousDocumentError(f"{name} has one of os and architecture, and needs both")
-    given = [part for part in (os, architecture, variant) if part]
-    if not all(map(_PLATFORM_PART.fullmatch, given)):
-        raise AmbiguousDocumentError(f"the platform of {name} is {shown('/'.join(given))}")
-    return "/".join(given) if os else ""
+    text = platform_text((os, architecture, variant), name)
+    return text if os else ""
 
 
 def _runs_as(part: str) -> RunsAs:
