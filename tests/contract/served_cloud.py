@@ -49,8 +49,8 @@ class ServedCloud:
         return {item["OutputKey"]: item["OutputValue"] for item in stacks["Stacks"][0]["Outputs"]}
 
     def invoke(self, function: str, event: Any, **parameters: str) -> Any:
-        """The decoded payload of a function that is named by its output."""
-        arn = self.outputs[function]
+        """Return the decoded payload of a function, which is named by its output or its ARN."""
+        arn = self.outputs.get(function, function)
         answer = self.client("lambda").invoke(FunctionName=arn, Payload=json.dumps(event), **parameters)
         payload = answer["Payload"].read()
         return json.loads(payload) if payload else None
