@@ -148,7 +148,7 @@ def _measure(pages: Path) -> dict[str, Any]:
     from imagegate.findings.finding import count
     from imagegate.findings.scan import Basis, ScanStatus
     from imagegate.findings.versions import VERSIONS
-    from imagegate.gate.evaluation import Baseline, Judging
+    from imagegate.gate.evaluation import Baseline, ImageEvaluation
     from imagegate.gate.facts import ImageFacts, PlatformFacts
     from imagegate.oci.image import Digest, ImageRef
 
@@ -167,7 +167,7 @@ def _measure(pages: Path) -> dict[str, Any]:
     counts = count(announced)
     policy = _policy()
     started = time.perf_counter()
-    judging = Judging(policy, policy.stages["dev"], facts, _NOW, baseline=baseline, versions=VERSIONS)
+    judging = ImageEvaluation(policy, policy.stages["dev"], facts, _NOW, baseline=baseline, versions=VERSIONS)
     status = ScanStatus(digest, "ACTIVE", counts=counts, lists_findings=True, basis=Basis.LIST)
     judging.read(status, findings())
     judged = judging.decide()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:
-    from sandbox.deploy import Deployment
+    from sandbox.deploy import DeployedStack
 
 # In this order: later ones use what earlier ones offer.
 _PATCHES = (
@@ -59,7 +59,7 @@ class Cloud:
     ) -> None:
         self.settings = settings
         self.credentials: dict[str, str] = {}
-        self.deployment: Deployment | None = None
+        self.deployment: DeployedStack | None = None
         self._template = template
         self._parameters = parameters or {}
         self._deploy = deploy

@@ -15,12 +15,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from cli import view
-from cli.history import History
-from cli.stack import Stack, find_stack
 from imagegate.aws.clients import client
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release
+from imagegate_cli.releases import view
+from imagegate_cli.releases.history import ExecutionHistory
+from imagegate_cli.stack import Stack, find_stack
 from sandbox import findings
 from sandbox.cloud import Cloud
 from sandbox.demo_progress import View, showing
@@ -28,7 +28,7 @@ from sandbox.demo_report import Hop, faults, measure, table_of
 from sandbox.demo_story import STORY, Act
 from sandbox.ports import free_port
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from sandbox.session import Session, find_session
 from sandbox.settings import Settings
 
@@ -102,7 +102,7 @@ class _Show:
         self._session = session
         self._folder = folder
         self._console = console
-        self._history = History(stack)
+        self._history = ExecutionHistory(stack)
         self._inbox = _Inbox(stack.output("AlertsTopic"))
 
     def play(self, story: Sequence[Act]) -> tuple[list[Hop], list[str]]:
@@ -120,7 +120,7 @@ class _Show:
         layout = act.build(self._folder / "images")
         if act.findings:
             self._configure_scanner(act)
-        pushed = push(layout, Reference.parse(act.reference), self._session)
+        pushed = push(layout, SandboxReference.parse(act.reference), self._session)
         image = ImageRef.of(pushed.repository, pushed.digest)
         with showing(self._console, self._history) as show:
             chain = self._follow(image, show)

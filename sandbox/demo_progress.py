@@ -10,16 +10,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli import view
-from cli.history import History
-from cli.steps import NAMES, State, Step, steps_of
 from imagegate.release.release import Release
+from imagegate_cli.releases import view
+from imagegate_cli.releases.history import ExecutionHistory
+from imagegate_cli.releases.steps import NAMES, ExecutionStep, StepState, steps_of
 
 
 class View:
     """The releases as rows, their steps as columns."""
 
-    def __init__(self, console: Console, history: History) -> None:
+    def __init__(self, console: Console, history: ExecutionHistory) -> None:
         self._history = history
         self._unicode = view.speaks_unicode(console)
         self._live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
@@ -46,13 +46,13 @@ class View:
             grid.add_row(name, *(self._cell(step) for step in steps))
         return grid
 
-    def _cell(self, step: Step) -> Text:
+    def _cell(self, step: ExecutionStep) -> Text:
         mark = view.mark(step.state, unicode=self._unicode)
-        is_word = step.name in ("Judge Image", "Announce") and step.state is not State.RUNNING
+        is_word = step.name in ("Judge Image", "Announce") and step.state is not StepState.RUNNING
         return Text.assemble(mark, " ", view.coloured(step.result)) if is_word and step.result else mark
 
     def _line(self, release: Release) -> Text:
-        done = [step for step in steps_of(release) if step.state is State.DONE]
+        done = [step for step in steps_of(release) if step.state is StepState.DONE]
         told = ", ".join(f"{step.name} ({step.result})" if step.result else step.name for step in done)
         return Text(f"  {release.image.repository}: {told}")
 
@@ -66,7 +66,7 @@ class View:
 
 
 @contextmanager
-def showing(console: Console, history: History) -> Iterator[View]:
+def showing(console: Console, history: ExecutionHistory) -> Iterator[View]:
     shown = View(console, history)
     shown.start()
     try:

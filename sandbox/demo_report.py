@@ -10,11 +10,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli import facts, view
-from cli.stack import Stack
 from imagegate.aws.clients import client
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
+from imagegate_cli.releases import facts, view
+from imagegate_cli.stack import Stack
 from sandbox.demo_story import Act
 
 _WIDE = 130

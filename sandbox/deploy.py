@@ -29,7 +29,7 @@ class DeployError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class DeployedStack:
     stack: str
     outputs: dict[str, str]
     resources: dict[str, str]  # logical id to physical id
@@ -46,7 +46,7 @@ def deploy(
     template: Path | None = None,
     parameters: dict[str, str] | None = None,
     optional_parameters: dict[str, str] | None = None,
-) -> Deployment:
+) -> DeployedStack:
     """Raises DeployError. `parameters` override all others; optional ones need not be in the template."""
     path = template or settings.root / "template.yaml"
     definition = _prepared(settings, credentials, path)
@@ -118,7 +118,7 @@ def _create(
 
 def _deployed(
     settings: Settings, credentials: Credentials, definition: templates.Template, stack_id: str
-) -> Deployment:
+) -> DeployedStack:
     api = client(settings, credentials, "cloudformation")
     stack = api.describe_stacks(StackName=stack_id)["Stacks"][0]
     if stack["StackStatus"] != "CREATE_COMPLETE":
@@ -126,7 +126,7 @@ def _deployed(
     if missing := missing_resources(settings, definition, stack_id):
         raise DeployError("deployed, but not there: " + "; ".join(missing))
     listed = api.describe_stack_resources(StackName=stack_id)["StackResources"]
-    return Deployment(
+    return DeployedStack(
         settings.stack,
         {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
         {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in listed},

@@ -18,7 +18,7 @@ import urllib3
 from botocore.utils import parse_timestamp
 from botocore.validate import ParamValidator
 
-from sandbox.references import InvalidReferenceError, Reference
+from sandbox.references import InvalidSandboxReferenceError, SandboxReference
 from sandbox.session import NoSandboxError, default_state, read_env
 
 
@@ -108,12 +108,12 @@ def main(argv: Sequence[str]) -> int:
     """`python -m sandbox findings`: exit code 0, or 2 with one line that says what is wrong."""
     arguments = _parser().parse_args(argv)
     try:
-        reference = Reference.parse(arguments.reference)
+        reference = SandboxReference.parse(arguments.reference)
         found = _write(arguments.state, reference, arguments.file)
         print(f"{reference}: the next scan finds {_counted(found)}")
         if arguments.rescan:
             print(_rescan(arguments.state, reference))
-    except (InvalidReferenceError, InvalidFindingsError, NoSandboxError, OSError) as error:
+    except (InvalidSandboxReferenceError, InvalidFindingsError, NoSandboxError, OSError) as error:
         print(f"findings: {error}", file=sys.stderr)
         return 2
     return 0
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write(state: Path, reference: Reference, file: Path) -> Findings:
+def _write(state: Path, reference: SandboxReference, file: Path) -> Findings:
     try:
         text = file.read_text()
         found = parse(text)
@@ -147,12 +147,12 @@ def _counted(found: Findings) -> str:
     return ", ".join(f"{count} {level}" for level, count in found.counts.items()) or "nothing"
 
 
-def _rescan(state: Path, reference: Reference) -> str:
+def _rescan(state: Path, reference: SandboxReference) -> str:
     registry = read_env(state).get("IMAGEGATE_REGISTRY")
     if not registry:
         raise NoSandboxError(f"no sandbox is running with its state in {state}")
     url = f"http://{registry}/sandbox-api/rescan"
     answer = urllib3.request("POST", url, json=asdict(reference), retries=False, timeout=60)
     if answer.status != 200:
-        raise InvalidReferenceError(f"{reference}: the sandbox has no such image")
+        raise InvalidSandboxReferenceError(f"{reference}: the sandbox has no such image")
     return f"scanning {', '.join(answer.json()['digests']) or 'nothing'} again"

@@ -40,7 +40,7 @@ class Folder:
         return (self._root / name).open("rb")
 
 
-class Archive:
+class LayoutArchive:
     def __init__(self, archive: tarfile.TarFile) -> None:
         self._archive = archive
         self._members = {m.name.removeprefix("./"): m for m in archive.getmembers()}
@@ -112,7 +112,7 @@ def open_layout(path: Path) -> Iterator[Layout]:
     if not tarfile.is_tarfile(path):
         raise InvalidLayoutError(f"{path} is neither an OCI layout nor a tar archive")
     with tarfile.open(path) as archive:
-        yield from _layout(Archive(archive), path)
+        yield from _layout(LayoutArchive(archive), path)
 
 
 def _layout(files: Files, path: Path) -> Iterator[Layout]:

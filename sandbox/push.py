@@ -19,7 +19,7 @@ import urllib3
 
 from sandbox.images import MANIFEST, is_foreign
 from sandbox.layouts import InvalidLayoutError, Layout, choose, open_layout
-from sandbox.references import InvalidReferenceError, Reference
+from sandbox.references import InvalidSandboxReferenceError, SandboxReference
 from sandbox.session import NoSandboxError, Session, default_state, find_session
 
 _BLOCK = 1024 * 1024
@@ -42,14 +42,14 @@ class Pushed:
     created_repository: bool
 
 
-def push(path: Path, reference: Reference, session: Session, *, arrival: str = "push") -> Pushed:
+def push(path: Path, reference: SandboxReference, session: Session, *, arrival: str = "push") -> Pushed:
     """Push the image of a layout or archive; the repository is created when missing.
 
     `arrival`: `replication` and `pull-through` make ECR announce the image as come that way. What ECR itself
     creates for them has no scan on push.
     """
     if not reference.tag:
-        raise InvalidReferenceError(f"a tag is needed: {reference.repository}:TAG")
+        raise InvalidSandboxReferenceError(f"a tag is needed: {reference.repository}:TAG")
     with open_layout(path) as layout:
         entry = choose(layout, reference.tag)
         is_new = _create_repository(session, reference.repository, scan_on_push=arrival == "push")
@@ -181,9 +181,9 @@ def run(command: str, arguments: argparse.Namespace, *, arrival: str = "push") -
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        reference = Reference.parse(arguments.reference)
+        reference = SandboxReference.parse(arguments.reference)
         pushed = push(arguments.path, reference, find_session(arguments.state), arrival=arrival)
-    except (InvalidReferenceError, InvalidLayoutError, NoSandboxError, PushRefusedError) as error:
+    except (InvalidSandboxReferenceError, InvalidLayoutError, NoSandboxError, PushRefusedError) as error:
         return _fail(command, str(error))
     except (BotoCoreError, ClientError, urllib3.exceptions.HTTPError) as error:
         return _fail(command, f"the sandbox does not answer as it should: {error}")

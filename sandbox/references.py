@@ -14,12 +14,12 @@ _REFERENCE = re.compile(
 )
 
 
-class InvalidReferenceError(ValueError):
+class InvalidSandboxReferenceError(ValueError):
     """This does not name an image or a repository."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class SandboxReference:
     """A repository, or one image of it by tag or by digest."""
 
     repository: str
@@ -30,7 +30,7 @@ class Reference:
     def parse(cls, text: str) -> Self:
         found = _REFERENCE.fullmatch(text)
         if not found:
-            raise InvalidReferenceError(f"not REPOSITORY[:TAG|@DIGEST]: {text!r}")
+            raise InvalidSandboxReferenceError(f"not REPOSITORY[:TAG|@DIGEST]: {text!r}")
         return cls(**found.groupdict())
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import door
 from sandbox import template as templates
-from sandbox.deploy import Deployment, machine_architecture
+from sandbox.deploy import DeployedStack, machine_architecture
 from sandbox.functions.unpacked import UnpackedCode
 from sandbox.settings import Settings
 
@@ -38,7 +38,7 @@ _ADDED = (
 )
 
 
-def write(settings: Settings, deployment: Deployment, template: Path) -> Callable[[], None]:
+def write(settings: Settings, deployment: DeployedStack, template: Path) -> Callable[[], None]:
     """Returns what removes all of it again."""
     definition = templates.read(template)
     functions = {

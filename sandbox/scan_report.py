@@ -16,7 +16,7 @@ from typing import Any
 
 from sandbox import intelligence, scanner
 from sandbox.registry.errors import EcrError
-from sandbox.registry.manifests import Manifest
+from sandbox.registry.manifests import StoredManifest
 from sandbox.registry.store import store
 from sandbox.scanner import Scan
 
@@ -51,7 +51,9 @@ class _Place:
         return base64.urlsafe_b64encode(f"{self.page}:{self.start}:{self.scan}".encode()).decode()
 
 
-def report(repo: Any, image: Any, manifest: Manifest, token: str | None, limit: int | None) -> dict[str, Any]:
+def report(
+    repo: Any, image: Any, manifest: StoredManifest, token: str | None, limit: int | None
+) -> dict[str, Any]:
     """The answer without the names; ScanNotFoundException before any scan of this kind."""
     place = _Place.read(token) if token else _Place()
     size = _size(limit)
@@ -86,7 +88,7 @@ def _page(scan: Scan, place: _Place, size: int) -> dict[str, Any]:
     return {"imageScanFindings": found} | more
 
 
-def _quirks(repo: Any, image: Any, manifest: Manifest, place: _Place) -> None:
+def _quirks(repo: Any, image: Any, manifest: StoredManifest, place: _Place) -> None:
     quirks = store().settings.quirks
     if place.page == quirks.fail_findings_page and _times(image, f"page {place.page} failed") < _FAILURES:
         raise ServerFault("the page could not be read")

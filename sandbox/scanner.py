@@ -21,7 +21,7 @@ from sandbox.findings import main as main  # the command that tells these scanne
 from sandbox.later import later
 from sandbox.registry import announce, scanning
 from sandbox.registry.errors import EcrError
-from sandbox.registry.manifests import Manifest, parse_manifest
+from sandbox.registry.manifests import StoredManifest, parse_manifest
 from sandbox.registry.store import store
 
 ONE_SCAN_PER = timedelta(hours=24)
@@ -73,13 +73,13 @@ class Scan:
         }
 
 
-def pushed(repo: Any, image: Any, manifest: Manifest) -> None:
+def pushed(repo: Any, image: Any, manifest: StoredManifest) -> None:
     """Scan on push. Indexes and artifacts are never scanned, and nobody is told so."""
     if scanning.configuration(repo)["scanOnPush"] and manifest.is_scannable:
         _begin(repo, image, manifest)
 
 
-def start(repo: Any, image: Any, manifest: Manifest) -> dict[str, str]:
+def start(repo: Any, image: Any, manifest: StoredManifest) -> dict[str, str]:
     """StartImageScan; the imageScanStatus, or ECR's refusal."""
     if scanning.scan_type() != "BASIC":
         raise EcrError("ValidationException", "This feature is disabled")
@@ -93,7 +93,7 @@ def start(repo: Any, image: Any, manifest: Manifest) -> dict[str, str]:
     return _begin(repo, image, manifest).image_scan_status
 
 
-def rescan(repo: Any, image: Any, manifest: Manifest, *, at_once: bool = False) -> bool:
+def rescan(repo: Any, image: Any, manifest: StoredManifest, *, at_once: bool = False) -> bool:
     """Scan again, whatever the quota; False for what is never scanned here."""
     is_left_out = scanning.scan_type() == "ENHANCED" and not scanning.configuration(repo)["scanOnPush"]
     if not manifest.is_scannable or is_left_out:
@@ -134,7 +134,7 @@ def _scans(image: Any) -> dict[str, Scan]:
     return scans
 
 
-def _begin(repo: Any, image: Any, manifest: Manifest, *, at_once: bool = False) -> Scan:
+def _begin(repo: Any, image: Any, manifest: StoredManifest, *, at_once: bool = False) -> Scan:
     kind = scanning.scan_type()
     scan, held = Scan(kind, _RUNNING[kind], datetime.now(UTC)), _scans(image).get(kind)
     if held and held.completed and kind == "ENHANCED":
@@ -149,7 +149,7 @@ def _begin(repo: Any, image: Any, manifest: Manifest, *, at_once: bool = False) 
     return scan
 
 
-def _finish(repo: Any, image: Any, manifest: Manifest, scan: Scan, *, at_once: bool = False) -> None:
+def _finish(repo: Any, image: Any, manifest: StoredManifest, scan: Scan, *, at_once: bool = False) -> None:
     outcome = store().settings.quirks.scan_outcome if manifest.has_filesystem else "UNSUPPORTED_IMAGE"
     done = Scan(scan.kind, outcome, scan.started, is_first=scan.is_first, id=scan.id)
     done = replace(done, coverage=_COVERAGE.get(outcome, outcome))

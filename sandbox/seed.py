@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from sandbox.images import LayoutImage, build_image
 from sandbox.layouts import InvalidLayoutError
 from sandbox.push import PushRefusedError, push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from sandbox.session import NoSandboxError, Session, default_state, find_session
 
 SAMPLE_REPOSITORY = "shop-dev"
@@ -33,7 +33,7 @@ def seed(session: Session, state: Path) -> None:
     """Push the sample. Twice is fine: the second push changes nothing."""
     with TemporaryDirectory(dir=state, prefix="seed-") as folder:
         build(Path(folder))
-        push(Path(folder), Reference(SAMPLE_REPOSITORY, SAMPLE_TAG), session)
+        push(Path(folder), SandboxReference(SAMPLE_REPOSITORY, SAMPLE_TAG), session)
 
 
 def main(argv: Sequence[str]) -> int:

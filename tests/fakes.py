@@ -28,7 +28,7 @@ from imagegate.errors import (
 from imagegate.evidence.attestation import IN_TOTO
 from imagegate.evidence.signature_manifest import THUMBPRINTS
 from imagegate.findings.coverage import Coverage
-from imagegate.findings.finding import Finding, Package, Place, Severity, Tally
+from imagegate.findings.finding import Finding, FindingCounts, Package, Place, Severity
 from imagegate.findings.scan import Basis, Scanning, ScanStatus
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
@@ -44,7 +44,15 @@ from imagegate.policy.replication import Replica
 from imagegate.policy.waiver import Waiver
 from imagegate.release.history import History
 from imagegate.release.order import Order
-from imagegate.release.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.release.release import (
+    CurrentRelease,
+    EcrImage,
+    Ignored,
+    Outcome,
+    Release,
+    ReleaseId,
+    WaitingScan,
+)
 from imagegate.release.revocation import Revocation, RunsIn
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -141,12 +149,12 @@ class FakeRegistry:
         }
 
     # Images
-    def facts(self, image: ImageRef) -> Facts:
+    def facts(self, image: ImageRef) -> EcrImage:
         manifest = self.manifest(image)
         tags = frozenset(
             t for (repo, t), digest in self.tags.items() if (repo, digest) == (image.repository, image.digest)
         )
-        return Facts(image, tags, self.pushed_at[image], manifest.media_type, manifest.artifact_type)
+        return EcrImage(image, tags, self.pushed_at[image], manifest.media_type, manifest.artifact_type)
 
     def replicas(self, image: ImageRef) -> list[Replica]:
         return self.copies.get(image, [])
@@ -157,7 +165,7 @@ class FakeRegistry:
     def repositories(self) -> Iterator[str]:
         yield from sorted(self.names)
 
-    def pushed_since(self, repository: str, since: datetime) -> Iterator[Facts]:
+    def pushed_since(self, repository: str, since: datetime) -> Iterator[EcrImage]:
         for image, at in list(self.pushed_at.items()):
             if image.repository == repository and image in self.manifests and at >= since:
                 facts = self.facts(image)
@@ -251,7 +259,7 @@ class FakeScans:
             image=image.digest,
             status=status,
             completed_at=at,
-            counts=Tally.of(listed).counts,
+            counts=FindingCounts.of(listed).counts,
             lists_findings=bool(listed),
             basis=Basis.ENHANCED if is_enhanced else Basis.BASIC,
             has_counts=True,
@@ -293,7 +301,7 @@ class FakeLedger:
     platforms: set[ImageRef] = field(default_factory=set)
     running: dict[tuple[str, Place], Clock] = field(default_factory=dict)
     built_upon: dict[tuple[str, str], BaseImage] = field(default_factory=dict)
-    standings: dict[str, Standing] = field(default_factory=dict)
+    standings: dict[str, CurrentRelease] = field(default_factory=dict)
     notices: set[str] = field(default_factory=set)
     claims_of_notices: dict[str, datetime] = field(default_factory=dict)
     rolled: dict[tuple[str, datetime], Rollback] = field(default_factory=dict)
@@ -459,12 +467,12 @@ class FakeLedger:
         found = [base for base in self.built_upon.values() if base.image.repository == repository]
         return max(found, key=lambda base: base.released_at, default=None)
 
-    def note_standing(self, standing: Standing) -> None:
+    def note_standing(self, standing: CurrentRelease) -> None:
         known = self.standings.get(standing.repository)
         if known is None or known.pushed_at <= standing.pushed_at:
             self.standings[standing.repository] = standing
 
-    def standing(self, repository: str) -> Standing | None:
+    def standing(self, repository: str) -> CurrentRelease | None:
         return self.standings.get(repository)
 
     def note(self, notice: str) -> None:
@@ -528,7 +536,7 @@ class FakeGrants:
         self.decided[approval.release, approval.by] = approval
         return True
 
-    def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
+    def withdraw_break_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
         known = self.glass.get(name)
         if known is None:
             return None

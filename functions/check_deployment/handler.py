@@ -11,7 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate import log, wiring
 from imagegate.deadline import within
 from imagegate.events.ecs import parse_hook, parse_task
-from imagegate.workflow.deployment import Answer, CheckDeployment, JudgeContainers, TellOnce, could_not_check
+from imagegate.workflow.deployment import (
+    CheckDeployment,
+    HookAnswer,
+    JudgeContainers,
+    TellOnce,
+    could_not_check,
+)
 from imagegate.workflow.drift import FindDrift
 
 logger = Logger(json_serializer=log.log_line)
@@ -24,7 +30,7 @@ def judge() -> JudgeContainers:
     return JudgeContainers(*ports, wiring.policy(), wiring.allowed_images())
 
 
-def answer(event: dict[str, Any]) -> Answer:
+def answer(event: dict[str, Any]) -> HookAnswer:
     deployment = None
     try:
         deployment = asked = parse_hook(event)

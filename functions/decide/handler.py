@@ -13,7 +13,7 @@ from imagegate.events.desk import Desk
 from imagegate.events.requests import answer, asked, responded
 from imagegate.log import log_line
 from imagegate.workflow.approve import DecideApproval
-from imagegate.workflow.break_glass import BreakTheGlass
+from imagegate.workflow.break_glass import GrantBreakGlass
 from imagegate.workflow.decide import Decide
 from imagegate.workflow.order import OrderRelease
 from imagegate.workflow.revoke import RevokeSignatures
@@ -28,7 +28,7 @@ def desk() -> Desk:
     signing = wiring.registry, wiring.signer
     return Desk(
         lambda: Decide(grants, ledger, records, starter, policy(), wiring.versions()),
-        lambda: BreakTheGlass(grants, ledger, starter, told),
+        lambda: GrantBreakGlass(grants, ledger, starter, told),
         lambda: RevokeSignatures(ledger, *signing, wiring.intelligence(), told, policy()),
         lambda: DecideApproval(grants, ledger, records, ecr, starter, wiring.people(), told),
         wiring.approval_links,

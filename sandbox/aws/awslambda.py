@@ -16,9 +16,9 @@ from moto.awslambda.utils import get_backend
 
 from sandbox.aws.iam import role_credentials
 from sandbox.aws.patching import Patches
-from sandbox.aws.resource_arns import Call, function_arn
+from sandbox.aws.resource_arns import ServiceCall, function_arn
 from sandbox.clients import client
-from sandbox.functions import Archive, Function, Invocation, Outcome, Pool
+from sandbox.functions import DeployedArchive, Function, Invocation, InvocationResult, Pool
 from sandbox.functions.asynchronous import AsynchronousInvoker
 from sandbox.settings import Settings
 
@@ -51,8 +51,8 @@ def describe(fn: LambdaFunction) -> Function:
         timeout=float(fn.timeout),
         memory=int(fn.memory_size),
         variables=fn.environment_vars,
-        code=Archive(fn.code_sha_256, fn.code_bytes),
-        layers=tuple(Archive(layer.code_sha_256, layer.code_bytes) for layer in layers),
+        code=DeployedArchive(fn.code_sha_256, fn.code_bytes),
+        layers=tuple(DeployedArchive(layer.code_sha_256, layer.code_bytes) for layer in layers),
         log_group=logging.get("LogGroup", fn.logs_group_name),
         log_format=logging.get("LogFormat", "Text"),
         retries=int(config.get("MaximumRetryAttempts", 2)),
@@ -72,13 +72,13 @@ def _run(
     if kind == "Event":
         _Runtime.asynchronous.submit(function, invocation)
         return b""
-    outcome: Outcome = _Runtime.pool.invoke(function, invocation)
+    outcome: InvocationResult = _Runtime.pool.invoke(function, invocation)
     if outcome.error:
         response["x-amz-function-error"] = "Unhandled"
     return outcome.payload
 
 
-def run(arn: str, invocation: Invocation) -> Outcome:
+def run(arn: str, invocation: Invocation) -> InvocationResult:
     """For callers that are not requests to Lambda's API; the ARN may end with a version or an alias."""
     settings = _Runtime.settings
     fn = get_backend(settings.account, settings.region).get_function(arn)
@@ -93,7 +93,7 @@ def _backend_invoke(
     self: LambdaBackend, name: str, qualifier: str | None, body: Any, request: Any, response: Any
 ) -> bytes:
     parameters = {"FunctionName": name, "Qualifier": qualifier}
-    arn = function_arn(Call("lambda", "Invoke", parameters, self.account_id, self.region_name))
+    arn = function_arn(ServiceCall("lambda", "Invoke", parameters, self.account_id, self.region_name))
     return _run(self.get_function(arn), arn, body, request, response)
 
 

@@ -13,7 +13,7 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.core.common_models import CloudFormationModel
 
 from sandbox.aws.cfn import creators
-from sandbox.aws.cfn.creation import State, class_for
+from sandbox.aws.cfn.creation import CreationContext, class_for
 from sandbox.aws.cfn.custom import CustomResource
 from sandbox.aws.patching import Patches
 from sandbox.settings import Settings
@@ -91,12 +91,12 @@ def _existing(stack: Any) -> list[Any]:
 
 def use_credentials(credentials: dict[str, str]) -> None:
     """Whom CloudFormation acts for: the one who deploys."""
-    State.credentials = credentials
-    State.clients = {}
+    CreationContext.credentials = credentials
+    CreationContext.clients = {}
 
 
 def install(settings: Settings) -> None:
-    State.settings = settings
+    CreationContext.settings = settings
     _patches.set(parsing, "resource_class_from_type", _class_from_type)
     _patches.set(parsing, "clean_json", _clean)
     _patches.set(parsing, "parse_and_create_resource", _create)

@@ -36,7 +36,7 @@ ACCOUNT_SETTINGS = {
 }
 
 
-class Ecr(SigningOperations):
+class EcrOperations(SigningOperations):
     """Operations that moto lacks or answers differently from AWS; method = operation."""
 
     def call_action(self) -> Any:
@@ -203,7 +203,7 @@ class Ecr(SigningOperations):
 def install(settings: Settings) -> None:
     """Answer ECR's JSON API from the sandbox's store; repositories get its address."""
     open_store(settings)
-    urls.url_paths["{0}/$"] = Ecr.dispatch
+    urls.url_paths["{0}/$"] = EcrOperations.dispatch
     Image._create_digest = _create_digest
     ECRBackend.create_repository = _create_repository
 

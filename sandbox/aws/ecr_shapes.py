@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox import scanner
 from sandbox.registry import index
-from sandbox.registry.manifests import Manifest
+from sandbox.registry.manifests import StoredManifest
 
 
 def names(repo: Any) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def details(repo: Any, held: Any) -> dict[str, Any]:
     return known | scanner.summary(held)
 
 
-def referrer(manifest: Manifest) -> dict[str, Any]:
+def referrer(manifest: StoredManifest) -> dict[str, Any]:
     shape = {
         "digest": manifest.digest,
         "mediaType": manifest.media_type,

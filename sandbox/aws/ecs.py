@@ -64,7 +64,7 @@ class _Deployment:
 _deployments: dict[str, list[_Deployment]] = {}  # of each service, by its ARN
 
 
-class Ecs(EC2ContainerServiceResponse):
+class EcsOperations(EC2ContainerServiceResponse):
     """Operations that moto lacks or does half; method = operation."""
 
     def create_service(self) -> ActionResult:
@@ -255,4 +255,4 @@ def install(settings: Settings) -> None:
     global _settings
     _settings = settings
     _deployments.clear()
-    urls.url_paths["{0}/$"] = Ecs.dispatch
+    urls.url_paths["{0}/$"] = EcsOperations.dispatch

@@ -26,7 +26,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.aws import awslambda, iam
 from sandbox.aws.patching import Patches
 from sandbox.aws.policies import is_permitted
-from sandbox.aws.resource_arns import Call, function_arn
+from sandbox.aws.resource_arns import ServiceCall, function_arn
 from sandbox.aws.resource_policies import statements_on
 from sandbox.functions import Invocation, payloads
 from sandbox.settings import ACCOUNT, Settings
@@ -114,7 +114,7 @@ def _delete(self: LambdaBackend, arn: str) -> None:
 def _arn(response: LambdaResponse) -> str:
     name = unquote(response.path.rstrip("/").split("/")[-2])
     parameters = {"FunctionName": name, "Qualifier": response.querystring.get("Qualifier", [None])[0]}
-    return function_arn(Call("lambda", "", parameters, response.current_account, response.region))
+    return function_arn(ServiceCall("lambda", "", parameters, response.current_account, response.region))
 
 
 def _response_create(self: LambdaResponse) -> tuple[int, dict[str, Any], str]:
@@ -149,7 +149,7 @@ def serve(request: Request) -> Response:
     return Response(answer.body, answer.status, headers=list(answer.headers))
 
 
-def _called(url: _Url, request: Request, target: str, path: str, query: str) -> payloads.Answer:
+def _called(url: _Url, request: Request, target: str, path: str, query: str) -> payloads.FunctionResponse:
     body, caller = request.get_data(), None
     if url.config["AuthType"] == "AWS_IAM":
         caller = _caller(url, request.method, target, body, request.headers)
@@ -157,7 +157,7 @@ def _called(url: _Url, request: Request, target: str, path: str, query: str) -> 
             return payloads.forbidden()
     elif not _is_public(url):
         return payloads.forbidden()
-    call = payloads.Call(
+    call = payloads.FunctionRequest(
         method=request.method,
         path=path,
         query=query,

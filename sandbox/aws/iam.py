@@ -30,8 +30,8 @@ from sandbox.aws.encryption import key_needs, via
 from sandbox.aws.patching import Patches
 from sandbox.aws.policies import Context, Statement, applying, statements_of
 from sandbox.aws.resource_arns import (
-    Call,
     Need,
+    ServiceCall,
     condition_keys,
     deletion_needs,
     listing_keys,
@@ -216,12 +216,12 @@ def _refusal(protocol: str, code: str, message: str) -> Exception:
     return RefusalError(protocol, code + suffix, message)
 
 
-def _call(response: Any, service: str, operation: str) -> Call:
+def _call(response: Any, service: str, operation: str) -> ServiceCall:
     # A copy: parsing sets `params`, which changes how older responses read their parameters.
     reader = copy.copy(response)
     reader.uri_match = response.uri_match
     reader.parse_parameters(response.normalized_request)
-    return Call(_PREFIXES.get(service, service), operation, reader.params, ACCOUNT, response.region)
+    return ServiceCall(_PREFIXES.get(service, service), operation, reader.params, ACCOUNT, response.region)
 
 
 def _s3_needs(response: Any, resource: str) -> list[Need]:

@@ -21,7 +21,7 @@ _EQUALITY = re.compile(r"=\s*(:\w+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ServiceCall:
     """One request: `parameters` are keyed by the names of the service's model."""
 
     service: str
@@ -41,7 +41,7 @@ class Call:
         return f"{self.service}:{operation or self.operation}", resource
 
 
-def _arn_or(call: Call, value: str, prefix: str) -> str:
+def _arn_or(call: ServiceCall, value: str, prefix: str) -> str:
     return value if value.startswith("arn:") else call.arn(prefix + value)
 
 
@@ -50,7 +50,7 @@ def _arn_or(call: Call, value: str, prefix: str) -> str:
 _ECR_ACTIONS = {"ListImageReferrers": "BatchGetImage"}
 
 
-def _ecr(call: Call) -> Iterator[Need]:
+def _ecr(call: ServiceCall) -> Iterator[Need]:
     names = [call.text("repositoryName")] if call.text("repositoryName") else []
     names += list(call.parameters.get("repositoryNames") or [])
     if call.operation == "DescribeImageScanFindings" and scanning.scan_type() == "ENHANCED":
@@ -71,7 +71,7 @@ _ITEM_ACTIONS = {
 }
 
 
-def _dynamodb(call: Call) -> Iterator[Need]:
+def _dynamodb(call: ServiceCall) -> Iterator[Need]:
     for item in call.parameters.get("TransactItems") or []:
         for kind, request in item.items():
             table = _arn_or(call, request["TableName"], "table/")
@@ -86,14 +86,14 @@ def _dynamodb(call: Call) -> Iterator[Need]:
     yield call.need(f"{arn}/index/{index}" if index else arn)
 
 
-def _sns(call: Call) -> Iterator[Need]:
+def _sns(call: ServiceCall) -> Iterator[Need]:
     arn = call.text("TopicArn", "TargetArn", "ResourceArn", "SubscriptionArn")
     name = call.text("Name")
     operation = {"PublishBatch": "Publish"}.get(call.operation)
     yield call.need(arn or (call.arn(name) if name else "*"), operation)
 
 
-def function_arn(call: Call) -> str:
+def function_arn(call: ServiceCall) -> str:
     name, qualifier = call.text("FunctionName"), call.text("Qualifier")
     if not name.startswith("arn:"):
         name = call.arn("function:" + name.rpartition("function:")[2])
@@ -101,7 +101,7 @@ def function_arn(call: Call) -> str:
     return f"{name}:{qualifier}" if qualifier and name.count(":") == 6 else name
 
 
-def _lambda(call: Call) -> Iterator[Need]:
+def _lambda(call: ServiceCall) -> Iterator[Need]:
     operation = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction"}.get(call.operation)
     if call.text("LayerName"):
         yield call.need(_arn_or(call, call.text("LayerName"), "layer:"), operation)
@@ -120,7 +120,7 @@ _SIGNER_BY_PROFILE = {
 }
 
 
-def _signer(call: Call) -> Iterator[Need]:
+def _signer(call: ServiceCall) -> Iterator[Need]:
     if call.operation == "GetRevocationStatus":  # needs both: the reference marks them as required
         yield call.need(call.text("profileVersionArn").rpartition("/")[0])
         yield call.need(call.text("jobArn"))
@@ -132,20 +132,20 @@ def _signer(call: Call) -> Iterator[Need]:
         yield call.need(call.text("resourceArn") or "*")
 
 
-def _states(call: Call) -> Iterator[Need]:
+def _states(call: ServiceCall) -> Iterator[Need]:
     created = call.operation == "CreateStateMachine"
     own = call.arn(f"stateMachine:{call.text('name')}") if created else ""
     yield call.need(own or call.text("stateMachineArn", "executionArn", "mapRunArn") or "*")
 
 
-def _sqs(call: Call) -> Iterator[Need]:
+def _sqs(call: ServiceCall) -> Iterator[Need]:
     url = call.text("QueueUrl")
     name = url.rpartition("/")[2] or call.text("QueueName")
     batch = {"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage"}
     yield call.need(call.arn(name) if name else "*", batch.get(call.operation))
 
 
-def _kms(call: Call) -> Iterator[Need]:
+def _kms(call: ServiceCall) -> Iterator[Need]:
     key = call.text("KeyId", "TargetKeyId")
     if not key:
         yield call.need("*")
@@ -154,7 +154,7 @@ def _kms(call: Call) -> Iterator[Need]:
     yield call.need(call.arn(f"key/{found}"))
 
 
-def _events(call: Call) -> Iterator[Need]:
+def _events(call: ServiceCall) -> Iterator[Need]:
     if call.operation == "PutEvents":
         for entry in call.parameters.get("Entries") or []:
             bus = entry.get("EventBusName") or "default"
@@ -165,7 +165,7 @@ def _events(call: Call) -> Iterator[Need]:
     yield call.need(call.arn(f"rule/{rule}") if name else "*")
 
 
-def _logs(call: Call) -> Iterator[Need]:
+def _logs(call: ServiceCall) -> Iterator[Need]:
     group, stream = call.text("logGroupName"), call.text("logStreamName")
     arn = call.arn(f"log-group:{group}")
     if call.operation in ("CreateLogGroup", "DeleteLogGroup", "PutRetentionPolicy"):
@@ -174,7 +174,7 @@ def _logs(call: Call) -> Iterator[Need]:
         yield call.need(f"{arn}:log-stream:{stream}" if group else "*")
 
 
-def _iam(call: Call) -> Iterator[Need]:
+def _iam(call: ServiceCall) -> Iterator[Need]:
     for parameter, kind in (("RoleName", "role"), ("UserName", "user"), ("GroupName", "group")):
         if call.text(parameter):
             yield call.need(f"arn:aws:iam::{call.account}:{kind}/{call.text(parameter)}")
@@ -182,16 +182,16 @@ def _iam(call: Call) -> Iterator[Need]:
     yield call.need(call.text("PolicyArn") or "*")
 
 
-def _sts(call: Call) -> Iterator[Need]:
+def _sts(call: ServiceCall) -> Iterator[Need]:
     yield call.need(call.text("RoleArn") or "*")
 
 
-def _cloudformation(call: Call) -> Iterator[Need]:
+def _cloudformation(call: ServiceCall) -> Iterator[Need]:
     name = call.text("StackName")
     yield call.need(_arn_or(call, name, "stack/") + ("" if ":" in name else "/*") if name else "*")
 
 
-def _ecs(call: Call) -> Iterator[Need]:
+def _ecs(call: ServiceCall) -> Iterator[Need]:
     """A service revision needs its service, too."""
     for arn in call.parameters.get("serviceRevisionArns") or []:
         service = arn.rpartition("/")[0].replace(":service-revision/", ":service/")
@@ -200,7 +200,7 @@ def _ecs(call: Call) -> Iterator[Need]:
         yield call.need("*")
 
 
-_SERVICES: dict[str, Callable[[Call], Iterator[Need]]] = {
+_SERVICES: dict[str, Callable[[ServiceCall], Iterator[Need]]] = {
     "ecr": _ecr,
     "dynamodb": _dynamodb,
     "sns": _sns,
@@ -218,12 +218,12 @@ _SERVICES: dict[str, Callable[[Call], Iterator[Need]]] = {
 }
 
 
-def needs(call: Call) -> list[Need]:
+def needs(call: ServiceCall) -> list[Need]:
     by_service = _SERVICES.get(call.service)
     return list(by_service(call)) if by_service else [call.need("*")]
 
 
-def condition_keys(call: Call) -> dict[str, str | list[str]]:
+def condition_keys(call: ServiceCall) -> dict[str, str | list[str]]:
     """Condition keys of this very request: which items of a table it is about, how a code is made, who asks."""
     if call.service == "kms" and call.text("MacAlgorithm"):
         return {"kms:MacAlgorithm": call.text("MacAlgorithm")}
@@ -233,7 +233,7 @@ def condition_keys(call: Call) -> dict[str, str | list[str]]:
     return {"dynamodb:LeadingKeys": keys} if keys else {}
 
 
-def _leading_keys(call: Call) -> Iterator[str]:
+def _leading_keys(call: ServiceCall) -> Iterator[str]:
     """The partition keys of all items of the request; the tables' own is `pk`. A Scan has none.
 
     DynamoDB developer guide, "Using IAM policy conditions for fine-grained access control".

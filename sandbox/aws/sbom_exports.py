@@ -73,7 +73,7 @@ _reports: dict[str, _Report] = {}
 _lock = threading.Lock()
 
 
-class SbomExports(Inspector2Response):
+class SbomExportOperations(Inspector2Response):
     """Method = operation."""
 
     def create_sbom_export(self) -> ActionResult:
@@ -201,4 +201,4 @@ def install(_settings: Settings) -> None:
     """It reads the store that ECR's patch opens."""
     _reports.clear()
     for operation in ("create", "get", "cancel"):
-        urls.url_paths[f"{{0}}/sbomexport/{operation}$"] = SbomExports.dispatch
+        urls.url_paths[f"{{0}}/sbomexport/{operation}$"] = SbomExportOperations.dispatch

@@ -40,7 +40,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class State:
+class SignerState:
     """What this sandbox's Signer remembers beside moto's profiles."""
 
     settings: Settings
@@ -54,10 +54,10 @@ class State:
         return self.chain
 
 
-_state: State
+_state: SignerState
 
 
-class Signer(SignerResponse):
+class SignerOperations(SignerResponse):
     """Operations that moto lacks or answers differently from AWS; method = operation."""
 
     def put_signing_profile(self) -> str:
@@ -158,8 +158,8 @@ class Signer(SignerResponse):
 def install(settings: Settings) -> None:
     """Sign under this sandbox's root; nothing signed before is remembered."""
     global _state
-    _state = State(settings, _new_chain(settings))
-    urls.url_paths.update(dict.fromkeys(urls.url_paths, Signer.dispatch))
+    _state = SignerState(settings, _new_chain(settings))
+    urls.url_paths.update(dict.fromkeys(urls.url_paths, SignerOperations.dispatch))
     urls.url_paths |= dict.fromkeys(
         (
             "{0}/signing-profiles$",
@@ -169,7 +169,7 @@ def install(settings: Settings) -> None:
             "{0}/signing-jobs/(?P<job_id>[^/]+)/revoke$",
             "{0}/revocations$",
         ),
-        Signer.dispatch,
+        SignerOperations.dispatch,
     )
     if PLATFORM not in {platform["platformId"] for platform in SignerBackend.platforms}:
         display_name = "Notation for Container Registries"

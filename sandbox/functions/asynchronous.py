@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.functions.function import Function, Invocation, Outcome
+from sandbox.functions.function import Function, Invocation, InvocationResult
 from sandbox.functions.pool import Pool
 
 _RETRY_DELAYS = (60.0, 120.0)  # seconds, in AWS
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def failure_record(
-    function: Function, invocation: Invocation, outcome: Outcome, attempts: int
+    function: Function, invocation: Invocation, outcome: InvocationResult, attempts: int
 ) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     qualified = invocation.arn if invocation.arn.count(":") > 6 else f"{invocation.arn}:$LATEST"

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class DeployedArchive:
     """One deployed zip file."""
 
     sha256: str
@@ -30,8 +30,8 @@ class Function:
     timeout: float  # seconds
     memory: int  # MB
     variables: Mapping[str, str]
-    code: Archive
-    layers: tuple[Archive, ...]
+    code: DeployedArchive
+    layers: tuple[DeployedArchive, ...]
     log_group: str
     log_format: str = "Text"
     retries: int = 2  # of an asynchronous invocation
@@ -52,14 +52,14 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InvocationResult:
     """`error` is the type of what went wrong; the payload then has AWS's error form."""
 
     payload: bytes
     error: str | None = None
 
     @classmethod
-    def failure(cls, error: str, message: str) -> Outcome:
+    def failure(cls, error: str, message: str) -> InvocationResult:
         body = {"errorType": error, "errorMessage": message}
         return cls(json.dumps(body).encode(), error)
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.functions.function import Outcome
+from sandbox.functions.function import InvocationResult
 
 # The function never sees what the request was signed with.
 _KEPT_BACK = ("authorization", "cookie")
@@ -22,7 +22,7 @@ _FAILED = "Internal Server Error"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionRequest:
     """One request to a function URL; `path` and `query` as they were sent, the path without the URL's own part."""
 
     method: str
@@ -35,7 +35,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FunctionResponse:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
@@ -45,7 +45,9 @@ class _MalformedError(ValueError):
     """A function's answer that Lambda cannot turn into HTTP."""
 
 
-def event(call: Call, url_id: str, request_id: str, caller: Mapping[str, str] | None) -> dict[str, Any]:
+def event(
+    call: FunctionRequest, url_id: str, request_id: str, caller: Mapping[str, str] | None
+) -> dict[str, Any]:
     """The function's event; `caller` is who signed the request: accessKey, accountId, callerId, userArn, userId."""
     headers = _joined((name.lower(), value) for name, value in call.headers)
     cookies = [cookie.strip() for cookie in headers.get("cookie", "").split(";") if cookie.strip()]
@@ -72,7 +74,7 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _context(
-    call: Call,
+    call: FunctionRequest,
     url_id: str,
     request_id: str,
     caller: Mapping[str, str] | None,
@@ -102,7 +104,7 @@ def _context(
     return context
 
 
-def _body(call: Call, headers: Mapping[str, str]) -> dict[str, Any]:
+def _body(call: FunctionRequest, headers: Mapping[str, str]) -> dict[str, Any]:
     """Text stays text only where the content type says that it is text."""
     if not call.body:
         return {}
@@ -112,32 +114,32 @@ def _body(call: Call, headers: Mapping[str, str]) -> dict[str, Any]:
     return {"body": base64.b64encode(call.body).decode(), "isBase64Encoded": True}
 
 
-def answer(outcome: Outcome) -> Answer:
+def answer(outcome: InvocationResult) -> FunctionResponse:
     """What the caller gets: never anything of an error but that there was one."""
     if outcome.error:
         return failed()
     try:
         document = json.loads(outcome.payload)
         if not isinstance(document, dict) or "statusCode" not in document:
-            return Answer(200, (("content-type", "application/json"),), outcome.payload)
+            return FunctionResponse(200, (("content-type", "application/json"),), outcome.payload)
         return _written(document)
     except (ValueError, TypeError, AttributeError):
         return failed()
 
 
-def failed() -> Answer:
-    return Answer(502, (("content-type", "application/json"),), _FAILED.encode())
+def failed() -> FunctionResponse:
+    return FunctionResponse(502, (("content-type", "application/json"),), _FAILED.encode())
 
 
-def forbidden() -> Answer:
-    return Answer(
+def forbidden() -> FunctionResponse:
+    return FunctionResponse(
         403,
         (("content-type", "application/json"), ("x-amzn-ErrorType", "AccessDeniedException")),
         b'{"Message":"Forbidden"}',
     )
 
 
-def _written(document: dict[str, Any]) -> Answer:
+def _written(document: dict[str, Any]) -> FunctionResponse:
     headers = {str(name).lower(): _text(value) for name, value in (document.get("headers") or {}).items()}
     cookies = [("set-cookie", str(cookie)) for cookie in document.get("cookies") or []]
     body = document.get("body") or ""
@@ -148,7 +150,7 @@ def _written(document: dict[str, Any]) -> Answer:
     if not 100 <= status <= 599:
         raise _MalformedError(f"{status} is no status of HTTP")
     every = {"content-type": "application/json"} | headers
-    return Answer(status, (*every.items(), *cookies), content)
+    return FunctionResponse(status, (*every.items(), *cookies), content)
 
 
 def _text(value: Any) -> str:

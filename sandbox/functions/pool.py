@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sandbox.functions.function import Function, Invocation, Outcome
+from sandbox.functions.function import Function, Invocation, InvocationResult
 from sandbox.functions.unpacked import UnpackedCode
 from sandbox.functions.worker import Worker, environment
 
@@ -30,7 +30,7 @@ class Pool:
         self._stopped = False
         (state / "logs").mkdir(parents=True, exist_ok=True)
 
-    def invoke(self, function: Function, invocation: Invocation) -> Outcome:
+    def invoke(self, function: Function, invocation: Invocation) -> InvocationResult:
         with self._lock:
             slot = self._slots[function.name]
         with slot:

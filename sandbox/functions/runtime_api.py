@@ -13,7 +13,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from sandbox.functions.function import Invocation, Outcome
+from sandbox.functions.function import Invocation, InvocationResult
 
 _PREFIX = "/2018-06-01/runtime/"
 
@@ -27,11 +27,11 @@ class RuntimeApi:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self.events: queue.Queue[Delivered | Outcome] = queue.Queue()
+        self.events: queue.Queue[Delivered | InvocationResult] = queue.Queue()
         self._invocations: queue.Queue[Invocation | None] = queue.Queue()
         api = self
 
-        class Handler(_Handler):
+        class Handler(_RuntimeHandler):
             runtime_api = api
 
         self._server = _Server(("127.0.0.1", 0), Handler)
@@ -62,7 +62,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _RuntimeHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     runtime_api: RuntimeApi
 
@@ -92,9 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path.endswith("/response"):
-            self.runtime_api.events.put(Outcome(body))
+            self.runtime_api.events.put(InvocationResult(body))
         elif self.path.endswith("/error"):
-            self.runtime_api.events.put(Outcome(body, self._error_type(body)))
+            self.runtime_api.events.put(InvocationResult(body, self._error_type(body)))
         self._answer(202)
 
     def _error_type(self, body: bytes) -> str:

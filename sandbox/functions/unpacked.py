@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from sandbox.functions.function import Archive
+from sandbox.functions.function import DeployedArchive
 
 
 class UnpackedCode:
@@ -21,13 +21,13 @@ class UnpackedCode:
         self._root = root
         self._lock = threading.Lock()
 
-    def task_root(self, code: Archive) -> Path:
+    def task_root(self, code: DeployedArchive) -> Path:
         return self._unpacked("task", [code])
 
-    def opt(self, layers: Iterable[Archive]) -> Path:
+    def opt(self, layers: Iterable[DeployedArchive]) -> Path:
         return self._unpacked("opt", list(layers))
 
-    def _unpacked(self, kind: str, archives: list[Archive]) -> Path:
+    def _unpacked(self, kind: str, archives: list[DeployedArchive]) -> Path:
         names = "\n".join(archive.sha256 for archive in archives)
         folder = self._root / f"{kind}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
         with self._lock:
@@ -35,7 +35,7 @@ class UnpackedCode:
                 self._unpack(archives, folder)
         return folder
 
-    def _unpack(self, archives: list[Archive], folder: Path) -> None:
+    def _unpack(self, archives: list[DeployedArchive], folder: Path) -> None:
         partial = self._root / f".{uuid.uuid4().hex}"
         partial.mkdir(parents=True)
         for archive in archives:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from sandbox.functions.function import Function, Invocation, Outcome
+from sandbox.functions.function import Function, Invocation, InvocationResult
 from sandbox.functions.runtime_api import Delivered, RuntimeApi
 
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
@@ -81,13 +81,13 @@ class Worker:
         status = self._process.wait()
         reason = f"exit status {status}" if status >= 0 else f"signal: {-status}"
         message = f"Runtime exited with error: {reason}"
-        self._api.events.put(Outcome.failure("Runtime.ExitError", message))
+        self._api.events.put(InvocationResult.failure("Runtime.ExitError", message))
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def invoke(self, invocation: Invocation) -> Outcome:
+    def invoke(self, invocation: Invocation) -> InvocationResult:
         """Never raises. After an outcome that ended the process, the worker is no longer alive."""
         self._api.send(invocation)
         try:
@@ -100,9 +100,9 @@ class Worker:
         except queue.Empty:
             self.stop()
             message = f"Task timed out after {self._timeout:.2f} seconds"
-            outcome = Outcome.failure("Sandbox.Timedout", message)
+            outcome = InvocationResult.failure("Sandbox.Timedout", message)
         self.cold = False
-        assert isinstance(outcome, Outcome)
+        assert isinstance(outcome, InvocationResult)
         return _named(outcome, invocation)
 
     def stop(self) -> None:
@@ -113,9 +113,9 @@ class Worker:
         self._api.close()
 
 
-def _named(outcome: Outcome, invocation: Invocation) -> Outcome:
+def _named(outcome: InvocationResult, invocation: Invocation) -> InvocationResult:
     """Lambda names the request in the errors that the runtime could not report itself."""
     if outcome.error not in ("Runtime.ExitError", "Sandbox.Timedout"):
         return outcome
     message = str(outcome.decoded()["errorMessage"])
-    return Outcome.failure(outcome.error, f"RequestId: {invocation.request_id} Error: {message}")
+    return InvocationResult.failure(outcome.error, f"RequestId: {invocation.request_id} Error: {message}")

@@ -11,7 +11,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from sandbox.settings import Settings
 
 
-class _Handler(WSGIRequestHandler):
+class _RegistryHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"  # chunked uploads
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
@@ -37,7 +37,7 @@ def start(settings: Settings) -> Callable[[], None]:
         settings.registry_port,
         application,
         threaded=True,
-        request_handler=_Handler,
+        request_handler=_RegistryHandler,
     )
     thread = threading.Thread(target=server.serve_forever, name="registry", daemon=True)
     thread.start()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.registry.manifests import Manifest
+from sandbox.registry.manifests import StoredManifest
 
 SOURCE_REGION = "eu-west-1"  # where replicas are said to come from
 
 
-def image_action(action: str, repository: Any, manifest: Manifest, tag: str | None) -> None:
+def image_action(action: str, repository: Any, manifest: StoredManifest, tag: str | None) -> None:
     """`ECR Image Action`: PUSH or DELETE. The event of an untagged image has no image-tag."""
     detail = {
         "result": "SUCCESS",
@@ -25,18 +25,18 @@ def image_action(action: str, repository: Any, manifest: Manifest, tag: str | No
     _emit("ECR Image Action", detail, [])
 
 
-def arrival(how: str, repository: Any, manifest: Manifest, tag: str | None) -> None:
+def arrival(how: str, repository: Any, manifest: StoredManifest, tag: str | None) -> None:
     """What is sent for an image that came as `how` says: `push`, `replication` or `pull-through`."""
     {"push": _push, "replication": _replication, "pull-through": _pull_through}[how](
         repository, manifest, tag
     )
 
 
-def _push(repository: Any, manifest: Manifest, tag: str | None) -> None:
+def _push(repository: Any, manifest: StoredManifest, tag: str | None) -> None:
     image_action("PUSH", repository, manifest, tag)
 
 
-def _replication(repository: Any, manifest: Manifest, tag: str | None) -> None:
+def _replication(repository: Any, manifest: StoredManifest, tag: str | None) -> None:
     """`ECR Replication Action`, in the target registry. Without image-tag for children and evidence."""
     detail = {
         "result": "SUCCESS",
@@ -49,7 +49,7 @@ def _replication(repository: Any, manifest: Manifest, tag: str | None) -> None:
     _emit("ECR Replication Action", detail | ({"image-tag": tag} if tag else {}), [repository.arn])
 
 
-def _pull_through(repository: Any, manifest: Manifest, tag: str | None) -> None:
+def _pull_through(repository: Any, manifest: StoredManifest, tag: str | None) -> None:
     """`ECR Pull Through Cache Action`, once for the tag that was pulled through."""
     if not tag:
         return

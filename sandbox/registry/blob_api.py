@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.registry import index, layers
 from sandbox.registry.blobs import SHA256, Upload, chunks
 from sandbox.registry.errors import RegistryError
-from sandbox.registry.front import Call, location, page, route
+from sandbox.registry.front import RegistryRequest, location, page, route
 from sandbox.registry.store import store
 
 _BLOB = r"blobs/(?P<target>[^/]+:[^/]+)"
@@ -22,7 +22,7 @@ _CONTENT_RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/.*)?")
 
 
 @route("HEAD", _BLOB)
-def head_blob(call: Call) -> Response:
+def head_blob(call: RegistryRequest) -> Response:
     call.require("BatchCheckLayerAvailability")
     response = Response(status=200, headers=_blob_headers(call))
     response.content_length = call.repo.layers[call.target]
@@ -30,7 +30,7 @@ def head_blob(call: Call) -> Response:
 
 
 @route("GET", _BLOB)
-def get_blob(call: Call) -> Response:
+def get_blob(call: RegistryRequest) -> Response:
     call.require("GetDownloadUrlForLayer")
     headers = _blob_headers(call)
     return _file(call.request, store().blobs.path(call.target), headers)
@@ -44,19 +44,19 @@ def download(request: Request) -> Response:
     if not found or not owner:
         raise RegistryError(403, "DENIED", "this download address has expired or is wrong")
     repo = index.repository(found["name"])
-    call = Call(request, repo, found["digest"], owner)
+    call = RegistryRequest(request, repo, found["digest"], owner)
     return _file(request, store().blobs.path(call.target), _blob_headers(call))
 
 
 @route("DELETE", _BLOB)
-def delete_blob(call: Call) -> Response:
+def delete_blob(call: RegistryRequest) -> Response:
     call.require("BatchDeleteImage")
     _blob_headers(call)
     del call.repo.layers[call.target]
     return Response(status=202)
 
 
-def _blob_headers(call: Call) -> dict[str, str]:
+def _blob_headers(call: RegistryRequest) -> dict[str, str]:
     if call.target not in call.repo.layers:
         message = f"{call.repo.name} has no blob {call.target}"
         raise RegistryError(404, "BLOB_UNKNOWN", message)
@@ -96,7 +96,7 @@ def _read(path: Path, first: int, end: int) -> Iterator[bytes]:
 
 
 @route("POST", _UPLOADS)
-def start_upload(call: Call) -> Response:
+def start_upload(call: RegistryRequest) -> Response:
     call.require("InitiateLayerUpload")
     arguments = call.request.args
     if "mount" in arguments and _mounted(call, arguments["mount"], arguments.get("from")):
@@ -108,7 +108,7 @@ def start_upload(call: Call) -> Response:
     return _progress(call, upload, 202)
 
 
-def _mounted(call: Call, digest: str, source_name: str | None) -> bool:
+def _mounted(call: RegistryRequest, digest: str, source_name: str | None) -> bool:
     """Whatever stands in the way of a mount, the client is told to upload instead."""
     source: Any = store().backend.repositories.get(source_name)
     if source is None:
@@ -121,7 +121,7 @@ def _mounted(call: Call, digest: str, source_name: str | None) -> bool:
 
 
 @route("PATCH", _UPLOAD)
-def append_to_upload(call: Call) -> Response:
+def append_to_upload(call: RegistryRequest) -> Response:
     call.require("UploadLayerPart")
     if not store().settings.quirks.keep_first_chunk_only:
         return _progress(call, _append(call), 202)
@@ -134,7 +134,7 @@ def append_to_upload(call: Call) -> Response:
 
 
 @route("PUT", _UPLOAD)
-def finish_upload(call: Call) -> Response:
+def finish_upload(call: RegistryRequest) -> Response:
     call.require("CompleteLayerUpload")
     if call.request.content_length:
         call.require("UploadLayerPart")
@@ -143,19 +143,19 @@ def finish_upload(call: Call) -> Response:
 
 
 @route("GET", _UPLOAD)
-def upload_status(call: Call) -> Response:
+def upload_status(call: RegistryRequest) -> Response:
     call.require("UploadLayerPart")
     return _progress(call, layers.upload_of(call.repo, call.target), 204)
 
 
 @route("DELETE", _UPLOAD)
-def cancel_upload(call: Call) -> Response:
+def cancel_upload(call: RegistryRequest) -> Response:
     call.require("UploadLayerPart")
     layers.cancel(call.repo, layers.upload_of(call.repo, call.target))
     return Response(status=204)
 
 
-def _append(call: Call, upload: Upload | None = None) -> Upload:
+def _append(call: RegistryRequest, upload: Upload | None = None) -> Upload:
     upload = upload or layers.upload_of(call.repo, call.target)
     if given := call.request.headers.get("Content-Range"):
         found = _CONTENT_RANGE.fullmatch(given)
@@ -166,7 +166,7 @@ def _append(call: Call, upload: Upload | None = None) -> Upload:
     return upload
 
 
-def _finish(call: Call, upload: Upload, digest: str) -> Response:
+def _finish(call: RegistryRequest, upload: Upload, digest: str) -> Response:
     if not SHA256.fullmatch(digest):
         raise RegistryError(400, "DIGEST_INVALID", f"not a sha256 digest: {digest!r}")
     _append(call, upload)
@@ -174,21 +174,21 @@ def _finish(call: Call, upload: Upload, digest: str) -> Response:
     return _created(call, digest)
 
 
-def _created(call: Call, digest: str) -> Response:
+def _created(call: RegistryRequest, digest: str) -> Response:
     response = Response(status=201)
     response.headers["Location"] = location(call.repo.name, "blobs", digest)
     response.headers["Docker-Content-Digest"] = digest
     return response
 
 
-def _progress(call: Call, upload: Upload, status: int) -> Response:
+def _progress(call: RegistryRequest, upload: Upload, status: int) -> Response:
     response = Response(status=status)
     for name, value in _position(call, upload).items():
         response.headers[name.replace("_", "-")] = value
     return response
 
 
-def _position(call: Call, upload: Upload) -> dict[str, str]:
+def _position(call: RegistryRequest, upload: Upload) -> dict[str, str]:
     return {
         "Location": location(call.repo.name, "blobs", "uploads", upload.id),
         "Docker_Upload_UUID": upload.id,

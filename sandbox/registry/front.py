@@ -24,7 +24,7 @@ from sandbox.registry.store import store
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RegistryRequest:
     """One request to one repository: what it names, and who asks."""
 
     request: Request
@@ -37,7 +37,7 @@ class Call:
             access.require(self.caller, action, repository or self.repo)
 
 
-Operation = Callable[[Call], Response]
+Operation = Callable[[RegistryRequest], Response]
 _ROUTES: list[tuple[str, re.Pattern[str], Operation]] = []
 
 
@@ -118,7 +118,7 @@ def _dispatch(request: Request) -> Response:
         found = pattern.fullmatch(request.path)
         if found and method == request.method:
             repo = index.repository(found["name"])
-            return operation(Call(request, repo, found.groupdict().get("target") or "", who))
+            return operation(RegistryRequest(request, repo, found.groupdict().get("target") or "", who))
     raise RegistryError(404, "NAME_INVALID", f"no such resource: {request.method} {request.path}")
 
 

@@ -13,7 +13,7 @@ from moto.ecr.models import Image
 from sandbox import scanner
 from sandbox.registry import announce, managed_signing, wildcard
 from sandbox.registry.errors import EcrError
-from sandbox.registry.manifests import InvalidManifestError, Manifest, parse_manifest
+from sandbox.registry.manifests import InvalidManifestError, StoredManifest, parse_manifest
 from sandbox.registry.store import store
 
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
@@ -24,7 +24,7 @@ def repository(name: str, registry_id: str | None = None) -> Any:
     return store().backend._get_repository(name, registry_id)
 
 
-def manifest_of(image: Any) -> Manifest:
+def manifest_of(image: Any) -> StoredManifest:
     return parse_manifest(image.image_manifest, image.image_manifest_media_type)
 
 
@@ -68,7 +68,7 @@ def put_image(
     return image
 
 
-def _tag_first_child(repo: Any, manifest: Manifest, tag: str) -> None:
+def _tag_first_child(repo: Any, manifest: StoredManifest, tag: str) -> None:
     """Seen with buildx on ECR: the tag of an index moves on to its first platform."""
     with store().lock:
         child = find(repo, digest=manifest.children[0])
@@ -78,7 +78,9 @@ def _tag_first_child(repo: Any, manifest: Manifest, tag: str) -> None:
     announce.image_action("PUSH", repo, manifest_of(child), tag)
 
 
-def _accept(repo: Any, text: str, media_type: str | None, tag: str | None, digest: str | None) -> Manifest:
+def _accept(
+    repo: Any, text: str, media_type: str | None, tag: str | None, digest: str | None
+) -> StoredManifest:
     if tag and not TAG.fullmatch(tag):
         raise invalid("imageTag", f"must satisfy regular expression '{TAG.pattern}'")
     try:
@@ -96,7 +98,7 @@ def _accept(repo: Any, text: str, media_type: str | None, tag: str | None, diges
     return manifest
 
 
-def _check_references(repo: Any, manifest: Manifest) -> None:
+def _check_references(repo: Any, manifest: StoredManifest) -> None:
     held = {image.image_digest for image in repo.images}
     where = f"pushing image into repository with name '{repo.name}' do not exist"
     if missing := [digest for digest, _ in manifest.blobs if digest not in repo.layers]:
@@ -109,7 +111,7 @@ def _check_references(repo: Any, manifest: Manifest) -> None:
         raise EcrError("ReferencedImagesNotFoundException", message)
 
 
-def _check_tag(repo: Any, manifest: Manifest, tag: str | None) -> None:
+def _check_tag(repo: Any, manifest: StoredManifest, tag: str | None) -> None:
     held = find(repo, digest=manifest.digest)
     if held and (not tag or tag in held.image_tags):
         raise EcrError(
@@ -133,7 +135,7 @@ def is_immutable(repo: Any, tag: str) -> bool:
     return mode.startswith("IMMUTABLE") != is_excluded
 
 
-def _add(repo: Any, manifest: Manifest) -> Any:
+def _add(repo: Any, manifest: StoredManifest) -> Any:
     image = Image(repo.account_id, None, manifest.text, repo.name, manifest.media_type, manifest.digest)
     image.image_pushed_at = datetime.now(UTC)
     image.stored_at = time.monotonic()
@@ -172,7 +174,7 @@ def referencing(repo: Any, digest: str) -> list[str]:
     return [i.image_digest for i in repo.images if digest in manifest_of(i).children]
 
 
-def referrers(repo: Any, digest: str, artifact_types: Iterable[str] = ()) -> list[Manifest]:
+def referrers(repo: Any, digest: str, artifact_types: Iterable[str] = ()) -> list[StoredManifest]:
     """Manifests whose subject is this digest, in the order of their push."""
     wanted = set(artifact_types)
     delay = store().settings.quirks.referrer_listing_delay_seconds

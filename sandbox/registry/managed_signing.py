@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.registry import wildcard
-from sandbox.registry.manifests import OCI_MANIFEST, Manifest, sha256
+from sandbox.registry.manifests import OCI_MANIFEST, StoredManifest, sha256
 from sandbox.registry.store import store
 
 _KIND = "application/vnd.cncf.notary.signature"
@@ -44,7 +44,7 @@ def state() -> ManagedSigning:
     return found
 
 
-def pushed(repo: Any, manifest: Manifest, caller: str) -> None:
+def pushed(repo: Any, manifest: StoredManifest, caller: str) -> None:
     """Sign an image that is new in the repository."""
     if manifest.subject:
         return
@@ -54,7 +54,7 @@ def pushed(repo: Any, manifest: Manifest, caller: str) -> None:
         state().statuses.setdefault((repo.name, manifest.digest), []).append(status)
 
 
-def _sign(repo: Any, manifest: Manifest, profile: str, caller: str) -> dict[str, str]:
+def _sign(repo: Any, manifest: StoredManifest, profile: str, caller: str) -> dict[str, str]:
     """What went wrong; empty: nothing."""
     # Late: only where a rule asks for it are there users and profiles.
     from sandbox.aws import iam, signer

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 from sandbox.registry import index
 from sandbox.registry.blobs import SHA256
 from sandbox.registry.errors import RegistryError
-from sandbox.registry.front import Call, location, route
-from sandbox.registry.manifests import MAX_MANIFEST_BYTES, OCI_INDEX, Manifest, sha256
+from sandbox.registry.front import RegistryRequest, location, route
+from sandbox.registry.manifests import MAX_MANIFEST_BYTES, OCI_INDEX, StoredManifest, sha256
 from sandbox.registry.paging import page
 
 _REFERENCE = r"manifests/(?P<target>[^/]+)"
@@ -23,7 +23,7 @@ ARRIVAL = "Sandbox-Arrival"  # of `python -m sandbox arrive`: not a push, so no 
 
 @route("GET", _REFERENCE)
 @route("HEAD", _REFERENCE)
-def get_manifest(call: Call) -> Response:
+def get_manifest(call: RegistryRequest) -> Response:
     call.require("BatchGetImage")
     image = _find(call)
     response = Response(image.image_manifest.encode())
@@ -33,7 +33,7 @@ def get_manifest(call: Call) -> Response:
 
 
 @route("PUT", _REFERENCE)
-def put_manifest(call: Call) -> Response:
+def put_manifest(call: RegistryRequest) -> Response:
     call.require("PutImage")
     content = call.request.stream.read(MAX_MANIFEST_BYTES + 1)
     if len(content) > MAX_MANIFEST_BYTES:
@@ -54,7 +54,7 @@ def _text(content: bytes) -> str:
         raise RegistryError(400, "MANIFEST_INVALID", "manifest is not UTF-8") from error
 
 
-def _store(call: Call, text: str) -> Manifest:
+def _store(call: RegistryRequest, text: str) -> StoredManifest:
     tag, digest = (None, call.target) if ":" in call.target else (call.target, None)
     media_type = call.request.mimetype or None
     arrival = call.request.headers.get(ARRIVAL, "push")
@@ -77,7 +77,7 @@ def _store(call: Call, text: str) -> Manifest:
 
 
 @route("DELETE", _REFERENCE)
-def delete_manifest(call: Call) -> Response:
+def delete_manifest(call: RegistryRequest) -> Response:
     call.require("BatchDeleteImage")
     image = _find(call)
     is_tag = ":" not in call.target
@@ -87,7 +87,7 @@ def delete_manifest(call: Call) -> Response:
     return Response(status=202)
 
 
-def _find(call: Call) -> Any:
+def _find(call: RegistryRequest) -> Any:
     key = "digest" if ":" in call.target else "tag"
     image = index.find(call.repo, **{key: call.target})
     if not image:
@@ -97,7 +97,7 @@ def _find(call: Call) -> Any:
 
 
 @route("GET", "tags/list")
-def list_tags(call: Call) -> Response:
+def list_tags(call: RegistryRequest) -> Response:
     call.require("ListImages")
     last, limit = call.request.args.get("last", ""), call.request.args.get("n", type=int)
     tags = sorted((tag for image in list(call.repo.images) for tag in image.image_tags), key=_lexical)
@@ -115,7 +115,7 @@ def _lexical(tag: str) -> tuple[str, str]:
 
 
 @route("GET", r"referrers/(?P<target>[^/]+)")
-def list_referrers(call: Call) -> Response:
+def list_referrers(call: RegistryRequest) -> Response:
     call.require("BatchGetImage")
     if not SHA256.fullmatch(call.target):
         raise RegistryError(400, "DIGEST_INVALID", f"not a sha256 digest: {call.target!r}")
@@ -135,7 +135,7 @@ def list_referrers(call: Call) -> Response:
     return response
 
 
-def _descriptor(manifest: Manifest) -> dict[str, Any]:
+def _descriptor(manifest: StoredManifest) -> dict[str, Any]:
     descriptor = {
         "mediaType": manifest.media_type,
         "digest": manifest.digest,
@@ -152,5 +152,5 @@ def _json(document: Any, media_type: str = "application/json") -> Response:
     return response
 
 
-def _link(response: Response, call: Call, **query: Any) -> None:
+def _link(response: Response, call: RegistryRequest, **query: Any) -> None:
     response.headers["Link"] = f'<{call.request.path}?{urlencode(query, doseq=True)}>; rel="next"'

@@ -33,7 +33,7 @@ def sha256(content: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class StoredManifest:
     """A parsed manifest or index. `text` is exactly what was pushed."""
 
     text: str
@@ -58,7 +58,7 @@ class Manifest:
 
 
 @lru_cache(maxsize=1024)
-def parse_manifest(text: str, media_type: str | None = None) -> Manifest:
+def parse_manifest(text: str, media_type: str | None = None) -> StoredManifest:
     """Raise `InvalidManifestError` with the reason."""
     content = text.encode()
     if len(content) > MAX_MANIFEST_BYTES:
@@ -91,13 +91,13 @@ def _media_type(document: dict[str, Any], given: str | None) -> str:
     return str(kind)
 
 
-def _build(text: str, digest: str, kind: str, document: dict[str, Any]) -> Manifest:
+def _build(text: str, digest: str, kind: str, document: dict[str, Any]) -> StoredManifest:
     is_index = kind in INDEXES
     config = None if is_index else document["config"]["mediaType"]
     layers = [] if is_index else document["layers"]
     subject = document.get("subject")
     declared = document.get("artifactType")
-    return Manifest(
+    return StoredManifest(
         text=text,
         media_type=kind,
         digest=digest,

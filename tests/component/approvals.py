@@ -23,7 +23,7 @@ from imagegate.grants.approval_link import ApprovalLink, Purpose
 from imagegate.policy.approval_terms import ApprovalTerms
 from imagegate.policy.policy import Policy
 from imagegate.policy.rules import FindingRules, Limit
-from imagegate.release.release import Outcome, Release, ReleaseId, Standing
+from imagegate.release.release import CurrentRelease, Outcome, Release, ReleaseId
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeApprovalLinks, FakeLinkDecider
 
@@ -93,7 +93,7 @@ class Waiting:
         self.world.ledger.close(ReleaseId(image, 1), Outcome.RELEASED, None, NOW, "")
         release = self.world.ledger.get(ReleaseId(image, 1))
         assert release.decision is not None
-        self.world.ledger.note_standing(Standing(STAGING, image, release.decision, NOW))
+        self.world.ledger.note_standing(CurrentRelease(STAGING, image, release.decision, NOW))
         return release
 
     def waits(self, tag: str = "1.4", findings: list[Finding] = AFTER) -> Release:

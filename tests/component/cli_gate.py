@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
-from cli.stack import Stack
 from imagegate.errors import ImageGateError
 from imagegate.events.requests import answer, parse_decision
 from imagegate.findings.finding import Finding
@@ -24,6 +22,8 @@ from imagegate.grants.power import Power
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Push, Release
+from imagegate_cli.main import main
+from imagegate_cli.stack import Stack
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, critical
 
@@ -31,15 +31,15 @@ ARN = "arn:aws:cloudformation:eu-central-1:123456789012:stack/imagegate/1"
 CALLER = "arn:aws:iam::123456789012:user/ann"
 # Every module that finds the stack by itself.
 _FINDERS = (
-    "verbs.decide",
-    "verbs.emergency",
-    "verbs.status",
-    "verbs.release",
-    "policy_replay",
-    "policy_report",
-    "verbs.approve",
-    "verbs.rollback",
-    "verbs.list",
+    "commands.decide",
+    "commands.emergency",
+    "commands.status",
+    "commands.release",
+    "policy.replay",
+    "policy.report",
+    "commands.approve",
+    "commands.rollback",
+    "commands.list",
 )
 
 
@@ -92,7 +92,7 @@ class CliGate:
 
     def call(self, *arguments: str, columns: int = 0) -> Result:
         for name in _FINDERS:
-            module = importlib.import_module(f"cli.{name}")
+            module = importlib.import_module(f"imagegate_cli.{name}")
             self.monkeypatch.setattr(module, "find_stack", lambda _name: self.stack)
         if columns:
             self.monkeypatch.setenv("COLUMNS", str(columns))
@@ -175,7 +175,7 @@ def serving(gate: CliGate) -> Iterator[Served]:
     thread.start()
     for power in Power:
         gate.outputs[power.output] = f"http://127.0.0.1:{server.server_address[1]}/"
-    gate.monkeypatch.setattr("cli.decisions.asking.caller", lambda: "ann")
+    gate.monkeypatch.setattr("imagegate_cli.decisions.asking.caller", lambda: "ann")
     try:
         yield served
     finally:

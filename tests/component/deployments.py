@@ -9,12 +9,12 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from imagegate.notices.deployment_notice import Deployment, RunningTask, Workload
+from imagegate.notices.deployment_notice import RunningTask, ServiceRevision, Workload
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Release, StartReason
-from imagegate.workflow.deployment import Answer, CheckDeployment, JudgeContainers, TellOnce
+from imagegate.workflow.deployment import CheckDeployment, HookAnswer, JudgeContainers, TellOnce
 from imagegate.workflow.drift import Drift, FindDrift
 from tests.fakes import (
     DEV,
@@ -102,12 +102,14 @@ class Cluster:
     def judging(self) -> JudgeContainers:
         return JudgeContainers(self.registry, self.ledger, self.grants, self.policy, self.allowed)
 
-    def check(self, *written: Container, seen: list[Container] | None = None, now: datetime = NOW) -> Answer:
+    def check(
+        self, *written: Container, seen: list[Container] | None = None, now: datetime = NOW
+    ) -> HookAnswer:
         self.serve(*written, seen=seen)
-        deployment = Deployment(WEB, REVISION, HOOK["resourceArn"])  # type: ignore[arg-type]
+        deployment = ServiceRevision(WEB, REVISION, HOOK["resourceArn"])  # type: ignore[arg-type]
         return CheckDeployment(self.services, self.judging()).run(deployment, now)
 
-    def tell(self, answer: Answer, now: datetime = NOW) -> int:
+    def tell(self, answer: HookAnswer, now: datetime = NOW) -> int:
         return TellOnce(self.ledger, self.notifications).run(answer.alerts, now)
 
     def task(self, number: int, *containers: Container, group: str = "service:web") -> RunningTask:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from imagegate.errors import ImageNotFoundError
 from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.oci.image_config import ImageConfig
-from imagegate.release.release import Facts, Release, StartReason
+from imagegate.release.release import EcrImage, Release, StartReason
 from imagegate.workflow import contents as steps
 from imagegate.workflow.contents import read_contents
 from imagegate.workflow.facts import ReadFacts
@@ -51,7 +51,7 @@ def read(shelf: Shelf, root: Digest) -> GateReading:
     contents = read_contents(registry, image)
     contents.check_evidence(lambda: registry)
     release = Release(image, 1, "dev", POLICY.digest, frozenset(), StartReason.PUSH, NOW)
-    here = Facts(image, frozenset(), NOW, contents.manifest.media_type)
+    here = EcrImage(image, frozenset(), NOW, contents.manifest.media_type)
     facts = ReadFacts(registry, FakeLedger(), lambda: registry, FakeSigner).run(
         POLICY, POLICY.stages["dev"], release, here, contents, NOW
     )

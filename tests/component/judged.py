@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
+from imagegate_cli.main import main
 from tests.component.cli_gate import Result
 from tests.fakes import NOW
 

@@ -17,10 +17,10 @@ from imagegate.release.release import Ignore, Outcome, Push, Release, ReleaseId
 from imagegate.workflow.announce import AnnounceRelease, Then
 from imagegate.workflow.approve import DecideApproval
 from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
-from imagegate.workflow.break_glass import BreakTheGlass
+from imagegate.workflow.break_glass import GrantBreakGlass
 from imagegate.workflow.decide import Decide
 from imagegate.workflow.examine import ExamineImage
-from imagegate.workflow.judge import Judged, JudgeImage
+from imagegate.workflow.judge import JudgeImage, JudgeResult
 from imagegate.workflow.order import OrderRelease
 from imagegate.workflow.promote import Promoted, PromoteImage
 from imagegate.workflow.reasons import CheckReason
@@ -112,7 +112,7 @@ class World:
             versions=VERSIONS,
         )
 
-    def judge(self, image: ImageRef, attempt: int = 1, now: datetime = NOW) -> Judged:
+    def judge(self, image: ImageRef, attempt: int = 1, now: datetime = NOW) -> JudgeResult:
         return self.judging().run(ReleaseId(image, attempt), now)
 
     def judging(self) -> JudgeImage:
@@ -161,8 +161,8 @@ class World:
     def waivers(self) -> Decide:
         return Decide(self.grants, self.ledger, self.records, self.starter, self.policy, VERSIONS)
 
-    def glass(self) -> BreakTheGlass:
-        return BreakTheGlass(self.grants, self.ledger, self.starter, self.notifications)
+    def glass(self) -> GrantBreakGlass:
+        return GrantBreakGlass(self.grants, self.ledger, self.starter, self.notifications)
 
     def revocations(self) -> RevokeSignatures:
         ports = self.ledger, lambda: self.registry, lambda: self.signer, self.usage
@@ -186,7 +186,7 @@ class World:
         ports = self.grants, self.ledger, self.records, self.registry, self.starter
         return DecideApproval(*ports, self.people, self.notifications)
 
-    def judged(self, findings: list[Finding] | None = None, tag: str = "1.0") -> tuple[ImageRef, Judged]:
+    def judged(self, findings: list[Finding] | None = None, tag: str = "1.0") -> tuple[ImageRef, JudgeResult]:
         image = self.registry.push_image(DEV, tag)
         self.scans.finish(image, findings or [])
         self.start(image, tag)

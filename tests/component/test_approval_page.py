@@ -26,7 +26,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.approval_terms import ApprovalTerms
 from imagegate.policy.policy import Mode
 from imagegate.policy.waiver import Waiver
-from imagegate.release.release import Outcome, Release, ReleaseId, Standing, StartReason
+from imagegate.release.release import CurrentRelease, Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
 from tests.component.approvals import AFTER, ANN, BEN, CI, HANDLER, Waiting, event, finding
 from tests.fakes import DEV, NOW, STAGING, FakeApprovalLinks
@@ -105,7 +105,7 @@ def test_the_first_image_of_a_stage_is_compared_with_nothing(gate: Waiting) -> N
 def test_the_same_image_again_is_said_to_be_the_same(gate: Waiting) -> None:
     release = gate.waits()
     assert release.decision is not None
-    gate.world.ledger.note_standing(Standing(STAGING, release.image, release.decision, NOW))
+    gate.world.ledger.note_standing(CurrentRelease(STAGING, release.image, release.decision, NOW))
     assert ": the same image." in read(gate.opens(gate.link(release)))
 
 

@@ -24,11 +24,11 @@ from imagegate.events.requests import called_by, decided, parse_decision
 from imagegate.grants.approval import (
     Approval,
     ApprovalRequest,
+    ApprovalStatus,
     Choice,
-    Standing,
+    approval_status,
     held_before,
     request_of,
-    standing,
 )
 from imagegate.grants.approval_link import LinkEndedError
 from imagegate.grants.caller_proof import NOBODY
@@ -109,7 +109,7 @@ def going_on(world: World, image: ImageRef, now: datetime = LATER) -> Outcome:
 def test_one_approval_lets_it_in_and_it_is_judged_again_first(world: World) -> None:
     image = held(world)
     done = decide(world, image)
-    assert done.standing is Standing.APPROVED
+    assert done.standing is ApprovalStatus.APPROVED
     assert world.starter.requests == [(image, ("1.0",), "approved")]
     assert going_on(world, image) is Outcome.RELEASED
     assert world.registry.tags[STAGING, "1.0"] == image.digest
@@ -118,11 +118,11 @@ def test_one_approval_lets_it_in_and_it_is_judged_again_first(world: World) -> N
 def test_so_many_have_to_approve_and_each_counts_once() -> None:
     world = gate(quorum=2)
     image = held(world)
-    assert decide(world, image).standing is Standing.WAITING
-    assert decide(world, image).standing is Standing.WAITING
+    assert decide(world, image).standing is ApprovalStatus.WAITING
+    assert decide(world, image).standing is ApprovalStatus.WAITING
     assert world.starter.requests == []
     assert list(world.ledger.held()) == [ReleaseId(image, 1)]
-    assert decide(world, image, BEN).standing is Standing.APPROVED
+    assert decide(world, image, BEN).standing is ApprovalStatus.APPROVED
     assert list(world.ledger.held()) == []
 
 
@@ -131,8 +131,10 @@ def test_one_rejection_keeps_it_out_whoever_has_approved() -> None:
     image = held(world)
     decide(world, image)
     world.notifications.messages.clear()
-    assert decide(world, image, BEN, Choice.REJECT, "not before the audit").standing is Standing.REJECTED
-    assert decide(world, image, CAT).standing is Standing.REJECTED
+    assert (
+        decide(world, image, BEN, Choice.REJECT, "not before the audit").standing is ApprovalStatus.REJECTED
+    )
+    assert decide(world, image, CAT).standing is ApprovalStatus.REJECTED
     assert world.starter.requests == []
     [message] = world.notifications.messages
     assert message.subject == "REJECTED: shop-dev:1.0 does not go to staging"
@@ -144,7 +146,7 @@ def test_who_has_approved_may_still_reject_and_not_the_other_way_round() -> None
     world = gate(quorum=2)
     image = held(world)
     decide(world, image)
-    assert decide(world, image, choice=Choice.REJECT).standing is Standing.REJECTED
+    assert decide(world, image, choice=Choice.REJECT).standing is ApprovalStatus.REJECTED
     with pytest.raises(ApprovalRefusedError, match="you have said reject already"):
         decide(world, image)
 
@@ -198,7 +200,7 @@ def test_who_is_named_may_decide_and_nobody_else(approvers: tuple[str, ...], by:
     world.people.known = {ANN: {"team": "platform"}, SESSION: {"team": "platform"}, BEN: {"team": "web"}}
     image = held(world)
     if may:
-        assert decide(world, image, by).standing is Standing.APPROVED
+        assert decide(world, image, by).standing is ApprovalStatus.APPROVED
         return
     with pytest.raises(ApprovalRefusedError, match="none of the approvers of staging"):
         decide(world, image, by)
@@ -220,7 +222,7 @@ def test_whoever_brought_the_image_does_not_decide_about_it(started_by: str, by:
     world.ledger.releases[image, 1] = replace(release, started_by=started_by)
     with pytest.raises(ApprovalRefusedError, match="whoever brought the image"):
         decide(world, image, by)
-    assert decide(world, image, BEN).standing is Standing.APPROVED
+    assert decide(world, image, BEN).standing is ApprovalStatus.APPROVED
 
 
 def test_whoever_pushed_it_where_its_way_begins_does_not_let_it_in_later() -> None:
@@ -247,7 +249,7 @@ def test_whoever_pushed_it_where_its_way_begins_does_not_let_it_in_later() -> No
     world.announce(there, Outcome.HELD)
     with pytest.raises(ApprovalRefusedError, match="whoever brought the image"):
         decide(world, there, ANN)
-    assert decide(world, there, BEN).standing is Standing.APPROVED
+    assert decide(world, there, BEN).standing is ApprovalStatus.APPROVED
 
 
 def test_who_starts_it_by_hand_is_kept(world: World) -> None:
@@ -263,7 +265,7 @@ def test_a_reason_can_be_asked_for() -> None:
     for reason in ("", "  "):
         with pytest.raises(ApprovalRefusedError, match="asks for a reason"):
             decide(world, image, reason=reason)
-    assert decide(world, image, reason="tested by hand").standing is Standing.APPROVED
+    assert decide(world, image, reason="tested by hand").standing is ApprovalStatus.APPROVED
 
 
 # What makes it void
@@ -375,7 +377,7 @@ def test_a_call_that_was_killed_is_finished_by_the_next(world: World) -> None:
     image = held(world)
     with pytest.raises(ThrottledError):
         replace(world.approvals(), starter=Killed()).run(ReleaseId(image, 1), ANN, Choice.APPROVE, "", LATER)
-    assert decide(world, image).standing is Standing.APPROVED
+    assert decide(world, image).standing is ApprovalStatus.APPROVED
     assert world.starter.requests == [(image, ("1.0",), "approved")]
 
 
@@ -437,14 +439,14 @@ def said(by: str = ANN, **changes: Any) -> Approval:
 
 
 def test_only_what_is_about_this_attempt_stage_and_policy_in_time_counts() -> None:
-    assert standing(request(), [said()], LATER) is Standing.APPROVED
+    assert approval_status(request(), [said()], LATER) is ApprovalStatus.APPROVED
     for other in (
         said(release=replace(request().release, attempt=2)),
         said(stage="production"),
         said(policy=Digest.of(b"other")),
         said(at=NOW + 7 * DAY),
     ):
-        assert standing(request(), [other], LATER) is Standing.WAITING
+        assert approval_status(request(), [other], LATER) is ApprovalStatus.WAITING
 
 
 _people = st.lists(st.tuples(st.sampled_from([ANN, BEN, CAT]), st.sampled_from(Choice)), max_size=6)
@@ -456,14 +458,16 @@ def test_a_rejection_more_or_a_person_less_never_lets_in(
 ) -> None:
     asked = request(terms=ApprovalTerms(quorum=quorum))
     decided = [said(by, choice=choice) for by, choice in people]
-    comes_to = standing(asked, decided, LATER)
+    comes_to = approval_status(asked, decided, LATER)
     approving = {by for by, choice in people if choice is Choice.APPROVE}
     is_rejected = any(choice is Choice.REJECT for _, choice in people)
-    assert (comes_to is Standing.APPROVED) is (len(approving) >= quorum and not is_rejected)
-    assert standing(asked, [*decided, said(CAT, choice=Choice.REJECT)], LATER) is Standing.REJECTED
-    if comes_to is not Standing.APPROVED and decided:
+    assert (comes_to is ApprovalStatus.APPROVED) is (len(approving) >= quorum and not is_rejected)
+    assert (
+        approval_status(asked, [*decided, said(CAT, choice=Choice.REJECT)], LATER) is ApprovalStatus.REJECTED
+    )
+    if comes_to is not ApprovalStatus.APPROVED and decided:
         fewer = [one for one in decided[1:] if one.choice is Choice.APPROVE] if not is_rejected else []
-        assert standing(asked, fewer, LATER) is not Standing.APPROVED
+        assert approval_status(asked, fewer, LATER) is not ApprovalStatus.APPROVED
 
 
 def test_what_is_written_is_what_is_read() -> None:
@@ -511,8 +515,8 @@ SSO, SSO_TOO = "AWSReservedSSO_Admin_0123456789abcdef", "AWSReservedSSO_Ops_fedc
 def test_a_quorum_counts_people_not_names(one: str, other: str, are_one: bool) -> None:
     terms = ApprovalTerms(quorum=2, named_sessions=("arn:aws:iam::123456789012:role/named-*",))
     decided = [said(one), said(other)]
-    comes_to = standing(request(terms=terms), decided, LATER)
-    assert comes_to is (Standing.WAITING if are_one else Standing.APPROVED)
+    comes_to = approval_status(request(terms=terms), decided, LATER)
+    assert comes_to is (ApprovalStatus.WAITING if are_one else ApprovalStatus.APPROVED)
     brought = request(terms=terms, brought_by=(one,))
     assert (brought.fault(Person(other), "", LATER) == BROUGHT) is are_one
     assert len(brought.approving([said(CAT), *decided])) == (1 if are_one else 2)
@@ -541,15 +545,15 @@ def test_who_could_be_anybody_decides_nothing(world: World, arn: str) -> None:
 def test_two_sessions_of_one_role_are_one_approval() -> None:
     world = gate(quorum=2)
     image = held(world)
-    assert decide(world, image, SESSION).standing is Standing.WAITING
+    assert decide(world, image, SESSION).standing is ApprovalStatus.WAITING
     again = decide(world, image, SESSION.replace("dan", "eve"))
-    assert (again.standing, decided(again)["approving"]) == (Standing.WAITING, 1)
-    assert decide(world, image, ANN).standing is Standing.APPROVED
+    assert (again.standing, decided(again)["approving"]) == (ApprovalStatus.WAITING, 1)
+    assert decide(world, image, ANN).standing is ApprovalStatus.APPROVED
 
 
 def test_what_a_pusher_approved_before_it_was_known_who_pushed_does_not_count(world: World) -> None:
     image = held(world)
-    assert decide(world, image).standing is Standing.APPROVED
+    assert decide(world, image).standing is ApprovalStatus.APPROVED
     world.ledger.note_pusher(image, ANN)
     assert going_on(world, image) is Outcome.HELD
 

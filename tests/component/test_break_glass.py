@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.deployment.check import Rule, let_through
+from imagegate.deployment.check import DeploymentRule, let_through
 from imagegate.errors import (
     DecisionRefusedError,
     InvalidDigestError,
@@ -21,14 +21,14 @@ from imagegate.errors import (
     ThrottledError,
 )
 from imagegate.events.requests import called_by, parse_decision
-from imagegate.grants.break_glass import BreakGlass, standing
+from imagegate.grants.break_glass import BreakGlass, active_break_glass
 from imagegate.notices.announcement import announce
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
 from imagegate.workflow.break_glass import BreakGlassRefusedError
-from imagegate.workflow.judge import Judged, Route
+from imagegate.workflow.judge import JudgeResult, Route
 from imagegate.workflow.promote import PromoteImage
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
 from tests.component.one_gate import World
@@ -57,7 +57,7 @@ def refused(world: World, tag: str = "1.0") -> ImageRef:
     return image
 
 
-def second_attempt(world: World, image: ImageRef, now: Any = LATER) -> Judged:
+def second_attempt(world: World, image: ImageRef, now: Any = LATER) -> JudgeResult:
     begun = world.starting().on_request(image, ("1.0",), StartReason.BREAK_GLASS, now)
     assert isinstance(begun, Release)
     return world.judge(image, attempt=2, now=now)
@@ -109,9 +109,9 @@ def test_it_is_about_one_digest_and_its_platforms_in_the_repositories_that_it_na
 
 def test_of_several_the_one_that_ends_last_stands_and_none_from_before_a_revocation() -> None:
     longer = glass(expires=NOW + 5 * HOUR)
-    assert standing([glass(), longer], IMAGE, LATER) == longer
-    assert standing([glass(), longer], IMAGE, LATER, since=NOW) is None
-    assert standing([glass(granted_at=LATER)], IMAGE, LATER, since=NOW) is not None
+    assert active_break_glass([glass(), longer], IMAGE, LATER) == longer
+    assert active_break_glass([glass(), longer], IMAGE, LATER, since=NOW) is None
+    assert active_break_glass([glass(granted_at=LATER)], IMAGE, LATER, since=NOW) is not None
 
 
 # What it lets through
@@ -124,11 +124,11 @@ def test_a_deployment_of_it_is_let_through_until_it_ends() -> None:
     assert not cluster.check(container).rulings[0].may_run
     cluster.grants.break_glass(glass())
     [ruling] = cluster.check(container).rulings
-    assert (ruling.rule, ruling.may_run) == (Rule.BREAK_GLASS, True)
+    assert (ruling.rule, ruling.may_run) == (DeploymentRule.BREAK_GLASS, True)
     assert "break-glass until 2026-11-21 12:00 UTC by" in ruling.why
     assert "did not pass the dev gate" in ruling.why
     [ruling] = cluster.check(container, now=NOW + 4 * HOUR).rulings
-    assert ruling.rule is Rule.REFUSED
+    assert ruling.rule is DeploymentRule.REFUSED
 
 
 def test_one_from_before_a_revocation_lets_nothing_through_and_one_from_after_does() -> None:
@@ -138,7 +138,7 @@ def test_one_from_before_a_revocation_lets_nothing_through_and_one_from_after_do
     cluster.grants.break_glass(glass())
     later = LATER + timedelta(minutes=1)
     [ruling] = cluster.check(container, now=later).rulings
-    assert ruling.rule is Rule.REFUSED
+    assert ruling.rule is DeploymentRule.REFUSED
     assert "revoked on 2026-11-21 08:01 UTC by" in ruling.why
     cluster.grants.break_glass(glass(granted_at=later))
     assert cluster.check(container, now=later).rulings[0].may_run
@@ -151,7 +151,7 @@ def test_what_passed_or_is_no_image_of_ours_is_left_as_it_is() -> None:
     passed, foreign = cluster.check(
         Container("app", named(IMAGE), IMAGE.digest), Container("web", "docker.io/library/nginx")
     ).rulings
-    assert (passed.rule, foreign.rule) == (Rule.PASSED, Rule.OUTSIDE)
+    assert (passed.rule, foreign.rule) == (DeploymentRule.PASSED, DeploymentRule.OUTSIDE)
     assert let_through(foreign, [glass()], NOW) is foreign
 
 

@@ -14,13 +14,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cli.main import main
-from cli.stack import Stack
-from cli.verbs import status as status_verb
 from imagegate.aws import clients as aws
 from imagegate.aws.ledger import DynamoLedger
 from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
 from imagegate.release.release import Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate_cli.commands import status as status_verb
+from imagegate_cli.main import main
+from imagegate_cli.stack import Stack
 from tests.fakes import NOW
 
 REGION = "eu-central-1"
@@ -130,7 +130,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setattr("cli.waiting._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("imagegate_cli.releases.waiting._FIRST_PAUSE", 0.01)
     monkeypatch.setattr(status_verb, "_BEGIN_SECONDS", 0.1)
     aws.client.cache_clear()
 
@@ -400,7 +400,7 @@ def _after(monkeypatch: pytest.MonkeyPatch, pauses: int, happen: Any) -> None:
             happen()
         sleep(seconds)
 
-    monkeypatch.setattr("cli.waiting.time.sleep", pausing)
+    monkeypatch.setattr("imagegate_cli.releases.waiting.time.sleep", pausing)
 
 
 # release
@@ -522,7 +522,7 @@ def test_a_refusal_of_aws_is_one_line(
     def refuse(_name: str) -> Stack:
         raise ClientError({"Error": {"Code": code, "Message": message}}, "DescribeStacks")
 
-    monkeypatch.setattr("cli.verbs.list.find_stack", refuse)
+    monkeypatch.setattr("imagegate_cli.commands.list.find_stack", refuse)
     result = gate.call("list")
     assert result.code == 2
     assert says in result.err
@@ -565,7 +565,7 @@ def test_what_nobody_foresaw_is_one_line_too(gate: Gate, monkeypatch: pytest.Mon
     def fail(_name: str) -> Stack:
         raise RuntimeError("surprise\nin two lines")
 
-    monkeypatch.setattr("cli.verbs.list.find_stack", fail)
+    monkeypatch.setattr("imagegate_cli.commands.list.find_stack", fail)
     result = gate.call("list")
     assert result.code == 2
     assert result.err == ("imagegate: RuntimeError: surprise in two lines (IMAGEGATE_DEBUG=1 shows where)\n")
@@ -576,7 +576,7 @@ def test_what_nobody_foresaw_is_one_line_too(gate: Gate, monkeypatch: pytest.Mon
 
 def test_help_loads_neither_boto3_nor_rich() -> None:
     program = (
-        "import sys, cli.main; "
+        "import sys, imagegate_cli.main; "
         "print(*(m for m in ('boto3', 'botocore', 'rich', 'pydantic', 'yaml') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

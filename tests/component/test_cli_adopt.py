@@ -42,7 +42,7 @@ def old(gate: CliGate, monkeypatch: pytest.MonkeyPatch) -> CliGate:
     """A gate in front of repositories that were there before it; nobody sleeps."""
     gate.world.registry.names |= {"cart-dev", "tools", "shop-staging"}
     gate.world.starter = Starting(gate)
-    monkeypatch.setattr("cli.adopting.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("imagegate_cli.adoption.prompt.time.sleep", lambda _seconds: None)
     return gate
 
 
@@ -163,7 +163,7 @@ def test_a_stage_that_is_entered_by_approval_only_moves_nothing(old: CliGate) ->
 
 def test_the_rate_is_kept(old: CliGate, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("cli.adopting.time.sleep", slept.append)
+    monkeypatch.setattr("imagegate_cli.adoption.prompt.time.sleep", slept.append)
     for number in range(4):
         push(old, f"shop-dev:{number}")
     for rate, pause in (("10/m", 6.0), ("2/s", 0.5), ("60/h", 60.0)):
@@ -245,7 +245,7 @@ def test_progress_is_said_now_and_then_without_a_terminal(
 ) -> None:
     for number in range(4):
         push(old, f"shop-dev:{number}")
-    monkeypatch.setattr("cli.adopting._SAID_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("imagegate_cli.adoption.prompt._SAID_EVERY_SECONDS", 0.0)
     result = adopt(old, "shop-dev", "--yes")
     assert result.err.splitlines()[0] == "1 of 4 started, about 18 s left; Ctrl-C stops, and loses nothing"
     assert len(result.err.splitlines()) == 3

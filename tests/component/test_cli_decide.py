@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from cli.decisions.asking import Scope, name_of
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import Waiver, WaiverTerms
+from imagegate_cli.decisions.asking import Scope, name_of
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
 from tests.fakes import DEV, NOW, POLICY, critical
 

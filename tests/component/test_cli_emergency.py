@@ -87,7 +87,7 @@ def test_what_would_not_count_is_refused(
     code: int,
     says: str,
 ) -> None:
-    monkeypatch.setattr("cli.releases._has_repository", lambda _name: True)
+    monkeypatch.setattr("imagegate_cli.releases.find._has_repository", lambda _name: True)
     gate.blocked()
     result = gate.call("decide", "break-glass", *arguments)
     assert (result.code, says in result.err) == (code, True), result.err

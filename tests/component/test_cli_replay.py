@@ -225,8 +225,8 @@ def test_a_period_is_read_strictly(gate: CliGate, policy: Path, since: str) -> N
 
 
 def test_too_many_attempts_are_said(gate: CliGate, policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.judged._FIRST_READ", 1)
-    monkeypatch.setattr("cli.judged._READ_AT_MOST", 2)
+    monkeypatch.setattr("imagegate_cli.policy.judged._FIRST_READ", 1)
+    monkeypatch.setattr("imagegate_cli.policy.judged._READ_AT_MOST", 2)
     for number in range(3):
         gate.blocked(f"{number}", ago=timedelta(hours=number))
     result = gate.call("policy", "replay", write(policy, LOOSE))

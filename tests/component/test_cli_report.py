@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.zero.flip import Flip, flip_of
-from cli.zero.route import Action, Need, Plan, Waive, shortest
-from cli.zero.standing import pattern_of, tally
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
 from imagegate.policy.rules import FindingRules, ImageRules, ProhibitedPackage, Rule
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+from imagegate_cli.enforcement.current_images import pattern_of, tally
+from imagegate_cli.enforcement.flip import Flip, flip_of
+from imagegate_cli.enforcement.route import FixAction, ImagePlan, Need, Waive, shortest
 from tests.component.cli_gate import CliGate, gate, with_stage
 from tests.component.test_gate import built, with_bases
 from tests.fakes import NOW, POLICY, critical
@@ -318,12 +318,12 @@ def test_one_rebuild_frees_what_was_built_on_the_base(gate: CliGate) -> None:
 # The algorithm
 
 waives = st.builds(Waive, st.sampled_from("ABCDE"), st.sampled_from("pq"))
-actions = st.builds(Action, st.sampled_from(["rebuild", "upgrade"]), st.tuples(st.sampled_from("xyz")))
+actions = st.builds(FixAction, st.sampled_from(["rebuild", "upgrade"]), st.tuples(st.sampled_from("xyz")))
 needs = st.builds(
     Need, st.integers(1, 3), st.lists(st.frozensets(waives, min_size=1, max_size=2), max_size=4).map(tuple)
 )
 plans = st.builds(
-    Plan,
+    ImagePlan,
     name=st.text("abc", min_size=1, max_size=4),
     repository=st.sampled_from(["shop", "cart"]),
     texts=st.dictionaries(actions, st.just("do"), max_size=2),
@@ -335,7 +335,7 @@ plans = st.builds(
 
 
 @given(st.lists(plans, max_size=8))
-def test_the_way_leads_to_zero_and_only_it(found: list[Plan]) -> None:
+def test_the_way_leads_to_zero_and_only_it(found: list[ImagePlan]) -> None:
     route = shortest(found)
     assert len(route.freed) + len(route.left) == len(found)
     assert all(not plan.can_be_freed for plan in route.left)
@@ -350,8 +350,8 @@ def test_the_way_leads_to_zero_and_only_it(found: list[Plan]) -> None:
 
 
 @given(st.lists(plans, max_size=6))
-def test_each_step_frees_what_it_says_once_those_before_it_are_done(found: list[Plan]) -> None:
-    done: frozenset[Action] = frozenset()
+def test_each_step_frees_what_it_says_once_those_before_it_are_done(found: list[ImagePlan]) -> None:
+    done: frozenset[FixAction] = frozenset()
     waived: frozenset[Waive] = frozenset()
     for step in shortest(found).steps:
         assert step.frees
@@ -360,7 +360,7 @@ def test_each_step_frees_what_it_says_once_those_before_it_are_done(found: list[
 
 
 @given(st.lists(plans, max_size=6))
-def test_few_waivers_that_are_offered_instead_do_as_much(found: list[Plan]) -> None:
+def test_few_waivers_that_are_offered_instead_do_as_much(found: list[ImagePlan]) -> None:
     route = shortest(found)
     if route.or_waivers:
         waived = frozenset(route.or_waivers)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from rich.console import RenderableType
 
-from cli import facts, view
-from cli.reference import Reference
-from cli.steps import State, steps_of
 from imagegate.errors import RejectedInputError
 from imagegate.evidence.sbom import Sbom
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, Release, StartReason
+from imagegate_cli.reference import RepositoryReference
+from imagegate_cli.releases import facts, view
+from imagegate_cli.releases.steps import StepState, steps_of
 
 STARTED = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
 IMAGE = ImageRef("shop-dev", Digest.of(b"shown"))
@@ -92,28 +92,46 @@ def test_markup_in_names_is_only_text() -> None:
 
 def test_the_steps_of_an_open_release() -> None:
     waiting = _closed(outcome=None, closed_at=None, verdict=None, reasons=[])
-    assert _states(waiting) == [State.RUNNING, *[State.WAITING] * 4]
+    assert _states(waiting) == [StepState.RUNNING, *[StepState.WAITING] * 4]
     passed = replace(waiting, verdict="PASS")
-    assert _states(passed) == [State.DONE, State.DONE, State.RUNNING, State.WAITING, State.WAITING]
+    assert _states(passed) == [
+        StepState.DONE,
+        StepState.DONE,
+        StepState.RUNNING,
+        StepState.WAITING,
+        StepState.WAITING,
+    ]
     blocked = replace(waiting, verdict="BLOCK")
-    assert _states(blocked)[2:] == [State.SKIPPED, State.SKIPPED, State.RUNNING]
+    assert _states(blocked)[2:] == [StepState.SKIPPED, StepState.SKIPPED, StepState.RUNNING]
 
 
 def test_the_steps_of_an_ended_release() -> None:
-    assert _states(_closed()) == [State.DONE, State.DONE, State.SKIPPED, State.SKIPPED, State.DONE]
+    assert _states(_closed()) == [
+        StepState.DONE,
+        StepState.DONE,
+        StepState.SKIPPED,
+        StepState.SKIPPED,
+        StepState.DONE,
+    ]
     signature = Digest.of(b"signature")
     held = _closed(outcome=Outcome.HELD, verdict="PASS", reasons=[], signature=signature)
-    assert _states(held) == [State.DONE, State.DONE, State.DONE, State.SKIPPED, State.DONE]
+    assert _states(held) == [
+        StepState.DONE,
+        StepState.DONE,
+        StepState.DONE,
+        StepState.SKIPPED,
+        StepState.DONE,
+    ]
 
 
 def test_the_history_tells_where_a_release_failed() -> None:
     failed = _closed(outcome=Outcome.FAILED, verdict="PASS", reasons=[])
     entered = ["Await Scan", "Judge Image", "Is Image Allowed?", "Sign Image", "Announce Failure", "Failed"]
     states = [step.state for step in steps_of(failed, entered)]
-    assert states == [State.DONE, State.DONE, State.FAILED, State.SKIPPED, State.DONE]
+    assert states == [StepState.DONE, StepState.DONE, StepState.FAILED, StepState.SKIPPED, StepState.DONE]
 
 
-def _states(release: Release) -> list[State]:
+def _states(release: Release) -> list[StepState]:
     return [step.state for step in steps_of(release)]
 
 
@@ -134,15 +152,15 @@ def test_every_outcome_has_an_exit_code_and_says_why() -> None:
 
 def test_a_digest_counts_more_than_a_tag() -> None:
     digest = "sha256:" + hashlib.sha256(b"x").hexdigest()
-    reference = Reference.parse(f"team/shop-dev:1.0@{digest}")
+    reference = RepositoryReference.parse(f"team/shop-dev:1.0@{digest}")
     assert (reference.repository, str(reference.digest)) == ("team/shop-dev", digest)
 
 
 def test_a_dot_in_a_repository_is_no_registry() -> None:
-    assert Reference.parse("my.org/shop-dev:1.0").repository == "my.org/shop-dev"
+    assert RepositoryReference.parse("my.org/shop-dev:1.0").repository == "my.org/shop-dev"
 
 
 @pytest.mark.parametrize("text", ["", ":1", "shop:-x", "shop:a b", "shop@", "shop:1@sha256:xyz", "a//b"])
 def test_nonsense_is_no_reference(text: str) -> None:
     with pytest.raises(RejectedInputError):
-        Reference.parse(text)
+        RepositoryReference.parse(text)

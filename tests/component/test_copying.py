@@ -9,7 +9,7 @@ import pytest
 
 from imagegate.errors import ImageNotFoundError, MissingLayerError, MissingRepositoryError
 from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
-from imagegate.policy.policy import Elsewhere
+from imagegate.policy.policy import RemoteRegistry
 from imagegate.release.release import Outcome, ReleaseId, StartReason
 from imagegate.workflow.copying import Copy, OutOfTimeError
 from imagegate.workflow.promote import Next
@@ -205,7 +205,7 @@ class OtherAccount(FakeRegistry):
 @pytest.fixture
 def abroad() -> World:
     """Staging is in another account."""
-    staging = replace(POLICY.stages["staging"], elsewhere=Elsewhere(HOST, "role"), promotes_to=None)
+    staging = replace(POLICY.stages["staging"], elsewhere=RemoteRegistry(HOST, "role"), promotes_to=None)
     policy = replace(POLICY, stages={"dev": POLICY.stages["dev"], "staging": staging})
     world = World(policy=policy)
     world.records.policies[policy.digest] = policy

@@ -14,7 +14,7 @@ import pytest
 
 from imagegate.errors import ThrottledError
 from imagegate.oci.image import ImageRef
-from imagegate.release.release import Facts, Outcome, Release, ReleaseId
+from imagegate.release.release import EcrImage, Outcome, Release, ReleaseId
 from imagegate.workflow.reconcile import Reconcile
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, STAGING, critical
@@ -148,7 +148,7 @@ def test_the_reconciler_asks_of_each_repository_once_an_hour(
     image = released(world)
     facts, asked = world.registry.facts, list[ImageRef]()
 
-    def counted(one: ImageRef) -> Facts:
+    def counted(one: ImageRef) -> EcrImage:
         asked.append(one)
         return facts(one)
 

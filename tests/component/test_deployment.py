@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.deployment.check import Guarded, Rule, Ruling, let_through, rule
+from imagegate.deployment.check import DeploymentRule, DeploymentRuling, Guarded, let_through, rule
 from imagegate.errors import InvalidDigestError
 from imagegate.findings.finding import Finding
 from imagegate.grants.break_glass import BreakGlass
@@ -33,7 +33,7 @@ GUARDED = Guarded(Container("app", named(IMAGE)), STAGE, DEV, "1.0", IMAGE.diges
 SOONER, MUCH_LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 
 
-def ruled(*attempts: Release, indexes: dict[Digest, tuple[Release, ...]] | None = None) -> Ruling:
+def ruled(*attempts: Release, indexes: dict[Digest, tuple[Release, ...]] | None = None) -> DeploymentRuling:
     """By these attempts, newest first, and those of the indexes that it was released with."""
     within = indexes or {}
     own = History(attempts, tuple(within))
@@ -50,62 +50,84 @@ def of_index(release: Release, digest: Digest = INDEX) -> Release:
 @pytest.mark.parametrize(
     ("attempts", "expected", "why"),
     [
-        ([], Rule.UNKNOWN, "no dev gate has seen it"),
-        ([attempt()], Rule.PASSED, "passed the dev gate in attempt 1"),
-        ([attempt(outcome=Outcome.HELD)], Rule.PASSED, "attempt 1"),
+        ([], DeploymentRule.UNKNOWN, "no dev gate has seen it"),
+        ([attempt()], DeploymentRule.PASSED, "passed the dev gate in attempt 1"),
+        ([attempt(outcome=Outcome.HELD)], DeploymentRule.PASSED, "attempt 1"),
         (
             [blocked()],
-            Rule.REFUSED,
+            DeploymentRule.REFUSED,
             r"blocked in attempt 1 on 2026-11-21 08:00 UTC: 2 CRITICAL \(at most 0\)",
         ),
-        ([blocked(reasons=())], Rule.REFUSED, "blocked in attempt 1 on 2026-11-21 08:00 UTC$"),
+        ([blocked(reasons=())], DeploymentRule.REFUSED, "blocked in attempt 1 on 2026-11-21 08:00 UTC$"),
         # Judged and not passed, whatever else became of it.
-        ([attempt(verdict="BLOCK", signature=None)], Rule.REFUSED, "judged BLOCK in attempt 1"),  # observed
-        ([attempt(verdict="ERROR", outcome=Outcome.BLOCKED)], Rule.REFUSED, "blocked"),
-        ([attempt(outcome=None, verdict="BLOCK", signature=None)], Rule.REFUSED, "judged BLOCK"),
-        ([attempt(outcome=Outcome.FAILED, verdict="BLOCK")], Rule.REFUSED, "judged BLOCK"),
-        ([attempt(outcome=Outcome.SUPERSEDED, verdict="BLOCK")], Rule.REFUSED, "judged BLOCK"),
+        (
+            [attempt(verdict="BLOCK", signature=None)],
+            DeploymentRule.REFUSED,
+            "judged BLOCK in attempt 1",
+        ),  # observed
+        ([attempt(verdict="ERROR", outcome=Outcome.BLOCKED)], DeploymentRule.REFUSED, "blocked"),
+        ([attempt(outcome=None, verdict="BLOCK", signature=None)], DeploymentRule.REFUSED, "judged BLOCK"),
+        ([attempt(outcome=Outcome.FAILED, verdict="BLOCK")], DeploymentRule.REFUSED, "judged BLOCK"),
+        ([attempt(outcome=Outcome.SUPERSEDED, verdict="BLOCK")], DeploymentRule.REFUSED, "judged BLOCK"),
         # A pass that nobody signed, or that is not of this gate.
-        ([attempt(signature=None)], Rule.REFUSED, "released in attempt 1 .* without a signature"),
-        ([attempt(verdict=None)], Rule.REFUSED, "attempt 1"),
+        ([attempt(signature=None)], DeploymentRule.REFUSED, "released in attempt 1 .* without a signature"),
+        ([attempt(verdict=None)], DeploymentRule.REFUSED, "attempt 1"),
         (
             [attempt(stage="staging")],
-            Rule.UNDECIDED,
+            DeploymentRule.UNDECIDED,
             "passed the gate of staging, and its repository belongs to dev",
         ),
         # Nothing was said yet.
-        ([attempt(outcome=None, verdict=None, signature=None)], Rule.UNDECIDED, "attempt 1 .* is not over"),
-        ([attempt(outcome=None)], Rule.UNDECIDED, "is not over"),
+        (
+            [attempt(outcome=None, verdict=None, signature=None)],
+            DeploymentRule.UNDECIDED,
+            "attempt 1 .* is not over",
+        ),
+        ([attempt(outcome=None)], DeploymentRule.UNDECIDED, "is not over"),
         (
             [attempt(outcome=Outcome.FAILED, verdict=None)],
-            Rule.UNDECIDED,
+            DeploymentRule.UNDECIDED,
             "ended failed, without releasing it",
         ),
-        ([attempt(outcome=Outcome.FAILED)], Rule.UNDECIDED, "ended failed"),
-        ([attempt(outcome=Outcome.SUPERSEDED)], Rule.UNDECIDED, "ended superseded"),
-        ([attempt(outcome=Outcome.CONFLICT)], Rule.UNDECIDED, "ended conflict"),
+        ([attempt(outcome=Outcome.FAILED)], DeploymentRule.UNDECIDED, "ended failed"),
+        ([attempt(outcome=Outcome.SUPERSEDED)], DeploymentRule.UNDECIDED, "ended superseded"),
+        ([attempt(outcome=Outcome.CONFLICT)], DeploymentRule.UNDECIDED, "ended conflict"),
         (
             [attempt(outcome=Outcome.WITHDRAWN)],
-            Rule.REFUSED,
+            DeploymentRule.REFUSED,
             "withdrawn in attempt 1 .*, the image was deleted",
         ),
         # The last word counts.
-        ([blocked(2), attempt()], Rule.REFUSED, "attempt 2"),
-        ([attempt(2, Outcome.WITHDRAWN), attempt()], Rule.REFUSED, "withdrawn in attempt 2"),
-        ([attempt(2), blocked()], Rule.PASSED, "attempt 2"),
-        ([attempt(2, outcome=None, verdict=None, signature=None), attempt()], Rule.PASSED, "attempt 1"),
-        ([attempt(2, outcome=None, verdict=None, signature=None), blocked()], Rule.REFUSED, "attempt 1"),
-        ([attempt(2, Outcome.FAILED, verdict=None), attempt()], Rule.PASSED, "attempt 1"),
-        ([attempt(2, Outcome.CONFLICT), attempt()], Rule.PASSED, "attempt 1"),
-        ([attempt(2, Outcome.SUPERSEDED), attempt()], Rule.PASSED, "attempt 1"),
-        ([attempt(3, Outcome.FAILED, verdict=None), blocked(2), attempt()], Rule.REFUSED, "attempt 2"),
+        ([blocked(2), attempt()], DeploymentRule.REFUSED, "attempt 2"),
+        ([attempt(2, Outcome.WITHDRAWN), attempt()], DeploymentRule.REFUSED, "withdrawn in attempt 2"),
+        ([attempt(2), blocked()], DeploymentRule.PASSED, "attempt 2"),
+        (
+            [attempt(2, outcome=None, verdict=None, signature=None), attempt()],
+            DeploymentRule.PASSED,
+            "attempt 1",
+        ),
+        (
+            [attempt(2, outcome=None, verdict=None, signature=None), blocked()],
+            DeploymentRule.REFUSED,
+            "attempt 1",
+        ),
+        ([attempt(2, Outcome.FAILED, verdict=None), attempt()], DeploymentRule.PASSED, "attempt 1"),
+        ([attempt(2, Outcome.CONFLICT), attempt()], DeploymentRule.PASSED, "attempt 1"),
+        ([attempt(2, Outcome.SUPERSEDED), attempt()], DeploymentRule.PASSED, "attempt 1"),
+        (
+            [attempt(3, Outcome.FAILED, verdict=None), blocked(2), attempt()],
+            DeploymentRule.REFUSED,
+            "attempt 2",
+        ),
     ],
 )
-def test_the_last_word_about_a_digest_counts(attempts: list[Release], expected: Rule, why: str) -> None:
+def test_the_last_word_about_a_digest_counts(
+    attempts: list[Release], expected: DeploymentRule, why: str
+) -> None:
     ruling = ruled(*attempts)
     assert ruling.rule is expected, ruling
     assert re.search(why, ruling.why), ruling.why
-    assert ruling.may_run is (expected is Rule.PASSED)
+    assert ruling.may_run is (expected is DeploymentRule.PASSED)
     assert bool(ruling.todo) is not ruling.may_run
 
 
@@ -115,24 +137,28 @@ def test_the_last_word_about_a_digest_counts(attempts: list[Release], expected: 
 @pytest.mark.parametrize(
     ("own", "indexes", "expected"),
     [
-        ((), {INDEX: (of_index(attempt()),)}, Rule.PASSED),
-        ((), {INDEX: (of_index(blocked()),)}, Rule.REFUSED),
-        ((), {INDEX: (of_index(blocked(2)), of_index(attempt()))}, Rule.REFUSED),
-        ((), {INDEX: (of_index(attempt(signature=None)),)}, Rule.REFUSED),
-        ((), {INDEX: (of_index(attempt(outcome=None, verdict=None)),)}, Rule.UNDECIDED),
-        ((), {INDEX: ()}, Rule.UNKNOWN),
+        ((), {INDEX: (of_index(attempt()),)}, DeploymentRule.PASSED),
+        ((), {INDEX: (of_index(blocked()),)}, DeploymentRule.REFUSED),
+        ((), {INDEX: (of_index(blocked(2)), of_index(attempt()))}, DeploymentRule.REFUSED),
+        ((), {INDEX: (of_index(attempt(signature=None)),)}, DeploymentRule.REFUSED),
+        ((), {INDEX: (of_index(attempt(outcome=None, verdict=None)),)}, DeploymentRule.UNDECIDED),
+        ((), {INDEX: ()}, DeploymentRule.UNKNOWN),
         # Two indexes share it: one that is blocked, for another platform perhaps, does not refuse it.
-        ((), {INDEX: (of_index(blocked()),), OTHER_INDEX: (of_index(attempt(), OTHER_INDEX),)}, Rule.PASSED),
+        (
+            (),
+            {INDEX: (of_index(blocked()),), OTHER_INDEX: (of_index(attempt(), OTHER_INDEX),)},
+            DeploymentRule.PASSED,
+        ),
         # It has a word of its own.
-        ((attempt(),), {INDEX: (of_index(blocked(closed_at=MUCH_LATER)),)}, Rule.PASSED),
-        ((blocked(),), {INDEX: (of_index(attempt(closed_at=SOONER)),)}, Rule.REFUSED),
-        ((blocked(),), {INDEX: (of_index(attempt(closed_at=NOW)),)}, Rule.REFUSED),
-        ((blocked(),), {INDEX: (of_index(attempt(closed_at=MUCH_LATER)),)}, Rule.PASSED),
-        ((attempt(outcome=None, verdict=None),), {INDEX: (of_index(attempt()),)}, Rule.PASSED),
+        ((attempt(),), {INDEX: (of_index(blocked(closed_at=MUCH_LATER)),)}, DeploymentRule.PASSED),
+        ((blocked(),), {INDEX: (of_index(attempt(closed_at=SOONER)),)}, DeploymentRule.REFUSED),
+        ((blocked(),), {INDEX: (of_index(attempt(closed_at=NOW)),)}, DeploymentRule.REFUSED),
+        ((blocked(),), {INDEX: (of_index(attempt(closed_at=MUCH_LATER)),)}, DeploymentRule.PASSED),
+        ((attempt(outcome=None, verdict=None),), {INDEX: (of_index(attempt()),)}, DeploymentRule.PASSED),
     ],
 )
 def test_a_platform_counts_as_the_index_it_was_released_with(
-    own: tuple[Release, ...], indexes: dict[Digest, tuple[Release, ...]], expected: Rule
+    own: tuple[Release, ...], indexes: dict[Digest, tuple[Release, ...]], expected: DeploymentRule
 ) -> None:
     assert ruled(*own, indexes=indexes).rule is expected
 
@@ -140,14 +166,15 @@ def test_a_platform_counts_as_the_index_it_was_released_with(
 def test_what_was_revoked_is_a_word_of_when_it_was_revoked() -> None:
     revoked = attempt(closed_at=SOONER, revoked=Revocation(LATER, "ann", "its key leaked"))
     before, after = (of_index(attempt(closed_at=at)) for at in (NOW, MUCH_LATER))
-    assert ruled(revoked, indexes={INDEX: (before,)}).rule is Rule.REFUSED
-    assert ruled(revoked, indexes={INDEX: (after,)}).rule is Rule.PASSED
+    assert ruled(revoked, indexes={INDEX: (before,)}).rule is DeploymentRule.REFUSED
+    assert ruled(revoked, indexes={INDEX: (after,)}).rule is DeploymentRule.PASSED
 
 
 @pytest.mark.parametrize(
-    ("broken", "expected"), [("findings.critical", Rule.BREAK_GLASS), ("image.ambiguous", Rule.REFUSED)]
+    ("broken", "expected"),
+    [("findings.critical", DeploymentRule.BREAK_GLASS), ("image.ambiguous", DeploymentRule.REFUSED)],
 )
-def test_broken_glass_lets_nothing_run_that_is_ambiguous(broken: str, expected: Rule) -> None:
+def test_broken_glass_lets_nothing_run_that_is_ambiguous(broken: str, expected: DeploymentRule) -> None:
     reasons = ({"rule": broken, "message": "a key is there twice", "action": "enforce"},)
     glass = BreakGlass(DEV, IMAGE.digest, "the shop is down", MUCH_LATER, NOW, "ann")
     assert let_through(ruled(blocked(reasons=reasons)), [glass], LATER).rule is expected
@@ -219,13 +246,13 @@ def test_a_name_is_read_as_clients_read_it(text: str, name: str, tag: str | None
 def test_what_is_no_name_is_refused(text: str) -> None:
     with pytest.raises(InvalidReferenceError):
         Reference.parse(text)
-    assert Cluster().check(Container("app", text)).rulings[0].rule is Rule.UNREADABLE
+    assert Cluster().check(Container("app", text)).rulings[0].rule is DeploymentRule.UNREADABLE
 
 
 def test_a_digest_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidDigestError):
         Reference.parse("nginx@sha512:00")
-    assert Cluster().check(Container("app", "nginx@sha256:0")).rulings[0].rule is Rule.UNREADABLE
+    assert Cluster().check(Container("app", "nginx@sha256:0")).rulings[0].rule is DeploymentRule.UNREADABLE
 
 
 @pytest.mark.parametrize(
@@ -246,30 +273,30 @@ def test_the_registry_is_known_by_each_of_its_names(host: str) -> None:
 @pytest.mark.parametrize(
     ("image", "allowed", "expected"),
     [
-        ("nginx", "", Rule.OUTSIDE),
-        ("nginx", "docker.io/library/nginx", Rule.ALLOWED),
-        ("nginx", "docker.io", Rule.ALLOWED),
-        ("nginx", "nginx", Rule.OUTSIDE),
-        ("public.ecr.aws/datadog/agent:7", "quay.io/x, public.ecr.aws/datadog/", Rule.ALLOWED),
-        ("public.ecr.aws/datadog-evil/agent:7", "public.ecr.aws/datadog", Rule.OUTSIDE),
-        ("public.ecr.aws:5000/datadog/agent:7", "public.ecr.aws", Rule.OUTSIDE),
-        ("evil.example/public.ecr.aws/datadog/agent", "public.ecr.aws/datadog", Rule.OUTSIDE),
-        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop-dev:1.0", "", Rule.OUTSIDE),
-        ("999999999999.dkr.ecr.eu-central-1.amazonaws.com/shop-dev:1.0", "", Rule.OUTSIDE),
-        (f"{REGISTRY}/tools/proxy:1", "", Rule.UNGUARDED),
-        (f"{REGISTRY}/tools/proxy:1", f"{REGISTRY}/tools", Rule.ALLOWED),
+        ("nginx", "", DeploymentRule.OUTSIDE),
+        ("nginx", "docker.io/library/nginx", DeploymentRule.ALLOWED),
+        ("nginx", "docker.io", DeploymentRule.ALLOWED),
+        ("nginx", "nginx", DeploymentRule.OUTSIDE),
+        ("public.ecr.aws/datadog/agent:7", "quay.io/x, public.ecr.aws/datadog/", DeploymentRule.ALLOWED),
+        ("public.ecr.aws/datadog-evil/agent:7", "public.ecr.aws/datadog", DeploymentRule.OUTSIDE),
+        ("public.ecr.aws:5000/datadog/agent:7", "public.ecr.aws", DeploymentRule.OUTSIDE),
+        ("evil.example/public.ecr.aws/datadog/agent", "public.ecr.aws/datadog", DeploymentRule.OUTSIDE),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop-dev:1.0", "", DeploymentRule.OUTSIDE),
+        ("999999999999.dkr.ecr.eu-central-1.amazonaws.com/shop-dev:1.0", "", DeploymentRule.OUTSIDE),
+        (f"{REGISTRY}/tools/proxy:1", "", DeploymentRule.UNGUARDED),
+        (f"{REGISTRY}/tools/proxy:1", f"{REGISTRY}/tools", DeploymentRule.ALLOWED),
         # What a gate guards is never let through by the list.
-        (f"{REGISTRY}/shop-dev:1.0", f"{REGISTRY}/shop-dev,{REGISTRY}", Rule.MISSING),
-        (f"{REGISTRY}/shop-dev@{IMAGE.digest}", f"{REGISTRY}/shop-dev", Rule.UNKNOWN),
+        (f"{REGISTRY}/shop-dev:1.0", f"{REGISTRY}/shop-dev,{REGISTRY}", DeploymentRule.MISSING),
+        (f"{REGISTRY}/shop-dev@{IMAGE.digest}", f"{REGISTRY}/shop-dev", DeploymentRule.UNKNOWN),
     ],
 )
 def test_images_from_elsewhere_are_refused_unless_the_stack_allows_them(
-    image: str, allowed: str, expected: Rule
+    image: str, allowed: str, expected: DeploymentRule
 ) -> None:
     answer = Cluster(allowed=prefixes(allowed)).check(Container("side", image))
     assert answer.rulings[0].rule is expected
-    assert (answer.status is HookStatus.SUCCEEDED) is (expected is Rule.ALLOWED)
-    if expected in (Rule.OUTSIDE, Rule.UNGUARDED):
+    assert (answer.status is HookStatus.SUCCEEDED) is (expected is DeploymentRule.ALLOWED)
+    if expected in (DeploymentRule.OUTSIDE, DeploymentRule.UNGUARDED):
         assert Reference.parse(image).name in " ".join(answer.rulings[0].todo)  # what to add to the list
 
 
@@ -345,7 +372,12 @@ def test_one_container_that_did_not_pass_refuses_the_deployment_and_each_is_name
         Container("proxy", "envoyproxy/envoy:v1.31"),
         Container("log", "fluent/fluent-bit"),
     )
-    assert [one.rule for one in answer.rulings] == [Rule.PASSED, Rule.ALLOWED, Rule.OUTSIDE, Rule.OUTSIDE]
+    assert [one.rule for one in answer.rulings] == [
+        DeploymentRule.PASSED,
+        DeploymentRule.ALLOWED,
+        DeploymentRule.OUTSIDE,
+        DeploymentRule.OUTSIDE,
+    ]
     assert answer.status is HookStatus.FAILED
     assert "proxy: envoyproxy/envoy:v1.31: it is not in this registry, but in docker.io" in answer.reason
     assert "log: fluent/fluent-bit" in answer.reason

@@ -25,7 +25,7 @@ from imagegate.errors import (
     ThrottledError,
 )
 from imagegate.findings.ecr import basic, enhanced
-from imagegate.findings.finding import Finding, Package, Severity, Tally
+from imagegate.findings.finding import Finding, FindingCounts, Package, Severity
 from imagegate.findings.scan import Basis, Readiness, Scanning
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef
 from imagegate.ports import Images, Scans
@@ -353,7 +353,7 @@ def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(ecr: Ecr, stub
         stub.add_response(
             "describe_image_scan_findings", {**head("COMPLETE", {"findings": listed}), **more}, wanted
         )
-    tally = Tally.of(ecr.findings(IMAGE, Basis.BASIC))
+    tally = FindingCounts.of(ecr.findings(IMAGE, Basis.BASIC))
     assert tally.counts == {Severity.LOW: 4950, Severity.CRITICAL: 50}
     assert sum(map(len, tally.examples.values())) == 10
 

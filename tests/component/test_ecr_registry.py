@@ -14,7 +14,7 @@ from imagegate.aws import ecr_registry
 from imagegate.aws.ecr_registry import EcrElsewhere, LayerState, ecr_layers
 from imagegate.errors import AccessRefusedError, ImageGateError, ThrottledError
 from imagegate.oci.image import Digest
-from imagegate.policy.policy import Elsewhere
+from imagegate.policy.policy import RemoteRegistry
 from tests.fakes import NOW
 
 DIGESTS = [Digest.of(str(number).encode()) for number in range(250)]
@@ -63,7 +63,9 @@ def test_in_a_repository_that_a_push_may_make_there_are_no_layers(stub: Stubber)
 # Another account or Region.
 
 
-WHERE = Elsewhere("210987654321.dkr.ecr.eu-west-1.amazonaws.com", "arn:aws:iam::210987654321:role/imagegate")
+WHERE = RemoteRegistry(
+    "210987654321.dkr.ecr.eu-west-1.amazonaws.com", "arn:aws:iam::210987654321:role/imagegate"
+)
 
 
 class Account:

@@ -20,7 +20,7 @@ from imagegate.policy.policy import Entry, Mode, Policy
 from imagegate.policy.rules import ENTRY, WAIVABLE
 from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
-from imagegate.workflow.judge import Judged, Route
+from imagegate.workflow.judge import JudgeResult, Route
 from imagegate.workflow.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, critical
@@ -44,7 +44,7 @@ def pushed_straight(world: World, tag: str = "1.0") -> ImageRef:
     return image
 
 
-def arrives(world: World, image: ImageRef, tag: str = "1.0", attempt: int = 1) -> Judged:
+def arrives(world: World, image: ImageRef, tag: str = "1.0", attempt: int = 1) -> JudgeResult:
     """Its push is told, and it is judged."""
     begun = world.start(image, tag)
     assert isinstance(begun, Release)
@@ -92,7 +92,7 @@ def test_what_is_judged_before_its_promotion_is_noted_is_admitted(
 ) -> None:
     """ECR's event may be handled while `promote_image` still runs."""
     image = world.signed()
-    found: list[Judged] = []
+    found: list[JudgeResult] = []
     push = world.registry.push_manifest
 
     def tells_at_once(repository: str, manifest: object, tag: str | None = None) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from cli.verification import evidence
-from cli.verification.managed import managed_profiles
 from imagegate.evidence import attestation
 from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
+from imagegate_cli.verification import evidence
+from imagegate_cli.verification.managed import managed_profiles
 from tests.component.test_signatures import SAID, signed
 from tests.fakes import DEV, FakeRegistry, FakeSigner
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from cli.verification.evidence import read
 from imagegate.evidence.attestation import NOTATION_SIGNATURE
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.findings.versions import VERSIONS
@@ -31,8 +30,9 @@ from imagegate.policy.rules import (
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
 from imagegate.workflow.decide import Decide, WaiverRefusedError
-from imagegate.workflow.judge import Judged
+from imagegate.workflow.judge import JudgeResult
 from imagegate.workflow.replay import Replay
+from imagegate_cli.verification.evidence import read
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING
 
@@ -88,7 +88,7 @@ def built(
     return image
 
 
-def judged(world: World, image: ImageRef, now: Any = NOW) -> tuple[Judged, Decision]:
+def judged(world: World, image: ImageRef, now: Any = NOW) -> tuple[JudgeResult, Decision]:
     started = world.start(
         image, next(tag for (repo, tag), d in world.registry.tags.items() if d == image.digest)
     )
@@ -322,7 +322,7 @@ def test_signatures_that_others_attach_do_not_hide_the_one_of_the_gate_before(
 def test_whatever_else_is_attached_whoever_verifies_sees_the_gates_evidence(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.verification.evidence._MOST", 2)
+    monkeypatch.setattr("imagegate_cli.verification.evidence._MOST", 2)
     image = world.signed()
     listed = world.registry.referrers
     junk = [Descriptor(OCI_MANIFEST, Digest.of(bytes([n])), 1, artifact_type="a/b") for n in range(9)]

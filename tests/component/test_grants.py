@@ -245,11 +245,11 @@ def test_a_break_glass_is_kept_once_and_ends_once(table: Any, grants: DynamoGran
     assert grants.break_glass(glass)
     assert not grants.break_glass(glass)
     assert grants.broken_glass() == [glass]
-    ended = grants.mend_glass(glass.id, NOW + timedelta(hours=1), BEN)
+    ended = grants.withdraw_break_glass(glass.id, NOW + timedelta(hours=1), BEN)
     assert ended == replace(glass, withdrawn_at=NOW + timedelta(hours=1))
-    assert grants.mend_glass(glass.id, NOW + timedelta(hours=2), ANN) == ended
+    assert grants.withdraw_break_glass(glass.id, NOW + timedelta(hours=2), ANN) == ended
     assert grants.broken_glass() == [ended]
-    assert grants.mend_glass("b-0", NOW, ANN) is None
+    assert grants.withdraw_break_glass("b-0", NOW, ANN) is None
     assert grants.waivers() == []
 
 

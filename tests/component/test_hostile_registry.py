@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from cli.importing.tokens import TokenLogin
 from imagegate.errors import (
     AccessRefusedError,
     ImageGateError,
@@ -26,9 +25,10 @@ from imagegate.oci.client import HttpRegistry
 from imagegate.oci.copy import BlobCopy
 from imagegate.oci.http import Connection, Login
 from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef
-from imagegate.oci.repository import Place
+from imagegate.oci.repository import RepositoryClient
 from imagegate.oci.wire import Guard, Network, WrongWayError, network_of
 from imagegate.text import is_one_line
+from imagegate_cli.importing.tokens import TokenLogin
 from tests.component.scripted_registry import Reply, scripted
 from tests.component.token_registry import BLOB, LAYER, MANIFEST
 
@@ -204,8 +204,8 @@ def test_a_blob_longer_than_its_manifest_says_is_not_copied() -> None:
         raw(lambda _: always(head("200 OK", CHUNKED), chunks(BIG))()) as at,
         scripted(lambda _: Reply(404)) as target,
     ):
-        source = Place(Connection(lambda: Login(at), guard=Guard(at)), "team/app")
-        there = Place(Connection(lambda: Login(target.endpoint)), "shop-dev")
+        source = RepositoryClient(Connection(lambda: Login(at), guard=Guard(at)), "team/app")
+        there = RepositoryClient(Connection(lambda: Login(target.endpoint)), "shop-dev")
         target.answer = lambda request: (
             Reply(202, headers={"Location": "/upload"})
             if request.method == "POST"

@@ -11,7 +11,7 @@ import pytest
 from imagegate.errors import RejectedInputError, ThrottledError
 from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.policy.policy import Arrival, Policy
-from imagegate.release.release import Facts, Ignore, Push, Release, StartReason
+from imagegate.release.release import EcrImage, Ignore, Push, Release, StartReason
 from imagegate.workflow.reconcile import ReconcileError
 from tests.component.cli_gate import CliGate, gate
 from tests.component.one_gate import World
@@ -69,7 +69,7 @@ def poison(world: World, monkeypatch: pytest.MonkeyPatch, image: ImageRef) -> No
         return manifest(wanted, reference)
 
     monkeypatch.setattr(
-        world.registry, "facts", lambda one: Facts(one, frozenset({"1.0"}), NOW, "application/json")
+        world.registry, "facts", lambda one: EcrImage(one, frozenset({"1.0"}), NOW, "application/json")
     )
     monkeypatch.setattr(world.registry, "manifest", unreadable)
 
@@ -197,7 +197,7 @@ def test_what_changed_since_is_asked_for_though_its_event_was_lost(world: World,
 
 
 def test_status_says_why_an_image_was_left_alone(gate: CliGate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.releases._has_repository", lambda _name: True)
+    monkeypatch.setattr("imagegate_cli.releases.find._has_repository", lambda _name: True)
     image = chart(gate.world)
     gate.world.start(image, "1.0.0")
     result = gate.call("status", f"{DEV}:1.0.0")

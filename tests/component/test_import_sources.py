@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.faults import CannotTellError, NotFoundError
-from cli.importing.sources import Source
 from imagegate.errors import AccessRefusedError
+from imagegate_cli.faults import CannotTellError, NotFoundError
+from imagegate_cli.importing.sources import RemoteImage
 from tests.component.token_registry import MANIFEST, token_registry
 
 OTHER_ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
@@ -38,12 +38,12 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     ],
 )
 def test_a_source_is_read_as_docker_reads_it(text: str, host: str, repository: str, tag: str) -> None:
-    source = Source.parse(text)
+    source = RemoteImage.parse(text)
     assert (source.host, source.reference.repository, source.reference.tag) == (host, repository, tag)
 
 
 def test_a_digest_names_the_image() -> None:
-    source = Source.parse(f"ghcr.io/team/app@{DIGEST}")
+    source = RemoteImage.parse(f"ghcr.io/team/app@{DIGEST}")
     assert str(source.reference.digest) == DIGEST
     assert source.reference.tag is None
 
@@ -58,7 +58,7 @@ def test_a_digest_names_the_image() -> None:
     ],
 )
 def test_all_but_this_machine_is_asked_with_tls(text: str, endpoint: str) -> None:
-    assert Source.parse(text).endpoint == endpoint
+    assert RemoteImage.parse(text).endpoint == endpoint
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_all_but_this_machine_is_asked_with_tls(text: str, endpoint: str) -> Non
 )
 def test_what_names_no_image_is_refused_with_the_form(text: str) -> None:
     with pytest.raises(CannotTellError, match="write HOST/NAME:TAG"):
-        Source.parse(text)
+        RemoteImage.parse(text)
 
 
 def test_an_image_is_found_and_goes_by_its_digest_from_then_on() -> None:
     with token_registry() as registry:
-        opened = Source.parse(f"127.0.0.1:{registry.script.port}/team/app:1.0").opened()
+        opened = RemoteImage.parse(f"127.0.0.1:{registry.script.port}/team/app:1.0").opened()
         assert opened.image.digest == MANIFEST.digest
 
 
@@ -80,17 +80,17 @@ def test_what_docker_login_has_kept_is_used(home: Path) -> None:
         host = f"127.0.0.1:{registry.script.port}"
         (home / ".docker").mkdir()
         (home / ".docker/config.json").write_text(json.dumps({"auths": {host: {"auth": "YTpi"}}}))
-        Source.parse(f"{host}/team/app:1.0").opened()
+        RemoteImage.parse(f"{host}/team/app:1.0").opened()
     assert registry.asked_for_tokens[0].headers["authorization"] == "Basic YTpi"
 
 
 def test_an_unknown_image_is_said_to_be_unknown() -> None:
     with token_registry() as registry, pytest.raises(NotFoundError, match=r"there is no .*/team/app:2\.0"):
-        Source.parse(f"127.0.0.1:{registry.script.port}/team/app:2.0").opened()
+        RemoteImage.parse(f"127.0.0.1:{registry.script.port}/team/app:2.0").opened()
 
 
 def test_who_is_not_let_in_is_told_to_sign_in() -> None:
     with token_registry() as registry:
         registry.refused = 1000
         with pytest.raises(AccessRefusedError, match=r"or there is no such image.*docker login"):
-            Source.parse(f"127.0.0.1:{registry.script.port}/team/app:1.0").opened()
+            RemoteImage.parse(f"127.0.0.1:{registry.script.port}/team/app:1.0").opened()

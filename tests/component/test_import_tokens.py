@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.importing import tokens
-from cli.importing.tokens import TokenLogin
 from imagegate.errors import AccessRefusedError, ImageGateError, RegistryUnavailableError
-from imagegate.oci.answer import Answer
+from imagegate.oci.answer import RegistryResponse
 from imagegate.oci.client import HttpRegistry
+from imagegate_cli.importing import tokens
+from imagegate_cli.importing.tokens import TokenLogin
 from tests.component.scripted_registry import Reply, scripted
 from tests.component.token_registry import BLOB, LAYER, MANIFEST, TokenRegistry, token_registry
 from tests.fakes import NOW
@@ -146,9 +146,9 @@ def test_a_registry_elsewhere_cannot_name_a_token_server_on_this_machine(
     class Stranger:
         def __init__(self, _log_in: object, **_: object) -> None: ...
 
-        def call(self, _method: str, path: str, *_: object, **__: object) -> Answer:
+        def call(self, _method: str, path: str, *_: object, **__: object) -> RegistryResponse:
             challenge = {"WWW-Authenticate": 'Bearer realm="http://127.0.0.1:8080/token"'}
-            return Answer(f"https://registry.test{path}", 401, challenge, b"")
+            return RegistryResponse(f"https://registry.test{path}", 401, challenge, b"")
 
     monkeypatch.setattr(tokens, "Connection", Stranger)
     with pytest.raises(AccessRefusedError, match="without TLS"):

@@ -33,13 +33,13 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
 from imagegate.ports import Ledger
 from imagegate.release.release import (
+    CurrentRelease,
     Ending,
     Ignored,
     Outcome,
     Promotion,
     Release,
     ReleaseId,
-    Standing,
     StartReason,
     WaitingScan,
 )
@@ -525,7 +525,7 @@ def test_the_latest_base_of_a_repository_is_not_replaced_by_an_older_one(ledger:
 
 
 def test_what_stands_in_the_next_stage_is_not_replaced_by_an_earlier_push(ledger: DynamoLedger) -> None:
-    later = Standing("shop-staging", IMAGE, Digest.of(b"decision"), NOW)
+    later = CurrentRelease("shop-staging", IMAGE, Digest.of(b"decision"), NOW)
     ledger.note_standing(later)
     earlier = replace(
         later, image=ImageRef("shop-dev", Digest.of(b"old")), pushed_at=NOW - timedelta(hours=1)

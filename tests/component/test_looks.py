@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.judgement import remote
 from imagegate import wiring
 from imagegate.errors import FindingsChangedError
 from imagegate.findings.coverage import Coverage
@@ -22,9 +21,10 @@ from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Scanner
 from imagegate.release.release import ReleaseId
 from imagegate.settings import MissingSettingError
-from imagegate.workflow.examine import Examined, NotYet
-from imagegate.workflow.judge import Judged, Route
+from imagegate.workflow.examine import ExaminedImage, NotYet
+from imagegate.workflow.judge import JudgeResult, Route
 from imagegate.workflow.replay import Replay
+from imagegate_cli.judgement import remote
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, FakeScans, critical
 
@@ -66,7 +66,7 @@ def moving(world: World) -> list[Callable[[ImageRef], None]]:
     return world.scans.moves
 
 
-def record(world: World, judged: Judged) -> Decision:
+def record(world: World, judged: JudgeResult) -> Decision:
     assert judged.decision is not None
     return Decision.decode(world.records.decision(judged.decision))
 
@@ -265,19 +265,19 @@ def test_what_inspector_never_looks_at_ends_the_wait_at_once(world: World) -> No
 def test_the_command_line_looks_twice_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     image = pushed(world)
     slept: list[float] = []
-    monkeypatch.setattr("cli.judgement.remote.time.sleep", slept.append)
+    monkeypatch.setattr("imagegate_cli.judgement.remote.time.sleep", slept.append)
 
-    def looked(at: datetime) -> Examined | NotYet:
+    def looked(at: datetime) -> ExaminedImage | NotYet:
         release = replace(world.ledger.get(ReleaseId(image, 1)), started_at=at)
         stage = world.policy.stages["dev"]
         here = world.registry.facts(image)
         return remote._looked(world.judging().examine, world.policy, stage, release, here)
 
     found = looked(NOW)
-    assert isinstance(found, Examined)
+    assert isinstance(found, ExaminedImage)
     assert (found.found.verdict.outcome, slept) == (VerdictOutcome.PASS, [60.0])
     world.judge(image, now=NOW)  # the pipeline has looked before
-    assert isinstance(looked(NOW + MINUTE), Examined)
+    assert isinstance(looked(NOW + MINUTE), ExaminedImage)
     assert slept == [60.0]
 
 

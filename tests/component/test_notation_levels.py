@@ -27,8 +27,8 @@ from imagegate.notation.attributes import Scheme
 from imagegate.notation.identities import SigningProfile
 from imagegate.notation.revocation import RevocationQuery, Revoked
 from imagegate.notation.trust_policy import (
-    Action,
     Check,
+    FailureAction,
     Level,
     SignatureVerification,
     StoreName,
@@ -83,7 +83,7 @@ class Failing:
     chain: Callable[[], Sequence[x509.Certificate]] = good_chain
     header: tuple[tuple[str, str], ...] = ()
 
-    def verify(self, level: Level, override: dict[Check, Action] | None = None) -> Verified:
+    def verify(self, level: Level, override: dict[Check, FailureAction] | None = None) -> Verified:
         chain = self.chain()
         envelope = Draft(chain=chain, protected=protected_header() | dict(self.header)).envelope()
         policy = policy_of(level, identities=self.identities, override=override)
@@ -127,16 +127,16 @@ def test_a_check_that_fails_is_enforced_or_logged(level: Level, check: Check) ->
 
 @pytest.mark.parametrize("level", ENFORCED)
 @pytest.mark.parametrize("check", list(Check)[1:])
-@pytest.mark.parametrize("action", Action)
-def test_an_override_decides(level: Level, check: Check, action: Action) -> None:
+@pytest.mark.parametrize("action", FailureAction)
+def test_an_override_decides(level: Level, check: Check, action: FailureAction) -> None:
     failing, override = FAILING[check], {check: action}
-    if action is Action.ENFORCE:
+    if action is FailureAction.ENFORCE:
         with pytest.raises(failing.error):
             failing.verify(level, override)
         return
     verified = failing.verify(level, override)
-    assert len(verified.logged) == (1 if action is Action.LOG else 0)
-    assert verified.skipped == ((check,) if action is Action.SKIP else ())
+    assert len(verified.logged) == (1 if action is FailureAction.LOG else 0)
+    assert verified.skipped == ((check,) if action is FailureAction.SKIP else ())
 
 
 @pytest.mark.parametrize("level", ENFORCED)
@@ -202,7 +202,7 @@ def test_revocation_is_not_asked_for_what_is_refused_anyway() -> None:
 
     with pytest.raises(AuthenticityError):
         replace(FAILING[Check.AUTHENTICITY], revoked=asked).verify(Level.STRICT)
-    assert FAILING[Check.AUTHENTICITY].verify(Level.STRICT, {Check.AUTHENTICITY: Action.LOG}).logged
+    assert FAILING[Check.AUTHENTICITY].verify(Level.STRICT, {Check.AUTHENTICITY: FailureAction.LOG}).logged
 
 
 CRL = x509.CRLDistributionPoints(

@@ -18,7 +18,7 @@ from imagegate.notation.identities import (
     parse_identities,
     parse_identity,
 )
-from imagegate.notation.trust_policy import Action, Check, Level, StoreName, StoreType, TrustPolicy
+from imagegate.notation.trust_policy import Check, FailureAction, Level, StoreName, StoreType, TrustPolicy
 from imagegate.notation.trust_policy_document import parse_trust_policy
 from tests.component.envelopes import IDENTITY
 
@@ -163,7 +163,7 @@ def test_a_repository_is_named_in_full(repository: str) -> None:
 
 # Signature specification, "Signature Verification details": e(nforced), l(ogged), s(kipped).
 LEVELS = {"strict": "eeeee", "permissive": "eelll", "audit": "ellll"}
-ACTIONS = {"e": Action.ENFORCE, "l": Action.LOG, "s": Action.SKIP}
+ACTIONS = {"e": FailureAction.ENFORCE, "l": FailureAction.LOG, "s": FailureAction.SKIP}
 
 
 @pytest.mark.parametrize(("level", "actions"), LEVELS.items())
@@ -174,14 +174,14 @@ def test_a_level_says_what_is_enforced(level: str, actions: str) -> None:
 
 def test_skip_makes_no_check() -> None:
     found = only(**SKIPPED).verification
-    assert {found.action(check) for check in Check} == {Action.SKIP}
+    assert {found.action(check) for check in Check} == {FailureAction.SKIP}
 
 
 @pytest.mark.parametrize("level", ["strict", "permissive", "audit"])
 @pytest.mark.parametrize("check", list(Check)[1:])
-@pytest.mark.parametrize("action", list(Action))
-def test_an_override_changes_one_check(level: str, check: Check, action: Action) -> None:
-    if action is Action.SKIP and check is not Check.REVOCATION:
+@pytest.mark.parametrize("action", list(FailureAction))
+def test_an_override_changes_one_check(level: str, check: Check, action: FailureAction) -> None:
+    if action is FailureAction.SKIP and check is not Check.REVOCATION:
         return
     found = only(**verification(level, override={check: action})).verification
     usual = only(**verification(level)).verification

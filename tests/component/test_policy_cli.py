@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
-from cli.policy_check import ending
-from cli.stack import Stack
 from imagegate.canonical_json import parse_timestamp
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import Waiver
+from imagegate_cli.main import main
+from imagegate_cli.policy.check import ending
+from imagegate_cli.stack import Stack
 from tests.component.policies import SAMPLES, SCHEMA
 from tests.fakes import NOW, FakeGrants
 
@@ -348,7 +348,7 @@ def test_without_a_file_the_deployed_policy_is_explained(call: Call, monkeypatch
     grants.grant(grant)
     stack = Stack("imagegate", "arn:aws:cloudformation:r:1:stack/imagegate/1", {})
     stack.__dict__.update(policy_content=TEXT.encode(), grants=grants)
-    monkeypatch.setattr("cli.stack.find_stack", lambda _name: stack)
+    monkeypatch.setattr("imagegate_cli.stack.find_stack", lambda _name: stack)
     told = explained(call, "old-dev")
     assert told["policy"]["source"] == "stack imagegate"
     assert [one["from"] for one in told["waivers"]] == [
@@ -360,7 +360,7 @@ def test_without_a_file_the_deployed_policy_is_explained(call: Call, monkeypatch
 
 
 def test_the_table_of_rules_is_whole() -> None:
-    from cli.policy_effective import RULES_IN_ORDER
     from imagegate.policy.file.inheritance import LIMITS, RULES
+    from imagegate_cli.policy.effective import RULES_IN_ORDER
 
     assert {place for place in RULES_IN_ORDER if place[:2] != LIMITS} == RULES

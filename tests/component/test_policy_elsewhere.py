@@ -6,7 +6,7 @@ import pytest
 
 from imagegate.errors import InvalidPolicyError
 from imagegate.policy.file.load import parse
-from imagegate.policy.policy import Elsewhere
+from imagegate.policy.policy import RemoteRegistry
 
 HOST = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
 ROLE = "arn:aws:iam::210987654321:role/imagegate-promotion"
@@ -19,7 +19,7 @@ def policy(production: str, prefix: str = "") -> bytes:
 
 def test_a_stage_can_be_elsewhere_under_the_same_names() -> None:
     read = parse(policy(f"registry: {HOST}, role: '{ROLE}'"))
-    assert read.stages["production"].elsewhere == Elsewhere(HOST, ROLE)
+    assert read.stages["production"].elsewhere == RemoteRegistry(HOST, ROLE)
     assert read.target_of("shop") == f"{HOST}/shop"
     stage = read.stage_of("shop")
     assert stage

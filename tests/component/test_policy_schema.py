@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from cli.policy_schema import schema, text
 from imagegate.policy.file.load import examine
 from imagegate.policy.file.yaml import read
+from imagegate_cli.policy.schema import schema, text
 from tests.component.policies import SAMPLES, SCHEMA, TODAY, three
 from tests.component.policy_damage import damaged
 from tests.component.test_policy_rule_faults import BAD_RULES

@@ -12,17 +12,17 @@ import yaml
 from cryptography.hazmat.primitives.serialization import Encoding
 from jsonschema import Draft202012Validator
 
-from cli.faults import CannotTellError
-from cli.stack import Stack
-from cli.verification import gates, printed
-from cli.verification.printed import Gate, Gates
-from cli.verification.trust import AWS_ROOT
 from imagegate.errors import AuthenticityError, TrustPolicyError
 from imagegate.notation.identities import SigningProfile
 from imagegate.notation.trust_policy import Level, StoreName, StoreType
 from imagegate.notation.trust_policy_document import parse_trust_policy
 from imagegate.notation.trust_store import TrustStore
 from imagegate.notation.verifier import verify
+from imagegate_cli.faults import CannotTellError
+from imagegate_cli.stack import Stack
+from imagegate_cli.verification import gates, printed
+from imagegate_cli.verification.printed import Gate, Gates
+from imagegate_cli.verification.trust import AWS_ROOT
 from tests.component.envelopes import IDENTITY, NOW, SUBJECT, good_chain, good_envelope, good_root
 from tests.component.verifying import nothing_revoked
 from tests.fakes import POLICY

@@ -15,7 +15,7 @@ from imagegate.policy.policy import Policy
 from imagegate.policy.rules import ImageRules, Rule
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
-from imagegate.workflow.judge import Judged
+from imagegate.workflow.judge import JudgeResult
 from imagegate.workflow.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, critical
@@ -40,14 +40,14 @@ def tagged(world: World, image: ImageRef, reason: StartReason = StartReason.NEW_
     return begun
 
 
-def judged(world: World, image: ImageRef, minutes: float = 10, **how: Any) -> Judged:
+def judged(world: World, image: ImageRef, minutes: float = 10, **how: Any) -> JudgeResult:
     """The second attempt, where the scanner has found something since: whoever looks will block."""
     tagged(world, image, **how)
     world.scans.finish(image, critical())
     return world.judge(image, attempt=2, now=NOW + timedelta(minutes=minutes))
 
 
-def is_reused(found: Judged) -> bool:
+def is_reused(found: JudgeResult) -> bool:
     return found.outcome is Outcome.RELEASED
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imagegate.deployment.check import Rule
+from imagegate.deployment.check import DeploymentRule
 from imagegate.errors import (
     AccessRefusedError,
     DecisionRefusedError,
@@ -101,7 +101,7 @@ def test_a_deployment_of_it_is_refused_from_then_on(world: World, released: Imag
     assert judge.run([container], NOW)[0].may_run
     revoke(world, released)
     [ruling] = judge.run([container], LATER)
-    assert ruling.rule is Rule.REFUSED
+    assert ruling.rule is DeploymentRule.REFUSED
     assert f"revoked on 2026-11-21 08:01 UTC by {ANN}: built on a stolen laptop" in ruling.why
 
 

@@ -259,7 +259,7 @@ def cli(gate: CliGate, url: Served, monkeypatch: pytest.MonkeyPatch) -> CliGate:
     for number, tag in enumerate(("1.0", "1.1", "1.2")):
         released(gate.world, tag, number)
     gate.now = NOW + 3 * HOUR
-    monkeypatch.setattr("cli.releases.planning", lambda _stack: gate.world.planning())
+    monkeypatch.setattr("imagegate_cli.releases.find.planning", lambda _stack: gate.world.planning())
     return gate
 
 

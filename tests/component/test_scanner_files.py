@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.faults import CANNOT_TELL, explain
-from cli.scanner_files import Report, ScannerFileError, document, formats, knows, merge, read
 from imagegate.findings.finding import Finding, Package, Severity
+from imagegate_cli.faults import CANNOT_TELL, explain
+from imagegate_cli.scanners import ScannerFileError, ScannerReport, document, formats, knows, merge, read
 
 FIXTURES = Path(__file__).parent / "fixtures" / "scanners"
 NAMES = sorted(path.name for path in FIXTURES.glob("*.json"))
@@ -49,12 +49,12 @@ def file(tmp_path: Path) -> Callable[[Any], Path]:
     return write
 
 
-def parsed(content: Any) -> Report:
+def parsed(content: Any) -> ScannerReport:
     """As `read` does with a file, without one."""
     return formats.report_of(content, "report")
 
 
-def parsed_or_refused(content: Any) -> tuple[Report | None, str]:
+def parsed_or_refused(content: Any) -> tuple[ScannerReport | None, str]:
     try:
         return parsed(content), ""
     except ScannerFileError as error:
@@ -67,7 +67,7 @@ def refusal(content: Any) -> str:
     return raised.value.message
 
 
-def severities(report: Report) -> list[Severity]:
+def severities(report: ScannerReport) -> list[Severity]:
     return [finding.severity for finding in report.findings]
 
 
@@ -1007,8 +1007,8 @@ def test_a_report_that_is_read_in_full_has_no_such_note(name: str) -> None:
 # several scanners
 
 
-def report_of(*findings: Finding, scanner: str = "trivy") -> Report:
-    return Report(scanner, list(findings), knows(scanner))
+def report_of(*findings: Finding, scanner: str = "trivy") -> ScannerReport:
+    return ScannerReport(scanner, list(findings), knows(scanner))
 
 
 def finding(name: str = "CVE-2026-0001", *packages: str, severity: str = "HIGH", **more: Any) -> Finding:
@@ -1196,7 +1196,7 @@ REPORTS = st.lists(
 
 
 @given(REPORTS)
-def test_the_order_of_the_files_makes_no_difference(reports: list[Report]) -> None:
+def test_the_order_of_the_files_makes_no_difference(reports: list[ScannerReport]) -> None:
     merged = merge(reports)
     assert all(merge(others) == merged for others in permutations(reports))
     backwards = [replace(report, findings=report.findings[::-1]) for report in reports]
@@ -1204,7 +1204,9 @@ def test_the_order_of_the_files_makes_no_difference(reports: list[Report]) -> No
 
 
 @given(REPORTS)
-def test_merged_findings_are_never_fewer_or_milder_than_any_one_scanners(reports: list[Report]) -> None:
+def test_merged_findings_are_never_fewer_or_milder_than_any_one_scanners(
+    reports: list[ScannerReport],
+) -> None:
     merged = merge(reports)
     worst_first = list(Severity)
     for report in reports:
@@ -1215,7 +1217,7 @@ def test_merged_findings_are_never_fewer_or_milder_than_any_one_scanners(reports
 
 
 @given(REPORTS)
-def test_nothing_that_a_scanner_names_is_lost(reports: list[Report]) -> None:
+def test_nothing_that_a_scanner_names_is_lost(reports: list[ScannerReport]) -> None:
     merged = merge(reports)
     for one in (one for report in reports for one in report.findings):
         same = [other for other in merged if set(one.names) <= set(other.names)]

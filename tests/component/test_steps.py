@@ -29,7 +29,7 @@ from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Ignore, Outcome, Push, Release, ReleaseId, StartReason
 from imagegate.workflow.announce import Then
 from imagegate.workflow.copying import Copy
-from imagegate.workflow.judge import Judged, Route
+from imagegate.workflow.judge import JudgeResult, Route
 from imagegate.workflow.promote import Next
 from tests.component.one_gate import World
 from tests.fakes import (
@@ -49,12 +49,12 @@ def world() -> World:
     return World()
 
 
-def decision_of(world: World, judged: Judged) -> Decision:
+def decision_of(world: World, judged: JudgeResult) -> Decision:
     assert judged.decision is not None
     return Decision.decode(world.records.decision(judged.decision))
 
 
-def rules(world: World, judged: Judged) -> list[str]:
+def rules(world: World, judged: JudgeResult) -> list[str]:
     return [reason["rule"] for reason in decision_of(world, judged).reasons]
 
 

@@ -33,11 +33,6 @@ from markdown_it import MarkdownIt
 
 import cli
 import imagegate.notices
-from cli import markdown, terminal, view
-from cli.patience import Patience
-from cli.screen import Text
-from cli.zero.forms import markdown as report_markdown
-from cli.zero.report import Report
 from imagegate.approval_page import html as approval_html
 from imagegate.approval_page.view import ApprovalView
 from imagegate.gate.decision_record import Decision
@@ -46,6 +41,12 @@ from imagegate.notices.announcement import Announcement, as_sns_message
 from imagegate.notices.deployment_notice import Alert
 from imagegate.release.release import Outcome
 from imagegate.text import is_one_line
+from imagegate_cli.enforcement.forms import markdown as report_markdown
+from imagegate_cli.enforcement.report import EnforcementReport
+from imagegate_cli.output import markdown, terminal
+from imagegate_cli.output.screen import Text
+from imagegate_cli.output.spinner import Spinner
+from imagegate_cli.releases import view
 from tests.poison import CLEAN, NAMES, PAYLOADS, CannotFillError, filled, made
 
 poison = pytest.mark.parametrize("text", PAYLOADS, ids=NAMES)
@@ -197,7 +198,7 @@ def test_markup_is_shown_as_it_is_written() -> None:
 
 @poison
 def test_a_spinner_shows_text(text: str) -> None:
-    patience = Patience(text)
+    patience = Spinner(text)
     console = view.console(stderr=True)
     console._force_terminal = True
     console.file = io.StringIO()
@@ -285,7 +286,7 @@ def test_markdown_shows_what_was_written(text: str) -> None:
 
 @poison
 def test_a_report_in_markdown_is_a_report(text: str) -> None:
-    told, clean = (report_markdown(made(Report, one)) for one in (text, CLEAN))
+    told, clean = (report_markdown(made(EnforcementReport, one)) for one in (text, CLEAN))
     assert structure(told) == structure(clean)
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from cli import terminal
 from imagegate.errors import InvalidEventError
 from imagegate.events.requests import parse_decision
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.policy.waiver import Waiver
 from imagegate.text import is_one_line
+from imagegate_cli.output import terminal
 from tests.component.cli_gate import CliGate
 from tests.component.cli_gate import gate as gate
 from tests.component.judged import Judge

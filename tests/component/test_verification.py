@@ -11,19 +11,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cli.faults import CannotTellError
-from cli.verification import by_policy
-from cli.verification.by_policy import ByPolicy
-from cli.verification.checks import Kind, Signature, Trust, signatures_of
-from cli.verification.evidence import Evidence, Piece
-from cli.verification.report import Report
 from imagegate.errors import RevocationError, RevocationUnansweredError
 from imagegate.evidence import attestation
 from imagegate.evidence.signature_manifest import THUMBPRINTS
 from imagegate.notation.revocation import RevocationQuery, Revoked
 from imagegate.notation.trust_policy import (
-    Action,
     Check,
+    FailureAction,
     Level,
     StoreName,
     StoreType,
@@ -33,6 +27,12 @@ from imagegate.notation.trust_policy import (
 from imagegate.notation.trust_store import TrustStore, TrustStores
 from imagegate.notation.verifier import Verifier, thumbprints
 from imagegate.oci.image import Descriptor, Digest
+from imagegate_cli.faults import CannotTellError
+from imagegate_cli.verification import by_policy
+from imagegate_cli.verification.by_policy import ByPolicy
+from imagegate_cli.verification.checks import CheckedSignature, Kind, Trust, signatures_of
+from imagegate_cli.verification.evidence import ImageEvidence, Piece
+from imagegate_cli.verification.report import VerificationReport
 from tests.component.envelopes import IDENTITY, NOW, SUBJECT, Draft, good_chain, good_root, plain_header
 from tests.component.verifying import nothing_revoked, policy_of
 
@@ -62,7 +62,7 @@ def signed(said: dict[str, str], **draft: Any) -> bytes:
     return Draft(payload={"targetArtifact": {**SUBJECT.as_json(), "annotations": said}}, **draft).envelope()
 
 
-def evidence(envelope: bytes, *more: bytes, names: tuple[str, ...] | None = None) -> Evidence:
+def evidence(envelope: bytes, *more: bytes, names: tuple[str, ...] | None = None) -> ImageEvidence:
     pieces = []
     for content in (envelope, *more):
         layer = Descriptor(attestation.JOSE, Digest.of(content), len(content)).as_json()
@@ -75,7 +75,7 @@ def evidence(envelope: bytes, *more: bytes, names: tuple[str, ...] | None = None
             annotations={THUMBPRINTS: named},
         )
         pieces.append(Piece(Digest.of(described), content, described=described))
-    return Evidence(SUBJECT, tuple(pieces), (Piece(Digest.of(SUMMARY), SUMMARY),))
+    return ImageEvidence(SUBJECT, tuple(pieces), (Piece(Digest.of(SUMMARY), SUMMARY),))
 
 
 def revoked(_: RevocationQuery) -> Sequence[str]:
@@ -110,12 +110,12 @@ class Looking:
     managed: Asked = field(default_factory=Asked)
     revoked: Revoked | None = nothing_revoked
 
-    def report(self, found: Evidence, gate: str | None = None) -> Report:
+    def report(self, found: ImageEvidence, gate: str | None = None) -> VerificationReport:
         stages = {IDENTITY: self.stage} if self.stage else {}
         trust = Trust(frozenset({good_root()}), stages.get, self.managed, self.revoked)
-        return Report("shop-dev:1.0", found, tuple(signatures_of(found, trust, NOW)), gate)
+        return VerificationReport("shop-dev:1.0", found, tuple(signatures_of(found, trust, NOW)), gate)
 
-    def at(self, found: Evidence) -> Signature:
+    def at(self, found: ImageEvidence) -> CheckedSignature:
         return self.report(found).signatures[0]
 
 
@@ -201,8 +201,10 @@ def by(policy: TrustPolicy, revoked: Revoked, stores: TrustStores | None = None)
     return ByPolicy(verifier, "registry.example/shop-dev", policy.name)
 
 
-def report_by(found: Evidence, asked: ByPolicy) -> Report:
-    return Report("shop", found, tuple(by_policy.signatures_of(found, asked, NOW)), policy=asked.name)
+def report_by(found: ImageEvidence, asked: ByPolicy) -> VerificationReport:
+    return VerificationReport(
+        "shop", found, tuple(by_policy.signatures_of(found, asked, NOW)), policy=asked.name
+    )
 
 
 STORES = {
@@ -231,7 +233,7 @@ def test_what_a_policy_only_logs_is_said() -> None:
 
 
 def test_a_policy_may_leave_revocation_out() -> None:
-    policy = policy_of(override={Check.REVOCATION: Action.SKIP})
+    policy = policy_of(override={Check.REVOCATION: FailureAction.SKIP})
     assert report_by(evidence(signed(SAID)), by(policy, revoked)).exit_code == 0
     assert report_by(evidence(signed(SAID)), by(policy_of(), nobody_answers)).exit_code == 2
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.verification.since import Since, since
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, StartReason
 from imagegate.release.revocation import Revocation
+from imagegate_cli.verification.since import Since, since
 from tests.component.cli_gate import CALLER, CliGate, gate
 from tests.component.deployments import attempt, blocked
 from tests.fakes import LATER, NOW

@@ -9,8 +9,8 @@ from typing import Any
 from imagegate.notation.identities import parse_identities
 from imagegate.notation.revocation import RevocationQuery, Revoked
 from imagegate.notation.trust_policy import (
-    Action,
     Check,
+    FailureAction,
     Level,
     SignatureVerification,
     StoreName,
@@ -66,7 +66,7 @@ def nothing_revoked(_: RevocationQuery) -> Sequence[str]:
 def policy_of(
     level: Level = Level.STRICT,
     *,
-    override: dict[Check, Action] | None = None,
+    override: dict[Check, FailureAction] | None = None,
     stores: Sequence[StoreName] = (CA, AUTHORITY),
     identities: Sequence[str] = (IDENTITY,),
     only_after_certificate_expiry: bool = False,

@@ -146,7 +146,7 @@ def test_what_decides_does_no_input_or_output() -> None:
 
 
 def test_steps_know_ports_and_what_decides_only() -> None:
-    assert forbidden(STEPS, *SDKS, "imagegate.aws", "imagegate.events", "functions", "cli") == []
+    assert forbidden(STEPS, *SDKS, "imagegate.aws", "imagegate.events", "functions", "imagegate_cli") == []
     assert forbidden(STEPS, "os", "socket", "subprocess", "time", "http", "urllib") == []
 
 
@@ -159,7 +159,7 @@ def test_the_product_does_not_know_the_sandbox() -> None:
 
 
 def test_what_runs_in_lambda_does_not_know_the_command_line() -> None:
-    assert forbidden([*LAYERS, *HANDLERS], "cli", "rich") == []
+    assert forbidden([*LAYERS, *HANDLERS], "imagegate_cli", "rich") == []
 
 
 @pytest.mark.parametrize("path", HANDLERS, ids=name_of)

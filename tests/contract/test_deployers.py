@@ -30,7 +30,7 @@ from imagegate.release.release import Outcome, Promotion, Release
 from sandbox.aws.jsonata import evaluate
 from sandbox.images import build_image
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from sandbox.session import Session
 from tests.contract.served_cloud import ServedCloud, served_cloud
 from tests.contract.test_examples import Script, commands, consoles, understood
@@ -487,7 +487,7 @@ class Shop:
         env = self.cloud.env
         keys = {name.lower(): env[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         session = Session(env["AWS_ENDPOINT_URL"], env["AWS_REGION"], keys)
-        return Digest.parse(push(layout, Reference.parse(f"{REPOSITORY}:{tag}"), session).digest)
+        return Digest.parse(push(layout, SandboxReference.parse(f"{REPOSITORY}:{tag}"), session).digest)
 
     def tell(self, told: Announcement) -> tuple[str, str]:
         """Put the event on the bus: how the deployer's execution ended, and in which state."""

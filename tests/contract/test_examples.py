@@ -19,12 +19,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from cli.clock import wind
-from cli.facts import EXIT_CODES, TIMED_OUT
-from cli.main import cli
 from imagegate.policy.file.image import AlertsShape
 from imagegate.policy.file.load import parse
 from imagegate.policy.file.model import StageShape
+from imagegate_cli.clock import wind
+from imagegate_cli.main import cli
+from imagegate_cli.releases.facts import EXIT_CODES, TIMED_OUT
 from tests.fakes import NOW
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws.policies import is_permitted
-from sandbox.aws.resource_arns import Call, condition_keys, needs
+from sandbox.aws.resource_arns import ServiceCall, condition_keys, needs
 from tests.contract.served_cloud import ServedCloud
 from tests.patience import eventually
 
@@ -126,10 +126,12 @@ def test_a_hook_is_called_in_the_name_of_its_role(cloud: ServedCloud, ecs: Any, 
 
 def test_a_revision_is_read_by_who_may_read_its_service_too() -> None:
     revision = f"{ARN}:service-revision/c/s/1"
-    call = Call("ecs", "DescribeServiceRevisions", {"serviceRevisionArns": [revision]}, "123456789012", "x")
+    call = ServiceCall(
+        "ecs", "DescribeServiceRevisions", {"serviceRevisionArns": [revision]}, "123456789012", "x"
+    )
     action = "ecs:DescribeServiceRevisions"
     assert needs(call) == [(action, f"{ARN}:service/c/s"), (action, revision)]
-    other = Call("ecs", "DescribeTaskDefinition", {}, "123456789012", "x")
+    other = ServiceCall("ecs", "DescribeTaskDefinition", {}, "123456789012", "x")
     assert needs(other) == [("ecs:DescribeTaskDefinition", "*")]
 
 
@@ -159,7 +161,7 @@ def test_a_policy_can_be_limited_to_some_items_of_a_table(key: str | None, allow
         },
     }
     parameters: dict[str, Any] = {"Item": {"pk": {"S": key}}} if key else {}
-    context = condition_keys(Call("dynamodb", "PutItem", parameters, "1", "x"))
+    context = condition_keys(ServiceCall("dynamodb", "PutItem", parameters, "1", "x"))
     assert is_permitted([statement], "dynamodb:PutItem", "table", context) is allowed
     del statement["Condition"]["Null"]  # type: ignore[attr-defined]
     assert is_permitted([statement], "dynamodb:PutItem", "table", context) is (allowed or key is None)

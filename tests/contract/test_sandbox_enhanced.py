@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox import early_results
-from sandbox.aws.resource_arns import Call, needs
+from sandbox.aws.resource_arns import ServiceCall, needs
 from sandbox.quirks import Quirks
 from sandbox.scanner import Scan
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
@@ -344,7 +344,7 @@ class TestCoverage:
 
     def test_reading_findings_needs_inspectors_permission(self, rules: Any) -> None:
         request = {"repositoryName": "shop-dev"}
-        call = Call("ecr", "DescribeImageScanFindings", request, "123456789012", "eu-central-1")
+        call = ServiceCall("ecr", "DescribeImageScanFindings", request, "123456789012", "eu-central-1")
         of_ecr = ("ecr:DescribeImageScanFindings", call.arn("repository/shop-dev"))
         assert needs(call) == [("inspector2:ListFindings", "*"), of_ecr]
         assert needs(replace(call, service="inspector2", operation="ListCoverage")) == [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.functions import Outcome, payloads
+from sandbox.functions import InvocationResult, payloads
 from tests.contract.served_cloud import ServedCloud
 from tests.contract.signed_requests import call, send, signature
 
@@ -293,7 +293,7 @@ def test_an_error_of_the_function_tells_the_caller_nothing(url: str, admin: Keys
     ],
 )
 def test_an_answer_that_is_no_answer_is_an_error(malformed: Any) -> None:
-    assert payloads.answer(Outcome(json.dumps(malformed).encode())).status == 502
+    assert payloads.answer(InvocationResult(json.dumps(malformed).encode())).status == 502
 
 
 # The API

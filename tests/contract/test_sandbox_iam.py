@@ -12,14 +12,14 @@ from botocore.exceptions import ClientError
 
 from sandbox.aws import used_statements
 from sandbox.aws.policies import is_permitted
-from sandbox.aws.resource_arns import Call, condition_keys, deletion_needs, needs, object_keys
+from sandbox.aws.resource_arns import ServiceCall, condition_keys, deletion_needs, needs, object_keys
 from tests.contract.served_cloud import ServedCloud
 
 ACCOUNT = "eu-central-1:123456789012"
 
 
 def call(cloud: ServedCloud, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-    """What a function gets that may do what the fixture's `Call` may."""
+    """What a function gets that may do what the fixture's `ServiceCall` may."""
     event = {"service": service, "operation": operation, "parameters": parameters}
     answer: dict[str, Any] = cloud.invoke("Call", event)
     return answer
@@ -155,7 +155,9 @@ def test_anonymous_requests_are_refused(cloud: ServedCloud) -> None:
 
 
 def keys_of(operation: str, **parameters: Any) -> Any:
-    return condition_keys(Call("dynamodb", operation, parameters, "1", "x")).get("dynamodb:LeadingKeys")
+    return condition_keys(ServiceCall("dynamodb", operation, parameters, "1", "x")).get(
+        "dynamodb:LeadingKeys"
+    )
 
 
 A, B = {"pk": {"S": "a"}}, {"pk": {"S": "b"}}
@@ -217,7 +219,7 @@ def test_several_values_fit_no_operator_for_one() -> None:
 
 
 def test_a_grant_that_somebody_asks_for_is_for_no_resource_of_aws() -> None:
-    context = condition_keys(Call("kms", "CreateGrant", {"KeyId": "1"}, "1", "x"))
+    context = condition_keys(ServiceCall("kms", "CreateGrant", {"KeyId": "1"}, "1", "x"))
     assert context == {"kms:GrantIsForAWSResource": "false"}
 
 
@@ -227,12 +229,12 @@ def test_revocation_is_asked_for_by_profile_and_job() -> None:
         f"arn:aws:signer:{ACCOUNT}:/signing-jobs/1",
     )
     parameters = {"profileVersionArn": f"{profile}/version", "jobArn": job}
-    wanted = needs(Call("signer", "GetRevocationStatus", parameters, "1", "x"))
+    wanted = needs(ServiceCall("signer", "GetRevocationStatus", parameters, "1", "x"))
     assert wanted == [("signer:GetRevocationStatus", profile), ("signer:GetRevocationStatus", job)]
 
 
 def test_referrers_are_listed_by_whoever_reads_manifests() -> None:
-    [(action, _)] = needs(Call("ecr", "ListImageReferrers", {"repositoryName": "shop"}, "1", "x"))
+    [(action, _)] = needs(ServiceCall("ecr", "ListImageReferrers", {"repositoryName": "shop"}, "1", "x"))
     assert action == "ecr:BatchGetImage"
 
 

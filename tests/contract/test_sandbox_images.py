@@ -15,7 +15,7 @@ import pytest
 from sandbox import packing
 from sandbox.images import LayoutImage, LayoutIndex, based_on, build_image, build_index
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from sandbox.session import find_session
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 
@@ -38,7 +38,7 @@ def repo(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reposito
 
 
 def pushed(repo: Repository, folder: Path) -> list[tuple[str, str | None]]:
-    push(folder, Reference(repo.name, "v1"), find_session(repo.sandbox.settings.state))
+    push(folder, SandboxReference(repo.name, "v1"), find_session(repo.sandbox.settings.state))
     return [(event["image-digest"], event.get("image-tag")) for event in repo.events()]
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/threat-model.md").read_text()
 # The page leaves out where these are.
 CORE = "layers/core/imagegate"
-MODULE = re.compile(r"`((?!tests/|cli/|events/)[a-z_]+/(?:file/)?[a-z_0-9]+\.py)`")
+MODULE = re.compile(r"`((?!tests/|imagegate_cli/|events/)[a-z_]+/(?:file/)?[a-z_0-9]+\.py)`")
 
 
 def rows(page: str) -> list[list[str]]:

@@ -15,7 +15,7 @@ import urllib3
 
 from sandbox.images import build_image
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from sandbox.session import Session
 from tests.contract.served_cloud import ROOT, ServedCloud, served_cloud
 from tests.patience import PATIENCE_SECONDS, eventually
@@ -45,7 +45,7 @@ class Gate:
         layout = self.work / f"{repository}-{tag}-{content}".replace("/", "_")
         if not layout.exists():
             build_image(layout, files={"app.txt": f"{repository} {content}".encode()})
-        return push(layout, Reference.parse(f"{repository}:{tag}"), self.session).digest
+        return push(layout, SandboxReference.parse(f"{repository}:{tag}"), self.session).digest
 
     def findings(self, reference: str, **counts: int) -> None:
         """What the scanner will report."""

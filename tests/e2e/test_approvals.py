@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.images import build_index
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import DECIDES, READS, Said, allow, imagegate, user
 
@@ -76,7 +76,7 @@ def waiting(gate: Gate) -> list[tuple[str, str]]:
 def test_platforms_are_known_as_passed_while_their_index_soaks(gate: Gate) -> None:
     files = {platform: {"app": platform.encode()} for platform in ("linux/amd64", "linux/arm64")}
     index = build_index(gate.work / "parts", platforms=files)
-    digest = push(index.folder, Reference.parse("parts-dev:1.0"), gate.session).digest
+    digest = push(index.folder, SandboxReference.parse("parts-dev:1.0"), gate.session).digest
     assert gate.ended("parts-dev", digest)["outcome"] == "released"
     assert gate.ended("parts-staging", digest)["outcome"] == "held"
     children = [one["digest"] for one in json.loads(gate.manifest("parts-dev", digest) or b"{}")["manifests"]]

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.images import build_index
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from sandbox.settings import ACCOUNT, REGION
 from tests.e2e import test_waivers
 from tests.e2e.gate import Gate, running_gate
@@ -169,7 +169,7 @@ def test_what_no_gate_has_seen_is_refused(gate: Gate, hooks: list[Any], image: s
 def test_a_platform_of_a_released_index_counts(gate: Gate, hooks: list[Any]) -> None:
     files = {platform: {"app": f"for {platform}".encode()} for platform in ("linux/amd64", "linux/arm64")}
     index = build_index(gate.work / "multi", platforms=files)
-    digest = push(index.folder, Reference.parse("multi-dev:1.0"), gate.session).digest
+    digest = push(index.folder, SandboxReference.parse("multi-dev:1.0"), gate.session).digest
     assert gate.ended("multi-dev", digest)["outcome"] == "released"
     for image in (digest, *index.platforms.values()):
         assert deploy(gate, hooks, f"{REGISTRY}/multi-dev@{image}")["status"] == "SUCCESSFUL"

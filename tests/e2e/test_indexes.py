@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.images import LayoutIndex, build_index
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from tests.e2e.gate import Gate
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7")
@@ -21,7 +21,7 @@ def build(gate: Gate, app: str, **shape: Any) -> LayoutIndex:
 
 
 def pushed(gate: Gate, index: LayoutIndex, repository: str, tag: str = "1.0") -> str:
-    return push(index.folder, Reference.parse(f"{repository}:{tag}"), gate.session).digest
+    return push(index.folder, SandboxReference.parse(f"{repository}:{tag}"), gate.session).digest
 
 
 def tree(gate: Gate, repository: str, digest: str) -> set[str]:

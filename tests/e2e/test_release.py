@@ -11,7 +11,7 @@ from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST
 from sandbox.arrive import main
 from sandbox.images import build_image
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from tests.e2e.gate import Gate
 from tests.e2e.test_sbom import uploaded
 from tests.e2e.test_waivers import imagegate
@@ -53,13 +53,13 @@ def test_the_back_door_is_shut_and_the_way_through_the_gates_opens_it(gate: Gate
     )
     layout = gate.work / "door"
     build_image(layout, files={"app.txt": b"straight"})
-    digest = push(layout, Reference.parse("door-staging:1.0"), gate.session).digest
+    digest = push(layout, SandboxReference.parse("door-staging:1.0"), gate.session).digest
     refused = gate.ended("door-staging", digest)
     assert (refused["outcome"], refused["verdict"]) == ("blocked", "BLOCK")
     assert [reason["rule"] for reason in json.loads(refused["reasons"])] == ["image.entry"]
     assert gate.referrers("door-staging", digest) == []
 
-    assert push(layout, Reference.parse("door-dev:1.0"), gate.session).digest == digest
+    assert push(layout, SandboxReference.parse("door-dev:1.0"), gate.session).digest == digest
     assert gate.ended("door-dev", digest)["outcome"] == "released"
     admitted = gate.ended("door-staging", digest, attempt=2)
     assert (admitted["reason"], admitted["outcome"]) == ("promoted", "held")

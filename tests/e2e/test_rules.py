@@ -16,7 +16,7 @@ import pytest
 from sandbox.images import LayoutImage, based_on, build_image
 from sandbox.intelligence import main as intelligence
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from sandbox.scanner import main as findings
 from tests.e2e.gate import Gate, running_gate
 
@@ -66,7 +66,7 @@ def debian(gate: Gate) -> LayoutImage:
 
 
 def sent(gate: Gate, layout: Path, reference: str) -> str:
-    return push(layout, Reference.parse(reference), gate.session).digest
+    return push(layout, SandboxReference.parse(reference), gate.session).digest
 
 
 def app(gate: Gate, name: str, base: LayoutImage | None, **config: Any) -> str:

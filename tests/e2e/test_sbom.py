@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Digest
 from sandbox.images import build_index
 from sandbox.push import push
-from sandbox.references import Reference
+from sandbox.references import SandboxReference
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import imagegate
 
@@ -148,7 +148,7 @@ def test_what_the_build_attached_is_kept_and_not_doubled(gate: Gate) -> None:
 def test_each_platform_of_an_index_gets_its_own(gate: Gate) -> None:
     files = {name: {"app": name.encode()} for name in ("linux/amd64", "linux/arm64")}
     index = build_index(gate.work / "multi", platforms=files, attestations=True, tag="1.0")
-    digest = push(gate.work / "multi", Reference.parse("multi-dev:1.0"), gate.session).digest
+    digest = push(gate.work / "multi", SandboxReference.parse("multi-dev:1.0"), gate.session).digest
     release = gate.ended("multi-dev", digest)
     assert noted(release) == "attached, by Amazon Inspector, to each of 2 platforms"
     assert sboms(gate, "multi-dev", digest) == []

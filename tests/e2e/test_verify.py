@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.verification import evidence
-from cli.verification.checks import Trust, signatures_of
-from cli.verification.trust import of_profiles, roots_in
 from imagegate.oci.client import HttpRegistry
 from imagegate.oci.http import Login
 from imagegate.oci.image import ImageRef
+from imagegate_cli.verification import evidence
+from imagegate_cli.verification.checks import Trust, signatures_of
+from imagegate_cli.verification.trust import of_profiles, roots_in
 from tests.e2e.gate import Gate
 
 PROFILES = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/imagegate"

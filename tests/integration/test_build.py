@@ -65,7 +65,7 @@ def _machine(module: Path) -> str:
 
 def test_the_layer_holds_the_product_and_stays_small(layer: Path, tmp_path: Path) -> None:
     assert (layer / "imagegate/gate/verdict.py").is_file()
-    for absent in ("boto3", "botocore", "moto", "rich", "sandbox", "cli"):
+    for absent in ("boto3", "botocore", "moto", "rich", "sandbox", "imagegate_cli"):
         assert not (layer / absent).exists(), absent
     archive = tmp_path / "layer.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:

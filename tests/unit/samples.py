@@ -15,7 +15,7 @@ from imagegate.findings.scan import Basis, ScanStatus, Waited
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.finding_rules import Terms
-from imagegate.gate.tally import Weigher
+from imagegate.gate.tally import FindingTallier
 from imagegate.gate.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
 from imagegate.oci.image import OCI_MANIFEST, Digest, ImageRef
 from imagegate.policy.policy import Mode, RepositoryPattern, Stage
@@ -116,7 +116,7 @@ def scanned(
 ) -> PlatformScan:
     """A finished scan whose summary and findings agree, weighed by the rules of `gate`."""
     findings = [Finding(f"CVE-2026-{n}", severity) for n, severity in enumerate(severities)]
-    weighed = Weigher(terms((gate or stage()).findings)).weigh_all(findings)
+    weighed = FindingTallier(terms((gate or stage()).findings)).weigh_all(findings)
     return PlatformScan(finished(announced(findings), status=status), weighed, platform)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.findings.finding import EXAMPLES, Finding, Package, Severity, Tally, count
+from imagegate.findings.finding import EXAMPLES, Finding, FindingCounts, Package, Severity, count
 from tests.unit.samples import finding_lists, severities
 
 
@@ -51,14 +51,14 @@ def test_no_finding_gets_lost_when_the_summary_is_normalised(raw: dict[str, int]
 
 @given(finding_lists)
 def test_a_tally_counts_what_it_was_given(given_severities: list[Severity]) -> None:
-    tally = Tally.of(Finding(f"CVE-{n}", severity) for n, severity in enumerate(given_severities))
+    tally = FindingCounts.of(Finding(f"CVE-{n}", severity) for n, severity in enumerate(given_severities))
     assert tally.counts == Counter(given_severities)
     assert all(len(examples) <= EXAMPLES for examples in tally.examples.values())
 
 
 @given(st.integers(0, 40))
 def test_a_message_names_the_first_findings_and_counts_the_rest(number: int) -> None:
-    tally = Tally.of(Finding(f"CVE-{n}", Severity.HIGH) for n in range(number))
+    tally = FindingCounts.of(Finding(f"CVE-{n}", Severity.HIGH) for n in range(number))
     expected = ", ".join(f"CVE-{n}" for n in range(min(number, EXAMPLES)))
     rest = f" and {number - EXAMPLES} more" if number > EXAMPLES else ""
     assert tally.named(Severity.HIGH) == expected + rest

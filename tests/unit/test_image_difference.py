@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.approval_page.image_difference import (
-    Contents,
+    ComparedImage,
+    ComparedPlatform,
     Difference,
     PackageChange,
-    Part,
     PartChange,
     Seen,
     difference,
@@ -32,8 +32,10 @@ findings = st.lists(
 )
 
 
-def contents(found: list[Finding] | None = None, *parts: Part, seed: str = "image") -> Contents:
-    return Contents(image(seed=seed), (), None if found is None else seen(found), parts)
+def contents(
+    found: list[Finding] | None = None, *parts: ComparedPlatform, seed: str = "image"
+) -> ComparedImage:
+    return ComparedImage(image(seed=seed), (), None if found is None else seen(found), parts)
 
 
 def between(before: list[Finding], after: list[Finding]) -> Difference:
@@ -123,11 +125,15 @@ def test_packages_are_told_by_their_versions() -> None:
 
 
 def test_platforms_are_compared_with_their_like() -> None:
-    amd, arm, old = Part("linux/amd64", 2), Part("linux/arm64", 3), Part("linux/amd64", 1)
+    amd, arm, old = (
+        ComparedPlatform("linux/amd64", 2),
+        ComparedPlatform("linux/arm64", 3),
+        ComparedPlatform("linux/amd64", 1),
+    )
     found = difference(contents([], old), contents([], arm, amd))
     assert found.parts == (PartChange("linux/amd64", old, amd), PartChange("linux/arm64", None, arm))
 
 
 def test_two_single_images_are_compared_whether_they_name_their_platform_or_not() -> None:
-    old, new = Part("", 1), Part("linux/arm64", 3)
+    old, new = ComparedPlatform("", 1), ComparedPlatform("linux/arm64", 3)
     assert difference(contents([], old), contents([], new)).parts == (PartChange("linux/arm64", old, new),)

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Severity
-from imagegate.gate.evaluation import Judged
+from imagegate.gate.evaluation import EvaluationResult
 from imagegate.gate.finding_rules import Clock
 from imagegate.gate.findings_record import clocks_of, read
 from imagegate.gate.verdict import VerdictOutcome
@@ -44,7 +44,7 @@ def test_what_is_refused_and_what_is_only_unknown_are_told_apart(case: Trial) ->
     assert case.outcome is expected.outcome(case)
 
 
-def told(judged: Judged) -> dict[str, object]:
+def told(judged: EvaluationResult) -> dict[str, object]:
     return {"outcome": judged.verdict.outcome, "worst": judged.verdict.worst, "used": set(judged.used)} | {
         "reasons": {(reason.rule, reason.action, reason.is_unknown) for reason in judged.verdict.reasons}
     }
@@ -130,7 +130,7 @@ def test_clocks_start_now_for_what_is_new_and_stay_for_what_is_known(case: Trial
     assert started == expected_to_start
 
 
-def abandoned(case: Trial, *findings: Finding) -> Judged:
+def abandoned(case: Trial, *findings: Finding) -> EvaluationResult:
     """Something else was read first, and thrown away: the scan had been run again meanwhile."""
     judging, platform = case.judging(), case.platforms[0]
     reading = judging.begin(platform.scan, platform.facts.platform)

@@ -11,7 +11,7 @@ import pytest
 from imagegate.errors import CorruptContentError, RejectedInputError
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.gate import findings_record
-from imagegate.gate.evaluation import Judging
+from imagegate.gate.evaluation import ImageEvaluation
 from imagegate.gate.facts import Evidence, ImageFacts, PlatformFacts
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest, ImageRef
@@ -30,7 +30,7 @@ def judged(
     found: dict[Digest, list[Finding]], *, facts: ImageFacts, waivers: tuple[Waiver, ...] = (), **rules: Any
 ) -> Any:
     stage = Stage("dev", RepositoryPattern("{app}-dev"), **rules)
-    judging = Judging(Policy(Digest.of(b"policy"), {"dev": stage}, waivers), stage, facts, NOW)
+    judging = ImageEvaluation(Policy(Digest.of(b"policy"), {"dev": stage}, waivers), stage, facts, NOW)
     for digest, findings in found.items():
         counts: dict[Severity, int] = {}
         for finding in findings:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.gate import openvex, openvex_written
-from imagegate.gate.openvex_history import History
+from imagegate.gate.openvex_history import StatementHistory
 from imagegate.gate.openvex_image import Image, Name
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import RepositoryPattern
@@ -55,8 +55,8 @@ def document(*statements: Any, **more: Any) -> bytes:
     return json.dumps({**head, **more, "statements": list(statements)}).encode()
 
 
-def history(*documents: bytes) -> History:
-    return History([openvex.parse(content) for content in documents], NOW)
+def history(*documents: bytes) -> StatementHistory:
+    return StatementHistory([openvex.parse(content) for content in documents], NOW)
 
 
 def is_aside(
@@ -463,7 +463,7 @@ SOME_PACKAGES = st.builds(
 )
 WAIVER = Waiver("ann", "not reachable", date(2026, 12, 1), justification="vulnerable_code_not_present")
 TOLD = st.builds(
-    openvex_written.Told,
+    openvex_written.WrittenStatement,
     st.sampled_from([CVE, "CVE-2026-2"]),
     st.none() | SOME_PACKAGES,
     st.sampled_from([None, WAIVER, replace(WAIVER, justification=None)]),
@@ -476,7 +476,7 @@ IRI = re.compile(r"[a-z]+:[^\s<>\"{}|\\^`\x00-\x20]+")
 
 @given(st.lists(TOLD, max_size=5), TEXTS, st.booleans())
 def test_what_is_written_has_every_finding_under_valid_names(
-    told: list[openvex_written.Told], name: str, has_digest: bool
+    told: list[openvex_written.WrittenStatement], name: str, has_digest: bool
 ) -> None:
     product = openvex_written.product_of(name, Digest.parse(OURS) if has_digest else None)
     assert re.fullmatch(r"pkg:oci/[a-z0-9._~%A-F-]+(@sha256%3A[0-9a-f]{64})?", product)
@@ -492,10 +492,12 @@ def test_what_is_written_has_every_finding_under_valid_names(
 
 @given(st.lists(SOME_PACKAGES, min_size=1, max_size=3), st.booleans())
 def test_what_is_written_is_read_again_as_the_same(packages: list[Package], is_waived: bool) -> None:
-    told = [openvex_written.Told(CVE, one, WAIVER if is_waived else None) for one in packages]
+    told = [openvex_written.WrittenStatement(CVE, one, WAIVER if is_waived else None) for one in packages]
     written = json.dumps(openvex_written.document("pkg:oci/shop", told, NOW)).encode()
     (read,) = [openvex.parse(written)]
     assert not any(one.fault for one in read.statements)
     for package in packages:
-        aside = History([read], NOW).setting_aside(Finding(CVE, Severity.HIGH, (package,)), package, IMAGE)
+        aside = StatementHistory([read], NOW).setting_aside(
+            Finding(CVE, Severity.HIGH, (package,)), package, IMAGE
+        )
         assert (aside is not None) is is_waived

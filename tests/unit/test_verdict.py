@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imagegate.findings.finding import Severity
 from imagegate.findings.scan import ScanStatus, Waited
 from imagegate.gate.finding_rules import Why
-from imagegate.gate.tally import Weighed
+from imagegate.gate.tally import FindingTally
 from imagegate.gate.verdict import (
     ENDING,
     PlatformScan,
@@ -263,7 +263,7 @@ def test_a_limit_blocks_warns_or_is_silent(action: Action, outcome: VerdictOutco
 def test_the_reason_names_the_rule_and_what_happened(
     status: str | None, waited: Waited, rule: str, says: str
 ) -> None:
-    scan = PlatformScan(ScanStatus(digest(), status), Weighed(), "linux/arm64")
+    scan = PlatformScan(ScanStatus(digest(), status), FindingTally(), "linux/arm64")
     found = verdict(stage(), [scan], waited, "no filter names it")
     assert [r.rule for r in found.reasons] == [rule]
     assert says in found.reasons[0].message
@@ -276,7 +276,7 @@ def test_a_wait_in_vain_names_what_the_scan_lacks_though_it_says_that_it_is_over
         (finished(status="COMPLETE", has_counts=False), "findingSeverityCounts"),
         (finished(status="COMPLETE", completed_at=None), "imageScanCompletedAt"),
     ):
-        scan = PlatformScan(status, Weighed())
+        scan = PlatformScan(status, FindingTally())
         [reason] = verdict(stage(), [scan], Waited.TIMED_OUT).reasons
         assert reason.rule == "scan.timeout"
         assert f"last status: {status.status}, without " in reason.message
@@ -319,7 +319,7 @@ def test_somebody_hears_of_it_whenever_somebody_has_to_act(reason: Reason, expec
 
 
 def test_how_many_findings_do_not_count_is_told_by_what_decided_so() -> None:
-    weighed = Weighed(aside={Why.NO_LIMIT: 2, Why.WAIVED: 1})
+    weighed = FindingTally(aside={Why.NO_LIMIT: 2, Why.WAIVED: 1})
     assert how_many_aside(weighed) == {"waived": 1, "no limit": 2}
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import EXAMPLES, Finding, Severity
-from imagegate.gate.finding_rules import Clock, Ruling, Terms, Why
-from imagegate.gate.tally import Weigher, worse
+from imagegate.gate.finding_rules import Clock, FindingRuling, Terms, Why
+from imagegate.gate.tally import FindingTallier, worse
 from imagegate.policy.rules import (
     DENIED,
     PROHIBITED,
@@ -44,11 +44,11 @@ def waivers(*some: Waiver) -> Waivers:
     return Waivers(some, WaiverTerms(), "shop/api-dev", [digest()], NOON)
 
 
-def rulings(one: Finding, asked: FindingRules, **more: Any) -> tuple[Ruling, ...]:
-    return Weigher(terms(asked, **more)).weigh(one)
+def rulings(one: Finding, asked: FindingRules, **more: Any) -> tuple[FindingRuling, ...]:
+    return FindingTallier(terms(asked, **more)).weigh(one)
 
 
-def ruling(one: Finding, asked: FindingRules, **more: Any) -> Ruling:
+def ruling(one: Finding, asked: FindingRules, **more: Any) -> FindingRuling:
     (found,) = rulings(one, asked, **more)
     return found
 
@@ -58,15 +58,15 @@ def known_since(age: timedelta, fix: timedelta | None = None, name: str = "opens
 
 
 def test_a_finding_of_a_severity_with_a_limit_counts() -> None:
-    assert ruling(finding(), rules()) == Ruling("findings.high", Why.COUNTS)
-    assert ruling(finding(severity=LOW), rules()) == Ruling("findings.low", Why.NO_LIMIT)
+    assert ruling(finding(), rules()) == FindingRuling("findings.high", Why.COUNTS)
+    assert ruling(finding(severity=LOW), rules()) == FindingRuling("findings.low", Why.NO_LIMIT)
     off = rules(max={HIGH: Limit(0, Action.OFF)})
-    assert ruling(finding(), off) == Ruling("findings.high", Why.NO_LIMIT)
+    assert ruling(finding(), off) == FindingRuling("findings.high", Why.NO_LIMIT)
 
 
 @pytest.mark.parametrize("why", Why)
 def test_what_counts_is_what_nothing_set_aside(why: Why) -> None:
-    assert Ruling("x", why).holds is (why in ("counts", "unknown", "denied", "prohibited"))
+    assert FindingRuling("x", why).holds is (why in ("counts", "unknown", "denied", "prohibited"))
 
 
 # filters
@@ -75,12 +75,14 @@ def test_what_counts_is_what_nothing_set_aside(why: Why) -> None:
 @pytest.mark.parametrize(
     ("fixable", "expected"),
     [
-        (True, Ruling("findings.high", Why.COUNTS)),
-        (False, Ruling("findings.high", Why.NO_FIX)),
-        (None, Ruling("findings.high", Why.UNKNOWN, missing=(FIX,))),
+        (True, FindingRuling("findings.high", Why.COUNTS)),
+        (False, FindingRuling("findings.high", Why.NO_FIX)),
+        (None, FindingRuling("findings.high", Why.UNKNOWN, missing=(FIX,))),
     ],
 )
-def test_only_what_can_be_fixed_counts_where_the_rule_says_so(fixable: bool | None, expected: Ruling) -> None:
+def test_only_what_can_be_fixed_counts_where_the_rule_says_so(
+    fixable: bool | None, expected: FindingRuling
+) -> None:
     only = rules(only_fixable=frozenset({HIGH}))
     assert ruling(finding(fixable=fixable), only) == expected
     assert ruling(finding(fixable=fixable), rules(only_fixable=frozenset({LOW}))).why is Why.COUNTS
@@ -89,14 +91,17 @@ def test_only_what_can_be_fixed_counts_where_the_rule_says_so(fixable: bool | No
 @pytest.mark.parametrize(
     ("age", "expected"),
     [
-        (timedelta(), Ruling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z")),
-        (3 * DAY, Ruling("findings.high", Why.GRACE, until="2026-11-25T12:00:00Z")),
-        (7 * DAY - timedelta(seconds=1), Ruling("findings.high", Why.GRACE, until="2026-11-21T12:00:01Z")),
-        (7 * DAY, Ruling("findings.high", Why.COUNTS)),
-        (30 * DAY, Ruling("findings.high", Why.COUNTS)),
+        (timedelta(), FindingRuling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z")),
+        (3 * DAY, FindingRuling("findings.high", Why.GRACE, until="2026-11-25T12:00:00Z")),
+        (
+            7 * DAY - timedelta(seconds=1),
+            FindingRuling("findings.high", Why.GRACE, until="2026-11-21T12:00:01Z"),
+        ),
+        (7 * DAY, FindingRuling("findings.high", Why.COUNTS)),
+        (30 * DAY, FindingRuling("findings.high", Why.COUNTS)),
     ],
 )
-def test_a_finding_has_its_time_from_when_it_was_seen_first(age: timedelta, expected: Ruling) -> None:
+def test_a_finding_has_its_time_from_when_it_was_seen_first(age: timedelta, expected: FindingRuling) -> None:
     graceful = rules(grace={HIGH: 7 * DAY})
     assert ruling(finding(), graceful, clocks=known_since(age)) == expected
 
@@ -126,18 +131,26 @@ def test_the_clock_that_runs_longest_decides_about_several_packages() -> None:
 @pytest.mark.parametrize(
     ("fixable", "clocks", "expected"),
     [
-        (False, {}, Ruling("findings.high", Why.GRACE, until="a fix")),
-        (False, known_since(99 * DAY), Ruling("findings.high", Why.GRACE, until="a fix")),
-        (True, {}, Ruling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z")),
-        (True, known_since(99 * DAY), Ruling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z")),
-        (True, known_since(99 * DAY, DAY), Ruling("findings.high", Why.GRACE, until="2026-11-27T12:00:00Z")),
-        (True, known_since(99 * DAY, 7 * DAY), Ruling("findings.high", Why.COUNTS)),
-        (False, known_since(99 * DAY, 7 * DAY), Ruling("findings.high", Why.COUNTS)),
-        (None, known_since(DAY), Ruling("findings.high", Why.UNKNOWN, missing=(FIX,))),
+        (False, {}, FindingRuling("findings.high", Why.GRACE, until="a fix")),
+        (False, known_since(99 * DAY), FindingRuling("findings.high", Why.GRACE, until="a fix")),
+        (True, {}, FindingRuling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z")),
+        (
+            True,
+            known_since(99 * DAY),
+            FindingRuling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z"),
+        ),
+        (
+            True,
+            known_since(99 * DAY, DAY),
+            FindingRuling("findings.high", Why.GRACE, until="2026-11-27T12:00:00Z"),
+        ),
+        (True, known_since(99 * DAY, 7 * DAY), FindingRuling("findings.high", Why.COUNTS)),
+        (False, known_since(99 * DAY, 7 * DAY), FindingRuling("findings.high", Why.COUNTS)),
+        (None, known_since(DAY), FindingRuling("findings.high", Why.UNKNOWN, missing=(FIX,))),
     ],
 )
 def test_time_may_start_with_the_first_fix_instead(
-    fixable: bool | None, clocks: dict[Any, Clock], expected: Ruling
+    fixable: bool | None, clocks: dict[Any, Clock], expected: FindingRuling
 ) -> None:
     by_fix = rules(grace={HIGH: 7 * DAY}, grace_starts=GraceStart.FIX_AVAILABLE)
     assert ruling(finding(fixable=fixable), by_fix, clocks=clocks) == expected
@@ -174,7 +187,7 @@ def test_what_is_exploited_or_will_be_has_no_time(
 
 def test_whether_something_is_urgent_does_not_matter_once_its_time_is_over() -> None:
     over = rules(grace={HIGH: DAY}, no_grace=NoGrace(True, True, 0.5))
-    assert ruling(finding(), over, clocks=known_since(DAY)) == Ruling("findings.high", Why.COUNTS)
+    assert ruling(finding(), over, clocks=known_since(DAY)) == FindingRuling("findings.high", Why.COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -216,8 +229,8 @@ def test_what_is_denied_is_denied_by_any_of_its_names_and_whatever_the_filters_s
     )
     known = frozenset(harmless.places)
     assert rulings(harmless, asked, baseline=known) == (
-        Ruling(DENIED, Why.DENIED),
-        Ruling("findings.low", Why.NO_FIX),
+        FindingRuling(DENIED, Why.DENIED),
+        FindingRuling("findings.low", Why.NO_FIX),
     )
     assert [one.rule for one in rulings(finding("CVE-3"), asked)] == ["findings.high"]
 
@@ -267,7 +280,7 @@ def test_a_package_is_prohibited_by_name_version_and_ecosystem(
 def test_versions_that_nobody_can_compare_are_unknown() -> None:
     asked = FindingRules(max={}, prohibited=Rule((ProhibitedPackage("openssl", "<2"),)))
     first, _ = rulings(finding("CVE-2026-1", HIGH, package(installed="1")), asked, satisfies=None)
-    assert first == Ruling(PROHIBITED, Why.UNKNOWN, missing=("whether openssl 1 is <2",))
+    assert first == FindingRuling(PROHIBITED, Why.UNKNOWN, missing=("whether openssl 1 is <2",))
 
 
 def test_a_prohibited_package_is_waived_by_name_and_each_for_itself() -> None:
@@ -286,7 +299,7 @@ def test_a_finding_is_waived_when_it_is_waived_in_every_package() -> None:
     soon = waiver(package="zlib", expires=date(2026, 12, 1))
     assert ruling(both, rules(), waivers=waivers(waiver())).why is Why.COUNTS
     told = ruling(both, rules(), waivers=waivers(waiver(), soon))
-    assert told == Ruling("findings.high", Why.WAIVED, until="2026-12-01", waiver=soon.id)
+    assert told == FindingRuling("findings.high", Why.WAIVED, until="2026-12-01", waiver=soon.id)
 
 
 def test_a_finding_without_a_package_cannot_be_waived_by_package() -> None:
@@ -320,8 +333,8 @@ def test_no_waiver_is_used_for_what_does_not_count_anyway(
 
 
 def test_a_ruling_says_only_what_there_is_to_say() -> None:
-    assert Ruling("findings.high", Why.COUNTS).as_json() == {"rule": "findings.high", "why": "counts"}
-    assert Ruling("r", Why.WAIVED, "2026-12-01", "w-1", ("its EPSS",)).as_json() == {
+    assert FindingRuling("findings.high", Why.COUNTS).as_json() == {"rule": "findings.high", "why": "counts"}
+    assert FindingRuling("r", Why.WAIVED, "2026-12-01", "w-1", ("its EPSS",)).as_json() == {
         "rule": "r",
         "why": "waived",
         "until": "2026-12-01",
@@ -354,15 +367,15 @@ def test_details_are_asked_for_only_where_they_could_change_the_verdict(
     no_grace: NoGrace, told: dict[str, Any], needed: bool
 ) -> None:
     asked = rules(grace={HIGH: DAY}, no_grace=no_grace)
-    assert Weigher(terms(asked)).needs_details(finding(**told)) is needed
-    assert not Weigher(terms(asked, clocks=known_since(DAY))).needs_details(finding(**told))
-    assert not Weigher(terms(asked, waivers=waivers(waiver()))).needs_details(finding(**told))
+    assert FindingTallier(terms(asked)).needs_details(finding(**told)) is needed
+    assert not FindingTallier(terms(asked, clocks=known_since(DAY))).needs_details(finding(**told))
+    assert not FindingTallier(terms(asked, waivers=waivers(waiver()))).needs_details(finding(**told))
 
 
 def test_asking_what_details_are_needed_uses_no_waiver() -> None:
     """With the details the finding may not need it any more."""
     some = waivers(waiver(), waiver(package="zlib", expires=date(2026, 1, 1)))
-    weigher = Weigher(terms(rules(grace={HIGH: DAY}, no_grace=NoGrace(True)), waivers=some))
+    weigher = FindingTallier(terms(rules(grace={HIGH: DAY}, no_grace=NoGrace(True)), waivers=some))
     assert not weigher.needs_details(finding())
     assert weigher.needs_details(finding("CVE-2026-1", HIGH, package("zlib")))
     assert (some.used, some.idle) == ({}, {})
@@ -372,7 +385,7 @@ def test_asking_what_details_are_needed_uses_no_waiver() -> None:
 
 
 def weighed(asked: FindingRules, *findings: Finding, **more: Any) -> Any:
-    return Weigher(terms(asked, **more)).weigh_all(findings)
+    return FindingTallier(terms(asked, **more)).weigh_all(findings)
 
 
 def test_findings_are_folded_by_what_decided_about_them() -> None:
@@ -435,7 +448,7 @@ def test_what_the_baseline_still_has_and_what_is_new_is_told() -> None:
 @pytest.mark.parametrize("timed", [frozenset(), frozenset({LOW}), frozenset({HIGH})])
 def test_clocks_are_kept_for_what_some_stage_gives_time(timed: frozenset[Severity]) -> None:
     """Whether this stage does or not: the clock starts at the first gate."""
-    weigher = Weigher(terms(rules(), timed=timed))
+    weigher = FindingTallier(terms(rules(), timed=timed))
     weigher.weigh_all([finding(fixable=True)])
     expected = {("CVE-2026-1", "openssl"): Clock(NOON, NOON)} if HIGH in timed else {}
     assert weigher.started == expected
@@ -444,7 +457,7 @@ def test_clocks_are_kept_for_what_some_stage_gives_time(timed: frozenset[Severit
 def test_a_clock_that_runs_is_kept_again_only_when_a_fix_is_seen() -> None:
     (place,) = finding().places
     for fixable, expected in ((None, {}), (False, {}), (True, {place: Clock(NOON - DAY, NOON)})):
-        weigher = Weigher(terms(rules(), timed=frozenset({HIGH}), clocks={place: Clock(NOON - DAY)}))
+        weigher = FindingTallier(terms(rules(), timed=frozenset({HIGH}), clocks={place: Clock(NOON - DAY)}))
         weigher.weigh_all([finding(fixable=fixable)])
         assert weigher.started == expected
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from imagegate.findings.comparison import Versions
 from imagegate.findings.finding import Finding, Place, Severity
 from imagegate.findings.scan import Basis, ScanStatus, Waited
-from imagegate.gate.evaluation import Baseline, Judged, Judging
+from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluation
 from imagegate.gate.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
 from imagegate.gate.finding_rules import Clock
 from imagegate.gate.remediation import Rebuild
@@ -126,8 +126,8 @@ class Trial:
     def all_waivers(self) -> tuple[Waiver, ...]:
         return (*self.waivers, *self.grants)
 
-    def judging(self) -> Judging:
-        return Judging(
+    def judging(self) -> ImageEvaluation:
+        return ImageEvaluation(
             self.policy,
             self.stage,
             self.facts,
@@ -138,7 +138,7 @@ class Trial:
             versions=self.versions,
         )
 
-    def judged(self) -> Judged:
+    def judged(self) -> EvaluationResult:
         judging = self.judging()
         for platform in self.platforms:
             judging.read(platform.scan, platform.findings, platform.facts.platform)

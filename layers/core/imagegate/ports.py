@@ -22,7 +22,15 @@ from imagegate.policy.replication import Replica
 from imagegate.policy.waiver import Waiver
 from imagegate.release.history import History
 from imagegate.release.order import Order
-from imagegate.release.release import Facts, Ignored, Outcome, Release, ReleaseId, Standing, WaitingScan
+from imagegate.release.release import (
+    CurrentRelease,
+    EcrImage,
+    Ignored,
+    Outcome,
+    Release,
+    ReleaseId,
+    WaitingScan,
+)
 from imagegate.release.revocation import Revocation, RunsIn
 
 
@@ -33,7 +41,7 @@ class Images(Protocol):
     def registry(self) -> str:
         """The registry's name: `ACCOUNT.dkr.ecr.REGION.amazonaws.com`."""
 
-    def facts(self, image: ImageRef) -> Facts:
+    def facts(self, image: ImageRef) -> EcrImage:
         """Raise `ImageNotFoundError` when the repository has no such digest."""
 
     def digest_of(self, repository: str, tag: str) -> Digest | None:
@@ -48,7 +56,7 @@ class Images(Protocol):
     def repositories(self) -> Iterator[str]:
         """The names of all repositories."""
 
-    def pushed_since(self, repository: str, since: datetime) -> Iterator[Facts]:
+    def pushed_since(self, repository: str, since: datetime) -> Iterator[EcrImage]:
         """The tagged images that were first pushed since then."""
 
     def make_repository(self, name: str, like: str) -> bool:
@@ -187,10 +195,10 @@ class Ledger(Protocol):
 
     def latest_base(self, repository: str) -> BaseImage | None: ...
 
-    def note_standing(self, standing: Standing) -> None:
+    def note_standing(self, standing: CurrentRelease) -> None:
         """What was released into a repository last; an earlier push never replaces a later one."""
 
-    def standing(self, repository: str) -> Standing | None: ...
+    def standing(self, repository: str) -> CurrentRelease | None: ...
 
     def note(self, notice: str) -> None:
         """Note that something was done that is done once."""
@@ -235,7 +243,7 @@ class WritableGrants(Grants, Protocol):
     def decide(self, approval: Approval) -> bool:
         """False when that person has decided before; who has approved may still reject."""
 
-    def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
+    def withdraw_break_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
         """It ends now, or has ended before; None: there is no such break-glass."""
 
 

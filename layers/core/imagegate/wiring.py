@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from imagegate.findings.comparison import Versions
     from imagegate.notices.deployment_notice import OnError
     from imagegate.oci.client import HttpRegistry
-    from imagegate.policy.policy import Elsewhere, Policy
+    from imagegate.policy.policy import Policy, RemoteRegistry
 
 
 def now() -> datetime:
@@ -60,7 +60,7 @@ def registry() -> HttpRegistry:
 
 
 @cache
-def registry_at(where: Elsewhere) -> HttpRegistry:
+def registry_at(where: RemoteRegistry) -> HttpRegistry:
     """Of another account or Region; images come there from the stack's own."""
     from imagegate.aws.ecr_registry import EcrElsewhere
     from imagegate.oci.client import HttpRegistry

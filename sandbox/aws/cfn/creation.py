@@ -84,7 +84,7 @@ def resource(type_name: str, *attributes: str) -> Callable[[Creator], Creator]:
     return register
 
 
-class State:
+class CreationContext:
     """Whose sandbox it is, and whom CloudFormation acts for."""
 
     settings: Settings
@@ -123,7 +123,9 @@ class Resource(CloudFormationModel):
         **kwargs: Any,
     ) -> Resource:
         create, _ = creators[cls.type_name]
-        context = Context(State.settings, State.credentials, resource_name, State.clients)
+        context = Context(
+            CreationContext.settings, CreationContext.credentials, resource_name, CreationContext.clients
+        )
         return cls(create(context, cloudformation_json.get("Properties") or {}))
 
 

@@ -14,7 +14,7 @@ from moto.awslambda.utils import get_backend
 from moto.cloudformation.exceptions import ValidationError
 from moto.core.common_models import CloudFormationModel
 
-from sandbox.aws.cfn.creation import State, as_text
+from sandbox.aws.cfn.creation import CreationContext, as_text
 
 _answers: dict[str, dict[str, Any]] = {}  # by the token in the ResponseURL
 
@@ -52,7 +52,7 @@ class CustomResource(CloudFormationModel):
         event = {
             "RequestType": "Create",
             "ServiceToken": properties["ServiceToken"],
-            "ResponseURL": f"{State.settings.endpoint}/sandbox-api/cfn-response/{token}",
+            "ResponseURL": f"{CreationContext.settings.endpoint}/sandbox-api/cfn-response/{token}",
             "StackId": kwargs["StackId"],
             "RequestId": str(uuid.uuid4()),
             "LogicalResourceId": kwargs["LogicalId"],

@@ -49,7 +49,7 @@ def _each(finding: Finding) -> Iterator[Seen]:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ComparedPlatform:
     """One platform of an image; a single-platform image has one without a name."""
 
     platform: str = ""
@@ -58,13 +58,13 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class ComparedImage:
     """One image, as it is compared. `places` is None where its findings were not kept."""
 
     image: ImageRef
     tags: tuple[str, ...] = ()
     places: Places | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ComparedPlatform, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,15 @@ class PackageChange:
 @dataclass(frozen=True, slots=True)
 class PartChange:
     platform: str
-    before: Part | None
-    after: Part | None
+    before: ComparedPlatform | None
+    after: ComparedPlatform | None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """`severities` is None where the findings of one side were not kept: then nothing is said of findings at all."""
 
-    before: Contents
+    before: ComparedImage
     severities: tuple[SeverityChange, ...] | None
     added: tuple[Seen, ...]  # the gravest first, all of them
     removed: tuple[Seen, ...]
@@ -111,7 +111,7 @@ class Difference:
         return f"Adds {', '.join(added) or 'no findings'}; removes {', '.join(removed) or 'none'}."
 
 
-def difference(before: Contents, after: Contents) -> Difference:
+def difference(before: ComparedImage, after: ComparedImage) -> Difference:
     """What becomes other when `after` takes the place of `before`."""
     parts = tuple(_parts(before, after))
     if before.places is None or after.places is None:
@@ -155,7 +155,7 @@ def _versions(places: Places) -> dict[str, str]:
     return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
 
 
-def _parts(before: Contents, after: Contents) -> Iterator[PartChange]:
+def _parts(before: ComparedImage, after: ComparedImage) -> Iterator[PartChange]:
     if len(before.parts) == len(after.parts) == 1:  # one of them may not name its platform
         yield PartChange(after.parts[0].platform, before.parts[0], after.parts[0])
         return

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from imagegate.approval_page.image_difference import Contents, Difference
+from imagegate.approval_page.image_difference import ComparedImage, Difference
 from imagegate.gate.decision_record import Decision
-from imagegate.grants.approval import Approval, ApprovalRequest, Choice, Standing, standing
+from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus, Choice, approval_status
 from imagegate.grants.approval_link import ApprovalLink
 from imagegate.release.release import Outcome, Release
 
@@ -33,7 +33,7 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class EvidenceRow:
     """What is attached to the image, or was asked for: a name, and what is known of it."""
 
     name: str
@@ -45,7 +45,7 @@ class ApprovalView:
     link: ApprovalLink
     release: Release
     decision: Decision | None  # None: nobody has judged it (yet)
-    contents: Contents
+    contents: ComparedImage
     target: str  # repository of the stage that is entered
     difference: Difference | None  # None: nothing is there yet
     approvals: tuple[Approval, ...]
@@ -68,7 +68,7 @@ class ApprovalView:
         return f'imagegate decide {choice} {self.release.image} --reason "…"'
 
     @property
-    def evidence(self) -> tuple[Evidence, ...]:
+    def evidence(self) -> tuple[EvidenceRow, ...]:
         return tuple(_evidence(self.release, self.decision))
 
     @property
@@ -89,12 +89,12 @@ def headline(
         return _over(release)
     if request is None:
         return Headline("It does not wait for an approval.", Tone.WAITS, is_open=False)
-    match standing(request, decided, now):
-        case Standing.APPROVED:
+    match approval_status(request, decided, now):
+        case ApprovalStatus.APPROVED:
             return Headline(f"Approved: it is let into {request.stage}.", Tone.GOOD, is_open=False)
-        case Standing.REJECTED:
+        case ApprovalStatus.REJECTED:
             return Headline(f"Rejected: it stays out of {request.stage}.", Tone.BAD, is_open=False)
-        case Standing.EXPIRED:
+        case ApprovalStatus.EXPIRED:
             ended = f"{request.expires_at:%Y-%m-%d %H:%M} UTC"
             return Headline(f"Nobody let it in before the time ended on {ended}.", Tone.BAD, is_open=False)
         case _:
@@ -126,15 +126,17 @@ def refusal(link: ApprovalLink, head: Headline, decided: Sequence[Approval]) -> 
     return "" if head.is_open else f"There is nothing to decide. {head.text}"
 
 
-def _evidence(release: Release, decision: Decision | None) -> list[Evidence]:
+def _evidence(release: Release, decision: Decision | None) -> list[EvidenceRow]:
     facts: Mapping[str, Any] = (decision.facts if decision else None) or {}
     gate = f"by the {release.stage} gate"
     found = [
-        Evidence("Signature", f"{release.signature}, {gate}" if release.signature else "none by this gate"),
-        Evidence("SBOM", release.sbom.note if release.sbom else "the stage asks for none"),
+        EvidenceRow(
+            "Signature", f"{release.signature}, {gate}" if release.signature else "none by this gate"
+        ),
+        EvidenceRow("SBOM", release.sbom.note if release.sbom else "the stage asks for none"),
     ]
     for name, key in (("Signed before", "signature"), ("Provenance", "provenance")):
         told = facts.get(key)
         if told:
-            found.append(Evidence(name, ", ".join(told["found"]) or told["problem"]))
+            found.append(EvidenceRow(name, ", ".join(told["found"]) or told["problem"]))
     return found

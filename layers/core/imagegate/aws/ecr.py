@@ -27,7 +27,7 @@ from imagegate.findings.scan import Basis, Scanning, ScanStatus
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manifest
 from imagegate.policy.policy import Scanner
 from imagegate.policy.replication import Replica, ReplicaStatus
-from imagegate.release.release import Facts
+from imagegate.release.release import EcrImage
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -75,7 +75,7 @@ class Ecr:
 
     # images
 
-    def facts(self, image: ImageRef) -> Facts:
+    def facts(self, image: ImageRef) -> EcrImage:
         with translated(_GONE, asked=str(image)):
             answer = self._client.describe_images(
                 repositoryName=image.repository, imageIds=[{"imageDigest": str(image.digest)}]
@@ -127,7 +127,7 @@ class Ecr:
             for page in self._client.get_paginator("describe_repositories").paginate():
                 yield from (repository["repositoryName"] for repository in page["repositories"])
 
-    def pushed_since(self, repository: str, since: datetime) -> Iterator[Facts]:
+    def pushed_since(self, repository: str, since: datetime) -> Iterator[EcrImage]:
         """ECR does not filter by time: all tagged images are listed, 1,000 a page."""
         pages = self._client.get_paginator("describe_images").paginate(
             repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
@@ -251,8 +251,8 @@ class Ecr:
                 raise
 
 
-def _facts(image: ImageRef, detail: Any) -> Facts:
-    return Facts(
+def _facts(image: ImageRef, detail: Any) -> EcrImage:
+    return EcrImage(
         image=image,
         tags=frozenset(detail.get("imageTags", ())),
         pushed_at=detail["imagePushedAt"],

@@ -16,7 +16,7 @@ from imagegate.errors import AccessRefusedError
 from imagegate.oci.client import HttpRegistry
 from imagegate.oci.http import Login
 from imagegate.oci.image import Digest
-from imagegate.policy.policy import Elsewhere
+from imagegate.policy.policy import RemoteRegistry
 
 _LAYERS_A_CALL = 100  # Amazon ECR API reference, BatchCheckLayerAvailability.layerDigests
 _SESSION = "imagegate-promotion"
@@ -49,7 +49,7 @@ def own_registry() -> HttpRegistry:
 class EcrElsewhere:
     """ECR in another account or Region, by a role there. Its credentials end after an hour, and so does the login."""
 
-    def __init__(self, where: Elsewhere, clock: Clock = utc_now) -> None:
+    def __init__(self, where: RemoteRegistry, clock: Clock = utc_now) -> None:
         self._where = where
         self._clock = clock
         self._ends = datetime.min.replace(tzinfo=UTC)

@@ -74,7 +74,7 @@ class DynamoGrants(DynamoTable):
     def break_glass(self, glass: BreakGlass) -> bool:
         return self._grant(_BREAK_GLASS, glass)
 
-    def mend_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
+    def withdraw_break_glass(self, name: str, at: datetime, by: str) -> BreakGlass | None:
         return self._withdraw(_BREAK_GLASS, name, at, by)
 
     def approvals(self, release: ReleaseId) -> list[Approval]:

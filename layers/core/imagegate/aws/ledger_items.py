@@ -40,13 +40,13 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
 from imagegate.release.history import History
 from imagegate.release.release import (
+    CurrentRelease,
     Ending,
     Ignored,
     Outcome,
     Promotion,
     Release,
     ReleaseId,
-    Standing,
     StartReason,
     WaitingScan,
 )
@@ -408,7 +408,7 @@ def read_base(item: Item) -> BaseImage:
         return BaseImage.from_json(json.loads(_text(item, "base")))
 
 
-def write_standing(standing: Standing) -> dict[str, Any]:
+def write_standing(standing: CurrentRelease) -> dict[str, Any]:
     return {
         **standing_key(standing.repository),
         "source": {"S": standing.image.repository},
@@ -418,9 +418,9 @@ def write_standing(standing: Standing) -> dict[str, Any]:
     }
 
 
-def read_standing(item: Item) -> Standing:
+def read_standing(item: Item) -> CurrentRelease:
     with _reading(item):
-        return Standing(
+        return CurrentRelease(
             repository=_text(item, "pk").removeprefix("STANDING#"),
             image=ImageRef.of(_text(item, "source"), _text(item, "digest")),
             decision=Digest.parse(_text(item, "decision")),

@@ -11,7 +11,7 @@ from imagegate.aws.dynamodb import DynamoTable
 from imagegate.findings.finding import Place
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
-from imagegate.release.release import Standing
+from imagegate.release.release import CurrentRelease
 
 # Longer than any call in which something is claimed and done; Lambda tries a failed event again after a minute.
 _CLAIM_LASTS = timedelta(seconds=55)
@@ -47,12 +47,12 @@ class LastingLedger(DynamoTable):
         item = self._get(items.latest_base_key(repository))
         return None if item is None else items.read_base(item)
 
-    def note_standing(self, standing: Standing) -> None:
+    def note_standing(self, standing: CurrentRelease) -> None:
         item = items.write_standing(standing)
         newer = "attribute_not_exists(pk) OR pushedAt <= :ours"
         self._put(item, newer, {":ours": item["pushedAt"]})
 
-    def standing(self, repository: str) -> Standing | None:
+    def standing(self, repository: str) -> CurrentRelease | None:
         item = self._get(items.standing_key(repository))
         return None if item is None else items.read_standing(item)
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from imagegate.errors import RejectedInputError
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.grants.break_glass import BreakGlass, standing
+from imagegate.grants.break_glass import BreakGlass, active_break_glass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container, Reference, is_covered
 from imagegate.policy.policy import Mode, Policy, Stage
@@ -25,7 +25,7 @@ _REFUSED = frozenset({Outcome.BLOCKED, Outcome.WITHDRAWN})
 _LONGEST_REASON = 300
 
 
-class Rule(StrEnum):
+class DeploymentRule(StrEnum):
     """What a ruling rests on, for machines."""
 
     PASSED = "passed"
@@ -41,11 +41,11 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class DeploymentRuling:
     """Whether one container may run, and why. `why` and `todo` are sentences for people."""
 
     container: Container
-    rule: Rule
+    rule: DeploymentRule
     why: str
     todo: tuple[str, ...] = ()
     image: ImageRef | None = None  # where it is one of this registry
@@ -54,7 +54,7 @@ class Ruling:
 
     @property
     def may_run(self) -> bool:
-        return self.rule in (Rule.PASSED, Rule.ALLOWED, Rule.BREAK_GLASS)
+        return self.rule in (DeploymentRule.PASSED, DeploymentRule.ALLOWED, DeploymentRule.BREAK_GLASS)
 
     @property
     def stops(self) -> bool:
@@ -83,42 +83,52 @@ class Guarded:
     tag: str | None
     digest: Digest | None
 
-    def refused(self, rule: Rule, why: str, todo: str, image: ImageRef | None = None) -> Ruling:
-        return Ruling(self.container, rule, why, (todo,), image, self.stage)
+    def refused(
+        self, rule: DeploymentRule, why: str, todo: str, image: ImageRef | None = None
+    ) -> DeploymentRuling:
+        return DeploymentRuling(self.container, rule, why, (todo,), image, self.stage)
 
 
-def locate(container: Container, registry: str, policy: Policy, allowed: Sequence[str]) -> Guarded | Ruling:
+def locate(
+    container: Container, registry: str, policy: Policy, allowed: Sequence[str]
+) -> Guarded | DeploymentRuling:
     """Which gate the container's image has to have passed; or a ruling, where that is enough to say."""
     try:
         reference = Reference.parse(container.image)
     except RejectedInputError as error:
         todo = "Correct the image's name in the task definition."
-        return Ruling(container, Rule.UNREADABLE, f"its name cannot be read: {error}", (todo,))
+        return DeploymentRuling(
+            container, DeploymentRule.UNREADABLE, f"its name cannot be read: {error}", (todo,)
+        )
     is_ours = reference.is_in(registry)
     stage = policy.stage_of(reference.path) if is_ours else None
     if stage is not None:
         return Guarded(container, stage, reference.path, reference.tag, container.digest or reference.digest)
     if is_covered(reference, allowed):
-        return Ruling(container, Rule.ALLOWED, f"the stack allows {reference.name}")
+        return DeploymentRuling(container, DeploymentRule.ALLOWED, f"the stack allows {reference.name}")
     todo = (
         "Push it to a repository that a stage of the policy guards, and deploy it from there; or let it run as it is: "
         f"add {reference.name} to the stack's parameter DeploymentCheckAllowedImages."
     )
     if is_ours:
-        return Ruling(container, Rule.UNGUARDED, f"no stage of the policy guards {reference.path}", (todo,))
-    return Ruling(container, Rule.OUTSIDE, f"it is not in this registry, but in {reference.host}", (todo,))
+        return DeploymentRuling(
+            container, DeploymentRule.UNGUARDED, f"no stage of the policy guards {reference.path}", (todo,)
+        )
+    return DeploymentRuling(
+        container, DeploymentRule.OUTSIDE, f"it is not in this registry, but in {reference.host}", (todo,)
+    )
 
 
-def missing(guarded: Guarded) -> Ruling:
+def missing(guarded: Guarded) -> DeploymentRuling:
     """Its tag points to nothing, and neither the task definition nor ECS names a digest."""
     name = f"{guarded.repository}:{guarded.tag}"
     todo = f"Push {name}, or name an image that is there."
-    return guarded.refused(Rule.MISSING, f"{name} does not exist", todo)
+    return guarded.refused(DeploymentRule.MISSING, f"{name} does not exist", todo)
 
 
 def rule(
     guarded: Guarded, image: ImageRef, own: History, indexes: Sequence[tuple[Digest, History]]
-) -> Ruling:
+) -> DeploymentRuling:
     """Whether the digest passed its stage's gate: by itself, or as a platform of an index that did.
 
     `indexes`: each of `own.indexes`, with its history.
@@ -133,22 +143,22 @@ def rule(
         return _without_a_word(guarded, image, newest)
     if passes(word, guarded.stage):
         why = f"passed the {guarded.stage.name} gate in attempt {word.attempt}"
-        return Ruling(guarded.container, Rule.PASSED, why, (), image, guarded.stage, word)
+        return DeploymentRuling(guarded.container, DeploymentRule.PASSED, why, (), image, guarded.stage, word)
     todo = (
         f"See what would make it pass: imagegate status {word.image}",
         "Until then, deploy an image that is released.",
     )
     why = f"did not pass the {guarded.stage.name} gate: {refusal(word)}"
-    return Ruling(guarded.container, Rule.REFUSED, why, todo, image, guarded.stage, word)
+    return DeploymentRuling(guarded.container, DeploymentRule.REFUSED, why, todo, image, guarded.stage, word)
 
 
-def let_through(ruling: Ruling, granted: Sequence[BreakGlass], now: datetime) -> Ruling:
+def let_through(ruling: DeploymentRuling, granted: Sequence[BreakGlass], now: datetime) -> DeploymentRuling:
     """The same ruling, unless somebody has broken the glass for the image. Nothing lets in what is ambiguous."""
     word = ruling.decided_by
     if ruling.may_run or ruling.image is None or (word and word.is_ambiguous):
         return ruling
-    glass = standing(granted, ruling.image, now, word.revoked.at if word and word.revoked else None)
-    return replace(ruling, rule=Rule.BREAK_GLASS, why=f"{glass}; {ruling.why}") if glass else ruling
+    glass = active_break_glass(granted, ruling.image, now, word.revoked.at if word and word.revoked else None)
+    return replace(ruling, rule=DeploymentRule.BREAK_GLASS, why=f"{glass}; {ruling.why}") if glass else ruling
 
 
 def last_word(attempts: Sequence[Release], stage: Stage) -> Release | None:
@@ -182,10 +192,12 @@ def _when(release: Release) -> datetime:
     return release.closed_at or release.started_at
 
 
-def _without_a_word(guarded: Guarded, image: ImageRef, newest: Release | None) -> Ruling:
+def _without_a_word(guarded: Guarded, image: ImageRef, newest: Release | None) -> DeploymentRuling:
     if newest is None:
         todo = f"Have it judged: imagegate release {guarded.repository}:{guarded.tag or 'TAG'}"
-        return guarded.refused(Rule.UNKNOWN, f"no {guarded.stage.name} gate has seen it", todo, image)
+        return guarded.refused(
+            DeploymentRule.UNKNOWN, f"no {guarded.stage.name} gate has seen it", todo, image
+        )
     attempt = f"attempt {newest.attempt} at the {newest.stage} gate"
     if newest.is_open:
         why = f"{attempt} is not over"
@@ -196,7 +208,9 @@ def _without_a_word(guarded: Guarded, image: ImageRef, newest: Release | None) -
     else:
         why = f"{attempt} ended {newest.outcome}, without releasing it"
         todo = f"Look, then release it again: imagegate status {newest.image}"
-    return Ruling(guarded.container, Rule.UNDECIDED, why, (todo,), image, guarded.stage, newest)
+    return DeploymentRuling(
+        guarded.container, DeploymentRule.UNDECIDED, why, (todo,), image, guarded.stage, newest
+    )
 
 
 def refusal(release: Release) -> str:

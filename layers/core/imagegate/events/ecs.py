@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from imagegate.aws.ecs import container
 from imagegate.events.eventbridge import parse
-from imagegate.notices.deployment_notice import Deployment, RunningTask, Workload
+from imagegate.notices.deployment_notice import RunningTask, ServiceRevision, Workload
 
 _REVISION = r"^arn:[a-z0-9-]+:ecs:[a-z0-9-]+:\d{12}:service-revision/[^/]+/[^/]+/[^/]+$"
 _CLUSTER = r"^arn:[a-z0-9-]+:ecs:[a-z0-9-]+:\d{12}:cluster/[^/]+$"
@@ -63,12 +63,12 @@ class TaskStateChange(_FromEcs):
     detail: TaskDetail
 
 
-def parse_hook(event: object) -> Deployment:
+def parse_hook(event: object) -> ServiceRevision:
     """Raise `InvalidEventError`."""
     hook = parse(DeploymentHook, event)
     revision = hook.execution_details.target_service_revision_arn
     _, cluster, service, _ = revision.split("/")
-    return Deployment(Workload(cluster, f"service:{service}"), revision, hook.resource_arn or revision)
+    return ServiceRevision(Workload(cluster, f"service:{service}"), revision, hook.resource_arn or revision)
 
 
 def parse_task(event: object) -> RunningTask:

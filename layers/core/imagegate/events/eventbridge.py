@@ -224,13 +224,13 @@ def parse_scan(event: dict[str, Any]) -> ImageRef:
     return parse(_SCANS.get(event.get("detail-type", ""), EcrImageScan), event).detail.image
 
 
-class _Request(BaseModel):
+class _InternalRequest(BaseModel):
     """What our own state machine and functions send: versioned, and strict about extra fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ReleaseModel(_Request):
+class ReleaseModel(_InternalRequest):
     repository: str
     digest: str
     attempt: int = Field(ge=1)
@@ -240,7 +240,7 @@ class ReleaseModel(_Request):
         return ReleaseId(ImageRef.of(self.repository, self.digest), self.attempt)
 
 
-class StartRequestModel(_Request):
+class StartRequestModel(_InternalRequest):
     """Our own call of `start_release`. It proves nothing, and names nobody: the reason is looked up."""
 
     repository: str
@@ -253,7 +253,7 @@ class StartRequestModel(_Request):
         return ImageRef.of(self.repository, self.digest)
 
 
-class StartEnvelope(_Request):
+class StartEnvelope(_InternalRequest):
     schema_: Literal[1] = Field(alias="schema")
     request: StartRequestModel
 
@@ -263,13 +263,13 @@ def parse_request(event: dict[str, Any]) -> tuple[ImageRef, list[str], StartReas
     return request.image, request.tags, request.reason
 
 
-class AwaitScanRequest(_Request):
+class AwaitScanRequest(_InternalRequest):
     schema_: Literal[1] = Field(alias="schema")
     release: ReleaseModel
     token: str = Field(min_length=1)
 
 
-class JudgeRequest(_Request):
+class JudgeRequest(_InternalRequest):
     schema_: Literal[1] = Field(alias="schema")
     release: ReleaseModel
     # Executions that were begun under an earlier state machine send these; nobody believes them.
@@ -277,7 +277,7 @@ class JudgeRequest(_Request):
     why: str = ""
 
 
-class SignRequest(_Request):
+class SignRequest(_InternalRequest):
     """`sign_image` takes a decision digest and nothing else: all the rest it reads and checks itself."""
 
     schema_: Literal[1] = Field(alias="schema")
@@ -288,7 +288,7 @@ class SignRequest(_Request):
         return Digest.parse(self.decision)
 
 
-class ExportModel(_Request):
+class ExportModel(_InternalRequest):
     """An export of SBOMs that was asked for: its report, or an empty text where Inspector refused to begin."""
 
     report: str
@@ -302,7 +302,7 @@ class ExportModel(_Request):
         return Export(self.report, self.status, self.why, self.batch)
 
 
-class AttachSbomRequest(_Request):
+class AttachSbomRequest(_InternalRequest):
     """`export`: what has ended; None: nothing was exported yet."""
 
     schema_: Literal[1] = Field(alias="schema")
@@ -310,12 +310,12 @@ class AttachSbomRequest(_Request):
     export: ExportModel | None
 
 
-class PromoteRequest(_Request):
+class PromoteRequest(_InternalRequest):
     schema_: Literal[1] = Field(alias="schema")
     release: ReleaseModel
 
 
-class AnnounceRequest(_Request):
+class AnnounceRequest(_InternalRequest):
     """`error` and `cause`: of an execution that failed. How all else ends, the ledger says."""
 
     schema_: Literal[1] = Field(alias="schema")

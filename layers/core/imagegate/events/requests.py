@@ -78,7 +78,7 @@ def _package(value: str) -> str:
     return value.replace("/@", "/%40")  # purl-spec: so a namespace is written in package URLs
 
 
-class _Request(BaseModel):
+class _DecideRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_: Literal[1] = Field(alias="schema")
@@ -111,7 +111,7 @@ class WaiverModel(BaseModel):
         return Waiver(**given, digest=digest, until_fix=self.until is not None)
 
 
-class WaiveRequest(_Request):
+class WaiveRequest(_DecideRequest):
     action: Literal["waive"]
     waiver: WaiverModel
 
@@ -124,7 +124,7 @@ class WaiveRequest(_Request):
         }
 
 
-class WithdrawRequest(_Request):
+class WithdrawRequest(_DecideRequest):
     action: Literal["withdraw"]
     id: Text
 
@@ -137,7 +137,7 @@ class WithdrawRequest(_Request):
         return {"waiver": {"id": waiver.id, **waiver.as_json()}}
 
 
-class BreakGlassRequest(_Request):
+class BreakGlassRequest(_DecideRequest):
     action: Literal["break-glass"]
     repositories: Text
     digest: str
@@ -155,7 +155,7 @@ class BreakGlassRequest(_Request):
         }
 
 
-class RevokeRequest(_Request):
+class RevokeRequest(_DecideRequest):
     """`onward`: also what the gates after this one have signed."""
 
     action: Literal["revoke"]
@@ -182,7 +182,7 @@ class RevokeRequest(_Request):
         }
 
 
-class ApprovalDecision(_Request):
+class ApprovalDecision(_DecideRequest):
     """About one attempt: what another one would come to is not what was looked at."""
 
     action: Literal["approve", "reject"]
@@ -196,7 +196,7 @@ class ApprovalDecision(_Request):
         return decided(desk.approvals().run(release, caller, Choice(self.action), self.reason, now))
 
 
-class RollbackRequest(_Request):
+class RollbackRequest(_DecideRequest):
     """`from`: what whoever asks takes for the last release."""
 
     action: Literal["rollback"]
@@ -210,7 +210,7 @@ class RollbackRequest(_Request):
         return desk.rollbacks().run(self.repository, to, came_from, caller, self.reason, now).as_json()
 
 
-class ReleaseRequest(_Request):
+class ReleaseRequest(_DecideRequest):
     """By hand, also again; `adopt`: of an image from before the installation."""
 
     action: Literal["release"]
@@ -225,7 +225,7 @@ class ReleaseRequest(_Request):
         return {"order": desk.orders().run(image, self.tags, reason, caller, now).as_json()}
 
 
-class LinkDecision(_Request):
+class LinkDecision(_DecideRequest):
     """By whoever has the link: it says who that is, and about what."""
 
     action: Literal["decide-by-link"]

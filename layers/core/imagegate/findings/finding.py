@@ -99,14 +99,14 @@ def count(raw: Mapping[str, int]) -> dict[Severity, int]:
 
 
 @dataclass(slots=True)
-class Tally:
+class FindingCounts:
     """Findings folded to numbers and a few examples per severity: constant memory for any number of them."""
 
     counts: dict[Severity, int] = field(default_factory=dict)
     examples: dict[Severity, list[Finding]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, findings: Iterable[Finding]) -> Tally:
+    def of(cls, findings: Iterable[Finding]) -> FindingCounts:
         tally = cls()
         for finding in findings:
             tally.add(finding)

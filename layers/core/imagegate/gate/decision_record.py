@@ -16,7 +16,7 @@ from imagegate.errors import DecisionRefusedError, RejectedInputError
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Severity, count
 from imagegate.findings.scan import Basis, ScanStatus
-from imagegate.gate.evaluation import Judged
+from imagegate.gate.evaluation import EvaluationResult
 from imagegate.gate.verdict import PlatformScan, Verdict, VerdictOutcome, how_many_aside
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Mode
@@ -116,7 +116,7 @@ class Decision:
             **more,
         )
 
-    def of(self, judged: Judged, findings: Sequence[Digest | None]) -> Self:
+    def of(self, judged: EvaluationResult, findings: Sequence[Digest | None]) -> Self:
         """With what was judged. `findings`: the records that have the findings of each platform."""
         verdict, scans = judged.verdict, zip(judged.scans, findings, strict=True)
         return replace(

@@ -17,7 +17,7 @@ from imagegate.gate.facts import ImageFacts
 from imagegate.gate.finding_rules import Clock, Terms
 from imagegate.gate.findings_record import FindingsWriter
 from imagegate.gate.remediation import Rebuild, Remedies, remedies
-from imagegate.gate.tally import Weighed, Weigher
+from imagegate.gate.tally import FindingTallier, FindingTally
 from imagegate.gate.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver, Waivers
@@ -33,7 +33,7 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class EvaluationResult:
     """A verdict with what it rests on."""
 
     verdict: Verdict
@@ -46,12 +46,12 @@ class Judged:
     started: Mapping[Place, Clock]  # clocks that have to be kept
 
 
-class Reading:
+class PlatformScanReader:
     """The findings of one platform while they come in: weighed and packed one by one."""
 
-    def __init__(self, status: ScanStatus, weigher: Weigher, platform: str | None) -> None:
+    def __init__(self, status: ScanStatus, weigher: FindingTallier, platform: str | None) -> None:
         self.status, self.weigher, self.platform = status, weigher, platform
-        self.weighed = Weighed()
+        self.weighed = FindingTally()
         self.is_settled = False  # the scan said the same before and after its findings were read
         self._writer = FindingsWriter()
 
@@ -73,7 +73,7 @@ class Reading:
         return self._writer.finish() if self._writer.number else None
 
 
-class Judging:
+class ImageEvaluation:
     """One image, one stage, one moment. Platforms are weighed one after the other, then all is decided."""
 
     def __init__(
@@ -101,7 +101,7 @@ class Judging:
         self._packed: list[bytes | None] = []
         self._started: dict[Place, Clock] = {}
 
-    def begin(self, status: ScanStatus, platform: str | None = None) -> Reading:
+    def begin(self, status: ScanStatus, platform: str | None = None) -> PlatformScanReader:
         """Begin with one platform; it counts once it is accepted."""
         facts = self.facts.of(status.image)
         terms = Terms(
@@ -114,9 +114,9 @@ class Judging:
             timed=self._timed,
             satisfies=self._versions.satisfies if self._versions else None,
         )
-        return Reading(status, Weigher(terms), platform)
+        return PlatformScanReader(status, FindingTallier(terms), platform)
 
-    def accept(self, reading: Reading) -> None:
+    def accept(self, reading: PlatformScanReader) -> None:
         """Its findings are complete, or are known to be incomplete: this is what is judged."""
         self.waivers.note(reading.weigher.terms.waivers)
         self._started |= reading.weigher.started
@@ -136,7 +136,7 @@ class Judging:
         waited: Waited = Waited.READY,
         why_never: str = "",
         rebuild: Callable[[], Rebuild | None] = lambda: None,
-    ) -> Judged:
+    ) -> EvaluationResult:
         """`rebuild` is asked only where something stands in the way."""
         case = Case(
             self.stage,
@@ -150,7 +150,7 @@ class Judging:
         )
         verdict = judge(case)
         newer = None if verdict.outcome is VerdictOutcome.PASS else rebuild()
-        return Judged(
+        return EvaluationResult(
             verdict=verdict,
             scans=tuple(self._scans),
             packed=tuple(self._packed),

@@ -43,7 +43,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class FindingRuling:
     """Why a finding counts or does not: the rule that decided, and what it rests on."""
 
     rule: str
@@ -85,13 +85,13 @@ class Terms:
         return Clock(known.seen_at if known else self.now, fix_seen_at)
 
 
-class Ruler:
+class FindingEvaluator:
     """Rules on one finding after the other."""
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
 
-    def weigh(self, finding: Finding) -> tuple[Ruling, ...]:
+    def weigh(self, finding: Finding) -> tuple[FindingRuling, ...]:
         """One ruling of each rule that has to do with the finding; those that hold come first."""
         single = (self._denied(finding), self._prohibited(finding))
         rulings = (*single, self._perhaps(finding), self._limited(finding))
@@ -106,24 +106,24 @@ class Ruler:
         return asks and any(ruling.missing for ruling in self._probing.weigh(finding))
 
     @cached_property
-    def _probing(self) -> Ruler:
+    def _probing(self) -> FindingEvaluator:
         """Weighs on trial: a waiver that is found by it is not used yet."""
-        return Ruler(replace(self.terms, waivers=self.terms.waivers.view()))
+        return FindingEvaluator(replace(self.terms, waivers=self.terms.waivers.view()))
 
     # rules about single findings
 
-    def _denied(self, finding: Finding) -> Ruling | None:
+    def _denied(self, finding: Finding) -> FindingRuling | None:
         rule = active(self.terms.rules.deny)
         if rule is None or rule.value.isdisjoint(finding.names):
             return None
         waiver = self._waiver(finding)
-        return _waived(DENIED, waiver) if waiver else Ruling(DENIED, Why.DENIED)
+        return _waived(DENIED, waiver) if waiver else FindingRuling(DENIED, Why.DENIED)
 
-    def _prohibited(self, finding: Finding) -> Ruling | None:
+    def _prohibited(self, finding: Finding) -> FindingRuling | None:
         rule = active(self.terms.rules.prohibited)
         if rule is None:
             return None
-        waived: Ruling | None = None
+        waived: FindingRuling | None = None
         for package in finding.packages:
             for prohibited in rule.value:
                 if not prohibited.names(package):
@@ -135,9 +135,9 @@ class Ruler:
                 if waiver:
                     waived = _waived(PROHIBITED, waiver)
                 elif is_hit:
-                    return Ruling(PROHIBITED, Why.PROHIBITED)
+                    return FindingRuling(PROHIBITED, Why.PROHIBITED)
                 else:
-                    return Ruling(
+                    return FindingRuling(
                         PROHIBITED, Why.UNKNOWN, missing=(f"whether {package} is {prohibited.versions}",)
                     )
         return waived
@@ -151,7 +151,7 @@ class Ruler:
 
     # limits, and what does not count against them
 
-    def _perhaps(self, finding: Finding) -> Ruling | None:
+    def _perhaps(self, finding: Finding) -> FindingRuling | None:
         """As grave as it may be it is unknown, and counts as what it is at least."""
         worst = finding.at_its_worst
         ruling = self._limited(worst) if worst else None
@@ -160,10 +160,10 @@ class Ruler:
         missing = (*ruling.missing, f"whether it is {finding.severity} or {worst.severity}")
         return replace(ruling, why=Why.UNKNOWN, missing=missing)
 
-    def _limited(self, finding: Finding) -> Ruling:
+    def _limited(self, finding: Finding) -> FindingRuling:
         rule = f"findings.{finding.severity.lower()}"
         if self.terms.rules.limit(finding.severity) is None:
-            return Ruling(rule, Why.NO_LIMIT)
+            return FindingRuling(rule, Why.NO_LIMIT)
         missing: list[str] = []
         aside = self._without_fix(rule, finding, missing) or self._not_worse(rule, finding)
         aside = aside or self._in_grace(rule, finding, missing)
@@ -172,23 +172,29 @@ class Ruler:
         waiver = self._waiver(finding)
         if waiver is not None:
             return _waived(rule, waiver)
-        return Ruling(rule, Why.UNKNOWN, missing=tuple(missing)) if missing else Ruling(rule, Why.COUNTS)
+        return (
+            FindingRuling(rule, Why.UNKNOWN, missing=tuple(missing))
+            if missing
+            else FindingRuling(rule, Why.COUNTS)
+        )
 
-    def _without_fix(self, rule: str, finding: Finding, missing: list[str]) -> Ruling | None:
+    def _without_fix(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
         if finding.severity not in self.terms.rules.only_fixable:
             return None
         if finding.fixable is None:
             missing.append("whether there is a fix")
             return None
-        return None if finding.fixable else Ruling(rule, Why.NO_FIX)
+        return None if finding.fixable else FindingRuling(rule, Why.NO_FIX)
 
-    def _not_worse(self, rule: str, finding: Finding) -> Ruling | None:
+    def _not_worse(self, rule: str, finding: Finding) -> FindingRuling | None:
         baseline = self.terms.baseline
         if baseline is None or not self.terms.rules.no_worse_than_next:
             return None
-        return Ruling(rule, Why.NOT_WORSE) if all(place in baseline for place in finding.places) else None
+        return (
+            FindingRuling(rule, Why.NOT_WORSE) if all(place in baseline for place in finding.places) else None
+        )
 
-    def _in_grace(self, rule: str, finding: Finding, missing: list[str]) -> Ruling | None:
+    def _in_grace(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
         """The shortest grace among its packages decides."""
         grace = self.terms.rules.grace.get(finding.severity)
         if grace is None:
@@ -209,7 +215,7 @@ class Ruler:
         urgent = self._is_urgent(finding, missing)
         if urgent is not False:
             return None
-        return Ruling(rule, Why.GRACE, until=timestamp(end) if end else "a fix")
+        return FindingRuling(rule, Why.GRACE, until=timestamp(end) if end else "a fix")
 
     def _is_urgent(self, finding: Finding, missing: list[str]) -> bool | None:
         """Has no time to wait. None: what would say so is missing."""
@@ -240,5 +246,5 @@ def _at_least(value: float | None, limit: float | None) -> bool | None:
     return None if value is None or limit is None else value >= limit
 
 
-def _waived(rule: str, waiver: Waiver) -> Ruling:
-    return Ruling(rule, Why.WAIVED, until=waiver.expires.isoformat(), waiver=waiver.id)
+def _waived(rule: str, waiver: Waiver) -> FindingRuling:
+    return FindingRuling(rule, Why.WAIVED, until=waiver.expires.isoformat(), waiver=waiver.id)

@@ -13,7 +13,7 @@ from typing import Any
 from imagegate.canonical_json import parse_timestamp, timestamp
 from imagegate.errors import CorruptContentError
 from imagegate.findings.finding import Finding, Package, Place, Severity
-from imagegate.gate.finding_rules import Clock, Ruling
+from imagegate.gate.finding_rules import Clock, FindingRuling
 
 SCHEMA = "imagegate.findings/v1"
 _GZIP = 31  # zlib: the largest window, with a gzip header that holds no time
@@ -37,7 +37,7 @@ class FindingsWriter:
     def add(
         self,
         finding: Finding,
-        rulings: tuple[Ruling, ...],
+        rulings: tuple[FindingRuling, ...],
         clocks: dict[Place, Clock] | None = None,
         base_layers: frozenset[str] = frozenset(),
     ) -> None:

@@ -86,7 +86,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class VexDocument:
     """A document: the statements of its version."""
 
     name: str  # its @id
@@ -94,7 +94,7 @@ class Document:
     statements: tuple[Statement, ...]
 
 
-def parse(content: bytes, name: str = "") -> Document:
+def parse(content: bytes, name: str = "") -> VexDocument:
     """Read a document; `name` is what notes call it. Raise `InvalidVexError` for anything else."""
     try:
         raw = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique)
@@ -108,7 +108,7 @@ def parse(content: bytes, name: str = "") -> Document:
     prefix = f"{name}: " if name else ""
     listed = enumerate(statements)
     read = (one for at, raws in listed for one in _statements(raws, raw, f"{prefix}statements[{at}]"))
-    return Document(str(raw.get("@id") or ""), _number(raw.get("version")), tuple(read))
+    return VexDocument(str(raw.get("@id") or ""), _number(raw.get("version")), tuple(read))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 from imagegate.findings.finding import Finding, Package
 from imagegate.findings.package_url import Match, PackageUrl, written
-from imagegate.gate.openvex import Component, Document, Statement
+from imagegate.gate.openvex import Component, Statement, VexDocument
 from imagegate.gate.openvex_image import Image, named
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import EVERY_PACKAGE, Waiver
@@ -23,10 +23,10 @@ _CVE = "CVE-"
 _AHEAD = timedelta(minutes=5)
 
 
-class History:
+class StatementHistory:
     """All statements of all documents, at one time."""
 
-    def __init__(self, documents: Sequence[Document], now: datetime) -> None:
+    def __init__(self, documents: Sequence[VexDocument], now: datetime) -> None:
         self.statements = list(dict.fromkeys(one for document in documents for one in document.statements))
         self._now = now
         self._latest: dict[str, int] = {}

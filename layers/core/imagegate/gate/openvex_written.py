@@ -18,7 +18,7 @@ from imagegate.policy.waiver import Waiver
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class WrittenStatement:
     """What a verdict says about a vulnerability in a package of the image."""
 
     vulnerability: str
@@ -35,9 +35,11 @@ def product_of(name: str, digest: Digest | None) -> str:
     return f"pkg:oci/{quote(name.rpartition('/')[2].lower(), safe='') or 'image'}{version}"
 
 
-def document(product: str, told: Iterable[Told], now: datetime, author: str = "imagegate") -> dict[str, Any]:
+def document(
+    product: str, told: Iterable[WrittenStatement], now: datetime, author: str = "imagegate"
+) -> dict[str, Any]:
     """An OpenVEX document: what is waived with a justification is `not_affected`, every other finding `affected`."""
-    once: dict[tuple[str, str], Told] = {}
+    once: dict[tuple[str, str], WrittenStatement] = {}
     for one in told:
         # Two findings may be the same one twice: what is not waived in both is affected.
         key = (one.vulnerability, written(one.package) if one.package else "")
@@ -49,7 +51,7 @@ def document(product: str, told: Iterable[Told], now: datetime, author: str = "i
     return {"@context": CONTEXT, "@id": f"https://openvex.dev/docs/public/vex-{name}", **body}
 
 
-def _written(product: str, package: str, told: Told) -> dict[str, Any]:
+def _written(product: str, package: str, told: WrittenStatement) -> dict[str, Any]:
     subject: dict[str, Any] = {"@id": product}
     if package:
         subject["subcomponents"] = [{"@id": package}]
@@ -59,7 +61,7 @@ def _written(product: str, package: str, told: Told) -> dict[str, Any]:
     return {"vulnerability": vulnerability, "products": [subject], **_said(told)}
 
 
-def _said(told: Told) -> dict[str, str]:
+def _said(told: WrittenStatement) -> dict[str, str]:
     waiver = told.waiver
     if waiver and waiver.justification:
         return {

@@ -160,7 +160,7 @@ def _candidate(describe: Callable[[int], Remedy], found: Sequence[_InTheWay]) ->
 
 def _upgrades(found: Sequence[_InTheWay], later: Later) -> list[_Candidate]:
     """Packages that share a finding are upgraded together: one alone would not remove it."""
-    groups = _Groups()
+    groups = _PackageGroups()
     for one in found:
         groups.join([name for name, _, _, _ in one.finding.fixes])
     mends: dict[str, list[_InTheWay]] = {}
@@ -203,7 +203,7 @@ class _RebuildOn:
         return Remedy("rebuild", f"rebuild on {self.base} ({self.base.image.digest.short})", removes)
 
 
-class _Groups:
+class _PackageGroups:
     """Which packages go together (union-find)."""
 
     def __init__(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from imagegate.findings.finding import EXAMPLES, Finding, Place, Severity, Tally
-from imagegate.gate.finding_rules import Clock, Ruler, Ruling, Terms, Why
+from imagegate.findings.finding import EXAMPLES, Finding, FindingCounts, Place, Severity
+from imagegate.gate.finding_rules import Clock, FindingEvaluator, FindingRuling, Terms, Why
 from imagegate.policy.rules import DENIED, PROHIBITED
 
 
@@ -21,12 +21,12 @@ class Open:
 
 
 @dataclass(slots=True)
-class Weighed:
+class FindingTally:
     """The findings of one platform, folded; memory grows only with those that count."""
 
-    all: Tally = field(default_factory=Tally)  # as the scanner counts
-    counting: Tally = field(default_factory=Tally)
-    unknown: Tally = field(default_factory=Tally)
+    all: FindingCounts = field(default_factory=FindingCounts)  # as the scanner counts
+    counting: FindingCounts = field(default_factory=FindingCounts)
+    unknown: FindingCounts = field(default_factory=FindingCounts)
     missing: dict[str, None] = field(default_factory=dict)
     aside: dict[Why, int] = field(default_factory=dict)  # how many do not count, and why
     violations: dict[str, int] = field(default_factory=dict)  # of the rules about single findings
@@ -39,7 +39,7 @@ class Weighed:
     worst: Severity | None = None  # of what is not waived
 
 
-class Weigher(Ruler):
+class FindingTallier(FindingEvaluator):
     """Weighs one finding after the other."""
 
     def __init__(self, terms: Terms) -> None:
@@ -47,13 +47,13 @@ class Weigher(Ruler):
         self.started: dict[Place, Clock] = {}  # clocks that are new, or know of a fix now
         self._names: dict[str, str] = {}
 
-    def weigh_all(self, findings: Iterable[Finding]) -> Weighed:
-        weighed = Weighed()
+    def weigh_all(self, findings: Iterable[Finding]) -> FindingTally:
+        weighed = FindingTally()
         for finding in findings:
             self.add(weighed, finding)
         return weighed
 
-    def add(self, weighed: Weighed, finding: Finding) -> tuple[Ruling, ...]:
+    def add(self, weighed: FindingTally, finding: Finding) -> tuple[FindingRuling, ...]:
         """Weigh one more finding, and fold it in."""
         rulings = self.weigh(finding)
         weighed.all.add(finding)
@@ -74,7 +74,7 @@ class Weigher(Ruler):
             if self.terms.clocks.get(place) != clock:
                 self.started[place] = clock
 
-    def _fold(self, weighed: Weighed, finding: Finding, rulings: tuple[Ruling, ...]) -> None:
+    def _fold(self, weighed: FindingTally, finding: Finding, rulings: tuple[FindingRuling, ...]) -> None:
         if self.terms.baseline is not None:
             self._compare(weighed, finding)
         if all(ruling.why is not Why.WAIVED for ruling in rulings):
@@ -89,7 +89,7 @@ class Weigher(Ruler):
             why = rulings[0].why
             weighed.aside[why] = weighed.aside.get(why, 0) + 1
 
-    def _fold_holding(self, weighed: Weighed, finding: Finding, ruling: Ruling) -> None:
+    def _fold_holding(self, weighed: FindingTally, finding: Finding, ruling: FindingRuling) -> None:
         is_unknown = ruling.why is Why.UNKNOWN
         if ruling.rule not in (DENIED, PROHIBITED):
             (weighed.unknown if is_unknown else weighed.counting).add(finding)
@@ -100,7 +100,7 @@ class Weigher(Ruler):
         if len(examples) < EXAMPLES:
             examples.append(str(finding))
 
-    def _compare(self, weighed: Weighed, finding: Finding) -> None:
+    def _compare(self, weighed: FindingTally, finding: Finding) -> None:
         baseline = self.terms.baseline or frozenset()
         known = [place for place in finding.places if place in baseline]
         weighed.still_there.update(known)
@@ -109,13 +109,13 @@ class Weigher(Ruler):
             if len(weighed.added_examples) < EXAMPLES:
                 weighed.added_examples.append(str(finding))
 
-    def _open(self, finding: Finding, ruling: Ruling) -> Open:
+    def _open(self, finding: Finding, ruling: FindingRuling) -> Open:
         one = self._names.setdefault  # the same few names again and again
         fixes = tuple((one(p.name, p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages)
         return Open(finding.severity, ruling.rule, finding.places, fixes)
 
 
-def _as_ruled(finding: Finding, ruling: Ruling) -> Finding:
+def _as_ruled(finding: Finding, ruling: FindingRuling) -> Finding:
     """The finding with the severity that the ruling is about."""
     worst = finding.at_its_worst
     return worst if worst and ruling.rule == f"findings.{worst.severity.lower()}" else finding

@@ -17,7 +17,7 @@ from imagegate.findings.scan import Basis, Readiness, ScanStatus, Waited
 from imagegate.gate.facts import CameBy, ImageFacts
 from imagegate.gate.finding_rules import Why
 from imagegate.gate.image_rules import Violation, violations
-from imagegate.gate.tally import Weighed
+from imagegate.gate.tally import FindingTally
 from imagegate.policy.policy import Entry, Stage
 from imagegate.policy.rules import (
     AMBIGUOUS,
@@ -59,7 +59,7 @@ class PlatformScan:
     """One image that runs: the whole of a single-platform image, or one child of an index."""
 
     status: ScanStatus
-    weighed: Weighed
+    weighed: FindingTally
     platform: str | None = None  # "linux/arm64"; None for a single-platform image
 
     def says(self, text: str) -> str:
@@ -273,7 +273,7 @@ def attention(stage: Stage, verdict: Verdict) -> Attention:
     return Attention.ALERT if acts else stage.alerts.get(verdict.worst, Attention.ALERT)
 
 
-def how_many_aside(weighed: Weighed) -> dict[str, int]:
+def how_many_aside(weighed: FindingTally) -> dict[str, int]:
     """How many findings do not count, by what decided so."""
     return {str(why): weighed.aside[why] for why in Why if why in weighed.aside}
 

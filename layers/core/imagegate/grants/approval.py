@@ -25,7 +25,7 @@ class Choice(StrEnum):
     REJECT = "reject"
 
 
-class Standing(StrEnum):
+class ApprovalStatus(StrEnum):
     """What the decisions come to so far."""
 
     WAITING = "waiting"
@@ -136,14 +136,14 @@ class Approval:
             raise RejectedInputError(f"not an approval: {error!r}") from error
 
 
-def standing(request: ApprovalRequest, decided: Iterable[Approval], now: datetime) -> Standing:
+def approval_status(request: ApprovalRequest, decided: Iterable[Approval], now: datetime) -> ApprovalStatus:
     """What was decided in time by those who may; each person counts once."""
     decided = list(decided)
     if any(one.choice is Choice.REJECT and _counts(request, one) for one in decided):
-        return Standing.REJECTED
+        return ApprovalStatus.REJECTED
     if len(request.approving(decided)) >= request.terms.quorum:
-        return Standing.APPROVED
-    return Standing.EXPIRED if now >= request.expires_at else Standing.WAITING
+        return ApprovalStatus.APPROVED
+    return ApprovalStatus.EXPIRED if now >= request.expires_at else ApprovalStatus.WAITING
 
 
 def _counts(request: ApprovalRequest, one: Approval) -> bool:

@@ -105,7 +105,7 @@ class BreakGlass:
             raise RejectedInputError(f"not a break-glass: {error!r}") from error
 
 
-def standing(
+def active_break_glass(
     granted: Iterable[BreakGlass], image: ImageRef, now: datetime, since: datetime | None = None
 ) -> BreakGlass | None:
     """The one that lets the image through now; of several, the one that ends last.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagegate.grants.approval import Approval, ApprovalRequest, Standing
+from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import ImageRef
 from imagegate.policy.waiver import Waiver
@@ -47,5 +47,5 @@ class Decided:
     """An approval or a rejection, and what all of them come to."""
 
     request: ApprovalRequest
-    standing: Standing
+    standing: ApprovalStatus
     decided: tuple[Approval, ...]

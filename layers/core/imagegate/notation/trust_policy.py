@@ -32,7 +32,7 @@ class Check(StrEnum):
     REVOCATION = "revocation"
 
 
-class Action(StrEnum):
+class FailureAction(StrEnum):
     """What becomes of a check that fails. SKIP: it is not made."""
 
     ENFORCE = "enforce"
@@ -79,13 +79,13 @@ class SignatureVerification:
     """`only_after_certificate_expiry`: `verifyTimestamp` is `afterCertExpiry`."""
 
     level: Level
-    override: Mapping[Check, Action] = field(default_factory=dict)
+    override: Mapping[Check, FailureAction] = field(default_factory=dict)
     only_after_certificate_expiry: bool = False
 
-    def action(self, check: Check) -> Action:
+    def action(self, check: Check) -> FailureAction:
         if self.level is Level.SKIP:
-            return Action.SKIP
-        usual = Action.ENFORCE if check in _ENFORCED[self.level] else Action.LOG
+            return FailureAction.SKIP
+        usual = FailureAction.ENFORCE if check in _ENFORCED[self.level] else FailureAction.LOG
         return self.override.get(check, usual)
 
 

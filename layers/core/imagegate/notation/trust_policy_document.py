@@ -13,8 +13,8 @@ from imagegate.errors import TrustPolicyError
 from imagegate.notation.identities import parse_identities
 from imagegate.notation.trust_policy import (
     EVERYWHERE,
-    Action,
     Check,
+    FailureAction,
     Level,
     SignatureVerification,
     StoreName,
@@ -31,11 +31,11 @@ _STORE = re.compile(r"([a-zA-Z]+):([a-zA-Z0-9_.-]{1,255})", re.ASCII)
 _DOCUMENT = frozenset({"version", "trustPolicies"})
 _POLICY = frozenset({"name", "registryScopes", "signatureVerification"})
 _TRUSTED = frozenset({"trustStores", "trustedIdentities"})
-_OVERRIDES: dict[Check, frozenset[Action]] = {
-    Check.AUTHENTICITY: frozenset({Action.ENFORCE, Action.LOG}),
-    Check.AUTHENTIC_TIMESTAMP: frozenset({Action.ENFORCE, Action.LOG}),
-    Check.EXPIRY: frozenset({Action.ENFORCE, Action.LOG}),
-    Check.REVOCATION: frozenset(Action),
+_OVERRIDES: dict[Check, frozenset[FailureAction]] = {
+    Check.AUTHENTICITY: frozenset({FailureAction.ENFORCE, FailureAction.LOG}),
+    Check.AUTHENTIC_TIMESTAMP: frozenset({FailureAction.ENFORCE, FailureAction.LOG}),
+    Check.EXPIRY: frozenset({FailureAction.ENFORCE, FailureAction.LOG}),
+    Check.REVOCATION: frozenset(FailureAction),
 }
 
 
@@ -124,14 +124,14 @@ def _verification(value: Any) -> SignatureVerification:
     return SignatureVerification(level, override, timestamps == "afterCertExpiry")
 
 
-def _override(value: Any) -> dict[Check, Action]:
+def _override(value: Any) -> dict[Check, FailureAction]:
     if not isinstance(value, dict):
         raise TrustPolicyError("override is not an object")
-    override: dict[Check, Action] = {}
+    override: dict[Check, FailureAction] = {}
     for check, action in value.items():
         if check not in tuple(_OVERRIDES) or action not in tuple(_OVERRIDES[Check(check)]):
             raise TrustPolicyError(f"{shown(check)} cannot be overridden by {shown(action)}")
-        override[Check(check)] = Action(action)
+        override[Check(check)] = FailureAction(action)
     return override
 
 

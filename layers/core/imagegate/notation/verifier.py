@@ -27,8 +27,8 @@ from imagegate.notation.jws import MAX_ENVELOPE, parse_envelope
 from imagegate.notation.revocation import Revoked
 from imagegate.notation.trust_policy import (
     EVERYWHERE,
-    Action,
     Check,
+    FailureAction,
     Level,
     SignatureVerification,
     StoreName,
@@ -159,7 +159,7 @@ def verify_envelope(
     profile = parse_identity(identity)
     if not isinstance(profile, SigningProfile) or profile.version is not None:
         raise RejectedInputError(f"not the ARN of a signing profile without version: {identity!r}")
-    override = {} if revoked else {Check.REVOCATION: Action.SKIP}
+    override = {} if revoked else {Check.REVOCATION: FailureAction.SKIP}
     verification = SignatureVerification(Level.STRICT, override)
     policy = TrustPolicy("gate", (EVERYWHERE,), verification, (_ROOTS,), (profile,))
     stores = {_ROOTS: TrustStore(trusted_roots, only_roots=True)}
@@ -185,12 +185,12 @@ class _Checks:
 
     def make(self, check: Check, run: Callable[[], None]) -> None:
         action = self.verification.action(check)
-        if action is Action.SKIP:
+        if action is FailureAction.SKIP:
             self.skipped.append(check)
             return
         try:
             run()
         except VerificationError as error:
-            if action is Action.ENFORCE:
+            if action is FailureAction.ENFORCE:
                 raise
             self.logged.append((check, error))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from imagegate.deployment.check import Ruling
+from imagegate.deployment.check import DeploymentRuling
 from imagegate.notices.announcement import Announcement
 from imagegate.oci.reference import Container
 from imagegate.policy.rules import Attention
@@ -46,7 +46,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class ServiceRevision:
     """A service revision that Amazon ECS is about to start."""
 
     workload: Workload
@@ -73,7 +73,7 @@ class Alert:
     insists: bool = False  # rather twice than never
 
 
-def of_deployment(deployment: Deployment, ruling: Ruling) -> Alert:
+def of_deployment(deployment: ServiceRevision, ruling: DeploymentRuling) -> Alert:
     """One per service and image, until the gate says something new about it."""
     kind = DEPLOYMENT_REFUSED if ruling.stops else DEPLOYMENT_OBSERVED
     head, happened = (
@@ -92,7 +92,7 @@ def of_deployment(deployment: Deployment, ruling: Ruling) -> Alert:
     )
 
 
-def of_task(task: RunningTask, ruling: Ruling) -> Alert:
+def of_task(task: RunningTask, ruling: DeploymentRuling) -> Alert:
     """One per service (or task group) and image, however many tasks run it."""
     stop = f"aws ecs stop-task --cluster {task.workload.cluster} --task {task.arn}"
     return _about(
@@ -106,7 +106,7 @@ def of_task(task: RunningTask, ruling: Ruling) -> Alert:
     )
 
 
-def unchecked(deployment: Deployment | None, fault: str, on_error: OnError) -> Alert:
+def unchecked(deployment: ServiceRevision | None, fault: str, on_error: OnError) -> Alert:
     """The check itself failed: which deployment, what was done with it, and how to change that."""
     workload = str(deployment.workload) if deployment else "a service that the request does not name"
     is_open = on_error is OnError.OPEN
@@ -148,7 +148,7 @@ def unchecked(deployment: Deployment | None, fault: str, on_error: OnError) -> A
 def _about(
     kind: str,
     workload: Workload,
-    ruling: Ruling,
+    ruling: DeploymentRuling,
     *,
     head: str,
     happened: str,
@@ -192,7 +192,7 @@ def _about(
     return Alert(notice, Announcement(subject, lines, kind, detail, attributes))
 
 
-def _notice(kind: str, workload: Workload, ruling: Ruling) -> str:
+def _notice(kind: str, workload: Workload, ruling: DeploymentRuling) -> str:
     """With the attempt that decided: a new verdict about the same image is news."""
     attempt = ruling.decided_by.attempt if ruling.decided_by else 0
     return one_line(f"{kind} {workload.cluster} {workload.group} {ruling.subject} {attempt}")
@@ -203,7 +203,7 @@ def _id(notice: str) -> str:
     return hashlib.sha256(notice.encode()).hexdigest()[:40]
 
 
-def _short(ruling: Ruling) -> str:
+def _short(ruling: DeploymentRuling) -> str:
     if ruling.image:
         return f"{ruling.image.repository}@{ruling.image.digest.short}"
     return ruling.container.image

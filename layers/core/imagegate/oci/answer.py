@@ -66,7 +66,7 @@ def origin_of(url: str) -> tuple[str | None, str | None, int | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RegistryResponse:
     """A whole answer. `url` is what Location and Link are relative to."""
 
     url: str

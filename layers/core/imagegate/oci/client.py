@@ -20,11 +20,11 @@ from imagegate.errors import (
     TagConflictError,
 )
 from imagegate.oci import referrers as referrers_tag
-from imagegate.oci.answer import Answer, joined
+from imagegate.oci.answer import RegistryResponse, joined
 from imagegate.oci.copy import BlobCopy
 from imagegate.oci.http import LIMIT, Connection, Login
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_INDEX, Descriptor, Digest, ImageRef, Manifest
-from imagegate.oci.repository import NOT_FOUND, LayerCheck, Place, upload_location
+from imagegate.oci.repository import NOT_FOUND, LayerCheck, RepositoryClient, upload_location
 from imagegate.oci.wire import Guard
 
 _OCTETS = "application/octet-stream"
@@ -90,7 +90,7 @@ class HttpRegistry:
             raise CorruptContentError(f"{name}: has {len(content)} bytes, not {blob.size}")
         return blob.digest.check(content, name)
 
-    def _streamed(self, place: Place, blob: Descriptor) -> bytes:
+    def _streamed(self, place: RepositoryClient, blob: Descriptor) -> bytes:
         content = bytearray()
         with self._connection.stream(place.path(blob), place.name(blob), blob.size) as chunks:
             for chunk in chunks:
@@ -129,7 +129,7 @@ class HttpRegistry:
         found = {blob.digest: blob for page in self._pages(answer, image) for blob in page.children}
         return list(found.values())
 
-    def _pages(self, answer: Answer, image: ImageRef) -> Iterator[Manifest]:
+    def _pages(self, answer: RegistryResponse, image: ImageRef) -> Iterator[Manifest]:
         for _ in range(_MAX_PAGES):
             yield _parsed(answer.content, OCI_INDEX, f"{image} referrers")
             following = _NEXT.search(answer.headers.get("Link", "")[:_LONGEST_LINK])
@@ -171,7 +171,7 @@ class HttpRegistry:
         if not answer.is_success:
             self._explain_refused_push(answer, image, tag)
 
-    def _explain_refused_push(self, answer: Answer, image: ImageRef, tag: str | None) -> None:
+    def _explain_refused_push(self, answer: RegistryResponse, image: ImageRef, tag: str | None) -> None:
         """Return when the tag holds this image already; else raise what the refusal means."""
         is_unknown = answer.status == 404 and answer.code != "NAME_UNKNOWN"
         if is_unknown or answer.code == "MANIFEST_BLOB_UNKNOWN":
@@ -187,12 +187,12 @@ class HttpRegistry:
 
     def _manifest_call(
         self, method: str, repository: str, reference: str, name: str, also: frozenset[int] = frozenset()
-    ) -> Answer:
+    ) -> RegistryResponse:
         path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
         return self._call(method, path, name, headers={"Accept": _ACCEPTED}, also=also)
 
-    def _place(self, repository: str) -> Place:
-        return Place(self._connection, repository, self._layers)
+    def _place(self, repository: str) -> RepositoryClient:
+        return RepositoryClient(self._connection, repository, self._layers)
 
     def _call(
         self,
@@ -203,7 +203,7 @@ class HttpRegistry:
         headers: dict[str, str] | None = None,
         body: bytes | Iterator[bytes] | None = None,
         also: frozenset[int] = frozenset(),
-    ) -> Answer:
+    ) -> RegistryResponse:
         return self._connection.call(method, target, asked, headers=headers, body=body, also=also)
 
 

@@ -29,7 +29,7 @@ from imagegate.errors import (
 )
 from imagegate.oci.http import MOST_AT_ONCE, THROTTLED_ATTEMPTS
 from imagegate.oci.image import Descriptor, Digest
-from imagegate.oci.repository import NOT_FOUND, OCTETS, Place, upload_location
+from imagegate.oci.repository import NOT_FOUND, OCTETS, RepositoryClient, upload_location
 
 # Larger ones are sent so that an upload can be left half-done and gone on with: by PATCH, which is one request more.
 _LONG = 256 * 1024 * 1024
@@ -46,8 +46,8 @@ class _NoTimeError(Exception):
 class BlobCopy:
     """One copy of many blobs. `has_time` is asked all the time, also in the middle of a blob."""
 
-    source: Place
-    target: Place
+    source: RepositoryClient
+    target: RepositoryClient
     has_time: Callable[[], bool]
     _failed: threading.Event = field(default_factory=threading.Event)
 

@@ -27,7 +27,7 @@ from imagegate.errors import (
     RegistryUnavailableError,
     RejectedInputError,
 )
-from imagegate.oci.answer import Answer, joined, origin_of
+from imagegate.oci.answer import RegistryResponse, joined, origin_of
 from imagegate.oci.throttle import Pace
 from imagegate.oci.wire import (
     EndlessAnswerError,
@@ -103,7 +103,7 @@ class _Request:
 
 
 class _RefusedForNowError(Exception):
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: RegistryResponse) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
@@ -134,7 +134,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         body: Body = None,
         also: frozenset[int] = frozenset(),
-    ) -> Answer:
+    ) -> RegistryResponse:
         """`target`: a path, or a URL that the registry gave. Raises unless it succeeds or answers one of `also`."""
         request = _Request(method, target, asked, headers or {}, body)
         answer = self._patiently(request, lambda: self._answer(request))
@@ -157,13 +157,13 @@ class Connection:
     def _opened_stream(self, request: _Request, opened: ExitStack) -> urllib3.BaseHTTPResponse:
         url, response = opened.enter_context(self._opened(request))
         if response.status != (206 if request.headers else 200):
-            answer = Answer(url, response.status, response.headers, _read(response, request.asked))
+            answer = RegistryResponse(url, response.status, response.headers, _read(response, request.asked))
             raise _RefusedForNowError(answer) if answer.is_refused_for_now else answer.refusal(request.asked)
         return response
 
-    def _answer(self, request: _Request) -> Answer:
+    def _answer(self, request: _Request) -> RegistryResponse:
         with self._opened(request) as (url, response):
-            answer = Answer(url, response.status, response.headers, _read(response, request.asked))
+            answer = RegistryResponse(url, response.status, response.headers, _read(response, request.asked))
         if answer.is_refused_for_now:
             raise _RefusedForNowError(answer)
         return answer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from imagegate.errors import RegistryUnavailableError
-from imagegate.oci.answer import Answer, joined
+from imagegate.oci.answer import RegistryResponse, joined
 from imagegate.oci.http import Connection
 from imagegate.oci.image import Descriptor, Digest
 
@@ -19,7 +19,7 @@ LayerCheck = Callable[[str, Sequence[Digest]], Mapping[Digest, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RepositoryClient:
     """`check`: where the registry tells about many layers at once."""
 
     connection: Connection
@@ -39,7 +39,7 @@ class Place:
         """Empty where the registry does not tell."""
         return self.check(self.repository, [blob.digest for blob in blobs]) if self.check and blobs else {}
 
-    def begin_upload(self, blob: Descriptor, mount_from: str = "") -> Answer:
+    def begin_upload(self, blob: Descriptor, mount_from: str = "") -> RegistryResponse:
         """201: it was mounted, there is nothing to send. 202: `Location` says where to send it."""
         mount = "?" + urlencode({"mount": str(blob.digest), "from": mount_from}) if mount_from else ""
         return self.connection.call("POST", f"/v2/{self.repository}/blobs/uploads/{mount}", self.name(blob))
@@ -60,7 +60,7 @@ class Place:
             raise RegistryUnavailableError(f"{self.name(blob)}: the registry has lost the upload")
 
 
-def upload_location(answer: Answer, name: str) -> str:
+def upload_location(answer: RegistryResponse, name: str) -> str:
     location = answer.headers.get("Location")
     if not location:
         raise RegistryUnavailableError(f"{name}: the registry does not say where to upload to")

@@ -87,7 +87,7 @@ class RepositoryPattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class RemoteRegistry:
     """A registry of another account or Region. Its own stack guards what arrives there."""
 
     registry: str  # ACCOUNT.dkr.ecr.REGION.amazonaws.com
@@ -100,7 +100,7 @@ class Stage:
 
     name: str
     repositories: RepositoryPattern
-    elsewhere: Elsewhere | None = None  # None: in the registry of this stack
+    elsewhere: RemoteRegistry | None = None  # None: in the registry of this stack
     replication: Replication | None = None  # waited for by whoever promotes into this stage
     entry: Entry = Entry.OPEN
     promotes_to: str | None = None

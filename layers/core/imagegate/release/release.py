@@ -219,11 +219,11 @@ class Ignored:
     arrival: Arrival = Arrival.PUSH
     policy: Digest | None = None  # that said so; None: no policy would change it
 
-    def covers(self, facts: Facts) -> bool:
+    def covers(self, facts: EcrImage) -> bool:
         """Whether it is still about the image: it was not pushed again, and has no other tag."""
         return facts.pushed_at <= self.at and facts.tags <= self.tags
 
-    def settles(self, facts: Facts, policy: Digest) -> bool:
+    def settles(self, facts: EcrImage, policy: Digest) -> bool:
         """Whether nothing would come of asking again."""
         return self.covers(facts) and self.policy in (None, policy)
 
@@ -313,7 +313,7 @@ class WaitingScan:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentRelease:
     """What was released into a repository last: the image, where it came from, and the decision that let it in."""
 
     repository: str
@@ -323,7 +323,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class EcrImage:
     """What ECR says about one image: DescribeImages and the manifest."""
 
     image: ImageRef

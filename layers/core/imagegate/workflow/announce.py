@@ -14,7 +14,7 @@ from imagegate.notices import approval_mail
 from imagegate.notices.announcement import Announcement, announce
 from imagegate.ports import ApprovalLinks, Ledger, Mails, Notifications, StoredRecords
 from imagegate.release.proof import missing_proof
-from imagegate.release.release import Ending, Outcome, Release, ReleaseId, Standing
+from imagegate.release.release import CurrentRelease, Ending, Outcome, Release, ReleaseId
 
 # What passed is released in its stage, also while the next one holds it.
 _PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
@@ -74,7 +74,9 @@ class AnnounceRelease:
         """What the next image is compared with."""
         if release.promotion and release.decision and release.pushed_at:
             self.ledger.note_standing(
-                Standing(release.promotion.repository, release.image, release.decision, release.pushed_at)
+                CurrentRelease(
+                    release.promotion.repository, release.image, release.decision, release.pushed_at
+                )
             )
 
     def _closed(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> Release | None:

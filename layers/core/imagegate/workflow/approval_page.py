@@ -9,7 +9,7 @@ from typing import Any
 
 from imagegate.approval_page import image_difference
 from imagegate.approval_page import view as approval_view
-from imagegate.approval_page.image_difference import Contents, Difference, Part, Places
+from imagegate.approval_page.image_difference import ComparedImage, ComparedPlatform, Difference, Places
 from imagegate.approval_page.view import ApprovalView
 from imagegate.errors import ImageNotFoundError, RecordNotFoundError
 from imagegate.gate.decision_record import Decision
@@ -76,7 +76,7 @@ class ShowApproval:
     def _decision(self, digest: Digest) -> Decision:
         return Decision.decode(self.records.decision(digest))
 
-    def _difference(self, target: str, after: Contents) -> Difference | None:
+    def _difference(self, target: str, after: ComparedImage) -> Difference | None:
         """None: nothing has been released there yet."""
         standing = self.ledger.standing(target)
         if standing is None:
@@ -97,9 +97,9 @@ class ShowApproval:
         except RecordNotFoundError:
             return []
 
-    def _contents(self, image: ImageRef, tags: list[str], decision: Decision | None) -> Contents:
+    def _contents(self, image: ImageRef, tags: list[str], decision: Decision | None) -> ComparedImage:
         parts = tuple(self._parts(image, decision))
-        return Contents(image, tuple(tags), self._places(decision), parts)
+        return ComparedImage(image, tuple(tags), self._places(decision), parts)
 
     def _places(self, decision: Decision | None) -> Places | None:
         if decision is None or any("findings" not in scan for scan in decision.scans):
@@ -109,7 +109,7 @@ class ShowApproval:
         except RecordNotFoundError:
             return None
 
-    def _parts(self, image: ImageRef, decision: Decision | None) -> Iterator[Part]:
+    def _parts(self, image: ImageRef, decision: Decision | None) -> Iterator[ComparedPlatform]:
         """From the record, and from the registry what no rule has asked for."""
         facts = ImageFacts.from_json(decision.facts) if decision and decision.facts else ImageFacts(image)
         try:
@@ -119,10 +119,10 @@ class ShowApproval:
                 known = facts.of(leaf.digest)
                 claimed = manifest.annotations.get(_BASE_NAME, "")
                 size = sum(blob.size for blob in manifest.blobs)
-                yield Part(leaf.platform or "", size, _base(known, claimed))
+                yield ComparedPlatform(leaf.platform or "", size, _base(known, claimed))
         except ImageNotFoundError:
             for one in facts.platforms:  # it is gone
-                yield Part(one.platform or "", one.size, _base(one, ""))
+                yield ComparedPlatform(one.platform or "", one.size, _base(one, ""))
 
 
 def _base(known: PlatformFacts | None, claimed: str) -> str:

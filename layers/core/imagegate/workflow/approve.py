@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imagegate.errors import ImageNotFoundError, RecordNotFoundError, RejectedInputError
-from imagegate.grants.approval import Approval, ApprovalRequest, Choice, Standing, standing
+from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus, Choice, approval_status
 from imagegate.grants.decided import Decided
 from imagegate.notices import approval_notice
 from imagegate.policy.approval_terms import TAG, Person
@@ -43,7 +43,7 @@ class DecideApproval:
         if not self.grants.decide(one):
             self._check_same(one)
         decided = tuple(self.grants.approvals(id_))
-        result = Decided(request, standing(request, decided, now), decided)
+        result = Decided(request, approval_status(request, decided, now), decided)
         self._carry_out(release, result)
         return result
 
@@ -83,9 +83,9 @@ class DecideApproval:
             raise ApprovalRefusedError(f"{one.release.image}: you have said {said} already")
 
     def _carry_out(self, release: Release, result: Decided) -> None:
-        if result.standing is Standing.APPROVED:
+        if result.standing is ApprovalStatus.APPROVED:
             self.starter.request(release.image, sorted(release.tags), StartReason.APPROVED)
-        elif result.standing is Standing.REJECTED:
+        elif result.standing is ApprovalStatus.REJECTED:
             self._reject(release, result)
         else:
             return

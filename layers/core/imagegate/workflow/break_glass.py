@@ -24,7 +24,7 @@ class BreakGlassRefusedError(RejectedInputError):
 
 
 @dataclass(frozen=True, slots=True)
-class BreakTheGlass:
+class GrantBreakGlass:
     grants: WritableGrants
     ledger: Ledger
     starter: Starter
@@ -46,7 +46,7 @@ class BreakTheGlass:
 
     def mend(self, name: str, by: str, now: datetime) -> BreakGlass:
         """It ends now. Raises `RecordNotFoundError` when there is none of that name."""
-        glass = self.grants.mend_glass(name, now, by)
+        glass = self.grants.withdraw_break_glass(name, now, by)
         if glass is None:
             raise RecordNotFoundError(f"there is no break-glass {name}: imagegate decide list shows them")
         self.notifications.publish(glass_mended(glass, by))

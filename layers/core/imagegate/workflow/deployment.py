@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from imagegate.deployment.check import Ruling, let_through, locate, missing, rule
+from imagegate.deployment.check import DeploymentRuling, let_through, locate, missing, rule
 from imagegate.errors import RejectedInputError
-from imagegate.notices.deployment_notice import Alert, Deployment, OnError, of_deployment, unchecked
+from imagegate.notices.deployment_notice import Alert, OnError, ServiceRevision, of_deployment, unchecked
 from imagegate.oci.image import ImageRef
 from imagegate.oci.reference import Container, resolved
 from imagegate.policy.policy import Policy
@@ -32,10 +32,10 @@ class HookStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HookAnswer:
     status: HookStatus
     reason: str  # for the log, and for who looks at the deployment
-    rulings: tuple[Ruling, ...] = ()
+    rulings: tuple[DeploymentRuling, ...] = ()
     alerts: tuple[Alert, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class JudgeContainers:
     policy: Policy
     allowed: tuple[str, ...]
 
-    def run(self, containers: Iterable[Container], now: datetime) -> list[Ruling]:
+    def run(self, containers: Iterable[Container], now: datetime) -> list[DeploymentRuling]:
         """One ruling for each container, in their order."""
         rulings = [self._ruling(container) for container in containers]
         if all(ruling.may_run for ruling in rulings):
@@ -64,9 +64,9 @@ class JudgeContainers:
         granted = self.grants.broken_glass()
         return [let_through(ruling, granted, now) for ruling in rulings]
 
-    def _ruling(self, container: Container) -> Ruling:
+    def _ruling(self, container: Container) -> DeploymentRuling:
         found = locate(container, self.images.registry, self.policy, self.allowed)
-        if isinstance(found, Ruling):
+        if isinstance(found, DeploymentRuling):
             return found
         digest = found.digest or self.images.digest_of(found.repository, found.tag or "")
         if digest is None:
@@ -82,7 +82,7 @@ class CheckDeployment:
     services: Services
     judge: JudgeContainers
 
-    def run(self, deployment: Deployment, now: datetime) -> Answer:
+    def run(self, deployment: ServiceRevision, now: datetime) -> HookAnswer:
         """Raise whatever keeps it from knowing: what becomes of the deployment then is for `could_not_check`."""
         definition, seen = self.services.revision(deployment.revision)
         containers = resolved(self.services.written(definition), seen)
@@ -91,7 +91,7 @@ class CheckDeployment:
         rulings = tuple(self.judge.run(containers, now))
         refused = [ruling for ruling in rulings if not ruling.may_run]
         stops = any(ruling.stops for ruling in refused)
-        return Answer(
+        return HookAnswer(
             HookStatus.FAILED if stops else HookStatus.SUCCEEDED,
             "; ".join(f"{one.container.name}: {one.subject}: {one.why}" for one in refused or rulings),
             rulings,
@@ -99,11 +99,11 @@ class CheckDeployment:
         )
 
 
-def could_not_check(deployment: Deployment | None, error: Exception, on_error: OnError) -> Answer:
+def could_not_check(deployment: ServiceRevision | None, error: Exception, on_error: OnError) -> HookAnswer:
     """The answer to give all the same, and whom to tell."""
     fault = f"{type(error).__name__}: {error}"[:_LONGEST_FAULT]
     status = HookStatus.SUCCEEDED if on_error is OnError.OPEN else HookStatus.FAILED
-    return Answer(status, f"not checked: {fault}", alerts=(unchecked(deployment, fault, on_error),))
+    return HookAnswer(status, f"not checked: {fault}", alerts=(unchecked(deployment, fault, on_error),))
 
 
 @dataclass(frozen=True, slots=True)

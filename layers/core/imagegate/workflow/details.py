@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from imagegate.findings.finding import Finding
-from imagegate.gate.tally import Weigher
+from imagegate.gate.tally import FindingTallier
 from imagegate.oci.image import ImageRef
 from imagegate.ports import Intelligence
 
@@ -17,7 +17,7 @@ _AT_ONCE = 10
 @dataclass(frozen=True, slots=True)
 class Details:
     intelligence: Callable[[], Intelligence]
-    weigher: Weigher
+    weigher: FindingTallier
     image: ImageRef
 
     def added(self, findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from imagegate.deployment.check import Ruling
+from imagegate.deployment.check import DeploymentRuling
 from imagegate.errors import RecordNotFoundError
 from imagegate.notices.deployment_notice import RunningTask, of_task
 from imagegate.ports import Services
@@ -16,7 +16,7 @@ from imagegate.workflow.deployment import JudgeContainers, TellOnce
 class Drift:
     """`told`: how many of the rulings were news."""
 
-    rulings: tuple[Ruling, ...]
+    rulings: tuple[DeploymentRuling, ...]
     told: int = 0
 
 
@@ -34,7 +34,7 @@ class FindDrift:
         refused = tuple(ruling for ruling in found if self._is_peoples(task, ruling))
         return Drift(refused, self.tell.run([of_task(task, ruling) for ruling in refused], now))
 
-    def _is_peoples(self, task: RunningTask, ruling: Ruling) -> bool:
+    def _is_peoples(self, task: RunningTask, ruling: DeploymentRuling) -> bool:
         """Amazon ECS adds containers of its own to tasks; the task definition does not name those."""
         try:
             written = self.services.written(task.definition)

@@ -16,14 +16,14 @@ from imagegate.errors import AmbiguousDocumentError, FindingsChangedError, Recor
 from imagegate.findings.comparison import Versions
 from imagegate.findings.finding import Finding
 from imagegate.findings.scan import SECOND_LOOK, Readiness, ScanStatus, Waited
-from imagegate.gate.evaluation import Baseline, Judged, Judging, Reading
+from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluation, PlatformScanReader
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.remediation import Rebuild
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
 from imagegate.ports import Grants, Images, Intelligence, Ledger, Records, Registry, Scans, Signer
-from imagegate.release.release import Facts, Release
+from imagegate.release.release import EcrImage, Release
 from imagegate.workflow.await_scan import Never, why_never
 from imagegate.workflow.contents import Contents, read_contents
 from imagegate.workflow.details import Details
@@ -43,11 +43,11 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedImage:
     """What was found, and what it rests on."""
 
     facts: ImageFacts
-    found: Judged
+    found: EvaluationResult
     grants: Sequence[Waiver]
     wait: Wait
     application: str
@@ -81,8 +81,8 @@ class ExamineImage:
     why_never: Callable[[Scans, Sequence[ImageRef]], Never | None] = why_never
 
     def run(
-        self, policy: Policy, stage: Stage, release: Release, here: Facts, now: datetime
-    ) -> Examined | NotYet:
+        self, policy: Policy, stage: Stage, release: Release, here: EcrImage, now: datetime
+    ) -> ExaminedImage | NotYet:
         """Examine the image. `here`: what ECR says of it.
 
         Raises `FindingsChangedError` when its scan never comes to rest.
@@ -114,7 +114,13 @@ class ExamineImage:
         return Wait(Waited.TIMED_OUT) if is_late else None
 
     def _facts(
-        self, policy: Policy, stage: Stage, release: Release, here: Facts, contents: Contents, now: datetime
+        self,
+        policy: Policy,
+        stage: Stage,
+        release: Release,
+        here: EcrImage,
+        contents: Contents,
+        now: datetime,
     ) -> ImageFacts:
         reader = ReadFacts(self.images, self.ledger, self.registry, self.signer)
         return reader.run(policy, stage, release, here, contents, now)
@@ -128,11 +134,11 @@ class ExamineImage:
         wait: Wait,
         looks: _Looks,
         now: datetime,
-    ) -> Examined | NotYet:
+    ) -> ExaminedImage | NotYet:
         image = facts.image
         application = policy.origin_of(image.repository)
         grants = _about(self.grants.waivers(), image, [leaf for leaf, _ in scanned])
-        judging = Judging(
+        judging = ImageEvaluation(
             policy,
             stage,
             facts,
@@ -147,9 +153,9 @@ class ExamineImage:
         if not_yet := looks.not_yet():
             return not_yet
         found = judging.decide(wait.ended, wait.why, lambda: self._rebuild(facts))
-        return Examined(facts, found, grants, wait, application, now)
+        return ExaminedImage(facts, found, grants, wait, application, now)
 
-    def _read(self, judging: Judging, leaf: Descriptor, head: ScanStatus) -> Reading:
+    def _read(self, judging: ImageEvaluation, leaf: Descriptor, head: ScanStatus) -> PlatformScanReader:
         """Once more when the scan was run again meanwhile, or by another scanner: its pages are of two scans then."""
         image = ImageRef(judging.facts.image.repository, leaf.digest)
         reading = judging.begin(head, leaf.platform)
@@ -164,7 +170,7 @@ class ExamineImage:
             reading = judging.begin(after, leaf.platform)
         return reading
 
-    def _fill(self, reading: Reading, image: ImageRef) -> bool:
+    def _fill(self, reading: PlatformScanReader, image: ImageRef) -> bool:
         """Read all findings; False: they are of two scans."""
         try:
             for finding in self._detailed(reading, image):
@@ -173,7 +179,7 @@ class ExamineImage:
             return False
         return True
 
-    def _detailed(self, reading: Reading, image: ImageRef) -> Iterator[Finding]:
+    def _detailed(self, reading: PlatformScanReader, image: ImageRef) -> Iterator[Finding]:
         details = Details(self.intelligence, reading.weigher, image)
         return details.added(self.scans.findings(image, reading.status.basis))
 
@@ -213,11 +219,11 @@ class _Looks:
     is_late: bool  # nobody waits any longer
     now: datetime
     pause: timedelta
-    begun_again: list[Reading] = field(default_factory=list)
-    changing: list[Reading] = field(default_factory=list)
+    begun_again: list[PlatformScanReader] = field(default_factory=list)
+    changing: list[PlatformScanReader] = field(default_factory=list)
     clean_since: dict[Digest, datetime] = field(default_factory=dict)
 
-    def checked(self, reading: Reading, wait: Wait) -> Reading:
+    def checked(self, reading: PlatformScanReader, wait: Wait) -> PlatformScanReader:
         status = reading.status
         if wait.ended is Waited.READY and not status.is_final:
             self.begun_again.append(reading)
@@ -258,7 +264,7 @@ def _missing(leaves: Sequence[Descriptor], heads: Sequence[ScanStatus]) -> str:
     )
 
 
-def _ambiguous(release: Release, here: Facts, error: AmbiguousDocumentError) -> ImageFacts:
+def _ambiguous(release: Release, here: EcrImage, error: AmbiguousDocumentError) -> ImageFacts:
     return ImageFacts(release.image, release.tags & here.tags, ambiguous=str(error))
 
 

@@ -14,7 +14,7 @@ from imagegate.oci.image_config import ImageConfig
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.rules import is_on
 from imagegate.ports import Images, Ledger, Registry, Signer
-from imagegate.release.release import Facts, Release, ReleaseId
+from imagegate.release.release import EcrImage, Release, ReleaseId
 from imagegate.strict_json import LONGEST
 from imagegate.workflow.contents import Contents
 from imagegate.workflow.entry import ReadEntry
@@ -40,7 +40,7 @@ class ReadFacts:
         policy: Policy,
         stage: Stage,
         release: Release,
-        here: Facts,
+        here: EcrImage,
         contents: Contents,
         now: datetime,
     ) -> ImageFacts:

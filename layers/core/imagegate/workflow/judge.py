@@ -13,12 +13,12 @@ from imagegate.evidence.sbom import NOT_YET
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.verdict import PlatformScan, VerdictOutcome, attention
-from imagegate.grants.break_glass import standing
+from imagegate.grants.break_glass import active_break_glass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode, Stage
 from imagegate.ports import Grants, Images, Ledger, Records
-from imagegate.release.release import Ending, Facts, Outcome, Release, ReleaseId
-from imagegate.workflow.examine import Examined, ExamineImage, NotYet
+from imagegate.release.release import EcrImage, Ending, Outcome, Release, ReleaseId
+from imagegate.workflow.examine import ExaminedImage, ExamineImage, NotYet
 from imagegate.workflow.reuse import ReuseVerdict
 
 # The decision record has all of them.
@@ -36,7 +36,7 @@ class Route(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgeResult:
     """What the state machine needs to know: never the findings themselves."""
 
     route: Route
@@ -67,12 +67,12 @@ class JudgeImage:
     records: Records
     grants: Grants
 
-    def run(self, id_: ReleaseId, now: datetime) -> Judged:
+    def run(self, id_: ReleaseId, now: datetime) -> JudgeResult:
         release = self.ledger.get(id_)
         if release.outcome is not None:
-            return Judged(Route.ANNOUNCE, release.outcome)
+            return JudgeResult(Route.ANNOUNCE, release.outcome)
         if release.revoked:
-            return Judged(Route.ANNOUNCE, Outcome.BLOCKED)
+            return JudgeResult(Route.ANNOUNCE, Outcome.BLOCKED)
         try:
             here = self.images.facts(release.image)
             if not release.tags & here.tags:
@@ -81,12 +81,12 @@ class JudgeImage:
         except ImageNotFoundError:
             return self._ended(release, Outcome.WITHDRAWN)
 
-    def _ended(self, release: Release, outcome: Outcome) -> Judged:
+    def _ended(self, release: Release, outcome: Outcome) -> JudgeResult:
         """Note it: whoever closes the release believes the ledger alone."""
         self.ledger.record(release.id, ending=Ending(outcome, release.changes))
-        return Judged(Route.ANNOUNCE, outcome)
+        return JudgeResult(Route.ANNOUNCE, outcome)
 
-    def _judge(self, release: Release, here: Facts, now: datetime) -> Judged:
+    def _judge(self, release: Release, here: EcrImage, now: datetime) -> JudgeResult:
         policy = self.records.policy(release.policy)
         stage = policy.stages[release.stage]
         if digest := ReuseVerdict(self.ledger, self.records).run(release, stage, now):
@@ -105,35 +105,35 @@ class JudgeImage:
             return self._passed(release, stage, digest)
         if examined.facts.ambiguous:
             # Also where a stage only observes: nobody can copy exactly what cannot be read exactly.
-            return Judged(Route.ANNOUNCE, Outcome.BLOCKED, False, False, verdict.outcome, digest)
+            return JudgeResult(Route.ANNOUNCE, Outcome.BLOCKED, False, False, verdict.outcome, digest)
         route, outcome = self._not_passed(stage, release, now)
-        return Judged(route, outcome, stage.promotes_to is not None, False, verdict.outcome, digest)
+        return JudgeResult(route, outcome, stage.promotes_to is not None, False, verdict.outcome, digest)
 
-    def _not_yet(self, release: Release, found: NotYet) -> Judged:
+    def _not_yet(self, release: Release, found: NotYet) -> JudgeResult:
         """A first look is remembered here: whoever looks again may be another, and late."""
         if found.clean_since:
             times = {**release.clean_since, **found.clean_since}
             self.ledger.record(release.id, clean_since=times)
-        return Judged(Route.LOOK_AGAIN if found.is_over else Route.AWAIT, Outcome.BLOCKED)
+        return JudgeResult(Route.LOOK_AGAIN if found.is_over else Route.AWAIT, Outcome.BLOCKED)
 
-    def _passed(self, release: Release, stage: Stage, digest: Digest) -> Judged:
+    def _passed(self, release: Release, stage: Stage, digest: Digest) -> JudgeResult:
         asks_for_sbom = stage.evidence.sbom is not None
         if asks_for_sbom and release.sbom is None:
             self.ledger.record(release.id, sbom=NOT_YET)
         promotes = stage.promotes_to is not None
         outcome = VerdictOutcome.PASS
-        return Judged(Route.SIGN, Outcome.RELEASED, promotes, asks_for_sbom, outcome, digest)
+        return JudgeResult(Route.SIGN, Outcome.RELEASED, promotes, asks_for_sbom, outcome, digest)
 
     def _not_passed(self, stage: Stage, release: Release, now: datetime) -> tuple[Route, Outcome]:
         if stage.mode is Mode.OBSERVE:
             return Route.PROMOTE, Outcome.RELEASED
-        glass = standing(self.grants.broken_glass(), release.image, now)
+        glass = active_break_glass(self.grants.broken_glass(), release.image, now)
         if glass is None:
             return Route.ANNOUNCE, Outcome.BLOCKED
         self.ledger.record(release.id, break_glass=str(glass))
         return Route.PROMOTE, Outcome.RELEASED
 
-    def _record(self, release: Release, stage: Stage, here: Facts, examined: Examined) -> Digest:
+    def _record(self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage) -> Digest:
         found = examined.found
         packed = [self.records.put_findings(content) if content else None for content in found.packed]
         decision = self._begun(release, stage, here, examined).of(found, packed)
@@ -153,7 +153,7 @@ class JudgeImage:
         )
         return digest
 
-    def _begun(self, release: Release, stage: Stage, here: Facts, examined: Examined) -> Decision:
+    def _begun(self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage) -> Decision:
         """Return what was judged, before it is said how. A manifest that cannot be read has no size."""
         is_read = not examined.facts.ambiguous
         subject = self.images.manifest(release.image).descriptor if is_read else None
@@ -175,7 +175,7 @@ class JudgeImage:
         )
 
 
-def _bases(release: Release, examined: Examined, decision: Digest) -> Iterator[BaseImage]:
+def _bases(release: Release, examined: ExaminedImage, decision: Digest) -> Iterator[BaseImage]:
     """What others may be built on from now on: each platform with its own chain of layers."""
     for platform in examined.facts.platforms:
         if platform.config and platform.config.diff_ids:

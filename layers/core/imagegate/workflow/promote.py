@@ -12,11 +12,10 @@ from imagegate.canonical_json import timestamp
 from imagegate.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
 from imagegate.evidence import attestation
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.grants.approval import Standing, held_before
-from imagegate.grants.approval import standing as approvals_come_to
-from imagegate.grants.break_glass import standing
+from imagegate.grants.approval import ApprovalStatus, approval_status, held_before
+from imagegate.grants.break_glass import active_break_glass
 from imagegate.oci.image import Digest, ImageRef, Manifest
-from imagegate.policy.policy import Elsewhere, Mode, Policy, Stage
+from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
 from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
 from imagegate.release.promotion import TagPlan, plan_tags
 from imagegate.release.release import Ending, Outcome, Promotion, Release, ReleaseId, StartReason
@@ -62,7 +61,7 @@ class PromoteImage:
     registry: Registry
     signer: Signer
     grants: Grants
-    registry_at: Callable[[Elsewhere], Registry]
+    registry_at: Callable[[RemoteRegistry], Registry]
 
     def run(self, id_: ReleaseId, has_time: Callable[[], bool], now: datetime) -> Promoted:
         """Raise `DecisionRefusedError` for a release that did not pass and is not merely observed."""
@@ -130,7 +129,7 @@ class PromoteImage:
         return AwaitReplicas(self.images, self.ledger).run(release, image, following.replication, now)
 
     def _copy_to(
-        self, target: str, elsewhere: Elsewhere | None, image: ImageRef, has_time: Callable[[], bool]
+        self, target: str, elsewhere: RemoteRegistry | None, image: ImageRef, has_time: Callable[[], bool]
     ) -> Copy:
         if elsewhere is None:
             return Copy(self.registry, self.registry, image, target, has_time)
@@ -160,7 +159,7 @@ class PromoteImage:
         if request is None:
             return False
         decided = self.grants.approvals(request.release)
-        return approvals_come_to(request, decided, now) is Standing.APPROVED
+        return approval_status(request, decided, now) is ApprovalStatus.APPROVED
 
     def _copy(self, copy: Copy, release: Release) -> Manifest:
         """What this release has promoted before is only looked for: it ended with a tag."""
@@ -181,7 +180,7 @@ class PromoteImage:
         if release.verdict not in (None, VerdictOutcome.PASS):
             if stage.mode is Mode.OBSERVE:
                 return
-            if standing(self.grants.broken_glass(), release.image, now):
+            if active_break_glass(self.grants.broken_glass(), release.image, now):
                 return
         if release.verdict != VerdictOutcome.PASS or release.signature is None:
             raise DecisionRefusedError(

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imagegate.errors import RejectedInputError
-from imagegate.grants.approval import Standing
-from imagegate.grants.approval import standing as approvals_come_to
-from imagegate.grants.break_glass import standing as breaks_glass
+from imagegate.grants.approval import ApprovalStatus, approval_status
+from imagegate.grants.break_glass import active_break_glass as breaks_glass
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.ports import Grants, Ledger, Records
@@ -97,7 +96,7 @@ class CheckReason:
         request = asked_of(latest, self.records.policy(latest.policy), self.ledger)
         if request is None:
             return False
-        return approvals_come_to(request, self.grants.approvals(latest.id), now) is Standing.APPROVED
+        return approval_status(request, self.grants.approvals(latest.id), now) is ApprovalStatus.APPROVED
 
     def _is_waived(self, latest: Release, now: datetime) -> bool:
         digests = (latest.image.digest, *latest.platforms)

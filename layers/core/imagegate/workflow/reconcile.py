@@ -12,7 +12,7 @@ from zlib import crc32
 from imagegate.errors import RejectedInputError, RetryableError
 from imagegate.findings.comparison import Versions
 from imagegate.findings.scan import Readiness
-from imagegate.grants.approval import Standing, request_of, standing
+from imagegate.grants.approval import ApprovalStatus, approval_status, request_of
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.notices import approval_notice
 from imagegate.notices.grant_notice import glass_ended, glass_ending
@@ -21,7 +21,7 @@ from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.policy.waiver import Waiver
 from imagegate.ports import Grants, Images, Notifications, Records
-from imagegate.release.release import Facts, ReleaseId, StartReason, WaitingScan
+from imagegate.release.release import EcrImage, ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.deleted import TellOfDeletion
 from imagegate.workflow.freed import FindFreed
@@ -168,7 +168,7 @@ class Reconcile:
             return ledger.unhold(held)
         if now < request.expires_at:
             return None
-        if standing(request, self.grants.approvals(held), now) is Standing.EXPIRED:
+        if approval_status(request, self.grants.approvals(held), now) is ApprovalStatus.EXPIRED:
             ledger.record(held, detail=f"nobody let it into {request.stage} in time")
             self.notifications.publish(approval_notice.expired(release, request))
         return ledger.unhold(held)
@@ -225,7 +225,7 @@ class Reconcile:
             except RejectedInputError:
                 return  # the time-out of the release says so
 
-    def _start_lost(self, facts: Facts) -> bool:
+    def _start_lost(self, facts: EcrImage) -> bool:
         """Ask for a release of an image that has none and that nobody has decided to leave alone."""
         # Its event may be merely on its way: a start that is asked for twice is one start.
         if self.completed.ledger.latest(facts.image) is not None:

@@ -12,7 +12,7 @@ from imagegate.findings.finding import Place
 from imagegate.findings.scan import Waited
 from imagegate.gate import findings_record
 from imagegate.gate.decision_record import Decision, scan_status
-from imagegate.gate.evaluation import Baseline, Judged, Judging
+from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluation
 from imagegate.gate.facts import BaseImage, ImageFacts
 from imagegate.gate.finding_rules import Clock
 from imagegate.gate.remediation import Rebuild
@@ -30,11 +30,11 @@ class Replay:
 
     def run(
         self, decision: Decision, policy: Policy, stage: Stage, grants: Sequence[Waiver], now: datetime
-    ) -> Judged:
+    ) -> EvaluationResult:
         """Raises `RecordNotFoundError` for a decision whose findings or facts were not kept."""
         if decision.facts is None:
             raise RecordNotFoundError(f"{decision.image}: judged before findings were kept")
-        judging = Judging(
+        judging = ImageEvaluation(
             policy,
             stage,
             _facts(decision),
@@ -49,7 +49,7 @@ class Replay:
             judging.read(scan_status(scan), (finding for finding, _ in lines), scan["platform"])
         return judging.decide(Waited(decision.waited), decision.why_never, lambda: self._rebuild(decision))
 
-    def same(self, decision: Decision) -> Judged:
+    def same(self, decision: Decision) -> EvaluationResult:
         """Under the same policy, with the same waivers, at the same time."""
         policy = self.records.policy(decision.policy)
         grants = [Waiver.from_json(raw) for raw in decision.grants]

@@ -24,7 +24,7 @@ from imagegate.release.revocation import Revocation, RunsIn
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RepositoryAttempts:
     """One repository that the image went through, and its attempts there, newest first."""
 
     image: ImageRef
@@ -60,7 +60,7 @@ class RevokeSignatures:
         self._tell(revoked)
         return revoked
 
-    def _places(self, image: ImageRef, *, onward: bool) -> Iterator[Place]:
+    def _places(self, image: ImageRef, *, onward: bool) -> Iterator[RepositoryAttempts]:
         """The image, and where it was promoted to from there."""
         seen: set[ImageRef] = set()
         following: list[ImageRef] = [image]
@@ -70,18 +70,18 @@ class RevokeSignatures:
             if one in seen or stage is None or not attempts:
                 continue
             seen.add(one)
-            yield Place(one, stage.name, attempts)
+            yield RepositoryAttempts(one, stage.name, attempts)
             if onward:
                 targets = [attempt.promotion for attempt in attempts if attempt.promotion]
                 following += [ImageRef(target.repository, target.digest) for target in targets]
 
-    def _note(self, place: Place, revocation: Revocation) -> None:
+    def _note(self, place: RepositoryAttempts, revocation: Revocation) -> None:
         """Also on the last attempt, whatever it came to: no other one begins after it."""
         newest, *older = place.attempts
         for attempt in (newest, *(one for one in older if one.signature)):
             self.ledger.revoke(attempt.id, revocation)
 
-    def _revoke(self, place: Place, stages: tuple[str, ...], reason: str) -> set[Digest]:
+    def _revoke(self, place: RepositoryAttempts, stages: tuple[str, ...], reason: str) -> set[Digest]:
         """What was revoked: the same signature lies wherever the image was promoted to."""
         subjects = {place.image.digest, *(leaf for one in place.attempts for leaf in one.platforms)}
         listed = {digest: None for subject in subjects for digest in self._listed(place.image, subject)}

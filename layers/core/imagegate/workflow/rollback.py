@@ -25,7 +25,7 @@ class RollbackRefusedError(RejectedInputError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RollbackPlan:
     """`skipped`: what lies between and does not hold any more, with the reason."""
 
     current: Release
@@ -43,7 +43,7 @@ class PlanRollback:
     signer: Callable[[], Signer]
     policy: Policy
 
-    def run(self, repository: str, to: Digest | None, now: datetime) -> Plan:
+    def run(self, repository: str, to: Digest | None, now: datetime) -> RollbackPlan:
         """`to`: not the one before, but this one. Raises `RollbackRefusedError`."""
         stage = self._stage(repository)
         way = self.way(repository, stage)
@@ -57,7 +57,7 @@ class PlanRollback:
             raise RollbackRefusedError(f"{repository}: {to.short} was never released here")
         if why := self._problem(target, stage, now):
             raise RollbackRefusedError(f"{target.image}: {why}")
-        return Plan(current, target)
+        return RollbackPlan(current, target)
 
     def way(self, repository: str, stage: Stage) -> list[Release]:
         """What deployers were told of, the last first."""
@@ -70,12 +70,14 @@ class PlanRollback:
             raise RecordNotFoundError(f"{repository}: no stage of the policy has this repository")
         return stage
 
-    def _first_that_holds(self, current: Release, before: list[Release], stage: Stage, now: datetime) -> Plan:
+    def _first_that_holds(
+        self, current: Release, before: list[Release], stage: Stage, now: datetime
+    ) -> RollbackPlan:
         skipped: list[tuple[Release, str]] = []
         for one in before:
             why = self._problem(one, stage, now)
             if why is None:
-                return Plan(current, one, tuple(skipped))
+                return RollbackPlan(current, one, tuple(skipped))
             skipped.append((one, why))
         told = "".join(f"; {one.image.digest.short}: {why}" for one, why in skipped)
         raise RollbackRefusedError(f"{current.image.repository}: there is no release before that holds{told}")

@@ -12,7 +12,7 @@ from imagegate.policy.policy import Arrival, Policy, Stage
 from imagegate.ports import Images, Ledger, Records, Registry, Workflow
 from imagegate.release.release import (
     Begin,
-    Facts,
+    EcrImage,
     Ignore,
     Ignored,
     Join,
@@ -87,7 +87,7 @@ class StartRelease:
         pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
         return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts, now)
 
-    def _left_alone(self, push: Push, stage: Stage, facts: Facts, now: datetime) -> Ignore | None:
+    def _left_alone(self, push: Push, stage: Stage, facts: EcrImage, now: datetime) -> Ignore | None:
         """None: a gate has to look at it. The ledger keeps what was ignored or refused, so that nobody asks again."""
         ignored = Ignored(push.image, "", now, facts.tags | ({push.tag} if push.tag else set()), push.arrival)
         ignore, policy = None, None
@@ -114,7 +114,7 @@ class StartRelease:
         self.ledger.note_pusher(image, arn)
         return Ignore("who pushed it is noted")
 
-    def _facts(self, image: ImageRef) -> Facts | None:
+    def _facts(self, image: ImageRef) -> EcrImage | None:
         try:
             return self.images.facts(image)
         except ImageNotFoundError:
@@ -125,7 +125,7 @@ class StartRelease:
         latest = self.ledger.latest(image)
         return latest if latest is not None and latest.is_open and self._runs(latest) else None
 
-    def _start(self, request: StartRequest, facts: Facts, now: datetime) -> Release | Ignore:
+    def _start(self, request: StartRequest, facts: EcrImage, now: datetime) -> Release | Ignore:
         situation = Situation(facts.tags, self._is_overtaken(request))
         for _ in range(_RACES):
             latest = self.ledger.latest(request.image)
@@ -150,7 +150,7 @@ class StartRelease:
         request: StartRequest,
         latest: Release | None,
         decision: Begin | Join,
-        facts: Facts,
+        facts: EcrImage,
         now: datetime,
     ) -> Release | None:
         """The open attempt with these tags in it; None when somebody was faster."""

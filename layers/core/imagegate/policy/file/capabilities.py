@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from imagegate.policy.file.inheritance import Gates, rule_value
+from imagegate.policy.file.inheritance import ExpandedPolicy, rule_value
 from imagegate.policy.file.values import OFF
 from imagegate.policy.file.yaml import Path
 from imagegate.policy.policy import Scanner
@@ -19,7 +19,7 @@ _NO_GRACE = {
 }
 
 
-def capability_faults(gates: Gates) -> Iterator[tuple[Path, str]]:
+def capability_faults(gates: ExpandedPolicy) -> Iterator[tuple[Path, str]]:
     """What basic scanning does not say (Amazon ECR user guide, "Scan images for software vulnerabilities")."""
     if gates.data.get("scanner", Scanner.BASIC) != Scanner.BASIC:
         return

@@ -10,7 +10,7 @@ from typing import Any
 
 from imagegate.findings.finding import Severity
 from imagegate.policy.file.approval import approval_faults
-from imagegate.policy.file.inheritance import FILTERS, LIMITS, RULES, Gates, rule_value
+from imagegate.policy.file.inheritance import FILTERS, LIMITS, RULES, ExpandedPolicy, rule_value
 from imagegate.policy.file.values import OFF
 from imagegate.policy.file.yaml import Path, did_you_mean
 
@@ -18,7 +18,7 @@ _SEVERITIES = frozenset(severity.lower() for severity in Severity)
 _Stages = Mapping[str, Mapping[str, Any]]
 
 
-def gate_faults(gates: Gates) -> Iterator[tuple[Path, str]]:
+def gate_faults(gates: ExpandedPolicy) -> Iterator[tuple[Path, str]]:
     """Every fault of a stage's rules, with the path in the long form."""
     stages = gates.stages
     for name, gate in stages.items():

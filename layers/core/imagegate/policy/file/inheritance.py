@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imagegate.policy.file.values import OFF
-from imagegate.policy.file.yaml import Document, Fault, Path
+from imagegate.policy.file.yaml import Fault, Path, YamlDocument
 from imagegate.policy.rules import DEFAULT_MAX_FINDINGS
 
 LIMITS = ("findings", "max")
@@ -46,7 +46,7 @@ class Node:
 
 
 @dataclass(slots=True)
-class Gates:
+class ExpandedPolicy:
     """The file in its long form. `written`: path there → path in the file; None: it is built in."""
 
     data: dict[str, Any]
@@ -68,10 +68,10 @@ class Gates:
         return (self.written.get(known) or known) + path[len(known) :]
 
 
-def inherit(document: Document) -> Gates:
+def inherit(document: YamlDocument) -> ExpandedPolicy:
     """What the file says, with `defaults` and `stages` in their long form."""
     raw: dict[str, Any] = document.data
-    gates = Gates(dict(raw))
+    gates = ExpandedPolicy(dict(raw))
     speller = _Speller(document, gates.faults)
     defaults = speller.spell(raw.get("defaults", {}), ("defaults",))
     below = merge(_BUILT_IN, defaults)
@@ -112,7 +112,7 @@ def _plain(node: Node, path: Path, written: dict[Path, Path | None]) -> Any:
 class _Speller:
     """Brings `defaults` or a stage into the long form."""
 
-    def __init__(self, document: Document, faults: list[Fault]) -> None:
+    def __init__(self, document: YamlDocument, faults: list[Fault]) -> None:
         self._document = document
         self._faults = faults
 

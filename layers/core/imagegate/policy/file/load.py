@@ -13,11 +13,11 @@ from imagegate.oci.image import Digest
 from imagegate.policy.file.capabilities import capability_faults
 from imagegate.policy.file.faults import empty_faults, shape_faults
 from imagegate.policy.file.gates import gate_faults
-from imagegate.policy.file.inheritance import Gates, inherit
+from imagegate.policy.file.inheritance import ExpandedPolicy, inherit
 from imagegate.policy.file.model import PolicyShape
 from imagegate.policy.file.stages import stage_faults
 from imagegate.policy.file.waivers import waiver_faults
-from imagegate.policy.file.yaml import Document, Fault, Path, describe, read
+from imagegate.policy.file.yaml import Fault, Path, YamlDocument, describe, read
 from imagegate.policy.policy import Policy
 
 FILE = "policy.yaml"
@@ -26,11 +26,11 @@ _MAX_STAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class LoadedPolicy:
     """A policy file that was looked at: a policy, or its faults in the order of the file."""
 
-    document: Document
-    gates: Gates
+    document: YamlDocument
+    gates: ExpandedPolicy
     faults: tuple[Fault, ...] = ()
     policy: Policy | None = None
 
@@ -52,26 +52,26 @@ def line_of(content: bytes, path: Path) -> int:
     return read(content).line_of(path)
 
 
-def examine(content: bytes, *, prefix: str = "", today: date | None = None) -> Examined:
+def examine(content: bytes, *, prefix: str = "", today: date | None = None) -> LoadedPolicy:
     """Never raises: whatever stands in the file, it is a policy or a list of faults."""
     document = read(content)
     if not isinstance(document.data, dict):
         no_mapping = Fault(1, (), f"must be a mapping, not {describe(document.data)}")
-        return Examined(document, Gates({}), tuple(document.faults or [no_mapping]))
+        return LoadedPolicy(document, ExpandedPolicy({}), tuple(document.faults or [no_mapping]))
     stages = document.data.get("stages")
     if isinstance(stages, dict) and len(stages) > _MAX_STAGES:
         too_many = Fault(document.line_of(("stages",)), ("stages",), f"more than {_MAX_STAGES} stages")
-        return Examined(document, Gates({}), (*document.faults, too_many))
+        return LoadedPolicy(document, ExpandedPolicy({}), (*document.faults, too_many))
     gates = inherit(document)
     shape, shape_errors = _validated(gates)
     found = [*document.faults, *gates.faults, *stage_faults(document, prefix)]
     found += _located(document, gates, shape_errors, today)
     faults = _sorted(found)
     policy = shape.policy(Digest.of(content)) if shape and not faults else None
-    return Examined(document, gates, faults, policy)
+    return LoadedPolicy(document, gates, faults, policy)
 
 
-def _validated(gates: Gates) -> tuple[PolicyShape | None, list[tuple[Path, str]]]:
+def _validated(gates: ExpandedPolicy) -> tuple[PolicyShape | None, list[tuple[Path, str]]]:
     try:
         return PolicyShape.model_validate(gates.data), []
     except ValidationError as error:
@@ -79,7 +79,10 @@ def _validated(gates: Gates) -> tuple[PolicyShape | None, list[tuple[Path, str]]
 
 
 def _located(
-    document: Document, gates: Gates, shape_errors: Iterable[tuple[Path, str]], today: date | None
+    document: YamlDocument,
+    gates: ExpandedPolicy,
+    shape_errors: Iterable[tuple[Path, str]],
+    today: date | None,
 ) -> Iterator[Fault]:
     """Faults of the long form, where they are written in the file; what is empty is no second fault."""
     empty = dict(empty_faults(document.data))

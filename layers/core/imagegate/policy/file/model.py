@@ -23,7 +23,16 @@ from imagegate.policy.file.values import (
     Timeout,
 )
 from imagegate.policy.file.waivers import TermsShape, WaiverShape
-from imagegate.policy.policy import Arrival, Elsewhere, Entry, Mode, Policy, RepositoryPattern, Scanner, Stage
+from imagegate.policy.policy import (
+    Arrival,
+    Entry,
+    Mode,
+    Policy,
+    RemoteRegistry,
+    RepositoryPattern,
+    Scanner,
+    Stage,
+)
 from imagegate.policy.replication import Replication
 
 _IsGated = Literal["gated", "not_gated"]
@@ -151,8 +160,8 @@ class StageShape(GateShape):
     )
 
     @property
-    def elsewhere(self) -> Elsewhere | None:
-        return Elsewhere(self.registry, self.role) if self.registry and self.role else None
+    def elsewhere(self) -> RemoteRegistry | None:
+        return RemoteRegistry(self.registry, self.role) if self.registry and self.role else None
 
     def stage(self, name: str, *, is_entered: bool) -> Stage:
         """`is_entered`: another stage of the policy promotes into it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import repository_name
-from imagegate.policy.file.yaml import Document, Fault, Path, did_you_mean
+from imagegate.policy.file.yaml import Fault, Path, YamlDocument, did_you_mean
 from imagegate.policy.policy import APP, RepositoryPattern
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -35,7 +35,7 @@ class _Sketch:
         return ("stages", self.name, *keys)
 
 
-def stage_faults(document: Document, prefix: str) -> Iterator[Fault]:
+def stage_faults(document: YamlDocument, prefix: str) -> Iterator[Fault]:
     """Every fault between stages, and in their names."""
     stages = document.data.get("stages")
     sketches = _sketches(stages) if isinstance(stages, dict) else {}

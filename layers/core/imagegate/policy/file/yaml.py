@@ -46,7 +46,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Document:
+class YamlDocument:
     """The data of a file; unreadable parts are None and named in `faults`."""
 
     data: Any = None
@@ -74,9 +74,9 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def read(content: bytes) -> Document:
+def read(content: bytes) -> YamlDocument:
     """Never raises: a file that cannot be read is a document with faults."""
-    document = Document()
+    document = YamlDocument()
     try:
         _Reader(content, document).run()
     except _UnreadableError as error:
@@ -92,7 +92,7 @@ def read(content: bytes) -> Document:
 class _Reader:
     """Builds the data from the parser's events, so that its limits hold before anything is built."""
 
-    def __init__(self, content: bytes, document: Document) -> None:
+    def __init__(self, content: bytes, document: YamlDocument) -> None:
         if len(content) > _MAX_BYTES:
             raise _UnreadableError(1, f"the file is larger than {_MAX_BYTES} bytes")
         text = content.decode("utf-8-sig")

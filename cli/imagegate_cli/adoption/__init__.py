@@ -1,0 +1,1 @@
+"""`imagegate release --adopt`: images from before the installation are released like pushes."""

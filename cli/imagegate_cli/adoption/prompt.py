@@ -1,0 +1,171 @@
+"""Adopting, as an operator sees it: what would be started, a question, and how far it is."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from imagegate.release.release import StartReason
+from imagegate_cli.adoption.adopt import AdoptableImage, Pattern, Preview, preview
+from imagegate_cli.output.terminal import confirm, say, show_json
+from imagegate_cli.stack import Stack
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Longer previews are cut; --json has all.
+_MOST, _MOST_LEFT_OUT = 40, 15
+# Without a terminal a line now and then is enough.
+_SAID_EVERY_SECONDS = 60.0
+
+
+def run(
+    stack: Stack, pattern: Pattern, *, stage: str | None, rate: float, limit: int | None, **how: bool
+) -> None:
+    """`how`: yes, dry_run, as_json."""
+    if how["as_json"] and not (how["yes"] or how["dry_run"]):
+        raise click.UsageError("--json asks no questions: add --yes, or --dry-run to look first")
+    if not (how["yes"] or how["dry_run"] or sys.stdin.isatty()):
+        raise click.UsageError(
+            "there is no terminal to ask on: add --yes to start, or --dry-run to look first"
+        )
+    found = preview(stack, pattern, stage, limit)
+    if not how["as_json"]:
+        _show(found, rate)
+    started: int | None = None
+    if found.start and not how["dry_run"]:
+        if not how["yes"] and not confirm(f"Start {_releases(len(found.start))}?"):
+            say("imagegate: nothing was started", err=True)
+            raise click.exceptions.Exit(1)
+        started = start(stack, found.start, rate)
+    if how["as_json"]:
+        return show_json(found.as_json(started))
+    if started:
+        say(f"{_releases(started)} started. Follow them: imagegate list --outcome open")
+    return None
+
+
+def start(stack: Stack, images: Sequence[AdoptableImage], rate: float) -> int:
+    """One after the other. What was begun is left out the next time, so that the same command goes on."""
+    progress = _Progress(len(images), rate)
+    try:
+        with progress:
+            for number, one in enumerate(images):
+                if number:
+                    time.sleep(rate)
+                stack.starter.request(one.image, one.tags, StartReason.ADOPTED)
+                progress.at(number + 1)
+    except BaseException as error:
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        told = f"{progress.done} of {len(images)} were started; the same command goes on from there"
+        say(f"imagegate: {'interrupted: ' if is_stopped else ''}{told}", err=True)
+        if is_stopped:
+            raise click.exceptions.Exit(130) from None
+        raise
+    return len(images)
+
+
+class _Progress:
+    """One line on stderr: rewritten on a terminal, else said once a minute."""
+
+    def __init__(self, total: int, rate: float) -> None:
+        from imagegate_cli.output.screen import Text
+        from imagegate_cli.releases import view
+
+        self.done = 0
+        self._total, self._rate = total, rate
+        self._console = view.console(stderr=True)
+        self._status = self._console.status(Text(self._line))
+        self._said_at = time.monotonic()
+
+    def at(self, done: int) -> None:
+        from imagegate_cli.output.screen import Text
+
+        self.done = done
+        if self._console.is_terminal:
+            self._status.update(Text(self._line))
+        elif done < self._total and time.monotonic() - self._said_at >= _SAID_EVERY_SECONDS:
+            self._said_at = time.monotonic()
+            say(self._line, err=True)
+
+    @property
+    def _line(self) -> str:
+        from imagegate_cli.releases import view
+
+        left = view.span(round((self._total - self.done) * self._rate))
+        return f"{self.done} of {self._total} started, about {left} left; Ctrl-C stops, and loses nothing"
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._status.stop()
+
+
+def _show(found: Preview, rate: float) -> None:
+    from imagegate_cli.releases import view
+
+    console = view.console()
+    if found.start or found.left_out:
+        console.print(_table(found))
+        console.print()
+    for line in _summary(found, rate):
+        console.print(line)
+
+
+def _table(found: Preview) -> Table:
+    from rich.table import Table
+
+    from imagegate_cli.output.screen import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("REPOSITORY", overflow="fold", min_width=12)
+    table.add_column("TAGS", overflow="fold", min_width=6)
+    table.add_column("DIGEST", no_wrap=True)
+    table.add_column("PUSHED", no_wrap=True)
+    if found.left_out:
+        table.add_column("LEFT OUT", overflow="fold", min_width=14)
+    for one in (*found.start[:_MOST], *found.left_out[:_MOST_LEFT_OUT]):
+        image = one.image
+        pushed = f"{one.pushed_at.astimezone(UTC):%Y-%m-%d}"
+        cells = (image.repository, ", ".join(one.tags), image.digest.short, pushed)
+        why = (Text(one.left_out, style="dim"),) if found.left_out else ()
+        table.add_row(*cells, *why)
+    return table
+
+
+def _summary(found: Preview, rate: float) -> Iterator[str]:
+    from imagegate_cli.releases import view
+
+    hidden = max(0, len(found.start) - _MOST) + max(0, len(found.left_out) - _MOST_LEFT_OUT)
+    if hidden:
+        yield f"… and {hidden} more; --json shows all"
+    for name in found.unmanaged:
+        yield f"{name} is left alone: no stage of the policy has it"
+    for why, number in Counter(map(_kind, found.left_out)).items():
+        yield f"{number} left out: {why}"
+    if not found.start:
+        yield "Nothing is left to adopt."
+        return
+    more = f", and {found.more} more beyond --limit" if found.more else ""
+    seconds = round((len(found.start) - 1) * rate)
+    took = f"; at this rate it takes {view.span(seconds)}" if seconds else ""
+    yield f"{_releases(len(found.start))} to start{more}{took}"
+
+
+def _kind(one: AdoptableImage) -> str:
+    """What is left out for the same kind of reason counts together."""
+    return re.sub(r" (?:in attempt \d+|\(attempt \d+\))$", "", one.left_out)
+
+
+def _releases(number: int) -> str:
+    return "1 release" if number == 1 else f"{number} releases"

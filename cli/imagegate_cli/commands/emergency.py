@@ -1,0 +1,128 @@
+"""`imagegate decide break-glass` and `decide revoke`: for the night on which something has to be done at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from imagegate.canonical_json import timestamp
+from imagegate.errors import RejectedInputError
+from imagegate_cli.decisions.asking import EndType, Scope, ScopeType
+from imagegate_cli.output.terminal import confirm, show_json
+from imagegate_cli.stack import Stack, find_stack
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+
+
+@click.command("break-glass")
+@click.argument("scope", type=ScopeType(), metavar="REPOSITORY:TAG|REPOSITORIES@DIGEST")
+@click.option("--reason", required=True, help="Why; everybody is told at once.")
+@click.option(
+    "--expires", type=EndType(), required=True, metavar="4h|TIME", help="When it ends by itself; at most 7d."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the answer.")
+@click.pass_obj
+def break_glass(stack_name: str, scope: Scope, reason: str, expires: datetime, *, as_json: bool) -> None:
+    """Let one image run, and go on to its next stage, though its gate did not pass it.
+
+    It is never signed. People are told at once and when it ends, and every later verification shows it.
+    'shop-*@DIGEST' is that image wherever it is promoted to.
+
+    \b
+    imagegate decide break-glass shop-production:1.3 \\
+        --reason "payments are down, INC-7" --expires 4h
+    imagegate decide withdraw b-0123456789ab        ends it now
+
+    \b
+    Exit codes:
+      0  granted, also if it was granted before
+      1  refused: it would not count
+      2  nothing was decided
+    """
+    from imagegate_cli.decisions import emergencies
+    from imagegate_cli.decisions.calling import decide as ask
+    from imagegate_cli.releases import view
+
+    stack = find_stack(stack_name)
+    digest = str(scope.digest or _image(stack, scope).digest)
+    told = ask(
+        stack,
+        "break-glass",
+        repositories=scope.repositories,
+        digest=digest,
+        reason=reason,
+        expires=timestamp(expires),
+    )
+    if as_json:
+        return show_json(emergencies.as_json(told))
+    return view.console().print(emergencies.broken(told))
+
+
+@click.command()
+@click.argument("scope", type=ScopeType(), metavar="REPOSITORY:TAG|REPOSITORY@DIGEST")
+@click.option("--reason", required=True, help="Why; kept by AWS Signer and by the ledger.")
+@click.option(
+    "--this-gate-only", is_flag=True, help="Leave what later gates have signed.  [default: revoke it too]"
+)
+@click.option("--yes", is_flag=True, help="Revoke without a question.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer; needs --yes.")
+@click.pass_obj
+def revoke(
+    stack_name: str, scope: Scope, reason: str, *, this_gate_only: bool, yes: bool, as_json: bool
+) -> None:
+    """Revoke what a gate has signed, there and at every gate after it. This cannot be undone.
+
+    Whatever verifies signatures refuses the image from then on, and so does the check at deployment; nothing that runs
+    is stopped. The image is never signed again: another build takes its place.
+
+    \b
+    Exit codes:
+      0  revoked, also if it was revoked before
+      1  not confirmed
+      2  nothing was decided
+    """
+    from imagegate_cli.decisions import emergencies
+    from imagegate_cli.decisions.calling import decide as ask
+    from imagegate_cli.releases import view
+
+    stack = find_stack(stack_name)
+    image = _image(stack, scope)
+    if not yes:
+        _confirm(image, this_gate_only=this_gate_only, as_json=as_json)
+    asked = {"repository": image.repository, "digest": str(image.digest), "reason": reason}
+    told = ask(stack, "revoke", **asked, onward=not this_gate_only)
+    if as_json:
+        return show_json(told)
+    return view.console().print(emergencies.revoked(told))
+
+
+def _image(stack: Stack, scope: Scope) -> ImageRef:
+    """The one image that is meant; a tag is read now."""
+    from imagegate_cli.reference import RepositoryReference
+    from imagegate_cli.releases import find as releases
+
+    reference = RepositoryReference(scope.repositories, scope.tag, scope.digest)
+    if scope.is_pattern or not reference.names_an_image:
+        raise click.UsageError("name one image: REPOSITORY:TAG or REPOSITORY@DIGEST")
+    releases.check_managed(stack, reference)
+    try:
+        image = releases.image_of(stack, reference)
+    except RejectedInputError as error:
+        raise click.UsageError(str(error)) from error
+    if image is None:
+        raise releases.missing(stack, reference)
+    return image
+
+
+def _confirm(image: ImageRef, *, this_gate_only: bool, as_json: bool) -> None:
+    import sys
+
+    if as_json or not sys.stdin.isatty():
+        raise click.UsageError("there is nobody to ask: add --yes to revoke")
+    where = "by its gate" if this_gate_only else "by its gate and every gate after it"
+    question = f"Revoke what was signed {where} for {image}? This cannot be undone"
+    if not confirm(question):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,155 @@
+"""`imagegate judge`: what the gate says about scanners' files, or about an image in ECR."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imagegate_cli.clock import now
+from imagegate_cli.faults import CANNOT_TELL, CannotTellError
+from imagegate_cli.output.terminal import hand_out, say
+from imagegate_cli.reference import ReferenceType, RepositoryReference
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Policy
+    from imagegate_cli.judgement.opinion import Opinion
+
+_FORMATS = ("table", "json", "sarif", "markdown")
+_PATH = click.Path(path_type=Path)
+_POLICY_BYTES = 2 << 20
+
+
+@click.command()
+@click.argument("reference", type=ReferenceType(), metavar="[REPOSITORY:TAG]", required=False)
+@click.option(
+    "--policy", "policy_file", type=_PATH, help="Policy file; for an image in ECR the deployed one."
+)
+@click.option(
+    "--findings",
+    type=_PATH,
+    multiple=True,
+    help="File of ECR, Inspector, Trivy, Grype, or SARIF; repeatable.",
+)
+@click.option("--config", type=_PATH, help="The image's config, as skopeo inspect --config prints it.")
+@click.option("--stage", help="Whose gate. Default: of --repository, or the first one.")
+@click.option("--repository", help="Where the image will be pushed: which waivers are about it.")
+@click.option("--tag", "tags", multiple=True, help="Under which tag. May be repeated.")
+@click.option("--vex", type=_PATH, multiple=True, help="OpenVEX document. May be repeated.")
+@click.option("--kev", type=_PATH, help="CISA's known_exploited_vulnerabilities.json.")
+@click.option("--epss", type=_PATH, help="FIRST's EPSS scores, .csv or .csv.gz.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), default="table", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--explain", is_flag=True, help="In the table: every finding, and what decided about it.")
+@click.option("--output", type=_PATH, help="Write there; the verdict still goes to stderr.")
+@click.option("--write-vex", type=_PATH, help="Also write an OpenVEX document of what was found.")
+@click.pass_obj
+def judge(stack_name: str, /, **asked: Any) -> None:
+    """Judge scanners' files, or an image in ECR, as the pipeline would. Writes nothing to AWS.
+
+    \b
+    imagegate judge --policy policy.yaml --findings trivy.json --config config.json
+    imagegate judge shop-dev:1.0
+
+    \b
+    Exit codes:
+      0  passes (or would be blocked by a stage that only observes)
+      1  blocked
+      2  could not judge: something is missing or cannot be read
+    """
+    opinion = _judged(stack_name, asked)
+    form = "json" if asked["as_json"] else asked["form"]
+    text = _shown(opinion, form, to_file=asked["output"] is not None, explain=asked["explain"])
+    if asked["output"] is None:
+        hand_out(text)
+    else:
+        from imagegate_cli.judgement.opinion import headline
+
+        _write(asked["output"], text)
+        say(headline(opinion), err=True)
+    if asked["write_vex"]:
+        from imagegate_cli.judgement.vex import written
+
+        _write(asked["write_vex"], written(opinion))
+    raise click.exceptions.Exit(opinion.exit_code)
+
+
+def _judged(stack_name: str, asked: dict[str, Any]) -> Opinion:
+    at = now().replace(microsecond=0)
+    reference: RepositoryReference | None = asked["reference"]
+    if (reference is None) is (not asked["findings"]):
+        raise click.UsageError("give scanners' files with --findings, or name an image: REPOSITORY:TAG")
+    if reference is not None:
+        return _judge_in_ecr(stack_name, reference, asked, at)
+    if asked["policy_file"] is None:
+        raise click.UsageError("name the policy with --policy FILE")
+    from imagegate_cli.judgement.local import JudgeOptions, judge_files
+
+    names = ("policy_file", "findings", "config", "stage", "repository", "tags", "vex", "kev", "epss")
+    return judge_files(
+        JudgeOptions(**{name: asked[name] for name in names}), _policy(asked["policy_file"], at), at
+    )
+
+
+def _judge_in_ecr(
+    stack_name: str, reference: RepositoryReference, asked: dict[str, Any], now: datetime
+) -> Opinion:
+    if not reference.names_an_image:
+        raise click.UsageError(f"{reference} names no image; write REPOSITORY:TAG or REPOSITORY@DIGEST")
+    useless = [f"--{name}" for name in ("config", "repository", "tags", "vex", "kev", "epss") if asked[name]]
+    if useless:
+        raise click.UsageError(
+            f"an image in ECR is judged by what AWS knows of it; leave out {', '.join(useless)}"
+        )
+    from imagegate_cli.judgement.local import stage_asked
+    from imagegate_cli.judgement.remote import judge_image
+    from imagegate_cli.stack import find_stack
+
+    stack, file = find_stack(stack_name), asked["policy_file"]
+    policy = _policy(file, now) if file else stack.policy
+    stage = stage_asked(policy, asked["stage"], reference.repository)
+    return judge_image(stack, reference, policy, stage, str(file or "deployed"), now)
+
+
+def _policy(path: Path, now: datetime) -> Policy:
+    """Every fault of the file on a line of its own, and exit code 2: nothing was judged."""
+    from imagegate.errors import InvalidPolicyError
+    from imagegate.policy.file.load import parse
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(_POLICY_BYTES)  # more than a policy may have, and no more
+        return parse(content, name=str(path), today=now.date())
+    except OSError as error:
+        raise CannotTellError(f"{path}: {error.strerror}") from error
+    except InvalidPolicyError as error:
+        for fault in error.args:
+            say(fault, err=True)
+        raise click.exceptions.Exit(CANNOT_TELL) from error
+
+
+def _shown(opinion: Opinion, form: str, *, to_file: bool, explain: bool) -> str:
+    from imagegate_cli.judgement import forms
+
+    if form == "json":
+        return forms.dumped(forms.as_json(opinion))
+    if form == "sarif":
+        return forms.dumped(forms.as_sarif(opinion))
+    if form == "markdown":
+        return forms.markdown(opinion)
+    from imagegate_cli.judgement.table import shown
+    from imagegate_cli.releases import view
+
+    console = view.console()
+    with console.capture() as capture:
+        console.print(shown(opinion, console.width, explain=explain))
+    return capture.get()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CannotTellError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,114 @@
+"""`imagegate rollback`: deployers are told once more of a release from before."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imagegate.errors import RecordNotFoundError, RejectedInputError
+from imagegate.oci.image import Digest
+from imagegate_cli.clock import now
+from imagegate_cli.faults import NotFoundError
+from imagegate_cli.output.terminal import confirm, show_json
+from imagegate_cli.reference import RepositoryReference
+from imagegate_cli.stack import Stack, find_stack
+
+if TYPE_CHECKING:
+    from imagegate.workflow.rollback import RollbackPlan
+
+
+@click.command()
+@click.argument("app")
+@click.argument("stage")
+@click.option("--to", metavar="TAG|DIGEST", help="Which release.  [default: the one before that still holds]")
+@click.option("--reason", default="", help="Why; people are told. Asked for where something is done.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would be.")
+@click.option("--yes", is_flag=True, help="Go back without a question.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one object: plan, and rollback where it was done."
+)
+@click.pass_obj
+def rollback(stack_name: str, /, app: str, stage: str, *, to: str | None, reason: str, **how: Any) -> None:
+    """Go back to the release of APP in STAGE before the last: deployers get its Image Released event again.
+
+    Nothing is pushed or tagged. What is gone back to has passed its gate, is still signed and not revoked, and nothing
+    was decided against it since; that is checked now. It takes the power "rollback" (docs/enforcement.md).
+
+    \b
+    imagegate rollback shop production --reason "1.4 does not start"
+    imagegate rollback shop production --to 1.2 --reason "1.3 leaks, too"
+
+    \b
+    Exit codes:
+      0  deployers were told
+      1  there is nothing to go back to, or it was not confirmed
+      2  nothing was done
+    """
+    stack = find_stack(stack_name)
+    plan = _plan(stack, _repository(stack, app, stage), to)
+    if how["dry_run"]:
+        return _show(plan, None, as_json=how["as_json"])
+    if not reason:
+        raise click.UsageError("say why: --reason TEXT")
+    if not how["yes"]:
+        _confirm(plan, as_json=how["as_json"])
+    from imagegate_cli.decisions.calling import decide as ask
+
+    digests = {"to": str(plan.target.image.digest), "from": str(plan.current.image.digest)}
+    done = ask(stack, "rollback", repository=plan.current.image.repository, **digests, reason=reason)
+    return _show(plan, done, as_json=how["as_json"])
+
+
+def _repository(stack: Stack, app: str, stage: str) -> str:
+    known = stack.policy.stages
+    if stage not in known:
+        raise NotFoundError(f"there is no stage {stage}: the policy has {', '.join(known)}")
+    return known[stage].repositories.repository_of(app)
+
+
+def _plan(stack: Stack, repository: str, to: str | None) -> RollbackPlan:
+    from imagegate.workflow.rollback import RollbackRefusedError
+    from imagegate_cli.decisions.calling import RefusedError
+    from imagegate_cli.releases.find import planning
+
+    try:
+        return planning(stack).run(repository, _digest(stack, repository, to), now())
+    except RollbackRefusedError as error:
+        raise RefusedError(str(error)) from error
+    except RecordNotFoundError as error:
+        raise NotFoundError(str(error)) from error
+
+
+def _digest(stack: Stack, repository: str, to: str | None) -> Digest | None:
+    if to is None:
+        return None
+    try:
+        return Digest.parse(to)
+    except RejectedInputError:
+        digest = stack.images.digest_of(repository, RepositoryReference.parse(f"{repository}:{to}").tag or to)
+    if digest is None:
+        raise NotFoundError(f"{repository} has no tag {to}")
+    return digest
+
+
+def _confirm(plan: RollbackPlan, *, as_json: bool) -> None:
+    if as_json or not sys.stdin.isatty():
+        raise click.UsageError("there is nobody to ask: add --yes to go back, or --dry-run to look first")
+    from imagegate_cli.decisions import rollbacks
+    from imagegate_cli.releases import view
+
+    view.console(stderr=True).print(rollbacks.planned(plan))
+    if not confirm("Tell deployers?"):
+        raise click.exceptions.Exit(1)
+
+
+def _show(plan: RollbackPlan, done: dict[str, Any] | None, *, as_json: bool) -> None:
+    from imagegate_cli.decisions import rollbacks
+    from imagegate_cli.releases import view
+
+    if as_json:
+        return show_json(rollbacks.as_json(plan, done))
+    shown = rollbacks.planned(plan) if done is None else rollbacks.done(plan, done)
+    return view.console().print(shown)

@@ -1,0 +1,140 @@
+"""What would free one image: read from the record of its decision, judged again to see which findings stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from imagegate.canonical_json import timestamp
+from imagegate.errors import RejectedInputError
+from imagegate.findings.finding import Package, Place
+from imagegate.gate.decision_record import Decision
+from imagegate.gate.facts import BaseImage, ImageFacts
+from imagegate.gate.tally import Open
+from imagegate.policy.policy import Stage
+from imagegate.policy.rules import DENIED, PROHIBITED, WAIVABLE, active
+from imagegate.policy.rules import Action as Doing
+from imagegate_cli.enforcement.route import FixAction, ImagePlan, Need, Waive
+
+if TYPE_CHECKING:
+    from imagegate.gate.evaluation import EvaluationResult
+    from imagegate_cli.stack import Stack
+
+_REBUILD = "rebuild"
+# `rebuild on base/debian:12 (sha256:0123456789ab)`: of a repository the newest base counts, whatever its tag.
+_ON = re.compile(r"rebuild on ([^\s:@]+)")
+
+
+def plan_of(stack: Stack, name: str, decision: Decision) -> ImagePlan:
+    """Raises nothing: what cannot be told is what stays in the way."""
+    blocking = [reason for reason in decision.reasons if reason["action"] == "enforce"]
+    others = [reason for reason in blocking if not _is_of_findings(reason["rule"])]
+    stays = [reason["message"] for reason in others if reason["rule"] not in WAIVABLE]
+    plan = ImagePlan(
+        name=name,
+        repository=decision.image.repository,
+        judged_at=timestamp(decision.judged_at),
+        texts=dict(_actions(decision.remedies or {})),
+        rules=frozenset(Waive(reason["rule"]) for reason in others if reason["rule"] in WAIVABLE),
+    )
+    try:
+        plan = _with_needs(stack, plan, decision)
+    except (RejectedInputError, KeyError):
+        told = "; ".join(reason["message"] for reason in blocking)
+        return replace(plan, hopeless=(f"{told} (its findings were not kept)",))
+    stays += _unwaivable(plan)
+    if not (plan.texts or plan.waives or stays):
+        stays += [reason["message"] for reason in blocking] or ["it is not known why"]
+    return replace(plan, hopeless=tuple(stays))
+
+
+def _with_needs(stack: Stack, plan: ImagePlan, decision: Decision) -> ImagePlan:
+    """Judged again, to see which findings the actions leave."""
+    stage = stack.records.policy(decision.policy).stages[decision.stage]
+    again = _again(stack, decision)
+    rebuilds = any(action.kind == _REBUILD for action in plan.texts)
+    gone = _gone(stack, decision) if rebuilds else frozenset[Place]()
+    mended = {package for action in plan.texts if action.kind != _REBUILD for package in action.about}
+    left = (decision.remedies or {}).get("left", {})
+    needs = [need for rule, need in _needs(stage, again, mended, gone) if rule in left]
+    at_once = [need for _, need in _needs(stage, again, set(), frozenset())]
+    return replace(plan, needs=tuple(needs), needs_at_once=tuple(at_once))
+
+
+def _is_of_findings(rule: str) -> bool:
+    return rule == PROHIBITED or (rule.startswith("findings.") and rule != "findings.incomplete")
+
+
+def _actions(remedies: Mapping[str, Any]) -> Iterator[tuple[FixAction, str]]:
+    for raw in remedies.get("actions", ()):
+        text, kind = str(raw["text"]), str(raw["kind"])
+        base = _ON.match(text)
+        about = (base[1],) if kind == _REBUILD and base else tuple(map(str, raw["packages"]))
+        yield FixAction(kind, about), text
+
+
+def _again(stack: Stack, decision: Decision) -> EvaluationResult:
+    from imagegate.findings.versions import VERSIONS
+    from imagegate.workflow.replay import Replay
+
+    return Replay(stack.records, VERSIONS).same(decision)
+
+
+def _gone(stack: Stack, decision: Decision) -> frozenset[Place]:
+    """What a rebuild on the base that the record names removes, as the judge reckoned it."""
+    from imagegate.workflow.stored_findings import places_of
+
+    facts = ImageFacts.from_json(decision.facts)
+    base = next((platform.base for platform in facts.platforms if platform.base), None)
+    if base is None or decision.newer_base is None:
+        return frozenset()
+    newer = BaseImage.from_json(decision.newer_base)
+    return places_of(stack.records, base.decision) - places_of(stack.records, newer.decision)
+
+
+def _needs(
+    stage: Stage, again: EvaluationResult, mended: set[str], gone: frozenset[Place]
+) -> Iterator[tuple[str, Need]]:
+    """How many findings of each rule and platform have to be waived once the actions are taken."""
+    for scan in again.scans:
+        left = [one for one in scan.weighed.open if not _is_mended(one, mended, gone)]
+        for rule, limit in _limits(stage):
+            there = [one for one in left if one.rule == rule]
+            if len(there) > limit:
+                found = tuple(filter(None, (_waivers(stage, one) for one in there)))
+                yield rule, Need(len(there) - limit, found)
+
+
+def _is_mended(finding: Open, mended: set[str], gone: frozenset[Place]) -> bool:
+    if gone and all(place in gone for place in finding.places):
+        return True
+    return bool(finding.fixes) and all(fixed and name in mended for name, _, fixed, _ in finding.fixes)
+
+
+def _limits(stage: Stage) -> Iterator[tuple[str, int]]:
+    for severity, limit in stage.findings.max.items():
+        if limit.action is Doing.ENFORCE:
+            yield f"findings.{severity.lower()}", limit.value
+    for name, rule in ((DENIED, stage.findings.deny), (PROHIBITED, stage.findings.prohibited)):
+        if rule is not None and rule.action is Doing.ENFORCE:
+            yield name, 0
+
+
+def _waivers(stage: Stage, finding: Open) -> frozenset[Waive]:
+    """One for each package; empty: no waiver can be about it."""
+    if finding.rule == PROHIBITED:
+        rule = active(stage.findings.prohibited)
+        packages = [Package(name, installed, ecosystem=kind) for name, installed, _, kind in finding.fixes]
+        named = {p.name for p in packages for one in (rule.value if rule else ()) if one.names(p)}
+        return frozenset(Waive(PROHIBITED, name) for name in named)
+    if not finding.fixes:
+        return frozenset()
+    return frozenset(Waive(vulnerability, package) for vulnerability, package in finding.places)
+
+
+def _unwaivable(plan: ImagePlan) -> list[str]:
+    found = sum(need.number - len(need.findings) for need in plan.needs if not need.is_possible)
+    what = "1 finding names" if found == 1 else f"{found} findings name"
+    return [f"{what} no package, and cannot be waived"] if found else []

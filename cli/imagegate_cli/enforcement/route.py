@@ -1,0 +1,210 @@
+"""The shortest way to zero: which actions, and for what no action frees which waivers. Pure; greedy by images freed.
+
+Rules: an image is freed when all of its own actions are taken and enough of its findings are waived; what frees more
+images for less comes first; a waiver is never proposed where actions suffice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+# A list of waivers that is longer is no offer.
+_FEW = 5
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FixAction:
+    """What a team does to an image. The same in several images where what it is about is the same."""
+
+    kind: str  # rebuild, upgrade
+    about: tuple[str, ...]  # the base, or the packages
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Waive:
+    """What a waiver would be about: a vulnerability in a package, or a rule."""
+
+    what: str
+    package: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.what} in {self.package}" if self.package else self.what
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """So many of these findings have to be waived; each takes all of its waivers."""
+
+    number: int
+    findings: tuple[frozenset[Waive], ...]
+
+    def lacks(self, chosen: frozenset[Waive]) -> int:
+        return max(0, self.number - sum(finding <= chosen for finding in self.findings))
+
+    @property
+    def is_possible(self) -> bool:
+        return len(self.findings) >= self.number
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlan:
+    """What would free one image. `texts`: each action in the words of its record."""
+
+    name: str
+    repository: str
+    judged_at: str = ""  # RFC 3339
+    texts: Mapping[FixAction, str] = field(default_factory=dict)
+    needs: tuple[Need, ...] = ()  # after the actions
+    needs_at_once: tuple[Need, ...] = ()  # without any action
+    rules: frozenset[Waive] = frozenset()
+    hopeless: tuple[str, ...] = ()  # what neither changes
+
+    @property
+    def actions(self) -> frozenset[FixAction]:
+        return frozenset(self.texts)
+
+    @property
+    def waives(self) -> bool:
+        return bool(self.needs or self.rules)
+
+    @property
+    def can_be_freed(self) -> bool:
+        return not self.hopeless and all(need.is_possible for need in self.needs)
+
+    def at_once(self) -> ImagePlan:
+        """The same without any action: by waivers alone."""
+        return replace(self, texts={}, needs=self.needs_at_once)
+
+    def is_freed(self, actions: frozenset[FixAction], waived: frozenset[Waive]) -> bool:
+        is_done = self.actions <= actions and self.rules <= waived
+        return is_done and not any(need.lacks(waived) for need in self.needs)
+
+    def could_use(self, waive: Waive) -> bool:
+        """Whether a waiver is one that this image rests on."""
+        return waive in self.rules or any(waive in one for need in self.needs for one in need.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """What is done together, and which images that frees once all before it is done."""
+
+    actions: tuple[FixAction, ...]
+    waivers: tuple[Waive, ...]
+    frees: tuple[ImagePlan, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.actions) + len(self.waivers)
+
+
+@dataclass(frozen=True, slots=True)
+class EnforcementPlan:
+    steps: tuple[PlanStep, ...]
+    left: tuple[ImagePlan, ...]  # what nothing frees
+    or_waivers: tuple[Waive, ...] = ()  # these few alone would do as much
+
+    @property
+    def freed(self) -> list[ImagePlan]:
+        return [plan for step in self.steps for plan in step.frees]
+
+    @property
+    def actions(self) -> list[FixAction]:
+        return [action for step in self.steps for action in step.actions]
+
+    @property
+    def waivers(self) -> list[Waive]:
+        return [waive for step in self.steps for waive in step.waivers]
+
+    def texts(self, action: FixAction) -> list[str]:
+        """How the records say it, each once; the newest first."""
+        told = sorted(self.freed, key=lambda plan: plan.judged_at, reverse=True)
+        return list(dict.fromkeys(plan.texts[action] for plan in told if action in plan.texts))
+
+    def repositories(self, waive: Waive) -> list[str]:
+        """Where a waiver has to count."""
+        return sorted({plan.repository for plan in self.freed if plan.could_use(waive)})
+
+    def repositories_at_once(self, waive: Waive) -> list[str]:
+        """The same without any action."""
+        return sorted({plan.repository for plan in self.freed if plan.at_once().could_use(waive)})
+
+
+def shortest(plans: Sequence[ImagePlan]) -> EnforcementPlan:
+    free, left = _split(plans)
+    by_actions = [plan for plan in free if not plan.waives]
+    steps = _greedy(by_actions, frozenset(), frozenset())
+    rest = [plan for plan in free if plan.waives]
+    done = frozenset(action for step in steps for action in step.actions)
+    steps += _greedy(rest, done, frozenset())
+    return EnforcementPlan(tuple(steps), tuple(left), _at_once(free) if done else ())
+
+
+def _split(plans: Iterable[ImagePlan]) -> tuple[list[ImagePlan], list[ImagePlan]]:
+    free: list[ImagePlan] = []
+    left: list[ImagePlan] = []
+    for plan in plans:
+        (free if plan.can_be_freed else left).append(plan)
+    return free, left
+
+
+def _at_once(plans: Sequence[ImagePlan]) -> tuple[Waive, ...]:
+    """The few waivers that free the same images without any action; none where they are not few."""
+    alike = [plan.at_once() for plan in plans]
+    if not all(plan.can_be_freed for plan in alike):
+        return ()
+    waivers = [waive for step in _greedy(alike, frozenset(), frozenset()) for waive in step.waivers]
+    return tuple(waivers) if len(waivers) <= _FEW else ()
+
+
+def _greedy(
+    plans: Sequence[ImagePlan], actions: frozenset[FixAction], waived: frozenset[Waive]
+) -> list[PlanStep]:
+    steps: list[PlanStep] = []
+    open_ = list(plans)
+    popular = Counter(waive for plan in plans for waive in _all_of(plan))
+    while open_:
+        best = min(_candidates(open_, actions, waived, popular), key=_rank)
+        steps.append(best)
+        actions, waived = actions | set(best.actions), waived | set(best.waivers)
+        done = set(map(id, best.frees))
+        open_ = [plan for plan in open_ if id(plan) not in done]
+    return steps
+
+
+def _all_of(plan: ImagePlan) -> set[Waive]:
+    return {waive for need in plan.needs for finding in need.findings for waive in finding} | plan.rules
+
+
+def _candidates(
+    plans: Sequence[ImagePlan],
+    actions: frozenset[FixAction],
+    waived: frozenset[Waive],
+    popular: Counter[Waive],
+) -> Iterator[PlanStep]:
+    """For each way to free some image, all that it would free."""
+    seen = set()
+    for plan in plans:
+        more = plan.actions - actions, _missing(plan, waived, popular)
+        if more in seen:
+            continue
+        seen.add(more)
+        freed = [one for one in plans if one.is_freed(actions | more[0], waived | more[1])]
+        yield PlanStep(tuple(sorted(more[0])), tuple(sorted(more[1])), tuple(freed))
+
+
+def _missing(plan: ImagePlan, waived: frozenset[Waive], popular: Counter[Waive]) -> frozenset[Waive]:
+    """The fewest waivers that are still missing, those first that others could use as well."""
+    chosen = waived | plan.rules
+    for need in plan.needs:
+        while need.lacks(chosen):
+            left = [finding - chosen for finding in need.findings if not finding <= chosen]
+            chosen |= min(left, key=lambda more: (len(more), -sum(popular[w] for w in more), sorted(more)))
+    return chosen - waived
+
+
+def _rank(step: PlanStep) -> tuple[float, int, list[str]]:
+    """The most images for each thing to do; then the most images; of two alike always the same."""
+    number = len(step.frees)
+    return -number / max(step.size, 1), -number, sorted(plan.name for plan in step.frees)

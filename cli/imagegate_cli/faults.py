@@ -1,0 +1,99 @@
+"""What went wrong, in one line that says what to do: an operator never sees a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from imagegate.errors import ImageGateError
+from imagegate.text import one_line
+from imagegate_cli.output.terminal import say
+
+CANNOT_TELL = 2
+_LONGEST = 4_000  # characters of a message
+
+
+class CannotTellError(click.ClickException):
+    """The question cannot be answered; the message says why."""
+
+    exit_code = CANNOT_TELL
+
+
+class NotFoundError(CannotTellError):
+    """What was asked about does not exist; the message says what to try."""
+
+
+def report(error: BaseException) -> int:
+    """Print one line to stderr; the exit code. Raises what nobody foresaw when IMAGEGATE_DEBUG is set."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return CANNOT_TELL
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        say("imagegate: interrupted; what was started goes on", err=True)
+        return 130
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has enough; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if os.environ.get("IMAGEGATE_DEBUG"):
+        raise error
+    say(f"imagegate: {one_line(explain(error), _LONGEST)}", err=True)
+    return error.exit_code if isinstance(error, click.ClickException) else CANNOT_TELL
+
+
+def explain(error: BaseException) -> str:
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "imagegate"
+        return f"{error.format_message()} (see {path} --help)"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, ImageGateError):
+        return str(error)
+    return _explain_aws(error) or f"{type(error).__name__}: {error} (IMAGEGATE_DEBUG=1 shows where)"
+
+
+def _explain_aws(error: BaseException) -> str | None:
+    # Late: only a failure needs to know what boto3 may raise.
+    from botocore import exceptions as aws
+
+    if isinstance(error, aws.ClientError):
+        return _explain_refusal(error)
+    if isinstance(error, aws.NoRegionError):
+        return "no AWS Region is chosen: set AWS_DEFAULT_REGION, or a profile that has one"
+    if isinstance(error, (aws.NoCredentialsError, aws.PartialCredentialsError, aws.ProfileNotFound)):
+        return f"{error}: sign in, or set AWS_PROFILE (in the sandbox: source .sandbox/env)"
+    if isinstance(error, (aws.SSOError, aws.TokenRetrievalError, aws.CredentialRetrievalError)):
+        return f"{error}: sign in again (aws sso login)"
+    if isinstance(error, (aws.ConnectionError, aws.HTTPClientError)):
+        return (
+            f"{error}: check the network and AWS_ENDPOINT_URL (a sandbox that was started anew has a new env)"
+        )
+    return str(error) if isinstance(error, aws.BotoCoreError) else None
+
+
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationErrorException"}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_UNKNOWN = {
+    "AuthFailure",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+
+def _explain_refusal(error: BaseException) -> str:
+    response = getattr(error, "response", {})
+    code, message = (response.get("Error", {}).get(key, "") for key in ("Code", "Message"))
+    if code in _DENIED:
+        return f"access denied: {message}; use a role that may"
+    if code in _EXPIRED:
+        return "the AWS credentials have expired: sign in again"
+    if code in _UNKNOWN:
+        return f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID"
+    return f"{getattr(error, 'operation_name', 'AWS')} failed with {code}: {message}"

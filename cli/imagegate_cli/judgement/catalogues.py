@@ -1,0 +1,81 @@
+"""Published lists about vulnerabilities, as files: CISA's known exploited ones, and FIRST's EPSS scores."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from imagegate.findings.finding import Finding
+from imagegate_cli.scanners import ScannerFileError
+from imagegate_cli.scanners.document import load
+
+_MAX_BYTES = 200 * 1024 * 1024
+
+
+def known_exploited(path: Path) -> frozenset[str]:
+    """CISA's `known_exploited_vulnerabilities.json`: `vulnerabilities[].cveID`. Raises `ScannerFileError`."""
+    document = load(path)
+    listed = document.get("vulnerabilities") if isinstance(document, dict) else None
+    if not isinstance(listed, list) or not listed:
+        raise ScannerFileError(f"{path}: not CISA's catalogue: it has no list of vulnerabilities")
+    names = [entry.get("cveID") if isinstance(entry, dict) else None for entry in listed]
+    if not all(isinstance(name, str) for name in names):
+        raise ScannerFileError(f"{path}: vulnerabilities[{names.index(None)}].cveID: missing")
+    return frozenset(map(str, names))
+
+
+def epss_scores(path: Path) -> dict[str, float]:
+    """FIRST's `epss_scores-….csv`, also packed: a comment, then `cve,epss,percentile`. Raises `ScannerFileError`."""
+    lines = (line for line in io.StringIO(_text(path)) if not line.startswith("#"))
+    rows = csv.DictReader(lines)
+    if not {"cve", "epss"} <= set(rows.fieldnames or ()):
+        raise ScannerFileError(f"{path}: not FIRST's scores: no columns cve and epss")
+    try:
+        return {row["cve"]: _score(row["epss"]) for row in rows}
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ScannerFileError(f"{path}: line {rows.line_num}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            is_packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if is_packed else path.open("rb") as content:
+            text = content.read(_MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ScannerFileError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(text) > _MAX_BYTES:
+        raise ScannerFileError(f"{path}: larger than {_MAX_BYTES >> 20} MiB")
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise ScannerFileError(f"{path}: not UTF-8 text") from error
+
+
+def _score(text: str) -> float:
+    score = float(text)
+    if not 0 <= score <= 1:
+        raise ValueError(f"{text} is no probability")
+    return score
+
+
+def informed(
+    findings: Iterable[Finding], kev: frozenset[str] | None, epss: dict[str, float] | None
+) -> list[Finding]:
+    """The findings with what the lists say; what a scanner says itself stands where it is graver."""
+    return [_informed(finding, kev, epss) for finding in findings]
+
+
+def _informed(finding: Finding, kev: frozenset[str] | None, epss: dict[str, float] | None) -> Finding:
+    known, score = finding.known_exploited, finding.epss
+    if kev is not None and not known:
+        known = not kev.isdisjoint(finding.names)
+    if epss is not None:
+        # One without a score is too new to have one: nothing is known against it.
+        score = max(score or 0.0, *(epss.get(name, 0.0) for name in finding.names))
+    return replace(finding, known_exploited=known, epss=score)

@@ -1,0 +1,212 @@
+"""An opinion in the forms that machines read: our JSON, and SARIF 2.1.0 for code scanning."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from imagegate.canonical_json import timestamp
+from imagegate.findings.finding import Severity
+from imagegate.gate.findings_record import finding_json
+from imagegate.text import json_text, lines_only, one_line, web_link
+from imagegate_cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
+from imagegate_cli.output import markdown as md
+
+# GitHub's limits for SARIF: 25,000 results a run, of which it keeps the 5,000 gravest.
+_MOST_RESULTS = 5_000
+# What code scanning sorts by: a number where scanners give a word (CVSS v3, the middle of each band).
+_SCORES = {
+    Severity.CRITICAL: "9.5",
+    Severity.HIGH: "8.0",
+    Severity.MEDIUM: "5.5",
+    Severity.LOW: "2.0",
+    Severity.INFORMATIONAL: "0.0",
+    Severity.UNDEFINED: "5.0",
+}
+
+
+def as_json(opinion: Opinion) -> dict[str, Any]:
+    """`verdict`: PASS, BLOCK or ERROR; `findings`: every one with its `rulings`, the gravest first."""
+    judged = opinion.judged
+    return {
+        "schema": "imagegate.judgement/v1",
+        "subject": opinion.subject,
+        "digest": str(opinion.digest) if opinion.digest else None,
+        "verdict": str(opinion.outcome),
+        "exitCode": opinion.exit_code,
+        "stage": opinion.stage.name,
+        "mode": str(opinion.stage.mode),
+        "policy": str(opinion.policy),
+        "judgedAt": timestamp(opinion.now),
+        "scanners": list(opinion.scanners),
+        "reasons": [{**reason.as_json(), "unknown": reason.is_unknown} for reason in judged.verdict.reasons],
+        "remedies": judged.remedies.as_json(),
+        "aside": aside(opinion),
+        "waivers": [{"id": waiver.id, **waiver.as_json()} for waiver in judged.used],
+        "delta": judged.delta,
+        "notes": list(opinion.notes),
+        "findings": [_line(line) for line in opinion.lines()],
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    told = {"platform": line.platform, "from": list(line.origin), "seenAt": line.seen_at}
+    return {
+        **finding_json(line.finding),
+        "rulings": list(line.rulings),
+        **{name: value for name, value in told.items() if value},
+    }
+
+
+def as_sarif(opinion: Opinion) -> dict[str, Any]:
+    """SARIF 2.1.0 (OASIS): one result for each finding that is not merely without a limit, and for each rule."""
+    lines = [line for line in opinion.lines() if line.why != "no limit"]
+    shown = lines[:_MOST_RESULTS]
+    broken = [r for r in opinion.judged.verdict.reasons if not r.rule.startswith(("findings.", "packages."))]
+    rules = {line.finding.vulnerability: _rule(line) for line in shown}
+    rules |= {reason.rule: _plain_rule(reason.rule) for reason in broken}
+    places = {name: number for number, name in enumerate(rules)}
+    results = [_result(opinion, line, places) for line in shown]
+    results += [
+        {
+            "ruleId": reason.rule,
+            "ruleIndex": places[reason.rule],
+            "level": "error" if reason.action == "enforce" else "warning",
+            "message": _message(reason.message),
+            "locations": [_location(opinion)],
+            "partialFingerprints": {"imagegate/v1": _fingerprint(opinion, reason.rule, "")},
+        }
+        for reason in broken
+    ]
+    document = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {"name": "imagegate", "version": _version(), "rules": list(rules.values())}
+                },
+                "results": results,
+                "properties": {
+                    "verdict": str(opinion.outcome),
+                    "stage": opinion.stage.name,
+                    "policy": str(opinion.policy),
+                    "leftOut": len(lines) - len(shown),
+                },
+                "automationDetails": {"id": f"imagegate/{opinion.stage.name}/{opinion.subject}"},
+            }
+        ],
+    }
+    return dict(lines_only(document))
+
+
+def _message(text: str) -> dict[str, str]:
+    """SARIF 2.1.0, 3.11.6: `[text](target)` within a text would be a link."""
+    return {"text": text.replace("](", "\\](")}
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("imagegate")
+
+
+def _rule(line: Line) -> dict[str, Any]:
+    finding = line.finding
+    rule: dict[str, Any] = {
+        "id": finding.vulnerability,
+        "shortDescription": _message(str(finding)),
+        "properties": {"security-severity": _SCORES[finding.severity], "tags": ["security", "vulnerability"]},
+    }
+    link = web_link(finding.url or "")
+    return rule | ({"helpUri": link} if link else {})
+
+
+def _plain_rule(name: str) -> dict[str, Any]:
+    return {"id": name, "shortDescription": _message(f"The policy's rule {name}")}
+
+
+def _result(opinion: Opinion, line: Line, places: dict[str, int]) -> dict[str, Any]:
+    finding = line.finding
+    result: dict[str, Any] = {
+        "ruleId": finding.vulnerability,
+        "ruleIndex": places[finding.vulnerability],
+        "level": _level(opinion, line),
+        "message": _message(_sentence(line)),
+        "locations": [_location(opinion)],
+        "partialFingerprints": {
+            "imagegate/v1": _fingerprint(opinion, finding.vulnerability, str(finding.places))
+        },
+    }
+    if line.why == "waived":
+        waiver = line.ruling["waiver"]
+        reason = next((w.reason for w in opinion.judged.used if w.id == waiver), "")
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": reason}]
+    return result
+
+
+def _level(opinion: Opinion, line: Line) -> str:
+    """error: stands in the way; warning: counts, and nothing comes of it; note: does not count."""
+    if not line.counts:
+        return "note"
+    blocking = {reason.rule for reason in opinion.judged.verdict.blocking}
+    return "error" if line.ruling["rule"] in blocking else "warning"
+
+
+def _sentence(line: Line) -> str:
+    finding = line.finding
+    fixes = [f"{package.name} {package.fixed}" for package in finding.packages if package.fixed]
+    fixed = f" Fixed in {', '.join(fixes)}." if fixes else ""
+    return f"{finding.severity}: {finding}: {deciding(line)}.{fixed}"
+
+
+def _location(opinion: Opinion) -> dict[str, Any]:
+    """Code scanning wants a file: the image stands for one, as scanners do it."""
+    uri = quote(one_line(opinion.subject).replace(" ", "_").replace("@", "/").replace(":", "/"), safe="/+")
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},
+        "message": _message(opinion.subject),
+    }
+
+
+def _fingerprint(opinion: Opinion, name: str, places: str) -> str:
+    """The same for the next build of the same image, so that code scanning knows it again."""
+    repository = opinion.subject.partition("@")[0].rpartition(":")[0] or opinion.subject
+    return hashlib.sha256("\n".join((opinion.stage.name, repository, name, places)).encode()).hexdigest()
+
+
+def dumped(document: dict[str, Any]) -> str:
+    return json_text(document, indent=2) + "\n"
+
+
+def markdown(opinion: Opinion, *, most: int = 50) -> str:
+    """For a pull request or a job's summary; nothing that stands in an image can break out of it."""
+    lines = [f"### {md.text(headline(opinion))}", ""]
+    lines += [
+        f"- {'' if reason.action == 'enforce' else '(warning) '}{md.text(reason.message)} {md.code(reason.rule)}"
+        for reason in opinion.judged.verdict.reasons
+    ]
+    helps = [*map(str, opinion.judged.remedies.actions), *left_over(opinion)]
+    if helps:
+        lines += ["", "**What would make it pass**", ""]
+        lines += [f"- {md.text(text)}" for text in helps]
+    lines += _table([line for line in opinion.lines() if line.why != "no limit"], most)
+    lines += [f"\n_{md.text(note)}_" for note in opinion.notes]
+    lines += ["", f"Policy {md.code(opinion.policy.short)}, stage {md.text(opinion.stage.name)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _table(found: Sequence[Line], most: int) -> list[str]:
+    if not found:
+        return []
+    rows = ["", "| | vulnerability | package | fixed in | decided |", "| --- | --- | --- | --- | --- |"]
+    for line in found[:most]:
+        packages = ", ".join(dict.fromkeys(map(str, line.finding.packages)))
+        fixes = ", ".join(dict.fromkeys(p.fixed for p in line.finding.packages if p.fixed))
+        cells = (str(line.finding.severity), line.finding.vulnerability, packages, fixes, deciding(line))
+        rows.append("| " + " | ".join(map(md.text, cells)) + " |")
+    if len(found) > most:
+        rows.append(f"\n… and {len(found) - most} more.")
+    return rows

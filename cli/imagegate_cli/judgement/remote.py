@@ -1,0 +1,98 @@
+"""Judging an image in ECR as the pipeline would, with all that the stack knows, and without writing anything."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import datetime
+
+from imagegate.oci.image import ImageRef
+from imagegate.policy.policy import Policy, Stage
+from imagegate.release.release import EcrImage, Release, StartReason
+from imagegate.workflow.examine import ExaminedImage, ExamineImage, NotYet
+from imagegate_cli.faults import NotFoundError
+from imagegate_cli.judgement.opinion import Opinion
+from imagegate_cli.output.spinner import Spinner
+from imagegate_cli.reference import RepositoryReference
+from imagegate_cli.releases.find import image_of, missing
+from imagegate_cli.stack import Stack
+
+
+def judge_image(
+    stack: Stack, reference: RepositoryReference, policy: Policy, stage: Stage, name: str, now: datetime
+) -> Opinion:
+    """Raises `NotFoundError` where there is no image, or no result of a scan."""
+    image = image_of(stack, reference)
+    if image is None:
+        raise missing(stack, reference)
+    here = stack.images.facts(image)
+    release = _release(image, here, stage, policy, now)
+    latest = stack.ledger.latest(image)
+    if latest is not None:
+        release = replace(release, clean_since=latest.clean_since)
+    examined = _looked(_examine(stack), policy, stage, release, here)
+    if isinstance(examined, NotYet):
+        raise NotFoundError(f"{reference}: its scan is not over yet: {examined.why}; try again in a while")
+    return Opinion(
+        subject=str(reference),
+        digest=image.digest,
+        stage=stage,
+        policy=policy.digest,
+        policy_name=name,
+        judged=examined.found,
+        now=examined.now,
+        scanners=(str(policy.scanner),),
+    )
+
+
+def _looked(
+    examine: ExamineImage, policy: Policy, stage: Stage, release: Release, here: EcrImage
+) -> ExaminedImage | NotYet:
+    """Twice, where nothing is found and nobody looked before: the second look confirms it."""
+    first = release.started_at
+    found = examine.run(policy, stage, release, here, first)
+    if isinstance(found, ExaminedImage) or not found.clean_since:
+        return found
+    pause = max(found.clean_since.values()) + examine.second_look - first
+    with Spinner("nothing is found so far; a second look confirms it in a minute"):
+        time.sleep(max(pause.total_seconds(), 0))
+    seen = replace(release, clean_since=found.clean_since)
+    return examine.run(policy, stage, seen, here, first + pause)
+
+
+def _release(image: ImageRef, here: EcrImage, stage: Stage, policy: Policy, now: datetime) -> Release:
+    """What a push of all its tags would begin."""
+    return Release(
+        image=image,
+        attempt=1,
+        stage=stage.name,
+        policy=policy.digest,
+        tags=here.tags,
+        reason=StartReason.OPERATOR,
+        started_at=now,
+        pushed_at=here.pushed_at,
+    )
+
+
+def _examine(stack: Stack) -> ExamineImage:
+    from imagegate.aws.ecr_registry import own_registry
+    from imagegate.aws.grants import DynamoGrants
+    from imagegate.aws.inspector import Inspector
+    from imagegate.aws.records import S3Records
+    from imagegate.aws.signer import AwsSigner
+    from imagegate.findings.versions import VERSIONS
+    from imagegate.notation.revocation import AwsRevocations
+
+    roots = frozenset(stack.output("TrustedRoots").split(","))
+    return ExamineImage(
+        images=stack.images,
+        scans=stack.images,
+        ledger=stack.ledger,
+        records=S3Records(stack.output("RecordsBucket")),
+        grants=DynamoGrants(stack.output("GrantsTable")),
+        registry=own_registry,
+        signer=lambda: AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations()),
+        intelligence=Inspector,
+        versions=VERSIONS,
+        why_never=lambda *_: None,  # it would start scans
+    )

@@ -1,0 +1,149 @@
+"""OpenVEX at the command line: what documents set aside here, and what was found as a document for others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+from imagegate.errors import RejectedInputError
+from imagegate.findings.finding import Finding, Package
+from imagegate.gate import openvex, openvex_written
+from imagegate.gate.openvex import Statement, VexDocument
+from imagegate.gate.openvex_history import StatementHistory, waiver_of
+from imagegate.gate.openvex_image import Image, Name
+from imagegate.policy.policy import Policy
+from imagegate.policy.waiver import Waiver
+from imagegate.text import json_text, lines_only
+from imagegate_cli.judgement.opinion import Opinion
+from imagegate_cli.scanners import ScannerFileError, ScannerReport
+
+MAX_BYTES = 10 << 20
+# Of ECR it is known which repository, and not which registry.
+_IN_ECR = frozenset({"basic", "enhanced", "inspector"})
+_SHOWN = 5
+
+
+def read(path: Path) -> VexDocument:
+    """Raise `ScannerFileError`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ScannerFileError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
+        return openvex.parse(content, path.name)
+    except OSError as error:
+        raise ScannerFileError(f"{path}: {error.strerror}") from error
+    except RejectedInputError as error:
+        raise ScannerFileError(f"{path}: {error}") from error
+
+
+def image_in(
+    reports: Sequence[ScannerReport],
+    findings: Sequence[Finding],
+    policy: Policy,
+    repository: str | None,
+    tags: Sequence[str],
+    platform: str | None,
+) -> Image:
+    """The image that the reports are about, by all of its names."""
+    names = [Name(None, repository)] if repository else []
+    for report in reports:
+        told = [text for text in (report.target, *report.references) if text]
+        in_ecr = report.scanner in _IN_ECR
+        parsed = [
+            Name(None, text.partition("@")[0].partition(":")[0]) if in_ecr else Name.parse(text)
+            for text in told
+        ]
+        names += parsed
+    references = [text for report in reports for text in (report.target, *report.references) if text]
+    digests = [report.digest for report in reports if report.digest]
+    digests += [text.rpartition("@")[2] for text in references if "@sha256:" in text]
+    packages = [package for report in reports for package in report.packages]
+    packages += [package for finding in findings for package in finding.packages]
+    return Image(
+        names=tuple(dict.fromkeys(names)),
+        digests=frozenset(digests),
+        tags=frozenset([*tags, *(name.tag for name in names if name.tag)]),
+        platform=platform,
+        packages=tuple(dict.fromkeys(packages)),
+        patterns=tuple(stage.repositories for stage in policy.stages.values()),
+    )
+
+
+def set_aside(
+    history: StatementHistory, findings: Sequence[Finding], image: Image, repository: str, until: date
+) -> tuple[list[Waiver], list[str]]:
+    """Waivers for what the statements set aside, and notes on those that set nothing aside."""
+    waivers: dict[Waiver, Statement] = {}
+    doubtful: dict[Statement, None] = {}
+    left: list[tuple[Finding, Package]] = []
+    for finding in findings:
+        for package in finding.packages:
+            statement = history.setting_aside(finding, package, image)
+            if statement is not None:
+                waivers.setdefault(waiver_of(statement, finding, package, repository, until), statement)
+            else:
+                left.append((finding, package))
+                doubtful.update(dict.fromkeys(history.in_doubt(finding, package, image)))
+    too_much = _covering(waivers, left)
+    doubtful.update(dict.fromkeys(waivers.pop(waiver) for waiver in too_much))
+    return list(waivers), list(_notes(history, findings, image, doubtful))
+
+
+def _covering(waivers: Iterable[Waiver], left: Iterable[tuple[Finding, Package]]) -> list[Waiver]:
+    """Those that would free more than the statements do: an advisory is about several vulnerabilities."""
+    by_name: dict[str, list[Waiver]] = {}
+    for waiver in waivers:
+        by_name.setdefault(str(waiver.vulnerability), []).append(waiver)
+    found = {
+        waiver: None
+        for finding, package in left
+        for name in finding.names
+        for waiver in by_name.get(name, ())
+        if waiver.covers(finding, package)
+    }
+    return list(found)
+
+
+def _notes(
+    history: StatementHistory, findings: Sequence[Finding], image: Image, doubtful: Iterable[Statement]
+) -> Iterator[str]:
+    yield from _noted(
+        "not applied", [(one, why) for one in history.statements if (why := history.why_not(one))]
+    )
+    others = [(one, str(one.product)) for one in history.about_others(findings, image)]
+    yield from _noted("about another product, and not applied", others)
+    unknown = [(one, f"{one.vulnerability}, {one.product}") for one in doubtful]
+    yield from _noted("not applied, because they may be about something else", unknown)
+
+
+def _noted(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
+    """One line for all of one kind, and the first few by name."""
+    if not about:
+        return
+    named = dict.fromkeys(f"{one.where}: {why}" for one, why in about)
+    more = f"; and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    number = f"{len(named)} OpenVEX statement{'s' if len(named) > 1 else ''}"
+    yield f"{number} {what}: {'; '.join(list(named)[:_SHOWN])}{more}"
+
+
+def written(opinion: Opinion) -> str:
+    """Every finding: waived with a justification is `not_affected`, all else `affected` with what is done about it."""
+    waivers = {waiver.id: waiver for waiver in opinion.judged.used}
+    told = [
+        openvex_written.WrittenStatement(
+            vulnerability=line.finding.vulnerability,
+            package=package,
+            waiver=waivers.get(line.ruling.get("waiver", "")),
+            until=str(line.ruling.get("until", "")) if line.why == "grace" else "",
+            counts=line.counts,
+            aliases=line.finding.aliases,
+        )
+        for line in opinion.lines()
+        for package in line.finding.packages or (None,)
+    ]
+    name = Name.parse(opinion.subject).last
+    product = openvex_written.product_of(name, opinion.digest)
+    document = openvex_written.document(product, told, opinion.now)
+    return json_text(lines_only(document), indent=2) + "\n"

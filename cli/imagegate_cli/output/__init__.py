@@ -1,0 +1,1 @@
+"""Text on the terminal: each text is one line and steers nothing."""

@@ -1,0 +1,1 @@
+"""`imagegate policy`: policy files, and what a policy says or would say."""

@@ -1,0 +1,137 @@
+"""What `imagegate policy check` says of a file: its faults; or what its stages are, and which waivers end soon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from imagegate.policy.file.yaml import Fault, dotted
+from imagegate.policy.policy import Entry, Policy
+from imagegate.policy.rules import Action
+from imagegate.policy.waiver import ENDING, Waiver
+from imagegate_cli.policy import effective as policy_effective
+from imagegate_cli.policy.source import PolicyFile
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """A stage in short."""
+
+    name: str
+    repositories: str
+    mode: str
+    rules: int
+    warnings: int
+    approval: bool
+
+    def __str__(self) -> str:
+        number = f"{self.rules} rule{'s' if self.rules != 1 else ''}"
+        warn = f", {self.warnings} of them warn{'s' if self.warnings == 1 else ''}" if self.warnings else ""
+        return f"{self.name}: {number}{warn}; {self.mode}" + ("; approval required" if self.approval else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file, its faults; or its stages, and notes about what is right today and will not be for long."""
+
+    name: str
+    faults: tuple[Fault, ...] = ()
+    stages: tuple[StageLine, ...] = ()
+    notes: tuple[Fault, ...] = ()
+
+
+def checked(source: PolicyFile, today: date) -> Checked:
+    examined = source.examined
+    if examined.policy is None:
+        return Checked(source.name, examined.faults)
+    stages = tuple(_stage(source, examined.policy, name) for name in examined.policy.stages)
+    return Checked(source.name, (), stages, tuple(_notes(source, examined.policy, today)))
+
+
+def _stage(source: PolicyFile, policy: Policy, name: str) -> StageLine:
+    stage = policy.stages[name]
+    rules = [part for part in policy_effective.rules(source.examined, name) if part.is_on]
+    return StageLine(
+        name=name,
+        repositories=stage.repositories.text,
+        mode=str(stage.mode),
+        rules=len(rules),
+        warnings=sum(rule.action == Action.WARN for rule in rules),
+        approval=stage.approval is not None,
+    )
+
+
+def _notes(source: PolicyFile, policy: Policy, today: date) -> Iterator[Fault]:
+    yield from _open_stages(source, policy)
+    yield from _unknown_pushers(source, policy)
+    for number, waiver in enumerate(policy.waivers):
+        path = ("waivers", number)
+        if (state := ending(waiver, today)) is not None:
+            line = source.examined.document.line_of(path)
+            yield Fault(line, path, f"{waiver.subject} for {waiver.where} {state} (owner: {waiver.owner})")
+
+
+def _open_stages(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
+    for name, stage in policy.stages.items():
+        before = ", ".join(other.name for other in policy.stages_before(stage))
+        if before and stage.entry is Entry.OPEN and stage.elsewhere is None:
+            path = ("stages", name, "entry")
+            approval = " and its approval" if stage.approval else ""
+            what = f"whoever pushes into {stage.repositories.text} goes past {before}{approval}"
+            yield Fault(source.examined.document.line_of(path), path, f"open: {what}")
+
+
+def _unknown_pushers(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
+    """What a policy cannot know: whether anybody tells the gate who pushed, and who is behind a role."""
+    for name, stage in policy.stages.items():
+        if stage.approval is not None:
+            path = ("stages", name, "approval")
+            known = "is recognised only where the stack's parameter KnowPushers is on"
+            roles = "and in a role that is not of named_sessions only as that role"
+            yield Fault(
+                source.examined.document.line_of(path), path, f"whoever pushed the image {known}, {roles}"
+            )
+
+
+def ending(waiver: Waiver, today: date) -> str | None:
+    """What is to be said of its end; None: it is far away."""
+    left = waiver.expires - today
+    if left.days < 0:
+        return f"expired on {waiver.expires}"
+    if left > ENDING:
+        return None
+    when = "today" if not left.days else "tomorrow" if left.days == 1 else f"in {left.days} days"
+    return f"ends {when}, on {waiver.expires}"
+
+
+def lines(found: Checked) -> Iterator[str]:
+    yield from (f"{found.name}:{fault.line}: {fault}" for fault in found.faults)
+    yield from map(str, found.stages)
+    yield from (f"{found.name}:{note.line}: note: {note}" for note in found.notes)
+
+
+def as_json(found: Checked) -> dict[str, Any]:
+    """`faults` and `notes`: line, path, message; `stages`: name, repositories, mode, rules, warnings, approval."""
+    return {
+        "file": found.name,
+        "faults": [_as_json(fault) for fault in found.faults],
+        "stages": [_stage_json(stage) for stage in found.stages],
+        "notes": [_as_json(note) for note in found.notes],
+    }
+
+
+def _as_json(fault: Fault) -> dict[str, Any]:
+    return {"line": fault.line, "path": dotted(fault.path), "message": fault.message}
+
+
+def _stage_json(stage: StageLine) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "repositories": stage.repositories,
+        "mode": stage.mode,
+        "rules": stage.rules,
+        "warnings": stage.warnings,
+        "approval": stage.approval,
+    }

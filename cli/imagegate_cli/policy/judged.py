@@ -1,0 +1,106 @@
+"""What was judged in the last days: the ledger's attempts, and the records of their decisions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from imagegate.errors import RejectedInputError
+from imagegate.gate.decision_record import Decision
+from imagegate.release.release import Release
+from imagegate_cli.output.spinner import Spinner
+from imagegate_cli.output.terminal import say
+from imagegate_cli.stack import Stack
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_SPAN = re.compile(r"([0-9]{1,4})(h|d|w)")
+_HOURS = {"h": 1, "d": 24, "w": 168}
+# The ledger's index has nothing older.
+_LONGEST = timedelta(days=90)
+# A period that is too long must not read the whole ledger.
+_FIRST_READ, _READ_AT_MOST = 1_000, 16_000
+# Each waits for S3 most of the time.
+_AT_ONCE = 8
+
+
+class PeriodType(click.ParamType[timedelta]):
+    """`12h`, `7d`, `2w`: at most 90 days."""
+
+    name = "period"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        found = _SPAN.fullmatch(value)
+        span = timedelta(hours=int(found[1]) * _HOURS[found[2]]) if found else timedelta()
+        if not timedelta() < span <= _LONGEST:
+            self.fail(f"{value!r} is no period; write 12h, 7d or 2w, at most 90d")
+        return span
+
+
+def spelt(span: timedelta) -> str:
+    """`7 days`, `1 day`, `12 hours`."""
+    number, unit = (
+        (span.days, "day")
+        if span % timedelta(days=1) == timedelta()
+        else (span // timedelta(hours=1), "hour")
+    )
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def attempts_since(stack: Stack, since: datetime, at: datetime) -> list[Release]:
+    """The attempts that were begun since then, newest first. Says so where there are too many."""
+    asked = _FIRST_READ
+    with Spinner("reading the ledger"):
+        while True:
+            found = stack.ledger.recent(asked, at)
+            is_all = len(found) < asked or found[-1].started_at < since
+            if is_all or asked >= _READ_AT_MOST:
+                break
+            asked = min(asked * 4, _READ_AT_MOST)
+    if not is_all:
+        first = f"{found[-1].started_at:%Y-%m-%d %H:%M} UTC"
+        say(f"imagegate: only the newest {asked} attempts are looked at, since {first}", err=True)
+    return [release for release in found if release.started_at >= since]
+
+
+def last_decisions(attempts: Iterable[Release]) -> list[Release]:
+    """Of each image the newest attempt that was judged, newest first."""
+    found: dict[Any, Release] = {}
+    for attempt in attempts:
+        if attempt.decision is not None:
+            found.setdefault(attempt.image, attempt)
+    return list(found.values())
+
+
+def decision_of(stack: Stack, release: Release) -> Decision:
+    """Raise `RejectedInputError` where the record is missing or cannot be read."""
+    if release.decision is None:
+        raise RejectedInputError(f"{release.id} was not judged")
+    return Decision.decode(stack.records.decision(release.decision))
+
+
+def each(text: str, items: Sequence[T], work: Callable[[T], R]) -> list[R]:
+    """The results in the order of the items; several at once, and how far it is where it takes long."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with Spinner(text, len(items)) as patience:
+
+        def done(item: T) -> R:
+            result = work(item)
+            patience.step()
+            return result
+
+        # The first one alone: clients are made once, by whoever comes first.
+        first = [done(item) for item in items[:1]]
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            return first + list(pool.map(done, items[1:]))
+        finally:
+            pool.shutdown(cancel_futures=True)

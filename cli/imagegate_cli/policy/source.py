@@ -1,0 +1,51 @@
+"""Policy files as the command line gets them: from a path, or from the deployed stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagegate.policy.waiver import Waiver
+from imagegate_cli.faults import CannotTellError
+
+if TYPE_CHECKING:
+    from imagegate.policy.file.load import LoadedPolicy
+
+# One byte more than the parser reads: it says so itself, and nobody waits for /dev/zero.
+_MOST = (1 << 20) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy file that was looked at, what it is called, and the waivers that were granted beside it."""
+
+    name: str
+    examined: LoadedPolicy
+    grants: tuple[Waiver, ...] = ()
+
+
+def content_of(path: Path) -> bytes:
+    """Raise `CannotTellError` for what is not there, or is no file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST)
+    except OSError as error:
+        raise CannotTellError(f"{path}: {error.strerror or error}") from error
+
+
+def examined_file(path: Path, today: date, prefix: str = "") -> PolicyFile:
+    """As a new file, which is deployed today."""
+    from imagegate.policy.file.load import examine
+
+    return PolicyFile(str(path), examine(content_of(path), prefix=prefix, today=today))
+
+
+def deployed(stack_name: str) -> PolicyFile:
+    """As it was accepted."""
+    from imagegate.policy.file.load import examine
+    from imagegate_cli.stack import find_stack
+
+    stack = find_stack(stack_name)
+    return PolicyFile(f"stack {stack.name}", examine(stack.policy_content), tuple(stack.grants.waivers()))

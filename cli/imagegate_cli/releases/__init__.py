@@ -1,0 +1,1 @@
+"""Releases at the command line: find one, follow it, show it."""

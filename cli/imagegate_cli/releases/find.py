@@ -1,0 +1,110 @@
+"""Finding the attempt that a reference means, and saying what to do when there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from imagegate.errors import ImageGateError
+from imagegate.oci.image import ImageRef
+from imagegate.release.release import Release, ReleaseId
+from imagegate_cli.faults import NotFoundError
+from imagegate_cli.reference import RepositoryReference
+from imagegate_cli.stack import Stack
+
+if TYPE_CHECKING:
+    from imagegate.workflow.rollback import PlanRollback
+
+
+def image_of(stack: Stack, reference: RepositoryReference) -> ImageRef | None:
+    """The image that is meant now; None: no such tag, or only a repository is named."""
+    if reference.image or reference.tag is None:
+        return reference.image
+    digest = stack.images.digest_of(reference.repository, reference.tag)
+    return ImageRef(reference.repository, digest) if digest else None
+
+
+def newest(stack: Stack, reference: RepositoryReference) -> Release | None:
+    """The newest attempt of the image, or of any image of the repository."""
+    if not reference.names_an_image:
+        return next(iter(of_repository(stack, reference.repository, 1)), None)
+    image = image_of(stack, reference)
+    return stack.ledger.latest(image) if image else None
+
+
+def begun(stack: Stack, reference: RepositoryReference) -> Release | None:
+    """The newest attempt that has to do with the reference: right after a push of one more tag, none has yet."""
+    release = newest(stack, reference)
+    is_of_tag = reference.tag is None or reference.digest or (release and reference.tag in release.tags)
+    return release if is_of_tag else None
+
+
+def of_repository(stack: Stack, repository: str, limit: int) -> list[Release]:
+    """Newest first."""
+    found = stack.ledger.of_repository(repository, limit)
+    return sorted(found, key=lambda release: release.started_at, reverse=True)
+
+
+def again(stack: Stack, release: Release) -> Release:
+    """The same attempt, as it is now."""
+    return stack.ledger.get(ReleaseId(release.image, release.attempt))
+
+
+def missing(stack: Stack, reference: RepositoryReference) -> NotFoundError:
+    """Why nothing was found: the repository, the tag, or a release of it."""
+    if not _has_repository(reference.repository):
+        place = f"account {stack.account}, {stack.region}"
+        return NotFoundError(f"there is no repository {reference.repository} in {place}")
+    if not reference.names_an_image:
+        return NotFoundError(f"no image of {reference.repository} was released yet: push one with a tag")
+    image = image_of(stack, reference)
+    if image is None:
+        return NotFoundError(f"{reference.repository} has no tag {reference.tag}: push it first")
+    check_managed(stack, reference)
+    if ignored := stack.ledger.ignored(image):
+        when = f"{ignored.at:%Y-%m-%d %H:%M} UTC"
+        return NotFoundError(f"{reference} has no release: it was left alone on {when}: {ignored.why}")
+    how = f"imagegate release {reference.repository}:{reference.tag or 'TAG'}"
+    return NotFoundError(
+        f"{reference} has no release: it was pushed before the installation, or its event was lost; start one: {how}"
+    )
+
+
+def check_managed(stack: Stack, reference: RepositoryReference) -> None:
+    """Raise `NotFoundError` for a repository of no stage. Who may not read the policy is not told."""
+    from botocore.exceptions import ClientError
+
+    try:
+        stage = stack.policy.stage_of(reference.repository)
+    except (ClientError, ImageGateError):
+        return
+    if stage is None:
+        where = "no stage of the deployed policy has the repository"
+        raise NotFoundError(f"{where} {reference.repository}: add it to the policy")
+
+
+def _has_repository(name: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    from imagegate.aws.clients import client
+
+    ecr: Any = client("ecr")
+    try:
+        ecr.describe_repositories(repositoryNames=[name])
+    except ClientError as error:
+        # Who may not look cannot tell, and is told the next likely thing.
+        return error.response["Error"]["Code"] != "RepositoryNotFoundException"
+    return True
+
+
+def planning(stack: Stack) -> PlanRollback:
+    """Finds what a repository can go back to, by the roots and profiles of the stack."""
+    from imagegate.aws.ecr_registry import own_registry
+    from imagegate.aws.signer import AwsSigner
+    from imagegate.notation.revocation import AwsRevocations
+    from imagegate.workflow.rollback import PlanRollback
+
+    def signer() -> AwsSigner:
+        roots = frozenset(stack.output("TrustedRoots").split(","))
+        return AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations())
+
+    return PlanRollback(stack.images, stack.ledger, own_registry, signer, stack.policy)

@@ -1,0 +1,211 @@
+"""Trivy's JSON (`trivy image --format json`): pkg/types/report.go and vulnerability.go of Trivy, SchemaVersion 2."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imagegate.findings.finding import Finding, Package, Severity
+from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.fields import MalformedError, Raw
+from imagegate_cli.scanners.naming import digest_in, platform_of, preferred, type_of
+from imagegate_cli.scanners.report import ScannerReport, knows
+
+_SCHEMA = 2
+_IMAGE = "container_image"
+# Result.Type (pkg/fanal/types/const.go) → package URL type, for what has no package URL.
+_ECOSYSTEMS: Mapping[str, str] = {
+    **dict.fromkeys(("debian", "ubuntu", "echo"), "deb"),
+    **dict.fromkeys(("alpine", "wolfi", "chainguard", "minimos"), "apk"),
+    **dict.fromkeys(("alma", "amazon", "azurelinux", "cbl-mariner", "centos", "fedora", "oracle"), "rpm"),
+    **dict.fromkeys(("photon", "redhat", "rocky", "sles", "slem", "opensuse", "opensuse-leap"), "rpm"),
+    **dict.fromkeys(("bottlerocket", "centos-stream", "opensuse-tumbleweed"), "rpm"),
+    **dict.fromkeys(("bundler", "gemspec"), "gem"),
+    **dict.fromkeys(("cargo", "rustbinary"), "cargo"),
+    **dict.fromkeys(("composer", "composer-vendor"), "composer"),
+    **dict.fromkeys(("npm", "bun", "node-pkg", "yarn", "pnpm", "javascript"), "npm"),
+    **dict.fromkeys(("nuget", "dotnet-core", "packages-props"), "nuget"),
+    **dict.fromkeys(("pip", "pipenv", "poetry", "uv", "pylock", "python-pkg"), "pypi"),
+    **dict.fromkeys(("conda-pkg", "conda-environment"), "conda"),
+    **dict.fromkeys(("jar", "pom", "gradle", "sbt"), "maven"),
+    **dict.fromkeys(("gobinary", "gomod"), "golang"),
+    **{name: name for name in ("conan", "cocoapods", "swift", "pub", "hex", "bitnami", "julia")},
+}
+_LANGUAGE = "lang-pkgs"
+_PACKAGES = ("os-pkgs", _LANGUAGE)
+# Misconfigurations that are none (pkg/types/misconfiguration.go).
+_WELL = ("PASS", "EXCEPTION")
+# What is read or says nothing about what was found; anything else is named in a note.
+_REPORT = frozenset(
+    {
+        *("SchemaVersion", "Trivy", "ReportID", "CreatedAt", "ArtifactID", "ArtifactName", "ArtifactType"),
+        *("Metadata", "Results"),
+    }
+)
+_RESULT = frozenset(
+    {
+        *("Target", "Class", "Type", "Packages", "Vulnerabilities", "MisconfSummary", "Misconfigurations"),
+        *("Secrets", "Licenses", "ExperimentalModifiedFindings"),
+    }
+)
+
+
+def is_report(document: Raw) -> bool:
+    return "SchemaVersion" in document
+
+
+def read(document: Raw) -> ScannerReport:
+    """Raise `MalformedError`."""
+    version = document.get("SchemaVersion")
+    if version != _SCHEMA:
+        raise MalformedError(f"{_SCHEMA} is understood, not {str(version)[:20]!a}", "SchemaVersion")
+    results = fields.each(document, "Results", read=_Result)
+    config = fields.plain(document, "Metadata", "ImageConfig")
+    target = fields.optional(document, "ArtifactName")
+    return ScannerReport(
+        scanner="trivy",
+        findings=[finding for result in results for finding in result.findings],
+        knows=knows("trivy"),
+        target=target,
+        references=tuple(
+            text for key in ("RepoTags", "RepoDigests") for text in fields.texts(document, "Metadata", key)
+        ),
+        packages=tuple(package for result in results for package in result.packages),
+        config=config,
+        digest=digest_in([target or ""]) or digest_in(fields.texts(document, "Metadata", "RepoDigests")),
+        platform=platform_of(config),
+        completed_at=fields.moment(document, "CreatedAt"),
+        why=_why(results),
+        notes=tuple(_notes(document, results)),
+    )
+
+
+class _Result:
+    """One element of `Results`: packages of the operating system, those of one language in one place, or a file."""
+
+    def __init__(self, raw: Raw) -> None:
+        kind = fields.optional(raw, "Class")
+        self.target = (fields.optional(raw, "Target") or "").lstrip("/")
+        self.shows_packages = kind in _PACKAGES
+        ecosystem = _ECOSYSTEMS.get(fields.optional(raw, "Type") or "")
+        place = self.target if kind == _LANGUAGE else None
+        self.vulnerabilities = fields.each(
+            raw, "Vulnerabilities", read=lambda one: _finding(one, ecosystem, place)
+        )
+        listed = fields.each(raw, "Packages", read=lambda one: _listed(one, ecosystem, place))
+        self.packages = [package for package in listed if package is not None]
+        self.others: dict[str, Sequence[Finding | None]] = {
+            "secret": fields.each(raw, "Secrets", read=self._secret),
+            "misconfiguration": fields.each(raw, "Misconfigurations", read=self._misconfiguration),
+            "licence": fields.each(raw, "Licenses", read=self._licence),
+        }
+        self.set_aside = len(fields.elements(raw, "ExperimentalModifiedFindings"))
+        self.unread = fields.left_over(raw, _RESULT)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All that Trivy's SARIF has as results, so that both forms of one scan have one verdict."""
+        return self.vulnerabilities + [one for found in self.others.values() for one in found if one]
+
+    def _secret(self, raw: Raw) -> Finding:
+        return self._of(raw, fields.text(raw, "RuleID"), self.target)
+
+    def _misconfiguration(self, raw: Raw) -> Finding | None:
+        if fields.optional(raw, "Status") in _WELL:
+            return None
+        return self._of(raw, fields.text(raw, "ID"), self.target)
+
+    def _licence(self, raw: Raw) -> Finding:
+        package = fields.optional(raw, "PkgName") or ""
+        name = f"{package}:{fields.text(raw, 'Name')}"
+        return self._of(raw, name, package or fields.optional(raw, "FilePath") or self.target)
+
+    def _of(self, raw: Raw, name: str, where: str) -> Finding:
+        severity = Severity.parse(fields.optional(raw, "Severity"))
+        return Finding(name, severity, (Package(where),) if where else ())
+
+
+def _listed(raw: Raw, ecosystem: str | None, place: str | None) -> Package | None:
+    """A package that Trivy looked at; of some files it does not know the name."""
+    name, purl = fields.optional(raw, "Name"), fields.optional(raw, "Identifier", "PURL")
+    if name is None:
+        return None
+    return Package(
+        name=name,
+        installed=fields.optional(raw, "Version"),
+        ecosystem=type_of(purl) or ecosystem,
+        purl=purl,
+        path=fields.optional(raw, "FilePath") or place,
+    )
+
+
+def _finding(raw: Raw, ecosystem: str | None, place: str | None) -> Finding:
+    name, aliases = preferred(fields.text(raw, "VulnerabilityID"), fields.texts(raw, "VendorIDs"))
+    fixed = fields.optional(raw, "FixedVersion")
+    purl = fields.optional(raw, "PkgIdentifier", "PURL")
+    package = Package(
+        name=fields.text(raw, "PkgName"),
+        installed=fields.optional(raw, "InstalledVersion"),
+        fixed=fixed,
+        ecosystem=type_of(purl) or ecosystem,
+        purl=purl,
+        # The digest is what a manifest names the layer by; images that were not pulled have only the other.
+        layer=fields.optional(raw, "Layer", "Digest") or fields.optional(raw, "Layer", "DiffID"),
+        path=fields.optional(raw, "PkgPath") or place,
+    )
+    return Finding(
+        vulnerability=name,
+        severity=Severity.parse(fields.text(raw, "Severity")),
+        packages=(package,),
+        aliases=aliases,
+        fixable=fixed is not None,
+        published=fields.day_or_moment(raw, "PublishedDate"),
+        url=fields.optional(raw, "PrimaryURL"),
+    )
+
+
+def _why(results: list[_Result]) -> str:
+    """No packages that were looked at is not the same as no vulnerabilities."""
+    if any(result.shows_packages or result.vulnerabilities for result in results):
+        return ""
+    return (
+        "Trivy names no packages that it looked at, so it cannot be told whether it found nothing or read nothing"
+        " (scan with --scanners vuln --list-all-pkgs)"
+    )
+
+
+def _notes(document: Raw, results: list[_Result]) -> list[str]:
+    notes = []
+    kind = fields.optional(document, "ArtifactType")
+    if kind and kind != _IMAGE:
+        notes.append(f"Trivy looked at a {kind.replace('_', ' ')}, not at a container image")
+    system: Any = fields.inner(document, "Metadata", "OS")
+    if system.get("EOSL") is True:
+        name = " ".join(filter(None, (fields.optional(system, "Family"), fields.optional(system, "Name"))))
+        notes.append(
+            f"{name} is no longer supported by its distributor: not all of its vulnerabilities are known"
+        )
+    notes += _others(results)
+    unread: dict[str, int] = fields.left_over(document, _REPORT)
+    for result in results:
+        unread |= {name: unread.get(name, 0) + number for name, number in result.unread.items()}
+    notes += fields.counted(unread, "Trivy")
+    set_aside = sum(result.set_aside for result in results)
+    if set_aside:
+        notes.append(
+            f"{set_aside} findings were set aside by Trivy's own settings (.trivyignore, VEX), not by the policy"
+        )
+    return notes
+
+
+def _others(results: list[_Result]) -> list[str]:
+    """What Trivy found beside vulnerabilities."""
+    told = []
+    for kind in ("secret", "misconfiguration", "licence"):
+        found = [one for result in results for one in result.others[kind] if one]
+        levels = Counter(one.severity for one in found)
+        by_level = ", ".join(f"{levels[level]} {level}" for level in Severity if level in levels)
+        if found:
+            told.append(f"{len(found)} {kind}{'s' if len(found) > 1 else ''} ({by_level})")
+    return [f"Trivy also reports {', '.join(told)}: they count as vulnerabilities do"] if told else []

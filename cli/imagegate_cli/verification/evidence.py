@@ -1,0 +1,122 @@
+"""What an image carries: signatures and statements, read from a registry or from a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from imagegate.errors import RejectedInputError
+from imagegate.evidence.attestation import (
+    IN_TOTO,
+    NOTATION_SIGNATURE,
+    PREDICATE_ANNOTATION,
+    STATEMENT_TYPE,
+    VSA_TYPE,
+    read_statement,
+)
+from imagegate.evidence.signature_manifest import read_signature_manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.ports import Registry
+from imagegate.workflow.signatures import content_of
+
+_MOST = 100  # pieces of evidence of one image; more is no evidence but an attack on our time
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A signature's envelope or a statement, and the manifest that brings it.
+
+    `described`: a signature's manifest; empty where it is not at hand, as in a bundle.
+    """
+
+    manifest: Digest
+    content: bytes
+    problem: str = ""  # it could not be read: it proves nothing
+    described: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEvidence:
+    subject: Descriptor
+    signatures: tuple[Piece, ...] = ()
+    summaries: tuple[Piece, ...] = ()  # SLSA verification summaries
+    others: tuple[str, ...] = ()  # artifact types of what else refers to the image
+
+
+def read(registry: Registry, image: ImageRef) -> ImageEvidence:
+    """One request for the image, one for what refers to it, one for each piece that brings its content along.
+
+    Raises `ImageNotFoundError`.
+    """
+    subject = registry.manifest(image.repository, image.digest).descriptor
+    # Signatures and summaries first: others that are attached do not hide them.
+    ours = {NOTATION_SIGNATURE: 0, IN_TOTO: 1}
+    listed = sorted(registry.referrers(image), key=lambda one: ours.get(one.artifact_type or "", 2))[:_MOST]
+    pieces = _Pieces(registry, image.repository, subject)
+    known = {NOTATION_SIGNATURE, IN_TOTO}
+    return ImageEvidence(
+        subject=subject,
+        signatures=tuple(pieces.signature(one) for one in listed if one.artifact_type == NOTATION_SIGNATURE),
+        summaries=tuple(
+            piece
+            for piece in (pieces.statement(one) for one in listed if _may_be_a_summary(one))
+            if statement_of(piece.content).get("predicateType") == VSA_TYPE
+        ),
+        others=tuple(
+            dict.fromkeys(str(one.artifact_type) for one in listed if one.artifact_type not in known)
+        ),
+    )
+
+
+def _may_be_a_summary(referrer: Descriptor) -> bool:
+    said = referrer.annotations.get(PREDICATE_ANNOTATION, VSA_TYPE)
+    return referrer.artifact_type == IN_TOTO and said == VSA_TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    registry: Registry
+    repository: str
+    subject: Descriptor
+
+    def signature(self, referrer: Descriptor) -> Piece:
+        try:
+            described = self._manifest(referrer).content
+            envelope = read_signature_manifest(described, self.subject).envelope
+            return Piece(referrer.digest, self._content(envelope), described=described)
+        except RejectedInputError as error:
+            return Piece(referrer.digest, b"", str(error))
+
+    def statement(self, referrer: Descriptor) -> Piece:
+        try:
+            manifest = self._manifest(referrer)
+            if manifest.subject is None or manifest.subject.digest != self.subject.digest:
+                return Piece(referrer.digest, b"", f"not about {self.subject.digest}")
+            if len(manifest.layers) != 1:
+                return Piece(referrer.digest, b"", f"has {len(manifest.layers)} layers, not one")
+            return Piece(referrer.digest, self._content(manifest.layers[0]))
+        except RejectedInputError as error:
+            return Piece(referrer.digest, b"", str(error))
+
+    def _manifest(self, referrer: Descriptor) -> Manifest:
+        return self.registry.manifest(self.repository, referrer.digest)
+
+    def _content(self, blob: Descriptor) -> bytes:
+        return content_of(self.registry, self.repository, blob)
+
+
+def statement_of(content: bytes) -> dict[str, Any]:
+    """Return an in-toto statement; empty for anything else."""
+    raw = read_statement(content) or {}
+    return raw if raw.get("_type") == STATEMENT_TYPE else {}
+
+
+def inputs_of(statement: dict[str, Any]) -> Iterator[str]:
+    """The digests of what a summary rests on."""
+    predicate = statement.get("predicate")
+    listed = predicate.get("inputAttestations") if isinstance(predicate, dict) else None
+    for entry in listed if isinstance(listed, list) else ():
+        digest = entry.get("digest") if isinstance(entry, dict) else None
+        if isinstance(digest, dict) and isinstance(digest.get("sha256"), str):
+            yield f"sha256:{digest['sha256']}"

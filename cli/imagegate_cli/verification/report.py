@@ -1,0 +1,181 @@
+"""What `imagegate verify` says, for people and for machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from imagegate.canonical_json import timestamp
+from imagegate.evidence import attestation
+from imagegate.gate.verdict import VerdictOutcome
+from imagegate.oci.image import Digest
+from imagegate_cli.faults import CANNOT_TELL
+from imagegate_cli.verification import by_policy
+from imagegate_cli.verification import evidence as evidences
+from imagegate_cli.verification.bundle import Bundle
+from imagegate_cli.verification.by_policy import ByPolicy
+from imagegate_cli.verification.checks import CheckedSignature, Trust, signatures_of
+from imagegate_cli.verification.evidence import ImageEvidence
+from imagegate_cli.verification.rerun import Rerun, rerun
+from imagegate_cli.verification.since import Since, since
+from imagegate_cli.verification.sources import ImageSource
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport:
+    subject: str
+    evidence: ImageEvidence
+    signatures: tuple[CheckedSignature, ...]
+    gate: str | None = None
+    rerun: Rerun | None = None  # of a bundle
+    problems: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()  # what was not checked
+    policy: str = ""  # the trust policy that decides instead of the gates
+    asks_revocation: bool = True
+    since: Since | None = None  # where a stack knows
+
+    @property
+    def accepted(self) -> list[CheckedSignature]:
+        """Those that hold, of the gate that is asked for, or of any; or by the trust policy."""
+        return [one for one in self.signatures if one.holds and self._counts(one)]
+
+    def _counts(self, one: CheckedSignature) -> bool:
+        return bool(self.policy) or (one.is_of_a_gate and self.gate in (None, one.stage))
+
+    @property
+    def _unknown(self) -> CheckedSignature | None:
+        """Nobody could say whether it has been revoked, and no other one holds."""
+        unknown = (one for one in self.signatures if one.is_unknown and (self.policy or self._counts(one)))
+        return None if self.accepted or self.problems else next(unknown, None)
+
+    @property
+    def decision_digest(self) -> Digest | None:
+        found = [one for one in self.accepted if one.of(attestation.DECISION)]
+        return Digest.parse(found[-1].of(attestation.DECISION)) if found else None
+
+    @property
+    def exit_code(self) -> int:
+        if self._unknown:
+            return CANNOT_TELL
+        return 0 if self.accepted and not self.problems else 1
+
+    @property
+    def headline(self) -> str:
+        if self.problems:
+            return f"{self.subject}: does not hold: {self.problems[0]}"
+        if self._unknown:
+            return f"{self.subject}: cannot be told: {self._unknown.problem}"
+        if self.policy:
+            verdict = "holds" if self.accepted else "carries no signature that holds"
+            return f"{self.subject}: {verdict} by the trust policy {self.policy}"
+        gates = ", ".join(dict.fromkeys(str(one.stage) for one in self.accepted))
+        if gates:
+            return f"{self.subject}: passed the {gates} gate"
+        return f"{self.subject}: carries no valid signature of {f'the {self.gate} gate' if self.gate else 'a gate'}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema": "imagegate.verification/v1",
+            "subject": self.subject,
+            "digest": str(self.evidence.subject.digest),
+            "gate": self.gate,
+            "verified": self.exit_code == 0,
+            "problems": list(self.problems),
+            "note": "; ".join(self.notes) or None,
+            "trustPolicy": self.policy or None,
+            "revocation": "asked" if self.asks_revocation else "not asked",
+            "signatures": [_signature_json(one) for one in self.signatures],
+            "otherReferrers": list(self.evidence.others),
+            "rerun": _rerun_json(self.rerun) if self.rerun else None,
+            "since": self.since.as_json() if self.since else None,
+        }
+
+
+def of_image(source: ImageSource, trust: Trust, gate: str | None, now: datetime) -> VerificationReport:
+    found = evidences.read(source.registry, source.image)
+    report = VerificationReport(source.name, found, tuple(signatures_of(found, trust, now)), gate)
+    return _noted(_with_what_came_after(report, source, now), trust)
+
+
+def _with_what_came_after(
+    report: VerificationReport, source: ImageSource, now: datetime
+) -> VerificationReport:
+    """A signature stays where a gate has changed its mind since; only a stack knows."""
+    if source.stack is None:
+        return report
+    known = since(source.stack, source.image)
+    gates = [str(one.stage) for one in report.accepted]
+    problem = known.problem(gates)
+    problems = (*report.problems, problem) if problem else report.problems
+    return replace(report, problems=problems, notes=known.notes(gates, now), since=known)
+
+
+def of_image_by(source: ImageSource, by: ByPolicy, now: datetime) -> VerificationReport:
+    """By a trust policy of whoever asks: what the gates say does not count then."""
+    found = evidences.read(source.registry, source.image)
+    return VerificationReport(
+        source.name, found, tuple(by_policy.signatures_of(found, by, now)), policy=by.name
+    )
+
+
+def of_bundle(
+    bundle: Bundle, name: str, trust: Trust, gate: str | None, now: datetime, *, knows_profiles: bool
+) -> VerificationReport:
+    """Signatures as in a registry; then the judge runs again. A bundle alone does not say whose gates are yours."""
+    again = rerun(bundle)
+    report = VerificationReport(
+        name, bundle.evidence, tuple(signatures_of(bundle.evidence, trust, now)), gate, again
+    )
+    profiles = dict.fromkeys(one.signer for one in report.accepted)
+    note = f"whether {', '.join(profiles)} is yours was not checked: --profile names the gates' profiles"
+    notes = () if knows_profiles or not profiles else (note,)
+    return _noted(replace(report, problems=tuple(_problems(report, bundle, again)), notes=notes), trust)
+
+
+def _noted(report: VerificationReport, trust: Trust) -> VerificationReport:
+    if trust.revoked is not None:
+        return report
+    note = "whether a signature has been revoked since was not asked"
+    notes = (*report.notes, note) if report.signatures else report.notes
+    return replace(report, notes=notes, asks_revocation=False)
+
+
+def _problems(report: VerificationReport, bundle: Bundle, again: Rerun) -> list[str]:
+    problems = [again.problem] if again.problem else []
+    decision = again.decision
+    if decision.verdict is not VerdictOutcome.PASS:
+        problems.append(f"the verdict is {decision.verdict}")
+        problems += [reason["message"] for reason in decision.reasons if reason["action"] == "enforce"]
+    of_decision = [one for one in report.accepted if one.of(attestation.DECISION) == str(bundle.decision)]
+    if report.accepted and not of_decision:
+        problems.append("no signature is about this decision")
+    return problems
+
+
+def _signature_json(one: CheckedSignature) -> dict[str, Any]:
+    return {
+        "manifest": str(one.manifest),
+        "valid": one.holds,
+        "kind": one.kind and str(one.kind),
+        "gate": one.stage,
+        "profile": one.signer if one.kind else None,
+        "signer": one.signer or None,
+        "signedAt": timestamp(one.signed_at) if one.signed_at else None,
+        "policy": one.of(attestation.POLICY) or None,
+        "decision": one.of(attestation.DECISION) or None,
+        "summary": one.of(attestation.VSA) or None,
+        "failed": one.failure or None,
+        "problem": one.problem or None,
+    }
+
+
+def _rerun_json(again: Rerun) -> dict[str, Any]:
+    return {
+        "confirmed": not again.problem,
+        "problem": again.problem or None,
+        "verdict": str(again.decision.verdict),
+        "judgedAt": timestamp(again.decision.judged_at),
+        "stage": again.decision.stage,
+        "image": str(again.decision.image),
+    }

@@ -1,0 +1,97 @@
+"""Where an image to verify is: in ECR beside a stack, or in any OCI registry."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagegate.gate.decision_record import Decision
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.ports import Registry
+from imagegate_cli.faults import CannotTellError
+from imagegate_cli.reference import RepositoryReference
+from imagegate_cli.releases.find import image_of, missing
+from imagegate_cli.stack import Stack, find_stack
+
+# The first part of a name is a registry when it looks like one (distribution/reference: a dot, a colon, localhost).
+_HOST = re.compile(r"(?P<host>localhost|[^/]*[.:][^/]*)/(?P<rest>.+)")
+_ECR = re.compile(r"\d{12}\.dkr[.-]ecr[.-].*")
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    registry: Registry
+    image: ImageRef
+    name: str
+    stack: Stack | None = None
+    host: str = ""  # of a registry that is not ECR
+
+    def qualified(self) -> str:
+        """The repository as trust policies name it: with its registry. Raises what ECR answers."""
+        if self.stack is None:
+            return f"{self.host}/{self.image.repository}"
+        from imagegate.aws.clients import client
+
+        names = [self.image.repository]
+        found = client("ecr").describe_repositories(repositoryNames=names)["repositories"]
+        return str(found[0]["repositoryUri"])
+
+    def latest_decision(self) -> Digest | None:
+        latest = self.stack.ledger.latest(self.image) if self.stack else None
+        return latest.decision if latest else None
+
+    def policy_of(self, decision: Digest) -> bytes:
+        """The policy's file under which it was decided."""
+        if self.stack is None:
+            raise CannotTellError("no stack, no records")
+        records = self.stack.records
+        return records.policy_content(Decision.decode(records.decision(decision)).policy)
+
+
+def is_foreign(text: str) -> bool:
+    match = _HOST.fullmatch(text)
+    return match is not None and not _ECR.fullmatch(match["host"])
+
+
+def in_ecr(stack_name: str, reference: RepositoryReference) -> ImageSource:
+    """Raise `NotFoundError` where there is no such image."""
+    from imagegate.aws.ecr_registry import own_registry
+
+    stack = find_stack(stack_name)
+    image = image_of(stack, reference)
+    if image is None:
+        raise missing(stack, reference)
+    return ImageSource(own_registry(), image, str(reference), stack)
+
+
+def in_registry(text: str) -> ImageSource:
+    """Raise `CannotTellError` or `RejectedInputError`."""
+    from imagegate.oci.client import HttpRegistry
+    from imagegate.oci.http import Login
+    from imagegate.oci.wire import Guard
+
+    match = _HOST.fullmatch(text)
+    if match is None:
+        raise CannotTellError(f"{text!r} names no registry")
+    host, reference = match["host"], RepositoryReference.parse(match["rest"])
+    if not reference.names_an_image:
+        raise CannotTellError(f"{text} names no image; write HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST")
+    scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
+    endpoint = f"{scheme}://{host}"
+    registry = HttpRegistry(lambda: Login(endpoint, credentials_of(host)), guard=Guard(endpoint))
+    digest = reference.digest or registry.manifest(reference.repository, reference.tag or "").digest
+    return ImageSource(registry, ImageRef(reference.repository, digest), text, host=host)
+
+
+def credentials_of(host: str) -> str:
+    """What `docker login` has kept for the registry; empty: nothing."""
+    try:
+        raw = json.loads((Path.home() / ".docker/config.json").read_text())
+        auth = raw["auths"][host]["auth"]
+        base64.b64decode(auth, validate=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return str(auth)
