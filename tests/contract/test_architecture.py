@@ -184,3 +184,13 @@ def test_no_import_hides_from_these_tests(source: str, found: str) -> None:
 
 def test_no_call_hides_from_these_tests() -> None:
     assert IMPURE_CALLS & set(calls("with open('f'): x = [print(1)]")) == {"open", "print"}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    found: dict[str, list[str]] = {}
+    for folder in ("layers", "cli", "functions", "sandbox"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.parse(file.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
