@@ -11,13 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate import log, wiring
 from imagegate.deadline import within
 from imagegate.events.ecs import parse_hook, parse_task
-from imagegate.workflow.deployment import (
-    CheckDeployment,
-    HookAnswer,
-    JudgeContainers,
-    TellOnce,
-    could_not_check,
-)
+from imagegate.workflow.deployment import CheckDeployment, HookAnswer, JudgeContainers, TellOnce, not_checked
 from imagegate.workflow.drift import FindDrift
 
 logger = Logger(json_serializer=log.log_line)
@@ -37,7 +31,7 @@ def answer(event: dict[str, Any]) -> HookAnswer:
         return within(CHECK_SECONDS, lambda: CheckDeployment(wiring.ecs(), judge()).run(asked, wiring.now()))
     except Exception as error:  # whatever it is, ECS must have an answer
         logger.exception("deployment not checked")
-        return could_not_check(deployment, error, wiring.on_error())
+        return not_checked(deployment, error, wiring.on_error())
 
 
 @logger.inject_lambda_context

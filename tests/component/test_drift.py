@@ -17,7 +17,7 @@ from imagegate.notices.announcement import Announcement
 from imagegate.notices.deployment_notice import OnError
 from imagegate.oci.reference import Container
 from imagegate.settings import MissingSettingError
-from imagegate.workflow.deployment import TellOnce, could_not_check
+from imagegate.workflow.deployment import TellOnce, not_checked
 from tests.component.deployments import (
     CONTEXT,
     DEFINITION,
@@ -158,7 +158,7 @@ def test_a_deployment_that_could_not_be_checked_is_told_even_without_a_ledger(
             raise ThrottledError("no")
 
     sent = FakeNotifications()
-    answer = could_not_check(None, ThrottledError("x" * 1000), on_error)
+    answer = not_checked(None, ThrottledError("x" * 1000), on_error)
     assert answer.as_json()["hookStatus"] == status
     assert TellOnce(Broken(), sent).run(answer.alerts, NOW) == 1
     assert str(on_error) in sent.messages[0].text

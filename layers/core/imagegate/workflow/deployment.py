@@ -83,7 +83,7 @@ class CheckDeployment:
     judge: JudgeContainers
 
     def run(self, deployment: ServiceRevision, now: datetime) -> HookAnswer:
-        """Raise whatever keeps it from knowing: what becomes of the deployment then is for `could_not_check`."""
+        """Raise whatever keeps it from knowing: what becomes of the deployment then is for `not_checked`."""
         definition, seen = self.services.revision(deployment.revision)
         containers = resolved(self.services.written(definition), seen)
         if not containers:
@@ -99,7 +99,7 @@ class CheckDeployment:
         )
 
 
-def could_not_check(deployment: ServiceRevision | None, error: Exception, on_error: OnError) -> HookAnswer:
+def not_checked(deployment: ServiceRevision | None, error: Exception, on_error: OnError) -> HookAnswer:
     """The answer to give all the same, and whom to tell."""
     fault = f"{type(error).__name__}: {error}"[:_LONGEST_FAULT]
     status = HookStatus.SUCCEEDED if on_error is OnError.OPEN else HookStatus.FAILED
