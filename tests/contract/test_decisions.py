@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-DECISIONS = sorted((DOCS / "adr").iterdir())
+DECISIONS = sorted((DOCS / "adr").glob("[0-9]*.md"))
 PARTS = ["Status", "Context", "Decision", "Consequences"]
 
 
@@ -33,7 +33,7 @@ def test_a_part_that_is_missing_is_noticed() -> None:
     assert parts(DECISIONS[0].read_text().replace("**Context.**", "Context")) != PARTS
 
 
-@pytest.mark.parametrize("page", [*DOCS.glob("*.md"), *DECISIONS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda path: path.stem)
 def test_a_decision_that_is_named_exists(page: Path) -> None:
     numbers = {path.name[:4] for path in DECISIONS}
     named = re.findall(r"\bADR ([0-9]+)", page.read_text())

@@ -1,4 +1,4 @@
-"""What docs/enforcement.md gives people to paste: templates, commands and policies that AWS takes and that do it."""
+"""The templates, commands and policies that the how-to pages give: AWS takes them, and they do what the page says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.contract.test_fidelity import is_there, named
 from tests.contract.test_template import RESOURCES, TEMPLATE, actions, statements
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/enforcement.md").read_text()
+PAGE = (ROOT / "docs/how-to/check-deployments.md").read_text()
 ACCOUNT = "123456789012"
 SIGN = f"arn:aws:iam::{ACCOUNT}:role/imagegate-SignImageRole-EXAMPLE"
 DECIDE = f"arn:aws:iam::{ACCOUNT}:role/imagegate-DecideRole-EXAMPLE"

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / "examples/github-actions/release.yml"
 GITLAB = ROOT / "examples/gitlab-ci/.gitlab-ci.yml"
 README = ROOT / "examples/README.md"
-GUIDE = ROOT / "docs/policy.md"
+GUIDE = ROOT / "docs/reference/policy.md"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`docs/fidelity.md` names only tests and files that exist, and says for every behaviour what holds it."""
+"""`docs/explanation/fidelity.md` names only tests and files that exist, and says for every behaviour what holds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/fidelity.md").read_text()
+PAGE = (ROOT / "docs/explanation/fidelity.md").read_text()
 # The first part of every path that the page may name in code type; other code type is of AWS.
 _TOP = sorted(path.name for path in ROOT.iterdir() if not path.name.startswith("."))
 _NAMED = re.compile(rf"`((?:{'|'.join(map(re.escape, _TOP))})(?:/[^`\s]*)?(?:::[\w:]+)?)`")
@@ -51,7 +51,7 @@ def test_whatever_the_page_names_exists() -> None:
 
 def test_every_link_leads_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)", PAGE)
-    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
+    assert [link for link in links if not (ROOT / "docs/explanation" / link).exists()] == []
 
 
 def test_every_behaviour_has_its_source_and_says_what_holds_it() -> None:

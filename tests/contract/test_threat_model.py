@@ -1,4 +1,4 @@
-"""`docs/threat-model.md` names only what exists, and says for every threat what stops it and which test holds that."""
+"""The threat model names only what exists, and has for every threat what stops it and the test that holds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.contract.test_fidelity import NOTHING, is_there, named
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/threat-model.md").read_text()
+PAGE = (ROOT / "docs/explanation/threat-model.md").read_text()
 # The page leaves out where these are.
 CORE = "layers/core/imagegate"
 MODULE = re.compile(r"`((?!tests/|imagegate_cli/|events/)[a-z_]+/(?:file/)?[a-z_0-9]+\.py)`")

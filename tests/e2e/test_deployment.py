@@ -38,7 +38,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 @pytest.fixture(scope="module")
 def hooks(gate: Gate) -> list[dict[str, Any]]:
-    """As docs/enforcement.md attaches it."""
+    """As docs/how-to/check-deployments.md attaches it."""
     iam, function = gate.cloud.client("iam"), gate.cloud.outputs["CheckDeploymentFunction"]
     trust = json.dumps({"Version": "2012-10-17", "Statement": [CALLED]})
     role = iam.create_role(RoleName="imagegate-hook", AssumeRolePolicyDocument=trust)["Role"]["Arn"]

@@ -50,7 +50,7 @@ class Client:
             "XDG_CONFIG_HOME": str(self.home),
             "NOTATION_USERNAME": env["AWS_ACCESS_KEY_ID"],
             "NOTATION_PASSWORD": env["AWS_SECRET_ACCESS_KEY"],
-            # docs/notation.md: the plugin puts `data-` before the host; by way of a proxy that is no name to look up.
+            # The plugin puts `data-` before the host: docs/how-to/verify-with-other-clients.md, "In the sandbox".
             "AWS_ENDPOINT_URL_SIGNER": f"http://localhost:{port}",
             "HTTP_PROXY": env["AWS_ENDPOINT_URL"],
         }
@@ -224,7 +224,7 @@ def test_what_the_client_signs_with_a_profile_is_that_profiles_and_no_gates(
 
 @pytest.mark.usefixtures("plugin")
 def test_what_the_client_signs_with_a_gates_profile_passes_no_gate(gate: Gate, client: Client) -> None:
-    """Why nobody else may use the profiles: docs/enforcement.md."""
+    """Why nobody else may use the profiles: docs/how-to/check-deployments.md."""
     gate.findings("forced-dev", CRITICAL=1)
     digest = gate.push("forced-dev", "1.0")
     gate.ended("forced-dev", digest)

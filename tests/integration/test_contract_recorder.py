@@ -42,7 +42,9 @@ def user(cloud: ServedCloud, name: str, policy: str | None) -> dict[str, str]:
 
 
 def documented_policy() -> str:
-    (found,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs/contract.md").read_text(), re.DOTALL)
+    (found,) = re.findall(
+        r"```json\n(.*?)```", (ROOT / "docs/reference/contract-recorder.md").read_text(), re.DOTALL
+    )
     # The sandbox takes a bus that is made or deleted for a rule.
     found = found.replace("event-bus/imagegate", "*/imagegate")
     return str(found).replace("REGION", "eu-central-1").replace("ACCOUNT", ACCOUNT)
@@ -195,7 +197,7 @@ def test_answers_of_a_sandbox_are_no_recordings_of_aws(recorder: dict[str, str])
 
 
 def test_every_chapter_is_asked_about_or_says_why_not() -> None:
-    page = (ROOT / "docs/fidelity.md").read_text()
+    page = (ROOT / "docs/explanation/fidelity.md").read_text()
     chapters = {part.splitlines()[0] for part in page.split("\n## ")[1:] if "| behaviour |" in part}
     asked = {one.chapter for one in behaviours()} | {chapter for chapter, _, _ in NOT_RECORDED}
     assert asked == chapters

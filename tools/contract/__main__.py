@@ -20,7 +20,9 @@ from tools.contract.target import sandbox
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.contract", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    recording = commands.add_parser("record", help="ask an AWS account; see docs/contract.md")
+    recording = commands.add_parser(
+        "record", help="ask an AWS account; see docs/reference/contract-recorder.md"
+    )
     recording.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     recording.add_argument("--to", type=Path, default=FOLDER, metavar="DIR", help=f"default: {FOLDER}")
     recording.add_argument("--profile", help="of the AWS configuration")

@@ -18,7 +18,7 @@ _known: dict[str, Behaviour] = {}
 class Behaviour:
     id: str
     sentence: str
-    chapter: str  # the heading on docs/fidelity.md
+    chapter: str  # the heading on docs/explanation/fidelity.md
     documented: str  # where
     says: tuple[str, ...] | None  # the outcomes that follow from it; None: it does not say
     looser: str | None  # where the sandbox is known to be different

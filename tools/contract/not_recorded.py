@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Heading on docs/fidelity.md → what of it → why.
+# Heading on docs/explanation/fidelity.md → what of it → why.
 NOT_RECORDED = (
     (
         "Events of ECR and EventBridge",
