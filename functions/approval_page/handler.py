@@ -12,7 +12,7 @@ from imagegate.approval_page.html import confirmed, notice, page
 from imagegate.approval_page.http import PageRequest, answer, parse_request, refused
 from imagegate.errors import ImageGateError
 from imagegate.log import log_line
-from imagegate.workflow.approval_page import ConfirmLink, ShowApproval
+from imagegate.workflow.decide.approval_page import ConfirmLink, ShowApproval
 
 logger = Logger(json_serializer=log_line)
 

@@ -12,12 +12,12 @@ from imagegate.errors import ImageGateError
 from imagegate.events.desk import Desk
 from imagegate.events.requests import answer, asked, responded
 from imagegate.log import log_line
-from imagegate.workflow.approve import DecideApproval
-from imagegate.workflow.break_glass import GrantBreakGlass
-from imagegate.workflow.decide import Decide
-from imagegate.workflow.order import OrderRelease
-from imagegate.workflow.revoke import RevokeSignatures
-from imagegate.workflow.rollback import PlanRollback, RollBack
+from imagegate.workflow.decide.approve import DecideApproval
+from imagegate.workflow.decide.break_glass import GrantBreakGlass
+from imagegate.workflow.decide.order import OrderRelease
+from imagegate.workflow.decide.revoke import RevokeSignatures
+from imagegate.workflow.decide.rollback import PlanRollback, RollBack
+from imagegate.workflow.decide.waive import Decide
 
 logger = Logger(json_serializer=log_line)
 

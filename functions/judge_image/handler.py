@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate import wiring
 from imagegate.events.eventbridge import JudgeRequest, parse
 from imagegate.log import log_line
-from imagegate.workflow.examine import ExamineImage
+from imagegate.workflow.examination.examine import ExamineImage
 from imagegate.workflow.judge import JudgeImage
 
 logger = Logger(json_serializer=log_line)

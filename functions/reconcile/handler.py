@@ -13,7 +13,7 @@ from imagegate import wiring
 from imagegate.events.eventbridge import IMAGE_ACTION, EcrImageAction, parse
 from imagegate.log import log_line
 from imagegate.workflow.await_scan import ScanCompleted
-from imagegate.workflow.reconcile import Reconcile
+from imagegate.workflow.watch.reconcile import Reconcile
 
 logger = Logger(json_serializer=log_line)
 

@@ -14,8 +14,14 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Release, StartReason
-from imagegate.workflow.deployment import CheckDeployment, HookAnswer, JudgeContainers, TellOnce
-from imagegate.workflow.drift import Drift, FindDrift
+from imagegate.workflow.watch.deployment import (
+    CheckDeployment,
+    Drift,
+    FindDrift,
+    HookAnswer,
+    JudgeContainers,
+    TellOnce,
+)
 from tests.fakes import (
     DEV,
     NOW,

@@ -8,9 +8,9 @@ from imagegate.errors import ImageNotFoundError
 from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.oci.image_config import ImageConfig
 from imagegate.release.release import EcrImage, Release, StartReason
-from imagegate.workflow import contents as steps
-from imagegate.workflow.contents import read_contents
-from imagegate.workflow.facts import ReadFacts
+from imagegate.workflow.examination import contents as steps
+from imagegate.workflow.examination.contents import read_contents
+from imagegate.workflow.examination.facts import ReadFacts
 from tests.component.disguised_documents import Shelf
 from tests.fakes import DEV, NOW, POLICY, FakeLedger, FakeRegistry, FakeSigner
 

@@ -22,13 +22,14 @@ from imagegate.notices.announcement import explain_fault
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Push, StartReason
 from imagegate.workflow.announce import AnnounceRelease
-from imagegate.workflow.await_scan import AwaitScan, ScanCompleted, why_never
-from imagegate.workflow.examine import ExamineImage
+from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
+from imagegate.workflow.examination.examine import ExamineImage
+from imagegate.workflow.examination.scan_wait import why_never
 from imagegate.workflow.judge import JudgeImage
 from imagegate.workflow.promote import PromoteImage
-from imagegate.workflow.reconcile import Reconcile
 from imagegate.workflow.sign import SignImage
 from imagegate.workflow.start import StartRelease
+from imagegate.workflow.watch.reconcile import Reconcile
 
 
 @dataclass(frozen=True, slots=True)

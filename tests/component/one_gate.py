@@ -15,20 +15,20 @@ from imagegate.oci.image import OCI_INDEX, Digest, ImageRef, Manifest
 from imagegate.policy.policy import Policy
 from imagegate.release.release import Ignore, Outcome, Push, Release, ReleaseId
 from imagegate.workflow.announce import AnnounceRelease, Then
-from imagegate.workflow.approve import DecideApproval
 from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
-from imagegate.workflow.break_glass import GrantBreakGlass
-from imagegate.workflow.decide import Decide
-from imagegate.workflow.examine import ExamineImage
+from imagegate.workflow.decide.approve import DecideApproval
+from imagegate.workflow.decide.break_glass import GrantBreakGlass
+from imagegate.workflow.decide.order import OrderRelease
+from imagegate.workflow.decide.revoke import RevokeSignatures
+from imagegate.workflow.decide.rollback import PlanRollback, RollBack
+from imagegate.workflow.decide.waive import Decide
+from imagegate.workflow.examination.examine import ExamineImage
 from imagegate.workflow.judge import JudgeImage, JudgeResult
-from imagegate.workflow.order import OrderRelease
 from imagegate.workflow.promote import Promoted, PromoteImage
 from imagegate.workflow.reasons import CheckReason
-from imagegate.workflow.reconcile import Reconcile, Reconciled
-from imagegate.workflow.revoke import RevokeSignatures
-from imagegate.workflow.rollback import PlanRollback, RollBack
 from imagegate.workflow.sign import Signed, SignImage
 from imagegate.workflow.start import StartRelease
+from imagegate.workflow.watch.reconcile import Reconcile, Reconciled
 from tests.fakes import (
     DEV,
     LATER,

@@ -38,7 +38,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.approval_terms import ApprovalTerms, Person
 from imagegate.policy.policy import Policy, RepositoryPattern
 from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.workflow.approve import ApprovalRefusedError
+from imagegate.workflow.decide.approve import ApprovalRefusedError
 from imagegate.workflow.promote import Next, PromoteImage
 from tests.component.deployments import attempt
 from tests.component.one_gate import World

@@ -27,7 +27,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
-from imagegate.workflow.break_glass import BreakGlassRefusedError
+from imagegate.workflow.decide.break_glass import BreakGlassRefusedError
 from imagegate.workflow.judge import JudgeResult, Route
 from imagegate.workflow.promote import PromoteImage
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named

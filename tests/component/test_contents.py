@@ -15,7 +15,7 @@ from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import ImageRef, Manifest
 from imagegate.policy.policy import Mode
 from imagegate.release.release import Outcome
-from imagegate.workflow.contents import DEPTH, ENTRIES, MANIFESTS, PLATFORMS, read_contents
+from imagegate.workflow.examination.contents import DEPTH, ENTRIES, MANIFESTS, PLATFORMS, read_contents
 from imagegate.workflow.judge import Route
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeRegistry

@@ -25,7 +25,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
 from imagegate.policy.waiver import Waiver, WaiverTerms
 from imagegate.release.release import Outcome, ReleaseId
-from imagegate.workflow.decide import Decide, WaiverRefusedError
+from imagegate.workflow.decide.waive import Decide, WaiverRefusedError
 from tests.component.one_gate import World
 from tests.component.proofs import FUNCTION, Caller, FakeSts
 from tests.fakes import LATER, NOW, POLICY, FakeGrants, FakeStarter, critical

@@ -15,7 +15,7 @@ import pytest
 from imagegate.errors import ThrottledError
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import EcrImage, Outcome, Release, ReleaseId
-from imagegate.workflow.reconcile import Reconcile
+from imagegate.workflow.watch.reconcile import Reconcile
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, STAGING, critical
 

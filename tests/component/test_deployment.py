@@ -21,7 +21,7 @@ from imagegate.policy.policy import Mode
 from imagegate.release.history import History
 from imagegate.release.release import Outcome, Release
 from imagegate.release.revocation import Revocation
-from imagegate.workflow.deployment import HookStatus, NothingToCheckError
+from imagegate.workflow.watch.deployment import HookStatus, NothingToCheckError
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, REGISTRY, critical

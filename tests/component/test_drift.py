@@ -17,7 +17,7 @@ from imagegate.notices.announcement import Announcement
 from imagegate.notices.deployment_notice import OnError
 from imagegate.oci.reference import Container
 from imagegate.settings import MissingSettingError
-from imagegate.workflow.deployment import TellOnce, not_checked
+from imagegate.workflow.watch.deployment import TellOnce, not_checked
 from tests.component.deployments import (
     CONTEXT,
     DEFINITION,

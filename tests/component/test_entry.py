@@ -20,8 +20,8 @@ from imagegate.policy.policy import Entry, Mode, Policy
 from imagegate.policy.rules import ENTRY, WAIVABLE
 from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
+from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult, Route
-from imagegate.workflow.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, critical
 

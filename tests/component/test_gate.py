@@ -29,9 +29,9 @@ from imagegate.policy.rules import (
 )
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.workflow.decide import Decide, WaiverRefusedError
+from imagegate.workflow.decide.waive import Decide, WaiverRefusedError
+from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult
-from imagegate.workflow.replay import Replay
 from imagegate_cli.verification.evidence import read
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING
@@ -304,7 +304,7 @@ def test_a_signature_of_the_gate_before_is_asked_for(world: World) -> None:
 def test_signatures_that_others_attach_do_not_hide_the_one_of_the_gate_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagegate.workflow.evidence._LOOKED_AT", 1)
+    monkeypatch.setattr("imagegate.workflow.examination.evidence._LOOKED_AT", 1)
     staging = replace(POLICY.stages["staging"], evidence=EvidenceRules(require_signature=Rule(True)))
     world.policy = world.records.policies[POLICY.digest] = replace(
         POLICY, stages={**POLICY.stages, "staging": staging}

@@ -21,9 +21,9 @@ from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Scanner
 from imagegate.release.release import ReleaseId
 from imagegate.settings import MissingSettingError
-from imagegate.workflow.examine import ExaminedImage, NotYet
+from imagegate.workflow.examination.examine import ExaminedImage, NotYet
+from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult, Route
-from imagegate.workflow.replay import Replay
 from imagegate_cli.judgement import remote
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, FakeScans, critical

@@ -15,7 +15,7 @@ from imagegate.grants.approval import Choice
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.order import LASTS, Order
 from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
-from imagegate.workflow.order import OrderRefusedError
+from imagegate.workflow.decide.order import OrderRefusedError
 from imagegate.workflow.reasons import StartRequested
 from tests.component.one_gate import World
 from tests.component.test_approvals import asking, held

@@ -15,8 +15,8 @@ from imagegate.policy.policy import Policy
 from imagegate.policy.rules import ImageRules, Rule
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
+from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult
-from imagegate.workflow.replay import Replay
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, critical
 

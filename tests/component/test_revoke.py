@@ -24,8 +24,8 @@ from imagegate.oci.reference import Container
 from imagegate.policy.policy import Scanner
 from imagegate.release.release import Ignore, Outcome, Promotion, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation, RunsIn
-from imagegate.workflow.deployment import JudgeContainers
 from imagegate.workflow.judge import Route
+from imagegate.workflow.watch.deployment import JudgeContainers
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, REGISTRY, STAGING, FakeGrants, FakeSigner, critical
 

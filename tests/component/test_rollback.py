@@ -18,7 +18,7 @@ from imagegate.notices.announcement import announce
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, Release, ReleaseId
 from imagegate.release.revocation import Revocation
-from imagegate.workflow.rollback import RollbackRefusedError
+from imagegate.workflow.decide.rollback import RollbackRefusedError
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
 from tests.component.deployments import attempt
 from tests.component.one_gate import World

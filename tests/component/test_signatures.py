@@ -18,8 +18,8 @@ from imagegate.errors import (
 from imagegate.evidence import attestation
 from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.release.release import ReleaseId
-from imagegate.workflow.evidence import ReadEvidence
-from imagegate.workflow.signatures import verify_signature
+from imagegate.workflow.examination.evidence import ReadEvidence
+from imagegate.workflow.examination.signatures import verify_signature
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeRegistry, FakeSigner
 

@@ -25,7 +25,7 @@ PURE = sorted(
     [path for name in SUBJECTS for path in (LAYER / name).glob("*.py")]
     + [LAYER / f"{name}.py" for name in DECIDING]
 )
-STEPS = sorted((LAYER / "workflow").glob("*.py"))
+STEPS = sorted((LAYER / "workflow").rglob("*.py"))
 HANDLERS = sorted((ROOT / "functions").glob("*/*.py"))
 LAYERS = sorted((ROOT / "layers").rglob("*.py"))
 CLI = sorted((ROOT / "cli").rglob("*.py"))

@@ -16,7 +16,7 @@ from imagegate.errors import ImageNotFoundError, RejectedInputError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.release.release import EcrImage, Release
-from imagegate.workflow.contents import may_be_artifact
+from imagegate.workflow.examination.contents import may_be_artifact
 from imagegate_cli.faults import CannotTellError, NotFoundError
 from imagegate_cli.policy import judged
 from imagegate_cli.stack import Stack

@@ -16,7 +16,7 @@ from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.stack import Stack, find_stack
 
 if TYPE_CHECKING:
-    from imagegate.workflow.rollback import RollbackPlan
+    from imagegate.workflow.decide.rollback import RollbackPlan
 
 
 @click.command()
@@ -69,7 +69,7 @@ def _repository(stack: Stack, app: str, stage: str) -> str:
 
 
 def _plan(stack: Stack, repository: str, to: str | None) -> RollbackPlan:
-    from imagegate.workflow.rollback import RollbackRefusedError
+    from imagegate.workflow.decide.rollback import RollbackRefusedError
     from imagegate_cli.decisions.calling import RefusedError
     from imagegate_cli.releases.find import planning
 

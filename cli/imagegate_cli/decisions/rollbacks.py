@@ -12,7 +12,7 @@ from imagegate_cli.releases import facts
 
 if TYPE_CHECKING:
     from imagegate.release.release import Release
-    from imagegate.workflow.rollback import RollbackPlan
+    from imagegate.workflow.decide.rollback import RollbackPlan
 
 
 def planned(plan: RollbackPlan) -> RenderableType:

@@ -77,14 +77,14 @@ def _actions(remedies: Mapping[str, Any]) -> Iterator[tuple[FixAction, str]]:
 
 def _again(stack: Stack, decision: Decision) -> EvaluationResult:
     from imagegate.findings.versions import VERSIONS
-    from imagegate.workflow.replay import Replay
+    from imagegate.workflow.examination.replay import Replay
 
     return Replay(stack.records, VERSIONS).same(decision)
 
 
 def _gone(stack: Stack, decision: Decision) -> frozenset[Place]:
     """What a rebuild on the base that the record names removes, as the judge reckoned it."""
-    from imagegate.workflow.stored_findings import places_of
+    from imagegate.workflow.examination.stored_findings import places_of
 
     facts = ImageFacts.from_json(decision.facts)
     base = next((platform.base for platform in facts.platforms if platform.base), None)

@@ -99,7 +99,7 @@ def what_if(stack: Stack, policy: Policy, since: datetime, at: datetime, reposit
 
 def _again(stack: Stack, policy: Policy, release: Release) -> Replayed | Unjudged:
     from imagegate.findings.versions import VERSIONS
-    from imagegate.workflow.replay import Replay
+    from imagegate.workflow.examination.replay import Replay
 
     stage = policy.stage_of(release.image.repository)
     if stage is None:

@@ -12,7 +12,7 @@ from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.stack import Stack
 
 if TYPE_CHECKING:
-    from imagegate.workflow.rollback import PlanRollback
+    from imagegate.workflow.decide.rollback import PlanRollback
 
 
 def image_of(stack: Stack, reference: RepositoryReference) -> ImageRef | None:
@@ -101,7 +101,7 @@ def planning(stack: Stack) -> PlanRollback:
     from imagegate.aws.ecr_registry import own_registry
     from imagegate.aws.signer import AwsSigner
     from imagegate.notation.revocation import AwsRevocations
-    from imagegate.workflow.rollback import PlanRollback
+    from imagegate.workflow.decide.rollback import PlanRollback
 
     def signer() -> AwsSigner:
         roots = frozenset(stack.output("TrustedRoots").split(","))

@@ -50,7 +50,7 @@ def asked(stack: Stack, release: Release, now: datetime) -> PendingApproval | No
         return None
     from botocore.exceptions import ClientError
 
-    from imagegate.workflow.asked import asked_of
+    from imagegate.workflow.pending_approval import asked_of
 
     try:
         request = asked_of(release, stack.records.policy(release.policy), stack.ledger)

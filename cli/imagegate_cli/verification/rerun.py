@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from imagegate.errors import RejectedInputError
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.workflow.replay import Replay
+from imagegate.workflow.examination.replay import Replay
 from imagegate_cli.verification.bundle import Bundle
 
 

@@ -30,8 +30,8 @@ from imagegate.policy.policy import Policy
 from imagegate.policy.rules import SbomFormat
 from imagegate.ports import Images, Ledger, Records, Registry, SbomExports, Scans
 from imagegate.release.release import Release, ReleaseId
-from imagegate.workflow.contents import Contents, read_contents
-from imagegate.workflow.signatures import content_of
+from imagegate.workflow.examination.contents import Contents, read_contents
+from imagegate.workflow.examination.signatures import content_of
 
 # Below it the bucket lets Inspector write, and nobody else.
 PREFIX = "sboms"

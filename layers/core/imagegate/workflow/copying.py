@@ -19,8 +19,8 @@ from imagegate.errors import (
 from imagegate.oci.artifact import prove
 from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
 from imagegate.ports import Registry
-from imagegate.workflow.contents import DEPTH, EVIDENCE_BYTES, MANIFESTS
-from imagegate.workflow.signatures import content_of
+from imagegate.workflow.examination.contents import DEPTH, EVIDENCE_BYTES, MANIFESTS
+from imagegate.workflow.examination.signatures import content_of
 
 # Evidence about evidence (a signature of an attestation) is as deep as it goes.
 _REFERRER_LEVELS = 2

@@ -18,7 +18,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode, Stage
 from imagegate.ports import Grants, Images, Ledger, Records
 from imagegate.release.release import EcrImage, Ending, Outcome, Release, ReleaseId
-from imagegate.workflow.examine import ExaminedImage, ExamineImage, NotYet
+from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage, NotYet
 from imagegate.workflow.reuse import ReuseVerdict
 
 # The decision record has all of them.

@@ -19,10 +19,10 @@ from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
 from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
 from imagegate.release.promotion import TagPlan, plan_tags
 from imagegate.release.release import Ending, Outcome, Promotion, Release, ReleaseId, StartReason
-from imagegate.workflow.asked import asked_of
 from imagegate.workflow.copying import Copy, OutOfTimeError
+from imagegate.workflow.examination.signatures import verify_signature
+from imagegate.workflow.pending_approval import asked_of
 from imagegate.workflow.replicate import AwaitReplicas
-from imagegate.workflow.signatures import verify_signature
 
 _SECOND = timedelta(seconds=1)
 

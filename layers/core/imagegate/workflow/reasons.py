@@ -14,7 +14,7 @@ from imagegate.policy.policy import Policy
 from imagegate.ports import Grants, Ledger, Records
 from imagegate.release.order import newest
 from imagegate.release.release import Ignore, Release, StartReason
-from imagegate.workflow.asked import asked_of
+from imagegate.workflow.pending_approval import asked_of
 from imagegate.workflow.start import StartRelease
 
 _BY_HAND = (StartReason.OPERATOR, StartReason.ADOPTED)

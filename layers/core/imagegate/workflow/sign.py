@@ -19,8 +19,8 @@ from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
 from imagegate.ports import Images, Ledger, Records, Registry, Signer
 from imagegate.release.release import ReleaseId
-from imagegate.workflow.contents import read_contents
-from imagegate.workflow.signatures import verify_signature
+from imagegate.workflow.examination.contents import read_contents
+from imagegate.workflow.examination.signatures import verify_signature
 
 _LOOKED_AT = 50  # signatures of one image; among more, ours is not looked for, and another one is given
 

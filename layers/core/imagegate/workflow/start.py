@@ -25,7 +25,7 @@ from imagegate.release.release import (
     decide_start,
     workflow_input,
 )
-from imagegate.workflow.contents import is_artifact
+from imagegate.workflow.examination.contents import is_artifact
 
 # Concurrent starts of one image race for the next attempt; each loser reads again and joins the winner.
 _RACES = 5

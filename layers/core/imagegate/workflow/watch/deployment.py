@@ -1,4 +1,7 @@
-"""Check a deployment: find its images, ask the ledger about each, answer; then tell people, once."""
+"""Check a deployment: find its images, look each up in the ledger, answer; then tell people, once.
+
+Drift: when a task runs, however it was started, tell people of images in it that have not passed.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,16 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.deployment.check import DeploymentRuling, let_through, locate, missing, rule
-from imagegate.errors import RejectedInputError
-from imagegate.notices.deployment_notice import Alert, OnError, ServiceRevision, of_deployment, unchecked
+from imagegate.errors import RecordNotFoundError, RejectedInputError
+from imagegate.notices.deployment_notice import (
+    Alert,
+    OnError,
+    RunningTask,
+    ServiceRevision,
+    of_deployment,
+    of_task,
+    unchecked,
+)
 from imagegate.oci.image import ImageRef
 from imagegate.oci.reference import Container, resolved
 from imagegate.policy.policy import Policy
@@ -144,3 +155,34 @@ class TellOnce:
             if not alert.insists:
                 raise
             return True  # the ledger may be what is broken
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """`told`: how many of the rulings were news."""
+
+    rulings: tuple[DeploymentRuling, ...]
+    told: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FindDrift:
+    services: Services
+    judge: JudgeContainers
+    tell: TellOnce
+
+    def run(self, task: RunningTask, now: datetime) -> Drift:
+        """Raises as its ports do: the event is tried again, and is a dead letter in the end."""
+        found = [ruling for ruling in self.judge.run(task.containers, now) if not ruling.may_run]
+        if not found:
+            return Drift(())
+        refused = tuple(ruling for ruling in found if self._is_peoples(task, ruling))
+        return Drift(refused, self.tell.run([of_task(task, ruling) for ruling in refused], now))
+
+    def _is_peoples(self, task: RunningTask, ruling: DeploymentRuling) -> bool:
+        """Amazon ECS adds containers of its own to tasks; the task definition does not name those."""
+        try:
+            written = self.services.written(task.definition)
+        except RecordNotFoundError:
+            return True  # it was deleted: then nobody knows, and it is told
+        return ruling.container.name in {container.name for container in written}

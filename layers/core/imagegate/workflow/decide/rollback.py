@@ -14,7 +14,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Stage
 from imagegate.ports import Images, Ledger, Notifications, Registry, Signer
 from imagegate.release.release import Release
-from imagegate.workflow.signatures import verify_signature
+from imagegate.workflow.examination.signatures import verify_signature
 
 # Releases of one repository that are looked at, newest first.
 _LOOKED_AT = 200

@@ -19,9 +19,9 @@ from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports import ApprovalLinks, Grants, Images, Ledger, LinkDecider, StoredRecords
 from imagegate.release.release import Release, ReleaseId, StartReason
-from imagegate.workflow.asked import asked_of
-from imagegate.workflow.contents import read_contents
-from imagegate.workflow.stored_findings import findings_of
+from imagegate.workflow.examination.contents import read_contents
+from imagegate.workflow.examination.stored_findings import findings_of
+from imagegate.workflow.pending_approval import asked_of
 
 _BASE_NAME = "org.opencontainers.image.base.name"  # OCI image-spec, annotations.md
 

@@ -24,11 +24,11 @@ from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
 from imagegate.ports import Grants, Images, Intelligence, Ledger, Records, Registry, Scans, Signer
 from imagegate.release.release import EcrImage, Release
-from imagegate.workflow.await_scan import Never, why_never
-from imagegate.workflow.contents import Contents, read_contents
-from imagegate.workflow.details import Details
-from imagegate.workflow.facts import ReadFacts
-from imagegate.workflow.stored_findings import places_of
+from imagegate.workflow.examination.contents import Contents, read_contents
+from imagegate.workflow.examination.details import Details
+from imagegate.workflow.examination.facts import ReadFacts
+from imagegate.workflow.examination.scan_wait import Never, why_never
+from imagegate.workflow.examination.stored_findings import places_of
 
 # A scan that is run again while its pages are read gives pages of two scans: read once more.
 _READS = 3

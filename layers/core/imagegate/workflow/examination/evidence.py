@@ -13,8 +13,8 @@ from imagegate.gate.facts import Evidence
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Policy, Stage
 from imagegate.ports import Images, Registry, Signer
-from imagegate.workflow.contents import Contents
-from imagegate.workflow.signatures import verify_signature
+from imagegate.workflow.examination.contents import Contents
+from imagegate.workflow.examination.signatures import verify_signature
 
 # SLSA provenance, https://slsa.dev/provenance/v1 and /v0.2; in-toto Statement v1 and v0.1.
 _PROVENANCE = ("https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2")

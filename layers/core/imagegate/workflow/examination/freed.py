@@ -15,7 +15,7 @@ from imagegate.policy.policy import Policy
 from imagegate.policy.waiver import Waiver
 from imagegate.ports import Ledger, StoredRecords
 from imagegate.release.release import Outcome, Release
-from imagegate.workflow.replay import Replay
+from imagegate.workflow.examination.replay import Replay
 
 # What was blocked longer ago is released by hand, or by its next push.
 _LOOKS_BACK = timedelta(days=30)

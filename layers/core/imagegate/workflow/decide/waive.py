@@ -13,7 +13,7 @@ from imagegate.policy.policy import Policy, Scanner
 from imagegate.policy.waiver import Waiver
 from imagegate.ports import Ledger, Records, Starter, WritableGrants
 from imagegate.release.release import Release, StartReason
-from imagegate.workflow.freed import FindFreed
+from imagegate.workflow.examination.freed import FindFreed
 
 
 class WaiverRefusedError(RejectedInputError):

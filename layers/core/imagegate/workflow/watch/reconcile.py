@@ -23,8 +23,8 @@ from imagegate.policy.waiver import Waiver
 from imagegate.ports import Grants, Images, Notifications, Records
 from imagegate.release.release import EcrImage, ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.await_scan import ScanCompleted
-from imagegate.workflow.deleted import TellOfDeletion
-from imagegate.workflow.freed import FindFreed
+from imagegate.workflow.examination.freed import FindFreed
+from imagegate.workflow.watch.deleted import TellOfDeletion
 
 T = TypeVar("T")
 # Events that come at all come within a day: EventBridge gives up after that.

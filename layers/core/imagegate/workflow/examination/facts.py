@@ -16,10 +16,10 @@ from imagegate.policy.rules import is_on
 from imagegate.ports import Images, Ledger, Registry, Signer
 from imagegate.release.release import EcrImage, Release, ReleaseId
 from imagegate.strict_json import LONGEST
-from imagegate.workflow.contents import Contents
-from imagegate.workflow.entry import ReadEntry
-from imagegate.workflow.evidence import ReadEvidence
-from imagegate.workflow.signatures import content_of
+from imagegate.workflow.examination.contents import Contents
+from imagegate.workflow.examination.entry import ReadEntry
+from imagegate.workflow.examination.evidence import ReadEvidence
+from imagegate.workflow.examination.signatures import content_of
 
 # OCI image-spec, annotations.md: what the builder says it was built on.
 _BASE_NAME = "org.opencontainers.image.base.name"

@@ -12,7 +12,7 @@ from imagegate.notices import approval_notice
 from imagegate.policy.approval_terms import TAG, Person
 from imagegate.ports import Images, Ledger, Notifications, People, Records, Starter, WritableGrants
 from imagegate.release.release import Release, ReleaseId, StartReason
-from imagegate.workflow.asked import asked_of
+from imagegate.workflow.pending_approval import asked_of
 
 
 class ApprovalRefusedError(RejectedInputError):

@@ -20,7 +20,7 @@ from imagegate.oci.image import Digest
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
 from imagegate.ports import StoredRecords
-from imagegate.workflow.stored_findings import places_of
+from imagegate.workflow.examination.stored_findings import places_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from imagegate.oci.artifact import NOWHERE, Child, form_of, is_attestation, prov
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Descriptor, Digest, ImageRef, Manifest
 from imagegate.ports import Images, Registry
 from imagegate.strict_json import shown
-from imagegate.workflow.signatures import content_of
+from imagegate.workflow.examination.signatures import content_of
 
 # Nothing that people build comes near; something that does is not an image.
 DEPTH = 4

@@ -1,0 +1,1 @@
+"""What people decide, by `decide` and the approval page. Each power is a module."""

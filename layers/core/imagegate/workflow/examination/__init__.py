@@ -1,0 +1,1 @@
+"""Reads what a verdict is based on, from ECR, the registry, the ledger and the records. It writes nothing."""
