@@ -167,18 +167,20 @@ def _measure(pages: Path) -> dict[str, Any]:
     counts = count(announced)
     policy = _policy()
     started = time.perf_counter()
-    judging = ImageEvaluation(policy, policy.stages["dev"], facts, _NOW, baseline=baseline, versions=VERSIONS)
+    evaluation = ImageEvaluation(
+        policy, policy.stages["dev"], facts, _NOW, baseline=baseline, versions=VERSIONS
+    )
     status = ScanStatus(digest, "ACTIVE", counts=counts, lists_findings=True, basis=Basis.LIST)
-    judging.read(status, findings())
-    judged = judging.decide()
+    evaluation.read_scan(status, findings())
+    result = evaluation.decide()
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,
         "peer_s": peer_s,
         "peak_mib": _peak_mib(),
-        "verdict": str(judged.verdict.outcome),
-        "counting": sum(judged.scans[0].weighed.counting.counts.values()),
-        "packed_bytes": sum(len(packed or b"") for packed in judged.packed),
+        "verdict": str(result.verdict.outcome),
+        "counting": sum(result.scans[0].tally.counting.counts.values()),
+        "packed_bytes": sum(len(packed or b"") for packed in result.packed_findings),
     }
 
 

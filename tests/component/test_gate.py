@@ -467,7 +467,7 @@ def test_a_record_judged_again_says_the_same(world: World) -> None:
     assert [reason.as_json() for reason in again.verdict.reasons] == list(decision.reasons)
     assert again.remedies.as_json() == decision.remedies
     assert Replay(world.records, VERSIONS).again(decision).encode() == decision.encode()
-    packed = [Digest.of(content) for content in again.packed if content]
+    packed = [Digest.of(content) for content in again.packed_findings if content]
     assert [str(digest) for digest in packed] == [decision.scans[0]["findings"]]
 
 

@@ -14,8 +14,8 @@ from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.findings.scan import Basis, ScanStatus, Waited
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import ImageFacts
-from imagegate.gate.finding_rules import Terms
-from imagegate.gate.tally import FindingTallier
+from imagegate.gate.finding_rules import FindingEvaluator, Terms
+from imagegate.gate.tally import FindingTally
 from imagegate.gate.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
 from imagegate.oci.image import OCI_MANIFEST, Digest, ImageRef
 from imagegate.policy.policy import Mode, RepositoryPattern, Stage
@@ -108,6 +108,14 @@ def announced(findings: Iterable[Finding]) -> dict[Severity, int]:
     return counts
 
 
+def tally_of(terms: Terms, findings: Iterable[Finding]) -> FindingTally:
+    """Rule on each finding by the terms, and tally them."""
+    evaluator, tally = FindingEvaluator(terms), FindingTally(terms.baseline)
+    for one in findings:
+        tally.add(one, evaluator.evaluate(one))
+    return tally
+
+
 def scanned(
     *severities: Severity,
     status: str | None = "COMPLETE",
@@ -116,8 +124,8 @@ def scanned(
 ) -> PlatformScan:
     """A finished scan whose summary and findings agree, weighed by the rules of `gate`."""
     findings = [Finding(f"CVE-2026-{n}", severity) for n, severity in enumerate(severities)]
-    weighed = FindingTallier(terms((gate or stage()).findings)).weigh_all(findings)
-    return PlatformScan(finished(announced(findings), status=status), weighed, platform)
+    tally = tally_of(terms((gate or stage()).findings), findings)
+    return PlatformScan(finished(announced(findings), status=status), tally, platform)
 
 
 LOOKED = Coverage("ACTIVE", "SUCCESSFUL", "2026-11-18T05:30:00Z")

@@ -239,9 +239,9 @@ def test_every_rule_decides_as_the_table_says(rule: str, column: str, cell: str)
     judged = case.judged()
     mine = [reason for reason in judged.verdict.reasons if reason.rule == rule]
     told = [judged.verdict.outcome, *(reason.action for reason in mine)]
-    assert " ".join([*map(str, told), *(["used"] if judged.used else [])]) == cell
+    assert " ".join([*map(str, told), *(["used"] if judged.used_waivers else [])]) == cell
     assert {reason.rule for reason in judged.verdict.reasons} <= {rule, "waiver.idle"}
-    assert judged.used in ((), case.waivers)
+    assert judged.used_waivers in ((), case.waivers)
     assert [reason.is_unknown for reason in mine if reason.action is Action.ENFORCE] == [
         column.startswith("unknown") for _ in mine if "enforce" in cell
     ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imagegate.errors import CorruptContentError
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate.gate.finding_rules import Clock, FindingRuling, Why
+from imagegate.gate.finding_rules import Clock, FindingRuling, RulingReason
 from imagegate.gate.findings_record import SCHEMA, FindingsWriter, clocks_of, read
 from tests.unit.samples import DAY, NOON, finding, json_values, package, severities
 
@@ -37,7 +37,7 @@ findings = st.builds(
     at_worst=st.none() | severities,
 )
 some_findings = st.lists(findings, max_size=4)
-COUNTS = (FindingRuling("findings.high", Why.COUNTS),)
+COUNTS = (FindingRuling("findings.high", RulingReason.COUNTS),)
 
 
 def written(*some: Finding) -> bytes:
@@ -85,7 +85,9 @@ def test_the_packed_bytes_name_no_time() -> None:
 
 def test_a_record_says_what_each_rule_said() -> None:
     writer = FindingsWriter()
-    writer.add(finding(), (FindingRuling("findings.denied", Why.WAIVED, "2026-12-01", "w-1"), *COUNTS))
+    writer.add(
+        finding(), (FindingRuling("findings.denied", RulingReason.WAIVED, "2026-12-01", "w-1"), *COUNTS)
+    )
     ((_, line),) = read(writer.finish())
     assert line["rulings"] == [
         {"rule": "findings.denied", "why": "waived", "until": "2026-12-01", "waiver": "w-1"},

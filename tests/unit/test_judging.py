@@ -45,9 +45,11 @@ def test_what_is_refused_and_what_is_only_unknown_are_told_apart(case: Trial) ->
 
 
 def told(judged: EvaluationResult) -> dict[str, object]:
-    return {"outcome": judged.verdict.outcome, "worst": judged.verdict.worst, "used": set(judged.used)} | {
-        "reasons": {(reason.rule, reason.action, reason.is_unknown) for reason in judged.verdict.reasons}
-    }
+    return {
+        "outcome": judged.verdict.outcome,
+        "worst": judged.verdict.worst,
+        "used": set(judged.used_waivers),
+    } | {"reasons": {(reason.rule, reason.action, reason.is_unknown) for reason in judged.verdict.reasons}}
 
 
 @given(trials())
@@ -88,10 +90,10 @@ def test_a_waiver_counts_wherever_it_stands(case: Trial) -> None:
 @given(trials())
 def test_a_waiver_that_was_not_used_changes_nothing(case: Trial) -> None:
     judged = case.judged()
-    without = replace(case, waivers=judged.used, grants=()).judged()
+    without = replace(case, waivers=judged.used_waivers, grants=()).judged()
     assert without.verdict.outcome is judged.verdict.outcome
     assert without.verdict.blocking == judged.verdict.blocking
-    assert set(without.used) == set(judged.used)
+    assert set(without.used_waivers) == set(judged.used_waivers)
 
 
 @given(trials())
@@ -105,7 +107,7 @@ def test_pass_means_that_nothing_blocks_and_a_refusal_says_why(case: Trial) -> N
 @given(finding_trials)
 def test_findings_are_kept_as_they_were_judged(case: Trial) -> None:
     judged = case.judged()
-    (packed,) = judged.packed
+    (packed,) = judged.packed_findings
     lines = list(read(packed)) if packed else []
     assert [found for found, _ in lines] == list(case.platforms[0].findings)
     timed = [found for found in case.platforms[0].findings if found.severity in case.stage.findings.grace]
@@ -117,7 +119,7 @@ def test_findings_are_kept_as_they_were_judged(case: Trial) -> None:
 def test_clocks_start_now_for_what_is_new_and_stay_for_what_is_known(case: Trial) -> None:
     places = [place for found in case.platforms[0].findings for place in found.places]
     assume(len(places) == len(set(places)))
-    started = case.judged().started
+    started = case.judged().started_clocks
     timed = [found for found in case.platforms[0].findings if found.severity in case.stage.findings.grace]
     with_fix = {place for found in timed if found.fixable for place in found.places}
     expected_to_start = {}
@@ -133,10 +135,10 @@ def test_clocks_start_now_for_what_is_new_and_stay_for_what_is_known(case: Trial
 def abandoned(case: Trial, *findings: Finding) -> EvaluationResult:
     """Something else was read first, and thrown away: the scan had been run again meanwhile."""
     judging, platform = case.judging(), case.platforms[0]
-    reading = judging.begin(platform.scan, platform.facts.platform)
+    reading = judging.open_scan(platform.scan, platform.facts.platform)
     for one in findings:
         reading.add(one)
-    judging.read(platform.scan, platform.findings, platform.facts.platform)
+    judging.read_scan(platform.scan, platform.findings, platform.facts.platform)
     return judging.decide()
 
 
@@ -181,12 +183,12 @@ def test_the_delta_of_several_platforms_names_what_is_new_once() -> None:
 
 def test_a_clock_that_one_platform_starts_runs_for_the_others_too() -> None:
     case = two([finding(fixable=True)], [finding(fixable=False)]).with_rules(grace={HIGH: DAY})
-    assert case.judged().started == {("CVE-2026-1", "openssl"): Clock(NOON, NOON)}
+    assert case.judged().started_clocks == {("CVE-2026-1", "openssl"): Clock(NOON, NOON)}
 
 
 def test_a_finding_that_is_in_grace_keeps_no_waiver_busy() -> None:
     case = trial(finding(), waivers=(waiver(),)).with_rules(max={HIGH: Limit(0)}, grace={HIGH: DAY})
-    assert case.judged().used == ()
+    assert case.judged().used_waivers == ()
     assert case.passes
 
 
@@ -195,10 +197,10 @@ def test_an_image_is_judged_a_second_time_from_its_record_with_the_same_verdict(
     case = trial(finding(fixable=True), finding("CVE-2", HIGH, OPENSSL, ZLIB)).with_rules(
         max={HIGH: Limit(0)}, grace={HIGH: timedelta(days=2)}
     )
-    (packed,) = case.judged().packed
+    (packed,) = case.judged().packed_findings
     assert packed is not None
     kept = {place: clock for found, line in read(packed) for place, clock in clocks_of(found, line).items()}
-    assert kept == case.judged().started
+    assert kept == case.judged().started_clocks
     again = trial(*(found for found, _ in read(packed)), clocks=kept, now=NOON + DAY, stage=case.stage)
     assert again.passes
     assert not replace(again, now=NOON + 2 * DAY).passes
@@ -206,4 +208,4 @@ def test_an_image_is_judged_a_second_time_from_its_record_with_the_same_verdict(
 
 def test_severities_without_grace_keep_no_clocks() -> None:
     case = trial(finding("CVE-1", Severity.LOW), image=FACTS).with_rules(grace={HIGH: DAY})
-    assert case.judged().started == {}
+    assert case.judged().started_clocks == {}

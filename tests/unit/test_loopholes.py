@@ -35,7 +35,7 @@ def judged(
         counts: dict[Severity, int] = {}
         for finding in findings:
             counts[finding.severity] = counts.get(finding.severity, 0) + 1
-        judging.read(finished(counts, image=digest), findings)
+        judging.read_scan(finished(counts, image=digest), findings)
     return judging.decide()
 
 
@@ -76,7 +76,7 @@ def test_the_first_sight_of_a_fix_is_kept_in_any_order(is_first: bool) -> None:
     rules = FindingRules(grace={Severity.HIGH: timedelta(days=1)})
     findings = [fixed, other] if is_first else [other, fixed]
     found = judged({AMD: findings}, facts=index(PlatformFacts(AMD)), findings=rules)
-    assert [clock.fix_seen_at for clock in found.started.values()] == [NOW]
+    assert [clock.fix_seen_at for clock in found.started_clocks.values()] == [NOW]
 
 
 def test_an_image_of_whose_platforms_nothing_is_known_does_not_pass_their_rules() -> None:

@@ -87,7 +87,7 @@ any_while = st.integers(1, 30 * 24).map(lambda hours: timedelta(hours=hours))
 @given(any_trials, any_while)
 def test_waiting_never_opens_the_gate(case: Trial, later: timedelta) -> None:
     """The clocks that were started run on; and even where nobody kept them, nothing opens."""
-    kept = {**case.clocks, **case.judged().started}
+    kept = {**case.clocks, **case.judged().started_clocks}
     never_opens(case, replace(case, now=case.now + later, clocks=kept))
     never_opens(case, replace(case, now=case.now + later))
 

@@ -216,7 +216,7 @@ def test_a_base_that_mends_no_more_than_an_upgrade_is_left_alone() -> None:
 
 def test_nobody_looks_for_a_newer_base_of_an_image_that_passes() -> None:
     judging = blocked().judging()
-    judging.read(blocked().platforms[0].scan, ())
+    judging.read_scan(blocked().platforms[0].scan, ())
 
     def never() -> Rebuild | None:
         raise AssertionError("asked")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imagegate.findings.finding import Severity
 from imagegate.findings.scan import ScanStatus, Waited
-from imagegate.gate.finding_rules import Why
+from imagegate.gate.finding_rules import RulingReason
 from imagegate.gate.tally import FindingTally
 from imagegate.gate.verdict import (
     ENDING,
@@ -22,7 +22,6 @@ from imagegate.gate.verdict import (
     VerdictOutcome,
     attention,
     duration,
-    how_many_aside,
 )
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import DEFAULT_ALERTS, DEFAULT_MAX_FINDINGS, Action, Attention, Limit
@@ -319,8 +318,8 @@ def test_somebody_hears_of_it_whenever_somebody_has_to_act(reason: Reason, expec
 
 
 def test_how_many_findings_do_not_count_is_told_by_what_decided_so() -> None:
-    weighed = FindingTally(aside={Why.NO_LIMIT: 2, Why.WAIVED: 1})
-    assert how_many_aside(weighed) == {"waived": 1, "no limit": 2}
+    tally = FindingTally(aside={RulingReason.NO_LIMIT: 2, RulingReason.WAIVED: 1})
+    assert tally.aside_by_name() == {"waived": 1, "no limit": 2}
 
 
 @pytest.mark.parametrize(

@@ -376,7 +376,7 @@ def test_a_waiver_that_would_be_needed_and_does_not_count_is_named(
     assert "the waiver of CVE-2026-1 in " in idle.message
     assert says in idle.message
     assert "ann@example.com" in idle.message
-    assert judged.used == ()
+    assert judged.used_waivers == ()
 
 
 def test_a_waiver_of_something_else_is_not_spoken_of() -> None:
@@ -407,7 +407,7 @@ def test_no_waiver_is_spoken_of_where_a_rule_only_warns(expires: date) -> None:
     case = trial(waivers=(rule_waiver(NON_ROOT, expires=expires),))
     case = case.with_platform_facts(0, config=None).with_image_rules(non_root=Rule(True, Action.WARN))
     judged = case.judged()
-    assert judged.used == ()
+    assert judged.used_waivers == ()
     assert [(reason.rule, reason.action) for reason in judged.verdict.reasons] == [(NON_ROOT, Action.WARN)]
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import EXAMPLES, Finding, Severity
-from imagegate.gate.finding_rules import Clock, FindingRuling, Terms, Why
-from imagegate.gate.tally import FindingTallier, worse
+from imagegate.gate.finding_rules import Clock, FindingEvaluator, FindingRuling, RulingReason, Terms
+from imagegate.gate.tally import FindingTally, StartedClocks, worse
 from imagegate.policy.rules import (
     DENIED,
     PROHIBITED,
@@ -25,7 +25,18 @@ from imagegate.policy.rules import (
     Rule,
 )
 from imagegate.policy.waiver import Waiver, Waivers, WaiverTerms
-from tests.unit.samples import DAY, NOON, digest, finding, package, rule_waiver, severities, terms, waiver
+from tests.unit.samples import (
+    DAY,
+    NOON,
+    digest,
+    finding,
+    package,
+    rule_waiver,
+    severities,
+    tally_of,
+    terms,
+    waiver,
+)
 from tests.unit.trials import satisfies
 
 HIGH, LOW = Severity.HIGH, Severity.LOW
@@ -45,7 +56,7 @@ def waivers(*some: Waiver) -> Waivers:
 
 
 def rulings(one: Finding, asked: FindingRules, **more: Any) -> tuple[FindingRuling, ...]:
-    return FindingTallier(terms(asked, **more)).weigh(one)
+    return FindingEvaluator(terms(asked, **more)).evaluate(one)
 
 
 def ruling(one: Finding, asked: FindingRules, **more: Any) -> FindingRuling:
@@ -58,15 +69,15 @@ def known_since(age: timedelta, fix: timedelta | None = None, name: str = "opens
 
 
 def test_a_finding_of_a_severity_with_a_limit_counts() -> None:
-    assert ruling(finding(), rules()) == FindingRuling("findings.high", Why.COUNTS)
-    assert ruling(finding(severity=LOW), rules()) == FindingRuling("findings.low", Why.NO_LIMIT)
+    assert ruling(finding(), rules()) == FindingRuling("findings.high", RulingReason.COUNTS)
+    assert ruling(finding(severity=LOW), rules()) == FindingRuling("findings.low", RulingReason.NO_LIMIT)
     off = rules(max={HIGH: Limit(0, Action.OFF)})
-    assert ruling(finding(), off) == FindingRuling("findings.high", Why.NO_LIMIT)
+    assert ruling(finding(), off) == FindingRuling("findings.high", RulingReason.NO_LIMIT)
 
 
-@pytest.mark.parametrize("why", Why)
-def test_what_counts_is_what_nothing_set_aside(why: Why) -> None:
-    assert FindingRuling("x", why).holds is (why in ("counts", "unknown", "denied", "prohibited"))
+@pytest.mark.parametrize("reason", RulingReason)
+def test_what_counts_is_what_nothing_set_aside(reason: RulingReason) -> None:
+    assert FindingRuling("x", reason).holds is (reason in ("counts", "unknown", "denied", "prohibited"))
 
 
 # filters
@@ -75,9 +86,9 @@ def test_what_counts_is_what_nothing_set_aside(why: Why) -> None:
 @pytest.mark.parametrize(
     ("fixable", "expected"),
     [
-        (True, FindingRuling("findings.high", Why.COUNTS)),
-        (False, FindingRuling("findings.high", Why.NO_FIX)),
-        (None, FindingRuling("findings.high", Why.UNKNOWN, missing=(FIX,))),
+        (True, FindingRuling("findings.high", RulingReason.COUNTS)),
+        (False, FindingRuling("findings.high", RulingReason.NO_FIX)),
+        (None, FindingRuling("findings.high", RulingReason.UNKNOWN, missing=(FIX,))),
     ],
 )
 def test_only_what_can_be_fixed_counts_where_the_rule_says_so(
@@ -85,20 +96,22 @@ def test_only_what_can_be_fixed_counts_where_the_rule_says_so(
 ) -> None:
     only = rules(only_fixable=frozenset({HIGH}))
     assert ruling(finding(fixable=fixable), only) == expected
-    assert ruling(finding(fixable=fixable), rules(only_fixable=frozenset({LOW}))).why is Why.COUNTS
+    assert (
+        ruling(finding(fixable=fixable), rules(only_fixable=frozenset({LOW}))).reason is RulingReason.COUNTS
+    )
 
 
 @pytest.mark.parametrize(
     ("age", "expected"),
     [
-        (timedelta(), FindingRuling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z")),
-        (3 * DAY, FindingRuling("findings.high", Why.GRACE, until="2026-11-25T12:00:00Z")),
+        (timedelta(), FindingRuling("findings.high", RulingReason.GRACE, until="2026-11-28T12:00:00Z")),
+        (3 * DAY, FindingRuling("findings.high", RulingReason.GRACE, until="2026-11-25T12:00:00Z")),
         (
             7 * DAY - timedelta(seconds=1),
-            FindingRuling("findings.high", Why.GRACE, until="2026-11-21T12:00:01Z"),
+            FindingRuling("findings.high", RulingReason.GRACE, until="2026-11-21T12:00:01Z"),
         ),
-        (7 * DAY, FindingRuling("findings.high", Why.COUNTS)),
-        (30 * DAY, FindingRuling("findings.high", Why.COUNTS)),
+        (7 * DAY, FindingRuling("findings.high", RulingReason.COUNTS)),
+        (30 * DAY, FindingRuling("findings.high", RulingReason.COUNTS)),
     ],
 )
 def test_a_finding_has_its_time_from_when_it_was_seen_first(age: timedelta, expected: FindingRuling) -> None:
@@ -117,7 +130,7 @@ def test_what_was_never_seen_before_has_all_of_its_time() -> None:
 
 
 def test_time_is_given_by_severity() -> None:
-    assert ruling(finding(), rules(grace={LOW: 7 * DAY})).why is Why.COUNTS
+    assert ruling(finding(), rules(grace={LOW: 7 * DAY})).reason is RulingReason.COUNTS
 
 
 def test_the_clock_that_runs_longest_decides_about_several_packages() -> None:
@@ -125,28 +138,28 @@ def test_the_clock_that_runs_longest_decides_about_several_packages() -> None:
     both = finding("CVE-2026-1", HIGH, package("zlib"), package("openssl"))
     clocks = known_since(6 * DAY) | known_since(2 * DAY, name="zlib")
     assert ruling(both, graceful, clocks=clocks).until == "2026-11-22T12:00:00Z"
-    assert ruling(both, graceful, clocks=known_since(7 * DAY)).why is Why.COUNTS
+    assert ruling(both, graceful, clocks=known_since(7 * DAY)).reason is RulingReason.COUNTS
 
 
 @pytest.mark.parametrize(
     ("fixable", "clocks", "expected"),
     [
-        (False, {}, FindingRuling("findings.high", Why.GRACE, until="a fix")),
-        (False, known_since(99 * DAY), FindingRuling("findings.high", Why.GRACE, until="a fix")),
-        (True, {}, FindingRuling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z")),
+        (False, {}, FindingRuling("findings.high", RulingReason.GRACE, until="a fix")),
+        (False, known_since(99 * DAY), FindingRuling("findings.high", RulingReason.GRACE, until="a fix")),
+        (True, {}, FindingRuling("findings.high", RulingReason.GRACE, until="2026-11-28T12:00:00Z")),
         (
             True,
             known_since(99 * DAY),
-            FindingRuling("findings.high", Why.GRACE, until="2026-11-28T12:00:00Z"),
+            FindingRuling("findings.high", RulingReason.GRACE, until="2026-11-28T12:00:00Z"),
         ),
         (
             True,
             known_since(99 * DAY, DAY),
-            FindingRuling("findings.high", Why.GRACE, until="2026-11-27T12:00:00Z"),
+            FindingRuling("findings.high", RulingReason.GRACE, until="2026-11-27T12:00:00Z"),
         ),
-        (True, known_since(99 * DAY, 7 * DAY), FindingRuling("findings.high", Why.COUNTS)),
-        (False, known_since(99 * DAY, 7 * DAY), FindingRuling("findings.high", Why.COUNTS)),
-        (None, known_since(DAY), FindingRuling("findings.high", Why.UNKNOWN, missing=(FIX,))),
+        (True, known_since(99 * DAY, 7 * DAY), FindingRuling("findings.high", RulingReason.COUNTS)),
+        (False, known_since(99 * DAY, 7 * DAY), FindingRuling("findings.high", RulingReason.COUNTS)),
+        (None, known_since(DAY), FindingRuling("findings.high", RulingReason.UNKNOWN, missing=(FIX,))),
     ],
 )
 def test_time_may_start_with_the_first_fix_instead(
@@ -159,59 +172,61 @@ def test_time_may_start_with_the_first_fix_instead(
 @pytest.mark.parametrize(
     ("no_grace", "told", "expected"),
     [
-        (NoGrace(known_exploited=True), {"known_exploited": True}, Why.COUNTS),
-        (NoGrace(known_exploited=True), {"known_exploited": False}, Why.GRACE),
+        (NoGrace(known_exploited=True), {"known_exploited": True}, RulingReason.COUNTS),
+        (NoGrace(known_exploited=True), {"known_exploited": False}, RulingReason.GRACE),
         (NoGrace(known_exploited=True), {}, (KEV,)),
-        (NoGrace(exploit_available=True), {"exploit": True}, Why.COUNTS),
-        (NoGrace(exploit_available=True), {"exploit": False}, Why.GRACE),
+        (NoGrace(exploit_available=True), {"exploit": True}, RulingReason.COUNTS),
+        (NoGrace(exploit_available=True), {"exploit": False}, RulingReason.GRACE),
         (NoGrace(exploit_available=True), {}, (EXPLOIT,)),
-        (NoGrace(epss=0.5), {"epss": 0.5}, Why.COUNTS),
-        (NoGrace(epss=0.5), {"epss": 0.49}, Why.GRACE),
-        (NoGrace(epss=0.0), {"epss": 0.0}, Why.COUNTS),
+        (NoGrace(epss=0.5), {"epss": 0.5}, RulingReason.COUNTS),
+        (NoGrace(epss=0.5), {"epss": 0.49}, RulingReason.GRACE),
+        (NoGrace(epss=0.0), {"epss": 0.0}, RulingReason.COUNTS),
         (NoGrace(epss=0.5), {}, (EPSS,)),
         (NoGrace(True, True, 0.5), {}, (KEV, EXPLOIT, EPSS)),
         (NoGrace(True, True, 0.5), {"known_exploited": False, "epss": 0.1}, (EXPLOIT,)),
-        (NoGrace(True, True, 0.5), {"epss": 0.9}, Why.COUNTS),
-        (NoGrace(), {"known_exploited": True, "exploit": True, "epss": 1.0}, Why.GRACE),
+        (NoGrace(True, True, 0.5), {"epss": 0.9}, RulingReason.COUNTS),
+        (NoGrace(), {"known_exploited": True, "exploit": True, "epss": 1.0}, RulingReason.GRACE),
     ],
 )
 def test_what_is_exploited_or_will_be_has_no_time(
-    no_grace: NoGrace, told: dict[str, Any], expected: Why | tuple[str, ...]
+    no_grace: NoGrace, told: dict[str, Any], expected: RulingReason | tuple[str, ...]
 ) -> None:
     found = ruling(finding(**told), rules(grace={HIGH: 7 * DAY}, no_grace=no_grace))
-    if isinstance(expected, Why):
-        assert (found.why, found.missing) == (expected, ())
+    if isinstance(expected, RulingReason):
+        assert (found.reason, found.missing) == (expected, ())
     else:
-        assert (found.why, found.missing) == (Why.UNKNOWN, expected)
+        assert (found.reason, found.missing) == (RulingReason.UNKNOWN, expected)
 
 
 def test_whether_something_is_urgent_does_not_matter_once_its_time_is_over() -> None:
     over = rules(grace={HIGH: DAY}, no_grace=NoGrace(True, True, 0.5))
-    assert ruling(finding(), over, clocks=known_since(DAY)) == FindingRuling("findings.high", Why.COUNTS)
+    assert ruling(finding(), over, clocks=known_since(DAY)) == FindingRuling(
+        "findings.high", RulingReason.COUNTS
+    )
 
 
 @pytest.mark.parametrize(
-    ("baseline", "why"),
+    ("baseline", "reason"),
     [
-        (None, Why.COUNTS),
-        (frozenset(), Why.COUNTS),
-        (frozenset({("CVE-2026-1", "openssl")}), Why.COUNTS),
-        (frozenset({("CVE-2026-1", "openssl"), ("CVE-2026-2", "zlib")}), Why.COUNTS),
-        (frozenset({("CVE-2026-1", "openssl"), ("CVE-2026-1", "zlib")}), Why.NOT_WORSE),
+        (None, RulingReason.COUNTS),
+        (frozenset(), RulingReason.COUNTS),
+        (frozenset({("CVE-2026-1", "openssl")}), RulingReason.COUNTS),
+        (frozenset({("CVE-2026-1", "openssl"), ("CVE-2026-2", "zlib")}), RulingReason.COUNTS),
+        (frozenset({("CVE-2026-1", "openssl"), ("CVE-2026-1", "zlib")}), RulingReason.NOT_WORSE),
     ],
 )
 def test_what_the_next_stage_has_in_every_package_does_not_count(
-    baseline: frozenset[tuple[str, str]] | None, why: Why
+    baseline: frozenset[tuple[str, str]] | None, reason: RulingReason
 ) -> None:
     both = finding("CVE-2026-1", HIGH, package("openssl"), package("zlib"))
-    assert ruling(both, rules(no_worse_than_next=True), baseline=baseline).why is why
-    assert ruling(both, rules(), baseline=baseline).why is Why.COUNTS
+    assert ruling(both, rules(no_worse_than_next=True), baseline=baseline).reason is reason
+    assert ruling(both, rules(), baseline=baseline).reason is RulingReason.COUNTS
 
 
 def test_another_version_of_a_package_is_no_new_place() -> None:
     known = frozenset({("CVE-2026-1", "openssl")})
     newer = finding("CVE-2026-1", HIGH, package(installed="3.9"))
-    assert ruling(newer, rules(no_worse_than_next=True), baseline=known).why is Why.NOT_WORSE
+    assert ruling(newer, rules(no_worse_than_next=True), baseline=known).reason is RulingReason.NOT_WORSE
 
 
 # denied and prohibited
@@ -229,8 +244,8 @@ def test_what_is_denied_is_denied_by_any_of_its_names_and_whatever_the_filters_s
     )
     known = frozenset(harmless.places)
     assert rulings(harmless, asked, baseline=known) == (
-        FindingRuling(DENIED, Why.DENIED),
-        FindingRuling("findings.low", Why.NO_FIX),
+        FindingRuling(DENIED, RulingReason.DENIED),
+        FindingRuling("findings.low", RulingReason.NO_FIX),
     )
     assert [one.rule for one in rulings(finding("CVE-3"), asked)] == ["findings.high"]
 
@@ -244,51 +259,54 @@ def test_a_list_that_is_off_denies_nothing(action: Action) -> None:
 def test_what_is_denied_is_waived_by_a_waiver_of_the_finding_alone() -> None:
     asked = rules(deny=Rule(frozenset({"CVE-2026-1"})))
     told = rulings(finding(), asked, waivers=waivers(waiver()))
-    assert [(one.rule, one.why, one.waiver) for one in told] == [
-        (DENIED, Why.WAIVED, waiver().id),
-        ("findings.high", Why.WAIVED, waiver().id),
+    assert [(one.rule, one.reason, one.waiver) for one in told] == [
+        (DENIED, RulingReason.WAIVED, waiver().id),
+        ("findings.high", RulingReason.WAIVED, waiver().id),
     ]
     for rule in (DENIED, "findings.high"):
         whole = waivers(rule_waiver(rule))
-        assert {one.why for one in rulings(finding(), asked, waivers=whole)} == {Why.DENIED, Why.COUNTS}
+        assert {one.reason for one in rulings(finding(), asked, waivers=whole)} == {
+            RulingReason.DENIED,
+            RulingReason.COUNTS,
+        }
 
 
 @pytest.mark.parametrize(
     ("prohibited", "installed", "expected"),
     [
-        (ProhibitedPackage("openssl"), None, Why.PROHIBITED),
-        (ProhibitedPackage("open*"), "1", Why.PROHIBITED),
-        (ProhibitedPackage("openssl", "<2"), "1", Why.PROHIBITED),
+        (ProhibitedPackage("openssl"), None, RulingReason.PROHIBITED),
+        (ProhibitedPackage("open*"), "1", RulingReason.PROHIBITED),
+        (ProhibitedPackage("openssl", "<2"), "1", RulingReason.PROHIBITED),
         (ProhibitedPackage("openssl", "<2"), "2", None),
-        (ProhibitedPackage("openssl", "<2"), None, Why.UNKNOWN),
-        (ProhibitedPackage("openssl", "<2"), "odd", Why.UNKNOWN),
-        (ProhibitedPackage("openssl", "<2", "deb"), "1", Why.PROHIBITED),
+        (ProhibitedPackage("openssl", "<2"), None, RulingReason.UNKNOWN),
+        (ProhibitedPackage("openssl", "<2"), "odd", RulingReason.UNKNOWN),
+        (ProhibitedPackage("openssl", "<2", "deb"), "1", RulingReason.PROHIBITED),
         (ProhibitedPackage("openssl", "<2", "npm"), "1", None),
         (ProhibitedPackage("OPENSSL"), "1", None),
         (ProhibitedPackage("ssl"), "1", None),
     ],
 )
 def test_a_package_is_prohibited_by_name_version_and_ecosystem(
-    prohibited: ProhibitedPackage, installed: str | None, expected: Why | None
+    prohibited: ProhibitedPackage, installed: str | None, expected: RulingReason | None
 ) -> None:
     asked = FindingRules(max={}, prohibited=Rule((ProhibitedPackage("other"), prohibited)))
     found = finding("CVE-2026-1", HIGH, package("zlib"), package(installed=installed))
-    told = {one.rule: one.why for one in rulings(found, asked, satisfies=satisfies)}
+    told = {one.rule: one.reason for one in rulings(found, asked, satisfies=satisfies)}
     assert told.get(PROHIBITED) is expected
 
 
 def test_versions_that_nobody_can_compare_are_unknown() -> None:
     asked = FindingRules(max={}, prohibited=Rule((ProhibitedPackage("openssl", "<2"),)))
     first, _ = rulings(finding("CVE-2026-1", HIGH, package(installed="1")), asked, satisfies=None)
-    assert first == FindingRuling(PROHIBITED, Why.UNKNOWN, missing=("whether openssl 1 is <2",))
+    assert first == FindingRuling(PROHIBITED, RulingReason.UNKNOWN, missing=("whether openssl 1 is <2",))
 
 
 def test_a_prohibited_package_is_waived_by_name_and_each_for_itself() -> None:
     asked = FindingRules(max={}, prohibited=Rule((ProhibitedPackage("*"),)))
     granted = waivers(rule_waiver(PROHIBITED, package="openssl"))
     both = finding("CVE-2026-1", HIGH, package("openssl"), package("zlib"))
-    assert rulings(finding(), asked, waivers=granted)[0].why is Why.WAIVED
-    assert rulings(both, asked, waivers=granted)[0].why is Why.PROHIBITED
+    assert rulings(finding(), asked, waivers=granted)[0].reason is RulingReason.WAIVED
+    assert rulings(both, asked, waivers=granted)[0].reason is RulingReason.PROHIBITED
 
 
 # waivers
@@ -297,18 +315,21 @@ def test_a_prohibited_package_is_waived_by_name_and_each_for_itself() -> None:
 def test_a_finding_is_waived_when_it_is_waived_in_every_package() -> None:
     both = finding("CVE-2026-1", HIGH, package("openssl"), package("zlib"))
     soon = waiver(package="zlib", expires=date(2026, 12, 1))
-    assert ruling(both, rules(), waivers=waivers(waiver())).why is Why.COUNTS
+    assert ruling(both, rules(), waivers=waivers(waiver())).reason is RulingReason.COUNTS
     told = ruling(both, rules(), waivers=waivers(waiver(), soon))
-    assert told == FindingRuling("findings.high", Why.WAIVED, until="2026-12-01", waiver=soon.id)
+    assert told == FindingRuling("findings.high", RulingReason.WAIVED, until="2026-12-01", waiver=soon.id)
 
 
 def test_a_finding_without_a_package_cannot_be_waived_by_package() -> None:
-    assert ruling(replace(finding(), packages=()), rules(), waivers=waivers(waiver())).why is Why.COUNTS
+    assert (
+        ruling(replace(finding(), packages=()), rules(), waivers=waivers(waiver())).reason
+        is RulingReason.COUNTS
+    )
 
 
 def test_a_waiver_answers_what_the_scanner_does_not_say() -> None:
     asked = rules(only_fixable=frozenset({HIGH}), grace={HIGH: DAY}, no_grace=NoGrace(True))
-    assert ruling(finding(), asked, waivers=waivers(waiver())).why is Why.WAIVED
+    assert ruling(finding(), asked, waivers=waivers(waiver())).reason is RulingReason.WAIVED
 
 
 @pytest.mark.parametrize(
@@ -324,7 +345,7 @@ def test_no_waiver_is_used_for_what_does_not_count_anyway(
     asked: dict[str, Any], told: dict[str, Any], more: dict[str, Any]
 ) -> None:
     some = waivers(waiver(), waiver(expires=date(2026, 1, 1)))
-    assert ruling(finding(**told), rules(**asked), waivers=some, **more).why is not Why.WAIVED
+    assert ruling(finding(**told), rules(**asked), waivers=some, **more).reason is not RulingReason.WAIVED
     assert not some.used
     assert not some.idle
 
@@ -333,8 +354,11 @@ def test_no_waiver_is_used_for_what_does_not_count_anyway(
 
 
 def test_a_ruling_says_only_what_there_is_to_say() -> None:
-    assert FindingRuling("findings.high", Why.COUNTS).as_json() == {"rule": "findings.high", "why": "counts"}
-    assert FindingRuling("r", Why.WAIVED, "2026-12-01", "w-1", ("its EPSS",)).as_json() == {
+    assert FindingRuling("findings.high", RulingReason.COUNTS).as_json() == {
+        "rule": "findings.high",
+        "why": "counts",
+    }
+    assert FindingRuling("r", RulingReason.WAIVED, "2026-12-01", "w-1", ("its EPSS",)).as_json() == {
         "rule": "r",
         "why": "waived",
         "until": "2026-12-01",
@@ -367,30 +391,30 @@ def test_details_are_asked_for_only_where_they_could_change_the_verdict(
     no_grace: NoGrace, told: dict[str, Any], needed: bool
 ) -> None:
     asked = rules(grace={HIGH: DAY}, no_grace=no_grace)
-    assert FindingTallier(terms(asked)).needs_details(finding(**told)) is needed
-    assert not FindingTallier(terms(asked, clocks=known_since(DAY))).needs_details(finding(**told))
-    assert not FindingTallier(terms(asked, waivers=waivers(waiver()))).needs_details(finding(**told))
+    assert FindingEvaluator(terms(asked)).needs_details(finding(**told)) is needed
+    assert not FindingEvaluator(terms(asked, clocks=known_since(DAY))).needs_details(finding(**told))
+    assert not FindingEvaluator(terms(asked, waivers=waivers(waiver()))).needs_details(finding(**told))
 
 
 def test_asking_what_details_are_needed_uses_no_waiver() -> None:
     """With the details the finding may not need it any more."""
     some = waivers(waiver(), waiver(package="zlib", expires=date(2026, 1, 1)))
-    weigher = FindingTallier(terms(rules(grace={HIGH: DAY}, no_grace=NoGrace(True)), waivers=some))
-    assert not weigher.needs_details(finding())
-    assert weigher.needs_details(finding("CVE-2026-1", HIGH, package("zlib")))
+    evaluator = FindingEvaluator(terms(rules(grace={HIGH: DAY}, no_grace=NoGrace(True)), waivers=some))
+    assert not evaluator.needs_details(finding())
+    assert evaluator.needs_details(finding("CVE-2026-1", HIGH, package("zlib")))
     assert (some.used, some.idle) == ({}, {})
 
 
 # folding
 
 
-def weighed(asked: FindingRules, *findings: Finding, **more: Any) -> Any:
-    return FindingTallier(terms(asked, **more)).weigh_all(findings)
+def tallied(asked: FindingRules, *findings: Finding, **more: Any) -> FindingTally:
+    return tally_of(terms(asked, **more), findings)
 
 
 def test_findings_are_folded_by_what_decided_about_them() -> None:
     asked = rules(only_fixable=frozenset({HIGH}))
-    found = weighed(
+    found = tallied(
         asked,
         *(finding(f"CVE-{n}", fixable=fixable) for n, fixable in enumerate((True, False, False, None))),
         finding("CVE-9", LOW),
@@ -398,14 +422,14 @@ def test_findings_are_folded_by_what_decided_about_them() -> None:
     assert found.all.counts == {HIGH: 4, LOW: 1}
     assert found.counting.counts == {HIGH: 1}
     assert found.unknown.counts == {HIGH: 1}
-    assert found.aside == {Why.NO_FIX: 2, Why.NO_LIMIT: 1}
+    assert found.aside == {RulingReason.NO_FIX: 2, RulingReason.NO_LIMIT: 1}
     assert list(found.missing) == [FIX]
     assert [one.rule for one in found.open] == ["findings.high"] * 2
 
 
 def test_a_finding_in_several_packages_counts_once() -> None:
     many = finding("CVE-1", HIGH, *(package(name) for name in ("a", "b", "c")))
-    found = weighed(rules(deny=Rule(frozenset({"CVE-1"})), prohibited=Rule((ProhibitedPackage("*"),))), many)
+    found = tallied(rules(deny=Rule(frozenset({"CVE-1"})), prohibited=Rule((ProhibitedPackage("*"),))), many)
     assert found.counting.counts == {HIGH: 1}
     assert found.violations == {DENIED: 1, PROHIBITED: 1}
 
@@ -414,7 +438,7 @@ def test_a_finding_in_several_packages_counts_once() -> None:
 def test_a_few_examples_are_kept_and_all_are_counted(number: int) -> None:
     asked = rules(deny=Rule(frozenset({"GHSA-1"})), prohibited=Rule((ProhibitedPackage("openssl", "<2"),)))
     some = [finding(f"CVE-{n}", HIGH, package(installed=None), aliases=("GHSA-1",)) for n in range(number)]
-    found = weighed(asked, *some, satisfies=satisfies, baseline=frozenset())
+    found = tallied(asked, *some, satisfies=satisfies, baseline=frozenset())
     kept = [f"CVE-{n} (openssl)" for n in range(min(number, EXAMPLES))]
     assert found.violations.get(DENIED, 0) == number
     assert found.examples_of.get(DENIED, []) == found.incomparable == found.added_examples == kept
@@ -423,10 +447,10 @@ def test_a_few_examples_are_kept_and_all_are_counted(number: int) -> None:
 
 def test_the_worst_is_of_what_is_not_waived() -> None:
     granted = waivers(waiver())
-    assert weighed(rules(), finding(), finding("CVE-2", LOW), waivers=granted).worst is LOW
-    assert weighed(rules(), finding(), finding("CVE-2", LOW)).worst is HIGH
-    assert weighed(rules(grace={HIGH: DAY}), finding(), waivers=granted).worst is HIGH
-    assert weighed(rules()).worst is None
+    assert tallied(rules(), finding(), finding("CVE-2", LOW), waivers=granted).worst is LOW
+    assert tallied(rules(), finding(), finding("CVE-2", LOW)).worst is HIGH
+    assert tallied(rules(grace={HIGH: DAY}), finding(), waivers=granted).worst is HIGH
+    assert tallied(rules()).worst is None
 
 
 @given(severities, severities)
@@ -439,27 +463,27 @@ def test_of_two_severities_the_graver_one_is_worse(one: Severity, other: Severit
 def test_what_the_baseline_still_has_and_what_is_new_is_told() -> None:
     both = finding("CVE-2026-1", HIGH, package("openssl"), package("zlib"))
     known = frozenset({("CVE-2026-1", "zlib"), ("CVE-2026-5", "gone")})
-    found = weighed(rules(), both, finding("CVE-7"), baseline=known)
+    found = tallied(rules(), both, finding("CVE-7"), baseline=known)
     assert found.still_there == {("CVE-2026-1", "zlib")}
     assert found.added == 2
-    assert weighed(rules(), both).added == 0
+    assert tallied(rules(), both).added == 0
 
 
 @pytest.mark.parametrize("timed", [frozenset(), frozenset({LOW}), frozenset({HIGH})])
 def test_clocks_are_kept_for_what_some_stage_gives_time(timed: frozenset[Severity]) -> None:
     """Whether this stage does or not: the clock starts at the first gate."""
-    weigher = FindingTallier(terms(rules(), timed=timed))
-    weigher.weigh_all([finding(fixable=True)])
+    clocks = StartedClocks(terms(rules(), timed=timed))
+    clocks.add(finding(fixable=True))
     expected = {("CVE-2026-1", "openssl"): Clock(NOON, NOON)} if HIGH in timed else {}
-    assert weigher.started == expected
+    assert clocks.started == expected
 
 
 def test_a_clock_that_runs_is_kept_again_only_when_a_fix_is_seen() -> None:
     (place,) = finding().places
     for fixable, expected in ((None, {}), (False, {}), (True, {place: Clock(NOON - DAY, NOON)})):
-        weigher = FindingTallier(terms(rules(), timed=frozenset({HIGH}), clocks={place: Clock(NOON - DAY)}))
-        weigher.weigh_all([finding(fixable=fixable)])
-        assert weigher.started == expected
+        started = StartedClocks(terms(rules(), timed=frozenset({HIGH}), clocks={place: Clock(NOON - DAY)}))
+        started.add(finding(fixable=fixable))
+        assert started.started == expected
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ class Trial:
     def judged(self) -> EvaluationResult:
         judging = self.judging()
         for platform in self.platforms:
-            judging.read(platform.scan, platform.findings, platform.facts.platform)
+            judging.read_scan(platform.scan, platform.findings, platform.facts.platform)
         return judging.decide(self.waited, "nobody scans it", lambda: self.rebuild)
 
     @property

@@ -12,7 +12,7 @@ from imagegate.errors import RejectedInputError
 from imagegate.findings.finding import Package, Place
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import BaseImage, ImageFacts
-from imagegate.gate.tally import Open
+from imagegate.gate.tally import OpenFinding
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import DENIED, PROHIBITED, WAIVABLE, active
 from imagegate.policy.rules import Action as Doing
@@ -99,7 +99,7 @@ def _needs(
 ) -> Iterator[tuple[str, Need]]:
     """How many findings of each rule and platform have to be waived once the actions are taken."""
     for scan in again.scans:
-        left = [one for one in scan.weighed.open if not _is_mended(one, mended, gone)]
+        left = [one for one in scan.tally.open if not _is_mended(one, mended, gone)]
         for rule, limit in _limits(stage):
             there = [one for one in left if one.rule == rule]
             if len(there) > limit:
@@ -107,10 +107,10 @@ def _needs(
                 yield rule, Need(len(there) - limit, found)
 
 
-def _is_mended(finding: Open, mended: set[str], gone: frozenset[Place]) -> bool:
+def _is_mended(finding: OpenFinding, mended: set[str], gone: frozenset[Place]) -> bool:
     if gone and all(place in gone for place in finding.places):
         return True
-    return bool(finding.fixes) and all(fixed and name in mended for name, _, fixed, _ in finding.fixes)
+    return bool(finding.fixes) and all(fix.fixed and fix.package in mended for fix in finding.fixes)
 
 
 def _limits(stage: Stage) -> Iterator[tuple[str, int]]:
@@ -122,11 +122,11 @@ def _limits(stage: Stage) -> Iterator[tuple[str, int]]:
             yield name, 0
 
 
-def _waivers(stage: Stage, finding: Open) -> frozenset[Waive]:
+def _waivers(stage: Stage, finding: OpenFinding) -> frozenset[Waive]:
     """One for each package; empty: no waiver can be about it."""
     if finding.rule == PROHIBITED:
         rule = active(stage.findings.prohibited)
-        packages = [Package(name, installed, ecosystem=kind) for name, installed, _, kind in finding.fixes]
+        packages = [Package(fix.package, fix.installed, ecosystem=fix.ecosystem) for fix in finding.fixes]
         named = {p.name for p in packages for one in (rule.value if rule else ()) if one.names(p)}
         return frozenset(Waive(PROHIBITED, name) for name in named)
     if not finding.fixes:

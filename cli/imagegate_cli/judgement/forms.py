@@ -44,7 +44,7 @@ def as_json(opinion: Opinion) -> dict[str, Any]:
         "reasons": [{**reason.as_json(), "unknown": reason.is_unknown} for reason in judged.verdict.reasons],
         "remedies": judged.remedies.as_json(),
         "aside": aside(opinion),
-        "waivers": [{"id": waiver.id, **waiver.as_json()} for waiver in judged.used],
+        "waivers": [{"id": waiver.id, **waiver.as_json()} for waiver in judged.used_waivers],
         "delta": judged.delta,
         "notes": list(opinion.notes),
         "findings": [_line(line) for line in opinion.lines()],
@@ -142,7 +142,7 @@ def _result(opinion: Opinion, line: Line, places: dict[str, int]) -> dict[str, A
     }
     if line.why == "waived":
         waiver = line.ruling["waiver"]
-        reason = next((w.reason for w in opinion.judged.used if w.id == waiver), "")
+        reason = next((w.reason for w in opinion.judged.used_waivers if w.id == waiver), "")
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": reason}]
     return result
 

@@ -64,7 +64,7 @@ def judge_files(asked: JudgeOptions, policy: Policy, now: datetime) -> Opinion:
     findings = _findings(asked, reports)
     grants, doubts = _set_aside(asked, policy, reports, findings, facts.platforms[0].platform, now)
     judging = ImageEvaluation(policy, here, facts, now, grants=grants, versions=VERSIONS)
-    judging.read(_status(reports, facts, findings), findings)
+    judging.read_scan(_status(reports, facts, findings), findings)
     judged = judging.decide()
     return Opinion(
         subject=_subject(asked, reports),

@@ -85,7 +85,7 @@ class Opinion:
 
     def _lines(self) -> Iterator[Line]:
         told = {reason.rule for reason in self.judged.verdict.reasons}
-        for scan, packed in zip(self.judged.scans, self.judged.packed, strict=True):
+        for scan, packed in zip(self.judged.scans, self.judged.packed_findings, strict=True):
             for finding, raw in findings_record.read(packed) if packed else ():
                 clocks = [clock["seen"] for clock in raw.get("clocks", ())]
                 yield Line(
@@ -131,7 +131,7 @@ def aside(opinion: Opinion) -> dict[str, int]:
     """How many findings do not count, by what decided so."""
     numbers: dict[str, int] = {}
     for scan in opinion.judged.scans:
-        for why, number in scan.weighed.aside.items():
+        for why, number in scan.tally.aside.items():
             numbers[str(why)] = numbers.get(str(why), 0) + number
     return numbers
 

@@ -130,7 +130,7 @@ def _noted(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
 
 def written(opinion: Opinion) -> str:
     """Every finding: waived with a justification is `not_affected`, all else `affected` with what is done about it."""
-    waivers = {waiver.id: waiver for waiver in opinion.judged.used}
+    waivers = {waiver.id: waiver for waiver in opinion.judged.used_waivers}
     told = [
         openvex_written.WrittenStatement(
             vulnerability=line.finding.vulnerability,

@@ -17,7 +17,7 @@ from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Severity, count
 from imagegate.findings.scan import Basis, ScanStatus
 from imagegate.gate.evaluation import EvaluationResult
-from imagegate.gate.verdict import PlatformScan, Verdict, VerdictOutcome, how_many_aside
+from imagegate.gate.verdict import PlatformScan, Verdict, VerdictOutcome
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Mode
 
@@ -116,19 +116,19 @@ class Decision:
             **more,
         )
 
-    def of(self, judged: EvaluationResult, findings: Sequence[Digest | None]) -> Self:
-        """With what was judged. `findings`: the records that have the findings of each platform."""
-        verdict, scans = judged.verdict, zip(judged.scans, findings, strict=True)
+    def of(self, result: EvaluationResult, findings: Sequence[Digest | None]) -> Self:
+        """Return this decision with the result. `findings`: the digest of each platform's findings record."""
+        verdict, scans = result.verdict, zip(result.scans, findings, strict=True)
         return replace(
             self,
             verdict=verdict.outcome,
             reasons=describe_reasons(verdict),
             scans=[describe_scan(*each) for each in scans],
             worst=str(verdict.worst) if verdict.worst else None,
-            waivers=[{"id": waiver.id, **waiver.as_json()} for waiver in judged.used],
-            baseline=judged.delta,
-            remedies=judged.remedies.as_json(),
-            newer_base=judged.rebuild.newer.as_json() if judged.rebuild else None,
+            waivers=[{"id": waiver.id, **waiver.as_json()} for waiver in result.used_waivers],
+            baseline=result.delta,
+            remedies=result.remedies.as_json(),
+            newer_base=result.rebuild.newer.as_json() if result.rebuild else None,
         )
 
     @property
@@ -190,19 +190,19 @@ def describe_reasons(verdict: Verdict) -> list[dict[str, str]]:
 
 def describe_scan(scan: PlatformScan, findings: Digest | None) -> dict[str, Any]:
     """What a record keeps of one platform's scan. `findings`: the record that has them one by one."""
-    status, weighed = scan.status, scan.weighed
+    status, tally = scan.status, scan.tally
     return {
         "digest": str(status.image),
         "platform": scan.platform,
         "status": status.status,
         "description": status.description,
         "completedAt": status.completed_at,
-        "counts": _numbers(weighed.all.counts),
+        "counts": _numbers(tally.all.counts),
         "announced": _numbers(status.counts),
         "listsFindings": status.lists_findings,
         **_evidence(status),
-        "counting": _numbers(weighed.counting.counts),
-        "aside": how_many_aside(weighed),
+        "counting": _numbers(tally.counting.counts),
+        "aside": tally.aside_by_name(),
         "findings": str(findings) if findings else None,
     }
 

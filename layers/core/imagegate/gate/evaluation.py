@@ -1,6 +1,7 @@
-"""Judging from beginning to end, over findings that come one by one: weigh, pack, decide, say what would help.
+"""The evaluation of one image at one gate: rule on each finding, keep it, decide, and name the remedies.
 
-The same code judges in the pipeline, on the command line and when a record is judged again.
+The pipeline, the command line and the replay of a record all use it. Findings come one by one, so that memory stays
+small.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from imagegate.findings.comparison import Versions
 from imagegate.findings.finding import Finding, Place
 from imagegate.findings.scan import ScanStatus, Waited
 from imagegate.gate.facts import ImageFacts
-from imagegate.gate.finding_rules import Clock, Terms
+from imagegate.gate.finding_rules import Clock, FindingEvaluator, Terms
 from imagegate.gate.findings_record import FindingsWriter
 from imagegate.gate.remediation import Rebuild, Remedies, remedies
-from imagegate.gate.tally import FindingTallier, FindingTally
+from imagegate.gate.tally import FindingTally, StartedClocks
 from imagegate.gate.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver, Waivers
 
+_EXAMPLES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The image released into the next stage, and what it has."""
+    """The image released into the next stage, and the places of its findings."""
 
     name: str
     places: frozenset[Place]
@@ -34,47 +37,50 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
-    """A verdict with what it rests on."""
+    """A verdict, and all that it rests on."""
 
     verdict: Verdict
     scans: tuple[PlatformScan, ...]
-    packed: tuple[bytes | None, ...]  # the findings of each platform, as they are kept
-    used: tuple[Waiver, ...]
+    packed_findings: tuple[bytes | None, ...]  # of each platform, for its findings record
+    used_waivers: tuple[Waiver, ...]
     remedies: Remedies
-    delta: dict[str, Any] | None
+    delta: dict[str, Any] | None  # the difference to the baseline; None: there is no baseline
     rebuild: Rebuild | None
-    started: Mapping[Place, Clock]  # clocks that have to be kept
+    started_clocks: Mapping[Place, Clock]  # to be stored
 
 
 class PlatformScanReader:
-    """The findings of one platform while they come in: weighed and packed one by one."""
+    """The reading of one platform's scan: each finding is ruled on, added to the tally and packed."""
 
-    def __init__(self, status: ScanStatus, weigher: FindingTallier, platform: str | None) -> None:
-        self.status, self.weigher, self.platform = status, weigher, platform
-        self.weighed = FindingTally()
-        self.is_settled = False  # the scan said the same before and after its findings were read
+    def __init__(self, status: ScanStatus, terms: Terms, platform: str | None) -> None:
+        self.status, self.terms, self.platform = status, terms, platform
+        self.evaluator = FindingEvaluator(terms)
+        self.tally = FindingTally(terms.baseline)
+        self.clocks = StartedClocks(terms)
+        self.is_settled = False  # the scan's status was the same before and after its findings were read
         self._writer = FindingsWriter()
 
     def add(self, finding: Finding) -> None:
-        rulings = self.weigher.add(self.weighed, finding)
-        terms = self.weigher.terms
-        clocks: dict[Place, Clock] = {}
-        if finding.severity in terms.timed:
-            clocks = {place: terms.clock(finding, place) for place in finding.places}
-        self._writer.add(finding, rulings, clocks, terms.base_layers)
+        """Rule on the next finding of the scan, count it and pack it."""
+        rulings = self.evaluator.evaluate(finding)
+        self.tally.add(finding, rulings)
+        self._writer.add(finding, rulings, self.clocks.add(finding), self.terms.base_layers)
 
     @property
     def is_complete(self) -> bool:
-        """As many were read as the scan announces."""
-        return self.weighed.all.counts == dict(self.status.counts)
+        """True if as many findings were read as the scan announces."""
+        return self.tally.all.counts == dict(self.status.counts)
 
     def pack(self) -> bytes | None:
-        """None: the scan gave no findings at all, because there is no result or because it is clean."""
+        """Return the packed findings, or None if the scan has no result or no findings."""
         return self._writer.finish() if self._writer.number else None
 
 
 class ImageEvaluation:
-    """One image, one stage, one moment. Platforms are weighed one after the other, then all is decided."""
+    """The evaluation of one image at one stage at one moment: first each platform's scan, then the verdict.
+
+    Scans are read by `open_scan` and taken in by `accept_scan`; a reader that is not accepted leaves no trace.
+    """
 
     def __init__(
         self,
@@ -101,8 +107,8 @@ class ImageEvaluation:
         self._packed: list[bytes | None] = []
         self._started: dict[Place, Clock] = {}
 
-    def begin(self, status: ScanStatus, platform: str | None = None) -> PlatformScanReader:
-        """Begin with one platform; it counts once it is accepted."""
+    def open_scan(self, status: ScanStatus, platform: str | None = None) -> PlatformScanReader:
+        """Return a reader for the scan of one platform. Its findings count once the reader is accepted."""
         facts = self.facts.of(status.image)
         terms = Terms(
             rules=self.stage.findings,
@@ -114,22 +120,22 @@ class ImageEvaluation:
             timed=self._timed,
             satisfies=self._versions.satisfies if self._versions else None,
         )
-        return PlatformScanReader(status, FindingTallier(terms), platform)
+        return PlatformScanReader(status, terms, platform)
 
-    def accept(self, reading: PlatformScanReader) -> None:
-        """Its findings are complete, or are known to be incomplete: this is what is judged."""
-        self.waivers.note(reading.weigher.terms.waivers)
-        self._started |= reading.weigher.started
-        self._clocks |= reading.weigher.started
-        self._scans.append(PlatformScan(reading.status, reading.weighed, reading.platform))
-        self._packed.append(reading.pack())
+    def accept_scan(self, reader: PlatformScanReader) -> None:
+        """Take in the findings of one platform; they are complete, or are known to be incomplete."""
+        self.waivers.note(reader.terms.waivers)
+        self._started |= reader.clocks.started
+        self._clocks |= reader.clocks.started
+        self._scans.append(PlatformScan(reader.status, reader.tally, reader.platform))
+        self._packed.append(reader.pack())
 
-    def read(self, status: ScanStatus, findings: Iterable[Finding], platform: str | None = None) -> None:
-        """Begin, read all of the findings, accept."""
-        reading = self.begin(status, platform)
+    def read_scan(self, status: ScanStatus, findings: Iterable[Finding], platform: str | None = None) -> None:
+        """Open the scan of one platform, read all of its findings and accept it."""
+        reader = self.open_scan(status, platform)
         for finding in findings:
-            reading.add(finding)
-        self.accept(reading)
+            reader.add(finding)
+        self.accept_scan(reader)
 
     def decide(
         self,
@@ -137,7 +143,7 @@ class ImageEvaluation:
         why_never: str = "",
         rebuild: Callable[[], Rebuild | None] = lambda: None,
     ) -> EvaluationResult:
-        """`rebuild` is asked only where something stands in the way."""
+        """Return the verdict with all that it rests on. `rebuild` is called only if the image does not pass."""
         case = Case(
             self.stage,
             self._scans,
@@ -149,16 +155,16 @@ class ImageEvaluation:
             self._entrances,
         )
         verdict = judge(case)
-        newer = None if verdict.outcome is VerdictOutcome.PASS else rebuild()
+        newer_base = None if verdict.outcome is VerdictOutcome.PASS else rebuild()
         return EvaluationResult(
             verdict=verdict,
             scans=tuple(self._scans),
-            packed=tuple(self._packed),
-            used=tuple(self.waivers.used),
-            remedies=self._remedies(verdict, newer),
+            packed_findings=tuple(self._packed),
+            used_waivers=tuple(self.waivers.used),
+            remedies=self._remedies(verdict, newer_base),
             delta=self._delta(),
-            rebuild=newer,
-            started=self._started,
+            rebuild=newer_base,
+            started_clocks=self._started,
         )
 
     def _remedies(self, verdict: Verdict, rebuild: Rebuild | None) -> Remedies:
@@ -170,25 +176,22 @@ class ImageEvaluation:
         return self._versions.later(one, other, ecosystem) if self._versions else None
 
     def _delta(self) -> dict[str, Any] | None:
-        """What is there now and was not in the image released into the next stage, and the other way round."""
+        """Return the findings added and removed since the baseline, or None if there is no baseline."""
         if self._baseline is None:
             return None
-        weighed = [scan.weighed for scan in self._scans]
-        still = set[Place]().union(*(one.still_there for one in weighed))
-        gone = sorted(self._baseline.places - still)
+        tallies = [scan.tally for scan in self._scans]
+        remaining = set[Place]().union(*(tally.still_there for tally in tallies))
+        removed = sorted(self._baseline.places - remaining)
         return {
             "against": self._baseline.name,
             **self._baseline.origin,
-            "added": max((one.added for one in weighed), default=0),
-            "addedExamples": list(dict.fromkeys(text for one in weighed for text in one.added_examples)),
-            "removed": len(gone),
-            "removedExamples": [_name(place) for place in gone[:_EXAMPLES]],
+            "added": max((tally.added for tally in tallies), default=0),
+            "addedExamples": list(dict.fromkeys(text for tally in tallies for text in tally.added_examples)),
+            "removed": len(removed),
+            "removedExamples": [_place_text(place) for place in removed[:_EXAMPLES]],
         }
 
 
-_EXAMPLES = 5
-
-
-def _name(place: Place) -> str:
+def _place_text(place: Place) -> str:
     vulnerability, package = place
     return f"{vulnerability} ({package})" if package else vulnerability

@@ -28,7 +28,7 @@ class Clock:
     fix_seen_at: datetime | None = None
 
 
-class Why(StrEnum):
+class RulingReason(StrEnum):
     """What decided about a finding."""
 
     COUNTS = "counts"
@@ -47,7 +47,7 @@ class FindingRuling:
     """Why a finding counts or does not: the rule that decided, and what it rests on."""
 
     rule: str
-    why: Why
+    reason: RulingReason
     until: str | None = None  # a time or a day
     waiver: str | None = None  # its id
     missing: tuple[str, ...] = ()  # what the scanner does not say
@@ -55,10 +55,15 @@ class FindingRuling:
     @property
     def holds(self) -> bool:
         """It counts against the image."""
-        return self.why in (Why.COUNTS, Why.UNKNOWN, Why.DENIED, Why.PROHIBITED)
+        return self.reason in (
+            RulingReason.COUNTS,
+            RulingReason.UNKNOWN,
+            RulingReason.DENIED,
+            RulingReason.PROHIBITED,
+        )
 
     def as_json(self) -> dict[str, Any]:
-        raw = {"rule": self.rule, "why": str(self.why), "until": self.until, "waiver": self.waiver}
+        raw = {"rule": self.rule, "why": str(self.reason), "until": self.until, "waiver": self.waiver}
         told: dict[str, Any] = {name: value for name, value in raw.items() if value}
         return told | ({"missing": list(self.missing)} if self.missing else {})
 
@@ -91,7 +96,7 @@ class FindingEvaluator:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
 
-    def weigh(self, finding: Finding) -> tuple[FindingRuling, ...]:
+    def evaluate(self, finding: Finding) -> tuple[FindingRuling, ...]:
         """One ruling of each rule that has to do with the finding; those that hold come first."""
         single = (self._denied(finding), self._prohibited(finding))
         rulings = (*single, self._perhaps(finding), self._limited(finding))
@@ -103,7 +108,7 @@ class FindingEvaluator:
         asks = (rule.known_exploited and finding.known_exploited is None) or (
             rule.epss is not None and finding.epss is None
         )
-        return asks and any(ruling.missing for ruling in self._probing.weigh(finding))
+        return asks and any(ruling.missing for ruling in self._probing.evaluate(finding))
 
     @cached_property
     def _probing(self) -> FindingEvaluator:
@@ -117,7 +122,7 @@ class FindingEvaluator:
         if rule is None or rule.value.isdisjoint(finding.names):
             return None
         waiver = self._waiver(finding)
-        return _waived(DENIED, waiver) if waiver else FindingRuling(DENIED, Why.DENIED)
+        return _waived(DENIED, waiver) if waiver else FindingRuling(DENIED, RulingReason.DENIED)
 
     def _prohibited(self, finding: Finding) -> FindingRuling | None:
         rule = active(self.terms.rules.prohibited)
@@ -135,10 +140,12 @@ class FindingEvaluator:
                 if waiver:
                     waived = _waived(PROHIBITED, waiver)
                 elif is_hit:
-                    return FindingRuling(PROHIBITED, Why.PROHIBITED)
+                    return FindingRuling(PROHIBITED, RulingReason.PROHIBITED)
                 else:
                     return FindingRuling(
-                        PROHIBITED, Why.UNKNOWN, missing=(f"whether {package} is {prohibited.versions}",)
+                        PROHIBITED,
+                        RulingReason.UNKNOWN,
+                        missing=(f"whether {package} is {prohibited.versions}",),
                     )
         return waived
 
@@ -158,12 +165,12 @@ class FindingEvaluator:
         if worst is None or ruling is None or not ruling.holds:
             return None
         missing = (*ruling.missing, f"whether it is {finding.severity} or {worst.severity}")
-        return replace(ruling, why=Why.UNKNOWN, missing=missing)
+        return replace(ruling, reason=RulingReason.UNKNOWN, missing=missing)
 
     def _limited(self, finding: Finding) -> FindingRuling:
         rule = f"findings.{finding.severity.lower()}"
         if self.terms.rules.limit(finding.severity) is None:
-            return FindingRuling(rule, Why.NO_LIMIT)
+            return FindingRuling(rule, RulingReason.NO_LIMIT)
         missing: list[str] = []
         aside = self._without_fix(rule, finding, missing) or self._not_worse(rule, finding)
         aside = aside or self._in_grace(rule, finding, missing)
@@ -173,9 +180,9 @@ class FindingEvaluator:
         if waiver is not None:
             return _waived(rule, waiver)
         return (
-            FindingRuling(rule, Why.UNKNOWN, missing=tuple(missing))
+            FindingRuling(rule, RulingReason.UNKNOWN, missing=tuple(missing))
             if missing
-            else FindingRuling(rule, Why.COUNTS)
+            else FindingRuling(rule, RulingReason.COUNTS)
         )
 
     def _without_fix(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
@@ -184,14 +191,16 @@ class FindingEvaluator:
         if finding.fixable is None:
             missing.append("whether there is a fix")
             return None
-        return None if finding.fixable else FindingRuling(rule, Why.NO_FIX)
+        return None if finding.fixable else FindingRuling(rule, RulingReason.NO_FIX)
 
     def _not_worse(self, rule: str, finding: Finding) -> FindingRuling | None:
         baseline = self.terms.baseline
         if baseline is None or not self.terms.rules.no_worse_than_next:
             return None
         return (
-            FindingRuling(rule, Why.NOT_WORSE) if all(place in baseline for place in finding.places) else None
+            FindingRuling(rule, RulingReason.NOT_WORSE)
+            if all(place in baseline for place in finding.places)
+            else None
         )
 
     def _in_grace(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
@@ -215,7 +224,7 @@ class FindingEvaluator:
         urgent = self._is_urgent(finding, missing)
         if urgent is not False:
             return None
-        return FindingRuling(rule, Why.GRACE, until=timestamp(end) if end else "a fix")
+        return FindingRuling(rule, RulingReason.GRACE, until=timestamp(end) if end else "a fix")
 
     def _is_urgent(self, finding: Finding, missing: list[str]) -> bool | None:
         """Has no time to wait. None: what would say so is missing."""
@@ -247,4 +256,4 @@ def _at_least(value: float | None, limit: float | None) -> bool | None:
 
 
 def _waived(rule: str, waiver: Waiver) -> FindingRuling:
-    return FindingRuling(rule, Why.WAIVED, until=waiver.expires.isoformat(), waiver=waiver.id)
+    return FindingRuling(rule, RulingReason.WAIVED, until=waiver.expires.isoformat(), waiver=waiver.id)

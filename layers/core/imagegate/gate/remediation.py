@@ -12,7 +12,7 @@ from typing import Any
 from imagegate.findings.comparison import Later
 from imagegate.findings.finding import Place
 from imagegate.gate.facts import BaseImage
-from imagegate.gate.tally import Open
+from imagegate.gate.tally import OpenFinding
 from imagegate.gate.verdict import PlatformScan
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import DENIED, PROHIBITED, Action
@@ -83,7 +83,7 @@ class _Candidate:
     """An action; no two candidates that are weighed against each other mend the same finding."""
 
     describe: Callable[[int], Remedy]
-    findings: tuple[Open, ...]
+    findings: tuple[OpenFinding, ...]
     pays: _Numbers
 
     def worth(self, unmet: _Numbers) -> int:
@@ -99,7 +99,7 @@ class _InTheWay:
     """A finding of a rule that blocks, and the platform that has it."""
 
     platform: int
-    finding: Open
+    finding: OpenFinding
 
     @property
     def owed(self) -> _Owed:
@@ -115,7 +115,7 @@ def remedies(
     for number, scan in enumerate(scans):
         mine = dict(_needs(stage, scan))
         needs |= {(number, rule): count for rule, count in mine.items()}
-        found += [_InTheWay(number, one) for one in scan.weighed.open if one.rule in mine]
+        found += [_InTheWay(number, one) for one in scan.tally.open if one.rule in mine]
     plans = [_plan(_upgrades(found, later), needs)]
     if rebuild is not None:
         plans.append(_plan_with(rebuild, found, needs, later))
@@ -129,7 +129,7 @@ def remedies(
 
 def _needs(stage: Stage, scan: PlatformScan) -> Iterator[tuple[str, int]]:
     """How many findings of each rule that blocks have to go."""
-    found = Counter(one.rule for one in scan.weighed.open)
+    found = Counter(one.rule for one in scan.tally.open)
     for severity, limit in stage.findings.max.items():
         rule = f"findings.{severity.lower()}"
         if limit.action is Action.ENFORCE and found[rule] > limit.value:
@@ -162,18 +162,18 @@ def _upgrades(found: Sequence[_InTheWay], later: Later) -> list[_Candidate]:
     """Packages that share a finding are upgraded together: one alone would not remove it."""
     groups = _PackageGroups()
     for one in found:
-        groups.join([name for name, _, _, _ in one.finding.fixes])
+        groups.join([fix.package for fix in one.finding.fixes])
     mends: dict[str, list[_InTheWay]] = {}
     targets: dict[str, dict[str, str]] = {}
     for one in found:
         fixes = one.finding.fixes
-        if not fixes or any(fixed is None for _, _, fixed, _ in fixes):
+        if not fixes or any(fix.fixed is None for fix in fixes):
             continue
-        group = groups.of(fixes[0][0])
+        group = groups.of(fixes[0].package)
         mends.setdefault(group, []).append(one)
         known = targets.setdefault(group, {})
-        for name, _, fixed, ecosystem in fixes:
-            known[name] = _latest(known.get(name), fixed or "", ecosystem, later)
+        for fix in fixes:
+            known[fix.package] = _latest(known.get(fix.package), fix.fixed or "", fix.ecosystem, later)
     return [_candidate(_Upgrade(targets[group]), mended) for group, mended in mends.items()]
 
 

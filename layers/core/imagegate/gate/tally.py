@@ -1,122 +1,120 @@
-"""Weighing findings: the rulings on each, folded to what a verdict needs."""
+"""The tally of one platform's findings: its counts, and what the verdict and the remedies need of each finding."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from imagegate.findings.finding import EXAMPLES, Finding, FindingCounts, Place, Severity
-from imagegate.gate.finding_rules import Clock, FindingEvaluator, FindingRuling, Terms, Why
+from imagegate.gate.finding_rules import Clock, FindingRuling, RulingReason, Terms
 from imagegate.policy.rules import DENIED, PROHIBITED
 
 
+class PackageFix(NamedTuple):
+    """A vulnerable package, and the version that fixes it; None where the scanner does not say."""
+
+    package: str
+    installed: str | None
+    fixed: str | None
+    ecosystem: str | None
+
+
 @dataclass(frozen=True, slots=True)
-class Open:
-    """A finding that counts, in as few words as remedies need."""
+class OpenFinding:
+    """A finding that counts, reduced to what remedies need."""
 
     severity: Severity
     rule: str
     places: tuple[Place, ...]
-    fixes: tuple[tuple[str, str | None, str | None, str | None], ...]  # package, installed, fixed, ecosystem
+    fixes: tuple[PackageFix, ...]
 
 
 @dataclass(slots=True)
 class FindingTally:
-    """The findings of one platform, folded; memory grows only with those that count."""
+    """The sums over the findings of one platform. Memory grows only with the findings that count."""
 
+    baseline: frozenset[Place] | None = None  # of the image released into the next stage; None: no comparison
     all: FindingCounts = field(default_factory=FindingCounts)  # as the scanner counts
     counting: FindingCounts = field(default_factory=FindingCounts)
     unknown: FindingCounts = field(default_factory=FindingCounts)
-    missing: dict[str, None] = field(default_factory=dict)
-    aside: dict[Why, int] = field(default_factory=dict)  # how many do not count, and why
+    missing: dict[str, None] = field(default_factory=dict)  # facts that the scanner does not give
+    aside: dict[RulingReason, int] = field(default_factory=dict)  # findings that do not count, by reason
     violations: dict[str, int] = field(default_factory=dict)  # of the rules about single findings
-    examples_of: dict[str, list[str]] = field(default_factory=dict)  # of the same
-    incomparable: list[str] = field(default_factory=list)  # may be prohibited
-    open: list[Open] = field(default_factory=list)
-    added: int = 0
+    examples_of: dict[str, list[str]] = field(default_factory=dict)  # findings that violate those rules
+    incomparable: list[str] = field(default_factory=list)  # findings whose package may be prohibited
+    open: list[OpenFinding] = field(default_factory=list)
+    added: int = 0  # findings that are not in the baseline
     added_examples: list[str] = field(default_factory=list)
-    still_there: set[Place] = field(default_factory=set)  # of the baseline
-    worst: Severity | None = None  # of what is not waived
+    still_there: set[Place] = field(default_factory=set)  # places of the baseline that are here too
+    worst: Severity | None = None  # of the findings that are not waived
 
+    def add(self, finding: Finding, rulings: tuple[FindingRuling, ...]) -> None:
+        """Add one finding with its rulings, as `FindingEvaluator.evaluate` returns them."""
+        self.all.add(finding)
+        if self.baseline is not None:
+            self._compare(finding, self.baseline)
+        if all(ruling.reason is not RulingReason.WAIVED for ruling in rulings):
+            self.worst = worse(worse(self.worst, finding.severity), finding.at_worst)
+        counting = [ruling for ruling in rulings if ruling.holds]
+        for ruling in counting:
+            self._add_counting(_as_ruled(finding, ruling), ruling)
+        if not counting:
+            reason = rulings[0].reason
+            self.aside[reason] = self.aside.get(reason, 0) + 1
 
-class FindingTallier(FindingEvaluator):
-    """Weighs one finding after the other."""
+    def aside_by_name(self) -> dict[str, int]:
+        """Return how many findings do not count, by the name of the reason, in the order of the reasons."""
+        return {str(reason): self.aside[reason] for reason in RulingReason if reason in self.aside}
 
-    def __init__(self, terms: Terms) -> None:
-        super().__init__(terms)
-        self.started: dict[Place, Clock] = {}  # clocks that are new, or know of a fix now
-        self._names: dict[str, str] = {}
+    def _compare(self, finding: Finding, baseline: frozenset[Place]) -> None:
+        known = [place for place in finding.places if place in baseline]
+        self.still_there.update(known)
+        if len(known) < len(finding.places):
+            self.added += 1
+            if len(self.added_examples) < EXAMPLES:
+                self.added_examples.append(str(finding))
 
-    def weigh_all(self, findings: Iterable[Finding]) -> FindingTally:
-        weighed = FindingTally()
-        for finding in findings:
-            self.add(weighed, finding)
-        return weighed
-
-    def add(self, weighed: FindingTally, finding: Finding) -> tuple[FindingRuling, ...]:
-        """Weigh one more finding, and fold it in."""
-        rulings = self.weigh(finding)
-        weighed.all.add(finding)
-        self._start_clocks(finding)
-        self._fold(weighed, finding, rulings)
-        return rulings
-
-    # folding
-
-    def _start_clocks(self, finding: Finding) -> None:
-        if finding.severity not in self.terms.timed:
-            return
-        for place in finding.places:
-            clock = self.terms.clock(finding, place)
-            begun = self.started.get(place)
-            if begun is not None and begun.fix_seen_at is not None:
-                clock = begun  # another finding of the same has the fix
-            if self.terms.clocks.get(place) != clock:
-                self.started[place] = clock
-
-    def _fold(self, weighed: FindingTally, finding: Finding, rulings: tuple[FindingRuling, ...]) -> None:
-        if self.terms.baseline is not None:
-            self._compare(weighed, finding)
-        if all(ruling.why is not Why.WAIVED for ruling in rulings):
-            weighed.worst = worse(worse(weighed.worst, finding.severity), finding.at_worst)
-        holding = [ruling for ruling in rulings if ruling.holds]
-        for ruling in holding:
-            weighed.missing.update(dict.fromkeys(ruling.missing))
-            ruled = _as_ruled(finding, ruling)
-            self._fold_holding(weighed, ruled, ruling)
-            weighed.open.append(self._open(ruled, ruling))
-        if not holding:
-            why = rulings[0].why
-            weighed.aside[why] = weighed.aside.get(why, 0) + 1
-
-    def _fold_holding(self, weighed: FindingTally, finding: Finding, ruling: FindingRuling) -> None:
-        is_unknown = ruling.why is Why.UNKNOWN
+    def _add_counting(self, finding: Finding, ruling: FindingRuling) -> None:
+        self.missing.update(dict.fromkeys(ruling.missing))
+        # A scan names the same few packages again and again: one string for each saves memory.
+        fixes = [PackageFix(sys.intern(p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages]
+        self.open.append(OpenFinding(finding.severity, ruling.rule, finding.places, tuple(fixes)))
+        is_unknown = ruling.reason is RulingReason.UNKNOWN
         if ruling.rule not in (DENIED, PROHIBITED):
-            (weighed.unknown if is_unknown else weighed.counting).add(finding)
+            (self.unknown if is_unknown else self.counting).add(finding)
             return
-        examples = weighed.incomparable if is_unknown else weighed.examples_of.setdefault(ruling.rule, [])
+        examples = self.incomparable if is_unknown else self.examples_of.setdefault(ruling.rule, [])
         if not is_unknown:
-            weighed.violations[ruling.rule] = weighed.violations.get(ruling.rule, 0) + 1
+            self.violations[ruling.rule] = self.violations.get(ruling.rule, 0) + 1
         if len(examples) < EXAMPLES:
             examples.append(str(finding))
 
-    def _compare(self, weighed: FindingTally, finding: Finding) -> None:
-        baseline = self.terms.baseline or frozenset()
-        known = [place for place in finding.places if place in baseline]
-        weighed.still_there.update(known)
-        if len(known) < len(finding.places):
-            weighed.added += 1
-            if len(weighed.added_examples) < EXAMPLES:
-                weighed.added_examples.append(str(finding))
 
-    def _open(self, finding: Finding, ruling: FindingRuling) -> Open:
-        one = self._names.setdefault  # the same few names again and again
-        fixes = tuple((one(p.name, p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages)
-        return Open(finding.severity, ruling.rule, finding.places, fixes)
+class StartedClocks:
+    """The clocks of one platform's findings that start now, or that learn of a fix now."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self.started: dict[Place, Clock] = {}
+
+    def add(self, finding: Finding) -> dict[Place, Clock]:
+        """Note the clocks of a finding, and return them; {} if no stage gives time to findings of its severity."""
+        if finding.severity not in self._terms.timed:
+            return {}
+        clocks = {place: self._terms.clock(finding, place) for place in finding.places}
+        for place, clock in clocks.items():
+            noted = self.started.get(place)
+            # Another finding of the same vulnerability and package may have a fix already.
+            if noted is not None and noted.fix_seen_at is not None:
+                clock = noted
+            if self._terms.clocks.get(place) != clock:
+                self.started[place] = clock
+        return clocks
 
 
 def _as_ruled(finding: Finding, ruling: FindingRuling) -> Finding:
-    """The finding with the severity that the ruling is about."""
+    """Return the finding with the severity that the ruling is about."""
     worst = finding.at_its_worst
     return worst if worst and ruling.rule == f"findings.{worst.severity.lower()}" else finding
 
@@ -125,7 +123,10 @@ _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def worse(one: Severity | None, other: Severity | None) -> Severity | None:
-    """The graver of two; CRITICAL is first in the order of definition, UNDEFINED last."""
+    """Return the graver of two severities, or None if both are None.
+
+    CRITICAL is first in the order of definition, UNDEFINED last.
+    """
     if one is None or other is None:
         return other if one is None else one
     return min(one, other, key=_ORDER.__getitem__)

@@ -15,7 +15,6 @@ from imagegate.canonical_json import parse_timestamp
 from imagegate.findings.finding import Severity
 from imagegate.findings.scan import Basis, Readiness, ScanStatus, Waited
 from imagegate.gate.facts import CameBy, ImageFacts
-from imagegate.gate.finding_rules import Why
 from imagegate.gate.image_rules import Violation, violations
 from imagegate.gate.tally import FindingTally
 from imagegate.policy.policy import Entry, Stage
@@ -59,7 +58,7 @@ class PlatformScan:
     """One image that runs: the whole of a single-platform image, or one child of an index."""
 
     status: ScanStatus
-    weighed: FindingTally
+    tally: FindingTally
     platform: str | None = None  # "linux/arm64"; None for a single-platform image
 
     def says(self, text: str) -> str:
@@ -116,7 +115,7 @@ def _outcome(reasons: Sequence[Reason]) -> VerdictOutcome:
 
 
 def _worst(scans: Sequence[PlatformScan]) -> Severity | None:
-    found = {scan.weighed.worst for scan in scans}
+    found = {scan.tally.worst for scan in scans}
     return next((severity for severity in Severity if severity in found), None)
 
 
@@ -145,7 +144,7 @@ def _judge_findings(case: Case, scan: PlatformScan) -> Iterator[Reason]:
 
 def _is_incomplete(scan: PlatformScan) -> bool:
     """Half-missing data never passes: the summary and the list must agree, where there is a summary."""
-    return dict(scan.status.counts) != scan.weighed.all.counts
+    return dict(scan.status.counts) != scan.tally.all.counts
 
 
 def _stale(case: Case, scan: PlatformScan) -> Iterator[Reason]:
@@ -188,18 +187,18 @@ def _no_scan(case: Case, scan: PlatformScan) -> Reason:
 
 def _single(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
     """Rules about single findings."""
-    weighed = scan.weighed
+    tally = scan.tally
     for name, rule, what in (
         (DENIED, active(stage.findings.deny), "no image may have"),
         (PROHIBITED, active(stage.findings.prohibited), "is prohibited"),
     ):
-        number = weighed.violations.get(name, 0)
+        number = tally.violations.get(name, 0)
         if rule and number:
-            named = _listed(weighed.examples_of[name], number)
+            named = _listed(tally.examples_of[name], number)
             yield Reason(name, scan.says(f"{what}: {named}"), rule.action)
     rule = active(stage.findings.prohibited)
-    if rule and weighed.incomparable:
-        named = ", ".join(weighed.incomparable)
+    if rule and tally.incomparable:
+        named = ", ".join(tally.incomparable)
         message = f"it is not known whether a prohibited version is there: {named}"
         yield Reason(PROHIBITED, scan.says(message), rule.action, is_unknown=True)
 
@@ -217,14 +216,14 @@ def _over_limit(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
 
 
 def _over(limit: Rule[int], severity: Severity, scan: PlatformScan) -> Iterator[Reason]:
-    counting, unknown = scan.weighed.counting, scan.weighed.unknown
+    counting, unknown = scan.tally.counting, scan.tally.unknown
     found, perhaps = counting.counts.get(severity, 0), unknown.counts.get(severity, 0)
     rule = f"findings.{severity.lower()}"
     if found > limit.value:
         message = f"{found} {severity} (at most {limit.value}): {counting.named(severity)}"
         yield Reason(rule, scan.says(message), limit.action)
     elif found + perhaps > limit.value:
-        missing = " and ".join(scan.weighed.missing) or "what decides"
+        missing = " and ".join(scan.tally.missing) or "what decides"
         message = (
             f"up to {found + perhaps} {severity} (at most {limit.value}); the scanner does not say {missing}"
         )
@@ -271,11 +270,6 @@ def attention(stage: Stage, verdict: Verdict) -> Attention:
     """Who hears of it: by the gravest finding, and whenever somebody has to act."""
     acts = any(reason.action is Action.ENFORCE or reason.rule == ENDING for reason in verdict.reasons)
     return Attention.ALERT if acts else stage.alerts.get(verdict.worst, Attention.ALERT)
-
-
-def how_many_aside(weighed: FindingTally) -> dict[str, int]:
-    """How many findings do not count, by what decided so."""
-    return {str(why): weighed.aside[why] for why in Why if why in weighed.aside}
 
 
 def duration(span: timedelta) -> str:

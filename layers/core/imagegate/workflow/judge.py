@@ -94,8 +94,8 @@ class JudgeImage:
         examined = self.examine.run(policy, stage, release, here, now)
         if isinstance(examined, NotYet):
             return self._not_yet(release, examined)
-        if examined.found.started:
-            self.ledger.keep_clocks(examined.application, examined.found.started)
+        if examined.found.started_clocks:
+            self.ledger.keep_clocks(examined.application, examined.found.started_clocks)
         verdict = examined.found.verdict
         digest = self._record(release, stage, here, examined)
         if verdict.outcome is VerdictOutcome.PASS and stage.name in policy.base_stages:
@@ -135,7 +135,9 @@ class JudgeImage:
 
     def _record(self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage) -> Digest:
         found = examined.found
-        packed = [self.records.put_findings(content) if content else None for content in found.packed]
+        packed = [
+            self.records.put_findings(content) if content else None for content in found.packed_findings
+        ]
         decision = self._begun(release, stage, here, examined).of(found, packed)
         if decision.waivers_record is not None:
             self.records.put_waivers(decision.waivers_record)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from imagegate.findings.finding import Finding
-from imagegate.gate.tally import FindingTallier
+from imagegate.gate.finding_rules import FindingEvaluator
 from imagegate.oci.image import ImageRef
 from imagegate.ports import Intelligence
 
@@ -17,12 +17,12 @@ _AT_ONCE = 10
 @dataclass(frozen=True, slots=True)
 class Details:
     intelligence: Callable[[], Intelligence]
-    weigher: FindingTallier
+    evaluator: FindingEvaluator
     image: ImageRef
 
     def added(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """All of the findings; those that need it come a little later, with what Inspector knows of them."""
-        asks = self.weigher.terms.rules.no_grace
+        asks = self.evaluator.terms.rules.no_grace
         if asks.known_exploited:
             return self._detailed(findings)
         return iter(findings) if asks.epss is None else self._scored(findings)
@@ -30,7 +30,7 @@ class Details:
     def _detailed(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         waiting: list[Finding] = []
         for finding in findings:
-            if not self.weigher.needs_details(finding):
+            if not self.evaluator.needs_details(finding):
                 yield finding
                 continue
             waiting.append(finding)
@@ -44,7 +44,7 @@ class Details:
         """EPSS alone comes a hundred a page, once for the image."""
         scores: dict[str, float] | None = None
         for finding in findings:
-            if finding.arn and self.weigher.needs_details(finding):
+            if finding.arn and self.evaluator.needs_details(finding):
                 if scores is None:
                     scores = self.intelligence().epss(self.image)
                 yield replace(finding, epss=scores.get(finding.arn))

@@ -138,7 +138,7 @@ class ExamineImage:
         image = facts.image
         application = policy.origin_of(image.repository)
         grants = _about(self.grants.waivers(), image, [leaf for leaf, _ in scanned])
-        judging = ImageEvaluation(
+        evaluation = ImageEvaluation(
             policy,
             stage,
             facts,
@@ -149,39 +149,39 @@ class ExamineImage:
             versions=self.versions,
         )
         for leaf, head in scanned:
-            judging.accept(looks.checked(self._read(judging, leaf, head), wait))
+            evaluation.accept_scan(looks.checked(self._read(evaluation, leaf, head), wait))
         if not_yet := looks.not_yet():
             return not_yet
-        found = judging.decide(wait.ended, wait.why, lambda: self._rebuild(facts))
+        found = evaluation.decide(wait.ended, wait.why, lambda: self._rebuild(facts))
         return ExaminedImage(facts, found, grants, wait, application, now)
 
-    def _read(self, judging: ImageEvaluation, leaf: Descriptor, head: ScanStatus) -> PlatformScanReader:
+    def _read(self, evaluation: ImageEvaluation, leaf: Descriptor, head: ScanStatus) -> PlatformScanReader:
         """Once more when the scan was run again meanwhile, or by another scanner: its pages are of two scans then."""
-        image = ImageRef(judging.facts.image.repository, leaf.digest)
-        reading = judging.begin(head, leaf.platform)
+        image = ImageRef(evaluation.facts.image.repository, leaf.digest)
+        reader = evaluation.open_scan(head, leaf.platform)
         for number in range(_READS):
-            if reading.status.readiness is not Readiness.READY:
+            if reader.status.readiness is not Readiness.READY:
                 break
-            is_of_one_scan = self._fill(reading, image)
+            is_of_one_scan = self._fill(reader, image)
             after = self.scans.status(image)
-            reading.is_settled = is_of_one_scan and reading.is_complete and after == reading.status
-            if reading.is_settled or number == _READS - 1:
+            reader.is_settled = is_of_one_scan and reader.is_complete and after == reader.status
+            if reader.is_settled or number == _READS - 1:
                 break
-            reading = judging.begin(after, leaf.platform)
-        return reading
+            reader = evaluation.open_scan(after, leaf.platform)
+        return reader
 
-    def _fill(self, reading: PlatformScanReader, image: ImageRef) -> bool:
+    def _fill(self, reader: PlatformScanReader, image: ImageRef) -> bool:
         """Read all findings; False: they are of two scans."""
         try:
-            for finding in self._detailed(reading, image):
-                reading.add(finding)
+            for finding in self._detailed(reader, image):
+                reader.add(finding)
         except FindingsChangedError:
             return False
         return True
 
-    def _detailed(self, reading: PlatformScanReader, image: ImageRef) -> Iterator[Finding]:
-        details = Details(self.intelligence, reading.weigher, image)
-        return details.added(self.scans.findings(image, reading.status.basis))
+    def _detailed(self, reader: PlatformScanReader, image: ImageRef) -> Iterator[Finding]:
+        details = Details(self.intelligence, reader.evaluator, image)
+        return details.added(self.scans.findings(image, reader.status.basis))
 
     def _baseline(self, policy: Policy, stage: Stage, image: ImageRef) -> Baseline | None:
         """None also where its findings were not kept: then everything counts."""
@@ -223,16 +223,16 @@ class _Looks:
     changing: list[PlatformScanReader] = field(default_factory=list)
     clean_since: dict[Digest, datetime] = field(default_factory=dict)
 
-    def checked(self, reading: PlatformScanReader, wait: Wait) -> PlatformScanReader:
-        status = reading.status
+    def checked(self, reader: PlatformScanReader, wait: Wait) -> PlatformScanReader:
+        status = reader.status
         if wait.ended is Waited.READY and not status.is_final:
-            self.begun_again.append(reading)
-        elif status.readiness is Readiness.READY and not reading.is_settled:
-            self.changing.append(reading)
+            self.begun_again.append(reader)
+        elif status.readiness is Readiness.READY and not reader.is_settled:
+            self.changing.append(reader)
         elif since := status.seen_clean(self.release.clean_since.get(status.image), self.now):
             self.clean_since[status.image] = since
-            reading.status = replace(status, clean_since=timestamp(since))
-        return reading
+            reader.status = replace(status, clean_since=timestamp(since))
+        return reader
 
     def not_yet(self) -> NotYet | None:
         """None: what was read counts; late, also what is still incomplete: it never passes."""
@@ -240,7 +240,7 @@ class _Looks:
             return NotYet("its scan has begun again")
         if self.changing and not self.is_late:
             return NotYet("the list of findings is not whole yet", is_over=True, clean_since=self.clean_since)
-        if any(reading.is_complete for reading in self.changing):
+        if any(reader.is_complete for reader in self.changing):
             raise FindingsChangedError(
                 f"{self.release.image}: its scan changes whenever its findings are read"
             )

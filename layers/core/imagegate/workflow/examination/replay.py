@@ -34,7 +34,7 @@ class Replay:
         """Raises `RecordNotFoundError` for a decision whose findings or facts were not kept."""
         if decision.facts is None:
             raise RecordNotFoundError(f"{decision.image}: judged before findings were kept")
-        judging = ImageEvaluation(
+        evaluation = ImageEvaluation(
             policy,
             stage,
             _facts(decision),
@@ -46,8 +46,8 @@ class Replay:
         )
         for scan in decision.scans:
             lines = self._lines(scan.get("findings"))
-            judging.read(scan_status(scan), (finding for finding, _ in lines), scan["platform"])
-        return judging.decide(Waited(decision.waited), decision.why_never, lambda: self._rebuild(decision))
+            evaluation.read_scan(scan_status(scan), (finding for finding, _ in lines), scan["platform"])
+        return evaluation.decide(Waited(decision.waited), decision.why_never, lambda: self._rebuild(decision))
 
     def same(self, decision: Decision) -> EvaluationResult:
         """Under the same policy, with the same waivers, at the same time."""
@@ -57,9 +57,11 @@ class Replay:
 
     def again(self, decision: Decision) -> Decision:
         """The record that judging it again comes to: byte for byte the same, where it was right."""
-        found = self.same(decision)
+        result = self.same(decision)
         kept = [scan.get("findings") for scan in decision.scans]
-        return decision.of(found, [self._named(*each) for each in zip(kept, found.packed, strict=True)])
+        return decision.of(
+            result, [self._named(*each) for each in zip(kept, result.packed_findings, strict=True)]
+        )
 
     def _named(self, kept: str | None, packed: bytes | None) -> Digest | None:
         """The record's own name where the findings and rulings are the same: packers differ in their bytes."""
