@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 import pytest
 from hypothesis import assume, given
@@ -21,7 +20,6 @@ from imagegate.gate.verdict import (
     Verdict,
     VerdictOutcome,
     attention,
-    duration,
 )
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import DEFAULT_ALERTS, DEFAULT_MAX_FINDINGS, Action, Attention, Limit
@@ -320,19 +318,3 @@ def test_somebody_hears_of_it_whenever_somebody_has_to_act(reason: Reason, expec
 def test_how_many_findings_do_not_count_is_told_by_what_decided_so() -> None:
     tally = FindingTally(aside={RulingReason.NO_LIMIT: 2, RulingReason.WAIVED: 1})
     assert tally.aside_by_name() == {"waived": 1, "no limit": 2}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (45, "45 s"),
-        (60, "1 min"),
-        (90, "90 s"),
-        (1800, "30 min"),
-        (3600, "1 h"),
-        (5400, "90 min"),
-    ],
-)
-def test_a_duration_is_said_in_its_largest_whole_unit(seconds: int, text: str) -> None:
-    assert duration(timedelta(seconds=seconds)) == text

@@ -12,6 +12,7 @@ from typing import Any, Self
 import click
 
 from imagegate.canonical_json import timestamp
+from imagegate.duration import UNITS
 from imagegate.errors import ImageNotFoundError, RejectedInputError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy
@@ -22,7 +23,6 @@ from imagegate_cli.policy import judged
 from imagegate_cli.stack import Stack
 
 _RATE = re.compile(r"([0-9]{1,4})/(s|m|h)")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _GLOB = re.compile(r"[A-Za-z0-9._/*?\[\]!-]+")
 
@@ -68,7 +68,7 @@ class RateType(click.ParamType[float]):
         found = _RATE.fullmatch(value)
         if not found or not int(found[1]):
             self.fail(f"{value!r} is no rate; write 10/m, 1/s or 100/h")
-        return _SECONDS[found[2]] / int(found[1])
+        return UNITS[found[2]].total_seconds() / int(found[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from imagegate.canonical_json import parse_timestamp
+from imagegate.duration import parse_duration
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 from imagegate.policy.rules import WAIVABLE
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from imagegate.gate.openvex import Statement, VexDocument
     from imagegate_cli.stack import Stack
 
-_DAYS = re.compile(r"([0-9]{1,4})d")
-_SPAN = re.compile(r"([0-9]{1,4})([mhd])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _WILDCARD = re.compile(r"[*?\[]")
 # What names of repositories consist of, and the wildcards.
 _REPOSITORIES = re.compile(r"[a-z0-9._/*?\[\]!-]+")
@@ -38,8 +36,8 @@ class DayType(click.ParamType[date]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         if isinstance(value, date):
             return value
-        if found := _DAYS.fullmatch(value):
-            return now().date() + timedelta(days=int(found[1]))
+        if (duration := parse_duration(value, "d")) is not None:
+            return now().date() + duration
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -54,8 +52,8 @@ class EndType(click.ParamType[datetime]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
-        if found := _SPAN.fullmatch(value):
-            return now() + int(found[1]) * _UNITS[found[2]]
+        if (duration := parse_duration(value, "mhd")) is not None:
+            return now() + duration
         try:
             return parse_timestamp(value)
         except RejectedInputError:

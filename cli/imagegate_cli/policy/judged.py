@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
 
+from imagegate.duration import parse_duration
 from imagegate.errors import RejectedInputError
 from imagegate.gate.decision_record import Decision
 from imagegate.release.release import Release
@@ -19,8 +19,6 @@ from imagegate_cli.stack import Stack
 T = TypeVar("T")
 R = TypeVar("R")
 
-_SPAN = re.compile(r"([0-9]{1,4})(h|d|w)")
-_HOURS = {"h": 1, "d": 24, "w": 168}
 # The ledger's index has nothing older.
 _LONGEST = timedelta(days=90)
 # A period that is too long must not read the whole ledger.
@@ -37,9 +35,8 @@ class PeriodType(click.ParamType[timedelta]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         if isinstance(value, timedelta):
             return value
-        found = _SPAN.fullmatch(value)
-        span = timedelta(hours=int(found[1]) * _HOURS[found[2]]) if found else timedelta()
-        if not timedelta() < span <= _LONGEST:
+        span = parse_duration(value, "hdw")
+        if span is None or not timedelta() < span <= _LONGEST:
             self.fail(f"{value!r} is no period; write 12h, 7d or 2w, at most 90d")
         return span
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from imagegate.duration import parse_duration
+
 Found = TypeVar("Found")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 5.0
 
 
@@ -54,7 +53,8 @@ class DurationType(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, (int, float)):
             return float(value)
-        found = _DURATION.fullmatch(value)
-        if not found:
+        # A number alone counts seconds.
+        duration = parse_duration(f"{value}s" if value[-1:].isdigit() else value, "smh", decimals=True)
+        if duration is None:
             self.fail(f"{value!r} is no duration; write 90s, 5m or 1h")
-        return float(found[1]) * _SECONDS[found[2]]
+        return duration.total_seconds()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from imagegate.canonical_json import parse_timestamp
+from imagegate.duration import format_duration
 from imagegate.findings.finding import Severity
 from imagegate.findings.scan import Basis, Readiness, ScanStatus, Waited
 from imagegate.gate.facts import CameBy, ImageFacts
@@ -157,7 +158,9 @@ def _stale(case: Case, scan: PlatformScan) -> Iterator[Reason]:
         return
     completed = parse_timestamp(scan.status.scanned_at)
     if case.now - completed > oldest:
-        message = f"the scan is of {completed:%Y-%m-%d %H:%M} UTC, older than {duration(oldest)}: scan again"
+        message = (
+            f"the scan is of {completed:%Y-%m-%d %H:%M} UTC, older than {format_duration(oldest)}: scan again"
+        )
         yield Reason("scan.stale", scan.says(message))
 
 
@@ -181,7 +184,7 @@ def _no_scan(case: Case, scan: PlatformScan) -> Reason:
         return Reason("findings.incomplete", scan.says(message), is_unknown=True)
     if scan.status.says_it_is_over and scan.status.basis is not Basis.LIST:
         status = f"{status}, without {missing}"
-    minutes = duration(case.stage.scan_timeout)
+    minutes = format_duration(case.stage.scan_timeout)
     return Reason("scan.timeout", scan.says(f"no scan result within {minutes} (last status: {status})"))
 
 
@@ -270,12 +273,3 @@ def attention(stage: Stage, verdict: Verdict) -> Attention:
     """Who hears of it: by the gravest finding, and whenever somebody has to act."""
     acts = any(reason.action is Action.ENFORCE or reason.rule == ENDING for reason in verdict.reasons)
     return Attention.ALERT if acts else stage.alerts.get(verdict.worst, Attention.ALERT)
-
-
-def duration(span: timedelta) -> str:
-    """`45 s`, `30 min`, `2 h`: the largest unit that divides it."""
-    seconds = int(span.total_seconds())
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

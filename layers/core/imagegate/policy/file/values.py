@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from imagegate.duration import duration_pattern, parse_duration
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 from imagegate.policy.file.yaml import describe, did_you_mean
 
 OFF = "off"
 
-_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = duration_pattern()
 _SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(MB|GB|MiB|GiB)")
 _BYTES = {"MB": 1000**2, "GB": 1000**3, "MiB": 1024**2, "GiB": 1024**3}
 _PROBABILITY = re.compile(r"0|1|0?\.[0-9]{1,6}|1\.0{1,6}")
@@ -47,10 +47,9 @@ def _span(shortest: timedelta, longest: timedelta, said: str) -> Callable[[objec
     """A reader of times from `shortest` to `longest`; `said`: the same for people."""
 
     def read(value: object) -> timedelta:
-        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
+        span = parse_duration(value) if isinstance(value, str) else None
+        if span is None:
             raise ValueError(f"must be a time such as 45s, 30m, 2h or 7d, not {describe(value)}")
-        span = timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
         if not shortest <= span <= longest:
             raise ValueError(f"must be from {said}, not {value}")
         return span
@@ -175,7 +174,7 @@ def _words(pattern: str, *examples: str, or_off: bool = False) -> WithJsonSchema
 _DAYS_OR_TIME: dict[str, Any] = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "maximum": 3650},
-        {"type": "string", "pattern": f"^(?:{_DURATION.pattern}|off)$"},
+        {"type": "string", "pattern": f"^(?:{_DURATION}|off)$"},
     ],
     "examples": ["2d", "14d", "12h"],
 }
@@ -190,23 +189,23 @@ _FROM_0_TO_1: dict[str, Any] = {
 Timeout = Annotated[
     timedelta,
     BeforeValidator(_span(timedelta(seconds=30), timedelta(hours=24), "30s to 24h")),
-    _words(_DURATION.pattern, "30m", "2h"),
+    _words(_DURATION, "30m", "2h"),
 ]
 DecisionTime = Annotated[
     timedelta,
     BeforeValidator(_span(timedelta(minutes=5), timedelta(days=90), "5m to 90d")),
-    _words(_DURATION.pattern, "24h", "7d"),
+    _words(_DURATION, "24h", "7d"),
 ]
 Soak = Annotated[
     timedelta,
     BeforeValidator(lambda value: _NO_TIME if value in (OFF, None, _NO_TIME) else _soak(value)),
-    _words(_DURATION.pattern, "24h", "2d", or_off=True),
+    _words(_DURATION, "24h", "2d", or_off=True),
 ]
-Span = Annotated[timedelta, BeforeValidator(_long_span), _words(_DURATION.pattern, "90d", "7d")]
+Span = Annotated[timedelta, BeforeValidator(_long_span), _words(_DURATION, "90d", "7d")]
 SpanOrOff = Annotated[
     timedelta | None,
     BeforeValidator(_or_off(_long_span)),
-    _words(_DURATION.pattern, "7d", "24h", or_off=True),
+    _words(_DURATION, "7d", "24h", or_off=True),
 ]
 Grace = Annotated[timedelta | None, BeforeValidator(_grace), WithJsonSchema(_DAYS_OR_TIME)]
 Size = Annotated[int, BeforeValidator(_size), _words(_SIZE.pattern, "500MB", "1.5GB", "512MiB")]
