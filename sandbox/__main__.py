@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 
 from sandbox.cloud import Cloud, StateInUseError
+from sandbox.images.seed import seed
 from sandbox.ports import free_port
-from sandbox.seed import seed
 from sandbox.session import find_session
 from sandbox.settings import Settings
 
@@ -22,12 +22,12 @@ _LOOK_SECONDS = 0.5
 
 # Sub-commands with parsers of their own, imported when asked for.
 _COMMANDS = {
-    "push": "sandbox.push",
-    "arrive": "sandbox.arrive",
-    "findings": "sandbox.scanner",
-    "intelligence": "sandbox.intelligence",
-    "seed": "sandbox.seed",
-    "demo": "sandbox.demo",
+    "push": "sandbox.images.push",
+    "arrive": "sandbox.images.arrive",
+    "findings": "sandbox.scanner.findings",
+    "intelligence": "sandbox.scanner.intelligence",
+    "seed": "sandbox.images.seed",
+    "demo": "sandbox.demo.command",
 }
 
 

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 # In this order: later ones use what earlier ones offer.
 _PATCHES = (
-    "iam",
-    "cloudformation",
+    "iam.enforcement",
+    "cfn.cloudformation",
     "awslambda",
     "function_urls",
     "s3",
-    "sns",
-    "sqs",
-    "events",
-    "stepfunctions",
-    "ecr",
-    "inspector2",
-    "signer",
+    "events.sns",
+    "events.sqs",
+    "events.rules",
+    "states.stepfunctions",
+    "ecr.operations",
+    "inspector.inspector2",
+    "signer.jobs",
     "ecs",
 )
 # What a run keeps in its folder. Only the logs stay when it stops, until the next run.
@@ -82,11 +82,12 @@ class Cloud:
         # Late: they import moto, which reads the environment then.
         from sandbox import registry
         from sandbox.server import serve
+        from sandbox.wiring import registry_hooks
 
         self._undo.callback(serve(self.settings))
-        self._undo.callback(registry.start(self.settings))
-        self.credentials = patches["iam"].create_admin()
-        patches["cloudformation"].use_credentials(self.credentials)
+        self._undo.callback(registry.start(self.settings, registry_hooks()))
+        self.credentials = patches["iam.enforcement"].create_admin()
+        patches["cfn.cloudformation"].use_credentials(self.credentials)
         if self.settings.is_enhanced:
             self._scan_with_inspector()
         if self._deploy:
@@ -127,9 +128,9 @@ class Cloud:
         return modules
 
     def _deploy_template(self) -> None:
-        from sandbox import sam_env
-        from sandbox.aws.signer import trust_root_thumbprint
+        from sandbox.aws.signer.jobs import trust_root_thumbprint
         from sandbox.deploy import deploy
+        from sandbox.sam_local import environment
 
         self._progress("deploying the template …")
         # What signs here is not AWS's root.
@@ -142,7 +143,7 @@ class Cloud:
             optional_parameters=optional,
         )
         template = self._template or self.settings.root / "template.yaml"
-        self._undo.callback(sam_env.write(self.settings, self.deployment, template))
+        self._undo.callback(environment.write(self.settings, self.deployment, template))
 
     @property
     def env(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """No statement that nothing needs: compare the template's policies with what the tests used of them.
 
-`python -m tools.least_privilege FILE`: FILE is what the sandboxes of a whole run of the tests have written, see
-`sandbox/aws/used_statements.py`. Exits with 1 where a statement was not used and is not listed below, or is listed and
-was used. The other way round, a need without a statement, is what the sandbox refuses.
+`python -m tools.least_privilege FILE`: the sandboxes of a whole test run write FILE, see
+`sandbox/aws/iam/used_statements.py`. Exits with 1 if a statement was not used and is not listed below, or is listed
+and was used. The sandbox itself refuses the opposite: a need without a statement.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.awslambda.responses import LambdaResponse
 from moto.awslambda.utils import get_backend
 
-from sandbox.aws.iam import role_credentials
+from sandbox.aws.iam.enforcement import role_credentials
+from sandbox.aws.iam.resource_arns import ServiceCall, function_arn
 from sandbox.aws.patching import Patches
-from sandbox.aws.resource_arns import ServiceCall, function_arn
 from sandbox.clients import client
 from sandbox.functions import DeployedArchive, Function, Invocation, InvocationResult, Pool
 from sandbox.functions.asynchronous import AsynchronousInvoker

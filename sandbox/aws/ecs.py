@@ -22,7 +22,9 @@ from moto.ecs import urls
 from moto.ecs.models import ecs_backends
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from sandbox.aws import awslambda, events, iam
+from sandbox.aws import awslambda
+from sandbox.aws.events import rules
+from sandbox.aws.iam import enforcement
 from sandbox.functions import Invocation
 from sandbox.registry.store import store
 from sandbox.settings import Settings
@@ -186,8 +188,8 @@ def _refusal(deployment: _Deployment, hook: dict[str, Any]) -> str | None:
     if STAGE not in hook["lifecycleStages"] or hook.get("targetType", "AWS_LAMBDA") != "AWS_LAMBDA":
         return None
     target = hook["hookTargetArn"]
-    keys = iam.role_credentials(hook["roleArn"], "ecs")
-    if not iam.is_allowed(keys["aws_access_key_id"], "lambda:InvokeFunction", target):
+    keys = enforcement.role_credentials(hook["roleArn"], "ecs")
+    if not enforcement.is_allowed(keys["aws_access_key_id"], "lambda:InvokeFunction", target):
         return f"the hook's role may not invoke {target}"
     answer: dict[str, Any] = {}
     for _ in range(_LONGEST_CALLS):
@@ -247,7 +249,7 @@ def _say_it_runs(cluster: str, definition: str, task: str, group: str, images: l
         "taskArn": task,
         "taskDefinitionArn": definition,
     }
-    events.emit("aws.ecs", "ECS Task State Change", detail, [task])
+    rules.emit("aws.ecs", "ECS Task State Change", detail, [task])
 
 
 def install(settings: Settings) -> None:

@@ -23,11 +23,12 @@ from moto.awslambda.models import LambdaBackend
 from moto.awslambda.responses import LambdaResponse
 from werkzeug.wrappers import Request, Response
 
-from sandbox.aws import awslambda, iam
+from sandbox.aws import awslambda
+from sandbox.aws.iam import enforcement
+from sandbox.aws.iam.policies import is_permitted
+from sandbox.aws.iam.resource_arns import ServiceCall, function_arn
+from sandbox.aws.iam.resource_policies import statements_on
 from sandbox.aws.patching import Patches
-from sandbox.aws.policies import is_permitted
-from sandbox.aws.resource_arns import ServiceCall, function_arn
-from sandbox.aws.resource_policies import statements_on
 from sandbox.functions import Invocation, payloads
 from sandbox.settings import ACCOUNT, Settings
 
@@ -183,8 +184,8 @@ def _needs(url: _Url) -> list[tuple[str, dict[str, str]]]:
 
 def _caller(url: _Url, method: str, target: str, body: bytes, headers: Any) -> dict[str, str] | None:
     """Who signed the request and may call: the event's `authorizer.iam`."""
-    key_id = iam.signing_key(method, target, body, headers, "lambda")
-    principal = iam.find_principal(key_id) if key_id else None
+    key_id = enforcement.signing_key(method, target, body, headers, "lambda")
+    principal = enforcement.find_principal(key_id) if key_id else None
     if not key_id or not principal:
         return None
     if any(principal.refused(action, url.arn, context) for action, context in _needs(url)):

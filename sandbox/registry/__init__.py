@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from sandbox.registry.store import Hooks
 
 
 class _RegistryHandler(WSGIRequestHandler):
@@ -19,18 +23,14 @@ class _RegistryHandler(WSGIRequestHandler):
         logging.getLogger(__name__).debug(message, *args)
 
 
-def start(settings: Settings) -> Callable[[], None]:
-    """Serve on loopback in a thread; returns what stops it."""
-    # Late: moto reads the environment when it is first imported, and the cloud sets that up.
-    from sandbox.registry import (  # noqa: F401 - registers the operations
-        blob_api,
-        manifest_api,
-        scan_api,
-    )
+def start(settings: Settings, hooks: Hooks) -> Callable[[], None]:
+    """Serve on loopback in a thread; return the function that stops it."""
+    # Imported late: moto reads the environment when it is first imported, and the cloud sets that up.
+    from sandbox.registry import blob_api, manifest_api  # noqa: F401 - registers the operations
     from sandbox.registry.front import Front, RequestLog
     from sandbox.registry.store import open_store
 
-    open_store(settings)
+    open_store(settings).hooks = hooks
     application = Front(RequestLog(settings.state / "registry.jsonl"))
     server = make_server(
         "127.0.0.1",

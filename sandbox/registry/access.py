@@ -9,7 +9,7 @@ from moto.iam.models import iam_backends
 from werkzeug.wrappers import Request
 
 from sandbox.registry.errors import RegistryError
-from sandbox.registry.store import store
+from sandbox.registry.store import hooks, store
 
 
 def caller(request: Request) -> str:
@@ -44,11 +44,8 @@ def _key_owner(key_id: str, secret: str) -> str | None:
 
 def require(access_key_id: str, action: str, repository: Any) -> None:
     """Raise 403 DENIED unless IAM allows `ecr:<action>` on that repository."""
-    # Late: IAM is enforced only where a whole cloud runs.
-    from sandbox.aws import iam
-
-    if not iam.is_allowed(access_key_id, f"ecr:{action}", repository.arn):
-        who = iam.principal_arn(access_key_id) or access_key_id
+    if not hooks().is_allowed(access_key_id, f"ecr:{action}", repository.arn):
+        who = hooks().principal_arn(access_key_id) or access_key_id
         raise RegistryError(
             403,
             "DENIED",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.registry.manifests import StoredManifest
+from sandbox.registry.store import hooks
 
 SOURCE_REGION = "eu-west-1"  # where replicas are said to come from
 
@@ -90,8 +91,5 @@ def inspector_scan(repository: Any, digest: str, tags: list[str], counts: dict[s
 
 
 def _emit(detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
-    # Late: the module of the rules patches moto's events service, which not every user needs.
-    from sandbox.aws import events
-
     source = "aws.inspector2" if detail_type.startswith("Inspector2") else "aws.ecr"
-    events.emit(source, detail_type, detail, resources)
+    hooks().emit(source, detail_type, detail, resources)

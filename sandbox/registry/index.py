@@ -10,11 +10,10 @@ from typing import Any
 
 from moto.ecr.models import Image
 
-from sandbox import scanner
-from sandbox.registry import announce, managed_signing, wildcard
+from sandbox.registry import announce, wildcard
 from sandbox.registry.errors import EcrError
 from sandbox.registry.manifests import InvalidManifestError, StoredManifest, parse_manifest
-from sandbox.registry.store import store
+from sandbox.registry.store import hooks, store
 
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
@@ -60,9 +59,7 @@ def put_image(
         repo.is_cache = arrival == "pull-through" or getattr(repo, "is_cache", False)
     announce.arrival(arrival, repo, manifest, tag)
     if not held:
-        scanner.pushed(repo, image, manifest)
-        if caller:
-            managed_signing.pushed(repo, manifest, caller)
+        hooks().image_added(repo, image, manifest, caller)
     if tag and manifest.children and store().settings.quirks.tag_on_child:
         _tag_first_child(repo, manifest, tag)
     return image

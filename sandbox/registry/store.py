@@ -1,19 +1,31 @@
-"""What the JSON API and the registry share: the blobs, the tokens, one lock over the index."""
+"""The state that ECR's JSON API and the registry share: blobs, tokens, and one lock over the index."""
 
 from __future__ import annotations
 
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from moto.ecr.models import ecr_backends
 
 from sandbox.registry.blobs import Blobs
+from sandbox.registry.manifests import StoredManifest
 from sandbox.settings import Settings
 
 TOKEN_SECONDS = 12 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Functions of other services that the registry calls; they import the registry, so it does not import them."""
+
+    emit: Callable[[str, str, dict[str, Any], list[str]], None]  # source, detail type, detail, resources
+    is_allowed: Callable[[str, str, str], bool]  # access key id, action, ARN of the resource
+    principal_arn: Callable[[str], str | None]  # access key id
+    image_added: Callable[[Any, Any, StoredManifest, str], None]  # repository, image, manifest, access key id
 
 
 @dataclass(slots=True)
@@ -24,6 +36,7 @@ class Store:
     blobs: Blobs
     lock: threading.RLock = field(default_factory=threading.RLock)
     account_settings: dict[str, str] = field(default_factory=dict)
+    hooks: Hooks | None = None
     managed_signing: Any = None
     calls: int = 0  # of the JSON API
     requests: int = 0  # to the registry
@@ -57,3 +70,9 @@ def open_store(settings: Settings) -> Store:
 
 def store() -> Store:
     return _stores[-1]
+
+
+def hooks() -> Hooks:
+    found = store().hooks
+    assert found, "start() of the registry sets them"
+    return found

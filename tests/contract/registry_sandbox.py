@@ -7,22 +7,23 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 import urllib3
 from botocore.config import Config
 from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
 
 from sandbox import registry
-from sandbox.aws import ecr, inspector2, signer
+from sandbox.aws.ecr import operations
+from sandbox.aws.inspector import inspector2
+from sandbox.aws.signer import jobs
 from sandbox.ports import free_port
-from sandbox.registry import announce
 from sandbox.settings import ACCOUNT, Settings
+from sandbox.wiring import registry_hooks
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -143,18 +144,17 @@ def serving(state: Path) -> Iterator[Sandbox]:
     settings = Settings(state=state, aws_port=free_port(), registry_port=free_port())
     settings.quirks.scan_seconds = 0.02
     sandbox = Sandbox(settings)
-    ecr.install(settings)
+    operations.install(settings)
     inspector2.install(settings)
-    signer.install(settings)
+    jobs.install(settings)
     server = ThreadedMotoServer("127.0.0.1", settings.aws_port, verbose=False)
     server.start()
-    stop = registry.start(settings)
+    hooks = replace(registry_hooks(), emit=lambda _source, *event: sandbox.events.append(event))
+    stop = registry.start(settings, hooks)
     sandbox.admin = sandbox.user({"Effect": "Allow", "Action": "*", "Resource": "*"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(announce, "_emit", lambda *event: sandbox.events.append(event))
-        try:
-            yield sandbox
-        finally:
-            stop()
-            server.stop()
-            sandbox.http.clear()
+    try:
+        yield sandbox
+    finally:
+        stop()
+        server.stop()
+        sandbox.http.clear()

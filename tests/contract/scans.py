@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox import scanner
+from sandbox.scanner import findings
 from tests.contract.registry_sandbox import Repository, Sandbox
 from tests.patience import eventually
 
@@ -27,7 +27,7 @@ def response(*found: dict[str, Any]) -> dict[str, Any]:
 def configure(sandbox: Sandbox, reference: str, document: Any, *options: str) -> int:
     file = sandbox.settings.state / "given.json"
     file.write_text(json.dumps(document))
-    return scanner.main([reference, str(file), "--state", str(sandbox.settings.state), *options])
+    return findings.main([reference, str(file), "--state", str(sandbox.settings.state), *options])
 
 
 def describe(repo: Repository, ecr: Any, **options: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 
 import boto3
 
-from sandbox.aws.used_statements import VARIABLE
+from sandbox.aws.iam.used_statements import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"

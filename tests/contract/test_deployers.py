@@ -27,10 +27,10 @@ from imagegate.notices.announcement import Announcement, announce
 from imagegate.notices.rollback_notice import announcement
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, Promotion, Release
-from sandbox.aws.jsonata import evaluate
-from sandbox.images import build_image
-from sandbox.push import push
-from sandbox.references import SandboxReference
+from sandbox.aws.states.jsonata import evaluate
+from sandbox.images.build import build_image
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from sandbox.session import Session
 from tests.contract.served_cloud import ServedCloud, served_cloud
 from tests.contract.test_examples import Script, commands, consoles, understood

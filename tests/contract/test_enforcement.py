@@ -16,7 +16,7 @@ from botocore.validate import ParamValidator
 from moto.events.models import EventPattern
 from samtranslator.yaml_helper import yaml_parse
 
-from sandbox.aws.policies import is_permitted
+from sandbox.aws.iam.policies import is_permitted
 from tests.contract.test_fidelity import is_there, named
 from tests.contract.test_template import RESOURCES, TEMPLATE, actions, statements
 

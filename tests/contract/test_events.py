@@ -32,7 +32,7 @@ from imagegate.events.proven import CheckCaller
 from imagegate.events.requests import asked
 from imagegate.evidence.sbom import Export
 from imagegate.grants.caller_proof import Identity
-from sandbox.seed import SAMPLE_DIGEST, SAMPLE_REPOSITORY, SAMPLE_TAG
+from sandbox.images.seed import SAMPLE_DIGEST, SAMPLE_REPOSITORY, SAMPLE_TAG
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imagegate.grants.power import Power
-from sandbox.aws.policies import is_permitted
+from sandbox.aws.iam.policies import is_permitted
 from tests.contract.test_template import RESOURCES, TEMPLATE
 
 FOLDER = Path(__file__).parents[2] / "docs/powers"

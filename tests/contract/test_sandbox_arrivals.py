@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import arrive
-from sandbox.images import build_image, build_index
+from sandbox.images import arrive
+from sandbox.images.build import build_image, build_index
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 from tests.patience import eventually
 

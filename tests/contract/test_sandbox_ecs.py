@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.aws.policies import is_permitted
-from sandbox.aws.resource_arns import ServiceCall, condition_keys, needs
+from sandbox.aws.iam.policies import is_permitted
+from sandbox.aws.iam.resource_arns import ServiceCall, condition_keys, needs
 from tests.contract.served_cloud import ServedCloud
 from tests.patience import eventually
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox import early_results
-from sandbox.aws.resource_arns import ServiceCall, needs
+from sandbox.aws.iam.resource_arns import ServiceCall, needs
 from sandbox.quirks import Quirks
-from sandbox.scanner import Scan
+from sandbox.scanner import early_results
+from sandbox.scanner.scan import Scan
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 from tests.contract.scans import EVERY, active, configure, describe, finding, refusal, response
 from tests.patience import eventually

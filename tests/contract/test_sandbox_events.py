@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.aws import event_targets, events
+from sandbox.aws.events import rules, targets
 from tests.contract.small_cloud import SmallCloud, small_cloud
 from tests.patience import eventually
 
@@ -341,8 +341,8 @@ def test_a_schedule_runs_by_itself(cloud: SmallCloud) -> None:
 def test_intervals_are_scaled_but_never_frantic(
     monkeypatch: pytest.MonkeyPatch, expression: str | None, seconds: float | None
 ) -> None:
-    monkeypatch.setattr(events, "_settings", SimpleNamespace(time_scale=0.02), raising=False)
-    assert events.interval(expression) == seconds
+    monkeypatch.setattr(rules, "_settings", SimpleNamespace(time_scale=0.02), raising=False)
+    assert rules.interval(expression) == seconds
 
 
 def test_a_condition_nobody_knows_lets_nothing_in() -> None:
@@ -352,6 +352,6 @@ def test_a_condition_nobody_knows_lets_nothing_in() -> None:
         "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o"}},
     }
     rule = "arn:aws:events:eu-central-1:123456789012:rule/r"
-    assert not event_targets.allows(statement, "sqs:SendMessage", rule, "123456789012")
+    assert not targets.allows(statement, "sqs:SendMessage", rule, "123456789012")
     del statement["Condition"]
-    assert event_targets.allows(statement, "sqs:SendMessage", rule, "123456789012")
+    assert targets.allows(statement, "sqs:SendMessage", rule, "123456789012")

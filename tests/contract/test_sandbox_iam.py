@@ -10,9 +10,9 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sandbox.aws import used_statements
-from sandbox.aws.policies import is_permitted
-from sandbox.aws.resource_arns import ServiceCall, condition_keys, deletion_needs, needs, object_keys
+from sandbox.aws.iam import used_statements
+from sandbox.aws.iam.policies import is_permitted
+from sandbox.aws.iam.resource_arns import ServiceCall, condition_keys, deletion_needs, needs, object_keys
 from tests.contract.served_cloud import ServedCloud
 
 ACCOUNT = "eu-central-1:123456789012"

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import packing
-from sandbox.images import LayoutImage, LayoutIndex, based_on, build_image, build_index
-from sandbox.push import push
-from sandbox.references import SandboxReference
+from sandbox.images import packing
+from sandbox.images.build import LayoutImage, LayoutIndex, based_on, build_image, build_index
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from sandbox.session import find_session
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 

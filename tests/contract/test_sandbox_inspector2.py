@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox import intelligence
+from sandbox.scanner import intelligence
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 from tests.contract.scans import EVERY, active, configure, finding, response
 from tests.contract.served_cloud import ServedCloud

@@ -15,7 +15,7 @@ from imagegate.errors import AuthenticityError
 from imagegate.evidence.signature_manifest import read_signature_manifest
 from imagegate.notation.verifier import verify_envelope
 from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest
-from sandbox.aws.signer import trust_root_thumbprint
+from sandbox.aws.signer.jobs import trust_root_thumbprint
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 
 NOTATION = "application/vnd.cncf.notary.signature"

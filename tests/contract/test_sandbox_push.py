@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import push
-from sandbox.images import LayoutImage, build_image
+from sandbox.images import push
+from sandbox.images.build import LayoutImage, build_image
 from tests.contract.registry_sandbox import (
     EMPTY,
     OCI_INDEX,

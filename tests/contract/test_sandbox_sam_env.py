@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox import door
+from sandbox.sam_local import relay
 from tests.contract.served_cloud import ServedCloud, served_cloud
 
 
@@ -37,7 +37,7 @@ def test_the_template_names_every_variable_that_has_a_value(cloud: ServedCloud) 
 def test_the_door_beside_the_code_leads_to_the_endpoint(cloud: ServedCloud) -> None:
     port = cloud.env["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]
     for path in cloud.state.glob(f"sam-code/*/.door/{port}.sock"):
-        with door.to_socket(path) as way:
+        with relay.to_socket(path) as way:
             way.sendall(b"GET /sandbox-api/quirks HTTP/1.0\r\n\r\n")
             answer = b"".join(iter(lambda: way.recv(65536), b""))
         assert b" 200 " in answer.splitlines()[0]
@@ -49,9 +49,9 @@ def test_the_door_beside_the_code_leads_to_the_endpoint(cloud: ServedCloud) -> N
 def test_a_door_is_for_its_owner_alone_and_may_lie_deep(tmp_path: Path) -> None:
     path = tmp_path / ("deep" * 30) / "80.sock"
     path.parent.mkdir()
-    with door.listen(path) as listener:
+    with relay.listen(path) as listener:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        door.to_socket(path).close()
+        relay.to_socket(path).close()
         listener.accept()[0].close()
 
 

@@ -1,4 +1,4 @@
-"""Inspector's exports of SBOMs: moto has none, so each rule of sandbox/aws/sbom_exports.py has a canary here."""
+"""Inspector's exports of SBOMs, which moto lacks: each rule of sandbox/aws/inspector/sbom_exports.py is tested here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.aws.policies import is_permitted
-from sandbox.aws.resource_arns import listing_keys
+from sandbox.aws.iam.policies import is_permitted
+from sandbox.aws.iam.resource_arns import listing_keys
 from tests.contract.registry_sandbox import Repository, Sandbox, serving
 from tests.contract.scans import EVERY, active, configure, finding, response
 from tests.contract.served_cloud import ServedCloud

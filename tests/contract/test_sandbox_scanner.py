@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import findings, scanner
+from sandbox.scanner import findings
 from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, serving
 from tests.contract.scans import configure, finding, refusal, response
 from tests.patience import eventually
@@ -195,7 +195,7 @@ def test_wrong_findings_are_refused_with_the_place(
 def test_a_missing_file_or_image_is_said_in_one_line(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert scanner.main(["team/any", "no.json", "--state", str(sandbox.settings.state)]) == 2
+    assert findings.main(["team/any", "no.json", "--state", str(sandbox.settings.state)]) == 2
     assert configure(sandbox, "Not A Name", response()) == 2
     assert configure(sandbox, "not/there", response(), "--rescan") == 2
     assert len(capsys.readouterr().err.splitlines()) == 3
@@ -205,7 +205,7 @@ def test_rescan_needs_a_running_sandbox(tmp_path: Path, capsys: pytest.CaptureFi
     file = tmp_path / "given.json"
     file.write_text(json.dumps(response()))
     options = ["--state", str(tmp_path), "--rescan"]
-    assert scanner.main(["team/any", str(file), *options]) == 2
+    assert findings.main(["team/any", str(file), *options]) == 2
     assert "no sandbox is running" in capsys.readouterr().err
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import seed
+from sandbox.images import seed
 from tests.contract.registry_sandbox import serving
 
 

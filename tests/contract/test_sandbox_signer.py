@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sandbox.aws.signer import trust_root_pem, trust_root_thumbprint
+from sandbox.aws.signer.jobs import trust_root_pem, trust_root_thumbprint
 from sandbox.settings import Settings
 from tests.contract.registry_sandbox import Sandbox, serving
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.aws.jsonata import QueryError, evaluate
+from sandbox.aws.states.jsonata import QueryError, evaluate
 from tests.contract.small_cloud import SmallCloud, small_cloud
 from tests.patience import eventually
 

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import urllib3
 
-from sandbox.images import build_image
-from sandbox.push import push
-from sandbox.references import SandboxReference
+from sandbox.images.build import build_image
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from sandbox.session import Session
 from tests.contract.served_cloud import ROOT, ServedCloud, served_cloud
 from tests.patience import PATIENCE_SECONDS, eventually
@@ -62,7 +62,7 @@ class Gate:
         file.write_text(
             json.dumps({"imageScanFindings": {"findings": listed, "findingSeverityCounts": counts}})
         )
-        from sandbox.scanner import main
+        from sandbox.scanner.findings import main
 
         assert main([reference, str(file), "--state", str(self.cloud.state)]) == 0
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from sandbox.images import build_index
-from sandbox.push import push
-from sandbox.references import SandboxReference
+from sandbox.images.build import build_index
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import DECIDES, READS, Said, allow, imagegate, user
 

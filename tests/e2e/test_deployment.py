@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.images import build_index
-from sandbox.push import push
-from sandbox.references import SandboxReference
+from sandbox.images.build import build_index
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from sandbox.settings import ACCOUNT, REGION
 from tests.e2e import test_waivers
 from tests.e2e.gate import Gate, running_gate

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.images import LayoutIndex, build_index
-from sandbox.push import push
-from sandbox.references import SandboxReference
+from sandbox.images.build import LayoutIndex, build_index
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from tests.e2e.gate import Gate
 
 PLATFORMS = ("linux/amd64", "linux/arm64", "linux/arm/v7")

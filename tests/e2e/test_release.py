@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST
-from sandbox.arrive import main
-from sandbox.images import build_image
-from sandbox.push import push
-from sandbox.references import SandboxReference
+from sandbox.images.arrive import main
+from sandbox.images.build import build_image
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from tests.e2e.gate import Gate
 from tests.e2e.test_sbom import uploaded
 from tests.e2e.test_waivers import imagegate

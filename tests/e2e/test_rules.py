@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.images import LayoutImage, based_on, build_image
-from sandbox.intelligence import main as intelligence
-from sandbox.push import push
-from sandbox.references import SandboxReference
-from sandbox.scanner import main as findings
+from sandbox.images.build import LayoutImage, based_on, build_image
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
+from sandbox.scanner.findings import main as findings
+from sandbox.scanner.intelligence import main as intelligence
 from tests.e2e.gate import Gate, running_gate
 
 POLICY = """

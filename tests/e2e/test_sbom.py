@@ -14,9 +14,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Digest
-from sandbox.images import build_index
-from sandbox.push import push
-from sandbox.references import SandboxReference
+from sandbox.images.build import build_index
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import imagegate
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import scanner
+from sandbox.scanner import findings
 from tests.e2e.gate import Gate
 
 IMAGEGATE = Path(sys.executable).parent / "imagegate"
@@ -52,7 +52,7 @@ def blocked(gate: Gate, application: str) -> str:
     file = gate.work / f"{application}.json"
     counts = {"findings": [finding], "findingSeverityCounts": {"CRITICAL": 1}}
     file.write_text(json.dumps({"imageScanFindings": counts}))
-    assert scanner.main([f"{application}-dev", str(file), "--state", str(gate.cloud.state)]) == 0
+    assert findings.main([f"{application}-dev", str(file), "--state", str(gate.cloud.state)]) == 0
     digest = gate.push(f"{application}-dev", "1.0")
     assert gate.ended(f"{application}-dev", digest)["outcome"] == "blocked"
     return digest

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from tests.contract.recorder.behaviours import behaviours
+from tests.contract.recorder.not_recorded import NOT_RECORDED
+from tests.contract.recorder.recordings import FOLDER
+from tests.contract.recorder.sanitise import LeakError, Sanitiser, leaks
 from tests.contract.served_cloud import ServedCloud, served_cloud
-from tools.contract.behaviours import behaviours
-from tools.contract.not_recorded import NOT_RECORDED
-from tools.contract.recordings import FOLDER
-from tools.contract.sanitise import LeakError, Sanitiser, leaks
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"  # of the sandbox
@@ -51,7 +51,7 @@ def documented_policy() -> str:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tools.contract", *arguments]
+    return [sys.executable, "-m", "tests.contract.recorder", *arguments]
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -26,7 +26,7 @@ from imagegate.notation.revocation import AwsRevocations
 from imagegate.notation.verifier import thumbprints
 from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest
 from imagegate.ports import Signer
-from sandbox.aws.signer import trust_root_thumbprint
+from sandbox.aws.signer.jobs import trust_root_thumbprint
 from tests.contract.registry_sandbox import Sandbox, serving
 
 SUBJECT = Descriptor(OCI_MANIFEST, Digest.of(b"an image"), 8)

@@ -10,7 +10,7 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.iam.models import iam_backends
 
 from sandbox.aws.cfn.creation import Context, Created, Properties, resource, tags_of, without
-from sandbox.aws.policies import statements_of
+from sandbox.aws.iam.policies import statements_of
 from sandbox.settings import ACCOUNT
 
 

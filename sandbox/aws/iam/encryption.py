@@ -1,0 +1,81 @@
+"""Which use of a KMS key a request to another service implies: S3, SNS, SQS and DynamoDB call KMS for the caller.
+
+Keys that AWS manages need no permission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from moto.dynamodb.models import dynamodb_backends
+from moto.kms.models import kms_backends
+from moto.s3.models import s3_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
+
+from sandbox.aws.iam.resource_arns import Need
+from sandbox.settings import ACCOUNT, REGION
+
+# What a request needs of the key: a new data key to write, the old one to read.
+_USES = {
+    "s3:PutObject": ["kms:GenerateDataKey"],
+    "s3:GetObject": ["kms:Decrypt"],
+    "sns:Publish": ["kms:GenerateDataKey", "kms:Decrypt"],
+    "sqs:SendMessage": ["kms:GenerateDataKey", "kms:Decrypt"],
+    "sqs:ReceiveMessage": ["kms:Decrypt"],
+    "dynamodb:GetItem": ["kms:Decrypt"],
+    "dynamodb:PutItem": ["kms:Decrypt"],
+    "dynamodb:UpdateItem": ["kms:Decrypt"],
+    "dynamodb:DeleteItem": ["kms:Decrypt"],
+    "dynamodb:Query": ["kms:Decrypt"],
+    "dynamodb:Scan": ["kms:Decrypt"],
+}
+
+
+def _bucket_key(name: str) -> Any:
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name.partition("/")[0])
+    rule = (bucket.encryption or {}).get("Rule", {}) if bucket else {}
+    default = (rule[0] if isinstance(rule, list) else rule).get("ApplyServerSideEncryptionByDefault", {})
+    return default.get("KMSMasterKeyID")
+
+
+def _topic_key(name: str) -> Any:
+    arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
+    topic = sns_backends[ACCOUNT][REGION].topics.get(arn)
+    return topic.kms_master_key_id if topic else None
+
+
+def _queue_key(name: str) -> Any:
+    queue = sqs_backends[ACCOUNT][REGION].queues.get(name)
+    return getattr(queue, "kms_master_key_id", None)
+
+
+def _table_key(resource: str) -> Any:
+    table = dynamodb_backends[ACCOUNT][REGION].tables.get(resource.split("/")[1])
+    return (table.sse_specification or {}).get("KMSMasterKeyId") if table else None
+
+
+_KEYS: dict[str, Callable[[str], Any]] = {
+    "s3": _bucket_key,
+    "sns": _topic_key,
+    "sqs": _queue_key,
+    "dynamodb": _table_key,
+}
+
+
+def key_needs(action: str, resource: str) -> Iterator[Need]:
+    """Actions on the key, to be allowed in the context of `via`."""
+    uses = _USES.get(action, [])
+    key = _KEYS[action.partition(":")[0]](resource.split(":", 5)[5]) if uses else None
+    backend = kms_backends[ACCOUNT][REGION]
+    found = backend.any_id_to_key_id(key) if key else None
+    if found and not any(alias.startswith("alias/aws/") for alias in backend.keys[found].aliases):
+        for use in uses:
+            yield use, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{found}"
+
+
+def via(action: str) -> dict[str, str]:
+    """The context that a service adds when it calls KMS for somebody."""
+    service = action.partition(":")[0]
+    return {"kms:ViaService": f"{service}.{REGION}.amazonaws.com", "kms:CallerAccount": ACCOUNT}

@@ -1,0 +1,104 @@
+"""Inspector's GetClustersForImage: where Amazon ECS runs an image, as far as this sandbox's ECS runs anything.
+
+Rules where AWS's guides are silent: a task counts while it runs, and an image that nothing runs has no clusters. EKS is
+left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ecs.models import ecs_backends
+from moto.inspector2 import urls
+from moto.inspector2.responses import Inspector2Response
+
+from sandbox.aws import ecs
+from sandbox.aws.inspector.errors import InspectorError
+from sandbox.registry.errors import EcrError
+from sandbox.registry.paging import page
+from sandbox.settings import ACCOUNT, REGION, Settings
+
+LARGEST_PAGE = 100
+_Place = tuple[str, str, str]  # ARN of the cluster, group, ARN of the task definition
+_RESOURCE = re.compile(
+    r"arn:[^:]*:ecr:[^:]*:\d{12}:repository/(?P<repository>[a-zA-Z0-9._/-]+?)(/(?P<digest>sha256:[a-z0-9]{64}))?"
+)
+_REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/"
+
+
+class Clusters(Inspector2Response):
+    """Method = operation."""
+
+    def get_clusters_for_image(self) -> ActionResult:
+        asked = _RESOURCE.fullmatch((self._get_param("filter") or {}).get("resourceId") or "")
+        size = self._get_param("maxResults")
+        size = LARGEST_PAGE if size is None else size
+        if asked is None:
+            raise InspectorError("filter.resourceId must be the ARN of a repository or of an image in it")
+        if not 1 <= size <= LARGEST_PAGE:
+            raise InspectorError(f"maxResults must be between 1 and {LARGEST_PAGE}")
+        try:
+            listed, token = page(_clusters(asked), self._get_param("nextToken"), size)
+        except EcrError as error:
+            raise InspectorError("Invalid next token") from error
+        return ActionResult({"cluster": listed} | ({"nextToken": token} if token else {}))
+
+
+def _clusters(asked: re.Match[str]) -> list[dict[str, Any]]:
+    found: Counter[_Place] = Counter()
+    for place, tasks, images in _running():
+        if any(_is_of(image, asked) for image in images):
+            found[place] += tasks
+    return [
+        {
+            "clusterArn": cluster,
+            "clusterDetails": [_details(one, found[one]) for one in found if one[0] == cluster],
+        }
+        for cluster in dict.fromkeys(cluster for cluster, *_ in found)
+    ]
+
+
+def _running() -> Iterator[tuple[_Place, int, list[dict[str, str]]]]:
+    """Where, how many tasks, and of which images."""
+    backend = ecs_backends[ACCOUNT][REGION]
+    for one in ecs.last_deployments():
+        service = one.service
+        if service.status == "ACTIVE" and service.desired_count:
+            place = service.cluster_arn, f"service:{service.name}", one.task_definition
+            yield place, service.desired_count, one.images
+    for task in [one for tasks in backend.tasks.values() for one in tasks.values()]:
+        if task.last_status == "RUNNING" and not task.group.startswith("service:"):
+            yield (
+                (task.cluster_arn, task.group, task.task_definition_arn),
+                1,
+                ecs.images_of(task.task_definition_arn),
+            )
+
+
+def _details(one: _Place, tasks: int) -> dict[str, Any]:
+    _, group, definition = one
+    return {
+        "lastInUse": datetime.now(UTC),
+        "runningUnitCount": tasks,
+        "stoppedUnitCount": 0,
+        "clusterMetadata": {
+            "awsEcsMetadataDetails": {"detailsGroup": group, "taskDefinitionArn": definition}
+        },
+    }
+
+
+def _is_of(image: dict[str, str], asked: re.Match[str]) -> bool:
+    name = image["image"].partition("@")[0]
+    if not name.startswith(_REGISTRY):
+        return False
+    repository = name.removeprefix(_REGISTRY).partition(":")[0]
+    return repository == asked["repository"] and asked["digest"] in (None, image.get("imageDigest"))
+
+
+def install(_settings: Settings) -> None:
+    urls.url_paths["{0}/cluster/get$"] = Clusters.dispatch

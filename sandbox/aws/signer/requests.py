@@ -1,0 +1,56 @@
+"""What AWS Signer refuses of a request, and how it says so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from moto.core.exceptions import ServiceException
+
+from sandbox.aws.signer.notation import PAYLOAD_TYPE
+
+MAX_PAYLOAD_BYTES = 4096
+_HASH = re.compile(r"[0-9a-f]{192}")
+
+
+class SignerError(ServiceException):
+    """An exception of Signer's API: code and message."""
+
+
+def check_payload(payload: bytes, payload_format: str) -> None:
+    if not 1 <= len(payload) <= MAX_PAYLOAD_BYTES:
+        raise invalid(f"The payload has {len(payload)} bytes; 1 to {MAX_PAYLOAD_BYTES} are signed")
+    if payload_format != PAYLOAD_TYPE:
+        raise invalid(f"Invalid payload format: {payload_format}")
+    try:
+        target = json.loads(payload)["targetArtifact"]
+        is_complete = {"mediaType", "digest", "size"} <= set(target)
+    except (ValueError, KeyError, TypeError):
+        is_complete = False
+    if not is_complete:
+        raise invalid("The payload is not a Notation payload with a complete targetArtifact")
+
+
+def check_hashes(asked: Iterable[str], hashes: frozenset[str] | None) -> None:
+    asked = set(asked)
+    if not asked or not all(_HASH.fullmatch(value) for value in asked):
+        raise invalid("certificateHashes must be pairs of SHA-384 digests in hexadecimal")
+    if hashes is not None and asked != hashes:
+        raise invalid("certificateHashes are not those of the certificates that signed this job")
+
+
+def moment(value: str | float) -> datetime:
+    """Timestamps come as text in queries and as seconds in bodies."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return datetime.fromtimestamp(value, UTC)
+
+
+def invalid(message: str) -> SignerError:
+    return SignerError("ValidationException", message)
+
+
+def not_found(message: str) -> SignerError:
+    return SignerError("ResourceNotFoundException", message)

@@ -1,0 +1,57 @@
+"""`python -m sandbox seed`: pushes the one small image whose digest the sample events name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sandbox.images.build import LayoutImage, build_image
+from sandbox.images.layouts import InvalidLayoutError
+from sandbox.images.push import PushRefusedError, push
+from sandbox.images.references import SandboxReference
+from sandbox.session import NoSandboxError, Session, default_state, find_session
+
+SAMPLE_REPOSITORY = "shop-dev"
+SAMPLE_TAG = "sample"
+SAMPLE_DIGEST = "sha256:d1aa5c27ee3649152f2a41e1444d161e10cc1b3a15d272d56fdf8a36ec130a5e"
+
+
+def build(folder: Path) -> LayoutImage:
+    """The sample as an OCI layout; its digest is the same on every machine."""
+    return build_image(
+        folder,
+        files={"app": b"the sample of imagegate\n"},
+        base_layers=[{"etc/os-release": b'NAME="Debian GNU/Linux"\nVERSION_ID="12"\n'}],
+        tag=SAMPLE_TAG,
+    )
+
+
+def seed(session: Session, state: Path) -> None:
+    """Push the sample. Twice is fine: the second push changes nothing."""
+    with TemporaryDirectory(dir=state, prefix="seed-") as folder:
+        build(Path(folder))
+        push(Path(folder), SandboxReference(SAMPLE_REPOSITORY, SAMPLE_TAG), session)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exit code 0, or 2 with one line that says what is wrong."""
+    # Late: only the command needs to know what boto3 and the connection may raise.
+    from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
+
+    parser = argparse.ArgumentParser(prog="python -m sandbox seed", description=__doc__)
+    parser.add_argument("--state", type=Path, default=default_state(), help="the sandbox's folder")
+    state = parser.parse_args(argv).state
+    try:
+        seed(find_session(state), state)
+    except (NoSandboxError, PushRefusedError, InvalidLayoutError, OSError) as error:
+        print(f"seed: {error}", file=sys.stderr)
+        return 2
+    except (BotoCoreError, ClientError, HTTPError) as error:
+        print(f"seed: the sandbox does not answer as it should: {error}", file=sys.stderr)
+        return 2
+    print(SAMPLE_DIGEST)
+    return 0

@@ -1,0 +1,118 @@
+"""Findings of one kind of scanning in the form of the other: a file configured in either form serves both.
+
+The form of enhanced findings is Amazon Inspector's as DescribeImageScanFindings gives it (EnhancedImageScanFinding).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.scanner.findings import Findings
+
+# The levels that only one of the two knows.
+_TO_INSPECTOR = {"UNDEFINED": "UNTRIAGED"}
+_TO_BASIC = {"UNTRIAGED": "UNDEFINED"}
+
+
+def enhanced(found: Findings, repo: Any, image: Any) -> Findings:
+    """What Inspector would say about this image."""
+    resource = _resource(repo, image)
+    if found.is_enhanced:
+        return replace(found, findings=[_completed(finding, repo, resource) for finding in found.findings])
+    return _converted(found, _TO_INSPECTOR, lambda finding: _enhanced(finding, repo, resource))
+
+
+def basic(found: Findings) -> Findings:
+    """What ECR's own scanner would say about the same."""
+    return _converted(found, _TO_BASIC, _basic) if found.is_enhanced else found
+
+
+def _converted(
+    found: Findings, levels: dict[str, str], convert: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Findings:
+    listed = [convert(f) | {"severity": levels.get(f["severity"], f["severity"])} for f in found.findings]
+    counts = {levels.get(level, level): count for level, count in found.counts.items()}
+    return Findings(listed, counts, is_enhanced=not found.is_enhanced)
+
+
+def _enhanced(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> dict[str, Any]:
+    name, package = finding.get("name", "unnamed"), _package(finding)
+    details = {
+        "vulnerabilityId": name,
+        "source": "NVD",
+        "sourceUrl": finding.get("uri", ""),
+        "vulnerablePackages": [package],
+    }
+    own = {
+        "description": finding.get("description", f"{name} in {package['name']}"),
+        "packageVulnerabilityDetails": details,
+        "title": f"{name} - {package['name']}",
+        "fixAvailable": "NO",
+        "exploitAvailable": "NO",
+    }
+    return _completed(own, repo, resource)
+
+
+def _completed(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> dict[str, Any]:
+    """With what Inspector says of every finding; what is given stays as it is."""
+    details, now = finding.get("packageVulnerabilityDetails", {}), datetime.now(UTC)
+    packages = [f"{p.get('name')} {p.get('version')}" for p in details.get("vulnerablePackages", ())]
+    name = details.get("vulnerabilityId", finding.get("title", "unnamed"))
+    key_hash = hashlib.sha256(" ".join([resource["id"], name, *packages]).encode()).hexdigest()[:32]
+    region, account = repo.arn.split(":")[3:5]
+    every = {
+        "awsAccountId": account,
+        "description": name,
+        "findingArn": f"arn:aws:inspector2:{region}:{account}:finding/{key_hash}",
+        "firstObservedAt": now,
+        "lastObservedAt": now,
+        "updatedAt": now,
+        "remediation": {"recommendation": {"text": "None Provided"}},
+        "resources": [resource],
+        "status": "ACTIVE",
+        "type": "PACKAGE_VULNERABILITY",
+    }
+    return every | finding
+
+
+def _package(finding: dict[str, Any]) -> dict[str, Any]:
+    attributes = {entry["key"]: entry.get("value", "") for entry in finding.get("attributes", ())}
+    return {
+        "name": attributes.get("package_name", "unknown"),
+        "version": attributes.get("package_version", "0"),
+        "epoch": 0,
+        "packageManager": "OS",
+        "fixedInVersion": "NotAvailable",
+    }
+
+
+def _resource(repo: Any, image: Any) -> dict[str, Any]:
+    details = {
+        "imageHash": image.image_digest,
+        "imageTags": list(image.image_tags),
+        "pushedAt": image.image_pushed_at,
+        "registry": repo.registry_id,
+        "repositoryName": repo.name,
+    }
+    return {
+        "id": f"{repo.arn}/{image.image_digest}",
+        "type": "AWS_ECR_CONTAINER_IMAGE",
+        "tags": {},
+        "details": {"awsEcrContainerImage": details},
+    }
+
+
+def _basic(finding: dict[str, Any]) -> dict[str, Any]:
+    details = finding.get("packageVulnerabilityDetails", {})
+    package: dict[str, Any] = next(iter(details.get("vulnerablePackages", ())), {})
+    attributes = {"package_name": package.get("name"), "package_version": package.get("version")}
+    return {
+        "name": details.get("vulnerabilityId", finding.get("title", "unnamed")),
+        "description": finding.get("description", ""),
+        "uri": details.get("sourceUrl", ""),
+        "attributes": [{"key": key, "value": value} for key, value in attributes.items() if value],
+    }

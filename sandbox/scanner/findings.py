@@ -1,0 +1,158 @@
+"""What the scanner is to find: files of findings, validated when they come in and read at scan time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import botocore.session
+import urllib3
+from botocore.utils import parse_timestamp
+from botocore.validate import ParamValidator
+
+from sandbox.images.references import InvalidSandboxReferenceError, SandboxReference
+from sandbox.session import NoSandboxError, default_state, read_env
+
+
+class InvalidFindingsError(ValueError):
+    """The file is not in the form of a DescribeImageScanFindings response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """One scan's result: its findings in one of the two forms, and how many there are of each severity."""
+
+    findings: list[dict[str, Any]]
+    counts: dict[str, int]
+    is_enhanced: bool = False
+
+
+CLEAN = Findings([], {})
+_BOTH = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+# ECR's own scanner (FindingSeverity) and Inspector (Severity) differ in their last word.
+_LEVELS = {"findings": (*_BOTH, "UNDEFINED"), "enhancedFindings": (*_BOTH, "UNTRIAGED")}
+
+
+@lru_cache(maxsize=4)  # platforms of an index share a file, and the check of thousands takes its time
+def parse(text: str) -> Findings:
+    """Accept the whole response or its `imageScanFindings`; say where it is wrong."""
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidFindingsError(f"not JSON: {error}") from error
+    if isinstance(document, dict):
+        document = document.get("imageScanFindings", document)
+    if not isinstance(document, dict) or not {*_LEVELS, "findingSeverityCounts"} & set(document):
+        raise InvalidFindingsError('expected {"imageScanFindings": {"findings": [...]}}')
+    form = "enhancedFindings" if "enhancedFindings" in document else "findings"
+    _validate(document, form)
+    found = document.get(form, [])
+    counted = dict(Counter(finding["severity"] for finding in found))
+    counts = document.get("findingSeverityCounts", counted)
+    return Findings(_dated(found), counts, is_enhanced=form == "enhancedFindings")
+
+
+def _validate(document: dict[str, Any], form: str) -> None:
+    shape = _shape()
+    if unknown := sorted(set(document) - set(shape.members)):
+        raise InvalidFindingsError(f"unknown key: {', '.join(unknown)}")
+    if set(_LEVELS) <= set(document):
+        raise InvalidFindingsError("either findings or enhancedFindings: no scan gives both")
+    report = ParamValidator().validate(document, shape)
+    if report.has_errors():
+        raise InvalidFindingsError(report.generate_report())
+    for position, finding in enumerate(document.get(form, [])):
+        if finding.get("severity") not in _LEVELS[form]:
+            what = f"{form}[{position}].severity is {finding.get('severity')!r}"
+            raise InvalidFindingsError(f"{what}, not one of {', '.join(_LEVELS[form])}")
+
+
+def _dated(value: Any, key: str = "") -> Any:
+    """Times as times: to read them from text again for each answer would be slow."""
+    if isinstance(value, dict):
+        return {name: _dated(member, name) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_dated(member) for member in value]
+    return parse_timestamp(value) if key.endswith("At") else value
+
+
+def _shape() -> Any:
+    model = botocore.session.get_session().get_service_model("ecr")
+    return model.shape_for("ImageScanFindings")
+
+
+def file_for(state: Path, reference: str) -> Path:
+    """`reference` is REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST."""
+    return state / "findings" / f"{quote(reference, safe='')}.json"
+
+
+def read(state: Path, repository: str, digest: str, tags: Iterable[str]) -> Findings:
+    """The most specific file wins: digest, then tag, then repository; none means a clean scan."""
+    references = [f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags), repository]
+    for reference in references:
+        file = file_for(state, reference)
+        if file.exists():
+            return parse(file.read_text())
+    return CLEAN
+
+
+def main(argv: Sequence[str]) -> int:
+    """`python -m sandbox findings`: exit code 0, or 2 with one line that says what is wrong."""
+    arguments = _parser().parse_args(argv)
+    try:
+        reference = SandboxReference.parse(arguments.reference)
+        found = _write(arguments.state, reference, arguments.file)
+        print(f"{reference}: the next scan finds {_counted(found)}")
+        if arguments.rescan:
+            print(_rescan(arguments.state, reference))
+    except (InvalidSandboxReferenceError, InvalidFindingsError, NoSandboxError, OSError) as error:
+        print(f"findings: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox findings",
+        description="Say what the sandbox's scanner will find in an image.",
+    )
+    parser.add_argument("reference", metavar="REPOSITORY[:TAG|@DIGEST]")
+    parser.add_argument("file", type=Path, help="in DescribeImageScanFindings response form")
+    parser.add_argument("--rescan", action="store_true", help="scan images that are there, now")
+    parser.add_argument("--state", type=Path, default=default_state(), help="the sandbox's folder")
+    return parser
+
+
+def _write(state: Path, reference: SandboxReference, file: Path) -> Findings:
+    try:
+        text = file.read_text()
+        found = parse(text)
+    except (InvalidFindingsError, UnicodeDecodeError) as error:
+        raise InvalidFindingsError(f"{file}: {error}") from error
+    target = file_for(state, str(reference))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    return found
+
+
+def _counted(found: Findings) -> str:
+    return ", ".join(f"{count} {level}" for level, count in found.counts.items()) or "nothing"
+
+
+def _rescan(state: Path, reference: SandboxReference) -> str:
+    registry = read_env(state).get("IMAGEGATE_REGISTRY")
+    if not registry:
+        raise NoSandboxError(f"no sandbox is running with its state in {state}")
+    url = f"http://{registry}/sandbox-api/rescan"
+    answer = urllib3.request("POST", url, json=asdict(reference), retries=False, timeout=60)
+    if answer.status != 200:
+        raise InvalidSandboxReferenceError(f"{reference}: the sandbox has no such image")
+    return f"scanning {', '.join(answer.json()['digests']) or 'nothing'} again"

@@ -1,0 +1,46 @@
+"""The behaviours of AWS that can be asked for: each one small function with a sentence and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from importlib import import_module
+
+from tests.contract.recorder.bench import Bench
+
+Probe = Callable[[Bench], None]
+_MODULES = ("images", "protocol", "scans", "signer", "dynamodb", "s3", "sns", "stepfunctions", "events")
+_known: dict[str, Behaviour] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    id: str
+    sentence: str
+    chapter: str  # the heading on docs/explanation/fidelity.md
+    documented: str  # where
+    says: tuple[str, ...] | None  # the outcomes that follow from it; None: it does not say
+    looser: str | None  # where the sandbox is known to be different
+    probe: Probe
+
+
+def behaviour(
+    chapter: str, documented: str, says: Sequence[str] | None, looser: str | None = None
+) -> Callable[[Probe], Probe]:
+    """The function's name is the id, its docstring the sentence."""
+
+    def register(probe: Probe) -> Probe:
+        name = str(getattr(probe, "__name__", "")).replace("_", "-")
+        expected = None if says is None else tuple(says)
+        _known[name] = Behaviour(name, probe.__doc__ or "", chapter, documented, expected, looser, probe)
+        return probe
+
+    return register
+
+
+def behaviours(only: Sequence[str] = ()) -> list[Behaviour]:
+    """All of them, or those whose id matches one of the patterns."""
+    for module in _MODULES:
+        import_module(f"tests.contract.recorder.probes.{module}")
+    return [one for one in _known.values() if not only or any(fnmatch(one.id, pattern) for pattern in only)]

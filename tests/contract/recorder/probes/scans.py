@@ -1,0 +1,101 @@
+"""Image scanning: when there is a result, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.contract.recorder import content
+from tests.contract.recorder.behaviours import behaviour
+from tests.contract.recorder.bench import Bench
+from tests.contract.recorder.repository import Repository, repository
+
+CHAPTER = "ECR: scans"
+_NO_FILES = [content.descriptor(content.EMPTY_CONTENT, "application/octet-stream")]
+_UNFINISHED = {"PENDING", "IN_PROGRESS"}
+_SCAN_TAKES = 240  # seconds at most
+_STATUS = "imageScanStatus.status"
+
+
+@behaviour(CHAPTER, "model, DescribeImageScanFindings", None)
+def before_a_scan_there_is_no_result(bench: Bench) -> None:
+    """Before the first scan the answer is `ScanNotFoundException`; of an absent image `ImageNotFoundException`."""
+    repo = repository(bench)
+    digest = content.digest_of(repo.image())
+    for wanted in ({"imageDigest": digest}, {"imageTag": "gone"}):
+        repo.ask("DescribeImageScanFindings", show=_STATUS, imageId=wanted)
+
+
+@behaviour(CHAPTER, "model, ScanStatus and StartImageScan", None)
+def a_scan_ends(bench: Bench) -> None:
+    """A basic scan ends with `COMPLETE`; a second one within 24 hours is `LimitExceededException`."""
+    repo = repository(bench)
+    wanted = {"imageDigest": content.digest_of(_debian(repo))}
+    if repo.ask("StartImageScan", imageId=wanted).outcome == "ok":
+        _wait(bench, repo, wanted)
+        show = f"[{_STATUS}, keys(imageScanFindings) | sort(@) | contains(@, 'findingSeverityCounts')]"
+        repo.ask("DescribeImageScanFindings", show=show, imageId=wanted)
+        repo.ask("StartImageScan", imageId=wanted)
+
+
+@behaviour(CHAPTER, "Amazon ECR user guide, image scanning", None)
+def an_image_without_a_system_has_no_result(bench: Bench) -> None:
+    """Of an image without a system that the scanner knows, the status says so, and there are no findings."""
+    repo = repository(bench)
+    repo.blob(content.EMPTY_CONTENT)
+    scratch = content.manifest_of(_NO_FILES)
+    wanted = {"imageDigest": repo.push(scratch)}
+    if repo.ask("StartImageScan", imageId=wanted).outcome == "ok":
+        _wait(bench, repo, wanted)
+        repo.ask("DescribeImageScanFindings", show=f"[{_STATUS}, imageScanFindings.findings]", imageId=wanted)
+
+
+@behaviour(CHAPTER, "Amazon ECR user guide, image scanning", None)
+def an_index_is_not_scanned(bench: Bench) -> None:
+    """Asking for a scan of an index, or of evidence, is refused."""
+    repo = repository(bench)
+    image = repo.image()
+    repo.blob(content.EMPTY_CONTENT)
+    for manifest in (content.index(image), content.artifact(image)):
+        repo.ask("StartImageScan", show=_STATUS, imageId={"imageDigest": repo.push(manifest)})
+
+
+@behaviour(CHAPTER, "model, StartImageScan", ("ImageNotFoundException", "RepositoryNotFoundException"))
+def what_is_gone_is_not_scanned(bench: Bench) -> None:
+    """A scan of an absent image or repository is refused by name."""
+    repo = repository(bench)
+    for name in (repo.name, f"{repo.name}-missing"):
+        bench.ask("ecr", "StartImageScan", repositoryName=name, imageId={"imageTag": "gone"})
+
+
+@behaviour(
+    CHAPTER,
+    "model, GetRegistryScanningConfiguration and BatchGetRepositoryScanningConfiguration",
+    ("ok", "ok"),
+)
+def whether_a_scan_will_come_can_be_read(bench: Bench) -> None:
+    """The registry tells its scan type, each repository whether it is scanned; an absent one is a failure."""
+    repo = repository(bench, imageScanningConfiguration={"scanOnPush": True})
+    # Its rules name the account's repositories: they are nobody's business.
+    bench.ask("ecr", "GetRegistryScanningConfiguration", show="scanningConfiguration.scanType")
+    bench.ask(
+        "ecr",
+        "BatchGetRepositoryScanningConfiguration",
+        show="[scanningConfigurations[].[repositoryName, scanOnPush, scanFrequency], failures[].failureCode]",
+        repositoryNames=[repo.name, f"{repo.name}-missing"],
+    )
+
+
+def _debian(repo: Repository) -> bytes:
+    layer = content.layer(content.DEBIAN)
+    repo.blob(layer)
+    manifest = content.manifest([layer])
+    repo.push(manifest)
+    return manifest
+
+
+def _wait(bench: Bench, repo: Repository, wanted: dict[str, Any]) -> None:
+    def is_over() -> bool:
+        found = repo.do("DescribeImageScanFindings", imageId=wanted)
+        return found["imageScanStatus"]["status"] not in _UNFINISHED
+
+    bench.until(is_over, _SCAN_TAKES)
