@@ -178,7 +178,7 @@ def test_what_is_not_judged_here_is_named(judge: Judge) -> None:
     result = judge("--findings", trivy(), "--config", CONFIG, "--json", policy=POLICY)
     assert result.json["notes"] == [
         "not judged here, but in the pipeline: image.max_age, evidence.require_provenance",
-        "every clock starts now here: since when a finding is known is kept in the pipeline only",
+        "every grace period starts now here: only the pipeline knows since when a finding is known",
     ]
 
 

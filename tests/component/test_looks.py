@@ -271,7 +271,7 @@ def test_the_command_line_looks_twice_too(world: World, monkeypatch: pytest.Monk
         release = replace(world.ledger.get(ReleaseId(image, 1)), started_at=at)
         stage = world.policy.stages["dev"]
         here = world.registry.facts(image)
-        return remote._looked(world.judging().examine, world.policy, stage, release, here)
+        return remote._examine_twice(world.judging().examine, world.policy, stage, release, here)
 
     found = looked(NOW)
     assert isinstance(found, ExaminedImage)

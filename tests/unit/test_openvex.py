@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate.gate import openvex, openvex_written
+from imagegate.gate import openvex, openvex_writer
 from imagegate.gate.openvex_history import StatementHistory
 from imagegate.gate.openvex_image import Image, Name
 from imagegate.oci.image import Digest
@@ -463,7 +463,7 @@ SOME_PACKAGES = st.builds(
 )
 WAIVER = Waiver("ann", "not reachable", date(2026, 12, 1), justification="vulnerable_code_not_present")
 TOLD = st.builds(
-    openvex_written.WrittenStatement,
+    openvex_writer.WrittenStatement,
     st.sampled_from([CVE, "CVE-2026-2"]),
     st.none() | SOME_PACKAGES,
     st.sampled_from([None, WAIVER, replace(WAIVER, justification=None)]),
@@ -476,11 +476,11 @@ IRI = re.compile(r"[a-z]+:[^\s<>\"{}|\\^`\x00-\x20]+")
 
 @given(st.lists(TOLD, max_size=5), TEXTS, st.booleans())
 def test_what_is_written_has_every_finding_under_valid_names(
-    told: list[openvex_written.WrittenStatement], name: str, has_digest: bool
+    told: list[openvex_writer.WrittenStatement], name: str, has_digest: bool
 ) -> None:
-    product = openvex_written.product_of(name, Digest.parse(OURS) if has_digest else None)
+    product = openvex_writer.product_of(name, Digest.parse(OURS) if has_digest else None)
     assert re.fullmatch(r"pkg:oci/[a-z0-9._~%A-F-]+(@sha256%3A[0-9a-f]{64})?", product)
-    found = openvex_written.document(product, told, NOW)["statements"]
+    found = openvex_writer.document(product, told, NOW)["statements"]
     assert len({json.dumps(one) for one in found}) == len(found)
     assert {one["vulnerability"]["name"] for one in found} == {one.vulnerability for one in told}
     for one in found:
@@ -492,8 +492,8 @@ def test_what_is_written_has_every_finding_under_valid_names(
 
 @given(st.lists(SOME_PACKAGES, min_size=1, max_size=3), st.booleans())
 def test_what_is_written_is_read_again_as_the_same(packages: list[Package], is_waived: bool) -> None:
-    told = [openvex_written.WrittenStatement(CVE, one, WAIVER if is_waived else None) for one in packages]
-    written = json.dumps(openvex_written.document("pkg:oci/shop", told, NOW)).encode()
+    told = [openvex_writer.WrittenStatement(CVE, one, WAIVER if is_waived else None) for one in packages]
+    written = json.dumps(openvex_writer.document("pkg:oci/shop", told, NOW)).encode()
     (read,) = [openvex.parse(written)]
     assert not any(one.fault for one in read.statements)
     for package in packages:

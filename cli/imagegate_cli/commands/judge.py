@@ -46,7 +46,7 @@ _POLICY_BYTES = 2 << 20
 @click.option("--output", type=_PATH, help="Write there; the verdict still goes to stderr.")
 @click.option("--write-vex", type=_PATH, help="Also write an OpenVEX document of what was found.")
 @click.pass_obj
-def judge(stack_name: str, /, **asked: Any) -> None:
+def judge(stack_name: str, /, **options: Any) -> None:
     """Judge scanners' files, or an image in ECR, as the pipeline would. Writes nothing to AWS.
 
     \b
@@ -59,57 +59,61 @@ def judge(stack_name: str, /, **asked: Any) -> None:
       1  blocked
       2  could not judge: something is missing or cannot be read
     """
-    opinion = _judged(stack_name, asked)
-    form = "json" if asked["as_json"] else asked["form"]
-    text = _shown(opinion, form, to_file=asked["output"] is not None, explain=asked["explain"])
-    if asked["output"] is None:
+    opinion = _judge(stack_name, options)
+    form = "json" if options["as_json"] else options["form"]
+    text = _shown(opinion, form, to_file=options["output"] is not None, explain=options["explain"])
+    if options["output"] is None:
         hand_out(text)
     else:
         from imagegate_cli.judgement.opinion import headline
 
-        _write(asked["output"], text)
+        _write(options["output"], text)
         say(headline(opinion), err=True)
-    if asked["write_vex"]:
-        from imagegate_cli.judgement.vex import written
+    if options["write_vex"]:
+        from imagegate_cli.judgement.vex import write_document
 
-        _write(asked["write_vex"], written(opinion))
+        _write(options["write_vex"], write_document(opinion))
     raise click.exceptions.Exit(opinion.exit_code)
 
 
-def _judged(stack_name: str, asked: dict[str, Any]) -> Opinion:
-    at = now().replace(microsecond=0)
-    reference: RepositoryReference | None = asked["reference"]
-    if (reference is None) is (not asked["findings"]):
+def _judge(stack_name: str, options: dict[str, Any]) -> Opinion:
+    started_at = now().replace(microsecond=0)
+    reference: RepositoryReference | None = options["reference"]
+    if (reference is None) is (not options["findings"]):
         raise click.UsageError("give scanners' files with --findings, or name an image: REPOSITORY:TAG")
     if reference is not None:
-        return _judge_in_ecr(stack_name, reference, asked, at)
-    if asked["policy_file"] is None:
+        return _judge_in_ecr(stack_name, reference, options, started_at)
+    if options["policy_file"] is None:
         raise click.UsageError("name the policy with --policy FILE")
     from imagegate_cli.judgement.local import JudgeOptions, judge_files
 
-    names = ("policy_file", "findings", "config", "stage", "repository", "tags", "vex", "kev", "epss")
+    option_names = ("policy_file", "findings", "config", "stage", "repository", "tags", "vex", "kev", "epss")
     return judge_files(
-        JudgeOptions(**{name: asked[name] for name in names}), _policy(asked["policy_file"], at), at
+        JudgeOptions(**{name: options[name] for name in option_names}),
+        _policy(options["policy_file"], started_at),
+        started_at,
     )
 
 
 def _judge_in_ecr(
-    stack_name: str, reference: RepositoryReference, asked: dict[str, Any], now: datetime
+    stack_name: str, reference: RepositoryReference, options: dict[str, Any], now: datetime
 ) -> Opinion:
     if not reference.names_an_image:
         raise click.UsageError(f"{reference} names no image; write REPOSITORY:TAG or REPOSITORY@DIGEST")
-    useless = [f"--{name}" for name in ("config", "repository", "tags", "vex", "kev", "epss") if asked[name]]
-    if useless:
+    ignored = [
+        f"--{name}" for name in ("config", "repository", "tags", "vex", "kev", "epss") if options[name]
+    ]
+    if ignored:
         raise click.UsageError(
-            f"an image in ECR is judged by what AWS knows of it; leave out {', '.join(useless)}"
+            f"an image in ECR is judged by what AWS knows of it; leave out {', '.join(ignored)}"
         )
-    from imagegate_cli.judgement.local import stage_asked
+    from imagegate_cli.judgement.local import select_stage
     from imagegate_cli.judgement.remote import judge_image
     from imagegate_cli.stack import find_stack
 
-    stack, file = find_stack(stack_name), asked["policy_file"]
+    stack, file = find_stack(stack_name), options["policy_file"]
     policy = _policy(file, now) if file else stack.policy
-    stage = stage_asked(policy, asked["stage"], reference.repository)
+    stage = select_stage(policy, options["stage"], reference.repository)
     return judge_image(stack, reference, policy, stage, str(file or "deployed"), now)
 
 
@@ -134,17 +138,17 @@ def _shown(opinion: Opinion, form: str, *, to_file: bool, explain: bool) -> str:
     from imagegate_cli.judgement import forms
 
     if form == "json":
-        return forms.dumped(forms.as_json(opinion))
+        return forms.to_text(forms.as_json(opinion))
     if form == "sarif":
-        return forms.dumped(forms.as_sarif(opinion))
+        return forms.to_text(forms.as_sarif(opinion))
     if form == "markdown":
-        return forms.markdown(opinion)
-    from imagegate_cli.judgement.table import shown
+        return forms.as_markdown(opinion)
+    from imagegate_cli.judgement.table import render_opinion
     from imagegate_cli.releases import view
 
     console = view.console()
     with console.capture() as capture:
-        console.print(shown(opinion, console.width, explain=explain))
+        console.print(render_opinion(opinion, console.width, explain=explain))
     return capture.get()
 
 

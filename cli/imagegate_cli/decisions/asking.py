@@ -156,7 +156,9 @@ def from_vex(documents: Sequence[VexDocument], scope: Scope, stack: Stack, expir
     asked = [waiver.as_json() for waiver in waivers]
     for one in asked:
         one["reason"] = _shortened(one["reason"])
-    return FromVex(asked, [one for one in history.statements if not one.is_kind and not one.fault], notes)
+    return FromVex(
+        asked, [one for one in history.statements if not one.is_favourable and not one.fault], notes
+    )
 
 
 def _shortened(text: str) -> str:

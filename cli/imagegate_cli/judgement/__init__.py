@@ -1,1 +1,1 @@
-"""`imagegate judge`: the gate's own judgement on scanners' files, or on an image in ECR, without writing anything."""
+"""`imagegate judge`: judge scanner reports or an image in ECR by the rules of the gate, without writing to AWS."""

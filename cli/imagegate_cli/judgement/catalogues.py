@@ -1,4 +1,4 @@
-"""Published lists about vulnerabilities, as files: CISA's known exploited ones, and FIRST's EPSS scores."""
+"""Published catalogues of vulnerabilities as files: CISA's known exploited ones, and FIRST's EPSS scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_BYTES = 200 * 1024 * 1024
 
 
 def known_exploited(path: Path) -> frozenset[str]:
-    """CISA's `known_exploited_vulnerabilities.json`: `vulnerabilities[].cveID`. Raises `ScannerFileError`."""
+    """Read CISA's `known_exploited_vulnerabilities.json`: `vulnerabilities[].cveID`. Raise `ScannerFileError`."""
     document = load(path)
     listed = document.get("vulnerabilities") if isinstance(document, dict) else None
     if not isinstance(listed, list) or not listed:
@@ -30,7 +30,7 @@ def known_exploited(path: Path) -> frozenset[str]:
 
 
 def epss_scores(path: Path) -> dict[str, float]:
-    """FIRST's `epss_scores-….csv`, also packed: a comment, then `cve,epss,percentile`. Raises `ScannerFileError`."""
+    """Read FIRST's `epss_scores-….csv`, also gzipped: comment, `cve,epss,percentile`. Raise `ScannerFileError`."""
     lines = (line for line in io.StringIO(_text(path)) if not line.startswith("#"))
     rows = csv.DictReader(lines)
     if not {"cve", "epss"} <= set(rows.fieldnames or ()):
@@ -64,18 +64,18 @@ def _score(text: str) -> float:
     return score
 
 
-def informed(
+def add_catalogues(
     findings: Iterable[Finding], kev: frozenset[str] | None, epss: dict[str, float] | None
 ) -> list[Finding]:
-    """The findings with what the lists say; what a scanner says itself stands where it is graver."""
-    return [_informed(finding, kev, epss) for finding in findings]
+    """Add the catalogues to the findings. The graver of catalogue and scanner counts."""
+    return [_add_to_finding(finding, kev, epss) for finding in findings]
 
 
-def _informed(finding: Finding, kev: frozenset[str] | None, epss: dict[str, float] | None) -> Finding:
+def _add_to_finding(finding: Finding, kev: frozenset[str] | None, epss: dict[str, float] | None) -> Finding:
     known, score = finding.known_exploited, finding.epss
     if kev is not None and not known:
         known = not kev.isdisjoint(finding.names)
     if epss is not None:
-        # One without a score is too new to have one: nothing is known against it.
+        # A vulnerability without a score is too new to have one.
         score = max(score or 0.0, *(epss.get(name, 0.0) for name in finding.names))
     return replace(finding, known_exploited=known, epss=score)

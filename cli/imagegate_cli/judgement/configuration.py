@@ -1,4 +1,4 @@
-"""An image's configuration as people and scanners bring it. What is none says nothing about the image."""
+"""Image configurations from files and scanner reports. A document of another kind is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imagegate.errors import RejectedInputError
 from imagegate.oci.image_config import ImageConfig
 from imagegate_cli.scanners import ScannerFileError, ScannerReport
 from imagegate_cli.scanners.document import load
-from imagegate_cli.scanners.formats import seen
+from imagegate_cli.scanners.formats import describe
 
 _HELP = (
     "write one by skopeo inspect --config docker://IMAGE, crane config IMAGE, or docker image inspect IMAGE;"
@@ -19,15 +19,15 @@ _HELP = (
 
 
 def read(path: Path) -> ImageConfig:
-    """Raise `ScannerFileError` for whatever is no configuration of one image."""
+    """Read a configuration. Raise `ScannerFileError` if the file is not the configuration of one image."""
     raw = load(path)
     if isinstance(raw, list) and len(raw) == 1:
         raw = raw[0]
-    config = _inspected(raw)
+    config = _convert_inspected(raw)
     missing = _missing(config)
     if missing:
         raise ScannerFileError(
-            f"{path}: not an image configuration: no {', no '.join(missing)} ({seen(raw)}); {_HELP}"
+            f"{path}: not an image configuration: no {', no '.join(missing)} ({describe(raw)}); {_HELP}"
         )
     try:
         return ImageConfig.of(config)
@@ -35,14 +35,14 @@ def read(path: Path) -> ImageConfig:
         raise ScannerFileError(f"{path}: {error}") from error
 
 
-def carried(reports: Iterable[ScannerReport]) -> ImageConfig | None:
-    """The one that a scanner's file carries; None where there is none, or an empty one, as of a directory."""
+def config_in_reports(reports: Iterable[ScannerReport]) -> ImageConfig | None:
+    """Return the first complete configuration in the reports, or None. A scan of a directory has an empty one."""
     configs = (report.config for report in reports if report.config)
     return next((ImageConfig.of(config) for config in configs if not _missing(config)), None)
 
 
 def _missing(raw: object) -> list[str]:
-    """The REQUIRED properties that are not there (image-spec, config.md)."""
+    """Return the names of missing REQUIRED properties (OCI image-spec, config.md)."""
     given: dict[Any, Any] = raw if isinstance(raw, dict) else {}
     layers = given.get("rootfs")
     is_rootfs = isinstance(layers, dict) and isinstance(layers.get("diff_ids"), list)
@@ -52,8 +52,8 @@ def _missing(raw: object) -> list[str]:
     return texts if is_rootfs else [*texts, "rootfs"]
 
 
-def _inspected(raw: object) -> object:
-    """Docker's and Podman's own form has the same in other words."""
+def _convert_inspected(raw: object) -> object:
+    """Convert the form of `docker image inspect` and Podman; return other documents unchanged."""
     if not isinstance(raw, dict) or not isinstance(raw.get("RootFS"), dict):
         return raw
     return {

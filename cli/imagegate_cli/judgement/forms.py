@@ -1,4 +1,4 @@
-"""An opinion in the forms that machines read: our JSON, and SARIF 2.1.0 for code scanning."""
+"""Output formats of an opinion: JSON, SARIF 2.1.0 for code scanning, and Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from imagegate.canonical_json import timestamp
 from imagegate.findings.finding import Severity
 from imagegate.gate.findings_record import finding_json
 from imagegate.text import json_text, lines_only, one_line, web_link
-from imagegate_cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
+from imagegate_cli.judgement.opinion import (
+    Line,
+    Opinion,
+    count_not_counting,
+    decision_text,
+    describe_unsolved,
+    headline,
+)
 from imagegate_cli.output import markdown as md
 
 # GitHub's limits for SARIF: 25,000 results a run, of which it keeps the 5,000 gravest.
@@ -28,7 +35,7 @@ _SCORES = {
 
 
 def as_json(opinion: Opinion) -> dict[str, Any]:
-    """`verdict`: PASS, BLOCK or ERROR; `findings`: every one with its `rulings`, the gravest first."""
+    """Return the JSON form. `verdict` is PASS, BLOCK or ERROR; `findings` are all with `rulings`, gravest first."""
     judged = opinion.judged
     return {
         "schema": "imagegate.judgement/v1",
@@ -43,7 +50,7 @@ def as_json(opinion: Opinion) -> dict[str, Any]:
         "scanners": list(opinion.scanners),
         "reasons": [{**reason.as_json(), "unknown": reason.is_unknown} for reason in judged.verdict.reasons],
         "remedies": judged.remedies.as_json(),
-        "aside": aside(opinion),
+        "aside": count_not_counting(opinion),
         "waivers": [{"id": waiver.id, **waiver.as_json()} for waiver in judged.used_waivers],
         "delta": judged.delta,
         "notes": list(opinion.notes),
@@ -52,23 +59,23 @@ def as_json(opinion: Opinion) -> dict[str, Any]:
 
 
 def _line(line: Line) -> dict[str, Any]:
-    told = {"platform": line.platform, "from": list(line.origin), "seenAt": line.seen_at}
+    optional = {"platform": line.platform, "from": list(line.origin), "seenAt": line.seen_at}
     return {
         **finding_json(line.finding),
         "rulings": list(line.rulings),
-        **{name: value for name, value in told.items() if value},
+        **{name: value for name, value in optional.items() if value},
     }
 
 
 def as_sarif(opinion: Opinion) -> dict[str, Any]:
-    """SARIF 2.1.0 (OASIS): one result for each finding that is not merely without a limit, and for each rule."""
+    """Return SARIF 2.1.0 (OASIS): a result for each finding that some rule is about, and for each broken rule."""
     lines = [line for line in opinion.lines() if line.why != "no limit"]
-    shown = lines[:_MOST_RESULTS]
-    broken = [r for r in opinion.judged.verdict.reasons if not r.rule.startswith(("findings.", "packages."))]
-    rules = {line.finding.vulnerability: _rule(line) for line in shown}
-    rules |= {reason.rule: _plain_rule(reason.rule) for reason in broken}
+    lines_shown = lines[:_MOST_RESULTS]
+    reasons = [r for r in opinion.judged.verdict.reasons if not r.rule.startswith(("findings.", "packages."))]
+    rules = {line.finding.vulnerability: _rule(line) for line in lines_shown}
+    rules |= {reason.rule: _plain_rule(reason.rule) for reason in reasons}
     places = {name: number for number, name in enumerate(rules)}
-    results = [_result(opinion, line, places) for line in shown]
+    results = [_result(opinion, line, places) for line in lines_shown]
     results += [
         {
             "ruleId": reason.rule,
@@ -78,7 +85,7 @@ def as_sarif(opinion: Opinion) -> dict[str, Any]:
             "locations": [_location(opinion)],
             "partialFingerprints": {"imagegate/v1": _fingerprint(opinion, reason.rule, "")},
         }
-        for reason in broken
+        for reason in reasons
     ]
     document = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -93,7 +100,7 @@ def as_sarif(opinion: Opinion) -> dict[str, Any]:
                     "verdict": str(opinion.outcome),
                     "stage": opinion.stage.name,
                     "policy": str(opinion.policy),
-                    "leftOut": len(lines) - len(shown),
+                    "leftOut": len(lines) - len(lines_shown),
                 },
                 "automationDetails": {"id": f"imagegate/{opinion.stage.name}/{opinion.subject}"},
             }
@@ -103,7 +110,7 @@ def as_sarif(opinion: Opinion) -> dict[str, Any]:
 
 
 def _message(text: str) -> dict[str, str]:
-    """SARIF 2.1.0, 3.11.6: `[text](target)` within a text would be a link."""
+    """Make a message without links: `[text](target)` would be one (SARIF 2.1.0, 3.11.6)."""
     return {"text": text.replace("](", "\\](")}
 
 
@@ -148,7 +155,7 @@ def _result(opinion: Opinion, line: Line, places: dict[str, int]) -> dict[str, A
 
 
 def _level(opinion: Opinion, line: Line) -> str:
-    """error: stands in the way; warning: counts, and nothing comes of it; note: does not count."""
+    """Return `error` if it blocks, `warning` if it counts without blocking, `note` if it does not count."""
     if not line.counts:
         return "note"
     blocking = {reason.rule for reason in opinion.judged.verdict.blocking}
@@ -159,11 +166,11 @@ def _sentence(line: Line) -> str:
     finding = line.finding
     fixes = [f"{package.name} {package.fixed}" for package in finding.packages if package.fixed]
     fixed = f" Fixed in {', '.join(fixes)}." if fixes else ""
-    return f"{finding.severity}: {finding}: {deciding(line)}.{fixed}"
+    return f"{finding.severity}: {finding}: {decision_text(line)}.{fixed}"
 
 
 def _location(opinion: Opinion) -> dict[str, Any]:
-    """Code scanning wants a file: the image stands for one, as scanners do it."""
+    """Return the image as a location: code scanning requires a file."""
     uri = quote(one_line(opinion.subject).replace(" ", "_").replace("@", "/").replace(":", "/"), safe="/+")
     return {
         "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},
@@ -172,41 +179,41 @@ def _location(opinion: Opinion) -> dict[str, Any]:
 
 
 def _fingerprint(opinion: Opinion, name: str, places: str) -> str:
-    """The same for the next build of the same image, so that code scanning knows it again."""
+    """Return a fingerprint that stays equal for the next build, so that code scanning recognises the result."""
     repository = opinion.subject.partition("@")[0].rpartition(":")[0] or opinion.subject
     return hashlib.sha256("\n".join((opinion.stage.name, repository, name, places)).encode()).hexdigest()
 
 
-def dumped(document: dict[str, Any]) -> str:
+def to_text(document: dict[str, Any]) -> str:
     return json_text(document, indent=2) + "\n"
 
 
-def markdown(opinion: Opinion, *, most: int = 50) -> str:
-    """For a pull request or a job's summary; nothing that stands in an image can break out of it."""
+def as_markdown(opinion: Opinion, *, most: int = 50) -> str:
+    """Return Markdown for a pull request or a job summary. Text from an image is escaped."""
     lines = [f"### {md.text(headline(opinion))}", ""]
     lines += [
         f"- {'' if reason.action == 'enforce' else '(warning) '}{md.text(reason.message)} {md.code(reason.rule)}"
         for reason in opinion.judged.verdict.reasons
     ]
-    helps = [*map(str, opinion.judged.remedies.actions), *left_over(opinion)]
-    if helps:
+    remedies = [*map(str, opinion.judged.remedies.actions), *describe_unsolved(opinion)]
+    if remedies:
         lines += ["", "**What would make it pass**", ""]
-        lines += [f"- {md.text(text)}" for text in helps]
+        lines += [f"- {md.text(text)}" for text in remedies]
     lines += _table([line for line in opinion.lines() if line.why != "no limit"], most)
     lines += [f"\n_{md.text(note)}_" for note in opinion.notes]
     lines += ["", f"Policy {md.code(opinion.policy.short)}, stage {md.text(opinion.stage.name)}."]
     return "\n".join(lines) + "\n"
 
 
-def _table(found: Sequence[Line], most: int) -> list[str]:
-    if not found:
+def _table(lines: Sequence[Line], most: int) -> list[str]:
+    if not lines:
         return []
     rows = ["", "| | vulnerability | package | fixed in | decided |", "| --- | --- | --- | --- | --- |"]
-    for line in found[:most]:
+    for line in lines[:most]:
         packages = ", ".join(dict.fromkeys(map(str, line.finding.packages)))
         fixes = ", ".join(dict.fromkeys(p.fixed for p in line.finding.packages if p.fixed))
-        cells = (str(line.finding.severity), line.finding.vulnerability, packages, fixes, deciding(line))
+        cells = (str(line.finding.severity), line.finding.vulnerability, packages, fixes, decision_text(line))
         rows.append("| " + " | ".join(map(md.text, cells)) + " |")
-    if len(found) > most:
-        rows.append(f"\n… and {len(found) - most} more.")
+    if len(lines) > most:
+        rows.append(f"\n… and {len(lines) - most} more.")
     return rows

@@ -1,7 +1,7 @@
-"""Judging scanners' files on a laptop or in CI: the same rules and code as in the pipeline, with fewer facts.
+"""Judging of scanner files on a laptop or in CI: the same rules and code as in the pipeline, with fewer facts.
 
-What is known only of an image in the registry (age, signatures, what runs in the next stage, how long a finding has
-been known) is not judged here, and that is said.
+Rules about facts that only the registry and the ledger have (age, signatures, the image in the next stage, how long a
+finding has been known) are left out, and a note names them.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.rules import EvidenceRules, ImageRules, Rule, is_on
 from imagegate.policy.waiver import Waiver
 from imagegate_cli.judgement import configuration, vex
-from imagegate_cli.judgement.catalogues import epss_scores, informed, known_exploited
+from imagegate_cli.judgement.catalogues import add_catalogues, epss_scores, known_exploited
 from imagegate_cli.judgement.opinion import Opinion
 from imagegate_cli.scanners import ScannerFileError, ScannerReport, merge, read
 
 T = TypeVar("T", ImageRules, EvidenceRules)
 
-_NOWHERE = "image"  # the repository of an image that is in none yet
+_NOWHERE = "image"  # the repository name of an image that is not pushed yet
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """What stands on the command line."""
+    """The options of the command line."""
 
     policy_file: Path
     findings: tuple[Path, ...]
@@ -51,36 +51,38 @@ class JudgeOptions:
     epss: Path | None = None
 
 
-def judge_files(asked: JudgeOptions, policy: Policy, now: datetime) -> Opinion:
-    """Raises `ScannerFileError` and click's usage errors."""
+def judge_files(options: JudgeOptions, policy: Policy, now: datetime) -> Opinion:
+    """Judge the files. Raise `ScannerFileError`, or a usage error of click."""
     from imagegate.findings.versions import VERSIONS
 
-    stage = stage_asked(policy, asked.stage, asked.repository)
-    reports = [_complete(path) for path in asked.findings]
-    config = configuration.read(asked.config) if asked.config else configuration.carried(reports)
+    stage = select_stage(policy, options.stage, options.repository)
+    reports = [_read_complete(path) for path in options.findings]
+    config = (
+        configuration.read(options.config) if options.config else configuration.config_in_reports(reports)
+    )
     digest = _digest(reports)
-    facts = _facts(asked, reports, digest, config)
-    here, notes = _without_what_is_unknown(stage, asked)
-    findings = _findings(asked, reports)
-    grants, doubts = _set_aside(asked, policy, reports, findings, facts.platforms[0].platform, now)
-    judging = ImageEvaluation(policy, here, facts, now, grants=grants, versions=VERSIONS)
-    judging.read_scan(_status(reports, facts, findings), findings)
-    judged = judging.decide()
+    facts = _facts(options, reports, digest, config)
+    local_stage, notes = _without_what_is_unknown(stage, options)
+    findings = _findings(options, reports)
+    grants, doubts = _apply_vex(options, policy, reports, findings, facts.platforms[0].platform, now)
+    evaluation = ImageEvaluation(policy, local_stage, facts, now, grants=grants, versions=VERSIONS)
+    evaluation.read_scan(_status(reports, facts, findings), findings)
+    result = evaluation.decide()
     return Opinion(
-        subject=_subject(asked, reports),
+        subject=_subject(options, reports),
         digest=digest,
         stage=stage,
         policy=policy.digest,
-        policy_name=str(asked.policy_file),
-        judged=judged,
+        policy_name=str(options.policy_file),
+        judged=result,
         now=now,
         scanners=tuple(report.scanner for report in reports),
         notes=(*notes, *doubts, *(note for report in reports for note in report.notes)),
     )
 
 
-def stage_asked(policy: Policy, name: str | None, repository: str | None) -> Stage:
-    """The stage that is named, that has the repository, or at which images begin."""
+def select_stage(policy: Policy, name: str | None, repository: str | None) -> Stage:
+    """Return the stage with this name, else the stage of the repository, else the first stage."""
     from imagegate.policy.file.yaml import did_you_mean
 
     if name is not None:
@@ -103,8 +105,8 @@ def stage_asked(policy: Policy, name: str | None, repository: str | None) -> Sta
     raise click.UsageError(f"name the stage with --stage: {', '.join(policy.stages)}")
 
 
-def _complete(path: Path) -> ScannerReport:
-    """ECR's status is for the judge, as in the pipeline; what has none and is not whole is not judged at all."""
+def _read_complete(path: Path) -> ScannerReport:
+    """Read a report. Raise `ScannerFileError` if it is incomplete, unless it has a scan status for the judge."""
     report = read(path)
     if not report.is_complete and report.status is None:
         raise ScannerFileError(f"{path}: {report.why}")
@@ -112,26 +114,28 @@ def _complete(path: Path) -> ScannerReport:
 
 
 def _digest(reports: Sequence[ScannerReport]) -> Digest | None:
-    found = {report.digest for report in reports if report.digest}
-    if len(found) > 1:
-        raise click.UsageError(f"the files are about different images: {', '.join(sorted(found))}")
-    return Digest.parse(found.pop()) if found else None
+    digests = {report.digest for report in reports if report.digest}
+    if len(digests) > 1:
+        raise click.UsageError(f"the files are about different images: {', '.join(sorted(digests))}")
+    return Digest.parse(digests.pop()) if digests else None
 
 
 def _facts(
-    asked: JudgeOptions, reports: Sequence[ScannerReport], digest: Digest | None, config: ImageConfig | None
+    options: JudgeOptions, reports: Sequence[ScannerReport], digest: Digest | None, config: ImageConfig | None
 ) -> ImageFacts:
-    told = next((report.platform for report in reports if report.platform), None)
-    # An image without a name yet is called by its config, or by what was found in it.
-    stand_in = json.dumps([config.as_json() if config else None, list(map(str, asked.findings))]).encode()
-    named = digest or Digest.of(stand_in)
-    platform = PlatformFacts(named, told or (config.platform if config else None) or None, config=config)
-    repository = repository_name(asked.repository) if asked.repository else _NOWHERE
-    return ImageFacts(ImageRef(repository, named), frozenset(asked.tags), platforms=(platform,))
+    scanned_platform = next((report.platform for report in reports if report.platform), None)
+    # An image without a digest gets one of its config and the report files.
+    stand_in = json.dumps([config.as_json() if config else None, list(map(str, options.findings))]).encode()
+    image_digest = digest or Digest.of(stand_in)
+    platform = PlatformFacts(
+        image_digest, scanned_platform or (config.platform if config else None) or None, config=config
+    )
+    repository = repository_name(options.repository) if options.repository else _NOWHERE
+    return ImageFacts(ImageRef(repository, image_digest), frozenset(options.tags), platforms=(platform,))
 
 
-def _without_what_is_unknown(stage: Stage, asked: JudgeOptions) -> tuple[Stage, list[str]]:
-    """The stage without the rules whose facts only the registry and the ledger have, and their names."""
+def _without_what_is_unknown(stage: Stage, options: JudgeOptions) -> tuple[Stage, list[str]]:
+    """Return the stage without the rules whose facts only the registry and the ledger have, and notes on them."""
     image, evidence, findings = stage.image, stage.evidence, stage.findings
     left_out: dict[str, Rule[Any] | None] = {
         "image.max_age": image.max_age,
@@ -141,78 +145,78 @@ def _without_what_is_unknown(stage: Stage, asked: JudgeOptions) -> tuple[Stage, 
         "evidence.require_provenance": evidence.require_provenance,
     }
     if image.platforms and len(image.platforms.value) > 1:
-        left_out |= {"image.platforms": image.platforms}  # a scanner's file is about one of them
-    if not asked.tags:
+        left_out |= {"image.platforms": image.platforms}  # a scanner report is about one platform
+    if not options.tags:
         left_out |= {"image.tags": image.tags, "image.forbidden_tags": image.forbidden_tags}
-    names = [name for name, rule in left_out.items() if is_on(rule)]
-    notes = [f"not judged here, but in the pipeline: {', '.join(names)}"] if names else []
+    rule_names = [name for name, rule in left_out.items() if is_on(rule)]
+    notes = [f"not judged here, but in the pipeline: {', '.join(rule_names)}"] if rule_names else []
     if findings.no_worse_than_next:
-        notes.append("everything counts here: what the next stage runs is known in the pipeline only")
+        notes.append("every finding counts here: only the pipeline knows the image of the next stage")
     if findings.grace:
         notes.append(
-            "every clock starts now here: since when a finding is known is kept in the pipeline only"
+            "every grace period starts now here: only the pipeline knows since when a finding is known"
         )
-    gone = {name.partition(".")[2] for name in left_out}
+    removed = {name.partition(".")[2] for name in left_out}
     return replace(
         stage,
-        image=_without(image, gone),
-        evidence=_without(evidence, gone),
+        image=_without(image, removed),
+        evidence=_without(evidence, removed),
     ), notes
 
 
-def _without(rules: T, names: Collection[str]) -> T:
-    gone: dict[str, Any] = {name: None for name in names if hasattr(rules, name)}
-    return replace(rules, **gone)
+def _without(rules: T, rule_names: Collection[str]) -> T:
+    removed: dict[str, Any] = {name: None for name in rule_names if hasattr(rules, name)}
+    return replace(rules, **removed)
 
 
-def _set_aside(
-    asked: JudgeOptions,
+def _apply_vex(
+    options: JudgeOptions,
     policy: Policy,
     reports: Sequence[ScannerReport],
     findings: Sequence[Finding],
     platform: str | None,
     now: datetime,
 ) -> tuple[list[Waiver], list[str]]:
-    """Statements hold as long as a waiver may; who judges by them is who was handed the file."""
-    if not asked.vex:
+    """Return waivers by VEX statements, and notes. A statement is valid as long as the policy permits a waiver."""
+    if not options.vex:
         return [], []
-    history = StatementHistory([vex.read(path) for path in asked.vex], now)
-    image = vex.image_in(reports, findings, policy, asked.repository, asked.tags, platform)
+    history = StatementHistory([vex.read(path) for path in options.vex], now)
+    image = vex.image_of_reports(reports, findings, policy, options.repository, options.tags, platform)
     until = now.date() + timedelta(days=policy.waiver_terms.max_days)
-    return vex.set_aside(history, findings, image, asked.repository or _NOWHERE, until)
+    return vex.waivers_for(history, findings, image, options.repository or _NOWHERE, until)
 
 
-def _findings(asked: JudgeOptions, reports: Sequence[ScannerReport]) -> list[Finding]:
-    kev = known_exploited(asked.kev) if asked.kev else None
-    epss = epss_scores(asked.epss) if asked.epss else None
-    found = merge(reports)
-    return found if kev is None and epss is None else informed(found, kev, epss)
+def _findings(options: JudgeOptions, reports: Sequence[ScannerReport]) -> list[Finding]:
+    kev = known_exploited(options.kev) if options.kev else None
+    epss = epss_scores(options.epss) if options.epss else None
+    findings = merge(reports)
+    return findings if kev is None and epss is None else add_catalogues(findings, kev, epss)
 
 
 def _status(reports: Sequence[ScannerReport], facts: ImageFacts, findings: Sequence[Finding]) -> ScanStatus:
-    """One scan for the image: of several, the one that says least decides, and the oldest is as old as all."""
+    """Combine the reports into one scan: an incomplete report decides, and the oldest date counts."""
     of_ecr = [report for report in reports if report.status is not None]
-    bad = [report for report in of_ecr if report.status not in ("COMPLETE", "ACTIVE") or report.why]
-    said = (bad or of_ecr or list(reports))[0]
+    incomplete = [report for report in of_ecr if report.status not in ("COMPLETE", "ACTIVE") or report.why]
+    deciding_report = (incomplete or of_ecr or list(reports))[0]
     times = [report.completed_at for report in reports]
     oldest = min((time for time in times if time), default=None) if None not in times else None
     image = facts.platforms[0].digest
-    if bad:
-        completed = said.completed_at
+    if incomplete:
+        completed = deciding_report.completed_at
         return ScanStatus(
             image=image,
-            status=said.status,
-            description=said.description or said.why,
+            status=deciding_report.status,
+            description=deciding_report.description or deciding_report.why,
             completed_at=timestamp(completed) if completed else None,
-            counts=said.counts,
-            lists_findings=bool(said.findings),
+            counts=deciding_report.counts,
+            lists_findings=bool(deciding_report.findings),
             basis=Basis.ANSWER,
-            has_counts=said.has_counts,
+            has_counts=deciding_report.has_counts,
         )
     return ScanStatus(
         image=image,
-        status=said.status or "COMPLETE",
-        description=said.description,
+        status=deciding_report.status or "COMPLETE",
+        description=deciding_report.description,
         completed_at=timestamp(oldest) if oldest else None,
         counts=FindingCounts.of(findings).counts,
         lists_findings=True,
@@ -220,8 +224,8 @@ def _status(reports: Sequence[ScannerReport], facts: ImageFacts, findings: Seque
     )
 
 
-def _subject(asked: JudgeOptions, reports: Sequence[ScannerReport]) -> str:
-    if asked.repository:
-        return f"{asked.repository}:{asked.tags[0]}" if asked.tags else asked.repository
+def _subject(options: JudgeOptions, reports: Sequence[ScannerReport]) -> str:
+    if options.repository:
+        return f"{options.repository}:{options.tags[0]}" if options.tags else options.repository
     target = next((report.target for report in reports if report.target), None)
-    return target or ", ".join(path.name for path in asked.findings)
+    return target or ", ".join(path.name for path in options.findings)

@@ -1,4 +1,4 @@
-"""What the gate says, before it is shown in one form or another."""
+"""The opinion of the gate, independent of the output format."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from imagegate.policy.policy import Mode, Stage
 from imagegate_cli.faults import CANNOT_TELL
 
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
-_NAMED = 3
-# What decided, the gravest first.
+_MOST_NAMES = 3
+# Reasons of rulings, the gravest first.
 _WHY = ("denied", "prohibited", "counts", "unknown", "grace", "waived", "not worse", "no fix", "no limit")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One finding and what the gate says of it."""
+    """One finding and its rulings."""
 
     finding: Finding
     rulings: tuple[dict[str, Any], ...]
     platform: str | None
-    origin: tuple[str, ...]  # of each package: base, own or unknown; empty: nobody looked
+    origin: tuple[str, ...]  # of each package: base, own or unknown; empty if not determined
     seen_at: str | None
     is_told: bool  # a reason of the verdict is about it
 
@@ -52,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    subject: str  # what was judged, as people call it
+    subject: str  # the image or files that were judged
     digest: Digest | None
     stage: Stage
     policy: Digest
@@ -60,7 +60,7 @@ class Opinion:
     judged: EvaluationResult
     now: datetime
     scanners: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # what was not judged here, and other things to know
+    notes: tuple[str, ...] = ()  # for readers: rules that were left out, and so on
 
     @property
     def outcome(self) -> VerdictOutcome:
@@ -68,7 +68,7 @@ class Opinion:
 
     @property
     def is_observed(self) -> bool:
-        """Refused, and let through all the same."""
+        """True if a stage that only observes would block it."""
         return self.stage.mode is Mode.OBSERVE and self.outcome is VerdictOutcome.BLOCK
 
     @property
@@ -78,13 +78,13 @@ class Opinion:
         return 1 if self.outcome is VerdictOutcome.BLOCK and not self.is_observed else 0
 
     def lines(self) -> list[Line]:
-        """Every finding, the gravest first."""
-        found = list(self._lines())
-        found.sort(key=lambda line: (_WHY.index(line.why), _ORDER[line.finding.severity], str(line.finding)))
-        return found
+        """Return every finding, the gravest first."""
+        lines = list(self._lines())
+        lines.sort(key=lambda line: (_WHY.index(line.why), _ORDER[line.finding.severity], str(line.finding)))
+        return lines
 
     def _lines(self) -> Iterator[Line]:
-        told = {reason.rule for reason in self.judged.verdict.reasons}
+        rules_with_reason = {reason.rule for reason in self.judged.verdict.reasons}
         for scan, packed in zip(self.judged.scans, self.judged.packed_findings, strict=True):
             for finding, raw in findings_record.read(packed) if packed else ():
                 clocks = [clock["seen"] for clock in raw.get("clocks", ())]
@@ -94,7 +94,7 @@ class Opinion:
                     platform=scan.platform,
                     origin=tuple(raw.get("from", ())),
                     seen_at=min(clocks, default=None),
-                    is_told=raw["rulings"][0]["rule"] in told,
+                    is_told=raw["rulings"][0]["rule"] in rules_with_reason,
                 )
 
 
@@ -105,8 +105,8 @@ def headline(opinion: Opinion) -> str:
     return f"{opinion.outcome}: {opinion.subject} at the {opinion.stage.name} gate"
 
 
-def deciding(line: Line) -> str:
-    """What decided about a finding, in a few words."""
+def decision_text(line: Line) -> str:
+    """Describe in a few words what decided about a finding."""
     ruling = line.ruling
     match line.why:
         case "counts":
@@ -127,8 +127,8 @@ def deciding(line: Line) -> str:
             return "no limit"
 
 
-def aside(opinion: Opinion) -> dict[str, int]:
-    """How many findings do not count, by what decided so."""
+def count_not_counting(opinion: Opinion) -> dict[str, int]:
+    """Count the findings that do not count, by the reason."""
     numbers: dict[str, int] = {}
     for scan in opinion.judged.scans:
         for why, number in scan.tally.aside.items():
@@ -136,8 +136,8 @@ def aside(opinion: Opinion) -> dict[str, int]:
     return numbers
 
 
-def left_over(opinion: Opinion) -> list[str]:
-    """What stays in the way after all the remedies, by name."""
+def describe_unsolved(opinion: Opinion) -> list[str]:
+    """Describe what still blocks after all remedies, with examples."""
     lines = opinion.lines() if opinion.judged.remedies.left else []
     texts = []
     for rule, number in opinion.judged.remedies.left.items():
@@ -145,6 +145,10 @@ def left_over(opinion: Opinion) -> list[str]:
         names = dict.fromkeys(str(line.finding) for line in of_rule if not line.has_fix)
         what = rule.removeprefix("findings.").upper() if rule.startswith("findings.") else rule
         them = "it" if number == 1 else "them"
-        named = f": {', '.join(list(names)[:_NAMED])}{' …' if len(names) > _NAMED else ''}" if names else ""
-        texts.append(f"{number} {what} without a known fix, only a waiver lets {them} pass{named}")
+        examples = (
+            f": {', '.join(list(names)[:_MOST_NAMES])}{' …' if len(names) > _MOST_NAMES else ''}"
+            if names
+            else ""
+        )
+        texts.append(f"{number} {what} without a known fix, only a waiver lets {them} pass{examples}")
     return texts

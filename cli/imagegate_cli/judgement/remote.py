@@ -1,4 +1,4 @@
-"""Judging an image in ECR as the pipeline would, with all that the stack knows, and without writing anything."""
+"""Judging of an image in ECR as in the pipeline, with all facts of the stack, and without writing anything."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from imagegate_cli.stack import Stack
 def judge_image(
     stack: Stack, reference: RepositoryReference, policy: Policy, stage: Stage, name: str, now: datetime
 ) -> Opinion:
-    """Raises `NotFoundError` where there is no image, or no result of a scan."""
+    """Judge an image. Raise `NotFoundError` if there is no image, or no result of a scan yet."""
     image = image_of(stack, reference)
     if image is None:
         raise missing(stack, reference)
-    here = stack.images.facts(image)
-    release = _release(image, here, stage, policy, now)
+    ecr_image = stack.images.facts(image)
+    release = _release(image, ecr_image, stage, policy, now)
     latest = stack.ledger.latest(image)
     if latest is not None:
         release = replace(release, clean_since=latest.clean_since)
-    examined = _looked(_examine(stack), policy, stage, release, here)
+    examined = _examine_twice(_examine(stack), policy, stage, release, ecr_image)
     if isinstance(examined, NotYet):
         raise NotFoundError(f"{reference}: its scan is not over yet: {examined.why}; try again in a while")
     return Opinion(
@@ -45,32 +45,32 @@ def judge_image(
     )
 
 
-def _looked(
-    examine: ExamineImage, policy: Policy, stage: Stage, release: Release, here: EcrImage
+def _examine_twice(
+    examine: ExamineImage, policy: Policy, stage: Stage, release: Release, ecr_image: EcrImage
 ) -> ExaminedImage | NotYet:
-    """Twice, where nothing is found and nobody looked before: the second look confirms it."""
+    """Examine the image; if the first scan ever is clean, examine it again after a pause to confirm that."""
     first = release.started_at
-    found = examine.run(policy, stage, release, here, first)
-    if isinstance(found, ExaminedImage) or not found.clean_since:
-        return found
-    pause = max(found.clean_since.values()) + examine.second_look - first
+    examined = examine.run(policy, stage, release, ecr_image, first)
+    if isinstance(examined, ExaminedImage) or not examined.clean_since:
+        return examined
+    pause = max(examined.clean_since.values()) + examine.second_look - first
     with Spinner("nothing is found so far; a second look confirms it in a minute"):
         time.sleep(max(pause.total_seconds(), 0))
-    seen = replace(release, clean_since=found.clean_since)
-    return examine.run(policy, stage, seen, here, first + pause)
+    seen_before = replace(release, clean_since=examined.clean_since)
+    return examine.run(policy, stage, seen_before, ecr_image, first + pause)
 
 
-def _release(image: ImageRef, here: EcrImage, stage: Stage, policy: Policy, now: datetime) -> Release:
-    """What a push of all its tags would begin."""
+def _release(image: ImageRef, ecr_image: EcrImage, stage: Stage, policy: Policy, now: datetime) -> Release:
+    """Return the release that a push of all its tags would start."""
     return Release(
         image=image,
         attempt=1,
         stage=stage.name,
         policy=policy.digest,
-        tags=here.tags,
+        tags=ecr_image.tags,
         reason=StartReason.OPERATOR,
         started_at=now,
-        pushed_at=here.pushed_at,
+        pushed_at=ecr_image.pushed_at,
     )
 
 
@@ -94,5 +94,5 @@ def _examine(stack: Stack) -> ExamineImage:
         signer=lambda: AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations()),
         intelligence=Inspector,
         versions=VERSIONS,
-        why_never=lambda *_: None,  # it would start scans
+        why_never=lambda *_: None,  # asking would start scans
     )

@@ -1,4 +1,4 @@
-"""An opinion as people read it in a terminal."""
+"""The opinion as a table in a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from rich.table import Table
 
 from imagegate.gate.verdict import Reason
 from imagegate.policy.rules import Action
-from imagegate_cli.judgement.opinion import Line, Opinion, aside, deciding, headline, left_over
+from imagegate_cli.judgement.opinion import (
+    Line,
+    Opinion,
+    count_not_counting,
+    decision_text,
+    describe_unsolved,
+    headline,
+)
 from imagegate_cli.output.screen import Text
 from imagegate_cli.releases.view import coloured
 
@@ -17,30 +24,30 @@ _MOST = 40
 _SEVERITIES = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow"}
 
 
-def shown(opinion: Opinion, width: int, *, explain: bool) -> RenderableType:
-    """What decided, what would help, and the findings: those that count, or with `explain` all of them."""
+def render_opinion(opinion: Opinion, width: int, *, explain: bool) -> RenderableType:
+    """Render the reasons, the remedies and the findings: those that count, or all with `explain`."""
     return Group(*_parts(opinion, width, explain=explain))
 
 
 def _parts(opinion: Opinion, width: int, *, explain: bool) -> Iterator[RenderableType]:
-    first = Text()
-    first.append_text(coloured(str(opinion.outcome)))
-    first.append(headline(opinion).removeprefix(str(opinion.outcome)))
-    yield first
+    heading = Text()
+    heading.append_text(coloured(str(opinion.outcome)))
+    heading.append(headline(opinion).removeprefix(str(opinion.outcome)))
+    yield heading
     yield _reasons(opinion.judged.verdict.reasons)
-    yield from _help(opinion)
+    yield from _remedies(opinion)
     lines = opinion.lines()
-    wanted = lines if explain else [line for line in lines if line.counts and line.is_told]
-    if wanted:
+    lines_shown = lines if explain else [line for line in lines if line.counts and line.is_told]
+    if lines_shown:
         yield Text()
-        yield _findings(wanted if explain else wanted[:_MOST], width)
-    if len(wanted) > _MOST and not explain:
-        yield Text(f"… and {len(wanted) - _MOST} more; --explain shows all")
-    yield from _rest(opinion, explain=explain)
+        yield _findings(lines_shown if explain else lines_shown[:_MOST], width)
+    if len(lines_shown) > _MOST and not explain:
+        yield Text(f"… and {len(lines_shown) - _MOST} more; --explain shows all")
+    yield from _footer(opinion, explain=explain)
 
 
 def _reasons(reasons: Sequence[Reason]) -> Table:
-    """A mark, and the sentence beside it however often it has to be broken."""
+    """Render each reason as a mark and a sentence that wraps beside it."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -52,15 +59,15 @@ def _reasons(reasons: Sequence[Reason]) -> Table:
     return grid
 
 
-def _help(opinion: Opinion) -> Iterator[RenderableType]:
-    remedies, left = opinion.judged.remedies, left_over(opinion)
-    if not remedies.actions and not left:
+def _remedies(opinion: Opinion) -> Iterator[RenderableType]:
+    remedies, unsolved = opinion.judged.remedies, describe_unsolved(opinion)
+    if not remedies.actions and not unsolved:
         return
     yield Text()
     yield Text("What would make it pass:", style="bold")
     for action in remedies.actions:
         yield Text(f"  {action!s}")
-    for text in left:
+    for text in unsolved:
         yield Text(f"  {text}")
 
 
@@ -80,19 +87,19 @@ def _findings(lines: list[Line], width: int) -> Table:
         fixes = ", ".join(dict.fromkeys(package.fixed for package in finding.packages if package.fixed))
         severity = Text(str(finding.severity), style=_SEVERITIES.get(str(finding.severity), ""))
         more = (_layer(line), (line.seen_at or "")[:10]) if width >= 110 else ()
-        cells = (finding.vulnerability, packages, fixes, *more, deciding(line))
+        cells = (finding.vulnerability, packages, fixes, *more, decision_text(line))
         table.add_row(severity, *cells)
     return table
 
 
 def _layer(line: Line) -> str:
-    known = dict.fromkeys(origin for origin in line.origin if origin != "unknown")
-    return ", ".join(known)
+    origins = dict.fromkeys(origin for origin in line.origin if origin != "unknown")
+    return ", ".join(origins)
 
 
-def _rest(opinion: Opinion, *, explain: bool) -> Iterator[RenderableType]:
+def _footer(opinion: Opinion, *, explain: bool) -> Iterator[RenderableType]:
     within = sum(line.counts and not line.is_told for line in opinion.lines())
-    others = {"within a limit": within, **aside(opinion)}
+    others = {"within a limit": within, **count_not_counting(opinion)}
     yield Text()
     if any(others.values()) and not explain:
         listed = ", ".join(f"{number} {why}" for why, number in others.items() if number)

@@ -1,4 +1,4 @@
-"""OpenVEX at the command line: what documents set aside here, and what was found as a document for others."""
+"""OpenVEX at the command line: documents to judge by, and the verdict as a document for others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imagegate.errors import RejectedInputError
 from imagegate.findings.finding import Finding, Package
-from imagegate.gate import openvex, openvex_written
+from imagegate.gate import openvex, openvex_writer
 from imagegate.gate.openvex import Statement, VexDocument
 from imagegate.gate.openvex_history import StatementHistory, waiver_of
 from imagegate.gate.openvex_image import Image, Name
@@ -19,13 +19,13 @@ from imagegate_cli.judgement.opinion import Opinion
 from imagegate_cli.scanners import ScannerFileError, ScannerReport
 
 MAX_BYTES = 10 << 20
-# Of ECR it is known which repository, and not which registry.
+# These scanners name the repository, but not the registry.
 _IN_ECR = frozenset({"basic", "enhanced", "inspector"})
 _SHOWN = 5
 
 
 def read(path: Path) -> VexDocument:
-    """Raise `ScannerFileError`."""
+    """Read a document. Raise `ScannerFileError`."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -38,7 +38,7 @@ def read(path: Path) -> VexDocument:
         raise ScannerFileError(f"{path}: {error}") from error
 
 
-def image_in(
+def image_of_reports(
     reports: Sequence[ScannerReport],
     findings: Sequence[Finding],
     policy: Policy,
@@ -46,14 +46,14 @@ def image_in(
     tags: Sequence[str],
     platform: str | None,
 ) -> Image:
-    """The image that the reports are about, by all of its names."""
+    """Return the image of the reports with all of its names, digests and packages."""
     names = [Name(None, repository)] if repository else []
     for report in reports:
-        told = [text for text in (report.target, *report.references) if text]
+        texts = [text for text in (report.target, *report.references) if text]
         in_ecr = report.scanner in _IN_ECR
         parsed = [
             Name(None, text.partition("@")[0].partition(":")[0]) if in_ecr else Name.parse(text)
-            for text in told
+            for text in texts
         ]
         names += parsed
     references = [text for report in reports for text in (report.target, *report.references) if text]
@@ -71,55 +71,57 @@ def image_in(
     )
 
 
-def set_aside(
+def waivers_for(
     history: StatementHistory, findings: Sequence[Finding], image: Image, repository: str, until: date
 ) -> tuple[list[Waiver], list[str]]:
-    """Waivers for what the statements set aside, and notes on those that set nothing aside."""
+    """Return waivers for the findings that statements set aside, and notes on statements without effect."""
     waivers: dict[Waiver, Statement] = {}
     doubtful: dict[Statement, None] = {}
-    left: list[tuple[Finding, Package]] = []
+    uncovered: list[tuple[Finding, Package]] = []
     for finding in findings:
         for package in finding.packages:
             statement = history.setting_aside(finding, package, image)
             if statement is not None:
                 waivers.setdefault(waiver_of(statement, finding, package, repository, until), statement)
             else:
-                left.append((finding, package))
+                uncovered.append((finding, package))
                 doubtful.update(dict.fromkeys(history.in_doubt(finding, package, image)))
-    too_much = _covering(waivers, left)
+    too_much = _waivers_that_cover(waivers, uncovered)
     doubtful.update(dict.fromkeys(waivers.pop(waiver) for waiver in too_much))
     return list(waivers), list(_notes(history, findings, image, doubtful))
 
 
-def _covering(waivers: Iterable[Waiver], left: Iterable[tuple[Finding, Package]]) -> list[Waiver]:
-    """Those that would free more than the statements do: an advisory is about several vulnerabilities."""
+def _waivers_that_cover(
+    waivers: Iterable[Waiver], uncovered: Iterable[tuple[Finding, Package]]
+) -> list[Waiver]:
+    """Return the waivers that would cover more than their statements: an advisory may name several vulnerabilities."""
     by_name: dict[str, list[Waiver]] = {}
     for waiver in waivers:
         by_name.setdefault(str(waiver.vulnerability), []).append(waiver)
-    found = {
+    covering = {
         waiver: None
-        for finding, package in left
+        for finding, package in uncovered
         for name in finding.names
         for waiver in by_name.get(name, ())
         if waiver.covers(finding, package)
     }
-    return list(found)
+    return list(covering)
 
 
 def _notes(
     history: StatementHistory, findings: Sequence[Finding], image: Image, doubtful: Iterable[Statement]
 ) -> Iterator[str]:
-    yield from _noted(
+    yield from _note(
         "not applied", [(one, why) for one in history.statements if (why := history.why_not(one))]
     )
     others = [(one, str(one.product)) for one in history.about_others(findings, image)]
-    yield from _noted("about another product, and not applied", others)
+    yield from _note("about another product, and not applied", others)
     unknown = [(one, f"{one.vulnerability}, {one.product}") for one in doubtful]
-    yield from _noted("not applied, because they may be about something else", unknown)
+    yield from _note("not applied, because they may be about something else", unknown)
 
 
-def _noted(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
-    """One line for all of one kind, and the first few by name."""
+def _note(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
+    """Yield one note on all statements of one kind, with the first few by name."""
     if not about:
         return
     named = dict.fromkeys(f"{one.where}: {why}" for one, why in about)
@@ -128,11 +130,11 @@ def _noted(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
     yield f"{number} {what}: {'; '.join(list(named)[:_SHOWN])}{more}"
 
 
-def written(opinion: Opinion) -> str:
-    """Every finding: waived with a justification is `not_affected`, all else `affected` with what is done about it."""
+def write_document(opinion: Opinion) -> str:
+    """Write every finding: `not_affected` if waived with a justification, else `affected` with the planned action."""
     waivers = {waiver.id: waiver for waiver in opinion.judged.used_waivers}
-    told = [
-        openvex_written.WrittenStatement(
+    statements = [
+        openvex_writer.WrittenStatement(
             vulnerability=line.finding.vulnerability,
             package=package,
             waiver=waivers.get(line.ruling.get("waiver", "")),
@@ -144,6 +146,6 @@ def written(opinion: Opinion) -> str:
         for package in line.finding.packages or (None,)
     ]
     name = Name.parse(opinion.subject).last
-    product = openvex_written.product_of(name, opinion.digest)
-    document = openvex_written.document(product, told, opinion.now)
+    product = openvex_writer.product_of(name, opinion.digest)
+    document = openvex_writer.document(product, statements, opinion.now)
     return json_text(lines_only(document), indent=2) + "\n"

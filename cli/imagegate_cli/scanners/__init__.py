@@ -1,6 +1,6 @@
-"""Reading what scanners write: reports of ECR, Inspector, Trivy and Grype, and SARIF, told apart by their content.
+"""Readers of scanner reports. The format of a file is detected from its content, never from its name.
 
-Rule: what cannot be read is an error. A finding that is passed over in silence would let an image pass.
+Rule: a report that cannot be read is an error. A finding that is skipped silently would let an image pass.
 """
 
 from imagegate_cli.scanners.document import ScannerFileError

@@ -1,4 +1,4 @@
-"""A scanner's file, up to its JSON: size, encoding and syntax are checked before anything is made of it."""
+"""Loading of scanner files: size, encoding and JSON syntax are checked before a format reads them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from imagegate_cli.faults import CANNOT_TELL
 
-# More than a scan of the largest images gives, and what still fits into the memory of a small machine.
+# Larger than the report of any real image, and small enough for the memory of a CI runner.
 MAX_BYTES = 100 * 1024 * 1024
 STDIN = "-"
 
@@ -23,7 +23,7 @@ class ScannerFileError(click.ClickException):
 
 
 def load(path: Path) -> Any:
-    """The JSON value in a file, or in what is piped in (`-`). Raises `ScannerFileError`."""
+    """Return the JSON value in a file, or on standard input for `-`. Raise `ScannerFileError` if it is not JSON."""
     name = name_of(path)
     try:
         return json.loads(_decoded(_content(path, name), name), parse_constant=_refuse_constant)
@@ -42,7 +42,7 @@ def name_of(path: Path) -> str:
 
 
 def _content(path: Path, name: str) -> bytes:
-    """At most one byte more than is allowed: pipes and devices do not tell their size."""
+    """Read at most one byte more than the limit: pipes and devices do not tell their size."""
     try:
         if str(path) == STDIN:
             content = sys.stdin.buffer.read(MAX_BYTES + 1)

@@ -1,4 +1,4 @@
-"""What `aws ecr describe-image-scan-findings` writes, for basic and for enhanced scanning."""
+"""Answers of `aws ecr describe-image-scan-findings`, for basic and for enhanced scanning."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from imagegate_cli.scanners.naming import is_digest
 from imagegate_cli.scanners.report import ScannerReport, knows
 
 # Amazon ECR API reference, ImageScanStatus.status: COMPLETE ends a basic scan, ACTIVE an enhanced one.
-_OVER = ("COMPLETE", "ACTIVE")
+_ENDED = ("COMPLETE", "ACTIVE")
 
-# The parts of the answer (botocore, DescribeImageScanFindings).
+# The members of the answer (botocore, DescribeImageScanFindings).
 _ANSWER = frozenset({"imageId", "imageScanStatus", "imageScanFindings", "ResponseMetadata"})
 _FINDINGS = frozenset({"findings", "enhancedFindings", "findingSeverityCounts"})
 _COVERAGE = (
@@ -28,21 +28,21 @@ def is_report(document: Raw) -> bool:
 
 
 def read(document: Raw) -> ScannerReport:
-    """Raise `MalformedError`. A scan that is not over is no error: `status` and `why` say what it is."""
+    """Read an answer of ECR. Raise `MalformedError`; a scan that has not ended is no error: see `status` and `why`."""
     refuse_pages(document)
     status = fields.optional(document, "imageScanStatus", "status")
     description = fields.optional(document, "imageScanStatus", "description") or ""
-    found = fields.inner(document, "imageScanFindings")
+    scan_result = fields.inner(document, "imageScanFindings")
     try:
-        scanner = _scanner(found, status)
-        findings = fields.each(found, "findings", read=read_basic)
-        findings += fields.each(found, "enhancedFindings", read=read_enhanced)
-        counts = _counts(found)
-        completed_at = fields.moment(found, "imageScanCompletedAt")
+        scanner = _scanner(scan_result, status)
+        findings = fields.each(scan_result, "findings", read=read_basic)
+        findings += fields.each(scan_result, "enhancedFindings", read=read_enhanced)
+        counts = _counts(scan_result)
+        completed_at = fields.moment(scan_result, "imageScanCompletedAt")
     except MalformedError as error:
         raise error.within("imageScanFindings") from error
     digest = fields.optional(document, "imageId", "imageDigest")
-    unread = fields.left_over(document, _ANSWER) | fields.left_over(found, _FINDINGS)
+    unread = fields.unread_sections(document, _ANSWER) | fields.unread_sections(scan_result, _FINDINGS)
     return ScannerReport(
         scanner=scanner,
         findings=findings,
@@ -53,14 +53,16 @@ def read(document: Raw) -> ScannerReport:
         status=status,
         description=description,
         counts=counts,
-        has_counts="findingSeverityCounts" in found,
-        why=_why(status, description) or _early(found) or _missing(findings, counts),
-        notes=(*fields.counted(unread, "ECR"), *((_COVERAGE,) if scanner == "enhanced" else ())),
+        has_counts="findingSeverityCounts" in scan_result,
+        why=_why_incomplete(status, description)
+        or _why_unfinished(scan_result)
+        or _why_short(findings, counts),
+        notes=(*fields.unread_notes(unread, "ECR"), *((_COVERAGE,) if scanner == "enhanced" else ())),
     )
 
 
 def refuse_pages(document: Raw) -> None:
-    """`nextToken` is the service's, `NextToken` the command line's (--max-items)."""
+    """Raise `MalformedError` if more pages follow (`nextToken` of the service, `NextToken` of the AWS CLI)."""
     for name in ("nextToken", "NextToken"):
         if document.get(name):
             problem = (
@@ -69,8 +71,8 @@ def refuse_pages(document: Raw) -> None:
             raise MalformedError(problem, name)
 
 
-def _scanner(found: Raw, status: str | None) -> str:
-    lists_basic, lists_enhanced = found.get("findings"), found.get("enhancedFindings")
+def _scanner(scan_result: Raw, status: str | None) -> str:
+    lists_basic, lists_enhanced = scan_result.get("findings"), scan_result.get("enhancedFindings")
     if lists_basic and lists_enhanced:
         raise MalformedError("no scan gives both these and findings", "enhancedFindings")
     if lists_basic or lists_enhanced:
@@ -87,7 +89,7 @@ def read_basic(raw: Raw) -> Finding:
 
 
 def read_enhanced(raw: Raw) -> Finding:
-    """An element of `enhancedFindings`, or of Inspector's `findings`."""
+    """Read an element of `enhancedFindings`, or of Inspector's `findings`."""
     fields.text(raw, "severity")
     for name in ("fixAvailable", "exploitAvailable", "findingArn"):
         fields.optional(raw, name)
@@ -118,8 +120,8 @@ def _check_package(raw: Raw) -> None:
     fields.number(raw, "epoch", highest=2**31)
 
 
-def _counts(found: Raw) -> dict[Severity, int]:
-    raw: dict[str, Any] = fields.inner(found, "findingSeverityCounts")
+def _counts(scan_result: Raw) -> dict[Severity, int]:
+    raw: dict[str, Any] = fields.inner(scan_result, "findingSeverityCounts")
     for level, number in raw.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise MalformedError("not a number of findings", "findingSeverityCounts", ascii(level[:40])[1:-1])
@@ -135,29 +137,36 @@ def _target(document: Raw) -> str | None:
     return f"{name}@{digest}" if digest else f"{name}:{tag}" if tag else name
 
 
-def _why(status: str | None, description: str) -> str:
+def _why_incomplete(status: str | None, description: str) -> str:
     if status is None:
         return (
             "it does not say that the scan is over (imageScanStatus); write the whole answer, without --query"
         )
-    if status in _OVER:
+    if status in _ENDED:
         return ""
     return f"the scan's status is {status}" + (f" ({description})" if description else "")
 
 
-def _early(found: Raw) -> str:
-    """A status without a date and numbers: the findings come later (aws-sdk issue 289, aws-cli issue 6759)."""
-    missing = [name for name in ("imageScanCompletedAt", "findingSeverityCounts") if found.get(name) is None]
+def _why_unfinished(scan_result: Raw) -> str:
+    """Say why a finished status is not enough: without a date and counts, findings are still to come.
+
+    Source: aws-sdk issue 289, aws-cli issue 6759.
+    """
+    missing = [
+        name for name in ("imageScanCompletedAt", "findingSeverityCounts") if scan_result.get(name) is None
+    ]
     if not missing:
         return ""
     return f"it has no {' and no '.join(missing)}: the scan is not done, whatever its status says"
 
 
-def _missing(findings: list[Finding], counts: dict[Severity, int]) -> str:
-    """The summary counts more than the list has: pages are missing, or the scan's result is not all there yet."""
-    listed = [finding.severity for finding in findings]
-    short = {severity: number for severity, number in counts.items() if listed.count(severity) < number}
+def _why_short(findings: list[Finding], counts: dict[Severity, int]) -> str:
+    """Say that findings are missing if the summary counts more than the list has, else return an empty text."""
+    severities = [finding.severity for finding in findings]
+    short = {severity: number for severity, number in counts.items() if severities.count(severity) < number}
     if not short:
         return ""
-    told = ", ".join(f"{listed.count(severity)} of {number} {severity}" for severity, number in short.items())
-    return f"it lists only {told} findings that the scan counts; write all pages into one file"
+    listed_counts = ", ".join(
+        f"{severities.count(severity)} of {number} {severity}" for severity, number in short.items()
+    )
+    return f"it lists only {listed_counts} findings that the scan counts; write all pages into one file"

@@ -1,4 +1,4 @@
-"""Which scanner wrote a file: told by what is in it, never by its name."""
+"""The formats of scanner reports. A format is detected from the content of a file, never from its name."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ _KEYS_SHOWN = 8
 
 
 def read(path: Path) -> ScannerReport:
-    """Read a scanner's file, or standard input for `-`. Raises `ScannerFileError` for whatever cannot be read."""
+    """Read a scanner's file, or standard input for `-`. Raise `ScannerFileError` if it cannot be read."""
     return report_of(load(path), name_of(path))
 
 
 def report_of(document: Any, name: str) -> ScannerReport:
-    """What a JSON value says; `name` is what messages call its file. Raises `ScannerFileError`."""
-    what, read_document = _format_of(document, name)
+    """Read a report from a JSON value; messages call its file `name`. Raise `ScannerFileError`."""
+    format_name, read_document = _format_of(document, name)
     try:
         return read_document(document)
     except MalformedError as error:
-        raise ScannerFileError(f"{name}: {what}, but {error}") from error
+        raise ScannerFileError(f"{name}: {format_name}, but {error}") from error
     except RecursionError as error:
-        raise ScannerFileError(f"{name}: {what}, but its JSON is nested too deeply") from error
+        raise ScannerFileError(f"{name}: {format_name}, but its JSON is nested too deeply") from error
 
 
 def _format_of(document: Any, name: str) -> tuple[str, Callable[[Raw], ScannerReport]]:
-    for what, format_ in _FORMATS:
+    for format_name, format_ in _FORMATS:
         if isinstance(document, dict) and format_.is_report(document):
-            return what, format_.read
-    understood = "; ".join(what for what, _ in _FORMATS)
+            return format_name, format_.read
+    formats = "; ".join(format_name for format_name, _ in _FORMATS)
     raise ScannerFileError(
-        f"{name}: no report that is understood ({seen(document)}). Understood: {understood}"
+        f"{name}: no report that is understood ({describe(document)}). Understood: {formats}"
     )
 
 
-def seen(document: Any) -> str:
-    """What is there instead, in a few words."""
+def describe(document: Any) -> str:
+    """Describe in a few words what a document has instead."""
     if isinstance(document, dict):
         keys = [ascii(key)[1:-1][:40] for key in document]
         more = f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else ""

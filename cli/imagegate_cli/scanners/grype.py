@@ -13,7 +13,7 @@ from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, platform_of, preferred, type_of
 from imagegate_cli.scanners.report import ScannerReport, knows
 
-# The package types of Syft → package URL type, for what has no package URL.
+# The package types of Syft → package URL type, for packages without a package URL.
 _ECOSYSTEMS: Mapping[str, str] = {
     "java-archive": "maven",
     "jenkins-plugin": "maven",
@@ -28,7 +28,7 @@ _ECOSYSTEMS: Mapping[str, str] = {
 }
 # ECR's word for what Grype, as Debian, calls negligible.
 _SEVERITIES: Mapping[str, Severity] = {"negligible": Severity.INFORMATIONAL}
-# fix.state (grype/vulnerability/fix.go); what is not named here is unknown.
+# fix.state (grype/vulnerability/fix.go); any other state means unknown.
 _FIXABLE: Mapping[str, bool] = {"fixed": True, "not-fixed": False, "wont-fix": False}
 
 _KNOWN = frozenset({"matches", "ignoredMatches", "source", "distro", "descriptor"})
@@ -39,48 +39,51 @@ def is_report(document: Raw) -> bool:
 
 
 def read(document: Raw) -> ScannerReport:
-    """Raise `MalformedError`."""
+    """Read a report of Grype. Raise `MalformedError` with the path of a field that cannot be read."""
     if document["matches"] is None:
         raise MalformedError("missing", "matches")
-    told = _told(document)
+    catalogues = _catalogues(document)
     name, image = _source(document)
     ignored = len(fields.elements(document, "ignoredMatches"))
     note = f"{ignored} matches were set aside by Grype's own rules (ignore, VEX), not by the policy"
     return ScannerReport(
         scanner="grype",
-        findings=fields.each(document, "matches", read=lambda match: _finding(match, told)),
-        knows=knows("grype") | told,
+        findings=fields.each(document, "matches", read=lambda match: _finding(match, catalogues)),
+        knows=knows("grype") | catalogues,
         target=name,
         config=_config(image),
         digest=digest_in([name or ""]) or digest_in(fields.texts(image, "repoDigests")),
         platform=platform_of(image),
         completed_at=fields.moment(document, "descriptor", "timestamp"),
-        why=_why(document),
-        notes=(*((note,) if ignored else ()), *fields.counted(fields.left_over(document, _KNOWN), "Grype")),
+        why=_why_incomplete(document),
+        notes=(
+            *((note,) if ignored else ()),
+            *fields.unread_notes(fields.unread_sections(document, _KNOWN), "Grype"),
+        ),
     )
 
 
 def _source(document: Raw) -> tuple[str | None, Raw]:
-    """What was scanned: its name, and what is known of it if it is an image."""
+    """Return the name of what was scanned, and its metadata if it is an image."""
     if isinstance(fields.inner(document, "source").get("target"), str):
         return fields.optional(document, "source", "target"), {}
     image = fields.inner(document, "source", "target")
     return fields.optional(image, "userInput"), image
 
 
-def _told(document: Raw) -> frozenset[str]:
-    """Which of EPSS and KEV this document tells, be it for one match: what is not there is none then."""
+def _catalogues(document: Raw) -> frozenset[str]:
+    """Return which of EPSS and KEV this report uses. A match without an entry is then known to have none."""
     providers = fields.inner(document, "descriptor", "db", "providers")
-    told = frozenset({"epss", "kev"} & set(providers))
-    return told.union(*fields.each(document, "matches", read=_told_by))
+    catalogues = frozenset({"epss", "kev"} & set(providers))
+    return catalogues.union(*fields.each(document, "matches", read=_catalogues_of_match))
 
 
-def _told_by(match: Raw) -> frozenset[str]:
+def _catalogues_of_match(match: Raw) -> frozenset[str]:
     lists = {"epss": "epss", "kev": "knownExploited"}
-    return frozenset(name for name, key in lists.items() if _of_all(match, key))
+    return frozenset(name for name, key in lists.items() if _from_all_advisories(match, key))
 
 
-def _finding(match: Raw, told: frozenset[str]) -> Finding:
+def _finding(match: Raw, catalogues: frozenset[str]) -> Finding:
     name, aliases = preferred(
         fields.text(match, "vulnerability", "id"),
         fields.each(match, "relatedVulnerabilities", read=lambda one: fields.text(one, "id")),
@@ -93,28 +96,28 @@ def _finding(match: Raw, told: frozenset[str]) -> Finding:
         packages=(_package(match, fixed),),
         aliases=aliases,
         fixable=fixable,
-        known_exploited=bool(_of_all(match, "knownExploited")) if "kev" in told else None,
-        epss=max(_scores(match), default=0.0) if "epss" in told else None,
+        known_exploited=bool(_from_all_advisories(match, "knownExploited")) if "kev" in catalogues else None,
+        epss=max(_scores(match), default=0.0) if "epss" in catalogues else None,
         url=fields.optional(match, "vulnerability", "dataSource"),
     )
 
 
 def _scores(match: Raw) -> list[float]:
-    return [score for score in _of_all(match, "epss", _score) if score is not None]
+    return [score for score in _from_all_advisories(match, "epss", _score) if score is not None]
 
 
 def _score(epss: Raw) -> float | None:
     return fields.number(epss, "epss", highest=1)
 
 
-def _of_all(match: Raw, key: str, read: Callable[[Raw], Any] = lambda one: one) -> list[Any]:
-    """What a list of the vulnerability says, as the advisory has it and as others have it."""
-    found = fields.each(match, "vulnerability", key, read=read)
+def _from_all_advisories(match: Raw, key: str, read: Callable[[Raw], Any] = lambda one: one) -> list[Any]:
+    """Read a list of the vulnerability itself and of all its related advisories."""
+    values = fields.each(match, "vulnerability", key, read=read)
     for more in fields.each(
         match, "relatedVulnerabilities", read=lambda one: fields.each(one, key, read=read)
     ):
-        found += more
-    return found
+        values += more
+    return values
 
 
 def _package(match: Raw, fixed: str | None) -> Package:
@@ -138,7 +141,7 @@ def _place(location: Raw) -> tuple[str | None, str | None]:
 
 
 def _fix(match: Raw) -> tuple[str | None, bool | None]:
-    """The version that mends it, and whether there is one. Newer versions of Grype choose one of several."""
+    """Return the fixed version, and whether a fix exists. Newer versions of Grype suggest one of several."""
     state = fields.optional(match, "vulnerability", "fix", "state")
     versions = fields.texts(match, "vulnerability", "fix", "versions")
     suggested = fields.each(
@@ -151,17 +154,17 @@ def _fix(match: Raw) -> tuple[str | None, bool | None]:
 
 
 def _config(image: Raw) -> dict[str, Any] | None:
-    """Syft keeps the bytes of the image's configuration in base64."""
+    """Decode the image configuration, which Syft stores as base64."""
     packed = fields.optional(image, "config")
     if packed is None:
         return None
     try:
-        return fields.plain({"config": json.loads(base64.b64decode(packed, validate=True))}, "config")
+        return fields.plain_object({"config": json.loads(base64.b64decode(packed, validate=True))}, "config")
     except (ValueError, MalformedError) as error:
         raise MalformedError("not JSON in base64", "source", "target", "config") from error
 
 
-def _why(document: Raw) -> str:
+def _why_incomplete(document: Raw) -> str:
     fault = fields.optional(document, "descriptor", "db", "error") or fields.optional(
         document, "descriptor", "db", "status", "error"
     )

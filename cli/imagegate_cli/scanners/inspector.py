@@ -1,4 +1,4 @@
-"""What `aws inspector2 list-findings` writes about one image."""
+"""Answers of `aws inspector2 list-findings` about one image."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _EMPTY = (
 
 
 def is_report(document: Raw) -> bool:
-    found = document.get("findings")
-    if not isinstance(found, list) or not set(document) <= _KEYS:
+    findings = document.get("findings")
+    if not isinstance(findings, list) or not set(document) <= _KEYS:
         return False
-    return not found or any(isinstance(one, dict) and "findingArn" in one for one in found)
+    return not findings or any(isinstance(one, dict) and "findingArn" in one for one in findings)
 
 
 def read(document: Raw) -> ScannerReport:
-    """Raise `MalformedError`, also where the findings are of more than one image."""
+    """Read an answer of Inspector. Raise `MalformedError`, also if the findings are about more than one image."""
     refuse_pages(document)
     findings = fields.each(document, "findings", read=read_enhanced)
-    images = sorted({image for found in fields.each(document, "findings", read=_images) for image in found})
+    images = sorted({image for images in fields.each(document, "findings", read=_images) for image in images})
     if len(images) > 1:
         problem = f"of {len(images)} images; filter by one (ecrImageHash and ecrImageRepositoryName)"
         raise MalformedError(problem, "findings")
@@ -49,7 +49,7 @@ def _images(finding: Raw) -> list[tuple[str, str]]:
 
 
 def _image(resource: Raw) -> tuple[str, str]:
-    """Name and digest of the image that a finding is about."""
+    """Return the name and the digest of the image that a finding is about."""
     kind = fields.text(resource, "type")
     if kind != _IMAGE:
         raise MalformedError(f"{kind[:40]!a} is no container image", "type")
@@ -60,7 +60,7 @@ def _image(resource: Raw) -> tuple[str, str]:
 
 
 def _notes(document: Raw) -> list[str]:
-    """CLOSED is no proof of a fix: Inspector closes what it no longer watches, too."""
+    """Note closed and suppressed findings, which count: Inspector also closes findings of images it stops watching."""
     states = fields.each(document, "findings", read=lambda finding: fields.optional(finding, "status"))
     return [
         f"{states.count(state)} findings that are {state} in Inspector count like all others"

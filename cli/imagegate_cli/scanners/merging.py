@@ -1,8 +1,8 @@
-"""Several scanners' findings of one image, as one list.
+"""Merging of the findings of several scanners about one image into one list.
 
-Rules: what several scanners report counts once, with the worst severity and all that any of them knows. Two findings of
-the same scanner stay two, so the merged list never counts less than any one of the scanners does. The order of the
-reports does not matter.
+Rules: a finding of several scanners counts once, with the worst severity and all facts that any scanner knows. Two
+findings of the same scanner stay two, so the merged list never has fewer findings than any one report. The order of
+the reports does not matter.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ from dataclasses import asdict, dataclass, field, replace
 
 from imagegate.findings.finding import Finding
 from imagegate_cli.scanners.naming import CVE
+from imagegate_cli.scanners.package_merging import (
+    ANY_PACKAGE,
+    merge_answers,
+    merge_fixable,
+    merge_packages,
+    names_of_packages,
+)
 from imagegate_cli.scanners.report import SCANNERS, ScannerReport, worst
-from imagegate_cli.scanners.uniting import ANY_PACKAGE, fixable, names_of_packages, united, yes_or_no
 
 
 def merge(reports: Sequence[ScannerReport]) -> list[Finding]:
-    """The findings of reports about the same image. Those of a single report are not touched."""
+    """Merge the findings of reports about the same image. The findings of a single report stay unchanged."""
     if len(reports) == 1:
         return list(reports[0].findings)
     groups = _FindingGroups()
-    ordered = sorted(map(_ordered, reports), key=lambda one: one[:2])
+    ordered = sorted(map(_sortable, reports), key=lambda one: one[:2])
     for number, (_, _, findings) in enumerate(ordered):
         for finding in findings:
             groups.place(finding, number)
@@ -32,8 +38,8 @@ def merge(reports: Sequence[ScannerReport]) -> list[Finding]:
     return [knowledge.complete(group.merged()) for group in groups.all]
 
 
-def _ordered(report: ScannerReport) -> tuple[int, list[str], list[Finding]]:
-    """The findings, and what the report is sorted by: nothing that depends on the order of files."""
+def _sortable(report: ScannerReport) -> tuple[int, list[str], list[Finding]]:
+    """Return the sort key of a report, which does not depend on the order of files, and its findings."""
     texts = sorted((repr(finding), position) for position, finding in enumerate(report.findings))
     return (
         SCANNERS.index(report.scanner),
@@ -43,29 +49,29 @@ def _ordered(report: ScannerReport) -> tuple[int, list[str], list[Finding]]:
 
 
 @dataclass(slots=True)
-class _Known:
-    """What scanners know about a vulnerability, whatever package it is in."""
+class _Facts:
+    """The facts about a vulnerability that do not depend on the package."""
 
     exploit: bool | None = None
     known_exploited: bool | None = None
     epss: float | None = None
     published: str | None = None
 
-    def learn(self, other: _Known | Finding) -> None:
-        """Yes if one says so, no if one says so, else nobody knows; the highest EPSS, the earliest day."""
-        self.exploit = yes_or_no((self.exploit, other.exploit))
-        self.known_exploited = yes_or_no((self.known_exploited, other.known_exploited))
+    def learn(self, other: _Facts | Finding) -> None:
+        """Combine two sources: yes wins over no, no over unknown; the highest EPSS, the earliest day."""
+        self.exploit = merge_answers((self.exploit, other.exploit))
+        self.known_exploited = merge_answers((self.known_exploited, other.known_exploited))
         self.epss = max((one for one in (self.epss, other.epss) if one is not None), default=None)
         self.published = min((one for one in (self.published, other.published) if one), default=None)
 
 
 @dataclass(slots=True)
 class _Group:
-    """One finding to be: at most one finding of each report, and what others say of the same in the same package."""
+    """The parts of one merged finding: at most one finding of each report, and other findings that inform it."""
 
     members: dict[int, Finding] = field(default_factory=dict)
     informers: list[Finding] = field(default_factory=list)
-    firsts: set[str] = field(default_factory=set)  # what its members are called first of all
+    firsts: set[str] = field(default_factory=set)  # the main names of its members
     cves: set[str] = field(default_factory=set)
 
     def add(self, finding: Finding, report: int) -> None:
@@ -74,25 +80,25 @@ class _Group:
         self.cves.update(_cves(finding))
 
     def contradicts(self, cves: set[str]) -> bool:
-        """Two CVEs are two vulnerabilities, also where one advisory is about both."""
+        """Return whether the CVEs differ: two CVEs are two vulnerabilities, even if one advisory names both."""
         return bool(cves and self.cves) and self.cves.isdisjoint(cves)
 
     def merged(self) -> Finding:
-        told = [*self.members.values(), *self.informers]
-        return told[0] if len(told) == 1 else _merged(list(self.members.values()), told)
+        informers = [*self.members.values(), *self.informers]
+        return informers[0] if len(informers) == 1 else _merged(list(self.members.values()), informers)
 
 
 class _FindingGroups:
-    """The groups, found by a name of the vulnerability and one of its packages."""
+    """The groups, indexed by the names of the vulnerability and its packages."""
 
     def __init__(self) -> None:
         self.all: list[_Group] = []
         self._by_name = _Places()
-        # Of findings that have no CVE: only those can be the same as another for the sake of an advisory.
+        # Only for findings without a CVE: an advisory alone makes them equal to another finding.
         self._by_advisory = _Places()
 
     def place(self, finding: Finding, report: int) -> None:
-        """Into the group that is most alike and has nothing of this report yet, or into a new one."""
+        """Add a finding to the most similar group that has no finding of this report yet, or to a new one."""
         free = [number for number in self._alike(finding) if report not in self.all[number].members]
         named = (number for number in free if finding.vulnerability in self.all[number].firsts)
         number = next(named, free[0] if free else len(self.all))
@@ -104,13 +110,13 @@ class _FindingGroups:
             self._by_advisory.add(finding, number)
 
     def inform(self, finding: Finding, report: int) -> None:
-        """Tell it to the groups about the same that have nothing of this report."""
+        """Add a finding as information to similar groups that have no finding of this report."""
         for number in self._alike(finding):
             if report not in self.all[number].members:
                 self.all[number].informers.append(finding)
 
     def _alike(self, finding: Finding) -> list[int]:
-        """They share a name, and a package or one of them names none."""
+        """Return the groups that share a name and a package with it; no package matches every package."""
         cves = _cves(finding)
         found = self._by_name.find(cves or finding.names, finding)
         if cves:
@@ -119,7 +125,7 @@ class _FindingGroups:
 
 
 class _Places:
-    """Numbers of groups by name and package."""
+    """An index of group numbers by vulnerability name and package."""
 
     def __init__(self) -> None:
         self._at: dict[tuple[str, str], set[int]] = {}
@@ -139,41 +145,41 @@ class _Places:
 
 
 class _Knowledge:
-    """What is known of each vulnerability by its names. Of two CVEs under one advisory each is known by itself."""
+    """The facts about each vulnerability, by its names. Two CVEs of one advisory keep separate facts."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
-        self._by_name: dict[str, _Known] = {}
-        self._by_advisory: dict[str, _Known] = {}  # only of findings that have no CVE
+        self._by_name: dict[str, _Facts] = {}
+        self._by_advisory: dict[str, _Facts] = {}  # only from findings without a CVE
         for finding in findings:
             for name in finding.names:
-                self._by_name.setdefault(name, _Known()).learn(finding)
+                self._by_name.setdefault(name, _Facts()).learn(finding)
                 if not _cves(finding):
-                    self._by_advisory.setdefault(name, _Known()).learn(finding)
+                    self._by_advisory.setdefault(name, _Facts()).learn(finding)
 
     def complete(self, finding: Finding) -> Finding:
         has_cve = bool(_cves(finding))
-        known = _Known()
+        known = _Facts()
         for name in finding.names:
             by_name = self._by_advisory if has_cve and not name.startswith(CVE) else self._by_name
-            known.learn(by_name.get(name, _Known()))
+            known.learn(by_name.get(name, _Facts()))
         return replace(finding, **asdict(known))
 
 
-def _merged(members: Sequence[Finding], told: Sequence[Finding]) -> Finding:
-    """The members are what is merged; all of `told` know about it."""
+def _merged(members: Sequence[Finding], informers: Sequence[Finding]) -> Finding:
+    """Merge the members into one finding; `informers` are all findings that know something about it."""
     name, *aliases = _names(members)
-    packages = united(members, told)
-    severity = worst(one.severity for one in told)
-    gravest = worst(one.at_worst or one.severity for one in told)
+    packages = merge_packages(members, informers)
+    severity = worst(one.severity for one in informers)
+    gravest = worst(one.at_worst or one.severity for one in informers)
     return Finding(
         vulnerability=name,
         severity=severity,
         at_worst=gravest if gravest is not severity else None,
         packages=packages,
         aliases=tuple(aliases),
-        fixable=fixable(packages, told),
-        url=next((one.url for one in told if one.url), None),
-        arn=next((one.arn for one in told if one.arn), None),
+        fixable=merge_fixable(packages, informers),
+        url=next((one.url for one in informers if one.url), None),
+        arn=next((one.arn for one in informers if one.arn), None),
     )
 
 
@@ -182,7 +188,7 @@ def _cves(finding: Finding) -> list[str]:
 
 
 def _names(members: Iterable[Finding]) -> list[str]:
-    """All names; first comes one that a scanner puts first, a CVE if there is one."""
+    """Return all names; the main name of a member comes first, a CVE if there is one."""
     firsts = [member.vulnerability for member in members]
     firsts.sort(key=lambda name: not name.startswith(CVE))
     return list(dict.fromkeys([*firsts, *(name for member in members for name in member.names)]))

@@ -22,7 +22,7 @@ _CVE = re.compile(r"(?<![A-Za-z0-9])CVE-\d{4}-\d{4,}(?!\d)", re.IGNORECASE)
 
 
 def preferred(name: str, others: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    """The vulnerability's name and its aliases. The CVE comes first, unless an advisory is about several."""
+    """Return the main name and the aliases. The CVE is the main name, unless an advisory names several."""
     rest = [other for other in dict.fromkeys(others) if other != name]
     cves = [other for other in rest if other.startswith(CVE)]
     if name.startswith(CVE) or len(cves) != 1:
@@ -31,25 +31,25 @@ def preferred(name: str, others: Iterable[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def advisory_in(text: str) -> str | None:
-    """The id of an advisory that stands in the text."""
-    found = _ADVISORY.search(text)
-    return found.group() if found else None
+    """Return the id of the first advisory in the text, or None if it has none."""
+    match = _ADVISORY.search(text)
+    return match.group() if match else None
 
 
 def cves_in(texts: Iterable[str]) -> list[str]:
-    """Every CVE that is named in them, in any case of letters."""
+    """Find every CVE in the texts, in upper or lower case."""
     return list(dict.fromkeys(name.upper() for text in texts for name in _CVE.findall(text)))
 
 
 def type_of(purl: str | None) -> str | None:
-    """`pkg:deb/debian/openssl@3.0` → `deb` (package URL specification)."""
+    """Return the type of a package URL: `pkg:deb/debian/openssl@3.0` → `deb`."""
     if not purl or not purl.startswith("pkg:"):
         return None
     return purl[4:].lstrip("/").partition("/")[0].lower() or None
 
 
 def package_of(purl: str) -> Package | None:
-    """The package that a package URL names; None: it names none. Maven's has its group: `group:artifact`."""
+    """Return the package of a package URL, or None if it names none. Maven's is `group:artifact`."""
     kind = type_of(purl)
     bare = purl.partition("#")[0].partition("?")[0]
     path, _, version = bare.rpartition("@") if "@" in bare.rpartition("/")[2] else (bare, "", "")
@@ -62,7 +62,7 @@ def package_of(purl: str) -> Package | None:
 
 
 def digest_in(references: Iterable[str]) -> str | None:
-    """The one digest that the references (`repository@sha256:…`) name; None: none, or several."""
+    """Return the digest of the references (`repository@sha256:…`), or None if they have none or several."""
     digests = {reference.rpartition("@")[2] for reference in references if "@" in reference}
     digest = digests.pop() if len(digests) == 1 else None
     return digest if digest and is_digest(digest) else None
@@ -77,6 +77,6 @@ def is_digest(text: str) -> bool:
 
 
 def platform_of(config: Raw | None) -> str | None:
-    """`os/architecture[/variant]` of an image's configuration."""
+    """Return `os/architecture[/variant]` from an image configuration, or None if it has none."""
     names = [optional(config or {}, key) for key in ("os", "architecture", "variant")]
     return "/".join(filter(None, names)) if names[0] and names[1] else None

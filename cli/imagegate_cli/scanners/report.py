@@ -9,8 +9,8 @@ from typing import Any
 
 from imagegate.findings.finding import Finding, Package, Severity
 
-# What a scanner can tell beside vulnerability, severity and package: "fix" (is there one), "exploit" (is one
-# available), "epss", "kev" (is it known to be exploited), "layer" (which one brought the package).
+# Facts beside vulnerability, severity and package: "fix" (does one exist), "exploit" (is one available), "epss",
+# "kev" (is it known to be exploited), "layer" (which layer has the package).
 _KNOWS: Mapping[str, frozenset[str]] = {
     "enhanced": frozenset({"fix", "exploit", "layer"}),
     "inspector": frozenset({"fix", "exploit", "epss", "layer"}),
@@ -19,31 +19,31 @@ _KNOWS: Mapping[str, frozenset[str]] = {
     "basic": frozenset(),
     "sarif": frozenset(),
 }
-# Who tells most of an image in ECR comes first: where two contradict in a detail, the first is followed.
+# The scanner with the most facts comes first: if two contradict each other in a detail, the first wins.
 SCANNERS = tuple(_KNOWS)
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}  # UNDEFINED is last
 
 
 def knows(scanner: str) -> frozenset[str]:
-    """What every report of this scanner tells; `Report.knows` says it of one report."""
+    """Return the facts that every report of this scanner has; `ScannerReport.knows` has those of one report."""
     return _KNOWS[scanner]
 
 
 def worst(severities: Iterable[Severity]) -> Severity:
-    """The gravest; UNDEFINED only where nobody knows better."""
+    """Return the gravest severity; UNDEFINED only if all are."""
     return min(severities, key=_RANK.__getitem__)
 
 
 @dataclass(frozen=True, slots=True)
 class ScannerReport:
-    """What a file says. What is None or empty, it does not say."""
+    """The content of a report. An attribute that the file does not say is None or empty."""
 
     scanner: str  # basic, enhanced, inspector, trivy, grype or sarif
     findings: list[Finding]  # as many as the scanner counts
     knows: frozenset[str]
     target: str | None = None  # what was scanned, as the scanner names it
     references: tuple[str, ...] = ()  # other names of the image: `registry/repository:tag`, `…@sha256:…`
-    packages: tuple[Package, ...] = ()  # that were looked at, where the scanner lists them
+    packages: tuple[Package, ...] = ()  # that were scanned, if the scanner lists them
     config: dict[str, Any] | None = None  # the image's configuration (OCI image specification)
     digest: str | None = None  # of the manifest or the index
     platform: str | None = None  # os/architecture[/variant]
@@ -51,11 +51,11 @@ class ScannerReport:
     status: str | None = None  # ECR's imageScanStatus.status
     description: str = ""  # ECR's imageScanStatus.description
     counts: Mapping[Severity, int] = field(default_factory=dict)  # ECR's findingSeverityCounts
-    has_counts: bool = False  # they are in the answer, be they empty
-    why: str = ""  # the file does not show the whole result of a scan
-    notes: tuple[str, ...] = ()  # what whoever reads the verdict should know
+    has_counts: bool = False  # the answer has them, even if empty
+    why: str = ""  # why the file does not show the whole result of a scan; empty: it does
+    notes: tuple[str, ...] = ()  # for readers of the verdict
 
     @property
     def is_complete(self) -> bool:
-        """False: nothing but a refusal may be built on it, and `why` says why."""
+        """True if an image may pass by this report; otherwise `why` says why not."""
         return not self.why

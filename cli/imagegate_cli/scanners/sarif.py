@@ -1,4 +1,4 @@
-"""SARIF 2.1.0 (OASIS), as Trivy, Grype and others write it. It knows no packages and no fixes: texts may name them."""
+"""SARIF 2.1.0 (OASIS), as Trivy, Grype and others write it. It has no fields for packages and fixes; texts may."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from imagegate_cli.scanners.report import ScannerReport, knows
 from imagegate_cli.scanners.sarif_rules import Properties, SarifRule, severity_of
 
 _VERSION = "2.1.0"
-# Results that say that all is well, and those of an earlier run (sections 3.27.9 and 3.27.24).
-_WELL = ("pass", "notApplicable")
-_GONE = "absent"
+# Results that report no problem, and results of an earlier run (sections 3.27.9 and 3.27.24).
+_NOT_FINDINGS = ("pass", "notApplicable")
+_ABSENT = "absent"
 _LOG = frozenset({"$schema", "version", "runs", "properties"})
 # The texts of Trivy's and of Grype's results: pkg/report/sarif.go and grype/presenter/sarif/presenter.go.
 _TRIVY = re.compile(
@@ -27,7 +27,7 @@ _TRIVY_OTHER = re.compile(
     r"(?:Severity: (\S*)|PkgName: ([^\n]*)\n Classification: [^\n]*\n Path: ([^\n]*))"
 )
 _GRYPE = re.compile(r"A (\w+) vulnerability in (\S+) package: (.+?), version (\S+) was found")
-_NOTE = "SARIF has no place for fixes and exploits: what rests on them is unknown; the scanner's own JSON tells more"
+_NOTE = "SARIF has no fields for fixes and exploits: rules about them are unknown; the scanner's own JSON has more"
 
 
 def is_report(document: Raw) -> bool:
@@ -35,7 +35,7 @@ def is_report(document: Raw) -> bool:
 
 
 def read(document: Raw) -> ScannerReport:
-    """Raise `MalformedError`."""
+    """Read a SARIF log. Raise `MalformedError` with the path of a field that cannot be read."""
     version = fields.text(document, "version")
     if version != _VERSION:
         raise MalformedError(f"{_VERSION} is understood, not {version[:20]!a}", "version")
@@ -50,7 +50,7 @@ def read(document: Raw) -> ScannerReport:
         digest=digest_in(names) or digest_in(digests),
         completed_at=min((run.ended_at for run in runs if run.ended_at), default=None),
         why=next((run.why for run in runs if run.why), "" if runs else "it has no run of any tool"),
-        notes=(_NOTE, *fields.counted(fields.left_over(document, _LOG), "the file")),
+        notes=(_NOTE, *fields.unread_notes(fields.unread_sections(document, _LOG), "the file")),
     )
 
 
@@ -75,7 +75,7 @@ class _Run:
         self.why = self._why(raw)
 
     def _why(self, raw: Raw) -> str:
-        """No list of results is not an empty one (section 3.14.23)."""
+        """Say why the run is incomplete; an absent list of results is not an empty one (section 3.14.23)."""
         if raw.get("results") is None:
             return f"{self.tool} gave no results"
         if fields.inner(raw, "externalPropertyFileReferences").get("results"):
@@ -84,21 +84,21 @@ class _Run:
         return f"{self.tool} says that it did not succeed" if False in succeeded else ""
 
     def _finding(self, raw: Raw) -> Finding | None:
-        if fields.optional(raw, "kind") in _WELL or fields.optional(raw, "baselineState") == _GONE:
+        if fields.optional(raw, "kind") in _NOT_FINDINGS or fields.optional(raw, "baselineState") == _ABSENT:
             return None
         rule = self._rule(raw)
         id_ = fields.optional(raw, "ruleId") or fields.optional(raw, "rule", "id") or rule.id
         text = fields.optional(raw, "message", "text") or ""
-        told = _of_trivy(text) or _of_grype(text) or _of_purl(rule)
+        parsed = _parse_trivy(text) or _parse_grype(text) or _parse_purl(rule)
         level = fields.optional(raw, "level")
-        severity, at_worst = severity_of(rule, Properties(raw), told.severity, level, text)
+        severity, at_worst = severity_of(rule, Properties(raw), parsed.severity, level, text)
         name, aliases = rule.names(id_, text)
         return replace(
-            told, vulnerability=name, aliases=aliases, severity=severity, at_worst=at_worst, url=rule.url
+            parsed, vulnerability=name, aliases=aliases, severity=severity, at_worst=at_worst, url=rule.url
         )
 
     def _rule(self, raw: Raw) -> SarifRule:
-        """By its id, or by its place among the driver's rules."""
+        """Find the rule of a result by its id, or by its index among the driver's rules."""
         name = fields.optional(raw, "ruleId") or fields.optional(raw, "rule", "id")
         position = raw.get("ruleIndex")
         if name is None and isinstance(position, int) and 0 <= position < len(self._rules):
@@ -109,18 +109,18 @@ class _Run:
         return self._by_id.get(name) or self._by_id.get(name.rpartition("/")[0]) or SarifRule({"id": name})
 
 
-def _of_trivy(text: str) -> Finding | None:
-    """Trivy leaves the fixed version empty where there is none."""
+def _parse_trivy(text: str) -> Finding | None:
+    """Parse the text of a result of Trivy, which has an empty fixed version if there is no fix."""
     found = _TRIVY.match(text)
     if not found:
-        return _of_trivy_else(text)
+        return _parse_trivy_other(text)
     name, installed, _, severity, fixed = (part.strip() or None for part in found.groups())
     package = Package(name or "", installed, fixed)
     return Finding("", Severity.parse(severity), (package,), fixable=fixed is not None)
 
 
-def _of_trivy_else(text: str) -> Finding | None:
-    """Its place stands for the package, as in Trivy's JSON."""
+def _parse_trivy_other(text: str) -> Finding | None:
+    """Parse a secret, misconfiguration or licence; its location is used as the package, as in Trivy's JSON."""
     found = _TRIVY_OTHER.match(text)
     if not found:
         return None
@@ -129,7 +129,7 @@ def _of_trivy_else(text: str) -> Finding | None:
     return Finding("", Severity.parse(severity), (Package(where),) if where else ())
 
 
-def _of_grype(text: str) -> Finding | None:
+def _parse_grype(text: str) -> Finding | None:
     found = _GRYPE.match(text)
     if not found:
         return None
@@ -137,7 +137,7 @@ def _of_grype(text: str) -> Finding | None:
     return Finding("", Severity.parse(severity), (Package(name, installed),))
 
 
-def _of_purl(rule: SarifRule) -> Finding:
-    """A rule that is about one package URL only."""
+def _parse_purl(rule: SarifRule) -> Finding:
+    """Return the package of a rule that is about one package URL only."""
     package = package_of(rule.properties.purls[0]) if len(rule.properties.purls) == 1 else None
     return Finding("", Severity.UNDEFINED, (package,) if package else ())

@@ -1,7 +1,7 @@
-"""What SARIF says of a kind of result: its names and how grave it is, wherever a tool puts them.
+"""The names and severities of SARIF results, wherever a tool puts them.
 
-Rule: what a file cannot tell is never taken for the milder reading. Property bags are free (SARIF 2.1.0, section 3.8):
-what in them is of another kind than expected says nothing, and spoils nothing.
+Rule: if a file does not say how grave a result is, the graver reading counts. Property bags are free-form (SARIF 2.1.0,
+section 3.8): a property of an unexpected type is ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imagegate_cli.scanners.fields import Raw
 from imagegate_cli.scanners.naming import advisory_in, cves_in, preferred
 from imagegate_cli.scanners.report import worst
 
-# Qualitative severity rating scale (CVSS v3.1, section 5). Trivy and Grype write 0.0 where they know of no severity.
+# Qualitative severity rating scale (CVSS v3.1, section 5). Trivy and Grype write 0.0 for an unknown severity.
 _BANDS = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (0.1, Severity.LOW))
 _HIGHEST = 10
 # Scanners write `error` for HIGH and for CRITICAL alike.
@@ -44,7 +44,7 @@ _GRAVER_FIRST = list(Severity)
 
 
 class SarifRule:
-    """What a tool says about all results of one kind."""
+    """A reporting descriptor: the names and texts that all results of one kind share."""
 
     def __init__(self, raw: Raw) -> None:
         self.id = fields.text(raw, "id")
@@ -57,9 +57,9 @@ class SarifRule:
         self._texts = (self.short, full)
 
     def names(self, name: str, text: str) -> tuple[str, tuple[str, ...]]:
-        """The vulnerability of a result of this rule, and its aliases.
+        """Return the vulnerability of a result of this rule, and its aliases.
 
-        Of texts only where nothing else names an advisory: they speak of other vulnerabilities, too.
+        Texts count only if nothing else names an advisory: they mention other vulnerabilities, too.
         """
         own = advisory_in(name) or advisory_in(self._name)
         found = cves_in((name, self._name, self.url or "", *self.properties.names))
@@ -89,14 +89,14 @@ class Properties:
 
     @property
     def word(self) -> Severity:
-        """The severity in a word, of a property of that name or of a tag; UNDEFINED: there is none."""
-        told = [value for key, value in self._bag.items() if "severity" in key.lower()]
-        words = [text.lower() for value in (*told, self._bag.get("tags")) for text in _texts(value)]
+        """The severity as a word, from a property of that name or from a tag; UNDEFINED if there is none."""
+        stated = [value for key, value in self._bag.items() if "severity" in key.lower()]
+        words = [text.lower() for value in (*stated, self._bag.get("tags")) for text in _texts(value)]
         return worst(_WORDS.get(word, Severity.UNDEFINED) for word in ("", *words))
 
     @property
     def score(self) -> float | None:
-        """GitHub's, else the highest that is called a score of CVSS; None: there is none."""
+        """GitHub's score, else the highest CVSS score, or None if there is none."""
         scores = dict(_scores(self._bag))
         own = scores.pop(_OWN_SCORE, None)
         return own or max(scores.values(), default=own)
@@ -124,28 +124,28 @@ def _number(value: Any) -> float | None:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Also those of a list; names and words are ASCII."""
+    """Yield the ASCII texts of a value or a list: names and words are ASCII."""
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, str) and one.isascii():
             yield one
 
 
 def severity_of(
-    rule: SarifRule, own: Properties, told: Severity, level: str | None, text: str
+    rule: SarifRule, own: Properties, stated: Severity, level: str | None, text: str
 ) -> tuple[Severity, Severity | None]:
-    """How grave a result is at least, and at worst where nobody says it.
+    """Return the severity of a result, and the worst possible one if the file does not say which.
 
-    `told`: what the scanner's own text says. By the score and that word, the worse of both: results with different
-    severities can share a rule, and the rule has one score. Without a score by words, else by the level.
+    `stated` is the severity in the scanner's own text. With a score, the worse of both counts: results with different
+    severities can share a rule, and the rule has one score. Without a score, words count, else the level.
     """
     score = own.score if own.score is not None else rule.properties.score
     level = level or rule.level or "warning"
     if score:
         by_score = next((severity for least, severity in _BANDS if score >= least), Severity.UNDEFINED)
-        # Grype calls low what it knows no severity of.
-        return worst((by_score, Severity.UNDEFINED if told is Severity.LOW else told)), None
-    if told is not Severity.UNDEFINED:
-        return (Severity.UNDEFINED if score == 0 and told is Severity.LOW else told), None
+        # Grype writes low for an unknown severity.
+        return worst((by_score, Severity.UNDEFINED if stated is Severity.LOW else stated)), None
+    if stated is not Severity.UNDEFINED:
+        return (Severity.UNDEFINED if score == 0 and stated is Severity.LOW else stated), None
     by_level = _LEVELS.get(level, Severity.UNDEFINED)
     word = worst((own.word, rule.properties.word, _word_in((text, rule.short))))
     if word is not Severity.UNDEFINED and _is_at_least(word, by_level):

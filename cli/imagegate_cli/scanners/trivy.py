@@ -14,7 +14,7 @@ from imagegate_cli.scanners.report import ScannerReport, knows
 
 _SCHEMA = 2
 _IMAGE = "container_image"
-# Result.Type (pkg/fanal/types/const.go) → package URL type, for what has no package URL.
+# Result.Type (pkg/fanal/types/const.go) → package URL type, for packages without a package URL.
 _ECOSYSTEMS: Mapping[str, str] = {
     **dict.fromkeys(("debian", "ubuntu", "echo"), "deb"),
     **dict.fromkeys(("alpine", "wolfi", "chainguard", "minimos"), "apk"),
@@ -34,9 +34,9 @@ _ECOSYSTEMS: Mapping[str, str] = {
 }
 _LANGUAGE = "lang-pkgs"
 _PACKAGES = ("os-pkgs", _LANGUAGE)
-# Misconfigurations that are none (pkg/types/misconfiguration.go).
-_WELL = ("PASS", "EXCEPTION")
-# What is read or says nothing about what was found; anything else is named in a note.
+# Statuses of checks that passed or are exempt (pkg/types/misconfiguration.go).
+_NOT_FINDINGS = ("PASS", "EXCEPTION")
+# Members that are read, or that report no findings; any other member is named in a note.
 _REPORT = frozenset(
     {
         *("SchemaVersion", "Trivy", "ReportID", "CreatedAt", "ArtifactID", "ArtifactName", "ArtifactType"),
@@ -56,12 +56,12 @@ def is_report(document: Raw) -> bool:
 
 
 def read(document: Raw) -> ScannerReport:
-    """Raise `MalformedError`."""
+    """Read a report of Trivy. Raise `MalformedError` with the path of a field that cannot be read."""
     version = document.get("SchemaVersion")
     if version != _SCHEMA:
         raise MalformedError(f"{_SCHEMA} is understood, not {str(version)[:20]!a}", "SchemaVersion")
     results = fields.each(document, "Results", read=_Result)
-    config = fields.plain(document, "Metadata", "ImageConfig")
+    config = fields.plain_object(document, "Metadata", "ImageConfig")
     target = fields.optional(document, "ArtifactName")
     return ScannerReport(
         scanner="trivy",
@@ -76,13 +76,13 @@ def read(document: Raw) -> ScannerReport:
         digest=digest_in([target or ""]) or digest_in(fields.texts(document, "Metadata", "RepoDigests")),
         platform=platform_of(config),
         completed_at=fields.moment(document, "CreatedAt"),
-        why=_why(results),
+        why=_why_incomplete(results),
         notes=tuple(_notes(document, results)),
     )
 
 
 class _Result:
-    """One element of `Results`: packages of the operating system, those of one language in one place, or a file."""
+    """One element of `Results`: the packages of the operating system, those of one language in one file, or a file."""
 
     def __init__(self, raw: Raw) -> None:
         kind = fields.optional(raw, "Class")
@@ -93,7 +93,7 @@ class _Result:
         self.vulnerabilities = fields.each(
             raw, "Vulnerabilities", read=lambda one: _finding(one, ecosystem, place)
         )
-        listed = fields.each(raw, "Packages", read=lambda one: _listed(one, ecosystem, place))
+        listed = fields.each(raw, "Packages", read=lambda one: _package(one, ecosystem, place))
         self.packages = [package for package in listed if package is not None]
         self.others: dict[str, Sequence[Finding | None]] = {
             "secret": fields.each(raw, "Secrets", read=self._secret),
@@ -101,33 +101,33 @@ class _Result:
             "licence": fields.each(raw, "Licenses", read=self._licence),
         }
         self.set_aside = len(fields.elements(raw, "ExperimentalModifiedFindings"))
-        self.unread = fields.left_over(raw, _RESULT)
+        self.unread = fields.unread_sections(raw, _RESULT)
 
     @property
     def findings(self) -> list[Finding]:
-        """All that Trivy's SARIF has as results, so that both forms of one scan have one verdict."""
+        """The same findings as in Trivy's SARIF, so that both forms of one scan have one verdict."""
         return self.vulnerabilities + [one for found in self.others.values() for one in found if one]
 
     def _secret(self, raw: Raw) -> Finding:
-        return self._of(raw, fields.text(raw, "RuleID"), self.target)
+        return self._other_finding(raw, fields.text(raw, "RuleID"), self.target)
 
     def _misconfiguration(self, raw: Raw) -> Finding | None:
-        if fields.optional(raw, "Status") in _WELL:
+        if fields.optional(raw, "Status") in _NOT_FINDINGS:
             return None
-        return self._of(raw, fields.text(raw, "ID"), self.target)
+        return self._other_finding(raw, fields.text(raw, "ID"), self.target)
 
     def _licence(self, raw: Raw) -> Finding:
         package = fields.optional(raw, "PkgName") or ""
         name = f"{package}:{fields.text(raw, 'Name')}"
-        return self._of(raw, name, package or fields.optional(raw, "FilePath") or self.target)
+        return self._other_finding(raw, name, package or fields.optional(raw, "FilePath") or self.target)
 
-    def _of(self, raw: Raw, name: str, where: str) -> Finding:
+    def _other_finding(self, raw: Raw, name: str, where: str) -> Finding:
         severity = Severity.parse(fields.optional(raw, "Severity"))
         return Finding(name, severity, (Package(where),) if where else ())
 
 
-def _listed(raw: Raw, ecosystem: str | None, place: str | None) -> Package | None:
-    """A package that Trivy looked at; of some files it does not know the name."""
+def _package(raw: Raw, ecosystem: str | None, place: str | None) -> Package | None:
+    """Return a package that Trivy scanned, or None if it has no name."""
     name, purl = fields.optional(raw, "Name"), fields.optional(raw, "Identifier", "PURL")
     if name is None:
         return None
@@ -150,7 +150,7 @@ def _finding(raw: Raw, ecosystem: str | None, place: str | None) -> Finding:
         fixed=fixed,
         ecosystem=type_of(purl) or ecosystem,
         purl=purl,
-        # The digest is what a manifest names the layer by; images that were not pulled have only the other.
+        # Manifests name layers by digest; images that were not pulled have only the DiffID.
         layer=fields.optional(raw, "Layer", "Digest") or fields.optional(raw, "Layer", "DiffID"),
         path=fields.optional(raw, "PkgPath") or place,
     )
@@ -165,12 +165,12 @@ def _finding(raw: Raw, ecosystem: str | None, place: str | None) -> Finding:
     )
 
 
-def _why(results: list[_Result]) -> str:
-    """No packages that were looked at is not the same as no vulnerabilities."""
+def _why_incomplete(results: list[_Result]) -> str:
+    """Say why the report is incomplete: without scanned packages, no vulnerabilities proves nothing."""
     if any(result.shows_packages or result.vulnerabilities for result in results):
         return ""
     return (
-        "Trivy names no packages that it looked at, so it cannot be told whether it found nothing or read nothing"
+        "Trivy lists no packages that it scanned, so nobody can tell whether it found nothing or read nothing"
         " (scan with --scanners vuln --list-all-pkgs)"
     )
 
@@ -179,18 +179,18 @@ def _notes(document: Raw, results: list[_Result]) -> list[str]:
     notes = []
     kind = fields.optional(document, "ArtifactType")
     if kind and kind != _IMAGE:
-        notes.append(f"Trivy looked at a {kind.replace('_', ' ')}, not at a container image")
+        notes.append(f"Trivy scanned a {kind.replace('_', ' ')}, not a container image")
     system: Any = fields.inner(document, "Metadata", "OS")
     if system.get("EOSL") is True:
         name = " ".join(filter(None, (fields.optional(system, "Family"), fields.optional(system, "Name"))))
         notes.append(
             f"{name} is no longer supported by its distributor: not all of its vulnerabilities are known"
         )
-    notes += _others(results)
-    unread: dict[str, int] = fields.left_over(document, _REPORT)
+    notes += _note_on_others(results)
+    unread: dict[str, int] = fields.unread_sections(document, _REPORT)
     for result in results:
         unread |= {name: unread.get(name, 0) + number for name, number in result.unread.items()}
-    notes += fields.counted(unread, "Trivy")
+    notes += fields.unread_notes(unread, "Trivy")
     set_aside = sum(result.set_aside for result in results)
     if set_aside:
         notes.append(
@@ -199,13 +199,13 @@ def _notes(document: Raw, results: list[_Result]) -> list[str]:
     return notes
 
 
-def _others(results: list[_Result]) -> list[str]:
-    """What Trivy found beside vulnerabilities."""
-    told = []
+def _note_on_others(results: list[_Result]) -> list[str]:
+    """Return a note on findings other than vulnerabilities."""
+    parts = []
     for kind in ("secret", "misconfiguration", "licence"):
         found = [one for result in results for one in result.others[kind] if one]
         levels = Counter(one.severity for one in found)
         by_level = ", ".join(f"{levels[level]} {level}" for level in Severity if level in levels)
         if found:
-            told.append(f"{len(found)} {kind}{'s' if len(found) > 1 else ''} ({by_level})")
-    return [f"Trivy also reports {', '.join(told)}: they count as vulnerabilities do"] if told else []
+            parts.append(f"{len(found)} {kind}{'s' if len(found) > 1 else ''} ({by_level})")
+    return [f"Trivy also reports {', '.join(parts)}: they count as vulnerabilities do"] if parts else []

@@ -1,8 +1,8 @@
-"""OpenVEX documents, read: statements about vulnerabilities in products, in time.
+"""Reader of OpenVEX documents: statements about vulnerabilities in products, in time.
 
-Source: OpenVEX specification v0.2.0, and v0.0.x for what older documents say otherwise (openvex/spec, openvex/go-vex).
-Rule: a statement that is not understood in full sets nothing aside, and spoils no other. It still takes back what
-others say, if it does not say itself that all is well.
+Source: OpenVEX specification v0.2.0, and v0.0.x where older documents differ (openvex/spec, openvex/go-vex).
+Rule: a statement that is not fully understood sets nothing aside, and does not affect the others. It still overrides
+earlier statements, unless it is itself `not_affected` or `fixed`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTEXT = "https://openvex.dev/ns/v0.2.0"
 STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
 _SETS_ASIDE = ("not_affected", "fixed")
 _CONTEXTS = re.compile(r"https://openvex\.dev/ns(/v0(\.[0-9]+){1,2})?/?")
-# The fields of a statement that narrow nothing, and those that are read here.
+# The fields of a statement that do not narrow it, and those that are read.
 _TEXTS = frozenset({"supplier", "status_notes", "impact_statement", "action_statement", "vuln_description"})
 _STATEMENT = _TEXTS | {
     *("@id", "@type", "version", "vulnerability", "timestamp", "last_updated", "products", "subcomponents"),
@@ -34,12 +34,12 @@ _VULNERABILITY = frozenset({"@id", "@type", "name", "description", "aliases"})
 
 
 class InvalidVexError(RejectedInputError):
-    """Not an OpenVEX document; the message names the part that is wrong."""
+    """The content is no OpenVEX document; the message names the wrong part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A product, or a part of one, by every name that the document gives it. Without any it may be anything."""
+    """A product, or a part of one, by all its names in the document. A component without names may be anything."""
 
     names: tuple[str, ...] = ()  # an IRI, package URLs, CPEs
     hashes: tuple[tuple[str, str], ...] = ()  # algorithm and value
@@ -52,23 +52,23 @@ class Component:
 class Statement:
     """One statement about one vulnerability, in one product or in parts of it."""
 
-    names: tuple[str, ...]  # of the vulnerability, the main one first
+    names: tuple[str, ...]  # of the vulnerability, the main name first
     status: str
     product: Component
-    parts: tuple[Component, ...] = ()  # empty: the product as a whole
+    parts: tuple[Component, ...] = ()  # empty for the product as a whole
     justification: str | None = None
     note: str = ""  # impact or action statement, or status notes
     author: str = ""
-    at: datetime | None = None  # when it was known to be true; None: nobody knows
+    at: datetime | None = None  # when it became true, or None if unknown
     updated: datetime | None = None
     document: str = ""  # the document's @id
     version: int = 0  # of the document
     where: str = ""  # `vex.json: statements[3]`
-    fault: str = ""  # why it sets nothing aside
+    fault: str = ""  # why it sets nothing aside; empty: it may
 
     @property
-    def is_kind(self) -> bool:
-        """It says that there is nothing to do."""
+    def is_favourable(self) -> bool:
+        """True if it says that there is nothing to do."""
         return self.status in _SETS_ASIDE
 
     @property
@@ -76,7 +76,7 @@ class Statement:
         return next(iter(self.names), "")
 
     def holds_against(self, other: Statement) -> bool:
-        """Whether it is later than one that says otherwise. At the same time the other holds."""
+        """Return whether it is later than a contrary statement. At equal times the other one holds."""
         if self.at is None or other.at is None:
             return False
         if self.at != other.at:
@@ -87,7 +87,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class VexDocument:
-    """A document: the statements of its version."""
+    """A document: its name, its version and its statements."""
 
     name: str  # its @id
     version: int
@@ -95,7 +95,7 @@ class VexDocument:
 
 
 def parse(content: bytes, name: str = "") -> VexDocument:
-    """Read a document; `name` is what notes call it. Raise `InvalidVexError` for anything else."""
+    """Read a document; notes call it `name`. Raise `InvalidVexError` if it is no OpenVEX document."""
     try:
         raw = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -106,27 +106,28 @@ def parse(content: bytes, name: str = "") -> VexDocument:
     if not isinstance(statements, list):
         raise InvalidVexError("not an OpenVEX document: statements must be a list")
     prefix = f"{name}: " if name else ""
-    listed = enumerate(statements)
-    read = (one for at, raws in listed for one in _statements(raws, raw, f"{prefix}statements[{at}]"))
-    return VexDocument(str(raw.get("@id") or ""), _number(raw.get("version")), tuple(read))
+    parsed: list[Statement] = []
+    for position, raw_statement in enumerate(statements):
+        parsed += _statements(raw_statement, raw, f"{prefix}statements[{position}]")
+    return VexDocument(str(raw.get("@id") or ""), _number(raw.get("version")), tuple(parsed))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
         raise ValueError("an object has a key twice")
-    return found
+    return unique
 
 
 def _statements(raw: Any, document: Mapping[str, Any], where: str) -> Iterator[Statement]:
-    """One for each product; of a statement that cannot be read, all that can."""
+    """Yield one statement for each product. A malformed statement yields its readable part and a fault."""
     if not isinstance(raw, dict):
         yield Statement((), "", Component(), where=where, fault="it is no object")
         return
-    reading = _Reading(raw, document)
-    names, status, (at, updated) = reading.vulnerability(), reading.status(), reading.times()
-    justification, note, author = reading.justification(status), reading.note(), reading.author()
-    products = list(reading.products())
+    reader = _StatementReader(raw, document)
+    names, status, (at, updated) = reader.vulnerability(), reader.status(), reader.times()
+    justification, note, author = reader.justification(status), reader.note(), reader.author()
+    products = list(reader.products())
     for product, parts in products:
         yield Statement(
             names=names,
@@ -141,13 +142,13 @@ def _statements(raw: Any, document: Mapping[str, Any], where: str) -> Iterator[S
             document=str(document.get("@id") or ""),
             version=_number(document.get("version")),
             where=where,
-            fault="; ".join(reading.faults),
+            fault="; ".join(reader.faults),
         )
 
 
 @dataclass(slots=True)
-class _Reading:
-    """One statement while it is read: what cannot be read is noted, and read as what says least."""
+class _StatementReader:
+    """A reader of one statement. It collects faults, and replaces what it cannot read by the weakest value."""
 
     raw: Mapping[str, Any]
     document: Mapping[str, Any]
@@ -157,7 +158,7 @@ class _Reading:
         self.known(self.raw, _STATEMENT, "")
 
     def known(self, raw: Mapping[str, Any], fields: frozenset[str], where: str) -> None:
-        """What is not known may narrow it."""
+        """Note unknown fields, because they may narrow the statement."""
         for key in raw:
             if key not in fields:
                 self.faults.append(f"{where}{key[:40]!r} is not understood")
@@ -166,10 +167,10 @@ class _Reading:
         raw = self.raw.get("vulnerability")
         if isinstance(raw, dict):
             self.known(raw, _VULNERABILITY, "vulnerability: ")
-            told = [raw.get("name"), *self.listed(raw, "aliases"), raw.get("@id")]
+            names_given = [raw.get("name"), *self.listed(raw, "aliases"), raw.get("@id")]
         else:
-            told = [raw]
-        names = dict.fromkeys(_last(name) for name in told if isinstance(name, str) and _last(name))
+            names_given = [raw]
+        names = dict.fromkeys(_last(name) for name in names_given if isinstance(name, str) and _last(name))
         if not names:
             self.faults.append("vulnerability: it names none")
         return tuple(names)
@@ -177,18 +178,18 @@ class _Reading:
     def status(self) -> str:
         status = self.raw.get("status")
         if status not in STATUSES:
-            self.faults.append(f"status must be one of {', '.join(STATUSES)}, not {_shown(status)}")
+            self.faults.append(f"status must be one of {', '.join(STATUSES)}, not {_excerpt(status)}")
         return status if isinstance(status, str) else ""
 
     def justification(self, status: str) -> str | None:
-        told = self.raw.get("justification")
-        if told and told not in JUSTIFICATIONS:
+        value = self.raw.get("justification")
+        if value and value not in JUSTIFICATIONS:
             self.faults.append(
-                f"justification must be one of {', '.join(JUSTIFICATIONS)}, not {_shown(told)}"
+                f"justification must be one of {', '.join(JUSTIFICATIONS)}, not {_excerpt(value)}"
             )
-        elif status == "not_affected" and not told and not self.raw.get("impact_statement"):
+        elif status == "not_affected" and not value and not self.raw.get("impact_statement"):
             self.faults.append("not_affected needs a justification or an impact_statement")
-        return told if told in JUSTIFICATIONS else None
+        return value if value in JUSTIFICATIONS else None
 
     def note(self) -> str:
         names = ("impact_statement", "action_statement", "status_notes")
@@ -198,7 +199,7 @@ class _Reading:
         return str(self.raw.get("supplier") or self.document.get("author") or "")
 
     def times(self) -> tuple[datetime | None, datetime | None]:
-        """Both come down from the document where the statement has no time of its own."""
+        """Return timestamp and last update, by default those of the document."""
         own = bool(self.raw.get("timestamp"))
         updates = self.raw if own or self.raw.get("last_updated") else self.document
         return self._time(self.raw if own else self.document, "timestamp"), self._time(
@@ -211,20 +212,22 @@ class _Reading:
         try:
             return parse_timestamp(source[name])
         except RejectedInputError:
-            self.faults.append(f"{name}: not a time: {_shown(source[name])}")
+            self.faults.append(f"{name}: not a time: {_excerpt(source[name])}")
             return None
 
     def products(self) -> Iterator[tuple[Component, tuple[Component, ...]]]:
         holder = self.raw if self.raw.get("products") else self.document
         products = self.listed(holder, "products")
         shared = self.listed(self.raw, "subcomponents")
-        found = [(self.component(one, "products"), self._parts(one, shared)) for one in products]
-        if not found:
+        products_with_parts = [
+            (self.component(one, "products"), self._parts(one, shared)) for one in products
+        ]
+        if not products_with_parts:
             self.faults.append("products: it names none")
-        yield from found or [(Component(), ())]
+        yield from products_with_parts or [(Component(), ())]
 
     def _parts(self, product: Any, shared: list[Any]) -> tuple[Component, ...]:
-        """In the first versions they belong to the statement."""
+        """Return the subcomponents, which belong to the statement in v0.0.x."""
         own = self.listed(product, "subcomponents") if isinstance(product, dict) else []
         if own and shared:
             self.faults.append("subcomponents: both of the statement and of a product")
@@ -235,7 +238,7 @@ class _Reading:
         if isinstance(raw, str) and raw:
             return Component((raw,))
         if not isinstance(raw, dict):
-            self.faults.append(f"{where}: {_shown(raw)} names nothing")
+            self.faults.append(f"{where}: {_excerpt(raw)} names nothing")
             return Component()
         self.known(raw, _COMPONENT | ({"subcomponents"} if where == "products" else set()), f"{where}: ")
         identifiers = self.mapped(raw, "identifiers")
@@ -265,16 +268,16 @@ class _Reading:
 
 
 def _last(name: str) -> str:
-    """`https://nvd.nist.gov/vuln/detail/CVE-2026-1` is CVE-2026-1."""
+    """Return the last part of an IRI: `https://nvd.nist.gov/vuln/detail/CVE-2026-1` → CVE-2026-1."""
     return re.split(r"[/=#]", name.rstrip("/"))[-1]
 
 
 def _number(value: Any) -> int:
-    """A text in documents of the first versions."""
+    """Return a version number, which is text in v0.0.x; 0 if it is neither."""
     is_number = isinstance(value, int | str) and re.fullmatch(r"[0-9]{1,9}", str(value))
     return int(value) if is_number else 0
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:60]}…"

@@ -1,8 +1,8 @@
-"""OpenVEX statements as what they are: a sequence in time, of which the latest holds.
+"""VEX statements as a sequence in time, in which the latest statement holds.
 
-Rules: one more statement that says `affected` or `under_investigation` never sets more aside. The order of statements
-and of documents never matters. At the same time the stricter holds. What is perhaps about a package takes back, and
-only what is certainly about it sets aside.
+Rules: one more statement `affected` or `under_investigation` never sets more aside. The order of statements and of
+documents never matters. At equal times the stricter statement holds. A statement that may be about a package can
+override others, and only a statement that is certainly about it sets a finding aside.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from datetime import date, datetime, timedelta
 from imagegate.findings.finding import Finding, Package
 from imagegate.findings.package_url import Match, PackageUrl, written
 from imagegate.gate.openvex import Component, Statement, VexDocument
-from imagegate.gate.openvex_image import Image, named
+from imagegate.gate.openvex_image import Image, match_component
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import EVERY_PACKAGE, Waiver
 
 _CVE = "CVE-"
-# By so much the clocks of those who write statements may be ahead.
+# Tolerance for clocks of authors that are ahead.
 _AHEAD = timedelta(minutes=5)
 
 
 class StatementHistory:
-    """All statements of all documents, at one time."""
+    """All statements of all documents, seen at one time."""
 
     def __init__(self, documents: Sequence[VexDocument], now: datetime) -> None:
         self.statements = list(dict.fromkeys(one for document in documents for one in document.statements))
@@ -38,7 +38,7 @@ class StatementHistory:
                 self._by_name.setdefault(name, []).append(one)
 
     def why_not(self, statement: Statement) -> str:
-        """Why it sets nothing aside, whatever it is about; empty: it may."""
+        """Say why a statement sets nothing aside, whatever its product; return an empty text if it may."""
         if statement.fault:
             return statement.fault
         for moment in (statement.at, statement.updated):
@@ -49,46 +49,63 @@ class StatementHistory:
         return ""
 
     def setting_aside(self, finding: Finding, package: Package, image: Image) -> Statement | None:
-        """The statement that sets a finding in a package aside, or None."""
-        certain = self._saying(Match.YES, finding, package, image)
+        """Return the statement that sets a finding in a package aside, or None."""
+        certain = self._favourable(Match.YES, finding, package, image)
         if not certain:
             return None
-        against = [one for one in self._about(finding) if not one.is_kind and image.about(one, package)]
-        return next((one for one in certain if all(one.holds_against(other) for other in against)), None)
+        contrary = [
+            one
+            for one in self._about(finding)
+            if not one.is_favourable and image.match_statement(one, package)
+        ]
+        return next((one for one in certain if all(one.holds_against(other) for other in contrary)), None)
 
     def in_doubt(self, finding: Finding, package: Package, image: Image) -> list[Statement]:
-        """Those that would set it aside, if it were known that they are about it."""
-        return self._saying(Match.PERHAPS, finding, package, image)
+        """Return the statements that would set it aside if they are about it, which is unknown."""
+        return self._favourable(Match.PERHAPS, finding, package, image)
 
-    def _saying(self, match: Match, finding: Finding, package: Package, image: Image) -> list[Statement]:
-        """Those that say that there is nothing to do, the latest first."""
-        kind = (one for one in self._about(finding) if one.is_kind and not self.why_not(one))
-        return [one for one in kind if _is_all_of(one, finding) and image.about(one, package) is match]
+    def _favourable(self, match: Match, finding: Finding, package: Package, image: Image) -> list[Statement]:
+        """Return the favourable statements with this match, the latest first."""
+        favourable = (one for one in self._about(finding) if one.is_favourable and not self.why_not(one))
+        return [
+            one
+            for one in favourable
+            if _is_all_of(one, finding) and image.match_statement(one, package) is match
+        ]
 
     def about_others(self, findings: Iterable[Finding], image: Image) -> list[Statement]:
-        """Those that would set a finding aside in another product."""
-        found = dict.fromkeys(one for finding in findings for one in self._about(finding))
-        return [one for one in found if one.is_kind and not one.fault and not image.has(one.product)]
+        """Return the statements that would set a finding aside in another product."""
+        statements = dict.fromkeys(one for finding in findings for one in self._about(finding))
+        return [
+            one for one in statements if one.is_favourable and not one.fault and not image.has(one.product)
+        ]
 
     def _about(self, finding: Finding) -> list[Statement]:
-        """The latest first. Two CVEs are two vulnerabilities, also where one advisory is about both."""
-        named = {id(one): one for name in finding.names for one in self._by_name.get(name, ())}
-        cves = set(_cves(finding.names))
-        found = [
-            one for one in named.values() if not (cves and _cves(one.names) and cves.isdisjoint(one.names))
-        ]
-        return sorted(found, key=_order)
+        """Return the statements about a finding, the latest first.
 
-    # without findings
+        Two CVEs are two vulnerabilities, even if one advisory names both.
+        """
+        by_identity = {id(one): one for name in finding.names for one in self._by_name.get(name, ())}
+        cves = set(_cves(finding.names))
+        statements = [
+            one
+            for one in by_identity.values()
+            if not (cves and _cves(one.names) and cves.isdisjoint(one.names))
+        ]
+        return sorted(statements, key=_order)
+
+    # Waivers without a scan, for `decide waive --vex`.
 
     def waivers(
         self, image: Image, repositories: str, digest: Digest | None, expires: date
     ) -> tuple[list[Waiver], list[str]]:
-        """Waivers of all that is set aside in the images asked for, and a note for what is not taken over."""
+        """Return waivers for everything that is set aside in the given images, and notes on the other statements."""
         waivers: dict[tuple[str, str, Digest | None], Waiver] = {}
         notes: list[str] = []
-        notes += [f"{one.where}: {one.fault}" for one in self.statements if one.fault and not one.is_kind]
-        for one in sorted((one for one in self.statements if one.is_kind), key=_time):
+        notes += [
+            f"{one.where}: {one.fault}" for one in self.statements if one.fault and not one.is_favourable
+        ]
+        for one in sorted((one for one in self.statements if one.is_favourable), key=_time):
             why = self.why_not(one) or self._doubt(one, image)
             if why:
                 notes.append(f"{one.where}: {why}")
@@ -102,7 +119,7 @@ class StatementHistory:
         return list(waivers.values()), notes
 
     def _doubt(self, one: Statement, image: Image) -> str:
-        """Why it cannot be taken over for these images; empty: it can."""
+        """Say why a statement cannot become a waiver for these images; return an empty text if it can."""
         is_image = image.match(one.product)
         if is_image is Match.PERHAPS:
             return f"it cannot be told whether {one.product} is meant"
@@ -111,7 +128,7 @@ class StatementHistory:
         unread = [part for part in one.parts if not _package(part)]
         if unread:
             return f"{unread[0]} names no package that can be told from others"
-        others = [other for name in one.names for other in self._by_name[name] if not other.is_kind]
+        others = [other for name in one.names for other in self._by_name[name] if not other.is_favourable]
         later = [other for other in others if _overlap(one, other, image) and not one.holds_against(other)]
         if later:
             status = later[0].status or "something that is not understood"
@@ -122,7 +139,7 @@ class StatementHistory:
 def waiver_of(
     statement: Statement, finding: Finding, package: Package, repository: str, until: date
 ) -> Waiver:
-    """A waiver of one finding in one package."""
+    """Return a waiver for one finding in one package."""
     return _waiver(statement, finding.vulnerability, written(package), repository, until)
 
 
@@ -140,12 +157,12 @@ def _waiver(one: Statement, name: str, package: str, repositories: str, expires:
 
 
 def _time(one: Statement) -> float:
-    """The latest first, and last what has no date."""
+    """Return a sort key: the latest first, undated statements last."""
     return -one.at.timestamp() if one.at else 0.0
 
 
 def _order(one: Statement) -> tuple[float, str]:
-    """By time; what is of the same time, the same way each time."""
+    """Return a sort key by time that is stable for equal times."""
     return _time(one), repr(one)
 
 
@@ -154,7 +171,7 @@ def _cves(names: Sequence[str]) -> list[str]:
 
 
 def _is_all_of(statement: Statement, finding: Finding) -> bool:
-    """Advisories are about several vulnerabilities: it has to name each, or what the scanner calls them first."""
+    """Return whether a statement names the finding, or each CVE of it: an advisory may have several."""
     if finding.vulnerability in statement.names:
         return True
     cves = _cves(finding.names)
@@ -162,7 +179,7 @@ def _is_all_of(statement: Statement, finding: Finding) -> bool:
 
 
 def _package(component: Component) -> str | None:
-    """The one package URL of a component, or its plain name; None: there is none, or it says more than that."""
+    """Return the only package URL or plain name of a component, or None if it has none, or is narrowed further."""
     urls = list(dict.fromkeys(name for name in component.names if PackageUrl.parse(name)))
     plain = [name for name in component.names if ":" not in name]
     if component.hashes or len(urls or plain) != 1:
@@ -173,7 +190,7 @@ def _package(component: Component) -> str | None:
 
 
 def _overlap(one: Statement, other: Statement, image: Image) -> bool:
-    """Whether the other may be about something that this one is about."""
+    """Return whether two statements may be about the same package."""
     if image.match(other.product) is Match.NO and not _package(other.product):
         return False
     ours, theirs = _about_packages(one, image), _about_packages(other, image)
@@ -181,12 +198,12 @@ def _overlap(one: Statement, other: Statement, image: Image) -> bool:
 
 
 def _about_packages(one: Statement, image: Image) -> tuple[Component, ...]:
-    """Empty: everything in the image."""
+    """Return the packages that a statement is about; empty means the whole image."""
     return one.parts or ((one.product,) if image.match(one.product) is Match.NO else ())
 
 
 def _alike(one: Component, other: Component) -> bool:
-    """Whether both may be the same package; one that nobody can read may be any."""
+    """Return whether both may be the same package; an unreadable component may be any."""
     pairs = ((one, other), (other, one))
     return any(_means(name, component) for named_by, component in pairs for name in named_by.names)
 
@@ -194,4 +211,4 @@ def _alike(one: Component, other: Component) -> bool:
 def _means(name: str, component: Component) -> bool:
     url = PackageUrl.parse(name)
     package = Package(url.name, url.version, ecosystem=url.type, purl=name) if url else Package(name)
-    return named(component, package, None, unknown=Match.PERHAPS) is not Match.NO
+    return match_component(component, package, None, unknown=Match.PERHAPS) is not Match.NO

@@ -1,6 +1,6 @@
-"""What OpenVEX statements are about: an image by its names and digests, and the packages in it.
+"""The subjects of VEX statements: an image by its names and digests, and the packages in it.
 
-Rule: a name that narrows by something that is not known here is *perhaps* about it, never certainly.
+Rule: if a name narrows by something that is not known here, the match is *perhaps*, never certain.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _ANY = ("", "*", None)
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A repository as people write it: `shop`, `ghcr.io/acme/shop:1.0`; a glob where images are asked for by one."""
+    """A repository as people write it: `shop`, `ghcr.io/acme/shop:1.0`, or a glob for several images."""
 
-    registry: str | None  # None: not known which
+    registry: str | None  # None if unknown
     path: str
     tag: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """As Docker reads it: without a registry it is Docker Hub's."""
+        """Parse a name as Docker does: without a registry it is on Docker Hub."""
         bare = text.partition("@")[0]
         first, slash, rest = bare.partition("/")
         has_registry = bool(slash) and (first == "localhost" or "." in first or ":" in first)
@@ -51,7 +51,7 @@ class Name:
         return self.path.rpartition("/")[2]
 
     def is_at(self, url: str) -> Match:
-        """Whether a purl's `repository_url` is this one; some write it without the last part of the name."""
+        """Match the `repository_url` of a purl, with or without the last part of the name."""
         bare = re.sub(r"^[a-z]+://", "", url).rstrip("/")
         best = Match.NO
         for other in (Name.parse(bare), Name.parse(f"{bare}/{self.last}")):
@@ -62,46 +62,46 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """The image that is judged, or the images that are asked for."""
+    """The image that is judged, or all images of some repositories."""
 
     names: tuple[Name, ...] = ()
     digests: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
     platform: str | None = None
     packages: tuple[Package, ...] = ()
-    patterns: tuple[RepositoryPattern, ...] = ()  # in them `shop` is what `shop-dev` and `shop-prod` hold
-    any_digest: bool = False  # each image of these names
+    patterns: tuple[RepositoryPattern, ...] = ()  # with them, `shop` matches `shop-dev` and `shop-prod`
+    any_digest: bool = False  # it means every image of these names
     _known: dict[Component, list[tuple[Package, Match]]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
     def match(self, product: Component) -> Match:
-        """Whether a product is this image."""
+        """Match a product with this image."""
         if not product.names and not product.hashes:
             return Match.PERHAPS
-        found = [one for one in map(self._named, product.names) if one is not None]
+        matches = [one for one in map(self._match_name, product.names) if one is not None]
         digests = [f"sha256:{value}" for name, value in product.hashes if name == "sha-256"]
-        found += [self._is_digest(digest) for digest in digests]
-        if product.hashes and not digests and found:
-            found.append(Match.PERHAPS)
-        return min(found, default=Match.NO)
+        matches += [self._match_digest(digest) for digest in digests]
+        if product.hashes and not digests and matches:
+            matches.append(Match.PERHAPS)
+        return min(matches, default=Match.NO)
 
     def digest_in(self, product: Component) -> Digest | None:
-        """The digest by which a product is named."""
+        """Return the digest in the names of a product, or None if it has none."""
         urls = [PackageUrl.parse(name) for name in product.names]
         texts = [url.version for url in urls if url and url.type == _OCI and url.version]
         texts += [name.rpartition("@")[2] for name in product.names if _REFERENCE.fullmatch(name)]
         texts += [f"sha256:{value}" for name, value in product.hashes if name == "sha-256"]
         return Digest.parse(texts[0]) if texts and _is_digest(texts[0]) else None
 
-    def _named(self, name: str) -> Match | None:
-        """None: no name of an image."""
+    def _match_name(self, name: str) -> Match | None:
+        """Match a name with this image, or return None if it cannot name an image."""
         url = PackageUrl.parse(name)
         if url is not None:
-            return self._is_url(url) if url.type == _OCI else None
+            return self._match_url(url) if url.type == _OCI else None
         if _REFERENCE.fullmatch(name):
-            digest = self._is_digest(name.rpartition("@")[2])
-            return min(digest, self._is_called(Name.parse(name).last)) if self.any_digest else digest
+            digest = self._match_digest(name.rpartition("@")[2])
+            return min(digest, self._match_last_part(Name.parse(name).last)) if self.any_digest else digest
         if "://" in name or name.startswith(("urn:", "cpe:", "pkg:")):
             return None
         other = Name.parse(name)
@@ -110,24 +110,24 @@ class Image:
             return None
         return Match.YES if other.tag in {None, *(known.tag for known in same)} else Match.NO
 
-    def _is_url(self, url: PackageUrl) -> Match:
-        """A digest says all; without one the name, the place and the tag together have to."""
-        wanted = dict(url.qualifiers)
-        arch = Match.of(wanted.pop("arch", None), self.platform and self.platform.split("/")[1])
-        places, tag = wanted.pop("repository_url", None), wanted.pop("tag", None)
-        rest = Match.PERHAPS if wanted or url.subpath else Match.YES
-        named = self._is_called(url.name)
+    def _match_url(self, url: PackageUrl) -> Match:
+        """Match a package URL: by digest, else by name, repository and tag together."""
+        qualifiers = dict(url.qualifiers)
+        arch = Match.of(qualifiers.pop("arch", None), self.platform and self.platform.split("/")[1])
+        places, tag = qualifiers.pop("repository_url", None), qualifiers.pop("tag", None)
+        rest = Match.PERHAPS if qualifiers or url.subpath else Match.YES
+        name_match = self._match_last_part(url.name)
         if url.version is not None:
-            same = self._is_digest(url.version)
+            same = self._match_digest(url.version)
             if self.any_digest or same is Match.PERHAPS:
-                same = min(same, named)
+                same = min(same, name_match)
             return min(same, arch, rest)
         place = max((name.is_at(places) for name in self.names), default=Match.NO) if places else Match.YES
         known_tags = self.tags or None
         tagged = Match.YES if tag is None or tag in self.tags else Match.of(tag, known_tags)
-        return min(named, place, tagged, arch, rest)
+        return min(name_match, place, tagged, arch, rest)
 
-    def _is_called(self, name: str) -> Match:
+    def _match_last_part(self, name: str) -> Match:
         lowered = name.lower()
         for known in self.names:
             paths = (pattern.repository_of(name) for pattern in self.patterns)
@@ -135,43 +135,47 @@ class Image:
                 return Match.YES
         return Match.NO
 
-    def _is_digest(self, text: str) -> Match:
+    def _match_digest(self, text: str) -> Match:
         if not _is_digest(text):
             return Match.PERHAPS
         if self.any_digest:
             return Match.YES
         return Match.YES if text in self.digests else Match.NO if self.digests else Match.PERHAPS
 
-    def about(self, statement: Statement, package: Package) -> Match:
-        """Whether a statement is about this package in this image."""
-        part = self._part(statement.parts, package)
+    def match_statement(self, statement: Statement, package: Package) -> Match:
+        """Match a statement with this package in this image."""
+        part = self._match_parts(statement.parts, package)
         if part is Match.NO:
             return part
         whole = self.match(statement.product)
         if whole is not Match.NO:
             return min(whole, part)
         if not statement.parts:
-            return named(statement.product, package, self.platform, unknown=Match.NO)
-        homes = (self._home(match, other, package) for other, match in self._programs(statement.product))
-        return min(part, max(homes, default=Match.NO))
+            return match_component(statement.product, package, self.platform, unknown=Match.NO)
+        program_matches = (
+            self._match_program(match, other, package) for other, match in self._programs(statement.product)
+        )
+        return min(part, max(program_matches, default=Match.NO))
 
     def has(self, product: Component) -> bool:
-        """Whether a product is this image, or a package in it."""
+        """Return whether a product may be this image, or a package in it."""
         return self.match(product) is not Match.NO or bool(self._programs(product))
 
     def _programs(self, product: Component) -> list[tuple[Package, Match]]:
-        """The packages of the image that a product is, or may be."""
+        """Return the packages of the image that may be the product, with their matches."""
         if product not in self._known:
-            found = ((one, named(product, one, self.platform, unknown=Match.NO)) for one in self.packages)
-            self._known[product] = [(one, match) for one, match in found if match is not Match.NO]
+            matches = (
+                (one, match_component(product, one, self.platform, unknown=Match.NO)) for one in self.packages
+            )
+            self._known[product] = [(one, match) for one, match in matches if match is not Match.NO]
         return self._known[product]
 
-    def _part(self, parts: Iterable[Component], package: Package) -> Match:
-        found = [named(part, package, self.platform, unknown=Match.PERHAPS) for part in parts]
-        return max(found, default=Match.YES)
+    def _match_parts(self, parts: Iterable[Component], package: Package) -> Match:
+        matches = [match_component(part, package, self.platform, unknown=Match.PERHAPS) for part in parts]
+        return max(matches, default=Match.YES)
 
-    def _home(self, match: Match, program: Package, package: Package) -> Match:
-        """Whether a package is the program itself, or in the same file."""
+    def _match_program(self, match: Match, program: Package, package: Package) -> Match:
+        """Match a package with a program: it is the program itself, or in the same file."""
         if program == package:
             return match
         known = program.path and package.path
@@ -179,47 +183,50 @@ class Image:
         return min(match, same)
 
 
-def named(component: Component, package: Package, platform: str | None, *, unknown: Match) -> Match:
-    """Whether a component is this package. `unknown`: the answer for names that nobody here can read."""
-    alike: list[Match] = []
-    others: list[Match] = []
-    read = False
+def match_component(component: Component, package: Package, platform: str | None, *, unknown: Match) -> Match:
+    """Match a component with a package; return `unknown` if none of its names can be read."""
+    same_package: list[Match] = []
+    other_packages: list[Match] = []
+    was_read = False
     for name in component.names:
         url = PackageUrl.parse(name)
         if url is not None:
-            read = True
-            match = _on(platform, url, package)
-            (alike if url.is_alike(package) else others).append(match)
+            was_read = True
+            match = _match_url_on(platform, url, package)
+            (same_package if url.is_alike(package) else other_packages).append(match)
         elif _CPE.fullmatch(name):
-            read = True
-            others.append(_by_cpe(name, package))
+            was_read = True
+            other_packages.append(_by_cpe(name, package))
         elif not re.match(r"[a-z][a-z0-9+.-]*:", name):
-            read = True
-            others.append(Match.YES if same_name(name, package.name, package.ecosystem) else Match.NO)
-    if not read:
+            was_read = True
+            other_packages.append(Match.YES if same_name(name, package.name, package.ecosystem) else Match.NO)
+    if not was_read:
         return unknown
     # Two URLs of one package narrow it together, URLs of different ones are two names.
-    found = min(alike) if alike else max(others)
-    return min(found, Match.PERHAPS) if component.hashes else found
+    match = min(same_package) if same_package else max(other_packages)
+    return min(match, Match.PERHAPS) if component.hashes else match
 
 
-def _on(platform: str | None, url: PackageUrl, package: Package) -> Match:
-    """Where no package URL tells of the architecture, the platform of the image does."""
-    found = url.match(package)
-    if found is not Match.PERHAPS or package.purl or not platform or set(url.qualifiers) != {"arch"}:
-        return found
+def _match_url_on(platform: str | None, url: PackageUrl, package: Package) -> Match:
+    """Match a package URL; if the package has none, the platform of the image gives the architecture."""
+    match = url.match(package)
+    if match is not Match.PERHAPS or package.purl or not platform or set(url.qualifiers) != {"arch"}:
+        return match
     same = Match.of(
         _ARCHITECTURES.get(url.qualifiers["arch"], url.qualifiers["arch"]), platform.split("/")[1]
     )
     return min(same, Match.of(url.version, package.installed))
 
 
-# As systems call them → as images do.
+# Names of architectures in packages → in images.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i686": "386", "armhf": "arm"}
 
 
 def _by_cpe(text: str, package: Package) -> Match:
-    """By product, vendor and version; the vendor is in the package's own name, or is called as the product is."""
+    """Match a CPE by product, vendor and version.
+
+    The vendor is certain if it is a part of the package name or URL, or equal to the product.
+    """
     match = _CPE.fullmatch(text)
     if match is None:
         return Match.NO
