@@ -1,11 +1,11 @@
-"""How fast an image is promoted from one registry or repository to the next, beside `skopeo copy`, in the same run.
+"""The time and memory of promoting an image between registries or repositories, beside `skopeo copy`.
 
 `python -m benchmarks.copy --json FILE` writes a list with an object per case: case, ours_s, peer, peer_s, ratio,
-ours_requests, ours_bytes (fetched), ours_peak_mib above the bare interpreter, peer_peak_mib; ours_net_s and peer_net_s
-are without what starting the process costs: ours measures itself once all is imported, from the peer's time that of
-`skopeo --version` is taken off. Registries are Debian's `docker-registry`, on loopback, fresh for each copy between
-two; skopeo has no cache, as on a machine that was started for this. Both copy each image several times, in turns;
-numbers are medians. Ours runs in a process of its own each time, as in a cold function.
+ours_requests, ours_bytes (fetched), ours_peak_mib above the bare interpreter, peer_peak_mib, and ours_net_s and
+peer_net_s, which are without the start of the process: ours starts its clock after the imports, and the time of `skopeo
+--version` is subtracted from the peer's. The registries are Debian's `docker-registry` on loopback, fresh for each copy
+between two; skopeo has no cache, as on a machine that was started for this. Both copy each image several times, in
+turns; numbers are medians. Ours runs in a new process each time, as in a cold function.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _PEAK = "print(int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0
 
 @dataclass(frozen=True)
 class Case:
-    """`before`: so many of the layers are in the target, with another image. `again`: the image itself is there."""
+    """One measured copy. `before`: the number of layers that the target already has from another image. `again`: the
+    target already has the image itself.
+    """
 
     name: str
     sizes: tuple[int, ...]  # of the layers, in bytes
@@ -85,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _copy(source: str, target: str, repository: str, to: str, digest: str, tag: str) -> dict[str, float]:
-    """What promotion does, in a process of its own."""
+    """Promote the image in this process; return seconds and peak memory."""
     from imagegate.oci.client import HttpRegistry
     from imagegate.oci.http import Login
     from imagegate.oci.image import ImageRef
@@ -134,7 +136,7 @@ def _median(values: Iterator[float]) -> float:
 
 @dataclass
 class _Source(ExitStack):
-    """A registry with the image, and with what the target has before."""
+    """A registry with the image, and with the content that the target already has."""
 
     folder: Path
     case: Case
@@ -162,7 +164,7 @@ class _Source(ExitStack):
 
 
 def _layer(data: Path, number: int, size: int) -> dict[str, Any]:
-    """Put a layer where the registry keeps its blobs: pushing gigabytes says nothing here."""
+    """Put a layer where the registry keeps its blobs: pushing gigabytes would measure nothing here."""
     piece = random.Random(number).randbytes(min(_MIB, size))  # noqa: S311 - the same layers each time
     digest = hashlib.sha256()
     incoming = data.parent / "incoming"
@@ -232,7 +234,7 @@ def _target(case: Case, source: _Source, name: str) -> Iterator[tuple[str, str, 
 
 
 def _count(run: Run, log: Path, end: int) -> None:
-    time.sleep(0.1)  # lines are written after the answers
+    time.sleep(0.1)  # the log is written after the answers
     with log.open() as file:
         file.seek(end)
         for found in _LINE.finditer(file.read()):
@@ -263,7 +265,7 @@ def _skopeo(source: str, target: str, to: str, digest: str, tag: str) -> Run:
     command += ["--src-tls-verify=false", "--dest-tls-verify=false"]
     command += [f"docker://{source}/app@{digest}", f"docker://{target}/{to}:{tag}"]
     with tempfile.TemporaryDirectory() as folder:
-        # Its cache of blobs lies there, also for root.
+        # Its cache of blobs is there, also for root.
         fresh = {"XDG_DATA_HOME": folder, "_CONTAINERS_ROOTLESS_UID": "1000", "HOME": folder}
         began = time.perf_counter()
         with subprocess.Popen(command, env=os.environ | fresh, stdout=subprocess.DEVNULL) as process:
@@ -275,20 +277,20 @@ def _skopeo(source: str, target: str, to: str, digest: str, tag: str) -> Run:
 
 
 def _watched(process: subprocess.Popen[bytes]) -> float:
-    """The most memory that it had, in MiB, as the kernel counts from its start."""
+    """Return the peak memory of the process in MiB, as the kernel counts it from the start."""
     peak = 0.0
     while process.poll() is None:
         try:
             status = Path(f"/proc/{process.pid}/status").read_text()
             peak = max(peak, int(status.split("VmHWM:")[1].split()[0]) / 1024)
         except (OSError, IndexError):
-            pass  # it is just beginning or ending
+            pass  # the process is starting or ending
         time.sleep(0.005)
     return peak
 
 
 def _skopeo_start() -> float:
-    """What starting the process costs, in seconds."""
+    """Return the seconds that starting skopeo takes."""
 
     def once() -> float:
         began = time.perf_counter()

@@ -1,11 +1,11 @@
-"""How many documents a client in Go reads otherwise than the gate does: it must be none.
+"""A count of documents that a client in Go reads differently from the gate: it must be zero.
 
-`python -m benchmarks.disguises --count 20000 --seed 1 --json FILE` changes real-looking indexes, manifests and configs
-in many ways, and writes one object: tried, refused (by the gate), agreed, disagreed, by_kind (how many of each), pulled
-(how often skopeo pulled something), seconds, told. They agree where, for every platform, what skopeo pulls is an image
-that the gate judges, with the same layers and the same config, or evidence that is no image to skopeo either; or where
-skopeo refuses.
-What they disagree about is told with its documents in base64. Without skopeo it says so, and ends with 2.
+`python -m benchmarks.disguises --count 20000 --seed 1 --json FILE` changes realistic indexes, manifests and configs in
+many ways, and writes one object: tried, refused (by the gate), agreed, disagreed, by_kind (how many of each), pulled
+(how often skopeo pulled something), seconds, told (the disagreements, with their documents in base64). The two agree
+if, for every platform, the image that skopeo pulls is one that the gate judges, with the same layers and the same
+config, or evidence that is no image to skopeo either, or if skopeo refuses. Without skopeo the program says so and ends
+with 2.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _configs(accepted: list[_Accepted]) -> dict[Digest, bytes]:
 
 
 def _problems(reading: GateReading, found: dict[str, Pulled], runs: set[Digest]) -> Iterator[str]:
-    """`runs`: what the gate takes for evidence somewhere, and skopeo for an image."""
+    """Yield the differences. `runs`: the digests that the gate takes for evidence, and skopeo for an image."""
     for platform, pulled in found.items():
         judged = reading.judged.get(pulled.manifest)
         if judged and pulled.blobs != {blob.digest for blob in judged.manifest.blobs}:

@@ -1,9 +1,9 @@
-"""How many forged signatures are accepted, or crash the verifier: it must be none of either.
+"""A count of forged signatures that the verifier accepts or crashes on: it must be zero.
 
 `python -m benchmarks.forgeries --count 100000 --seed 1 --json FILE` writes one object: tried, accepted, crashed,
-by_kind (how many of each), seconds, and the processor's milliseconds for one verification: of a genuine signature,
-and of the forgery that took longest. What was accepted or crashed is told with its envelope in base64, for keys are
-new each time. The genuine signatures that the forgeries are made from are verified first; all must hold.
+by_kind (how many of each), seconds, told (accepted and crashed ones, with their envelope in base64, because keys are
+new each time), and the processor's milliseconds for one verification: of a genuine signature, and of the slowest
+forgery. The genuine signatures that the forgeries are made from are verified first; all must be valid.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(count: int, seed: int) -> dict[str, Any]:
-    """Raise `RuntimeError` when a genuine signature does not hold: then a refusal would mean nothing."""
+    """Verify the forgeries. Raises `RuntimeError` if a genuine signature is refused: then refusals mean nothing."""
     genuine_ms = _genuine_ms()
     kinds, outcomes, told = Counter[str](), Counter[Outcome](), list[dict[str, Any]]()
     slowest, began = (0.0, ""), time.perf_counter()
@@ -79,7 +79,7 @@ def _forgeries(count: int, seed: int) -> Iterator[tuple[str, Evidence]]:
 
 
 def _genuine_ms() -> float:
-    """Of the processor, for one gate's signature: P-384, four certificates."""
+    """Return the processor's milliseconds for one signature of a gate: P-384, four certificates."""
     evidence = originals()
     for one in evidence:
         outcome, _, error = one.judge()

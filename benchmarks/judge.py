@@ -1,8 +1,8 @@
-"""How fast enhanced findings are judged, and in how much memory: from ECR's JSON to the decision record.
+"""The time and memory of judging enhanced findings, from ECR's JSON to the decision record.
 
 `python -m benchmarks.judge --findings 10000 --json FILE` writes one object: findings, seconds, findings_per_s and
-peak_mib above the bare interpreter. The findings are made beforehand and read page by page, as ECR gives them; what
-is timed is reading the JSON, normalising, weighing, packing, deciding, remedies and the record's bytes.
+peak_mib above the bare interpreter. The findings are made beforehand and read page by page, as ECR returns them; the
+timed part is reading the JSON, normalising, weighing, packing, deciding, remedies and the record's bytes.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _pages(number: int) -> Iterator[dict[str, Any]]:
 
 
 def _finding(number: int) -> dict[str, Any]:
-    """As ECR gives them: some 2 KB, most of it of no use to us."""
+    """Return a finding in ECR's form: some 2 KB, most of which the gate does not use."""
     package = number % _PACKAGES
     has_fix = number % 3 != 0
     return {
@@ -143,7 +143,7 @@ def _finding(number: int) -> dict[str, Any]:
 
 
 def _measure(pages: Path) -> dict[str, Any]:
-    """In a process of its own, so that its memory is its own."""
+    """Measure in a new process, whose memory is only for this."""
     from imagegate.findings.ecr import enhanced
     from imagegate.findings.finding import count
     from imagegate.findings.scan import Basis, ScanStatus
@@ -194,7 +194,7 @@ def _announced(pages: Path) -> dict[str, int]:
 
 
 def _policy() -> Any:
-    """With all that makes a finding costly to weigh."""
+    """Return a policy with everything that makes a finding costly to evaluate."""
     from imagegate.findings.finding import Severity
     from imagegate.oci.image import Digest
     from imagegate.policy.policy import Policy, RepositoryPattern, Scanner, Stage

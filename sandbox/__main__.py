@@ -1,4 +1,4 @@
-"""`python -m sandbox`: serve until Ctrl-C; `push` an image into it; say what its scanner `findings` will be."""
+"""`python -m sandbox`: serve until Ctrl-C; other commands push images and configure the scanner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sandbox.settings import Settings
 _STOP_SECONDS = 20.0
 _LOOK_SECONDS = 0.5
 
-# Sub-commands with parsers of their own, imported when asked for.
+# Commands with their own parsers, imported when they are used.
 _COMMANDS = {
     "push": "sandbox.images.push",
     "arrive": "sandbox.images.arrive",
@@ -126,7 +126,7 @@ def serve(argv: list[str]) -> int:
             seed(find_session(cloud.settings.state), cloud.settings.state)
         if not stopped.is_set():
             _say(_describe(cloud, options.state))
-        # The kernel may give the signal to another thread; Python's handler runs once this one looks up.
+        # The kernel may give the signal to another thread; Python's handler runs when this one wakes up.
         while not stopped.wait(_LOOK_SECONDS):
             pass
     except Exception as error:  # noqa: BLE001 - a person reads it; the log has the rest
@@ -135,7 +135,7 @@ def serve(argv: list[str]) -> int:
         print(hint, file=sys.stderr)
         return 1
     finally:
-        # Whatever hangs must not keep the sandbox: then it says where, and is gone. Its children go with it.
+        # If something hangs, print where, and exit; the child processes end with this one.
         faulthandler.dump_traceback_later(_STOP_SECONDS, exit=True)
         cloud.stop()
         faulthandler.cancel_dump_traceback_later()
@@ -152,5 +152,5 @@ if __name__ == "__main__":
     status = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # All is stopped and cleaned up. What may still run are threads of executions that wait, up to a task's time-out.
+    # Everything is stopped. Threads of waiting executions may still run, up to a task's time-out.
     os._exit(status)

@@ -1,4 +1,4 @@
-"""boto3 clients of the sandbox's endpoint."""
+"""boto3 clients for the sandbox's endpoint."""
 
 from __future__ import annotations
 

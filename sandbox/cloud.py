@@ -17,7 +17,7 @@ from sandbox.settings import Settings
 if TYPE_CHECKING:
     from sandbox.deploy import DeployedStack
 
-# In this order: later ones use what earlier ones offer.
+# In this order: later ones use earlier ones.
 _PATCHES = (
     "iam.enforcement",
     "cfn.cloudformation",
@@ -33,7 +33,7 @@ _PATCHES = (
     "signer.jobs",
     "ecs",
 )
-# What a run keeps in its folder. Only the logs stay when it stops, until the next run.
+# The files of a run in its folder. Only the logs stay when it stops, until the next run.
 _OWN_FILES = (
     *("blobs", "uploads", "functions", "findings", "intelligence.json"),
     *("trust-root.pem", "trust-root.key"),
@@ -46,7 +46,7 @@ class StateInUseError(Exception):
 
 
 class Cloud:
-    """Usable as a context manager. One per process at a time: moto's backends are global."""
+    """The sandbox as a context manager. One per process at a time, because moto's backends are global."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Cloud:
         _forget_aws()
         self._undo.callback(_configure_moto(self.settings))
         patches = self._install_patches()
-        # Late: they import moto, which reads the environment then.
+        # Imported late: they import moto, which reads the environment then.
         from sandbox import registry
         from sandbox.server import serve
         from sandbox.wiring import registry_hooks
@@ -92,11 +92,11 @@ class Cloud:
             self._scan_with_inspector()
         if self._deploy:
             self._deploy_template()
-        # Last: whoever waits for this file finds everything there.
+        # Last: when this file is there, everything is.
         self._write_env()
 
     def _scan_with_inspector(self) -> None:
-        """Before anything is deployed: a policy that counts on it is refused otherwise."""
+        """Switch enhanced scanning on, before the deployment: a policy that needs it is refused otherwise."""
         from sandbox.clients import client
 
         everything = {"filter": "*", "filterType": "WILDCARD"}
@@ -133,7 +133,7 @@ class Cloud:
         from sandbox.sam_local import environment
 
         self._progress("deploying the template …")
-        # What signs here is not AWS's root.
+        # The root of the signatures here is not AWS's.
         optional = {"TrustedRoots": trust_root_thumbprint(self.settings)}
         self.deployment = deploy(
             self.settings,
@@ -147,7 +147,7 @@ class Cloud:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a shell needs to use this sandbox as if it were AWS."""
+        """The variables with which a shell uses this sandbox as if it were AWS."""
         return {
             "AWS_ENDPOINT_URL": self.settings.endpoint,
             "AWS_REGION": self.settings.region,
@@ -163,12 +163,12 @@ class Cloud:
         path = self.settings.state / "env"
         lines = [f"export {name}={value!r}\n" for name, value in self.env.items()]
         path.touch(mode=0o600)
-        # A session token left in the shell would not go with these keys.
+        # A session token in the shell would not belong to these keys.
         path.write_text("".join(["unset AWS_SESSION_TOKEN AWS_PROFILE\n", *lines]))
         self._undo.callback(path.unlink, missing_ok=True)
 
     def stop(self) -> None:
-        """Everything that was started, in reverse order. Twice is fine."""
+        """Stop everything that was started, in reverse order. A second call does nothing."""
         self._undo.close()
 
     def __enter__(self) -> Self:
@@ -180,7 +180,7 @@ class Cloud:
 
 
 def _clean(state: Path) -> None:
-    """Only what sandboxes write: the folder may be somebody's."""
+    """Remove only the files that sandboxes write: the folder may have other files in it."""
     for path in [*(state / name for name in _OWN_FILES), *state.glob("*.jsonl")]:
         if path.is_dir():
             shutil.rmtree(path)
@@ -193,10 +193,10 @@ def _environment(settings: Settings) -> dict[str, str]:
         "MOTO_PORT": str(settings.aws_port),
         "MOTO_HOST": "http://127.0.0.1",
         "MOTO_ACCOUNT_ID": settings.account,
-        # Pages in a browser have no business here.
+        # Pages in a browser must not call it.
         "MOTO_DISABLE_GLOBAL_CORS": "true",
         "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
-        # The developer's own accounts, profiles and proxies stay out.
+        # Ignore the developer's own accounts, profiles and proxies.
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "NO_PROXY": "127.0.0.1,localhost",
@@ -205,14 +205,14 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _forget_aws() -> None:
-    """Whatever account, endpoint or proxy this shell is set up for: from here on it is the sandbox."""
+    """Remove every AWS variable and proxy of the shell: from here on there is only the sandbox."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update({"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"})
 
 
 def _configure_moto(settings: Settings) -> Callable[[], None]:
-    """moto reads some of it on import, some on each call. Returns what undoes it."""
+    """Set moto's environment, which it reads partly on import and partly on each call; return the undo function."""
     before = dict(os.environ)
     os.environ |= _environment(settings)
     os.environ.pop("AWS_PROFILE", None)

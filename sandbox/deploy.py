@@ -1,4 +1,4 @@
-"""Deploys a SAM template into the sandbox and makes sure that everything in it exists afterwards."""
+"""The deployment of a SAM template into the sandbox, with a check that everything in it exists afterwards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "ar
 
 
 class DeployError(Exception):
-    """The stack is not what the template says. The message names the resource and the reason."""
+    """The stack is not as the template says. The message names the resource and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ def deploy(
     parameters: dict[str, str] | None = None,
     optional_parameters: dict[str, str] | None = None,
 ) -> DeployedStack:
-    """Raises DeployError. `parameters` override all others; optional ones need not be in the template."""
+    """Deploy the template. `parameters` override all others; optional ones need not be in the template. Raises
+    DeployError.
+    """
     path = template or settings.root / "template.yaml"
     definition = _prepared(settings, credentials, path)
     values = _parameters(definition, parameters or {}, optional_parameters or {})
@@ -75,7 +77,7 @@ def _prepared(settings: Settings, credentials: Credentials, path: Path) -> templ
 
 
 def _scale_waits(template: templates.Template, scale: float) -> None:
-    """Waits of the state machine run on the sandbox's time scale; a function that measures one has to know."""
+    """Scale the variables with which functions measure waits, as the state machine's waits are scaled."""
     for resource in template["Resources"].values():
         variables = (resource.get("Properties") or {}).get("Environment", {}).get("Variables", {})
         for name in _SCALED:

@@ -1,4 +1,4 @@
-"""Whether what a stack claims to have created is really there, asked of each service's own backend."""
+"""Checks in each service's backend that the resources of a stack really exist."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from moto.stepfunctions.models import stepfunctions_backends
 
 from sandbox.settings import Settings
 
-# Each gets the regional key (account, region), the physical id and the resolved properties; it raises or returns
-# something false when the thing is not there.
+# Arguments: the settings, the physical id and the resolved properties. A probe raises or returns something false
+# if the resource does not exist.
 Probe = Callable[[Settings, str, dict[str, Any]], Any]
 
 
@@ -102,7 +102,7 @@ def _is_there(settings: Settings, kind: str, instance: Any, definition: dict[str
 
 
 def missing_resources(settings: Settings, template: dict[str, Any], stack_id: str) -> list[str]:
-    """`LogicalId (Type)` of what the template wants under its conditions and is not there."""
+    """Return `LogicalId (Type)` of each resource that the template requires and that does not exist."""
     from moto.cloudformation.parsing import clean_json
 
     backend = cloudformation_backends[settings.account][settings.region]

@@ -1,4 +1,4 @@
-"""Work that AWS does in the background: after a while, and not before a test lets it go."""
+"""Work that AWS does in the background: it starts after a delay, and not while a test holds it."""
 
 from __future__ import annotations
 

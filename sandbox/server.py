@@ -67,8 +67,8 @@ def _with_own_paths(aws: Application, api: Api) -> Application:
 
 
 def serve(settings: Settings) -> Callable[[], None]:
-    """moto's server in a thread, on loopback only; returns what stops it."""
-    log = logging.getLogger("werkzeug")  # it writes the tracebacks there
+    """Run moto's server in a thread, on loopback only; return the function that stops it."""
+    log = logging.getLogger("werkzeug")  # where it writes tracebacks
     log.propagate = False
     log.setLevel(logging.INFO)
     file = logging.FileHandler(settings.state / "logs" / "aws.log")

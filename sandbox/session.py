@@ -1,4 +1,4 @@
-"""How a command finds the running sandbox: the environment, else the file that the sandbox writes."""
+"""The connection of commands to the running sandbox: from the environment, else from the sandbox's env file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NEEDED = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_AC
 
 
 class NoSandboxError(RuntimeError):
-    """No sandbox is running where we looked."""
+    """No sandbox is running in this folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Session:
     credentials: Mapping[str, str]
 
     def client(self, service: str) -> Any:
-        # Late: boto3 is slow to import, and not every command talks to the API.
+        # Imported late: boto3 is slow to import, and not every command calls the API.
         import boto3
 
         return boto3.client(
@@ -43,7 +43,7 @@ def default_state() -> Path:
 
 
 def find_session(state: Path) -> Session:
-    """The environment counts only when it points to loopback: never push to a real account."""
+    """Return the session. The environment counts only if it points to loopback: never push to a real account."""
     for variables in (os.environ, read_env(state)):
         host = urlsplit(variables.get("AWS_ENDPOINT_URL", "")).hostname
         if host in _LOOPBACK and all(name in variables for name in _NEEDED):
@@ -52,7 +52,7 @@ def find_session(state: Path) -> Session:
 
 
 def read_env(state: Path) -> dict[str, str]:
-    """The `export NAME=value` lines of the sandbox's env file; empty when there is none."""
+    """Return the `export NAME=value` lines of the sandbox's env file; empty if there is none."""
     file = state / "env"
     if not file.exists():
         return {}

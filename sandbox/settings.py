@@ -1,4 +1,4 @@
-"""What one running sandbox is: its folders, ports, account and quirks."""
+"""The settings of one running sandbox: its folders, ports, account and quirks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One sandbox. Ports are already chosen: holding one means that both are to be used."""
+    """The settings of one sandbox. Its ports are already chosen."""
 
     state: Path  # folder of this sandbox: env file, blobs, unzipped code, logs
     aws_port: int
@@ -34,5 +34,5 @@ class Settings:
 
     @property
     def registry(self) -> str:
-        """host:port, as it stands in front of an image name."""
+        """host:port, the first part of an image's name."""
         return f"127.0.0.1:{self.registry_port}"

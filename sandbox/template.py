@@ -1,4 +1,4 @@
-"""Reads a SAM template, packages what it points to, and translates it to plain CloudFormation, offline."""
+"""SAM templates: read, packaged with the files that they name, and translated to plain CloudFormation, offline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache"}
 
 
 class _Loader(yaml.SafeLoader):
-    """Knows CloudFormation's short forms."""
+    """A YAML loader that knows CloudFormation's short forms."""
 
 
 def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def read(path: Path) -> Template:
 
 
 def zipped(folder: Path, prefix: str = "") -> bytes:
-    """A deterministic archive of a folder."""
+    """Return a deterministic archive of a folder."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in sorted(folder.rglob("*")):
@@ -68,7 +68,7 @@ def zipped(folder: Path, prefix: str = "") -> bytes:
 
 
 def packaged(template: Template, folder: Path, upload: Upload) -> Template:
-    """The template with code and layers uploaded, and state machine definitions inlined."""
+    """Return the template with code and layers uploaded, and state machine definitions inlined."""
     shared = (template.get("Globals") or {}).get("Function") or {}
     for definition in template["Resources"].values():
         properties = definition.setdefault("Properties", {})
@@ -93,12 +93,12 @@ def translated(template: Template, region: str) -> Template:
     translator = Translator({}, Parser(), boto_session=session)
     result = translator.translate(template, {})
     assert isinstance(result, dict)
-    # The transform is done: nothing of it is left for CloudFormation.
+    # The transform is done: CloudFormation must not do it again.
     return json.loads(json.dumps({k: v for k, v in result.items() if k != "Transform"}))  # type: ignore[no-any-return]
 
 
 def checked_parameters(template: Template, given: dict[str, str]) -> dict[str, str]:
-    """The given values that the template knows; a value that its constraints forbid raises ValueError."""
+    """Return the given values. Raises ValueError for a value that the template does not know or forbids."""
     known = template.get("Parameters") or {}
     for name, value in given.items():
         if name not in known:

@@ -21,6 +21,6 @@ def registry_hooks() -> Hooks:
 
 
 def _scan_and_sign(repo: Any, image: Any, manifest: StoredManifest, caller: str) -> None:
-    scans.pushed(repo, image, manifest)
+    scans.scan_on_push(repo, image, manifest)
     if caller:
-        managed_signing.pushed(repo, manifest, caller)
+        managed_signing.sign_push(repo, manifest, caller)

@@ -1,1 +1,1 @@
-"""Programs for those who work on imagegate; never part of what runs."""
+"""Programs for the developers of imagegate; never part of what runs."""

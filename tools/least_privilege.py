@@ -1,8 +1,8 @@
-"""No statement that nothing needs: compare the template's policies with what the tests used of them.
+"""A check for needless permissions: compare the template's policies with the statements that the tests used.
 
 `python -m tools.least_privilege FILE`: the sandboxes of a whole test run write FILE, see
-`sandbox/aws/iam/used_statements.py`. Exits with 1 if a statement was not used and is not listed below, or is listed
-and was used. The sandbox itself refuses the opposite: a need without a statement.
+`sandbox/aws/iam/used_statements.py`. Exits with 1 if a statement was not used and is not listed below, or is listed and
+was used. The sandbox itself refuses the opposite: a need without a statement.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SERVICES = {
 }
 _DOCUMENTS = ("KeyPolicy", "PolicyDocument")
 
-# What no test can use, and why it is needed all the same. `*` stands for every role.
+# Statements that no test can use, and why they are needed. `*` means every role.
 UNREACHED: Mapping[tuple[str, str], str] = {
     ("*", "WriteItsLog"): "the sandbox keeps logs in files",
     ("DecideRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
@@ -41,7 +41,7 @@ UNREACHED: Mapping[tuple[str, str], str] = {
     ("s3", "OnlyOverTls"): "requests on loopback count as encrypted",
 }
 
-# What a run uses or not, by how long its tests take: the reconciler comes every five minutes.
+# Statements that only some runs use: the reconciler runs every five minutes.
 SOMETIMES: Mapping[tuple[str, str], str] = {
     ("OnScanCompletedRole", "AskForAnotherAttempt"): "for a result after the time-out",
     ("ReconcileRole", "FindTheCurrentImage"): "once an hour, where no event told",

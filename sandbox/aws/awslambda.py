@@ -1,6 +1,6 @@
-"""Lambda: moto wants Docker, loses layers and qualifiers, waits for asynchronous invocations.
+"""AWS Lambda: run functions in processes of the sandbox; moto wants Docker and waits for asynchronous invocations.
 
-Gaps closed here: invocation in processes of our own, `Qualifier` and alias ARNs, asynchronous retries and failure
+moto also loses layers and qualifiers. Added here: `Qualifier` and alias ARNs, asynchronous retries and failure
 destinations. The CloudFormation types of Lambda are in `cfn`.
 """
 
@@ -27,7 +27,7 @@ _patches = Patches()
 
 
 class _Runtime:
-    """What the patched methods use; set by `install`."""
+    """The state of the patched methods; `install` sets it."""
 
     pool: Pool
     asynchronous: AsynchronousInvoker
@@ -35,7 +35,7 @@ class _Runtime:
 
 
 def describe(fn: LambdaFunction) -> Function:
-    """What the pool needs to know, out of moto's object."""
+    """Return the parts of moto's function object that the pool needs."""
     backend = get_backend(fn.account_id, fn.region)
     layers = [backend.layers_versions_by_arn(layer["Arn"]) for layer in fn.layers]
     config = fn.event_invoke_config[-1].config if fn.event_invoke_config else {}
@@ -79,7 +79,7 @@ def _run(
 
 
 def run(arn: str, invocation: Invocation) -> InvocationResult:
-    """For callers that are not requests to Lambda's API; the ARN may end with a version or an alias."""
+    """Invoke a function for a caller inside the sandbox; the ARN may end with a version or an alias."""
     settings = _Runtime.settings
     fn = get_backend(settings.account, settings.region).get_function(arn)
     return _Runtime.pool.invoke(describe(fn), invocation)
@@ -108,14 +108,14 @@ def _response_invoke(self: LambdaResponse) -> tuple[int, dict[str, str], bytes]:
 
 
 def _invoke_lambda(self: LambdaFunction, event: str | None = None) -> tuple[str, bool, str]:
-    """moto's own extension point, for callers inside moto."""
+    """Replace moto's extension point for callers inside moto."""
     invocation = Invocation((event or "{}").encode(), self.function_arn)
     outcome = _Runtime.pool.invoke(describe(self), invocation)
     return outcome.payload.decode(), outcome.error is not None, ""
 
 
 def _deliver(function: Function, destination: str, record: str) -> None:
-    """As Lambda does: with the function's own role."""
+    """Send the record to the destination with the function's own role, as Lambda does."""
     credentials = role_credentials(function.role, function.name)
     service, name = destination.split(":")[2], destination.split(":")[5]
     api = client(_Runtime.settings, credentials, service)
@@ -139,7 +139,7 @@ def install(settings: Settings) -> None:
 
 
 def stop() -> None:
-    """Ends every process."""
+    """End every process."""
     _Runtime.asynchronous.stop()
     _Runtime.pool.stop()
     _patches.undo()

@@ -1,8 +1,9 @@
-"""Amazon ECS: moto keeps services and tasks, but deploys nothing, calls no hooks, and says nothing to EventBridge.
+"""Amazon ECS: moto keeps services and tasks, but deploys nothing, calls no hooks, and sends no events.
 
-Here a service that is created or gets another task definition has a service revision and a deployment, whose hooks are
-called at PRE_SCALE_UP; what they let through "runs": an event for each task, no containers. Left out: every other
-lifecycle stage, traffic, health, task sets. That tags are resolved to digests before the hook is called is unverified.
+Here a new service, or one with another task definition, gets a service revision and a deployment. Its hooks are called
+at PRE_SCALE_UP; if they allow it, each task "runs": it sends an event, but starts no containers. Left out: every other
+lifecycle stage, traffic, health, task sets. Unverified: tags are resolved to digests before the hook is called.
+
 Sources: Amazon ECS developer guide, "Lambda hooks for Amazon ECS service deployments", "Amazon ECS service revisions".
 """
 
@@ -37,7 +38,7 @@ _settings: Settings
 
 @dataclass(slots=True)
 class _Deployment:
-    """One service revision on its way."""
+    """The deployment of one service revision."""
 
     service: Any
     task_definition: str
@@ -63,11 +64,11 @@ class _Deployment:
         }
 
 
-_deployments: dict[str, list[_Deployment]] = {}  # of each service, by its ARN
+_deployments: dict[str, list[_Deployment]] = {}  # key: the ARN of the service
 
 
 class EcsOperations(EC2ContainerServiceResponse):
-    """Operations that moto lacks or does half; method = operation."""
+    """Operations that moto lacks or has only in part, one method each."""
 
     def create_service(self) -> ActionResult:
         answer = super().create_service()
@@ -83,49 +84,53 @@ class EcsOperations(EC2ContainerServiceResponse):
     def _deploy(self, name: str) -> None:
         backend = ecs_backends[_settings.account][_settings.region]
         service = backend._get_service(self._get_param("cluster", "default"), name.rpartition("/")[2])
-        known = _deployments.setdefault(service.arn, [])
+        earlier = _deployments.setdefault(service.arn, [])
         configured = (self._get_param("deploymentConfiguration") or {}).get("lifecycleHooks")
-        hooks = configured if configured is not None else known[-1].hooks if known else []
+        hooks = configured if configured is not None else earlier[-1].hooks if earlier else []
         names = f"{service.cluster_name}/{service.name}"
         deployment = _Deployment(
             service=service,
             task_definition=backend.describe_task_definition(service.task_definition).arn,
             arn=_arn(f"service-deployment/{names}/{uuid.uuid4().hex[:21]}"),
             revision=_arn(f"service-revision/{names}/{uuid.uuid4().int % 10**19}"),
-            before=next((one for one in reversed(known) if one.status == "SUCCESSFUL"), None),
+            before=next((one for one in reversed(earlier) if one.status == "SUCCESSFUL"), None),
             hooks=hooks,
             images=images_of(service.task_definition),
         )
-        known.append(deployment)
-        threading.Thread(target=_carry_out, args=[deployment], name="ecs-deployment", daemon=True).start()
+        earlier.append(deployment)
+        threading.Thread(
+            target=_run_deployment, args=[deployment], name="ecs-deployment", daemon=True
+        ).start()
 
     def run_task(self) -> ActionResult:
         answer = super().run_task()
         for task in answer.result["tasks"]:
             images = images_of(task.task_definition_arn)
-            _say_it_runs(task.cluster_arn, task.task_definition_arn, task.task_arn, task.group, images)
+            _announce_running_task(
+                task.cluster_arn, task.task_definition_arn, task.task_arn, task.group, images
+            )
         return answer
 
     def describe_service_revisions(self) -> ActionResult:
-        found = {one.revision: one for deployments in _deployments.values() for one in deployments}
-        asked = self._get_param("serviceRevisionArns")
+        by_arn = {one.revision: one for deployments in _deployments.values() for one in deployments}
+        arns = self._get_param("serviceRevisionArns")
         revisions = [
             {
                 "serviceRevisionArn": arn,
-                "serviceArn": found[arn].service.arn,
-                "clusterArn": found[arn].service.cluster_arn,
-                "taskDefinition": found[arn].task_definition,
-                "containerImages": found[arn].images,
-                "createdAt": found[arn].created,
+                "serviceArn": by_arn[arn].service.arn,
+                "clusterArn": by_arn[arn].service.cluster_arn,
+                "taskDefinition": by_arn[arn].task_definition,
+                "containerImages": by_arn[arn].images,
+                "createdAt": by_arn[arn].created,
             }
-            for arn in asked
-            if arn in found
+            for arn in arns
+            if arn in by_arn
         ]
-        failures = [{"arn": arn, "reason": "MISSING"} for arn in asked if arn not in found]
+        failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in by_arn]
         return ActionResult({"serviceRevisions": revisions, "failures": failures})
 
     def list_service_deployments(self) -> ActionResult:
-        """Newest first."""
+        """List deployments, newest first."""
         name = self._get_param("service").rpartition("/")[2]
         backend = ecs_backends[_settings.account][_settings.region]
         service = backend._get_service(self._get_param("cluster", "default"), name)
@@ -134,10 +139,10 @@ class EcsOperations(EC2ContainerServiceResponse):
 
 
 def last_deployments() -> Iterator[_Deployment]:
-    """Of each service the last one that went through."""
+    """Return the last successful deployment of each service."""
     for deployments in list(_deployments.values()):
-        through = [one for one in deployments if one.status == "SUCCESSFUL"]
-        yield from through[-1:]
+        successful = [one for one in deployments if one.status == "SUCCESSFUL"]
+        yield from successful[-1:]
 
 
 def _arn(resource: str) -> str:
@@ -145,7 +150,7 @@ def _arn(resource: str) -> str:
 
 
 def images_of(task_definition: str) -> list[dict[str, str]]:
-    """With digests where the registry here knows them, as ECS has them of images in ECR."""
+    """Return the images, with digests where the sandbox's registry knows them, as ECS has them for images in ECR."""
     found = ecs_backends[_settings.account][_settings.region].describe_task_definition(task_definition)
     images = []
     for container in found.container_definitions:
@@ -163,13 +168,13 @@ def _digest(image: str) -> str | None:
     if registry != f"{_settings.account}.dkr.ecr.{_settings.region}.amazonaws.com":
         return None
     repository, _, tag = path.partition(":")
-    kept = store().backend.repositories.get(repository)
-    tagged = (one for one in (kept.images if kept else []) if (tag or "latest") in one.image_tags)
+    stored = store().backend.repositories.get(repository)
+    tagged = (one for one in (stored.images if stored else []) if (tag or "latest") in one.image_tags)
     return next((str(one.image_digest) for one in tagged), None)
 
 
-def _carry_out(deployment: _Deployment) -> None:
-    """Hooks of one stage all have to agree; what they refuse is rolled back."""
+def _run_deployment(deployment: _Deployment) -> None:
+    """Run the hooks of one stage; roll back if one of them refuses."""
     try:
         refusal = next(filter(None, (_refusal(deployment, hook) for hook in deployment.hooks)), None)
     except Exception as error:  # noqa: BLE001 - a hook that cannot be called has not agreed
@@ -194,8 +199,8 @@ def _refusal(deployment: _Deployment, hook: dict[str, Any]) -> str | None:
     answer: dict[str, Any] = {}
     for _ in range(_LONGEST_CALLS):
         outcome = awslambda.run(target, Invocation(_payload(deployment, hook, answer), target))
-        said = None if outcome.error else json.loads(outcome.payload)
-        answer = said if isinstance(said, dict) else {}
+        response = None if outcome.error else json.loads(outcome.payload)
+        answer = response if isinstance(response, dict) else {}
         if answer.get("hookStatus") != "IN_PROGRESS":
             break
         time.sleep(float(answer.get("callBackDelay", _CALL_BACK_SECONDS)) * _settings.time_scale)
@@ -226,11 +231,13 @@ def _start_tasks(deployment: _Deployment) -> None:
     for _ in range(service.desired_count):
         task = _arn(f"task/{service.cluster_name}/{uuid.uuid4().hex}")
         where = service.cluster_arn, deployment.task_definition, task, f"service:{service.name}"
-        _say_it_runs(*where, deployment.images)
+        _announce_running_task(*where, deployment.images)
 
 
-def _say_it_runs(cluster: str, definition: str, task: str, group: str, images: list[dict[str, str]]) -> None:
-    """ "ECS Task State Change", as the guide prints it, without networks and resources."""
+def _announce_running_task(
+    cluster: str, definition: str, task: str, group: str, images: list[dict[str, str]]
+) -> None:
+    """Send "ECS Task State Change" as the guide prints it, without networks and resources."""
     containers = [
         {
             "containerArn": task.replace(":task/", ":container/") + f"/{uuid.uuid4()}",
@@ -253,7 +260,7 @@ def _say_it_runs(cluster: str, definition: str, task: str, group: str, images: l
 
 
 def install(settings: Settings) -> None:
-    """It reads the store that ECR's patch opens."""
+    """Patch ECS. Needs the store that ECR's patch opens."""
     global _settings
     _settings = settings
     _deployments.clear()

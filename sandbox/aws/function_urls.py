@@ -1,7 +1,8 @@
-"""Lambda function URLs: moto keeps one per function, without a qualifier, and answers at none of them.
+"""Lambda function URLs: moto keeps one per function, without a qualifier, and serves none of them.
 
-Here each is a path of the AWS port. Who calls must sign for `lambda` and may need both of AWS's permissions, on exactly
-the function or alias that the URL belongs to. Left out: presigned requests, CORS, streamed answers, concurrency limits.
+Here each is a path of the AWS port. The caller must sign for `lambda` and may need both of AWS's permissions, on
+exactly the function or alias that the URL belongs to. Left out: presigned requests, CORS, streamed answers, concurrency
+limits.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _patches = Patches()
 
 @dataclass(slots=True)
 class _Url:
-    """One function URL; `arn` is qualified where the URL belongs to an alias."""
+    """One function URL; `arn` is qualified if the URL belongs to an alias."""
 
     arn: str
     address: str
@@ -61,7 +62,7 @@ class _Url:
 
 class _State:
     settings: Settings
-    urls: dict[str, _Url]  # by ARN
+    urls: dict[str, _Url]  # key: ARN
 
 
 def _now() -> str:
@@ -141,8 +142,8 @@ def _response_delete(self: LambdaResponse) -> tuple[int, dict[str, Any], str]:
 
 
 def serve(request: Request) -> Response:
-    """What is below `PREFIX`: first who calls, then the function."""
-    target = request.environ["REQUEST_URI"]  # as it was sent and signed, not decoded
+    """Answer a request below `PREFIX`: authenticate the caller, then invoke the function."""
+    target = request.environ["REQUEST_URI"]  # as sent and signed, not decoded
     path, _, query = target.partition("?")
     url_id, _, rest = path.removeprefix(PREFIX).partition("/")
     url = next((url for url in _State.urls.values() if url.id == url_id), None)
@@ -172,18 +173,20 @@ def _called(url: _Url, request: Request, target: str, path: str, query: str) -> 
     try:
         return payloads.answer(awslambda.run(url.arn, Invocation(event, url.arn, request_id)))
     except UnknownFunctionException:
-        return payloads.forbidden()  # it was deleted, and its URL with it
+        return payloads.forbidden()  # deleted, and its URL with it
 
 
 def _needs(url: _Url) -> list[tuple[str, dict[str, str]]]:
-    """Both of them, since October 2025; the second with a condition key that no other way of invoking has."""
+    """Return the permissions that the caller needs: both of them since October 2025, the second with a condition key of
+    its own.
+    """
     own = {"lambda:FunctionUrlAuthType": url.config["AuthType"], "lambda:FunctionArn": url.arn}
     via = {"lambda:InvokedViaFunctionUrl": "true"}
     return [("lambda:InvokeFunctionUrl", own), ("lambda:InvokeFunction", via)]
 
 
 def _caller(url: _Url, method: str, target: str, body: bytes, headers: Any) -> dict[str, str] | None:
-    """Who signed the request and may call: the event's `authorizer.iam`."""
+    """Return who signed the request and may call: the event's `authorizer.iam`."""
     key_id = enforcement.signing_key(method, target, body, headers, "lambda")
     principal = enforcement.find_principal(key_id) if key_id else None
     if not key_id or not principal:
@@ -200,7 +203,9 @@ def _caller(url: _Url, method: str, target: str, body: bytes, headers: Any) -> d
 
 
 def _is_public(url: _Url) -> bool:
-    """AuthType NONE skips the signature; the function's own policy must still let everybody in."""
+    """Return whether anyone may call. AuthType NONE skips the signature; the function's policy must still allow
+    everybody.
+    """
     public = [one for one in statements_on(url.arn) if one.get("Principal") in ("*", {"AWS": "*"})]
     return all(is_permitted(public, action, url.arn, context) for action, context in _needs(url))
 

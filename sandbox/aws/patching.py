@@ -1,4 +1,4 @@
-"""Replaces parts of moto, and puts them back."""
+"""Replacements of moto's functions that can be undone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Patches:
-    """What one module has replaced. Replacing again keeps the first original."""
+    """The replacements of one module. A second replacement keeps the first original."""
 
     def __init__(self) -> None:
         self._originals: dict[tuple[Any, str], Any] = {}

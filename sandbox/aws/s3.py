@@ -1,6 +1,6 @@
-"""S3: moto reads bucket policies itself, without their conditions or the caller, and denies too much.
+"""S3: moto evaluates bucket policies itself, without their conditions or the caller, and denies too much.
 
-They are evaluated where all permissions are (`iam`).
+The `iam` package evaluates them instead, with all other permissions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m sandbox demo`: push three images into the gate as a user would, and see what becomes of them."""
+"""`python -m sandbox demo`: push three images into the gate as a user does, and report what happens to them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _WIDTH = 140
 
 
 class DemoError(Exception):
-    """Something is not as it should be; the message says what."""
+    """The demo did not go as expected; the message says what."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit code 0 when all three images ended as they must, else 1."""
+    """Run the demo; return 0 if all three images ended as they must, else 1."""
     options = _parser().parse_args(argv)
     console = view.console()
     console.width = min(console.width, _WIDTH)
@@ -69,9 +69,9 @@ def _fail(message: str, code: int) -> int:
 
 
 def _run(state: Path, console: Console) -> list[str]:
-    """Returns what is wrong. A folder of its own: a sandbox may be running beside it."""
+    """Run the demo in a folder of its own, because a sandbox may be running beside it; return the faults."""
     folder = state / "demo"
-    # Built anew: what an earlier version left there may differ, and a layout would then hold both.
+    # Build anew: images of an earlier version may differ, and the layout would then have both.
     shutil.rmtree(folder / "images", ignore_errors=True)
     settings = Settings(state=folder.resolve(), aws_port=free_port(), registry_port=free_port())
     began = time.monotonic()
@@ -89,13 +89,13 @@ def _run(state: Path, console: Console) -> list[str]:
     (state / "demo.json").write_text(json.dumps([hop.as_json() for hop in hops], indent=2) + "\n")
     if not wrong:
         # Lines to copy must not be broken.
-        for line in _next_steps(state, folder).splitlines():  # what is printed is one line
+        for line in _next_steps(state, folder).splitlines():  # wraps would break commands to copy
             console.print(line, soft_wrap=True)
     return wrong
 
 
 class _Show:
-    """Plays the acts one after the other and remembers what became of them."""
+    """Plays the acts one after the other and records their results."""
 
     def __init__(self, stack: Stack, session: Session, folder: Path, console: Console) -> None:
         self._stack = stack
@@ -133,7 +133,7 @@ class _Show:
             raise DemoError(f"the sandbox's scanner does not take {file}")
 
     def _follow(self, image: ImageRef, show: View) -> list[Release]:
-        """Look until the image, and what it was promoted to, have ended."""
+        """Wait until the image and its promoted copies have ended; return their releases."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             chain = list(_chain(self._stack, image))
@@ -146,7 +146,7 @@ class _Show:
 
 
 def _chain(stack: Stack, image: ImageRef) -> Iterator[Release]:
-    """The release of the image, then that of its promoted copy, and so on."""
+    """Yield the release of the image, then that of its promoted copy, and so on."""
     release = stack.ledger.latest(image)
     while release is not None:
         yield release
@@ -161,7 +161,7 @@ def _has_ended(release: Release) -> bool:
 
 
 class _Inbox:
-    """A queue that listens to the topic, as a team's tools would."""
+    """A queue that is subscribed to the topic, as a team's tools are."""
 
     def __init__(self, topic: str) -> None:
         sqs, sns = client("sqs"), client("sns")
@@ -170,7 +170,7 @@ class _Inbox:
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["QueueArn"])
 
     def messages(self, ids: Sequence[str]) -> dict[str, str]:
-        """Subjects by message id; those that have not come after a few seconds are missing."""
+        """Return subjects by message id; messages that do not arrive within a few seconds are missing."""
         found: dict[str, str] = {}
         deadline = time.monotonic() + 5
         while set(ids) - set(found) and time.monotonic() < deadline:
@@ -184,7 +184,7 @@ class _Inbox:
 
 
 def _calls(folder: Path) -> str:
-    """Of all functions: also those that only woke others, or ignored the push of a signature."""
+    """Describe the calls of all functions, also of those that only woke others or ignored a signature's push."""
     lines = (folder / "invocations.jsonl").read_text().splitlines()
     records: list[dict[str, Any]] = [json.loads(line) for line in lines]
     cold = sum(record["cold"] for record in records)

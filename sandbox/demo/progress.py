@@ -17,7 +17,7 @@ from imagegate_cli.releases.steps import NAMES, ExecutionStep, StepState, steps_
 
 
 class View:
-    """The releases as rows, their steps as columns."""
+    """A live table of releases and their steps; plain lines without a terminal."""
 
     def __init__(self, console: Console, history: ExecutionHistory) -> None:
         self._history = history
@@ -53,8 +53,8 @@ class View:
 
     def _line(self, release: Release) -> Text:
         done = [step for step in steps_of(release) if step.state is StepState.DONE]
-        told = ", ".join(f"{step.name} ({step.result})" if step.result else step.name for step in done)
-        return Text(f"  {release.image.repository}: {told}")
+        steps = ", ".join(f"{step.name} ({step.result})" if step.result else step.name for step in done)
+        return Text(f"  {release.image.repository}: {steps}")
 
     def start(self) -> None:
         if self._live:
@@ -67,9 +67,9 @@ class View:
 
 @contextmanager
 def showing(console: Console, history: ExecutionHistory) -> Iterator[View]:
-    shown = View(console, history)
-    shown.start()
+    table = View(console, history)
+    table.start()
     try:
-        yield shown
+        yield table
     finally:
-        shown.stop()
+        table.stop()

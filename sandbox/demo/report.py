@@ -1,4 +1,4 @@
-"""What the demo found out: each release from the ledger, Step Functions and its message; and whether it is right."""
+"""The results of the demo: each release from the ledger, Step Functions and its message, and the checks of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imagegate_cli.stack import Stack
 from sandbox.demo.story import Act
 
 _WIDE = 130
-# start_release makes the attempt before there is an execution that could count it.
+# start_release runs before there is an execution that counts its calls.
 _STARTED_BY = 1
 
 
@@ -54,7 +54,7 @@ class Hop:
 
 
 def measure(stack: Stack, release: Release) -> Hop:
-    """Count in the execution's history."""
+    """Count transitions and Lambda calls in the execution's history."""
     pages = client("stepfunctions").get_paginator("get_execution_history")
     events = [e for p in pages.paginate(executionArn=stack.execution_arn(release)) for e in p["events"]]
     transitions = sum(event["type"].endswith("StateEntered") for event in events)
@@ -67,11 +67,8 @@ def _calls_lambda(event: Mapping[str, Any]) -> bool:
     return bool(event["type"] == "LambdaFunctionScheduled")
 
 
-# What must be true
-
-
 def faults(stack: Stack, act: Act, hops: Sequence[Hop], messages: Mapping[str, str]) -> list[str]:
-    """Everything that is not as it should be: in the ledger, in the registry, in what was announced."""
+    """Return everything that is wrong in the ledger, in the registry, or in the announcements."""
     first = hops[0].release
     found = [f"{hop.name}: nobody was told" for hop in hops if hop.release.message_id not in messages]
     if first.outcome is not act.ends:
@@ -105,13 +102,10 @@ def _faults_of_blocked(stack: Stack, act: Act, hops: Sequence[Hop]) -> Iterator[
 
 
 def _referrers(image: ImageRef) -> set[Any]:
-    """Digests of the evidence that the registry lists."""
+    """Return the digests of the evidence that the registry lists."""
     subject = {"imageDigest": str(image.digest)}
     answer = client("ecr").list_image_referrers(repositoryName=image.repository, subjectId=subject)
     return {type(image.digest).parse(referrer["digest"]) for referrer in answer["referrers"]}
-
-
-# How it is shown
 
 
 def table_of(hops: Sequence[Hop], console: Console) -> RenderableType:

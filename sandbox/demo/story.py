@@ -1,4 +1,4 @@
-"""The demo's three images: what is in them, what their scan finds, and how each must end."""
+"""The demo's three images: their content, their findings, and how each must end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Finding = tuple[str, str, str, str]  # name, severity, package, version
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One image, pushed as a user would."""
+    """One image that the demo pushes."""
 
     what: str
     repository: str
@@ -30,14 +30,14 @@ class Act:
         return f"{self.repository}:{self.tag}"
 
     def build(self, folder: Path) -> Path:
-        """An OCI layout of this image, in a folder of its own."""
+        """Build the image as an OCI layout in a folder of its own; return the folder."""
         layout = folder / self.reference.replace(":", "-")
         labels = {"org.opencontainers.image.version": self.tag}
         build_image(layout, files=self.files, base_layers=[_BASE], labels=labels, tag=self.tag)
         return layout
 
     def write_findings(self, folder: Path) -> Path:
-        """What ECR would report: the form of a DescribeImageScanFindings response."""
+        """Write the findings in the form of a DescribeImageScanFindings response; return the file."""
         file = folder / f"{self.reference.replace(':', '-')}-findings.json"
         report = {"imageScanFindings": {"findings": [_finding(*finding) for finding in self.findings]}}
         file.write_text(json.dumps(report, indent=2))

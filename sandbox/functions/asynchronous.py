@@ -61,7 +61,7 @@ class AsynchronousInvoker:
         try:
             self._attempt(function, invocation)
         except Exception:
-            # Nobody waits for this thread's answer.
+            # Nobody waits for the result of this thread.
             logger.exception("asynchronous invocation of %s", function.name)
 
     def _attempt(self, function: Function, invocation: Invocation) -> None:

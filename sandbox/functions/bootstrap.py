@@ -1,6 +1,6 @@
-"""Starts AWS's runtime client; ends with the process that started it.
+"""The start of AWS's runtime client in a function's process; it ends with the process that started it.
 
-Standard input is a pipe that nobody writes to: it closes when the sandbox dies, however it dies.
+Standard input is a pipe without a writer: it closes when the sandbox ends, however it ends.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What is deployed, what is asked of it, what comes back."""
+"""A deployed function, its invocation, and the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DeployedArchive:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One version of a function, with what its processes are started from."""
+    """One version of a function, with everything that its processes need."""
 
     name: str
     version: str  # "$LATEST" or a number
@@ -39,7 +39,7 @@ class Function:
 
     @property
     def identity(self) -> str:
-        """Equal for all that one process can serve."""
+        """Functions with equal identity can share a process."""
         shas = [archive.sha256 for archive in (self.code, *self.layers)]
         return json.dumps([self.arn, self.role, self.handler, self.timeout, dict(self.variables), shas])
 
@@ -53,7 +53,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
-    """`error` is the type of what went wrong; the payload then has AWS's error form."""
+    """The result; `error` is the type of the error, and the payload then has AWS's error form."""
 
     payload: bytes
     error: str | None = None

@@ -1,7 +1,7 @@
-"""What a function URL makes of a request, and of a function's answer: payload format version 2.0. No I/O.
+"""Payload format version 2.0: a function URL's request becomes an event, the function's answer a response. No I/O.
 
-Shapes: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html, and events that people have published, which
-lack what is null in the guide: a body that is empty, query parameters and cookies that are not there.
+Shapes: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html, and published events, which leave out what is
+null in the guide: an empty body, absent query parameters and cookies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from sandbox.functions.function import InvocationResult
 
-# The function never sees what the request was signed with.
+# The function never gets the headers of the signature.
 _KEPT_BACK = ("authorization", "cookie")
 _FAILED = "Internal Server Error"
 
@@ -48,7 +48,7 @@ class _MalformedError(ValueError):
 def event(
     call: FunctionRequest, url_id: str, request_id: str, caller: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    """The function's event; `caller` is who signed the request: accessKey, accountId, callerId, userArn, userId."""
+    """Return the function's event; `caller` has accessKey, accountId, callerId, userArn and userId of the signer."""
     headers = _joined((name.lower(), value) for name, value in call.headers)
     cookies = [cookie.strip() for cookie in headers.get("cookie", "").split(";") if cookie.strip()]
     parameters = _joined(parse_qsl(call.query, keep_blank_values=True))
@@ -66,7 +66,7 @@ def event(
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """What comes more than once is one value with commas."""
+    """Join repeated names: one value with commas."""
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value
@@ -105,7 +105,7 @@ def _context(
 
 
 def _body(call: FunctionRequest, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Text stays text only where the content type says that it is text."""
+    """Return the body as text only if the content type says that it is text, else in base64."""
     if not call.body:
         return {}
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -115,7 +115,7 @@ def _body(call: FunctionRequest, headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def answer(outcome: InvocationResult) -> FunctionResponse:
-    """What the caller gets: never anything of an error but that there was one."""
+    """Return the response to the caller; it says that there was an error, but nothing about it."""
     if outcome.error:
         return failed()
     try:

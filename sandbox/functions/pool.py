@@ -1,4 +1,4 @@
-"""Keeps warm processes per function version, starts more under load, ends them all at the end."""
+"""A pool of warm processes per function version: starts more under load, and ends them all."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ _PREFIX = "/2018-06-01/runtime/"
 
 
 class Delivered:
-    """The process has taken the invocation: its time runs."""
+    """The process has taken the invocation: its time-out begins."""
 
 
 class RuntimeApi:
-    """`events` gets Delivered and Outcomes, in the order in which they happen."""
+    """The API of one process; `events` gets `Delivered` and results in the order in which they happen."""
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
@@ -46,7 +46,7 @@ class RuntimeApi:
         self._invocations.put(invocation)
 
     def next(self) -> Invocation | None:
-        """Blocks; None when closing."""
+        """Wait for the next invocation; return None when closing."""
         return self._invocations.get()
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class RuntimeApi:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that was killed hangs up in the middle of its question: no news for who runs the sandbox."""
+        """Ignore connections that a killed process closes: the user of the sandbox need not know."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -67,7 +67,7 @@ class _RuntimeHandler(BaseHTTPRequestHandler):
     runtime_api: RuntimeApi
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         if self.path != _PREFIX + "invocation/next":

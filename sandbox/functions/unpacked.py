@@ -1,4 +1,4 @@
-"""Unzips deployed code and layers, once per content."""
+"""Unzipped code and layers, unpacked once per content."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One process of one function version: Lambda's execution environment.
 
-Its interpreter starts without `site`: no .pth file, so that the checkout cannot be imported, only what was deployed
+Its interpreter starts without `site` and so without .pth files: it cannot import the checkout, only the deployed code
 and the locked dependencies.
 """
 
@@ -25,7 +25,7 @@ _INIT_SECONDS = 60.0  # AWS gives 10 s; a busy laptop may need more
 def environment(
     function: Function, task_root: Path, opt: Path, credentials: Mapping[str, str], endpoint: str
 ) -> dict[str, str]:
-    """What Lambda sets, and nothing of the shell that started the sandbox."""
+    """Return the variables that Lambda sets, and none of the shell that started the sandbox."""
     region = function.arn.split(":")[3]
     dependencies = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
     own = {
@@ -38,7 +38,7 @@ def environment(
         "AWS_SECRET_ACCESS_KEY": credentials["aws_secret_access_key"],
         "AWS_SESSION_TOKEN": credentials["aws_session_token"],
         "AWS_ENDPOINT_URL": endpoint,
-        # The developer's own profiles stay out.
+        # Ignore the developer's own profiles.
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_REGION": region,
@@ -88,7 +88,7 @@ class Worker:
         return self._process.poll() is None
 
     def invoke(self, invocation: Invocation) -> InvocationResult:
-        """Never raises. After an outcome that ended the process, the worker is no longer alive."""
+        """Invoke the function; never raise. If the outcome ended the process, the worker is no longer alive."""
         self._api.send(invocation)
         try:
             first = self._api.events.get(timeout=_INIT_SECONDS)
@@ -114,7 +114,7 @@ class Worker:
 
 
 def _named(outcome: InvocationResult, invocation: Invocation) -> InvocationResult:
-    """Lambda names the request in the errors that the runtime could not report itself."""
+    """Add the request id to errors that the runtime could not report itself, as Lambda does."""
     if outcome.error not in ("Runtime.ExitError", "Sandbox.Timedout"):
         return outcome
     message = str(outcome.decoded()["errorMessage"])

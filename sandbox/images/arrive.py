@@ -1,6 +1,6 @@
-"""`python -m sandbox arrive`: an image comes into the registry without a push.
+"""`python -m sandbox arrive`: bring an image into the registry without a push.
 
-It is there as after a push, but EventBridge gets what ECR sends for a replica ("ECR Replication Action") or for a
+The image is there as after a push, but EventBridge gets the event of a replica ("ECR Replication Action") or of a
 cached image ("ECR Pull Through Cache Action"), and no push event.
 """
 
@@ -15,7 +15,7 @@ WAYS = ("replication", "pull-through")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit code 0, or 2 with one line that says what is wrong."""
+    """Run the command; return 0, or 2 after one line that says what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m sandbox arrive", description=__doc__)
     parser.add_argument("way", choices=WAYS)
     arguments = take_arguments(parser, argv)

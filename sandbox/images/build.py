@@ -1,4 +1,4 @@
-"""Builds small real images and indexes as OCI layouts: the same input gives the same digest everywhere."""
+"""Small real images and indexes as OCI layouts: the same input gives the same digest everywhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sandbox.images.layout_files import (
 )
 from sandbox.images.layout_files import LayoutImage as LayoutImage
 from sandbox.images.layout_files import is_foreign as is_foreign
-from sandbox.images.packing import Files as Files  # what a layer is made of
+from sandbox.images.packing import Files as Files  # the content of a layer
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -68,14 +68,14 @@ class LayoutIndex(LayoutImage):
     nested: str | None = None  # the index within this one
 
     def image(self, platform: str) -> LayoutImage:
-        """The image of a platform: what the same platform of another index can be built on."""
+        """Return the image of a platform, for example as a base for the same platform of another index."""
         digest = self.platforms[platform]
         size, manifest = blob(self.folder, digest).stat().st_size, read(self.folder, digest)
         return LayoutImage(self.folder, digest, size, manifest["mediaType"])
 
 
 def based_on(image: LayoutImage, name: str) -> dict[str, str]:
-    """The annotations by which a manifest says what it was built on; `name` as people pull it."""
+    """Return the annotations that name the base of an image; `name` is the reference with which people pull it."""
     key = "org.opencontainers.image.base"
     return {f"{key}.name": name, f"{key}.digest": image.digest}
 
@@ -98,9 +98,9 @@ def build_image(
 ) -> LayoutImage:
     """Add an image to the layout in `folder`: one layer for each of `base_layers`, then `files`.
 
-    `base`: an image of any layout, whose layers lie below all of these, and whose user and labels hold unless others
-    are given, as `FROM` does it. `architecture` may have a variant: `arm64/v8`. `annotations` are the manifest's.
-    `foreign_layers` lie below them: the manifest says where to fetch them, the layout does not have them.
+    `base`: an image of any layout; its layers come first, and its user and labels apply unless others are given, as
+    with `FROM`. `architecture` may have a variant: `arm64/v8`. `annotations` are the manifest's. `foreign_layers` come
+    below all others: the manifest says where to fetch them, the layout does not have them.
     """
     types = _DOCKER if docker else _OCI
     foreign = [packing.tar(layer) for layer in foreign_layers]
@@ -129,9 +129,9 @@ def build_index(
 ) -> LayoutIndex:
     """Add a multi-platform image to the layout in `folder`; only the index is listed there.
 
-    A platform is written `linux/amd64` or `linux/arm/v7`. `bases`: what the image of a platform is built on.
-    `labels` and `user` are those of every image, `annotations` the index's own. `attestations`: a provenance for each
-    of them, as buildx attaches it. `nested`: all platforms but the first stand in an index within the index.
+    A platform is written `linux/amd64` or `linux/arm/v7`. `bases`: the base of each platform's image. `labels` and
+    `user` are those of every image, `annotations` the index's own. `attestations`: a provenance for each image, as
+    buildx attaches it. `nested`: all platforms but the first are in an index within the index.
     """
     types = _DOCKER if docker else _OCI
     images = {
@@ -172,7 +172,7 @@ def _child(
 
 
 def _attestation(folder: Path, image: Descriptor) -> Descriptor:
-    """BuildKit's "attestation storage": an image manifest of no platform that names the one it is about."""
+    """Return BuildKit's "attestation storage": an image manifest without a platform that names its image."""
     statement = {
         "_type": "https://in-toto.io/Statement/v0.1",
         "predicateType": "https://slsa.dev/provenance/v0.2",

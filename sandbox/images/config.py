@@ -1,4 +1,4 @@
-"""The config blob of an image, and what the image takes over from the one that it is built on."""
+"""The config blob of an image, and the parts that an image takes over from its base."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CREATED = "1970-01-01T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """What an image takes over from the one that it is built on."""
+    """The parts that an image takes over from its base."""
 
     config: Mapping[str, Any] = field(default_factory=dict)
     diff_ids: Sequence[str] = ()
@@ -23,7 +23,7 @@ class Below:
 
 
 def below_of(folder: Path, base: LayoutImage | None) -> Below:
-    """The layers' bytes are in `folder` afterwards."""
+    """Copy the base's layers into `folder` and return what the image takes over."""
     if base is None:
         return Below()
     manifest = read(base.folder, base.digest)

@@ -1,4 +1,4 @@
-"""Writes an OCI layout: blobs by digest, and the list of what is to be found there."""
+"""Files of an OCI layout: blobs by digest, and the list of its manifests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LayoutImage:
 
 
 def is_foreign(descriptor: Descriptor) -> bool:
-    """A layer that is fetched from elsewhere: neither a layout nor a registry need have it."""
+    """Return whether a layer is fetched from elsewhere: neither a layout nor a registry need have it."""
     kind = descriptor["mediaType"]
     return bool(descriptor.get("urls")) or "foreign" in kind or "nondistributable" in kind
 

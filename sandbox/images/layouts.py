@@ -1,4 +1,4 @@
-"""Reads images as people have them: an OCI layout, the same as a tar, or what `docker save` writes."""
+"""Images on disk: an OCI layout, the same as a tar, or an archive of `docker save`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 
 
 class InvalidLayoutError(ValueError):
-    """There is no complete image here, or not the one that was meant."""
+    """There is no complete image here, or not the requested one."""
 
 
 class Files(Protocol):
@@ -74,7 +74,7 @@ class Layout:
         return self._files.open(name)
 
     def read(self, digest: str) -> bytes:
-        """A manifest's bytes, checked against its digest."""
+        """Return a manifest's bytes, checked against its digest."""
         with self.open(digest) as file:
             content = file.read()
         if digest != f"sha256:{hashlib.sha256(content).hexdigest()}":
@@ -87,7 +87,7 @@ class Layout:
 
 
 def choose(layout: Layout, tag: str | None) -> dict[str, Any]:
-    """The image that is meant: the only one, else the one whose name in the layout is the tag."""
+    """Return the requested image: the only one, else the one whose name in the layout is the tag."""
     images = [entry for entry in layout.entries() if not layout.subject(entry)]
     if len(images) > 1:
         images = [entry for entry in images if _name(entry).rpartition(":")[2] == tag]
@@ -103,7 +103,7 @@ def _name(entry: dict[str, Any]) -> str:
 
 @contextmanager
 def open_layout(path: Path) -> Iterator[Layout]:
-    """A folder or a tar (compressed or not), in any of the three forms."""
+    """Open a folder or a tar (compressed or not) in any of the three forms."""
     if not path.exists():
         raise InvalidLayoutError(f"{path} does not exist")
     if path.is_dir():

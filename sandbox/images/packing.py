@@ -23,7 +23,7 @@ def tar(files: Files) -> bytes:
 
 
 def gzip(content: bytes) -> bytes:
-    """Stored, not compressed: what zlib makes of the same bytes differs between its versions."""
+    """Store the content without compression: zlib's output for the same bytes differs between its versions."""
     blocks = _blocks(content, 0xFFFF)
     stored = [
         struct.pack("<BHH", number == len(blocks), len(block), len(block) ^ 0xFFFF) + block
@@ -34,7 +34,7 @@ def gzip(content: bytes) -> bytes:
 
 
 def zstd(content: bytes) -> bytes:
-    """RFC 8878: one frame of raw blocks; Python has no zstd before 3.14."""
+    """Store the content as one frame of raw blocks (RFC 8878); Python has no zstd before 3.14."""
     blocks = _blocks(content, _ZSTD_BLOCK)
     raw = [
         struct.pack("<I", (number == len(blocks)) | len(block) << 3)[:3] + block

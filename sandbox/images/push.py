@@ -1,6 +1,6 @@
-"""`python -m sandbox push`: an image from disk into the sandbox's registry, through its HTTP API.
+"""`python -m sandbox push`: push an image from disk into the sandbox's registry, through its HTTP API.
 
-Blobs, children and referrers go first, untagged; the tag comes last, because a tag is what starts a release.
+Blobs, children and referrers go first, untagged; the tag comes last, because a tag starts a release.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _BLOCK = 1024 * 1024
 
 
 class PushRefusedError(RuntimeError):
-    """The registry said no."""
+    """The registry refused the push."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What is in the registry now."""
+    """The image that is in the registry now."""
 
     repository: str
     tag: str
@@ -43,10 +43,10 @@ class Pushed:
 
 
 def push(path: Path, reference: SandboxReference, session: Session, *, arrival: str = "push") -> Pushed:
-    """Push the image of a layout or archive; the repository is created when missing.
+    """Push the image of a layout or archive; create the repository if it is missing.
 
-    `arrival`: `replication` and `pull-through` make ECR announce the image as come that way. What ECR itself
-    creates for them has no scan on push.
+    With `arrival` `replication` or `pull-through`, ECR announces the image as arrived that way. Repositories that ECR
+    itself creates for these have no scan on push.
     """
     if not reference.tag:
         raise InvalidSandboxReferenceError(f"a tag is needed: {reference.repository}:TAG")
@@ -102,7 +102,7 @@ class _Target:
 
 
 def _check_size(content: IO[bytes], descriptor: dict[str, Any]) -> None:
-    # A short body would leave both sides waiting for each other.
+    # With a short body both sides would wait for each other.
     size = content.seek(0, io.SEEK_END)
     content.seek(0)
     if size != descriptor["size"]:
@@ -132,11 +132,11 @@ def _push_manifest(layout: Layout, target: _Target, entry: dict[str, Any], refer
 
 
 def _push_referrers(layout: Layout, target: _Target, entry: dict[str, Any]) -> list[str]:
-    """Signatures and attestations of the image, of its children, and of each other."""
+    """Push signatures and attestations of the image, of its children, and of each other."""
     subjects = _tree(layout, entry)
     waiting = {e["digest"]: (e, layout.subject(e)) for e in layout.entries()}
     pushed: list[str] = []
-    for subject in subjects:  # grows while we go: a referrer can have referrers
+    for subject in subjects:  # grows in the loop: a referrer can have referrers
         for digest, (referrer, its_subject) in waiting.items():
             if its_subject == subject and digest not in pushed:
                 _push_manifest(layout, target, referrer, digest)
@@ -146,7 +146,7 @@ def _push_referrers(layout: Layout, target: _Target, entry: dict[str, Any]) -> l
 
 
 def _tree(layout: Layout, entry: dict[str, Any]) -> list[str]:
-    """The digests of a manifest, its children, and theirs."""
+    """Return the digests of a manifest, its children, and theirs."""
     children = json.loads(layout.read(entry["digest"])).get("manifests", [])
     return [entry["digest"], *(digest for child in children for digest in _tree(layout, child))]
 
@@ -162,7 +162,7 @@ def _create_repository(session: Session, name: str, *, scan_on_push: bool) -> bo
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit code 0, or 2 with one line that says what is wrong."""
+    """Run the command; return 0, or 2 after one line that says what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m sandbox push", description=__doc__)
     return run("push", take_arguments(parser, argv))
 
@@ -176,8 +176,8 @@ def take_arguments(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argp
 
 
 def run(command: str, arguments: argparse.Namespace, *, arrival: str = "push") -> int:
-    """Push what the arguments name, and say so; the exit code."""
-    # Late: only the command needs to know what boto3 may raise.
+    """Push the image that the arguments name and print the result; return the exit code."""
+    # Imported late: only the command needs boto3's errors.
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -8,14 +8,14 @@ from typing import Self
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
-    r"(?:(?:localhost|[\d.]+):\d+/)?"  # the sandbox's own address, pasted from elsewhere
+    r"(?:(?:localhost|[\d.]+):\d+/)?"  # the sandbox's own address, in case it was pasted
     rf"(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)"
     r"(?::(?P<tag>[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})|@(?P<digest>sha256:[a-f0-9]{64}))?"
 )
 
 
 class InvalidSandboxReferenceError(ValueError):
-    """This does not name an image or a repository."""
+    """The text does not name an image or a repository."""
 
 
 @dataclass(frozen=True, slots=True)

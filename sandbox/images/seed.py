@@ -1,4 +1,4 @@
-"""`python -m sandbox seed`: pushes the one small image whose digest the sample events name."""
+"""`python -m sandbox seed`: push the one small image whose digest the sample events name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLE_DIGEST = "sha256:d1aa5c27ee3649152f2a41e1444d161e10cc1b3a15d272d56fdf8a36
 
 
 def build(folder: Path) -> LayoutImage:
-    """The sample as an OCI layout; its digest is the same on every machine."""
+    """Build the sample as an OCI layout; its digest is the same on every machine."""
     return build_image(
         folder,
         files={"app": b"the sample of imagegate\n"},
@@ -30,15 +30,15 @@ def build(folder: Path) -> LayoutImage:
 
 
 def seed(session: Session, state: Path) -> None:
-    """Push the sample. Twice is fine: the second push changes nothing."""
+    """Push the sample. A second push changes nothing."""
     with TemporaryDirectory(dir=state, prefix="seed-") as folder:
         build(Path(folder))
         push(Path(folder), SandboxReference(SAMPLE_REPOSITORY, SAMPLE_TAG), session)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Exit code 0, or 2 with one line that says what is wrong."""
-    # Late: only the command needs to know what boto3 and the connection may raise.
+    """Run the command; return 0, or 2 after one line that says what is wrong."""
+    # Imported late: only the command needs the errors of boto3 and of the connection.
     from botocore.exceptions import BotoCoreError, ClientError
     from urllib3.exceptions import HTTPError
 

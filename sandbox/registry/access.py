@@ -1,4 +1,4 @@
-"""Who is calling, and may they: HTTP Basic credentials become an IAM identity."""
+"""Authentication and authorization: HTTP Basic credentials become an IAM identity."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sandbox.registry.store import hooks, store
 
 
 def caller(request: Request) -> str:
-    """The access key id behind the credentials.
+    """Return the access key id of the caller.
 
-    `AWS` with a token of GetAuthorizationToken, as in AWS. Also an access key with its secret, so that clients
-    can be tried without asking for a token first.
+    The credentials are `AWS` with a token of GetAuthorizationToken, as in AWS. An access key with its secret also
+    works, so that clients can be tried without requesting a token first.
     """
     credentials = request.authorization
     if credentials and credentials.type == "basic":

@@ -7,11 +7,11 @@ from typing import Any
 from sandbox.registry.manifests import StoredManifest
 from sandbox.registry.store import hooks
 
-SOURCE_REGION = "eu-west-1"  # where replicas are said to come from
+SOURCE_REGION = "eu-west-1"  # source region of replicas
 
 
 def image_action(action: str, repository: Any, manifest: StoredManifest, tag: str | None) -> None:
-    """`ECR Image Action`: PUSH or DELETE. The event of an untagged image has no image-tag."""
+    """Send `ECR Image Action`: PUSH or DELETE. The event of an untagged image has no image-tag."""
     detail = {
         "result": "SUCCESS",
         "repository-name": repository.name,
@@ -27,7 +27,7 @@ def image_action(action: str, repository: Any, manifest: StoredManifest, tag: st
 
 
 def arrival(how: str, repository: Any, manifest: StoredManifest, tag: str | None) -> None:
-    """What is sent for an image that came as `how` says: `push`, `replication` or `pull-through`."""
+    """Send the event of an image that arrived by `push`, `replication` or `pull-through`."""
     {"push": _push, "replication": _replication, "pull-through": _pull_through}[how](
         repository, manifest, tag
     )
@@ -38,7 +38,7 @@ def _push(repository: Any, manifest: StoredManifest, tag: str | None) -> None:
 
 
 def _replication(repository: Any, manifest: StoredManifest, tag: str | None) -> None:
-    """`ECR Replication Action`, in the target registry. Without image-tag for children and evidence."""
+    """Send `ECR Replication Action`, in the target registry. Children and evidence have no image-tag."""
     detail = {
         "result": "SUCCESS",
         "repository-name": repository.name,
@@ -51,7 +51,7 @@ def _replication(repository: Any, manifest: StoredManifest, tag: str | None) -> 
 
 
 def _pull_through(repository: Any, manifest: StoredManifest, tag: str | None) -> None:
-    """`ECR Pull Through Cache Action`, once for the tag that was pulled through."""
+    """Send `ECR Pull Through Cache Action`, once for the tag that was pulled."""
     if not tag:
         return
     detail = {
@@ -67,7 +67,7 @@ def _pull_through(repository: Any, manifest: StoredManifest, tag: str | None) ->
 
 
 def image_scan(repository: Any, digest: str, tags: list[str], status: str, counts: dict[str, int]) -> None:
-    """`ECR Image Scan`, sent when a basic scan has ended."""
+    """Send `ECR Image Scan`, the end of a basic scan."""
     detail = {
         "scan-status": status,
         "repository-name": repository.name,
@@ -79,7 +79,7 @@ def image_scan(repository: Any, digest: str, tags: list[str], status: str, count
 
 
 def inspector_scan(repository: Any, digest: str, tags: list[str], counts: dict[str, int]) -> None:
-    """`Inspector2 Scan`, sent when the first enhanced scan has ended. Inspector names repositories by ARN."""
+    """Send `Inspector2 Scan`, the end of the first enhanced scan. Inspector names repositories by ARN."""
     detail = {
         "scan-status": "INITIAL_SCAN_COMPLETE",
         "repository-name": repository.arn,

@@ -38,7 +38,7 @@ def get_blob(call: RegistryRequest) -> Response:
 
 @page("/layers/")
 def download(request: Request) -> Response:
-    """What GetDownloadUrlForLayer points to; its token is the permission."""
+    """Answer the URL of GetDownloadUrlForLayer; its token is the permission."""
     found = re.fullmatch(r"/layers/(?P<name>.+)/(?P<digest>[^/]+)", request.path)
     owner = store().token_owner(request.args.get("token", ""))
     if not found or not owner:
@@ -70,15 +70,15 @@ def _blob_headers(call: RegistryRequest) -> dict[str, str]:
 def _file(request: Request, path: Path, headers: dict[str, str]) -> Response:
     size = path.stat().st_size
     first, end = 0, size
-    wanted = request.range
-    if wanted:
-        limits = wanted.range_for_length(size)
+    byte_range = request.range
+    if byte_range:
+        limits = byte_range.range_for_length(size)
         if limits is None:
             raise RegistryError(416, "SIZE_INVALID", f"the blob has {size} bytes")
         first, end = limits
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
     sent = first + (end - first) // 2 if _breaks() else end
-    response = Response(_read(path, first, sent), status=206 if wanted else 200, headers=headers)
+    response = Response(_read(path, first, sent), status=206 if byte_range else 200, headers=headers)
     response.content_length = end - first
     return response
 
@@ -109,7 +109,7 @@ def start_upload(call: RegistryRequest) -> Response:
 
 
 def _mounted(call: RegistryRequest, digest: str, source_name: str | None) -> bool:
-    """Whatever stands in the way of a mount, the client is told to upload instead."""
+    """Mount the blob if possible; return False in any other case, and the client uploads it."""
     source: Any = store().backend.repositories.get(source_name)
     if source is None:
         return False
@@ -127,7 +127,7 @@ def append_to_upload(call: RegistryRequest) -> Response:
         return _progress(call, _append(call), 202)
     upload = layers.upload_of(call.repo, call.target)
     if upload.size:
-        call.request.stream.read()  # and forget it
+        call.request.stream.read()  # and drop it
     else:
         _append(call)
     return _progress(call, upload, 201)

@@ -1,4 +1,4 @@
-"""Bytes on disk, content-addressed; which repository may see which blob is the index's business."""
+"""Blobs on disk, by digest; the index knows which repository has which blob."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
 
 
 class Upload:
-    """Bytes on their way in. They are hashed as they arrive, so finishing costs one rename."""
+    """A blob while it is uploaded. It is hashed as it arrives, so finishing costs one rename."""
 
     def __init__(self, folder: Path) -> None:
         self.id = str(uuid.uuid4())
@@ -29,7 +29,7 @@ class Upload:
         return f"sha256:{self._hash.hexdigest()}"
 
     def append(self, stream: IO[bytes], length: int | None = None) -> None:
-        """Take `length` bytes, or all there are."""
+        """Append `length` bytes of the stream, or all of it."""
         with self._path.open("ab") as file:
             for chunk in chunks(stream, length):
                 file.write(chunk)
@@ -45,13 +45,13 @@ class Upload:
 
 
 class Blobs:
-    """The files. One blob is held once, however many repositories have it."""
+    """The files. A blob is stored once, however many repositories have it."""
 
     def __init__(self, state: Path) -> None:
         self._root = state / "blobs"
         self._incoming = state / "uploads"
         for folder in (self._root, self._incoming):
-            # The index lives in memory: after a restart nothing refers to what lies here.
+            # The index is in memory: after a restart nothing refers to these files.
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
 

@@ -1,7 +1,7 @@
 """The OCI distribution API (specification 1.1) over the sandbox's store.
 
-Rules: the repository must exist (ECR does not create it on push); every operation asks for the permission that ECR
-asks for; everything that changes goes through the same functions as the JSON API, so both tell the same story.
+Rules: the repository must exist (ECR does not create it on push); every operation needs the permission that it needs in
+ECR; every change uses the same functions as the JSON API, so that both give the same answers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sandbox.registry.store import store
 
 @dataclass(frozen=True, slots=True)
 class RegistryRequest:
-    """One request to one repository: what it names, and who asks."""
+    """One request to one repository: its target and its caller."""
 
     request: Request
     repo: Any
@@ -57,7 +57,7 @@ _PAGES: dict[str, Page] = {}
 
 
 def page(prefix: str) -> Callable[[Page], Page]:
-    """Register what lies outside `/v2/` and sees to its own permission."""
+    """Register a page outside `/v2/`, which checks permissions itself."""
 
     def register(answer: Page) -> Page:
         _PAGES[prefix] = answer
@@ -97,7 +97,7 @@ class Front:
         except ServiceException as error:
             return translated(error).response()
         except ClientDisconnected:
-            return Response(status=400)  # nobody reads it
+            return Response(status=400)  # the client is gone
 
 
 def _throttle() -> None:
@@ -123,7 +123,7 @@ def _dispatch(request: Request) -> Response:
 
 
 class RequestLog:
-    """One JSON line per request: what a benchmark counts."""
+    """A log with one JSON line per request, for benchmarks."""
 
     def __init__(self, path: Any) -> None:
         self._path = path

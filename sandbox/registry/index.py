@@ -19,7 +19,7 @@ TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 
 def repository(name: str, registry_id: str | None = None) -> Any:
-    """moto's repository; RepositoryNotFoundException when there is none."""
+    """Return moto's repository. Raises RepositoryNotFoundException if there is none."""
     return store().backend._get_repository(name, registry_id)
 
 
@@ -28,7 +28,7 @@ def manifest_of(image: Any) -> StoredManifest:
 
 
 def find(repo: Any, *, digest: str | None = None, tag: str | None = None) -> Any | None:
-    """The image that has this digest, this tag, or both."""
+    """Return the image that has this digest, this tag, or both, or None if there is none."""
     for image in list(repo.images):
         is_match = digest in (None, image.image_digest) and (not tag or tag in image.image_tags)
         if is_match:
@@ -46,9 +46,9 @@ def put_image(
     arrival: str = "push",
     caller: str = "",
 ) -> Any:
-    """Keep the manifest, move the tag, tell EventBridge and the scanner. Errors are ECR's.
+    """Store the manifest, move the tag, notify EventBridge and the scanner. Errors are ECR's.
 
-    `caller`: the access key that pushes; without it nothing is signed.
+    `caller` is the access key that pushes; without it ECR signs nothing.
     """
     with store().lock:
         manifest = _accept(repo, text, media_type, tag, digest)
@@ -66,7 +66,7 @@ def put_image(
 
 
 def _tag_first_child(repo: Any, manifest: StoredManifest, tag: str) -> None:
-    """Seen with buildx on ECR: the tag of an index moves on to its first platform."""
+    """Move the tag of an index to its first platform, as seen with buildx on ECR."""
     with store().lock:
         child = find(repo, digest=manifest.children[0])
         if not child or is_immutable(repo, tag):
@@ -125,7 +125,7 @@ def _check_tag(repo: Any, manifest: StoredManifest, tag: str | None) -> None:
 
 
 def is_immutable(repo: Any, tag: str) -> bool:
-    """Exclusion filters turn the repository's setting round for the tags that they match."""
+    """Return whether the tag is immutable; exclusion filters invert the repository's setting for matching tags."""
     mode = str(getattr(repo.image_tag_mutability, "value", repo.image_tag_mutability))
     filters = repo.image_tag_mutability_exclusion_filters or []
     is_excluded = any(wildcard.matches(f["filter"], tag) for f in filters)
@@ -153,31 +153,31 @@ def remove_tag(image: Any, tag: str) -> None:
 
 
 def delete_image(repo: Any, image: Any, tag: str | None = None) -> list[dict[str, str]]:
-    """Remove one tag (the image too when it was the last one), or the image with all its tags."""
+    """Remove one tag (and the image with its last tag), or the image with all its tags."""
     with store().lock:
         tags: list[str | None] = [tag] if tag else list(image.image_tags) or [None]
-        for gone in filter(None, tags):
-            remove_tag(image, gone)
+        for removed in filter(None, tags):
+            remove_tag(image, removed)
         if not image.image_tags and not referencing(repo, image.image_digest):
             repo.images.remove(image)
     manifest = manifest_of(image)
-    for gone_tag in tags:
-        announce.image_action("DELETE", repo, manifest, gone_tag)
-    return [image_id(image.image_digest, gone_tag) for gone_tag in tags]
+    for removed_tag in tags:
+        announce.image_action("DELETE", repo, manifest, removed_tag)
+    return [image_id(image.image_digest, removed_tag) for removed_tag in tags]
 
 
 def referencing(repo: Any, digest: str) -> list[str]:
-    """Digests of the indexes that list this image: ECR does not delete it under them."""
+    """Return the digests of the indexes that list this image: ECR does not delete it while they exist."""
     return [i.image_digest for i in repo.images if digest in manifest_of(i).children]
 
 
 def referrers(repo: Any, digest: str, artifact_types: Iterable[str] = ()) -> list[StoredManifest]:
-    """Manifests whose subject is this digest, in the order of their push."""
-    wanted = set(artifact_types)
+    """Return the manifests whose subject is this digest, in the order of their push."""
+    types = set(artifact_types)
     delay = store().settings.quirks.referrer_listing_delay_seconds
-    listed = [i for i in list(repo.images) if time.monotonic() - i.stored_at >= delay]
-    found = [m for m in map(manifest_of, listed) if m.subject == digest]
-    return [m for m in found if not wanted or m.artifact_type in wanted]
+    visible = [i for i in list(repo.images) if time.monotonic() - i.stored_at >= delay]
+    manifests = [m for m in map(manifest_of, visible) if m.subject == digest]
+    return [m for m in manifests if not types or m.artifact_type in types]
 
 
 def image_id(digest: str, tag: str | None) -> dict[str, str]:

@@ -26,7 +26,7 @@ def upload_of(repo: Any, upload_id: str) -> Upload:
 
 
 def append_part(repo: Any, upload_id: str, first_byte: int, content: bytes) -> Upload:
-    """A part out of order would change the layer: refused as ECR does."""
+    """Append a part; refuse it out of order, as ECR does, because it would change the layer."""
     upload = upload_of(repo, upload_id)
     if first_byte != upload.size:
         raise InvalidLayerPartException(repo.registry_id, repo.name, upload_id, upload.size - 1)
@@ -35,7 +35,7 @@ def append_part(repo: Any, upload_id: str, first_byte: int, content: bytes) -> U
 
 
 def finish(repo: Any, upload: Upload, expected: str | None) -> str:
-    """Make the bytes a blob of this repository; InvalidLayerException when the digest differs."""
+    """Store the upload as a blob of this repository. Raises InvalidLayerException if the digest differs."""
     if expected and expected != upload.digest:
         cancel(repo, upload)
         raise EcrError(
@@ -54,7 +54,7 @@ def cancel(repo: Any, upload: Upload) -> None:
 
 
 def mount(repo: Any, source: Any, digest: str) -> bool:
-    """Give the blob of another repository to this one, where ECR would do that."""
+    """Add the blob of another repository to this one, where ECR allows it; return whether it did."""
     setting = store().account_settings.get("BLOB_MOUNTING", "ENABLED")
     is_same_key = source.encryption_configuration == repo.encryption_configuration
     is_cache = getattr(source, "is_cache", False)  # images that were pulled through cannot be mounted

@@ -18,7 +18,7 @@ from sandbox.registry.paging import page
 
 _REFERENCE = r"manifests/(?P<target>[^/]+)"
 REFERRERS_PAGE = 50
-ARRIVAL = "Sandbox-Arrival"  # of `python -m sandbox arrive`: not a push, so no push is announced
+ARRIVAL = "Sandbox-Arrival"  # of `python -m sandbox arrive`: no push, so no push event
 
 
 @route("GET", _REFERENCE)
@@ -71,7 +71,7 @@ def _store(call: RegistryRequest, text: str) -> StoredManifest:
     except ServiceException as error:
         if error.code != "ImageAlreadyExistsException":
             raise
-        # Pushing again what is there is a success of the protocol, and no event.
+        # In the protocol, pushing the same manifest again succeeds; it sends no event.
         image = index.find(call.repo, digest=sha256(text.encode()))
     return index.manifest_of(image)
 
@@ -91,8 +91,8 @@ def _find(call: RegistryRequest) -> Any:
     key = "digest" if ":" in call.target else "tag"
     image = index.find(call.repo, **{key: call.target})
     if not image:
-        what = f"Requested image not found: {call.repo.name} has no {key} {call.target}"
-        raise RegistryError(404, "MANIFEST_UNKNOWN", what)
+        message = f"Requested image not found: {call.repo.name} has no {key} {call.target}"
+        raise RegistryError(404, "MANIFEST_UNKNOWN", message)
     return image
 
 
@@ -102,15 +102,15 @@ def list_tags(call: RegistryRequest) -> Response:
     last, limit = call.request.args.get("last", ""), call.request.args.get("n", type=int)
     tags = sorted((tag for image in list(call.repo.images) for tag in image.image_tags), key=_lexical)
     tags = [tag for tag in tags if _lexical(tag) > _lexical(last)]
-    listed = tags if limit is None else tags[:limit]
-    response = _json({"name": call.repo.name, "tags": listed})
-    if listed and len(listed) < len(tags):
-        _link(response, call, n=limit, last=listed[-1])
+    page_items = tags if limit is None else tags[:limit]
+    response = _json({"name": call.repo.name, "tags": page_items})
+    if page_items and len(page_items) < len(tags):
+        _link(response, call, n=limit, last=page_items[-1])
     return response
 
 
 def _lexical(tag: str) -> tuple[str, str]:
-    """Distribution specification, "Listing Tags": case-insensitive."""
+    """Return the sort key of a tag: case-insensitive (distribution specification, "Listing Tags")."""
     return tag.lower(), tag
 
 
@@ -119,19 +119,19 @@ def list_referrers(call: RegistryRequest) -> Response:
     call.require("BatchGetImage")
     if not SHA256.fullmatch(call.target):
         raise RegistryError(400, "DIGEST_INVALID", f"not a sha256 digest: {call.target!r}")
-    wanted = call.request.args.getlist("artifactType")
-    found = index.referrers(call.repo, call.target, wanted)
-    listed, token = page(found, call.request.args.get("nextToken"), REFERRERS_PAGE)
+    artifact_types = call.request.args.getlist("artifactType")
+    manifests = index.referrers(call.repo, call.target, artifact_types)
+    page_items, token = page(manifests, call.request.args.get("nextToken"), REFERRERS_PAGE)
     document = {
         "schemaVersion": 2,
         "mediaType": OCI_INDEX,
-        "manifests": [_descriptor(manifest) for manifest in listed],
+        "manifests": [_descriptor(manifest) for manifest in page_items],
     }
     response = _json(document, OCI_INDEX)
-    if wanted:
+    if artifact_types:
         response.headers["OCI-Filters-Applied"] = "artifactType"
     if token:
-        _link(response, call, artifactType=wanted, nextToken=token)
+        _link(response, call, artifactType=artifact_types, nextToken=token)
     return response
 
 

@@ -1,4 +1,4 @@
-"""Reads image manifests: what they refer to, and what kind of thing they are. No I/O."""
+"""Image manifests: their references, and their kind. No I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 
 class InvalidManifestError(ValueError):
-    """These bytes are not a manifest that a registry can keep."""
+    """These bytes are not a manifest that a registry accepts."""
 
 
 def sha256(content: bytes) -> str:
@@ -59,7 +59,7 @@ class StoredManifest:
 
 @lru_cache(maxsize=1024)
 def parse_manifest(text: str, media_type: str | None = None) -> StoredManifest:
-    """Raise `InvalidManifestError` with the reason."""
+    """Parse a manifest or index. Raises `InvalidManifestError` with the reason."""
     content = text.encode()
     if len(content) > MAX_MANIFEST_BYTES:
         raise InvalidManifestError(f"manifest is larger than {MAX_MANIFEST_BYTES} bytes")

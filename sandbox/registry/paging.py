@@ -1,4 +1,4 @@
-"""Pages with an opaque token, as every listing of the JSON API has them."""
+"""Pages with an opaque token, for the listings of the JSON API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def page(items: Sequence[T], token: str | None, limit: int) -> tuple[Sequence[T], str | None]:
-    """The items from `token` on, and the token of the next page if there is one."""
+    """Return the items from `token` on, and the token of the next page if there is one."""
     start = _position(token) if token else 0
     end = start + limit
     return items[start:end], _token(end) if end < len(items) else None

@@ -1,4 +1,4 @@
-"""Which repositories are scanned, and when: the registry's rules and the repository's own setting."""
+"""The scan settings of repositories: the registry's rules and the repository's own setting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def scan_type() -> str:
 
 
 def configuration(repo: Any) -> dict[str, Any]:
-    """A `RepositoryScanningConfiguration`; a rule of the registry outranks the repository."""
+    """Return a `RepositoryScanningConfiguration`; a rule of the registry outranks the repository."""
     matching = [(rule, f) for rule, f in _rules() if _matches(f["filter"], repo.name)]
     frequencies = {rule["scanFrequency"] for rule, _ in matching}
     if not frequencies and scan_type() == "BASIC" and _scan_on_push(repo):

@@ -53,7 +53,7 @@ class Store:
         return token
 
     def token_owner(self, token: str) -> str | None:
-        """The access key id that asked for this token, unless it has expired."""
+        """Return the access key id for which this token was issued, or None if it has expired."""
         owner, expires = self._tokens.get(token, ("", 0.0))
         return owner if expires > time.time() else None
 
@@ -62,7 +62,7 @@ _stores: list[Store] = []
 
 
 def open_store(settings: Settings) -> Store:
-    """The store of this sandbox; a new one when another sandbox was here before."""
+    """Return the store of this sandbox; make a new one for a new sandbox."""
     if not _stores or _stores[-1].settings is not settings:
         _stores[:] = [Store(settings, Blobs(settings.state))]
     return _stores[-1]
@@ -73,6 +73,6 @@ def store() -> Store:
 
 
 def hooks() -> Hooks:
-    found = store().hooks
-    assert found, "start() of the registry sets them"
-    return found
+    connected = store().hooks
+    assert connected, "start() of the registry sets them"
+    return connected

@@ -1,4 +1,4 @@
-"""ECR's wildcard: `*` stands for any characters, everything else for itself."""
+"""ECR's wildcard: `*` matches any characters, every other character itself."""
 
 from __future__ import annotations
 

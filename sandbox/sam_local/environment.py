@@ -1,8 +1,8 @@
-"""Lets `sam local invoke` run functions in Docker against this sandbox, each with its deployed environment and role.
+"""The environment with which `sam local invoke` runs functions in Docker against this sandbox.
 
-sam local gives a function only those variables that its template names, and `template.yaml` names neither endpoint nor
-credentials; nor does it let a container reach this machine's loopback. So the sandbox writes a template of its own for
-it, with these names and the deployed code, with a door beside it (see `door`); and a file with the values.
+sam local gives a function only the variables that its template names, and `template.yaml` names neither endpoint nor
+credentials. A container also cannot reach this machine's loopback. So the sandbox writes a template of its own with
+these names and the deployed code, a relay beside that code (see `relay`), and a file with the values.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from sandbox.settings import Settings
 if TYPE_CHECKING:
     from sandbox.functions import Function
 
-# In the state folder; samconfig.toml names the two files.
+# Files in the state folder, which samconfig.toml names.
 ENVIRONMENT = "sam-env.json"
 TEMPLATE = "sam-template.json"
 _CODE = "sam-code"
-_DOOR = "door"
+_RELAY = "relay"
 _ADDED = (
     *("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
@@ -39,7 +39,7 @@ _ADDED = (
 
 
 def write(settings: Settings, deployment: DeployedStack, template: Path) -> Callable[[], None]:
-    """Returns what removes all of it again."""
+    """Write the template, the values and the relays; return the function that removes them."""
     definition = templates.read(template)
     functions = {
         name: _deployed(settings, deployment.resources[name])
@@ -51,7 +51,7 @@ def write(settings: Settings, deployment: DeployedStack, template: Path) -> Call
     undo.callback(unpacked.remove)
     code = {name: unpacked.task_root(function.code) for name, function in functions.items()}
     for folder in set(code.values()):
-        undo.callback(_open_door(settings, folder / f".{_DOOR}"))
+        undo.callback(_open_relay(settings, folder / f".{_RELAY}"))
     values = {name: _variables(settings, function) for name, function in functions.items()}
     local = _local(definition, template.resolve().parent, code)
     for name, content in ((ENVIRONMENT, values), (TEMPLATE, local)):
@@ -63,7 +63,7 @@ def write(settings: Settings, deployment: DeployedStack, template: Path) -> Call
 
 
 def _deployed(settings: Settings, name: str) -> Function:
-    # Late: they import moto, which reads the environment then.
+    # Imported late: they import moto, which reads the environment then.
     from moto.awslambda.utils import get_backend
 
     from sandbox.aws.awslambda import describe
@@ -71,15 +71,15 @@ def _deployed(settings: Settings, name: str) -> Function:
     return describe(get_backend(settings.account, settings.region).get_function(name))
 
 
-def _open_door(settings: Settings, folder: Path) -> Callable[[], None]:
+def _open_relay(settings: Settings, folder: Path) -> Callable[[], None]:
     folder.mkdir()
-    wrapper = folder / _DOOR
+    wrapper = folder / _RELAY
     shutil.copyfile(relay.__file__, wrapper)
     wrapper.chmod(0o755)
     undo = ExitStack()
     for port in (settings.aws_port, settings.registry_port):
         listener = undo.enter_context(relay.listen(folder / f"{port}.sock"))
-        undo.callback(listener.shutdown, socket.SHUT_RDWR)  # wakes who waits in it
+        undo.callback(listener.shutdown, socket.SHUT_RDWR)  # wakes the thread that waits in it
         connect = partial(relay.to_loopback, port)
         threading.Thread(target=relay.relay, args=(listener, connect), daemon=True).start()
     return undo.close
@@ -92,13 +92,13 @@ def _variables(settings: Settings, function: Function) -> dict[str, str]:
     values = (
         *(settings.endpoint, settings.region, settings.region),
         *(credentials[f"aws_{key}"] for key in ("access_key_id", "secret_access_key", "session_token")),
-        f"/var/task/.{_DOOR}/{_DOOR}",
+        f"/var/task/.{_RELAY}/{_RELAY}",
     )
     return {**function.variables, **dict(zip(_ADDED, values, strict=True))}
 
 
 def _local(definition: templates.Template, folder: Path, code: dict[str, Path]) -> templates.Template:
-    """The template for this machine: deployed code, layers as `sam build` built them there, the added names."""
+    """Return the template for this machine: deployed code, layers as `sam build` built them there, the added names."""
     parameters = definition.get("Parameters") or {}
     if "Architecture" in parameters:
         parameters["Architecture"]["Default"] = machine_architecture()

@@ -1,9 +1,10 @@
 #!/var/lang/bin/python3.13
-"""A way from a container to this machine's loopback, without any port that others could reach.
+"""A relay from a container to this machine's loopback, without a port that others could reach.
 
-The sandbox leaves a Unix socket per port beside a function's code, which sam local mounts. There this same file is the
-runtime's wrapper (AWS_LAMBDA_EXEC_WRAPPER): it listens on the same ports of the container's own loopback, so that every
-address means the same on both sides. Standard library only, and nothing of the sandbox: it runs alone in the container.
+The sandbox puts a Unix socket per port beside a function's code, which sam local mounts. In the container this same
+file is the runtime's wrapper (AWS_LAMBDA_EXEC_WRAPPER): it listens on the same ports of the container's own loopback,
+so that every address means the same on both sides. It uses the standard library only, because it runs alone in the
+container.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _CHUNK = 65536
 
 
 def relay(listener: socket.socket, connect: Callable[[], socket.socket]) -> None:
-    """Until the listener is closed, give each connection to it one of its own that `connect` makes."""
+    """Accept connections until the listener is closed; copy each to and from a connection that `connect` makes."""
     while True:
         try:
             near, _ = listener.accept()
@@ -48,21 +49,21 @@ def to_loopback(port: int) -> socket.socket:
 
 
 def to_socket(path: Path) -> socket.socket:
-    """By a short name: a Unix socket's address has room for some 100 bytes only."""
-    door = socket.socket(socket.AF_UNIX)
+    """Connect to a Unix socket through a short name, because its address has room for only some 100 bytes."""
+    connection = socket.socket(socket.AF_UNIX)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        door.connect(f"/proc/self/fd/{folder}/{path.name}")
+        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
     except OSError:
-        door.close()
+        connection.close()
         raise
     finally:
         os.close(folder)
-    return door
+    return connection
 
 
 def listen(path: Path) -> socket.socket:
-    """On a Unix socket that only its owner and root may use."""
+    """Return a listener on a Unix socket that only its owner and root may use."""
     listener = socket.socket(socket.AF_UNIX)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -74,12 +75,12 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-def _in_the_container() -> None:
+def _run_in_container() -> None:
     listeners = [
         (socket.create_server(("127.0.0.1", int(path.stem))), path)
         for path in Path(__file__).parent.glob("*.sock")
     ]
-    if os.fork():  # this process becomes the runtime, the child stays as its door
+    if os.fork():  # this process becomes the runtime, the child stays as its relay
         os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - what Lambda gives its wrapper to run
     threads = [
         threading.Thread(target=relay, args=(listener, lambda path=path: to_socket(path)))
@@ -90,4 +91,4 @@ def _in_the_container() -> None:
 
 
 if __name__ == "__main__":
-    _in_the_container()
+    _run_in_container()

@@ -1,6 +1,6 @@
-"""Findings of one kind of scanning in the form of the other: a file configured in either form serves both.
+"""The conversion between basic and enhanced findings: a file in either form serves both kinds of scanning.
 
-The form of enhanced findings is Amazon Inspector's as DescribeImageScanFindings gives it (EnhancedImageScanFinding).
+Enhanced findings have Amazon Inspector's form in DescribeImageScanFindings (EnhancedImageScanFinding).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 
 from sandbox.scanner.findings import Findings
 
-# The levels that only one of the two knows.
+# Severities that only one of the two knows.
 _TO_INSPECTOR = {"UNDEFINED": "UNTRIAGED"}
 _TO_BASIC = {"UNTRIAGED": "UNDEFINED"}
 
 
-def enhanced(found: Findings, repo: Any, image: Any) -> Findings:
-    """What Inspector would say about this image."""
+def as_enhanced(found: Findings, repo: Any, image: Any) -> Findings:
+    """Return the findings as Inspector reports them for this image."""
     resource = _resource(repo, image)
     if found.is_enhanced:
         return replace(found, findings=[_completed(finding, repo, resource) for finding in found.findings])
     return _converted(found, _TO_INSPECTOR, lambda finding: _enhanced(finding, repo, resource))
 
 
-def basic(found: Findings) -> Findings:
-    """What ECR's own scanner would say about the same."""
+def as_basic(found: Findings) -> Findings:
+    """Return the findings as ECR's own scanner reports them."""
     return _converted(found, _TO_BASIC, _basic) if found.is_enhanced else found
 
 
@@ -58,7 +58,7 @@ def _enhanced(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> d
 
 
 def _completed(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> dict[str, Any]:
-    """With what Inspector says of every finding; what is given stays as it is."""
+    """Add the members that Inspector always gives; keep the given ones."""
     details, now = finding.get("packageVulnerabilityDetails", {}), datetime.now(UTC)
     packages = [f"{p.get('name')} {p.get('version')}" for p in details.get("vulnerablePackages", ())]
     name = details.get("vulnerabilityId", finding.get("title", "unnamed"))

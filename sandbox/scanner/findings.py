@@ -1,4 +1,4 @@
-"""What the scanner is to find: files of findings, validated when they come in and read at scan time."""
+"""The findings of future scans: files that are validated when they come in and read at scan time."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Findings:
 
 CLEAN = Findings([], {})
 _BOTH = ("INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL")
-# ECR's own scanner (FindingSeverity) and Inspector (Severity) differ in their last word.
+# ECR's own scanner (FindingSeverity) and Inspector (Severity) differ in their last value.
 _LEVELS = {"findings": (*_BOTH, "UNDEFINED"), "enhancedFindings": (*_BOTH, "UNTRIAGED")}
 
 
-@lru_cache(maxsize=4)  # platforms of an index share a file, and the check of thousands takes its time
+@lru_cache(maxsize=4)  # platforms of an index share a file, and checking thousands of findings is slow
 def parse(text: str) -> Findings:
-    """Accept the whole response or its `imageScanFindings`; say where it is wrong."""
+    """Parse the whole response or its `imageScanFindings`. Raises `InvalidFindingsError`, which names the fault."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -76,7 +76,7 @@ def _validate(document: dict[str, Any], form: str) -> None:
 
 
 def _dated(value: Any, key: str = "") -> Any:
-    """Times as times: to read them from text again for each answer would be slow."""
+    """Convert times once, because converting them for each answer would be slow."""
     if isinstance(value, dict):
         return {name: _dated(member, name) for name, member in value.items()}
     if isinstance(value, list):
@@ -90,12 +90,14 @@ def _shape() -> Any:
 
 
 def file_for(state: Path, reference: str) -> Path:
-    """`reference` is REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST."""
+    """Return the file for REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST."""
     return state / "findings" / f"{quote(reference, safe='')}.json"
 
 
 def read(state: Path, repository: str, digest: str, tags: Iterable[str]) -> Findings:
-    """The most specific file wins: digest, then tag, then repository; none means a clean scan."""
+    """Return the findings of the most specific file: digest, then tag, then repository; without a file the scan is
+    clean.
+    """
     references = [f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags), repository]
     for reference in references:
         file = file_for(state, reference)
@@ -105,7 +107,7 @@ def read(state: Path, repository: str, digest: str, tags: Iterable[str]) -> Find
 
 
 def main(argv: Sequence[str]) -> int:
-    """`python -m sandbox findings`: exit code 0, or 2 with one line that says what is wrong."""
+    """Run `python -m sandbox findings`; return 0, or 2 after one line that says what is wrong."""
     arguments = _parser().parse_args(argv)
     try:
         reference = SandboxReference.parse(arguments.reference)

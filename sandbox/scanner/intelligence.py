@@ -1,6 +1,6 @@
-"""What is known about vulnerabilities that ECR's findings have no room for: EPSS, CISA's catalogue, exploits.
+"""Knowledge about vulnerabilities beside the findings: EPSS, CISA's catalogue, exploits.
 
-One file in the sandbox's folder, read whenever somebody asks: it holds for what was scanned before, too.
+It is one file in the sandbox's folder, which is read for each answer: so it also applies to earlier scans.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 class InvalidIntelligenceError(ValueError):
-    """The file does not say what is known about vulnerabilities."""
+    """The file is not in the form of this knowledge."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """About one vulnerability. What nobody said is None or False."""
+class Knowledge:
+    """The knowledge about one vulnerability; a member is None or False if the file does not have it."""
 
     epss: float | None = None  # 0 to 1
-    known_exploited: date | None = None  # when CISA took it into its catalogue
+    known_exploited: date | None = None  # when CISA added it to its catalogue
     exploit_available: bool = False
 
-    def shown(self, finding: dict[str, Any]) -> dict[str, Any]:
-        """An enhanced finding as it is reported now; a no of the scanner's is overruled, a yes is not."""
+    def applied_to(self, finding: dict[str, Any]) -> dict[str, Any]:
+        """Return an enhanced finding as it is reported now; this overrules a no of the scanner, never a yes."""
         return finding | {"exploitAvailable": "YES"} if self.exploit_available else finding
 
 
 _KEYS = ("epss", "known_exploited", "exploit_available")
-NOTHING = Known()
+NOTHING = Knowledge()
 
 
 @lru_cache(maxsize=4)
-def parse(text: str) -> Mapping[str, Known]:
-    """By vulnerability; say where it is wrong."""
+def parse(text: str) -> Mapping[str, Knowledge]:
+    """Return the knowledge by vulnerability. Raises `InvalidIntelligenceError` with the place of the fault."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -54,7 +54,7 @@ def parse(text: str) -> Mapping[str, Known]:
     return {name: _known(name, entry) for name, entry in document.items()}
 
 
-def _known(name: str, entry: Any) -> Known:
+def _known(name: str, entry: Any) -> Knowledge:
     if not _ID.fullmatch(name):
         raise InvalidIntelligenceError(f"not the id of a vulnerability: {name!r}")
     if not isinstance(entry, dict):
@@ -66,7 +66,7 @@ def _known(name: str, entry: Any) -> Known:
         raise InvalidIntelligenceError(f"{name}: epss is {epss!r}, not a number from 0 to 1")
     if not isinstance(available, bool):
         raise InvalidIntelligenceError(f"{name}: exploit_available is {available!r}, not true or false")
-    return Known(epss, _day(name, entry.get("known_exploited")), available)
+    return Knowledge(epss, _day(name, entry.get("known_exploited")), available)
 
 
 def _day(name: str, value: Any) -> date | None:
@@ -82,20 +82,20 @@ def file_in(state: Path) -> Path:
     return state / "intelligence.json"
 
 
-def read(state: Path) -> Mapping[str, Known]:
-    """Nothing is known where no file is."""
+def read(state: Path) -> Mapping[str, Knowledge]:
+    """Return the knowledge in the sandbox's folder; empty without a file."""
     file = file_in(state)
     return parse(file.read_text()) if file.exists() else {}
 
 
-def about(finding: dict[str, Any], intelligence: Mapping[str, Known]) -> Known:
-    """What is known about the vulnerability of an enhanced finding."""
+def knowledge_about(finding: dict[str, Any], intelligence: Mapping[str, Knowledge]) -> Knowledge:
+    """Return the knowledge about the vulnerability of an enhanced finding."""
     details = finding.get("packageVulnerabilityDetails", {})
     return intelligence.get(details.get("vulnerabilityId", ""), NOTHING)
 
 
 def main(argv: Sequence[str]) -> int:
-    """`python -m sandbox intelligence`: exit code 0, or 2 with one line that says what is wrong."""
+    """Run `python -m sandbox intelligence`; return 0, or 2 after one line that says what is wrong."""
     arguments = _parser().parse_args(argv)
     try:
         text = arguments.file.read_text()

@@ -1,9 +1,9 @@
 """DescribeImageScanFindings: a scan's findings in pages, and what may go wrong between two of them.
 
-A token names the scan that it was given for. When the image was scanned again meanwhile, basic scanning refuses it
-(`InvalidParameterException`): the report that it pages through is gone. Enhanced findings are a live set without
-scans to choose from, so there the token goes on at its position in what is known now; the caller can tell by
-`imageScanCompletedAt`. Neither is documented by AWS.
+A token belongs to one scan. If the image was scanned again meanwhile, basic scanning refuses the token
+(`InvalidParameterException`), because its report is gone. Enhanced findings are a live set without separate scans, so
+the token goes on at its position in the present set; the caller can tell by `imageScanCompletedAt`. AWS documents
+neither.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _FAILURES = 2
 
 
 class ServerFault(Exception):  # noqa: N818 - AWS's word for it
-    """ECR's ServerException, which is an answer 500: moto would make it a 400."""
+    """ECR's ServerException, an answer 500; moto would make it a 400."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a listing goes on."""
+    """The position at which a listing goes on."""
 
     page: int = 1
     start: int = 0
@@ -54,7 +54,7 @@ class _Place:
 def report(
     repo: Any, image: Any, manifest: StoredManifest, token: str | None, limit: int | None
 ) -> dict[str, Any]:
-    """The answer without the names; ScanNotFoundException before any scan of this kind."""
+    """Return the answer without the names. Raises ScanNotFoundException before any scan of this kind."""
     place = _Place.read(token) if token else _Place()
     size = _size(limit)
     _quirks(repo, image, manifest, place)
@@ -82,7 +82,7 @@ def _page(scan: Scan, place: _Place, size: int) -> dict[str, Any]:
     listed = scan.findings[place.start : end]
     if scan.kind == "ENHANCED":
         known = intelligence.read(store().settings.state)
-        listed = [intelligence.about(finding, known).shown(finding) for finding in listed]
+        listed = [intelligence.knowledge_about(finding, known).applied_to(finding) for finding in listed]
     found = scan.findings_summary() | {kind: listed}
     more = {"nextToken": _Place(place.page + 1, end, scan.id).token()} if end < len(scan.findings) else {}
     return {"imageScanFindings": found} | more
@@ -97,7 +97,7 @@ def _quirks(repo: Any, image: Any, manifest: StoredManifest, place: _Place) -> N
 
 
 def _times(image: Any, what: str) -> int:
-    """How often that happened to this image before."""
+    """Count an event of this image; return how often it happened before."""
     with store().lock:
         happened: dict[str, int] = getattr(image, "happened", {})
         before = happened.get(what, 0)
@@ -106,7 +106,7 @@ def _times(image: Any, what: str) -> int:
 
 
 def _scan(repo: Any, image: Any) -> Scan:
-    if scan := scans.current(image):
+    if scan := scans.current_scan(image):
         return scan
     raise EcrError(
         "ScanNotFoundException",

@@ -1,4 +1,4 @@
-"""`POST /sandbox-api/rescan`: new findings were configured, so scan again what is already here."""
+"""`POST /sandbox-api/rescan`: scan present images again, after new findings were configured."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sandbox.scanner import scans
 
 @page("/sandbox-api/rescan")
 def rescan(request: Request) -> Response:
-    """Body: repository, and tag or digest or neither (all images). Answer: the digests."""
-    wanted = json.loads(request.get_data())
-    repo = index.repository(wanted["repository"])
-    digest, tag = wanted.get("digest"), wanted.get("tag")
+    """Scan again. The body has repository, and tag or digest or neither (all images); the answer has the digests."""
+    request_body = json.loads(request.get_data())
+    repo = index.repository(request_body["repository"])
+    digest, tag = request_body.get("digest"), request_body.get("tag")
     image = index.find(repo, digest=digest, tag=tag)
     if not image:
         raise RegistryError(404, "MANIFEST_UNKNOWN", f"no such image in {repo.name}")

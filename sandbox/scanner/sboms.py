@@ -1,7 +1,7 @@
-"""SBOMs as Inspector writes them: CycloneDX 1.4 and SPDX 2.3, of the packages that are known of an image.
+"""SBOMs as Inspector writes them: CycloneDX 1.4 and SPDX 2.3, with the packages that are known of an image.
 
-Known are those that its findings name; Inspector knows all of them. Shapes: Amazon Inspector user guide, "Exporting
-SBOMs". Whether `imageId` is the digest of the manifest is unverified.
+These are the packages that its findings name; the real Inspector knows all of them. Shapes: Amazon Inspector user
+guide, "Exporting SBOMs". Unverified: `imageId` is the digest of the manifest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Packages = list[tuple[str, str]]  # name, version
 
 
 def packages(findings: Iterable[dict[str, Any]]) -> Packages:
-    """Of findings in the enhanced form; each once, in order."""
+    """Return the packages of findings in the enhanced form, each once, in order."""
     named = (
         (str(package.get("name")), str(package.get("version", "")))
         for finding in findings
@@ -25,12 +25,12 @@ def packages(findings: Iterable[dict[str, Any]]) -> Packages:
     return sorted(set(named))
 
 
-def document(format_: str, arn: str, held: Packages) -> bytes:
+def document(format_: str, arn: str, packages: Packages) -> bytes:
     make = {"CYCLONEDX_1_4": _cyclonedx, "SPDX_2_3": _spdx}[format_]
-    return json.dumps(make(arn, held), indent=2).encode()
+    return json.dumps(make(arn, packages), indent=2).encode()
 
 
-def _cyclonedx(arn: str, held: Packages) -> dict[str, Any]:
+def _cyclonedx(arn: str, packages: Packages) -> dict[str, Any]:
     described = {
         "imageId": _digest(arn),
         "accountId": _account(arn),
@@ -53,12 +53,12 @@ def _cyclonedx(arn: str, held: Packages) -> dict[str, Any]:
                 "purl": f"pkg:generic/{name}@{version}",
                 "bom-ref": _ref(name, version),
             }
-            for name, version in held
+            for name, version in packages
         ],
     }
 
 
-def _spdx(arn: str, held: Packages) -> dict[str, Any]:
+def _spdx(arn: str, packages: Packages) -> dict[str, Any]:
     return {
         "SPDXID": "SPDXRef-DOCUMENT",
         "spdxVersion": "SPDX-2.3",
@@ -76,7 +76,7 @@ def _spdx(arn: str, held: Packages) -> dict[str, Any]:
                 "downloadLocation": "NOASSERTION",
                 "filesAnalyzed": False,
             }
-            for name, version in held
+            for name, version in packages
         ],
         "relationships": [
             {
@@ -84,7 +84,7 @@ def _spdx(arn: str, held: Packages) -> dict[str, Any]:
                 "relatedSpdxElement": f"SPDXRef-Package-{_ref(name, version)}",
                 "relationshipType": "DESCRIBES",
             }
-            for name, version in held
+            for name, version in packages
         ],
     }
 

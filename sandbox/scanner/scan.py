@@ -27,10 +27,10 @@ class Scan:
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[dict[str, Any]] = field(default_factory=list)
     reason: str | None = None
-    is_first: bool = True  # that this scanner finished on the image
+    is_first: bool = True  # the first scan of the image that this scanner finished
     is_early: bool = False  # the answer lists nothing, and has neither counts nor a date
-    is_told: bool = True  # an event is sent when it comes to that
-    coverage: str = "PENDING_INITIAL_SCAN"  # Inspector's reason; of enhanced scans
+    is_announced: bool = True  # send an event at the end
+    coverage: str = "PENDING_INITIAL_SCAN"  # Inspector's reason, for enhanced scans
     looked: datetime | None = None  # lastScannedAt of the coverage
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 

@@ -1,12 +1,12 @@
-"""The sandbox's scanners, basic and enhanced: they take their time, then report what they were told to find.
+"""The sandbox's scanners, basic and enhanced: after some time they report the configured findings.
 
-Which of them works is the registry's scan type at that moment. Each keeps its own results of an image, and only
-those of the scan type of the moment can be read.
+The registry's scan type selects the scanner. Each scanner keeps its own results of an image, and only those of the
+current scan type can be read.
 
-Rules where AWS's guides are silent: enhanced results are forgotten when the registry goes back to basic scanning;
-a basic scan that runs while the registry changes ends as usual, and its event is sent, although nobody can read its
-result then. Enhanced scanning announces the first finished scan of an image only: no later one, and none that
-found no operating system.
+Rules where AWS's guides are silent: enhanced results are forgotten when the registry goes back to basic scanning; a
+basic scan that runs while the registry changes ends as usual and sends its event, although nobody can read its result
+then. Enhanced scanning announces only the first finished scan of an image: no later one, and none that found no
+operating system.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sandbox.scanner.scan import Scan
 
 ONE_SCAN_PER = timedelta(hours=24)
 _RUNNING = {"BASIC": "IN_PROGRESS", "ENHANCED": "PENDING"}
-# What the coverage of an image says that the scanner had no result of; else it says the same.
+# The coverage's reason by the scan's status, where the two differ.
 _COVERAGE = {
     "UNSUPPORTED_IMAGE": "UNSUPPORTED_OS",
     "PENDING": "PENDING_INITIAL_SCAN",
@@ -34,20 +34,20 @@ _COVERAGE = {
 _FINISHED = {"BASIC": "COMPLETE", "ENHANCED": "ACTIVE"}
 
 
-def pushed(repo: Any, image: Any, manifest: StoredManifest) -> None:
-    """Scan on push. Indexes and artifacts are never scanned, and nobody is told so."""
+def scan_on_push(repo: Any, image: Any, manifest: StoredManifest) -> None:
+    """Scan on push. Indexes and artifacts are never scanned, and no event says so."""
     if scanning.configuration(repo)["scanOnPush"] and manifest.is_scannable:
         _begin(repo, image, manifest)
 
 
-def start(repo: Any, image: Any, manifest: StoredManifest) -> dict[str, str]:
-    """StartImageScan; the imageScanStatus, or ECR's refusal."""
+def start_scan(repo: Any, image: Any, manifest: StoredManifest) -> dict[str, str]:
+    """Answer StartImageScan: return the imageScanStatus, or raise ECR's refusal."""
     if scanning.scan_type() != "BASIC":
         raise EcrError("ValidationException", "This feature is disabled")
     if not manifest.is_scannable:
         message = f"Images of type {manifest.media_type} with {manifest.artifact_type} are not scanned"
         raise EcrError("UnsupportedImageTypeException", message)
-    last = current(image)
+    last = current_scan(image)
     if last and datetime.now(UTC) - last.started < ONE_SCAN_PER:
         message = "The scan quota per image has been exceeded. Wait and try again."
         raise EcrError("LimitExceededException", message)
@@ -55,7 +55,7 @@ def start(repo: Any, image: Any, manifest: StoredManifest) -> dict[str, str]:
 
 
 def rescan(repo: Any, image: Any, manifest: StoredManifest, *, at_once: bool = False) -> bool:
-    """Scan again, whatever the quota; False for what is never scanned here."""
+    """Scan again without regard to the quota; return False for images that are never scanned."""
     is_left_out = scanning.scan_type() == "ENHANCED" and not scanning.configuration(repo)["scanOnPush"]
     if not manifest.is_scannable or is_left_out:
         return False
@@ -63,24 +63,26 @@ def rescan(repo: Any, image: Any, manifest: StoredManifest, *, at_once: bool = F
     return True
 
 
-def reconfigured() -> None:
-    """The registry's scanning rules changed: the enhanced scanner takes up what now matches, or stops."""
+def apply_scanning_rules() -> None:
+    """Apply changed scanning rules: the enhanced scanner starts on new matches, or stops."""
     for repo in list(store().backend.repositories.values()):
         for image in list(repo.images):
             if scanning.scan_type() == "BASIC":
                 _scans(image).pop("ENHANCED", None)
-            elif not current(image):
-                pushed(repo, image, parse_manifest(image.image_manifest, image.image_manifest_media_type))
+            elif not current_scan(image):
+                scan_on_push(
+                    repo, image, parse_manifest(image.image_manifest, image.image_manifest_media_type)
+                )
 
 
-def current(image: Any) -> Scan | None:
-    """The image's scan by the scanner of the moment."""
+def current_scan(image: Any) -> Scan | None:
+    """Return the image's scan by the current scanner, or None."""
     return _scans(image).get(scanning.scan_type())
 
 
-def summary(image: Any) -> dict[str, Any]:
-    """What DescribeImages says about the scan."""
-    scan = current(image)
+def scan_summary(image: Any) -> dict[str, Any]:
+    """Return the part of DescribeImages that is about the scan."""
+    scan = current_scan(image)
     if not scan:
         return {}
     done = {"imageScanFindingsSummary": scan.findings_summary()} if scan.completed else {}
@@ -99,7 +101,7 @@ def _begin(repo: Any, image: Any, manifest: StoredManifest, *, at_once: bool = F
     kind = scanning.scan_type()
     scan, held = Scan(kind, _RUNNING[kind], datetime.now(UTC)), _scans(image).get(kind)
     if held and held.completed and kind == "ENHANCED":
-        # Continuous: what is known stays readable until there is something newer.
+        # Continuous: the old result stays readable until there is a newer one.
         scan = replace(held, started=scan.started, is_first=False, id=scan.id)
     _scans(image)[kind] = scan
     if at_once:
@@ -117,7 +119,7 @@ def _finish(repo: Any, image: Any, manifest: StoredManifest, scan: Scan, *, at_o
     if outcome == "COMPLETE":
         done = _look(repo, image, done)
     if scan.kind == "ENHANCED" and scan.is_first and not at_once:
-        return _play(repo, image, early_results.of(done, store().settings.quirks))
+        return _play(repo, image, early_results.phases(done, store().settings.quirks))
     if done.completed and store().settings.quirks.summary_before_findings:
         _after(store().settings.quirks.scan_seconds, _keep, repo, image, done)
         done = replace(done, findings=[])
@@ -125,7 +127,7 @@ def _finish(repo: Any, image: Any, manifest: StoredManifest, scan: Scan, *, at_o
 
 
 def _play(repo: Any, image: Any, scenes: list[tuple[Scan, float]]) -> None:
-    """One after the other, each for its seconds; the last one stays."""
+    """Keep each phase for its seconds, one after the other; the last one stays."""
     (scan, seconds), *rest = scenes
     _keep(repo, image, scan)
     if rest:
@@ -137,12 +139,12 @@ def _look(repo: Any, image: Any, scan: Scan) -> Scan:
     try:
         found = findings.read(state, repo.name, image.image_digest, image.image_tags)
     except findings.InvalidFindingsError as error:
-        # Written by hand beside the command: say so, instead of scanning for ever.
+        # The file was written without the command: fail, instead of scanning for ever.
         return replace(scan, status="FAILED", reason=str(error))
     if scan.kind == "ENHANCED":
-        found = enhanced_findings.enhanced(found, repo, image)
+        found = enhanced_findings.as_enhanced(found, repo, image)
     else:
-        found = enhanced_findings.basic(found)
+        found = enhanced_findings.as_basic(found)
     once = scan.kind == "ENHANCED" and scanning.configuration(repo)["scanFrequency"] == "SCAN_ON_PUSH"
     now = datetime.now(UTC)
     return replace(
@@ -157,13 +159,13 @@ def _look(repo: Any, image: Any, scan: Scan) -> Scan:
 
 
 def _keep(repo: Any, image: Any, scan: Scan) -> None:
-    """In one step, so that no reader finds a finished scan without its findings."""
+    """Store the scan in one step, so that no reader sees a finished scan without its findings."""
     with store().lock:
         latest = _scans(image).get(scan.kind)
         if not latest or latest.id != scan.id:
             return  # scanned again meanwhile, or its scanner was switched off
         _scans(image)[scan.kind] = scan
-    if scan.is_told and scan.status not in ("PENDING", "IN_PROGRESS"):
+    if scan.is_announced and scan.status not in ("PENDING", "IN_PROGRESS"):
         _announce(repo, image, scan)
 
 
@@ -176,6 +178,6 @@ def _announce(repo: Any, image: Any, scan: Scan) -> None:
 
 
 def _after(seconds: float, work: Any, *arguments: Any) -> None:
-    """The findings that follow a first result."""
+    """Schedule the findings that follow a first result."""
     quirks = store().settings.quirks
     later(seconds, lambda: quirks.hold_findings, work, *arguments)

@@ -45,7 +45,26 @@ STUMBLES = re.compile(
 # The plain form of each; the third person is made of it.
 VERBS = frozenset((Path(__file__).parent / "verbs.txt").read_text().split())
 # Folders that are not rewritten yet.
-NOT_YET: tuple[str, ...] = FOLDERS
+NOT_YET: tuple[str, ...] = (
+    "layers/core/imagegate/approval_page",
+    "layers/core/imagegate/aws",
+    "layers/core/imagegate/deployment",
+    "layers/core/imagegate/events",
+    "layers/core/imagegate/evidence",
+    "layers/core/imagegate/findings",
+    "layers/core/imagegate/gate",
+    "layers/core/imagegate/grants",
+    "layers/core/imagegate/notation",
+    "layers/core/imagegate/notices",
+    "layers/core/imagegate/oci",
+    "layers/core/imagegate/policy",
+    "layers/core/imagegate/release",
+    "layers/core/imagegate/workflow",
+    "layers/core/imagegate",
+    "cli",
+    "functions",
+    "tests",
+)
 
 
 def files(folder: str) -> list[Path]:

@@ -315,8 +315,8 @@ class TestCoverage:
             setattr(quirks, name, 1.0)
         now = datetime(2026, 11, 21, tzinfo=UTC)
         done = Scan("ENHANCED", "ACTIVE", now, now, {"HIGH": 1}, [finding("HIGH")], coverage="SUCCESSFUL")
-        scenes = [one for one, _ in early_results.of(done, quirks)]
-        assert [(one.status, one.coverage, one.is_told) for one in scenes] == [
+        scenes = [one for one, _ in early_results.phases(done, quirks)]
+        assert [(one.status, one.coverage, one.is_announced) for one in scenes] == [
             ("COMPLETE", "PENDING_INITIAL_SCAN", False),
             ("ACTIVE", "PENDING_INITIAL_SCAN", False),
             ("ACTIVE", "SCAN_IN_PROGRESS", False),

@@ -263,7 +263,7 @@ def test_what_a_statement_was_used_for_is_noted_once(monkeypatch: pytest.MonkeyP
         "*",
     ):
         for _ in range(2):
-            used_statements.note(owner, [{**ALLOW, "Sid": "Read"}, ALLOW])
+            used_statements.record_use(owner, [{**ALLOW, "Sid": "Read"}, ALLOW])
     assert noted.read_text() == "gate-SomeRole-X Read\ns3 Read\n"
 
 

@@ -1,4 +1,4 @@
-"""What `sam local invoke` is given: the deployed functions with their own roles, and a door to the sandbox."""
+"""The input of `sam local invoke`: the deployed functions with their own roles, and a relay to the sandbox."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def test_the_template_names_every_variable_that_has_a_value(cloud: ServedCloud) 
         assert Path(properties["CodeUri"]).is_dir()
 
 
-def test_the_door_beside_the_code_leads_to_the_endpoint(cloud: ServedCloud) -> None:
+def test_the_relay_beside_the_code_connects_to_the_endpoint(cloud: ServedCloud) -> None:
     port = cloud.env["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]
-    for path in cloud.state.glob(f"sam-code/*/.door/{port}.sock"):
+    for path in cloud.state.glob(f"sam-code/*/.relay/{port}.sock"):
         with relay.to_socket(path) as way:
             way.sendall(b"GET /sandbox-api/quirks HTTP/1.0\r\n\r\n")
             answer = b"".join(iter(lambda: way.recv(65536), b""))
         assert b" 200 " in answer.splitlines()[0]
         break
     else:
-        pytest.fail("no door")
+        pytest.fail("no relay")
 
 
-def test_a_door_is_for_its_owner_alone_and_may_lie_deep(tmp_path: Path) -> None:
+def test_only_the_owner_may_use_a_relay_and_its_path_may_be_long(tmp_path: Path) -> None:
     path = tmp_path / ("deep" * 30) / "80.sock"
     path.parent.mkdir()
     with relay.listen(path) as listener:

@@ -1,6 +1,6 @@
 """CloudFormation: moto ignores many types, drops properties, forgets some DependsOn and keeps nulls in lists.
 
-The types are in `cfn`. A type that is neither there nor in moto fails the stack.
+The types are in `cfn`. A type that neither `cfn` nor moto has fails the stack.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _class_from_type(type_name: str) -> type[CloudFormationModel]:
 
 
 def _clean(value: Any, resources: Any) -> Any:
-    """AWS::NoValue vanishes from lists too."""
+    """Remove AWS::NoValue from maps and from lists."""
     if isinstance(value, list):
         items = (_clean(item, resources) for item in value)
         return [item for item in items if item is not None]
@@ -63,7 +63,7 @@ def _create(
     except ResourceFailedError:
         raise
     except Exception as error:
-        # Whatever goes wrong while creating is this resource's failure.
+        # Any error while creating is this resource's failure.
         reason = getattr(error, "message", "") or str(error)
         raise ResourceFailedError(logical_id, definition["Type"], reason) from error
 
@@ -74,7 +74,7 @@ def _create_all(stack: Any) -> None:
     except ResourceFailedError as error:
         stack.status, stack.status_reason = "CREATE_FAILED", str(error.message)
         stack._add_stack_event("CREATE_FAILED", resource_status_reason=stack.status_reason)
-        # The maps are lazy: looking at a failed stack must not try again.
+        # The maps are lazy: reading a failed stack must not create again.
         made = stack.resource_map
         made._resource_json_map = {
             name: definition
@@ -85,12 +85,12 @@ def _create_all(stack: Any) -> None:
 
 
 def _existing(stack: Any) -> list[Any]:
-    """moto lists what a condition left out as well."""
+    """Return the resources whose condition holds; moto lists the others as well."""
     return [made for made in stack.resource_map.values() if made is not None]
 
 
 def use_credentials(credentials: dict[str, str]) -> None:
-    """Whom CloudFormation acts for: the one who deploys."""
+    """Set the credentials with which CloudFormation acts: those of the user who deploys."""
     CreationContext.credentials = credentials
     CreationContext.clients = {}
 

@@ -1,6 +1,6 @@
-"""How the sandbox creates a resource of a stack: by a function per type, through the service's own API.
+"""The creation of a stack's resources: one function per type, through the service's own API.
 
-So botocore checks every property, and what exists afterwards is what the service says.
+So botocore checks every property, and the service itself says what exists afterwards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Created:
 
 @dataclass(slots=True)
 class Context:
-    """What a resource is created with: the API as an administrator, its generated name."""
+    """The arguments with which a resource is created: the API as an administrator, its generated name."""
 
     settings: Settings
     credentials: dict[str, str]
@@ -36,7 +36,7 @@ class Context:
     clients: dict[str, Any] = field(default_factory=dict)
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """Calls the API; absent values are left out, scalars take the type that the API wants."""
+        """Call the API; leave out absent values and give scalars the type that the API wants."""
         if service not in self.clients:
             self.clients[service] = client(self.settings, self.credentials, service)
         api = self.clients[service]
@@ -46,7 +46,7 @@ class Context:
 
 
 def coerced(value: Any, shape: Any) -> Any:
-    """CloudFormation takes "3" for 3 and 3 for "3"; the APIs do not."""
+    """Convert scalars to the API's types: CloudFormation takes "3" for 3 and 3 for "3", the APIs do not."""
     kind = shape.type_name if shape else ""
     if kind == "structure" and isinstance(value, dict):
         return {name: coerced(item, shape.members.get(name)) for name, item in value.items()}
@@ -74,7 +74,7 @@ creators: dict[str, tuple[Creator, frozenset[str]]] = {}
 
 
 def resource(type_name: str, *attributes: str) -> Callable[[Creator], Creator]:
-    """Registers how to create a type, and which attributes `Fn::GetAtt` finds."""
+    """Register how to create a type, and which attributes `Fn::GetAtt` returns."""
 
     def register(create: Creator) -> Creator:
         creators[type_name] = (create, frozenset(attributes))
@@ -85,7 +85,7 @@ def resource(type_name: str, *attributes: str) -> Callable[[Creator], Creator]:
 
 
 class CreationContext:
-    """Whose sandbox it is, and whom CloudFormation acts for."""
+    """The sandbox's settings, and the credentials with which CloudFormation acts."""
 
     settings: Settings
     credentials: ClassVar[dict[str, str]] = {}

@@ -1,4 +1,4 @@
-"""Custom resources: a function is asked and answers with a PUT to the ResponseURL.
+"""Custom resources: invoke their function and wait for its PUT to the ResponseURL.
 
 moto goes on without the answer; here the stack waits for it, and fails with the reason that it gives.
 """
@@ -16,11 +16,11 @@ from moto.core.common_models import CloudFormationModel
 
 from sandbox.aws.cfn.creation import CreationContext, as_text
 
-_answers: dict[str, dict[str, Any]] = {}  # by the token in the ResponseURL
+_answers: dict[str, dict[str, Any]] = {}  # key: the token in the ResponseURL
 
 
 class CustomResource(CloudFormationModel):
-    """Backed by a function that answers with a PUT to the ResponseURL. Waits for it."""
+    """A resource whose function answers with a PUT to the ResponseURL; its creation waits for that."""
 
     def __init__(self, physical_id: str, data: Mapping[str, Any]) -> None:
         self.physical_resource_id = physical_id
@@ -28,7 +28,7 @@ class CustomResource(CloudFormationModel):
 
     @classmethod
     def has_cfn_attr(cls, attr: str) -> bool:
-        return True  # known only when it has answered
+        return True  # known only after the answer
 
     def get_cfn_attribute(self, attribute_name: str) -> Any:
         if attribute_name not in self.data:
@@ -66,7 +66,7 @@ class CustomResource(CloudFormationModel):
 
 
 def _as_texts(value: Any) -> Any:
-    """A custom resource gets every scalar as text."""
+    """Convert every scalar to text, as custom resources receive them."""
     if isinstance(value, dict):
         return {name: _as_texts(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -88,5 +88,5 @@ def _ask(event: dict[str, Any], token: str, account_id: str, region: str) -> dic
 
 
 def take_answer(token: str, body: bytes) -> None:
-    """A custom resource's PUT to its ResponseURL."""
+    """Accept a custom resource's PUT to its ResponseURL."""
     _answers[token] = json.loads(body)

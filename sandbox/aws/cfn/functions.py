@@ -34,7 +34,7 @@ def _function(context: Context, properties: Properties) -> Created:
 
 
 def _check_trust(role_arn: str, service: str) -> None:
-    """The service must be allowed to take the role; moto looks only whether the role exists."""
+    """Check that the role lets the service assume it; moto checks only that the role exists."""
     role = iam_backends[ACCOUNT]["aws"].get_role_by_arn(role_arn)
     document = json.loads(role.assume_role_policy_document)
     trusted = [one["Principal"].get("Service") or [] for one in statements_of(document)]

@@ -1,4 +1,4 @@
-"""The layer operations of ECR's JSON API, on the registry's blobs: moto drops the bytes."""
+"""The layer operations of ECR's JSON API, on the registry's blobs; moto drops the bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
-from sandbox.aws.ecr.shapes import layer_failure, names
+from sandbox.aws.ecr.shapes import layer_failure, repository_names
 from sandbox.registry import index, layers
 from sandbox.registry.blobs import SHA256
 from sandbox.registry.errors import EcrError
@@ -19,10 +19,10 @@ PART_BYTES = 20_971_520  # the largest that UploadLayerPart takes
 
 
 class LayerOperations(ECRResponse):
-    """Method = operation; and what the other operations need to read their parameters."""
+    """Layer operations, one method each, and the reading of parameters for the other operations."""
 
     def _get_param(self, param_name: str, if_none: Any = None) -> Any:
-        """From the JSON body only: moto also looks for `name=value` inside of manifests."""
+        """Read a parameter from the JSON body only: moto also looks for `name=value` inside manifests."""
         return json.loads(self.body or "{}").get(param_name, if_none)
 
     def _repository(self) -> Any:
@@ -39,7 +39,9 @@ class LayerOperations(ECRResponse):
         if len(content) > PART_BYTES or last - first + 1 != len(content):
             raise index.invalid("layerPartBlob", f"{len(content)} bytes for {first} to {last}")
         upload = layers.append_part(repo, self._get_param("uploadId"), first, content)
-        return ActionResult(names(repo) | {"uploadId": upload.id, "lastByteReceived": upload.size - 1})
+        return ActionResult(
+            repository_names(repo) | {"uploadId": upload.id, "lastByteReceived": upload.size - 1}
+        )
 
     def complete_layer_upload(self) -> ActionResult:
         repo = self._repository()
@@ -50,7 +52,7 @@ class LayerOperations(ECRResponse):
             message = f"Layer with digest '{upload.digest}' already exists in '{repo.name}'"
             raise EcrError("LayerAlreadyExistsException", message)
         digest = layers.finish(repo, upload, expected)
-        return ActionResult(names(repo) | {"uploadId": upload.id, "layerDigest": digest})
+        return ActionResult(repository_names(repo) | {"uploadId": upload.id, "layerDigest": digest})
 
     def batch_check_layer_availability(self) -> ActionResult:
         repo = self._repository()
@@ -65,7 +67,7 @@ class LayerOperations(ECRResponse):
         return ActionResult({"layers": found, "failures": failures})
 
     def get_download_url_for_layer(self) -> ActionResult:
-        """A URL that carries a permission of its own, as the presigned one of AWS does."""
+        """Return a URL with a token in it, as AWS returns a presigned one."""
         repo, digest = self._repository(), self._get_param("layerDigest")
         if digest not in repo.layers:
             message = f"Layer with digest '{digest}' does not exist in '{repo.name}'"

@@ -1,7 +1,7 @@
-"""ECR's managed signing: a rule names the profile with which ECR signs each push, as whoever pushes.
+"""ECR's managed signing: a rule names the profile with which ECR signs each push, with the permissions of the pusher.
 
-Model: PutSigningConfiguration, DescribeImageSigningStatus. Unverified: that children of an index are signed, too, that
-what refers to another image is not, and the codes of failures. Here it is done before the push is answered.
+Source: the service model of PutSigningConfiguration and DescribeImageSigningStatus. Unverified: children of an index
+are signed too, images with a subject are not, and the codes of failures. Here ECR signs before it answers the push.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _THUMBPRINTS = "io.cncf.notary.x509chain.thumbprint#S256"
 
 @dataclass(slots=True)
 class ManagedSigning:
-    """`configuration`: None: never put. `statuses`: by repository and digest."""
+    """The configuration (None until it is put) and the statuses by repository and digest."""
 
     configuration: dict[str, Any] | None = None
     statuses: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
@@ -42,13 +42,13 @@ def _is_for(rule: dict[str, Any], repository: str) -> bool:
 
 
 def state() -> ManagedSigning:
-    """Of this sandbox's registry."""
+    """Return the state of this sandbox's registry; make it if there is none."""
     found = store().managed_signing = store().managed_signing or ManagedSigning()
     assert isinstance(found, ManagedSigning)
     return found
 
 
-def pushed(repo: Any, manifest: StoredManifest, caller: str) -> None:
+def sign_push(repo: Any, manifest: StoredManifest, caller: str) -> None:
     """Sign an image that is new in the repository."""
     if manifest.subject:
         return
@@ -59,7 +59,7 @@ def pushed(repo: Any, manifest: StoredManifest, caller: str) -> None:
 
 
 def _sign(repo: Any, manifest: StoredManifest, profile: str, caller: str) -> dict[str, str]:
-    """What went wrong; empty: nothing."""
+    """Sign the image with one profile; return the failure, or an empty dict."""
     if not enforcement.is_allowed(caller, "signer:SignPayload", profile):
         who = enforcement.principal_arn(caller) or caller
         return _failure("AccessDeniedException", f"{who} is not authorized to perform: signer:SignPayload")

@@ -1,8 +1,8 @@
 """ECR's JSON API over the sandbox's registry.
 
 moto computes wrong digests, drops the bytes of layers, sends no events, and lacks ListImageReferrers,
-GetDownloadUrlForLayer, account settings, managed signing, paging, references and digest checks of PutImage, and
-scanning that takes time, basic or enhanced. The repositories, their policies, tags and lifecycle rules stay moto's.
+GetDownloadUrlForLayer, account settings, managed signing, paging, references and digest checks of PutImage, and scans
+that take time, basic or enhanced. Repositories, their policies, tags and lifecycle rules stay moto's.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ ACCOUNT_SETTINGS = {
 
 
 class EcrOperations(SigningOperations):
-    """Operations that moto lacks or answers differently from AWS; method = operation."""
+    """Operations that moto lacks or answers differently from AWS, one method each."""
 
     def call_action(self) -> Any:
         every = store().settings.quirks.throttle_every
         store().calls += 1
         if every and store().calls % every == 0:
-            # Not in ECR's model: every service of AWS may answer so.
+            # Not in ECR's model: every service of AWS may answer this.
             refusal = {"__type": "ThrottlingException", "message": "Rate exceeded"}
             return 400, self.response_headers, json.dumps(refusal)
         return super().call_action()
 
     def describe_image_replication_status(self) -> ActionResult:
-        """By the rules of the registry's replication; nothing is copied here, a quirk says how it went."""
-        name, asked = self._get_param("repositoryName"), self._get_param("imageId")
-        held = store().backend.repositories.get(name)
-        if held is None:
+        """Return the status by the replication rules; nothing is copied here, a quirk sets the result."""
+        name, image_id = self._get_param("repositoryName"), self._get_param("imageId")
+        repository = store().backend.repositories.get(name)
+        if repository is None:
             raise EcrError("RepositoryNotFoundException", f"The repository '{name}' does not exist")
         status = store().settings.quirks.replica_status
         more = {"failureCode": "INTERNAL_ERROR"} if status == "FAILED" else {}
@@ -63,10 +63,10 @@ class EcrOperations(SigningOperations):
             if _matches(name, rule.get("repositoryFilters"))
             for destination in rule["destinations"]
         ]
-        return ActionResult({"repositoryName": name, "imageId": asked, "replicationStatuses": statuses})
+        return ActionResult({"repositoryName": name, "imageId": image_id, "replicationStatuses": statuses})
 
     def get_authorization_token(self) -> ActionResult:
-        """The password stands for the caller: the registry checks that identity's permissions."""
+        """Return a password for the caller; the registry checks that caller's permissions."""
         password = store().issue_token(self.get_access_key())
         data = {
             "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
@@ -92,30 +92,30 @@ class EcrOperations(SigningOperations):
         repo = self._repository()
         accepted = self._get_param("acceptedMediaTypes")
         images, failures = [], []
-        for wanted in self._get_param("imageIds"):
-            image, failure = _resolve(repo, wanted)
+        for image_id in self._get_param("imageIds"):
+            image, failure = _resolve(repo, image_id)
             if image and accepted and image.image_manifest_media_type not in accepted:
                 failure = ("ImageNotFound", "Requested image not found")
             if failure:
-                failures.append(shapes.failure(wanted, *failure))
+                failures.append(shapes.failure(image_id, *failure))
             else:
-                images.append(shapes.image(repo, image, wanted.get("imageTag")))
+                images.append(shapes.image(repo, image, image_id.get("imageTag")))
         return ActionResult({"images": images, "failures": failures})
 
     def batch_delete_image(self) -> ActionResult:
         repo = self._repository()
         deleted: list[dict[str, str]] = []
         failures = []
-        for wanted in self._get_param("imageIds"):
-            image, failure = _resolve(repo, wanted)
+        for image_id in self._get_param("imageIds"):
+            image, failure = _resolve(repo, image_id)
             parents = index.referencing(repo, image.image_digest) if image else []
-            if image and parents and not wanted.get("imageTag"):
+            if image and parents and not image_id.get("imageTag"):
                 reason = f"Requested image referenced by manifest list: [{', '.join(parents)}]"
                 failure = ("ImageReferencedByManifestList", reason)
             if failure:
-                failures.append(shapes.failure(wanted, *failure))
+                failures.append(shapes.failure(image_id, *failure))
             else:
-                deleted += index.delete_image(repo, image, wanted.get("imageTag"))
+                deleted += index.delete_image(repo, image, image_id.get("imageTag"))
         return ActionResult({"imageIds": deleted, "failures": failures})
 
     def list_images(self) -> ActionResult:
@@ -125,27 +125,27 @@ class EcrOperations(SigningOperations):
 
     def describe_images(self) -> ActionResult:
         repo = self._repository()
-        if wanted := self._get_param("imageIds"):
-            images = [_required(repo, image_id) for image_id in wanted]
+        if image_ids := self._get_param("imageIds"):
+            images = [_required(repo, image_id) for image_id in image_ids]
             return ActionResult({"imageDetails": [shapes.details(repo, i) for i in images]})
         images = _filtered(list(repo.images), self._get_param("filter", {}))
         return self._page("imageDetails", [shapes.details(repo, image) for image in images])
 
     def list_image_referrers(self) -> ActionResult:
         repo = self._repository()
-        wanted = self._get_param("filter", {})
+        criteria = self._get_param("filter", {})
         digest = self._get_param("subjectId")["imageDigest"]
-        found = index.referrers(repo, digest, wanted.get("artifactTypes") or ())
-        if wanted.get("artifactStatus") in ("ARCHIVED", "ACTIVATING"):
-            found = []
-        return self._page("referrers", [shapes.referrer(manifest) for manifest in found], most=50)
+        manifests = index.referrers(repo, digest, criteria.get("artifactTypes") or ())
+        if criteria.get("artifactStatus") in ("ARCHIVED", "ACTIVATING"):
+            manifests = []
+        return self._page("referrers", [shapes.referrer(manifest) for manifest in manifests], most=50)
 
     def _page(self, key: str, items: Sequence[Any], *, default: int = 100, most: int = 1000) -> Any:
         limit = int(self._get_param("maxResults") or min(default, most))
         if not 1 <= limit <= most:
             raise index.invalid("maxResults", f"Member must be between 1 and {most}")
-        listed, token = page(items, self._get_param("nextToken"), limit)
-        return ActionResult({key: listed} | ({"nextToken": token} if token else {}))
+        page_items, token = page(items, self._get_param("nextToken"), limit)
+        return ActionResult({key: page_items} | ({"nextToken": token} if token else {}))
 
     def get_account_setting(self) -> ActionResult:
         name = self._get_param("name")
@@ -162,13 +162,13 @@ class EcrOperations(SigningOperations):
 
     def batch_get_repository_scanning_configuration(self) -> ActionResult:
         names = self._get_param("repositoryNames")
-        held = store().backend.repositories
-        missing = [name for name in names if name not in held]
+        repositories = store().backend.repositories
+        missing = [name for name in names if name not in repositories]
         reason = "REPOSITORY_NOT_FOUND"
         return ActionResult(
             {
                 "scanningConfigurations": [
-                    scanning.configuration(held[name]) for name in names if name in held
+                    scanning.configuration(repositories[name]) for name in names if name in repositories
                 ],
                 "failures": [
                     {"repositoryName": name, "failureCode": reason, "failureReason": reason}
@@ -178,30 +178,30 @@ class EcrOperations(SigningOperations):
         )
 
     def start_image_scan(self) -> ActionResult:
-        repo, wanted = self._repository(), self._get_param("imageId")
-        image = _required(repo, wanted)
-        status = scans.start(repo, image, index.manifest_of(image))
-        return ActionResult(shapes.scanned(repo, image, wanted) | {"imageScanStatus": status})
+        repo, image_id = self._repository(), self._get_param("imageId")
+        image = _required(repo, image_id)
+        status = scans.start_scan(repo, image, index.manifest_of(image))
+        return ActionResult(shapes.scan_names(repo, image, image_id) | {"imageScanStatus": status})
 
     def describe_image_scan_findings(self) -> Any:
-        repo, wanted = self._repository(), self._get_param("imageId")
-        image = _required(repo, wanted)
+        repo, image_id = self._repository(), self._get_param("imageId")
+        image = _required(repo, image_id)
         token, limit = self._get_param("nextToken"), self._get_param("maxResults")
         try:
             page = report.report(repo, image, index.manifest_of(image), token, limit)
         except report.ServerFault as fault:
             refusal = {"__type": "ServerException", "message": str(fault)}
             return json.dumps(refusal), {"status": 500}
-        return ActionResult(shapes.scanned(repo, image, wanted) | page)
+        return ActionResult(shapes.scan_names(repo, image, image_id) | page)
 
     def put_registry_scanning_configuration(self) -> ActionResult:
         answer = super().put_registry_scanning_configuration()
-        scans.reconfigured()
+        scans.apply_scanning_rules()
         return answer
 
 
 def install(settings: Settings) -> None:
-    """Answer ECR's JSON API from the sandbox's store; repositories get its address."""
+    """Answer ECR's JSON API from the sandbox's store, and give repositories its address."""
     open_store(settings)
     urls.url_paths["{0}/$"] = EcrOperations.dispatch
     Image._create_digest = _create_digest
@@ -228,8 +228,8 @@ def _setting(name: str) -> tuple[str, set[str]]:
     return ACCOUNT_SETTINGS[name]
 
 
-def _resolve(repo: Any, wanted: dict[str, str]) -> tuple[Any, tuple[str, str] | None]:
-    digest, tag = wanted.get("imageDigest"), wanted.get("imageTag")
+def _resolve(repo: Any, image_id: dict[str, str]) -> tuple[Any, tuple[str, str] | None]:
+    digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
     if not digest and not tag:
         return None, ("MissingDigestAndTag", "Invalid request parameters: both tag and digest null")
     if digest and not SHA256.fullmatch(digest):
@@ -241,10 +241,10 @@ def _resolve(repo: Any, wanted: dict[str, str]) -> tuple[Any, tuple[str, str] | 
     return None, ("ImageNotFound", "Requested image not found")
 
 
-def _required(repo: Any, wanted: dict[str, str]) -> Any:
-    image, failure = _resolve(repo, wanted)
+def _required(repo: Any, image_id: dict[str, str]) -> Any:
+    image, failure = _resolve(repo, image_id)
     if failure:
-        digest, tag = wanted.get("imageDigest", "null"), wanted.get("imageTag", "null")
+        digest, tag = image_id.get("imageDigest", "null"), image_id.get("imageTag", "null")
         raise EcrError(
             "ImageNotFoundException",
             f"The image with imageId {{imageDigest:'{digest}', imageTag:'{tag}'}} does not exist "
@@ -254,10 +254,10 @@ def _required(repo: Any, wanted: dict[str, str]) -> Any:
     return image
 
 
-def _filtered(images: list[Any], wanted: dict[str, str]) -> list[Any]:
-    if wanted.get("imageStatus") in ("ARCHIVED", "ACTIVATING"):
+def _filtered(images: list[Any], criteria: dict[str, str]) -> list[Any]:
+    if criteria.get("imageStatus") in ("ARCHIVED", "ACTIVATING"):
         return []
-    match wanted.get("tagStatus", "ANY"):
+    match criteria.get("tagStatus", "ANY"):
         case "TAGGED":
             return [image for image in images if image.image_tags]
         case "UNTAGGED":
@@ -266,5 +266,5 @@ def _filtered(images: list[Any], wanted: dict[str, str]) -> list[Any]:
 
 
 def _matches(repository: str, filters: list[dict[str, str]] | None) -> bool:
-    """Amazon ECR knows prefixes; no filter is every repository."""
+    """Match by prefix, as Amazon ECR does; no filter matches every repository."""
     return not filters or any(repository.startswith(one["filter"]) for one in filters)

@@ -1,4 +1,4 @@
-"""The structures of ECR's JSON API, from what the index holds. Names as in AWS's service model."""
+"""The structures of ECR's JSON API, made from the index. Names as in AWS's service model."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ from sandbox.registry.manifests import StoredManifest
 from sandbox.scanner import scans
 
 
-def names(repo: Any) -> dict[str, Any]:
+def repository_names(repo: Any) -> dict[str, Any]:
     return {"registryId": repo.registry_id, "repositoryName": repo.name}
 
 
-def scanned(repo: Any, held: Any, wanted: dict[str, str]) -> dict[str, Any]:
-    return names(repo) | {"imageId": index.image_id(held.image_digest, wanted.get("imageTag"))}
+def scan_names(repo: Any, stored: Any, image_id: dict[str, str]) -> dict[str, Any]:
+    return repository_names(repo) | {"imageId": index.image_id(stored.image_digest, image_id.get("imageTag"))}
 
 
-def image(repo: Any, held: Any, tag: str | None) -> dict[str, Any]:
-    return names(repo) | {
-        "imageId": index.image_id(held.image_digest, tag),
-        "imageManifest": held.image_manifest,
-        "imageManifestMediaType": held.image_manifest_media_type,
+def image(repo: Any, stored: Any, tag: str | None) -> dict[str, Any]:
+    return repository_names(repo) | {
+        "imageId": index.image_id(stored.image_digest, tag),
+        "imageManifest": stored.image_manifest,
+        "imageManifestMediaType": stored.image_manifest_media_type,
     }
 
 
-def failure(wanted: dict[str, str], code: str, reason: str) -> dict[str, Any]:
-    return {"imageId": wanted, "failureCode": code, "failureReason": reason}
+def failure(image_id: dict[str, str], code: str, reason: str) -> dict[str, Any]:
+    return {"imageId": image_id, "failureCode": code, "failureReason": reason}
 
 
-def layer_failure(digest: str, code: str, what: str) -> dict[str, str]:
+def layer_failure(digest: str, code: str, reason: str) -> dict[str, str]:
     return {
         "layerDigest": digest,
         "failureCode": code,
-        "failureReason": f"Layer digest '{digest}' {what}",
+        "failureReason": f"Layer digest '{digest}' {reason}",
     }
 
 
-def details(repo: Any, held: Any) -> dict[str, Any]:
-    manifest = index.manifest_of(held)
-    shape = names(repo) | {
+def details(repo: Any, stored: Any) -> dict[str, Any]:
+    manifest = index.manifest_of(stored)
+    shape = repository_names(repo) | {
         "imageDigest": manifest.digest,
-        "imageTags": list(held.image_tags) or None,
+        "imageTags": list(stored.image_tags) or None,
         "imageSizeInBytes": manifest.image_size,
-        "imagePushedAt": held.image_pushed_at,
+        "imagePushedAt": stored.image_pushed_at,
         "imageManifestMediaType": manifest.media_type,
         "artifactMediaType": manifest.artifact_type,
         "subjectManifestDigest": manifest.subject,
         "imageStatus": "ACTIVE",
     }
-    known = {key: value for key, value in shape.items() if value is not None}
-    return known | scans.summary(held)
+    present = {key: value for key, value in shape.items() if value is not None}
+    return present | scans.scan_summary(stored)
 
 
 def referrer(manifest: StoredManifest) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The operations of ECR's managed signing in its JSON API; moto has none of them."""
+"""The operations of ECR's managed signing in its JSON API; moto lacks them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILTER = re.compile(r"(?:[a-z0-9*]+(?:[._-][a-z0-9*]+)*/)*[a-z0-9*]+(?:[._-][a-
 
 
 class SigningOperations(LayerOperations):
-    """Method = operation."""
+    """Operations of managed signing, one method each."""
 
     def put_signing_configuration(self) -> ActionResult:
         configuration = self._get_param("signingConfiguration")

@@ -1,8 +1,9 @@
-"""Gap: moto's EventBridge reaches few targets, in the caller's thread, and ignores most of a rule.
+"""EventBridge: moto reaches few targets, in the caller's thread, and ignores most of a rule.
 
-Here every matching enabled rule delivers from a small pool of threads: to Lambda, Step Functions,
-SQS and SNS, with the rule's input, retries, dead-letter queue and permissions. `emit` is how the
-other patches send what AWS services send; the quirks lose, copy, delay and swap those events.
+Here every matching enabled rule delivers from a small pool of threads: to Lambda, Step Functions, SQS and SNS, with the
+rule's input, retries, dead-letter queue and permissions. The other patches call `emit` to send the events of AWS
+services; quirks lose, copy, delay and swap those events.
+
 Source: EventBridge guide, "Event retry policy and dead-letter queues", "Input transformation".
 """
 
@@ -24,7 +25,7 @@ from sandbox.aws.events import targets
 from sandbox.settings import Settings
 
 _WORKERS = 8
-_SWAP_SECONDS = 2.0  # how long an event waits for one to change places with
+_SWAP_SECONDS = 2.0  # how long an event waits for another one to swap with
 _SHORTEST_SCHEDULE = 2.0
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 _OPTIONAL = {"image-tag", "manifest-media-type", "artifact-media-type"}
@@ -52,7 +53,7 @@ def emit(
     *,
     time: datetime | None = None,
 ) -> None:
-    """Send an event as an AWS service does, to the default bus. Returns at once, never raises."""
+    """Send an event to the default bus as an AWS service does. Return at once, never raise."""
     try:
         event = envelope(source, detail_type, detail, resources, time)
         if source in _QUIRKY:
@@ -70,7 +71,7 @@ def envelope(
     resources: list[str],
     moment: datetime | None = None,
 ) -> dict[str, Any]:
-    """A full event as AWS prints it in its guides."""
+    """Return a full event as AWS prints it in its guides."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -85,7 +86,7 @@ def envelope(
 
 
 def _send(events: list[dict[str, Any]]) -> None:
-    """Events of one call reach each rule in their order."""
+    """Send events; those of one call reach each rule in their order."""
     bus = events_backends[_settings.account][_settings.region].event_buses["default"]
     for rule in list(bus.rules.values()):
         wanted = [event for event in events if _wants(rule, event)]
@@ -94,7 +95,7 @@ def _send(events: list[dict[str, Any]]) -> None:
 
 
 def _wants(rule: Rule, event: dict[str, Any]) -> bool:
-    """moto lets a rule without a pattern, which is a scheduled one, match everything."""
+    """Return whether a rule matches; moto lets a rule without a pattern, which is a scheduled one, match everything."""
     pattern = rule.event_pattern
     return bool(rule.state == "ENABLED" and pattern.get_pattern() and pattern.matches_event(event))
 
@@ -145,7 +146,7 @@ def _later(seconds: float, action: Any) -> None:
 
 
 def _send_to_targets(self: Rule, original_event: Any, transform_input: bool = True) -> None:
-    """What PutEvents and replays call, with moto's half-filled event."""
+    """Deliver the half-filled event that moto's PutEvents and replays pass here."""
     event = {key: value for key, value in original_event.items() if key != "ingestion-time"}
     if not _wants(self, event):
         return
@@ -184,7 +185,7 @@ def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
 def _hand_over(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
     if target["Arn"].split(":")[2] != "events":
         return targets.deliver(rule, target, event)
-    # Archives and other buses stay with moto, as a rule of their own that matches.
+    # moto keeps archives and other buses: each is a rule that matches.
     copy = Rule(rule.name, rule.account_id, rule.region_name, *[None] * 4, rule.event_bus_name, None)
     copy.targets = [target]
     return _original_send(copy, event | {"ingestion-time": time.time()}, transform_input=False)
@@ -197,7 +198,7 @@ def _bury(
     error: targets.UndeliverableError,
 ) -> None:
     try:
-        targets.bury(rule, target, event, error)
+        targets.send_to_dead_letters(rule, target, event, error)
     except targets.UndeliverableError as lost:
         _log(f"gone: {event['id']}: {lost}")
 
@@ -227,7 +228,7 @@ def _run_due(due: dict[str, float]) -> None:
 
 
 def interval(expression: str | None) -> float | None:
-    """Scaled seconds between two runs of `rate(…)`; None for cron expressions, which never run."""
+    """Return the scaled seconds between two runs of `rate(…)`, or None for cron expressions, which never run."""
     match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression or "")
     if not match:
         return None
@@ -256,7 +257,7 @@ def install(settings: Settings) -> None:
 
 
 def stop() -> None:
-    """End the threads; what is queued is forgotten."""
+    """End the threads; drop what is queued."""
     _stopped.set()
     for _ in range(_WORKERS):
         _jobs.put(None)

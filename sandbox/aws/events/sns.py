@@ -1,4 +1,4 @@
-"""Gap: moto's SNS keeps what was published to itself; here people and tests can read it."""
+"""SNS: moto keeps publications to itself; here people and tests can read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _original_publish: Callable[..., str] = Topic.publish
 
 
 def install(settings: Settings) -> None:
-    """Append every publication to `messages.jsonl` in the sandbox's folder. No mail is sent."""
+    """Append every publication to `messages.jsonl` in the sandbox's folder. Send no mail."""
 
     def publish(self: Topic, message: str, subject: str | None = None, *args: Any, **kwargs: Any) -> str:
         names = ("message_attributes", "group_id", "deduplication_id", "message_structure")

@@ -1,4 +1,4 @@
-"""Gap: moto's SQS forgets a queue's policy whenever another attribute of the queue is set."""
+"""SQS: moto forgets a queue's policy whenever another attribute of the queue is set."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Gap: the targets of EventBridge rules that moto lacks, each with its input and its permissions.
+"""The targets of EventBridge rules that moto lacks, each with its input and its permissions.
 
-A target lets EventBridge in by its own policy, as in AWS: a function by `AWS::Lambda::Permission`, a
-queue or topic by its policy, a state machine by the role that the rule names.
+A target lets EventBridge in by its own policy, as in AWS: a function by `AWS::Lambda::Permission`, a queue or topic by
+its policy, a state machine by the role that the rule names.
+
 Source: EventBridge guide, "Input transformation", "Dead-letter queues", "Resource-based policies".
 """
 
@@ -31,7 +32,7 @@ _settings: Settings
 
 
 class UndeliverableError(Exception):
-    """Why a target will never take an event; `code` is one of EventBridge's error codes."""
+    """A target will never accept this event; `code` is one of EventBridge's error codes."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -39,7 +40,7 @@ class UndeliverableError(Exception):
 
 
 def deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
-    """Hand an event over. Raises `UndeliverableError` when that is hopeless or was tried enough."""
+    """Deliver an event. Raises `UndeliverableError` if that is hopeless or was tried often enough."""
     policy = target.get("RetryPolicy") or {}
     retries = min(int(policy.get("MaximumRetryAttempts", 185)), _RETRIES)
     body = target_input(target, event, rule)
@@ -119,8 +120,10 @@ def _queue(arn: str) -> Any:
     return found
 
 
-def bury(rule: Rule, target: dict[str, Any], event: dict[str, Any], error: UndeliverableError) -> None:
-    """Into the rule's dead-letter queue. Raises when there is none that lets EventBridge in."""
+def send_to_dead_letters(
+    rule: Rule, target: dict[str, Any], event: dict[str, Any], error: UndeliverableError
+) -> None:
+    """Send an event to the rule's dead-letter queue. Raises if no queue lets EventBridge in."""
     arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     if not arn:
         raise UndeliverableError("NO_RESOURCE", "the target has no dead-letter queue")
@@ -154,14 +157,14 @@ def _statements(policy: Any) -> list[dict[str, Any]]:
 
 def _permit(statements: list[dict[str, Any]], action: str, rule: Rule, resource: str) -> None:
     found = [one for one in statements if allows(one, action, rule.arn, _settings.account)]
-    used_statements.note(resource, found)
+    used_statements.record_use(resource, found)
     if not found:
         message = f"the policy of {resource} does not let events.amazonaws.com {action} for {rule.arn}"
         raise UndeliverableError("NO_PERMISSIONS", message)
 
 
 def allows(statement: dict[str, Any], action: str, source_arn: str, account: str) -> bool:
-    """Whether a resource policy's statement lets EventBridge act for a rule. Denies are not used."""
+    """Return whether a statement of a resource policy lets EventBridge act for a rule. Denies are not used."""
     principal = statement.get("Principal", {})
     names = _list(principal.get("Service", []) if isinstance(principal, dict) else principal)
     known = {"aws:sourcearn": source_arn, "aws:sourceaccount": account}
@@ -175,7 +178,7 @@ def allows(statement: dict[str, Any], action: str, source_arn: str, account: str
 
 
 def _fulfilled(test: tuple[str, dict[str, Any]], known: dict[str, str]) -> bool:
-    """Only conditions on the rule's ARN and account are known; any other denies."""
+    """Return whether the conditions hold: those on the rule's ARN and account are known, any other does not hold."""
     return all(
         any(fnmatchcase(known.get(key.lower(), ""), pattern) for pattern in _list(patterns))
         for key, patterns in test[1].items()
@@ -190,7 +193,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def target_input(target: dict[str, Any], event: dict[str, Any], rule: Rule) -> str:
-    """The JSON text that the target gets."""
+    """Return the JSON text that the target gets."""
     if target.get("Input"):
         return str(target["Input"])
     if target.get("InputPath"):
@@ -217,7 +220,7 @@ def _at(path: str, event: dict[str, Any]) -> Any:
 
 
 def _fill(template: str, values: dict[str, Any]) -> str:
-    """Inside quotes a value is text, outside it is JSON."""
+    """Fill in the values: as text inside quotes, as JSON outside."""
 
     def text(match: re.Match[str]) -> str:
         value = values.get(match[1])
@@ -233,6 +236,6 @@ def _fill(template: str, values: dict[str, Any]) -> str:
 
 
 def install(settings: Settings) -> None:
-    """Say whose sandbox the targets belong to."""
+    """Set the sandbox to which the targets belong."""
     global _settings
     _settings = settings

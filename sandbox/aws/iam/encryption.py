@@ -1,4 +1,4 @@
-"""Which use of a KMS key a request to another service implies: S3, SNS, SQS and DynamoDB call KMS for the caller.
+"""The KMS permissions that a request to S3, SNS, SQS or DynamoDB needs, because the service calls KMS for the caller.
 
 Keys that AWS manages need no permission.
 """
@@ -17,7 +17,7 @@ from moto.sqs.models import sqs_backends
 from sandbox.aws.iam.resource_arns import Need
 from sandbox.settings import ACCOUNT, REGION
 
-# What a request needs of the key: a new data key to write, the old one to read.
+# Actions on the key: a new data key to write, the old one to read.
 _USES = {
     "s3:PutObject": ["kms:GenerateDataKey"],
     "s3:GetObject": ["kms:Decrypt"],
@@ -65,7 +65,7 @@ _KEYS: dict[str, Callable[[str], Any]] = {
 
 
 def key_needs(action: str, resource: str) -> Iterator[Need]:
-    """Actions on the key, to be allowed in the context of `via`."""
+    """Yield actions on the key, to be allowed in the context of `kms_context`."""
     uses = _USES.get(action, [])
     key = _KEYS[action.partition(":")[0]](resource.split(":", 5)[5]) if uses else None
     backend = kms_backends[ACCOUNT][REGION]
@@ -75,7 +75,7 @@ def key_needs(action: str, resource: str) -> Iterator[Need]:
             yield use, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{found}"
 
 
-def via(action: str) -> dict[str, str]:
-    """The context that a service adds when it calls KMS for somebody."""
+def kms_context(action: str) -> dict[str, str]:
+    """Return the context that a service adds when it calls KMS for a caller."""
     service = action.partition(":")[0]
     return {"kms:ViaService": f"{service}.{REGION}.amazonaws.com", "kms:CallerAccount": ACCOUNT}

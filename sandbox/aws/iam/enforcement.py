@@ -1,7 +1,7 @@
-"""IAM is always enforced, by resource: moto does so on request only, knows few ARNs and ignores conditions.
+"""IAM: enforce permissions always and by resource; moto enforces on request only, knows few ARNs and no conditions.
 
-Gaps closed here: resource ARNs from the request's parameters, conditions, the wording and codes of AWS's refusals,
-credentials for a role without an API call. Signatures are checked by moto's own code.
+Added here: resource ARNs from the request's parameters, conditions, the wording and codes of AWS's refusals,
+credentials for a role without an API call. moto's own code checks signatures.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from moto.sts.models import sts_backends
 from werkzeug.exceptions import HTTPException
 
 from sandbox.aws.iam import used_statements
-from sandbox.aws.iam.encryption import key_needs, via
-from sandbox.aws.iam.policies import Context, Statement, applying, statements_of
+from sandbox.aws.iam.encryption import key_needs, kms_context
+from sandbox.aws.iam.policies import Context, Statement, applying_statements, statements_of
 from sandbox.aws.iam.resource_arns import (
     Need,
     ServiceCall,
@@ -56,7 +56,7 @@ _roles_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`arn` is who calls; `identity` is the user or role that policies name; `id` as GetCallerIdentity says it."""
+    """A caller: `arn` is the caller, `identity` the user or role that policies name, `id` as in GetCallerIdentity."""
 
     arn: str
     identity: str
@@ -64,22 +64,24 @@ class Principal:
     statements: tuple[Statement, ...]
 
     def refused(self, action: str, resource: str, context: Context | None = None) -> Need | None:
-        """What is missing: the action, or what the service needs of KMS on the caller's behalf."""
+        """Return the missing permission, or None: the action itself, or a use of KMS for the caller."""
         if not self._may(action, resource, context or {}):
             return action, resource
         uses = key_needs(action, resource)
-        return next((use for use in uses if not self._may(*use, via(action))), None)
+        return next((use for use in uses if not self._may(*use, kms_context(action))), None)
 
     def _may(self, action: str, resource: str, added: Context) -> bool:
-        """Within one account either side may allow; a Deny on either side refuses."""
+        """Return whether the request is allowed. Within one account either side may allow; a Deny on either side
+        refuses.
+        """
         own = {"aws:PrincipalArn": self.identity, "aws:RequestedRegion": REGION}
         attached = [one for one in statements_on(resource) if self._is_named_by(one)]
         context = {**_CONTEXT, **own, **added}
-        by_identity = applying(self.statements, action, resource, context)
-        by_resource = applying(attached, action, resource, context)
+        by_identity = applying_statements(self.statements, action, resource, context)
+        by_resource = applying_statements(attached, action, resource, context)
         effect = "Deny" if "Deny" in {one["Effect"] for one in (*by_identity, *by_resource)} else "Allow"
         for owner, found in ((self.identity, by_identity), (resource, by_resource)):
-            used_statements.note(owner, (one for one in found if one["Effect"] == effect))
+            used_statements.record_use(owner, (one for one in found if one["Effect"] == effect))
         return effect == "Allow" and bool(by_identity or by_resource)
 
     def _is_named_by(self, statement: Statement) -> bool:
@@ -90,7 +92,7 @@ class Principal:
 
 
 class RefusalError(HTTPException):
-    """An error body that botocore understands, whatever the service's protocol."""
+    """An error body that botocore understands in the protocol of every service."""
 
     def __init__(self, protocol: str, code: str, message: str) -> None:
         super().__init__()
@@ -133,7 +135,7 @@ def principal_arn(access_key_id: str) -> str | None:
 
 
 def role_credentials(role_arn: str, session_name: str) -> dict[str, str]:
-    """Credentials as a service gets them for the role that it was given."""
+    """Return credentials of a role, as a service gets them."""
     with _roles_lock:
         if (role_arn, session_name) not in _roles:
             role = sts_backends[ACCOUNT]["aws"].assume_role(
@@ -148,7 +150,7 @@ def role_credentials(role_arn: str, session_name: str) -> dict[str, str]:
 
 
 def create_admin() -> dict[str, str]:
-    """A user who may do everything, with new random keys."""
+    """Create a user with all permissions and new random keys; return the keys."""
     backend = iam_backends[ACCOUNT]["aws"]
     backend.create_user(REGION, ADMIN)
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -167,7 +169,7 @@ def _path(response: Any) -> str:
 
 
 def _checked_signature(response: Any, request_class: type, protocol: str) -> str:
-    """The access key id of a request whose signature is right."""
+    """Return the access key id of a request whose signature is right."""
     if not response.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256"):
         message = "Missing Authentication Token"
         raise _refusal(protocol, "MissingAuthenticationToken", message)
@@ -176,7 +178,7 @@ def _checked_signature(response: Any, request_class: type, protocol: str) -> str
             account_id=ACCOUNT,
             method=response.method,
             path=_path(response),
-            data=response.normalized_request.form.to_dict(),  # never the query, as moto does
+            data=response.normalized_request.form.to_dict(),  # never from the query, where moto reads it too
             body=response.raw_body,
             headers=response.headers,
             action="",
@@ -190,13 +192,15 @@ def _checked_signature(response: Any, request_class: type, protocol: str) -> str
 
 
 def signing_key(method: str, target: str, body: bytes, headers: Any, service: str) -> str | None:
-    """The access key id of a request that does not go to moto; None unless it is signed rightly for the service."""
+    """Return the access key id of a request that does not go to moto, or None unless its signature for the service is
+    right.
+    """
     if headers.get("X-Amz-Content-SHA256") not in (None, hashlib.sha256(body).hexdigest()):
-        return None  # this header is what is signed then, not the body
+        return None  # then the signature covers this header, not the body
     try:
         request = IAMRequest(ACCOUNT, method, target, {}, body, headers, action="")
         request.check_signature()
-    except (HTTPException, KeyError, IndexError):  # the last two: headers are missing or cut short
+    except (HTTPException, KeyError, IndexError):  # the last two: headers are missing or incomplete
         return None
     is_for_here = (request._service, request._region) == (service, REGION)
     return str(request._access_key._access_key_id) if is_for_here else None

@@ -1,7 +1,7 @@
-"""Evaluates IAM policy statements: explicit Deny wins, what nobody allows is refused.
+"""The evaluation of IAM policy statements: an explicit Deny wins, and what nobody allows is refused.
 
-No I/O. A condition that is not understood counts against the caller: it never satisfies an Allow and always satisfies
-a Deny.
+No I/O. A condition that is not understood counts against the caller: it never satisfies an Allow and always satisfies a
+Deny.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 Statement = Mapping[str, Any]
-Context = Mapping[str, str | Sequence[str]]  # a key with several values: a list
+Context = Mapping[str, str | Sequence[str]]  # a list for a key with several values
 
 
 @cache
@@ -26,7 +26,7 @@ def matches(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
 
 
 def _arn_matches(pattern: str, value: str) -> bool:
-    """ArnLike compares part by part: a `*` does not cross a colon of the first five parts."""
+    """Compare part by part, as ArnLike does: a `*` does not cross a colon of the first five parts."""
     patterns, values = pattern.split(":", 5), value.split(":", 5)
     return len(patterns) == len(values) and all(map(matches, patterns, values))
 
@@ -53,16 +53,18 @@ def _as_list(value: Any) -> list[str]:
 
 
 def _condition_holds(operator: str, key: str, wanted: Any, context: Context) -> bool | None:
-    """None: the operator or the key is not understood."""
+    """Return whether the condition holds, or None if its operator or key is not understood."""
     have = {name.lower(): value for name, value in context.items()}.get(key.lower())
     if operator == "Null":
         return (have is None) == (_as_list(wanted) == ["true"])
     if operator.startswith("ForAllValues:"):
-        values = [] if have is None else [have] if isinstance(have, str) else have  # of no values, all match
+        values = (
+            [] if have is None else [have] if isinstance(have, str) else have
+        )  # with no values, all of them match
         each = [_holds(operator.removeprefix("ForAllValues:"), wanted, value) for value in values]
         return None if None in each else all(each)
     if have is not None and not isinstance(have, str):
-        return None  # several values want an operator for sets
+        return None  # several values need an operator for sets
     return _holds(operator, wanted, have)
 
 
@@ -85,8 +87,8 @@ def _conditions_hold(statement: Statement, context: Context) -> bool:
     return all(unknown if result is None else result for result in results)
 
 
-def _names(statement: Statement, element: str, value: str, *, ignore_case: bool) -> bool:
-    """Whether the statement's element, or its `Not` form, covers the value."""
+def _covers(statement: Statement, element: str, value: str, *, ignore_case: bool) -> bool:
+    """Return whether the statement's element, or its `Not` form, covers the value."""
     if element in statement:
         patterns = _as_list(statement[element])
         return any(matches(pattern, value, ignore_case=ignore_case) for pattern in patterns)
@@ -101,19 +103,21 @@ def statements_of(document: Mapping[str, Any]) -> list[Statement]:
     return statements if isinstance(statements, list) else [statements]
 
 
-def applying(
+def applying_statements(
     statements: Iterable[Statement], action: str, resource: str, context: Context
 ) -> list[Statement]:
-    """Return those that say something about it."""
+    """Return the statements that apply to the request."""
     return [
         statement
         for statement in statements
-        if _names(statement, "Action", action, ignore_case=True)
-        and _names(statement, "Resource", resource, ignore_case=False)
+        if _covers(statement, "Action", action, ignore_case=True)
+        and _covers(statement, "Resource", resource, ignore_case=False)
         and _conditions_hold(statement, context)
     ]
 
 
 def is_permitted(statements: Iterable[Statement], action: str, resource: str, context: Context) -> bool:
-    effects = {statement["Effect"] for statement in applying(statements, action, resource, context)}
+    effects = {
+        statement["Effect"] for statement in applying_statements(statements, action, resource, context)
+    }
     return effects == {"Allow"}

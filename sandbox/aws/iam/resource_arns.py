@@ -1,4 +1,4 @@
-"""Which IAM actions on which resources one request needs, read from its parameters.
+"""The IAM actions and resources that one request needs, read from its parameters.
 
 Source: the Service Authorization Reference. A service or operation that is not here needs its own name on `*`.
 """
@@ -34,7 +34,7 @@ class ServiceCall:
         return f"arn:aws:{service or self.service}:{self.region}:{self.account}:{resource}"
 
     def text(self, *names: str) -> str:
-        """The first parameter of these that is given."""
+        """Return the first of these parameters that is given."""
         return next((str(self.parameters[name]) for name in names if self.parameters.get(name)), "")
 
     def need(self, resource: str, operation: str | None = None) -> Need:
@@ -45,7 +45,7 @@ def _arn_or(call: ServiceCall, value: str, prefix: str) -> str:
     return value if value.startswith("arn:") else call.arn(prefix + value)
 
 
-# No action of IAM has this operation's name (Service Authorization Reference, Amazon ECR); ECR's API reference says
+# IAM has no action with this operation's name (Service Authorization Reference, Amazon ECR); ECR's API reference says
 # which one it asks for.
 _ECR_ACTIONS = {"ListImageReferrers": "BatchGetImage"}
 
@@ -54,7 +54,7 @@ def _ecr(call: ServiceCall) -> Iterator[Need]:
     names = [call.text("repositoryName")] if call.text("repositoryName") else []
     names += list(call.parameters.get("repositoryNames") or [])
     if call.operation == "DescribeImageScanFindings" and scanning.scan_type() == "ENHANCED":
-        yield "inspector2:ListFindings", "*"  # ECR asks Inspector on behalf of who calls
+        yield "inspector2:ListFindings", "*"  # ECR calls Inspector on behalf of the caller
     for name in names:
         yield call.need(call.arn(f"repository/{name}"), _ECR_ACTIONS.get(call.operation))
     if not names:
@@ -192,7 +192,7 @@ def _cloudformation(call: ServiceCall) -> Iterator[Need]:
 
 
 def _ecs(call: ServiceCall) -> Iterator[Need]:
-    """A service revision needs its service, too."""
+    """Return the needs of ECS; a service revision needs its service, too."""
     for arn in call.parameters.get("serviceRevisionArns") or []:
         service = arn.rpartition("/")[0].replace(":service-revision/", ":service/")
         yield from (call.need(service), call.need(arn))
@@ -224,19 +224,19 @@ def needs(call: ServiceCall) -> list[Need]:
 
 
 def condition_keys(call: ServiceCall) -> dict[str, str | list[str]]:
-    """Condition keys of this very request: which items of a table it is about, how a code is made, who asks."""
+    """Return the condition keys of this request: the items of a table, how a code is made, who calls."""
     if call.service == "kms" and call.text("MacAlgorithm"):
         return {"kms:MacAlgorithm": call.text("MacAlgorithm")}
     if call.service == "kms" and call.operation == "CreateGrant":
-        return {"kms:GrantIsForAWSResource": "false"}  # true only where a service asks in the caller's name
+        return {"kms:GrantIsForAWSResource": "false"}  # true only if a service calls on behalf of the caller
     keys = list(dict.fromkeys(_leading_keys(call))) if call.service == "dynamodb" else []
     return {"dynamodb:LeadingKeys": keys} if keys else {}
 
 
 def _leading_keys(call: ServiceCall) -> Iterator[str]:
-    """The partition keys of all items of the request; the tables' own is `pk`. A Scan has none.
+    """Return the partition keys of all items of the request; the tables' own key is `pk`. A Scan has none.
 
-    DynamoDB developer guide, "Using IAM policy conditions for fine-grained access control".
+    Source: DynamoDB developer guide, "Using IAM policy conditions for fine-grained access control".
     """
     for item in _items(call.parameters):
         if "pk" in item:
@@ -247,7 +247,7 @@ def _leading_keys(call: ServiceCall) -> Iterator[str]:
 
 
 def _items(parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The keys or whole items that a request names."""
+    """Yield the keys or whole items that a request names."""
     for name in ("Item", "Key"):
         if name in parameters:
             yield parameters[name]
@@ -262,18 +262,18 @@ def _items(parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def object_keys(headers: Mapping[str, str]) -> dict[str, str]:
-    """Condition keys of a write of S3 (user guide, "Enforce conditional writes on Amazon S3 buckets")."""
+    """Return the condition keys of a write to S3 (user guide, "Enforce conditional writes on Amazon S3 buckets")."""
     return {f"s3:{name}": headers[name] for name in ("if-match", "if-none-match") if name in headers}
 
 
 def deletion_needs(bucket: str, body: bytes) -> Iterator[Need]:
-    """What DeleteObjects needs: of each object, and of a version more than that."""
+    """Return the needs of DeleteObjects: one per object, and another action for a version."""
     for one in ElementTree.fromstring(body).iterfind("{*}Object"):  # noqa: S314 (what our own clients send)
         operation = "DeleteObject" if one.find("{*}VersionId") is None else "DeleteObjectVersion"
         yield f"s3:{operation}", f"arn:aws:s3:::{bucket}/{one.findtext('{*}Key')}"
 
 
 def listing_keys(query: str) -> dict[str, str]:
-    """Condition keys of a listing of S3, by the query of its URL."""
+    """Return the condition keys of a listing of S3, by the query of its URL."""
     prefix = parse_qs(query).get("prefix", [])
     return {"s3:prefix": prefix[0]} if prefix else {}

@@ -1,4 +1,4 @@
-"""The policies that are attached to resources: of buckets, queues, topics, keys and functions.
+"""The policies of resources: buckets, queues, topics, keys and functions.
 
 A key's policy is taken to delegate to the account, so that an identity's own permission counts too.
 """
@@ -40,7 +40,7 @@ def _key(name: str) -> Any:
     return key.policy if key else None
 
 
-# What AddPermission takes beside the statement, and the condition that it stands for.
+# Parameters of AddPermission, and the conditions that they become.
 _PERMISSION_CONDITIONS = {
     "FunctionUrlAuthType": ("StringEquals", "lambda:FunctionUrlAuthType"),
     "InvokedViaFunctionUrl": ("Bool", "lambda:InvokedViaFunctionUrl"),
@@ -79,7 +79,7 @@ _POLICIES: dict[str, Callable[[str], Any]] = {
 
 
 def statements_on(resource: str) -> list[Statement]:
-    """Empty where nothing is attached."""
+    """Return the statements of the resource's policy; empty if it has none."""
     service, name = ([*resource.split(":", 5), *[""] * 5])[2:6:3]
     policy = _POLICIES[service](name) if service in _POLICIES else None
     if not policy:

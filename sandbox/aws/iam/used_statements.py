@@ -1,7 +1,8 @@
-"""Notes which statement of which policy let a request through, or refused it: what no test uses, nobody may need.
+"""A record of the policy statements that let a request through or refused it: a statement that no test uses may be
+needless.
 
 Writes to the file that `IMAGEGATE_USED_STATEMENTS` names, one line per statement: its owner and its Sid. The owner of a
-role's policy is the role; that of a resource's policy the service. Several sandboxes may write to one file.
+role's policy is the role; the owner of a resource's policy is the service. Several sandboxes may write to one file.
 `tools/least_privilege.py` reads it.
 """
 
@@ -17,8 +18,8 @@ VARIABLE = "IMAGEGATE_USED_STATEMENTS"
 _noted: set[str] = set()
 
 
-def note(owner: str, statements: Iterable[Statement]) -> None:
-    """`owner`: an ARN; only roles and resources have statements of a template."""
+def record_use(owner: str, statements: Iterable[Statement]) -> None:
+    """Record a statement; `owner` is an ARN. Only roles and resources have statements of a template."""
     path = os.environ.get(VARIABLE)
     service, name = owner.split(":", 5)[2::3] if path and owner != "*" else ("", "")
     if not path or not service or (service == "iam" and not name.startswith("role/")):
@@ -29,5 +30,5 @@ def note(owner: str, statements: Iterable[Statement]) -> None:
         _noted.update(lines)
         with Path(path).open(
             "a", encoding="utf-8"
-        ) as file:  # one short write: whole, also beside those of others
+        ) as file:  # one short write is atomic beside those of other processes
             file.write("".join(sorted(lines)))

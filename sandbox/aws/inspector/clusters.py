@@ -1,4 +1,4 @@
-"""Inspector's GetClustersForImage: where Amazon ECS runs an image, as far as this sandbox's ECS runs anything.
+"""Inspector's GetClustersForImage: the clusters of Amazon ECS in the sandbox that run an image.
 
 Rules where AWS's guides are silent: a task counts while it runs, and an image that nothing runs has no clusters. EKS is
 left out.
@@ -32,27 +32,27 @@ _REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/"
 
 
 class Clusters(Inspector2Response):
-    """Method = operation."""
+    """The operation that moto lacks."""
 
     def get_clusters_for_image(self) -> ActionResult:
-        asked = _RESOURCE.fullmatch((self._get_param("filter") or {}).get("resourceId") or "")
+        resource = _RESOURCE.fullmatch((self._get_param("filter") or {}).get("resourceId") or "")
         size = self._get_param("maxResults")
         size = LARGEST_PAGE if size is None else size
-        if asked is None:
+        if resource is None:
             raise InspectorError("filter.resourceId must be the ARN of a repository or of an image in it")
         if not 1 <= size <= LARGEST_PAGE:
             raise InspectorError(f"maxResults must be between 1 and {LARGEST_PAGE}")
         try:
-            listed, token = page(_clusters(asked), self._get_param("nextToken"), size)
+            listed, token = page(_clusters(resource), self._get_param("nextToken"), size)
         except EcrError as error:
             raise InspectorError("Invalid next token") from error
         return ActionResult({"cluster": listed} | ({"nextToken": token} if token else {}))
 
 
-def _clusters(asked: re.Match[str]) -> list[dict[str, Any]]:
+def _clusters(resource: re.Match[str]) -> list[dict[str, Any]]:
     found: Counter[_Place] = Counter()
     for place, tasks, images in _running():
-        if any(_is_of(image, asked) for image in images):
+        if any(_is_of(image, resource) for image in images):
             found[place] += tasks
     return [
         {
@@ -64,7 +64,7 @@ def _clusters(asked: re.Match[str]) -> list[dict[str, Any]]:
 
 
 def _running() -> Iterator[tuple[_Place, int, list[dict[str, str]]]]:
-    """Where, how many tasks, and of which images."""
+    """Yield each place, its number of tasks, and their images."""
     backend = ecs_backends[ACCOUNT][REGION]
     for one in ecs.last_deployments():
         service = one.service
@@ -92,12 +92,12 @@ def _details(one: _Place, tasks: int) -> dict[str, Any]:
     }
 
 
-def _is_of(image: dict[str, str], asked: re.Match[str]) -> bool:
+def _is_of(image: dict[str, str], resource: re.Match[str]) -> bool:
     name = image["image"].partition("@")[0]
     if not name.startswith(_REGISTRY):
         return False
     repository = name.removeprefix(_REGISTRY).partition(":")[0]
-    return repository == asked["repository"] and asked["digest"] in (None, image.get("imageDigest"))
+    return repository == resource["repository"] and resource["digest"] in (None, image.get("imageDigest"))
 
 
 def install(_settings: Settings) -> None:

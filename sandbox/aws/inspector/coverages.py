@@ -1,7 +1,7 @@
-"""Inspector's ListCoverage: of each image whether Inspector has looked at it, while scanning is enhanced.
+"""Inspector's ListCoverage: for each image, whether Inspector has scanned it, while scanning is enhanced.
 
-Rules where AWS's guides are silent: an image that no filter of the registry names has no record, nor has one that no
-scan was begun of; what was scanned once, on push, is INACTIVE. Records of repositories are left out.
+Rules where AWS's guides are silent: an image has no record if no filter of the registry matches its repository, or if
+no scan of it began; an image that is scanned only on push is INACTIVE. Records of repositories are left out.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _CRITERIA: Mapping[str, Callable[[_Covered], str | None]] = {
 
 
 class Coverages(Inspector2Response):
-    """Method = operation."""
+    """The operation that moto lacks."""
 
     def list_coverage(self) -> ActionResult:
         asked, size = self._get_param("filterCriteria") or {}, self._get_param("maxResults")
@@ -82,12 +82,12 @@ class Coverages(Inspector2Response):
 def _covered() -> Iterator[_Covered]:
     for repo in list(store().backend.repositories.values()):
         for image in list(repo.images):
-            scan = scans.current(image)
+            scan = scans.current_scan(image)
             if scan and scan.kind == "ENHANCED":
                 arn = f"{repo.arn}/{image.image_digest}"
                 yield _Covered(repo.registry_id, arn, repo.name, list(image.image_tags), scan)
 
 
 def install(_settings: Settings) -> None:
-    """It reads the store that ECR's patch opens."""
+    """Patch the operation. Needs the store that ECR's patch opens."""
     urls.url_paths["{0}/coverage/list$"] = Coverages.dispatch

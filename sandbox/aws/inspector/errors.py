@@ -1,4 +1,4 @@
-"""Inspector's errors, as its model names them."""
+"""Inspector's errors, named as in its model."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from moto.core.exceptions import ServiceException
 
 
 class InspectorError(ServiceException):
-    """ValidationException."""
+    """Inspector's ValidationException."""
 
     code = "ValidationException"
     reason = "FIELD_VALIDATION_FAILED"
 
 
-class NothingThereError(ServiceException):
-    """ResourceNotFoundException."""
+class ReportNotFoundError(ServiceException):
+    """Inspector's ResourceNotFoundException."""
 
     code = "ResourceNotFoundException"

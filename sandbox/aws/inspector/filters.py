@@ -1,7 +1,7 @@
 """Filter criteria of Inspector's listings.
 
-Rules where AWS's guides are silent: of several values of one criterion one must match, but none of those that must not.
-Criteria that are not here are refused instead of being ignored.
+Rules where AWS's guides are silent: one value of a criterion must match, and none of its negated values may. Unknown
+criteria are refused instead of ignored.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
 
 
 def matching(
-    things: Iterable[T], asked: Mapping[str, Any], criteria: Criteria[T], comparisons: Collection[str]
+    items: Iterable[T], filters: Mapping[str, Any], criteria: Criteria[T], comparisons: Collection[str]
 ) -> list[T]:
-    """Raises `InspectorError` for what this listing does not know."""
-    for name, values in asked.items():
+    """Return the items that match the criteria. Raises `InspectorError` for a criterion that is unknown here."""
+    for name, values in filters.items():
         _check(name, values, criteria, comparisons)
     return [
-        thing
-        for thing in things
-        if all(_meets(criteria[name](thing) or "", values) for name, values in asked.items())
+        item
+        for item in items
+        if all(_meets(criteria[name](item) or "", values) for name, values in filters.items())
     ]
 
 

@@ -1,7 +1,7 @@
 """Amazon Inspector's findings: the enhanced scans of this registry, in the form of Inspector's own API.
 
 moto answers from a queue that tests fill, and has no BatchGetFindingDetails. Rules where AWS's guides are silent: a
-finding that nothing more is known about still has details. Sorting is refused instead of being ignored.
+finding without further knowledge still has details. Sorting is refused instead of ignored.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ from sandbox.registry.errors import EcrError
 from sandbox.registry.paging import page
 from sandbox.registry.store import store
 from sandbox.scanner import intelligence, scans
-from sandbox.scanner.intelligence import Known
+from sandbox.scanner.intelligence import Knowledge
 from sandbox.settings import Settings
 
 LARGEST_PAGE, MOST_DETAILS = 100, 10
 _ARN = re.compile(r"arn:(aws[a-zA-Z-]*)?:inspector2:[a-z]{2}(-gov)?-[a-z]+-\d{1}:\d{12}:finding/[a-f0-9]{32}")
-# BOD 22-01: what CISA adds to its catalogue is to be remediated within two weeks.
+# BOD 22-01: vulnerabilities in CISA's catalogue are to be remediated within two weeks.
 _CISA_PERIOD = timedelta(weeks=2)
 _CISA_ACTION = "Apply updates per vendor instructions."
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A finding that some image has now."""
+class _ImageFinding:
+    """A finding that an image has now."""
 
     repository: str
     digest: str
     finding: dict[str, Any]  # in ECR's form
-    known: Known
+    knowledge: Knowledge
 
     def details(self) -> dict[str, Any]:
         answer: dict[str, Any] = {"findingArn": self.finding["findingArn"]}
-        if self.known.epss is not None:
-            answer["epssScore"] = self.known.epss
-        if added := self.known.known_exploited:
+        if self.knowledge.epss is not None:
+            answer["epssScore"] = self.knowledge.epss
+        if added := self.knowledge.known_exploited:
             due = _midnight(added + _CISA_PERIOD)
             answer["cisaData"] = {"dateAdded": _midnight(added), "dateDue": due, "action": _CISA_ACTION}
         return answer
 
-    def listed(self) -> dict[str, Any]:
-        """ECR and Inspector name some members of the same finding differently."""
-        shape = self.known.shown(self.finding)
-        if self.known.epss is not None:
-            shape = shape | {"epss": {"score": self.known.epss}}
+    def as_inspector(self) -> dict[str, Any]:
+        """Return the finding in Inspector's form, in which some members have other names than in ECR's."""
+        shape = self.knowledge.applied_to(self.finding)
+        if self.knowledge.epss is not None:
+            shape = shape | {"epss": {"score": self.knowledge.epss}}
         if "score" in shape:
             shape = shape | {"inspectorScore": shape["score"]}
         if cvss := shape.get("scoreDetails", {}).get("cvss"):
@@ -64,16 +64,16 @@ class _Held:
         return shape | {"remediation": {"recommendation": renamed}}
 
 
-_CRITERIA: Mapping[str, Callable[[_Held], str | None]] = {
-    "ecrImageHash": lambda held: held.digest,
-    "ecrImageRepositoryName": lambda held: held.repository,
-    "exploitAvailable": lambda held: held.known.shown(held.finding).get("exploitAvailable"),
-    "findingArn": lambda held: held.finding["findingArn"],
-    "findingStatus": lambda held: held.finding["status"],
-    "findingType": lambda held: held.finding["type"],
-    "fixAvailable": lambda held: held.finding.get("fixAvailable"),
-    "severity": lambda held: held.finding["severity"],
-    "vulnerabilityId": lambda held: held.finding.get("packageVulnerabilityDetails", {}).get(
+_CRITERIA: Mapping[str, Callable[[_ImageFinding], str | None]] = {
+    "ecrImageHash": lambda found: found.digest,
+    "ecrImageRepositoryName": lambda found: found.repository,
+    "exploitAvailable": lambda found: found.knowledge.applied_to(found.finding).get("exploitAvailable"),
+    "findingArn": lambda found: found.finding["findingArn"],
+    "findingStatus": lambda found: found.finding["status"],
+    "findingType": lambda found: found.finding["type"],
+    "fixAvailable": lambda found: found.finding.get("fixAvailable"),
+    "severity": lambda found: found.finding["severity"],
+    "vulnerabilityId": lambda found: found.finding.get("packageVulnerabilityDetails", {}).get(
         "vulnerabilityId"
     ),
 }
@@ -81,7 +81,7 @@ _COMPARISONS = ("EQUALS", "PREFIX", "NOT_EQUALS")
 
 
 class Inspector2(Inspector2Response):
-    """Operations that moto lacks or answers differently from AWS; method = operation."""
+    """Operations that moto lacks or answers differently from AWS, one method each."""
 
     def list_findings(self) -> ActionResult:
         criteria, size = self._get_param("filterCriteria") or {}, self._get_param("maxResults")
@@ -90,12 +90,12 @@ class Inspector2(Inspector2Response):
             raise InspectorError(f"maxResults must be between 1 and {LARGEST_PAGE}")
         if self._get_param("sortCriteria"):
             raise InspectorError("the sandbox does not sort findings")
-        found = filters.matching(_held(), criteria, _CRITERIA, _COMPARISONS)
+        found = filters.matching(_image_findings(), criteria, _CRITERIA, _COMPARISONS)
         try:
             listed, token = page(found, self._get_param("nextToken"), size)
         except EcrError as error:
             raise InspectorError("Invalid next token") from error
-        answer = {"findings": [held.listed() for held in listed]}
+        answer = {"findings": [found.as_inspector() for found in listed]}
         return ActionResult(answer | ({"nextToken": token} if token else {}))
 
     def batch_get_finding_details(self) -> ActionResult:
@@ -104,25 +104,26 @@ class Inspector2(Inspector2Response):
             raise InspectorError(f"findingArns must have between 1 and {MOST_DETAILS} members")
         if wrong := [arn for arn in arns if not _ARN.fullmatch(arn)]:
             raise InspectorError(f"not the ARN of a finding: {wrong[0]}")
-        asked = dict.fromkeys(arns)
-        found = {held.finding["findingArn"]: held for held in _held() if held.finding["findingArn"] in asked}
-        missing = [arn for arn in asked if arn not in found]
+        requested = dict.fromkeys(arns)
+        by_arn = {one.finding["findingArn"]: one for one in _image_findings()}
+        missing = [arn for arn in requested if arn not in by_arn]
         return ActionResult(
             {
-                "findingDetails": [found[arn].details() for arn in asked if arn in found],
+                "findingDetails": [by_arn[arn].details() for arn in requested if arn in by_arn],
                 "errors": [_not_found(arn) for arn in missing],
             }
         )
 
 
-def _held() -> Iterator[_Held]:
-    """Of all images, while scanning is enhanced: basic scanning is not Inspector's."""
+def _image_findings() -> Iterator[_ImageFinding]:
+    """Yield the findings of all images while scanning is enhanced; Inspector knows nothing of basic scanning."""
     known = intelligence.read(store().settings.state)
     for repo in list(store().backend.repositories.values()):
         for image in list(repo.images):
-            scan = scans.current(image)
+            scan = scans.current_scan(image)
             for finding in scan.findings if scan and scan.kind == "ENHANCED" else ():
-                yield _Held(repo.name, image.image_digest, finding, intelligence.about(finding, known))
+                knowledge = intelligence.knowledge_about(finding, known)
+                yield _ImageFinding(repo.name, image.image_digest, finding, knowledge)
 
 
 def _not_found(arn: str) -> dict[str, str]:
@@ -135,7 +136,7 @@ def _midnight(day: date) -> datetime:
 
 
 def install(settings: Settings) -> None:
-    """It reads the store that ECR's patch opens."""
+    """Patch Inspector. Needs the store that ECR's patch opens."""
     sbom_exports.install(settings)
     clusters.install(settings)
     coverages.install(settings)

@@ -1,9 +1,9 @@
-"""Inspector's exports of SBOMs, which moto lacks: they take their time, then files lie in the bucket, or none do.
+"""Inspector's exports of SBOMs, which moto lacks: after some time the files are in the bucket, or none are.
 
-Rules where AWS's guides are silent: a second export at a time is refused with ValidationException; below the prefix the
-keys are those that users have seen; of several values of one criterion one must match. Seen by users, too: for a
-repository that is not scanned continuously an export succeeds and writes nothing. Criteria that are not here are
-refused instead of being ignored.
+Rules where AWS's guides are silent: a second export at a time is refused with ValidationException; the keys below the
+prefix are those that users have reported; one value of a criterion must match. Also reported by users: an export for a
+repository that is not scanned continuously succeeds and writes nothing. Unknown criteria are refused instead of
+ignored.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 
 from sandbox.aws.iam import used_statements
-from sandbox.aws.iam.policies import Statement, applying
+from sandbox.aws.iam.policies import Statement, applying_statements
 from sandbox.aws.iam.resource_policies import statements_on
-from sandbox.aws.inspector.errors import InspectorError, NothingThereError
+from sandbox.aws.inspector.errors import InspectorError, ReportNotFoundError
 from sandbox.later import later
 from sandbox.registry import scanning
 from sandbox.registry.store import store
@@ -49,20 +49,20 @@ class _Report:
     message: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        told = {
+        document = {
             "reportId": self.id,
             "format": self.format,
             "status": self.status,
             "s3Destination": self.destination,
             "filterCriteria": self.criteria,
         }
-        return told | ({"errorCode": self.error, "errorMessage": self.message} if self.error else {})
+        return document | ({"errorCode": self.error, "errorMessage": self.message} if self.error else {})
 
     def fail(self, error: str, message: str) -> None:
         self.status, self.error, self.message = "FAILED", error, message
 
     def key(self, repository: Any, image: Any) -> str:
-        """As users have seen them; the digest's colon is in it, the slashes of the ARN are not."""
+        """Return the object's key as users have reported it: with the digest's colon, without the ARN's slashes."""
         prefix = self.destination.get("keyPrefix", "").rstrip("/")
         folder = f"{self.format}_outputs_{self.id}/account={ACCOUNT}/resource=AWS_ECR_CONTAINER_IMAGE"
         resource = f"{repository.arn}_{image.image_digest}".replace(":repository/", ":repository_")
@@ -74,7 +74,7 @@ _lock = threading.Lock()
 
 
 class SbomExportOperations(Inspector2Response):
-    """Method = operation."""
+    """Operations of SBOM exports, one method each."""
 
     def create_sbom_export(self) -> ActionResult:
         format_, destination = self._get_param("reportFormat"), self._get_param("s3Destination") or {}
@@ -108,7 +108,7 @@ class SbomExportOperations(Inspector2Response):
         if not _ID.fullmatch(name):
             raise InspectorError("reportId is not the id of a report")
         if name not in _reports:
-            raise NothingThereError(f"report {name} does not exist")
+            raise ReportNotFoundError(f"report {name} does not exist")
         return _reports[name]
 
 
@@ -142,9 +142,9 @@ def _write(report: _Report) -> None:
 
 
 def _put(report: _Report, repository: Any, image: Any) -> None:
-    scan = scans.current(image)
-    held = sboms.packages(scan.findings if scan else ())
-    content = sboms.document(report.format, f"{repository.arn}/{image.image_digest}", held)
+    scan = scans.current_scan(image)
+    packages = sboms.packages(scan.findings if scan else ())
+    content = sboms.document(report.format, f"{repository.arn}/{image.image_digest}", packages)
     s3_backends[ACCOUNT]["aws"].put_object(
         report.destination["bucketName"],
         report.key(repository, image),
@@ -155,21 +155,21 @@ def _put(report: _Report, repository: Any, image: Any) -> None:
 
 
 def _exported(criteria: dict[str, list[dict[str, str]]]) -> Iterator[tuple[Any, Any]]:
-    """Images with a finished enhanced scan, of repositories that are scanned continuously."""
-    wanted = {name: {value["value"] for value in values} for name, values in criteria.items()}
+    """Yield images with a finished enhanced scan, of repositories that are scanned continuously."""
+    values_of = {name: {value["value"] for value in values} for name, values in criteria.items()}
     for repository in list(store().backend.repositories.values()):
-        is_asked_for = repository.name in wanted.get("ecrRepositoryName", {repository.name})
-        if not is_asked_for or scanning.configuration(repository)["scanFrequency"] != "CONTINUOUS_SCAN":
+        is_requested = repository.name in values_of.get("ecrRepositoryName", {repository.name})
+        if not is_requested or scanning.configuration(repository)["scanFrequency"] != "CONTINUOUS_SCAN":
             continue
         for image in list(repository.images):
-            scan, arn = scans.current(image), f"{repository.arn}/{image.image_digest}"
+            scan, arn = scans.current_scan(image), f"{repository.arn}/{image.image_digest}"
             is_known = scan is not None and scan.kind == "ENHANCED" and scan.completed is not None
-            if is_known and arn in wanted.get("resourceId", {arn}):
+            if is_known and arn in values_of.get("resourceId", {arn}):
                 yield repository, image
 
 
 def _refused(report: _Report, bucket: str, key: str) -> str:
-    """What the policies of bucket and key do not let the service do on behalf of this report."""
+    """Return the permission that the policies of bucket and key deny to the service, or an empty text."""
     prefix = report.destination.get("keyPrefix", "")
     needs = [
         ("s3:PutObject", f"arn:aws:s3:::{bucket}/{prefix}/x"),
@@ -184,8 +184,8 @@ def _refused(report: _Report, bucket: str, key: str) -> str:
     }
     for action, resource in needs:
         attached = [one for one in statements_on(resource) if _is_named_by(one)]
-        found = applying(attached, action, resource, context)
-        used_statements.note(resource, found)
+        found = applying_statements(attached, action, resource, context)
+        used_statements.record_use(resource, found)
         if {one["Effect"] for one in found} != {"Allow"}:
             return f"{action} on {resource}"
     return ""
@@ -193,12 +193,12 @@ def _refused(report: _Report, bucket: str, key: str) -> str:
 
 def _is_named_by(statement: Statement) -> bool:
     principal = statement.get("Principal")
-    named = principal.get("Service", []) if isinstance(principal, dict) else principal
-    return bool({"*", _SERVICE} & set([named] if isinstance(named, str) else named or []))
+    services = principal.get("Service", []) if isinstance(principal, dict) else principal
+    return bool({"*", _SERVICE} & set([services] if isinstance(services, str) else services or []))
 
 
 def install(_settings: Settings) -> None:
-    """It reads the store that ECR's patch opens."""
+    """Patch the operations. Needs the store that ECR's patch opens."""
     _reports.clear()
     for operation in ("create", "get", "cancel"):
         urls.url_paths[f"{{0}}/sbomexport/{operation}$"] = SbomExportOperations.dispatch

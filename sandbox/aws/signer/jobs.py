@@ -1,7 +1,6 @@
-"""AWS Signer that signs: moto has profiles, but neither SignPayload nor revocation, and no conflicts of names.
+"""AWS Signer that signs: moto has profiles, but no SignPayload, no revocation, and no conflicts of names.
 
-GetRevocationStatus also answers where the `data-` or `verification.` host prefix has been left off or proxied:
-requests are told apart by their path.
+GetRevocationStatus also answers without the host prefix `data-` or `verification.`: the path tells the requests apart.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from moto.signer.models import SignerBackend, signer_backends
 from moto.signer.responses import SignerResponse
 
 from sandbox.aws.signer.notation import Chain, envelope, load_root, new_chain
-from sandbox.aws.signer.requests import check_hashes, check_payload, invalid, moment, not_found
+from sandbox.aws.signer.requests import check_hashes, check_payload, invalid, not_found, parse_time
 from sandbox.settings import Settings
 
 PLATFORM = "Notation-OCI-SHA384-ECDSA"
@@ -30,7 +29,7 @@ _MONTHS = {"DAYS": 1 / 30, "MONTHS": 1, "YEARS": 12}
 
 @dataclass(slots=True)
 class Job:
-    """One signature: enough to answer whether it still holds."""
+    """One signature: enough to answer whether it is still valid."""
 
     arn: str
     profile_version_arn: str
@@ -41,12 +40,13 @@ class Job:
 
 @dataclass(slots=True)
 class SignerState:
-    """What this sandbox's Signer remembers beside moto's profiles."""
+    """The state of this sandbox's Signer beside moto's profiles."""
 
     settings: Settings
     chain: Chain
     jobs: dict[str, Job] = field(default_factory=dict)
-    revoked_versions: dict[str, datetime] = field(default_factory=dict)  # from when on
+    # ARN of a profile version, and the start of its revocation
+    revoked_versions: dict[str, datetime] = field(default_factory=dict)
 
     def signing_chain(self) -> Chain:
         if not self.chain.is_fresh:
@@ -58,7 +58,7 @@ _state: SignerState
 
 
 class SignerOperations(SignerResponse):
-    """Operations that moto lacks or answers differently from AWS; method = operation."""
+    """Operations that moto lacks or answers differently from AWS, one method each."""
 
     def put_signing_profile(self) -> str:
         name = self.path.split("/")[-1]
@@ -79,13 +79,13 @@ class SignerOperations(SignerResponse):
         return "{}"
 
     def list_signing_profiles(self) -> str:
-        wanted = set(self.querystring.get("statuses", []))
+        statuses = set(self.querystring.get("statuses", []))
         is_all = self.querystring.get("includeCanceled", ["false"])[0] == "true"
         platform = self.querystring.get("platformId", [None])[0]
         profiles = [
             _described(profile)
             for profile in self.signer_backend.signing_profiles.values()
-            if (profile.status in wanted if wanted else is_all or profile.status != "Canceled")
+            if (profile.status in statuses if statuses else is_all or profile.status != "Canceled")
             and platform in (None, profile.platform_id)
         ]
         return json.dumps({"profiles": profiles})
@@ -118,17 +118,17 @@ class SignerOperations(SignerResponse):
         profile = self._profile(self.path.split("/")[-2])
         if request["profileVersion"] != profile.profile_version:
             raise not_found(f"{profile.name} has no version {request['profileVersion']}")
-        effective = moment(request["effectiveTime"])
+        effective = parse_time(request["effectiveTime"])
         _state.revoked_versions[profile.profile_version_arn] = effective
         profile.status = "Revoked"
         return "{}"
 
     def get_revocation_status(self) -> str:
         query = self.querystring
-        asked = set(query.get("certificateHashes", []))
+        certificate_hashes = set(query.get("certificateHashes", []))
         job = next((j for j in _state.jobs.values() if j.arn == query["jobArn"][0]), None)
-        check_hashes(asked, job.certificate_hashes if job else None)
-        version, signed_at = query["profileVersionArn"][0], moment(query["signatureTimestamp"][0])
+        check_hashes(certificate_hashes, job.certificate_hashes if job else None)
+        version, signed_at = query["profileVersionArn"][0], parse_time(query["signatureTimestamp"][0])
         revoked = [job.arn] if job and job.is_revoked else []
         since = _state.revoked_versions.get(version)
         if since and signed_at >= since:
@@ -156,7 +156,7 @@ class SignerOperations(SignerResponse):
 
 
 def install(settings: Settings) -> None:
-    """Sign under this sandbox's root; nothing signed before is remembered."""
+    """Sign under this sandbox's root; forget earlier signatures."""
     global _state
     _state = SignerState(settings, _new_chain(settings))
     urls.url_paths.update(dict.fromkeys(urls.url_paths, SignerOperations.dispatch))
@@ -177,23 +177,23 @@ def install(settings: Settings) -> None:
 
 
 def signed_with(profile_arn: str, payload: bytes) -> tuple[bytes, list[str]]:
-    """An envelope by that profile, for another service of AWS, and its certificates' thumbprints, leaf to root."""
+    """Sign for another service of AWS; return the envelope and its certificates' thumbprints, from leaf to root."""
     *_, region, account, path = profile_arn.split(":")
     profile = signer_backends[account][region].signing_profiles.get(path.split("/")[-1])
     if profile is None or profile.status != "Active":
         raise not_found(f"Signing profile {profile_arn} not found, or not active")
-    _, made = _sign(profile, payload, f"arn:aws:signer:{region}:{account}:")
-    return made, [one.fingerprint(hashes.SHA256()).hex() for one in _state.chain.certificates]
+    _, signature = _sign(profile, payload, f"arn:aws:signer:{region}:{account}:")
+    return signature, [one.fingerprint(hashes.SHA256()).hex() for one in _state.chain.certificates]
 
 
 def trust_root_pem(settings: Settings) -> Path:
-    """The root certificate that this sandbox's signatures chain to; made on first use."""
+    """Return the root certificate of this sandbox's signatures; make it on first use."""
     load_root(settings.state)
     return settings.state / "trust-root.pem"
 
 
 def trust_root_thumbprint(settings: Settings) -> str:
-    """Hex SHA-256 of the root certificate's DER."""
+    """Return the hex SHA-256 of the root certificate's DER."""
     return load_root(settings.state).certificate.fingerprint(hashes.SHA256()).hex()
 
 

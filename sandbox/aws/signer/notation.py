@@ -1,7 +1,8 @@
 """Notation signature envelopes as AWS Signer makes them: JWS, ES384, a chain of four certificates.
 
-The chain ends in a root of this sandbox, marked as such, so that verification is real cryptography and nobody takes
-it for AWS's. Form: notaryproject specifications, "signature-envelope-jws" and "signing-and-verification".
+The root of the chain belongs to this sandbox and says so in its name, so that verification is real cryptography and
+nobody takes it for AWS's. Source: notaryproject specifications, "signature-envelope-jws" and
+"signing-and-verification".
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Who signs: the leaf's key, and the certificates from the leaf to the root."""
+    """The leaf's key, and the certificates from the leaf to the root."""
 
     key: Key
     certificates: tuple[x509.Certificate, ...]
@@ -56,13 +57,13 @@ class Chain:
 
     @property
     def revocation_hashes(self) -> list[str]:
-        """SHA-384 of each signed part, doubled with its issuer's: what GetRevocationStatus is asked about."""
+        """Return the values that GetRevocationStatus takes: SHA-384 of each signed part, followed by its issuer's."""
         parts = [sha384(c.tbs_certificate_bytes).hexdigest() for c in self.certificates]
         return [own + issuer for own, issuer in zip(parts, [*parts[1:], parts[-1]], strict=True)]
 
 
 def load_root(folder: Path) -> Issuer:
-    """The root under `folder`, made on first use; a restart keeps what clients already trust."""
+    """Return the root in `folder`; make it on first use, so that after a restart clients still trust it."""
     certificate_file, key_file = folder / "trust-root.pem", folder / "trust-root.key"
     if not certificate_file.exists() or not key_file.exists():
         _save(_new_root(), certificate_file, key_file)
@@ -92,7 +93,7 @@ def _new_root() -> Issuer:
 
 
 def new_chain(root: Issuer, region: str) -> Chain:
-    """A new leaf under new intermediates under the root."""
+    """Make a new leaf under new intermediates under the root."""
     upper = _subordinate(root, "AWS Signer Code Signing Int CA G1", 1)
     lower = _subordinate(upper, f"AWS Signer {region} Code Signing CA G1", 0)
     key = ec.generate_private_key(ec.SECP384R1())
@@ -160,7 +161,7 @@ def _sign(builder: x509.CertificateBuilder, key: Key) -> x509.Certificate:
 
 
 def envelope(chain: Chain, payload: bytes, *, job_arn: str, profile_version_arn: str, months: int) -> bytes:
-    """The flattened JWS that `SignPayload` returns, over exactly these payload bytes."""
+    """Return the flattened JWS that `SignPayload` returns, over exactly these payload bytes."""
     now = datetime.now(UTC)
     signed = {
         "io.cncf.notary.signingScheme": "notary.x509.signingAuthority",
@@ -179,7 +180,7 @@ def envelope(chain: Chain, payload: bytes, *, job_arn: str, profile_version_arn:
 
 
 def _raw_signature(key: Key, content: bytes) -> bytes:
-    """r and s side by side, 48 bytes each: JWS does not use DER."""
+    """Return r and s side by side, 48 bytes each, because JWS does not use DER."""
     r, s = decode_dss_signature(key.sign(content, ec.ECDSA(hashes.SHA384())))
     return r.to_bytes(48, "big") + s.to_bytes(48, "big")
 

@@ -1,4 +1,4 @@
-"""What AWS Signer refuses of a request, and how it says so."""
+"""The checks of requests to AWS Signer, with its refusals."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def check_payload(payload: bytes, payload_format: str) -> None:
         raise invalid("The payload is not a Notation payload with a complete targetArtifact")
 
 
-def check_hashes(asked: Iterable[str], hashes: frozenset[str] | None) -> None:
-    asked = set(asked)
-    if not asked or not all(_HASH.fullmatch(value) for value in asked):
+def check_hashes(values: Iterable[str], hashes: frozenset[str] | None) -> None:
+    values = set(values)
+    if not values or not all(_HASH.fullmatch(value) for value in values):
         raise invalid("certificateHashes must be pairs of SHA-384 digests in hexadecimal")
-    if hashes is not None and asked != hashes:
+    if hashes is not None and values != hashes:
         raise invalid("certificateHashes are not those of the certificates that signed this job")
 
 
-def moment(value: str | float) -> datetime:
-    """Timestamps come as text in queries and as seconds in bodies."""
+def parse_time(value: str | float) -> datetime:
+    """Parse a timestamp: text in queries, seconds in bodies."""
     if isinstance(value, str):
         return datetime.fromisoformat(value)
     return datetime.fromtimestamp(value, UTC)

@@ -1,8 +1,9 @@
-"""Gap: moto's JSONata engine is a stub, and it binds variables by pasting them into the expression as text.
+"""JSONata: moto's engine is a stub, and it pastes variables into the expression as text.
 
-Here `jsonata-python` evaluates, over real values. Undefined results, unsupported result types and
-failing expressions are `States.QueryEvaluationError`, which states can catch. Output and Assign of a
-state both see the variables as they were before it.
+Here `jsonata-python` evaluates over real values. Undefined results, unsupported result types and failing expressions
+are `States.QueryEvaluationError`, which states can catch. Output and Assign of a state both see the variables as they
+were before it.
+
 Source: Step Functions guide, "Transforming data with JSONata" and "Passing data with variables".
 """
 
@@ -54,14 +55,14 @@ _installed = False
 
 
 class QueryError(Exception):
-    """Why an expression has no usable value."""
+    """An expression without a usable value; the message says why."""
 
 
 def evaluate(expression: str, variables: dict[str, Any]) -> Any:
-    """The JSON value of an expression. Raises `QueryError` when it fails or has none."""
+    """Return the JSON value of an expression. Raises `QueryError` if it fails or has no value."""
     try:
         engine = Jsonata(expression)
-        engine.set_output_convert_nulls(False)  # else undefined and null look the same
+        engine.set_output_convert_nulls(False)  # otherwise undefined and null look the same
         frame = engine.create_frame()
         for name, function in _FUNCTIONS.items():
             frame.bind(name, Jsonata.JLambda(function))
@@ -76,7 +77,7 @@ def evaluate(expression: str, variables: dict[str, Any]) -> Any:
 
 
 def bound(value: Any) -> Any:
-    """A JSON value as the engine wants it: null is an object of its own, None is undefined."""
+    """Convert a JSON value for the engine: null is an object of its own, None is undefined."""
     if value is None:
         return Utils.NULL_VALUE
     if isinstance(value, dict):
@@ -89,7 +90,7 @@ def bound(value: Any) -> Any:
 
 
 def plain(value: Any, expression: str = "") -> Any:
-    """A result of the engine as JSON. Its lists may be lazy: they are read by index."""
+    """Convert a result of the engine to JSON. Its lists may be lazy: read them by index."""
     if value is None or value is Utils.NULL_VALUE:
         return None
     if isinstance(value, dict):
@@ -154,7 +155,7 @@ def _variables(env: Environment) -> dict[str, Any]:
 
 
 def _states(data: dict[str, Any]) -> dict[str, Any]:
-    """`$states` with what the guide promises for this moment; moto leaves old results lying."""
+    """Return `$states` with the members that the guide promises at this moment; moto keeps old results in it."""
     result, error = data.get("result"), data.get("errorOutput")
     states = {"input": data["input"], "context": data["context"]}
     if error is not None and error == result:
@@ -163,7 +164,7 @@ def _states(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def failure(env: Environment, cause: str) -> FailureEventException:
-    """A catchable `States.QueryEvaluationError`."""
+    """Return a catchable `States.QueryEvaluationError`."""
     name = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
     details = EvaluationFailedEventDetails(cause=cause, error=name.error_name)
     return FailureEventException(
@@ -184,7 +185,7 @@ def _eval_expression(self: StringJSONata, env: Environment) -> None:
 
 
 def _check_syntax(original: Callable[..., None]) -> Callable[..., None]:
-    """AWS refuses an expression that does not parse when the state machine is created."""
+    """Refuse an expression that does not parse when the state machine is created, as AWS does."""
 
     def init(self: StringJSONata, expression: str) -> None:
         Jsonata(expression)
@@ -200,7 +201,7 @@ def _eval_condition(self: ConditionStringJSONata, env: Environment) -> None:
 
 
 def _eval_assign(self: AssignDecl, env: Environment) -> None:
-    """Work out the values now; they become visible when the state is left."""
+    """Evaluate the variables now; they become visible when the state ends."""
     values: dict[str, Any] = {}
     for binding in self.declaration_bindings:
         binding.eval(env=env)
@@ -219,7 +220,7 @@ def _apply_assigned(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _try_output(original: Callable[..., None]) -> Callable[..., None]:
-    """A failing Output is caught by the state's own Catch: evaluate it once where that sees it."""
+    """Evaluate a state's Output once where its own Catch sees a failure."""
 
     def evaluate_with_timeout(self: ExecutionState, env: Environment) -> None:
         setattr(env.variable_store, _PENDING, {})
@@ -236,7 +237,7 @@ def _try_output(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def install(_settings: Settings) -> None:
-    """Make moto's interpreter speak JSONata. Patches classes: a second call does nothing."""
+    """Patch moto's interpreter to evaluate JSONata. A second call does nothing."""
     global _installed
     if _installed:
         return

@@ -1,4 +1,4 @@
-"""Gap: CloudFormation's state machines land in the backend that does not execute, and lose half of it."""
+"""State machines of CloudFormation: moto puts them into the backend that does not execute, and drops properties."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _definition(properties: dict[str, Any]) -> str:
 
 
 def _camel(value: Any) -> Any:
-    """CloudFormation says `Level`, the API says `level`."""
+    """Convert keys to the API's case: CloudFormation writes `Level`, the API `level`."""
     if isinstance(value, dict):
         return {key[0].lower() + key[1:]: _camel(item) for key, item in value.items()}
     return [_camel(item) for item in value] if isinstance(value, list) else value
@@ -78,7 +78,7 @@ def _attribute(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def install(_settings: Settings) -> None:
-    """Substitutions, type, logging and tracing included; `Ref` is the ARN."""
+    """Create them with substitutions, type, logging and tracing; `Ref` is the ARN."""
     resource = models.StateMachine
     models.stepfunctions_backends = stepfunctions_parser_backends
     resource.cloudformation_name_type = staticmethod(lambda: "StateMachineName")

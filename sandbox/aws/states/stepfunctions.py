@@ -1,4 +1,4 @@
-"""Gaps of moto's Step Functions API: which backend executes, names, ends, and the events they send.
+"""Step Functions' API: the backend that executes, names, endings, and events.
 
 - StartExecution makes up a name, checks it, and is idempotent also when two calls race.
 - Every execution ends exactly once and announces it on EventBridge.
@@ -68,7 +68,7 @@ def _start(original: Callable[..., Execution]) -> Callable[..., Execution]:
 
 
 def _terminated(self: BaseExecutionWorkerCommunication) -> None:
-    """The interpreter is done. Output first, status last: a reader must not see half of it."""
+    """Note the end of the interpreter: output first, status last, so that no reader sees half of it."""
     execution = self.execution
     env = execution.exec_worker.env
     state = env.program_state()
@@ -84,7 +84,7 @@ def _terminated(self: BaseExecutionWorkerCommunication) -> None:
 
 
 def _stop(self: Execution, stop_date: datetime, error: str | None = None, cause: str | None = None) -> None:
-    """Aborted at once, also while a task still runs or waits."""
+    """Abort at once, also while a task still runs or waits."""
     if not _end(self, ExecutionStatus.ABORTED, error, cause):
         return
     env = self.exec_worker.env
@@ -112,7 +112,7 @@ def _end(execution: Execution, status: Any, error: str | None = None, cause: str
 
 
 def _last_event(env: Environment, event_type: Any, details: EventDetails) -> None:
-    """Nothing follows an end, though abandoned tasks may still report to the history."""
+    """Add the last event; abandoned tasks may still report to the history, but nothing follows it."""
     env.event_manager.add_event(
         context=env.event_history_context, event_type=event_type, event_details=details
     )
@@ -195,7 +195,7 @@ def _send_task_heartbeat(self: StepFunctionResponse) -> ActionResult:
 
 
 def _name_errors() -> None:
-    """The interpreter's exceptions reach clients without a code."""
+    """Give the interpreter's exceptions their code, which moto loses."""
     for error in vars(api).values():
         if isinstance(error, type) and issubclass(error, AWSError):
             setattr(error, "TYPE", vars(error).get("code"))  # noqa: B010 - moto is untyped
@@ -213,7 +213,7 @@ def _patch_answers() -> None:
 
 
 def _log_to(settings: Settings) -> None:
-    """The interpreter reports every caught error; that belongs into a file."""
+    """Write the interpreter's messages to a file: it reports every caught error."""
     folder = settings.state / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     log = logging.getLogger("moto.stepfunctions")
@@ -225,7 +225,7 @@ def _log_to(settings: Settings) -> None:
 
 
 def install(settings: Settings) -> None:
-    """Execute state machines, as AWS would. Once per process for the patches."""
+    """Execute state machines as AWS does. Patch once per process."""
     global _installed
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     jsonata.install(settings)

@@ -1,6 +1,7 @@
-"""Gap: moto makes one task token per state, answers it again and again, and never closes it.
+"""Task tokens: moto makes one per state, answers it again and again, and never closes it.
 
-Every attempt has a token of its own; a token is answered once, and only while its task waits.
+Here every attempt has a token of its own; a token is answered once, and only while its task waits.
+
 Source: Step Functions guide, "Wait for a Callback with Task Token"; API reference, SendTaskSuccess.
 """
 
@@ -38,7 +39,7 @@ _installed = False
 
 
 def succeed(token: str, output: str) -> None:
-    """SendTaskSuccess. Raises as AWS does: InvalidOutput, InvalidToken, TaskTimedOut."""
+    """Answer SendTaskSuccess. Raises as AWS does: InvalidOutput, InvalidToken, TaskTimedOut."""
     try:
         json.loads(output)
     except ValueError as error:
@@ -47,12 +48,12 @@ def succeed(token: str, output: str) -> None:
 
 
 def fail(token: str, error: str | None, cause: str | None) -> None:
-    """SendTaskFailure."""
+    """Answer SendTaskFailure."""
     _answer(token, CallbackOutcomeFailure(callback_id=token, error=error or "", cause=cause or ""))
 
 
 def heartbeat(token: str) -> None:
-    """SendTaskHeartbeat."""
+    """Answer SendTaskHeartbeat."""
     with _lock:
         _waiting(token).notify_heartbeat()
 
@@ -72,19 +73,19 @@ def _waiting(token: str) -> CallbackEndpoint:
 
 
 def close_tokens(env: Environment) -> None:
-    """Nobody waits any more: the execution has ended."""
+    """Close the tokens of an execution that has ended."""
     with _lock:
         for endpoint in list(env.callback_pool_manager._pool.values()):
             endpoint.report(CallbackConsumerTimeout())
 
 
 def is_awaited(state: Any) -> bool:
-    """Whether the task is a `.waitForTaskToken` one."""
+    """Return whether the task is a `.waitForTaskToken` one."""
     return bool(state.resource.condition == ResourceCondition.WaitForTaskToken)
 
 
 def _with_token(original: Callable[..., None]) -> Callable[..., None]:
-    """moto makes one token per state, so that a retry finds its token used up."""
+    """Make a token per attempt: with moto's one token per state, a retry has a used one."""
 
     def evaluate_with_timeout(self: StateTaskServiceCallback, env: Environment) -> None:
         if not is_awaited(self):
@@ -104,7 +105,7 @@ def _with_token(original: Callable[..., None]) -> Callable[..., None]:
 def _wait_for_heartbeats(
     self: Any, env: Environment, callback_endpoint: CallbackEndpoint, heartbeat_endpoint: HeartbeatEndpoint
 ) -> Any:
-    """moto does not see an answer that came before the first wait."""
+    """Wait for the answer; moto misses one that came before the first wait."""
     while env.is_running():
         outcome = callback_endpoint.get_outcome()
         if outcome is not None:

@@ -1,8 +1,8 @@
-"""Gaps of moto's Task states: credentials, task tokens, time, and what goes to and comes from AWS.
+"""Task states: credentials, task tokens, time, and the case of parameters and results.
 
 - Calls run as the state machine's role, so that IAM applies to them.
 - Waits, retry intervals and the time-outs of `.waitForTaskToken` run on the sandbox's time scale.
-- `aws-sdk:*` parameters and results are cased as Step Functions cases them, results are JSON.
+- `aws-sdk:*` parameters and results have the case that Step Functions gives them; results are JSON.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from moto.stepfunctions.parser.asl.eval.environment import Environment
 from sandbox.aws.states import task_tokens
 from sandbox.settings import Settings
 
-# Names of services where aws-sdk integrations and boto3 differ.
+# Services whose names differ between aws-sdk integrations and boto3.
 _BOTO_NAMES = {"eventbridge": "events", "cloudwatchlogs": "logs", "sfn": "stepfunctions"}
 _ERROR_NAMES = {"dynamodb": "DynamoDb", "eventbridge": "EventBridge", "events": "EventBridge"}
 _ACRONYMS = {"sqs": "SQS", "sns": "SNS"}
@@ -77,7 +77,7 @@ _installed = False
 def _client(service: str, region: str, role_arn: str) -> Any:
     from sandbox.aws.iam.enforcement import role_credentials
 
-    make: Any = boto3.Session().client  # typed per service name, which is not known here
+    make: Any = boto3.Session().client  # boto3's types need the literal name of the service
     return make(
         service,
         **role_credentials(role_arn, "states"),
@@ -98,7 +98,7 @@ def _boto_client_for(region: str, service: str, state_credentials: Any = None) -
 
 
 def _replace_client_factory() -> None:
-    """The task modules imported the factory by name."""
+    """Replace the factory in each task module, because they imported it by name."""
     for name, module in list(sys.modules.items()):
         if name.startswith("moto.stepfunctions.parser.") and hasattr(module, "boto_client_for"):
             module.boto_client_for = _boto_client_for  # type: ignore[attr-defined]
@@ -116,7 +116,7 @@ def _scaled_state_props(self: StateTaskServiceCallback, state_props: Any) -> Non
     StateTaskService.from_state_props(self, state_props)
     if not task_tokens.is_awaited(self):
         return
-    if self.timeout.is_default_value():  # moto invents 60 s beside a heartbeat
+    if self.timeout.is_default_value():  # moto adds 60 s to a heartbeat
         self.timeout = TimeoutSeconds(TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS)
     _scale(self.timeout)
     if self.heartbeat is not None:
@@ -138,7 +138,7 @@ def _error_name(service: str, code: str) -> str:
 
 
 def _errors(original: Callable[..., FailureEvent]) -> Callable[..., FailureEvent]:
-    """A refused call is not `States.Runtime`, a missed heartbeat is not `States.Timeout`."""
+    """Name errors as AWS does: a refused call is not `States.Runtime`, a missed heartbeat is not `States.Timeout`."""
 
     def from_error(self: StateTaskServiceCallback, env: Environment, ex: Exception) -> FailureEvent:
         if isinstance(ex, ClientError):
@@ -169,7 +169,7 @@ def _refused(state: StateTaskServiceCallback, env: Environment, ex: ClientError)
 
 
 def _terminal(original: Callable[..., None]) -> Callable[..., None]:
-    """`States.ALL` does not mean these two (guide, "Handling errors in workflows")."""
+    """Return whether `States.ALL` excludes the error (guide, "Handling errors in workflows")."""
 
     def matches(self: ErrorEqualsDecl, env: Environment) -> None:
         name = env.stack[-1].error_name if env.stack[-1] else None
@@ -220,7 +220,7 @@ def _as_json(value: Any) -> Any:
 
 
 def install(settings: Settings) -> None:
-    """Patch the Task and Wait states; a second call only changes whose sandbox they belong to."""
+    """Patch the Task and Wait states; a second call only changes the sandbox to which they belong."""
     global _settings, _installed
     _settings = settings
     _client.cache_clear()
@@ -229,7 +229,7 @@ def install(settings: Settings) -> None:
         return
     _installed = True
     _replace_client_factory()
-    # A Fail state may pass on what was caught, also an error of Step Functions itself.
+    # A Fail state may pass on a caught error, also one of Step Functions itself.
     CustomErrorName.__init__ = ErrorName.__init__
     ErrorEqualsDecl._eval_body = _terminal(ErrorEqualsDecl._eval_body)
     callback = StateTaskServiceCallback
