@@ -212,6 +212,10 @@ def test_a_call_that_the_command_line_does_not_take_is_found() -> None:
         *((path, ["vendor.github-workflows"]) for path in (GITHUB, *WORKFLOWS)),
         (ACTION, ["vendor.github-actions"]),
         (ROOT / ".github/dependabot.yml", ["vendor.dependabot"]),
+        *(
+            (path, ["vendor.github-issue-forms"])
+            for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[bi]*.yml"))
+        ),
         (GITLAB, ["vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
     ],
     ids=lambda value: value.stem if isinstance(value, Path) else "",
