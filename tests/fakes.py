@@ -42,18 +42,18 @@ from imagegate.oci.reference import Container
 from imagegate.policy.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
 from imagegate.policy.replication import Replica
 from imagegate.policy.waiver import Waiver
-from imagegate.release.history import History
 from imagegate.release.order import Order
 from imagegate.release.release import (
     CurrentRelease,
     EcrImage,
-    Ignored,
+    History,
     Outcome,
     Release,
     ReleaseId,
     WaitingScan,
 )
 from imagegate.release.revocation import Revocation, RunsIn
+from imagegate.release.start import IgnoredImage
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
@@ -308,7 +308,7 @@ class FakeLedger:
     pushed_by: dict[ImageRef, dict[str, None]] = field(default_factory=dict)
     holding: dict[ReleaseId, datetime] = field(default_factory=dict)
     asked: dict[ImageRef, datetime] = field(default_factory=dict)
-    left_alone: dict[ImageRef, Ignored] = field(default_factory=dict)
+    left_alone: dict[ImageRef, IgnoredImage] = field(default_factory=dict)
     within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
 
     def latest(self, image: ImageRef) -> Release | None:
@@ -400,10 +400,10 @@ class FakeLedger:
     def forget_asking(self, image: ImageRef) -> None:
         self.asked.pop(image, None)
 
-    def note_ignored(self, ignored: Ignored) -> None:
+    def note_ignored(self, ignored: IgnoredImage) -> None:
         self.left_alone[ignored.image] = ignored
 
-    def ignored(self, image: ImageRef) -> Ignored | None:
+    def ignored(self, image: ImageRef) -> IgnoredImage | None:
         return self.left_alone.get(image)
 
     def revoke(self, release: ReleaseId, revocation: Revocation) -> None:

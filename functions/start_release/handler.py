@@ -11,7 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
 from imagegate.events.eventbridge import is_request, parse_arrival, parse_pushed, parse_request
-from imagegate.release.release import Ignore, Release
+from imagegate.release.release import Release
+from imagegate.release.start import Ignore
 from imagegate.workflow.reasons import CheckReason, StartRequested
 from imagegate.workflow.start import StartRelease
 

@@ -21,7 +21,8 @@ from imagegate.findings.finding import Finding
 from imagegate.grants.power import Power
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy
-from imagegate.release.release import Outcome, Push, Release
+from imagegate.release.release import Outcome, Release
+from imagegate.release.start import Push
 from imagegate_cli.main import main
 from imagegate_cli.stack import Stack
 from tests.component.one_gate import World

@@ -20,7 +20,8 @@ from imagegate.events.eventbridge import (
 from imagegate.findings.scan import SECOND_LOOK
 from imagegate.notices.announcement import explain_fault
 from imagegate.oci.image import ImageRef
-from imagegate.release.release import Push, StartReason
+from imagegate.release.release import StartReason
+from imagegate.release.start import Push
 from imagegate.workflow.announce import AnnounceRelease
 from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
 from imagegate.workflow.examination.examine import ExamineImage

@@ -13,7 +13,8 @@ from imagegate.findings.scan import Waited
 from imagegate.findings.versions import VERSIONS
 from imagegate.oci.image import OCI_INDEX, Digest, ImageRef, Manifest
 from imagegate.policy.policy import Policy
-from imagegate.release.release import Ignore, Outcome, Push, Release, ReleaseId
+from imagegate.release.release import Outcome, Release, ReleaseId
+from imagegate.release.start import Ignore, Push
 from imagegate.workflow.announce import AnnounceRelease, Then
 from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
 from imagegate.workflow.decide.approve import DecideApproval

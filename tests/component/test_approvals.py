@@ -37,7 +37,8 @@ from imagegate.notices.announcement import announce
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.approval_terms import ApprovalTerms, Person
 from imagegate.policy.policy import Policy, RepositoryPattern
-from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+from imagegate.release.start import Ignore
 from imagegate.workflow.decide.approve import ApprovalRefusedError
 from imagegate.workflow.promote import Next, PromoteImage
 from tests.component.deployments import attempt

@@ -25,8 +25,9 @@ from imagegate.grants.break_glass import BreakGlass, active_break_glass
 from imagegate.notices.announcement import announce
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
-from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
+from imagegate.release.start import Ignore
 from imagegate.workflow.decide.break_glass import BreakGlassRefusedError
 from imagegate.workflow.judge import JudgeResult, Route
 from imagegate.workflow.promote import PromoteImage

@@ -17,7 +17,8 @@ from moto import mock_aws
 from imagegate.aws import clients as aws
 from imagegate.aws.ledger import DynamoLedger
 from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
-from imagegate.release.release import Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate.release.promotion import Promotion
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate_cli.commands import status as status_verb
 from imagegate_cli.main import main
 from imagegate_cli.stack import Stack

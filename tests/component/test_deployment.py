@@ -18,8 +18,7 @@ from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container, InvalidReferenceError, Reference, prefixes, resolved
 from imagegate.policy.policy import Mode
-from imagegate.release.history import History
-from imagegate.release.release import Outcome, Release
+from imagegate.release.release import History, Outcome, Release
 from imagegate.release.revocation import Revocation
 from imagegate.workflow.watch.deployment import HookStatus, NothingToCheckError
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named

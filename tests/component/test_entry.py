@@ -18,8 +18,9 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.file.load import parse
 from imagegate.policy.policy import Entry, Mode, Policy
 from imagegate.policy.rules import ENTRY, WAIVABLE
-from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
+from imagegate.release.start import Ignore
 from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult, Route
 from tests.component.one_gate import World

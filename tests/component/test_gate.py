@@ -28,7 +28,8 @@ from imagegate.policy.rules import (
     Rule,
 )
 from imagegate.policy.waiver import Waiver
-from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+from imagegate.release.start import Ignore
 from imagegate.workflow.decide.waive import Decide, WaiverRefusedError
 from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult

@@ -11,7 +11,8 @@ import pytest
 from imagegate.errors import RejectedInputError, ThrottledError
 from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
 from imagegate.policy.policy import Arrival, Policy
-from imagegate.release.release import EcrImage, Ignore, Push, Release, StartReason
+from imagegate.release.release import EcrImage, Release, StartReason
+from imagegate.release.start import Ignore, Push
 from imagegate.workflow.watch.reconcile import ReconcileError
 from tests.component.cli_gate import CliGate, gate
 from tests.component.one_gate import World

@@ -32,18 +32,18 @@ from imagegate.gate.finding_rules import Clock
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
 from imagegate.ports import Ledger
+from imagegate.release.promotion import Promotion
 from imagegate.release.release import (
     CurrentRelease,
     Ending,
-    Ignored,
     Outcome,
-    Promotion,
     Release,
     ReleaseId,
     StartReason,
     WaitingScan,
 )
 from imagegate.release.revocation import Revocation
+from imagegate.release.start import IgnoredImage
 
 TABLE = "ledger"
 NOW = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
@@ -598,7 +598,7 @@ def test_what_waits_for_an_approval_is_found_until_it_does_no_longer(ledger: Dyn
 def test_why_an_image_was_ignored_is_kept_for_a_while(ledger: DynamoLedger, table: Any) -> None:
     assert ledger.ignored(IMAGE) is None
     for arrival, policy in ((Arrival.PUSH, None), (Arrival.REPLICATION, Digest.of(b"policy"))):
-        ignored = Ignored(IMAGE, "artifact", NOW, frozenset({"1.0", "latest"}), arrival, policy)
+        ignored = IgnoredImage(IMAGE, "artifact", NOW, frozenset({"1.0", "latest"}), arrival, policy)
         ledger.note_ignored(ignored)
         assert ledger.ignored(IMAGE) == ignored
     assert ledger.latest(IMAGE) is None

@@ -13,8 +13,9 @@ from imagegate.events.eventbridge import CLOUDTRAIL, is_request, parse_request
 from imagegate.events.requests import parse_decision
 from imagegate.grants.approval import Choice
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.release.order import LASTS, Order
-from imagegate.release.release import Ignore, Outcome, Release, ReleaseId, StartReason
+from imagegate.release.order import ORDER_LIFETIME, Order
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+from imagegate.release.start import Ignore
 from imagegate.workflow.decide.order import OrderRefusedError
 from imagegate.workflow.reasons import StartRequested
 from tests.component.one_gate import World
@@ -96,7 +97,7 @@ def test_the_last_who_ordered_it_counts_and_not_for_long(world: World) -> None:
     image = blocked(world)
     order(world, image)
     order(world, image, LATER + SECOND, by=BEN)
-    late = LATER + SECOND + LASTS
+    late = LATER + SECOND + ORDER_LIFETIME
     assert isinstance(requested(world, image, StartReason.OPERATOR, late + SECOND), Ignore)
     begun = requested(world, image, StartReason.OPERATOR, late)
     assert isinstance(begun, Release)

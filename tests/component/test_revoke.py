@@ -22,8 +22,10 @@ from imagegate.grants.decided import Revoked
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.policy.policy import Scanner
-from imagegate.release.release import Ignore, Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate.release.promotion import Promotion
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation, RunsIn
+from imagegate.release.start import Ignore
 from imagegate.workflow.judge import Route
 from imagegate.workflow.watch.deployment import JudgeContainers
 from tests.component.one_gate import World

@@ -26,7 +26,8 @@ from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, Im
 from imagegate.policy.approval_terms import ApprovalTerms
 from imagegate.policy.policy import Arrival, Mode
 from imagegate.policy.waiver import Waiver
-from imagegate.release.release import Ignore, Outcome, Push, Release, ReleaseId, StartReason
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+from imagegate.release.start import Ignore, Push
 from imagegate.workflow.announce import Then
 from imagegate.workflow.copying import Copy
 from imagegate.workflow.judge import JudgeResult, Route

@@ -13,7 +13,8 @@ from imagegate.evidence.sbom import Sbom
 from imagegate.notices.announcement import announce, as_sns_message, explain_fault
 from imagegate.oci.image import ImageRef
 from imagegate.policy.rules import Action
-from imagegate.release.release import Outcome, Promotion, Release
+from imagegate.release.promotion import Promotion
+from imagegate.release.release import Outcome, Release
 from tests.unit.samples import digest, reason, release
 
 any_text = st.text(max_size=150)

@@ -15,19 +15,8 @@ from hypothesis import strategies as st
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import RepositoryPattern, Stage
 from imagegate.policy.rules import Action
-from imagegate.release.release import (
-    Begin,
-    Ignore,
-    Join,
-    Outcome,
-    Release,
-    ReleaseId,
-    Situation,
-    StartReason,
-    StartRequest,
-    decide_start,
-    workflow_input,
-)
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+from imagegate.release.start import Begin, Ignore, Join, Situation, StartRequest, decide_start, workflow_input
 from tests.unit.samples import NOON, digest, image, reason, release, repositories, stage, tags
 
 SAME, NEW = digest("policy"), digest("another policy")

@@ -20,18 +20,18 @@ from imagegate.oci.reference import Container
 from imagegate.policy.policy import Policy, Scanner
 from imagegate.policy.replication import Replica
 from imagegate.policy.waiver import Waiver
-from imagegate.release.history import History
 from imagegate.release.order import Order
 from imagegate.release.release import (
     CurrentRelease,
     EcrImage,
-    Ignored,
+    History,
     Outcome,
     Release,
     ReleaseId,
     WaitingScan,
 )
 from imagegate.release.revocation import Revocation, RunsIn
+from imagegate.release.start import IgnoredImage
 
 
 class Images(Protocol):
@@ -154,10 +154,10 @@ class Ledger(Protocol):
 
     def forget_asking(self, image: ImageRef) -> None: ...
 
-    def note_ignored(self, ignored: Ignored) -> None:
+    def note_ignored(self, ignored: IgnoredImage) -> None:
         """The last one stays, for a month: it protects nothing, and saves asking."""
 
-    def ignored(self, image: ImageRef) -> Ignored | None: ...
+    def ignored(self, image: ImageRef) -> IgnoredImage | None: ...
 
     def note_pusher(self, image: ImageRef, arn: str) -> None:
         """Who pushed the image, as CloudTrail says."""

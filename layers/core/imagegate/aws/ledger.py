@@ -12,9 +12,9 @@ from imagegate.aws.ledger_lasting import LastingLedger
 from imagegate.deployment.rollback import Rollback
 from imagegate.errors import RecordNotFoundError
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.release.history import History
-from imagegate.release.release import Ignored, Outcome, Release, ReleaseId, WaitingScan
+from imagegate.release.release import History, Outcome, Release, ReleaseId, WaitingScan
 from imagegate.release.revocation import Revocation
+from imagegate.release.start import IgnoredImage
 
 BY_REPOSITORY = "by-repository"
 BY_DAY = "by-day"
@@ -208,10 +208,10 @@ class DynamoLedger(LastingLedger):
             ExpressionAttributeValues={":what": {"S": what}},
         )
 
-    def note_ignored(self, ignored: Ignored) -> None:
+    def note_ignored(self, ignored: IgnoredImage) -> None:
         self._put(items.write_ignored(ignored))
 
-    def ignored(self, image: ImageRef) -> Ignored | None:
+    def ignored(self, image: ImageRef) -> IgnoredImage | None:
         item = self._get(items.ignored_key(image))
         return None if item is None else items.read_ignored(item)
 

@@ -38,19 +38,19 @@ from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
-from imagegate.release.history import History
+from imagegate.release.promotion import Promotion
 from imagegate.release.release import (
     CurrentRelease,
     Ending,
-    Ignored,
+    History,
     Outcome,
-    Promotion,
     Release,
     ReleaseId,
     StartReason,
     WaitingScan,
 )
 from imagegate.release.revocation import Revocation
+from imagegate.release.start import IgnoredImage
 
 Item = Mapping[str, Any]
 
@@ -319,7 +319,7 @@ def read_asked(item: Item) -> ImageRef:
         return _image(_text(item, "pk").removeprefix("ASKED#"))
 
 
-def write_ignored(ignored: Ignored) -> dict[str, Any]:
+def write_ignored(ignored: IgnoredImage) -> dict[str, Any]:
     return {
         **ignored_key(ignored.image),
         "why": {"S": ignored.why},
@@ -331,9 +331,9 @@ def write_ignored(ignored: Ignored) -> dict[str, Any]:
     }
 
 
-def read_ignored(item: Item) -> Ignored:
+def read_ignored(item: Item) -> IgnoredImage:
     with _reading(item):
-        return Ignored(
+        return IgnoredImage(
             image=_image(_text(item, "pk").removeprefix("IGNORED#")),
             why=_text(item, "why"),
             at=parse_timestamp(_text(item, "at")),

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
 from imagegate.oci.image import ImageRef
-from imagegate.release.release import SCHEMA
+from imagegate.release.start import SCHEMA
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

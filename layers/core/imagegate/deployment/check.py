@@ -17,8 +17,7 @@ from imagegate.grants.break_glass import BreakGlass, active_break_glass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container, Reference, is_covered
 from imagegate.policy.policy import Mode, Policy, Stage
-from imagegate.release.history import History
-from imagegate.release.release import Outcome, Release
+from imagegate.release.release import History, Outcome, Release
 
 _PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
 _REFUSED = frozenset({Outcome.BLOCKED, Outcome.WITHDRAWN})

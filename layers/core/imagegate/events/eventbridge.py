@@ -17,7 +17,8 @@ from imagegate.evidence.sbom import Export
 from imagegate.findings.scan import Waited
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
-from imagegate.release.release import Outcome, Push, ReleaseId, StartReason
+from imagegate.release.release import Outcome, ReleaseId, StartReason
+from imagegate.release.start import Push
 
 Model = TypeVar("Model", bound=BaseModel)
 # Of `start_release`: what EventBridge sends it never comes by this one.

@@ -1,4 +1,4 @@
-"""An order: a person asks by hand for a release of one image. It is kept with their name, and counts once."""
+"""An order: a person's request for a release of one image. It is stored with their name, and serves one attempt."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from imagegate.errors import RejectedInputError
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release, StartReason
 
-# Longer than Lambda tries to start what was ordered.
-LASTS = timedelta(minutes=15)
+# Longer than Lambda retries the start of the ordered release.
+ORDER_LIFETIME = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Order:
     at: datetime
 
     def counts(self, latest: Release | None, now: datetime) -> bool:
-        """Whether no attempt has begun since; an attempt that is open is joined."""
+        """Return True while the order is fresh and no attempt has begun and ended since. `latest`: the latest attempt."""
         is_served = latest is not None and not latest.is_open and latest.started_at >= self.at
-        return now - self.at <= LASTS and not is_served
+        return now - self.at <= ORDER_LIFETIME and not is_served
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -41,7 +41,7 @@ class Order:
 
     @classmethod
     def from_json(cls, raw: Any) -> Self:
-        """Read what `as_json` wrote. Raises `RejectedInputError`."""
+        """Read the output of `as_json`. Raises `RejectedInputError` for anything else."""
         try:
             return cls(
                 image=ImageRef.of(raw["repository"], raw["digest"]),
@@ -54,5 +54,6 @@ class Order:
             raise RejectedInputError(f"not an order: {error!r}") from error
 
 
-def newest(orders: Iterable[Order], reason: StartReason) -> Order | None:
+def newest_order(orders: Iterable[Order], reason: StartReason) -> Order | None:
+    """Return the newest order with this reason, or None if there is none."""
     return max((one for one in orders if one.reason is reason), key=lambda one: one.at, default=None)

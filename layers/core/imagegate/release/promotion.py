@@ -1,20 +1,34 @@
-"""Promotion: which tags move where, and why they may not."""
+"""Promotion: which tags of a release move to the next stage, and where they moved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from imagegate.oci.image import Digest
 from imagegate.policy.policy import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class TagPlan:
-    """What happens to the tags of a release."""
+class Promotion:
+    """The repository and the tags that an image was promoted to."""
 
-    move: tuple[str, ...]  # match promote_tags and still point to this digest
-    gone: tuple[str, ...]  # match, but point elsewhere by now
-    kept: tuple[str, ...]  # do not match: they stay in this stage
+    repository: str
+    digest: Digest
+    tags: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"repository": self.repository, "digest": str(self.digest), "tags": list(self.tags)}
+
+
+@dataclass(frozen=True, slots=True)
+class TagPlan:
+    """The tags of a release, by what happens to them."""
+
+    move: tuple[str, ...]  # they match promote_tags, and still point to this digest
+    gone: tuple[str, ...]  # they match, but point to another digest now
+    kept: tuple[str, ...]  # they do not match: they stay in this stage
 
     @property
     def is_superseded(self) -> bool:
@@ -22,7 +36,7 @@ class TagPlan:
 
 
 def plan_tags(stage: Stage, requested: Iterable[str], present: Iterable[str]) -> TagPlan:
-    """Split the release's tags. `present`: the tags that point to the digest now."""
+    """Plan the promotion of the requested tags. `present`: the tags that point to the digest now."""
     here, tags = frozenset(present), sorted(requested)
     matching = [tag for tag in tags if stage.promotes(tag)]
     return TagPlan(

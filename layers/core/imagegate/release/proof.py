@@ -1,7 +1,7 @@
-"""Whether the ledger proves that a release ends as somebody says.
+"""The proof of an ending: whether the ledger proves that a release ends with an outcome.
 
-Rules: what was released has passed, or is let through by a rule that the ledger names; what only the step can see that
-looked at the registry, that step has noted. A failure needs no proof: nothing is given by it.
+A released image has passed, or a rule that the ledger names lets it through. A step notes in the ledger what only that
+step can know, because it has read the registry. A failure needs no proof: it grants nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from imagegate.release.release import Outcome, Release
 
 
 def missing_proof(release: Release, outcome: Outcome, policy: Policy) -> str:
-    """Return what the ledger lacks for the open release to end so; "" where it proves it."""
+    """Return why the ledger does not prove that the open release ends with this outcome, or "" if it does."""
     if outcome is Outcome.FAILED:
         return ""
     if outcome is Outcome.BLOCKED:

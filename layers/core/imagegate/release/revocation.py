@@ -1,4 +1,4 @@
-"""Revocation: a signature that was given no longer stands. A person decides it, never a rule."""
+"""Revocation: a person, never a rule, declares the signatures of an image invalid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imagegate.canonical_json import parse_timestamp, timestamp
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Noted on each attempt that had signed, and on the last one: no later attempt begins."""
+    """The note on each signed attempt of an image, and on its latest one. After it no attempt begins."""
 
     at: datetime
     by: str  # ARN
@@ -30,7 +30,7 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class RunsIn:
-    """A cluster that an image was seen in. `units`: tasks or pods that run now."""
+    """A cluster that runs an image. `units`: the tasks or pods that run now."""
 
     cluster: str  # ARN
     units: int

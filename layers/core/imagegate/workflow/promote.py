@@ -17,8 +17,8 @@ from imagegate.grants.break_glass import active_break_glass
 from imagegate.oci.image import Digest, ImageRef, Manifest
 from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
 from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
-from imagegate.release.promotion import TagPlan, plan_tags
-from imagegate.release.release import Ending, Outcome, Promotion, Release, ReleaseId, StartReason
+from imagegate.release.promotion import Promotion, TagPlan, plan_tags
+from imagegate.release.release import Ending, Outcome, Release, ReleaseId, StartReason
 from imagegate.workflow.copying import Copy, OutOfTimeError
 from imagegate.workflow.examination.signatures import verify_signature
 from imagegate.workflow.pending_approval import asked_of

@@ -12,8 +12,9 @@ from imagegate.grants.break_glass import active_break_glass as breaks_glass
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.ports import Grants, Ledger, Records
-from imagegate.release.order import newest
-from imagegate.release.release import Ignore, Release, StartReason
+from imagegate.release.order import newest_order
+from imagegate.release.release import Release, StartReason
+from imagegate.release.start import Ignore
 from imagegate.workflow.pending_approval import asked_of
 from imagegate.workflow.start import StartRelease
 
@@ -75,7 +76,7 @@ class CheckReason:
     def _ordered(
         self, image: ImageRef, reason: StartReason, latest: Release | None, now: datetime
     ) -> Proven | Ignore:
-        order = newest(self.grants.orders(image), reason)
+        order = newest_order(self.grants.orders(image), reason)
         if order is None or not order.counts(latest, now):
             return Ignore("nobody has asked for it by hand")
         return Proven(reason, order.tags, order.by)

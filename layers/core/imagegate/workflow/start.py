@@ -10,17 +10,14 @@ from imagegate.errors import ImageNotFoundError, RejectedInputError, RetryableEr
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Arrival, Policy, Stage
 from imagegate.ports import Images, Ledger, Records, Registry, Workflow
-from imagegate.release.release import (
+from imagegate.release.release import EcrImage, Outcome, Release, StartReason
+from imagegate.release.start import (
     Begin,
-    EcrImage,
     Ignore,
-    Ignored,
+    IgnoredImage,
     Join,
-    Outcome,
     Push,
-    Release,
     Situation,
-    StartReason,
     StartRequest,
     decide_start,
     workflow_input,
@@ -89,7 +86,9 @@ class StartRelease:
 
     def _left_alone(self, push: Push, stage: Stage, facts: EcrImage, now: datetime) -> Ignore | None:
         """None: a gate has to look at it. The ledger keeps what was ignored or refused, so that nobody asks again."""
-        ignored = Ignored(push.image, "", now, facts.tags | ({push.tag} if push.tag else set()), push.arrival)
+        ignored = IgnoredImage(
+            push.image, "", now, facts.tags | ({push.tag} if push.tag else set()), push.arrival
+        )
         ignore, policy = None, None
         if push.arrival in stage.not_gated:
             ignore, policy = Ignore(f"{push.arrival} is not gated by the policy"), self.policy.digest

@@ -13,8 +13,7 @@ from imagegate.gate.facts import CameBy
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.ports import Ledger
-from imagegate.release.history import History
-from imagegate.release.release import StartReason
+from imagegate.release.release import History, StartReason
 
 
 @dataclass(frozen=True, slots=True)
