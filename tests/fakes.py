@@ -34,7 +34,7 @@ from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
 from imagegate.grants.approval import Approval, Choice
 from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError
-from imagegate.grants.approval_link import parse as parse_link
+from imagegate.grants.approval_link import parse_link as parse_link
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.notices.announcement import Announcement
 from imagegate.oci.image import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest

@@ -26,13 +26,13 @@ from imagegate.grants.approval import (
     ApprovalRequest,
     ApprovalStatus,
     Choice,
+    approval_request,
     approval_status,
-    held_before,
-    request_of,
+    find_held_attempt,
 )
 from imagegate.grants.approval_link import LinkEndedError
 from imagegate.grants.caller_proof import NOBODY
-from imagegate.grants.decided import Decided
+from imagegate.grants.results import ApprovalResult
 from imagegate.notices.announcement import announce
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.approval_terms import ApprovalTerms, Person
@@ -85,7 +85,7 @@ def decide(
     reason: str = "",
     now: datetime = LATER,
     attempt: int = 1,
-) -> Decided:
+) -> ApprovalResult:
     return world.approvals().run(ReleaseId(image, attempt), by, choice, reason, now)
 
 
@@ -110,7 +110,7 @@ def going_on(world: World, image: ImageRef, now: datetime = LATER) -> Outcome:
 def test_one_approval_lets_it_in_and_it_is_judged_again_first(world: World) -> None:
     image = held(world)
     done = decide(world, image)
-    assert done.standing is ApprovalStatus.APPROVED
+    assert done.status is ApprovalStatus.APPROVED
     assert world.starter.requests == [(image, ("1.0",), "approved")]
     assert going_on(world, image) is Outcome.RELEASED
     assert world.registry.tags[STAGING, "1.0"] == image.digest
@@ -119,11 +119,11 @@ def test_one_approval_lets_it_in_and_it_is_judged_again_first(world: World) -> N
 def test_so_many_have_to_approve_and_each_counts_once() -> None:
     world = gate(quorum=2)
     image = held(world)
-    assert decide(world, image).standing is ApprovalStatus.WAITING
-    assert decide(world, image).standing is ApprovalStatus.WAITING
+    assert decide(world, image).status is ApprovalStatus.WAITING
+    assert decide(world, image).status is ApprovalStatus.WAITING
     assert world.starter.requests == []
     assert list(world.ledger.held()) == [ReleaseId(image, 1)]
-    assert decide(world, image, BEN).standing is ApprovalStatus.APPROVED
+    assert decide(world, image, BEN).status is ApprovalStatus.APPROVED
     assert list(world.ledger.held()) == []
 
 
@@ -132,10 +132,8 @@ def test_one_rejection_keeps_it_out_whoever_has_approved() -> None:
     image = held(world)
     decide(world, image)
     world.notifications.messages.clear()
-    assert (
-        decide(world, image, BEN, Choice.REJECT, "not before the audit").standing is ApprovalStatus.REJECTED
-    )
-    assert decide(world, image, CAT).standing is ApprovalStatus.REJECTED
+    assert decide(world, image, BEN, Choice.REJECT, "not before the audit").status is ApprovalStatus.REJECTED
+    assert decide(world, image, CAT).status is ApprovalStatus.REJECTED
     assert world.starter.requests == []
     [message] = world.notifications.messages
     assert message.subject == "REJECTED: shop-dev:1.0 does not go to staging"
@@ -147,7 +145,7 @@ def test_who_has_approved_may_still_reject_and_not_the_other_way_round() -> None
     world = gate(quorum=2)
     image = held(world)
     decide(world, image)
-    assert decide(world, image, choice=Choice.REJECT).standing is ApprovalStatus.REJECTED
+    assert decide(world, image, choice=Choice.REJECT).status is ApprovalStatus.REJECTED
     with pytest.raises(ApprovalRefusedError, match="you have said reject already"):
         decide(world, image)
 
@@ -201,7 +199,7 @@ def test_who_is_named_may_decide_and_nobody_else(approvers: tuple[str, ...], by:
     world.people.known = {ANN: {"team": "platform"}, SESSION: {"team": "platform"}, BEN: {"team": "web"}}
     image = held(world)
     if may:
-        assert decide(world, image, by).standing is ApprovalStatus.APPROVED
+        assert decide(world, image, by).status is ApprovalStatus.APPROVED
         return
     with pytest.raises(ApprovalRefusedError, match="none of the approvers of staging"):
         decide(world, image, by)
@@ -223,7 +221,7 @@ def test_whoever_brought_the_image_does_not_decide_about_it(started_by: str, by:
     world.ledger.releases[image, 1] = replace(release, started_by=started_by)
     with pytest.raises(ApprovalRefusedError, match="whoever brought the image"):
         decide(world, image, by)
-    assert decide(world, image, BEN).standing is ApprovalStatus.APPROVED
+    assert decide(world, image, BEN).status is ApprovalStatus.APPROVED
 
 
 def test_whoever_pushed_it_where_its_way_begins_does_not_let_it_in_later() -> None:
@@ -250,7 +248,7 @@ def test_whoever_pushed_it_where_its_way_begins_does_not_let_it_in_later() -> No
     world.announce(there, Outcome.HELD)
     with pytest.raises(ApprovalRefusedError, match="whoever brought the image"):
         decide(world, there, ANN)
-    assert decide(world, there, BEN).standing is ApprovalStatus.APPROVED
+    assert decide(world, there, BEN).status is ApprovalStatus.APPROVED
 
 
 def test_who_starts_it_by_hand_is_kept(world: World) -> None:
@@ -266,7 +264,7 @@ def test_a_reason_can_be_asked_for() -> None:
     for reason in ("", "  "):
         with pytest.raises(ApprovalRefusedError, match="asks for a reason"):
             decide(world, image, reason=reason)
-    assert decide(world, image, reason="tested by hand").standing is ApprovalStatus.APPROVED
+    assert decide(world, image, reason="tested by hand").status is ApprovalStatus.APPROVED
 
 
 # What makes it void
@@ -320,10 +318,10 @@ def test_a_lost_execution_goes_on_with_the_approval() -> None:
     one = attempt(1, Outcome.HELD)
     two = attempt(2, Outcome.FAILED, reason=StartReason.APPROVED)
     three = attempt(3, None, reason=StartReason.LOST_EXECUTION)
-    assert held_before(three, [three, two, one]) == one
+    assert find_held_attempt(three, [three, two, one]) == one
     other = attempt(2, Outcome.FAILED, reason=StartReason.NEW_TAG)
-    assert held_before(three, [three, other, one]) is None
-    assert held_before(one, [one]) is None
+    assert find_held_attempt(three, [three, other, one]) is None
+    assert find_held_attempt(one, [one]) is None
 
 
 @pytest.mark.parametrize(
@@ -378,7 +376,7 @@ def test_a_call_that_was_killed_is_finished_by_the_next(world: World) -> None:
     image = held(world)
     with pytest.raises(ThrottledError):
         replace(world.approvals(), starter=Killed()).run(ReleaseId(image, 1), ANN, Choice.APPROVE, "", LATER)
-    assert decide(world, image).standing is ApprovalStatus.APPROVED
+    assert decide(world, image).status is ApprovalStatus.APPROVED
     assert world.starter.requests == [(image, ("1.0",), "approved")]
 
 
@@ -546,15 +544,15 @@ def test_who_could_be_anybody_decides_nothing(world: World, arn: str) -> None:
 def test_two_sessions_of_one_role_are_one_approval() -> None:
     world = gate(quorum=2)
     image = held(world)
-    assert decide(world, image, SESSION).standing is ApprovalStatus.WAITING
+    assert decide(world, image, SESSION).status is ApprovalStatus.WAITING
     again = decide(world, image, SESSION.replace("dan", "eve"))
-    assert (again.standing, decided(again)["approving"]) == (ApprovalStatus.WAITING, 1)
-    assert decide(world, image, ANN).standing is ApprovalStatus.APPROVED
+    assert (again.status, decided(again)["approving"]) == (ApprovalStatus.WAITING, 1)
+    assert decide(world, image, ANN).status is ApprovalStatus.APPROVED
 
 
 def test_what_a_pusher_approved_before_it_was_known_who_pushed_does_not_count(world: World) -> None:
     image = held(world)
-    assert decide(world, image).standing is ApprovalStatus.APPROVED
+    assert decide(world, image).status is ApprovalStatus.APPROVED
     world.ledger.note_pusher(image, ANN)
     assert going_on(world, image) is Outcome.HELD
 
@@ -570,7 +568,7 @@ def test_a_held_image_says_what_it_waits_for_and_the_commands() -> None:
     assert "staging asks for 2 approvals until 2026-11-28 08:01 UTC" in message.text
     assert "imagegate decide approve shop-dev:1.0 --reason TEXT\n" in message.text
     assert message.detail["approval"]["quorum"] == 2
-    asks = request_of(world.ledger.get(ReleaseId(image, 1)), world.policy)
+    asks = approval_request(world.ledger.get(ReleaseId(image, 1)), world.policy)
     assert asks is not None
     page = message.detail["approval"]["page"]
     assert page in message.text

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.deployment.check import DeploymentRule, let_through
+from imagegate.deployment.check import DeploymentRule, apply_break_glass
 from imagegate.errors import (
     DecisionRefusedError,
     InvalidDigestError,
@@ -153,7 +153,7 @@ def test_what_passed_or_is_no_image_of_ours_is_left_as_it_is() -> None:
         Container("app", named(IMAGE), IMAGE.digest), Container("web", "docker.io/library/nginx")
     ).rulings
     assert (passed.rule, foreign.rule) == (DeploymentRule.PASSED, DeploymentRule.OUTSIDE)
-    assert let_through(foreign, [glass()], NOW) is foreign
+    assert apply_break_glass(foreign, [glass()], NOW) is foreign
 
 
 def test_it_goes_on_to_the_next_stage_unsigned_and_says_so(world: World) -> None:

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.deployment.check import DeploymentRule, DeploymentRuling, Guarded, let_through, rule
+from imagegate.deployment.check import (
+    DeploymentRule,
+    DeploymentRuling,
+    Guarded,
+    apply_break_glass,
+    rule_on_image,
+)
 from imagegate.errors import InvalidDigestError
 from imagegate.findings.finding import Finding
 from imagegate.grants.break_glass import BreakGlass
@@ -36,7 +42,7 @@ def ruled(*attempts: Release, indexes: dict[Digest, tuple[Release, ...]] | None 
     """By these attempts, newest first, and those of the indexes that it was released with."""
     within = indexes or {}
     own = History(attempts, tuple(within))
-    return rule(GUARDED, IMAGE, own, [(digest, History(found)) for digest, found in within.items()])
+    return rule_on_image(GUARDED, IMAGE, own, [(digest, History(found)) for digest, found in within.items()])
 
 
 def of_index(release: Release, digest: Digest = INDEX) -> Release:
@@ -176,7 +182,7 @@ def test_what_was_revoked_is_a_word_of_when_it_was_revoked() -> None:
 def test_broken_glass_lets_nothing_run_that_is_ambiguous(broken: str, expected: DeploymentRule) -> None:
     reasons = ({"rule": broken, "message": "a key is there twice", "action": "enforce"},)
     glass = BreakGlass(DEV, IMAGE.digest, "the shop is down", MUCH_LATER, NOW, "ann")
-    assert let_through(ruled(blocked(reasons=reasons)), [glass], LATER).rule is expected
+    assert apply_break_glass(ruled(blocked(reasons=reasons)), [glass], LATER).rule is expected
 
 
 def test_who_is_told_of_a_platform_is_sent_to_its_index() -> None:

@@ -18,7 +18,7 @@ from imagegate.errors import (
 )
 from imagegate.events.requests import parse_decision
 from imagegate.evidence import attestation
-from imagegate.grants.decided import Revoked
+from imagegate.grants.results import RevocationResult
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.policy.policy import Scanner
@@ -55,7 +55,7 @@ def released(world: World) -> ImageRef:
     return image
 
 
-def revoke(world: World, image: ImageRef, revocation: Revocation = STOLEN, **how: Any) -> Revoked:
+def revoke(world: World, image: ImageRef, revocation: Revocation = STOLEN, **how: Any) -> RevocationResult:
     return world.revocations().run(image, revocation, **how)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.deployment.rollback import Rollback, lately
+from imagegate.deployment.rollback import Rollback, announced_releases
 from imagegate.errors import RecordNotFoundError
 from imagegate.events.requests import parse_decision
 from imagegate.notices.announcement import announce
@@ -192,7 +192,7 @@ def test_a_rollback_comes_after_what_was_released_in_the_same_second(
     world.ledger.releases[fourth, 1] = replace(known, closed_at=closed)
     done = back(world, third, fourth, 3 + (0.5 + after) / 3600)
     kept = Rollback.from_json(json.loads(json.dumps(done.as_json())))
-    way = lately(world.ledger.of_repository(DEV, 9), [kept], POLICY.stages["dev"])
+    way = announced_releases(world.ledger.of_repository(DEV, 9), [kept], POLICY.stages["dev"])
     assert way[0].image == third
 
 
@@ -229,7 +229,7 @@ def test_the_last_that_was_told_comes_first_and_each_once(events: list[tuple[boo
         else:
             continue
         told.append(image.digest)
-    way = [one.image.digest for one in lately(releases, rollbacks, POLICY.stages["dev"])]
+    way = [one.image.digest for one in announced_releases(releases, rollbacks, POLICY.stages["dev"])]
     assert len(way) == len(set(way))
     assert way[:1] == told[-1:]
 

@@ -26,7 +26,8 @@ from imagegate.deployment.rollback import Rollback
 from imagegate.notices.announcement import Announcement, announce
 from imagegate.notices.rollback_notice import announcement
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.release.release import Outcome, Promotion, Release
+from imagegate.release.promotion import Promotion
+from imagegate.release.release import Outcome, Release
 from sandbox.aws.states.jsonata import evaluate
 from sandbox.images.build import build_image
 from sandbox.images.push import push

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from imagegate.grants.approval import Choice
 from imagegate.grants.approval_link import (
-    LONGEST,
+    LONGEST_TOKEN,
     ApprovalLink,
     LinkEndedError,
     LinkRefusedError,
     Purpose,
-    parse,
+    parse_link,
 )
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import ReleaseId
@@ -79,7 +79,7 @@ links = shows | decides
 
 @given(links, st.binary(min_size=32, max_size=32))
 def test_a_link_is_read_as_it_was_written(one: ApprovalLink, mac: bytes) -> None:
-    assert parse(one.token(mac), NOON) == (one, mac)
+    assert parse_link(one.token(mac), NOON) == (one, mac)
 
 
 @given(links, st.binary(min_size=32, max_size=32))
@@ -88,7 +88,7 @@ def test_a_token_stands_in_a_mail_as_it_is(one: ApprovalLink, mac: bytes) -> Non
     assert token.isascii()
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
     assert token[-1].isalnum()  # whatever makes a link of it takes all of it
-    assert len(token) <= LONGEST
+    assert len(token) <= LONGEST_TOKEN
 
 
 @given(links, st.data())
@@ -100,7 +100,7 @@ def test_a_token_in_which_one_character_is_another_is_refused_or_says_something_
     other = data.draw(st.sampled_from("AZaz09-_.=+/ \n").filter(lambda c: c != token[at]))
     changed = token[:at] + other + token[at + 1 :]
     try:
-        claimed, mac = parse(changed, NOON)
+        claimed, mac = parse_link(changed, NOON)
     except LinkRefusedError:
         return
     # Well-formed: then the code does not fit what is authenticated.
@@ -110,7 +110,7 @@ def test_a_token_in_which_one_character_is_another_is_refused_or_says_something_
 @given(st.text(max_size=2000) | st.from_regex(r"1\.[A-Za-z0-9_-]{1,200}\.[A-Za-z0-9_-]{43}", fullmatch=True))
 def test_whatever_comes_is_read_or_refused(text: str) -> None:
     try:
-        claimed, mac = parse(text, NOON)
+        claimed, mac = parse_link(text, NOON)
     except LinkRefusedError:
         return
     assert claimed.token(mac) == text
@@ -122,7 +122,7 @@ values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 @given(st.lists(values, max_size=9) | st.dictionaries(st.text(max_size=5), values, max_size=9))
 def test_whatever_json_comes_is_refused(content: Any) -> None:
     with pytest.raises(LinkRefusedError):
-        parse(written(content), NOON)
+        parse_link(written(content), NOON)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_whatever_json_comes_is_refused(content: Any) -> None:
 )
 def test_what_nobody_writes_is_refused(content: Any) -> None:
     with pytest.raises(LinkRefusedError):
-        parse(written(content), NOON)
+        parse_link(written(content), NOON)
 
 
 def test_what_is_written_by_hand_is_what_we_write() -> None:
@@ -172,7 +172,7 @@ def test_what_is_written_by_hand_is_what_we_write() -> None:
 @pytest.mark.parametrize("mac", [MAC[:-1], MAC + b"x", b""])
 def test_a_code_of_another_length_is_refused(mac: bytes) -> None:
     with pytest.raises(LinkRefusedError):
-        parse(written(fields(), mac), NOON)
+        parse_link(written(fields(), mac), NOON)
 
 
 def test_an_ending_that_is_another_spelling_of_the_same_bits_is_refused() -> None:
@@ -180,20 +180,20 @@ def test_an_ending_that_is_another_spelling_of_the_same_bits_is_refused() -> Non
     digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     other = digits[digits.index(token[-1]) + 1]  # the two last bits say nothing
     with pytest.raises(LinkRefusedError):
-        parse(token[:-1] + other, NOON)
+        parse_link(token[:-1] + other, NOON)
 
 
 def test_a_link_ends_at_its_end_and_says_when() -> None:
     token = link().token(MAC)
-    assert parse(token, LATER - timedelta(seconds=1))
+    assert parse_link(token, LATER - timedelta(seconds=1))
     with pytest.raises(LinkEndedError, match="ended on 2026-11-28 12:00 UTC"):
-        parse(token, LATER)
+        parse_link(token, LATER)
 
 
 def test_a_link_that_is_too_long_is_never_made() -> None:
     release = ReleaseId(ImageRef("a" * 256, digest()), 99_999)
     longest = link(release=release, stage="s" * 64, approver=f"mailto:{'a' * 64}@{'b' * 255}")
-    assert parse(longest.token(MAC), NOON)[0] == longest
+    assert parse_link(longest.token(MAC), NOON)[0] == longest
     with pytest.raises(LinkRefusedError, match="too long"):
         link(release=release, stage="界" * 64, approver=f"mailto:{'界' * 64}@{'界' * 200}").token(MAC)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from imagegate.deployment.check import last_word, passes, refusal
+from imagegate.deployment.check import explain_refusal, last_decided_attempt, passes
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import ImageRef
 from imagegate_cli.stack import Stack
@@ -48,7 +48,7 @@ def since(stack: Stack, image: ImageRef) -> Since:
     """Who may verify may not always read the ledger: that is said, and no failure."""
     try:
         stage = stack.policy.stage_of(image.repository)
-        word = last_word(stack.ledger.history(image).attempts, stage) if stage else None
+        word = last_decided_attempt(stack.ledger.history(image).attempts, stage) if stage else None
         glass = tuple(one for one in stack.grants.broken_glass() if one.covers(image))
     except ClientError as error:
         code = error.response["Error"]["Code"]
@@ -57,7 +57,7 @@ def since(stack: Stack, image: ImageRef) -> Since:
         return Since(unread="you may not read the ledger")
     if stage is None or word is None or passes(word, stage):
         return Since(broken_glass=glass)
-    return Since(stage.name, refusal(word), glass)
+    return Since(stage.name, explain_refusal(word), glass)
 
 
 def _shown(one: BreakGlass, now: datetime) -> str:

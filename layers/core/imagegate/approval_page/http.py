@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from imagegate.approval_page.html import Notice, content_security_policy, notice
 from imagegate.errors import ImageGateError, RecordNotFoundError, RetryableError, ThrottledError
-from imagegate.grants.approval_link import LONGEST, LinkEndedError, LinkRefusedError, NotDecidedError
+from imagegate.grants.approval_link import LONGEST_TOKEN, LinkEndedError, LinkRefusedError, NotDecidedError
 
 _METHODS = ("GET", "POST")
 _LONGEST_REASON = 500  # characters
@@ -45,7 +45,7 @@ def parse_request(event: Mapping[str, Any]) -> PageRequest:
     if event.get("rawPath", "/") != "/":
         raise WrongRequestError(404, "there is no such page")
     if method == "GET":
-        return PageRequest(_one(event.get("rawQueryString", ""), "t", LONGEST))
+        return PageRequest(_one(event.get("rawQueryString", ""), "t", LONGEST_TOKEN))
     body = event.get("body") or ""
     if len(body) > _LONGEST_BODY:
         raise WrongRequestError(413, "that is more than the form takes")
@@ -61,7 +61,7 @@ def _confirmation(body: str, *, is_packed: bool) -> PageRequest:
     reason = " ".join(_one(form, "reason", 10 * _LONGEST_REASON).split())
     if len(reason) > _LONGEST_REASON:
         raise WrongRequestError(400, f"the reason may have {_LONGEST_REASON} characters")
-    return PageRequest(_one(form, "token", LONGEST), confirms=True, reason=reason)
+    return PageRequest(_one(form, "token", LONGEST_TOKEN), confirms=True, reason=reason)
 
 
 def _one(query: str, name: str, longest: int) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from imagegate.aws.clients import client, translated
-from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError, parse
+from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError, parse_link
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -32,7 +32,7 @@ class KmsApprovalLinks:
 
     def read(self, token: str, now: datetime) -> ApprovalLink:
         """KMS is asked about nothing that is malformed or over."""
-        link, mac = parse(token, now)
+        link, mac = parse_link(token, now)
         refusals = {"KMSInvalidMacException": LinkRefusedError}
         try:
             with translated(refusals):

@@ -1,1 +1,1 @@
-"""What may run, and going back."""
+"""Deployments: whether an image may run, and rollback."""

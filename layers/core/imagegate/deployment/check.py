@@ -1,7 +1,7 @@
-"""Whether a container may run: what the ledger says of its image, and nothing else.
+"""The check of a deployment: whether a container may run, by what the ledger knows of its image.
 
-Rules: a digest is judged, never a name; what nothing is known of does not pass; of all that was decided about a digest,
-the last word counts. A stage that only observes refuses nothing, here too: what it would refuse is told.
+Rules: a digest is checked, never a name. An unknown image does not pass. If there are several decisions about a digest,
+the latest counts. A stage that only observes refuses nothing here either; the ruling says what it would refuse.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ _LONGEST_REASON = 300
 
 
 class DeploymentRule(StrEnum):
-    """What a ruling rests on, for machines."""
+    """The rule that a ruling rests on, for programs."""
 
     PASSED = "passed"
-    ALLOWED = "allowed"  # no gate has seen it; the stack's list lets it run
+    ALLOWED = "allowed"  # no gate has judged it; the stack's list lets it run
     BREAK_GLASS = "break-glass"  # it did not pass, and somebody lets it run for a while
     UNREADABLE = "unreadable"
     OUTSIDE = "outside"  # of this registry
     UNGUARDED = "unguarded"  # in a repository of no stage
     MISSING = "missing"  # its tag points to nothing
-    UNKNOWN = "unknown"  # no gate has seen it
-    UNDECIDED = "undecided"  # it is at the gate, or its attempts ended without a word about it
+    UNKNOWN = "unknown"  # no gate has judged it
+    UNDECIDED = "undecided"  # it is at the gate, or its attempts ended without a decision
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRuling:
-    """Whether one container may run, and why. `why` and `todo` are sentences for people."""
+    """A ruling on one container: whether it may run. `why` and `todo` are sentences for people."""
 
     container: Container
     rule: DeploymentRule
     why: str
     todo: tuple[str, ...] = ()
-    image: ImageRef | None = None  # where it is one of this registry
+    image: ImageRef | None = None  # if it is in this registry
     stage: Stage | None = None
     decided_by: Release | None = None
 
@@ -57,12 +57,12 @@ class DeploymentRuling:
 
     @property
     def stops(self) -> bool:
-        """Whether a deployment is refused for it."""
+        """True if the deployment is refused because of it."""
         return not self.may_run and (self.stage is None or self.stage.mode is Mode.ENFORCE)
 
     @property
     def subject(self) -> str:
-        """What runs, as exactly as it is known."""
+        """The image, by its digest where that is known."""
         if self.image:
             return str(self.image)
         return (
@@ -74,7 +74,7 @@ class DeploymentRuling:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A container with an image that a stage's gate has to have passed."""
+    """A container whose image must have passed the gate of a stage."""
 
     container: Container
     stage: Stage
@@ -82,16 +82,21 @@ class Guarded:
     tag: str | None
     digest: Digest | None
 
-    def refused(
-        self, rule: DeploymentRule, why: str, todo: str, image: ImageRef | None = None
+    def ruling(
+        self,
+        rule: DeploymentRule,
+        why: str,
+        *todo: str,
+        image: ImageRef | None = None,
+        decided_by: Release | None = None,
     ) -> DeploymentRuling:
-        return DeploymentRuling(self.container, rule, why, (todo,), image, self.stage)
+        return DeploymentRuling(self.container, rule, why, todo, image, self.stage, decided_by)
 
 
-def locate(
+def find_gate(
     container: Container, registry: str, policy: Policy, allowed: Sequence[str]
 ) -> Guarded | DeploymentRuling:
-    """Which gate the container's image has to have passed; or a ruling, where that is enough to say."""
+    """Return the gate that the container's image must have passed, or a ruling if its name is enough to decide."""
     try:
         reference = Reference.parse(container.image)
     except RejectedInputError as error:
@@ -118,54 +123,76 @@ def locate(
     )
 
 
-def missing(guarded: Guarded) -> DeploymentRuling:
-    """Its tag points to nothing, and neither the task definition nor ECS names a digest."""
+def rule_missing_tag(guarded: Guarded) -> DeploymentRuling:
+    """Rule on a tag that does not exist, where neither the task definition nor ECS names a digest."""
     name = f"{guarded.repository}:{guarded.tag}"
     todo = f"Push {name}, or name an image that is there."
-    return guarded.refused(DeploymentRule.MISSING, f"{name} does not exist", todo)
+    return guarded.ruling(DeploymentRule.MISSING, f"{name} does not exist", todo)
 
 
-def rule(
+def rule_on_image(
     guarded: Guarded, image: ImageRef, own: History, indexes: Sequence[tuple[Digest, History]]
 ) -> DeploymentRuling:
-    """Whether the digest passed its stage's gate: by itself, or as a platform of an index that did.
+    """Rule on an image: did it pass its stage's gate, by itself or as a platform of an index that passed?
 
-    `indexes`: each of `own.indexes`, with its history.
+    `own`: the history of its digest. `indexes`: each of `own.indexes`, with its history.
     """
-    words = [word for _, history in indexes if (word := last_word(history.attempts, guarded.stage))]
-    passing = max((word for word in words if passes(word, guarded.stage)), key=_when, default=None)
-    word = last_word(own.attempts, guarded.stage)
-    if word is None or (passing and not passes(word, guarded.stage) and _when(passing) > _when(word)):
-        word = passing or word or max(words, key=_when, default=None)
-    if word is None:
+    attempt = _deciding_attempt(guarded.stage, own, indexes)
+    if attempt is None:
         newest = next(iter([*own.attempts, *(a for _, history in indexes for a in history.attempts)]), None)
-        return _without_a_word(guarded, image, newest)
-    if passes(word, guarded.stage):
-        why = f"passed the {guarded.stage.name} gate in attempt {word.attempt}"
-        return DeploymentRuling(guarded.container, DeploymentRule.PASSED, why, (), image, guarded.stage, word)
-    todo = (
-        f"See what would make it pass: imagegate status {word.image}",
+        return _rule_undecided(guarded, image, newest)
+    if passes(attempt, guarded.stage):
+        why = f"passed the {guarded.stage.name} gate in attempt {attempt.attempt}"
+        return guarded.ruling(DeploymentRule.PASSED, why, image=image, decided_by=attempt)
+    return guarded.ruling(
+        DeploymentRule.REFUSED,
+        f"did not pass the {guarded.stage.name} gate: {explain_refusal(attempt)}",
+        f"See what would make it pass: imagegate status {attempt.image}",
         "Until then, deploy an image that is released.",
+        image=image,
+        decided_by=attempt,
     )
-    why = f"did not pass the {guarded.stage.name} gate: {refusal(word)}"
-    return DeploymentRuling(guarded.container, DeploymentRule.REFUSED, why, todo, image, guarded.stage, word)
 
 
-def let_through(ruling: DeploymentRuling, granted: Sequence[BreakGlass], now: datetime) -> DeploymentRuling:
-    """The same ruling, unless somebody has broken the glass for the image. Nothing lets in what is ambiguous."""
-    word = ruling.decided_by
-    if ruling.may_run or ruling.image is None or (word and word.is_ambiguous):
+def _deciding_attempt(
+    stage: Stage, own: History, indexes: Sequence[tuple[Digest, History]]
+) -> Release | None:
+    """Return the attempt that decides, or None if nothing is decided.
+
+    It is the image's own latest decided attempt, unless one of its indexes passed after that refused it.
+    """
+    of_indexes = [a for _, history in indexes if (a := last_decided_attempt(history.attempts, stage))]
+    passing = max((a for a in of_indexes if passes(a, stage)), key=_decided_at, default=None)
+    attempt = last_decided_attempt(own.attempts, stage)
+    if attempt is None or (
+        passing and not passes(attempt, stage) and _decided_at(passing) > _decided_at(attempt)
+    ):
+        return passing or attempt or max(of_indexes, key=_decided_at, default=None)
+    return attempt
+
+
+def apply_break_glass(
+    ruling: DeploymentRuling, granted: Sequence[BreakGlass], now: datetime
+) -> DeploymentRuling:
+    """Return the same ruling, or one that lets the image run by an active break-glass. Ambiguous images never run."""
+    attempt = ruling.decided_by
+    if ruling.may_run or ruling.image is None or (attempt and attempt.is_ambiguous):
         return ruling
-    glass = active_break_glass(granted, ruling.image, now, word.revoked.at if word and word.revoked else None)
+    revoked_at = attempt.revoked.at if attempt and attempt.revoked else None
+    glass = active_break_glass(granted, ruling.image, now, revoked_at)
     return replace(ruling, rule=DeploymentRule.BREAK_GLASS, why=f"{glass}; {ruling.why}") if glass else ruling
 
 
-def last_word(attempts: Sequence[Release], stage: Stage) -> Release | None:
-    """The newest attempt that says something: one that is open, failed or was overtaken may say nothing."""
+def last_decided_attempt(attempts: Sequence[Release], stage: Stage) -> Release | None:
+    """Return the newest attempt that passed or was refused, or None.
+
+    An attempt that is open, failed or was superseded may have no decision.
+    """
     return next((release for release in attempts if passes(release, stage) or _refuses(release)), None)
 
 
 def passes(release: Release, stage: Stage) -> bool:
+    """Return True if the attempt passed the gate of this stage, is signed, and is not revoked."""
     is_settled = release.outcome in _PASSED or (release.is_open and release.soaks_until is not None)
     return (
         is_settled
@@ -177,7 +204,7 @@ def passes(release: Release, stage: Stage) -> bool:
 
 
 def _refuses(release: Release) -> bool:
-    """Also before it is closed: what the judge blocked does not wait for the announcement."""
+    """Return True for a refused attempt, open or closed: a blocking verdict counts before it is announced."""
     if release.revoked:
         return True
     if release.outcome in _REFUSED or release.verdict not in (None, VerdictOutcome.PASS):
@@ -185,18 +212,17 @@ def _refuses(release: Release) -> bool:
     return release.outcome in _PASSED and (release.verdict is None or release.signature is None)
 
 
-def _when(release: Release) -> datetime:
+def _decided_at(release: Release) -> datetime:
     if release.revoked:
         return release.revoked.at
     return release.closed_at or release.started_at
 
 
-def _without_a_word(guarded: Guarded, image: ImageRef, newest: Release | None) -> DeploymentRuling:
+def _rule_undecided(guarded: Guarded, image: ImageRef, newest: Release | None) -> DeploymentRuling:
     if newest is None:
         todo = f"Have it judged: imagegate release {guarded.repository}:{guarded.tag or 'TAG'}"
-        return guarded.refused(
-            DeploymentRule.UNKNOWN, f"no {guarded.stage.name} gate has seen it", todo, image
-        )
+        why = f"no {guarded.stage.name} gate has seen it"
+        return guarded.ruling(DeploymentRule.UNKNOWN, why, todo, image=image)
     attempt = f"attempt {newest.attempt} at the {newest.stage} gate"
     if newest.is_open:
         why = f"{attempt} is not over"
@@ -207,20 +233,18 @@ def _without_a_word(guarded: Guarded, image: ImageRef, newest: Release | None) -
     else:
         why = f"{attempt} ended {newest.outcome}, without releasing it"
         todo = f"Look, then release it again: imagegate status {newest.image}"
-    return DeploymentRuling(
-        guarded.container, DeploymentRule.UNDECIDED, why, (todo,), image, guarded.stage, newest
-    )
+    return guarded.ruling(DeploymentRule.UNDECIDED, why, todo, image=image, decided_by=newest)
 
 
-def refusal(release: Release) -> str:
-    """The attempt, when, and its first reason: a person wants to know it without looking it up."""
+def explain_refusal(release: Release) -> str:
+    """Return which attempt was refused, when, and its first reason, as part of a sentence."""
     if release.revoked:
         return f"its signature was {str(release.revoked)[:_LONGEST_REASON]}"
-    at = f"in attempt {release.attempt} on {_when(release):%Y-%m-%d %H:%M} UTC"
+    at = f"in attempt {release.attempt} on {_decided_at(release):%Y-%m-%d %H:%M} UTC"
     if release.outcome is Outcome.WITHDRAWN:
         return f"withdrawn {at}, the image was deleted"
     if release.verdict == VerdictOutcome.PASS:
         return f"{release.outcome} {at} without a signature"
-    said = [reason["message"] for reason in release.reasons if reason["action"] == "enforce"]
+    messages = [reason["message"] for reason in release.reasons if reason["action"] == "enforce"]
     verdict = "blocked" if release.outcome is Outcome.BLOCKED else f"judged {release.verdict}"
-    return f"{verdict} {at}" + (f": {said[0][:_LONGEST_REASON]}" if said else "")
+    return f"{verdict} {at}" + (f": {messages[0][:_LONGEST_REASON]}" if messages else "")

@@ -1,7 +1,7 @@
-"""Rollback: deployers are told once more of a release from before. Nothing that can change is needed: it is a digest.
+"""Rollback: an earlier release of a repository is announced to deployers again, by its digest.
 
-Rules: what is gone back to has passed its gate, is still signed, and nothing was decided against it since; who goes
-back twice goes back to the one before, and a release after that begins anew from there.
+Rules: the earlier release passed its gate, is still signed, and nothing was decided against it since. A second rollback
+goes to the release before that one; after a new release, the history continues from there.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from imagegate.oci.image import Digest
 from imagegate.policy.policy import Stage
 from imagegate.release.release import Outcome, Release
 
-_TOLD = frozenset({Outcome.RELEASED, Outcome.HELD})
+_ANNOUNCED = frozenset({Outcome.RELEASED, Outcome.HELD})
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """One, as it is kept. `came_from`: what was released last before it."""
+    """A rollback, as it is stored. `came_from`: the release that it replaces."""
 
     repository: str
     to: Digest
@@ -32,7 +32,7 @@ class Rollback:
     reason: str
 
     def as_json(self) -> dict[str, Any]:
-        """The time as exactly as it is known: what was released in the same second came before or after it."""
+        """Return it for the ledger, with microseconds: a release of the same second is either before or after it."""
         return {
             "repository": self.repository,
             "to": str(self.to),
@@ -54,27 +54,30 @@ class Rollback:
         )
 
 
-def lately(releases: Iterable[Release], rollbacks: Sequence[Rollback], stage: Stage) -> list[Release]:
-    """What deployers were told of, the last first: each image once, without what was gone back from.
+def announced_releases(
+    releases: Iterable[Release], rollbacks: Sequence[Rollback], stage: Stage
+) -> list[Release]:
+    """Return the releases that were announced to deployers, newest first: each image once, without those rolled back.
 
-    Also what does not hold any more, or never passed (by break-glass, or while its stage observed): it may run.
+    Releases that are revoked since, or never passed (by break-glass, or in a stage that observed), are included: they
+    may run.
     """
-    told: list[tuple[datetime, Release | Rollback]] = [
-        (one.closed_at or one.started_at, one) for one in releases if _was_told(one, stage)
+    events: list[tuple[datetime, Release | Rollback]] = [
+        (one.closed_at or one.started_at, one) for one in releases if _was_announced(one, stage)
     ]
-    told += [(one.at, one) for one in rollbacks]
-    known: dict[Digest, Release] = {}
-    way: list[Digest] = []
-    for _, one in sorted(told, key=lambda each: each[0]):
-        if isinstance(one, Release):
-            known[one.image.digest] = one
-            way = [digest for digest in way if digest != one.image.digest] + [one.image.digest]
-        elif one.to in way:
-            way = way[: way.index(one.to) + 1]
+    events += [(one.at, one) for one in rollbacks]
+    by_digest: dict[Digest, Release] = {}
+    order: list[Digest] = []
+    for _, event in sorted(events, key=lambda each: each[0]):
+        if isinstance(event, Release):
+            by_digest[event.image.digest] = event
+            order = [digest for digest in order if digest != event.image.digest] + [event.image.digest]
+        elif event.to in order:
+            order = order[: order.index(event.to) + 1]
         else:
-            way.append(one.to)
-    return [known[digest] for digest in reversed(way) if digest in known]
+            order.append(event.to)
+    return [by_digest[digest] for digest in reversed(order) if digest in by_digest]
 
 
-def _was_told(release: Release, stage: Stage) -> bool:
-    return passes(release, stage) or (release.outcome in _TOLD and release.stage == stage.name)
+def _was_announced(release: Release, stage: Stage) -> bool:
+    return passes(release, stage) or (release.outcome in _ANNOUNCED and release.stage == stage.name)

@@ -10,7 +10,7 @@ from typing import Protocol
 from imagegate.deployment.rollback import Rollback
 from imagegate.grants.approval import Choice
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.grants.decided import Broken, Decided, Granted, Revoked
+from imagegate.grants.results import ApprovalResult, BreakGlassResult, RevocationResult, WaiverResult
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.waiver import Waiver
 from imagegate.ports import ApprovalLinks
@@ -20,19 +20,19 @@ from imagegate.release.revocation import Revocation
 
 
 class Waives(Protocol):
-    def waive(self, waiver: Waiver, by: str, now: datetime) -> Granted: ...
+    def waive(self, waiver: Waiver, by: str, now: datetime) -> WaiverResult: ...
 
     def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver: ...
 
 
 class BreaksGlass(Protocol):
-    def run(self, asked: BreakGlass, now: datetime) -> Broken: ...
+    def run(self, asked: BreakGlass, now: datetime) -> BreakGlassResult: ...
 
     def mend(self, name: str, by: str, now: datetime) -> BreakGlass: ...
 
 
 class Revokes(Protocol):
-    def run(self, image: ImageRef, revocation: Revocation, *, onward: bool = True) -> Revoked: ...
+    def run(self, image: ImageRef, revocation: Revocation, *, onward: bool = True) -> RevocationResult: ...
 
 
 class RollsBack(Protocol):
@@ -48,7 +48,7 @@ class Orders(Protocol):
 
 
 class Approves(Protocol):
-    def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> Decided: ...
+    def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> ApprovalResult: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,11 @@ from imagegate.errors import (
 from imagegate.events.desk import Desk
 from imagegate.events.proven import CheckCaller, ProvenEnvelope, SignedRequest
 from imagegate.grants.approval import Choice
-from imagegate.grants.approval_link import LONGEST
+from imagegate.grants.approval_link import LONGEST_TOKEN
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.grants.caller_proof import NOBODY, Identity, ProofRefusedError
-from imagegate.grants.decided import Decided
 from imagegate.grants.power import power_of
+from imagegate.grants.results import ApprovalResult
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.file.packages import PACKAGE_URL, package_url
 from imagegate.policy.file.values import Vulnerability
@@ -229,7 +229,7 @@ class LinkDecision(_DecideRequest):
     """By whoever has the link: it says who that is, and about what."""
 
     action: Literal["decide-by-link"]
-    token: Annotated[str, Field(max_length=LONGEST)]
+    token: Annotated[str, Field(max_length=LONGEST_TOKEN)]
     reason: Plain = ""
 
     def carry_out(self, desk: Desk, caller: str, now: datetime) -> dict[str, Any]:
@@ -240,10 +240,10 @@ class LinkDecision(_DecideRequest):
         return {**decided(done), "by": link.approver}
 
 
-def decided(done: Decided) -> dict[str, Any]:
+def decided(done: ApprovalResult) -> dict[str, Any]:
     """What it comes to, and who has decided so far."""
     return {
-        "standing": str(done.standing),
+        "standing": str(done.status),
         "approving": len(done.request.approving(done.decided)),
         "request": done.request.as_json(),
         "decided": [one.as_json() for one in done.decided],

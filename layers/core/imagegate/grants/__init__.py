@@ -1,1 +1,1 @@
-"""What people allow: approvals, break-glass, and who they are."""
+"""Decisions of people: approvals, break-glass, and the proof of who decides."""

@@ -1,7 +1,8 @@
-"""Approval: people let an image into its next stage, or keep it out; each by name, for a reason, once.
+"""Approval: people let an image into its next stage, or reject it; each by name, for a reason, once.
 
-Rules: an approval is about one attempt, one stage and one policy; people are counted, not names; whoever brought the
-image may not let it in; one rejection keeps it out; what nobody decides in time stays out.
+Rules: an approval is about one attempt, one stage and one policy. A quorum counts people, not names. A person who
+pushed, ordered or adopted the image does not decide about it. One rejection keeps the image out; so does a request that
+expires.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Choice(StrEnum):
 
 
 class ApprovalStatus(StrEnum):
-    """What the decisions come to so far."""
+    """The status of an approval request, given the decisions so far."""
 
     WAITING = "waiting"
     APPROVED = "approved"
@@ -36,21 +37,21 @@ class ApprovalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRequest:
-    """What waits: which attempt wants into which stage, under which terms, and who brought the image."""
+    """A held attempt that waits for approval: the stage it enters, the terms, and who brought the image."""
 
     release: ReleaseId
-    stage: str  # that is entered
+    stage: str  # the stage that the image enters
     policy: Digest
     terms: ApprovalTerms
-    asked_at: datetime
-    brought_by: tuple[str, ...] = ()  # ARNs
+    requested_at: datetime
+    brought_by: tuple[str, ...] = ()  # ARNs of those who pushed, ordered or adopted it
 
     @property
     def expires_at(self) -> datetime:
-        return self.asked_at + self.terms.expires
+        return self.requested_at + self.terms.expires
 
     def as_json(self) -> dict[str, Any]:
-        """For machines that ask people."""
+        """Return what a program needs to request a decision from people."""
         return {
             "into": self.stage,
             "attempt": self.release.attempt,
@@ -60,7 +61,7 @@ class ApprovalRequest:
         }
 
     def fault(self, person: Person, reason: str, now: datetime) -> str | None:
-        """Why this person may not decide now; None: they may."""
+        """Return why this person may not decide now, or None if they may."""
         if now >= self.expires_at:
             return f"the time to decide ended on {self.expires_at:%Y-%m-%d %H:%M} UTC"
         if not person.is_a_person:
@@ -74,7 +75,7 @@ class ApprovalRequest:
         return None
 
     def key(self, arn: str) -> str:
-        """The person behind an ARN or an address, as this stage counts people."""
+        """Return the person behind an ARN or an address, as this stage counts people."""
         return Person(arn).key(self.terms.named_sessions)
 
     @property
@@ -82,12 +83,12 @@ class ApprovalRequest:
         return frozenset(map(self.key, self.brought_by))
 
     def approving(self, decided: Iterable[Approval]) -> frozenset[str]:
-        """The people whose approvals count."""
+        """Return the people whose approvals count."""
         counting = (one for one in decided if one.choice is Choice.APPROVE and _counts(self, one))
         return frozenset(self.key(one.by) for one in counting) - self.bringers
 
     def _is_approver(self, person: Person) -> bool:
-        """By IAM, whoever has the power to approve where nobody is named; by mail only who is."""
+        """Check the lists of the policy. IAM: any caller of `decide` unless approvers are listed. Mail: listed only."""
         if person.arn.startswith(MAIL):
             return person.arn.removeprefix(MAIL) in self.terms.by_mail
         return not self.terms.approvers or person.is_one_of(self.terms.approvers)
@@ -95,10 +96,10 @@ class ApprovalRequest:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What one person decided."""
+    """The decision of one person."""
 
     release: ReleaseId
-    stage: str  # that is entered
+    stage: str  # the stage that the image enters
     policy: Digest
     choice: Choice
     by: str  # ARN
@@ -120,7 +121,7 @@ class Approval:
 
     @classmethod
     def from_json(cls, raw: Any) -> Self:
-        """Read what `as_json` wrote. Raises `RejectedInputError`."""
+        """Read the output of `as_json`. Raises `RejectedInputError` for anything else."""
         try:
             image = ImageRef.of(raw["repository"], raw["digest"])
             return cls(
@@ -137,7 +138,7 @@ class Approval:
 
 
 def approval_status(request: ApprovalRequest, decided: Iterable[Approval], now: datetime) -> ApprovalStatus:
-    """What was decided in time by those who may; each person counts once."""
+    """Return the status, given the decisions. Only decisions made in time count, and each person counts once."""
     decided = list(decided)
     if any(one.choice is Choice.REJECT and _counts(request, one) for one in decided):
         return ApprovalStatus.REJECTED
@@ -147,13 +148,19 @@ def approval_status(request: ApprovalRequest, decided: Iterable[Approval], now: 
 
 
 def _counts(request: ApprovalRequest, one: Approval) -> bool:
-    """Tags are not looked at again: `decide` has, and it alone writes approvals."""
+    """Return True if the decision is about this request, and was made in time.
+
+    Whether the person is an approver by a tag is not checked again: `decide` has, and it alone writes approvals.
+    """
     is_about = (one.release, one.stage, one.policy) == (request.release, request.stage, request.policy)
     return is_about and one.at < request.expires_at
 
 
-def request_of(release: Release, policy: Policy) -> ApprovalRequest | None:
-    """What a held attempt waits for, under the policy that it was judged by; None: for nothing."""
+def approval_request(release: Release, policy: Policy) -> ApprovalRequest | None:
+    """Return the request that a held attempt waits for, or None if it waits for none.
+
+    `policy`: the one that the attempt was judged by.
+    """
     stage = policy.stage_of(release.image.repository)
     following = policy.next_stage(stage) if stage else None
     if release.outcome is not Outcome.HELD or release.closed_at is None:
@@ -166,8 +173,8 @@ def request_of(release: Release, policy: Policy) -> ApprovalRequest | None:
     )
 
 
-def held_before(release: Release, attempts: Sequence[Release]) -> Release | None:
-    """The held attempt that this one goes on with, because it was approved; `attempts`: newest first."""
+def find_held_attempt(release: Release, attempts: Sequence[Release]) -> Release | None:
+    """Return the held attempt that this one continues after an approval, or None. `attempts`: newest first."""
     goes_on = (StartReason.APPROVED, StartReason.LOST_EXECUTION)
     at: Release | None = release
     while at is not None and at.reason in goes_on:

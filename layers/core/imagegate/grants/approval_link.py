@@ -1,7 +1,7 @@
-"""Links of approval messages: what one is about, and the token that says so.
+"""The links of approval messages, and the tokens in them.
 
-Rules: a link serves one purpose, one attempt and one stage, until it ends; one that decides serves one person, too.
-Whatever is not exactly as written here is refused before anybody looks at its authentication code (MAC).
+Rules: a link serves one purpose, one attempt and one stage until it expires; a link to decide by serves one person.
+A token that is not written exactly as here is refused before its authentication code (MAC) is verified.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from imagegate.policy.approval_terms import MAIL
 from imagegate.release.release import ReleaseId
 
 MAC_BYTES = 32  # HMAC-SHA-256
-LONGEST = 1446  # characters of a token, as `_TOKEN` takes it: whatever a policy may name fits in
+LONGEST_TOKEN = (
+    1446  # characters of a token, as `_TOKEN` allows: long enough for every name that a policy may contain
+)
 # The MAC comes last: the last of 43 digits is one of those that no mail program takes for the end of a sentence.
 _TOKEN = re.compile(r"1\.([A-Za-z0-9_-]{1,1400})\.([A-Za-z0-9_-]{43})")
 _CONTEXT = b"imagegate approval link 1 "  # the key signs nothing that means anything elsewhere
@@ -31,19 +33,19 @@ _MOST_ATTEMPTS = 99_999
 
 
 class LinkRefusedError(RejectedInputError):
-    """The link leads nowhere; the message says why, to whoever followed it."""
+    """The link is not valid. The message says why, to the person who followed it."""
 
 
 class LinkEndedError(LinkRefusedError):
-    """Its time is over."""
+    """The link has expired."""
 
 
 class NotDecidedError(RejectedInputError):
-    """`decide` takes no decision by this link; the message says why."""
+    """`decide` accepts no decision by this link. The message says why."""
 
 
 class Purpose(StrEnum):
-    """What a link is for."""
+    """The purpose of a link."""
 
     VIEW = "view"
     APPROVE = "approve"
@@ -56,13 +58,13 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApprovalLink:
-    """What a link is about. Raises `LinkRefusedError` where it would be about nothing that can be."""
+    """The contents of a link. Raises `LinkRefusedError` for contents that no link can have."""
 
     purpose: Purpose
     release: ReleaseId
-    stage: str  # that is entered
+    stage: str  # the stage that the image enters
     expires: datetime  # whole seconds
-    approver: str = ""  # `mailto:ann@example.com`; of a link that only shows: nobody
+    approver: str = ""  # `mailto:ann@example.com`; "" for a link that only shows
 
     def __post_init__(self) -> None:
         names_somebody = _APPROVER.fullmatch(self.approver) is not None
@@ -73,11 +75,11 @@ class ApprovalLink:
 
     @property
     def signed(self) -> bytes:
-        """What is authenticated."""
+        """The bytes that the MAC authenticates."""
         return _CONTEXT + self._payload.encode()
 
     def token(self, mac: bytes) -> str:
-        """Raise `LinkRefusedError` where it gets too long to be read again."""
+        """Return the token of the link. Raises `LinkRefusedError` if it would be too long to be read again."""
         token = f"1.{self._payload}.{_encoded(mac)}"
         if not _TOKEN.fullmatch(token):
             raise LinkRefusedError(f"the link is too long: {self!r}")
@@ -85,7 +87,7 @@ class ApprovalLink:
 
     @property
     def _payload(self) -> str:
-        """By position: no field can be missing, doubled, or one that nobody knows."""
+        """The fields by position: none can be missing, given twice, or unknown."""
         image, ends = self.release.image, int(self.expires.timestamp())
         fields = [
             *(str(self.purpose), image.repository, str(image.digest), self.release.attempt),
@@ -107,13 +109,13 @@ class ApprovalLink:
         )
 
 
-def parse(token: str, now: datetime) -> tuple[ApprovalLink, bytes]:
-    """What a token claims to be about, and the MAC that has to prove it. Raises `LinkRefusedError`."""
-    found = _TOKEN.fullmatch(token)
-    if found is None:
+def parse_link(token: str, now: datetime) -> tuple[ApprovalLink, bytes]:
+    """Return the link that a token claims to be, and the MAC that has to prove it. Raises `LinkRefusedError`."""
+    match = _TOKEN.fullmatch(token)
+    if match is None:
         raise LinkRefusedError("this is no link of an approval; perhaps it was cut: copy all of it")
     try:
-        link, mac = ApprovalLink._of(json.loads(_decoded(found[1]))), _decoded(found[2])
+        link, mac = ApprovalLink._of(json.loads(_decoded(match[1]))), _decoded(match[2])
         is_ours = link.token(mac) == token  # there is one way to write it
     except (ValueError, TypeError, OverflowError, OSError, RecursionError, ImageGateError) as error:
         raise LinkRefusedError("this is no link of an approval: it says nothing that can be read") from error

@@ -1,7 +1,7 @@
-"""Break-glass: in an emergency one image may run, and go on to its next stage, though its gate did not pass it.
+"""Break-glass: in an emergency, one image may run and go on to its next stage although its gate did not pass it.
 
-Rules: it is about one digest, it ends by itself, and it never makes a signature: what ran by it can be told for ever
-from what passed.
+Rules: it is about one digest, it expires, and it never leads to a signature: an image that ran by it can always be
+distinguished from an image that passed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest, ImageRef
 
 LONGEST = timedelta(days=7)
-# People are told so long before it ends, where it lasts longer than twice that.
+# The end is announced this long before, if the break-glass lasts longer than twice that.
 ENDING = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class BreakGlass:
-    """Counts until `expires`. `platforms`: of an index, which are what really runs."""
+    """A break-glass that counts until `expires`. `platforms`: of an index, because its platforms are what runs."""
 
     repositories: str  # a name, or a glob: `shop-*`
     digest: Digest
@@ -37,9 +37,9 @@ class BreakGlass:
 
     @property
     def id(self) -> str:
-        """What it says, in twelve digits."""
-        told = {k: v for k, v in self.as_json().items() if k != "withdrawnAt"}
-        return "b-" + hashlib.sha256(canonical_json(told)).hexdigest()[:12]
+        """A short name: `b-`, then twelve hex digits of the hash of the contents."""
+        contents = {k: v for k, v in self.as_json().items() if k != "withdrawnAt"}
+        return "b-" + hashlib.sha256(canonical_json(contents)).hexdigest()[:12]
 
     @property
     def where(self) -> str:
@@ -51,7 +51,7 @@ class BreakGlass:
         return min(self.expires, self.withdrawn_at or self.expires)
 
     def covers(self, image: ImageRef) -> bool:
-        """Whether it is about this image, or about an index of which it is a platform."""
+        """Return True if it is about this image, or about an index that has this image as a platform."""
         is_there = fnmatchcase(image.repository, self.repositories)
         return is_there and image.digest in (self.digest, *self.platforms)
 
@@ -63,7 +63,7 @@ class BreakGlass:
         return is_long and self.counts(now) and self.ends_at - now <= ENDING
 
     def fault(self) -> str | None:
-        """Why it cannot be granted; None: it can."""
+        """Return why it cannot be granted, or None if it can."""
         if self.expires <= self.granted_at:
             return "would be over already"
         if self.expires - self.granted_at > LONGEST:
@@ -88,7 +88,7 @@ class BreakGlass:
 
     @classmethod
     def from_json(cls, raw: Any) -> Self:
-        """Read what `as_json` wrote. Raises `RejectedInputError`."""
+        """Read the output of `as_json`. Raises `RejectedInputError` for anything else."""
         try:
             withdrawn = raw.get("withdrawnAt")
             return cls(
@@ -108,10 +108,10 @@ class BreakGlass:
 def active_break_glass(
     granted: Iterable[BreakGlass], image: ImageRef, now: datetime, since: datetime | None = None
 ) -> BreakGlass | None:
-    """The one that lets the image through now; of several, the one that ends last.
+    """Return the break-glass that lets the image through now, or None; the one that ends last if there are several.
 
-    `since`: of those before it none counts, because the image's signature was revoked then.
+    `since`: the time at which the image's signature was revoked; what was granted before then does not count.
     """
-    found = [one for one in granted if one.covers(image) and one.counts(now)]
-    later = [one for one in found if since is None or one.granted_at > since]
+    active = [one for one in granted if one.covers(image) and one.counts(now)]
+    later = [one for one in active if since is None or one.granted_at > since]
     return max(later, key=lambda one: one.ends_at, default=None)

@@ -1,8 +1,8 @@
-"""Proof of who calls: a request to AWS STS that only the caller can have signed. It is rebuilt here, never taken over.
+"""Proof of who calls: a request to AWS STS that only the caller can have signed. It is rebuilt here, never accepted.
 
-A client sends no more than a date, the id of its key and a signature, all checked for their form. They are put into
-the one request that there can be: GetCallerIdentity, at STS of the function's own Region, with the function that is
-called and the exact text of what is asked among the signed headers. Pure: nothing here talks to anybody.
+A client sends only a date, the id of its access key and a signature; the form of each is checked. They are put into the
+one request that is possible: GetCallerIdentity, at STS of the function's own Region, with the called function and the
+digest of the exact request body among the signed headers. Pure: nothing here does I/O.
 
 Sources: AWS Signature Version 4 ("Create a signed AWS API request"), AWS STS API reference (GetCallerIdentity).
 """
@@ -22,9 +22,9 @@ from imagegate.oci.image import Digest
 
 # Between the signature and its use; STS itself would take 15 minutes.
 SKEW = timedelta(minutes=2)
-# How far ahead what is asked may end.
+# How far in the future a request may expire.
 LONGEST_LIFE = timedelta(minutes=10)
-# How long a proof is remembered: as long as STS could take its signature, and more.
+# How long a proof is remembered: longer than STS accepts its signature.
 REMEMBERED = timedelta(minutes=30)
 LONGEST_ANSWER = 16 << 10  # bytes
 BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
@@ -44,16 +44,16 @@ _FIELDS = {
     "signature": re.compile(r"[0-9a-f]{64}"),
     "session_token": re.compile(r"[A-Za-z0-9+/=_-]{0,8192}"),
 }
-_ANSWERED = ("Arn", "UserId", "Account")
+_FIELDS_OF_RESPONSE = ("Arn", "UserId", "Account")
 
 
 class ProofRefusedError(AccessRefusedError):
-    """It is not shown who calls; the message says what is wrong and what to do."""
+    """The proof of who calls is not valid. The message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """The function that is called, with the alias it is called by: a proof for one is none for another."""
+    """The called function, with the alias that it is called by. A proof for one audience is not valid for another."""
 
     arn: str
     partition: str
@@ -64,14 +64,14 @@ class Audience:
     @classmethod
     def parse(cls, arn: str) -> Self:
         """Read `arn:aws:lambda:REGION:ACCOUNT:function:NAME:ALIAS`. Raises `ProofRefusedError`."""
-        found = _FUNCTION.fullmatch(arn)
-        if found is None:
+        match = _FUNCTION.fullmatch(arn)
+        if match is None:
             raise ProofRefusedError(f"not the ARN of a function: {arn!r}")
-        return cls(arn, found["partition"], found["region"], found["account"], found["alias"] or "")
+        return cls(arn, match["partition"], match["region"], match["account"], match["alias"] or "")
 
     @property
     def sts(self) -> str:
-        """Where STS of its Region is."""
+        """The endpoint of STS in the function's Region."""
         return f"https://sts.{self.region}.{_SUFFIXES.get(self.partition, 'amazonaws.com')}"
 
 
@@ -86,7 +86,7 @@ class IdentityRequest:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a client sends. Holding one means that its fields can stand in headers."""
+    """The proof that a client sends. Holding one means that its fields are safe in headers."""
 
     date: str
     access_key_id: str
@@ -100,7 +100,7 @@ class Proof:
                 raise ProofRefusedError(f"the proof of who calls has no proper {name.replace('_', ' ')}")
 
     def check_date(self, now: datetime) -> None:
-        """Raise `ProofRefusedError` unless it was signed about now."""
+        """Raise `ProofRefusedError` unless it was signed within two minutes of now."""
         try:
             signed = datetime.strptime(self.date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError as error:
@@ -111,9 +111,9 @@ class Proof:
                 f"{now:%Y-%m-%d %H:%M:%S} UTC here: set the clock, and ask again"
             )
 
-    def request(self, audience: Audience, asked: str, endpoint: str) -> IdentityRequest:
-        """The only request that this can be the signature of, if it is one."""
-        unsigned = identity_request(audience, asked, endpoint)
+    def request(self, audience: Audience, text: str, endpoint: str) -> IdentityRequest:
+        """Return the only request that this can be the signature of. `text`: the request to the function, exactly."""
+        unsigned = identity_request(audience, text, endpoint)
         headers = {**unsigned.headers, "x-amz-date": self.date}
         if self.session_token:
             headers[_TOKEN] = self.session_token
@@ -127,30 +127,30 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signed, as STS says. A user or role of the same name that is made anew has another `user_id`."""
+    """The identity of the signer, from STS. A user or role that is created again has another `user_id`."""
 
     arn: str
     user_id: str
     account: str
 
 
-# Of whoever has a link: the link says who that is.
+# The identity of a caller who has a link: the link says who that is.
 NOBODY = Identity("", "", "")
 
 
-def identity_request(audience: Audience, asked: str, endpoint: str) -> IdentityRequest:
-    """What a client signs with its own key; `asked`: the exact text of what it asks of the audience."""
+def identity_request(audience: Audience, text: str, endpoint: str) -> IdentityRequest:
+    """Return the request that a client signs with its own key. `text`: its request to the audience, exactly."""
     headers = {
         "content-type": _FORM,
         _AUDIENCE: audience.arn,
-        _REQUEST: str(Digest.of(asked.encode())),
+        _REQUEST: str(Digest.of(text.encode())),
     }
     parts = urlsplit(endpoint)
     return IdentityRequest(f"{parts.scheme}://{parts.netloc}/", headers)
 
 
 def read_identity(content: bytes) -> Identity:
-    """Read what STS answers to GetCallerIdentity, and nothing that merely resembles it. Raises `ProofRefusedError`."""
+    """Read the response of STS to GetCallerIdentity. Raises `ProofRefusedError` for anything else."""
     try:
         text = content.decode()
         if len(content) > LONGEST_ANSWER or "<!" in text:  # no document type, and so no entities
@@ -161,8 +161,8 @@ def read_identity(content: bytes) -> Identity:
     results = root.findall(f"{_NAMESPACE}GetCallerIdentityResult")
     if root.tag != f"{_NAMESPACE}GetCallerIdentityResponse" or len(results) != 1:
         raise ProofRefusedError("STS answered to something else than GetCallerIdentity")
-    values = {name: results[0].findall(f"{_NAMESPACE}{name}") for name in _ANSWERED}
-    told = [found[0].text or "" for found in values.values() if len(found) == 1]
-    if len(told) != len(_ANSWERED) or not all(told):
+    values = {name: results[0].findall(f"{_NAMESPACE}{name}") for name in _FIELDS_OF_RESPONSE}
+    texts = [elements[0].text or "" for elements in values.values() if len(elements) == 1]
+    if len(texts) != len(_FIELDS_OF_RESPONSE) or not all(texts):
         raise ProofRefusedError("STS does not say who signed")
-    return Identity(*told)
+    return Identity(*texts)

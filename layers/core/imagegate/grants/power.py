@@ -1,4 +1,4 @@
-"""Powers: what people may do at the gate, each granted apart. An alias of `decide` has the name of its power."""
+"""Powers: what people may do at the gate. Each is granted separately, by an alias of `decide` with the power's name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Power(StrEnum):
 
 
 def power_of(action: str, name: str = "") -> Power:
-    """The power that an action takes; `name`: of what is withdrawn, which tells what it is (`w-…` or `b-…`)."""
+    """Return the power that an action needs. `name`: of the waiver (`w-…`) or break-glass (`b-…`) to be withdrawn."""
     if action == "withdraw":
         return Power.BREAK_GLASS if name.startswith("b-") else Power.WAIVE
     return Power.APPROVE if action == "reject" else Power(action)

@@ -25,7 +25,7 @@ class Order:
     at: datetime
 
     def counts(self, latest: Release | None, now: datetime) -> bool:
-        """Return True while the order is fresh and no attempt has begun and ended since. `latest`: the latest attempt."""
+        """Return True while the order is fresh, and no attempt began and ended since. `latest`: the latest attempt."""
         is_served = latest is not None and not latest.is_open and latest.started_at >= self.at
         return now - self.at <= ORDER_LIFETIME and not is_served
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from imagegate.errors import UnprovenEndingError
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.grants.approval import request_of
+from imagegate.grants.approval import approval_request
 from imagegate.notices import approval_mail
 from imagegate.notices.announcement import Announcement, announce
 from imagegate.ports import ApprovalLinks, Ledger, Mails, Notifications, StoredRecords
@@ -63,7 +63,7 @@ class AnnounceRelease:
     def _announcement(self, release: Release, outcome: Outcome) -> Announcement:
         if outcome is not Outcome.HELD:
             return announce(release, outcome)
-        request = request_of(release, self.records.policy(release.policy))
+        request = approval_request(release, self.records.policy(release.policy))
         if request is None:
             return announce(release, outcome)
         for mail in approval_mail.mails(release, request, self.links().link):

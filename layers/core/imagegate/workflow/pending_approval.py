@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from imagegate.grants.approval import ApprovalRequest, request_of
+from imagegate.grants.approval import ApprovalRequest, approval_request
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.ports import Ledger
@@ -13,7 +13,7 @@ from imagegate.release.release import Release
 
 def asked_of(release: Release, policy: Policy, ledger: Ledger) -> ApprovalRequest | None:
     """None: it waits for nothing. Whoever pushed the image did so where its way begins."""
-    request = request_of(release, policy)
+    request = approval_request(release, policy)
     if request is None:
         return None
     origin = ImageRef(policy.origin_of(release.image.repository), release.image.digest)

@@ -12,7 +12,7 @@ from imagegate.canonical_json import timestamp
 from imagegate.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
 from imagegate.evidence import attestation
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.grants.approval import ApprovalStatus, approval_status, held_before
+from imagegate.grants.approval import ApprovalStatus, approval_status, find_held_attempt
 from imagegate.grants.break_glass import active_break_glass
 from imagegate.oci.image import Digest, ImageRef, Manifest
 from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
@@ -154,7 +154,7 @@ class PromoteImage:
         """Nobody asks for an approval, or this attempt goes on with one that was approved."""
         if following is None or following.approval is None:
             return True
-        held = held_before(release, self.ledger.history(release.image).attempts)
+        held = find_held_attempt(release, self.ledger.history(release.image).attempts)
         request = asked_of(held, policy, self.ledger) if held and held.policy == release.policy else None
         if request is None:
             return False

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from imagegate.errors import ImageNotFoundError, RecordNotFoundError, RejectedInputError
 from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus, Choice, approval_status
-from imagegate.grants.decided import Decided
+from imagegate.grants.results import ApprovalResult
 from imagegate.notices import approval_notice
 from imagegate.policy.approval_terms import TAG, Person
 from imagegate.ports import Images, Ledger, Notifications, People, Records, Starter, WritableGrants
@@ -29,7 +29,7 @@ class DecideApproval:
     people: People
     notifications: Notifications
 
-    def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> Decided:
+    def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> ApprovalResult:
         """Raise `ApprovalRefusedError`, or `RecordNotFoundError` for what does not wait. `by`: who IAM says it is.
 
         Asked again, it finishes what a call that was killed had begun.
@@ -43,7 +43,7 @@ class DecideApproval:
         if not self.grants.decide(one):
             self._check_same(one)
         decided = tuple(self.grants.approvals(id_))
-        result = Decided(request, approval_status(request, decided, now), decided)
+        result = ApprovalResult(request, approval_status(request, decided, now), decided)
         self._carry_out(release, result)
         return result
 
@@ -82,16 +82,16 @@ class DecideApproval:
             said = f"{known.choice}" if known else "decided"
             raise ApprovalRefusedError(f"{one.release.image}: you have said {said} already")
 
-    def _carry_out(self, release: Release, result: Decided) -> None:
-        if result.standing is ApprovalStatus.APPROVED:
+    def _carry_out(self, release: Release, result: ApprovalResult) -> None:
+        if result.status is ApprovalStatus.APPROVED:
             self.starter.request(release.image, sorted(release.tags), StartReason.APPROVED)
-        elif result.standing is ApprovalStatus.REJECTED:
+        elif result.status is ApprovalStatus.REJECTED:
             self._reject(release, result)
         else:
             return
         self.ledger.unhold(release.id)
 
-    def _reject(self, release: Release, result: Decided) -> None:
+    def _reject(self, release: Release, result: ApprovalResult) -> None:
         """Told once, as far as calls that are killed allow."""
         by = next(one for one in result.decided if one.choice is Choice.REJECT)
         notice = f"{release.key} rejected"

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.grants.decided import Broken
+from imagegate.grants.results import BreakGlassResult
 from imagegate.notices.grant_notice import glass_broken, glass_mended
 from imagegate.oci.image import ImageRef
 from imagegate.ports import Ledger, Notifications, Starter, WritableGrants
@@ -30,7 +30,7 @@ class GrantBreakGlass:
     starter: Starter
     notifications: Notifications
 
-    def run(self, asked: BreakGlass, now: datetime) -> Broken:
+    def run(self, asked: BreakGlass, now: datetime) -> BreakGlassResult:
         """Raise `BreakGlassRefusedError`. `asked` lacks its platforms; asked again, the first one stands."""
         if fault := asked.fault():
             raise BreakGlassRefusedError(f"the break-glass for {asked.where} {fault}")
@@ -42,7 +42,7 @@ class GrantBreakGlass:
         blocked = tuple(release for release in known if release.outcome is Outcome.BLOCKED)
         for release in blocked:
             self.starter.request(release.image, sorted(release.tags), StartReason.BREAK_GLASS)
-        return Broken(glass, is_new, blocked)
+        return BreakGlassResult(glass, is_new, blocked)
 
     def mend(self, name: str, by: str, now: datetime) -> BreakGlass:
         """It ends now. Raises `RecordNotFoundError` when there is none of that name."""

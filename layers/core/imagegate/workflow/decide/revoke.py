@@ -14,7 +14,7 @@ from imagegate.errors import (
     RejectedInputError,
 )
 from imagegate.evidence.attestation import NOTATION_SIGNATURE
-from imagegate.grants.decided import Revoked
+from imagegate.grants.results import RevocationResult
 from imagegate.notices.grant_notice import signature_revoked
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Scanner
@@ -45,7 +45,7 @@ class RevokeSignatures:
     notifications: Notifications
     policy: Policy
 
-    def run(self, image: ImageRef, revocation: Revocation, *, onward: bool = True) -> Revoked:
+    def run(self, image: ImageRef, revocation: Revocation, *, onward: bool = True) -> RevocationResult:
         """Raise `RecordNotFoundError` where no gate has signed the image. `onward`: also in the stages after."""
         places = list(self._places(image, onward=onward))
         if not any(place.has_signed for place in places):
@@ -56,7 +56,7 @@ class RevokeSignatures:
         stages = tuple(place.stage for place in places)
         signatures = set[Digest]().union(*(self._revoke(one, stages, standing.reason) for one in places))
         where = tuple(place.image for place in places)
-        revoked = Revoked(image, standing, where, stages, len(signatures), self._runs_in(where))
+        revoked = RevocationResult(image, standing, where, stages, len(signatures), self._runs_in(where))
         self._tell(revoked)
         return revoked
 
@@ -116,7 +116,7 @@ class RevokeSignatures:
             return None
         return tuple({one.cluster: one for one in found}.values())
 
-    def _tell(self, revoked: Revoked) -> None:
+    def _tell(self, revoked: RevocationResult) -> None:
         notice = f"revoked {revoked.image} {revoked.revocation.at.isoformat()}"
         if not self.ledger.is_noted(notice):
             self.notifications.publish(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from imagegate.deployment.check import last_word, passes, refusal
-from imagegate.deployment.rollback import Rollback, lately
+from imagegate.deployment.check import explain_refusal, last_decided_attempt, passes
+from imagegate.deployment.rollback import Rollback, announced_releases
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.notices.rollback_notice import announcement
 from imagegate.oci.image import Digest, ImageRef
@@ -62,7 +62,7 @@ class PlanRollback:
     def way(self, repository: str, stage: Stage) -> list[Release]:
         """What deployers were told of, the last first."""
         found = self.ledger.of_repository(repository, _LOOKED_AT)
-        return lately(found, self.ledger.rollbacks(repository), stage)
+        return announced_releases(found, self.ledger.rollbacks(repository), stage)
 
     def _stage(self, repository: str) -> Stage:
         stage = self.policy.stage_of(repository)
@@ -84,9 +84,9 @@ class PlanRollback:
 
     def _problem(self, release: Release, stage: Stage, now: datetime) -> str | None:
         """Why it does not hold; None: it passed, nothing was decided against it since, and its signature stands."""
-        word = last_word(self.ledger.history(release.image).attempts, stage)
+        word = last_decided_attempt(self.ledger.history(release.image).attempts, stage)
         if word is None or not passes(word, stage):
-            return refusal(word) if word else "nothing is known of it"
+            return explain_refusal(word) if word else "nothing is known of it"
         try:
             subject = self.images.manifest(release.image).descriptor
             signature = ImageRef(release.image.repository, word.signature or subject.digest)

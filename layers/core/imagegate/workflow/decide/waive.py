@@ -8,7 +8,7 @@ from datetime import datetime
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.findings.comparison import Versions
-from imagegate.grants.decided import Granted
+from imagegate.grants.results import WaiverResult
 from imagegate.policy.policy import Policy, Scanner
 from imagegate.policy.waiver import Waiver
 from imagegate.ports import Ledger, Records, Starter, WritableGrants
@@ -29,7 +29,7 @@ class Decide:
     policy: Policy
     versions: Versions
 
-    def waive(self, waiver: Waiver, by: str, now: datetime) -> Granted:
+    def waive(self, waiver: Waiver, by: str, now: datetime) -> WaiverResult:
         """Grant it, and begin another attempt of what it would free. Raises `WaiverRefusedError`."""
         now = now.replace(microsecond=0)
         granted = replace(waiver, granted_at=now, granted_by=by)
@@ -46,7 +46,7 @@ class Decide:
         freed = tuple(self._freed(known or granted, now))
         for release in freed:
             self.starter.request(release.image, sorted(release.tags), StartReason.NEW_WAIVER)
-        return Granted(known or granted, known is None, freed)
+        return WaiverResult(known or granted, known is None, freed)
 
     def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver:
         """Raise `RecordNotFoundError` when there is no such waiver."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from imagegate.deployment.rollback import lately
+from imagegate.deployment.rollback import announced_releases
 from imagegate.errors import ImageNotFoundError
 from imagegate.notices.deletion_notice import image_deleted, notice
 from imagegate.oci.image import ImageRef
@@ -62,7 +62,7 @@ class TellOfDeletion:
     def _current(self, repository: str, stage: Stage) -> Release | None:
         """Deployers were told of it last."""
         found = self.ledger.of_repository(repository, _LOOKED_AT)
-        return next(iter(lately(found, self.ledger.rollbacks(repository), stage)), None)
+        return next(iter(announced_releases(found, self.ledger.rollbacks(repository), stage)), None)
 
     def _is_there(self, image: ImageRef) -> bool:
         try:

@@ -11,7 +11,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from imagegate.deployment.check import DeploymentRuling, let_through, locate, missing, rule
+from imagegate.deployment.check import (
+    DeploymentRuling,
+    apply_break_glass,
+    find_gate,
+    rule_missing_tag,
+    rule_on_image,
+)
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.notices.deployment_notice import (
     Alert,
@@ -73,19 +79,19 @@ class JudgeContainers:
         if all(ruling.may_run for ruling in rulings):
             return rulings
         granted = self.grants.broken_glass()
-        return [let_through(ruling, granted, now) for ruling in rulings]
+        return [apply_break_glass(ruling, granted, now) for ruling in rulings]
 
     def _ruling(self, container: Container) -> DeploymentRuling:
-        found = locate(container, self.images.registry, self.policy, self.allowed)
+        found = find_gate(container, self.images.registry, self.policy, self.allowed)
         if isinstance(found, DeploymentRuling):
             return found
         digest = found.digest or self.images.digest_of(found.repository, found.tag or "")
         if digest is None:
-            return missing(found)
+            return rule_missing_tag(found)
         image = ImageRef(found.repository, digest)
         own = self.ledger.history(image)
         indexes = [(it, self.ledger.history(ImageRef(image.repository, it))) for it in own.indexes]
-        return rule(found, image, own, indexes)
+        return rule_on_image(found, image, own, indexes)
 
 
 @dataclass(frozen=True, slots=True)

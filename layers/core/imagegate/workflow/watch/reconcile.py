@@ -12,7 +12,7 @@ from zlib import crc32
 from imagegate.errors import RejectedInputError, RetryableError
 from imagegate.findings.comparison import Versions
 from imagegate.findings.scan import Readiness
-from imagegate.grants.approval import ApprovalStatus, approval_status, request_of
+from imagegate.grants.approval import ApprovalStatus, approval_request, approval_status
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.notices import approval_notice
 from imagegate.notices.grant_notice import glass_ended, glass_ending
@@ -163,7 +163,7 @@ class Reconcile:
         ledger = self.completed.ledger
         release = ledger.get(held)
         latest = ledger.latest(held.image)
-        request = request_of(release, self.records.policy(release.policy))
+        request = approval_request(release, self.records.policy(release.policy))
         if request is None or latest is None or latest.attempt != held.attempt:
             return ledger.unhold(held)
         if now < request.expires_at:

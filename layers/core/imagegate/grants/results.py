@@ -1,4 +1,4 @@
-"""What people's decisions came to: what was granted or taken back, and what follows from it."""
+"""The results of people's decisions: what was granted or withdrawn, and which releases go on because of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from imagegate.release.revocation import Revocation, RunsIn
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """A waiver. `freed`: what is judged again, because it would pass now."""
+class WaiverResult:
+    """A granted waiver. `freed`: the blocked releases that are judged again, because they may pass now."""
 
     waiver: Waiver
     is_new: bool
@@ -22,8 +22,8 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """A break-glass. `resumed`: what was blocked, and goes on to its next stage."""
+class BreakGlassResult:
+    """A granted break-glass. `resumed`: the blocked releases that go on to their next stage."""
 
     glass: BreakGlass
     is_new: bool
@@ -31,8 +31,8 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
-    """A revocation, and where the image lies. `runs_in` is None where nobody can say where it runs."""
+class RevocationResult:
+    """A revocation, and where the image is stored. `runs_in` is None if it is not known where the image runs."""
 
     image: ImageRef
     revocation: Revocation
@@ -43,9 +43,9 @@ class Revoked:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """An approval or a rejection, and what all of them come to."""
+class ApprovalResult:
+    """The status of an approval request after a decision. `decided`: all decisions so far."""
 
     request: ApprovalRequest
-    standing: ApprovalStatus
+    status: ApprovalStatus
     decided: tuple[Approval, ...]
