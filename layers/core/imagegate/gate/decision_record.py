@@ -1,6 +1,6 @@
-"""The decision record: everything a verdict rests on, in one canonical form that its digest names.
+"""The decision record: everything that a verdict rests on, in one canonical form. Its digest is its name.
 
-Only `judge_image` writes one; `sign_image` signs nothing else.
+Only `judge_image` writes decision records, and `sign_image` signs nothing else.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from imagegate.policy.policy import Mode
 T = TypeVar("T")
 
 SCHEMA = "imagegate.decision/v2"
-# What was written before findings were kept: it can be signed, but not judged again.
+# Records from before findings were stored: they can be signed, but not judged again.
 _FIRST_SCHEMA = "imagegate.decision/v1"
-# A PASS is signed at once; what is signed later must be judged again.
+# A PASS is signed at once. After this time the image must be judged again.
 VALID_FOR = timedelta(hours=1)
 
 
@@ -46,11 +46,11 @@ class Decision:
     judged_at: datetime
     reasons: Sequence[dict[str, str]] = ()
     scans: Sequence[dict[str, Any]] = ()
-    worst: str | None = None  # severity, of what is not waived
+    worst: str | None = None  # severity, of the findings that are not waived
     waited: str = "READY"
     why_never: str = ""
     facts: dict[str, Any] | None = None
-    waivers: Sequence[dict[str, Any]] = ()  # that were used
+    waivers: Sequence[dict[str, Any]] = ()  # the waivers that were used
     grants: Sequence[dict[str, Any]] = ()  # waivers granted at run time that are about this image
     baseline: dict[str, Any] | None = None  # the image released into the next stage, and what changed since
     remedies: dict[str, Any] | None = None
@@ -133,7 +133,7 @@ class Decision:
 
     @property
     def waivers_record(self) -> bytes | None:
-        """The waivers that were used, as they are kept beside the decision; None: none was."""
+        """The record of the waivers that were used, which is stored beside the decision, or None if none was used."""
         return canonical_json(list(self.waivers)) if self.waivers else None
 
     def check_signable(self, registry: str, now: datetime) -> None:
@@ -166,7 +166,7 @@ def _texts(value: Any) -> dict[str, str]:
 
 
 def _more(raw: Any) -> dict[str, Any]:
-    """What the second schema added."""
+    """Read the fields that the second schema added."""
     return {
         "worst": _optional(str, raw["worst"]),
         "waited": _of(str, raw["waited"]),
@@ -185,11 +185,12 @@ def _optional(kind: type[T], value: Any) -> T | None:
 
 
 def describe_reasons(verdict: Verdict) -> list[dict[str, str]]:
+    """Return the reasons of a verdict, as a record has them."""
     return [reason.as_json() for reason in verdict.reasons]
 
 
 def describe_scan(scan: PlatformScan, findings: Digest | None) -> dict[str, Any]:
-    """What a record keeps of one platform's scan. `findings`: the record that has them one by one."""
+    """Return one platform's scan, as a record has it. `findings`: the digest of its findings record."""
     status, tally = scan.status, scan.tally
     return {
         "digest": str(status.image),
@@ -208,7 +209,7 @@ def describe_scan(scan: PlatformScan, findings: Digest | None) -> dict[str, Any]
 
 
 def _evidence(status: ScanStatus) -> dict[str, Any]:
-    """What it rests on that the scan is done. Records from before that was asked for have none of it."""
+    """Return the evidence that the scan is complete; {} for a record from before that was required."""
     if status.basis is Basis.LIST:
         return {}
     return {
@@ -226,7 +227,7 @@ def _numbers(counts: Mapping[Severity, int]) -> dict[str, int]:
 
 
 def scan_status(raw: Mapping[str, Any]) -> ScanStatus:
-    """The head of a scan again, from what `describe_scan` kept."""
+    """Read the status of a scan from the output of `describe_scan`."""
     return ScanStatus(
         image=Digest.parse(raw["digest"]),
         status=raw["status"],

@@ -1,4 +1,4 @@
-"""What is known of an image beside its findings. None: nobody could find out, and no rule that asks for it passes."""
+"""The facts about an image, apart from its findings. An unknown fact is None; a rule that needs it does not pass."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from imagegate.oci.image_config import ImageConfig
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
-    """A released image that others are built upon: its layers are their lowest ones."""
+    """A released image that other images are built on: its layers are their lowest layers."""
 
     image: ImageRef
     stage: str
     chain_id: str
-    layers: int  # how many
+    layers: int  # their number
     released_at: datetime
     decision: Digest
     tags: tuple[str, ...] = ()
@@ -42,7 +42,10 @@ class BaseImage:
 
     @classmethod
     def from_json(cls, raw: Any) -> BaseImage:
-        """Raise `KeyError`, `TypeError`, `ValueError` or `RejectedInputError` for what `as_json` did not write."""
+        """Read the output of `as_json`.
+
+        Raises `KeyError`, `TypeError`, `ValueError` or `RejectedInputError` for anything else.
+        """
         return cls(
             image=ImageRef.of(raw["repository"], raw["digest"]),
             stage=str(raw["stage"]),
@@ -56,7 +59,7 @@ class BaseImage:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was found attached, or why it was not: `problem` is empty where it was."""
+    """The attached evidence of one kind. `problem`: why there is none; empty if there is some."""
 
     found: tuple[str, ...] = ()  # stages that signed; builder ids
     problem: str = ""
@@ -70,29 +73,29 @@ class Evidence:
 
 
 class CameBy(StrEnum):
-    """How an image came into its repository, as the ledger proves it."""
+    """The way in which an image came into its repository, as the ledger proves it."""
 
-    PROMOTION = "promotion"  # a gate before let it go on
-    ADOPTION = "adoption"  # it was there before the installation
-    PUSH = "push"  # nothing proves more
+    PROMOTION = "promotion"  # the gate of an earlier stage let it go on
+    ADOPTION = "adoption"  # it was in the repository before the installation
+    PUSH = "push"  # nothing else is proven
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformFacts:
-    """One image that runs."""
+    """The facts about one image that can run: an image manifest, or one platform of an index."""
 
     digest: Digest
     platform: str | None = None
     size: int | None = None  # bytes of its layers and config, compressed
     config: ImageConfig | None = None
     base: BaseImage | None = None  # the one with the most layers
-    base_is_known: bool = False  # somebody looked; without a base there is none among the managed ones
-    claimed_base: str = ""  # org.opencontainers.image.base.*: what the builder says
+    base_is_known: bool = False  # it was looked up; without `base`, it is built on no image of this registry
+    claimed_base: str = ""  # the label org.opencontainers.image.base.*, which the builder wrote
     base_layers: frozenset[str] = frozenset()  # digests of the layers that came with the base
     unread_layers: tuple[str, ...] = ()  # media types of layers that no scanner reads
 
     def as_json(self) -> dict[str, Any]:
-        """What an image does not have is left out where records of before did not know it."""
+        """Return the facts for a record. An empty `unreadLayers`, which older records do not have, is left out."""
         unread = {"unreadLayers": list(self.unread_layers)} if self.unread_layers else {}
         return unread | {
             "digest": str(self.digest),
@@ -122,16 +125,16 @@ class PlatformFacts:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """One image, with each of its platforms."""
+    """The facts about one image, with each of its platforms."""
 
     image: ImageRef
     tags: frozenset[str] = frozenset()
     first_pushed_at: datetime | None = None  # into the first stage
     platforms: tuple[PlatformFacts, ...] = ()
-    signature: Evidence | None = None  # None: nobody looked
+    signature: Evidence | None = None  # None: it was not looked up
     provenance: Evidence | None = None
-    came_by: CameBy | None = None  # None: it is in no repository, or was judged before this was kept
-    ambiguous: str = ""  # why it cannot be judged: clients could read it otherwise, or run what is not judged
+    came_by: CameBy | None = None  # None: it is in no repository, or the record is older than this field
+    ambiguous: str = ""  # why it cannot be judged: clients could read it in another way, or run other content
 
     def of(self, digest: Digest) -> PlatformFacts | None:
         return next((facts for facts in self.platforms if facts.digest == digest), None)
@@ -151,7 +154,7 @@ class ImageFacts:
 
     @classmethod
     def from_json(cls, raw: Any) -> ImageFacts:
-        """Raises as `BaseImage.from_json` does."""
+        """Read the output of `as_json`. Raises the errors that `BaseImage.from_json` raises."""
         return cls(
             image=ImageRef.of(raw["repository"], raw["digest"]),
             tags=frozenset(map(str, raw["tags"])),

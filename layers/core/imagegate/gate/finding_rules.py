@@ -1,7 +1,7 @@
-"""Rulings: what each rule says of one finding, from nothing but the finding and the terms of the gate.
+"""Rulings: whether a finding counts against an image, by each rule about findings.
 
-Rules: each finding is ruled on by itself, so one more never makes another count less. What a rule needs and the scanner
-does not say counts as unknown, and what is unknown may block but never passes.
+Rules: each finding is ruled on by itself, so one more finding never makes another count less. A fact that a rule needs
+and that the scanner does not give is unknown, and an unknown fact may block but never makes a finding pass.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from imagegate.policy.waiver import Waiver, Waivers
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When the application had the vulnerability in the package first, and a fix for it."""
+    """The clock of a vulnerability in a package: when a gate first saw it in the application, and a fix for it."""
 
     seen_at: datetime
     fix_seen_at: datetime | None = None
 
 
 class RulingReason(StrEnum):
-    """What decided about a finding."""
+    """The reason of a ruling: why a finding counts or does not count."""
 
     COUNTS = "counts"
-    UNKNOWN = "unknown"  # counts, unless what is missing would say otherwise
+    UNKNOWN = "unknown"  # it counts, because a fact that could set it aside is missing
     DENIED = "denied"
     PROHIBITED = "prohibited"
     WAIVED = "waived"
@@ -44,17 +44,17 @@ class RulingReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FindingRuling:
-    """Why a finding counts or does not: the rule that decided, and what it rests on."""
+    """The ruling of one rule on one finding: whether it counts, and why."""
 
     rule: str
     reason: RulingReason
     until: str | None = None  # a time or a day
     waiver: str | None = None  # its id
-    missing: tuple[str, ...] = ()  # what the scanner does not say
+    missing: tuple[str, ...] = ()  # the facts that the scanner does not give
 
     @property
     def holds(self) -> bool:
-        """It counts against the image."""
+        """True if the finding counts against the image."""
         return self.reason in (
             RulingReason.COUNTS,
             RulingReason.UNKNOWN,
@@ -64,25 +64,29 @@ class FindingRuling:
 
     def as_json(self) -> dict[str, Any]:
         raw = {"rule": self.rule, "why": str(self.reason), "until": self.until, "waiver": self.waiver}
-        told: dict[str, Any] = {name: value for name, value in raw.items() if value}
-        return told | ({"missing": list(self.missing)} if self.missing else {})
+        given: dict[str, Any] = {name: value for name, value in raw.items() if value}
+        return given | ({"missing": list(self.missing)} if self.missing else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the findings of one image are weighed by."""
+    """The terms that the findings of one image are ruled on by."""
 
     rules: FindingRules
     waivers: Waivers
     now: datetime
     clocks: Mapping[Place, Clock] = field(default_factory=dict)
-    baseline: frozenset[Place] | None = None  # of the image released into the next stage; None: there is none
+    baseline: frozenset[Place] | None = (
+        None  # places of the image released into the next stage; None: there is none
+    )
     base_layers: frozenset[str] = frozenset()  # digests of the layers that came with the base image
-    timed: frozenset[Severity] = frozenset()  # whose clocks are kept, for this stage or for a later one
+    timed: frozenset[Severity] = (
+        frozenset()
+    )  # severities whose clocks are stored, for this stage or a later one
     satisfies: Satisfies | None = None
 
     def clock(self, finding: Finding, place: Place) -> Clock:
-        """The clock that runs, or the one that starts now."""
+        """Return the clock that runs, or the one that starts now."""
         known = self.clocks.get(place)
         fix_seen_at = known.fix_seen_at if known else None
         if fix_seen_at is None and finding.fixable:
@@ -91,28 +95,27 @@ class Terms:
 
 
 class FindingEvaluator:
-    """Rules on one finding after the other."""
+    """Rules on findings, one after the other, by the terms of one gate."""
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
 
     def evaluate(self, finding: Finding) -> tuple[FindingRuling, ...]:
-        """One ruling of each rule that has to do with the finding; those that hold come first."""
+        """Return one ruling of each rule that is about the finding; the rulings that count come first."""
         single = (self._denied(finding), self._prohibited(finding))
-        rulings = (*single, self._perhaps(finding), self._limited(finding))
+        rulings = (*single, self._limited_at_worst(finding), self._limited(finding))
         return tuple(sorted(filter(None, rulings), key=lambda ruling: not ruling.holds))
 
     def needs_details(self, finding: Finding) -> bool:
-        """Whether Inspector's details (known exploited, EPSS) could change how the finding is weighed."""
+        """Return True if Inspector's details (known exploited, EPSS) could change the rulings on the finding."""
         rule = self.terms.rules.no_grace
-        asks = (rule.known_exploited and finding.known_exploited is None) or (
-            rule.epss is not None and finding.epss is None
-        )
-        return asks and any(ruling.missing for ruling in self._probing.evaluate(finding))
+        lacks_kev = rule.known_exploited and finding.known_exploited is None
+        lacks_epss = rule.epss is not None and finding.epss is None
+        return (lacks_kev or lacks_epss) and any(ruling.missing for ruling in self._trial.evaluate(finding))
 
     @cached_property
-    def _probing(self) -> FindingEvaluator:
-        """Weighs on trial: a waiver that is found by it is not used yet."""
+    def _trial(self) -> FindingEvaluator:
+        """An evaluator with a view of the waivers: a waiver that applies there is not noted as used."""
         return FindingEvaluator(replace(self.terms, waivers=self.terms.waivers.view()))
 
     # rules about single findings
@@ -156,10 +159,10 @@ class FindingEvaluator:
             return None
         return self.terms.satisfies(package.installed, versions, package.ecosystem)
 
-    # limits, and what does not count against them
+    # limits, and the filters that set findings aside
 
-    def _perhaps(self, finding: Finding) -> FindingRuling | None:
-        """As grave as it may be it is unknown, and counts as what it is at least."""
+    def _limited_at_worst(self, finding: Finding) -> FindingRuling | None:
+        """Rule on the worst severity that the finding may have. If it would count there, it is unknown."""
         worst = finding.at_its_worst
         ruling = self._limited(worst) if worst else None
         if worst is None or ruling is None or not ruling.holds:
@@ -172,10 +175,10 @@ class FindingEvaluator:
         if self.terms.rules.limit(finding.severity) is None:
             return FindingRuling(rule, RulingReason.NO_LIMIT)
         missing: list[str] = []
-        aside = self._without_fix(rule, finding, missing) or self._not_worse(rule, finding)
-        aside = aside or self._in_grace(rule, finding, missing)
-        if aside is not None:
-            return aside
+        set_aside = self._without_fix(rule, finding, missing) or self._not_worse(rule, finding)
+        set_aside = set_aside or self._in_grace(rule, finding, missing)
+        if set_aside is not None:
+            return set_aside
         waiver = self._waiver(finding)
         if waiver is not None:
             return _waived(rule, waiver)
@@ -204,7 +207,7 @@ class FindingEvaluator:
         )
 
     def _in_grace(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
-        """The shortest grace among its packages decides."""
+        """Rule on the grace of the finding: the package whose grace ends first decides."""
         grace = self.terms.rules.grace.get(finding.severity)
         if grace is None:
             return None
@@ -227,26 +230,26 @@ class FindingEvaluator:
         return FindingRuling(rule, RulingReason.GRACE, until=timestamp(end) if end else "a fix")
 
     def _is_urgent(self, finding: Finding, missing: list[str]) -> bool | None:
-        """Has no time to wait. None: what would say so is missing."""
+        """Return True if the finding has no grace, or None if a fact that could say so is missing."""
         rule = self.terms.rules.no_grace
         unknown: list[str] = []
-        for is_asked, answer, name in (
+        for is_required, answer, name in (
             (rule.known_exploited, finding.known_exploited, "whether it is known to be exploited (KEV)"),
             (rule.exploit_available, finding.exploit, "whether an exploit is available"),
             (rule.epss is not None, _at_least(finding.epss, rule.epss), "its EPSS"),
         ):
-            if is_asked and answer:
+            if is_required and answer:
                 return True
-            if is_asked and answer is None:
+            if is_required and answer is None:
                 unknown.append(name)
         missing += unknown
         return None if unknown else False
 
     def _waiver(self, finding: Finding) -> Waiver | None:
-        """One that counts, for each of its packages; the first that ends."""
-        found = [self.terms.waivers.for_finding(finding, package) for package in finding.packages]
-        waivers = [waiver for waiver in found if waiver is not None]
-        if not waivers or len(waivers) < len(finding.packages):
+        """Return the waiver that expires first if each package of the finding has a waiver that counts, else None."""
+        by_package = [self.terms.waivers.for_finding(finding, package) for package in finding.packages]
+        waivers = [waiver for waiver in by_package if waiver is not None]
+        if not waivers or len(waivers) < len(by_package):
             return None
         return min(waivers, key=lambda waiver: waiver.expires)
 

@@ -1,6 +1,6 @@
-"""The findings as they were judged, packed: with them a verdict can be explained, and judged again.
+"""The findings record: the findings as they were judged, so that a verdict can be explained, and repeated.
 
-Line: the finding, and `rulings`, what each rule said. Form: JSON lines under gzip; its digest names the packed bytes.
+It consists of JSON lines under gzip, one for each finding with its `rulings`. The digest of these bytes is its name.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PACKAGE = ("name", "installed", "fixed", "ecosystem", "purl", "layer", "path")
 _FINDING = ("fixable", "exploit", "known_exploited", "published", "url", "arn")
 
 
-# Each finding, and its whole line.
+# Each finding, and the whole line that it was read from.
 Lines = Iterator[tuple[Finding, dict[str, Any]]]
 
 
 class FindingsWriter:
-    """Packs findings one by one, with little memory."""
+    """Packs findings one by one, in little memory."""
 
     def __init__(self) -> None:
         self._packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
@@ -41,7 +41,7 @@ class FindingsWriter:
         clocks: dict[Place, Clock] | None = None,
         base_layers: frozenset[str] = frozenset(),
     ) -> None:
-        """`clocks`: those of its places, where some stage grants time."""
+        """Add one finding. `clocks`: of each of its places, or empty if no stage gives time to its severity."""
         line = finding_json(finding) | {"rulings": [ruling.as_json() for ruling in rulings]}
         if clocks:
             line["clocks"] = [_clock_json(clocks[place]) for place in finding.places]
@@ -51,11 +51,12 @@ class FindingsWriter:
         self.number += 1
 
     def finish(self) -> bytes:
+        """Return the whole record."""
         return bytes(self._packed + self._packer.flush())
 
 
 def read(content: bytes) -> Lines:
-    """Raises `CorruptContentError`."""
+    """Yield the findings of a record. Raises `CorruptContentError`."""
     lines = _lines(content)
     try:
         if json.loads(next(lines, b"{}")).get("schema") != SCHEMA:
@@ -68,7 +69,7 @@ def read(content: bytes) -> Lines:
 
 
 def clocks_of(finding: Finding, line: dict[str, Any]) -> dict[Place, Clock]:
-    """The clocks of a line, as they ran when it was written."""
+    """Return the clocks of a finding, as they were when its line was written."""
     return {
         place: Clock(parse_timestamp(raw["seen"]), parse_timestamp(raw["fix"]) if "fix" in raw else None)
         for place, raw in zip(finding.places, line.get("clocks", ()), strict=False)
@@ -76,7 +77,7 @@ def clocks_of(finding: Finding, line: dict[str, Any]) -> dict[Place, Clock]:
 
 
 def _line(value: Any) -> bytes:
-    # Half a surrogate pair can stand in what scanners report; it has no place in UTF-8.
+    # Reports of scanners may contain half a surrogate pair, which UTF-8 cannot encode.
     return _encode(value).encode(errors="replace") + b"\n"
 
 
@@ -91,6 +92,7 @@ def _lines(content: bytes) -> Iterator[bytes]:
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
+    """Return the finding without its rulings, as a line of the record has it."""
     line: dict[str, Any] = {
         "vulnerability": finding.vulnerability,
         "severity": finding.severity.value,
@@ -110,8 +112,8 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 def _package_json(package: Package) -> dict[str, Any]:
-    told = {name: getattr(package, name) for name in _PACKAGE}
-    return {name: value for name, value in told.items() if value is not None}
+    values = {name: getattr(package, name) for name in _PACKAGE}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _finding_of(raw: dict[str, Any]) -> Finding:
@@ -127,8 +129,8 @@ def _finding_of(raw: dict[str, Any]) -> Finding:
 
 
 def _clock_json(clock: Clock) -> dict[str, str]:
-    told = {"seen": timestamp(clock.seen_at)}
-    return told | ({"fix": timestamp(clock.fix_seen_at)} if clock.fix_seen_at else {})
+    seen = {"seen": timestamp(clock.seen_at)}
+    return seen | ({"fix": timestamp(clock.fix_seen_at)} if clock.fix_seen_at else {})
 
 
 def _origin(package: Package, base_layers: frozenset[str]) -> str:

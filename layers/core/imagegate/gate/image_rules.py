@@ -1,4 +1,4 @@
-"""The rules about the image itself: age, size, labels, base, platforms, user, tags and what is attached to it."""
+"""The rules about the image itself: age, size, labels, base, platforms, user, tags and attached evidence."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that does not hold, or of which it is not known whether it does."""
+    """A rule that the image violates, or that it may violate, because a fact is unknown."""
 
     rule: str
     message: str
     action: rules.Action
     is_unknown: bool = False
-    platform: Digest | None = None  # that it is about; None: the image
+    platform: Digest | None = None  # the platform that violates it; None: the image as a whole
 
 
 def violations(
     image: ImageRules, evidence: EvidenceRules, facts: ImageFacts, now: datetime
 ) -> Iterator[Violation]:
-    """Every rule about the image that does not hold."""
+    """Yield a violation for each rule that the image does not satisfy."""
     yield from _age(image, facts, now)
     yield from _tags(image, facts)
     yield from _platforms(image, facts)
-    # An image whose platforms nobody looked at is one of which nothing is known.
+    # If the platforms are unknown, nothing is known about the image.
     for platform in facts.platforms or (PlatformFacts(facts.image.digest),):
         yield from _of_platform(image, platform, len(facts.platforms) > 1)
     yield from _evidence(evidence, facts)
@@ -61,27 +61,29 @@ def _days(span: timedelta) -> str:
 
 def _tags(image: ImageRules, facts: ImageFacts) -> Iterator[Violation]:
     if rule := active(image.tags):
-        odd = [tag for tag in sorted(facts.tags) if not _matches(tag, rule.value)]
-        if odd:
+        others = [tag for tag in sorted(facts.tags) if not _matches(tag, rule.value)]
+        if others:
             yield Violation(
-                rules.TAGS, f"tagged {', '.join(odd)}; tags must match {' or '.join(rule.value)}", rule.action
+                rules.TAGS,
+                f"tagged {', '.join(others)}; tags must match {' or '.join(rule.value)}",
+                rule.action,
             )
     if rule := active(image.forbidden_tags):
-        found = [tag for tag in sorted(facts.tags) if _matches(tag, rule.value)]
-        if found:
+        forbidden = [tag for tag in sorted(facts.tags) if _matches(tag, rule.value)]
+        if forbidden:
             yield Violation(
-                rules.FORBIDDEN_TAGS, f"tagged {', '.join(found)}, which no image may be", rule.action
+                rules.FORBIDDEN_TAGS, f"tagged {', '.join(forbidden)}, which no image may be", rule.action
             )
 
 
 def _platforms(image: ImageRules, facts: ImageFacts) -> Iterator[Violation]:
     if (rule := active(image.platforms)) is None:
         return
-    there = {_platform(platform) for platform in facts.platforms}
-    if None in there or not there:
+    present = {_platform(platform) for platform in facts.platforms}
+    if None in present or not present:
         yield _unknown(rules.PLATFORMS, rule, "what the image is built for")
         return
-    names = {name for name in there if name}
+    names = {name for name in present if name}
     lacking = [p for p in sorted(rule.value) if not any(n == p or n.startswith(p + "/") for n in names)]
     if lacking:
         yield Violation(
@@ -97,17 +99,17 @@ def _platform(facts: PlatformFacts) -> str | None:
 
 def _of_platform(image: ImageRules, facts: PlatformFacts, is_one_of_many: bool) -> Iterator[Violation]:
     prefix = f"{facts.platform}: " if is_one_of_many and facts.platform else ""
-    for found in (
+    for violation in (
         *_layers(facts),
         *_size(image, facts),
         *_of_config(image, facts),
         *_base(image, facts),
     ):
-        yield replace(found, message=prefix + found.message, platform=facts.digest)
+        yield replace(violation, message=prefix + violation.message, platform=facts.digest)
 
 
 def _layers(facts: PlatformFacts) -> Iterator[Violation]:
-    """Always asked: what no scanner reads would run unseen."""
+    """Check the layers, whatever the policy says: a layer that no scanner reads would run without a scan."""
     if facts.unread_layers:
         types = ", ".join(dict.fromkeys(facts.unread_layers))
         yield Violation(
@@ -127,7 +129,7 @@ def _size(image: ImageRules, facts: PlatformFacts) -> Iterator[Violation]:
 
 
 def megabytes(size: int) -> str:
-    """Decimal, as registries count: `1,234 MB`."""
+    """Return a size in decimal megabytes, as registries show it: `1,234 MB`."""
     return f"{-(-size // 1_000_000):,} MB"
 
 

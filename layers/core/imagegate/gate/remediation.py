@@ -1,4 +1,4 @@
-"""Remedies: the shortest list of actions after which an image would pass. Only what is known to help is named."""
+"""Remedies: the shortest list of actions after which an image would pass. Only actions that are known to help count."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from imagegate.gate.verdict import PlatformScan
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import DENIED, PROHIBITED, Action
 
-# So many sets of actions are tried when a shorter list than the obvious one is looked for.
+# The most sets of actions that are tried to find a list that is shorter than the greedy one.
 _TRIED = 5_000
-# A longer list is not made a better one by one action less.
+# A greedy list that is longer than this is taken as it is.
 _SHORTENED = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """A newer image of the base: what rebuilding on it would remove."""
+    """A rebuild on a newer image of the base, and the findings that it would remove."""
 
     base: BaseImage
     newer: BaseImage
@@ -34,7 +34,7 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One action, and how many of the findings that count it removes."""
+    """One action, and how many of the counting findings it removes."""
 
     kind: str  # upgrade, rebuild
     text: str  # "upgrade jinja2 to 3.1.6"
@@ -55,14 +55,14 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Remedies:
-    """The actions, and what stays in the way after them: findings without a fix, by rule."""
+    """The actions, and the number of findings without a fix that still block after them, by rule."""
 
     actions: tuple[Remedy, ...] = ()
     left: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """As people are told: each action, and what no action mends."""
+        """The sentences for people: one for each action, and one for each rule that still blocks after them."""
         left = [
             f"{number} {rule.removeprefix('findings.').upper()} without a known fix: wait for one, or waive"
             for rule, number in self.left.items()
@@ -73,108 +73,110 @@ class Remedies:
         return {"actions": [remedy.as_json() for remedy in self.actions], "left": dict(self.left)}
 
 
-# What a candidate removes, or what has to go: how many findings of each rule, on each platform.
-_Owed = tuple[int, str]
-_Numbers = Mapping[_Owed, int]
+# A platform, and a rule that blocks there.
+_Block = tuple[int, str]
+# The number of findings of each rule on each platform: that a candidate removes, or that have to be removed.
+_Numbers = Mapping[_Block, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An action; no two candidates that are weighed against each other mend the same finding."""
+    """An action that may be chosen. No two candidates of one choice remove the same finding."""
 
     describe: Callable[[int], Remedy]
     findings: tuple[OpenFinding, ...]
-    pays: _Numbers
+    removes: _Numbers
 
     def worth(self, unmet: _Numbers) -> int:
-        return sum(min(number, unmet.get(owed, 0)) for owed, number in self.pays.items())
+        """Return how many of the findings that still have to be removed this action removes."""
+        return sum(min(number, unmet.get(block, 0)) for block, number in self.removes.items())
 
     def remedy(self) -> Remedy:
-        """A vulnerability that is on several platforms, or breaks several rules, is one."""
+        """Return the remedy. It counts a vulnerability once, on however many platforms and by however many rules."""
         return self.describe(len({one.places for one in self.findings}))
 
 
 @dataclass(frozen=True, slots=True)
-class _InTheWay:
+class _BlockingFinding:
     """A finding of a rule that blocks, and the platform that has it."""
 
     platform: int
     finding: OpenFinding
 
     @property
-    def owed(self) -> _Owed:
+    def block(self) -> _Block:
         return self.platform, self.finding.rule
 
 
 def remedies(
     stage: Stage, scans: Sequence[PlatformScan], later: Later, rebuild: Rebuild | None = None
 ) -> Remedies:
-    """For all platforms at once: one upgrade mends each of them."""
-    needs: dict[_Owed, int] = {}
-    found: list[_InTheWay] = []
+    """Return the remedies for all platforms together, because one upgrade helps each of them."""
+    needs: dict[_Block, int] = {}
+    blocking: list[_BlockingFinding] = []
     for number, scan in enumerate(scans):
-        mine = dict(_needs(stage, scan))
-        needs |= {(number, rule): count for rule, count in mine.items()}
-        found += [_InTheWay(number, one) for one in scan.tally.open if one.rule in mine]
-    plans = [_plan(_upgrades(found, later), needs)]
+        own_needs = dict(_needs(stage, scan))
+        needs |= {(number, rule): count for rule, count in own_needs.items()}
+        blocking += [_BlockingFinding(number, one) for one in scan.tally.open if one.rule in own_needs]
+    plans = [_plan(_upgrades(blocking, later), needs)]
     if rebuild is not None:
-        plans.append(_plan_with(rebuild, found, needs, later))
+        plans.append(_plan_with(rebuild, blocking, needs, later))
     chosen = min(plans, key=lambda plan: (sum(_unmet(plan, needs).values()), len(plan)))
     left: dict[str, int] = {}
     for (_, rule), number in _unmet(chosen, needs).items():
         left[rule] = max(left.get(rule, 0), number)
-    told = sorted((candidate.remedy() for candidate in chosen), key=lambda remedy: -remedy.removes)
-    return Remedies(tuple(told), left)
+    actions = sorted((candidate.remedy() for candidate in chosen), key=lambda remedy: -remedy.removes)
+    return Remedies(tuple(actions), left)
 
 
 def _needs(stage: Stage, scan: PlatformScan) -> Iterator[tuple[str, int]]:
-    """How many findings of each rule that blocks have to go."""
-    found = Counter(one.rule for one in scan.tally.open)
+    """Yield each rule that blocks, with the number of findings that have to be removed."""
+    numbers = Counter(one.rule for one in scan.tally.open)
     for severity, limit in stage.findings.max.items():
         rule = f"findings.{severity.lower()}"
-        if limit.action is Action.ENFORCE and found[rule] > limit.value:
-            yield rule, found[rule] - limit.value
+        if limit.action is Action.ENFORCE and numbers[rule] > limit.value:
+            yield rule, numbers[rule] - limit.value
     deny, prohibited = stage.findings.deny, stage.findings.prohibited
-    if deny and deny.action is Action.ENFORCE and found[DENIED]:
-        yield DENIED, found[DENIED]
-    if prohibited and prohibited.action is Action.ENFORCE and found[PROHIBITED]:
-        yield PROHIBITED, found[PROHIBITED]
+    if deny and deny.action is Action.ENFORCE and numbers[DENIED]:
+        yield DENIED, numbers[DENIED]
+    if prohibited and prohibited.action is Action.ENFORCE and numbers[PROHIBITED]:
+        yield PROHIBITED, numbers[PROHIBITED]
 
 
 def _plan_with(
-    rebuild: Rebuild, found: Sequence[_InTheWay], needs: _Numbers, later: Later
+    rebuild: Rebuild, blocking: Sequence[_BlockingFinding], needs: _Numbers, later: Later
 ) -> list[_Candidate]:
-    """Rebuild first, then upgrade what is still there."""
-    gone = [one for one in found if all(place in rebuild.gone for place in one.finding.places)]
+    """Plan to rebuild first, then to upgrade the packages of the findings that remain."""
+    gone = [one for one in blocking if all(place in rebuild.gone for place in one.finding.places)]
     if not gone:
-        return _plan(_upgrades(found, later), needs)
+        return _plan(_upgrades(blocking, later), needs)
     first = _candidate(_RebuildOn(rebuild.newer), gone)
-    are_gone = {id(one) for one in gone}
-    rest = [one for one in found if id(one) not in are_gone]
+    gone_ids = {id(one) for one in gone}
+    rest = [one for one in blocking if id(one) not in gone_ids]
     return [first, *_plan(_upgrades(rest, later), _unmet([first], needs))]
 
 
-def _candidate(describe: Callable[[int], Remedy], found: Sequence[_InTheWay]) -> _Candidate:
-    return _Candidate(describe, tuple(one.finding for one in found), Counter(one.owed for one in found))
+def _candidate(describe: Callable[[int], Remedy], removed: Sequence[_BlockingFinding]) -> _Candidate:
+    return _Candidate(describe, tuple(one.finding for one in removed), Counter(one.block for one in removed))
 
 
-def _upgrades(found: Sequence[_InTheWay], later: Later) -> list[_Candidate]:
-    """Packages that share a finding are upgraded together: one alone would not remove it."""
+def _upgrades(blocking: Sequence[_BlockingFinding], later: Later) -> list[_Candidate]:
+    """Return the possible upgrades. Packages that share a finding are one upgrade: one alone would not remove it."""
     groups = _PackageGroups()
-    for one in found:
+    for one in blocking:
         groups.join([fix.package for fix in one.finding.fixes])
-    mends: dict[str, list[_InTheWay]] = {}
+    removed: dict[str, list[_BlockingFinding]] = {}
     targets: dict[str, dict[str, str]] = {}
-    for one in found:
+    for one in blocking:
         fixes = one.finding.fixes
         if not fixes or any(fix.fixed is None for fix in fixes):
             continue
         group = groups.of(fixes[0].package)
-        mends.setdefault(group, []).append(one)
+        removed.setdefault(group, []).append(one)
         known = targets.setdefault(group, {})
         for fix in fixes:
             known[fix.package] = _latest(known.get(fix.package), fix.fixed or "", fix.ecosystem, later)
-    return [_candidate(_Upgrade(targets[group]), mended) for group, mended in mends.items()]
+    return [_candidate(_Upgrade(targets[group]), findings) for group, findings in removed.items()]
 
 
 def _latest(known: str | None, fixed: str, ecosystem: str | None, later: Later) -> str:
@@ -204,7 +206,7 @@ class _RebuildOn:
 
 
 class _PackageGroups:
-    """Which packages go together (union-find)."""
+    """Groups of packages that are upgraded together (union-find)."""
 
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
@@ -219,15 +221,16 @@ class _PackageGroups:
             self._parents[self.of(name)] = self.of(names[0])
 
 
-def _unmet(chosen: Iterable[_Candidate], needs: _Numbers) -> dict[_Owed, int]:
-    paid: Counter[_Owed] = Counter()
+def _unmet(chosen: Iterable[_Candidate], needs: _Numbers) -> dict[_Block, int]:
+    """Return how many findings still have to be removed after the chosen actions."""
+    removed: Counter[_Block] = Counter()
     for candidate in chosen:
-        paid.update(candidate.pays)
-    return {owed: number - paid[owed] for owed, number in needs.items() if number > paid[owed]}
+        removed.update(candidate.removes)
+    return {block: number - removed[block] for block, number in needs.items() if number > removed[block]}
 
 
 def _plan(candidates: Sequence[_Candidate], needs: _Numbers) -> list[_Candidate]:
-    """The greedy choice, or a shorter one that does as much, where few enough can be tried."""
+    """Return the greedy choice, or a shorter one that removes as much, if there are few enough to try."""
     greedy = _greedy(candidates, needs)
     if len(greedy) > _SHORTENED:
         return greedy
@@ -244,7 +247,10 @@ def _plan(candidates: Sequence[_Candidate], needs: _Numbers) -> list[_Candidate]
 
 
 def _greedy(candidates: Sequence[_Candidate], needs: _Numbers) -> list[_Candidate]:
-    """What an action is worth only falls while others are chosen, so only the first in the heap is weighed again."""
+    """Choose the action of the greatest worth, again and again.
+
+    The worth of an action only falls while others are chosen, so only the first of the heap is computed again.
+    """
     chosen: list[_Candidate] = []
     unmet = dict(needs)
     heap = [(-candidate.worth(unmet), number) for number, candidate in enumerate(candidates)]

@@ -12,7 +12,7 @@ from imagegate.policy.rules import DENIED, PROHIBITED
 
 
 class PackageFix(NamedTuple):
-    """A vulnerable package, and the version that fixes it; None where the scanner does not say."""
+    """A vulnerable package, and the version that fixes it. A field that the scanner does not give is None."""
 
     package: str
     installed: str | None

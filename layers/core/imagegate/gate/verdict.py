@@ -1,7 +1,7 @@
-"""The gate: a pure function of the case. Anything unknown denies.
+"""The gate: a pure function from a case to a verdict. Anything unknown denies.
 
-Rules: one more finding never opens the gate; the worst platform decides; no scan is never a pass; later is never
-easier.
+Rules: one more finding never opens the gate. The worst platform decides. An image without a scan never passes. A later
+judgement is never easier.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ ENDING = "waiver.ending"
 class VerdictOutcome(StrEnum):
     PASS = "PASS"  # noqa: S105 - not a password
     BLOCK = "BLOCK"
-    ERROR = "ERROR"  # could not judge; blocks as BLOCK does
+    ERROR = "ERROR"  # a fact is unknown; it blocks as BLOCK does
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why: the rule that decided, what it does, and a sentence for a person."""
+    """A reason of a verdict: the rule, its action, and a sentence for people."""
 
     rule: str
     message: str
     action: Action = Action.ENFORCE
-    is_unknown: bool = False  # what would decide is missing: it blocks, and is no refusal
+    is_unknown: bool = False  # a fact is missing: it blocks, but it is not a refusal
 
     def as_json(self) -> dict[str, str]:
         return {"rule": self.rule, "message": self.message, "action": str(self.action)}
@@ -56,28 +56,29 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class PlatformScan:
-    """One image that runs: the whole of a single-platform image, or one child of an index."""
+    """The scan of one image that can run: a single-platform image, or one platform of an index."""
 
     status: ScanStatus
     tally: FindingTally
     platform: str | None = None  # "linux/arm64"; None for a single-platform image
 
-    def says(self, text: str) -> str:
+    def label(self, text: str) -> str:
+        """Return the text with the platform before it, if there is one."""
         return f"{self.platform}: {text}" if self.platform else text
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a verdict rests on."""
+    """The facts that a verdict rests on."""
 
     stage: Stage
-    scans: Sequence[PlatformScan]  # every platform; empty: nothing is known about the image
+    scans: Sequence[PlatformScan]  # of each platform; empty: nothing is known about the image
     facts: ImageFacts
     waivers: Waivers
     now: datetime
     waited: Waited = Waited.READY
     why_never: str = ""
-    entrances: Sequence[str] = ()  # the repositories in which the ways to this one begin
+    entrances: Sequence[str] = ()  # the repositories where the promotions into this one begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +101,26 @@ def judge(case: Case) -> Verdict:
         reasons.append(Reason("scan.nothing", "the image has no platform that could be scanned"))
     stage = case.stage
     reasons += _entry(case)
-    found = violations(stage.image, stage.evidence, case.facts, case.now)
-    reasons += [_waived(case, violation) for violation in found]
+    reasons += [
+        _waived(case, violation)
+        for violation in violations(stage.image, stage.evidence, case.facts, case.now)
+    ]
     reasons += _about_waivers(case)
     return Verdict(_outcome(reasons), tuple(reasons), _worst(case.scans))
 
 
 def _outcome(reasons: Sequence[Reason]) -> VerdictOutcome:
-    """What is refused is refused, whatever else could not be told."""
+    """Return BLOCK if a rule refuses the image, even if other facts are unknown; ERROR if only unknown facts block."""
     blocking = [reason for reason in reasons if reason.action is Action.ENFORCE]
     if not blocking:
         return VerdictOutcome.PASS
-    is_told = any(not reason.is_unknown for reason in blocking)
-    return VerdictOutcome.BLOCK if is_told else VerdictOutcome.ERROR
+    is_refused = any(not reason.is_unknown for reason in blocking)
+    return VerdictOutcome.BLOCK if is_refused else VerdictOutcome.ERROR
 
 
 def _worst(scans: Sequence[PlatformScan]) -> Severity | None:
-    found = {scan.tally.worst for scan in scans}
-    return next((severity for severity in Severity if severity in found), None)
+    worst = {scan.tally.worst for scan in scans}
+    return next((severity for severity in Severity if severity in worst), None)
 
 
 def _judge_platform(case: Case, scan: PlatformScan) -> Iterator[Reason]:
@@ -125,7 +128,7 @@ def _judge_platform(case: Case, scan: PlatformScan) -> Iterator[Reason]:
     if scan.status.is_unsupported:
         yield _unsupported(case, scan, scan.status.explain())
     elif readiness is Readiness.IMPOSSIBLE:
-        yield Reason("scan.failed", scan.says(scan.status.explain()))
+        yield Reason("scan.failed", scan.label(scan.status.explain()))
     elif readiness is Readiness.NOT_STARTED and case.waited is Waited.UNSUPPORTED:
         yield _unsupported(case, scan, case.why_never)
     elif readiness is not Readiness.READY:
@@ -138,13 +141,13 @@ def _judge_platform(case: Case, scan: PlatformScan) -> Iterator[Reason]:
 def _judge_findings(case: Case, scan: PlatformScan) -> Iterator[Reason]:
     if _is_incomplete(scan):
         message = "the scanner announces findings that it does not list"
-        yield Reason("findings.incomplete", scan.says(message), is_unknown=True)
-    yield from _single(case.stage, scan)
+        yield Reason("findings.incomplete", scan.label(message), is_unknown=True)
+    yield from _judge_single_findings(case.stage, scan)
     yield from _over_limit(case.stage, scan)
 
 
 def _is_incomplete(scan: PlatformScan) -> bool:
-    """Half-missing data never passes: the summary and the list must agree, where there is a summary."""
+    """Return True if the summary of the scan does not agree with its list: incomplete data never passes."""
     return dict(scan.status.counts) != scan.tally.all.counts
 
 
@@ -154,42 +157,42 @@ def _stale(case: Case, scan: PlatformScan) -> Iterator[Reason]:
         return
     if scan.status.scanned_at is None:
         message = "it is not known when the scan was completed"
-        yield Reason("scan.stale", scan.says(message), is_unknown=True)
+        yield Reason("scan.stale", scan.label(message), is_unknown=True)
         return
     completed = parse_timestamp(scan.status.scanned_at)
     if case.now - completed > oldest:
         message = (
             f"the scan is of {completed:%Y-%m-%d %H:%M} UTC, older than {format_duration(oldest)}: scan again"
         )
-        yield Reason("scan.stale", scan.says(message))
+        yield Reason("scan.stale", scan.label(message))
 
 
 def _unsupported(case: Case, scan: PlatformScan, why: str) -> Reason:
-    """What the scanner cannot read passes by a waiver, and by nothing else."""
+    """Return the reason for an image that the scanner cannot read: only a waiver lets it pass."""
     waiver = case.waivers.for_rule(UNSUPPORTED, platform=scan.status.image)
     if waiver is None:
-        return Reason(UNSUPPORTED, scan.says(why))
-    return Reason(UNSUPPORTED, scan.says(f"{why}; {waiver}"), Action.WARN)
+        return Reason(UNSUPPORTED, scan.label(why))
+    return Reason(UNSUPPORTED, scan.label(f"{why}; {waiver}"), Action.WARN)
 
 
 def _no_scan(case: Case, scan: PlatformScan) -> Reason:
     if case.waited is Waited.NEVER:
-        return Reason("scan.never", scan.says(case.why_never or "this image will never be scanned"))
+        return Reason("scan.never", scan.label(case.why_never or "this image will never be scanned"))
     status = scan.status.status or "no scan was started"
     missing = " and ".join(scan.status.missing)
     if scan.status.basis is Basis.ANSWER and scan.status.says_it_is_over:
         message = (
             f"the answer of ECR lacks {missing}: wait until the scan has that, and write the answer again"
         )
-        return Reason("findings.incomplete", scan.says(message), is_unknown=True)
+        return Reason("findings.incomplete", scan.label(message), is_unknown=True)
     if scan.status.says_it_is_over and scan.status.basis is not Basis.LIST:
         status = f"{status}, without {missing}"
     minutes = format_duration(case.stage.scan_timeout)
-    return Reason("scan.timeout", scan.says(f"no scan result within {minutes} (last status: {status})"))
+    return Reason("scan.timeout", scan.label(f"no scan result within {minutes} (last status: {status})"))
 
 
-def _single(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
-    """Rules about single findings."""
+def _judge_single_findings(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
+    """Yield the reasons of the rules about single findings."""
     tally = scan.tally
     for name, rule, what in (
         (DENIED, active(stage.findings.deny), "no image may have"),
@@ -197,16 +200,16 @@ def _single(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
     ):
         number = tally.violations.get(name, 0)
         if rule and number:
-            named = _listed(tally.examples_of[name], number)
-            yield Reason(name, scan.says(f"{what}: {named}"), rule.action)
+            examples = _list_examples(tally.examples_of[name], number)
+            yield Reason(name, scan.label(f"{what}: {examples}"), rule.action)
     rule = active(stage.findings.prohibited)
     if rule and tally.incomparable:
-        named = ", ".join(tally.incomparable)
-        message = f"it is not known whether a prohibited version is there: {named}"
-        yield Reason(PROHIBITED, scan.says(message), rule.action, is_unknown=True)
+        examples = ", ".join(tally.incomparable)
+        message = f"it is not known whether a prohibited version is there: {examples}"
+        yield Reason(PROHIBITED, scan.label(message), rule.action, is_unknown=True)
 
 
-def _listed(examples: list[str], number: int) -> str:
+def _list_examples(examples: list[str], number: int) -> str:
     rest = number - len(examples)
     return ", ".join(examples) + (f" and {rest} more" if rest > 0 else "")
 
@@ -220,25 +223,23 @@ def _over_limit(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
 
 def _over(limit: Rule[int], severity: Severity, scan: PlatformScan) -> Iterator[Reason]:
     counting, unknown = scan.tally.counting, scan.tally.unknown
-    found, perhaps = counting.counts.get(severity, 0), unknown.counts.get(severity, 0)
+    certain, possible = counting.counts.get(severity, 0), unknown.counts.get(severity, 0)
     rule = f"findings.{severity.lower()}"
-    if found > limit.value:
-        message = f"{found} {severity} (at most {limit.value}): {counting.named(severity)}"
-        yield Reason(rule, scan.says(message), limit.action)
-    elif found + perhaps > limit.value:
+    if certain > limit.value:
+        message = f"{certain} {severity} (at most {limit.value}): {counting.named(severity)}"
+        yield Reason(rule, scan.label(message), limit.action)
+    elif certain + possible > limit.value:
         missing = " and ".join(scan.tally.missing) or "what decides"
-        message = (
-            f"up to {found + perhaps} {severity} (at most {limit.value}); the scanner does not say {missing}"
-        )
-        yield Reason(rule, scan.says(f"{message}: {unknown.named(severity)}"), limit.action, is_unknown=True)
+        message = f"up to {certain + possible} {severity} (at most {limit.value}); the scanner does not say {missing}"
+        yield Reason(rule, scan.label(f"{message}: {unknown.named(severity)}"), limit.action, is_unknown=True)
 
 
 def _entry(case: Case) -> Iterator[Reason]:
-    """A way in is a way through the gates before."""
+    """Refuse an image that came past the gates of the stages before."""
     if case.stage.entry is Entry.OPEN or case.facts.came_by is not CameBy.PUSH:
         return
     name = case.stage.name
-    message = f"{name} admits only what was promoted, and no promotion of this image stands: "
+    message = f"{name} admits only promoted images, and this image has no valid promotion: "
     first = " or ".join(case.entrances)
     remedy = f"push it to {first} and let it be promoted, or write entry: open in stages.{name}"
     yield Reason(ENTRY, message + remedy)
@@ -256,7 +257,7 @@ def _waived(case: Case, violation: Violation) -> Reason:
 
 
 def _about_waivers(case: Case) -> Iterator[Reason]:
-    """Which waivers will soon be missed, and which are missed already."""
+    """Yield a warning for each waiver that expires soon, and for each that would apply but does not count."""
     for waiver in case.waivers.used:
         if waiver.is_ending(case.now):
             left = (waiver.expires - case.now.date()).days
@@ -270,6 +271,6 @@ def _about_waivers(case: Case) -> Iterator[Reason]:
 
 
 def attention(stage: Stage, verdict: Verdict) -> Attention:
-    """Who hears of it: by the gravest finding, and whenever somebody has to act."""
-    acts = any(reason.action is Action.ENFORCE or reason.rule == ENDING for reason in verdict.reasons)
-    return Attention.ALERT if acts else stage.alerts.get(verdict.worst, Attention.ALERT)
+    """Return how the verdict is announced: an alert if somebody must act, else by the severity of the worst finding."""
+    must_act = any(reason.action is Action.ENFORCE or reason.rule == ENDING for reason in verdict.reasons)
+    return Attention.ALERT if must_act else stage.alerts.get(verdict.worst, Attention.ALERT)
