@@ -15,7 +15,7 @@ LAYER = ROOT / "layers" / "core" / "imagegate"
 SUBJECTS = ("evidence", "gate", "release", "grants", "deployment", "notices")
 # Modules that decide, in packages that also talk.
 DECIDING = (
-    *("errors", "canonical_json", "strict_json", "text"),
+    *("errors", "canonical_json", "strict_json", "text", "duration"),
     *(f"oci/{name}" for name in ("image", "image_config", "reference", "artifact")),
     *(f"findings/{name}" for name in ("finding", "scan", "coverage", "package_url", "comparison")),
     *(f"policy/{name}" for name in ("policy", "rules", "waiver", "replication", "approval_terms")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -48,6 +47,7 @@ class FindingTally:
     added_examples: list[str] = field(default_factory=list)
     still_there: set[Place] = field(default_factory=set)  # places of the baseline that are here too
     worst: Severity | None = None  # of the findings that are not waived
+    _names: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def add(self, finding: Finding, rulings: tuple[FindingRuling, ...]) -> None:
         """Add one finding with its rulings, as `FindingEvaluator.evaluate` returns them."""
@@ -78,7 +78,8 @@ class FindingTally:
     def _add_counting(self, finding: Finding, ruling: FindingRuling) -> None:
         self.missing.update(dict.fromkeys(ruling.missing))
         # A scan names the same few packages again and again: one string for each saves memory.
-        fixes = [PackageFix(sys.intern(p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages]
+        one = self._names.setdefault
+        fixes = [PackageFix(one(p.name, p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages]
         self.open.append(OpenFinding(finding.severity, ruling.rule, finding.places, tuple(fixes)))
         is_unknown = ruling.reason is RulingReason.UNKNOWN
         if ruling.rule not in (DENIED, PROHIBITED):
