@@ -96,7 +96,13 @@ def _copy(source: str, target: str, repository: str, to: str, digest: str, tag: 
     started = time.perf_counter()
     origin = HttpRegistry(lambda: Login(f"http://{source}"))
     registry = HttpRegistry(lambda: Login(f"http://{target}"), source=origin) if source != target else origin
-    copy = Copy(origin, registry, ImageRef.of(repository, digest), to, lambda: True)
+    copy = Copy(
+        origin=origin,
+        registry=registry,
+        image=ImageRef.of(repository, digest),
+        target=to,
+        has_time=lambda: True,
+    )
     manifest = copy.run(copy.find(tag))
     if not copy.tagged:
         registry.push_manifest(to, manifest, tag)

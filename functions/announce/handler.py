@@ -1,4 +1,4 @@
-"""Close the release and tell people and deployers how it ended."""
+"""Close a release, and send its outcome to people and deployers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
-from imagegate.events.eventbridge import AnnounceRequest, parse
+from imagegate.events.step_requests import AnnounceRequest
 from imagegate.log import log_line
 from imagegate.notices.announcement import explain_fault
 from imagegate.workflow.announce import AnnounceRelease
@@ -21,14 +21,19 @@ metrics = Metrics()
 
 @cache
 def step() -> AnnounceRelease:
-    ports = wiring.ledger(), wiring.records(), wiring.notifications()
-    return AnnounceRelease(*ports, wiring.approval_links, wiring.approval_mails)
+    return AnnounceRelease(
+        ledger=wiring.ledger(),
+        records=wiring.records(),
+        notifications=wiring.notifications(),
+        links=wiring.approval_links,
+        mails=wiring.approval_mails,
+    )
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    request = parse(AnnounceRequest, event)
+    request = AnnounceRequest.parse(event)
     fault = explain_fault(request.error, request.cause)
     announced = step().run(request.release.id, request.outcome, fault, wiring.now())
     logger.info("release", release=str(request.release.id), route=announced.route, outcome=announced.outcome)

@@ -1,4 +1,4 @@
-"""What approval messages link to. Looking changes nothing; pressing the button has `decide` asked, which decides."""
+"""The page that approval messages link to. Opening it changes nothing; its button makes it call `decide`."""
 
 from __future__ import annotations
 
@@ -7,38 +7,41 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import wiring
+from imagegate import log, wiring
+from imagegate.approval_page import http
 from imagegate.approval_page.html import confirmed, notice, page
-from imagegate.approval_page.http import PageRequest, answer, parse_request, refused
 from imagegate.errors import ImageGateError
-from imagegate.log import log_line
 from imagegate.workflow.decide.approval_page import ConfirmLink, ShowApproval
 
-logger = Logger(json_serializer=log_line)
+logger = Logger(json_serializer=log.log_line)
 
 
-def show(request: PageRequest) -> dict[str, Any]:
-    ports = wiring.ledger(), wiring.records(), wiring.grants(), wiring.ecr()
-    view = ShowApproval(wiring.approval_links(), *ports).run(request.token, wiring.now())
+def show(token: str) -> dict[str, Any]:
+    links, ledger, records = wiring.approval_links(), wiring.ledger(), wiring.records()
+    grants, images = wiring.grants(), wiring.ecr()
+    step = ShowApproval(links=links, ledger=ledger, records=records, grants=grants, images=images)
+    view = step.run(token, wiring.now())
     logger.info("shown", release=str(view.release.id), purpose=view.link.purpose, refusal=view.refusal)
-    return answer(410 if view.refusal else 200, page(view, request.token))
+    return http.answer(410 if view.refusal else 200, page(view, token))
 
 
-def confirm(request: PageRequest) -> dict[str, Any]:
-    step = ConfirmLink(wiring.approval_links(), wiring.link_decider())
-    done = step.run(request.token, request.reason, wiring.now())
+def confirm(token: str, reason: str) -> dict[str, Any]:
+    step = ConfirmLink(links=wiring.approval_links(), decider=wiring.link_decider())
+    done = step.run(token, reason, wiring.now())
     logger.info("confirmed", release=str(done.link.release), choice=done.choice, by=done.link.approver)
-    return answer(
-        200, notice(confirmed(done.choice, done.link.stage, done.told, str(done.link.release.image)))
-    )
+    text = confirmed(done.choice, done.link.stage, done.told, str(done.link.release.image))
+    return http.answer(200, notice(text))
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     try:
-        request = parse_request(event)
-        return confirm(request) if request.confirms else show(request)
-    except Exception as error:  # whatever it is, whoever followed the link must be told
-        is_ours = isinstance(error, ImageGateError)  # then the message says enough: strangers call this, too
+        match http.parse_request(event):
+            case http.ShowPage(token):
+                return show(token)
+            case http.ConfirmDecision(token, reason):
+                return confirm(token, reason)
+    except Exception as error:  # a person followed the link: the page tells them about every fault
+        is_ours = isinstance(error, ImageGateError)  # its message is enough; strangers can cause these
         logger.warning("refused", error=type(error).__name__, why=str(error), exc_info=not is_ours)
-        return refused(error)
+        return http.refused(error)

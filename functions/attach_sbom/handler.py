@@ -1,4 +1,4 @@
-"""Look whether an image carries an SBOM; attach what Amazon Inspector exported."""
+"""Check whether an image has an SBOM, and attach the one that Amazon Inspector exported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
-from imagegate.events.eventbridge import AttachSbomRequest, parse
+from imagegate.events.step_requests import AttachSbomRequest
 from imagegate.log import log_line
 from imagegate.settings import setting
 from imagegate.workflow.attach_sbom import AttachSbom
@@ -32,7 +32,7 @@ def step() -> AttachSbom:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    request = parse(AttachSbomRequest, event)
+    request = AttachSbomRequest.parse(event)
     export = request.export.export if request.export else None
     attached = step().run(request.release.id, export)
     logger.info("sbom", release=str(request.release.id), route=attached.route, note=attached.note)

@@ -1,4 +1,4 @@
-"""The state machine waits for a scan: keep its token, and look once."""
+"""Keep the token of a state machine that waits for a scan, and look at the scan once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
-from imagegate.events.eventbridge import AwaitScanRequest, parse
+from imagegate.events.step_requests import AwaitScanRequest
 from imagegate.log import log_line
 from imagegate.workflow.await_scan import AwaitScan
 
@@ -18,12 +18,12 @@ logger = Logger(json_serializer=log_line)
 
 @cache
 def step() -> AwaitScan:
-    return AwaitScan(wiring.ecr(), wiring.ecr(), wiring.ledger(), wiring.tasks())
+    return AwaitScan(images=wiring.ecr(), scans=wiring.ecr(), ledger=wiring.ledger(), tasks=wiring.tasks())
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    request = parse(AwaitScanRequest, event)
+    request = AwaitScanRequest.parse(event)
     waited = step().register(request.release.id, request.token, wiring.now())
     logger.info("waiting for the scan", release=str(request.release.id), ended=waited)
     return {"waited": waited and str(waited)}

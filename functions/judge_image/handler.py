@@ -1,4 +1,4 @@
-"""Judge one image against the policy that its release is pinned to."""
+"""Judge one image against the policy with which its release started."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import wiring
-from imagegate.events.eventbridge import JudgeRequest, parse
-from imagegate.log import log_line
+from imagegate import log, wiring
+from imagegate.events.step_requests import JudgeRequest
 from imagegate.workflow.examination.examine import ExamineImage
 from imagegate.workflow.judge import JudgeImage
 
-logger = Logger(json_serializer=log_line)
+logger = Logger(json_serializer=log.log_line)
 metrics = Metrics()
 
 
@@ -34,14 +33,15 @@ def step() -> JudgeImage:
         second_look=wiring.second_look(),
         timeout_share=wiring.timeout_share(),
     )
-    return JudgeImage(examine, wiring.ecr(), wiring.ledger(), wiring.records(), wiring.grants())
+    images, ledger, records, grants = wiring.ecr(), wiring.ledger(), wiring.records(), wiring.grants()
+    return JudgeImage(examine=examine, images=images, ledger=ledger, records=records, grants=grants)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    request = parse(JudgeRequest, event)
-    judged = step().run(request.release.id, wiring.now())
-    logger.info("image judged", release=str(request.release.id), **judged.as_json())
+    release = JudgeRequest.parse(event).release.id
+    judged = step().run(release, wiring.now())
+    logger.info("image judged", release=str(release), **judged.as_json())
     metrics.add_metric(f"Verdict{(judged.verdict or 'none').capitalize()}", MetricUnit.Count, 1)
     return judged.as_json()

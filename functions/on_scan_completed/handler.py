@@ -1,4 +1,4 @@
-"""A scan ended, or its image was deleted: wake the releases that need not wait any more."""
+"""Wake the releases that wait for a scan which has ended, or whose image was deleted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ logger = Logger(json_serializer=log_line)
 
 @cache
 def step() -> ScanCompleted:
-    return ScanCompleted(wiring.ecr(), wiring.ledger(), wiring.tasks(), wiring.starter())
+    return ScanCompleted(
+        scans=wiring.ecr(), ledger=wiring.ledger(), tasks=wiring.tasks(), starter=wiring.starter()
+    )
 
 
 @logger.inject_lambda_context

@@ -9,24 +9,31 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
-from imagegate.events.eventbridge import PromoteRequest, parse
+from imagegate.events.step_requests import PromoteRequest
 from imagegate.log import log_line
 from imagegate.workflow.promote import PromoteImage
 
 logger = Logger(json_serializer=log_line)
-# What one blob more may need; then the state machine calls again.
+# The time that one more blob may need. With less left, the state machine calls the function again.
 RESERVE_MS = 60_000
 
 
 @cache
 def step() -> PromoteImage:
-    ports = wiring.ecr(), wiring.ledger(), wiring.records(), wiring.registry()
-    return PromoteImage(*ports, wiring.signer(), wiring.grants(), wiring.registry_at)
+    return PromoteImage(
+        images=wiring.ecr(),
+        ledger=wiring.ledger(),
+        records=wiring.records(),
+        registry=wiring.registry(),
+        signer=wiring.signer(),
+        grants=wiring.grants(),
+        registry_at=wiring.registry_at,
+    )
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    release = parse(PromoteRequest, event).release.id
+    release = PromoteRequest.parse(event).release.id
     promoted = step().run(release, lambda: context.get_remaining_time_in_millis() > RESERVE_MS, wiring.now())
     logger.info("promotion", release=str(release), **promoted.as_json())
     return promoted.as_json()

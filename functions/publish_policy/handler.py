@@ -1,4 +1,4 @@
-"""At deploy time: check the policy file, store it by digest, see to the signing profiles. Faults fail the deploy."""
+"""At deployment: check the policy file, store it, create the signing profiles. A fault fails the deployment."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
 from imagegate.canonical_json import timestamp
-from imagegate.events.cloudformation import respond
-from imagegate.events.eventbridge import CustomResourceRequest, parse
+from imagegate.events.cloudformation import CustomResourceRequest, respond
+from imagegate.events.validation import parse
 from imagegate.log import log_line
 from imagegate.policy.file.load import parse as parse_policy
 from imagegate.settings import setting
@@ -23,7 +23,7 @@ logger = Logger(json_serializer=log_line)
 
 def publish() -> dict[str, str]:
     parser = partial(parse_policy, prefix=setting("REPOSITORY_PREFIX"), today=wiring.now().date())
-    step = PublishPolicy(wiring.records(), wiring.signer(), wiring.ecr(), parser)
+    step = PublishPolicy(records=wiring.records(), signer=wiring.signer(), scans=wiring.ecr(), parse=parser)
     policy = step.run(Path(setting("POLICY_FILE")).read_bytes())
     installed_at = wiring.ledger().installed_at(wiring.now())
     return {"Digest": str(policy.digest), "InstalledAt": timestamp(installed_at)}
@@ -35,10 +35,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     data: dict[str, str] = {}
     reason = ""
     try:
-        # Policies and profiles outlive the stack: what was signed must stay verifiable.
+        # Policies and profiles stay when the stack is deleted: signatures must stay verifiable.
         data = {} if request.RequestType == "Delete" else publish()
     except Exception as error:
-        # Whatever it is, CloudFormation must hear of it, or it waits for an hour.
+        # CloudFormation needs a response to every fault, or it waits for an hour.
         logger.exception("the policy was not published")
         reason = f"{error} (log stream {context.log_stream_name})"
     respond(request, "imagegate-policy", data, reason)

@@ -1,4 +1,4 @@
-"""On a schedule: find what no event announced. When an image is deleted: tell of it, where it had been released."""
+"""Reconcile: on a schedule, find what no event announced. For a deleted image, tell people if it had been released."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import wiring
-from imagegate.events.eventbridge import IMAGE_ACTION, EcrImageAction, parse
-from imagegate.log import log_line
+from imagegate import log, wiring
+from imagegate.events.eventbridge import parse_deletion
 from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.watch.reconcile import Reconcile
 
-logger = Logger(json_serializer=log_line)
+logger = Logger(json_serializer=log.log_line)
 
 
 @cache
 def step() -> Reconcile:
-    completed = ScanCompleted(wiring.ecr(), wiring.ledger(), wiring.tasks(), wiring.starter())
+    scans, ledger, tasks, starter = wiring.ecr(), wiring.ledger(), wiring.tasks(), wiring.starter()
     return Reconcile(
         images=wiring.ecr(),
-        completed=completed,
+        completed=ScanCompleted(scans=scans, ledger=ledger, tasks=tasks, starter=starter),
         grants=wiring.grants(),
         records=wiring.records(),
         notifications=wiring.notifications(),
@@ -33,17 +32,12 @@ def step() -> Reconcile:
     )
 
 
-def on_deleted(event: dict[str, Any]) -> dict[str, Any]:
-    image = parse(EcrImageAction, event).detail.image
-    told = step().deletions.on_deleted(image, wiring.now())
-    logger.info("image deleted", image=str(image), told=told)
-    return {"told": told}
-
-
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    if event.get("detail-type") == IMAGE_ACTION:
-        return on_deleted(event)
-    found = asdict(step().run(wiring.now()))
-    (logger.error if found["faults"] else logger.info)("reconciled", **found)
-    return found
+    if image := parse_deletion(event):
+        told = step().deletions.on_deleted(image, wiring.now())
+        logger.info("image deleted", image=str(image), told=told)
+        return {"told": told}
+    result = asdict(step().run(wiring.now()))
+    (logger.error if result["faults"] else logger.info)("reconciled", **result)
+    return result

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from imagegate.errors import ImageGateError
-from imagegate.events.requests import answer, parse_decision
+from imagegate.events.decide_call import error_response, parse_decision
 from imagegate.findings.finding import Finding
 from imagegate.grants.power import Power
 from imagegate.oci.image import Digest, ImageRef
@@ -149,9 +149,9 @@ class Served:
             return self.broken
         try:
             request = parse_decision({"body": json.dumps(asked)})
-            return 200, request.carry_out(self.gate.world.desk(), CALLER, self.gate.now)
+            return 200, self.gate.world.decide(request, CALLER, self.gate.now)
         except ImageGateError as error:
-            return answer(error)
+            return error_response(error)
 
 
 @contextmanager

@@ -106,7 +106,13 @@ class Cluster:
         self.services.revisions[REVISION] = DEFINITION, list(written) if seen is None else seen
 
     def judging(self) -> JudgeContainers:
-        return JudgeContainers(self.registry, self.ledger, self.grants, self.policy, self.allowed)
+        return JudgeContainers(
+            images=self.registry,
+            ledger=self.ledger,
+            grants=self.grants,
+            policy=self.policy,
+            allowed=self.allowed,
+        )
 
     def check(
         self, *written: Container, seen: list[Container] | None = None, now: datetime = NOW
@@ -116,14 +122,14 @@ class Cluster:
         return CheckDeployment(self.services, self.judging()).run(deployment, now)
 
     def tell(self, answer: HookAnswer, now: datetime = NOW) -> int:
-        return TellOnce(self.ledger, self.notifications).run(answer.alerts, now)
+        return TellOnce(ledger=self.ledger, notifications=self.notifications).run(answer.alerts, now)
 
     def task(self, number: int, *containers: Container, group: str = "service:web") -> RunningTask:
         arn = f"arn:aws:ecs:eu-central-1:123456789012:task/prod/{number}"
         return RunningTask(Workload("prod", group), arn, DEFINITION, containers)
 
     def drift(self, task: RunningTask, now: datetime = NOW) -> Drift:
-        tell = TellOnce(self.ledger, self.notifications)
+        tell = TellOnce(ledger=self.ledger, notifications=self.notifications)
         return FindDrift(self.services, self.judging(), tell).run(task, now)
 
 

@@ -52,7 +52,7 @@ def read(shelf: Shelf, root: Digest) -> GateReading:
     contents.check_evidence(lambda: registry)
     release = Release(image, 1, "dev", POLICY.digest, frozenset(), StartReason.PUSH, NOW)
     here = EcrImage(image, frozenset(), NOW, contents.manifest.media_type)
-    facts = ReadFacts(registry, FakeLedger(), lambda: registry, FakeSigner).run(
+    facts = ReadFacts(images=registry, ledger=FakeLedger(), registry=lambda: registry, signer=FakeSigner).run(
         POLICY, POLICY.stages["dev"], release, here, contents, NOW
     )
     judged = {

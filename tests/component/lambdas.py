@@ -9,14 +9,14 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
-from imagegate.events.eventbridge import (
+from imagegate.events.step_requests import (
     AnnounceRequest,
     AwaitScanRequest,
     JudgeRequest,
     PromoteRequest,
     SignRequest,
-    parse,
 )
+from imagegate.events.validation import parse
 from imagegate.findings.scan import SECOND_LOOK
 from imagegate.notices.announcement import explain_fault
 from imagegate.oci.image import ImageRef

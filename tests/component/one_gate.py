@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from imagegate.events.desk import Desk
+from imagegate.events.decisions import DecisionModel
 from imagegate.findings.finding import Finding
 from imagegate.findings.scan import Waited
 from imagegate.findings.versions import VERSIONS
@@ -19,10 +19,11 @@ from imagegate.workflow.announce import AnnounceRelease, Then
 from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
 from imagegate.workflow.decide.approve import DecideApproval
 from imagegate.workflow.decide.break_glass import GrantBreakGlass
+from imagegate.workflow.decide.carry_out import CarryOutDecision
 from imagegate.workflow.decide.order import OrderRelease
 from imagegate.workflow.decide.revoke import RevokeSignatures
 from imagegate.workflow.decide.rollback import PlanRollback, RollBack
-from imagegate.workflow.decide.waive import Decide
+from imagegate.workflow.decide.waive import GrantWaiver
 from imagegate.workflow.examination.examine import ExamineImage
 from imagegate.workflow.judge import JudgeImage, JudgeResult
 from imagegate.workflow.promote import Promoted, PromoteImage
@@ -74,13 +75,13 @@ class World:
 
     def starting(self) -> StartRelease:
         return StartRelease(
-            self.registry,
-            self.ledger,
-            self.workflow,
-            self.records,
-            self.policy,
-            NOW - timedelta(days=1),
-            lambda: self.registry,
+            images=self.registry,
+            ledger=self.ledger,
+            workflow=self.workflow,
+            records=self.records,
+            policy=self.policy,
+            installed_at=NOW - timedelta(days=1),
+            registry=lambda: self.registry,
         )
 
     def __post_init__(self) -> None:
@@ -92,11 +93,11 @@ class World:
         return self.starting().on_push(Push(image, at, result, tag), max(at, NOW))
 
     def wait(self, image: ImageRef, token: str = "token") -> Waited | None:
-        step = AwaitScan(self.registry, self.scans, self.ledger, self.workflow)
+        step = AwaitScan(images=self.registry, scans=self.scans, ledger=self.ledger, tasks=self.workflow)
         return step.register(ReleaseId(image, 1), token, NOW)
 
     def completed(self) -> ScanCompleted:
-        return ScanCompleted(self.scans, self.ledger, self.workflow, self.starter)
+        return ScanCompleted(scans=self.scans, ledger=self.ledger, tasks=self.workflow, starter=self.starter)
 
     def reconcile(self, now: datetime = NOW) -> Reconciled:
         return self.reconciling().run(now)
@@ -128,64 +129,131 @@ class World:
             intelligence=lambda: self.intelligence,
             versions=VERSIONS,
         )
-        return JudgeImage(examine, self.registry, self.ledger, self.records, self.grants)
+        return JudgeImage(
+            examine=examine,
+            images=self.registry,
+            ledger=self.ledger,
+            records=self.records,
+            grants=self.grants,
+        )
 
     def sign(self, decision: Digest | None) -> Signed:
         assert decision is not None
-        step = SignImage(self.registry, self.ledger, self.records, self.registry, self.signer)
+        step = SignImage(
+            images=self.registry,
+            ledger=self.ledger,
+            records=self.records,
+            registry=self.registry,
+            signer=self.signer,
+        )
         return step.run(decision, LATER)
 
     def promote(self, image: ImageRef, *, blobs: int = 1000) -> Promoted:
         left = iter([True] * blobs + [False] * 1000)
-        ports = self.registry, self.ledger, self.records, self.registry, self.signer
-        step = PromoteImage(*ports, self.grants, lambda _: self.elsewhere)
-        return step.run(ReleaseId(image, 1), lambda: next(left), LATER)
+        return self.promoting().run(ReleaseId(image, 1), lambda: next(left), LATER)
+
+    def promoting(self) -> PromoteImage:
+        return PromoteImage(
+            images=self.registry,
+            ledger=self.ledger,
+            records=self.records,
+            registry=self.registry,
+            signer=self.signer,
+            grants=self.grants,
+            registry_at=lambda _: self.elsewhere,
+        )
 
     def announce(self, image: ImageRef, outcome: Outcome, fault: str = "") -> Then:
-        ports = self.ledger, self.records, self.notifications
-        step = AnnounceRelease(*ports, lambda: self.links, lambda: self.mails)
+        step = AnnounceRelease(
+            ledger=self.ledger,
+            records=self.records,
+            notifications=self.notifications,
+            links=lambda: self.links,
+            mails=lambda: self.mails,
+        )
         return step.run(ReleaseId(image, 1), outcome, fault, LATER).route
 
     # what people decide
 
-    def desk(self) -> Desk:
-        return Desk(
-            self.waivers,
-            self.glass,
-            self.revocations,
-            self.approvals,
-            lambda: self.links,
-            self.rollbacks,
-            self.orders,
+    def decide(self, decision: DecisionModel, caller: str, now: datetime) -> dict[str, Any]:
+        return self.deciding().run(decision.as_request(), caller, now)
+
+    def deciding(self) -> CarryOutDecision:
+        return CarryOutDecision(
+            grants=self.grants,
+            ledger=self.ledger,
+            records=self.records,
+            images=self.registry,
+            starter=self.starter,
+            notifications=self.notifications,
+            policy=lambda: self.policy,
+            registry=lambda: self.registry,
+            signer=lambda: self.signer,
+            usage=lambda: self.usage,
+            people=lambda: self.people,
+            links=lambda: self.links,
+            versions=lambda: VERSIONS,
         )
 
-    def waivers(self) -> Decide:
-        return Decide(self.grants, self.ledger, self.records, self.starter, self.policy, VERSIONS)
+    def waivers(self) -> GrantWaiver:
+        return GrantWaiver(
+            grants=self.grants,
+            ledger=self.ledger,
+            records=self.records,
+            starter=self.starter,
+            policy=self.policy,
+            versions=VERSIONS,
+        )
 
     def glass(self) -> GrantBreakGlass:
-        return GrantBreakGlass(self.grants, self.ledger, self.starter, self.notifications)
+        return GrantBreakGlass(
+            grants=self.grants, ledger=self.ledger, starter=self.starter, notifications=self.notifications
+        )
 
     def revocations(self) -> RevokeSignatures:
-        ports = self.ledger, lambda: self.registry, lambda: self.signer, self.usage
-        return RevokeSignatures(*ports, self.notifications, self.policy)
+        return RevokeSignatures(
+            ledger=self.ledger,
+            registry=lambda: self.registry,
+            signer=lambda: self.signer,
+            usage=self.usage,
+            notifications=self.notifications,
+            policy=self.policy,
+        )
 
     def planning(self) -> PlanRollback:
         return PlanRollback(
-            self.registry, self.ledger, lambda: self.registry, lambda: self.signer, self.policy
+            images=self.registry,
+            ledger=self.ledger,
+            registry=lambda: self.registry,
+            signer=lambda: self.signer,
+            policy=self.policy,
         )
 
     def rollbacks(self) -> RollBack:
-        return RollBack(self.planning(), self.ledger, self.notifications)
+        return RollBack(plan=self.planning(), ledger=self.ledger, notifications=self.notifications)
 
     def orders(self) -> OrderRelease:
-        return OrderRelease(self.grants, self.ledger, self.registry, self.starter, self.policy)
+        return OrderRelease(
+            grants=self.grants,
+            ledger=self.ledger,
+            images=self.registry,
+            starter=self.starter,
+            policy=self.policy,
+        )
 
     def reasons(self) -> CheckReason:
-        return CheckReason(self.grants, self.ledger, self.records, self.policy)
+        return CheckReason(grants=self.grants, ledger=self.ledger, records=self.records, policy=self.policy)
 
     def approvals(self) -> DecideApproval:
-        ports = self.grants, self.ledger, self.records, self.registry, self.starter
-        return DecideApproval(*ports, self.people, self.notifications)
+        return DecideApproval(
+            grants=self.grants,
+            ledger=self.ledger,
+            records=self.records,
+            images=self.registry,
+            starter=self.starter,
+            people=self.people,
+            notifications=self.notifications,
+        )
 
     def judged(self, findings: list[Finding] | None = None, tag: str = "1.0") -> tuple[ImageRef, JudgeResult]:
         image = self.registry.push_image(DEV, tag)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from imagegate.approval_page.http import parse_request
+from imagegate.approval_page.http import ConfirmDecision, parse_request
 from imagegate.errors import ServiceUnavailableError, ThrottledError
 from imagegate.findings.finding import Severity
 from imagegate.gate.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
@@ -397,7 +397,7 @@ def test_a_form_that_is_not_ours_is_refused(gate: Waiting, body: bytes, status: 
 
 def test_a_reason_may_have_any_letters(gate: Waiting) -> None:
     request = parse_request(event("POST", body="token=t&reason=%F0%9F%91%8D+geprüft".encode()))
-    assert request.reason == "👍 geprüft"
+    assert request == ConfirmDecision("t", "👍 geprüft")
 
 
 # Refusals

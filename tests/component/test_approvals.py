@@ -19,8 +19,7 @@ from imagegate.errors import (
     RejectedInputError,
     ThrottledError,
 )
-from imagegate.events.requests import asked as by_function
-from imagegate.events.requests import called_by, decided, parse_decision
+from imagegate.events.decide_call import caller_arn, parse_call, parse_decision
 from imagegate.grants.approval import (
     Approval,
     ApprovalRequest,
@@ -40,7 +39,8 @@ from imagegate.policy.policy import Policy, RepositoryPattern
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.start import Ignore
 from imagegate.workflow.decide.approve import ApprovalRefusedError
-from imagegate.workflow.promote import Next, PromoteImage
+from imagegate.workflow.decide.carry_out import decided_json
+from imagegate.workflow.promote import Next
 from tests.component.deployments import attempt
 from tests.component.one_gate import World
 from tests.component.proofs import FUNCTION, Caller, FakeSts
@@ -98,10 +98,7 @@ def going_on(world: World, image: ImageRef, now: datetime = LATER) -> Outcome:
     if judged.outcome is not Outcome.RELEASED:
         return judged.outcome
     world.sign(judged.decision)
-    ports = world.registry, world.ledger, world.records, world.registry, world.signer
-    return (
-        PromoteImage(*ports, world.grants, lambda _: world.elsewhere).run(begun.id, lambda: True, now).outcome
-    )
+    return world.promoting().run(begun.id, lambda: True, now).outcome
 
 
 # What it takes
@@ -156,13 +153,7 @@ def test_without_an_approval_no_attempt_gets_in(world: World) -> None:
         begun = world.starting().on_request(image, ("1.0",), reason, LATER)
         assert isinstance(begun, Release)
         world.sign(world.judge(image, attempt=begun.attempt, now=LATER).decision)
-        ports = world.registry, world.ledger, world.records, world.registry, world.signer
-        assert (
-            PromoteImage(*ports, world.grants, lambda _: world.elsewhere)
-            .run(begun.id, lambda: True, LATER)
-            .outcome
-            is Outcome.HELD
-        )
+        assert world.promoting().run(begun.id, lambda: True, LATER).outcome is Outcome.HELD
         world.ledger.close(begun.id, Outcome.HELD, None, LATER, "")
     assert (STAGING, "1.0") not in world.registry.tags
 
@@ -399,11 +390,8 @@ def test_an_image_soaks_until_so_long_after_its_push_and_then_goes_on() -> None:
     assert (STAGING, "1.0") not in world.registry.tags
     release = world.ledger.get(ReleaseId(image, 1))
     assert (release.is_open, release.soaks_until) == (True, promoted.until)
-    ports = world.registry, world.ledger, world.records, world.registry, world.signer
     assert promoted.until is not None
-    after = PromoteImage(*ports, world.grants, lambda _: world.elsewhere).run(
-        release.id, lambda: True, promoted.until
-    )
+    after = world.promoting().run(release.id, lambda: True, promoted.until)
     assert (after.route, after.outcome) == (Next.ANNOUNCE, Outcome.RELEASED)
 
 
@@ -546,7 +534,7 @@ def test_two_sessions_of_one_role_are_one_approval() -> None:
     image = held(world)
     assert decide(world, image, SESSION).status is ApprovalStatus.WAITING
     again = decide(world, image, SESSION.replace("dan", "eve"))
-    assert (again.status, decided(again)["approving"]) == (ApprovalStatus.WAITING, 1)
+    assert (again.status, decided_json(again)["approving"]) == (ApprovalStatus.WAITING, 1)
     assert decide(world, image, ANN).status is ApprovalStatus.APPROVED
 
 
@@ -594,7 +582,7 @@ def asked(**changes: Any) -> dict[str, Any]:
 def test_the_caller_and_not_the_request_says_who_it_was(world: World) -> None:
     image = held(world)
     event = asked(digest=str(image.digest))
-    told = parse_decision(event).carry_out(world.desk(), called_by(event), LATER)
+    told = world.decide(parse_decision(event), caller_arn(event), LATER)
     assert told["standing"] == "approved"
     assert [one["by"] for one in told["decided"]] == [BEN]
     assert told["request"]["into"] == "staging"
@@ -627,9 +615,9 @@ def mailed(world: World) -> dict[str, str]:
 def by_link(world: World, token: str, now: datetime = LATER) -> Any:
     body = json.dumps({"schema": 1, "action": "decide-by-link", "token": token, "reason": "looks good"})
     sts = FakeSts(())
-    caller, request = by_function({"body": body}, BY_LINK, sts.check, now)
+    caller, request = parse_call({"body": body}, BY_LINK, sts.check, now)
     assert (caller, sts.asked) == (NOBODY, [])
-    return request.carry_out(world.desk(), "", now)
+    return world.decide(request, "", now)
 
 
 BY_LINK = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide:by-link"
@@ -699,4 +687,4 @@ def test_the_page_cannot_say_that_it_is_somebody_and_nobody_else_takes_links(
     event: dict[str, Any], function: str
 ) -> None:
     with pytest.raises(AccessRefusedError):
-        by_function(event, function, FakeSts((Caller(BEN),)).check, LATER)
+        parse_call(event, function, FakeSts((Caller(BEN),)).check, LATER)

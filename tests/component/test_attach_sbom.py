@@ -51,7 +51,13 @@ class Attaching(World):
     def call(self, image: ImageRef, export: Export | None = None) -> Attached:
         _port: SbomExports = self.exports
         step = AttachSbom(
-            self.registry, self.ledger, self.records, self.registry, self.scans, self.exports, ARNS
+            images=self.registry,
+            ledger=self.ledger,
+            records=self.records,
+            registry=self.registry,
+            scans=self.scans,
+            exports=self.exports,
+            repositories=ARNS,
         )
         return step.run(ReleaseId(image, 1), export)
 

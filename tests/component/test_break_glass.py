@@ -20,7 +20,7 @@ from imagegate.errors import (
     RejectedInputError,
     ThrottledError,
 )
-from imagegate.events.requests import called_by, parse_decision
+from imagegate.events.decide_call import caller_arn, parse_decision
 from imagegate.grants.break_glass import BreakGlass, active_break_glass
 from imagegate.notices.announcement import announce
 from imagegate.oci.image import Digest, ImageRef
@@ -30,7 +30,6 @@ from imagegate.release.revocation import Revocation
 from imagegate.release.start import Ignore
 from imagegate.workflow.decide.break_glass import BreakGlassRefusedError
 from imagegate.workflow.judge import JudgeResult, Route
-from imagegate.workflow.promote import PromoteImage
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, STAGING, FakeStarter, critical
@@ -65,10 +64,7 @@ def second_attempt(world: World, image: ImageRef, now: Any = LATER) -> JudgeResu
 
 
 def promote(world: World, image: ImageRef, now: Any = LATER) -> Any:
-    ports = world.registry, world.ledger, world.records, world.registry, world.signer
-    return PromoteImage(*ports, world.grants, lambda _: world.elsewhere).run(
-        ReleaseId(image, 2), lambda: True, now
-    )
+    return world.promoting().run(ReleaseId(image, 2), lambda: True, now)
 
 
 # What it is
@@ -305,11 +301,11 @@ def request(**changes: Any) -> dict[str, Any]:
 
 def test_the_caller_and_not_the_request_says_who_it_was(world: World) -> None:
     event = asked(request())
-    told = parse_decision(event).carry_out(world.desk(), called_by(event), NOW)
+    told = world.decide(parse_decision(event), caller_arn(event), NOW)
     [kept] = world.grants.broken_glass()
     assert (kept.granted_by, kept.expires, kept.id) == (BEN, NOW + 4 * HOUR, told["breakGlass"]["id"])
     event = asked({"schema": 1, "action": "withdraw", "id": kept.id})
-    told = parse_decision(event).carry_out(world.desk(), called_by(event), LATER)
+    told = world.decide(parse_decision(event), caller_arn(event), LATER)
     assert told["breakGlass"]["withdrawnAt"] == "2026-11-21T08:01:00Z"
 
 
@@ -325,4 +321,4 @@ def test_what_is_not_written_as_it_has_to_be_is_refused(changes: dict[str, Any])
 def test_an_image_is_named_by_its_digest(world: World) -> None:
     event = asked(request(digest="1.0"))
     with pytest.raises(InvalidDigestError):
-        parse_decision(event).carry_out(world.desk(), BEN, NOW)
+        world.decide(parse_decision(event), BEN, NOW)

@@ -41,7 +41,9 @@ class Counted(FakeRegistry):
 
 
 def copy_of(world: World, image: ImageRef, has_time: Callable[[], bool] = lambda: True) -> Copy:
-    return Copy(world.registry, world.registry, image, STAGING, has_time)
+    return Copy(
+        origin=world.registry, registry=world.registry, image=image, target=STAGING, has_time=has_time
+    )
 
 
 def pushed(world: World) -> list[str]:
@@ -80,7 +82,7 @@ def test_what_ended_before_costs_three_requests_however_much_it_is(world: World)
     copy_of(world, index).run(None)
     world.registry.push_manifest(STAGING, world.registry.manifests[index], "1.0")
     counted = Counted(world.registry)
-    copy = Copy(counted, counted, index, STAGING, lambda: True)
+    copy = Copy(origin=counted, registry=counted, image=index, target=STAGING, has_time=lambda: True)
     world.registry.log.clear()
     copy.run(copy.find("1.0"), was_complete=True)
     assert len(counted.asked) == 3

@@ -20,12 +20,13 @@ from imagegate.errors import (
     RecordNotFoundError,
     ThrottledError,
 )
-from imagegate.events.requests import WaiveRequest, WithdrawRequest, answer, called_by, parse_decision
+from imagegate.events.decide_call import caller_arn, error_response, parse_decision
+from imagegate.events.decisions import WaiveModel, WithdrawModel
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
 from imagegate.policy.waiver import Waiver, WaiverTerms
 from imagegate.release.release import Outcome, ReleaseId
-from imagegate.workflow.decide.waive import Decide, WaiverRefusedError
+from imagegate.workflow.decide.waive import GrantWaiver, WaiverRefusedError
 from tests.component.one_gate import World
 from tests.component.proofs import FUNCTION, Caller, FakeSts
 from tests.fakes import LATER, NOW, POLICY, FakeGrants, FakeStarter, critical
@@ -51,7 +52,7 @@ def waiver(**changes: Any) -> Waiver:
     return replace(plain, **changes)
 
 
-def deciding(world: World) -> Decide:
+def deciding(world: World) -> GrantWaiver:
     return world.waivers()
 
 
@@ -194,10 +195,10 @@ def waive(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("encoded", [False, True])
 def test_a_request_is_read_as_it_was_sent(encoded: bool) -> None:
     request = parse_decision(event(waive(), encoded=encoded))
-    assert isinstance(request, WaiveRequest)
+    assert isinstance(request, WaiveModel)
     assert request.waiver.as_waiver() == waiver()
     other = parse_decision(event({"schema": 1, "action": "withdraw", "id": "w-1"}, encoded=encoded))
-    assert isinstance(other, WithdrawRequest)
+    assert isinstance(other, WithdrawModel)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_what_is_no_decision_is_refused_with_every_field_at_fault(body: Any, say
 )
 def test_a_package_is_named_as_scanners_name_it(asked: str, kept: str) -> None:
     request = parse_decision(event(waive(package=asked)))
-    assert isinstance(request, WaiveRequest)
+    assert isinstance(request, WaiveModel)
     assert request.waiver.as_waiver().package == kept
 
 
@@ -262,7 +263,7 @@ def test_a_waiver_that_says_two_things_or_nonsense_is_refused(
     changes: dict[str, Any], error: type[Exception]
 ) -> None:
     request = parse_decision(event(waive(**changes)))
-    assert isinstance(request, WaiveRequest)
+    assert isinstance(request, WaiveModel)
     with pytest.raises(error):
         request.waiver.as_waiver()
 
@@ -281,7 +282,7 @@ def test_a_waiver_that_says_two_things_or_nonsense_is_refused(
 )
 def test_nobody_decides_whom_iam_does_not_name(context: Any) -> None:
     with pytest.raises(AccessRefusedError, match="signed request"):
-        called_by({"requestContext": context, "headers": {"userArn": ANN}})
+        caller_arn({"requestContext": context, "headers": {"userArn": ANN}})
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_nobody_decides_whom_iam_does_not_name(context: Any) -> None:
     ],
 )
 def test_a_refusal_has_a_status_and_says_what_it_is(error: Any, status: int) -> None:
-    assert answer(error) == (status, {"error": type(error).__name__, "message": "no"})
+    assert error_response(error) == (status, {"error": type(error).__name__, "message": "no"})
 
 
 # The function
@@ -308,7 +309,7 @@ def function(world: World, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "desk", world.desk)
+    monkeypatch.setattr(module, "step", world.deciding)
     monkeypatch.setattr(module.wiring, "now", lambda: NOW)
     sts = FakeSts((Caller(ANN), Caller(BEN, "BENS0000000000000000")))
     monkeypatch.setattr(module.wiring, "identities", lambda: sts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Event
@@ -160,7 +159,7 @@ def test_a_deployment_that_could_not_be_checked_is_told_even_without_a_ledger(
     sent = FakeNotifications()
     answer = not_checked(None, ThrottledError("x" * 1000), on_error)
     assert answer.as_json()["hookStatus"] == status
-    assert TellOnce(Broken(), sent).run(answer.alerts, NOW) == 1
+    assert TellOnce(ledger=Broken(), notifications=sent).run(answer.alerts, NOW) == 1
     assert str(on_error) in sent.messages[0].text
     assert len(sent.messages[0].text) < 1500
 
@@ -179,7 +178,7 @@ def test_work_that_hangs_is_given_up() -> None:
 
 
 @pytest.fixture
-def module(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def module(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = function()
     for name, port in {
         "ecr": cluster.registry,
@@ -193,8 +192,7 @@ def module(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
     }.items():
         monkeypatch.setattr(module.wiring, name, lambda port=port: port)
     monkeypatch.setenv("DEPLOYMENT_CHECK_ON_ERROR", "closed")
-    yield module
-    module.judge.cache_clear()
+    return module
 
 
 def task_event(*containers: dict[str, Any], **changes: Any) -> dict[str, Any]:

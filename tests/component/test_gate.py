@@ -30,7 +30,7 @@ from imagegate.policy.rules import (
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.start import Ignore
-from imagegate.workflow.decide.waive import Decide, WaiverRefusedError
+from imagegate.workflow.decide.waive import GrantWaiver, WaiverRefusedError
 from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult
 from imagegate_cli.verification.evidence import read
@@ -483,7 +483,7 @@ def waiver(**changes: Any) -> Waiver:
     return replace(plain, **changes)
 
 
-def deciding(world: World) -> Decide:
+def deciding(world: World) -> GrantWaiver:
     return world.waivers()
 
 

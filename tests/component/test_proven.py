@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.errors import AccessRefusedError, RejectedInputError
-from imagegate.events.requests import asked
+from imagegate.events.decide_call import parse_call
 from imagegate.grants.caller_proof import REMEMBERED, ProofRefusedError
 from imagegate.grants.power import Power
 from tests.component.proofs import FUNCTION, Caller, FakeSts, event
@@ -36,7 +36,7 @@ def changed(call: dict[str, Any], **proof: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("caller", [ANN, BEN], ids=["user", "session"])
 def test_a_caller_who_signs_is_believed(sts: FakeSts, caller: Caller) -> None:
-    found, request = asked(caller.asks(WITHDRAWS, NOW), FUNCTION, sts.check, NOW)
+    found, request = parse_call(caller.asks(WITHDRAWS, NOW), FUNCTION, sts.check, NOW)
     assert (found, request.action) == (caller.identity, "withdraw")
 
 
@@ -44,39 +44,39 @@ def test_nobody_is_somebody_else(sts: FakeSts) -> None:
     call = BEN.asks(WITHDRAWS, NOW)
     call["requestContext"]["authorizer"]["iam"]["userArn"] = ANN.arn
     with pytest.raises(ProofRefusedError, match="somebody else is said to call"):
-        asked(call, FUNCTION, sts.check, NOW)
+        parse_call(call, FUNCTION, sts.check, NOW)
 
 
 def test_a_proof_is_used_once(sts: FakeSts) -> None:
     call = ANN.asks(WITHDRAWS, NOW)
-    asked(call, FUNCTION, sts.check, NOW)
+    parse_call(call, FUNCTION, sts.check, NOW)
     with pytest.raises(ProofRefusedError, match="was sent before"):
-        asked(call, FUNCTION, sts.check, NOW + timedelta(seconds=1))
+        parse_call(call, FUNCTION, sts.check, NOW + timedelta(seconds=1))
     again = ANN.asks(WITHDRAWS, NOW, nonce=1)
-    assert asked(again, FUNCTION, sts.check, NOW)[0] == ANN.identity
+    assert parse_call(again, FUNCTION, sts.check, NOW)[0] == ANN.identity
 
 
 def test_a_new_signature_does_not_make_an_old_request_new(sts: FakeSts) -> None:
     call = ANN.asks(WITHDRAWS, NOW)
-    asked(call, FUNCTION, sts.check, NOW)
+    parse_call(call, FUNCTION, sts.check, NOW)
     later = NOW + timedelta(minutes=1)
     text = json.loads(call["body"])["request"]
     with pytest.raises(ProofRefusedError, match="was sent before"):
-        asked(event(ANN.arn, text, ANN.proof(text, later)), FUNCTION, sts.check, later)
+        parse_call(event(ANN.arn, text, ANN.proof(text, later)), FUNCTION, sts.check, later)
 
 
 def test_what_sts_does_not_confirm_uses_nothing_up(sts: FakeSts) -> None:
     call = ANN.asks(WITHDRAWS, NOW)
     with pytest.raises(ProofRefusedError):
-        asked(changed(call, signature="0" * 64), FUNCTION, sts.check, NOW)
-    assert asked(call, FUNCTION, sts.check, NOW)[0] == ANN.identity
+        parse_call(changed(call, signature="0" * 64), FUNCTION, sts.check, NOW)
+    assert parse_call(call, FUNCTION, sts.check, NOW)[0] == ANN.identity
 
 
 def test_a_proof_of_another_text_is_refused(sts: FakeSts) -> None:
     other = json.loads(ANN.asks(WITHDRAWS, NOW, nonce=1)["body"])["request"]
     call = event(ANN.arn, other, json.loads(ANN.asks(WITHDRAWS, NOW)["body"])["proof"])
     with pytest.raises(ProofRefusedError, match="does not confirm"):
-        asked(call, FUNCTION, sts.check, NOW)
+        parse_call(call, FUNCTION, sts.check, NOW)
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,19 @@ def test_a_proof_of_another_text_is_refused(sts: FakeSts) -> None:
 )
 def test_a_proof_for_another_function_is_refused(sts: FakeSts, function: str) -> None:
     with pytest.raises(ProofRefusedError, match="does not confirm"):
-        asked(ANN.asks(WITHDRAWS, NOW, function), FUNCTION, sts.check, NOW)
+        parse_call(ANN.asks(WITHDRAWS, NOW, function), FUNCTION, sts.check, NOW)
 
 
 def test_credentials_of_another_account_prove_nothing_here() -> None:
     stranger = Caller("arn:aws:iam::210987654321:user/ann")
     with pytest.raises(ProofRefusedError, match="of another account"):
-        asked(stranger.asks(WITHDRAWS, NOW), FUNCTION, FakeSts((stranger,)).check, NOW)
+        parse_call(stranger.asks(WITHDRAWS, NOW), FUNCTION, FakeSts((stranger,)).check, NOW)
 
 
 @pytest.mark.parametrize("late", [timedelta(minutes=-3), timedelta(minutes=3), REMEMBERED])
 def test_a_proof_of_another_time_is_refused_before_sts_is_asked(sts: FakeSts, late: timedelta) -> None:
     with pytest.raises(ProofRefusedError):
-        asked(ANN.asks(WITHDRAWS, NOW), FUNCTION, sts.check, NOW + late)
+        parse_call(ANN.asks(WITHDRAWS, NOW), FUNCTION, sts.check, NOW + late)
     assert sts.asked == []
 
 
@@ -112,7 +112,7 @@ def test_a_proof_of_another_time_is_refused_before_sts_is_asked(sts: FakeSts, la
 def test_what_is_asked_lives_for_minutes(sts: FakeSts, expires: Any) -> None:
     text = json.dumps({"nonce": "0" * 32, "expires": expires, "decision": WITHDRAWS})
     with pytest.raises(RejectedInputError):
-        asked(event(ANN.arn, text, ANN.proof(text, NOW)), FUNCTION, sts.check, NOW)
+        parse_call(event(ANN.arn, text, ANN.proof(text, NOW)), FUNCTION, sts.check, NOW)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_without_a_whole_proof_nobody_is_believed(
     sts: FakeSts, change: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
     with pytest.raises(AccessRefusedError):
-        asked(change(ANN.asks(WITHDRAWS, NOW)), FUNCTION, sts.check, NOW)
+        parse_call(change(ANN.asks(WITHDRAWS, NOW)), FUNCTION, sts.check, NOW)
     assert sts.asked == []
 
 
@@ -141,7 +141,7 @@ def test_a_refusal_repeats_no_token(sts: FakeSts) -> None:
         changed(BEN.asks(WITHDRAWS, NOW), t0="1"),
     ):
         with pytest.raises(RejectedInputError) as refused:
-            asked(call, FUNCTION, sts.check, NOW)
+            parse_call(call, FUNCTION, sts.check, NOW)
         assert "t0ken" not in str(refused.value)
 
 
@@ -162,7 +162,7 @@ def test_no_call_is_a_fault(body: Any, encoded: bool, context: Any) -> None:
     for request_context in (named, context):
         call = {"requestContext": request_context, "body": body, "isBase64Encoded": encoded}
         with pytest.raises(RejectedInputError):
-            asked(call, FUNCTION, FakeSts((ANN,)).check, NOW)
+            parse_call(call, FUNCTION, FakeSts((ANN,)).check, NOW)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_one_power_does_not_give_another(sts: FakeSts, decision: dict[str, Any],
         function = FUNCTION.replace(":waive", f":{alias}")
         call = ANN.asks({"schema": 1, **decision}, NOW, function, nonce=len(alias))
         if alias == power:
-            assert asked(call, function, sts.check, NOW)[0] == ANN.identity
+            assert parse_call(call, function, sts.check, NOW)[0] == ANN.identity
             continue
         with pytest.raises(AccessRefusedError, match="is a power of its own"):
-            asked(call, function, sts.check, NOW)
+            parse_call(call, function, sts.check, NOW)
     assert len(sts.asked) == 1

@@ -9,15 +9,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from imagegate.errors import InvalidEventError, RecordNotFoundError, RejectedInputError
-from imagegate.events.eventbridge import CLOUDTRAIL, is_request, parse_request
-from imagegate.events.requests import parse_decision
+from imagegate.events.arrivals import parse_start
+from imagegate.events.decide_call import parse_decision
+from imagegate.events.eventbridge import CLOUDTRAIL
 from imagegate.grants.approval import Choice
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.order import ORDER_LIFETIME, Order
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.start import Ignore
 from imagegate.workflow.decide.order import OrderRefusedError
-from imagegate.workflow.reasons import StartRequested
+from imagegate.workflow.reasons import RequestedRelease, StartOnEvent
 from tests.component.one_gate import World
 from tests.component.test_approvals import asking, held
 from tests.component.test_break_glass import glass
@@ -41,7 +42,8 @@ def requested(
     now: datetime = LATER,
     tags: tuple[str, ...] = ("1.0",),
 ) -> Release | Ignore:
-    return StartRequested(world.reasons(), world.starting()).run(image, tags, reason, now)
+    step = StartOnEvent(start=world.starting(), grants=world.grants)
+    return step.run(RequestedRelease(image, tags, reason), now)
 
 
 def blocked(world: World) -> ImageRef:
@@ -147,7 +149,7 @@ def test_the_caller_and_not_the_request_says_who_ordered_it(world: World) -> Non
         "digest": str(image.digest),
         "tags": ["1.0"],
     }
-    told = parse_decision({"body": json.dumps(asked)}).carry_out(world.desk(), BEN, LATER)
+    told = world.decide(parse_decision({"body": json.dumps(asked)}), BEN, LATER)
     assert (told["order"]["by"], world.grants.ordered[0].by) == (BEN, BEN)
     wrong: list[dict[str, object]] = [{"by": ANN}, {"reason": "approved"}, {"tags": []}]
     for more in wrong:
@@ -207,19 +209,23 @@ REQUEST = {
 
 def test_who_may_ask_may_not_say_what_happened() -> None:
     event = {"detail-type": CLOUDTRAIL}
-    assert is_request(REQUEST, f"{FUNCTION}:requests")
-    assert not is_request(event, f"{FUNCTION}:live")
+    assert isinstance(parse_start(REQUEST, f"{FUNCTION}:requests"), RequestedRelease)
+    with pytest.raises(InvalidEventError, match="not a valid CloudTrailPutImage"):
+        parse_start(event, f"{FUNCTION}:live")
     for wrong, by in (
         (event, "requests"),
         (REQUEST, "live"),
         ({**event, "request": {}}, "live"),
         ({}, "requests"),
     ):
-        with pytest.raises(InvalidEventError, match="alone"):
-            is_request(wrong, f"{FUNCTION}:{by}")
+        with pytest.raises(InvalidEventError, match="takes only"):
+            parse_start(wrong, f"{FUNCTION}:{by}")
 
 
 def test_a_request_names_nobody() -> None:
-    assert parse_request(REQUEST)[2] is StartReason.PUSH
-    with pytest.raises(InvalidEventError):
-        parse_request({**REQUEST, "request": {**REQUEST["request"], "by": ANN}})  # type: ignore[dict-item]
+    request = parse_start(REQUEST, f"{FUNCTION}:requests")
+    assert isinstance(request, RequestedRelease)
+    assert request.reason is StartReason.PUSH
+    named = {**REQUEST, "request": {**REQUEST["request"], "by": ANN}}  # type: ignore[dict-item]
+    with pytest.raises(InvalidEventError, match="by: Extra inputs"):
+        parse_start(named, f"{FUNCTION}:requests")

@@ -16,7 +16,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.file.load import parse
 from imagegate.policy.replication import Replica, ReplicaStatus, Replication
 from imagegate.release.release import Outcome, ReleaseId
-from imagegate.workflow.promote import Next, Promoted, PromoteImage
+from imagegate.workflow.promote import Next, Promoted
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING
 
@@ -33,9 +33,7 @@ def world() -> World:
 
 
 def promote(world: World, image: ImageRef, minutes: float = 1) -> Promoted:
-    ports = world.registry, world.ledger, world.records, world.registry, world.signer
-    step = PromoteImage(*ports, world.grants, lambda _: world.elsewhere)
-    return step.run(ReleaseId(image, 1), lambda: True, NOW + timedelta(minutes=minutes))
+    return world.promoting().run(ReleaseId(image, 1), lambda: True, NOW + timedelta(minutes=minutes))
 
 
 def copies(world: World, image: ImageRef, **status: ReplicaStatus) -> None:

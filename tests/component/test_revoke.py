@@ -16,7 +16,7 @@ from imagegate.errors import (
     RejectedInputError,
     ThrottledError,
 )
-from imagegate.events.requests import parse_decision
+from imagegate.events.decide_call import parse_decision
 from imagegate.evidence import attestation
 from imagegate.grants.results import RevocationResult
 from imagegate.oci.image import Digest, ImageRef
@@ -99,7 +99,9 @@ def test_the_stages_after_can_be_left_out(world: World, released: ImageRef) -> N
 
 def test_a_deployment_of_it_is_refused_from_then_on(world: World, released: ImageRef) -> None:
     container = Container("app", f"{REGISTRY}/{released}", released.digest)
-    judge = JudgeContainers(world.registry, world.ledger, FakeGrants(), world.policy, ())
+    judge = JudgeContainers(
+        images=world.registry, ledger=world.ledger, grants=FakeGrants(), policy=world.policy, allowed=()
+    )
     assert judge.run([container], NOW)[0].may_run
     revoke(world, released)
     [ruling] = judge.run([container], LATER)
@@ -223,7 +225,7 @@ def test_it_is_asked_for_by_digest_and_answered_in_full(world: World, released: 
         "digest": str(released.digest),
         "reason": "built on a stolen laptop",
     }
-    told = parse_decision({"body": json.dumps(body)}).carry_out(world.desk(), BEN, NOW)
+    told = world.decide(parse_decision({"body": json.dumps(body)}), BEN, NOW)
     assert told["revocation"] == {
         "at": "2026-11-21T08:00:00Z",
         "by": BEN,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imagegate.deployment.rollback import Rollback, announced_releases
 from imagegate.errors import RecordNotFoundError
-from imagegate.events.requests import parse_decision
+from imagegate.events.decide_call import parse_decision
 from imagegate.notices.announcement import announce
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, Release, ReleaseId
@@ -247,7 +247,7 @@ def test_the_caller_is_kept(world: World, three: Three) -> None:
         "from": str(third.digest),
         "reason": "it leaks",
     }
-    told = parse_decision({"body": json.dumps(body)}).carry_out(world.desk(), CALLER, NOW + 3 * HOUR)
+    told = world.decide(parse_decision({"body": json.dumps(body)}), CALLER, NOW + 3 * HOUR)
     assert (told["by"], told["to"]) == (CALLER, str(second.digest))
 
 

@@ -97,7 +97,9 @@ def test_the_profile_alone_says_nothing(world: Signed, said: dict[str, str]) -> 
 def test_the_next_gate_does_not_take_it_for_a_pass(world: Signed, said: dict[str, str]) -> None:
     there = world.registry.push_image(STAGING, "1.0")
     signed(world.registry, world.signer, there, said)
-    reading = ReadEvidence(world.registry, lambda: world.registry, lambda: world.signer)
+    reading = ReadEvidence(
+        images=world.registry, registry=lambda: world.registry, signer=lambda: world.signer
+    )
     found = reading.signature(POLICY, POLICY.stages["staging"], there, NOW)
     assert not found.found
     assert "names no decision" in found.problem

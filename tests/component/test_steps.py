@@ -17,7 +17,8 @@ from imagegate.errors import (
     UnsupportedImageError,
     VerificationError,
 )
-from imagegate.events.eventbridge import JudgeRequest, parse
+from imagegate.events.step_requests import JudgeRequest
+from imagegate.events.validation import parse
 from imagegate.evidence.attestation import NOTATION_SIGNATURE
 from imagegate.findings.scan import Scanning, Waited
 from imagegate.gate.decision_record import Decision
@@ -520,7 +521,13 @@ def test_a_foreign_layer_that_lies_elsewhere_is_not_copied(world: World) -> None
     raw["layers"].append(foreign.as_json())
     windows = Manifest.parse(json.dumps(raw).encode())
     world.registry.push_manifest(DEV, windows, "win")
-    copy = Copy(world.registry, world.registry, ImageRef(DEV, windows.digest), STAGING, lambda: True)
+    copy = Copy(
+        origin=world.registry,
+        registry=world.registry,
+        image=ImageRef(DEV, windows.digest),
+        target=STAGING,
+        has_time=lambda: True,
+    )
     assert copy.run(None) == world.registry.manifests[ImageRef(STAGING, windows.digest)] == windows
 
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from imagegate.errors import InvalidEventError
-from imagegate.events.requests import parse_decision
+from imagegate.events.decide_call import parse_decision
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.policy.waiver import Waiver
 from imagegate.text import is_one_line

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from imagegate.aws import clients as aws
 from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
 from imagegate.errors import ThrottledError
-from imagegate.events.eventbridge import StartEnvelope
+from imagegate.events.step_requests import StartEnvelope
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports import Starter, Tasks, Workflow
 from imagegate.release.release import StartReason

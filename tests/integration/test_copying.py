@@ -104,7 +104,13 @@ def check_exact(registry: HttpRegistry, repository: str, image: Whole) -> None:
 def test_all_of_it_is_copied_between_registries(two: tuple[HttpRegistry, HttpRegistry]) -> None:
     source, target = two
     image = whole(source, "whole")
-    Copy(source, target, ImageRef("whole", image.index.digest), "whole-next", always).run(None)
+    Copy(
+        origin=source,
+        registry=target,
+        image=ImageRef("whole", image.index.digest),
+        target="whole-next",
+        has_time=always,
+    ).run(None)
     check_exact(target, "whole-next", image)
 
 
@@ -118,7 +124,9 @@ def test_all_of_it_is_copied_inside_one_registry_and_the_second_time_costs_three
 ) -> None:
     source, target = sandbox.repository().name, sandbox.repository().name
     image = whole(real, source)
-    copy = Copy(real, real, ImageRef(source, image.index.digest), target, always)
+    copy = Copy(
+        origin=real, registry=real, image=ImageRef(source, image.index.digest), target=target, has_time=always
+    )
     before = len(asked(sandbox, 0))
     real.push_manifest(target, copy.run(copy.find()), "1.0")
     first = asked(sandbox, before)
@@ -130,7 +138,9 @@ def test_all_of_it_is_copied_inside_one_registry_and_the_second_time_costs_three
     # Every blob is mounted: nothing is read, nothing is sent.
     assert not [line for line in first if "/blobs/sha256" in line]
 
-    again = Copy(real, real, ImageRef(source, image.index.digest), target, always)
+    again = Copy(
+        origin=real, registry=real, image=ImageRef(source, image.index.digest), target=target, has_time=always
+    )
     before = len(asked(sandbox, 0))
     again.run(again.find("1.0"), was_complete=True)
     assert again.tagged == "1.0"
@@ -143,10 +153,10 @@ def test_evidence_that_came_later_is_copied_later(sandbox: Sandbox, real: HttpRe
     source, target = sandbox.repository().name, sandbox.repository().name
     image = whole(real, source)
     reference = ImageRef(source, image.index.digest)
-    Copy(real, real, reference, target, always).run(None)
+    Copy(origin=real, registry=real, image=reference, target=target, has_time=always).run(None)
     image.parts.append(evidence(real, source, image.index, "later"))
     image.parts.append(evidence(real, source, image.parts[-1], "about the later one"))
-    copy = Copy(real, real, reference, target, always)
+    copy = Copy(origin=real, registry=real, image=reference, target=target, has_time=always)
     copy.run(copy.find(), was_complete=True)
     check_exact(real, target, image)
 
@@ -158,12 +168,12 @@ def test_what_an_interrupted_copy_left_out_is_copied_by_the_next(
     source, target = sandbox.repository().name, sandbox.repository().name
     image = whole(real, source)
     reference = ImageRef(source, image.index.digest)
-    Copy(real, real, reference, target, always).run(None)
+    Copy(origin=real, registry=real, image=reference, target=target, has_time=always).run(None)
     for part in image.parts[3:]:
         sandbox.client("ecr").batch_delete_image(
             repositoryName=target, imageIds=[{"imageDigest": str(part.digest)}]
         )
-    copy = Copy(real, real, reference, target, always)
+    copy = Copy(origin=real, registry=real, image=reference, target=target, has_time=always)
     copy.run(copy.find())
     check_exact(real, target, image)
 
@@ -177,7 +187,9 @@ def test_a_registry_with_quirks_gets_the_same_image(
     image = whole(real, source)
     for name, value in quirk.items():
         monkeypatch.setattr(sandbox.settings.quirks, name, value)
-    Copy(real, real, ImageRef(source, image.index.digest), target, always).run(None)
+    Copy(
+        origin=real, registry=real, image=ImageRef(source, image.index.digest), target=target, has_time=always
+    ).run(None)
     check_exact(real, target, image)
 
 
@@ -295,8 +307,10 @@ def test_out_of_time_nothing_is_pushed_and_it_is_said_where_to_go_on(
     image = pushed(source, "slow", random.Random(1).randbytes(LONG))
     reference = ImageRef("slow", image.digest)
     with pytest.raises(OutOfTimeError) as stopped:
-        Copy(source, target, reference, "slow", until(6)).run(None)
+        Copy(origin=source, registry=target, image=reference, target="slow", has_time=until(6)).run(None)
     with pytest.raises(ImageNotFoundError):
         target.manifest("slow", image.digest)
-    Copy(source, target, reference, "slow", always).run(None, uploads=stopped.value.uploads)
+    Copy(origin=source, registry=target, image=reference, target="slow", has_time=always).run(
+        None, uploads=stopped.value.uploads
+    )
     assert target.manifest("slow", image.digest) == image

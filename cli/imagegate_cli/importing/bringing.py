@@ -69,7 +69,13 @@ def _copied(
     from imagegate.workflow.copying import Copy, OutOfTimeError
 
     registry = HttpRegistry(ecr_login, source=found.registry, layers=ecr_layers)
-    copy = Copy(found.registry, registry, found.image, target.repository, has_time)
+    copy = Copy(
+        origin=found.registry,
+        registry=registry,
+        image=found.image,
+        target=target.repository,
+        has_time=has_time,
+    )
     try:
         manifest = copy.run(copy.find())
         if not is_tagged:

@@ -107,4 +107,6 @@ def planning(stack: Stack) -> PlanRollback:
         roots = frozenset(stack.output("TrustedRoots").split(","))
         return AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations())
 
-    return PlanRollback(stack.images, stack.ledger, own_registry, signer, stack.policy)
+    return PlanRollback(
+        images=stack.images, ledger=stack.ledger, registry=own_registry, signer=signer, policy=stack.policy
+    )

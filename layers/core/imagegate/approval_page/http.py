@@ -23,9 +23,17 @@ _ASK = "Look into the last mail about the image, or ask whoever runs imagegate h
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
+class ShowPage:
+    """A link that was opened."""
+
     token: str
-    confirms: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmDecision:
+    """The form, after its button was pressed."""
+
+    token: str
     reason: str = ""
 
 
@@ -37,22 +45,22 @@ class WrongRequestError(LinkRefusedError):
         self.status = status
 
 
-def parse_request(event: Mapping[str, Any]) -> PageRequest:
-    """Raise `WrongRequestError`."""
+def parse_request(event: Mapping[str, Any]) -> ShowPage | ConfirmDecision:
+    """Return the action that is requested. Raises `WrongRequestError`."""
     method = event["requestContext"]["http"]["method"]
     if method not in _METHODS:
         raise WrongRequestError(405, "this page is only looked at, and its button pressed")
     if event.get("rawPath", "/") != "/":
         raise WrongRequestError(404, "there is no such page")
     if method == "GET":
-        return PageRequest(_one(event.get("rawQueryString", ""), "t", LONGEST_TOKEN))
+        return ShowPage(_one(event.get("rawQueryString", ""), "t", LONGEST_TOKEN))
     body = event.get("body") or ""
     if len(body) > _LONGEST_BODY:
         raise WrongRequestError(413, "that is more than the form takes")
     return _confirmation(body, is_packed=bool(event.get("isBase64Encoded")))
 
 
-def _confirmation(body: str, *, is_packed: bool) -> PageRequest:
+def _confirmation(body: str, *, is_packed: bool) -> ConfirmDecision:
     try:
         form = base64.b64decode(body, validate=True).decode() if is_packed else body
     except ValueError as error:
@@ -61,7 +69,7 @@ def _confirmation(body: str, *, is_packed: bool) -> PageRequest:
     reason = " ".join(_one(form, "reason", 10 * _LONGEST_REASON).split())
     if len(reason) > _LONGEST_REASON:
         raise WrongRequestError(400, f"the reason may have {_LONGEST_REASON} characters")
-    return PageRequest(_one(form, "token", LONGEST_TOKEN), confirms=True, reason=reason)
+    return ConfirmDecision(_one(form, "token", LONGEST_TOKEN), reason)
 
 
 def _one(query: str, name: str, longest: int) -> str:

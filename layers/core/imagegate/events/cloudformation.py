@@ -1,25 +1,48 @@
-"""Answers to CloudFormation about a custom resource (CloudFormation user guide, "Custom resource response objects")."""
+"""Requests of CloudFormation for a custom resource, and the responses to them.
+
+Source: CloudFormation user guide, "Custom resource request objects" and "Custom resource response objects".
+"""
 
 from __future__ import annotations
 
 import json
+from typing import Any, Literal, Self
 
 import urllib3
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from imagegate.errors import RetryableError
-from imagegate.events.eventbridge import CustomResourceRequest
 
-# The whole answer may have 4,096 bytes; a policy with many faults would exceed it.
+# The whole response may have 4,096 bytes; a policy with many faults would exceed it.
 _REASON_BYTES = 2000
 _HTTP = urllib3.PoolManager(timeout=20)
 
 
+class CustomResourceRequest(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    RequestType: Literal["Create", "Update", "Delete"]
+    ResponseURL: str
+    StackId: str
+    RequestId: str
+    LogicalResourceId: str
+    PhysicalResourceId: str | None = None
+    ResourceProperties: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_id(self) -> Self:
+        """Raise an error if a resource that was created before has no ID."""
+        if self.RequestType != "Create" and not self.PhysicalResourceId:
+            raise ValueError("PhysicalResourceId is missing")
+        return self
+
+
 class NoAnswerError(RetryableError):
-    """CloudFormation's answer could not be delivered; Lambda calls again."""
+    """The response could not be delivered to CloudFormation. Lambda calls the function again."""
 
 
 def respond(request: CustomResourceRequest, physical_id: str, data: dict[str, str], reason: str = "") -> None:
-    """Tell CloudFormation how it went: with a reason it failed."""
+    """Send CloudFormation the result: a failure if `reason` is not empty. Raises `NoAnswerError`."""
     body = {
         "Status": "FAILED" if reason else "SUCCESS",
         "Reason": reason.encode()[:_REASON_BYTES].decode(errors="ignore"),
@@ -31,6 +54,6 @@ def respond(request: CustomResourceRequest, physical_id: str, data: dict[str, st
     }
     content = json.dumps(body, ensure_ascii=False).encode()
     # The pre-signed URL is signed for an empty content type.
-    answer = _HTTP.request("PUT", request.ResponseURL, body=content, headers={"Content-Type": ""})
-    if answer.status >= 300:
-        raise NoAnswerError(f"CloudFormation's answer URL said {answer.status}")
+    response = _HTTP.request("PUT", request.ResponseURL, body=content, headers={"Content-Type": ""})
+    if response.status >= 300:
+        raise NoAnswerError(f"CloudFormation's response URL returned {response.status}")

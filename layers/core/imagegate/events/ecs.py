@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from imagegate.aws.ecs import container
-from imagegate.events.eventbridge import parse
+from imagegate.events.validation import parse
 from imagegate.notices.deployment_notice import RunningTask, ServiceRevision, Workload
 
 _REVISION = r"^arn:[a-z0-9-]+:ecs:[a-z0-9-]+:\d{12}:service-revision/[^/]+/[^/]+/[^/]+$"

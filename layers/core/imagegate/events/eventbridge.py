@@ -1,39 +1,25 @@
-"""What comes in from outside, as pydantic models: EventBridge events and the state machine's requests.
+"""Events that EventBridge sends, as pydantic models. Unknown fields are ignored; a missing field is a fault.
 
-Unknown extra fields are fine, missing ones are not. Sources: Amazon ECR user guide, "Sample events from Amazon
-ECR" (`ecr-eventbridge.html`); samples in `events/`.
+Source: Amazon ECR user guide, "Sample events from Amazon ECR" (`ecr-eventbridge.html`); samples in `events/`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from imagegate.errors import InvalidEventError
-from imagegate.evidence.sbom import Export
-from imagegate.findings.scan import Waited
-from imagegate.oci.image import Digest, ImageRef
+from imagegate.events.validation import parse
+from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Arrival
-from imagegate.release.release import Outcome, ReleaseId, StartReason
 from imagegate.release.start import Push
+from imagegate.workflow.reasons import Pusher
 
-Model = TypeVar("Model", bound=BaseModel)
-# Of `start_release`: what EventBridge sends it never comes by this one.
-REQUESTS_ALIAS = "requests"
 CLOUDTRAIL = "AWS API Call via CloudTrail"
 IMAGE_ACTION = "ECR Image Action"
-
-
-def parse(model: type[Model], event: object) -> Model:
-    """Raise `InvalidEventError` that names every field at fault."""
-    try:
-        return model.model_validate(event)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InvalidEventError(f"not a valid {model.__name__}: {faults}") from error
 
 
 class _Incoming(BaseModel):
@@ -52,7 +38,7 @@ class _ImageDetail(_Incoming):
 
 
 class ImageActionDetail(_ImageDetail):
-    """`detail` of "ECR Image Action". Tag and media types may be absent, also on tagged pushes."""
+    """`detail` of "ECR Image Action". The tag and the media types may be missing, also for tagged pushes."""
 
     result: str
     action_type: str
@@ -62,7 +48,7 @@ class ImageActionDetail(_ImageDetail):
 
 
 class ImageScanDetail(_ImageDetail):
-    """`detail` of "ECR Image Scan": basic scanning. Only a wake-up; what counts is read from ECR."""
+    """`detail` of "ECR Image Scan" (basic scanning). It only says when to look: the result is read from ECR."""
 
     scan_status: str
     finding_severity_counts: dict[str, int] = Field(default_factory=dict)
@@ -70,7 +56,7 @@ class ImageScanDetail(_ImageDetail):
 
 
 class ReplicationDetail(_ImageDetail):
-    """`detail` of "ECR Replication Action", sent where the image arrives."""
+    """`detail` of "ECR Replication Action". ECR sends it in the destination's account and Region."""
 
     result: str
     image_tag: str | None = None
@@ -84,7 +70,7 @@ class PullThroughCacheDetail(_ImageDetail):
 
 
 class Inspector2ScanDetail(_Incoming):
-    """`detail` of "Inspector2 Scan": enhanced scanning. The repository is an ARN here, and may be a name."""
+    """`detail` of "Inspector2 Scan" (enhanced scanning). The repository is an ARN or a name."""
 
     repository_name: str = Field(min_length=1)
     image_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
@@ -109,7 +95,7 @@ class EcrImageAction(_Event):
 
 
 class _Recorded(BaseModel):
-    """CloudTrail writes names in camel case."""
+    """A part of a CloudTrail record, which has names in camel case."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
 
@@ -132,7 +118,7 @@ class _Identity(_Recorded):
 
 
 class PutImageCall(_Recorded):
-    """`detail` of "AWS API Call via CloudTrail" for PutImage. Whoever was refused has stored nothing."""
+    """`detail` of "AWS API Call via CloudTrail" for PutImage. A call that was refused has no response elements."""
 
     event_name: Literal["PutImage"]
     user_identity: _Identity
@@ -140,18 +126,19 @@ class PutImageCall(_Recorded):
 
 
 class CloudTrailPutImage(_Event):
-    """AWS CloudTrail user guide, "Amazon ECR log file entries"."""
+    """A recorded call of PutImage (AWS CloudTrail user guide, "Amazon ECR log file entries")."""
 
     detail_type: Literal["AWS API Call via CloudTrail"] = Field(alias="detail-type")
     detail: PutImageCall
 
     @property
-    def pushed(self) -> tuple[ImageRef, str] | None:
-        """The image, and the ARN of who pushed it; None: nothing was stored."""
+    def pusher(self) -> Pusher | None:
+        """Return the image and the ARN of the principal who pushed it, or None if the call stored nothing."""
         if self.detail.response_elements is None:
             return None
         image = self.detail.response_elements.image
-        return ImageRef.of(image.repository_name, image.image_id.image_digest), self.detail.user_identity.arn
+        reference = ImageRef.of(image.repository_name, image.image_id.image_digest)
+        return Pusher(reference, self.detail.user_identity.arn)
 
 
 class EcrReplication(_Event):
@@ -174,7 +161,7 @@ class EcrImageScan(_Event):
     detail: ImageScanDetail
 
 
-# What may have happened to an image, by detail-type.
+# The events by which an image arrives in a repository, by detail-type.
 _ARRIVALS: dict[str, type[EcrImageAction | EcrReplication | EcrPullThroughCache]] = {
     "ECR Image Action": EcrImageAction,
     "ECR Replication Action": EcrReplication,
@@ -188,7 +175,7 @@ _SCANS: dict[str, type[EcrImageScan | Inspector2Scan | EcrImageAction]] = {
 
 
 def parse_arrival(event: dict[str, Any]) -> Push:
-    """How and when an image came in. Raises `InvalidEventError`."""
+    """Return how and when an image arrived. Raises `InvalidEventError`."""
     arrived = parse(_ARRIVALS.get(event.get("detail-type", ""), EcrImageAction), event)
     detail = arrived.detail
     if isinstance(arrived, EcrReplication):
@@ -199,148 +186,26 @@ def parse_arrival(event: dict[str, Any]) -> Push:
     return Push(detail.image, arrived.time, arrived.detail.result, detail.image_tag)
 
 
-def parse_pushed(event: dict[str, Any]) -> tuple[ImageRef, str] | None:
-    """Who stored which image, where CloudTrail says that. Raises `InvalidEventError` where nothing was stored."""
+def parse_put_image(event: dict[str, Any]) -> Pusher | None:
+    """Return who pushed an image, or None if the event is not of CloudTrail.
+
+    Raises `InvalidEventError` if the recorded call stored nothing.
+    """
     if event.get("detail-type") != CLOUDTRAIL:
         return None
-    pushed = parse(CloudTrailPutImage, event).pushed
-    if pushed is None:
-        raise InvalidEventError("this call of PutImage has stored nothing")
-    return pushed
+    pusher = parse(CloudTrailPutImage, event).pusher
+    if pusher is None:
+        raise InvalidEventError("this call of PutImage stored nothing")
+    return pusher
 
 
-def is_request(event: dict[str, Any], function_arn: str) -> bool:
-    """Whether one of our own functions asks; by its alias for requests `start_release` takes them, and no events.
-
-    Raises `InvalidEventError` for what comes by the wrong one: who may ask may not make up what happened.
-    """
-    asks = function_arn.endswith(f":{REQUESTS_ALIAS}")
-    if asks is not ("request" in event):
-        raise InvalidEventError(f"by {function_arn} come {'requests' if asks else 'events'} alone")
-    return asks
+def parse_deletion(event: dict[str, Any]) -> ImageRef | None:
+    """Return the image of an "ECR Image Action", or None if the event is another one. Raises `InvalidEventError`."""
+    if event.get("detail-type") != IMAGE_ACTION:
+        return None
+    return parse(EcrImageAction, event).detail.image
 
 
 def parse_scan(event: dict[str, Any]) -> ImageRef:
-    """The image of which a scan ended, or which was deleted. Raises `InvalidEventError`."""
+    """Return the image whose scan ended, or that was deleted. Raises `InvalidEventError`."""
     return parse(_SCANS.get(event.get("detail-type", ""), EcrImageScan), event).detail.image
-
-
-class _InternalRequest(BaseModel):
-    """What our own state machine and functions send: versioned, and strict about extra fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ReleaseModel(_InternalRequest):
-    repository: str
-    digest: str
-    attempt: int = Field(ge=1)
-
-    @property
-    def id(self) -> ReleaseId:
-        return ReleaseId(ImageRef.of(self.repository, self.digest), self.attempt)
-
-
-class StartRequestModel(_InternalRequest):
-    """Our own call of `start_release`. It proves nothing, and names nobody: the reason is looked up."""
-
-    repository: str
-    digest: str
-    tags: list[str] = Field(min_length=1)
-    reason: StartReason
-
-    @property
-    def image(self) -> ImageRef:
-        return ImageRef.of(self.repository, self.digest)
-
-
-class StartEnvelope(_InternalRequest):
-    schema_: Literal[1] = Field(alias="schema")
-    request: StartRequestModel
-
-
-def parse_request(event: dict[str, Any]) -> tuple[ImageRef, list[str], StartReason]:
-    request = parse(StartEnvelope, event).request
-    return request.image, request.tags, request.reason
-
-
-class AwaitScanRequest(_InternalRequest):
-    schema_: Literal[1] = Field(alias="schema")
-    release: ReleaseModel
-    token: str = Field(min_length=1)
-
-
-class JudgeRequest(_InternalRequest):
-    schema_: Literal[1] = Field(alias="schema")
-    release: ReleaseModel
-    # Executions that were begun under an earlier state machine send these; nobody believes them.
-    waited: Waited | None = None
-    why: str = ""
-
-
-class SignRequest(_InternalRequest):
-    """`sign_image` takes a decision digest and nothing else: all the rest it reads and checks itself."""
-
-    schema_: Literal[1] = Field(alias="schema")
-    decision: str
-
-    @property
-    def digest(self) -> Digest:
-        return Digest.parse(self.decision)
-
-
-class ExportModel(_InternalRequest):
-    """An export of SBOMs that was asked for: its report, or an empty text where Inspector refused to begin."""
-
-    report: str
-    status: str
-    why: str
-    batch: int = Field(ge=0)
-    polls: int = 0  # how often the state machine has looked at it
-
-    @property
-    def export(self) -> Export:
-        return Export(self.report, self.status, self.why, self.batch)
-
-
-class AttachSbomRequest(_InternalRequest):
-    """`export`: what has ended; None: nothing was exported yet."""
-
-    schema_: Literal[1] = Field(alias="schema")
-    release: ReleaseModel
-    export: ExportModel | None
-
-
-class PromoteRequest(_InternalRequest):
-    schema_: Literal[1] = Field(alias="schema")
-    release: ReleaseModel
-
-
-class AnnounceRequest(_InternalRequest):
-    """`error` and `cause`: of an execution that failed. How all else ends, the ledger says."""
-
-    schema_: Literal[1] = Field(alias="schema")
-    release: ReleaseModel
-    outcome: Outcome
-    error: str = ""
-    cause: str = ""
-
-
-class CustomResourceRequest(BaseModel):
-    """CloudFormation user guide, "Custom resource request objects"."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    RequestType: Literal["Create", "Update", "Delete"]
-    ResponseURL: str
-    StackId: str
-    RequestId: str
-    LogicalResourceId: str
-    PhysicalResourceId: str | None = None
-    ResourceProperties: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _has_an_id_after_creation(self) -> Self:
-        if self.RequestType != "Create" and not self.PhysicalResourceId:
-            raise ValueError("PhysicalResourceId is missing")
-        return self

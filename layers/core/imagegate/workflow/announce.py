@@ -33,7 +33,7 @@ class Announced:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnnounceRelease:
     """`links` and `mails` are made only where an image is held."""
 

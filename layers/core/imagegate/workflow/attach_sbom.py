@@ -74,7 +74,7 @@ class Attached:
         return {"route": str(self.route), "wanted": self.wanted.as_json() if self.wanted else None}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttachSbom:
     """`repositories`: what the ARNs of this registry's repositories begin with, up to their names."""
 

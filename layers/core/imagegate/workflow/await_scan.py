@@ -17,7 +17,7 @@ from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.scan_wait import is_over, why_never
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitScan:
     """Never polls. Either this look or a later scan event finds the results, in whatever order they come."""
 
@@ -58,7 +58,7 @@ class AwaitScan:
         return waited
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanCompleted:
     """A scan event is only a wake-up: find the tokens, read all platforms again, complete what has everything."""
 

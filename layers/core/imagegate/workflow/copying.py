@@ -37,7 +37,7 @@ class OutOfTimeError(Exception):
         self.uploads = dict(uploads)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Copy:
     """One copy of `image` into the repository `target`. `origin` and `registry` may be the same registry."""
 

@@ -57,7 +57,7 @@ class JudgeResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeImage:
     """Writes what `examine` finds."""
 
@@ -89,7 +89,7 @@ class JudgeImage:
     def _judge(self, release: Release, here: EcrImage, now: datetime) -> JudgeResult:
         policy = self.records.policy(release.policy)
         stage = policy.stages[release.stage]
-        if digest := ReuseVerdict(self.ledger, self.records).run(release, stage, now):
+        if digest := ReuseVerdict(ledger=self.ledger, records=self.records).run(release, stage, now):
             return self._passed(release, stage, digest)
         examined = self.examine.run(policy, stage, release, here, now)
         if isinstance(examined, NotYet):

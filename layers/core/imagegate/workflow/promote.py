@@ -53,7 +53,7 @@ class Promoted:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromoteImage:
     images: Images
     ledger: Ledger
@@ -126,15 +126,25 @@ class PromoteImage:
         if following.elsewhere:
             return ""  # the stack there promotes from it, and waits for its own
         image = ImageRef(target, release.image.digest)
-        return AwaitReplicas(self.images, self.ledger).run(release, image, following.replication, now)
+        return AwaitReplicas(images=self.images, ledger=self.ledger).run(
+            release, image, following.replication, now
+        )
 
     def _copy_to(
         self, target: str, elsewhere: RemoteRegistry | None, image: ImageRef, has_time: Callable[[], bool]
     ) -> Copy:
         if elsewhere is None:
-            return Copy(self.registry, self.registry, image, target, has_time)
+            return Copy(
+                origin=self.registry, registry=self.registry, image=image, target=target, has_time=has_time
+            )
         name = target.removeprefix(f"{elsewhere.registry}/")
-        return Copy(self.registry, self.registry_at(elsewhere), image, name, has_time)
+        return Copy(
+            origin=self.registry,
+            registry=self.registry_at(elsewhere),
+            image=image,
+            target=name,
+            has_time=has_time,
+        )
 
     def _soaks(self, release: Release, policy: Policy, now: datetime) -> datetime | None:
         """Until when it has to stay here, counted from its first push; None: no longer."""

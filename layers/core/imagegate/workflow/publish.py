@@ -10,7 +10,7 @@ from imagegate.policy.policy import Policy, Scanner
 from imagegate.ports import Records, Scans, Signer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPolicy:
     records: Records
     signer: Signer

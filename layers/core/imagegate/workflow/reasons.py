@@ -14,7 +14,7 @@ from imagegate.policy.policy import Policy
 from imagegate.ports import Grants, Ledger, Records
 from imagegate.release.order import newest_order
 from imagegate.release.release import Release, StartReason
-from imagegate.release.start import Ignore
+from imagegate.release.start import Ignore, Push
 from imagegate.workflow.pending_approval import asked_of
 from imagegate.workflow.start import StartRelease
 
@@ -24,19 +24,50 @@ _FOUND = (StartReason.NEW_TAG, StartReason.LOST_EXECUTION)
 
 
 @dataclass(frozen=True, slots=True)
-class StartRequested:
-    """Starts what is asked for, where its reason holds."""
+class Pusher:
+    """The ARN of the principal who pushed an image, as CloudTrail recorded it."""
 
-    check: CheckReason
+    image: ImageRef
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedRelease:
+    """A request of one of our functions. It proves nothing: its reason is looked up."""
+
+    image: ImageRef
+    tags: tuple[str, ...]
+    reason: StartReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOnEvent:
+    """Starts a release for a push, or for a request whose reason is proven; notes who pushed an image."""
+
     start: StartRelease
+    grants: Grants
 
-    def run(
-        self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime
-    ) -> Release | Ignore:
-        proven = self.check.run(image, tags, reason, now)
+    def run(self, event: Push | Pusher | RequestedRelease, now: datetime) -> Release | Ignore:
+        """Return the release, or why there is none. Raises `RejectedInputError` for a reason that nobody can give."""
+        match event:
+            case Push():
+                return self.start.on_push(event, now)
+            case Pusher():
+                return self.start.on_pushed_by(event.image, event.arn)
+            case RequestedRelease():
+                return self._on_request(event, now)
+
+    def _on_request(self, request: RequestedRelease, now: datetime) -> Release | Ignore:
+        check = CheckReason(
+            grants=self.grants,
+            ledger=self.start.ledger,
+            records=self.start.records,
+            policy=self.start.policy,
+        )
+        proven = check.run(request.image, request.tags, request.reason, now)
         if isinstance(proven, Ignore):
             return proven
-        return self.start.on_request(image, proven.tags, proven.reason, now, proven.by)
+        return self.start.on_request(request.image, proven.tags, proven.reason, now, proven.by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +79,7 @@ class Proven:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReason:
     grants: Grants
     ledger: Ledger

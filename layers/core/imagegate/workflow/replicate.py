@@ -14,7 +14,7 @@ from imagegate.release.release import Release
 _PAUSE = timedelta(seconds=30)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitReplicas:
     images: Images
     ledger: Ledger

@@ -18,7 +18,7 @@ from imagegate.ports import Ledger, Records
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReuseVerdict:
     ledger: Ledger
     records: Records

@@ -33,7 +33,7 @@ class Signed:
     evidence: tuple[Digest, ...] = ()  # empty: an earlier attempt had signed already
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignImage:
     images: Images
     ledger: Ledger

@@ -32,7 +32,7 @@ class StartContentionError(RetryableError):
     """Too many starts of one image at once; the event comes again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRelease:
     """Decides whether a push is ours to guard, and makes sure that exactly one execution guards it."""
 

@@ -26,7 +26,7 @@ from imagegate.workflow.pending_approval import asked_of
 _BASE_NAME = "org.opencontainers.image.base.name"  # OCI image-spec, annotations.md
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShowApproval:
     links: ApprovalLinks
     ledger: Ledger
@@ -142,7 +142,7 @@ class Confirmed:
     told: dict[str, Any]  # what `decide` answers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmLink:
     links: ApprovalLinks
     decider: LinkDecider

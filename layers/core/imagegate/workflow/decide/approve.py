@@ -19,7 +19,7 @@ class ApprovalRefusedError(RejectedInputError):
     """This person may not decide so, or not any more; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecideApproval:
     grants: WritableGrants
     ledger: Ledger

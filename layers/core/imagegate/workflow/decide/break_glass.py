@@ -23,7 +23,7 @@ class BreakGlassRefusedError(RejectedInputError):
     """It would not count; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GrantBreakGlass:
     grants: WritableGrants
     ledger: Ledger

@@ -18,7 +18,7 @@ class OrderRefusedError(RejectedInputError):
     """Such an image is not released by hand; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRelease:
     grants: WritableGrants
     ledger: Ledger

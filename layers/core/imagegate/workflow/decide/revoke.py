@@ -36,7 +36,7 @@ class RepositoryAttempts:
         return any(attempt.signature for attempt in self.attempts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeSignatures:
     ledger: Ledger
     registry: Callable[[], Registry]

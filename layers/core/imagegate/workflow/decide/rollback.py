@@ -33,7 +33,7 @@ class RollbackPlan:
     skipped: tuple[tuple[Release, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRollback:
     """Reads, and decides nothing: the command line plans with it, and the function that decides checks by it."""
 
@@ -96,7 +96,7 @@ class PlanRollback:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RollBack:
     plan: PlanRollback
     ledger: Ledger

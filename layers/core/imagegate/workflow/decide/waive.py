@@ -20,8 +20,8 @@ class WaiverRefusedError(RejectedInputError):
     """Such a waiver would never count; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decide:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantWaiver:
     grants: WritableGrants
     ledger: Ledger
     records: Records
@@ -77,5 +77,5 @@ class Decide:
             digests = (release.image.digest, *release.platforms)
             return waiver.covers_image(release.image.repository, digests)
 
-        find = FindFreed(self.ledger, self.records, self.versions)
+        find = FindFreed(ledger=self.ledger, records=self.records, versions=self.versions)
         return find.run(self.policy, self.grants.waivers(), now, is_about)

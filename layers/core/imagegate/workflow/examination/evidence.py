@@ -23,7 +23,7 @@ _DSSE = "application/vnd.dsse.envelope"
 _LOOKED_AT = 50  # attestations of one image; more is no evidence but an attack on our time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadEvidence:
     images: Images
     registry: Callable[[], Registry]

@@ -63,7 +63,7 @@ class NotYet:
     clean_since: Mapping[Digest, datetime] = field(default_factory=dict)  # what a second look has to confirm
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExamineImage:
     """`registry`, `signer` and `intelligence` are made only where a rule asks for what they know."""
 
@@ -122,7 +122,7 @@ class ExamineImage:
         contents: Contents,
         now: datetime,
     ) -> ImageFacts:
-        reader = ReadFacts(self.images, self.ledger, self.registry, self.signer)
+        reader = ReadFacts(images=self.images, ledger=self.ledger, registry=self.registry, signer=self.signer)
         return reader.run(policy, stage, release, here, contents, now)
 
     def _decided(

@@ -26,7 +26,7 @@ _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFacts:
     """`registry` and `signer` are made only where a rule needs them."""
 
@@ -49,7 +49,7 @@ class ReadFacts:
         Raises `ImageNotFoundError` when it is gone meanwhile, and `AmbiguousDocumentError` for a config that clients
         could read otherwise.
         """
-        evidence = ReadEvidence(self.images, self.registry, self.signer)
+        evidence = ReadEvidence(images=self.images, registry=self.registry, signer=self.signer)
         rules = stage.evidence
         return ImageFacts(
             image=release.image,

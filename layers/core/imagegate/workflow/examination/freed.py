@@ -22,7 +22,7 @@ _LOOKS_BACK = timedelta(days=30)
 _LOOKED_AT = 300
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindFreed:
     ledger: Ledger
     records: StoredRecords

@@ -19,7 +19,7 @@ _RELEASED = frozenset({Outcome.RELEASED, Outcome.HELD})
 _LOOKED_AT = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TellOfDeletion:
     """Children of indexes and evidence are no releases of their own: of them nothing is told."""
 

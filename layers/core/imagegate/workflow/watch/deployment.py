@@ -63,7 +63,7 @@ class HookAnswer:
         return {"hookStatus": str(self.status), **details}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeContainers:
     """`allowed`: images that may run though no gate has seen them, by the beginning of their names."""
 
@@ -123,7 +123,7 @@ def not_checked(deployment: ServiceRevision | None, error: Exception, on_error: 
     return HookAnswer(status, f"not checked: {fault}", alerts=(unchecked(deployment, fault, on_error),))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TellOnce:
     """Of all who notice the same at once, one tells it; when that fails, another one does, later."""
 

@@ -86,7 +86,7 @@ class Sweep:
                 self.faults[what] = fault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
     images: Images
     completed: ScanCompleted
@@ -130,7 +130,12 @@ class Reconcile:
 
     @property
     def deletions(self) -> TellOfDeletion:
-        return TellOfDeletion(self.images, self.completed.ledger, self.notifications, self.policy)
+        return TellOfDeletion(
+            images=self.images,
+            ledger=self.completed.ledger,
+            notifications=self.notifications,
+            policy=self.policy,
+        )
 
     def _ask_again(self, image: ImageRef) -> None:
         """Ask for a release of what was promoted to where it had been refused."""
@@ -201,7 +206,7 @@ class Reconcile:
         ledger, notice = self.completed.ledger, f"{self.policy.digest} considered"
         if ledger.is_noted(notice):
             return 0
-        find = FindFreed(ledger, self.records, self.versions)
+        find = FindFreed(ledger=ledger, records=self.records, versions=self.versions)
         freed = list(find.run(self.policy, waivers, now, lambda it: it.policy != self.policy.digest))
         for release in freed:
             self.completed.starter.request(release.image, sorted(release.tags), StartReason.NEW_POLICY)
