@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: help setup demo sandbox test check days format dist deploy build lambda-image clean lock
+.PHONY: help setup demo sandbox test check coverage days format dist deploy build lambda-image clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,12 @@ test: check ## Everything that `check` does, then the whole product in the sandb
 	@mkdir -p $(dir $(USED)) && rm -f $(USED)
 	@IMAGEGATE_USED_STATEMENTS=$(USED) $(PYTEST) tests/integration tests/e2e
 	@$(BIN)/python -m tools.least_privilege $(USED)
+
+coverage: setup ## Which lines and branches of the packages that decide no unit or component test runs
+	@rm -f .coverage.*
+	@$(BIN)/python -m coverage run -m pytest -q tests/unit tests/component
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
 
 # The day is another one in UTC than in the zone. Zones are written out: not every machine has their rules.
 # Fewer examples, and no orders of events: both are the same on any day. Once with the component tests: they take longer.
