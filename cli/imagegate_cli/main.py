@@ -1,13 +1,12 @@
-"""`imagegate`: the entry point."""
+"""The entry point of `imagegate`."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
-from imagegate.clock import Clock, utc_now
-from imagegate_cli.clock import wind
 from imagegate_cli.commands.decide import decide
 from imagegate_cli.commands.judge import judge
 from imagegate_cli.commands.list import list_
@@ -16,6 +15,7 @@ from imagegate_cli.commands.release import release
 from imagegate_cli.commands.rollback import rollback
 from imagegate_cli.commands.status import status
 from imagegate_cli.commands.verify import verify
+from imagegate_cli.context import CommandLine
 from imagegate_cli.faults import report
 
 _VERBS = (judge, status, release, list_, decide, rollback, policy, verify)
@@ -38,18 +38,17 @@ def cli(context: click.Context, stack: str) -> None:
     Account, Region and credentials are those of the AWS CLI: AWS_PROFILE, AWS_DEFAULT_REGION, ….
     In the sandbox: source .sandbox/env
     """
-    wind(context, context.obj or utc_now)  # the one of `main`
-    context.obj = stack
+    context.obj = replace(context.ensure_object(CommandLine), stack_name=stack)
 
 
 for _verb in _VERBS:
     cli.add_command(_verb)
 
 
-def main(clock: Clock = utc_now) -> None:
-    """Errors are one line on stderr and exit code 2."""
+def main(command_line: CommandLine | None = None) -> None:
+    """Run the command of `sys.argv` and exit. An error is one line on stderr, and exit code 2."""
     try:
-        code = cli.main(prog_name="imagegate", standalone_mode=False, obj=clock)
+        code = cli.main(prog_name="imagegate", standalone_mode=False, obj=command_line or CommandLine())
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort of a program
         code = report(error)
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,4 +1,4 @@
-"""The deployed stack: its outputs name the resources that the command line uses."""
+"""The deployed stack. Its outputs name the resources that the command line uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imagegate.oci.image import Digest
 from imagegate.release.release import Release
 from imagegate_cli.faults import NotFoundError
 
-# Imported where they are used: boto3 would make even --help slow.
+# Imported where they are used: boto3 takes longer to load than most commands take.
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imagegate.aws.records import S3Records
     from imagegate.grants.power import Power
     from imagegate.policy.policy import Policy
+    from imagegate.workflow.decide.rollback import PlanRollback
     from imagegate_cli.decisions.calling import ReleaseOrders
 
 _DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
@@ -28,13 +29,14 @@ _DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
 @dataclass(frozen=True)
 class Stack:
-    """One installation of imagegate."""
+    """One installation of imagegate. Each resource is opened at its first use."""
 
     name: str
     arn: str  # arn:PARTITION:cloudformation:REGION:ACCOUNT:stack/NAME/ID
     outputs: Mapping[str, str]
 
     def output(self, name: str) -> str:
+        """Return an output of the stack. Raises `NotFoundError` if the stack has no such output."""
         try:
             return self.outputs[name]
         except KeyError:
@@ -54,8 +56,64 @@ class Stack:
         domain = _DOMAINS.get(self.arn.split(":")[1], "amazonaws.com")
         return f"{self.account}.dkr.ecr.{self.region}.{domain}"
 
+    @cached_property
+    def trusted_roots(self) -> frozenset[str]:
+        """SHA-256 of each root certificate that the stack trusts, in hexadecimal."""
+        return frozenset(self.output("TrustedRoots").split(","))
+
+    @cached_property
+    def signing_profiles(self) -> dict[str, str]:
+        """The ARN of each stage's signing profile, without version."""
+        from imagegate.aws.signer import AwsSigner
+
+        signer = AwsSigner(self.output("SigningProfilePrefix"), frozenset())
+        return {stage: signer.profile_arn(stage) for stage in self.policy.stages}
+
+    @cached_property
+    def rollback_planning(self) -> PlanRollback:
+        """Finds the release that a repository can go back to."""
+        from imagegate.aws.ecr_registry import own_registry
+        from imagegate.aws.signer import AwsSigner
+        from imagegate.notation.revocation import AwsRevocations
+        from imagegate.workflow.decide.rollback import PlanRollback
+
+        def signer() -> AwsSigner:
+            return AwsSigner(self.output("SigningProfilePrefix"), self.trusted_roots, AwsRevocations())
+
+        return PlanRollback(
+            images=self.images, ledger=self.ledger, registry=own_registry, signer=signer, policy=self.policy
+        )
+
+    @cached_property
+    def caller_arn(self) -> str:
+        """The ARN of the caller. STS answers this to everyone, without any permission."""
+        from imagegate.aws.clients import client
+
+        arn: str = client("sts").get_caller_identity()["Arn"]
+        return arn
+
+    @cached_property
+    def repository_uris(self) -> dict[str, str]:
+        """The URI of each repository by its name, as images are pulled from it."""
+        from imagegate.aws.clients import client
+
+        pages = client("ecr").get_paginator("describe_repositories").paginate()
+        return {one["repositoryName"]: one["repositoryUri"] for page in pages for one in page["repositories"]}
+
+    def has_repository(self, name: str) -> bool:
+        """Tell whether the repository exists; True if the caller may not know."""
+        from botocore.exceptions import ClientError
+
+        from imagegate.aws.clients import client
+
+        try:
+            client("ecr").describe_repositories(repositoryNames=[name])
+        except ClientError as error:
+            return error.response["Error"]["Code"] != "RepositoryNotFoundException"
+        return True
+
     def decider(self, power: Power) -> str:
-        """ARN of the function that decides, as the URL of this power calls it."""
+        """Return the ARN of the function `decide` with the alias of this power."""
         partition = self.arn.split(":")[1]
         return f"arn:{partition}:lambda:{self.region}:{self.account}:function:{self.name}-decide:{power}"
 
@@ -91,29 +149,29 @@ class Stack:
 
     @cached_property
     def policy(self) -> Policy:
-        """The deployed policy; releases that run may be pinned to an earlier one."""
+        """The deployed policy. A release keeps the one that it started with."""
         return self.records.policy(Digest.parse(self.output("PolicyDigest")))
 
     @cached_property
     def policy_content(self) -> bytes:
-        """The deployed policy's file, as it was written."""
+        """The bytes of the deployed policy file."""
         from imagegate.aws.clients import client
 
         digest = Digest.parse(self.output("PolicyDigest"))
         key = f"policies/sha256/{digest.hex}.yaml"
-        found = client("s3").get_object(Bucket=self.output("RecordsBucket"), Key=key)
-        return digest.check(found["Body"].read(), key)
+        response = client("s3").get_object(Bucket=self.output("RecordsBucket"), Key=key)
+        return digest.check(response["Body"].read(), key)
 
     @cached_property
     def installed_at(self) -> datetime | None:
-        """Images that were pushed before this are left alone. None: nothing was noted. Only reads."""
+        """The time of the installation, or None if the ledger has none. Images pushed before it are ignored."""
         from imagegate.aws import ledger_items as items
         from imagegate.aws.clients import client
 
         key = items.key(items.INSTALLATION, items.INSTALLATION)
         table = self.output("LedgerTable")
-        found = client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
-        return items.read_installation(found["Item"]) if "Item" in found else None
+        response = client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
+        return items.read_installation(response["Item"]) if "Item" in response else None
 
     def execution_arn(self, release: Release) -> str:
         machine = self.output("ReleaseStateMachine")
@@ -121,19 +179,19 @@ class Stack:
 
 
 def find_stack(name: str) -> Stack:
-    """Raise `NotFoundError` when nothing of that name is deployed here."""
+    """Find the stack of that name. Raises `NotFoundError` if account and Region have none."""
     from botocore.exceptions import ClientError
 
     from imagegate.aws.clients import client
 
     cloudformation: Any = client("cloudformation")
     try:
-        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        described = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         region = cloudformation.meta.region_name
         message = f"no stack {name} in {region}: deploy it (make deploy), or name yours with --stack or IMAGEGATE_STACK"
         raise NotFoundError(message) from error
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
-    return Stack(name, found["StackId"], outputs)
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in described.get("Outputs", [])}
+    return Stack(name, described["StackId"], outputs)

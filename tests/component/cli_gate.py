@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Release
 from imagegate.release.start import Push
+from imagegate_cli.context import CommandLine, Pauses
 from imagegate_cli.main import main
 from imagegate_cli.stack import Stack
 from tests.component.one_gate import World
@@ -30,18 +30,6 @@ from tests.fakes import DEV, NOW, critical
 
 ARN = "arn:aws:cloudformation:eu-central-1:123456789012:stack/imagegate/1"
 CALLER = "arn:aws:iam::123456789012:user/ann"
-# Every module that finds the stack by itself.
-_FINDERS = (
-    "commands.decide",
-    "commands.emergency",
-    "commands.status",
-    "commands.release",
-    "policy.replay",
-    "policy.report",
-    "commands.approve",
-    "commands.rollback",
-    "commands.list",
-)
 
 
 @dataclass(frozen=True)
@@ -55,9 +43,16 @@ class Result:
         return json.loads(self.out)
 
 
+class MemoryStack(Stack):
+    """A stack whose resources are held in memory."""
+
+    def has_repository(self, name: str) -> bool:
+        return name in self.images.repositories()
+
+
 @dataclass
 class CliGate:
-    """`world` is what the stack's resources hold; the time stands still at `now`."""
+    """The command line over `world`, which holds the stack's resources. Its clock shows `now`; nothing sleeps."""
 
     capsys: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch
@@ -66,6 +61,7 @@ class CliGate:
     now: datetime = NOW
     policy_content: bytes = b""
     installed_at: datetime | None = NOW - timedelta(days=1)
+    pauses: Pauses = field(default_factory=lambda: Pauses(sleep=lambda _seconds: None))
 
     def __post_init__(self) -> None:
         for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "r"}.items():
@@ -75,8 +71,8 @@ class CliGate:
 
     @property
     def stack(self) -> Stack:
-        stack = Stack("imagegate", ARN, self.outputs)
-        stack.__dict__.update(
+        stack = MemoryStack("imagegate", ARN, self.outputs)
+        vars(stack).update(
             ledger=self.world.ledger,
             records=self.world.records,
             grants=self.world.grants,
@@ -85,6 +81,8 @@ class CliGate:
             policy=self.world.policy,
             policy_content=self.policy_content,
             installed_at=self.installed_at,
+            caller_arn=CALLER,
+            rollback_planning=self.world.planning(),
         )
         return stack
 
@@ -92,15 +90,11 @@ class CliGate:
         self.world.policy = self.world.records.policies[policy.digest] = policy
 
     def call(self, *arguments: str, columns: int = 0) -> Result:
-        for name in _FINDERS:
-            module = importlib.import_module(f"imagegate_cli.{name}")
-            self.monkeypatch.setattr(module, "find_stack", lambda _name: self.stack)
         if columns:
             self.monkeypatch.setenv("COLUMNS", str(columns))
-
         self.monkeypatch.setattr(sys, "argv", ["imagegate", *arguments])
         with pytest.raises(SystemExit) as exited:
-            main(lambda: self.now)
+            main(CommandLine(lambda: self.now, lambda _name: self.stack, self.pauses))
         captured = self.capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 
@@ -176,7 +170,6 @@ def serving(gate: CliGate) -> Iterator[Served]:
     thread.start()
     for power in Power:
         gate.outputs[power.output] = f"http://127.0.0.1:{server.server_address[1]}/"
-    gate.monkeypatch.setattr("imagegate_cli.decisions.asking.caller", lambda: "ann")
     try:
         yield served
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from imagegate_cli.context import CommandLine
 from imagegate_cli.main import main
 from tests.component.cli_gate import Result
 from tests.fakes import NOW
@@ -29,7 +30,7 @@ def judge_in(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         argv = ["imagegate", "judge", "--policy", str(folder / "policy.yaml"), *words]
         monkeypatch.setattr(sys, "argv", argv)
         with pytest.raises(SystemExit) as exited:
-            main(lambda: NOW)
+            main(CommandLine(lambda: NOW))
         captured = capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from imagegate_cli.context import CommandLine
 from imagegate_cli.main import main
 from tests.component.cli_gate import Result
 
@@ -23,7 +24,7 @@ def verify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     def call(*arguments: str, at: datetime = LATER) -> Result:
         monkeypatch.setattr(sys, "argv", ["imagegate", "verify", *arguments])
         with pytest.raises(SystemExit) as exited:
-            main(lambda: at)
+            main(CommandLine(lambda: at))
         captured = capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,9 +19,9 @@ from imagegate.aws.ledger import DynamoLedger
 from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
-from imagegate_cli.commands import status as status_verb
+from imagegate_cli.context import CommandLine, Pauses
 from imagegate_cli.main import main
-from imagegate_cli.stack import Stack
+from imagegate_cli.stack import Stack, find_stack
 from tests.fakes import NOW
 
 REGION = "eu-central-1"
@@ -53,11 +53,32 @@ class Gate:
         self._capsys = capsys
         self._monkeypatch = monkeypatch
         self.ledger = DynamoLedger(TABLE)
+        self.pauses = Pauses(first=0.01, begin=0.1)
+        self.starter: FakeStarter | None = None
 
-    def call(self, *arguments: str) -> Result:
+    def _find(self, name: str) -> Stack:
+        stack = find_stack(name)
+        if self.starter:
+            vars(stack)["starter"] = self.starter
+        return stack
+
+    def after(self, pauses: int, happen: Callable[[], object]) -> None:
+        """Let something happen while the command line sleeps, in that pause."""
+        sleep, count = self.pauses.sleep, 0
+
+        def pausing(seconds: float) -> None:
+            nonlocal count
+            count += 1
+            if count == pauses:
+                happen()
+            sleep(seconds)
+
+        self.pauses = replace(self.pauses, sleep=pausing)
+
+    def call(self, *arguments: str, find: Callable[[str], Stack] | None = None) -> Result:
         self._monkeypatch.setattr(sys, "argv", ["imagegate", *arguments])
         with pytest.raises(SystemExit) as exited:
-            main(lambda: NOW)
+            main(CommandLine(lambda: NOW, find or self._find, self.pauses))
         captured = self._capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 
@@ -131,8 +152,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setattr("imagegate_cli.releases.waiting._FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(status_verb, "_BEGIN_SECONDS", 0.1)
     aws.client.cache_clear()
 
 
@@ -332,28 +351,26 @@ def test_the_exit_code_of_waiting_is_the_outcome(gate: Gate, outcome: Outcome, c
     assert gate.call("status", f"shop-dev@{image.digest}").code == 0
 
 
-def test_waiting_ends_when_the_release_does(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_ends_when_the_release_does(gate: Gate) -> None:
     image = _image("slow")
     id_ = gate.begin(image)
-    _after(monkeypatch, 3, lambda: gate.close(id_, Outcome.RELEASED))
+    gate.after(3, lambda: gate.close(id_, Outcome.RELEASED))
     result = gate.call("status", "--wait", "--json", f"shop-dev@{image.digest}")
     assert (result.code, result.json["outcome"]) == (0, "released")
 
 
-def test_waiting_waits_for_the_release_to_begin(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status_verb, "_BEGIN_SECONDS", 30)
+def test_waiting_waits_for_the_release_to_begin(gate: Gate) -> None:
+    gate.pauses = replace(gate.pauses, begin=30)
     image = gate.push("shop-dev", "1.0")
-    _after(monkeypatch, 3, lambda: gate.blocked(image))
+    gate.after(3, lambda: gate.blocked(image))
     assert gate.call("status", "--wait", "shop-dev:1.0").code == 1
 
 
-def test_an_ended_release_of_another_tag_is_not_what_is_waited_for(
-    gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(status_verb, "_BEGIN_SECONDS", 30)
+def test_an_ended_release_of_another_tag_is_not_what_is_waited_for(gate: Gate) -> None:
+    gate.pauses = replace(gate.pauses, begin=30)
     image = gate.push("shop-dev", "1.1")
     gate.blocked(image, "1.0")
-    _after(monkeypatch, 3, lambda: gate.released(image, "1.1", attempt=2, reason=StartReason.NEW_TAG))
+    gate.after(3, lambda: gate.released(image, "1.1", attempt=2, reason=StartReason.NEW_TAG))
     result = gate.call("status", "--wait", "--json", "shop-dev:1.1")
     assert (result.code, result.json["attempt"]) == (0, 2)
 
@@ -373,13 +390,11 @@ def test_what_never_begins_is_said_before_the_timeout(gate: Gate) -> None:
     assert "imagegate release shop-dev:1.0" in result.err
 
 
-def test_watching_without_a_terminal_prints_a_line_per_step(
-    gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_watching_without_a_terminal_prints_a_line_per_step(gate: Gate) -> None:
     image = _image("watched")
     id_ = gate.begin(image)
-    _after(monkeypatch, 2, lambda: gate.ledger.record(id_, verdict="PASS", reasons=[]))
-    _after(monkeypatch, 4, lambda: gate.close(id_, Outcome.RELEASED))
+    gate.after(2, lambda: gate.ledger.record(id_, verdict="PASS", reasons=[]))
+    gate.after(4, lambda: gate.close(id_, Outcome.RELEASED))
     result = gate.call("status", "--watch", f"shop-dev@{image.digest}")
     assert result.code == 0
     lines = [line[9:] for line in result.out.splitlines()]
@@ -388,59 +403,39 @@ def test_watching_without_a_terminal_prints_a_line_per_step(
     assert "\x1b" not in result.out
 
 
-def _after(monkeypatch: pytest.MonkeyPatch, pauses: int, happen: Any) -> None:
-    """Let something happen while the command line sleeps."""
-    import time
-
-    sleep, count = time.sleep, 0
-
-    def pausing(seconds: float) -> None:
-        nonlocal count
-        count += 1
-        if count == pauses:
-            happen()
-        sleep(seconds)
-
-    monkeypatch.setattr("imagegate_cli.releases.waiting.time.sleep", pausing)
-
-
 # release
 
 
-def _start_with(monkeypatch: pytest.MonkeyPatch, starter: FakeStarter) -> FakeStarter:
-    monkeypatch.setattr(Stack, "starter", starter)
+def _start_with(gate: Gate, starter: FakeStarter) -> FakeStarter:
+    gate.starter = starter
     return starter
 
 
-def test_release_asks_for_the_image_that_the_tag_points_to(
-    gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_release_asks_for_the_image_that_the_tag_points_to(gate: Gate) -> None:
     image = gate.push("shop-dev", "1.0")
-    starter = _start_with(monkeypatch, FakeStarter(gate))
+    starter = _start_with(gate, FakeStarter(gate))
     result = gate.call("release", "shop-dev:1.0")
     assert result.code == 0
     assert starter.requests == [(image, ["1.0"], "operator")]
     assert "began attempt 1" in result.out
 
 
-def test_release_waits_for_its_own_attempt_not_for_an_older_one(
-    gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_release_waits_for_its_own_attempt_not_for_an_older_one(gate: Gate) -> None:
     gate.blocked(gate.push("shop-dev", "1.0"))
-    _start_with(monkeypatch, FakeStarter(gate, Outcome.RELEASED))
+    _start_with(gate, FakeStarter(gate, Outcome.RELEASED))
     result = gate.call("release", "--wait", "--json", "shop-dev:1.0")
     assert (result.code, result.json["attempt"], result.json["outcome"]) == (0, 2, "released")
 
 
-def test_release_joins_an_open_attempt(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_release_joins_an_open_attempt(gate: Gate) -> None:
     gate.begin(gate.push("shop-dev", "1.0"))
-    _start_with(monkeypatch, FakeStarter(gate))
+    _start_with(gate, FakeStarter(gate))
     assert "joined attempt 1" in gate.call("release", "shop-dev:1.0").out
 
 
-def test_a_request_that_starts_nothing_is_an_error(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_starts_nothing_is_an_error(gate: Gate) -> None:
     gate.blocked(gate.push("shop-dev", "1.0"))
-    _start_with(monkeypatch, FakeStarter(gate, works=False))
+    _start_with(gate, FakeStarter(gate, works=False))
     result = gate.call("release", "shop-dev:1.0")
     assert result.code == 2
     assert "nothing began" in result.err
@@ -513,9 +508,7 @@ def test_a_stack_of_something_else_is_no_gate(gate: Gate) -> None:
         ("InternalServerError", "DescribeStacks failed with InternalServerError"),
     ],
 )
-def test_a_refusal_of_aws_is_one_line(
-    gate: Gate, monkeypatch: pytest.MonkeyPatch, code: str, says: str
-) -> None:
+def test_a_refusal_of_aws_is_one_line(gate: Gate, code: str, says: str) -> None:
     from botocore.exceptions import ClientError
 
     message = "Rate exceeded" if code == "ThrottlingException" else "User: me is not authorized\nto do it"
@@ -523,8 +516,7 @@ def test_a_refusal_of_aws_is_one_line(
     def refuse(_name: str) -> Stack:
         raise ClientError({"Error": {"Code": code, "Message": message}}, "DescribeStacks")
 
-    monkeypatch.setattr("imagegate_cli.commands.list.find_stack", refuse)
-    result = gate.call("list")
+    result = gate.call("list", find=refuse)
     assert result.code == 2
     assert says in result.err
     assert len(result.err.splitlines()) == 1
@@ -562,12 +554,11 @@ def test_missing_settings_of_aws_are_one_line(
     assert len(result.err.splitlines()) == 1
 
 
-def test_what_nobody_foresaw_is_one_line_too(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_foresaw_is_one_line_too(gate: Gate) -> None:
     def fail(_name: str) -> Stack:
         raise RuntimeError("surprise\nin two lines")
 
-    monkeypatch.setattr("imagegate_cli.commands.list.find_stack", fail)
-    result = gate.call("list")
+    result = gate.call("list", find=fail)
     assert result.code == 2
     assert result.err == ("imagegate: RuntimeError: surprise in two lines (IMAGEGATE_DEBUG=1 shows where)\n")
 

@@ -13,6 +13,7 @@ from imagegate.errors import ThrottledError
 from imagegate.oci.image import OCI_MANIFEST, ImageRef, Manifest
 from imagegate.policy.approval_terms import ApprovalTerms
 from imagegate.release.release import Release, StartReason
+from imagegate_cli.context import Pauses
 from tests.component.cli_gate import CliGate, Result, gate, with_stage
 from tests.fakes import NOW, POLICY, FakeStarter
 
@@ -38,11 +39,10 @@ class Starting(FakeStarter):
 
 
 @pytest.fixture
-def old(gate: CliGate, monkeypatch: pytest.MonkeyPatch) -> CliGate:
-    """A gate in front of repositories that were there before it; nobody sleeps."""
+def old(gate: CliGate) -> CliGate:
+    """A gate in front of repositories that were there before it."""
     gate.world.registry.names |= {"cart-dev", "tools", "shop-staging"}
     gate.world.starter = Starting(gate)
-    monkeypatch.setattr("imagegate_cli.adoption.prompt.time.sleep", lambda _seconds: None)
     return gate
 
 
@@ -161,9 +161,9 @@ def test_a_stage_that_is_entered_by_approval_only_moves_nothing(old: CliGate) ->
 # How
 
 
-def test_the_rate_is_kept(old: CliGate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_is_kept(old: CliGate) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("imagegate_cli.adoption.prompt.time.sleep", slept.append)
+    old.pauses = Pauses(sleep=slept.append)
     for number in range(4):
         push(old, f"shop-dev:{number}")
     for rate, pause in (("10/m", 6.0), ("2/s", 0.5), ("60/h", 60.0)):
@@ -240,12 +240,10 @@ def test_on_a_terminal_a_question_is_asked(
     assert "Start 1 release?" in "".join(asked) + result.err
 
 
-def test_progress_is_said_now_and_then_without_a_terminal(
-    old: CliGate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_is_said_now_and_then_without_a_terminal(old: CliGate) -> None:
     for number in range(4):
         push(old, f"shop-dev:{number}")
-    monkeypatch.setattr("imagegate_cli.adoption.prompt._SAID_EVERY_SECONDS", 0.0)
+    old.pauses = Pauses(sleep=lambda _seconds: None, report=0.0)
     result = adopt(old, "shop-dev", "--yes")
     assert result.err.splitlines()[0] == "1 of 4 started, about 18 s left; Ctrl-C stops, and loses nothing"
     assert len(result.err.splitlines()) == 3

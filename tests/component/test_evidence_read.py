@@ -118,9 +118,8 @@ class Ecr:
             raise self.fault
 
 
-def test_the_registrys_rules_and_what_it_did_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imagegate.aws.clients.client", lambda _: Ecr())
-    assert managed_profiles(IMAGE) == {"now", "then"}
+def test_the_registrys_rules_and_what_it_did_are_asked_for() -> None:
+    assert managed_profiles(Ecr(), IMAGE) == {"now", "then"}
 
 
 @pytest.mark.parametrize(
@@ -130,6 +129,5 @@ def test_the_registrys_rules_and_what_it_did_are_asked_for(monkeypatch: pytest.M
         EndpointConnectionError(endpoint_url="https://api.ecr.example"),
     ],
 )
-def test_who_may_not_ask_knows_none(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
-    monkeypatch.setattr("imagegate.aws.clients.client", lambda _: Ecr(fault))
-    assert managed_profiles(IMAGE) == frozenset()
+def test_who_may_not_ask_knows_none(fault: Exception) -> None:
+    assert managed_profiles(Ecr(fault), IMAGE) == frozenset()

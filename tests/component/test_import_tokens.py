@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from imagegate.errors import AccessRefusedError, ImageGateError, RegistryUnavailableError
 from imagegate.oci.answer import RegistryResponse
 from imagegate.oci.client import HttpRegistry
-from imagegate_cli.importing import tokens
+from imagegate.oci.http import Connection
 from imagegate_cli.importing.tokens import TokenLogin
 from tests.component.scripted_registry import Reply, scripted
 from tests.component.token_registry import BLOB, LAYER, MANIFEST, TokenRegistry, token_registry
@@ -140,19 +141,18 @@ def test_a_token_server_without_tls_is_not_asked(registry: TokenRegistry, realm:
         client_of(registry, CREDENTIALS).manifest("team/app", "1.0")
 
 
-def test_a_registry_elsewhere_cannot_name_a_token_server_on_this_machine(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Stranger:
-        def __init__(self, _log_in: object, **_: object) -> None: ...
-
-        def call(self, _method: str, path: str, *_: object, **__: object) -> RegistryResponse:
+def test_a_registry_elsewhere_cannot_name_a_token_server_on_this_machine() -> None:
+    class Stranger(Connection):
+        def call(self, *arguments: Any, **_: Any) -> RegistryResponse:
+            path = arguments[1]
             challenge = {"WWW-Authenticate": 'Bearer realm="http://127.0.0.1:8080/token"'}
             return RegistryResponse(f"https://registry.test{path}", 401, challenge, b"")
 
-    monkeypatch.setattr(tokens, "Connection", Stranger)
+    login = TokenLogin(
+        "https://registry.test", "team/app", "1.0", "registry.test", CREDENTIALS, connect=Stranger
+    )
     with pytest.raises(AccessRefusedError, match="without TLS"):
-        TokenLogin("https://registry.test", "team/app", "1.0", "registry.test", CREDENTIALS)()
+        login()
 
 
 def test_a_registry_with_basic_credentials_needs_no_token(registry: TokenRegistry) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import pytest
 from imagegate.canonical_json import parse_timestamp
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import Waiver
+from imagegate_cli.context import CommandLine
 from imagegate_cli.main import main
 from imagegate_cli.policy.check import ending
-from imagegate_cli.stack import Stack
+from imagegate_cli.stack import Stack, find_stack
 from tests.component.policies import SAMPLES, SCHEMA
 from tests.fakes import NOW, FakeGrants
 
@@ -63,10 +65,11 @@ Call = Callable[..., Result]
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.delenv("COLUMNS", raising=False)
 
-    def called(*arguments: object) -> Result:
+    def called(*arguments: object, stack: Stack | None = None) -> Result:
         monkeypatch.setattr(sys, "argv", ["imagegate", "policy", *map(str, arguments)])
+        find = (lambda _name: stack) if stack else find_stack
         with pytest.raises(SystemExit) as exited:
-            main(lambda: NOW)
+            main(CommandLine(lambda: NOW, find))
         captured = capsys.readouterr()
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 
@@ -334,7 +337,7 @@ def test_every_stage_of_every_sample_is_explained(call: Call, path: Path) -> Non
         assert explained(call, repository, "--policy", path)["rules"]
 
 
-def test_without_a_file_the_deployed_policy_is_explained(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_the_deployed_policy_is_explained(call: Call) -> None:
     grant = Waiver(
         owner="bob",
         reason="y",
@@ -347,9 +350,8 @@ def test_without_a_file_the_deployed_policy_is_explained(call: Call, monkeypatch
     grants = FakeGrants()
     grants.grant(grant)
     stack = Stack("imagegate", "arn:aws:cloudformation:r:1:stack/imagegate/1", {})
-    stack.__dict__.update(policy_content=TEXT.encode(), grants=grants)
-    monkeypatch.setattr("imagegate_cli.stack.find_stack", lambda _name: stack)
-    told = explained(call, "old-dev")
+    vars(stack).update(policy_content=TEXT.encode(), grants=grants)
+    told = explained(partial(call, stack=stack), "old-dev")
     assert told["policy"]["source"] == "stack imagegate"
     assert [one["from"] for one in told["waivers"]] == [
         "line 17",

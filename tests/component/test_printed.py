@@ -195,14 +195,14 @@ def test_kyverno_asks_about_the_gates_images_and_refuses_when_it_gets_no_answer(
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack() -> Stack:
     outputs = {"TrustedRoots": AWS_ROOT, "SigningProfilePrefix": "imagegate"}
     made = Stack("imagegate", "arn:aws:cloudformation:eu-central-1:123456789012:stack/imagegate/1", outputs)
-    made.__dict__["policy"] = POLICY
-    names = ("shop-dev", "else")
-    monkeypatch.setattr(gates, "_repositories", lambda: ((name, f"{HOST}/{name}") for name in names))
-    profiles = {stage: IDENTITY.replace("_dev", f"__{stage}") for stage in POLICY.stages}
-    monkeypatch.setattr(gates, "gate_profiles", lambda _: profiles)
+    vars(made).update(
+        policy=POLICY,
+        repository_uris={name: f"{HOST}/{name}" for name in ("shop-dev", "else")},
+        signing_profiles={stage: IDENTITY.replace("_dev", f"__{stage}") for stage in POLICY.stages},
+    )
     return made
 
 

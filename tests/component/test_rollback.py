@@ -255,11 +255,10 @@ def test_the_caller_is_kept(world: World, three: Three) -> None:
 
 
 @pytest.fixture
-def cli(gate: CliGate, url: Served, monkeypatch: pytest.MonkeyPatch) -> CliGate:
+def cli(gate: CliGate, url: Served) -> CliGate:
     for number, tag in enumerate(("1.0", "1.1", "1.2")):
         released(gate.world, tag, number)
     gate.now = NOW + 3 * HOUR
-    monkeypatch.setattr("imagegate_cli.releases.find.planning", lambda _stack: gate.world.planning())
     return gate
 
 

@@ -15,8 +15,8 @@ CLOCK = ROOT / "layers" / "core" / "imagegate" / "clock.py"
 WITHOUT = ("functions", "layers", "cli", "tests/unit", "tests/component")
 # Entry points; and adapters that exchange credentials before they end, unless they are given another clock.
 CHOOSING = [
+    "cli/imagegate_cli/context.py",
     "cli/imagegate_cli/importing/tokens.py",
-    "cli/imagegate_cli/main.py",
     "layers/core/imagegate/aws/ecr_registry.py",
     "layers/core/imagegate/oci/client.py",
     "layers/core/imagegate/oci/http.py",
@@ -83,7 +83,7 @@ def test_no_read_hides(source: str, text: str) -> None:
         "import time\ntime.monotonic() + time.perf_counter()",
         "import time\ntime.strftime('%Y', time.gmtime(0))",
         "from datetime import UTC, datetime\ndatetime.fromtimestamp(0, UTC)",
-        "from imagegate_cli.clock import now\nat = now()",
+        "from imagegate_cli.context import now\nat = now()",
         "from imagegate import wiring\nwiring.now()",
         "def f(time, today):\n    return time.start, today",
         "from email.utils import formatdate\nformatdate(0, usegmt=True)",

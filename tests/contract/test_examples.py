@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from imagegate.policy.file.image import AlertsShape
 from imagegate.policy.file.load import parse
 from imagegate.policy.file.model import StageShape
-from imagegate_cli.clock import wind
+from imagegate_cli.context import CommandLine
 from imagegate_cli.main import cli
 from imagegate_cli.releases.facts import EXIT_CODES, TIMED_OUT
 from tests.fakes import NOW
@@ -155,8 +155,8 @@ def expanded(word: str, variables: Mapping[str, str]) -> str:
 def understood(arguments: list[str]) -> None:
     """Raise click's error where the command line does not take them."""
     command: click.Command = cli
-    context = click.Context(cli, info_name="imagegate")
-    wind(context, lambda: NOW)  # `30d` is read as a day when the line is parsed
+    # `30d` is read as a day when the line is parsed.
+    context = click.Context(cli, info_name="imagegate", obj=CommandLine(lambda: NOW))
     while isinstance(command, click.Group):
         name, *arguments = arguments
         found = command.get_command(context, name)

@@ -14,6 +14,7 @@ import click
 
 from imagegate.release.release import StartReason
 from imagegate_cli.adoption.adopt import AdoptableImage, Pattern, Preview, preview
+from imagegate_cli.context import pauses
 from imagegate_cli.output.terminal import confirm, say, show_json
 from imagegate_cli.stack import Stack
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 # Longer previews are cut; --json has all.
 _MOST, _MOST_LEFT_OUT = 40, 15
-# Without a terminal a line now and then is enough.
-_SAID_EVERY_SECONDS = 60.0
 
 
 def run(
@@ -59,7 +58,7 @@ def start(stack: Stack, images: Sequence[AdoptableImage], rate: float) -> int:
         with progress:
             for number, one in enumerate(images):
                 if number:
-                    time.sleep(rate)
+                    pauses().sleep(rate)
                 stack.starter.request(one.image, one.tags, StartReason.ADOPTED)
                 progress.at(number + 1)
     except BaseException as error:
@@ -91,7 +90,7 @@ class _Progress:
         self.done = done
         if self._console.is_terminal:
             self._status.update(Text(self._line))
-        elif done < self._total and time.monotonic() - self._said_at >= _SAID_EVERY_SECONDS:
+        elif done < self._total and time.monotonic() - self._said_at >= pauses().report:
             self._said_at = time.monotonic()
             say(self._line, err=True)
 

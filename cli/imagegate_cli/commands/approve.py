@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from imagegate.release.release import Outcome
+from imagegate_cli.context import CommandLine
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.output.terminal import show_json
 from imagegate_cli.reference import ReferenceType, RepositoryReference
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 if TYPE_CHECKING:
     from imagegate.release.release import Release
@@ -24,7 +25,7 @@ _REASON = "Why; some stages ask for it."
 @click.option("--reason", default="", help=_REASON)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer: standing, request, decided.")
 @click.pass_obj
-def approve(stack_name: str, reference: RepositoryReference, reason: str, *, as_json: bool) -> None:
+def approve(command_line: CommandLine, reference: RepositoryReference, reason: str, *, as_json: bool) -> None:
     """Let an image that is held into its next stage.
 
     It is judged once more, by what is known of it now, before it is promoted. imagegate list --waiting shows what
@@ -36,7 +37,7 @@ def approve(stack_name: str, reference: RepositoryReference, reason: str, *, as_
       1  refused: you may not decide so, or not any more
       2  nothing was decided
     """
-    _decide(find_stack(stack_name), reference, "approve", reason, as_json=as_json)
+    _decide(command_line.stack, reference, "approve", reason, as_json=as_json)
 
 
 @click.command()
@@ -44,7 +45,7 @@ def approve(stack_name: str, reference: RepositoryReference, reason: str, *, as_
 @click.option("--reason", default="", help=_REASON)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer: standing, request, decided.")
 @click.pass_obj
-def reject(stack_name: str, reference: RepositoryReference, reason: str, *, as_json: bool) -> None:
+def reject(command_line: CommandLine, reference: RepositoryReference, reason: str, *, as_json: bool) -> None:
     """Keep an image that is held out of its next stage, whoever has approved it.
 
     \b
@@ -53,7 +54,7 @@ def reject(stack_name: str, reference: RepositoryReference, reason: str, *, as_j
       1  refused: you may not decide so, or not any more
       2  nothing was decided
     """
-    _decide(find_stack(stack_name), reference, "reject", reason, as_json=as_json)
+    _decide(command_line.stack, reference, "reject", reason, as_json=as_json)
 
 
 def _decide(stack: Stack, reference: RepositoryReference, action: str, reason: str, *, as_json: bool) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from imagegate.policy.waiver import JUSTIFICATIONS
-from imagegate_cli.clock import now
 from imagegate_cli.commands.approve import approve, reject
 from imagegate_cli.commands.emergency import break_glass, revoke
-from imagegate_cli.decisions.asking import DayType, RuleType, Scope, ScopeType
+from imagegate_cli.context import CommandLine, now
+from imagegate_cli.decisions.asking import DayType, RuleType, Scope, ScopeType, name_of
 from imagegate_cli.output.terminal import say, show_json
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 _JUSTIFICATION = f"OpenVEX, why the image is not affected: {', '.join(JUSTIFICATIONS)}."
 _ASKED = ("cve", "package", "rule", "reason", "until", "justification")
@@ -59,7 +59,7 @@ decide.add_command(revoke)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer; a list with --vex.")
 @click.pass_obj
 def waive(
-    stack_name: str,
+    command_line: CommandLine,
     /,
     scope: Scope,
     *,
@@ -88,14 +88,14 @@ def waive(
       2  nothing was decided
     """
     _check(vex, asked)
-    stack = find_stack(stack_name)
+    stack = command_line.stack
     _check_scope(stack, scope)
     more = {"ticket": ticket} if ticket else {}
     if vex:
         return _import(
             stack, scope, vex, expires, {**more, **({"owner": owner} if owner else {})}, as_json=as_json
         )
-    waiver = {**_wanted(scope, expires, asked), **more, "owner": owner or _caller()}
+    waiver = {**_wanted(scope, expires, asked), **more, "owner": owner or name_of(stack.caller_arn)}
     return _grant(stack, waiver, as_json=as_json)
 
 
@@ -150,12 +150,6 @@ def _wanted(scope: Scope, expires: date, asked: dict[str, str | None]) -> dict[s
     return {name: value for name, value in raw.items() if value}
 
 
-def _caller() -> str:
-    from imagegate_cli.decisions.asking import caller
-
-    return caller()
-
-
 def _grant(stack: Stack, waiver: dict[str, Any], *, as_json: bool) -> None:
     from imagegate_cli.decisions.calling import decide as ask
 
@@ -208,13 +202,13 @@ def _import(
 @click.argument("name", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print what was withdrawn as it stands now.")
 @click.pass_obj
-def withdraw(stack_name: str, name: str, *, as_json: bool) -> None:
+def withdraw(command_line: CommandLine, name: str, *, as_json: bool) -> None:
     """Withdraw a waiver or a break-glass, as imagegate decide list names it. From now on it does not count."""
     from imagegate_cli.decisions import answers, emergencies
     from imagegate_cli.decisions.calling import decide as ask
     from imagegate_cli.releases import view
 
-    told = ask(find_stack(stack_name), "withdraw", id=name)
+    told = ask(command_line.stack, "withdraw", id=name)
     is_glass = "breakGlass" in told
     if as_json:
         shown = {"break_glass": told["breakGlass"]} if is_glass else {"waiver": told["waiver"]}
@@ -232,12 +226,12 @@ def withdraw(stack_name: str, name: str, *, as_json: bool) -> None:
     help="A list of objects: id, source, state, says, and waiver or break_glass.",
 )
 @click.pass_obj
-def list_(stack_name: str, *, repository: str | None, show_all: bool, as_json: bool) -> None:
+def list_(command_line: CommandLine, *, repository: str | None, show_all: bool, as_json: bool) -> None:
     """What was granted: waivers, also those of the deployed policy, and break-glass; the soonest end first."""
     from imagegate_cli.decisions import grants as standing
     from imagegate_cli.releases import view
 
-    stack, at = find_stack(stack_name), now()
+    stack, at = command_line.stack, now()
     policy, grants = stack.policy, stack.grants
     waivers = standing.standings(grants.waivers(), policy.waivers, policy.waiver_terms, at)
     glass = standing.glass_standings(grants.broken_glass(), at)

@@ -9,9 +9,10 @@ import click
 
 from imagegate.canonical_json import timestamp
 from imagegate.errors import RejectedInputError
+from imagegate_cli.context import CommandLine
 from imagegate_cli.decisions.asking import EndType, Scope, ScopeType
 from imagegate_cli.output.terminal import confirm, show_json
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 if TYPE_CHECKING:
     from imagegate.oci.image import ImageRef
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer.")
 @click.pass_obj
-def break_glass(stack_name: str, scope: Scope, reason: str, expires: datetime, *, as_json: bool) -> None:
+def break_glass(
+    command_line: CommandLine, scope: Scope, reason: str, expires: datetime, *, as_json: bool
+) -> None:
     """Let one image run, and go on to its next stage, though its gate did not pass it.
 
     It is never signed. People are told at once and when it ends, and every later verification shows it.
@@ -46,7 +49,7 @@ def break_glass(stack_name: str, scope: Scope, reason: str, expires: datetime, *
     from imagegate_cli.decisions.calling import decide as ask
     from imagegate_cli.releases import view
 
-    stack = find_stack(stack_name)
+    stack = command_line.stack
     digest = str(scope.digest or _image(stack, scope).digest)
     told = ask(
         stack,
@@ -71,7 +74,7 @@ def break_glass(stack_name: str, scope: Scope, reason: str, expires: datetime, *
 @click.option("--json", "as_json", is_flag=True, help="Print the answer; needs --yes.")
 @click.pass_obj
 def revoke(
-    stack_name: str, scope: Scope, reason: str, *, this_gate_only: bool, yes: bool, as_json: bool
+    command_line: CommandLine, scope: Scope, reason: str, *, this_gate_only: bool, yes: bool, as_json: bool
 ) -> None:
     """Revoke what a gate has signed, there and at every gate after it. This cannot be undone.
 
@@ -88,7 +91,7 @@ def revoke(
     from imagegate_cli.decisions.calling import decide as ask
     from imagegate_cli.releases import view
 
-    stack = find_stack(stack_name)
+    stack = command_line.stack
     image = _image(stack, scope)
     if not yes:
         _confirm(image, this_gate_only=this_gate_only, as_json=as_json)

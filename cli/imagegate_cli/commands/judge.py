@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagegate_cli.clock import now
+from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import CANNOT_TELL, CannotTellError
 from imagegate_cli.output.terminal import hand_out, say
 from imagegate_cli.reference import ReferenceType, RepositoryReference
@@ -46,7 +46,7 @@ _POLICY_BYTES = 2 << 20
 @click.option("--output", type=_PATH, help="Write there; the verdict still goes to stderr.")
 @click.option("--write-vex", type=_PATH, help="Also write an OpenVEX document of what was found.")
 @click.pass_obj
-def judge(stack_name: str, /, **options: Any) -> None:
+def judge(command_line: CommandLine, /, **options: Any) -> None:
     """Judge scanners' files, or an image in ECR, as the pipeline would. Writes nothing to AWS.
 
     \b
@@ -59,7 +59,7 @@ def judge(stack_name: str, /, **options: Any) -> None:
       1  blocked
       2  could not judge: something is missing or cannot be read
     """
-    opinion = _judge(stack_name, options)
+    opinion = _judge(command_line, options)
     form = "json" if options["as_json"] else options["form"]
     text = _shown(opinion, form, to_file=options["output"] is not None, explain=options["explain"])
     if options["output"] is None:
@@ -76,13 +76,13 @@ def judge(stack_name: str, /, **options: Any) -> None:
     raise click.exceptions.Exit(opinion.exit_code)
 
 
-def _judge(stack_name: str, options: dict[str, Any]) -> Opinion:
+def _judge(command_line: CommandLine, options: dict[str, Any]) -> Opinion:
     started_at = now().replace(microsecond=0)
     reference: RepositoryReference | None = options["reference"]
     if (reference is None) is (not options["findings"]):
         raise click.UsageError("give scanners' files with --findings, or name an image: REPOSITORY:TAG")
     if reference is not None:
-        return _judge_in_ecr(stack_name, reference, options, started_at)
+        return _judge_in_ecr(command_line, reference, options, started_at)
     if options["policy_file"] is None:
         raise click.UsageError("name the policy with --policy FILE")
     from imagegate_cli.judgement.local import JudgeOptions, judge_files
@@ -96,7 +96,7 @@ def _judge(stack_name: str, options: dict[str, Any]) -> Opinion:
 
 
 def _judge_in_ecr(
-    stack_name: str, reference: RepositoryReference, options: dict[str, Any], now: datetime
+    command_line: CommandLine, reference: RepositoryReference, options: dict[str, Any], now: datetime
 ) -> Opinion:
     if not reference.names_an_image:
         raise click.UsageError(f"{reference} names no image; write REPOSITORY:TAG or REPOSITORY@DIGEST")
@@ -109,9 +109,8 @@ def _judge_in_ecr(
         )
     from imagegate_cli.judgement.local import select_stage
     from imagegate_cli.judgement.remote import judge_image
-    from imagegate_cli.stack import find_stack
 
-    stack, file = find_stack(stack_name), options["policy_file"]
+    stack, file = command_line.stack, options["policy_file"]
     policy = _policy(file, now) if file else stack.policy
     stage = select_stage(policy, options["stage"], reference.repository)
     return judge_image(stack, reference, policy, stage, str(file or "deployed"), now)

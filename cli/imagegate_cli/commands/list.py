@@ -7,11 +7,11 @@ from collections.abc import Callable
 import click
 
 from imagegate.release.release import Outcome, Release
-from imagegate_cli.clock import now
 from imagegate_cli.commands.status import show_many
+from imagegate_cli.context import CommandLine, now
 from imagegate_cli.output.terminal import say
 from imagegate_cli.releases.pending_approval import asked
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 # A filter that matches nothing must not read the whole ledger.
 _READ_AT_MOST = 5_000
@@ -26,16 +26,22 @@ OPEN = "open"
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects, as of imagegate status.")
 @click.pass_obj
 def list_(
-    stack_name: str, *, stage: str | None, outcome: str | None, waiting: bool, limit: int, as_json: bool
+    command_line: CommandLine,
+    *,
+    stage: str | None,
+    outcome: str | None,
+    waiting: bool,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """The newest releases of all repositories, of the last 90 days."""
     if waiting:
-        return _waiting(find_stack(stack_name), stage, limit, as_json=as_json)
+        return _waiting(command_line.stack, stage, limit, as_json=as_json)
 
     def wanted(release: Release) -> bool:
         return stage in (None, release.stage) and outcome in (None, str(release.outcome or OPEN))
 
-    found = newest(find_stack(stack_name), limit, wanted)
+    found = newest(command_line.stack, limit, wanted)
     if not found and not as_json:
         return say("no such release in the last 90 days", err=True)
     return show_many(found, as_json=as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imagegate_cli.clock import now
+from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import CANNOT_TELL, NotFoundError
 from imagegate_cli.output.terminal import hand_out, say, show_json
 from imagegate_cli.policy.replay import replay
@@ -69,16 +69,18 @@ def schema() -> None:
 @click.option("--policy", "file", type=_PATH, help="Policy file. Default: the deployed policy.")
 @click.option("--json", "as_json", is_flag=True, help="One object: settings, rules, waivers.")
 @click.pass_obj
-def explain(stack_name: str, repository: RepositoryReference, file: Path | None, *, as_json: bool) -> None:
+def explain(
+    command_line: CommandLine, repository: RepositoryReference, file: Path | None, *, as_json: bool
+) -> None:
     """What holds at the gate of a repository.
 
     After inheritance: every setting and rule, its value, what it does, and where it was written.
     """
     from imagegate_cli.policy import explain as policy_explain
-    from imagegate_cli.policy.source import deployed, examined_file
+    from imagegate_cli.policy.source import deployed_policy, examined_file
 
     at = now()
-    source = examined_file(file, at.date()) if file else deployed(stack_name)
+    source = examined_file(file, at.date()) if file else deployed_policy(command_line.stack)
     read = _policy_of(source)
     name = repository.repository
     explained = policy_explain.explained(source, read, _stage_of(read, name), name, at)

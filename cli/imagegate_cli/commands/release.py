@@ -10,6 +10,7 @@ from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release, StartReason
 from imagegate_cli.adoption.adopt import Pattern, PatternType, RateType
 from imagegate_cli.commands.status import begin, show_one, wait_for
+from imagegate_cli.context import CommandLine
 from imagegate_cli.output.terminal import say
 from imagegate_cli.reference import ReferenceType, RepositoryReference
 from imagegate_cli.releases import facts
@@ -17,7 +18,7 @@ from imagegate_cli.releases import find as releases
 from imagegate_cli.releases.history import ExecutionHistory
 from imagegate_cli.releases.progress import choose
 from imagegate_cli.releases.waiting import Deadline, DurationType, WaitTimeoutError
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 
 class RevokedImageError(click.ClickException):
@@ -54,7 +55,7 @@ class RevokedImageError(click.ClickException):
 )
 @click.pass_obj
 def release(
-    stack_name: str,
+    command_line: CommandLine,
     /,
     reference: RepositoryReference | None,
     *,
@@ -83,13 +84,13 @@ def release(
             raise click.UsageError("--adopt releases many, and waits for none: leave out the rest")
         from imagegate_cli.adoption import prompt as adopting
 
-        return adopting.run(find_stack(stack_name), adopt, as_json=as_json, **how)
+        return adopting.run(command_line.stack, adopt, as_json=as_json, **how)
     if reference is None:
         raise click.UsageError("name one image, REPOSITORY:TAG, or many with --adopt PATTERN")
     useless = [f"--{name.replace('_', '-')}" for name in ("stage", "limit", "dry_run", "yes") if how[name]]
     if useless:
         raise click.UsageError(f"only --adopt knows {', '.join(useless)}")
-    stack = find_stack(stack_name)
+    stack = command_line.stack
     start = _started(stack, reference) if source is None else _imported(stack, source, reference)
     return _follow(stack, reference, *start, timeout, wait=wait, watch=watch, as_json=as_json)
 

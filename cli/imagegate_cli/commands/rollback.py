@@ -9,11 +9,11 @@ import click
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.oci.image import Digest
-from imagegate_cli.clock import now
+from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.output.terminal import confirm, show_json
 from imagegate_cli.reference import RepositoryReference
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 if TYPE_CHECKING:
     from imagegate.workflow.decide.rollback import RollbackPlan
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     "--json", "as_json", is_flag=True, help="Print one object: plan, and rollback where it was done."
 )
 @click.pass_obj
-def rollback(stack_name: str, /, app: str, stage: str, *, to: str | None, reason: str, **how: Any) -> None:
+def rollback(
+    command_line: CommandLine, /, app: str, stage: str, *, to: str | None, reason: str, **how: Any
+) -> None:
     """Go back to the release of APP in STAGE before the last: deployers get its Image Released event again.
 
     Nothing is pushed or tagged. What is gone back to has passed its gate, is still signed and not revoked, and nothing
@@ -46,7 +48,7 @@ def rollback(stack_name: str, /, app: str, stage: str, *, to: str | None, reason
       1  there is nothing to go back to, or it was not confirmed
       2  nothing was done
     """
-    stack = find_stack(stack_name)
+    stack = command_line.stack
     plan = _plan(stack, _repository(stack, app, stage), to)
     if how["dry_run"]:
         return _show(plan, None, as_json=how["as_json"])
@@ -71,10 +73,9 @@ def _repository(stack: Stack, app: str, stage: str) -> str:
 def _plan(stack: Stack, repository: str, to: str | None) -> RollbackPlan:
     from imagegate.workflow.decide.rollback import RollbackRefusedError
     from imagegate_cli.decisions.calling import RefusedError
-    from imagegate_cli.releases.find import planning
 
     try:
-        return planning(stack).run(repository, _digest(stack, repository, to), now())
+        return stack.rollback_planning.run(repository, _digest(stack, repository, to), now())
     except RollbackRefusedError as error:
         raise RefusedError(str(error)) from error
     except RecordNotFoundError as error:

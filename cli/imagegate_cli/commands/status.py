@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import click
 
 from imagegate.release.release import Release, ReleaseId
-from imagegate_cli.clock import now
+from imagegate_cli.context import CommandLine, now, pauses
 from imagegate_cli.faults import CANNOT_TELL, NotFoundError
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.reference import ReferenceType, RepositoryReference
@@ -17,12 +17,8 @@ from imagegate_cli.releases.history import ExecutionHistory
 from imagegate_cli.releases.pending_approval import PendingApproval, asked
 from imagegate_cli.releases.progress import Progress, choose
 from imagegate_cli.releases.waiting import Deadline, DurationType, WaitTimeoutError
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
-# A push becomes a release within seconds, and within two retries of an event after three minutes.
-_BEGIN_SECONDS = 240.0
-# The message goes out right after the release is closed.
-_MESSAGE_SECONDS = 5.0
 _LIMIT = 20
 
 
@@ -34,7 +30,13 @@ _LIMIT = 20
 @click.option("--timeout", type=DurationType(), default="1h", show_default=True, help="How long to wait.")
 @click.pass_obj
 def status(
-    stack_name: str, reference: RepositoryReference, *, as_json: bool, wait: bool, watch: bool, timeout: float
+    command_line: CommandLine,
+    reference: RepositoryReference,
+    *,
+    as_json: bool,
+    wait: bool,
+    watch: bool,
+    timeout: float,
 ) -> None:
     """What became of an image, or of the newest images of a repository.
 
@@ -48,7 +50,7 @@ def status(
       3    held: passed and signed, the next stage asks for approval
       124  not ended within --timeout
     """
-    stack = find_stack(stack_name)
+    stack = command_line.stack
     if not wait and not watch:
         return show(stack, reference, as_json=as_json)
     return wait_for(stack, reference, timeout, watch=watch, as_json=as_json)
@@ -131,14 +133,14 @@ def begin(
         progress.show(release)
         return release
 
-    soon = deadline.sooner(_BEGIN_SECONDS)
+    soon = deadline.sooner(pauses().begin)
     try:
         return soon.poll(look)
     except WaitTimeoutError:
         if soon is deadline:
             raise
     fault = releases.missing(stack, reference)
-    raise NotFoundError(f"nothing began within {_BEGIN_SECONDS:.0f} s: {fault.message}")
+    raise NotFoundError(f"nothing began within {pauses().begin:.0f} s: {fault.message}")
 
 
 def end(stack: Stack, release: Release, deadline: Deadline, progress: Progress) -> Release:
@@ -149,7 +151,7 @@ def end(stack: Stack, release: Release, deadline: Deadline, progress: Progress) 
 
     closed = deadline.poll(look)
     try:
-        return Deadline.after(_MESSAGE_SECONDS).poll(lambda: _announced(stack, closed))
+        return Deadline.after(pauses().message).poll(lambda: _announced(stack, closed))
     except WaitTimeoutError:
         return closed
 

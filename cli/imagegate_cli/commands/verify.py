@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagegate.errors import RejectedInputError
-from imagegate_cli.clock import now
+from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.output.terminal import hand_out, say, show_json
 from imagegate_cli.reference import RepositoryReference
 
 if TYPE_CHECKING:
+    from imagegate_cli.stack import Stack
     from imagegate_cli.verification.checks import Trust
     from imagegate_cli.verification.report import VerificationReport
     from imagegate_cli.verification.sources import ImageSource
@@ -74,7 +75,7 @@ class VerifyOptions:
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 @click.pass_obj
 def verify(
-    stack_name: str, /, subject: str | None, print_policy: str | None, as_json: bool, **options: Any
+    command_line: CommandLine, /, subject: str | None, print_policy: str | None, as_json: bool, **options: Any
 ) -> None:
     """Verify which gate an image passed, when, under which policy, on which evidence.
 
@@ -89,7 +90,7 @@ def verify(
     """
     asked = VerifyOptions(**options)
     if print_policy:
-        _print(stack_name, print_policy, asked)
+        _print(command_line.stack, print_policy, asked)
         return
     if subject is None:
         raise click.UsageError("name an image or a bundle, or say --print-policy")
@@ -97,7 +98,7 @@ def verify(
     report = (
         _of_bundle(subject, asked, at)
         if Path(subject).is_file()
-        else _of_image(stack_name, subject, asked, at)
+        else _of_image(command_line, subject, asked, at)
     )
     if as_json:
         show_json(report.as_json())
@@ -109,11 +110,10 @@ def verify(
     raise click.exceptions.Exit(report.exit_code)
 
 
-def _print(stack_name: str, kind: str, asked: VerifyOptions) -> None:
-    from imagegate_cli.stack import find_stack
+def _print(stack: Stack, kind: str, asked: VerifyOptions) -> None:
     from imagegate_cli.verification.gates import printed
 
-    content, hints = printed(find_stack(stack_name), kind, asked.gate, asked.trust_root)
+    content, hints = printed(stack, kind, asked.gate, asked.trust_root)
     hand_out(content)
     for hint in hints:
         say(hint, err=True)
@@ -132,11 +132,13 @@ def _of_bundle(name: str, asked: VerifyOptions, now: datetime) -> VerificationRe
     return of_bundle(bundles.read(Path(name)), name, trust, asked.gate, now, knows_profiles=knows_profiles)
 
 
-def _of_image(stack_name: str, subject: str, asked: VerifyOptions, now: datetime) -> VerificationReport:
+def _of_image(
+    command_line: CommandLine, subject: str, asked: VerifyOptions, now: datetime
+) -> VerificationReport:
     from imagegate_cli.verification import by_policy
     from imagegate_cli.verification.report import of_image, of_image_by
 
-    source = _source(stack_name, subject, asked)
+    source = _source(command_line, subject, asked)
     if asked.trust_policy:
         by = by_policy.read(asked.trust_policy, asked.trust_store, source.qualified())
         return of_image_by(source, by, now)
@@ -146,7 +148,7 @@ def _of_image(stack_name: str, subject: str, asked: VerifyOptions, now: datetime
     return report
 
 
-def _source(stack_name: str, subject: str, asked: VerifyOptions) -> ImageSource:
+def _source(command_line: CommandLine, subject: str, asked: VerifyOptions) -> ImageSource:
     from imagegate_cli.verification.sources import in_ecr, in_registry, is_foreign
 
     if is_foreign(subject) and (asked.profile or asked.trust_policy):
@@ -159,7 +161,7 @@ def _source(stack_name: str, subject: str, asked: VerifyOptions) -> ImageSource:
         ) from error
     if not reference.names_an_image:
         raise CannotTellError(f"{subject} names no image; write REPOSITORY:TAG or REPOSITORY@DIGEST")
-    return in_ecr(stack_name, reference)
+    return in_ecr(command_line.stack, reference)
 
 
 def _trust(source: ImageSource, asked: VerifyOptions) -> Trust:

@@ -15,7 +15,7 @@ from imagegate.duration import parse_duration
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 from imagegate.policy.rules import WAIVABLE
-from imagegate_cli.clock import now
+from imagegate_cli.context import now
 from imagegate_cli.reference import RepositoryReference
 
 if TYPE_CHECKING:
@@ -120,19 +120,6 @@ class ScopeType(click.ParamType[Scope]):
             return Scope.parse(value)
         except RejectedInputError as error:
             self.fail(f"{error}; write REPOSITORY, a pattern such as 'shop-*', or REPOSITORY@DIGEST")
-
-
-def caller() -> str:
-    """The name of whoever asks: of the user, or of the session of a role."""
-    return name_of(caller_arn())
-
-
-def caller_arn() -> str:
-    """Everyone may ask STS who they are."""
-    from imagegate.aws.clients import client
-
-    arn: str = client("sts").get_caller_identity()["Arn"]
-    return arn
 
 
 def name_of(arn: str) -> str:

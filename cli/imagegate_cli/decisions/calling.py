@@ -18,7 +18,7 @@ import click
 from imagegate.canonical_json import timestamp
 from imagegate.grants.power import Power, power_of
 from imagegate.release.release import StartReason
-from imagegate_cli import clock
+from imagegate_cli.context import now
 from imagegate_cli.faults import CannotTellError, NotFoundError
 from imagegate_cli.output.spinner import Spinner
 from imagegate_cli.stack import Stack
@@ -105,7 +105,7 @@ def _send(url: str, stack: Stack, power: Power, decision: dict[str, Any]) -> tup
     if found is None:
         raise aws.NoCredentialsError
     keys = found.get_frozen_credentials()
-    body = proven(decision, keys, stack.decider(power), clock.now())
+    body = proven(decision, keys, stack.decider(power), now())
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
     SigV4Auth(keys, "lambda", stack.region).add_auth(request)
     # As botocore's own endpoints make it; the published types are narrower than what it takes.
@@ -122,7 +122,7 @@ def _send(url: str, stack: Stack, power: Power, decision: dict[str, Any]) -> tup
     return answer.status_code, answer.content
 
 
-def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: str, now: datetime) -> bytes:
+def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: str, at: datetime) -> bytes:
     """The body that `decide` takes: the decision, and whose it is."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
@@ -130,7 +130,7 @@ def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: st
     from imagegate.aws.sts import sts_endpoint
     from imagegate.grants.caller_proof import Audience, identity_request
 
-    expires = timestamp(now + _LIFE)
+    expires = timestamp(at + _LIFE)
     text = json.dumps({"nonce": secrets.token_hex(16), "expires": expires, "decision": decision})
     audience = Audience.parse(function_arn)
     asked = identity_request(audience, text, sts_endpoint(audience))

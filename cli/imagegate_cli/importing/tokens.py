@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlencode, urljoin
@@ -45,6 +45,7 @@ class TokenLogin:
     name: str
     credentials: str = field(default="", repr=False)
     clock: Clock = utc_now
+    connect: Callable[..., Connection] = Connection
     guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ class TokenLogin:
     def _challenge(self) -> Mapping[str, str] | None:
         """What the registry answers to somebody whom it does not know; None: it wants no token."""
         path = f"/v2/{self.repository}/manifests/{self.reference}"
-        stranger = Connection(lambda: Login(self.endpoint), guard=self.guard)
+        stranger = self.connect(lambda: Login(self.endpoint), guard=self.guard)
         answer = stranger.call("HEAD", path, self.name, also=_REFUSALS)
         found = _BEARER.search(answer.headers.get("WWW-Authenticate", "")[:_LONGEST_CHALLENGE])
         if answer.status != 401 or not found or origin_of(answer.url) != origin_of(self.endpoint):
@@ -83,7 +84,7 @@ class TokenLogin:
     def _token(self, realm: str, service: str) -> tuple[str, float]:
         wanted = {"service": service} if service else {}
         query = urlencode(wanted | {"scope": f"repository:{self.repository}:pull"})
-        server = Connection(lambda: Login(urljoin(realm, "/"), self.credentials), guard=self.guard)
+        server = self.connect(lambda: Login(urljoin(realm, "/"), self.credentials), guard=self.guard)
         asked = f"the token server of {self.name}"
         answer = server.call("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", asked, also=_REFUSALS)
         if not answer.is_success:

@@ -51,20 +51,22 @@ def spelt(span: timedelta) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
-def attempts_since(stack: Stack, since: datetime, at: datetime) -> list[Release]:
-    """The attempts that were begun since then, newest first. Says so where there are too many."""
-    asked = _FIRST_READ
+def attempts_since(
+    stack: Stack, since: datetime, at: datetime, *, at_most: int = _READ_AT_MOST
+) -> list[Release]:
+    """Return the attempts that began since then, newest first. Say so if there are more than `at_most`."""
+    limit = min(_FIRST_READ, at_most)
     with Spinner("reading the ledger"):
         while True:
-            found = stack.ledger.recent(asked, at)
-            is_all = len(found) < asked or found[-1].started_at < since
-            if is_all or asked >= _READ_AT_MOST:
+            attempts = stack.ledger.recent(limit, at)
+            is_all = len(attempts) < limit or attempts[-1].started_at < since
+            if is_all or limit >= at_most:
                 break
-            asked = min(asked * 4, _READ_AT_MOST)
+            limit = min(limit * 4, at_most)
     if not is_all:
-        first = f"{found[-1].started_at:%Y-%m-%d %H:%M} UTC"
-        say(f"imagegate: only the newest {asked} attempts are looked at, since {first}", err=True)
-    return [release for release in found if release.started_at >= since]
+        first = f"{attempts[-1].started_at:%Y-%m-%d %H:%M} UTC"
+        say(f"imagegate: only the newest {limit} attempts are looked at, since {first}", err=True)
+    return [release for release in attempts if release.started_at >= since]
 
 
 def last_decisions(attempts: Iterable[Release]) -> list[Release]:

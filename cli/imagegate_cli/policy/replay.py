@@ -17,14 +17,14 @@ from imagegate.gate.verdict import VerdictOutcome
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Release
-from imagegate_cli.clock import now
+from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import CANNOT_TELL
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.policy import judged
 from imagegate_cli.policy.judged import PeriodType
 from imagegate_cli.policy.replayed import Effect, Replayed, Said, Unjudged, WhatIf
 from imagegate_cli.releases import facts
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,7 +45,13 @@ _NO_BASELINE = "what the next stage had then was not recorded, so everything cou
 )
 @click.pass_obj
 def replay(
-    stack_name: str, file: Path, *, since: timedelta, repository: str | None, by_code: bool, as_json: bool
+    command_line: CommandLine,
+    file: Path,
+    *,
+    since: timedelta,
+    repository: str | None,
+    by_code: bool,
+    as_json: bool,
 ) -> None:
     """Judge again what was judged, under a policy that is not deployed yet. Writes nothing.
 
@@ -60,7 +66,7 @@ def replay(
     """
     at = now()
     policy = read_policy(file, at.date())
-    stack = find_stack(stack_name)
+    stack = command_line.stack
     found = what_if(stack, policy, at - since, at, repository)
     if as_json:
         show_json(found.as_json())

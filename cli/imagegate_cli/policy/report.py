@@ -11,7 +11,7 @@ import click
 from imagegate.errors import RejectedInputError
 from imagegate.policy.policy import Mode, Policy, Stage
 from imagegate.release.release import Release
-from imagegate_cli.clock import now
+from imagegate_cli.context import CommandLine, now
 from imagegate_cli.enforcement import forms
 from imagegate_cli.enforcement.current_images import StageImages, tally
 from imagegate_cli.enforcement.flip import Flip, flip_of
@@ -23,7 +23,7 @@ from imagegate_cli.output.terminal import hand_out, show_json
 from imagegate_cli.policy import judged
 from imagegate_cli.policy.judged import PeriodType
 from imagegate_cli.releases import facts
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 # Where a checkout of the policy has it; the deployed one is named so where it is the same.
 _USUAL = (Path("layers/policy/policy.yaml"), Path("policy.yaml"))
@@ -44,7 +44,7 @@ _USUAL = (Path("layers/policy/policy.yaml"), Path("policy.yaml"))
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 @click.pass_obj
 def report(
-    name: str,
+    command_line: CommandLine,
     /,
     *,
     since: timedelta,
@@ -62,7 +62,7 @@ def report(
     if as_markdown and as_json:
         raise click.UsageError("give --markdown or --json")
     at = now()
-    stack = find_stack(name)
+    stack = command_line.stack
     found = collect(stack, at, since, stage_name, file)
     if as_json:
         return show_json(dumped(found))

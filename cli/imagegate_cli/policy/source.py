@@ -12,6 +12,7 @@ from imagegate_cli.faults import CannotTellError
 
 if TYPE_CHECKING:
     from imagegate.policy.file.load import LoadedPolicy
+    from imagegate_cli.stack import Stack
 
 # One byte more than the parser reads: it says so itself, and nobody waits for /dev/zero.
 _MOST = (1 << 20) + 1
@@ -42,10 +43,8 @@ def examined_file(path: Path, today: date, prefix: str = "") -> PolicyFile:
     return PolicyFile(str(path), examine(content_of(path), prefix=prefix, today=today))
 
 
-def deployed(stack_name: str) -> PolicyFile:
-    """As it was accepted."""
+def deployed_policy(stack: Stack) -> PolicyFile:
+    """Return the policy of the stack as it was accepted, with the waivers that were granted beside it."""
     from imagegate.policy.file.load import examine
-    from imagegate_cli.stack import find_stack
 
-    stack = find_stack(stack_name)
     return PolicyFile(f"stack {stack.name}", examine(stack.policy_content), tuple(stack.grants.waivers()))

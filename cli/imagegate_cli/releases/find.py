@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from imagegate.errors import ImageGateError
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release, ReleaseId
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.stack import Stack
-
-if TYPE_CHECKING:
-    from imagegate.workflow.decide.rollback import PlanRollback
 
 
 def image_of(stack: Stack, reference: RepositoryReference) -> ImageRef | None:
@@ -51,7 +46,7 @@ def again(stack: Stack, release: Release) -> Release:
 
 def missing(stack: Stack, reference: RepositoryReference) -> NotFoundError:
     """Why nothing was found: the repository, the tag, or a release of it."""
-    if not _has_repository(reference.repository):
+    if not stack.has_repository(reference.repository):
         place = f"account {stack.account}, {stack.region}"
         return NotFoundError(f"there is no repository {reference.repository} in {place}")
     if not reference.names_an_image:
@@ -80,33 +75,3 @@ def check_managed(stack: Stack, reference: RepositoryReference) -> None:
     if stage is None:
         where = "no stage of the deployed policy has the repository"
         raise NotFoundError(f"{where} {reference.repository}: add it to the policy")
-
-
-def _has_repository(name: str) -> bool:
-    from botocore.exceptions import ClientError
-
-    from imagegate.aws.clients import client
-
-    ecr: Any = client("ecr")
-    try:
-        ecr.describe_repositories(repositoryNames=[name])
-    except ClientError as error:
-        # Who may not look cannot tell, and is told the next likely thing.
-        return error.response["Error"]["Code"] != "RepositoryNotFoundException"
-    return True
-
-
-def planning(stack: Stack) -> PlanRollback:
-    """Finds what a repository can go back to, by the roots and profiles of the stack."""
-    from imagegate.aws.ecr_registry import own_registry
-    from imagegate.aws.signer import AwsSigner
-    from imagegate.notation.revocation import AwsRevocations
-    from imagegate.workflow.decide.rollback import PlanRollback
-
-    def signer() -> AwsSigner:
-        roots = frozenset(stack.output("TrustedRoots").split(","))
-        return AwsSigner(stack.output("SigningProfilePrefix"), roots, AwsRevocations())
-
-    return PlanRollback(
-        images=stack.images, ledger=stack.ledger, registry=own_registry, signer=signer, policy=stack.policy
-    )

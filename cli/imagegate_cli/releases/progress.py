@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from imagegate.release.release import Release
-from imagegate_cli.clock import now
+from imagegate_cli.context import now
 from imagegate_cli.output.terminal import say
 from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.releases.history import ExecutionHistory

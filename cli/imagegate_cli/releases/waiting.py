@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import click
 
 from imagegate.duration import parse_duration
+from imagegate_cli.context import pauses
 
 Found = TypeVar("Found")
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 5.0
+_LONGEST_PAUSE = 5.0
 
 
 class WaitTimeoutError(Exception):
@@ -34,13 +35,13 @@ class Deadline:
         return min(self, Deadline.after(seconds), key=lambda deadline: deadline.moment)
 
     def poll(self, look: Callable[[], Found | None]) -> Found:
-        """Look often at first, then every few seconds. Raises `WaitTimeoutError`."""
-        pause = _FIRST_PAUSE
+        """Look until there is a result: often at first, then every few seconds. Raises `WaitTimeoutError`."""
+        sleep, pause = pauses().sleep, pauses().first
         while (found := look()) is None:
             left = self.moment - time.monotonic()
             if left <= 0:
                 raise WaitTimeoutError
-            time.sleep(min(pause, left))
+            sleep(min(pause, left))
             pause = min(pause * 1.2, _LONGEST_PAUSE)
         return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +43,16 @@ class ImageEvidence:
     others: tuple[str, ...] = ()  # artifact types of what else refers to the image
 
 
-def read(registry: Registry, image: ImageRef) -> ImageEvidence:
-    """One request for the image, one for what refers to it, one for each piece that brings its content along.
+def read(registry: Registry, image: ImageRef, *, at_most: int = _MOST) -> ImageEvidence:
+    """Read the image's manifest, the list of its referrers, and at most so many of them.
 
     Raises `ImageNotFoundError`.
     """
     subject = registry.manifest(image.repository, image.digest).descriptor
-    # Signatures and summaries first: others that are attached do not hide them.
-    ours = {NOTATION_SIGNATURE: 0, IN_TOTO: 1}
-    listed = sorted(registry.referrers(image), key=lambda one: ours.get(one.artifact_type or "", 2))[:_MOST]
+    # Signatures and summaries first, so that many other referrers cannot hide them.
+    order = {NOTATION_SIGNATURE: 0, IN_TOTO: 1}
+    listed = sorted(registry.referrers(image), key=lambda one: order.get(one.artifact_type or "", 2))
+    listed = listed[:at_most]
     pieces = _Pieces(registry, image.repository, subject)
     known = {NOTATION_SIGNATURE, IN_TOTO}
     return ImageEvidence(
@@ -110,13 +110,3 @@ def statement_of(content: bytes) -> dict[str, Any]:
     """Return an in-toto statement; empty for anything else."""
     raw = read_statement(content) or {}
     return raw if raw.get("_type") == STATEMENT_TYPE else {}
-
-
-def inputs_of(statement: dict[str, Any]) -> Iterator[str]:
-    """The digests of what a summary rests on."""
-    predicate = statement.get("predicate")
-    listed = predicate.get("inputAttestations") if isinstance(predicate, dict) else None
-    for entry in listed if isinstance(listed, list) else ():
-        digest = entry.get("digest") if isinstance(entry, dict) else None
-        if isinstance(digest, dict) and isinstance(digest.get("sha256"), str):
-            yield f"sha256:{digest['sha256']}"

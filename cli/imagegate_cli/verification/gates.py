@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from imagegate.policy.policy import APP, Policy
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.stack import Stack
 from imagegate_cli.verification.printed import FORMATS, Gate, Gates
-from imagegate_cli.verification.trust import AWS_ROOT, gate_profiles, roots_in
+from imagegate_cli.verification.trust import AWS_ROOT, roots_in
 
 _AWS_STORE = "aws-signer-ts"  # as AWS's installer of Notation names it
 _OWN_STORE = "imagegate-roots"
@@ -49,7 +47,7 @@ def _gates(stack: Stack, stage: str | None, root: Path | None, *, needs_root: bo
     stages = stack.policy.stages
     if stage is not None and stage not in stages:
         raise CannotTellError(f"the policy has no stage {stage}, only {', '.join(stages)}")
-    profiles, existing = gate_profiles(stack), dict(_repositories())
+    profiles, existing = stack.signing_profiles, stack.repository_uris
     gates = tuple(
         Gate(
             name,
@@ -61,7 +59,7 @@ def _gates(stack: Stack, stage: str | None, root: Path | None, *, needs_root: bo
         )
         for name in ([stage] if stage else stages)
     )
-    trusted = frozenset(stack.output("TrustedRoots").split(","))
+    trusted = stack.trusted_roots
     store = _AWS_STORE if trusted == {AWS_ROOT} else _OWN_STORE
     return Gates(stack.name, gates, store, _root(trusted, root) if needs_root else "")
 
@@ -69,16 +67,6 @@ def _gates(stack: Stack, stage: str | None, root: Path | None, *, needs_root: bo
 def _is_of(policy: Policy, repository: str, stage: str) -> bool:
     found = policy.stage_of(repository)
     return found is not None and found.name == stage
-
-
-def _repositories() -> Iterator[tuple[str, str]]:
-    """Name and URI of each: what images are pulled by."""
-    from imagegate.aws.clients import client
-
-    ecr: Any = client("ecr")
-    for page in ecr.get_paginator("describe_repositories").paginate():
-        for repository in page["repositories"]:
-            yield repository["repositoryName"], repository["repositoryUri"]
 
 
 def _host(stack: Stack, existing: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""ECR's managed signing: profiles with which ECR signs pushes by itself. What they sign says who pushed."""
+"""ECR's managed signing: ECR signs pushes by itself. Such a signature says who pushed, not that a gate passed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from imagegate.oci.image import ImageRef
 
 
-def managed_profiles(image: ImageRef) -> frozenset[str]:
-    """ARNs without version, as the registry and its signing of this image name them. Who may not ask knows none."""
-    from imagegate.aws.clients import client
+def managed_profiles(ecr: Any, image: ImageRef) -> frozenset[str]:
+    """Return the ARNs, without version, that the registry's configuration and this image's status name.
 
-    ecr: Any = client("ecr")
+    `ecr` is boto3's client. The result is empty if the caller may not read them.
+    """
     return frozenset(
         [
             *_allowed(lambda: _configured(ecr.get_signing_configuration())),
@@ -38,7 +38,7 @@ def _signed_with(answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _allowed(ask: Callable[[], Iterator[str]]) -> list[str]:
-    """Only names come of it: whoever may not ask, or where nothing is configured, verifies all the same."""
+    """Return the ARNs, or nothing if AWS refuses: they only help to name a signature, verifying needs none."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

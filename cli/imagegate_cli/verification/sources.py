@@ -14,7 +14,7 @@ from imagegate.ports import Registry
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.releases.find import image_of, missing
-from imagegate_cli.stack import Stack, find_stack
+from imagegate_cli.stack import Stack
 
 # The first part of a name is a registry when it looks like one (distribution/reference: a dot, a colon, localhost).
 _HOST = re.compile(r"(?P<host>localhost|[^/]*[.:][^/]*)/(?P<rest>.+)")
@@ -56,11 +56,10 @@ def is_foreign(text: str) -> bool:
     return match is not None and not _ECR.fullmatch(match["host"])
 
 
-def in_ecr(stack_name: str, reference: RepositoryReference) -> ImageSource:
+def in_ecr(stack: Stack, reference: RepositoryReference) -> ImageSource:
     """Raise `NotFoundError` where there is no such image."""
     from imagegate.aws.ecr_registry import own_registry
 
-    stack = find_stack(stack_name)
     image = image_of(stack, reference)
     if image is None:
         raise missing(stack, reference)

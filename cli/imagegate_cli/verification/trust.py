@@ -19,17 +19,11 @@ _STAGE = re.compile(r".*:/signing-profiles/[A-Za-z0-9_]+?__([A-Za-z0-9_]+)")
 
 def of_stack(stack: Stack, roots: frozenset[str] | None, image: ImageRef) -> Trust:
     """The profiles of the deployed policy's stages, and those with which ECR signs by itself."""
-    trusted = roots or frozenset(stack.output("TrustedRoots").split(","))
-    stages = {profile: stage for stage, profile in gate_profiles(stack).items()}
-    return Trust(trusted, stages.get, cache(lambda: managed_profiles(image)))
+    from imagegate.aws.clients import client
 
-
-def gate_profiles(stack: Stack) -> dict[str, str]:
-    """Stage to the ARN of its signing profile."""
-    from imagegate.aws.signer import AwsSigner
-
-    signer = AwsSigner(stack.output("SigningProfilePrefix"), frozenset())
-    return {stage: signer.profile_arn(stage) for stage in stack.policy.stages}
+    stages = {profile: stage for stage, profile in stack.signing_profiles.items()}
+    managed = cache(lambda: managed_profiles(client("ecr"), image))
+    return Trust(roots or stack.trusted_roots, stages.get, managed)
 
 
 def of_profiles(prefix: str, roots: frozenset[str] | None) -> Trust:
