@@ -4,24 +4,45 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from importlib import import_module
 
 import click
 
-from imagegate_cli.commands.decide import decide
-from imagegate_cli.commands.judge import judge
-from imagegate_cli.commands.list import list_
-from imagegate_cli.commands.policy import policy
-from imagegate_cli.commands.release import release
-from imagegate_cli.commands.rollback import rollback
-from imagegate_cli.commands.status import status
-from imagegate_cli.commands.verify import verify
 from imagegate_cli.context import CommandLine
 from imagegate_cli.faults import report
 
-_VERBS = (judge, status, release, list_, decide, rollback, policy, verify)
+# Function and summary of each command. A run imports only the command that it needs, and --help none.
+_COMMANDS = {
+    "decide": ("decide", "Waivers, approvals, break-glass and revocations."),
+    "judge": ("judge", "Judge scanners' files, or an image in ECR, as the pipeline would."),
+    "list": ("list_", "The newest releases of all repositories, of the last 90 days."),
+    "policy": ("policy", "What a policy file says, and what is wrong with it."),
+    "release": ("release", "Release the image that REPOSITORY:TAG points to now, also again."),
+    "rollback": ("rollback", "Go back to the release of APP in STAGE before the last."),
+    "status": ("status", "What became of an image, or of the newest images of a repository."),
+    "verify": ("verify", "Verify which gate an image passed, when, under which policy, on which evidence."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """The commands, each imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"imagegate_cli.commands.{cmd_name}")
+        command: click.Command = getattr(module, _COMMANDS[cmd_name][0])
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--stack",
     envvar="IMAGEGATE_STACK",
@@ -39,10 +60,6 @@ def cli(context: click.Context, stack: str) -> None:
     In the sandbox: source .sandbox/env
     """
     context.obj = replace(context.ensure_object(CommandLine), stack_name=stack)
-
-
-for _verb in _VERBS:
-    cli.add_command(_verb)
 
 
 def main(command_line: CommandLine | None = None) -> None:

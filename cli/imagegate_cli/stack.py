@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from imagegate.oci.image import Digest
-from imagegate.release.release import Release
 from imagegate_cli.faults import NotFoundError
 
-# Imported where they are used: boto3 takes longer to load than most commands take.
+# Imported where they are used, so that a command loads only what it needs.
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -20,7 +18,9 @@ if TYPE_CHECKING:
     from imagegate.aws.ledger import DynamoLedger
     from imagegate.aws.records import S3Records
     from imagegate.grants.power import Power
+    from imagegate.oci.image import Digest
     from imagegate.policy.policy import Policy
+    from imagegate.release.release import Release
     from imagegate.workflow.decide.rollback import PlanRollback
     from imagegate_cli.decisions.calling import ReleaseOrders
 
@@ -147,17 +147,24 @@ class Stack:
 
         return DynamoGrants(self.output("GrantsTable"))
 
+    @property
+    def policy_digest(self) -> Digest:
+        """The digest of the deployed policy file."""
+        from imagegate.oci.image import Digest
+
+        return Digest.parse(self.output("PolicyDigest"))
+
     @cached_property
     def policy(self) -> Policy:
         """The deployed policy. A release keeps the one that it started with."""
-        return self.records.policy(Digest.parse(self.output("PolicyDigest")))
+        return self.records.policy(self.policy_digest)
 
     @cached_property
     def policy_content(self) -> bytes:
         """The bytes of the deployed policy file."""
         from imagegate.aws.clients import client
 
-        digest = Digest.parse(self.output("PolicyDigest"))
+        digest = self.policy_digest
         key = f"policies/sha256/{digest.hex}.yaml"
         response = client("s3").get_object(Bucket=self.output("RecordsBucket"), Key=key)
         return digest.check(response["Body"].read(), key)
