@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,21 @@ def test_the_order_of_keys_does_not_change_the_bytes(value: Any, random: Random)
 
 def test_the_form_is_sorted_dense_and_utf8() -> None:
     assert canonical_json({"b": [1, None, True], "a": "ü\n"}) == '{"a":"ü\\n","b":[1,null,true]}'.encode()
+
+
+# RFC 8785 sorts keys by UTF-16 code units, we by code points: the same but for keys beyond U+FFFF. Its numbers are
+# doubles.
+_keys = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=8)
+_of_the_rfc = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_keys, inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@given(_of_the_rfc)
+def test_it_is_the_form_of_rfc_8785(value: Any) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize("value", [b"bytes", {1, 2}, datetime(2026, 1, 1, tzinfo=UTC), object()])

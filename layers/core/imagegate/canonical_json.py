@@ -1,4 +1,8 @@
-"""One byte form for records, so that a digest names them: sorted keys, no spaces, UTF-8 (as RFC 8785 for our types)."""
+"""One byte form for records, so that a digest names them: sorted keys, no spaces, UTF-8.
+
+It is the form of RFC 8785 for the types that we use. Two things differ, and none of our records has them: keys beyond
+U+FFFF, which the RFC sorts by UTF-16, and integers from 2**53 on, which the RFC does not have.
+"""
 
 from __future__ import annotations
 
