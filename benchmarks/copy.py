@@ -192,7 +192,8 @@ def _layer(data: Path, number: int, size: int) -> dict[str, Any]:
 
 
 def _pushed(address: str, layers: list[dict[str, Any]]) -> str:
-    from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Manifest
+    from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST
+    from imagegate.oci.manifest import Manifest
     from tests.integration.docker_registry import client_of
 
     registry = client_of(address)

@@ -144,8 +144,8 @@ def _finding(number: int) -> dict[str, Any]:
 
 def _measure(pages: Path) -> dict[str, Any]:
     """Measure in a new process, whose memory is only for this."""
-    from imagegate.findings.ecr import enhanced
-    from imagegate.findings.finding import count
+    from imagegate.findings.ecr import parse_enhanced_finding
+    from imagegate.findings.finding import count_severities
     from imagegate.findings.scan import Basis, ScanStatus
     from imagegate.findings.versions import VERSIONS
     from imagegate.gate.evaluation import Baseline, ImageEvaluation
@@ -155,7 +155,9 @@ def _measure(pages: Path) -> dict[str, Any]:
     def findings() -> Iterator[Any]:
         with pages.open() as file:
             for text in file:
-                yield from map(enhanced, json.loads(text)["imageScanFindings"]["enhancedFindings"])
+                yield from map(
+                    parse_enhanced_finding, json.loads(text)["imageScanFindings"]["enhancedFindings"]
+                )
 
     digest = Digest.of(b"image")
     base = frozenset(f"sha256:{layer:064x}" for layer in range(_LAYERS // 2))
@@ -164,7 +166,7 @@ def _measure(pages: Path) -> dict[str, Any]:
     began = time.perf_counter()
     announced = _announced(pages)
     peer_s = time.perf_counter() - began
-    counts = count(announced)
+    counts = count_severities(announced)
     policy = _policy()
     started = time.perf_counter()
     evaluation = ImageEvaluation(

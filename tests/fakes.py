@@ -37,7 +37,8 @@ from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError
 from imagegate.grants.approval_link import parse_link as parse_link
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.notices.announcement import Announcement
-from imagegate.oci.image import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.oci.reference import Container
 from imagegate.policy.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
 from imagegate.policy.replication import Replica

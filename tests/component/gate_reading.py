@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from imagegate.errors import ImageNotFoundError
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.oci.image_config import ImageConfig
+from imagegate.oci.manifest import Manifest
 from imagegate.release.release import EcrImage, Release, StartReason
 from imagegate.workflow.examination import contents as steps
 from imagegate.workflow.examination.contents import read_contents

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from imagegate.oci.image import Manifest
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy
 from tests.component.world import World
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from imagegate.events.decisions import DecisionModel
 from imagegate.findings.finding import Finding
-from imagegate.findings.scan import Waited
+from imagegate.findings.scan import WaitOutcome
 from imagegate.findings.versions import VERSIONS
-from imagegate.oci.image import OCI_INDEX, Digest, ImageRef, Manifest
+from imagegate.oci.image import OCI_INDEX, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Release, ReleaseId
 from imagegate.release.start import Ignore, Push
@@ -92,7 +93,7 @@ class World:
     ) -> Release | Ignore:
         return self.starting().on_push(Push(image, at, result, tag), max(at, NOW))
 
-    def wait(self, image: ImageRef, token: str = "token") -> Waited | None:
+    def wait(self, image: ImageRef, token: str = "token") -> WaitOutcome | None:
         step = AwaitScan(images=self.registry, scans=self.scans, ledger=self.ledger, tasks=self.workflow)
         return step.register(ReleaseId(image, 1), token, NOW)
 

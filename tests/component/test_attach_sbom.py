@@ -14,8 +14,9 @@ from moto import mock_aws
 from imagegate.aws.sbom_exports import S3SbomExports
 from imagegate.errors import RecordNotFoundError, RegistryUnavailableError, SbomRefusedError
 from imagegate.evidence import sbom_document
-from imagegate.evidence.sbom import NOT_YET, Export
-from imagegate.oci.image import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.evidence.sbom import NOT_ATTACHED_YET, Export
+from imagegate.oci.image import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode
 from imagegate.policy.rules import EvidenceRules, SbomFormat
 from imagegate.ports import SbomExports
@@ -172,7 +173,7 @@ def test_the_judge_asks_for_one_only_where_the_stage_does_and_the_image_passes(w
     passed, refused = world.judge(good), world.judge(bad)
     assert (passed.route, passed.sbom, passed.as_json()["sbom"]) == (Route.SIGN, True, True)
     assert (refused.sbom, world.release(bad).sbom) == (False, None)
-    assert world.release(good).sbom == NOT_YET  # what is said if nothing more is heard
+    assert world.release(good).sbom == NOT_ATTACHED_YET  # what is said if nothing more is heard
     asks(world, SbomFormat.CYCLONEDX, mode=Mode.OBSERVE)
     assert not world.judge(bad).sbom
 
@@ -384,7 +385,7 @@ def test_what_came_along_is_kept_also_where_it_is_not_listed_yet(world: Attachin
     world.registry.referrers = lambda image: []  # type: ignore[method-assign]
     assert world.call(there).route is Sequel.DONE
     assert world.noted(there) == "was there before, and is kept"
-    assert (world.release(there).sbom or NOT_YET).manifests == (sbom,)
+    assert (world.release(there).sbom or NOT_ATTACHED_YET).manifests == (sbom,)
 
 
 def test_what_was_attached_to_an_image_that_was_deleted_and_pushed_again_is_attached_again(
@@ -496,9 +497,9 @@ def test_a_document_is_read_unless_it_is_too_large(bucket: Any, monkeypatch: pyt
     bucket.put_object(Bucket=BUCKET, Key="sboms/a/1", Body=DOCUMENT)
     exports = S3SbomExports(BUCKET)
     assert exports.document("sboms/a/1") == DOCUMENT
-    monkeypatch.setattr("imagegate.aws.sbom_exports.LARGEST", len(DOCUMENT) - 1)
+    monkeypatch.setattr("imagegate.aws.sbom_exports.MAX_SBOM", len(DOCUMENT) - 1)
     with pytest.raises(SbomRefusedError, match="at most"):
         exports.document("sboms/a/1")
     with pytest.raises(RecordNotFoundError):
         exports.document("sboms/a/2")
-    assert sbom_document.LARGEST == 16 * 1024 * 1024
+    assert sbom_document.MAX_SBOM == 16 * 1024 * 1024

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from imagegate.errors import ThrottledError
-from imagegate.oci.image import OCI_MANIFEST, ImageRef, Manifest
+from imagegate.oci.image import OCI_MANIFEST, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.approval_terms import ApprovalTerms
 from imagegate.release.release import Release, StartReason
 from imagegate_cli.context import Pauses

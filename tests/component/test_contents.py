@@ -12,7 +12,8 @@ import pytest
 from imagegate.errors import AmbiguousDocumentError, DecisionRefusedError, UnprovenEndingError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.oci.image import ImageRef, Manifest
+from imagegate.oci.image import ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode
 from imagegate.release.release import Outcome
 from imagegate.workflow.examination.contents import DEPTH, ENTRIES, MANIFESTS, PLATFORMS, read_contents

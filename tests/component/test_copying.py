@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from imagegate.errors import ImageNotFoundError, MissingLayerError, MissingRepositoryError
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import RemoteRegistry
 from imagegate.release.release import Outcome, ReleaseId, StartReason
 from imagegate.workflow.copying import Copy, OutOfTimeError

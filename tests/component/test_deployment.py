@@ -22,7 +22,13 @@ from imagegate.errors import InvalidDigestError
 from imagegate.findings.finding import Finding
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.oci.reference import Container, InvalidReferenceError, Reference, prefixes, resolved
+from imagegate.oci.reference import (
+    Container,
+    InvalidReferenceError,
+    Reference,
+    parse_prefixes,
+    resolve_digests,
+)
 from imagegate.policy.policy import Mode
 from imagegate.release.release import History, Outcome, Release
 from imagegate.release.revocation import Revocation
@@ -298,7 +304,7 @@ def test_the_registry_is_known_by_each_of_its_names(host: str) -> None:
 def test_images_from_elsewhere_are_refused_unless_the_stack_allows_them(
     image: str, allowed: str, expected: DeploymentRule
 ) -> None:
-    answer = Cluster(allowed=prefixes(allowed)).check(Container("side", image))
+    answer = Cluster(allowed=parse_prefixes(allowed)).check(Container("side", image))
     assert answer.rulings[0].rule is expected
     assert (answer.status is HookStatus.SUCCEEDED) is (expected is DeploymentRule.ALLOWED)
     if expected in (DeploymentRule.OUTSIDE, DeploymentRule.UNGUARDED):
@@ -395,8 +401,11 @@ def test_containers_that_amazon_ecs_adds_are_its_own_and_missing_ones_are_asked_
 ):
     app, side = Container("app", named(IMAGE)), Container("side", "nginx")
     agent = Container("aws-guardduty-agent", "593207742271.dkr.ecr.eu-central-1.amazonaws.com/agent:1")
-    assert resolved([app, side], [agent, replace(app, digest=INDEX)]) == [replace(app, digest=INDEX), side]
-    assert resolved([app], [Container("app", "", INDEX)]) == [replace(app, digest=INDEX)]
+    assert resolve_digests([app, side], [agent, replace(app, digest=INDEX)]) == [
+        replace(app, digest=INDEX),
+        side,
+    ]
+    assert resolve_digests([app], [Container("app", "", INDEX)]) == [replace(app, digest=INDEX)]
     cluster = Cluster()
     cluster.known(attempt())
     assert cluster.check(app, seen=[app, agent]).status is HookStatus.SUCCEEDED

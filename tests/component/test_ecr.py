@@ -24,7 +24,7 @@ from imagegate.errors import (
     ScanRefusedError,
     ThrottledError,
 )
-from imagegate.findings.ecr import basic, enhanced
+from imagegate.findings.ecr import parse_basic_finding, parse_enhanced_finding
 from imagegate.findings.finding import Finding, FindingCounts, Package, Severity
 from imagegate.findings.scan import Basis, Readiness, Scanning
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef
@@ -488,7 +488,7 @@ def inspected(*packages: dict[str, Any], **more: Any) -> dict[str, Any]:
     ],
 )
 def test_a_package_is_named_as_its_distribution_names_it(raw: dict[str, Any], package: Package) -> None:
-    assert enhanced(inspected({"name": "p", **raw})).packages == (package,)
+    assert parse_enhanced_finding(inspected({"name": "p", **raw})).packages == (package,)
 
 
 def test_every_package_manager_of_inspector_has_an_ecosystem_but_that_of_the_operating_system() -> None:
@@ -496,7 +496,8 @@ def test_every_package_manager_of_inspector_has_an_ecosystem_but_that_of_the_ope
     unknown = [
         manager
         for manager in managers
-        if enhanced(inspected({"name": "p", "packageManager": manager})).packages[0].ecosystem is None
+        if parse_enhanced_finding(inspected({"name": "p", "packageManager": manager})).packages[0].ecosystem
+        is None
     ]
     assert unknown == ["OS"]
 
@@ -519,14 +520,16 @@ def test_a_fix_is_there_only_when_inspector_says_so_and_names_it_for_every_packa
 ) -> None:
     packages = [{"name": "p", **({"fixedInVersion": fixed} if fixed else {})} for fixed in fixes]
     raw = inspected(*packages, **({"fixAvailable": said} if said else {}))
-    assert enhanced(raw).fixable is fixable
+    assert parse_enhanced_finding(raw).fixable is fixable
 
 
 @pytest.mark.parametrize(("said", "exploit"), [("YES", True), ("NO", False), (None, None)])
 def test_an_exploit_that_inspector_does_not_speak_of_is_unknown(
     said: str | None, exploit: bool | None
 ) -> None:
-    assert enhanced(inspected(**({"exploitAvailable": said} if said else {}))).exploit is exploit
+    assert (
+        parse_enhanced_finding(inspected(**({"exploitAvailable": said} if said else {}))).exploit is exploit
+    )
 
 
 def test_other_names_of_a_vulnerability_are_ids_and_no_links() -> None:
@@ -534,7 +537,7 @@ def test_other_names_of_a_vulnerability_are_ids_and_no_links() -> None:
     raw["packageVulnerabilityDetails"]["relatedVulnerabilities"] = [
         *("GHSA-jfh8-c2jp-5v3q", "CVE-2026-0001", "https://nvd.nist.gov", "ALAS2-2026-1", "ALAS2-2026-1"),
     ]
-    assert enhanced(raw).aliases == ("GHSA-jfh8-c2jp-5v3q", "ALAS2-2026-1")
+    assert parse_enhanced_finding(raw).aliases == ("GHSA-jfh8-c2jp-5v3q", "ALAS2-2026-1")
 
 
 @pytest.mark.parametrize(
@@ -554,26 +557,28 @@ def test_when_it_was_published_reads_alike_from_botocore_and_from_text(
 ) -> None:
     raw = inspected()
     raw["packageVulnerabilityDetails"]["vendorCreatedAt"] = created
-    assert enhanced(raw).published == published
+    assert parse_enhanced_finding(raw).published == published
 
 
 def test_a_finding_of_inspector_has_its_name_its_link_and_its_epss() -> None:
     raw = inspected(findingArn="arn:aws:inspector2:::finding/1", epss={"score": 0.25})
     raw["packageVulnerabilityDetails"]["sourceUrl"] = "https://nvd.nist.gov/vuln/detail/CVE-2026-0001"
-    finding = enhanced(raw)
+    finding = parse_enhanced_finding(raw)
     assert (finding.arn, finding.epss) == ("arn:aws:inspector2:::finding/1", 0.25)
     assert finding.url == "https://nvd.nist.gov/vuln/detail/CVE-2026-0001"
 
 
 def test_basic_scanning_says_nothing_of_fixes_or_exploits() -> None:
-    finding = basic({"name": "CVE-2026-0001", "severity": "LOW", "uri": "https://cve.org", "attributes": []})
+    finding = parse_basic_finding(
+        {"name": "CVE-2026-0001", "severity": "LOW", "uri": "https://cve.org", "attributes": []}
+    )
     assert finding == Finding("CVE-2026-0001", Severity.LOW, url="https://cve.org")
     assert (finding.fixable, finding.exploit, finding.known_exploited, finding.epss) == (None,) * 4
 
 
 def test_a_finding_without_a_name_is_a_finding() -> None:
-    assert enhanced({}) == Finding("unnamed", Severity.UNDEFINED)
-    assert basic({}) == Finding("unnamed", Severity.UNDEFINED)
+    assert parse_enhanced_finding({}) == Finding("unnamed", Severity.UNDEFINED)
+    assert parse_basic_finding({}) == Finding("unnamed", Severity.UNDEFINED)
 
 
 # repositories

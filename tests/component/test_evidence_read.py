@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from imagegate.evidence import attestation
-from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate_cli.verification import evidence
 from imagegate_cli.verification.managed import managed_profiles
 from tests.component.test_signatures import SAID, signed
@@ -46,7 +47,7 @@ def state(registry: FakeRegistry, image: ImageRef, kind: str, **layer: Any) -> N
     blob = registry.push_blob(image.repository, content)
     manifest = attestation.evidence_manifest(
         registry.manifests[image].descriptor.as_json(),
-        {**attestation.layer(blob, attestation.IN_TOTO, content), **layer},
+        {**attestation.describe_layer(blob, attestation.IN_TOTO, content), **layer},
         artifact_type=attestation.IN_TOTO,
         config_type=OCI_EMPTY,
         annotations={attestation.PREDICATE_ANNOTATION: kind},

@@ -16,7 +16,8 @@ from imagegate.findings.versions import VERSIONS
 from imagegate.gate import findings_record
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy, RepositoryPattern, Stage
 from imagegate.policy.rules import (
     Action,

@@ -20,12 +20,12 @@ from imagegate.errors import (
     RejectedInputError,
 )
 from imagegate.oci import wire as registry_wire
-from imagegate.oci.answer import joined, origin_of
 from imagegate.oci.client import HttpRegistry
 from imagegate.oci.copy import BlobCopy
 from imagegate.oci.http import Connection, Login
 from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef
 from imagegate.oci.repository import RepositoryClient
+from imagegate.oci.response import origin_of, resolve_url
 from imagegate.oci.wire import Guard, Network, WrongWayError, network_of
 from imagegate.text import is_one_line
 from imagegate_cli.importing.tokens import TokenLogin
@@ -355,7 +355,7 @@ def test_a_public_registry_sends_to_public_hosts_without_its_credentials(
 )
 def test_what_is_no_address_is_said_to_be_none(target: str) -> None:
     with pytest.raises(RegistryUnavailableError, match="no address") as refused:
-        joined("https://registry.test/v2/", target, "shop")
+        resolve_url("https://registry.test/v2/", target, "shop")
     assert is_one_line(str(refused.value))
 
 
@@ -366,8 +366,8 @@ def test_one_host_is_read_in_a_url(url: str) -> None:
     """The one that is connected to: by urllib3, which the checks ask too."""
     from urllib3 import PoolManager
 
-    _, host, port = origin_of(joined("https://registry.test", url, "shop"))
-    pool = PoolManager().connection_from_url(joined("https://registry.test", url, "shop"))
+    _, host, port = origin_of(resolve_url("https://registry.test", url, "shop"))
+    pool = PoolManager().connection_from_url(resolve_url("https://registry.test", url, "shop"))
     assert (pool.host, pool.port) == (host, port)
 
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from imagegate.errors import RejectedInputError, ThrottledError
-from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Arrival, Policy
 from imagegate.release.release import EcrImage, Release, StartReason
 from imagegate.release.start import Ignore, Push

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from imagegate.errors import AccessRefusedError, ImageGateError, RegistryUnavailableError
-from imagegate.oci.answer import RegistryResponse
 from imagegate.oci.client import HttpRegistry
 from imagegate.oci.http import Connection
+from imagegate.oci.response import RegistryResponse
 from imagegate_cli.importing.tokens import TokenLogin
 from tests.component.scripted_registry import Reply, scripted
 from tests.component.token_registry import BLOB, LAYER, MANIFEST, TokenRegistry, token_registry

@@ -13,7 +13,7 @@ from imagegate import wiring
 from imagegate.errors import FindingsChangedError
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Finding
-from imagegate.findings.scan import SECOND_LOOK, Basis, Scanning, ScanStatus, Waited
+from imagegate.findings.scan import SECOND_LOOK, Basis, Scanning, ScanStatus, WaitOutcome
 from imagegate.findings.versions import VERSIONS
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
@@ -252,7 +252,7 @@ def test_events_and_the_reconciler_wake_by_the_same_rule(world: World, missing: 
 def test_what_inspector_never_looks_at_ends_the_wait_at_once(world: World) -> None:
     image = pushed(world)
     change(world, image, coverage=(Coverage("INACTIVE", "IMAGE_SIZE_EXCEEDED"),))
-    assert world.wait(image) is Waited.READY
+    assert world.wait(image) is WaitOutcome.READY
     judged = world.judge(image, now=NOW)
     [reason] = record(world, judged).reasons
     assert (reason["rule"], judged.verdict) == ("scan.failed", VerdictOutcome.BLOCK)

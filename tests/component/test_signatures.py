@@ -16,7 +16,8 @@ from imagegate.errors import (
     IntegrityError,
 )
 from imagegate.evidence import attestation
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.release.release import ReleaseId
 from imagegate.workflow.examination.evidence import ReadEvidence
 from imagegate.workflow.examination.signatures import verify_signature
@@ -68,7 +69,7 @@ def signed(
     blob = registry.push_blob(image.repository, envelope)
     content = attestation.evidence_manifest(
         subject,
-        {**attestation.layer(blob, attestation.JOSE, envelope), **layer},
+        {**attestation.describe_layer(blob, attestation.JOSE, envelope), **layer},
         artifact_type=attestation.NOTATION_SIGNATURE,
         config_type=attestation.NOTATION_SIGNATURE,
         annotations=annotations,

@@ -20,10 +20,11 @@ from imagegate.errors import (
 from imagegate.events.step_requests import JudgeRequest
 from imagegate.events.validation import parse
 from imagegate.evidence.attestation import NOTATION_SIGNATURE
-from imagegate.findings.scan import Scanning, Waited
+from imagegate.findings.scan import Scanning, WaitOutcome
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.approval_terms import ApprovalTerms
 from imagegate.policy.policy import Arrival, Mode
 from imagegate.policy.waiver import Waiver
@@ -198,7 +199,7 @@ def test_a_tag_that_comes_back_takes_the_next_stage_back(world: World) -> None:
 def test_results_that_are_there_already_end_the_wait_at_once(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.scans.finish(image)
-    assert world.wait(image) is Waited.READY
+    assert world.wait(image) is WaitOutcome.READY
     assert world.workflow.woken["token"]["waited"] == "READY"
     assert not world.ledger.tokens
 
@@ -237,7 +238,7 @@ def test_a_scan_is_started_only_where_none_comes_by_itself(world: World) -> None
 def test_a_scan_that_can_never_come_is_said_at_once(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.scans.way = Scanning.NEVER
-    assert world.wait(image) is Waited.NEVER
+    assert world.wait(image) is WaitOutcome.NEVER
     assert "matches no filter" in world.workflow.woken["token"]["why"]
 
 
@@ -306,7 +307,7 @@ def test_an_image_that_the_scanner_refuses_is_said_to_be_unreadable_at_once(
     image = world.registry.push_image(DEV, "1.0")
     world.scans.way = Scanning.ON_REQUEST
     monkeypatch.setattr(world.scans, "start", refuse)
-    assert world.wait(image) is Waited.UNSUPPORTED
+    assert world.wait(image) is WaitOutcome.UNSUPPORTED
 
 
 # Judge
@@ -363,8 +364,8 @@ def test_that_no_scan_can_come_is_found_by_the_judge_itself(
     assert decision_of(world, judged).waited == "UNSUPPORTED"
 
 
-@pytest.mark.parametrize("waited", list(Waited))
-def test_no_caller_tells_the_judge_how_a_wait_ended(world: World, waited: Waited) -> None:
+@pytest.mark.parametrize("waited", list(WaitOutcome))
+def test_no_caller_tells_the_judge_how_a_wait_ended(world: World, waited: WaitOutcome) -> None:
     """A waiver for what cannot be scanned frees nothing that a scan is still to come of."""
     image = world.registry.push_image(DEV, "1.0")
     world.start(image)
@@ -437,7 +438,7 @@ def test_the_worst_platform_decides_and_is_named(world: World) -> None:
     world.scans.finish(amd)
     world.scans.finish(arm, critical())
     world.start(index)
-    assert world.wait(index) is Waited.READY
+    assert world.wait(index) is WaitOutcome.READY
     assert world.judge(index).outcome is Outcome.BLOCKED
     (reason,) = world.ledger.get(ReleaseId(index, 1)).reasons
     assert reason["message"].startswith("linux/arm64: 1 CRITICAL")
@@ -467,7 +468,7 @@ def test_attestations_are_not_scanned_but_copied(world: World) -> None:
     index, (amd,) = world.index("amd64", attestation=True)
     world.scans.finish(amd)
     world.start(index)
-    assert world.wait(index) is Waited.READY
+    assert world.wait(index) is WaitOutcome.READY
     world.sign(world.judge(index).decision)
     world.promote(index)
     children = {child.digest for child in world.registry.manifests[index].children}
@@ -480,7 +481,7 @@ def test_a_nested_index_is_judged_by_its_leaves(world: World) -> None:
     outer = world.push_index([world.registry.manifests[inner].descriptor.as_json()], "1.0")
     world.scans.finish(amd, critical())
     world.start(outer)
-    assert world.wait(outer) is Waited.READY
+    assert world.wait(outer) is WaitOutcome.READY
     assert world.judge(outer).outcome is Outcome.BLOCKED
 
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, Manifest
+from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest
+from imagegate.oci.manifest import Manifest
 from tests.component.scripted_registry import Reply, Request, Scripted, scripted
 
 LAYER = b"layer" * 1000

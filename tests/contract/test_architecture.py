@@ -16,8 +16,8 @@ SUBJECTS = ("evidence", "gate", "release", "grants", "deployment", "notices")
 # Modules that decide, in packages that also talk.
 DECIDING = (
     *("errors", "canonical_json", "strict_json", "text", "duration"),
-    *(f"oci/{name}" for name in ("image", "image_config", "reference", "artifact")),
-    *(f"findings/{name}" for name in ("finding", "scan", "coverage", "package_url", "comparison")),
+    *(f"oci/{name}" for name in ("image", "image_config", "manifest", "reference", "artifact")),
+    *(f"findings/{name}" for name in ("finding", "scan", "coverage", "package_url")),
     *(f"policy/{name}" for name in ("policy", "rules", "waiver", "replication", "approval_terms")),
     *(f"approval_page/{name}" for name in ("view", "image_difference")),
 )

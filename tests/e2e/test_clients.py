@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from imagegate.notation.verifier import verify_envelope
-from imagegate.oci.image import Manifest
+from imagegate.oci.manifest import Manifest
 from sandbox.images.build import build_image, build_index
 from tests.e2e.clients import Clients, needed, needed_docker
 from tests.e2e.gate import Gate

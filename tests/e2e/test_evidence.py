@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from imagegate.errors import AuthenticityError, IntegrityError
 from imagegate.notation.verifier import verify_envelope
-from imagegate.oci.image import Manifest
+from imagegate.oci.manifest import Manifest
 from tests.e2e.gate import Gate
 
 PROFILES = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles"

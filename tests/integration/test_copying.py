@@ -17,7 +17,8 @@ from imagegate.errors import ImageNotFoundError, RejectedInputError
 from imagegate.oci import copy as blob_copy
 from imagegate.oci.client import HttpRegistry
 from imagegate.oci.http import CHUNK, Login
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.oci.repository import upload_location
 from imagegate.workflow.copying import Copy, OutOfTimeError
 from tests.contract.registry_sandbox import Sandbox, serving

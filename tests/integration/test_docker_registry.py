@@ -10,7 +10,8 @@ import pytest
 
 from imagegate.errors import ImageNotFoundError, RegistryUnavailableError
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.image import OCI_INDEX, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import OCI_INDEX, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from tests.integration.docker_registry import (
     SIGNATURE,
     client_of,

@@ -16,7 +16,8 @@ import pytest
 
 from imagegate.errors import ImageNotFoundError
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.image import ImageRef, Manifest
+from imagegate.oci.image import ImageRef
+from imagegate.oci.manifest import Manifest
 from tests.integration.docker_registry import client_of, docker_registry, evidence, index_of, pushed
 
 KILLS = 20

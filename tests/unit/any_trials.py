@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Package
-from imagegate.findings.scan import Waited
+from imagegate.findings.scan import WaitOutcome
 from imagegate.gate.facts import Evidence, PlatformFacts
 from imagegate.gate.finding_rules import Clock
 from imagegate.oci.image_config import ImageConfig
@@ -220,7 +220,7 @@ def trials(
         "waiver_terms": terms_of_waivers,
         "clocks": clocks,
         "baseline": baselines,
-        "waited": st.sampled_from((Waited.READY, *Waited)),
+        "waited": st.sampled_from((WaitOutcome.READY, *WaitOutcome)),
     }
     return st.builds(Trial, **(parts | fixed))
 
@@ -231,6 +231,6 @@ finding_trials = trials(
     stage=finding_rules.map(lambda rules: stage(findings=rules)),
     platforms=_finished,
     image=st.just(FACTS),
-    waited=st.just(Waited.READY),
+    waited=st.just(WaitOutcome.READY),
 )
 any_trials = trials() | finding_trials

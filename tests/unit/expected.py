@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from imagegate.findings.finding import Finding, Package
-from imagegate.findings.scan import Waited
+from imagegate.findings.scan import WaitOutcome
 from imagegate.gate.facts import PlatformFacts
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.policy import rules
@@ -44,7 +44,7 @@ def _answers(trial: Trial) -> Iterator[tuple[Action, Answer]]:
 
 
 def _of_scan(trial: Trial, platform: Platform) -> Iterator[tuple[Action, Answer]]:
-    refused = platform.status is None and trial.waited is Waited.UNSUPPORTED
+    refused = platform.status is None and trial.waited is WaitOutcome.UNSUPPORTED
     if platform.status == "UNSUPPORTED_IMAGE" or refused:
         yield Action.ENFORCE, waives_rule(trial, rules.UNSUPPORTED)
     elif platform.status not in ("COMPLETE", "ACTIVE"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate.findings.scan import Basis, ScanStatus, Waited
+from imagegate.findings.scan import Basis, ScanStatus, WaitOutcome
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.finding_rules import FindingEvaluator, Terms
@@ -154,7 +154,7 @@ def finished(
 
 
 def verdict(
-    gate: Stage, scans: Sequence[PlatformScan], waited: Waited = Waited.READY, why_never: str = ""
+    gate: Stage, scans: Sequence[PlatformScan], waited: WaitOutcome = WaitOutcome.READY, why_never: str = ""
 ) -> Verdict:
     """Of scans that were weighed already; nothing else is known of the image, and there are no waivers."""
     return judge(Case(gate, scans, ImageFacts(image()), no_waivers(), NOON, waited, why_never))

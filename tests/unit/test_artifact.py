@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.errors import AmbiguousDocumentError
-from imagegate.oci.artifact import Child, Form, check_image, form_of, prove, unread_layers
+from imagegate.oci.artifact import Child, Form, check_image, find_form, prove_cannot_run, unread_layers
 from imagegate.oci.image import (
     DOCKER_CONFIG,
     DOCKER_MANIFEST,
@@ -24,8 +24,8 @@ from imagegate.oci.image import (
     OCI_MANIFEST,
     Descriptor,
     Digest,
-    Manifest,
 )
+from imagegate.oci.manifest import Manifest
 
 NOTATION = "application/vnd.cncf.notary.signature"
 SOCI = "application/vnd.amazon.soci.index.v2+json"
@@ -64,7 +64,7 @@ class Made:
         return Descriptor(media_type, Digest.of(content), len(content)).as_json()
 
     def prove(self) -> None:
-        prove(self.manifest, lambda blob: self.blobs[blob.digest])
+        prove_cannot_run(self.manifest, lambda blob: self.blobs[blob.digest])
 
     @property
     def is_evidence(self) -> bool:
@@ -167,7 +167,7 @@ IMAGES = {
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_what_a_runtime_would_start_is_an_image_whatever_it_calls_itself(name: str) -> None:
-    assert form_of(IMAGES[name].manifest) is None
+    assert find_form(IMAGES[name].manifest) is None
     with pytest.raises(AmbiguousDocumentError, match="could run"):
         IMAGES[name].prove()
 
@@ -197,7 +197,7 @@ UNPROVEN = {
 
 @pytest.mark.parametrize("name", UNPROVEN)
 def test_what_calls_itself_evidence_has_to_be_it(name: str) -> None:
-    assert form_of(UNPROVEN[name].manifest) in (Form.FOREIGN, Form.DOCUMENTS)
+    assert find_form(UNPROVEN[name].manifest) in (Form.FOREIGN, Form.DOCUMENTS)
     assert not UNPROVEN[name].is_evidence
 
 
@@ -223,12 +223,12 @@ def test_what_is_too_large_to_be_looked_at_proves_nothing() -> None:
     (layer,) = made.manifest.layers
     huge = replace(made.manifest, layers=(replace(layer, size=(40 << 20) + 1),))
     with pytest.raises(AmbiguousDocumentError, match="too large"):
-        prove(huge, lambda blob: made.blobs[blob.digest])
+        prove_cannot_run(huge, lambda blob: made.blobs[blob.digest])
 
 
 def test_an_index_is_no_evidence() -> None:
     raw = {"schemaVersion": 2, "mediaType": OCI_INDEX, "artifactType": "x/y", "manifests": []}
-    assert form_of(Manifest.parse(json.dumps(raw).encode())) is None
+    assert find_form(Manifest.parse(json.dumps(raw).encode())) is None
 
 
 @given(st.binary(max_size=1024))

@@ -12,15 +12,9 @@ from jsonschema import Draft202012Validator
 
 from imagegate.evidence import attestation
 from imagegate.gate.decision_record import Decision
-from imagegate.oci.artifact import Form, form_of
-from imagegate.oci.image import (
-    DOCKER_LIST,
-    MANIFEST_MEDIA_TYPES,
-    OCI_EMPTY,
-    Descriptor,
-    Digest,
-    Manifest,
-)
+from imagegate.oci.artifact import Form, find_form
+from imagegate.oci.image import DOCKER_LIST, MANIFEST_MEDIA_TYPES, OCI_EMPTY, Descriptor, Digest
+from imagegate.oci.manifest import Manifest
 from tests.unit.samples import REGISTRY, decision, digest, image, repositories
 
 PROFILE = "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/imagegate_dev"
@@ -137,7 +131,7 @@ def test_the_summary_says_who_passed_what_under_which_policy_and_on_which_eviden
 @given(decisions)
 def test_the_package_url_leads_back_to_the_image(made: Decision) -> None:
     """purl-spec, type oci: no namespace, the name is the last part of the repository, the version is the digest."""
-    url = urlsplit(attestation.purl(made))
+    url = urlsplit(attestation.image_purl(made))
     name, version = url.path.removeprefix("oci/").split("@")
     assert url.scheme == "pkg"
     assert name == made.image.repository.rsplit("/", 1)[-1]
@@ -207,7 +201,7 @@ def test_our_own_evidence_is_an_artifact_about_the_image_and_starts_nothing(
     )
     Draft202012Validator(ARTIFACT).validate(json.loads(content))
     manifest = Manifest.parse(content)
-    assert form_of(manifest) is Form.EMPTY
+    assert find_form(manifest) is Form.EMPTY
     assert manifest.artifact_type == artifact_type
     assert manifest.subject == decision().subject
     assert [str(part.digest) for part in manifest.blobs] == [attestation.EMPTY_DIGEST, str(digest("layer"))]
@@ -230,7 +224,9 @@ def test_the_schema_would_notice_a_missing_field(broken: str) -> None:
 @pytest.mark.parametrize(("size", "is_embedded"), [(2, True), (64 * 1024, True), (64 * 1024 + 1, False)])
 def test_small_evidence_is_embedded_and_large_evidence_is_not(size: int, is_embedded: bool) -> None:
     content = b"x" * size
-    raw = attestation.layer(Descriptor("a/b", Digest.of(content), size), attestation.IN_TOTO, content)
+    raw = attestation.describe_layer(
+        Descriptor("a/b", Digest.of(content), size), attestation.IN_TOTO, content
+    )
     layer = Descriptor.parse(raw)
     assert layer.media_type == attestation.IN_TOTO
     assert layer.embedded == (content if is_embedded else None)

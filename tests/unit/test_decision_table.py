@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from imagegate.findings.finding import Finding, Severity
-from imagegate.findings.scan import Waited
+from imagegate.findings.scan import WaitOutcome
 from imagegate.gate import evaluation as judging
 from imagegate.gate import image_rules, verdict
 from imagegate.gate import tally as weighing
@@ -153,7 +153,7 @@ def _shut(plain: Trial, action: Action) -> Trial:
     return replace(plain, stage=replace(plain.stage, entry=entry))
 
 
-def _waited(waited: Waited) -> Change:
+def _waited(waited: WaitOutcome) -> Change:
     return lambda plain: replace(_scan(status=None)(plain), waited=waited)
 
 
@@ -166,8 +166,8 @@ SUBJECTS: dict[str, Subject] = {
     "packages.prohibited": _prohibited(),
     "scan.unsupported": Subject(_always, _scan(status="UNSUPPORTED_IMAGE")),
     "scan.failed": Subject(_always, _scan(status="FAILED", description="the layers cannot be read")),
-    "scan.never": Subject(_always, _waited(Waited.NEVER)),
-    "scan.timeout": Subject(_always, _waited(Waited.TIMED_OUT)),
+    "scan.never": Subject(_always, _waited(WaitOutcome.NEVER)),
+    "scan.timeout": Subject(_always, _waited(WaitOutcome.TIMED_OUT)),
     "scan.nothing": Subject(_always, lambda plain: replace(plain, platforms=())),
     "scan.stale": Subject(_recent, _scan(completed_at="2026-11-21T05:59:59Z"), _scan(completed_at=None)),
     "image.max_age": _of_image(

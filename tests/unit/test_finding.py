@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.findings.finding import EXAMPLES, Finding, FindingCounts, Package, Severity, count
+from imagegate.findings.finding import EXAMPLES, Finding, FindingCounts, Package, Severity, count_severities
 from tests.unit.samples import finding_lists, severities
 
 
@@ -30,14 +30,14 @@ def test_severities_are_read_in_any_case(severity: Severity) -> None:
 
 
 def test_the_summary_leaves_out_inspectors_total_and_what_is_absent() -> None:
-    assert count({"CRITICAL": 2, "TOTAL": 5, "HIGH": 0, "MEDIUM": 3}) == {
+    assert count_severities({"CRITICAL": 2, "TOTAL": 5, "HIGH": 0, "MEDIUM": 3}) == {
         Severity.CRITICAL: 2,
         Severity.MEDIUM: 3,
     }
 
 
 def test_untriaged_and_undefined_are_counted_together() -> None:
-    assert count({"UNTRIAGED": 2, "UNDEFINED": 3, "NEVER_HEARD_OF": 1}) == {Severity.UNDEFINED: 6}
+    assert count_severities({"UNTRIAGED": 2, "UNDEFINED": 3, "NEVER_HEARD_OF": 1}) == {Severity.UNDEFINED: 6}
 
 
 names = st.sampled_from([*Severity, "UNTRIAGED"]) | st.text(max_size=10)
@@ -45,8 +45,8 @@ names = st.sampled_from([*Severity, "UNTRIAGED"]) | st.text(max_size=10)
 
 @given(st.dictionaries(names.filter(lambda name: name.upper() != "TOTAL"), st.integers(0, 9)))
 def test_no_finding_gets_lost_when_the_summary_is_normalised(raw: dict[str, int]) -> None:
-    assert sum(count(raw).values()) == sum(raw.values())
-    assert all(count(raw).values())
+    assert sum(count_severities(raw).values()) == sum(raw.values())
+    assert all(count_severities(raw).values())
 
 
 @given(finding_lists)

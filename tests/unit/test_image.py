@@ -28,10 +28,10 @@ from imagegate.oci.image import (
     Descriptor,
     Digest,
     ImageRef,
-    Manifest,
     repository_name,
 )
 from imagegate.oci.image_config import ImageConfig
+from imagegate.oci.manifest import Manifest
 from tests.unit.samples import digest, json_values, repositories
 
 NOTATION = "application/vnd.cncf.notary.signature"

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Severity
-from imagegate.findings.scan import Waited
+from imagegate.findings.scan import WaitOutcome
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.policy.rules import Limit
 from tests.unit.any_trials import any_trials, findings, trials
@@ -181,4 +181,4 @@ def test_knowing_less_of_an_image_never_opens_the_gate(case: Trial) -> None:
         never_opens(case, case.with_platform_facts(number, config=None))
         never_opens(case, case.with_platform_facts(number, base_is_known=False))
         never_opens(case, case.with_platform(number, completed_at=None))
-        assert not replace(case.with_platform(number, status=None), waited=Waited.TIMED_OUT).passes
+        assert not replace(case.with_platform(number, status=None), waited=WaitOutcome.TIMED_OUT).passes

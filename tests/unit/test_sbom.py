@@ -12,18 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.errors import SbomRefusedError
-from imagegate.evidence.sbom import Export, Sbom, note
+from imagegate.evidence.sbom import Export, Sbom, describe_sbom
 from imagegate.evidence.sbom_document import (
-    LARGEST,
+    MAX_SBOM,
     check_sbom,
-    is_about,
+    is_about_platform,
     is_sbom,
     is_sbom_statement,
     sbom_manifest,
-    unsaid_statements,
+    undescribed_statements,
 )
-from imagegate.oci.artifact import Form, form_of
-from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, Manifest
+from imagegate.oci.artifact import Form, find_form
+from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.rules import SbomFormat
 from tests.unit.samples import digest, image
 
@@ -99,11 +100,11 @@ def test_nothing_else_is_one(attached: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ["application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json"])
 def test_a_statement_is_read_where_nothing_beside_it_says_what_it_holds(kind: str) -> None:
-    assert len(unsaid_statements(evidence(layer_type=kind))) == 1
+    assert len(undescribed_statements(evidence(layer_type=kind))) == 1
     said = {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v1"}
-    assert unsaid_statements(evidence(layer_type=kind, layer_annotations=said)) == []
-    assert unsaid_statements(evidence(layer_type=kind, annotations=said)) == []
-    assert unsaid_statements(evidence()) == []
+    assert undescribed_statements(evidence(layer_type=kind, layer_annotations=said)) == []
+    assert undescribed_statements(evidence(layer_type=kind, annotations=said)) == []
+    assert undescribed_statements(evidence()) == []
 
 
 def test_a_statement_holds_an_sbom_bare_or_in_an_envelope() -> None:
@@ -157,13 +158,13 @@ def test_what_is_no_json_is_refused(content: bytes) -> None:
 
 def test_what_is_too_large_is_refused_unread() -> None:
     with pytest.raises(SbomRefusedError, match="at most 16777216"):
-        check_sbom(b"{" + b" " * LARGEST, SbomFormat.CYCLONEDX, "name")
+        check_sbom(b"{" + b" " * MAX_SBOM, SbomFormat.CYCLONEDX, "name")
 
 
 def test_an_export_is_about_the_image_that_its_key_or_its_text_names() -> None:
-    assert is_about(PLATFORM.digest, KEY, b"{}")
-    assert is_about(PLATFORM.digest, "other.json", f'{{"imageId": "{PLATFORM.digest}"}}'.encode())
-    assert not is_about(digest("arm64"), KEY, b"{}")
+    assert is_about_platform(PLATFORM.digest, KEY, b"{}")
+    assert is_about_platform(PLATFORM.digest, "other.json", f'{{"imageId": "{PLATFORM.digest}"}}'.encode())
+    assert not is_about_platform(digest("arm64"), KEY, b"{}")
 
 
 def test_only_the_files_of_an_export_itself_are_its_own() -> None:
@@ -178,7 +179,7 @@ def test_the_same_document_is_attached_by_the_same_bytes(format_: SbomFormat) ->
     assert (
         manifest.content == sbom_manifest(replace(PLATFORM, annotations={"a": "b"}), b"sbom", format_).content
     )
-    assert form_of(manifest) is Form.EMPTY  # so it goes along when the image is promoted
+    assert find_form(manifest) is Form.EMPTY  # so it goes along when the image is promoted
     assert is_sbom(manifest)
     assert manifest.artifact_type == manifest.layers[0].media_type == format_.media_type
     assert manifest.subject == Descriptor(OCI_MANIFEST, PLATFORM.digest, 7)
@@ -205,7 +206,7 @@ ARM = Descriptor(OCI_MANIFEST, digest("arm64"), 7, "linux/arm64")
     ],
 )
 def test_people_are_told_in_one_line(platforms: Any, missing: Any, made: int, said: str) -> None:
-    assert note(image(), platforms, missing, made, "why") == said
+    assert describe_sbom(image(), platforms, missing, made, "why") == said
 
 
 @pytest.mark.parametrize(

@@ -205,14 +205,14 @@ EARLIER = NOW - timedelta(minutes=2)
 
 def test_where_enhanced_scanning_finds_nothing_the_first_look_is_remembered() -> None:
     clean = finished(status="ACTIVE")
-    assert clean.seen_clean(None, NOW) == NOW
-    assert clean.seen_clean(EARLIER, NOW) == EARLIER
+    assert clean.first_seen_clean(None, NOW) == NOW
+    assert clean.first_seen_clean(EARLIER, NOW) == EARLIER
 
 
 def test_a_look_at_an_image_that_was_pushed_again_since_is_no_first_look() -> None:
     pushed = "2026-11-21T07:59:00Z"
     clean = finished(status="ACTIVE", pushed_at=pushed, coverage=(covered(at=pushed),))
-    assert clean.seen_clean(EARLIER, NOW) == NOW
+    assert clean.first_seen_clean(EARLIER, NOW) == NOW
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_look_at_an_image_that_was_pushed_again_since_is_no_first_look() -> No
     [finished(), finished(SOME), finished(SOME, "ACTIVE"), finished(status="PENDING", basis=Basis.ENHANCED)],
 )
 def test_one_look_is_enough_for_a_basic_scan_and_for_findings(scan: ScanStatus) -> None:
-    assert scan.seen_clean(EARLIER, NOW) is None
+    assert scan.first_seen_clean(EARLIER, NOW) is None
 
 
 @pytest.mark.parametrize("status", DEAD_STATUSES)

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Severity
-from imagegate.findings.scan import ScanStatus, Waited
+from imagegate.findings.scan import ScanStatus, WaitOutcome
 from imagegate.gate.finding_rules import RulingReason
 from imagegate.gate.tally import FindingTally
 from imagegate.gate.verdict import (
@@ -40,7 +40,7 @@ from tests.unit.samples import (
 )
 
 any_status = st.sampled_from([None, *READY_STATUSES, *WAITING_STATUSES, *DEAD_STATUSES, "QUARANTINED"])
-any_waited = st.sampled_from(Waited)
+any_waited = st.sampled_from(WaitOutcome)
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ any_scans = st.builds(
 some_scans = st.lists(any_scans, min_size=1, max_size=4)
 
 
-def judged(gate: Stage, scans: Sequence[Scan], waited: Waited = Waited.READY) -> Verdict:
+def judged(gate: Stage, scans: Sequence[Scan], waited: WaitOutcome = WaitOutcome.READY) -> Verdict:
     return verdict(gate, [scan.by(gate) for scan in scans], waited)
 
 
-def passes(gate: Stage, scans: Sequence[Scan], waited: Waited = Waited.READY) -> bool:
+def passes(gate: Stage, scans: Sequence[Scan], waited: WaitOutcome = WaitOutcome.READY) -> bool:
     return judged(gate, scans, waited).outcome is VerdictOutcome.PASS
 
 
@@ -95,7 +95,7 @@ def test_one_more_finding_never_opens_the_gate(
 
 @given(stages, some_scans, severities, any_waited)
 def test_one_more_finding_on_any_platform_never_opens_the_gate(
-    gate: Stage, scans: list[Scan], extra: Severity, waited: Waited
+    gate: Stage, scans: list[Scan], extra: Severity, waited: WaitOutcome
 ) -> None:
     assume(not passes(gate, scans, waited))
     for position, scan in enumerate(scans):
@@ -123,7 +123,7 @@ def test_enforcing_a_limit_never_passes_more(
 
 @given(stages, st.lists(any_scans, max_size=4), any_scans, st.integers(0, 4), any_waited)
 def test_one_more_platform_never_opens_the_gate(
-    gate: Stage, scans: list[Scan], extra: Scan, position: int, waited: Waited
+    gate: Stage, scans: list[Scan], extra: Scan, position: int, waited: WaitOutcome
 ) -> None:
     more = [*scans[:position], extra, *scans[position:]]
     assert not scans or passes(gate, scans, waited) or not passes(gate, more, waited)
@@ -131,20 +131,20 @@ def test_one_more_platform_never_opens_the_gate(
 
 @given(stages, some_scans, any_waited)
 def test_an_index_passes_when_each_platform_would_pass_alone(
-    gate: Stage, scans: list[Scan], waited: Waited
+    gate: Stage, scans: list[Scan], waited: WaitOutcome
 ) -> None:
     assert passes(gate, scans, waited) is all(passes(gate, [scan], waited) for scan in scans)
 
 
 @given(stages, some_scans, any_waited)
-def test_the_worst_platform_decides(gate: Stage, scans: list[Scan], waited: Waited) -> None:
+def test_the_worst_platform_decides(gate: Stage, scans: list[Scan], waited: WaitOutcome) -> None:
     order = [VerdictOutcome.BLOCK, VerdictOutcome.ERROR, VerdictOutcome.PASS]
     alone = [judged(gate, [scan], waited).outcome for scan in scans]
     assert judged(gate, scans, waited).outcome is min(alone, key=order.index)
 
 
 @given(stages, any_waited)
-def test_an_image_that_nothing_is_known_about_never_passes(gate: Stage, waited: Waited) -> None:
+def test_an_image_that_nothing_is_known_about_never_passes(gate: Stage, waited: WaitOutcome) -> None:
     verdict = judged(gate, [], waited)
     assert verdict.outcome is not VerdictOutcome.PASS
     assert verdict.blocking
@@ -152,7 +152,7 @@ def test_an_image_that_nothing_is_known_about_never_passes(gate: Stage, waited: 
 
 @given(stages, st.none() | st.text(max_size=30), any_waited, finding_lists)
 def test_any_status_but_a_finished_scan_denies(
-    gate: Stage, status: str | None, waited: Waited, found: list[Severity]
+    gate: Stage, status: str | None, waited: WaitOutcome, found: list[Severity]
 ) -> None:
     assume(status not in READY_STATUSES)
     verdict = judged(gate, [Scan(tuple(found), status), Scan()], waited)
@@ -162,7 +162,7 @@ def test_any_status_but_a_finished_scan_denies(
 
 @given(stages, finding_lists, st.dictionaries(severities, st.integers(1, 9)), any_waited)
 def test_a_summary_that_disagrees_with_the_findings_is_never_a_pass(
-    gate: Stage, found: list[Severity], counts: dict[Severity, int], waited: Waited
+    gate: Stage, found: list[Severity], counts: dict[Severity, int], waited: WaitOutcome
 ) -> None:
     """An error, unless what is listed is refused all the same."""
     honest = Scan(tuple(found))
@@ -193,7 +193,7 @@ def test_half_the_data_of_one_platform_is_an_error_and_a_refusal_of_another_stil
 
 @given(stages, finding_lists.filter(bool), any_waited)
 def test_findings_that_are_announced_but_not_listed_never_pass(
-    gate: Stage, found: list[Severity], waited: Waited
+    gate: Stage, found: list[Severity], waited: WaitOutcome
 ) -> None:
     counts = dict(scanned(*found).status.counts)
     for listed in (True, False):
@@ -202,7 +202,7 @@ def test_findings_that_are_announced_but_not_listed_never_pass(
 
 @given(stages, st.lists(any_scans, max_size=4), any_waited)
 def test_pass_means_that_nothing_blocks_and_a_refusal_says_why(
-    gate: Stage, scans: list[Scan], waited: Waited
+    gate: Stage, scans: list[Scan], waited: WaitOutcome
 ) -> None:
     verdict = judged(gate, scans, waited)
     assert (verdict.outcome is VerdictOutcome.PASS) is (not verdict.blocking)
@@ -247,18 +247,18 @@ def test_a_limit_blocks_warns_or_is_silent(action: Action, outcome: VerdictOutco
 @pytest.mark.parametrize(
     ("status", "waited", "rule", "says"),
     [
-        (None, Waited.TIMED_OUT, "scan.timeout", "30 min"),
-        ("PENDING", Waited.TIMED_OUT, "scan.timeout", "PENDING"),
-        ("IN_PROGRESS", Waited.TIMED_OUT, "scan.timeout", "IN_PROGRESS"),
-        (None, Waited.NEVER, "scan.never", "no filter names it"),
-        (None, Waited.UNSUPPORTED, "scan.unsupported", "no filter names it"),
-        ("FAILED", Waited.READY, "scan.failed", "the scan failed"),
-        ("UNSUPPORTED_IMAGE", Waited.READY, "scan.unsupported", "operating system"),
-        ("QUARANTINED", Waited.READY, "scan.failed", "QUARANTINED"),
+        (None, WaitOutcome.TIMED_OUT, "scan.timeout", "30 min"),
+        ("PENDING", WaitOutcome.TIMED_OUT, "scan.timeout", "PENDING"),
+        ("IN_PROGRESS", WaitOutcome.TIMED_OUT, "scan.timeout", "IN_PROGRESS"),
+        (None, WaitOutcome.NEVER, "scan.never", "no filter names it"),
+        (None, WaitOutcome.UNSUPPORTED, "scan.unsupported", "no filter names it"),
+        ("FAILED", WaitOutcome.READY, "scan.failed", "the scan failed"),
+        ("UNSUPPORTED_IMAGE", WaitOutcome.READY, "scan.unsupported", "operating system"),
+        ("QUARANTINED", WaitOutcome.READY, "scan.failed", "QUARANTINED"),
     ],
 )
 def test_the_reason_names_the_rule_and_what_happened(
-    status: str | None, waited: Waited, rule: str, says: str
+    status: str | None, waited: WaitOutcome, rule: str, says: str
 ) -> None:
     scan = PlatformScan(ScanStatus(digest(), status), FindingTally(), "linux/arm64")
     found = verdict(stage(), [scan], waited, "no filter names it")
@@ -274,15 +274,15 @@ def test_a_wait_in_vain_names_what_the_scan_lacks_though_it_says_that_it_is_over
         (finished(status="COMPLETE", completed_at=None), "imageScanCompletedAt"),
     ):
         scan = PlatformScan(status, FindingTally())
-        [reason] = verdict(stage(), [scan], Waited.TIMED_OUT).reasons
+        [reason] = verdict(stage(), [scan], WaitOutcome.TIMED_OUT).reasons
         assert reason.rule == "scan.timeout"
         assert f"last status: {status.status}, without " in reason.message
         assert missing in reason.message
 
 
 def test_a_result_that_came_after_the_wait_was_given_up_still_counts() -> None:
-    assert passes(stage(), finds(Severity.LOW), Waited.TIMED_OUT)
-    assert not passes(stage(), finds(Severity.CRITICAL), Waited.TIMED_OUT)
+    assert passes(stage(), finds(Severity.LOW), WaitOutcome.TIMED_OUT)
+    assert not passes(stage(), finds(Severity.CRITICAL), WaitOutcome.TIMED_OUT)
 
 
 @given(st.lists(finding_lists, min_size=1, max_size=3))

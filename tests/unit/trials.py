@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from imagegate.findings.comparison import Versions
-from imagegate.findings.finding import Finding, Place, Severity
-from imagegate.findings.scan import Basis, ScanStatus, Waited
+from imagegate.findings.finding import Finding, Place, Severity, Versions
+from imagegate.findings.scan import Basis, ScanStatus, WaitOutcome
 from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluation
 from imagegate.gate.facts import BaseImage, Evidence, ImageFacts, PlatformFacts
 from imagegate.gate.finding_rules import Clock
@@ -110,7 +109,7 @@ class Trial:
     waiver_terms: WaiverTerms = field(default_factory=WaiverTerms)
     clocks: Mapping[Place, Clock] = field(default_factory=dict)
     baseline: frozenset[Place] | None = None
-    waited: Waited = Waited.READY
+    waited: WaitOutcome = WaitOutcome.READY
     rebuild: Rebuild | None = None
     versions: Versions | None = VERSIONS
 

@@ -17,8 +17,8 @@ from urllib.parse import urlencode, urljoin
 
 from imagegate.clock import Clock, utc_now
 from imagegate.errors import AccessRefusedError, RegistryUnavailableError
-from imagegate.oci.answer import RegistryResponse, joined, origin_of
 from imagegate.oci.http import Connection, Login
+from imagegate.oci.response import RegistryResponse, origin_of, resolve_url
 from imagegate.oci.wire import Guard
 
 _BEARER = re.compile(r"\bbearer\s+(.*)", re.IGNORECASE | re.DOTALL)
@@ -72,7 +72,7 @@ class TokenLogin:
         return dict(reversed(_PARAMETER.findall(found[1])))
 
     def _checked_realm(self, challenge: Mapping[str, str]) -> str:
-        realm = joined(challenge.get("realm", ""), "", f"the token server of {self.name}")
+        realm = resolve_url(challenge.get("realm", ""), "", f"the token server of {self.name}")
         if not realm.startswith("https://") and not (
             realm.startswith("http://") and self.endpoint.startswith("http://")
         ):

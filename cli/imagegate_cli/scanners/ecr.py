@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagegate.findings.ecr import basic, enhanced
-from imagegate.findings.finding import Finding, Severity, count
+from imagegate.findings.ecr import parse_basic_finding, parse_enhanced_finding
+from imagegate.findings.finding import Finding, Severity, count_severities
 from imagegate_cli.scanners import fields
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import is_digest
@@ -85,7 +85,7 @@ def read_basic(raw: Raw) -> Finding:
     fields.text(raw, "severity")
     fields.optional(raw, "uri")
     fields.each(raw, "attributes", read=_check_attribute)
-    return basic({**raw, "attributes": fields.elements(raw, "attributes")})
+    return parse_basic_finding({**raw, "attributes": fields.elements(raw, "attributes")})
 
 
 def read_enhanced(raw: Raw) -> Finding:
@@ -95,7 +95,7 @@ def read_enhanced(raw: Raw) -> Finding:
         fields.optional(raw, name)
     fields.number(raw, "epss", "score", highest=1)
     _check_details(raw)
-    return enhanced(raw)
+    return parse_enhanced_finding(raw)
 
 
 def _check_attribute(raw: Raw) -> None:
@@ -125,7 +125,7 @@ def _counts(scan_result: Raw) -> dict[Severity, int]:
     for level, number in raw.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise MalformedError("not a number of findings", "findingSeverityCounts", ascii(level[:40])[1:-1])
-    return count(raw)
+    return count_severities(raw)
 
 
 def _target(document: Raw) -> str | None:

@@ -124,7 +124,7 @@ def _told(found: CheckedSignature, evidence: ImageEvidence, trust: Trust) -> Che
     if found.stage is None:
         return found
     try:
-        attestation.check_statement(found.signed, found.stage)
+        attestation.check_signed_decision(found.signed, found.stage)
     except RejectedInputError as error:
         return _with_kind(replace(found, stage=None, failure="evidence", problem=str(error)), trust)
     problem = _summary_problem(found, evidence)

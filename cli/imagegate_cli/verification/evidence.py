@@ -15,7 +15,8 @@ from imagegate.evidence.attestation import (
     read_statement,
 )
 from imagegate.evidence.signature_manifest import read_signature_manifest
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.ports import Registry
 from imagegate.workflow.examination.signatures import content_of
 

@@ -15,7 +15,8 @@ from imagegate.grants.approval import Approval
 from imagegate.grants.approval_link import ApprovalLink
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.notices.announcement import Announcement
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.oci.reference import Container
 from imagegate.policy.policy import Policy, Scanner
 from imagegate.policy.replication import Replica

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
     from imagegate.aws.sts import StsIdentities, UsedProofs
     from imagegate.events.proven import CheckCaller
-    from imagegate.findings.comparison import Versions
+    from imagegate.findings.finding import Versions
     from imagegate.notices.deployment_notice import OnError
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
@@ -219,9 +219,9 @@ def installed_at() -> datetime:
 
 def allowed_images() -> tuple[str, ...]:
     """What may run though no gate has seen it."""
-    from imagegate.oci.reference import prefixes
+    from imagegate.oci.reference import parse_prefixes
 
-    return prefixes(setting("ALLOWED_IMAGES"))
+    return parse_prefixes(setting("ALLOWED_IMAGES"))
 
 
 def on_error() -> OnError:

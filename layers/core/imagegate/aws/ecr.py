@@ -21,10 +21,11 @@ from imagegate.errors import (
     ScanRefusedError,
     UnsupportedImageError,
 )
-from imagegate.findings.ecr import listed, lists_others
-from imagegate.findings.finding import Finding, count
+from imagegate.findings.ecr import lists_other_findings, read_findings
+from imagegate.findings.finding import Finding, count_severities
 from imagegate.findings.scan import Basis, Scanning, ScanStatus
-from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef, Manifest
+from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Scanner
 from imagegate.policy.replication import Replica, ReplicaStatus
 from imagegate.release.release import EcrImage
@@ -202,9 +203,9 @@ class Ecr:
             with translated({"InvalidParameterException": FindingsChangedError} if more else {}, str(image)):
                 page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
             found = page.get("imageScanFindings", {})
-            if lists_others(found, basis):
+            if lists_other_findings(found, basis):
                 raise FindingsChangedError(f"{image}: it lists the findings of another scanner")
-            yield from listed(found, basis)
+            yield from read_findings(found, basis)
             if not page.get("nextToken"):
                 return
             more = {"nextToken": page["nextToken"]}
@@ -274,9 +275,9 @@ def _status(digest: Digest, head: Any, basis: Basis = Basis.BASIC) -> ScanStatus
         status=state.get("status"),
         description=state.get("description", ""),
         completed_at=timestamp(completed) if completed else None,
-        counts=count(counts or {}),
-        lists_findings=any(listed(found, basis)),
+        counts=count_severities(counts or {}),
+        lists_findings=any(read_findings(found, basis)),
         basis=basis,
         has_counts=counts is not None,
-        lists_others=lists_others(found, basis),
+        lists_others=lists_other_findings(found, basis),
     )

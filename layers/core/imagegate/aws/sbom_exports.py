@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imagegate.aws.clients import client, translated
 from imagegate.errors import AccessRefusedError, RecordNotFoundError, SbomRefusedError
-from imagegate.evidence.sbom_document import LARGEST
+from imagegate.evidence.sbom_document import MAX_SBOM
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -37,9 +37,9 @@ class S3SbomExports:
         name = f"s3://{self._bucket}/{key}"
         with translated(_ERRORS, asked=name):
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
-        if answer["ContentLength"] > LARGEST:
+        if answer["ContentLength"] > MAX_SBOM:
             answer["Body"].close()
             raise SbomRefusedError(
-                f"{name}: has {answer['ContentLength']} bytes; at most {LARGEST} are attached"
+                f"{name}: has {answer['ContentLength']} bytes; at most {MAX_SBOM} are attached"
             )
         return answer["Body"].read()

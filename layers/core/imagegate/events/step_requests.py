@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imagegate.events.validation import parse
 from imagegate.evidence.sbom import Export
-from imagegate.findings.scan import Waited
+from imagegate.findings.scan import WaitOutcome
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, ReleaseId, StartReason
 
@@ -60,7 +60,7 @@ class JudgeRequest(_StepRequest):
     schema_: Literal[1] = Field(alias="schema")
     release: ReleaseModel
     # Executions that an earlier state machine has started send these two; they are ignored.
-    waited: Waited | None = None
+    waited: WaitOutcome | None = None
     why: str = ""
 
 

@@ -1,1 +1,1 @@
-"""What is attached to an image."""
+"""The evidence that is attached to an image: attestations, signatures and SBOMs."""

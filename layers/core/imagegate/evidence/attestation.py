@@ -1,7 +1,7 @@
-"""What is signed, and the statement that it points to.
+"""The payload of a gate's signature, and the verification summary (VSA) that it names.
 
-The verification summary is an in-toto Statement v1 with a SLSA VSA predicate (slsa.dev/verification_summary/v1);
-the Notation payload is the descriptor of the image, with annotations that bind policy and evidence.
+The verification summary is an in-toto Statement v1 with a SLSA VSA predicate (slsa.dev/verification_summary/v1). The
+Notation payload is the descriptor of the image; its annotations name the policy and the evidence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from imagegate.errors import (
 )
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.oci.artifact import LONGEST
+from imagegate.oci.artifact import MAX_DOCUMENT
 from imagegate.oci.image import Descriptor, Digest
 from imagegate.strict_json import check_keys, known_keys, read_object
 
@@ -37,50 +37,53 @@ STAGE = "imagegate.stage"
 POLICY = "imagegate.policy"
 DECISION = "imagegate.decision"
 VSA = "imagegate.vsa"
-INDEX = "imagegate.index"  # of a platform: the image that was judged
+INDEX = "imagegate.index"  # in the signature of a platform: the index that was judged
 
 _STATEMENT = known_keys("_type", "subject", "predicateType", "predicate")
 _ENVELOPE = known_keys("payload", "payloadType", "signatures")
 
 # Registries take manifests of 4 MiB; a signature of AWS Signer has 5 KB.
-_MOST_EMBEDDED = 64 * 1024
+_MAX_EMBEDDED = 64 * 1024
 
 
 def read_statement(content: bytes) -> dict[str, Any] | None:
-    """Return an in-toto statement, bare or in a DSSE envelope, or None if it is none to every client."""
+    """Return an in-toto statement, bare or in a DSSE envelope; or None unless every client reads one."""
     name = "the statement"
     try:
-        raw = read_object(content, name, longest=LONGEST)
+        raw = read_object(content, name, longest=MAX_DOCUMENT)
         if "payload" in raw:
             payload = b64decode(str(check_keys(raw, _ENVELOPE, name)["payload"]), validate=True)
-            raw = read_object(payload, name, longest=LONGEST)
+            raw = read_object(payload, name, longest=MAX_DOCUMENT)
         return check_keys(raw, _STATEMENT, name)
     except (ValueError, RejectedInputError):
         return None
 
 
-def purl(decision: Decision) -> str:
-    """The image as a package URL (purl-spec, type oci)."""
+def image_purl(decision: Decision) -> str:
+    """Return the image as a package URL (purl-spec, type oci)."""
     name = decision.image.repository.rsplit("/", 1)[-1]
     repository_url = quote(f"{decision.registry}/{decision.image.repository}", safe="")
     return f"pkg:oci/{name}@{quote(str(decision.image.digest), safe='')}?repository_url={repository_url}"
 
 
 def verification_summary(decision: Decision, digest: Digest, *, verifier: str, store: str) -> bytes:
-    """The VSA for a decision. `verifier`: URI of the gate; `store`: URI prefix under which records are kept."""
+    """Return the VSA of a decision. `verifier`: the gate's URI; `store`: the URI prefix of the records.
+
+    Raises `DecisionRefusedError` unless the verdict is PASS.
+    """
     if decision.verdict is not VerdictOutcome.PASS:
         raise DecisionRefusedError(f"{decision.image}: there is no summary of a {decision.verdict}")
     predicate = {
         "verifier": {"id": verifier},
         "timeVerified": timestamp(decision.judged_at),
-        "resourceUri": purl(decision),
+        "resourceUri": image_purl(decision),
         "policy": {
             "uri": f"{store}/policies/sha256/{decision.policy.hex}.yaml",
             "digest": {"sha256": decision.policy.hex},
         },
         "inputAttestations": [*_inputs(decision, digest, store)],
         "verificationResult": "PASSED",
-        # SLSA allows custom levels; none of SLSA's own is claimed, for none was checked.
+        # SLSA allows custom levels. None of SLSA's own is claimed, because none was checked.
         "verifiedLevels": [f"IMAGEGATE_{decision.stage.upper()}"],
         "slsaVersion": "1.0",
     }
@@ -95,7 +98,7 @@ def verification_summary(decision: Decision, digest: Digest, *, verifier: str, s
 
 
 def _inputs(decision: Decision, digest: Digest, store: str) -> Iterator[dict[str, Any]]:
-    """What the result rests on: the decision, the findings of each platform, the waivers that were used."""
+    """Yield the inputs of the result: the decision, the findings of each platform, the waivers that were used."""
     yield _input(f"{store}/decisions/sha256/{digest.hex}.json", digest)
     for scan in decision.scans:
         if scan.get("findings"):
@@ -111,9 +114,9 @@ def _input(uri: str, digest: Digest) -> dict[str, Any]:
 
 
 def notation_payload(decision: Decision, digest: Digest, vsa: Digest, subject: Descriptor) -> bytes:
-    """What the signing profile signs (Notation signature specification, "Payload").
+    """Return the payload that the signing profile signs (Notation signature specification, "Payload").
 
-    `subject`: the decision's image, or one of its platforms; then the annotations name the index.
+    `subject`: the decision's image, or one of its platforms; for a platform, an annotation names the index.
     """
     annotations = {
         STAGE: decision.stage,
@@ -126,29 +129,29 @@ def notation_payload(decision: Decision, digest: Digest, vsa: Digest, subject: D
     return canonical_json({"targetArtifact": {**subject.as_json(), "annotations": annotations}})
 
 
-def check_statement(signed: Mapping[str, str], stage: str) -> None:
-    """Raise `AuthenticityError` unless these signed annotations name a decision of the stage's gate.
+def check_signed_decision(signed: Mapping[str, str], stage: str) -> None:
+    """Raise `AuthenticityError` unless the signed annotations name a decision of the stage's gate.
 
-    A profile alone says less: the registry's managed signing, for one, signs every push with the profile it is given.
+    The profile alone does not prove that: the registry's managed signing signs every push with the profile it is given.
     """
     try:
         for name in (POLICY, DECISION, VSA):
             Digest.parse(signed.get(name))
-        is_said = signed.get(STAGE) == stage
+        names_decision = signed.get(STAGE) == stage
     except InvalidDigestError:
-        is_said = False
-    if not is_said:
+        names_decision = False
+    if not names_decision:
         raise AuthenticityError(
             f"made with the profile of the {stage} gate, but it names no decision of that gate: it says nothing"
         )
 
 
-def layer(blob: Descriptor, media_type: str, content: bytes) -> dict[str, Any]:
-    """Of evidence. What is small is embedded, too, which saves whoever verifies a request."""
-    described = {**blob.as_json(), "mediaType": media_type}
-    if len(content) <= _MOST_EMBEDDED:
-        described["data"] = b64encode(content).decode()
-    return described
+def describe_layer(blob: Descriptor, media_type: str, content: bytes) -> dict[str, Any]:
+    """Return the layer of an evidence manifest. Small content is embedded, which saves verifiers a request."""
+    descriptor = {**blob.as_json(), "mediaType": media_type}
+    if len(content) <= _MAX_EMBEDDED:
+        descriptor["data"] = b64encode(content).decode()
+    return descriptor
 
 
 def evidence_manifest(
@@ -159,7 +162,7 @@ def evidence_manifest(
     config_type: str,
     annotations: dict[str, str],
 ) -> bytes:
-    """An OCI artifact manifest with one layer and a subject (image-spec 1.1, "artifact usage")."""
+    """Return an OCI artifact manifest with one layer and a subject (image-spec 1.1, "artifact usage")."""
     return canonical_json(
         {
             "schemaVersion": 2,

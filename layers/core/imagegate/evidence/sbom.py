@@ -1,6 +1,6 @@
-"""A release's software bill of materials: in which format the policy asks for one, and what became of it.
+"""The software bill of materials of a release: how its export ended, and the note about it for people.
 
-Rules: an SBOM that an image carries is kept, in whatever format it is; nothing is blocked for the lack of one.
+Rules: an SBOM that an image already has is kept, in any format; a missing SBOM blocks nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any, Self
 
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 
-_NAMED = 3  # platforms, in one line
+_MAX_NAMED = 3  # platforms in one line
 
 
 @dataclass(frozen=True, slots=True)
 class Sbom:
-    """What became of a release's SBOM. `note`: for people; `manifests`: the referrers that hold it, as far as known."""
+    """The result for a release's SBOM. `note`: for people; `manifests`: the known referrers with the SBOM."""
 
     note: str
     manifests: tuple[Digest, ...] = ()
@@ -31,9 +31,9 @@ class Sbom:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """How an export by Inspector ended (API reference, GetSbomExport). `why`: where it did not succeed.
+    """The end of an export by Inspector (API reference, GetSbomExport). `why`: the reason if it did not succeed.
 
-    `batch`: which ten of the image's platforms it was about.
+    `batch`: the number of the group of ten platforms that was exported.
     """
 
     report: str
@@ -46,28 +46,31 @@ class Export:
         return self.status == "SUCCEEDED"
 
     def explain(self) -> str:
-        """Why there is none, for a person."""
+        """Explain to a person why there is no SBOM."""
         if self.status == "IN_PROGRESS":
             return "Amazon Inspector takes too long to export it; release the image again to try again"
         return f"Amazon Inspector did not export it: {self.why or self.status}"
 
     def wrote(self, key: str) -> bool:
-        """Seen below the prefix: FORMAT_outputs_REPORT/account=…/resource=AWS_ECR_CONTAINER_IMAGE/…"""
+        """Return True if the object in S3 is of this report.
+
+        Keys were seen as FORMAT_outputs_REPORT/account=…/resource=AWS_ECR_CONTAINER_IMAGE/… below the prefix.
+        """
         return f"_outputs_{self.report}/" in key
 
 
-# What stays when the function that attaches it could not even say why it failed.
-NOT_YET = Sbom("none yet: where it stays so, the log of attach_sbom says why")
+# The result that stays if the function that attaches the SBOM fails without a reason.
+NOT_ATTACHED_YET = Sbom("none yet: where it stays so, the log of attach_sbom says why")
 
 
-def note(
+def describe_sbom(
     image: ImageRef, platforms: Sequence[Descriptor], missing: Sequence[Descriptor], made: int, why: str
 ) -> str:
-    """What became of it, in one line for people. `made`: how many the release attached itself."""
+    """Return the note for people, in one line. `made`: how many SBOMs the release attached itself."""
     if missing:
-        named = ", ".join(one.platform or one.digest.short for one in missing[:_NAMED])
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        return f"none{f' for {named}{more}' if missing[0].digest != image.digest else ''}: {why}"
+        names = ", ".join(leaf.platform or leaf.digest.short for leaf in missing[:_MAX_NAMED])
+        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
+        return f"none{f' for {names}{more}' if missing[0].digest != image.digest else ''}: {why}"
     if not made:
         return "was there before, and is kept"
     if len(platforms) == 1:

@@ -1,4 +1,4 @@
-"""Which evidence is an SBOM, and whether what Inspector exported can be one."""
+"""The forms of SBOM documents: how evidence says that it is an SBOM, and checks of an export by Inspector."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 from imagegate.errors import SbomRefusedError
 from imagegate.evidence.attestation import IN_TOTO, PREDICATE_ANNOTATION, evidence_manifest, read_statement
-from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, Manifest
+from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.rules import CYCLONEDX_JSON, SPDX_JSON, SbomFormat
 
-# Inspector's are a few MB; more is read into no function's memory.
-LARGEST = 16 * 1024 * 1024
+# Inspector's SBOMs have a few MB. No function reads more than this into its memory.
+MAX_SBOM = 16 * 1024 * 1024
 DSSE = "application/vnd.dsse.envelope"
-# As builds attach them (IANA media types, and those of Syft).
+# The media types that builds use (IANA's, and those of Syft).
 _MEDIA_TYPES = frozenset(
     {
         *(CYCLONEDX_JSON, "application/vnd.cyclonedx+xml", "application/vnd.cyclonedx"),
@@ -23,8 +24,8 @@ _MEDIA_TYPES = frozenset(
 )
 # in-toto predicates: https://cyclonedx.org/bom/v1.4, https://spdx.dev/Document/v2.3.
 _PREDICATES = ("https://cyclonedx.org/bom", "https://spdx.dev/Document")
-# Where BuildKit, Cosign and Sigstore's bundles say beside a statement what it says.
-_PREDICATE_NOTES = (PREDICATE_ANNOTATION, "predicateType", "dev.sigstore.bundle.predicateType")
+# Annotations in which BuildKit, Cosign and Sigstore's bundles name the predicate type of a statement.
+_PREDICATE_ANNOTATIONS = (PREDICATE_ANNOTATION, "predicateType", "dev.sigstore.bundle.predicateType")
 _TITLE = "org.opencontainers.image.title"
 _MADE_BY = "imagegate.sbom"
 
@@ -34,42 +35,45 @@ def is_sbom_type(media_type: str | None) -> bool:
 
 
 def is_sbom(manifest: Manifest) -> bool:
-    """By what it says of itself: its type, its layers' types, or the predicate that it is said to hold."""
+    """Return True if its type, a layer's type or an annotated predicate type is that of an SBOM."""
     types = [manifest.artifact_type, *(layer.media_type for layer in manifest.layers)]
-    notes = [manifest.annotations, *(layer.annotations for layer in manifest.layers)]
-    said = (note.get(name) for note in notes for name in _PREDICATE_NOTES)
-    return any(map(is_sbom_type, types)) or any(map(_is_predicate, said))
+    annotations = [manifest.annotations, *(layer.annotations for layer in manifest.layers)]
+    predicates = (texts.get(name) for texts in annotations for name in _PREDICATE_ANNOTATIONS)
+    return any(map(is_sbom_type, types)) or any(map(_is_sbom_predicate, predicates))
 
 
 def is_by_inspector(manifest: Manifest) -> bool:
-    """Attached by a gate, here or in a stage before."""
+    """Return True if a gate attached it, in this stage or an earlier one."""
     return _MADE_BY in manifest.annotations
 
 
-def unsaid_statements(manifest: Manifest) -> list[Descriptor]:
-    """The statements of which nothing beside them says what they say."""
-    said = manifest.annotations.keys() & set(_PREDICATE_NOTES)
+def undescribed_statements(manifest: Manifest) -> list[Descriptor]:
+    """Return the statements whose predicate type no annotation names; it is known only from their content."""
+    is_described = manifest.annotations.keys() & set(_PREDICATE_ANNOTATIONS)
     return [
         layer
         for layer in manifest.layers
         if (layer.media_type == IN_TOTO or layer.media_type.startswith(DSSE))
-        and not said
-        and layer.annotations.keys().isdisjoint(_PREDICATE_NOTES)
+        and not is_described
+        and layer.annotations.keys().isdisjoint(_PREDICATE_ANNOTATIONS)
     ]
 
 
 def is_sbom_statement(content: bytes) -> bool:
-    """An in-toto statement, bare or in a DSSE envelope, that holds an SBOM."""
+    """Return True for an in-toto statement, bare or in a DSSE envelope, that contains an SBOM."""
     statement = read_statement(content)
-    return statement is not None and _is_predicate(statement.get("predicateType"))
+    return statement is not None and _is_sbom_predicate(statement.get("predicateType"))
 
 
-def _is_predicate(said: object) -> bool:
-    return isinstance(said, str) and any(said == name or said.startswith(f"{name}/") for name in _PREDICATES)
+def _is_sbom_predicate(text: object) -> bool:
+    return isinstance(text, str) and any(text == name or text.startswith(f"{name}/") for name in _PREDICATES)
 
 
-def is_about(platform: Digest, key: str, content: bytes) -> bool:
-    """Inspector names the image in the key; whether the document names its manifest's digest is not documented."""
+def is_about_platform(platform: Digest, key: str, content: bytes) -> bool:
+    """Return True if the object's key or content has the platform's digest.
+
+    Inspector writes the digest into the key. It is not documented whether the document has it as well.
+    """
     return platform.hex in key or platform.hex.encode() in content
 
 
@@ -78,29 +82,31 @@ def check_sbom(content: bytes, format_: SbomFormat, name: str) -> bytes:
 
     CycloneDX 1.4 specification, `bomFormat` and `specVersion`; SPDX 2.3 specification, clause 6.
     """
-    if len(content) > LARGEST:
-        raise SbomRefusedError(f"{name}: has {len(content)} bytes; at most {LARGEST} are attached")
+    if len(content) > MAX_SBOM:
+        raise SbomRefusedError(f"{name}: has {len(content)} bytes; at most {MAX_SBOM} are attached")
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise SbomRefusedError(f"{name}: is not JSON ({type(error).__name__})") from error
-    if not isinstance(raw, dict) or not _is_of(raw, format_):
+    if not isinstance(raw, dict) or not _has_format(raw, format_):
         raise SbomRefusedError(f"{name}: is JSON, but no {format_.label} document")
     return content
 
 
-def _is_of(raw: Mapping[str, Any], format_: SbomFormat) -> bool:
-    """An image in which nothing was found has an empty list, or none."""
+def _has_format(raw: Mapping[str, Any], format_: SbomFormat) -> bool:
+    """Return True if the document has the format's marks. Without packages its list is empty or absent."""
     if format_ is SbomFormat.CYCLONEDX:
-        named, parts = raw.get("bomFormat") == "CycloneDX" and "specVersion" in raw, raw.get("components")
+        has_marks, parts = raw.get("bomFormat") == "CycloneDX" and "specVersion" in raw, raw.get("components")
     else:
-        named = raw.get("SPDXID") == "SPDXRef-DOCUMENT" and str(raw.get("spdxVersion")).startswith("SPDX-2.")
+        has_marks = raw.get("SPDXID") == "SPDXRef-DOCUMENT" and str(raw.get("spdxVersion")).startswith(
+            "SPDX-2."
+        )
         parts = raw.get("packages")
-    return named and isinstance(parts, list | None)
+    return has_marks and isinstance(parts, list | None)
 
 
 def sbom_manifest(platform: Descriptor, content: bytes, format_: SbomFormat) -> Manifest:
-    """The referrer that holds it. The same document gives the same bytes: pushing it twice attaches it once."""
+    """Return the referrer with the SBOM. The same document gives the same bytes: pushing it twice attaches it once."""
     blob = Descriptor(format_.media_type, Digest.of(content), len(content))
     layer = {**blob.as_json(), "annotations": {_TITLE: format_.file_name}}
     return Manifest.parse(

@@ -1,7 +1,7 @@
-"""Reads the manifest of a signature: where the envelope is, and which certificates it says it has.
+"""The manifest of a Notation signature: the descriptor of the envelope, and the thumbprints of its certificates.
 
-Source: notaryproject signature specification, "OCI Signatures". Both forms are read, the one with `artifactType` and
-the older one by the config's media type, and the two together, which every client finds.
+Source: notaryproject signature specification, "OCI Signatures". Three forms are read: the one with `artifactType`, the
+older one with the config's media type, and both together, which every client finds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from imagegate.errors import IntegrityError, RejectedInputError, UnsupportedEnvelopeError
 from imagegate.evidence.attestation import JOSE, NOTATION_SIGNATURE
-from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest
+from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Descriptor
+from imagegate.oci.manifest import Manifest
 from imagegate.strict_json import is_texts, shown
 
 # The annotation of a signature's manifest: certificate thumbprints, leaf to root.
@@ -22,7 +23,7 @@ COSE = "application/cose"
 
 @dataclass(frozen=True, slots=True)
 class SignatureManifest:
-    """`envelope`: the one layer. `thumbprints`: lower-case, as the manifest says; nothing of this is signed."""
+    """The parts of the manifest, none of them signed. `envelope`: the only layer. `thumbprints`: in lower case."""
 
     envelope: Descriptor
     thumbprints: tuple[str, ...]
@@ -66,9 +67,9 @@ def check_envelope_type(media_type: str) -> None:
 def _thumbprints(annotations: Mapping[str, str]) -> tuple[str, ...]:
     text = annotations.get(THUMBPRINTS)
     try:
-        found = json.loads(text) if text is not None else None
+        thumbprints = json.loads(text) if text is not None else None
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, list) or not is_texts(found):
+        thumbprints = None
+    if not isinstance(thumbprints, list) or not is_texts(thumbprints):
         raise IntegrityError(f"{THUMBPRINTS} is not a list of thumbprints")
-    return tuple(entry.lower() for entry in found)
+    return tuple(thumbprint.lower() for thumbprint in thumbprints)

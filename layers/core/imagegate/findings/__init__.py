@@ -1,1 +1,1 @@
-"""What scanners say: findings, scans and the packages that they are about."""
+"""The results of scanners: findings, the state of scans, packages and their versions."""

@@ -1,4 +1,4 @@
-"""What Amazon Inspector says of its own work on an image: ListCoverage."""
+"""The coverage records of Amazon Inspector (ListCoverage): whether it scans an image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REFUSALS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One record: whether Inspector watches the image, why, and when it looked last."""
+    """One record: whether Inspector watches the image, why, and when it last scanned it."""
 
     status: str  # ACTIVE or INACTIVE
     reason: str
@@ -39,7 +39,7 @@ class Coverage:
 
     @property
     def is_refusal(self) -> bool:
-        """It will never look at this image as things are. A reason that nobody knows may yet change."""
+        """True if Inspector will not scan this image until somebody changes something. False for an unknown reason."""
         return self.reason in _REFUSALS or self.is_unsupported
 
     @property
@@ -47,6 +47,7 @@ class Coverage:
         return self.reason.startswith(_UNSUPPORTED) or self.reason == "NO_RESOURCES_FOUND"
 
     def explain(self) -> str:
+        """Explain to a person why Inspector does not scan the image."""
         text = _REFUSALS.get(self.reason, "Inspector cannot read such an image")
         return f"{self.reason}: {text} (coverage: {self.status})"
 

@@ -1,8 +1,8 @@
-"""Findings as Amazon's scanners give them: ECR's own (basic) and Amazon Inspector's (enhanced).
+"""Readers for the findings of Amazon's scanners: ECR's own (basic) and Amazon Inspector's (enhanced).
 
-Shapes: ImageScanFinding and EnhancedImageScanFinding of DescribeImageScanFindings, Finding of Inspector's ListFindings
-(the second plus `epss`), with times as botocore reads them or as JSON text has them. An image can have 100,000 of
-them, so there are only look-ups here.
+Shapes: ImageScanFinding and EnhancedImageScanFinding of DescribeImageScanFindings, and Finding of Inspector's
+ListFindings (the second one plus `epss`). Times are `datetime` objects from botocore, or text or numbers from JSON. An
+image can have 100,000 findings, so these readers only look up values.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from imagegate.errors import RejectedInputError
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.findings.scan import Basis
 
-# Inspector's PackageManager (botocore, inspector2 model, and names that ECR was seen to use) → package URL type.
-# OS packages are deb, rpm or apk, and neither service says which.
+# Inspector's PackageManager (botocore, inspector2 model, and names seen in answers of ECR) → package URL type.
+# Packages of operating systems are deb, rpm or apk; neither service says which.
 _ECOSYSTEMS: Mapping[str, str] = {
     **dict.fromkeys(("NODEPKG", "NPM", "YARN", "PNPM"), "npm"),
     **dict.fromkeys(("PYTHONPKG", "PIP", "PIPENV", "POETRY", "UV"), "pypi"),
@@ -29,7 +29,7 @@ _ECOSYSTEMS: Mapping[str, str] = {
     "COMPOSER": "composer",
     "GENERIC": "generic",
 }
-# What the ids of advisories begin with; related vulnerabilities can be links, too.
+# How the ids of advisories begin; `relatedVulnerabilities` has links as well.
 _ADVISORIES = (
     *("CVE-", "GHSA-", "ALAS", "RHSA-", "RHBA-", "RHEA-", "ELSA-", "RLSA-", "ALSA-", "DSA-", "DLA-", "USN-"),
     *("SUSE-", "openSUSE-", "GO-", "PYSEC-", "RUSTSEC-", "SNYK-", "OSV-", "MAL-", "TEMP-", "CGA-", "BIT-"),
@@ -38,8 +38,8 @@ _NO_FIX = ("NotAvailable", "", None)
 _YES_NO: Mapping[object, bool] = {"YES": True, "NO": False}
 
 
-def basic(raw: Any) -> Finding:
-    """Read an element of `findings`: one package at most, and not a word about fixes or exploits."""
+def parse_basic_finding(raw: Any) -> Finding:
+    """Read an element of `findings`. It has one package at most, and says nothing about fixes or exploits."""
     attributes = {entry["key"]: entry.get("value") for entry in raw.get("attributes", ())}
     name = attributes.get("package_name")
     return Finding(
@@ -50,10 +50,10 @@ def basic(raw: Any) -> Finding:
     )
 
 
-def enhanced(raw: Any) -> Finding:
+def parse_enhanced_finding(raw: Any) -> Finding:
     """Read an element of `enhancedFindings`, or of Inspector's `findings`.
 
-    However many packages it names, it counts once, as in the scan's summary.
+    It counts as one finding, whatever the number of its packages, as in the scan's summary.
     """
     details = raw.get("packageVulnerabilityDetails") or {}
     packages = tuple([_package(package) for package in details.get("vulnerablePackages") or ()])
@@ -67,24 +67,24 @@ def enhanced(raw: Any) -> Finding:
         fixable=_fixable(raw.get("fixAvailable"), packages),
         exploit=_YES_NO.get(raw.get("exploitAvailable")),
         epss=(raw.get("epss") or {}).get("score"),
-        published=created and published(created),
+        published=created and read_time(created),
         url=details.get("sourceUrl") or None,
         arn=raw.get("findingArn") or None,
     )
 
 
-def lists_others(found: Any, basis: Basis) -> bool:
-    """`imageScanFindings` has findings in the form of the other scanner."""
-    return any(found.get(form) for other, form in _FORMS.items() if other is not basis)
+def lists_other_findings(scan_findings: Any, basis: Basis) -> bool:
+    """Return True if `imageScanFindings` has findings in the form of the other scanner."""
+    return any(scan_findings.get(form) for other, form in _FORMS.items() if other is not basis)
 
 
-def listed(found: Any, basis: Basis) -> Iterator[Finding]:
-    """The findings of this scanner."""
-    return map(_READERS[basis], found.get(_FORMS[basis], ()))
+def read_findings(scan_findings: Any, basis: Basis) -> Iterator[Finding]:
+    """Read the findings of this scanner from `imageScanFindings`."""
+    return map(_READERS[basis], scan_findings.get(_FORMS[basis], ()))
 
 
-def published(value: object) -> str | None:
-    """RFC 3339, or a day, of what botocore reads as a time and JSON has as text or seconds; None: it is neither."""
+def read_time(value: object) -> str | None:
+    """Return RFC 3339 text or a day for a `datetime`, a text or seconds since 1970; or None if the value is no time."""
     try:
         if isinstance(value, datetime):
             return timestamp(value)
@@ -102,7 +102,7 @@ def _package(raw: Any) -> Package:
     return Package(
         name=raw.get("name") or "",
         installed=_installed(raw),
-        # ECR writes the epoch 0 in fixed versions, and beside installed ones: without it both compare.
+        # ECR writes the epoch 0 into fixed versions, but gives the installed version's epoch in a field of its own.
         fixed=None if fixed in _NO_FIX else fixed.removeprefix("0:"),
         ecosystem=_ECOSYSTEMS.get(raw.get("packageManager")),
         layer=raw.get("sourceLayerHash") or None,
@@ -111,7 +111,7 @@ def _package(raw: Any) -> Package:
 
 
 def _installed(raw: Any) -> str | None:
-    """`[epoch:]version[-release]`, as distributions write it."""
+    """Return the version as distributions write it: `[epoch:]version[-release]`."""
     version = raw.get("version")
     if not version:
         return None
@@ -127,13 +127,19 @@ def _aliases(name: str, related: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(other for other in related if other != name and other.startswith(_ADVISORIES)))
 
 
-def _fixable(said: object, packages: tuple[Package, ...]) -> bool | None:
-    """Inspector's PARTIAL: for some packages only. A yes without a version for each package is no yes."""
-    if said == "YES":
+def _fixable(fix_available: object, packages: tuple[Package, ...]) -> bool | None:
+    """Return whether every package has a fix, or None if that is unknown.
+
+    Inspector's PARTIAL means that only some packages have one. YES counts only with a fixed version for each package.
+    """
+    if fix_available == "YES":
         return True if all(package.fixed for package in packages) else None
-    return False if said in ("NO", "PARTIAL") else None
+    return False if fix_available in ("NO", "PARTIAL") else None
 
 
-# The findings of the two scanners have two forms, and each a member of the answer.
+# The member of the answer that has the findings of each scanner; the two have different forms.
 _FORMS: Mapping[Basis, str] = {Basis.BASIC: "findings", Basis.ENHANCED: "enhancedFindings"}
-_READERS: Mapping[Basis, Callable[[Any], Finding]] = {Basis.BASIC: basic, Basis.ENHANCED: enhanced}
+_READERS: Mapping[Basis, Callable[[Any], Finding]] = {
+    Basis.BASIC: parse_basic_finding,
+    Basis.ENHANCED: parse_enhanced_finding,
+}

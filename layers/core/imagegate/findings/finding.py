@@ -1,15 +1,15 @@
-"""Findings: what a scanner reports, normalised. One finding is one vulnerability in one or more packages of an image.
+"""Findings of scanners in one normal form. One finding is one vulnerability in one or more packages of an image.
 
-What a scanner does not say is None, never False: rules that need it must not take silence for an answer.
+A fact that the scanner does not report is None, never False: a rule must not take silence for an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-# How many findings of one severity a message names; the rest is a number.
+# A message names so many findings of one severity, and counts the rest.
 EXAMPLES = 5
 
 
@@ -25,56 +25,70 @@ class Severity(StrEnum):
 
     @classmethod
     def parse(cls, text: object) -> Severity:
-        """A severity that we do not know counts as UNDEFINED, which has a limit of its own."""
+        """Return the severity. An unknown text counts as UNDEFINED, for which the policy has a limit of its own."""
         return cls.__members__.get(str(text).upper(), cls.UNDEFINED)
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Where a vulnerability sits. `ecosystem` is a package URL type: deb, rpm, apk, pypi, npm, maven, golang, …"""
+    """A package with a vulnerability. `ecosystem` is a package URL type: deb, rpm, apk, pypi, npm, maven, golang, …"""
 
     name: str
     installed: str | None = None
-    fixed: str | None = None  # the version that mends it; None: none is known
+    fixed: str | None = None  # the version with the fix; None if none is known
     ecosystem: str | None = None
     purl: str | None = None  # package URL with the version, where the scanner gives one
-    layer: str | None = None  # digest of the layer that brought it, as the scanner names it
+    layer: str | None = None  # digest of the layer that contains it, as the scanner writes it
     path: str | None = None
 
     def __str__(self) -> str:
         return f"{self.name} {self.installed}" if self.installed else self.name
 
 
+# Whether a version satisfies constraints such as `>=2.0, <2.17.1` in an ecosystem; None if that is unknown.
+Satisfies = Callable[[str, str, str | None], bool | None]
+# The later of two versions in an ecosystem; None if they cannot be compared.
+Later = Callable[[str, str, str | None], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The comparison of versions, passed in because each ecosystem has its own rules and a library knows them."""
+
+    satisfies: Satisfies
+    later: Later
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One vulnerability in one image, as one scanner counts it."""
+    """One vulnerability in one image, as one scanner counts."""
 
-    vulnerability: str  # CVE where there is one, else the advisory's own name
+    vulnerability: str  # the CVE if there is one, else the advisory's id
     severity: Severity
     packages: tuple[Package, ...] = ()
     aliases: tuple[str, ...] = ()
-    fixable: bool | None = None  # a fix exists for every package; None: the scanner does not say
+    fixable: bool | None = None  # a fix exists for every package; None if the scanner does not say
     exploit: bool | None = None  # an exploit is available
     known_exploited: bool | None = None  # in CISA's catalogue (KEV)
     epss: float | None = None  # probability of exploitation within 30 days, 0 to 1 (FIRST)
     published: str | None = None  # RFC 3339 or a day
     url: str | None = None
     arn: str | None = None  # Inspector's name of the finding
-    at_worst: Severity | None = None  # as grave as it may be, where the scanner cannot tell; else None
+    at_worst: Severity | None = None  # the worst possible severity if the scanner does not know it; else None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names under which the vulnerability is known."""
+        """All ids of the vulnerability."""
         return (self.vulnerability, *self.aliases)
 
     @property
     def at_its_worst(self) -> Finding | None:
-        """The same as grave as it may be; None: its severity is known."""
+        """The same finding at its worst possible severity, or None if its severity is known."""
         return replace(self, severity=self.at_worst, at_worst=None) if self.at_worst else None
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """The vulnerability in each of its packages; `""` stands for a package that the scanner does not name."""
+        """The vulnerability with each of its packages; the name is `""` if the scanner names no package."""
         return tuple((self.vulnerability, package.name) for package in self.packages) or (
             (self.vulnerability, ""),
         )
@@ -84,12 +98,12 @@ class Finding:
         return f"{self.vulnerability} ({packages})" if packages else self.vulnerability
 
 
-# (vulnerability, package): what clocks, comparisons and waivers are about, whatever the version.
+# (vulnerability, package name): clocks, comparisons and waivers apply to it at any version.
 Place = tuple[str, str]
 
 
-def count(raw: Mapping[str, int]) -> dict[Severity, int]:
-    """Normalise `findingSeverityCounts`; absent levels are absent, Inspector's TOTAL is no severity."""
+def count_severities(raw: Mapping[str, int]) -> dict[Severity, int]:
+    """Return `findingSeverityCounts` by severity. Leave out levels without findings, and Inspector's TOTAL."""
     counts: dict[Severity, int] = {}
     for name, number in raw.items():
         if name.upper() != "TOTAL" and number:
@@ -100,7 +114,7 @@ def count(raw: Mapping[str, int]) -> dict[Severity, int]:
 
 @dataclass(slots=True)
 class FindingCounts:
-    """Findings folded to numbers and a few examples per severity: constant memory for any number of them."""
+    """The number of findings and a few examples per severity: constant memory for any number of findings."""
 
     counts: dict[Severity, int] = field(default_factory=dict)
     examples: dict[Severity, list[Finding]] = field(default_factory=dict)
@@ -119,7 +133,7 @@ class FindingCounts:
             examples.append(finding)
 
     def named(self, severity: Severity) -> str:
-        """The examples as a person reads them: `CVE-1 (openssl 3.0), CVE-2 (zlib 1.2) and 7 more`."""
+        """Return the examples as text: `CVE-1 (openssl 3.0), CVE-2 (zlib 1.2) and 7 more`."""
         examples = self.examples.get(severity, [])
         rest = self.counts.get(severity, 0) - len(examples)
         return ", ".join(map(str, examples)) + (f" and {rest} more" if rest > 0 else "")

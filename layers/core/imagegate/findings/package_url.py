@@ -1,4 +1,7 @@
-"""Package URLs (purl-spec) against packages as scanners name them: most of ours come without one."""
+"""Package URLs (purl-spec), and how they match the packages of scanners, most of which come without one.
+
+Read by our own code, not by packageurl-python: see ADR 33.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +18,29 @@ from imagegate.findings.finding import Package
 _PURL = re.compile(
     r"pkg:([a-z][a-z0-9.+-]*)/(?:([^?#]*)/)?([^/?#@]+)(?:@([^/?#]+))?(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
 )
-# Their names are written with the namespace, and with what in between; elsewhere a namespace is a distribution.
+# In these types the namespace is a part of the package's name, with this separator; in others it is a distribution.
 _SEPARATORS = {"maven": ":", "npm": "/", "golang": "/", "composer": "/"}
-# Scanners of ECR do not tell whose package of an operating system it is.
+# The scanners of ECR do not say which operating system a package belongs to.
 _SYSTEMS = frozenset({"deb", "rpm", "apk", "alpm"})
-# Packages of which nobody says what kind they are (purl-spec, type generic).
+# Packages of unknown kind (purl-spec, type generic).
 _GENERIC = "generic"
-# Their names say all; those of operating systems lack the distribution.
+# In these types the name identifies the package; a package of an operating system needs the distribution as well.
 _WHOLE_NAMES = frozenset({"maven", "npm", "golang", "composer", "pypi", "gem", "cargo", "nuget", "hex"})
 _IN_URLS = "%:/?#@!$&'()*+,;=-._~"
-# Where a package comes from, which its name and version say already: they narrow nothing.
-_TELLING = frozenset({"upstream", "vcs_url", "download_url", "package-id"})
+# These qualifiers say where a package comes from; they do not restrict which package is meant.
+_ORIGIN_QUALIFIERS = frozenset({"upstream", "vcs_url", "download_url", "package-id"})
 
 
 class Match(IntEnum):
-    """Whether a name means a package or an image. The least of several decides where all have to hold."""
+    """The answer to whether a name means a package or an image. If all of several must hold, the lowest one decides."""
 
     NO = 0
-    PERHAPS = 1  # nothing speaks against it, and something that would tell is not known
+    PERHAPS = 1  # nothing contradicts it, but a fact that would decide is unknown
     YES = 2
 
     @classmethod
     def of(cls, wanted: object, known: object) -> Match:
-        """Compare a narrower name with what is known: None wants nothing, or is not known."""
+        """Compare a wanted value with the known one. `wanted` None: any value; `known` None: unknown."""
         if wanted is None or wanted == known:
             return cls.YES
         return cls.PERHAPS if known is None else cls.NO
@@ -55,7 +58,7 @@ class PackageUrl:
     @staticmethod
     @lru_cache(maxsize=1 << 16)  # the same few again and again
     def parse(text: str) -> PackageUrl | None:
-        """None: not a package URL."""
+        """Return the package URL, or None if the text is none."""
         match = _PURL.fullmatch(text)
         if match is None:
             return None
@@ -66,46 +69,51 @@ class PackageUrl:
         return PackageUrl(kind, namespace or "", name, version, _qualifiers(match[5] or ""), subpath or None)
 
     def names(self, package: Package) -> bool:
-        """Of every version where it names none. Qualifiers are compared with those of the package's URL, if any."""
+        """Return True if this means the package. Without a version it means every version.
+
+        Qualifiers are compared with those of the package's own URL, if the scanner gives one.
+        """
         match = self.match(package)
-        return match is Match.YES or (match is Match.PERHAPS and self._without_narrowing(package))
+        return match is Match.YES or (match is Match.PERHAPS and self._matches_without_url(package))
 
     def match(self, package: Package) -> Match:
-        """Whether it means the package; all that it names has to be known of the package."""
+        """Return whether this means the package. PERHAPS: a version or qualifier of the package is unknown."""
         if not self.is_alike(package):
             return Match.NO
         other = _url_of(package)
         version = other.version if other else package.installed
-        theirs = other.qualifiers if other else {}
-        narrowing = [_same_qualifier(name, value, theirs.get(name)) for name, value in self._narrowing]
+        known_qualifiers = other.qualifiers if other else {}
+        restrictions = [
+            _same_qualifier(name, value, known_qualifiers.get(name)) for name, value in self._restrictions
+        ]
         subpath = Match.of(self.subpath, other.subpath if other else None)
-        return min(Match.of(self.version, version), subpath, *narrowing, Match.YES)
+        return min(Match.of(self.version, version), subpath, *restrictions, Match.YES)
 
     def is_alike(self, package: Package) -> bool:
-        """Of the same kind and name, whatever the version."""
+        """Return True if the package has the same type and name, at any version."""
         other = _url_of(package)
         if other is not None:
             same_kind = (self.type, self.namespace) == (other.type, other.namespace)
-            return same_kind and same_name(self.name, other.name, self.type)
+            return same_kind and names_match(self.name, other.name, self.type)
         if self.type == _GENERIC:
             same_kind = package.ecosystem not in _WHOLE_NAMES
         else:
             same_kind = package.ecosystem == self.type or (
                 package.ecosystem is None and self.type in _SYSTEMS
             )
-        return same_kind and same_name(self.name, package.name, self.type)
+        return same_kind and names_match(self.name, package.name, self.type)
 
     @property
-    def _narrowing(self) -> list[tuple[str, str]]:
-        return [(name, value) for name, value in self.qualifiers.items() if name not in _TELLING]
+    def _restrictions(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in self.qualifiers.items() if name not in _ORIGIN_QUALIFIERS]
 
-    def _without_narrowing(self, package: Package) -> bool:
-        """Only qualifiers are in doubt, because the scanner gives no package URL."""
+    def _matches_without_url(self, package: Package) -> bool:
+        """Return True if only qualifiers are unknown, because the scanner gives no package URL."""
         return _url_of(package) is None and Match.of(self.version, package.installed) is Match.YES
 
 
 def _url_of(package: Package) -> PackageUrl | None:
-    """What a scanner writes in its place and is none tells nothing."""
+    """Return the scanner's package URL, or None if it gives none or one that is malformed."""
     return PackageUrl.parse(package.purl) if package.purl else None
 
 
@@ -115,14 +123,14 @@ def _qualifiers(text: str) -> dict[str, str]:
 
 
 def _same_qualifier(name: str, wanted: str, known: str | None) -> Match:
-    """A distribution means its minor versions, too: `debian-12` is `debian-12.8`."""
+    """Compare one qualifier. A distribution includes its minor versions: `debian-12` matches `debian-12.8`."""
     if name == "distro" and known is not None and known.startswith(f"{wanted}."):
         return Match.YES
     return Match.of(wanted, known)
 
 
-def written(package: Package) -> str:
-    """The package URL of a package, made up of its name where the scanner gives none; always a valid IRI."""
+def write_package_url(package: Package) -> str:
+    """Return a package URL, made from the package's name if the scanner gives none. It is always a valid IRI."""
     if package.purl and PackageUrl.parse(package.purl):
         return quote(package.purl, safe=_IN_URLS)
     kind = package.ecosystem if package.ecosystem in _WHOLE_NAMES else _GENERIC
@@ -133,15 +141,15 @@ def written(package: Package) -> str:
     return f"pkg:{kind}/{name or '-'}{version}"
 
 
-def same_name(one: str, other: str, ecosystem: str | None) -> bool:
-    """PyPI's names are the same in any case and with - _ or . (PEP 503); elsewhere every letter counts."""
+def names_match(one: str, other: str, ecosystem: str | None) -> bool:
+    """Compare two names. PyPI ignores case and the choice of - _ or . (PEP 503); elsewhere every character counts."""
     if ecosystem == "pypi":
         return _normalised(one) == _normalised(other)
     return one == other
 
 
-def is_named(pattern: str, package: Package) -> bool:
-    """Whether a glob means a package."""
+def is_package_named(pattern: str, package: Package) -> bool:
+    """Return True if the glob matches the package's name."""
     if package.ecosystem == "pypi":
         return fnmatchcase(_normalised(package.name), _normalised(pattern))
     return fnmatchcase(package.name, pattern)

@@ -1,8 +1,8 @@
-"""When a scan is done: the service says that it looked, and when; never a status alone, never an empty list alone.
+"""The rules for when a scan's result counts: the service must say that it scanned the image, and when.
 
-Both scanners were seen to say COMPLETE or ACTIVE with an empty list, no counts and no date, seconds before the findings
-came (aws-sdk issue 289, aws-cli issue 6759). What is missing for a result to count is "not yet"; zero findings on an
-image that could not be scanned is not a clean image.
+A status alone or an empty list alone is not enough. Both scanners were seen to report COMPLETE or ACTIVE with an empty
+list, no counts and no date, seconds before the findings came (aws-sdk issue 289, aws-cli issue 6759). While a part of a
+result is missing, the scan is NOT_YET ready. An image that cannot be scanned is not clean, though it has no findings.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Severity
 from imagegate.oci.image import Digest
 
-# Amazon ECR API reference, ImageScanStatus.status: COMPLETE ends a basic scan, ACTIVE an enhanced one; COMPLETE also an
-# enhanced one of a repository that is scanned on push only.
+# Amazon ECR API reference, ImageScanStatus.status: a basic scan ends with COMPLETE, an enhanced one with ACTIVE, or
+# with COMPLETE if the repository is scanned on push only.
 _OVER = frozenset({"COMPLETE", "ACTIVE"})
 _NOT_YET = frozenset({"PENDING", "IN_PROGRESS"})
 
@@ -33,44 +33,44 @@ _EXPLANATIONS: Mapping[str, str] = {
 }
 
 
-# A result of enhanced scanning that finds nothing counts when a second look, so much later, finds nothing either.
+# An enhanced result without findings counts only if there are still none when it is read again this much later.
 SECOND_LOOK = timedelta(seconds=60)
 
 
 class Readiness(StrEnum):
+    """The state of a scan's result."""
+
     NOT_STARTED = "NOT_STARTED"
     NOT_YET = "NOT_YET"
     READY = "READY"
-    IMPOSSIBLE = "IMPOSSIBLE"  # the scan is over and says nothing about the image
+    IMPOSSIBLE = "IMPOSSIBLE"  # the scan has ended without a result
 
 
 class Basis(StrEnum):
-    """Who told the result, and so by which rule it counts."""
+    """The source of a result; each source has its own rule for when the result counts."""
 
     BASIC = "BASIC"  # ECR, while the registry scans by itself
     ENHANCED = "ENHANCED"  # ECR, while Inspector scans the registry
-    ANSWER = "ANSWER"  # a file with an answer of ECR: when the image was pushed and what Inspector covers is not in it
-    LIST = "LIST"  # a list that is whole: another scanner's file, or a record from before these rules
+    ANSWER = "ANSWER"  # a file with an answer of ECR, which lacks the push time and Inspector's coverage
+    LIST = "LIST"  # a complete list: another scanner's file, or a record that is older than these rules
 
 
 @dataclass(frozen=True, slots=True)
 class ScanStatus:
-    """The head of one image's scan: no findings in it, whatever their number. Times are RFC 3339."""
+    """The status of one image's scan, without its findings. Times are RFC 3339."""
 
     image: Digest
-    status: str | None = None  # as ECR says it; None: no scan is known
+    status: str | None = None  # as ECR writes it; None if there is no scan
     description: str = ""
     completed_at: str | None = None
     counts: Mapping[Severity, int] = field(default_factory=dict)
-    lists_findings: bool = False  # in the form of its scanner
+    lists_findings: bool = False  # in the form of the scanner of `basis`
     basis: Basis = Basis.BASIC
-    has_counts: bool = False  # the counts are in the answer, be they empty
-    lists_others: bool = False  # it lists findings in the form of the other scanner
-    pushed_at: str | None = None  # the image
+    has_counts: bool = False  # the answer has counts, possibly empty
+    lists_others: bool = False  # there are findings in the form of the other scanner
+    pushed_at: str | None = None  # when the image was pushed
     coverage: tuple[Coverage, ...] = ()
-    clean_since: str | None = (
-        None  # when it was first seen that nothing is found, where one look is not enough
-    )
+    clean_since: str | None = None  # when no findings were first seen, if reading once is not enough
 
     @property
     def readiness(self) -> Readiness:
@@ -84,7 +84,7 @@ class ScanStatus:
 
     @property
     def says_it_is_over(self) -> bool:
-        """It says so; whether that counts is another question."""
+        """True if the status says that the scan has ended; `missing` says whether its result counts."""
         return self.status in _OVER
 
     @property
@@ -93,18 +93,18 @@ class ScanStatus:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What a scan says that is done, and this one does not; in words for people."""
+        """The parts of a complete result that this one lacks, in words for people."""
         if self.status is None:
             return ("a scan",)
         if not self.says_it_is_over:
             return (f"the end of the scan (its status is {self.status})",)
         return tuple(_RULES[self.basis](self))
 
-    def seen_clean(self, before: datetime | None, now: datetime) -> datetime | None:
-        """Since when it is seen that nothing is found; None where one look is enough.
+    def first_seen_clean(self, before: datetime | None, now: datetime) -> datetime | None:
+        """Return when no findings were first seen, or None if reading once is enough.
 
-        It is not of enhanced scanning, whose findings come after its status. `before`: an earlier look that found
-        nothing; it does not count when the image was pushed again since.
+        Once is not enough for enhanced scanning, whose findings come after its status. `before`: an earlier time at
+        which there were none; it does not count if the image was pushed again since.
         """
         if self.basis is not Basis.ENHANCED or self.readiness is not Readiness.READY or self.counts:
             return None
@@ -112,20 +112,20 @@ class ScanStatus:
 
     @property
     def scanned_at(self) -> str | None:
-        """When the scanner looked last."""
-        looked = (one.last_scanned_at for one in self.coverage)
-        return self.completed_at or min((time for time in looked if time), default=None)
+        """The time of the last scan."""
+        times = (record.last_scanned_at for record in self.coverage)
+        return self.completed_at or min((time for time in times if time), default=None)
 
     @property
     def is_unsupported(self) -> bool:
-        """The scanner cannot read such an image. Basic scanning says FAILED, and only its description tells."""
+        """True if the scanner cannot read such an image. Basic scanning says so only in the description of FAILED."""
         if self._refusal:
             return self._refusal.is_unsupported
         failed = self.status == "FAILED" and self.description.startswith("UnsupportedImageError")
         return failed or self.status == "UNSUPPORTED_IMAGE"
 
     def explain(self) -> str:
-        """Why nothing can be said about the image, for a person."""
+        """Explain to a person why the scan has no result."""
         if self._refusal:
             return self._refusal.explain()
         status = self.status or "no scan"
@@ -137,11 +137,11 @@ class ScanStatus:
         is_dead = self.status is not None and self.status not in _OVER | _NOT_YET
         if self.basis is not Basis.ENHANCED or is_dead:
             return None
-        return next((one for one in self.coverage if one.is_refusal), None)
+        return next((record for record in self.coverage if record.is_refusal), None)
 
 
 def _is_since(moment: datetime | str | None, pushed_at: str | None) -> bool:
-    """Nothing is later than a push that nobody knows of."""
+    """Return True if the moment is not before the push; False if either is unknown."""
     if moment is None or pushed_at is None:
         return False
     return (moment if isinstance(moment, datetime) else parse_timestamp(moment)) >= parse_timestamp(pushed_at)
@@ -160,10 +160,10 @@ def _missing_of_basic(scan: ScanStatus) -> Iterator[str]:
 def _missing_of_enhanced(scan: ScanStatus) -> Iterator[str]:
     if not scan.coverage:
         yield "a record of Inspector that it covers the image (ListCoverage)"
-    for one in scan.coverage:
-        if not one.has_looked:
-            yield f"the end of Inspector's scan (its coverage says {one.reason})"
-        elif not _is_since(one.last_scanned_at, scan.pushed_at):
+    for record in scan.coverage:
+        if not record.has_looked:
+            yield f"the end of Inspector's scan (its coverage says {record.reason})"
+        elif not _is_since(record.last_scanned_at, scan.pushed_at):
             yield "the time of a scan since the push (lastScannedAt of its coverage)"
     has_findings = scan.counts or scan.lists_findings
     if has_findings and not _is_since(scan.completed_at, scan.pushed_at):
@@ -185,7 +185,7 @@ def _missing_of_list(scan: ScanStatus) -> Iterator[str]:
 
 
 def _disagreements(scan: ScanStatus) -> Iterator[str]:
-    """The head of an answer lists one finding at least where the scan counts any."""
+    """Yield what is missing where the counts and the first page's list contradict each other."""
     if scan.lists_others:
         yield "findings in the form of the registry's scanner (it lists those of the other one)"
     if scan.counts and not scan.lists_findings:
@@ -203,17 +203,17 @@ _RULES = {
 
 
 class Scanning(StrEnum):
-    """Whether and how a scan of a repository's images comes about (GetRegistryScanningConfiguration)."""
+    """The way in which scans of a repository's images start (GetRegistryScanningConfiguration)."""
 
     BY_ITSELF = "BY_ITSELF"  # scan on push, or continuous
     ON_REQUEST = "ON_REQUEST"  # basic scanning without scan-on-push: StartImageScan
-    NEVER = "NEVER"  # enhanced scanning, and no filter names this repository
+    NEVER = "NEVER"  # enhanced scanning without a filter for this repository
 
 
-class Waited(StrEnum):
-    """How the wait for the scan ended; part of the state machine's data."""
+class WaitOutcome(StrEnum):
+    """The end of the wait for a scan; part of the state machine's data."""
 
     READY = "READY"
     TIMED_OUT = "TIMED_OUT"
     NEVER = "NEVER"
-    UNSUPPORTED = "UNSUPPORTED"  # the scanner refused to begin: it cannot read such an image
+    UNSUPPORTED = "UNSUPPORTED"  # the scanner refused to start, because it cannot read such an image

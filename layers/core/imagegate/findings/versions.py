@@ -1,14 +1,14 @@
-"""How versions compare in each ecosystem (`univers`), loaded only where two have to be compared."""
+"""The comparison of versions by the rules of each ecosystem (`univers`, loaded when first needed)."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from imagegate.findings.comparison import Versions
+from imagegate.findings.finding import Versions
 
-# Package URL types, and whose order their versions have. Scanners that do not tell the system speak of its packages:
-# Debian's order agrees with RPM's for what both can write.
+# The order of versions for each package URL type. No type means a package of an unknown operating system: Debian's
+# order agrees with RPM's for versions that both can write.
 _CLASSES = {
     "deb": "DebianVersion",
     "rpm": "RpmVersion",
@@ -27,7 +27,7 @@ _CONSTRAINT = re.compile(r"(<=|>=|!=|<|>|=)?\s*([^\s<>=!,]+)")
 
 
 def later(one: str, other: str, ecosystem: str | None) -> str | None:
-    """The later of two versions; None: they cannot be compared."""
+    """Return the later of two versions, or None if they cannot be compared."""
     versions = _version(one, ecosystem), _version(other, ecosystem)
     if None in versions:
         return None
@@ -38,17 +38,17 @@ def later(one: str, other: str, ecosystem: str | None) -> str | None:
 
 
 def satisfies(version: str, constraints: str, ecosystem: str | None) -> bool | None:
-    """Whether a version is within `>=2.0, <2.17.1`; None: it cannot be told."""
-    ours = _version(version, ecosystem)
-    if ours is None:
+    """Return whether a version satisfies constraints such as `>=2.0, <2.17.1`, or None if that is unknown."""
+    installed = _version(version, ecosystem)
+    if installed is None:
         return None
     for constraint in constraints.split(","):
         match = _CONSTRAINT.fullmatch(constraint.strip())
-        theirs = _version(match[2], ecosystem) if match else None
-        if match is None or theirs is None:
+        limit = _version(match[2], ecosystem) if match else None
+        if match is None or limit is None:
             return None
         try:
-            if not _holds(match[1] or "=", ours, theirs):
+            if not _holds(match[1] or "=", installed, limit):
                 return False
         except TypeError:
             return None
@@ -56,25 +56,25 @@ def satisfies(version: str, constraints: str, ecosystem: str | None) -> bool | N
 
 
 def is_range(text: str) -> bool:
-    """Whether the text is a range as `satisfies` reads it."""
+    """Return True if `satisfies` can read the text as constraints."""
     return all(_CONSTRAINT.fullmatch(part.strip()) for part in text.split(","))
 
 
-def _holds(operator: str, ours: Any, theirs: Any) -> bool:
+def _holds(operator: str, installed: Any, limit: Any) -> bool:
     return bool(
         {
-            "<": lambda: ours < theirs,
-            "<=": lambda: ours <= theirs,
-            ">": lambda: ours > theirs,
-            ">=": lambda: ours >= theirs,
-            "=": lambda: ours == theirs,
-            "!=": lambda: ours != theirs,
+            "<": lambda: installed < limit,
+            "<=": lambda: installed <= limit,
+            ">": lambda: installed > limit,
+            ">=": lambda: installed >= limit,
+            "=": lambda: installed == limit,
+            "!=": lambda: installed != limit,
         }[operator]()
     )
 
 
 def _version(text: str, ecosystem: str | None) -> Any:
-    # 6 ms, and only few images need it.
+    # Imported here: it takes 6 ms, and few images need it.
     from univers import versions
 
     try:

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from imagegate.canonical_json import canonical_json, parse_timestamp, timestamp
 from imagegate.errors import DecisionRefusedError, RejectedInputError
 from imagegate.findings.coverage import Coverage
-from imagegate.findings.finding import Severity, count
+from imagegate.findings.finding import Severity, count_severities
 from imagegate.findings.scan import Basis, ScanStatus
 from imagegate.gate.evaluation import EvaluationResult
 from imagegate.gate.verdict import PlatformScan, Verdict, VerdictOutcome
@@ -233,7 +233,7 @@ def scan_status(raw: Mapping[str, Any]) -> ScanStatus:
         status=raw["status"],
         description=raw["description"],
         completed_at=raw["completedAt"],
-        counts=count(raw["announced"]),
+        counts=count_severities(raw["announced"]),
         lists_findings=raw["listsFindings"],
         **(_read_evidence(raw) if "basis" in raw else {"basis": Basis.LIST}),
     )

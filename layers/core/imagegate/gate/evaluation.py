@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from imagegate.findings.comparison import Versions
-from imagegate.findings.finding import Finding, Place
-from imagegate.findings.scan import ScanStatus, Waited
+from imagegate.findings.finding import Finding, Place, Versions
+from imagegate.findings.scan import ScanStatus, WaitOutcome
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.finding_rules import Clock, FindingEvaluator, Terms
 from imagegate.gate.findings_record import FindingsWriter
@@ -139,7 +138,7 @@ class ImageEvaluation:
 
     def decide(
         self,
-        waited: Waited = Waited.READY,
+        waited: WaitOutcome = WaitOutcome.READY,
         why_never: str = "",
         rebuild: Callable[[], Rebuild | None] = lambda: None,
     ) -> EvaluationResult:

@@ -14,8 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from imagegate.canonical_json import timestamp
-from imagegate.findings.comparison import Satisfies
-from imagegate.findings.finding import Finding, Package, Place, Severity
+from imagegate.findings.finding import Finding, Package, Place, Satisfies, Severity
 from imagegate.policy.rules import DENIED, PROHIBITED, FindingRules, GraceStart, active
 from imagegate.policy.waiver import Waiver, Waivers
 

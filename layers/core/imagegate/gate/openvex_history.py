@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from imagegate.findings.finding import Finding, Package
-from imagegate.findings.package_url import Match, PackageUrl, written
+from imagegate.findings.package_url import Match, PackageUrl, write_package_url
 from imagegate.gate.openvex import Component, Statement, VexDocument
 from imagegate.gate.openvex_image import Image, match_component
 from imagegate.oci.image import Digest
@@ -140,7 +140,7 @@ def waiver_of(
     statement: Statement, finding: Finding, package: Package, repository: str, until: date
 ) -> Waiver:
     """Return a waiver for one finding in one package."""
-    return _waiver(statement, finding.vulnerability, written(package), repository, until)
+    return _waiver(statement, finding.vulnerability, write_package_url(package), repository, until)
 
 
 def _waiver(one: Statement, name: str, package: str, repositories: str, expires: date) -> Waiver:

@@ -13,7 +13,7 @@ from typing import Self
 
 from imagegate.errors import InvalidDigestError
 from imagegate.findings.finding import Package
-from imagegate.findings.package_url import Match, PackageUrl, same_name
+from imagegate.findings.package_url import Match, PackageUrl, names_match
 from imagegate.gate.openvex import Component, Statement
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import RepositoryPattern
@@ -199,7 +199,9 @@ def match_component(component: Component, package: Package, platform: str | None
             other_packages.append(_by_cpe(name, package))
         elif not re.match(r"[a-z][a-z0-9+.-]*:", name):
             was_read = True
-            other_packages.append(Match.YES if same_name(name, package.name, package.ecosystem) else Match.NO)
+            other_packages.append(
+                Match.YES if names_match(name, package.name, package.ecosystem) else Match.NO
+            )
     if not was_read:
         return unknown
     # Two URLs of one package narrow it together, URLs of different ones are two names.

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from imagegate.canonical_json import canonical_json, timestamp
 from imagegate.findings.finding import Package
-from imagegate.findings.package_url import written
+from imagegate.findings.package_url import write_package_url
 from imagegate.gate.openvex import CONTEXT
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import Waiver
@@ -42,7 +42,7 @@ def document(
     statements_by_key: dict[tuple[str, str], WrittenStatement] = {}
     for current in verdicts:
         # A finding may occur twice: it is affected unless both are waived.
-        key = (current.vulnerability, written(current.package) if current.package else "")
+        key = (current.vulnerability, write_package_url(current.package) if current.package else "")
         if key not in statements_by_key or current.waiver is None:
             statements_by_key[key] = current
     statements = [_written(product, package, current) for (_, package), current in statements_by_key.items()]

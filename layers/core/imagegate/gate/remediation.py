@@ -9,8 +9,7 @@ from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import Any
 
-from imagegate.findings.comparison import Later
-from imagegate.findings.finding import Place
+from imagegate.findings.finding import Later, Place
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.tally import OpenFinding
 from imagegate.gate.verdict import PlatformScan

@@ -14,7 +14,7 @@ from enum import StrEnum
 from imagegate.canonical_json import parse_timestamp
 from imagegate.duration import format_duration
 from imagegate.findings.finding import Severity
-from imagegate.findings.scan import Basis, Readiness, ScanStatus, Waited
+from imagegate.findings.scan import Basis, Readiness, ScanStatus, WaitOutcome
 from imagegate.gate.facts import CameBy, ImageFacts
 from imagegate.gate.image_rules import Violation, violations
 from imagegate.gate.tally import FindingTally
@@ -76,7 +76,7 @@ class Case:
     facts: ImageFacts
     waivers: Waivers
     now: datetime
-    waited: Waited = Waited.READY
+    waited: WaitOutcome = WaitOutcome.READY
     why_never: str = ""
     entrances: Sequence[str] = ()  # the repositories where the promotions into this one begin
 
@@ -129,7 +129,7 @@ def _judge_platform(case: Case, scan: PlatformScan) -> Iterator[Reason]:
         yield _unsupported(case, scan, scan.status.explain())
     elif readiness is Readiness.IMPOSSIBLE:
         yield Reason("scan.failed", scan.label(scan.status.explain()))
-    elif readiness is Readiness.NOT_STARTED and case.waited is Waited.UNSUPPORTED:
+    elif readiness is Readiness.NOT_STARTED and case.waited is WaitOutcome.UNSUPPORTED:
         yield _unsupported(case, scan, case.why_never)
     elif readiness is not Readiness.READY:
         yield _no_scan(case, scan)
@@ -176,7 +176,7 @@ def _unsupported(case: Case, scan: PlatformScan, why: str) -> Reason:
 
 
 def _no_scan(case: Case, scan: PlatformScan) -> Reason:
-    if case.waited is Waited.NEVER:
+    if case.waited is WaitOutcome.NEVER:
         return Reason("scan.never", scan.label(case.why_never or "this image will never be scanned"))
     status = scan.status.status or "no scan was started"
     missing = " and ".join(scan.status.missing)

@@ -1,1 +1,1 @@
-"""Verifies Notation signatures."""
+"""The verification of Notation signatures."""

@@ -1,8 +1,9 @@
-"""What the protected header of a signature says: which scheme, when, until when, and by which signing profile.
+"""The attributes in the protected header of a signature: scheme, signing time, expiry, signing profile.
 
 Sources: notaryproject "signature-specification" (Signed Attributes), "signature-envelope-jws" (Protected Headers),
-"signing-scheme"; for AWS Signer's attributes its Notation plugin. Stricter than the official client: no critical header
-that is not processed here, no attribute of AWS Signer without its plugin, which is what asks for revocation.
+"signing-scheme"; for AWS Signer's attributes its Notation plugin. Stricter than the official client: a critical header
+that is not processed here is refused, and so is an attribute of AWS Signer without its plugin, because only the plugin
+checks for revocation.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ _PROFILE_VERSION = f"{_AWS}.signingProfileVersion"
 _PROFILE_ALIAS = f"{_AWS}.signingProfileAlias"
 
 _AWS_PLUGIN = f"{_AWS}.notation.plugin"
-# The version of the plugin whose checks are made here.
+# The version of the plugin with the same checks as this package.
 _AWS_PLUGIN_VERSION = (1, 0, 350)
 
 _REGISTERED = frozenset({"alg", "cty", "crit"})
-# RFC 7515, section 4.1, RFC 7516 and RFC 7797: they would change what is signed or by whom.
+# RFC 7515, section 4.1, RFC 7516 and RFC 7797: these headers would change the signed content or the signer.
 _FOREIGN = frozenset({"b64", "enc", "jku", "jwk", "kid", "typ", "x5c", "x5t", "x5t#S256", "x5u", "zip"})
 _MUST_BE_CRITICAL = frozenset({_SCHEME, _AUTHENTIC_TIME, _EXPIRY, _PLUGIN, _PLUGIN_VERSION})
 _MAY_BE_CRITICAL = frozenset({_JOB, _PROFILE_VERSION, _PROFILE_ALIAS})
-# AWS Signer sets all of these, and its plugin refuses every header that it does not know.
+# AWS Signer sets all of these. Its plugin refuses every header that it does not know.
 _AWS_REQUIRED = _REGISTERED | {_SCHEME, _AUTHENTIC_TIME, _EXPIRY, _PLUGIN, _JOB, _PROFILE_VERSION}
 _AWS_OPTIONAL = frozenset({_PLUGIN_VERSION, _PROFILE_ALIAS})
 
@@ -54,7 +55,7 @@ _RFC3339 = re.compile(
 
 
 class Scheme(StrEnum):
-    """It fixes which times count and which type of trust store."""
+    """The signing scheme. It decides which time counts, and which type of trust store."""
 
     X509 = "notary.x509"
     SIGNING_AUTHORITY = "notary.x509.signingAuthority"
@@ -62,7 +63,7 @@ class Scheme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AwsSignature:
-    """What AWS Signer says about its signature. `alias` is not documented: nothing rests on it."""
+    """The attributes of a signature by AWS Signer. `alias` is not documented, and nothing depends on it."""
 
     profile_version_arn: str
     job_arn: str
@@ -71,7 +72,7 @@ class AwsSignature:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """`signing_time` is authentic only under the scheme of signing authorities."""
+    """The attributes of a signature. `signing_time` is authentic only under the scheme of signing authorities."""
 
     scheme: Scheme
     signing_time: datetime
@@ -80,7 +81,7 @@ class Attributes:
 
 
 def read_attributes(protected: Mapping[str, Any]) -> Attributes:
-    """Raise `IntegrityError` for a header that is malformed, incomplete, or not understood where it must be."""
+    """Return the attributes. Raise `IntegrityError` if a header is missing, malformed, or critical and unknown."""
     _check_registered(protected)
     scheme = _scheme(protected)
     aws = _aws(protected, scheme) if _PLUGIN in protected else None
@@ -142,7 +143,7 @@ def _check_plugin_version(text: str) -> None:
 
 
 def _check_plain(protected: Mapping[str, Any]) -> None:
-    """Without a plugin: headers of one's own are fine, reserved names that nobody knows are not."""
+    """Raise `IntegrityError` for unknown headers with reserved names. Other unknown headers may be a signer's own."""
     known = {_SCHEME, _SIGNING_TIME, _AUTHENTIC_TIME, _EXPIRY}
     reserved = [name for name in protected if name.startswith((NOTARY, _AWS)) and name not in known]
     if reserved:

@@ -1,8 +1,9 @@
-"""The certificates of a Notation signature: their form and their order. Trust and times are asked for elsewhere.
+"""The certificates of a Notation signature: their form and their order. Trust and times are checked elsewhere.
 
 Source: notaryproject signature specification, "Certificate Requirements". Stricter than the official client where the
-specification is: critical basic constraints, no `anyExtendedKeyUsage`. Stricter than both: a critical extension that
-is not checked here refuses the certificate, as RFC 5280, section 4.2, has it.
+specification is: critical basic constraints, no `anyExtendedKeyUsage`. Stricter than both: a critical extension that is
+not checked here is refused (RFC 5280, section 4.2). The path is checked here, not by `cryptography.x509.verification`:
+see ADR 33.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _OTHER_PURPOSES = frozenset(
     }
 )
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
-# What `cryptography` raises on certificates that it cannot make sense of.
+# The errors of `cryptography` for certificates that it cannot read.
 _UNREADABLE = (
     ValueError,
     TypeError,
@@ -50,7 +51,7 @@ Chain = Sequence[x509.Certificate]
 
 
 def thumbprint(certificate: x509.Certificate) -> str:
-    """Lower-case hex SHA-256 of the DER."""
+    """Return the SHA-256 of the DER in lower-case hex."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
@@ -60,7 +61,7 @@ def load_chain(encoded: Sequence[bytes]) -> Chain:
 
 
 def _load(der: bytes) -> x509.Certificate:
-    """With all that is read on demand, so that an unreadable certificate shows here and nowhere else."""
+    """Load a certificate and read each lazy part once, so that an unreadable part raises here and nowhere else."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         certificate.public_key()
@@ -68,7 +69,7 @@ def _load(der: bytes) -> x509.Certificate:
         _ = (certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     except _UNREADABLE as error:
         raise IntegrityError(f"x5c has a certificate that cannot be read: {error}") from error
-    # Both would be another spelling of the same certificate: RFC 5280, sections 4.1.2.2 and 4.1.1.3.
+    # Either would allow a second encoding of the same certificate: RFC 5280, sections 4.1.2.2 and 4.1.1.3.
     if certificate.serial_number <= 0 or not der.endswith(b"\0" + certificate.signature):
         raise IntegrityError("x5c has a certificate whose serial number or signature is not in its one form")
     return certificate
@@ -79,7 +80,7 @@ def check_requirements(chain: Chain) -> None:
     for position, certificate in enumerate(chain):
         _check_any(certificate)
         if position:
-            # The path length counts the authorities between this one and the leaf.
+            # The path length counts the authorities between this certificate and the leaf.
             _check_authority(certificate, position - 1)
     _check_leaf(chain[0])
     _check_links(chain)
@@ -96,7 +97,7 @@ def check_validity(chain: Chain, at: datetime, when: str) -> None:
 
 
 def names_revocation_sources(chain: Chain) -> bool:
-    """Whether a certificate below the root says where its revocation would be published (CRL or OCSP)."""
+    """Return True if a certificate below the root names a source of revocations (CRL or OCSP)."""
     return any(
         isinstance(extension.value, x509.CRLDistributionPoints)
         or (
@@ -109,17 +110,17 @@ def names_revocation_sources(chain: Chain) -> bool:
 
 
 def subject_attributes(certificate: x509.Certificate) -> dict[str, str] | None:
-    """The subject by dotted attribute type; None when it names one twice, or several in one place."""
+    """Return the subject by dotted attribute type, or None if it has a type twice or several in one RDN."""
     attributes = list(certificate.subject)
-    found = {
+    texts = {
         entry.oid.dotted_string: str(entry.value) for entry in attributes if isinstance(entry.value, str)
     }
-    is_plain = len(found) == len(attributes) == len(certificate.subject.rdns)
-    return found if is_plain else None
+    is_plain = len(texts) == len(attributes) == len(certificate.subject.rdns)
+    return texts if is_plain else None
 
 
 def name_of(certificate: x509.Certificate) -> str:
-    """The subject, as people read it (RFC 4514)."""
+    """Return the subject as text (RFC 4514)."""
     return certificate.subject.rfc4514_string()
 
 
@@ -178,7 +179,7 @@ def _check_leaf(leaf: x509.Certificate) -> None:
     other_uses = (
         usage.key_encipherment,
         usage.data_encipherment,
-        # Where encipherOnly or decipherOnly stand without this one, the certificate cannot be read.
+        # With encipherOnly or decipherOnly and without this one, a certificate is not readable.
         usage.key_agreement,
         usage.key_cert_sign,
         usage.crl_sign,
@@ -193,13 +194,13 @@ def _check_leaf(leaf: x509.Certificate) -> None:
 
 
 def _check_purposes(purposes: set[x509.ObjectIdentifier], name: str) -> None:
-    """Purposes that are named must have code signing among them, or they exclude it (RFC 5280, section 4.2.1.12)."""
+    """Raise unless code signing is a purpose: a list without it excludes it (RFC 5280, section 4.2.1.12)."""
     if ExtendedKeyUsageOID.CODE_SIGNING not in purposes or purposes & _OTHER_PURPOSES:
         raise AuthenticityError(f"{name} is not for signing code only")
 
 
 def _check_links(chain: Chain) -> None:
-    """Each certificate by the next one, the last by itself, and no other by itself."""
+    """Raise unless each certificate is issued by the next one. The last, and no other, is issued by itself."""
     for certificate, issuer in zip(chain, [*chain[1:], chain[-1]], strict=True):
         try:
             certificate.verify_directly_issued_by(issuer)

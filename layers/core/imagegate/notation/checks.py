@@ -1,8 +1,8 @@
-"""The checks of a Notation signature, one by one; `notation` makes them as the trust policy says.
+"""The single checks of a Notation signature; `notation.verifier` makes those that the trust policy requires.
 
 Source: notaryproject "trust-store-trust-policy", Signature Verification, Steps. Countersignatures (RFC 3161) are not
-verified: where a policy asks for one, the authentic timestamp fails. Nor are CRLs and OCSP responders asked: where a
-certificate names one, revocation cannot be told.
+verified: if a policy requires one, the check of the authentic timestamp fails. CRLs and OCSP responders are not
+queried: if a certificate names one, the check for revocation fails.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from imagegate.notation.trust_store import TrustStores, check_trust
 from imagegate.oci.image import Descriptor
 from imagegate.strict_json import shown
 
-# The clocks of the signer and of whoever verifies.
+# Between the clocks of signer and verifier.
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """An envelope whose integrity is proven: somebody who has the leaf's key signed exactly this about the subject."""
+    """A signature of proven integrity: the holder of the leaf's key signed exactly this about the subject."""
 
     attributes: Attributes
     annotations: dict[str, str]
@@ -50,13 +50,13 @@ class Signature:
 
     @property
     def signer(self) -> str:
-        """The profile version's ARN, or the leaf's subject: every leaf of AWS Signer has the same."""
+        """The profile version's ARN, because all leaves of AWS Signer have one subject; else the leaf's subject."""
         aws = self.attributes.aws
         return aws.profile_version_arn if aws else name_of(self.chain[0])
 
 
 def read_signature(envelope: bytes, subject: Descriptor) -> Signature:
-    """Raise `IntegrityError`."""
+    """Read and verify an envelope about `subject`. Raises `IntegrityError`."""
     parts = parse_envelope(envelope)
     attributes = read_attributes(parts.protected)
     check_signature(parts)
@@ -65,6 +65,7 @@ def read_signature(envelope: bytes, subject: Descriptor) -> Signature:
 
 
 def check_authenticity(signature: Signature, policy: TrustPolicy, stores: TrustStores) -> None:
+    """Raise `AuthenticityError` unless chain, trust store and identity are those that the policy trusts."""
     check_requirements(signature.chain)
     root = name_of(signature.chain[-1])
     check_trust(policy.stores, stores, signature.attributes.scheme, signature.thumbprints, root)
@@ -75,7 +76,7 @@ def check_authenticity(signature: Signature, policy: TrustPolicy, stores: TrustS
 
 
 def _is_by(signature: Signature, identity: Identity) -> bool:
-    """`*` is not for AWS Signer, which signs for anybody: only the profile says for whom."""
+    """Return True if the identity signed. `*` excludes AWS Signer, whose profile alone says for whom it signed."""
     if aws := signature.attributes.aws:
         return isinstance(identity, SigningProfile) and identity.matches(aws.profile_version_arn)
     if isinstance(identity, CertificateSubject):
@@ -84,29 +85,32 @@ def _is_by(signature: Signature, identity: Identity) -> bool:
 
 
 def check_expiry(attributes: Attributes, at: datetime) -> None:
+    """Raise `ExpiryError` if the signature has expired at that time."""
     if attributes.expiry is not None and at >= attributes.expiry:
         raise ExpiryError(f"expired at {attributes.expiry}")
 
 
 def check_authentic_timestamp(signature: Signature, policy: TrustPolicy, at: datetime) -> None:
+    """Raise `AuthenticTimestampError` unless the certificates were valid at the time that the scheme requires."""
     signed_at = signature.attributes.signing_time
     if signature.attributes.scheme is Scheme.SIGNING_AUTHORITY:
         if signed_at > at + _CLOCK_SKEW:
             raise AuthenticTimestampError(f"signed in the future: {signed_at}, and it is {at}")
         check_validity(signature.chain, signed_at, "when it signed")
         return
-    is_asked_for = any(store.type is StoreType.TSA for store in policy.stores)
-    if is_asked_for and not policy.verification.only_after_certificate_expiry:
+    is_required = any(store.type is StoreType.TSA for store in policy.stores)
+    if is_required and not policy.verification.only_after_certificate_expiry:
         raise AuthenticTimestampError(
-            "countersignatures (RFC 3161), which the policy asks for, are not verified here"
+            "the policy requires a countersignature (RFC 3161); imagegate cannot verify one"
         )
     check_validity(signature.chain, at, "now")
 
 
 def check_not_revoked(signature: Signature, revoked: Revoked | None) -> None:
+    """Raise `RevocationError` if something was revoked, or if that is unknown."""
     attributes = signature.attributes
     if attributes.aws is not None:
         query = revocation_query(attributes.aws, attributes.signing_time, signature.chain)
         check_revocation(query, revoked)
     elif names_revocation_sources(signature.chain):
-        raise RevocationError("its certificates name CRLs or OCSP responders, which are not asked here")
+        raise RevocationError("its certificates name CRLs or OCSP responders, which imagegate does not query")

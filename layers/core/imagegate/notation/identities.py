@@ -1,8 +1,8 @@
-"""Who may have signed: the `trustedIdentities` of a trust policy.
+"""The identities that may have signed: `trustedIdentities` of a trust policy.
 
 Sources: notaryproject "trust-store-trust-policy" (Trusted Identities Constraints), RFC 4514; for the ARNs of signing
-profiles AWS Signer's Notation plugin, which compares them without regard to case. This does not. The official client
-takes only an identity that contains another one for an overlap; here it is what the specification says.
+profiles AWS Signer's Notation plugin. The plugin ignores case in ARNs; this code does not. For the official client, two
+identities overlap only if one contains the other; here they overlap as the specification says.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\([ #+,;<=>\"\\])|(\\)", re.DOT
 
 @dataclass(frozen=True, slots=True)
 class Anyone:
-    """`*`: any certificate that leads to the trust store. Never a signing profile of AWS Signer."""
+    """`*`: any certificate with a chain to the trust store. It never includes signatures by AWS Signer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class CertificateSubject:
         return subject is not None and self.attributes <= set(subject.items())
 
     def overlaps(self, other: CertificateSubject) -> bool:
-        """Whether a certificate could match both: they say nothing that differs."""
+        """Return True if one certificate could match both: no attribute differs."""
         mine, theirs = dict(self.attributes), dict(other.attributes)
         return all(mine[name] == theirs[name] for name in mine.keys() & theirs.keys())
 
 
 @dataclass(frozen=True, slots=True)
 class SigningProfile:
-    """A signing profile of AWS Signer; without version: every version of it."""
+    """A signing profile of AWS Signer. Without a version it means every version."""
 
     arn: str
     version: str | None = None
@@ -82,10 +82,10 @@ Identity = Anyone | CertificateSubject | SigningProfile
 
 
 def parse_identities(texts: Iterable[str]) -> tuple[Identity, ...]:
-    """Raise `TrustPolicyError` for what is no identity, `*` beside others, and subjects that overlap."""
+    """Parse identities. Raises `TrustPolicyError` for an unknown form, `*` beside others, and overlapping subjects."""
     identities = tuple(parse_identity(text) for text in texts)
     if len(identities) > 1 and Anyone() in identities:
-        raise TrustPolicyError("the trusted identity * stands alone or not at all")
+        raise TrustPolicyError("the trusted identity * must be the only one")
     subjects = [identity for identity in identities if isinstance(identity, CertificateSubject)]
     if any(one.overlaps(other) for one, other in combinations(subjects, 2)):
         raise TrustPolicyError("trusted identities overlap: one certificate could match several x509.subject")
@@ -93,7 +93,7 @@ def parse_identities(texts: Iterable[str]) -> tuple[Identity, ...]:
 
 
 def parse_identity(text: str) -> Identity:
-    """Raise `TrustPolicyError`."""
+    """Parse one identity. Raises `TrustPolicyError`."""
     if text == "*":
         return Anyone()
     if text.startswith(_PREFIX):
@@ -106,17 +106,17 @@ def parse_identity(text: str) -> Identity:
 
 
 def _subject(text: str) -> frozenset[tuple[str, str]]:
-    found: dict[str, str] = {}
+    attributes: dict[str, str] = {}
     for name, value in _rdns(text):
         attribute = _TYPES.get(name)
         if attribute is None or not value:
             raise TrustPolicyError(f"x509.subject: {name} is empty or not an attribute type: {shown(text)}")
-        if attribute in found:
+        if attribute in attributes:
             raise TrustPolicyError(f"x509.subject: {name} is there twice: {shown(text)}")
-        found[attribute] = value
-    if not found.keys() >= _REQUIRED:
+        attributes[attribute] = value
+    if not attributes.keys() >= _REQUIRED:
         raise TrustPolicyError(f"x509.subject: C, ST (or S) and O are required: {shown(text)}")
-    return frozenset(found.items())
+    return frozenset(attributes.items())
 
 
 def _rdns(text: str) -> Iterator[tuple[str, str]]:
@@ -132,7 +132,7 @@ def _rdns(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _trimmed(value: str) -> str:
-    """Without the spaces around it that are not escaped."""
+    """Remove surrounding spaces, but keep a last one that is escaped."""
     bare = value.strip(" ")
     backslashes = len(bare) - len(bare.rstrip("\\"))
     return f"{bare} " if backslashes % 2 else bare

@@ -1,6 +1,6 @@
-"""JSON Web Signatures as Notation uses them: flattened JSON, one spelling for every byte, the chain in x5c.
+"""JSON Web Signatures as Notation uses them: flattened JSON, one encoding only, the certificate chain in x5c.
 
-Sources: notaryproject "signature-envelope-jws", RFC 7515, RFC 7518. Only integrity: who signed is not asked here.
+Sources: notaryproject "signature-envelope-jws", RFC 7515, RFC 7518. This module checks integrity, not who signed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ALGORITHMS: dict[str, tuple[str, hashes.HashAlgorithm]] = {
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The parts of an envelope, decoded; nothing is proven yet. `timestamp`: an RFC 3161 token, or nothing."""
+    """The decoded parts of an envelope; nothing is verified yet. `timestamp`: an RFC 3161 token, or b"" if none."""
 
     signing_input: bytes
     payload: bytes
@@ -50,7 +50,7 @@ class Envelope:
 
 
 def parse_envelope(envelope: bytes) -> Envelope:
-    """Raise `IntegrityError` for anything but the one form that an envelope has."""
+    """Decode an envelope. Raises `IntegrityError` for anything but the one form that an envelope has."""
     if len(envelope) > MAX_ENVELOPE:
         raise IntegrityError(f"the envelope has {len(envelope)} bytes; at most {MAX_ENVELOPE} are read")
     jws = read_object(envelope, "the envelope", IntegrityError, depth=SIGNED_DEPTH)
@@ -62,7 +62,7 @@ def parse_envelope(envelope: bytes) -> Envelope:
         IntegrityError,
         frozenset({_TIMESTAMP, _AGENT}),
     )
-    if not isinstance(header.get(_AGENT, ""), str):  # "MUST NOT validate formatting": any text will do
+    if not isinstance(header.get(_AGENT, ""), str):  # "MUST NOT validate formatting": any text is allowed
         raise IntegrityError(f"{_AGENT} is not a text")
     payload, protected = _base64url(jws, "payload"), _base64url(jws, "protected")
     return Envelope(
@@ -82,7 +82,7 @@ def _chain(encoded: Any) -> Chain:
 
 
 def _base64url(jws: dict[str, Any], name: str) -> bytes:
-    """Without padding or line breaks, and only the one spelling that the bytes have."""
+    """Decode base64url without padding or line breaks. Raises for any but the one encoding of the bytes."""
     text = jws[name]
     try:
         content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -106,7 +106,7 @@ def _base64(text: Any, name: str) -> bytes:
 
 
 def check_signature(envelope: Envelope) -> None:
-    """Raise `IntegrityError` unless the leaf's key signed this, by the algorithm that goes with it."""
+    """Raise `IntegrityError` unless the leaf's key made the signature, with the algorithm for that key."""
     key = envelope.chain[0].public_key()
     given = envelope.protected["alg"]
     try:
@@ -131,7 +131,7 @@ def _digest(key: str, given: str) -> hashes.HashAlgorithm:
 
 
 def _der(signature: bytes, key_size: int) -> bytes:
-    """JWS has r and s side by side, each as long as the key (RFC 7518, section 3.4)."""
+    """Convert a signature to DER. JWS has r and s side by side, each as long as the key (RFC 7518, section 3.4)."""
     length = (key_size + 7) // 8
     if len(signature) != 2 * length:
         raise IntegrityError(f"the signature has {len(signature)} bytes, not {2 * length}")

@@ -1,4 +1,4 @@
-"""What a signature is about: one descriptor, with annotations.
+"""The signed payload: the descriptor of one image, with annotations.
 
 Source: notaryproject signature specification, "Payload".
 """
@@ -17,15 +17,15 @@ _OPTIONAL = frozenset({"annotations", "artifactType"})
 
 
 def signed_annotations(content: bytes, subject: Descriptor) -> dict[str, str]:
-    """Raise `IntegrityError` unless the payload is about `subject` and nothing else."""
+    """Return the signed annotations. Raises `IntegrityError` unless the payload is about `subject` and nothing else."""
     payload = read_object(content, "the payload", IntegrityError, depth=SIGNED_DEPTH)
     require_keys(payload, frozenset({"targetArtifact"}), "the payload", IntegrityError)
     name = "the payload's targetArtifact"
     target = require_keys(payload["targetArtifact"], _REQUIRED, name, IntegrityError, _OPTIONAL)
-    described = {key: target[key] for key in _REQUIRED}
-    # Not `==` of the two alone: in Python, 1 == 1.0 == True.
-    if type(target["size"]) is not int or described != subject.as_json():
-        raise IntegrityError(f"signed is {shown(described)}, not {subject.as_json()}")
+    descriptor = {key: target[key] for key in _REQUIRED}
+    # `==` alone is not enough: in Python, 1 == 1.0 == True.
+    if type(target["size"]) is not int or descriptor != subject.as_json():
+        raise IntegrityError(f"signed is {shown(descriptor)}, not {subject.as_json()}")
     if not isinstance(target.get("artifactType", ""), str):
         raise IntegrityError(f"{name}: artifactType is not a text")
     return _annotations(target.get("annotations", {}))

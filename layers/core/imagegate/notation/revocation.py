@@ -1,4 +1,4 @@
-"""Whether what AWS Signer signed has been revoked since: the signature, the profile's version, or a certificate.
+"""Revocations by AWS Signer: of a signature, of the signing profile's version, or of a certificate.
 
 Sources: AWS Signer API reference, GetRevocationStatus; AWS Signer's Notation plugin for the certificates' hashes.
 """
@@ -33,7 +33,7 @@ _REGION = re.compile(r"arn:aws[a-z0-9-]*:signer:([a-z0-9-]+):", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class RevocationQuery:
-    """One signature. `certificate_hashes`: one per certificate, leaf to root."""
+    """The query for one signature. `certificate_hashes`: one per certificate, leaf to root."""
 
     signed_at: datetime
     profile_version_arn: str
@@ -41,13 +41,13 @@ class RevocationQuery:
     certificate_hashes: tuple[str, ...]
 
 
-# What has been revoked: ARNs of jobs and profile versions, hashes of certificates; nothing: the signature stands.
-# An `ImageGateError` or `OSError` says that nobody can tell.
+# Returns what was revoked: ARNs of jobs and profile versions, hashes of certificates; nothing for a valid signature.
+# Raises `ImageGateError` or `OSError` if that is unknown.
 Revoked = Callable[[RevocationQuery], Sequence[str]]
 
 
 def revocation_query(aws: AwsSignature, signed_at: datetime, chain: Chain) -> RevocationQuery:
-    """Each certificate by the SHA-384 of its signed part, in hex, and its issuer's; the root by its own, twice."""
+    """Return the query. A certificate's hash is the SHA-384 of its signed part and its issuer's, in hex."""
     parts = [sha384(certificate.tbs_certificate_bytes).hexdigest() for certificate in chain]
     pairs = zip(parts, [*parts[1:], parts[-1]], strict=True)
     hashes = tuple(own + issuer for own, issuer in pairs)
@@ -55,7 +55,7 @@ def revocation_query(aws: AwsSignature, signed_at: datetime, chain: Chain) -> Re
 
 
 def check_revocation(query: RevocationQuery, revoked: Revoked | None) -> None:
-    """Raise `RevokedError` when something has been revoked, another `RevocationError` when nobody can tell."""
+    """Raise `RevokedError` if something was revoked, another `RevocationError` if that is unknown."""
     if revoked is None:
         raise RevocationError("nobody was asked whether AWS Signer has revoked it")
     try:
@@ -69,7 +69,7 @@ def check_revocation(query: RevocationQuery, revoked: Revoked | None) -> None:
 
 
 class AwsRevocations:
-    """A `Revoked` that asks AWS Signer, in the region of the signing profile; needs `signer:GetRevocationStatus`."""
+    """A `Revoked` that queries AWS Signer in the profile's region. It needs `signer:GetRevocationStatus`."""
 
     def __init__(self) -> None:
         self._clients: dict[str, Any] = {}
@@ -80,7 +80,7 @@ class AwsRevocations:
         from botocore.parsers import ResponseParserError
 
         try:
-            answer = self._client_in(_region_of(query)).get_revocation_status(
+            response = self._client_in(_region_of(query)).get_revocation_status(
                 signatureTimestamp=query.signed_at,
                 platformId=_PLATFORM,
                 profileVersionArn=query.profile_version_arn,
@@ -96,51 +96,51 @@ class AwsRevocations:
         except BotoCoreError as error:
             raise RevocationError(f"GetRevocationStatus failed: {error}") from error
         except (AttributeError, RecursionError, TypeError, ValueError) as error:
-            # The SDK's parser, on JSON of another shape.
+            # The SDK's parser raises these for JSON of another shape.
             raise RevocationError(f"GetRevocationStatus gave no answer that can be read: {error}") from error
-        return [str(entity) for entity in answer.get("revokedEntities") or ()]
+        return [str(entity) for entity in response.get("revokedEntities") or ()]
 
     def _client_in(self, region: str) -> Any:
         if region not in self._clients:
-            self._clients[region] = _made_client(region)
+            self._clients[region] = _make_client(region)
         return self._clients[region]
 
 
-def _made_client(region: str) -> Any:
+def _make_client(region: str) -> Any:
     import boto3
     from botocore.config import Config
 
     config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10)
-    made = boto3.client("signer", region_name=region, config=config)
-    # The SDK puts `data-` before any host; only AWS's own answer to that name.
-    made.meta.config.inject_host_prefix = made.meta.endpoint_url.startswith("https://signer")
-    made.meta.events.register("after-call.signer.GetRevocationStatus", _check_answer)
-    return made
+    client = boto3.client("signer", region_name=region, config=config)
+    # The SDK puts `data-` before every host, but only AWS's own hosts have that name.
+    client.meta.config.inject_host_prefix = client.meta.endpoint_url.startswith("https://signer")
+    client.meta.events.register("after-call.signer.GetRevocationStatus", _check_response)
+    return client
 
 
 def _region_of(query: RevocationQuery) -> str:
-    """A revocation is known where the profile is; who asks may be anywhere."""
-    found = _REGION.match(query.profile_version_arn)
-    if found is None:
+    """Return the profile's region, which alone knows its revocations. The caller may be in another one."""
+    match = _REGION.match(query.profile_version_arn)
+    if match is None:
         raise RevocationError(f"not the ARN of a signing profile: {shown(query.profile_version_arn)}")
-    return found[1]
+    return match[1]
 
 
 def _failed(error: ClientError) -> RevocationError:
-    """Too many requests and faults of the service pass; a refusal does not."""
+    """Return a retryable error for throttling and faults of the service, a final one for a refusal."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     kind = RevocationUnansweredError if status == 429 or status >= 500 else RevocationError
     return kind(f"GetRevocationStatus failed: {error}")
 
 
-def _check_answer(http_response: Any, **_: Any) -> None:
-    """The SDK takes what is not JSON for an answer that names nothing."""
+def _check_response(http_response: Any, **_: Any) -> None:
+    """Raise `RevocationError` for a malformed body, which the SDK would read as: nothing was revoked."""
     if http_response.status_code >= 300:
         return
     try:
-        answer = json.loads(http_response.content)
+        body = json.loads(http_response.content)
     except (ValueError, RecursionError) as error:
         raise RevocationError("GetRevocationStatus answered something that is not JSON") from error
-    entities = answer.get("revokedEntities", []) if isinstance(answer, dict) else None
+    entities = body.get("revokedEntities", []) if isinstance(body, dict) else None
     if not isinstance(entities, list):
         raise RevocationError("GetRevocationStatus answered JSON of another shape")

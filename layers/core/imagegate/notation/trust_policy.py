@@ -1,6 +1,6 @@
-"""Trust policies: for which images which identities and trust stores count, and what becomes of a failed check.
+"""Trust policies: the identities and trust stores that images need, and the consequence of a failed check.
 
-Source: notaryproject "trust-store-trust-policy". Holds what was read and checked by `notation_policy_document`.
+Source: notaryproject "trust-store-trust-policy". `trust_policy_document` reads and checks the document.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Check(StrEnum):
 
 
 class FailureAction(StrEnum):
-    """What becomes of a check that fails. SKIP: it is not made."""
+    """The consequence of a failed check. SKIP: the check is not made."""
 
     ENFORCE = "enforce"
     LOG = "log"
@@ -41,6 +41,8 @@ class FailureAction(StrEnum):
 
 
 class Level(StrEnum):
+    """The verification level: a preset of failure actions."""
+
     STRICT = "strict"
     PERMISSIVE = "permissive"
     AUDIT = "audit"
@@ -56,7 +58,7 @@ _ENFORCED: Mapping[Level, frozenset[Check]] = {
 
 
 class StoreType(StrEnum):
-    """`tsa` stores are for countersignatures, which are not verified here: see `notation.verify`."""
+    """The type of a trust store. `tsa` stores are for countersignatures, which imagegate does not verify."""
 
     CA = "ca"
     SIGNING_AUTHORITY = "signingAuthority"
@@ -65,7 +67,7 @@ class StoreType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoreName:
-    """`{type}:{name}`."""
+    """The name of a trust store, written `{type}:{name}`."""
 
     type: StoreType
     name: str
@@ -76,7 +78,7 @@ class StoreName:
 
 @dataclass(frozen=True, slots=True)
 class SignatureVerification:
-    """`only_after_certificate_expiry`: `verifyTimestamp` is `afterCertExpiry`."""
+    """The level and its overrides. `only_after_certificate_expiry`: `verifyTimestamp` is `afterCertExpiry`."""
 
     level: Level
     override: Mapping[Check, FailureAction] = field(default_factory=dict)
@@ -105,9 +107,9 @@ class TrustPolicyDocument:
     policies: tuple[TrustPolicy, ...]
 
     def select(self, repository: str) -> TrustPolicy:
-        """The policy for a fully qualified repository (`registry.example/team/app`), or `TrustPolicyError`.
+        """Return the policy that names the repository, else the one for all. Raises `TrustPolicyError` if none does.
 
-        The one that names it; otherwise the one for all.
+        `repository`: fully qualified, such as `registry.example/team/app`.
         """
         if not is_scope(repository):
             raise TrustPolicyError(f"not a fully qualified repository: {shown(repository)}")
@@ -119,5 +121,5 @@ class TrustPolicyDocument:
 
 
 def is_scope(text: str) -> bool:
-    """A registry and a repository, complete, and nothing else."""
+    """Return True for a registry and a full repository name, without tag or digest."""
     return len(text) <= _MAX_SCOPE and _SCOPE.fullmatch(text) is not None

@@ -1,7 +1,7 @@
-"""Reads trust policy documents for OCI artifacts, version 1.0.
+"""The reader of trust policy documents for OCI artifacts, version 1.0.
 
 Source: notaryproject "trust-store-trust-policy" (OCI Trust Policy, Trust Policy Constraints). Stricter than the
-official client: no property that is not known, no duplicate key, no `skip` for all images.
+official client: unknown properties, duplicate keys, and `skip` for all images are refused.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OVERRIDES: dict[Check, frozenset[FailureAction]] = {
 
 
 def parse_trust_policy(content: bytes) -> TrustPolicyDocument:
-    """Raise `TrustPolicyError`, which names the policy at fault."""
+    """Parse a document. Raises `TrustPolicyError`, which names the policy at fault."""
     if len(content) > _MAX_DOCUMENT:
         raise TrustPolicyError(f"the trust policy has {len(content)} bytes; at most {_MAX_DOCUMENT} are read")
     document = read_object(content, "the trust policy", TrustPolicyError, depth=SIGNED_DEPTH)
@@ -56,11 +56,11 @@ def parse_trust_policy(content: bytes) -> TrustPolicyDocument:
     return TrustPolicyDocument(policies)
 
 
-def _check_unique(texts: list[str], what: str) -> None:
+def _check_unique(texts: list[str], label: str) -> None:
     seen: set[str] = set()
     for text in texts:
         if text in seen:
-            raise TrustPolicyError(f"{what} {shown(text)} is there twice")
+            raise TrustPolicyError(f"{label} {shown(text)} is there twice")
         seen.add(text)
 
 
@@ -85,7 +85,7 @@ def _named(name: str, entry: dict[str, Any]) -> TrustPolicy:
     if verification.level is Level.SKIP:
         if stores or identities or EVERYWHERE in scopes:
             raise TrustPolicyError(
-                "what skips verification has no stores, no identities, and names its images"
+                "a policy of the level skip has no stores and no identities, and must name its images"
             )
         return TrustPolicy(name, scopes, verification)
     if not stores or not identities:
@@ -136,9 +136,9 @@ def _override(value: Any) -> dict[Check, FailureAction]:
 
 
 def _store(text: str) -> StoreName:
-    found = _STORE.fullmatch(text)
-    if found is None or found[1] not in tuple(StoreType):
+    match = _STORE.fullmatch(text)
+    if match is None or match[1] not in tuple(StoreType):
         raise TrustPolicyError(
             f"not a trust store: {shown(text)}; write ca:name, signingAuthority:name or tsa:name"
         )
-    return StoreName(StoreType(found[1]), found[2])
+    return StoreName(StoreType(match[1]), match[2])

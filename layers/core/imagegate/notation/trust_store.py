@@ -1,4 +1,4 @@
-"""Trust stores: named sets of certificates, one of which a chain must have.
+"""Trust stores: named sets of certificates. A chain is trusted if it has one of them.
 
 Source: notaryproject "trust-store-trust-policy" (Trust Store) and "signing-scheme" (Trust Stores).
 """
@@ -18,16 +18,16 @@ from imagegate.notation.attributes import Scheme
 from imagegate.notation.certificates import thumbprint
 from imagegate.notation.trust_policy import StoreName, StoreType
 
-# Signing scheme, "Trust Stores": a CA's certificate must not pass for a signing authority's.
+# Signing scheme, "Trust Stores": the certificate of a CA must not count as that of a signing authority.
 _STORE_TYPES = {Scheme.X509: StoreType.CA, Scheme.SIGNING_AUTHORITY: StoreType.SIGNING_AUTHORITY}
 _SUFFIXES = frozenset({".pem", ".crt", ".cer"})
 
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """Certificates by their thumbprints (SHA-256 of the DER, lower-case hex), which is who they are.
+    """The thumbprints of trusted certificates (SHA-256 of the DER, lower-case hex).
 
-    `only_roots`: what is in the store counts only as the last certificate of a chain.
+    `only_roots`: a certificate of the store counts only as the last one of a chain.
     """
 
     thumbprints: frozenset[str]
@@ -35,7 +35,7 @@ class TrustStore:
 
     @classmethod
     def of(cls, certificates: Iterable[x509.Certificate]) -> Self:
-        """Raise `TrustPolicyError` for a certificate that is neither an authority's nor self-signed."""
+        """Return a store. Raises `TrustPolicyError` for a certificate that is neither an authority nor self-signed."""
         trusted = list(certificates)
         for certificate in trusted:
             if not _is_authority(certificate) and not _is_self_signed(certificate):
@@ -44,7 +44,7 @@ class TrustStore:
         return cls(frozenset(thumbprint(certificate) for certificate in trusted))
 
     def has_one_of(self, chain: Sequence[str]) -> bool:
-        """`chain`: thumbprints, leaf to root."""
+        """Return True if a certificate of the chain is in the store. `chain`: thumbprints, leaf to root."""
         return not self.thumbprints.isdisjoint(chain[-1:] if self.only_roots else chain)
 
 
@@ -71,9 +71,9 @@ def check_trust(
 
 
 def read_trust_stores(folder: Path) -> dict[StoreName, TrustStore]:
-    """The folder `trust-store` as the specification lays it out: `x509/{type}/{name}/*.pem`, `*.crt` or `*.cer`.
+    """Read the folder `trust-store` of the specification: `x509/{type}/{name}/*.pem`, `*.crt` or `*.cer`.
 
-    Raises `TrustPolicyError` for a symlink, an empty store, and a file that holds no certificate.
+    Raises `TrustPolicyError` for a symlink, an empty store, and a file without a certificate.
     """
     stores: dict[StoreName, TrustStore] = {}
     for kind in StoreType:
@@ -82,7 +82,8 @@ def read_trust_stores(folder: Path) -> dict[StoreName, TrustStore]:
             if store.is_symlink():
                 raise TrustPolicyError(f"trust store: {store} is a symlink")
             if store.is_dir():
-                certificates = [one for file in _files(store) for one in load_certificates(file.read_bytes())]
+                contents = [file.read_bytes() for file in _files(store)]
+                certificates = [one for content in contents for one in load_certificates(content)]
                 if not certificates:
                     raise TrustPolicyError(f"trust store: {store} has no certificates")
                 stores[StoreName(kind, store.name)] = TrustStore.of(certificates)
@@ -90,7 +91,7 @@ def read_trust_stores(folder: Path) -> dict[StoreName, TrustStore]:
 
 
 def load_certificates(content: bytes) -> list[x509.Certificate]:
-    """One in DER, or any number in PEM. Raises `TrustPolicyError`."""
+    """Load one certificate in DER, or any number in PEM. Raises `TrustPolicyError`."""
     try:
         if b"-----BEGIN" in content:
             return x509.load_pem_x509_certificates(content)

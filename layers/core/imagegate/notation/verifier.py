@@ -1,7 +1,7 @@
-"""Verifies Notation signatures (JWS) by a trust policy. No I/O but what `revoked` does; the time is passed in.
+"""The verification of Notation signatures (JWS) by a trust policy. Only `revoked` does I/O; the time is passed in.
 
 Sources: notaryproject "trust-store-trust-policy", "signature-specification", "signature-envelope-jws" and
-"signing-scheme". Where the official client is looser than these, this is not.
+"signing-scheme". Where the official client is less strict than these, this code follows the specifications.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _ROOTS = StoreName(StoreType.SIGNING_AUTHORITY, "trusted-roots")
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a signature says that holds by its policy.
+    """The verified content of a signature.
 
     `identity`: the profile version's ARN, or the leaf's subject. `chain`: the certificates' thumbprints, leaf to root.
-    `logged`: checks that failed and that the policy only logs. `skipped`: checks that were not made; at the level
-    `skip` that is all of them, and nothing else is said.
+    `logged`: failed checks that the policy only logs. `skipped`: checks that were not made; at the level `skip` all of
+    them, and the other fields are empty.
     """
 
     level: Level
@@ -65,7 +65,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Trust policies and trust stores, as the official client is configured with them."""
+    """The verification by trust policies and trust stores, which are configured as for the official client."""
 
     policies: TrustPolicyDocument
     stores: TrustStores
@@ -82,7 +82,7 @@ class Verifier:
     ) -> Verified:
         """Check a signature's manifest and envelope about `subject`, or raise a `VerificationError`.
 
-        `repository`: fully qualified (`registry.example/team/app`). `blob`: reads the envelope; its own errors pass.
+        `repository`: fully qualified (`registry.example/team/app`). `blob`: reads the envelope; its errors pass.
         """
         policy = self.policies.select(repository)
         if policy.verification.level is Level.SKIP:
@@ -116,7 +116,8 @@ def verify(
 ) -> Verified:
     """Check everything that an envelope claims about `subject`, or raise a `VerificationError`.
 
-    `at`: now. `revoked`: asks AWS Signer; without it nobody can tell. What the policy only logs is in the result.
+    `at`: now. `revoked`: queries AWS Signer; without it the check for revocation fails. The result has the failed
+    checks that the policy only logs.
     """
     if policy.verification.level is Level.SKIP:
         return _unchecked(policy)
@@ -151,10 +152,10 @@ def verify_envelope(
     at: datetime,
     revoked: Revoked | None = None,
 ) -> Verified:
-    """A signature of one of our gates, at the level `strict`, or a `VerificationError`.
+    """Verify a gate's signature at the level `strict`. Raises a `VerificationError` if a check fails.
 
-    `trusted_roots`: SHA-256 of root certificates' DER, lower-case hex. `identity`: ARN of the signing profile, without
-    version: every version of it is accepted. Without `revoked` revocation is skipped.
+    `trusted_roots`: SHA-256 of root certificates' DER, lower-case hex. `identity`: ARN of the signing profile
+    without version; every version is accepted. Without `revoked` the check for revocation is skipped.
     """
     profile = parse_identity(identity)
     if not isinstance(profile, SigningProfile) or profile.version is not None:
@@ -167,7 +168,7 @@ def verify_envelope(
 
 
 def thumbprints(envelope: bytes) -> tuple[str, ...]:
-    """Of the certificates in an envelope, leaf to root, as they are: nothing is verified."""
+    """Return the thumbprints of an envelope's certificates, leaf to root. Nothing is verified."""
     return tuple(thumbprint(certificate) for certificate in parse_envelope(envelope).chain)
 
 
@@ -177,7 +178,7 @@ def _unchecked(policy: TrustPolicy) -> Verified:
 
 @dataclass(slots=True)
 class _Checks:
-    """Makes the checks as a policy says, and keeps what it only logs."""
+    """The checks that a policy requires, with the failures that it only logs."""
 
     verification: SignatureVerification
     logged: list[tuple[Check, VerificationError]] = field(default_factory=list)

@@ -12,14 +12,15 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.errors import AmbiguousDocumentError
-from imagegate.oci.image import DOCKER_CONFIG, OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, Manifest
+from imagegate.oci.image import DOCKER_CONFIG, OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest
 from imagegate.oci.image_config import CONFIG_KEYS, CONTAINER_KEYS
+from imagegate.oci.manifest import Manifest
 from imagegate.strict_json import check_keys, fold, read_object, shown
 
 EMPTY_CONFIG = Digest.of(b"{}")  # image-spec, "Guidance for an Empty Descriptor"
 ATTESTATION = "attestation-manifest"
 REFERENCE_TYPE, REFERENCE = "vnd.docker.reference.type", "vnd.docker.reference.digest"
-NOWHERE = "unknown/unknown"  # the platform of what buildx attaches
+NO_PLATFORM = "unknown/unknown"  # the platform of what buildx attaches
 SOCI_INDEX = "application/vnd.amazon.soci.index.v2+json"
 SOCI_IMAGE = "com.amazon.soci.image-manifest-digest"
 
@@ -53,7 +54,7 @@ _JSON_DOCUMENTS = (
 )
 _TEXT_DOCUMENTS = ("text/spdx", "application/vnd.cyclonedx+xml", "text/spdx+xml", "application/vnd.cyclonedx")
 # BuildKit's own limit for what it reads of an attestation.
-LONGEST = 40 * 1024 * 1024
+MAX_DOCUMENT = 40 * 1024 * 1024
 _LONGEST_CONFIG = 4 * 1024 * 1024
 _TAR_HEADER = 512
 _CHECKSUM = slice(148, 156)
@@ -69,8 +70,8 @@ class Form(StrEnum):
     DOCUMENTS = "documents"  # an image's config, and layers that are documents
 
 
-def form_of(manifest: Manifest) -> Form | None:
-    """Return the form, which is proven by `prove` alone; or None where runtimes read an image or an index."""
+def find_form(manifest: Manifest) -> Form | None:
+    """Return the form, or None if a runtime reads an image or an index. Only `prove_cannot_run` proves the form."""
     if manifest.media_type != OCI_MANIFEST or manifest.config is None:
         return None
     layers = [_plain(layer.media_type) for layer in manifest.layers]
@@ -105,12 +106,12 @@ def unread_layers(manifest: Manifest) -> tuple[str, ...]:
     )
 
 
-def prove(manifest: Manifest, read: Read) -> None:
+def prove_cannot_run(manifest: Manifest, read: Read) -> None:
     """Raise `AmbiguousDocumentError` unless the content shows that nothing can be started from the manifest.
 
     `read`: fetches one blob whole, checked against its digest; it is called only for forms that need it.
     """
-    match form_of(manifest):
+    match find_form(manifest):
         case Form.EMPTY:
             return
         case Form.FOREIGN:
@@ -146,7 +147,7 @@ def _prove_documents(manifest: Manifest, read: Read) -> None:
             )
     for layer in manifest.layers:
         _prove_document(
-            _plain(layer.media_type), _content(manifest, layer, read, LONGEST), layer.digest.short
+            _plain(layer.media_type), _content(manifest, layer, read, MAX_DOCUMENT), layer.digest.short
         )
 
 
@@ -158,7 +159,7 @@ def _prove_document(media_type: str, content: bytes, name: str) -> None:
         if not _is_text(content) or content.startswith(b"BZh"):
             raise AmbiguousDocumentError(f"{name} calls itself {media_type}, and is no text")
         return
-    document = read_object(content, name, depth=_DEEPEST, longest=LONGEST)
+    document = read_object(content, name, depth=_DEEPEST, longest=MAX_DOCUMENT)
     if not _FORMS.get(media_type, _any)(document):
         raise AmbiguousDocumentError(f"{name} calls itself {media_type}, and is no such document")
 
@@ -231,7 +232,7 @@ class Child:
 
     def check_place(self) -> None:
         """Raise `AmbiguousDocumentError` where a runtime would choose it for one of its platforms."""
-        if self.entry.platform in (None, NOWHERE):
+        if self.entry.platform in (None, NO_PLATFORM):
             return
         named = self.entry.annotations.get(SOCI_IMAGE)
         is_soci = self.manifest.artifact_type == SOCI_INDEX and named in {

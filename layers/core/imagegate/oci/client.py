@@ -20,11 +20,12 @@ from imagegate.errors import (
     TagConflictError,
 )
 from imagegate.oci import referrers as referrers_tag
-from imagegate.oci.answer import RegistryResponse, joined
 from imagegate.oci.copy import BlobCopy
 from imagegate.oci.http import LIMIT, Connection, Login
-from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_INDEX, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_INDEX, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.oci.repository import NOT_FOUND, LayerCheck, RepositoryClient, upload_location
+from imagegate.oci.response import RegistryResponse, resolve_url
 from imagegate.oci.wire import Guard
 
 _OCTETS = "application/octet-stream"
@@ -135,7 +136,7 @@ class HttpRegistry:
             following = _NEXT.search(answer.headers.get("Link", "")[:_LONGEST_LINK])
             if not following:
                 return
-            answer = self._call("GET", joined(answer.url, following[1], str(image)), str(image))
+            answer = self._call("GET", resolve_url(answer.url, following[1], str(image)), str(image))
         raise RegistryUnavailableError(f"{image}: more than {_MAX_PAGES} pages of referrers")
 
     def _has_referrers_api(self, subject: ImageRef) -> bool:

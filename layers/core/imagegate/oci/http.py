@@ -27,17 +27,17 @@ from imagegate.errors import (
     RegistryUnavailableError,
     RejectedInputError,
 )
-from imagegate.oci.answer import RegistryResponse, joined, origin_of
+from imagegate.oci.response import RegistryResponse, origin_of, resolve_url
 from imagegate.oci.throttle import Pace
 from imagegate.oci.wire import (
     EndlessAnswerError,
     Guard,
-    Most,
+    ResponseLimit,
     SlowAnswerError,
     WireError,
     WrongWayError,
-    at_most,
-    pool,
+    limit_response,
+    make_pool,
 )
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class Connection:
         # For each blob that is copied within the registry one connection reads while another one writes.
         self._seconds = _GUARDED_SECONDS if guard else _SECONDS
         timeout = urllib3.Timeout(connect=5, read=self._seconds)
-        self._pool = pool(guard, maxsize=2 * MOST_AT_ONCE, timeout=timeout)
+        self._pool = make_pool(guard, maxsize=2 * MOST_AT_ONCE, timeout=timeout)
         self.pace = Pace(MOST_AT_ONCE)
 
     def call(
@@ -201,7 +201,7 @@ class Connection:
     def _follow(self, request: _Request) -> tuple[str, urllib3.BaseHTTPResponse]:
         """Follow redirects of reads by hand: ECR sends to S3, which must not see the credentials."""
         endpoint = self._current_login().endpoint
-        url = joined(endpoint, request.target, request.asked)
+        url = resolve_url(endpoint, request.target, request.asked)
         is_own = True
         for _ in range(_MAX_REDIRECTS + 1):
             is_own = is_own and origin_of(url) == origin_of(endpoint)
@@ -210,7 +210,7 @@ class Connection:
             if request.method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not location:
                 return url, response
             _drop(response)
-            url = joined(url, location, request.asked)
+            url = resolve_url(url, location, request.asked)
         raise RegistryUnavailableError(f"{request.asked}: redirected more than {_MAX_REDIRECTS} times")
 
     def _authorized(self, url: str, request: _Request) -> urllib3.BaseHTTPResponse:
@@ -229,8 +229,10 @@ class Connection:
 
     def _send(self, url: str, request: _Request, credentials: dict[str, str]) -> urllib3.BaseHTTPResponse:
         _check_secure(url, request.asked)
-        most = Most(LIMIT, 2 * self._seconds) if request.size is None else Most(request.size)
-        with at_most(most):
+        most = (
+            ResponseLimit(LIMIT, 2 * self._seconds) if request.size is None else ResponseLimit(request.size)
+        )
+        with limit_response(most):
             return self._pool.request(
                 request.method,
                 url,

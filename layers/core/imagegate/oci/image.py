@@ -19,7 +19,7 @@ from imagegate.errors import (
     InvalidDigestError,
     RejectedInputError,
 )
-from imagegate.strict_json import check_keys, known_keys, optional, read_object, shown, texts
+from imagegate.strict_json import check_keys, known_keys, optional, shown, texts
 
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 # Amazon ECR API reference, CreateRepository.repositoryName.
@@ -33,28 +33,12 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 MANIFEST_MEDIA_TYPES = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
-_INDEXES = (OCI_INDEX, DOCKER_LIST)
+INDEX_MEDIA_TYPES = (OCI_INDEX, DOCKER_LIST)
 
-_DOCUMENT = known_keys(
-    *(
-        "schemaVersion",
-        "mediaType",
-        "artifactType",
-        "config",
-        "layers",
-        "manifests",
-        "subject",
-        "annotations",
-    ),
-    *("fsLayers", "history", "signatures"),
-)
 _DESCRIPTOR = known_keys(
     *("mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType")
 )
 _PLATFORM = known_keys("architecture", "os", "os.version", "os.features", "variant", "features")
-# What a document of one kind must not have, not even empty: clients tell kinds by what is there.
-_FOREIGN_TO_INDEXES = ("config", "layers", "fsLayers", "history", "signatures")
-_FOREIGN_TO_MANIFESTS = ("manifests", "fsLayers", "history", "signatures")
 _PLATFORM_PART = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_SIZE = 2**63 - 1
 
@@ -176,7 +160,7 @@ class Descriptor:
 
     @property
     def is_index(self) -> bool:
-        return self.media_type in _INDEXES
+        return self.media_type in INDEX_MEDIA_TYPES
 
     @property
     def is_foreign(self) -> bool:
@@ -200,10 +184,10 @@ def _platform(raw: Any, name: str) -> str:
     parts = [optional(str, raw, key, name) for key in ("os", "architecture", "variant")]
     if not parts[0] or not parts[1]:
         raise AmbiguousDocumentError(f"the platform of {name} needs an os and an architecture")
-    return platform_text(parts, name)
+    return join_platform(parts, name)
 
 
-def platform_text(parts: Iterable[str | None], name: str) -> str:
+def join_platform(parts: Iterable[str | None], name: str) -> str:
     """Return os, architecture and variant in one text. A part with a slash would read as two, and is refused."""
     given = [part for part in parts if part]
     if not all(map(_PLATFORM_PART.fullmatch, given)):
@@ -216,107 +200,3 @@ def _urls(raw: dict[str, Any], name: str) -> tuple[str, ...]:
     if not all(isinstance(url, str) for url in found):
         raise AmbiguousDocumentError(f"{name}: not every one of its urls is text")
     return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """An image manifest or an index, with its exact bytes. Holding one means that every client reads it so.
-
-    What it is to the gate is told by its content, and never by `subject` or `artifact_type`: see `oci.artifact`.
-    """
-
-    content: bytes
-    media_type: str
-    digest: Digest
-    artifact_type: str | None
-    config: Descriptor | None  # None: an index
-    layers: tuple[Descriptor, ...]
-    children: tuple[Descriptor, ...]
-    subject: Descriptor | None
-    annotations: dict[str, str]
-
-    @classmethod
-    def parse(cls, content: bytes, media_type: str | None = None) -> Self:
-        """Read what a registry holds. `media_type`: what the registry says that it is.
-
-        Raises `AmbiguousDocumentError` unless the bytes are one manifest to every client.
-        """
-        raw = check_keys(read_object(content, "the manifest"), _DOCUMENT, "the manifest")
-        found = _media_type(raw, media_type)
-        _check_kind(raw, found)
-        is_index = found in _INDEXES
-        config = None if is_index else Descriptor.parse(raw.get("config"), "the config's descriptor")
-        return cls(
-            content=content,
-            media_type=found,
-            digest=Digest.of(content),
-            artifact_type=_artifact_type(raw, config),
-            config=config,
-            layers=() if is_index else _descriptors(raw, "layers"),
-            children=_descriptors(raw, "manifests") if is_index else (),
-            subject=_subject(raw),
-            annotations=texts(raw, "annotations", "the manifest"),
-        )
-
-    @property
-    def is_index(self) -> bool:
-        return self.media_type in _INDEXES
-
-    @property
-    def descriptor(self) -> Descriptor:
-        return Descriptor(self.media_type, self.digest, len(self.content))
-
-    @property
-    def blobs(self) -> tuple[Descriptor, ...]:
-        """Config and layers, each digest once, in the manifest's order."""
-        all_of_them = ((self.config,) if self.config else ()) + self.layers
-        return tuple({blob.digest: blob for blob in all_of_them}.values())
-
-    def check_fits(self, child: Descriptor) -> None:
-        """Raise `AmbiguousDocumentError` unless an index describes this manifest as what it is."""
-        if (child.media_type, child.size) != (self.media_type, len(self.content)):
-            raise AmbiguousDocumentError(
-                f"{child.digest.short} is described as {shown(child.media_type)} of {child.size} bytes,"
-                f" and is {self.media_type} of {len(self.content)}"
-            )
-
-
-def _media_type(raw: dict[str, Any], given: str | None) -> str:
-    """Return the one thing that the body is. Docker's types say it themselves, OCI's may leave it to the registry."""
-    own = optional(str, raw, "mediaType", "the manifest")
-    told = (given or "").partition(";")[0].strip()
-    found = own or told
-    if found not in MANIFEST_MEDIA_TYPES:
-        raise AmbiguousDocumentError(f"not a manifest type that imagegate knows: {shown(found)}")
-    if own and told and own != told:
-        raise AmbiguousDocumentError(
-            f"the manifest says that it is {shown(own)}, the registry that it is {shown(told)}"
-        )
-    if not own and found in (DOCKER_MANIFEST, DOCKER_LIST):
-        raise AmbiguousDocumentError(f"a manifest of type {found!r} has to say so itself")
-    return found
-
-
-def _check_kind(raw: dict[str, Any], media_type: str) -> None:
-    if optional(int, raw, "schemaVersion", "the manifest") != 2:
-        raise AmbiguousDocumentError("the manifest's schemaVersion is not 2")
-    foreign = _FOREIGN_TO_INDEXES if media_type in _INDEXES else _FOREIGN_TO_MANIFESTS
-    if found := [key for key in foreign if key in raw]:
-        raise AmbiguousDocumentError(f"the manifest is of type {media_type!r}, but has {', '.join(found)}")
-
-
-def _artifact_type(raw: dict[str, Any], config: Descriptor | None) -> str | None:
-    """Where it does not say so itself, the config's type does (image-spec, "Guidelines for Artifact Usage")."""
-    return optional(str, raw, "artifactType", "the manifest") or (config.media_type if config else None)
-
-
-def _subject(raw: dict[str, Any]) -> Descriptor | None:
-    subject = raw.get("subject")
-    return None if subject is None else Descriptor.parse(subject, "the subject's descriptor")
-
-
-def _descriptors(raw: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
-    entries = optional(list, raw, key, "the manifest")
-    if entries is None:
-        raise AmbiguousDocumentError(f"the manifest has no {key}")
-    return tuple(Descriptor.parse(entry, f"entry {n} of {key}") for n, entry in enumerate(entries))

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from imagegate.errors import AmbiguousDocumentError
-from imagegate.oci.image import platform_text
+from imagegate.oci.image import join_platform
 from imagegate.strict_json import check_keys, known_keys, optional, read_object, texts
 
 CONFIG_KEYS = known_keys(
@@ -132,7 +132,7 @@ def _platform(raw: dict[str, Any], name: str) -> str:
     os, architecture, variant = (optional(str, raw, key, name) for key in ("os", "architecture", "variant"))
     if bool(os) != bool(architecture):
         raise AmbiguousDocumentError(f"{name} has one of os and architecture, and needs both")
-    text = platform_text((os, architecture, variant), name)
+    text = join_platform((os, architecture, variant), name)
     return text if os else ""
 
 

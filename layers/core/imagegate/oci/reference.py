@@ -65,7 +65,7 @@ class Reference:
         return f"{self.name}/".startswith(prefix.rstrip("/") + "/")
 
 
-def resolved(written: Iterable[Container], seen: Iterable[Container]) -> list[Container]:
+def resolve_digests(written: Iterable[Container], seen: Iterable[Container]) -> list[Container]:
     """The containers that people wrote, with the digests that Amazon ECS found for them.
 
     What ECS itself adds to a task (agents of GuardDuty and Service Connect) is nobody's image and left out.
@@ -79,7 +79,7 @@ def resolved(written: Iterable[Container], seen: Iterable[Container]) -> list[Co
     ]
 
 
-def prefixes(text: str) -> tuple[str, ...]:
+def parse_prefixes(text: str) -> tuple[str, ...]:
     """`public.ecr.aws/datadog, quay.io/team`: names that images may have though no gate has seen them."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 from imagegate.errors import RejectedInputError
-from imagegate.oci.image import OCI_INDEX, Digest, Manifest
+from imagegate.oci.image import OCI_INDEX, Digest
+from imagegate.oci.manifest import Manifest
 
 
 def tag_of(subject: Digest) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from imagegate.errors import RegistryUnavailableError
-from imagegate.oci.answer import RegistryResponse, joined
 from imagegate.oci.http import Connection
 from imagegate.oci.image import Descriptor, Digest
+from imagegate.oci.response import RegistryResponse, resolve_url
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 NOT_FOUND = frozenset({404})
@@ -64,4 +64,4 @@ def upload_location(answer: RegistryResponse, name: str) -> str:
     location = answer.headers.get("Location")
     if not location:
         raise RegistryUnavailableError(f"{name}: the registry does not say where to upload to")
-    return joined(answer.url, location, name)
+    return resolve_url(answer.url, location, name)

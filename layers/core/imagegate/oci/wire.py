@@ -120,7 +120,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Most:
+class ResponseLimit:
     """How long an answer may be. `seconds`: to wait for all of it; None: as long as it is not too slow."""
 
     size: int
@@ -130,7 +130,7 @@ class Most:
 class _Meter(io.RawIOBase):
     """What is received, counted. Only the time that is spent waiting for it counts, not what we do meanwhile."""
 
-    def __init__(self, raw: io.RawIOBase, most: Most) -> None:
+    def __init__(self, raw: io.RawIOBase, most: ResponseLimit) -> None:
         self._raw, self.most = raw, most
         self.received, self._waited = 0, 0.0
 
@@ -155,11 +155,11 @@ class _Meter(io.RawIOBase):
         super().close()
 
 
-_most: ContextVar[Most] = ContextVar("most")
+_most: ContextVar[ResponseLimit] = ContextVar("most")
 
 
 @contextmanager
-def at_most(most: Most) -> Iterator[None]:
+def limit_response(most: ResponseLimit) -> Iterator[None]:
     """What is asked within is answered in at most so much."""
     token = _most.set(most)
     try:
@@ -224,7 +224,7 @@ class _Https(_Guarded, HTTPSConnection):
     pass
 
 
-def pool(guard: Guard | None, **how: Any) -> urllib3.PoolManager:
+def make_pool(guard: Guard | None, **how: Any) -> urllib3.PoolManager:
     """Make connections to one registry; `guard`: of one that is not ours."""
 
     class Http(_Http): ...

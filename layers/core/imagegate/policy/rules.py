@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from imagegate.findings.finding import Package, Severity
-from imagegate.findings.package_url import is_named
+from imagegate.findings.package_url import is_package_named
 
 CYCLONEDX_JSON = "application/vnd.cyclonedx+json"
 SPDX_JSON = "application/spdx+json"
@@ -95,7 +95,7 @@ class ProhibitedPackage:
 
     def names(self, package: Package) -> bool:
         same = self.ecosystem is None or package.ecosystem in (None, self.ecosystem)
-        return same and is_named(self.name, package)
+        return same and is_package_named(self.name, package)
 
     def __str__(self) -> str:
         return f"{self.name} {self.versions}".strip()

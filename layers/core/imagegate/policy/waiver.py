@@ -18,7 +18,7 @@ from typing import Any
 from imagegate.canonical_json import canonical_json, parse_timestamp, timestamp
 from imagegate.errors import RejectedInputError
 from imagegate.findings.finding import Finding, Package
-from imagegate.findings.package_url import PackageUrl, same_name
+from imagegate.findings.package_url import PackageUrl, names_match
 from imagegate.oci.image import Digest
 from imagegate.policy.rules import PROHIBITED, WAIVABLE
 
@@ -96,7 +96,7 @@ class Waiver:
         purl = PackageUrl.parse(self.package)
         if purl is not None:
             return purl.names(package)
-        return same_name(self.package, package.name, package.ecosystem)
+        return names_match(self.package, package.name, package.ecosystem)
 
     def fault(self, now: datetime, terms: WaiverTerms) -> str | None:
         """Why it does not count at this time; None: it does."""

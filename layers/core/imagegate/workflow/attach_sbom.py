@@ -13,19 +13,20 @@ from typing import Any
 
 from imagegate.errors import RejectedInputError
 from imagegate.evidence import attestation
-from imagegate.evidence.sbom import NOT_YET, Export, Sbom, note
+from imagegate.evidence.sbom import NOT_ATTACHED_YET, Export, Sbom, describe_sbom
 from imagegate.evidence.sbom_document import (
     check_sbom,
-    is_about,
+    is_about_platform,
     is_by_inspector,
     is_sbom,
     is_sbom_statement,
     is_sbom_type,
     sbom_manifest,
-    unsaid_statements,
+    undescribed_statements,
 )
 from imagegate.oci.artifact import REFERENCE
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy
 from imagegate.policy.rules import SbomFormat
 from imagegate.ports import Images, Ledger, Records, Registry, SbomExports, Scans
@@ -128,9 +129,9 @@ class _Attaching:
         following = range(export.batch + 1 if export else 0, len(batches))
         for number in () if why else following:
             if missing := self._missing(batches[number]):
-                self._keep(NOT_YET.note)
+                self._keep(NOT_ATTACHED_YET.note)
                 return self._ask_for(missing, number)
-        said = note(self.image, leaves, self._missing(leaves), self._made, why)
+        said = describe_sbom(self.image, leaves, self._missing(leaves), self._made, why)
         return self.end(said)
 
     def end(self, said: str) -> Attached:
@@ -190,7 +191,7 @@ class _Attaching:
             manifest = self.step.registry.manifest(self.image.repository, digest)
         except RejectedInputError:
             return False  # gone since it was listed, or nothing that we know
-        found = is_sbom(manifest) or any(map(self._says_so, unsaid_statements(manifest)))
+        found = is_sbom(manifest) or any(map(self._says_so, undescribed_statements(manifest)))
         if found and manifest.subject:
             self.known[digest] = manifest
         return found
@@ -217,7 +218,7 @@ class _Attaching:
     def _attach(self, leaf: Descriptor, keys: Sequence[str]) -> bool:
         for key in keys:
             content = self.step.exports.document(key)
-            if is_about(leaf.digest, key, content):
+            if is_about_platform(leaf.digest, key, content):
                 self._push(leaf, check_sbom(content, self.format, key))
                 return True
         return False

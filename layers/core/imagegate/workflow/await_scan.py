@@ -9,7 +9,7 @@ from imagegate.errors import (
     AmbiguousDocumentError,
     ImageNotFoundError,
 )
-from imagegate.findings.scan import Waited
+from imagegate.findings.scan import WaitOutcome
 from imagegate.oci.image import ImageRef
 from imagegate.ports import Images, Ledger, Scans, Starter, Tasks
 from imagegate.release.release import ReleaseId, StartReason, WaitingScan
@@ -26,13 +26,13 @@ class AwaitScan:
     ledger: Ledger
     tasks: Tasks
 
-    def register(self, release: ReleaseId, token: str, now: datetime) -> Waited | None:
+    def register(self, release: ReleaseId, token: str, now: datetime) -> WaitOutcome | None:
         """Returns how the wait ended at once, or None: somebody has to wake the token."""
         try:
             found = tuple(leaf.digest for leaf in read_contents(self.images, release.image).leaves)
         except (ImageNotFoundError, AmbiguousDocumentError):
             # The judge looks again and says that the image was withdrawn, or what is wrong with it.
-            return self._wake(token, Waited.READY)
+            return self._wake(token, WaitOutcome.READY)
         waiting = [
             WaitingScan(ImageRef(release.image.repository, digest), release, token, found, now)
             for digest in found
@@ -41,19 +41,19 @@ class AwaitScan:
             self.ledger.wait(scan)
         return self._look(waiting, token)
 
-    def _look(self, waiting: list[WaitingScan], token: str) -> Waited | None:
+    def _look(self, waiting: list[WaitingScan], token: str) -> WaitOutcome | None:
         if all(is_over(self.scans, scan.image) for scan in waiting):
-            return self._end(waiting, token, Waited.READY)
+            return self._end(waiting, token, WaitOutcome.READY)
         never = why_never(self.scans, [scan.image for scan in waiting])
         return self._end(waiting, token, never.ended, never.why) if never else None
 
-    def _end(self, waiting: list[WaitingScan], token: str, waited: Waited, why: str = "") -> Waited:
+    def _end(self, waiting: list[WaitingScan], token: str, waited: WaitOutcome, why: str = "") -> WaitOutcome:
         self._wake(token, waited, why)
         for scan in waiting:
             self.ledger.forget(scan)
         return waited
 
-    def _wake(self, token: str, waited: Waited, why: str = "") -> Waited:
+    def _wake(self, token: str, waited: WaitOutcome, why: str = "") -> WaitOutcome:
         self.tasks.wake(token, {"waited": str(waited), "why": why})
         return waited
 
@@ -78,7 +78,7 @@ class ScanCompleted:
         images = [ImageRef(scan.image.repository, digest) for digest in scan.platforms]
         if not all(is_over(self.scans, image) for image in images):
             return False
-        if not self.tasks.wake(scan.token, {"waited": str(Waited.READY), "why": ""}):
+        if not self.tasks.wake(scan.token, {"waited": str(WaitOutcome.READY), "why": ""}):
             return self._too_late(scan)
         self.ledger.forget(scan)
         return True

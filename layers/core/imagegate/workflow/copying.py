@@ -16,8 +16,9 @@ from imagegate.errors import (
     MissingLayerError,
     MissingRepositoryError,
 )
-from imagegate.oci.artifact import prove
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.artifact import prove_cannot_run
+from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.ports import Registry
 from imagegate.workflow.examination.contents import DEPTH, EVIDENCE_BYTES, MANIFESTS
 from imagegate.workflow.examination.signatures import content_of
@@ -154,7 +155,7 @@ class Copy:
             manifest = self._source_manifest(digest)
             if manifest.subject is None:
                 return None
-            prove(manifest, self._read)
+            prove_cannot_run(manifest, self._read)
         except AmbiguousDocumentError:
             return None
         return manifest

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.errors import ImageNotFoundError
-from imagegate.evidence.sbom import NOT_YET
+from imagegate.evidence.sbom import NOT_ATTACHED_YET
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.verdict import PlatformScan, VerdictOutcome, attention
@@ -119,7 +119,7 @@ class JudgeImage:
     def _passed(self, release: Release, stage: Stage, digest: Digest) -> JudgeResult:
         asks_for_sbom = stage.evidence.sbom is not None
         if asks_for_sbom and release.sbom is None:
-            self.ledger.record(release.id, sbom=NOT_YET)
+            self.ledger.record(release.id, sbom=NOT_ATTACHED_YET)
         promotes = stage.promotes_to is not None
         outcome = VerdictOutcome.PASS
         return JudgeResult(Route.SIGN, Outcome.RELEASED, promotes, asks_for_sbom, outcome, digest)

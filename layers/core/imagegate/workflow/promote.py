@@ -14,7 +14,8 @@ from imagegate.evidence import attestation
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import ApprovalStatus, approval_status, find_held_attempt
 from imagegate.grants.break_glass import active_break_glass
-from imagegate.oci.image import Digest, ImageRef, Manifest
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
 from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
 from imagegate.release.promotion import Promotion, TagPlan, plan_tags

@@ -16,7 +16,8 @@ from imagegate.errors import (
 )
 from imagegate.evidence import attestation
 from imagegate.gate.decision_record import Decision
-from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.ports import Images, Ledger, Records, Registry, Signer
 from imagegate.release.release import ReleaseId
 from imagegate.workflow.examination.contents import read_contents
@@ -164,7 +165,7 @@ class _Signing:
         manifest = Manifest.parse(
             attestation.evidence_manifest(
                 subject.as_json(),
-                attestation.layer(blob, form.media_type, content),
+                attestation.describe_layer(blob, form.media_type, content),
                 artifact_type=form.artifact_type,
                 config_type=form.config_type,
                 annotations=form.annotations,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imagegate.errors import InvalidEventError
-from imagegate.findings.comparison import Versions
+from imagegate.findings.finding import Versions
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.grants.results import ApprovalResult, BreakGlassResult, RevocationResult, WaiverResult
 from imagegate.policy.policy import Policy

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
-from imagegate.findings.comparison import Versions
+from imagegate.findings.finding import Versions
 from imagegate.grants.results import WaiverResult
 from imagegate.policy.policy import Policy, Scanner
 from imagegate.policy.waiver import Waiver

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from imagegate.errors import AmbiguousDocumentError
-from imagegate.oci.artifact import NOWHERE, Child, form_of, is_attestation, prove
-from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.artifact import NO_PLATFORM, Child, find_form, is_attestation, prove_cannot_run
+from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.ports import Images, Registry
 from imagegate.strict_json import shown
 from imagegate.workflow.examination.signatures import content_of
@@ -46,7 +47,7 @@ class Contents:
         if sum(blob.size for manifest in claimed for blob in manifest.blobs) > EVIDENCE_BYTES:
             raise AmbiguousDocumentError(f"its evidence is larger than {EVIDENCE_BYTES >> 20} MiB")
         for manifest in claimed:
-            prove(manifest, lambda blob: content_of(registry(), self.image.repository, blob))
+            prove_cannot_run(manifest, lambda blob: content_of(registry(), self.image.repository, blob))
 
 
 def read_contents(images: Images, image: ImageRef) -> Contents:
@@ -55,7 +56,7 @@ def read_contents(images: Images, image: ImageRef) -> Contents:
     manifest = walk.read(image.digest)
     if manifest.is_index:
         walk.enter(manifest, DEPTH)
-    elif form_of(manifest) is not None:
+    elif find_form(manifest) is not None:
         walk.children.append(Child(manifest.descriptor, manifest, frozenset()))
     else:
         walk.add_leaf(manifest.descriptor)
@@ -85,8 +86,8 @@ def may_be_artifact(manifest: Manifest) -> bool:
     An index of images says for which platforms they are: its entries need not be read to tell.
     """
     if manifest.is_index:
-        return all(entry.platform in (None, NOWHERE) for entry in manifest.children)
-    return form_of(manifest) is not None
+        return all(entry.platform in (None, NO_PLATFORM) for entry in manifest.children)
+    return find_form(manifest) is not None
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ class _Walk:
         if manifest.is_index:
             if is_new:
                 self.enter(manifest, depth - 1)
-        elif form_of(manifest) is not None:
+        elif find_form(manifest) is not None:
             child = Child(entry, manifest, frozenset(runs))
             child.check_place()
             self.children.append(child)

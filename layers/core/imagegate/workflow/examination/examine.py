@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 
 from imagegate.canonical_json import timestamp
 from imagegate.errors import AmbiguousDocumentError, FindingsChangedError, RecordNotFoundError
-from imagegate.findings.comparison import Versions
-from imagegate.findings.finding import Finding
-from imagegate.findings.scan import SECOND_LOOK, Readiness, ScanStatus, Waited
+from imagegate.findings.finding import Finding, Versions
+from imagegate.findings.scan import SECOND_LOOK, Readiness, ScanStatus, WaitOutcome
 from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluation, PlatformScanReader
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.remediation import Rebuild
@@ -38,7 +37,7 @@ _READS = 3
 class Wait:
     """How the wait for the scan ended."""
 
-    ended: Waited = Waited.READY
+    ended: WaitOutcome = WaitOutcome.READY
     why: str = ""
 
 
@@ -111,7 +110,7 @@ class ExamineImage:
         never = self.why_never(self.scans, images)
         if never is not None:
             return Wait(never.ended, never.why)
-        return Wait(Waited.TIMED_OUT) if is_late else None
+        return Wait(WaitOutcome.TIMED_OUT) if is_late else None
 
     def _facts(
         self,
@@ -225,11 +224,11 @@ class _Looks:
 
     def checked(self, reader: PlatformScanReader, wait: Wait) -> PlatformScanReader:
         status = reader.status
-        if wait.ended is Waited.READY and not status.is_final:
+        if wait.ended is WaitOutcome.READY and not status.is_final:
             self.begun_again.append(reader)
         elif status.readiness is Readiness.READY and not reader.is_settled:
             self.changing.append(reader)
-        elif since := status.seen_clean(self.release.clean_since.get(status.image), self.now):
+        elif since := status.first_seen_clean(self.release.clean_since.get(status.image), self.now):
             self.clean_since[status.image] = since
             reader.status = replace(status, clean_since=timestamp(since))
         return reader

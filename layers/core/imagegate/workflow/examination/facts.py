@@ -9,8 +9,9 @@ from datetime import datetime
 from imagegate.errors import AmbiguousDocumentError, RecordNotFoundError
 from imagegate.gate.facts import BaseImage, ImageFacts, PlatformFacts
 from imagegate.oci.artifact import check_image, unread_layers
-from imagegate.oci.image import Descriptor, Digest, ImageRef, Manifest
+from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.oci.image_config import ImageConfig
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.rules import is_on
 from imagegate.ports import Images, Ledger, Registry, Signer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from imagegate.errors import RejectedInputError
-from imagegate.findings.comparison import Versions
+from imagegate.findings.finding import Versions
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest, ImageRef

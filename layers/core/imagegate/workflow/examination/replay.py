@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imagegate.errors import CorruptContentError, RecordNotFoundError
-from imagegate.findings.comparison import Versions
-from imagegate.findings.finding import Place
-from imagegate.findings.scan import Waited
+from imagegate.findings.finding import Place, Versions
+from imagegate.findings.scan import WaitOutcome
 from imagegate.gate import findings_record
 from imagegate.gate.decision_record import Decision, scan_status
 from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluation
@@ -47,7 +46,9 @@ class Replay:
         for scan in decision.scans:
             lines = self._lines(scan.get("findings"))
             evaluation.read_scan(scan_status(scan), (finding for finding, _ in lines), scan["platform"])
-        return evaluation.decide(Waited(decision.waited), decision.why_never, lambda: self._rebuild(decision))
+        return evaluation.decide(
+            WaitOutcome(decision.waited), decision.why_never, lambda: self._rebuild(decision)
+        )
 
     def same(self, decision: Decision) -> EvaluationResult:
         """Under the same policy, with the same waivers, at the same time."""

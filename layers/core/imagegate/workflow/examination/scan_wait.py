@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imagegate.errors import ImageNotFoundError, RejectedInputError, UnsupportedImageError
-from imagegate.findings.scan import Readiness, Scanning, Waited
+from imagegate.findings.scan import Readiness, Scanning, WaitOutcome
 from imagegate.oci.image import ImageRef
 from imagegate.ports import Scans
 
@@ -23,7 +23,7 @@ def is_over(scans: Scans, image: ImageRef) -> bool:
 class Never:
     """No scan of an image will ever come, and why."""
 
-    ended: Waited
+    ended: WaitOutcome
     why: str
 
 
@@ -33,7 +33,7 @@ def why_never(scans: Scans, images: Sequence[ImageRef]) -> Never | None:
         never = bring_about(scans, image)
         if never is not None:
             # Of an index this is said of one platform, and the others are not known to be unreadable.
-            return never if len(images) == 1 else Never(Waited.NEVER, never.why)
+            return never if len(images) == 1 else Never(WaitOutcome.NEVER, never.why)
     return None
 
 
@@ -45,14 +45,14 @@ def bring_about(scans: Scans, image: ImageRef) -> Never | None:
         scanning = scans.scanning(image.repository)
         if scanning is Scanning.NEVER:
             return Never(
-                Waited.NEVER,
+                WaitOutcome.NEVER,
                 f"{image.repository} matches no filter of the registry's enhanced scanning configuration: "
                 "its images are never scanned. Add a filter, then release again",
             )
         if scanning is Scanning.ON_REQUEST:
             scans.start(image)
     except UnsupportedImageError as error:
-        return Never(Waited.UNSUPPORTED, str(error))
+        return Never(WaitOutcome.UNSUPPORTED, str(error))
     except RejectedInputError as error:
-        return Never(Waited.NEVER, str(error))
+        return Never(WaitOutcome.NEVER, str(error))
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from imagegate.evidence.attestation import check_statement
+from imagegate.evidence.attestation import check_signed_decision
 from imagegate.evidence.signature_manifest import read_signature_manifest
 from imagegate.oci.image import Descriptor, ImageRef
 from imagegate.ports import Registry, Signer
@@ -19,7 +19,7 @@ def verify_signature(
         registry, signature.repository, read_signature_manifest(manifest.content, subject).envelope
     )
     signed = signer.verify(envelope, subject, stage, at)
-    check_statement(signed, stage)
+    check_signed_decision(signed, stage)
     return signed
 
 

@@ -29,7 +29,7 @@ from imagegate.notices.deployment_notice import (
     unchecked,
 )
 from imagegate.oci.image import ImageRef
-from imagegate.oci.reference import Container, resolved
+from imagegate.oci.reference import Container, resolve_digests
 from imagegate.policy.policy import Policy
 from imagegate.ports import Grants, Images, Ledger, Notifications, Services
 from imagegate.text import one_line
@@ -102,7 +102,7 @@ class CheckDeployment:
     def run(self, deployment: ServiceRevision, now: datetime) -> HookAnswer:
         """Raise whatever keeps it from knowing: what becomes of the deployment then is for `not_checked`."""
         definition, seen = self.services.revision(deployment.revision)
-        containers = resolved(self.services.written(definition), seen)
+        containers = resolve_digests(self.services.written(definition), seen)
         if not containers:
             raise NothingToCheckError(f"{deployment.revision}: ECS names no containers of {definition}")
         rulings = tuple(self.judge.run(containers, now))

@@ -10,7 +10,7 @@ from typing import TypeVar
 from zlib import crc32
 
 from imagegate.errors import RejectedInputError, RetryableError
-from imagegate.findings.comparison import Versions
+from imagegate.findings.finding import Versions
 from imagegate.findings.scan import Readiness
 from imagegate.grants.approval import ApprovalStatus, approval_request, approval_status
 from imagegate.grants.break_glass import BreakGlass

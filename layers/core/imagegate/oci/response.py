@@ -48,7 +48,7 @@ _LONGEST_CODE = 60
 _DENIED = "allow it in the policy of whoever asks; the policy of the repository must not deny it"
 
 
-def joined(url: str, target: str, asked: str) -> str:
+def resolve_url(url: str, target: str, asked: str) -> str:
     """The URL that `target` means on the page `url`. Raises `RegistryUnavailableError` where it means none."""
     try:
         return parse_url(urljoin(url, target)).url
