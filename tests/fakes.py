@@ -367,7 +367,7 @@ class FakeLedger:
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return True
 
-    def of_repository(self, repository: str, limit: int) -> list[Release]:
+    def recent_of_repository(self, repository: str, limit: int) -> list[Release]:
         found = [one for one in self.releases.values() if one.image.repository == repository]
         return sorted(found, key=lambda one: one.started_at, reverse=True)[:limit]
 
@@ -389,16 +389,16 @@ class FakeLedger:
     def held(self) -> Iterator[ReleaseId]:
         yield from list(self.holding)
 
-    def unhold(self, release: ReleaseId) -> None:
+    def stop_holding(self, release: ReleaseId) -> None:
         self.holding.pop(release, None)
 
-    def ask_again(self, image: ImageRef, at: datetime) -> None:
+    def request_again(self, image: ImageRef, at: datetime) -> None:
         self.asked[image] = at
 
-    def asked_again(self) -> Iterator[ImageRef]:
+    def requested_again(self) -> Iterator[ImageRef]:
         yield from list(self.asked)
 
-    def forget_asking(self, image: ImageRef) -> None:
+    def forget_request(self, image: ImageRef) -> None:
         self.asked.pop(image, None)
 
     def note_ignored(self, ignored: IgnoredImage) -> None:
@@ -418,21 +418,21 @@ class FakeLedger:
             known = self.within.get(platform, ())
             self.within[platform] = tuple(dict.fromkeys((*known, release.image.digest)))
 
-    def announced(self, release: ReleaseId, message_id: str) -> None:
+    def note_announcement(self, release: ReleaseId, message_id: str) -> None:
         self._change(release, message_id=message_id)
 
-    def wait(self, scan: WaitingScan) -> None:
+    def keep_token(self, scan: WaitingScan) -> None:
         known = self.tokens.get((scan.image, scan.release))
         if known is None or known.since <= scan.since:
             self.tokens[scan.image, scan.release] = scan
 
-    def waiting(self, image: ImageRef) -> list[WaitingScan]:
+    def tokens_of(self, image: ImageRef) -> list[WaitingScan]:
         return [scan for (ref, _), scan in self.tokens.items() if ref == image]
 
-    def all_waiting(self) -> Iterator[WaitingScan]:
+    def all_tokens(self) -> Iterator[WaitingScan]:
         yield from self.tokens.values()
 
-    def forget(self, scan: WaitingScan) -> None:
+    def forget_token(self, scan: WaitingScan) -> None:
         known = self.tokens.get((scan.image, scan.release))
         if known is not None and known.token == scan.token:
             del self.tokens[scan.image, scan.release]
@@ -468,12 +468,12 @@ class FakeLedger:
         found = [base for base in self.built_upon.values() if base.image.repository == repository]
         return max(found, key=lambda base: base.released_at, default=None)
 
-    def note_standing(self, standing: CurrentRelease) -> None:
+    def note_current_release(self, standing: CurrentRelease) -> None:
         known = self.standings.get(standing.repository)
         if known is None or known.pushed_at <= standing.pushed_at:
             self.standings[standing.repository] = standing
 
-    def standing(self, repository: str) -> CurrentRelease | None:
+    def current_release(self, repository: str) -> CurrentRelease | None:
         return self.standings.get(repository)
 
     def note(self, notice: str) -> None:

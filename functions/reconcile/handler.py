@@ -22,6 +22,7 @@ def step() -> Reconcile:
     scans, ledger, tasks, starter = wiring.ecr(), wiring.ledger(), wiring.tasks(), wiring.starter()
     return Reconcile(
         images=wiring.ecr(),
+        ledger=ledger,
         completed=ScanCompleted(scans=scans, ledger=ledger, tasks=tasks, starter=starter),
         grants=wiring.grants(),
         records=wiring.records(),

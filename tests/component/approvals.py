@@ -93,7 +93,7 @@ class Waiting:
         self.world.ledger.close(ReleaseId(image, 1), Outcome.RELEASED, None, NOW, "")
         release = self.world.ledger.get(ReleaseId(image, 1))
         assert release.decision is not None
-        self.world.ledger.note_standing(CurrentRelease(STAGING, image, release.decision, NOW))
+        self.world.ledger.note_current_release(CurrentRelease(STAGING, image, release.decision, NOW))
         return release
 
     def waits(self, tag: str = "1.4", findings: list[Finding] = AFTER) -> Release:
@@ -119,9 +119,9 @@ class Waiting:
         decision = Decision.decode(self.world.records.decision(release.decision))
         record = self.world.records.put_decision(replace(decision, facts=facts.as_json()).encode())
         self.world.ledger.record(release.id, decision=record)
-        standing = self.world.ledger.standing(STAGING)
+        standing = self.world.ledger.current_release(STAGING)
         if standing is not None and standing.image == release.image:
-            self.world.ledger.note_standing(replace(standing, decision=record))
+            self.world.ledger.note_current_release(replace(standing, decision=record))
 
     def decides(self, release: Release, by: str, choice: Choice = Choice.APPROVE, reason: str = "") -> None:
         told = Approval(release.id, "staging", release.policy, choice, by, self.now, reason)

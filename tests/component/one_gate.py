@@ -106,6 +106,7 @@ class World:
     def reconciling(self) -> Reconcile:
         return Reconcile(
             images=self.registry,
+            ledger=self.ledger,
             completed=self.completed(),
             grants=self.grants,
             records=self.records,

@@ -222,7 +222,7 @@ def test_a_failure_is_told_with_its_fault_and_gives_nothing() -> None:
     world.announce(image, Outcome.FAILED, "ThrottledError: too often")
     closed = release_of(world, image)
     assert (closed.outcome, closed.detail) == (Outcome.FAILED, "ThrottledError: too often")
-    assert world.ledger.standing(STAGING) is None
+    assert world.ledger.current_release(STAGING) is None
 
 
 def test_break_glass_lets_on_what_it_was_noted_for_and_no_later_verdict() -> None:

@@ -28,7 +28,7 @@ from imagegate.grants.approval_link import (
     Purpose,
 )
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports import ApprovalLinks, LinkDecider
+from imagegate.ports.grants import ApprovalLinks, LinkDecider
 from imagegate.release.release import ReleaseId
 from tests.fakes import DEV, NOW, FakeApprovalLinks, FakeLinkDecider
 

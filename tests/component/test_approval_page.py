@@ -105,7 +105,7 @@ def test_the_first_image_of_a_stage_is_compared_with_nothing(gate: Waiting) -> N
 def test_the_same_image_again_is_said_to_be_the_same(gate: Waiting) -> None:
     release = gate.waits()
     assert release.decision is not None
-    gate.world.ledger.note_standing(CurrentRelease(STAGING, release.image, release.decision, NOW))
+    gate.world.ledger.note_current_release(CurrentRelease(STAGING, release.image, release.decision, NOW))
     assert ": the same image." in read(gate.opens(gate.link(release)))
 
 

@@ -19,7 +19,7 @@ from imagegate.oci.image import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, 
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode
 from imagegate.policy.rules import EvidenceRules, SbomFormat
-from imagegate.ports import SbomExports
+from imagegate.ports.records import SbomExports
 from imagegate.release.release import Outcome, Release, ReleaseId
 from imagegate.workflow.attach_sbom import Attached, AttachSbom, Sequel
 from imagegate.workflow.judge import Route

@@ -108,7 +108,7 @@ class Gate:
 
     def close(self, release: ReleaseId, outcome: Outcome, detail: str = "") -> None:
         assert self.ledger.close(release, outcome, None, STARTED + timedelta(seconds=2), detail)
-        self.ledger.announced(release, "message-1")
+        self.ledger.note_announcement(release, "message-1")
 
     def released(self, image: ImageRef, tag: str = "1.0", **fields: Any) -> ReleaseId:
         id_ = self.begin(image, tag, **fields)

@@ -28,7 +28,7 @@ from imagegate.findings.ecr import parse_basic_finding, parse_enhanced_finding
 from imagegate.findings.finding import Finding, FindingCounts, Package, Severity
 from imagegate.findings.scan import Basis, Readiness, Scanning
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef
-from imagegate.ports import Images, Scans
+from imagegate.ports.images import Images, Scans
 
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 NOW = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)

@@ -26,7 +26,8 @@ from imagegate.errors import (
 )
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
-from imagegate.ports import Ledger, Services
+from imagegate.ports.ledger import Ledger
+from imagegate.ports.services import Services
 from tests.component.deployments import DEFINITION, IMAGE, REVISION, attempt, blocked, named
 from tests.fakes import DEV, NOW
 

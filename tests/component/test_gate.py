@@ -416,7 +416,7 @@ def test_only_what_is_worse_than_what_was_released_counts(world: World) -> None:
     world.sign(judged_first.decision)
     world.promote(first)
     world.announce(first, Outcome.RELEASED)
-    standing = world.ledger.standing(STAGING)
+    standing = world.ledger.current_release(STAGING)
     assert standing is not None
     assert standing.image == first
 

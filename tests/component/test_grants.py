@@ -22,7 +22,7 @@ from imagegate.grants.approval import Approval, Choice
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.waiver import Waiver
-from imagegate.ports import WritableGrants
+from imagegate.ports.grants import WritableGrants
 from imagegate.release.order import Order
 from imagegate.release.release import ReleaseId, StartReason
 

@@ -15,7 +15,7 @@ from imagegate.aws.inspector import DETAILS_A_CALL, Inspector
 from imagegate.errors import ThrottledError
 from imagegate.findings.finding import Finding, Severity
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports import Intelligence
+from imagegate.ports.images import Intelligence
 
 NOW = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
 IMAGE = ImageRef("shop-dev", Digest.of(b"image"))

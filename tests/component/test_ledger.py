@@ -31,7 +31,7 @@ from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
-from imagegate.ports import Ledger
+from imagegate.ports.ledger import Ledger
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import (
     CurrentRelease,
@@ -148,7 +148,7 @@ def test_nothing_is_noted_on_an_attempt_that_was_never_begun(ledger: DynamoLedge
         lambda: ledger.join(FIRST, frozenset({"v1"}), NOW),
         lambda: ledger.record(FIRST, verdict="PASS"),
         lambda: ledger.close(FIRST, Outcome.RELEASED, None, NOW, ""),
-        lambda: ledger.announced(FIRST, "m"),
+        lambda: ledger.note_announcement(FIRST, "m"),
     ):
         with pytest.raises(RecordNotFoundError):
             write()
@@ -162,7 +162,7 @@ def test_what_steps_record_is_read_back(ledger: DynamoLedger) -> None:
     ledger.record(FIRST, verdict="BLOCK", reasons=[REASON], decision=decision)
     ledger.record(FIRST, signature=signature)
     ledger.record(FIRST, promotion=promotion, sbom=Sbom("attached", (signature,)))
-    ledger.announced(FIRST, "message")
+    ledger.note_announcement(FIRST, "message")
     assert ledger.get(FIRST) == replace(
         OPEN,
         verdict="BLOCK",
@@ -287,31 +287,31 @@ def test_it_does_not_close_as_released_when_it_was_revoked_meanwhile(ledger: Dyn
 
 
 def test_a_token_waits_under_its_platform_with_all_that_its_release_waits_for(ledger: DynamoLedger) -> None:
-    ledger.wait(token())
-    assert ledger.waiting(token().image) == [token()]
-    assert ledger.waiting(IMAGE) == []
-    assert list(ledger.all_waiting()) == [token()]
+    ledger.keep_token(token())
+    assert ledger.tokens_of(token().image) == [token()]
+    assert ledger.tokens_of(IMAGE) == []
+    assert list(ledger.all_tokens()) == [token()]
 
 
 def test_a_retried_task_overwrites_its_own_token_only(ledger: DynamoLedger) -> None:
     for waits in (token("t1"), token("t2"), token("other", attempt=2)):
-        ledger.wait(waits)
-    assert [scan.token for scan in ledger.waiting(token().image)] == ["t2", "other"]
+        ledger.keep_token(waits)
+    assert [scan.token for scan in ledger.tokens_of(token().image)] == ["t2", "other"]
 
 
 def test_forgetting_an_old_token_leaves_the_one_that_replaced_it(ledger: DynamoLedger) -> None:
-    ledger.wait(token("t1"))
-    ledger.wait(token("t2"))
-    ledger.forget(token("t1"))
-    assert ledger.waiting(token().image) == [token("t2")]
-    ledger.forget(token("t2"))
-    ledger.forget(token("t2"))
-    assert list(ledger.all_waiting()) == []
+    ledger.keep_token(token("t1"))
+    ledger.keep_token(token("t2"))
+    ledger.forget_token(token("t1"))
+    assert ledger.tokens_of(token().image) == [token("t2")]
+    ledger.forget_token(token("t2"))
+    ledger.forget_token(token("t2"))
+    assert list(ledger.all_tokens()) == []
 
 
 def test_only_tokens_expire(ledger: DynamoLedger, table: Any) -> None:
     ledger.begin(OPEN)
-    ledger.wait(token())
+    ledger.keep_token(token())
     ledger.claim_tag("shop-staging", "v1", IMAGE.digest, NOW)
     ledger.installed_at(NOW)
     found = table.scan(TableName=TABLE)["Items"]
@@ -364,13 +364,13 @@ def test_releases_are_listed_newest_first_over_days(ledger: DynamoLedger) -> Non
     for age, repository in ((0, "shop-dev"), (1, "web-dev"), (40, "shop-dev"), (91, "shop-dev")):
         image = ImageRef(repository, Digest.of(str(age).encode()))
         ledger.begin(replace(OPEN, image=image, started_at=NOW - timedelta(days=age)))
-    ledger.wait(token())
+    ledger.keep_token(token())
 
     def ages(releases: list[Release]) -> list[int]:
         return [(NOW - release.started_at).days for release in releases]
 
-    assert ages(ledger.of_repository("shop-dev", 10)) == [0, 40, 91]
-    assert ages(ledger.of_repository("shop-dev", 1)) == [0]
+    assert ages(ledger.recent_of_repository("shop-dev", 10)) == [0, 40, 91]
+    assert ages(ledger.recent_of_repository("shop-dev", 1)) == [0]
     assert ages(ledger.recent(10, NOW)) == [0, 1, 40]
     assert ages(ledger.recent(2, NOW)) == [0, 1]
 
@@ -379,11 +379,11 @@ def test_what_does_not_fit_on_one_page_is_read_on(
     ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
-        ledger.wait(token(f"t{number}", attempt=number + 1))
+        ledger.keep_token(token(f"t{number}", attempt=number + 1))
     real = aws.client("dynamodb").query
     monkeypatch.setattr(aws.client("dynamodb"), "query", lambda **asked: real(**asked, Limit=2))
-    assert len(ledger.waiting(token().image)) == 5
-    assert len(list(ledger.all_waiting())) == 5
+    assert len(ledger.tokens_of(token().image)) == 5
+    assert len(list(ledger.all_tokens())) == 5
 
 
 # damage
@@ -526,13 +526,13 @@ def test_the_latest_base_of_a_repository_is_not_replaced_by_an_older_one(ledger:
 
 def test_what_stands_in_the_next_stage_is_not_replaced_by_an_earlier_push(ledger: DynamoLedger) -> None:
     later = CurrentRelease("shop-staging", IMAGE, Digest.of(b"decision"), NOW)
-    ledger.note_standing(later)
+    ledger.note_current_release(later)
     earlier = replace(
         later, image=ImageRef("shop-dev", Digest.of(b"old")), pushed_at=NOW - timedelta(hours=1)
     )
-    ledger.note_standing(earlier)
-    assert ledger.standing("shop-staging") == later
-    assert ledger.standing("shop-dev") is None
+    ledger.note_current_release(earlier)
+    assert ledger.current_release("shop-staging") == later
+    assert ledger.current_release("shop-dev") is None
 
 
 def test_a_notice_is_noted_once_and_for_all(ledger: DynamoLedger) -> None:
@@ -590,8 +590,8 @@ def test_what_waits_for_an_approval_is_found_until_it_does_no_longer(ledger: Dyn
     ledger.hold(FIRST, NOW)
     ledger.hold(second, NOW)
     assert set(ledger.held()) == {FIRST, second}
-    ledger.unhold(FIRST)
-    ledger.unhold(FIRST)
+    ledger.stop_holding(FIRST)
+    ledger.stop_holding(FIRST)
     assert list(ledger.held()) == [second]
 
 
@@ -610,13 +610,13 @@ def test_what_is_to_be_asked_for_again_is_kept_until_it_was(ledger: DynamoLedger
     one, other = FIRST.image, ImageRef("shop-staging", FIRST.image.digest)
     ledger.hold(FIRST, NOW)
     for image in (one, one, other):
-        ledger.ask_again(image, NOW)
-    assert set(ledger.asked_again()) == {one, other}
+        ledger.request_again(image, NOW)
+    assert set(ledger.requested_again()) == {one, other}
     for _ in range(2):
-        ledger.forget_asking(one)
-    assert list(ledger.asked_again()) == [other]
+        ledger.forget_request(one)
+    assert list(ledger.requested_again()) == [other]
     assert list(ledger.held()) == [FIRST]
-    assert list(ledger.all_waiting()) == []
+    assert list(ledger.all_tokens()) == []
 
 
 def test_the_first_revocation_stands_on_an_attempt_that_is_open_or_closed(ledger: DynamoLedger) -> None:

@@ -18,7 +18,7 @@ from imagegate.aws.sns import EventRefusedError, SnsNotifications
 from imagegate.errors import ThrottledError
 from imagegate.notices.announcement import Announcement, announce
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports import Notifications
+from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release, StartReason
 
 IMAGE = ImageRef("shop-dev", Digest.of(b"image"))

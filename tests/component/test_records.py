@@ -15,7 +15,7 @@ from imagegate.aws import clients as aws
 from imagegate.aws.records import S3Records
 from imagegate.errors import CorruptContentError, RecordNotFoundError, ThrottledError
 from imagegate.oci.image import Digest
-from imagegate.ports import Records
+from imagegate.ports.records import Records
 
 BUCKET = "records"
 POLICY = b'version: 1\nstages:\n  dev: {repositories: "{app}-dev"}\n'

@@ -28,7 +28,7 @@ from imagegate.oci.http import Login
 from imagegate.oci.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.oci.referrers import with_referrer
-from imagegate.ports import Registry
+from imagegate.ports.registry import Registry
 from tests.component.scripted_registry import Answer, Reply, Request, Scripted, scripted
 from tests.fakes import NOW
 

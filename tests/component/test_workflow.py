@@ -15,7 +15,7 @@ from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepF
 from imagegate.errors import ThrottledError
 from imagegate.events.step_requests import StartEnvelope
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports import Starter, Tasks, Workflow
+from imagegate.ports.executions import Starter, Tasks, Workflow
 from imagegate.release.release import StartReason
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:release"

@@ -25,7 +25,7 @@ from imagegate.errors import (
 from imagegate.notation.revocation import AwsRevocations
 from imagegate.notation.verifier import thumbprints
 from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest
-from imagegate.ports import Signer
+from imagegate.ports.signer import Signer
 from sandbox.aws.signer.jobs import trust_root_thumbprint
 from tests.contract.registry_sandbox import Sandbox, serving
 

@@ -35,7 +35,7 @@ def begun(stack: Stack, reference: RepositoryReference) -> Release | None:
 
 def of_repository(stack: Stack, repository: str, limit: int) -> list[Release]:
     """Newest first."""
-    found = stack.ledger.of_repository(repository, limit)
+    found = stack.ledger.recent_of_repository(repository, limit)
     return sorted(found, key=lambda release: release.started_at, reverse=True)
 
 

@@ -17,7 +17,7 @@ from imagegate.errors import CorruptContentError, RecordNotFoundError, RejectedI
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Descriptor, Digest
 from imagegate.policy.policy import Policy
-from imagegate.ports import StoredRecords
+from imagegate.ports.records import StoredRecords
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.verification.evidence import ImageEvidence, Piece
 

@@ -17,7 +17,7 @@ from imagegate.evidence.attestation import (
 from imagegate.evidence.signature_manifest import read_signature_manifest
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
-from imagegate.ports import Registry
+from imagegate.ports.registry import Registry
 from imagegate.workflow.examination.signatures import content_of
 
 _MOST = 100  # pieces of evidence of one image; more is no evidence but an attack on our time

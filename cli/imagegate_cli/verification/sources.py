@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports import Registry
+from imagegate.ports.registry import Registry
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.releases.find import image_of, missing

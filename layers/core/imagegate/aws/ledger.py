@@ -126,7 +126,7 @@ class DynamoLedger(LastingLedger):
             return True
         return self.get(release).outcome is outcome
 
-    def announced(self, release: ReleaseId, message_id: str) -> None:
+    def note_announcement(self, release: ReleaseId, message_id: str) -> None:
         if not self._change(release, items.optional({"message_id": message_id}), [], _EXISTS):
             self._is_missing(release)
 
@@ -140,7 +140,7 @@ class DynamoLedger(LastingLedger):
         for platform in release.platforms:
             self._put(items.write_platform(release, platform))
 
-    def of_repository(self, repository: str, limit: int) -> list[Release]:
+    def recent_of_repository(self, repository: str, limit: int) -> list[Release]:
         """The latest attempts, newest first; eventually consistent."""
         return self._newest(BY_REPOSITORY, "repository", repository, limit)
 
@@ -156,11 +156,11 @@ class DynamoLedger(LastingLedger):
 
     # tokens
 
-    def wait(self, scan: WaitingScan) -> None:
+    def keep_token(self, scan: WaitingScan) -> None:
         item = items.write_token(scan)
         self._put(item, "attribute_not_exists(pk) OR since <= :since", {":since": item["since"]})
 
-    def waiting(self, image: ImageRef) -> list[WaitingScan]:
+    def tokens_of(self, image: ImageRef) -> list[WaitingScan]:
         found = self._query(
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": items.scan_key(image)}},
@@ -168,10 +168,10 @@ class DynamoLedger(LastingLedger):
         )
         return [items.read_token(item) for item in found]
 
-    def all_waiting(self) -> Iterator[WaitingScan]:
+    def all_tokens(self) -> Iterator[WaitingScan]:
         return map(items.read_token, self._waiting(items.WAITING))
 
-    def forget(self, scan: WaitingScan) -> None:
+    def forget_token(self, scan: WaitingScan) -> None:
         """Leaves the token of a task that was retried meanwhile."""
         self._conditional(
             self._client.delete_item,
@@ -189,16 +189,16 @@ class DynamoLedger(LastingLedger):
     def held(self) -> Iterator[ReleaseId]:
         return map(items.read_held, self._waiting(items.APPROVAL))
 
-    def unhold(self, release: ReleaseId) -> None:
+    def stop_holding(self, release: ReleaseId) -> None:
         self._conditional(self._client.delete_item, Key=items.held_key(release))
 
-    def ask_again(self, image: ImageRef, at: datetime) -> None:
+    def request_again(self, image: ImageRef, at: datetime) -> None:
         self._put(items.write_asked(image, at))
 
-    def asked_again(self) -> Iterator[ImageRef]:
+    def requested_again(self) -> Iterator[ImageRef]:
         return map(items.read_asked, self._waiting(items.ENTRY))
 
-    def forget_asking(self, image: ImageRef) -> None:
+    def forget_request(self, image: ImageRef) -> None:
         self._conditional(self._client.delete_item, Key=items.asked_key(image))
 
     def _waiting(self, what: str) -> Iterator[items.Item]:

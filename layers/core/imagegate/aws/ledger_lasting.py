@@ -47,12 +47,12 @@ class LastingLedger(DynamoTable):
         item = self._get(items.latest_base_key(repository))
         return None if item is None else items.read_base(item)
 
-    def note_standing(self, standing: CurrentRelease) -> None:
+    def note_current_release(self, standing: CurrentRelease) -> None:
         item = items.write_standing(standing)
         newer = "attribute_not_exists(pk) OR pushedAt <= :ours"
         self._put(item, newer, {":ours": item["pushedAt"]})
 
-    def standing(self, repository: str) -> CurrentRelease | None:
+    def current_release(self, repository: str) -> CurrentRelease | None:
         item = self._get(items.standing_key(repository))
         return None if item is None else items.read_standing(item)
 

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from imagegate.errors import UnprovenEndingError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import approval_request
 from imagegate.notices import approval_mail
 from imagegate.notices.announcement import Announcement, announce
-from imagegate.ports import ApprovalLinks, Ledger, Mails, Notifications, StoredRecords
+from imagegate.ports.grants import ApprovalLinks
+from imagegate.ports.ledger import CurrentReleases, HeldReleases, RecordedReleases, ReleaseAttempts
+from imagegate.ports.records import StoredRecords
+from imagegate.ports.services import Mails, Notifications
 from imagegate.release.proof import missing_proof
 from imagegate.release.release import CurrentRelease, Ending, Outcome, Release, ReleaseId
 
@@ -33,11 +37,15 @@ class Announced:
     outcome: Outcome
 
 
+class AnnouncementLedger(ReleaseAttempts, RecordedReleases, HeldReleases, CurrentReleases, Protocol):
+    """The parts of the ledger that `AnnounceRelease` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnounceRelease:
     """`links` and `mails` are made only where an image is held."""
 
-    ledger: Ledger
+    ledger: AnnouncementLedger
     records: StoredRecords
     notifications: Notifications
     links: Callable[[], ApprovalLinks]
@@ -57,7 +65,7 @@ class AnnounceRelease:
             self.ledger.hold(id_, release.closed_at or now)
         if release.message_id is None:
             message_id = self.notifications.publish(self._announcement(release, outcome))
-            self.ledger.announced(id_, message_id)
+            self.ledger.note_announcement(id_, message_id)
         return Announced(Then.END, outcome)
 
     def _announcement(self, release: Release, outcome: Outcome) -> Announcement:
@@ -73,7 +81,7 @@ class AnnounceRelease:
     def _note_standing(self, release: Release) -> None:
         """What the next image is compared with."""
         if release.promotion and release.decision and release.pushed_at:
-            self.ledger.note_standing(
+            self.ledger.note_current_release(
                 CurrentRelease(
                     release.promotion.repository, release.image, release.decision, release.pushed_at
                 )

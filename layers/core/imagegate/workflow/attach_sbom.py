@@ -29,7 +29,10 @@ from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy
 from imagegate.policy.rules import SbomFormat
-from imagegate.ports import Images, Ledger, Records, Registry, SbomExports, Scans
+from imagegate.ports.images import Images, Scans
+from imagegate.ports.ledger import RecordedReleases
+from imagegate.ports.records import Records, SbomExports
+from imagegate.ports.registry import Registry
 from imagegate.release.release import Release, ReleaseId
 from imagegate.workflow.examination.contents import Contents, read_contents
 from imagegate.workflow.examination.signatures import content_of
@@ -80,7 +83,7 @@ class AttachSbom:
     """`repositories`: what the ARNs of this registry's repositories begin with, up to their names."""
 
     images: Images
-    ledger: Ledger
+    ledger: RecordedReleases
     records: Records
     registry: Registry
     scans: Scans

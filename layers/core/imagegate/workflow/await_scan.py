@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from imagegate.errors import (
     AmbiguousDocumentError,
@@ -11,7 +12,9 @@ from imagegate.errors import (
 )
 from imagegate.findings.scan import WaitOutcome
 from imagegate.oci.image import ImageRef
-from imagegate.ports import Images, Ledger, Scans, Starter, Tasks
+from imagegate.ports.executions import Starter, Tasks
+from imagegate.ports.images import Images, Scans
+from imagegate.ports.ledger import Releases, ScanTokens
 from imagegate.release.release import ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.scan_wait import is_over, why_never
@@ -23,7 +26,7 @@ class AwaitScan:
 
     images: Images
     scans: Scans
-    ledger: Ledger
+    ledger: ScanTokens
     tasks: Tasks
 
     def register(self, release: ReleaseId, token: str, now: datetime) -> WaitOutcome | None:
@@ -38,7 +41,7 @@ class AwaitScan:
             for digest in found
         ]
         for scan in waiting:
-            self.ledger.wait(scan)
+            self.ledger.keep_token(scan)
         return self._look(waiting, token)
 
     def _look(self, waiting: list[WaitingScan], token: str) -> WaitOutcome | None:
@@ -50,7 +53,7 @@ class AwaitScan:
     def _end(self, waiting: list[WaitingScan], token: str, waited: WaitOutcome, why: str = "") -> WaitOutcome:
         self._wake(token, waited, why)
         for scan in waiting:
-            self.ledger.forget(scan)
+            self.ledger.forget_token(scan)
         return waited
 
     def _wake(self, token: str, waited: WaitOutcome, why: str = "") -> WaitOutcome:
@@ -58,18 +61,22 @@ class AwaitScan:
         return waited
 
 
+class ScanLedger(Releases, ScanTokens, Protocol):
+    """The parts of the ledger that `ScanCompleted` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanCompleted:
     """A scan event is only a wake-up: find the tokens, read all platforms again, complete what has everything."""
 
     scans: Scans
-    ledger: Ledger
+    ledger: ScanLedger
     tasks: Tasks
     starter: Starter
 
     def on_scan(self, image: ImageRef) -> int:
         """Returns how many waiting releases were woken."""
-        waiting = self.ledger.waiting(image)
+        waiting = self.ledger.tokens_of(image)
         if not waiting:
             self._offer_late_scan(image)
         return sum(self.wake_if_complete(scan) for scan in waiting)
@@ -80,7 +87,7 @@ class ScanCompleted:
             return False
         if not self.tasks.wake(scan.token, {"waited": str(WaitOutcome.READY), "why": ""}):
             return self._too_late(scan)
-        self.ledger.forget(scan)
+        self.ledger.forget_token(scan)
         return True
 
     def _too_late(self, scan: WaitingScan) -> bool:
@@ -88,7 +95,7 @@ class ScanCompleted:
         latest = self.ledger.latest(scan.release.image)
         if latest is None or not latest.is_open:
             self._offer_late_scan(scan.release.image)
-            self.ledger.forget(scan)
+            self.ledger.forget_token(scan)
         return False
 
     def _offer_late_scan(self, image: ImageRef) -> None:

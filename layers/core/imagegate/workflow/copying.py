@@ -19,7 +19,7 @@ from imagegate.errors import (
 from imagegate.oci.artifact import prove_cannot_run
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
-from imagegate.ports import Registry
+from imagegate.ports.registry import Registry
 from imagegate.workflow.examination.contents import DEPTH, EVIDENCE_BYTES, MANIFESTS
 from imagegate.workflow.examination.signatures import content_of
 

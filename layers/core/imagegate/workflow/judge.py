@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from imagegate.errors import ImageNotFoundError
 from imagegate.evidence.sbom import NOT_ATTACHED_YET
@@ -16,7 +16,10 @@ from imagegate.gate.verdict import PlatformScan, VerdictOutcome, attention
 from imagegate.grants.break_glass import active_break_glass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode, Stage
-from imagegate.ports import Grants, Images, Ledger, Records
+from imagegate.ports.grants import Grants
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import BaseImages, Clocks, RecordedReleases
+from imagegate.ports.records import Records
 from imagegate.release.release import EcrImage, Ending, Outcome, Release, ReleaseId
 from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage, NotYet
 from imagegate.workflow.reuse import ReuseVerdict
@@ -57,13 +60,17 @@ class JudgeResult:
         }
 
 
+class JudgementLedger(RecordedReleases, Clocks, BaseImages, Protocol):
+    """The parts of the ledger that `JudgeImage` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeImage:
     """Writes what `examine` finds."""
 
     examine: ExamineImage
     images: Images
-    ledger: Ledger
+    ledger: JudgementLedger
     records: Records
     grants: Grants
 

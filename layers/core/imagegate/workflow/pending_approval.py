@@ -7,11 +7,11 @@ from dataclasses import replace
 from imagegate.grants.approval import ApprovalRequest, approval_request
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
-from imagegate.ports import Ledger
+from imagegate.ports.ledger import Pushers
 from imagegate.release.release import Release
 
 
-def asked_of(release: Release, policy: Policy, ledger: Ledger) -> ApprovalRequest | None:
+def asked_of(release: Release, policy: Policy, ledger: Pushers) -> ApprovalRequest | None:
     """None: it waits for nothing. Whoever pushed the image did so where its way begins."""
     request = approval_request(release, policy)
     if request is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from imagegate.canonical_json import timestamp
 from imagegate.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
@@ -17,7 +17,12 @@ from imagegate.grants.break_glass import active_break_glass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
-from imagegate.ports import Grants, Images, Ledger, Records, Registry, Signer
+from imagegate.ports.grants import Grants
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import Pushers, RecordedReleases, RepeatedRequests, TagClaims
+from imagegate.ports.records import Records
+from imagegate.ports.registry import Registry
+from imagegate.ports.signer import Signer
 from imagegate.release.promotion import Promotion, TagPlan, plan_tags
 from imagegate.release.release import Ending, Outcome, Release, ReleaseId, StartReason
 from imagegate.workflow.copying import Copy, OutOfTimeError
@@ -54,10 +59,14 @@ class Promoted:
         }
 
 
+class PromotionLedger(RecordedReleases, RepeatedRequests, TagClaims, Pushers, Protocol):
+    """The parts of the ledger that `PromoteImage` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromoteImage:
     images: Images
-    ledger: Ledger
+    ledger: PromotionLedger
     records: Records
     registry: Registry
     signer: Signer
@@ -236,7 +245,7 @@ class _Tagging:
             self.step.ledger.record(self.release.id, promotion=promotion)
             if known and known.outcome in (None, Outcome.BLOCKED):
                 # It was pushed there before. Where its tag was there too, no event tells of the promotion.
-                self.step.ledger.ask_again(there, now)
+                self.step.ledger.request_again(there, now)
         return self._outcome(), "; ".join(self._notes(plan))
 
     def _move(self, tag: str) -> None:

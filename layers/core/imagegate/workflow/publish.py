@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from imagegate.errors import InvalidPolicyError
 from imagegate.policy.policy import Policy, Scanner
-from imagegate.ports import Records, Scans, Signer
+from imagegate.ports.images import Scans
+from imagegate.ports.records import Records
+from imagegate.ports.signer import Signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from imagegate.errors import RejectedInputError
 from imagegate.grants.approval import ApprovalStatus, approval_status
 from imagegate.grants.break_glass import active_break_glass as breaks_glass
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
-from imagegate.ports import Grants, Ledger, Records
+from imagegate.ports.grants import Grants
+from imagegate.ports.ledger import Pushers, Releases
+from imagegate.ports.records import Records
 from imagegate.release.order import newest_order
 from imagegate.release.release import Release, StartReason
 from imagegate.release.start import Ignore, Push
@@ -79,10 +82,14 @@ class Proven:
     by: str = ""
 
 
+class ReasonLedger(Releases, Pushers, Protocol):
+    """The parts of the ledger that `CheckReason` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReason:
     grants: Grants
-    ledger: Ledger
+    ledger: ReasonLedger
     records: Records
     policy: Policy
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from imagegate.oci.image import ImageRef
 from imagegate.policy.replication import Replication, failed, missing
 from imagegate.policy.rules import Attention
-from imagegate.ports import Images, Ledger
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import RecordedReleases
 from imagegate.release.release import Release
 
 _PAUSE = timedelta(seconds=30)
@@ -17,7 +18,7 @@ _PAUSE = timedelta(seconds=30)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitReplicas:
     images: Images
-    ledger: Ledger
+    ledger: RecordedReleases
 
     def run(self, release: Release, image: ImageRef, wanted: Replication, now: datetime) -> datetime | str:
         """When to look again; or what is to be said, "" where all is well. What went wrong alerts."""

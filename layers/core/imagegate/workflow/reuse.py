@@ -14,13 +14,14 @@ from imagegate.gate.decision_record import VALID_FOR, Decision
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import Stage
-from imagegate.ports import Ledger, Records
+from imagegate.ports.ledger import RecordedReleases
+from imagegate.ports.records import Records
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReuseVerdict:
-    ledger: Ledger
+    ledger: RecordedReleases
     records: Records
 
     def run(self, release: Release, stage: Stage, now: datetime) -> Digest | None:

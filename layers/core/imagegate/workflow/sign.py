@@ -18,7 +18,11 @@ from imagegate.evidence import attestation
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
-from imagegate.ports import Images, Ledger, Records, Registry, Signer
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import RecordedReleases
+from imagegate.ports.records import Records
+from imagegate.ports.registry import Registry
+from imagegate.ports.signer import Signer
 from imagegate.release.release import ReleaseId
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.signatures import verify_signature
@@ -37,7 +41,7 @@ class Signed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignImage:
     images: Images
-    ledger: Ledger
+    ledger: RecordedReleases
     records: Records
     registry: Registry
     signer: Signer

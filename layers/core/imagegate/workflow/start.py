@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from imagegate.errors import ImageNotFoundError, RejectedInputError, RetryableError
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Arrival, Policy, Stage
-from imagegate.ports import Images, Ledger, Records, Registry, Workflow
+from imagegate.ports.executions import Workflow
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import IgnoredImages, Pushers, ReleaseAttempts, TagHolders
+from imagegate.ports.records import Records
+from imagegate.ports.registry import Registry
 from imagegate.release.release import EcrImage, Outcome, Release, StartReason
 from imagegate.release.start import (
     Begin,
@@ -32,12 +37,16 @@ class StartContentionError(RetryableError):
     """Too many starts of one image at once; the event comes again."""
 
 
+class StartLedger(ReleaseAttempts, IgnoredImages, Pushers, TagHolders, Protocol):
+    """The parts of the ledger that `StartRelease` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRelease:
     """Decides whether a push is ours to guard, and makes sure that exactly one execution guards it."""
 
     images: Images
-    ledger: Ledger
+    ledger: StartLedger
     workflow: Workflow
     records: Records
     policy: Policy

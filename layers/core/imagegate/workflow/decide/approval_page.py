@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from imagegate.approval_page import image_difference
 from imagegate.approval_page import view as approval_view
@@ -17,7 +17,10 @@ from imagegate.gate.facts import ImageFacts, PlatformFacts
 from imagegate.grants.approval import ApprovalRequest, Choice
 from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports import ApprovalLinks, Grants, Images, Ledger, LinkDecider, StoredRecords
+from imagegate.ports.grants import ApprovalLinks, Grants, LinkDecider
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import CurrentReleases, Pushers, Releases
+from imagegate.ports.records import StoredRecords
 from imagegate.release.release import Release, ReleaseId, StartReason
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.stored_findings import findings_of
@@ -26,10 +29,14 @@ from imagegate.workflow.pending_approval import asked_of
 _BASE_NAME = "org.opencontainers.image.base.name"  # OCI image-spec, annotations.md
 
 
+class ApprovalPageLedger(Releases, CurrentReleases, Pushers, Protocol):
+    """The parts of the ledger that `ShowApproval` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowApproval:
     links: ApprovalLinks
-    ledger: Ledger
+    ledger: ApprovalPageLedger
     records: StoredRecords
     grants: Grants
     images: Images
@@ -78,7 +85,7 @@ class ShowApproval:
 
     def _difference(self, target: str, after: ComparedImage) -> Difference | None:
         """None: nothing has been released there yet."""
-        standing = self.ledger.standing(target)
+        standing = self.ledger.current_release(target)
         if standing is None:
             return None
         try:

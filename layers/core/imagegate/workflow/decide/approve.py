@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from imagegate.errors import ImageNotFoundError, RecordNotFoundError, RejectedInputError
 from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus, Choice, approval_status
 from imagegate.grants.results import ApprovalResult
 from imagegate.notices import approval_notice
 from imagegate.policy.approval_terms import TAG, Person
-from imagegate.ports import Images, Ledger, Notifications, People, Records, Starter, WritableGrants
+from imagegate.ports.executions import Starter
+from imagegate.ports.grants import WritableGrants
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import HeldReleases, Notices, Pushers, RecordedReleases
+from imagegate.ports.records import Records
+from imagegate.ports.services import Notifications, People
 from imagegate.release.release import Release, ReleaseId, StartReason
 from imagegate.workflow.pending_approval import asked_of
 
@@ -19,10 +25,14 @@ class ApprovalRefusedError(RejectedInputError):
     """This person may not decide so, or not any more; the message says why."""
 
 
+class ApprovalLedger(RecordedReleases, HeldReleases, Notices, Pushers, Protocol):
+    """The parts of the ledger that `DecideApproval` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideApproval:
     grants: WritableGrants
-    ledger: Ledger
+    ledger: ApprovalLedger
     records: Records
     images: Images
     starter: Starter
@@ -89,7 +99,7 @@ class DecideApproval:
             self._reject(release, result)
         else:
             return
-        self.ledger.unhold(release.id)
+        self.ledger.stop_holding(release.id)
 
     def _reject(self, release: Release, result: ApprovalResult) -> None:
         """Told once, as far as calls that are killed allow."""

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.grants.results import BreakGlassResult
 from imagegate.notices.grant_notice import glass_broken, glass_mended
 from imagegate.oci.image import ImageRef
-from imagegate.ports import Ledger, Notifications, Starter, WritableGrants
+from imagegate.ports.executions import Starter
+from imagegate.ports.grants import WritableGrants
+from imagegate.ports.ledger import Notices, ReleaseLists, Releases
+from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release, StartReason
 
 # A pattern finds images that were judged lately; an image by its repository's name is found however old it is.
@@ -23,10 +27,14 @@ class BreakGlassRefusedError(RejectedInputError):
     """It would not count; the message says why."""
 
 
+class BreakGlassLedger(Releases, ReleaseLists, Notices, Protocol):
+    """The parts of the ledger that `GrantBreakGlass` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantBreakGlass:
     grants: WritableGrants
-    ledger: Ledger
+    ledger: BreakGlassLedger
     starter: Starter
     notifications: Notifications
 

@@ -13,19 +13,14 @@ from imagegate.grants.break_glass import BreakGlass
 from imagegate.grants.results import ApprovalResult, BreakGlassResult, RevocationResult, WaiverResult
 from imagegate.policy.policy import Policy
 from imagegate.policy.waiver import Waiver
-from imagegate.ports import (
-    ApprovalLinks,
-    Images,
-    Ledger,
-    Notifications,
-    People,
-    Records,
-    Registry,
-    Signer,
-    Starter,
-    Usage,
-    WritableGrants,
-)
+from imagegate.ports.executions import Starter
+from imagegate.ports.grants import ApprovalLinks, WritableGrants
+from imagegate.ports.images import Images, Usage
+from imagegate.ports.ledger import Ledger
+from imagegate.ports.records import Records
+from imagegate.ports.registry import Registry
+from imagegate.ports.services import Notifications, People
+from imagegate.ports.signer import Signer
 from imagegate.release.release import Release
 from imagegate.release.revocation import Revocation
 from imagegate.workflow.decide.approve import DecideApproval

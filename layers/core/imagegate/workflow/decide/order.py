@@ -9,7 +9,10 @@ from datetime import datetime
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
-from imagegate.ports import Images, Ledger, Starter, WritableGrants
+from imagegate.ports.executions import Starter
+from imagegate.ports.grants import WritableGrants
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import Releases
 from imagegate.release.order import Order
 from imagegate.release.release import StartReason
 
@@ -21,7 +24,7 @@ class OrderRefusedError(RejectedInputError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRelease:
     grants: WritableGrants
-    ledger: Ledger
+    ledger: Releases
     images: Images
     starter: Starter
     policy: Policy

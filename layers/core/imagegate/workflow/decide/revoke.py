@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from imagegate.errors import (
     AccessRefusedError,
@@ -18,7 +19,11 @@ from imagegate.grants.results import RevocationResult
 from imagegate.notices.grant_notice import signature_revoked
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Scanner
-from imagegate.ports import Ledger, Notifications, Registry, Signer, Usage
+from imagegate.ports.images import Usage
+from imagegate.ports.ledger import Notices, RevocableReleases
+from imagegate.ports.registry import Registry
+from imagegate.ports.services import Notifications
+from imagegate.ports.signer import Signer
 from imagegate.release.release import Release
 from imagegate.release.revocation import Revocation, RunsIn
 
@@ -36,9 +41,13 @@ class RepositoryAttempts:
         return any(attempt.signature for attempt in self.attempts)
 
 
+class RevocationLedger(RevocableReleases, Notices, Protocol):
+    """The parts of the ledger that `RevokeSignatures` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeSignatures:
-    ledger: Ledger
+    ledger: RevocationLedger
     registry: Callable[[], Registry]
     signer: Callable[[], Signer]
     usage: Usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from imagegate.deployment.check import explain_refusal, last_decided_attempt, passes
 from imagegate.deployment.rollback import Rollback, announced_releases
@@ -12,7 +13,11 @@ from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.notices.rollback_notice import announcement
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Stage
-from imagegate.ports import Images, Ledger, Notifications, Registry, Signer
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import ReleaseLists, Releases, Rollbacks
+from imagegate.ports.registry import Registry
+from imagegate.ports.services import Notifications
+from imagegate.ports.signer import Signer
 from imagegate.release.release import Release
 from imagegate.workflow.examination.signatures import verify_signature
 
@@ -33,12 +38,16 @@ class RollbackPlan:
     skipped: tuple[tuple[Release, str], ...] = ()
 
 
+class RollbackLedger(Releases, ReleaseLists, Rollbacks, Protocol):
+    """The parts of the ledger that `PlanRollback` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRollback:
     """Reads, and decides nothing: the command line plans with it, and the function that decides checks by it."""
 
     images: Images
-    ledger: Ledger
+    ledger: RollbackLedger
     registry: Callable[[], Registry]
     signer: Callable[[], Signer]
     policy: Policy
@@ -61,7 +70,7 @@ class PlanRollback:
 
     def way(self, repository: str, stage: Stage) -> list[Release]:
         """What deployers were told of, the last first."""
-        found = self.ledger.of_repository(repository, _LOOKED_AT)
+        found = self.ledger.recent_of_repository(repository, _LOOKED_AT)
         return announced_releases(found, self.ledger.rollbacks(repository), stage)
 
     def _stage(self, repository: str) -> Stage:
@@ -99,7 +108,7 @@ class PlanRollback:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollBack:
     plan: PlanRollback
-    ledger: Ledger
+    ledger: Rollbacks
     notifications: Notifications
 
     def run(

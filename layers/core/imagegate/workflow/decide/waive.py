@@ -11,7 +11,10 @@ from imagegate.findings.finding import Versions
 from imagegate.grants.results import WaiverResult
 from imagegate.policy.policy import Policy, Scanner
 from imagegate.policy.waiver import Waiver
-from imagegate.ports import Ledger, Records, Starter, WritableGrants
+from imagegate.ports.executions import Starter
+from imagegate.ports.grants import WritableGrants
+from imagegate.ports.ledger import ReleaseLists
+from imagegate.ports.records import Records
 from imagegate.release.release import Release, StartReason
 from imagegate.workflow.examination.freed import FindFreed
 
@@ -23,7 +26,7 @@ class WaiverRefusedError(RejectedInputError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantWaiver:
     grants: WritableGrants
-    ledger: Ledger
+    ledger: ReleaseLists
     records: Records
     starter: Starter
     policy: Policy

@@ -9,7 +9,8 @@ from imagegate.errors import AmbiguousDocumentError
 from imagegate.oci.artifact import NO_PLATFORM, Child, find_form, is_attestation, prove_cannot_run
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
-from imagegate.ports import Images, Registry
+from imagegate.ports.images import Images
+from imagegate.ports.registry import Registry
 from imagegate.strict_json import shown
 from imagegate.workflow.examination.signatures import content_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from imagegate.findings.finding import Finding
 from imagegate.gate.finding_rules import FindingEvaluator
 from imagegate.oci.image import ImageRef
-from imagegate.ports import Intelligence
+from imagegate.ports.images import Intelligence
 
 # Amazon Inspector API reference, BatchGetFindingDetails.
 _AT_ONCE = 10

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from imagegate.gate.facts import CameBy
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
-from imagegate.ports import Ledger
+from imagegate.ports.ledger import Releases, TagHolders
 from imagegate.release.release import History, StartReason
+
+
+class EntryLedger(Releases, TagHolders, Protocol):
+    """The parts of the ledger that `ReadEntry` uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadEntry:
-    ledger: Ledger
+    ledger: EntryLedger
 
     def run(self, policy: Policy, image: ImageRef, tags: Iterable[str]) -> CameBy:
         """`tags`: the ones that point to the image now."""

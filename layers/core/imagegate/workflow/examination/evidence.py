@@ -12,7 +12,9 @@ from imagegate.evidence.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMEN
 from imagegate.gate.facts import Evidence
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Policy, Stage
-from imagegate.ports import Images, Registry, Signer
+from imagegate.ports.images import Images
+from imagegate.ports.registry import Registry
+from imagegate.ports.signer import Signer
 from imagegate.workflow.examination.contents import Contents
 from imagegate.workflow.examination.signatures import verify_signature
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from imagegate.canonical_json import timestamp
 from imagegate.errors import AmbiguousDocumentError, FindingsChangedError, RecordNotFoundError
@@ -21,11 +22,16 @@ from imagegate.gate.remediation import Rebuild
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
-from imagegate.ports import Grants, Images, Intelligence, Ledger, Records, Registry, Scans, Signer
+from imagegate.ports.grants import Grants
+from imagegate.ports.images import Images, Intelligence, Scans
+from imagegate.ports.ledger import Clocks, CurrentReleases
+from imagegate.ports.records import Records
+from imagegate.ports.registry import Registry
+from imagegate.ports.signer import Signer
 from imagegate.release.release import EcrImage, Release
 from imagegate.workflow.examination.contents import Contents, read_contents
 from imagegate.workflow.examination.details import Details
-from imagegate.workflow.examination.facts import ReadFacts
+from imagegate.workflow.examination.facts import FactsLedger, ReadFacts
 from imagegate.workflow.examination.scan_wait import Never, why_never
 from imagegate.workflow.examination.stored_findings import places_of
 
@@ -62,13 +68,17 @@ class NotYet:
     clean_since: Mapping[Digest, datetime] = field(default_factory=dict)  # what a second look has to confirm
 
 
+class ExaminationLedger(FactsLedger, Clocks, CurrentReleases, Protocol):
+    """The parts of the ledger that `ExamineImage` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamineImage:
     """`registry`, `signer` and `intelligence` are made only where a rule asks for what they know."""
 
     images: Images
     scans: Scans
-    ledger: Ledger
+    ledger: ExaminationLedger
     records: Records
     grants: Grants
     registry: Callable[[], Registry]
@@ -187,7 +197,7 @@ class ExamineImage:
         target = policy.target_of(image.repository)
         if not stage.findings.no_worse_than_next or target is None:
             return None
-        standing = self.ledger.standing(target)
+        standing = self.ledger.current_release(target)
         if standing is None:
             return None
         try:

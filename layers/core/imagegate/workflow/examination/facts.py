@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from imagegate.errors import AmbiguousDocumentError, RecordNotFoundError
 from imagegate.gate.facts import BaseImage, ImageFacts, PlatformFacts
@@ -14,7 +15,10 @@ from imagegate.oci.image_config import ImageConfig
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.rules import is_on
-from imagegate.ports import Images, Ledger, Registry, Signer
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import BaseImages, Releases, TagHolders
+from imagegate.ports.registry import Registry
+from imagegate.ports.signer import Signer
 from imagegate.release.release import EcrImage, Release, ReleaseId
 from imagegate.strict_json import LONGEST
 from imagegate.workflow.examination.contents import Contents
@@ -27,12 +31,16 @@ _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 
+class FactsLedger(Releases, BaseImages, TagHolders, Protocol):
+    """The parts of the ledger that `ReadFacts` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFacts:
     """`registry` and `signer` are made only where a rule needs them."""
 
     images: Images
-    ledger: Ledger
+    ledger: FactsLedger
     registry: Callable[[], Registry]
     signer: Callable[[], Signer]
 

@@ -13,7 +13,8 @@ from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.policy.waiver import Waiver
-from imagegate.ports import Ledger, StoredRecords
+from imagegate.ports.ledger import ReleaseLists
+from imagegate.ports.records import StoredRecords
 from imagegate.release.release import Outcome, Release
 from imagegate.workflow.examination.replay import Replay
 
@@ -24,7 +25,7 @@ _LOOKED_AT = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindFreed:
-    ledger: Ledger
+    ledger: ReleaseLists
     records: StoredRecords
     versions: Versions
 

@@ -18,7 +18,7 @@ from imagegate.gate.remediation import Rebuild
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
-from imagegate.ports import StoredRecords
+from imagegate.ports.records import StoredRecords
 from imagegate.workflow.examination.stored_findings import places_of
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from imagegate.errors import ImageNotFoundError, RejectedInputError, UnsupportedImageError
 from imagegate.findings.scan import Readiness, Scanning, WaitOutcome
 from imagegate.oci.image import ImageRef
-from imagegate.ports import Scans
+from imagegate.ports.images import Scans
 
 
 def is_over(scans: Scans, image: ImageRef) -> bool:

@@ -7,7 +7,8 @@ from datetime import datetime
 from imagegate.evidence.attestation import check_signed_decision
 from imagegate.evidence.signature_manifest import read_signature_manifest
 from imagegate.oci.image import Descriptor, ImageRef
-from imagegate.ports import Registry, Signer
+from imagegate.ports.registry import Registry
+from imagegate.ports.signer import Signer
 
 
 def verify_signature(

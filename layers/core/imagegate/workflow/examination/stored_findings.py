@@ -10,7 +10,7 @@ from imagegate.findings.finding import Finding, Place
 from imagegate.gate import findings_record
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Digest
-from imagegate.ports import StoredRecords
+from imagegate.ports.records import StoredRecords
 
 
 def findings_of(

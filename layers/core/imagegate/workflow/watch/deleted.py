@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from imagegate.deployment.rollback import announced_releases
 from imagegate.errors import ImageNotFoundError
 from imagegate.notices.deletion_notice import image_deleted, notice
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy, Stage
-from imagegate.ports import Images, Ledger, Notifications
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import Notices, ReleaseLists, Releases, Rollbacks
+from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release
 
 # What passed is released in its stage, also while the next one holds it.
@@ -19,12 +22,16 @@ _RELEASED = frozenset({Outcome.RELEASED, Outcome.HELD})
 _LOOKED_AT = 200
 
 
+class DeletionLedger(Releases, ReleaseLists, Rollbacks, Notices, Protocol):
+    """The parts of the ledger that `TellOfDeletion` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TellOfDeletion:
     """Children of indexes and evidence are no releases of their own: of them nothing is told."""
 
     images: Images
-    ledger: Ledger
+    ledger: DeletionLedger
     notifications: Notifications
     policy: Policy
 
@@ -61,7 +68,7 @@ class TellOfDeletion:
 
     def _current(self, repository: str, stage: Stage) -> Release | None:
         """Deployers were told of it last."""
-        found = self.ledger.of_repository(repository, _LOOKED_AT)
+        found = self.ledger.recent_of_repository(repository, _LOOKED_AT)
         return next(iter(announced_releases(found, self.ledger.rollbacks(repository), stage)), None)
 
     def _is_there(self, image: ImageRef) -> bool:

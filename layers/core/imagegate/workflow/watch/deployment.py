@@ -31,7 +31,10 @@ from imagegate.notices.deployment_notice import (
 from imagegate.oci.image import ImageRef
 from imagegate.oci.reference import Container, resolve_digests
 from imagegate.policy.policy import Policy
-from imagegate.ports import Grants, Images, Ledger, Notifications, Services
+from imagegate.ports.grants import Grants
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import Notices, Releases
+from imagegate.ports.services import Notifications, Services
 from imagegate.text import one_line
 
 _LONGEST_FAULT = 300
@@ -68,7 +71,7 @@ class JudgeContainers:
     """`allowed`: images that may run though no gate has seen them, by the beginning of their names."""
 
     images: Images
-    ledger: Ledger
+    ledger: Releases
     grants: Grants
     policy: Policy
     allowed: tuple[str, ...]
@@ -127,7 +130,7 @@ def not_checked(deployment: ServiceRevision | None, error: Exception, on_error: 
 class TellOnce:
     """Of all who notice the same at once, one tells it; when that fails, another one does, later."""
 
-    ledger: Ledger
+    ledger: Notices
     notifications: Notifications
 
     def run(self, alerts: Sequence[Alert], now: datetime) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from zlib import crc32
 
 from imagegate.errors import RejectedInputError, RetryableError
@@ -20,11 +20,15 @@ from imagegate.notices.notice import not_reconciled, waiver_ending
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy
 from imagegate.policy.waiver import Waiver
-from imagegate.ports import Grants, Images, Notifications, Records
+from imagegate.ports.grants import Grants
+from imagegate.ports.images import Images
+from imagegate.ports.ledger import HeldReleases, IgnoredImages, RecordedReleases, RepeatedRequests, ScanTokens
+from imagegate.ports.records import Records
+from imagegate.ports.services import Notifications
 from imagegate.release.release import EcrImage, ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.examination.freed import FindFreed
-from imagegate.workflow.watch.deleted import TellOfDeletion
+from imagegate.workflow.watch.deleted import DeletionLedger, TellOfDeletion
 
 T = TypeVar("T")
 # Events that come at all come within a day: EventBridge gives up after that.
@@ -86,9 +90,16 @@ class Sweep:
                 self.faults[what] = fault
 
 
+class ReconcilerLedger(
+    DeletionLedger, ScanTokens, HeldReleases, RepeatedRequests, IgnoredImages, RecordedReleases, Protocol
+):
+    """The parts of the ledger that `Reconcile` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
     images: Images
+    ledger: ReconcilerLedger
     completed: ScanCompleted
     grants: Grants
     records: Records
@@ -103,8 +114,8 @@ class Reconcile:
         Also tell of waivers that end, and try again what a new policy would let pass. Raises `ReconcileError` for what
         may go better at the next call; people are told of the rest, once a day.
         """
-        sweep, ledger, since = Sweep(), self.completed.ledger, max(self.installed_at, now - _LOOKS_BACK)
-        woken = sweep.each("what waits", ledger.all_waiting, self._look, lambda scan: scan.release)
+        sweep, ledger, since = Sweep(), self.ledger, max(self.installed_at, now - _LOOKS_BACK)
+        woken = sweep.each("what waits", ledger.all_tokens, self._look, lambda scan: scan.release)
         started, repositories = 0, sweep.listed("repositories", self.images.repositories)
         ours = [repository for repository in repositories if self.policy.stage_of(repository)]
         for repository in ours:
@@ -112,7 +123,7 @@ class Reconcile:
             started += sweep.each(repository, pushed, self._start_lost, lambda facts: facts.image)
         due = [repository for repository in ours if _is_due(repository, now)]
         gone = sweep.each("what is current", lambda: due, partial(self.deletions.look, now=now))
-        sweep.each("what was promoted", ledger.asked_again, self._ask_again)
+        sweep.each("what was promoted", ledger.requested_again, self._ask_again)
         sweep.each("what is held", ledger.held, partial(self._expire, now=now))
         waivers = sweep.listed("waivers", self.grants.waivers)
         every = [*self.policy.waivers, *waivers]
@@ -132,18 +143,18 @@ class Reconcile:
     def deletions(self) -> TellOfDeletion:
         return TellOfDeletion(
             images=self.images,
-            ledger=self.completed.ledger,
+            ledger=self.ledger,
             notifications=self.notifications,
             policy=self.policy,
         )
 
     def _ask_again(self, image: ImageRef) -> None:
         """Ask for a release of what was promoted to where it had been refused."""
-        ledger = self.completed.ledger
+        ledger = self.ledger
         latest = ledger.latest(image)
         if latest is not None:
             self.completed.starter.request(image, sorted(latest.tags), StartReason.PROMOTED)
-        ledger.forget_asking(image)
+        ledger.forget_request(image)
 
     def _told(self, faults: Mapping[str, Exception], now: datetime) -> tuple[str, ...]:
         """People hear of each once a day; what may go better soon is tried again by whoever called."""
@@ -153,7 +164,7 @@ class Reconcile:
             for what, why in faults.items()
             if not isinstance(why, RetryableError)
         }
-        ledger, told = self.completed.ledger, f"not reconciled on {now:%Y-%m-%d}"
+        ledger, told = self.ledger, f"not reconciled on {now:%Y-%m-%d}"
         fresh = {what: why for what, why in lasting.items() if not ledger.is_noted(f"{what} {told}")}
         if fresh:
             self.notifications.publish(not_reconciled(fresh, now))
@@ -165,28 +176,28 @@ class Reconcile:
 
     def _expire(self, held: ReleaseId, now: datetime) -> None:
         """What nobody has let in in time is told, once; what goes on otherwise is not looked at again."""
-        ledger = self.completed.ledger
+        ledger = self.ledger
         release = ledger.get(held)
         latest = ledger.latest(held.image)
         request = approval_request(release, self.records.policy(release.policy))
         if request is None or latest is None or latest.attempt != held.attempt:
-            return ledger.unhold(held)
+            return ledger.stop_holding(held)
         if now < request.expires_at:
             return None
         if approval_status(request, self.grants.approvals(held), now) is ApprovalStatus.EXPIRED:
             ledger.record(held, detail=f"nobody let it into {request.stage} in time")
             self.notifications.publish(approval_notice.expired(release, request))
-        return ledger.unhold(held)
+        return ledger.stop_holding(held)
 
     def _warned(self, waiver: Waiver, now: datetime) -> bool:
         """Once for each waiver, in its last days, where it still counts."""
         if not waiver.is_ending(now) or waiver.fault(now, self.policy.waiver_terms):
             return False
         notice = f"{waiver.id} ending"
-        if self.completed.ledger.is_noted(notice):
+        if self.ledger.is_noted(notice):
             return False
         self.notifications.publish(waiver_ending(waiver, now))
-        self.completed.ledger.note(notice)
+        self.ledger.note(notice)
         return True
 
     def _reminded(self, glass: BreakGlass, now: datetime) -> bool:
@@ -195,15 +206,15 @@ class Reconcile:
         if not (is_over or glass.is_ending(now)):
             return False
         notice = f"{glass.id} {'ended' if is_over else 'ending'}"
-        if self.completed.ledger.is_noted(notice):
+        if self.ledger.is_noted(notice):
             return False
         self.notifications.publish(glass_ended(glass) if is_over else glass_ending(glass))
-        self.completed.ledger.note(notice)
+        self.ledger.note(notice)
         return True
 
     def _free_by_policy(self, waivers: Sequence[Waiver], now: datetime, _policy: Policy) -> int:
         """Once for each policy: what was blocked under another one, and would pass under this one."""
-        ledger, notice = self.completed.ledger, f"{self.policy.digest} considered"
+        ledger, notice = self.ledger, f"{self.policy.digest} considered"
         if ledger.is_noted(notice):
             return 0
         find = FindFreed(ledger=ledger, records=self.records, versions=self.versions)
@@ -216,7 +227,7 @@ class Reconcile:
     def _look(self, scan: WaitingScan) -> bool:
         if self.completed.wake_if_complete(scan):
             return True
-        release = self.completed.ledger.latest(scan.release.image)
+        release = self.ledger.latest(scan.release.image)
         if release is not None and release.is_open:
             self._start_scan(scan.image)
         return False
@@ -233,9 +244,9 @@ class Reconcile:
     def _start_lost(self, facts: EcrImage) -> bool:
         """Ask for a release of an image that has none and that nobody has decided to leave alone."""
         # Its event may be merely on its way: a start that is asked for twice is one start.
-        if self.completed.ledger.latest(facts.image) is not None:
+        if self.ledger.latest(facts.image) is not None:
             return False
-        ignored = self.completed.ledger.ignored(facts.image)
+        ignored = self.ledger.ignored(facts.image)
         if ignored is not None and ignored.settles(facts, self.policy.digest):
             return False
         self.completed.starter.request(facts.image, sorted(facts.tags), StartReason.PUSH)

@@ -1,0 +1,29 @@
+"""Executions of the release workflow: begin one, wake one that waits, request one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from imagegate.oci.image import ImageRef
+
+
+class Workflow(Protocol):
+    """The release state machine."""
+
+    def start(self, name: str, payload: dict[str, Any]) -> bool:
+        """Start an execution. Return whether an execution of that name runs now; False if it has ended already."""
+
+
+class Tasks(Protocol):
+    """Tasks of the state machine that wait with a token."""
+
+    def wake(self, token: str, result: dict[str, Any]) -> bool:
+        """Complete a waiting task. Return False if no task waits with that token any more."""
+
+
+class Starter(Protocol):
+    """The function `start_release`: it alone may start executions."""
+
+    def request(self, image: ImageRef, tags: Iterable[str], reason: str) -> None:
+        """Request a release. The function itself checks whether the reason holds, and which person is behind it."""

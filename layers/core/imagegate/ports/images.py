@@ -1,0 +1,87 @@
+"""Images as ECR and Amazon Inspector know them: metadata, scans, findings, where they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from imagegate.findings.finding import Finding
+from imagegate.findings.scan import Basis, Scanning, ScanStatus
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.manifest import Manifest
+from imagegate.policy.policy import Scanner
+from imagegate.policy.replication import Replica
+from imagegate.release.release import EcrImage
+from imagegate.release.revocation import RunsIn
+
+
+class Images(Protocol):
+    """Images and repositories in ECR, without the blobs."""
+
+    @property
+    def registry(self) -> str:
+        """The registry's name: `ACCOUNT.dkr.ecr.REGION.amazonaws.com`."""
+
+    def facts(self, image: ImageRef) -> EcrImage:
+        """Return what ECR says about the image. Raises `ImageNotFoundError` if the repository has no such digest."""
+
+    def digest_of(self, repository: str, tag: str) -> Digest | None:
+        """Return the digest that the tag points to now, or None if there is no such tag."""
+
+    def manifest(self, image: ImageRef) -> Manifest:
+        """Return the exact bytes, checked against the digest. Raises `ImageNotFoundError`."""
+
+    def replicas(self, image: ImageRef) -> list[Replica]:
+        """List where ECR copies the image to; empty if no replication rule of the registry matches it."""
+
+    def repositories(self) -> Iterator[str]:
+        """Yield the names of all repositories."""
+
+    def pushed_since(self, repository: str, since: datetime) -> Iterator[EcrImage]:
+        """Yield the tagged images that were first pushed at that time or later."""
+
+    def make_repository(self, name: str, like: str) -> bool:
+        """Create `name` with the encryption of `like`, and return whether it was missing.
+
+        ECR mounts blobs only between repositories with equal encryption.
+        """
+
+
+class Scans(Protocol):
+    """Scans of one image that can run, never of an index."""
+
+    def status(self, image: ImageRef) -> ScanStatus:
+        """Return the status of the latest scan. Raises `ImageNotFoundError` if the image is gone."""
+
+    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
+        """Yield every finding of the latest scan by this scanner, page by page. Raises `FindingsChangedError`."""
+
+    def scanning(self, repository: str) -> Scanning:
+        """Say whether a scan of this repository's images comes by itself, on request, or never."""
+
+    def scanner(self) -> Scanner:
+        """Return the scanner that the registry uses now."""
+
+    def is_continuous(self, repository: str) -> bool:
+        """Say whether images of this repository are scanned again for new vulnerabilities (CONTINUOUS_SCAN)."""
+
+    def start(self, image: ImageRef) -> None:
+        """Request a scan. It is no error if one runs already, or ran today."""
+
+
+class Intelligence(Protocol):
+    """Data of Inspector about vulnerabilities that the scan itself does not have."""
+
+    def details(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the same findings, at most 10, with known_exploited and epss where Inspector has them."""
+
+    def epss(self, image: ImageRef) -> dict[str, float]:
+        """Return EPSS by finding ARN, for all active package findings of the image."""
+
+
+class Usage(Protocol):
+    """Clusters that Inspector has seen images run in."""
+
+    def clusters(self, image: ImageRef) -> list[RunsIn]:
+        """List the clusters; empty if the image was not seen to run."""

@@ -1,0 +1,240 @@
+"""The ledger, one protocol per need: a step takes the parts that it uses. Reads that decide are strongly consistent.
+
+A step that uses several parts combines them in a protocol of its own; `Ledger` is all of them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from imagegate.deployment.rollback import Rollback
+from imagegate.findings.finding import Place
+from imagegate.gate.facts import BaseImage
+from imagegate.gate.finding_rules import Clock
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import CurrentRelease, History, Outcome, Release, ReleaseId, WaitingScan
+from imagegate.release.revocation import Revocation
+from imagegate.release.start import IgnoredImage
+
+
+class Releases(Protocol):
+    """Attempts of each image, for readers."""
+
+    def latest(self, image: ImageRef) -> Release | None:
+        """Return the attempt with the highest number, or None if no release of the image has begun."""
+
+    def history(self, image: ImageRef) -> History:
+        """Return all attempts of the image, and the indexes that were released with it."""
+
+    def get(self, release: ReleaseId) -> Release:
+        """Return one attempt. Raises `RecordNotFoundError` if it was never begun."""
+
+
+class ReleaseLists(Protocol):
+    """Attempts of many images, newest first; eventually consistent."""
+
+    def recent(self, limit: int, now: datetime) -> list[Release]:
+        """Return the latest attempts of all repositories."""
+
+    def recent_of_repository(self, repository: str, limit: int) -> list[Release]:
+        """Return the latest attempts of one repository."""
+
+
+class RecordedReleases(Releases, Protocol):
+    """Attempts, for steps that record results."""
+
+    def record(self, release: ReleaseId, **fields: Any) -> None:
+        """Record results of a step (verdict, reasons, decision, signature, promotion, …) on an open attempt."""
+
+    def note_platforms(self, release: Release) -> None:
+        """Record each platform of a released index as released with it."""
+
+
+class ReleaseAttempts(Releases, Protocol):
+    """The life of an attempt: it begins, other tags join it, it closes, and that is announced."""
+
+    def begin(self, release: Release) -> bool:
+        """Write a new attempt. Return False if another caller wrote that attempt first."""
+
+    def join(self, release: ReleaseId, tags: frozenset[str], pushed_at: datetime) -> bool:
+        """Add tags and a later push to an open attempt, and count the change. Return False if it is closed."""
+
+    def close(
+        self,
+        release: ReleaseId,
+        outcome: Outcome,
+        seen: int | None,
+        at: datetime,
+        detail: str,
+        proof: Release | None = None,
+    ) -> bool:
+        """Close an open attempt. To close it twice with the same outcome is no error.
+
+        Return False if it has had other than `seen` changes (None: any number), if what proves the outcome is not as
+        in the reading `proof`, or if it is closed with another outcome.
+        """
+
+    def note_announcement(self, release: ReleaseId, message_id: str) -> None:
+        """Record the SNS message that announced the end of the attempt."""
+
+
+class RevocableReleases(Releases, Protocol):
+    """Attempts, for the revocation of their signatures."""
+
+    def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
+        """Record on an attempt, open or closed, that its signature is revoked. The first revocation is kept."""
+
+
+class ScanTokens(Protocol):
+    """Task tokens of executions that wait for a scan."""
+
+    def keep_token(self, scan: WaitingScan) -> None:
+        """Store a token. A retried task replaces its own; an older token never replaces a newer one."""
+
+    def tokens_of(self, image: ImageRef) -> list[WaitingScan]:
+        """Return the tokens that wait for a scan of this image."""
+
+    def all_tokens(self) -> Iterator[WaitingScan]:
+        """Yield every token, for the reconciler; eventually consistent."""
+
+    def forget_token(self, scan: WaitingScan) -> None:
+        """Delete a token, unless the task was retried and has another one by now."""
+
+
+class HeldReleases(Protocol):
+    """Attempts that wait for an approval."""
+
+    def hold(self, release: ReleaseId, at: datetime) -> None:
+        """Record that the attempt waits for an approval."""
+
+    def held(self) -> Iterator[ReleaseId]:
+        """Yield the attempts that wait; eventually consistent."""
+
+    def stop_holding(self, release: ReleaseId) -> None:
+        """Record that the attempt no longer waits."""
+
+
+class RepeatedRequests(Protocol):
+    """Images that were promoted into a repository after its gate had refused them."""
+
+    def request_again(self, image: ImageRef, at: datetime) -> None:
+        """Note the image: the reconciler requests a release of it."""
+
+    def requested_again(self) -> Iterator[ImageRef]:
+        """Yield the noted images; eventually consistent."""
+
+    def forget_request(self, image: ImageRef) -> None:
+        """Delete the note."""
+
+
+class IgnoredImages(Protocol):
+    """Images that no release was begun for, and why."""
+
+    def note_ignored(self, ignored: IgnoredImage) -> None:
+        """Keep the reason for a month, in place of an earlier one: it protects nothing, and saves requests."""
+
+    def ignored(self, image: ImageRef) -> IgnoredImage | None:
+        """Return why the image was ignored, or None if it was not."""
+
+
+class Pushers(Protocol):
+    """The people and roles that pushed images, by CloudTrail."""
+
+    def note_pusher(self, image: ImageRef, arn: str) -> None:
+        """Record one of them."""
+
+    def pushers(self, image: ImageRef) -> tuple[str, ...]:
+        """Return their ARNs; empty if no event named one."""
+
+
+class TagHolders(Protocol):
+    """Images that have claimed tags in the next stage."""
+
+    def holder(self, repository: str, tag: str) -> Digest | None:
+        """Return the image that has claimed the tag, or None."""
+
+
+class TagClaims(TagHolders, Protocol):
+    """Claims on tags, for the step that promotes."""
+
+    def claim_tag(self, repository: str, tag: str, digest: Digest, pushed_at: datetime) -> bool:
+        """Claim a tag for an image that was pushed at that time. Return False if an image pushed later has it."""
+
+
+class Rollbacks(Protocol):
+    """Rollbacks of a repository."""
+
+    def note_rollback(self, rollback: Rollback) -> None:
+        """Record a rollback; a second time changes nothing."""
+
+    def rollbacks(self, repository: str) -> list[Rollback]:
+        """Return all rollbacks of the repository, oldest first."""
+
+
+class Clocks(Protocol):
+    """Times since when an application has had a vulnerability in a package."""
+
+    def clocks(self, application: str) -> dict[Place, Clock]:
+        """Return the times of all vulnerabilities of the application."""
+
+    def keep_clocks(self, application: str, clocks: Mapping[Place, Clock]) -> None:
+        """Store these times in place of earlier ones; leave those of other vulnerabilities."""
+
+
+class BaseImages(Protocol):
+    """Released images that others may be built on."""
+
+    def note_base(self, base: BaseImage) -> None:
+        """Store a base image, also as the latest one of its repository if no later one is known."""
+
+    def bases(self, chain_ids: Sequence[str], stages: Iterable[str]) -> list[BaseImage]:
+        """Return the base images of these stages whose layers have one of these chain IDs."""
+
+    def latest_base(self, repository: str) -> BaseImage | None:
+        """Return the latest base image of the repository, or None."""
+
+
+class CurrentReleases(Protocol):
+    """The image that was last released into each repository."""
+
+    def note_current_release(self, current: CurrentRelease) -> None:
+        """Store it, unless an image that was pushed later is stored."""
+
+    def current_release(self, repository: str) -> CurrentRelease | None:
+        """Return it, or None if none was released."""
+
+
+class Notices(Protocol):
+    """Things that are done once, each by a name."""
+
+    def note(self, notice: str) -> None:
+        """Record that it is done."""
+
+    def claim(self, notice: str, now: datetime) -> bool:
+        """Claim to do it. Return False if it is done, or if another caller claimed it less than a minute ago."""
+
+    def is_noted(self, notice: str) -> bool:
+        """Say whether it is done."""
+
+
+class Ledger(
+    RecordedReleases,
+    ReleaseAttempts,
+    RevocableReleases,
+    ReleaseLists,
+    ScanTokens,
+    HeldReleases,
+    RepeatedRequests,
+    IgnoredImages,
+    Pushers,
+    TagClaims,
+    Rollbacks,
+    Clocks,
+    BaseImages,
+    CurrentReleases,
+    Notices,
+    Protocol,
+):
+    """All parts of the ledger."""

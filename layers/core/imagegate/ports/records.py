@@ -1,0 +1,51 @@
+"""Documents in S3: policies, decision records, findings, SBOMs that Inspector exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from imagegate.oci.image import Digest
+from imagegate.policy.policy import Policy
+
+
+class StoredRecords(Protocol):
+    """Content-addressed documents: policies, decision records and the findings behind them."""
+
+    def decision(self, digest: Digest) -> bytes:
+        """Return a decision record.
+
+        Raises `RecordNotFoundError`, or `CorruptContentError` if the bytes have another digest.
+        """
+
+    def findings(self, digest: Digest) -> bytes:
+        """Return the findings of a decision. Raises the same errors as `decision`."""
+
+    def policy(self, digest: Digest) -> Policy:
+        """Return a policy. Raises the same errors as `decision`."""
+
+
+class Records(StoredRecords, Protocol):
+    """The same documents for writers. Each method returns the digest of the content."""
+
+    @property
+    def uri(self) -> str:
+        """URI prefix of all records: `s3://BUCKET`."""
+
+    def put_decision(self, content: bytes) -> Digest: ...
+
+    def put_findings(self, content: bytes) -> Digest: ...
+
+    def put_waivers(self, content: bytes) -> Digest: ...
+
+    def put_policy(self, content: bytes) -> Digest: ...
+
+
+class SbomExports(Protocol):
+    """The files that Inspector writes when it exports SBOMs."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys of the files under a prefix."""
+
+    def document(self, key: str) -> bytes:
+        """Return a file. Raises `SbomRefusedError` if it is larger than an SBOM may be."""

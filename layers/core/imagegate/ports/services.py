@@ -1,0 +1,43 @@
+"""Services around the gate: Amazon ECS runs images, IAM knows people, SNS and EventBridge carry announcements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from imagegate.notices.announcement import Announcement
+from imagegate.oci.reference import Container
+
+
+class Services(Protocol):
+    """Services and task definitions of Amazon ECS."""
+
+    def revision(self, arn: str) -> tuple[str, list[Container]]:
+        """Return the ARN of a service revision's task definition, and the images that ECS has resolved for it.
+
+        Raises `RecordNotFoundError`.
+        """
+
+    def written(self, task_definition: str) -> list[Container]:
+        """Return the containers of a task definition as people wrote them. Raises `RecordNotFoundError`."""
+
+
+class People(Protocol):
+    """Users and roles in IAM."""
+
+    def tags(self, arn: str) -> Mapping[str, str]:
+        """Return the tags of a user, or of the role of a session; empty if there are none, or if it is gone."""
+
+
+class Notifications(Protocol):
+    """Announcements: by SNS to people and their tools, by EventBridge to deployers."""
+
+    def publish(self, announcement: Announcement) -> str:
+        """Publish to both. Return the SNS message id."""
+
+
+class Mails(Protocol):
+    """The topic of the people who approve by mail."""
+
+    def send(self, announcement: Announcement) -> str:
+        """Send to people only, never to deployers: the links in it give power. Return the SNS message id."""

@@ -1,0 +1,28 @@
+"""Signatures of the gates, made and checked by AWS Signer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+
+from imagegate.oci.image import Descriptor
+
+
+class Signer(Protocol):
+    """The signing profiles of the gates: one per stage."""
+
+    def make_profile(self, stage: str) -> None:
+        """Make sure that the stage's profile exists and is active."""
+
+    def profile_arn(self, stage: str) -> str:
+        """Return the ARN of the stage's profile."""
+
+    def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
+        """Sign a Notation payload. Return the JWS envelope and the annotations of the signature manifest."""
+
+    def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
+        """Check an envelope by this stage's profile and return the signed annotations. Raises `VerificationError`."""
+
+    def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
+        """Revoke the signature, also a second time. Return its stage, or None if none of these stages made it."""
