@@ -21,8 +21,8 @@ _ALONE |= {
     "findings",
     "clocks",
     "keep_clocks",
-    "standing",
-    "note_standing",
+    "current_release",
+    "note_current_release",
 }
 _ALONE |= {"note", "is_noted", "recent"}
 

@@ -237,7 +237,7 @@ def test_one_faulty_image_costs_the_others_nothing_and_is_told_once_a_day(
 
 
 @pytest.mark.parametrize(
-    "what", ["repositories", "all_waiting", "held", "asked_again", "waivers", "broken_glass"]
+    "what", ["repositories", "all_tokens", "held", "requested_again", "waivers", "broken_glass"]
 )
 def test_a_list_that_cannot_be_read_costs_the_others_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, what: str
@@ -255,7 +255,7 @@ def test_a_list_that_cannot_be_read_costs_the_others_nothing(
     found = world.reconcile()
     assert len(found.faults) == 1
     assert found.started == (what != "repositories")
-    assert found.woken == (what != "all_waiting")
+    assert found.woken == (what != "all_tokens")
     assert len(world.notifications.messages) == 1
     assert image.repository == DEV
 
@@ -268,7 +268,7 @@ def test_what_may_go_better_soon_is_tried_again_by_lambda_after_all_else_is_done
     def slower() -> None:
         raise ThrottledError("slower, please")
 
-    monkeypatch.setattr(world.ledger, "all_waiting", slower)
+    monkeypatch.setattr(world.ledger, "all_tokens", slower)
     with pytest.raises(ReconcileError, match="what waits: slower, please"):
         world.reconcile()
     assert [asked[0] for asked in world.starter.requests] == [image]
