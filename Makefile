@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 
-.PHONY: help setup demo sandbox test check coverage days format dist deploy build lambda-image clean lock
+.PHONY: help setup demo sandbox test check coverage days docs reference format dist deploy build lambda-image clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,22 @@ days: setup ## The unit and component tests on other days and in other time zone
 	@TEST_DAY=2028-02-29T12:00Z TZ='<+14>-14' $(ANOTHER_DAY) tests/unit
 	@TEST_DAY=2027-03-28T00:59Z TZ='CET-1CEST,M3.5.0,M10.5.0/3' $(ANOTHER_DAY) tests/unit
 
+# Material pins its own versions of what others use, too: it lives apart.
+.venv-docs/.ready: $(VENV)/.uv requirements/docs.txt
+	@echo "Setting up .venv-docs …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-docs
+	@VIRTUAL_ENV=.venv-docs $(BIN)/uv pip install --quiet --require-hashes -r requirements/docs.txt
+	@touch $@
+
+# The pages load nothing from elsewhere.
+docs: .venv-docs/.ready ## Build the site of the documentation into site/; every link must lead somewhere
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict > .venv-docs/build.log 2>&1 || { cat .venv-docs/build.log; exit 1; }
+	@! grep -rlE '<(script|link|img|iframe)[^>]+(src|href)="?(https?:)?//' site --include='*.html' \
+		|| { echo "these pages load something from elsewhere" >&2; exit 1; }
+
+reference: setup ## Write the generated pages of the documentation anew
+	@$(BIN)/python -m tools.reference
+
 format: setup ## Format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
@@ -121,10 +137,11 @@ lock: setup ## Lock the dependencies again, after a change of an .in file
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) requirements/sam.in -o requirements/sam.txt
 	@$(COMPILE) requirements/release.in -o requirements/release.txt
+	@$(COMPILE) requirements/docs.in -o requirements/docs.txt
 	@$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) requirements/cli.in -c requirements/dev.txt -o requirements/cli.txt
 	@$(COMPILE) layers/core/requirements.in -c requirements/dev.txt -o layers/core/requirements.txt
 
 clean: ## Remove everything that was built or set up
-	@rm -rf $(VENV) .venv-sam .venv-release dist .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/*/node_modules
+	@rm -rf $(VENV) .venv-sam .venv-release .venv-docs dist site .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/*/node_modules

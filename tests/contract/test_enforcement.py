@@ -21,7 +21,8 @@ from tests.contract.test_fidelity import is_there, named
 from tests.contract.test_template import RESOURCES, TEMPLATE, actions, statements
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/how-to/check-deployments.md").read_text()
+PAGES = [ROOT / "docs/how-to" / name for name in ("check-deployments.md", "let-only-the-gate-sign.md")]
+PAGE = "\n".join(page.read_text() for page in PAGES)
 ACCOUNT = "123456789012"
 SIGN = f"arn:aws:iam::{ACCOUNT}:role/imagegate-SignImageRole-EXAMPLE"
 DECIDE = f"arn:aws:iam::{ACCOUNT}:role/imagegate-DecideRole-EXAMPLE"

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -36,6 +37,7 @@ WORKFLOWS = tuple(sorted((ROOT / ".github/workflows").glob("*.yml")))
 COMPONENTS = tuple(sorted((ROOT / "templates").glob("*.yml")))
 README = ROOT / "examples/README.md"
 GUIDE = ROOT / "docs/reference/policy.md"
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,17 @@ def component(path: Path) -> dict[str, Any]:
 
 
 def consoles(path: Path) -> Iterator[Script]:
-    for number, block in enumerate(re.findall(r"```console\n(.*?)```", path.read_text(), re.DOTALL)):
-        commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")]
+    for number, block in enumerate(re.findall(r"```(?:console|bash)\n(.*?)```", path.read_text(), re.DOTALL)):
+        lines = textwrap.dedent(block).splitlines()
+        prompts = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+        commands = prompts or [line for line in lines if line.startswith("imagegate ")]
         yield Script(f"{path.name}: {number}", "\n".join(commands))
 
 
 PIPELINES = [*github_scripts(), *gitlab_scripts()]
-SCRIPTS = [*consoles(GUIDE), *consoles(README), *consoles(ROOT / "README.md")]
+SCRIPTS = [
+    *(script for path in (README, ROOT / "README.md", *PAGES) for script in consoles(path)),
+]
 
 # Command lines
 
@@ -425,10 +431,19 @@ def keys_of_a_stage() -> Iterator[str]:
             yield name
 
 
-def test_the_policies_of_the_guide_are_policies() -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
+def policies(path: Path) -> Iterator[str]:
+    """Yield the YAML blocks of a page that are a policy or a part of one."""
+    for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.DOTALL):
+        text = textwrap.dedent(block)
+        if re.search(r"^(stages|waivers):", text, re.MULTILINE):
+            yield text
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in (ROOT / "README.md", *PAGES) if any(policies(path))], ids=str
+)
+def test_the_policies_of_a_page_are_policies(path: Path) -> None:
+    for block in policies(path):
         whole = (
             block
             if "stages:" in block

@@ -14,7 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".venv-sam/bin/sam"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-LAYER_LIMIT_MIB = 12  # zipped; the README states the size
+LAYER_LIMIT_MIB = 12  # zipped; docs/how-to/install.md states the size
 
 
 def runs(*command: str) -> bool:

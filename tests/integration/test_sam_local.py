@@ -83,7 +83,7 @@ def cloud(checkout: Path) -> Iterator[ServedCloud]:
         # The output names the alias for requests, which takes no events.
         by_event = running.outputs["StartReleaseFunction"].removesuffix(":requests")
         eventually(lambda: running.invoke(by_event, pushed) == answer, "the seed is released")
-        # The sample's answer goes to the port that the README recommends; here it is another one.
+        # The sample's answer goes to the port that docs/how-to/use-the-sandbox.md names; here it is another one.
         sample = checkout / "events/publish_policy.json"
         own = running.env["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]
         sample.write_text(sample.read_text().replace(":4566/", f":{own}/"))
