@@ -112,16 +112,14 @@ def component(path: Path) -> dict[str, Any]:
 
 def consoles(path: Path) -> Iterator[Script]:
     for number, block in enumerate(re.findall(r"```(?:console|bash)\n(.*?)```", path.read_text(), re.DOTALL)):
-        lines = textwrap.dedent(block).splitlines()
+        lines = re.sub(r"\\\n\s*", "", textwrap.dedent(block)).splitlines()
         prompts = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
         commands = prompts or [line for line in lines if line.startswith("imagegate ")]
         yield Script(f"{path.name}: {number}", "\n".join(commands))
 
 
 PIPELINES = [*github_scripts(), *gitlab_scripts()]
-SCRIPTS = [
-    *(script for path in (README, ROOT / "README.md", *PAGES) for script in consoles(path)),
-]
+SCRIPTS = [script for path in (README, ROOT / "README.md", *PAGES) for script in consoles(path)]
 
 # Command lines
 

@@ -15,6 +15,7 @@ NOT_RECORDED = (
         "they are the workflow's own: a deploy of it shows them",
     ),
     ("Step Functions", "a name becoming free again", "after 90 days"),
+    ("Amazon ECS: deployments", "all of it", "needs a cluster, services, and deployments that take minutes"),
     ("Lambda", "all of it", "needs deployed functions, and failures that take minutes"),
     ("ECR: images and manifests", "throttling", "would throttle the account's other users"),
     (
