@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding
 from imagegate_cli.faults import CANNOT_TELL, explain
-from imagegate_cli.scanners import ScannerFileError, document, knows, read
+from imagegate_cli.scanners import ScannerFileError, document, formats, knows, read
+from imagegate_cli.scanners.supported import FORMATS
 from tests.component.scanner_files import (
     FIXTURES,
     IMAGE,
@@ -53,6 +54,15 @@ def file(tmp_path: Path) -> Callable[[Any], Path]:
         ("grype.json", "grype", 4),
         ("trivy_sarif.json", "sarif", 4),
         ("grype_sarif.json", "sarif", 4),
+        ("inspector_scan.json", "inspector-scan", 3),
+        ("inspector_cyclonedx.json", "cyclonedx", 2),
+        ("trivy_cyclonedx.json", "cyclonedx", 4),
+        ("grype_cyclonedx.json", "cyclonedx", 2),
+        ("security_hub.json", "asff", 3),
+        ("gitlab.json", "gitlab", 3),
+        ("trivy_operator.json", "trivy-operator", 3),
+        ("harbor.json", "harbor", 3),
+        ("snyk.json", "snyk", 3),
     ],
 )
 def test_a_scanner_is_known_by_what_it_writes_and_its_findings_count_as_it_counts(
@@ -65,7 +75,7 @@ def test_a_scanner_is_known_by_what_it_writes_and_its_findings_count_as_it_count
 
 
 def test_every_fixture_is_read() -> None:
-    assert len(NAMES) == 7
+    assert len(NAMES) == 16
 
 
 @pytest.mark.parametrize(
@@ -96,7 +106,9 @@ def test_a_fault_is_told_in_one_line_and_exits_as_a_question_that_cannot_be_answ
         (b'{"matches": [\n  {"a" 1}', "not JSON: .* \\(line 2, column 8\\)"),
         (b"Total: 3 (HIGH: 3)", "not JSON"),
         ('{"matches": "\u00e9"}'.encode("latin-1"), "not UTF-8 \\(byte 13\\)"),
-        ('{"matches": []}'.encode("utf-16"), "not UTF-8"),
+        ('{"matches": "\u00e9"}'.encode("latin-1"), "convert it, for example by iconv"),
+        ('{"matches": []}'.encode("utf-16")[:-1], "not UTF-16 .* iconv"),
+        ('{"matches": []}'.encode("utf-16-be"), "not JSON"),
         (b'{"a": NaN}', "NaN is no number"),
         (b'{"a": -Infinity}', "-Infinity is no number"),
         (b'{"a": ' + b"9" * 5000 + b"}", "4300 digits"),
@@ -107,9 +119,9 @@ def test_a_fault_is_told_in_one_line_and_exits_as_a_question_that_cannot_be_answ
         (b'{"bomFormat": "CycloneDX", "components": []}', "it has bomFormat, components"),
         (b'{"\\u001b[2J": 1}', r"it has \\x1b\[2J"),
         (json.dumps({f"k{n}": n for n in range(20)}).encode(), "k7 and 12 more"),
-        (b'{"matches": []}', "Understood: .*ECR .*Trivy .*Grype .*SARIF 2.1.0.*Inspector"),
-        (b'{"findings": [], "other": 1}', "no report that is understood"),
-        (b'{"findings": [{"id": 1}]}', "no report that is understood"),
+        (b'{"matches": []}', "Supported: ECR's answer .*Trivy.*Snyk.*GitLab.*CycloneDX.*SARIF 2.1.0"),
+        (b'{"findings": [], "other": 1}', "not a report that is supported"),
+        (b'{"findings": [{"id": 1}]}', "not a report that is supported"),
     ],
 )
 def test_what_is_no_report_is_refused_with_what_was_seen(
@@ -117,6 +129,24 @@ def test_what_is_no_report_is_refused_with_what_was_seen(
 ) -> None:
     with pytest.raises(ScannerFileError, match=message):
         read(file(content))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_what_powershell_writes_is_read(file: Callable[[Any], Path], encoding: str) -> None:
+    assert read(file((FIXTURES / "trivy.json").read_text().encode(encoding))).scanner == "trivy"
+
+
+def test_every_format_has_a_parser_and_a_sample() -> None:
+    assert {one.parser for one in FORMATS} == set(formats._PARSERS)
+    samples = {formats._format_of(fixture(name), name).parser for name in NAMES}
+    assert samples == set(formats._PARSERS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_sample_is_of_one_format_only(name: str) -> None:
+    document = fixture(name)
+    parsers = [one for one, module in formats._PARSERS.items() if module.is_report(document)]
+    assert len(parsers) == 1, parsers
 
 
 def test_a_byte_order_mark_is_no_fault(file: Callable[[Any], Path]) -> None:
@@ -326,10 +356,21 @@ LISTS = {
     "grype.json": ("matches",),
     "trivy_sarif.json": ("runs", 0, "results"),
     "grype_sarif.json": ("runs", 0, "results"),
+    "inspector_scan.json": ("sbom", "inspector", "vulnerabilities"),
+    "inspector_cyclonedx.json": ("sbom", "vulnerabilities"),
+    "trivy_cyclonedx.json": ("vulnerabilities",),
+    "grype_cyclonedx.json": ("vulnerabilities",),
+    "security_hub.json": ("Findings",),
+    "gitlab.json": ("vulnerabilities",),
+    "trivy_operator.json": ("report", "vulnerabilities"),
+    "harbor.json": ("application/vnd.security.vulnerability.report; version=1.1", "vulnerabilities"),
+    "snyk.json": ("applications", 0, "vulnerabilities"),
 }
+# A list of packages or of vulnerabilities in a finding can lose an element.
+LOSE_ELEMENTS = ("trivy_cyclonedx.json",)
 
 
-@given(st.data(), st.sampled_from(NAMES))
+@given(st.data(), st.sampled_from([name for name in NAMES if name not in LOSE_ELEMENTS]))
 @settings(max_examples=400)
 def test_a_finding_that_is_damaged_is_refused_or_counts(data: st.DataObject, name: str) -> None:
     """Nothing that happens inside of a finding takes it off the list."""

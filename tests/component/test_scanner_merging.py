@@ -165,7 +165,8 @@ def test_the_same_file_twice_is_the_same_as_once() -> None:
 
 
 def test_the_fixtures_are_about_one_image_and_become_one_list() -> None:
-    merged = merge([read(FIXTURES / name) for name in NAMES if name != "ecr_basic.json"])
+    names = ("ecr_enhanced", "grype", "grype_sarif", "inspector", "trivy", "trivy_sarif")
+    merged = merge([read(FIXTURES / f"{name}.json") for name in names])
     assert [(str(one), one.severity) for one in merged] == [
         (f"CVE-2021-44228 ({LOG4J} 2.14.1)", Severity.CRITICAL),
         ("CVE-2026-1001 (libssl3 3.0.11-1~deb12u2, openssl 3.0.11-1~deb12u2)", Severity.HIGH),

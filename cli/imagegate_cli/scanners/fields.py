@@ -7,6 +7,7 @@ Go's encoder omits empty fields or writes null.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
@@ -84,6 +85,22 @@ def number(raw: Raw, *keys: str, highest: float) -> float | None:
     # In this order: an integer can be too large for a float, and infinity is larger than any of them.
     if not 0 <= value <= highest:
         raise MalformedError(f"not a number from 0 to {highest:g}: {str(value)[:20]}", *keys)
+    return float(value)
+
+
+def flag(raw: Raw, *keys: str) -> bool | None:
+    """Return true or false, or None if it is absent."""
+    value = _value_at(raw, keys)
+    return None if value is None else _expect(bool, value, *keys)
+
+
+def decimal(raw: Raw, *keys: str, highest: float) -> float | None:
+    """Return a number from 0 to `highest` that is written as a text, or None if it is absent."""
+    value = optional(raw, *keys)
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,20})?", value) or float(value) > highest:
+        raise MalformedError(f"not a number from 0 to {highest:g}: {value[:20]!a}", *keys)
     return float(value)
 
 

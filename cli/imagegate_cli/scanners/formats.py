@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from imagegate_cli.scanners import ecr, grype, inspector, sarif, trivy
 from imagegate_cli.scanners.document import ScannerFileError, load, name_of
-from imagegate_cli.scanners.fields import MalformedError, Raw
-from imagegate_cli.scanners.report import ScannerReport
-
-_FORMATS = (
-    ("an answer of ECR (aws ecr describe-image-scan-findings)", ecr),
-    ("a report of Trivy (trivy image --format json)", trivy),
-    ("a report of Grype (grype -o json)", grype),
-    ("SARIF 2.1.0", sarif),
-    ("an answer of Inspector (aws inspector2 list-findings)", inspector),
+from imagegate_cli.scanners.fields import MalformedError
+from imagegate_cli.scanners.parsers import (
+    asff,
+    cyclonedx,
+    ecr,
+    gitlab,
+    grype,
+    harbor,
+    inspector,
+    inspector_scan,
+    sarif,
+    snyk,
+    trivy,
+    trivy_operator,
 )
+from imagegate_cli.scanners.report import ScannerReport
+from imagegate_cli.scanners.supported import FORMATS, ReportFormat
+
+_PARSERS: Mapping[str, ModuleType] = {
+    "ecr": ecr,
+    "inspector": inspector,
+    "inspector_scan": inspector_scan,
+    "asff": asff,
+    "trivy": trivy,
+    "trivy_operator": trivy_operator,
+    "harbor": harbor,
+    "grype": grype,
+    "snyk": snyk,
+    "gitlab": gitlab,
+    "cyclonedx": cyclonedx,
+    "sarif": sarif,
+}
+# Some tools write a list with a report for each project.
+_READ_LISTS = ("asff", "snyk")
 _KEYS_SHOWN = 8
 
 
@@ -28,22 +52,24 @@ def read(path: Path) -> ScannerReport:
 
 def report_of(document: Any, name: str) -> ScannerReport:
     """Read a report from a JSON value; messages call its file `name`. Raise `ScannerFileError`."""
-    format_name, read_document = _format_of(document, name)
+    report_format = _format_of(document, name)
+    read_document: Callable[[Any], ScannerReport] = _PARSERS[report_format.parser].read
     try:
         return read_document(document)
     except MalformedError as error:
-        raise ScannerFileError(f"{name}: {format_name}, but {error}") from error
+        raise ScannerFileError(f"{name}: {report_format.name}, but {error}") from error
     except RecursionError as error:
-        raise ScannerFileError(f"{name}: {format_name}, but its JSON is nested too deeply") from error
+        raise ScannerFileError(f"{name}: {report_format.name}, but its JSON is nested too deeply") from error
 
 
-def _format_of(document: Any, name: str) -> tuple[str, Callable[[Raw], ScannerReport]]:
-    for format_name, format_ in _FORMATS:
-        if isinstance(document, dict) and format_.is_report(document):
-            return format_name, format_.read
-    formats = "; ".join(format_name for format_name, _ in _FORMATS)
+def _format_of(document: Any, name: str) -> ReportFormat:
+    for one in FORMATS:
+        is_possible = isinstance(document, dict) or (isinstance(document, list) and one.parser in _READ_LISTS)
+        if is_possible and _PARSERS[one.parser].is_report(document):
+            return one
+    formats = "; ".join(map(str, FORMATS))
     raise ScannerFileError(
-        f"{name}: no report that is understood ({describe(document)}). Understood: {formats}"
+        f"{name}: not a report that is supported ({describe(document)}). Supported: {formats}"
     )
 
 

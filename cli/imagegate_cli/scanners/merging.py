@@ -19,7 +19,8 @@ from imagegate_cli.scanners.package_merging import (
     merge_packages,
     names_of_packages,
 )
-from imagegate_cli.scanners.report import SCANNERS, ScannerReport, worst
+from imagegate_cli.scanners.report import SCANNERS, ScannerReport
+from imagegate_cli.scanners.severities import worst
 
 
 def merge(reports: Sequence[ScannerReport]) -> list[Finding]:

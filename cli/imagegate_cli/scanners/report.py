@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,14 +14,20 @@ from imagegate.findings.finding import Finding, Package, Severity
 _KNOWS: Mapping[str, frozenset[str]] = {
     "enhanced": frozenset({"fix", "exploit", "layer"}),
     "inspector": frozenset({"fix", "exploit", "epss", "layer"}),
+    "asff": frozenset({"fix", "exploit", "layer"}),
+    "inspector-scan": frozenset({"fix"}),
     "trivy": frozenset({"fix", "layer"}),
+    "trivy-operator": frozenset({"fix"}),
     "grype": frozenset({"fix", "layer"}),
+    "snyk": frozenset({"fix"}),
+    "harbor": frozenset(),
+    "gitlab": frozenset(),
+    "cyclonedx": frozenset(),
     "basic": frozenset(),
     "sarif": frozenset(),
 }
 # The scanner with the most facts comes first: if two contradict each other in a detail, the first wins.
 SCANNERS = tuple(_KNOWS)
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}  # UNDEFINED is last
 
 
 def knows(scanner: str) -> frozenset[str]:
@@ -29,16 +35,11 @@ def knows(scanner: str) -> frozenset[str]:
     return _KNOWS[scanner]
 
 
-def worst(severities: Iterable[Severity]) -> Severity:
-    """Return the gravest severity; UNDEFINED only if all are."""
-    return min(severities, key=_RANK.__getitem__)
-
-
 @dataclass(frozen=True, slots=True)
 class ScannerReport:
     """The content of a report. An attribute that the file does not say is None or empty."""
 
-    scanner: str  # basic, enhanced, inspector, trivy, grype or sarif
+    scanner: str  # one of SCANNERS
     findings: list[Finding]  # as many as the scanner counts
     knows: frozenset[str]
     target: str | None = None  # what was scanned, as the scanner names it

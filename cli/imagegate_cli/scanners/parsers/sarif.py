@@ -9,8 +9,8 @@ from imagegate.findings.finding import Finding, Package, Severity
 from imagegate_cli.scanners import fields
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, package_of
+from imagegate_cli.scanners.parsers.sarif_rules import Properties, SarifRule, severity_of
 from imagegate_cli.scanners.report import ScannerReport, knows
-from imagegate_cli.scanners.sarif_rules import Properties, SarifRule, severity_of
 
 _VERSION = "2.1.0"
 # Results that report no problem, and results of an earlier run (sections 3.27.9 and 3.27.24).

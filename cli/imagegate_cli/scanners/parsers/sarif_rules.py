@@ -14,11 +14,8 @@ from imagegate.findings.finding import Severity
 from imagegate_cli.scanners import fields
 from imagegate_cli.scanners.fields import Raw
 from imagegate_cli.scanners.naming import advisory_in, cves_in, preferred
-from imagegate_cli.scanners.report import worst
+from imagegate_cli.scanners.severities import HIGHEST_SCORE, by_score, worst
 
-# Qualitative severity rating scale (CVSS v3.1, section 5). Trivy and Grype write 0.0 for an unknown severity.
-_BANDS = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (0.1, Severity.LOW))
-_HIGHEST = 10
 # Scanners write `error` for HIGH and for CRITICAL alike.
 _ERROR = "error"
 _LEVELS: Mapping[str, Severity] = {
@@ -120,7 +117,7 @@ def _number(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if 0 <= number <= _HIGHEST else None
+    return number if 0 <= number <= HIGHEST_SCORE else None
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -140,10 +137,9 @@ def severity_of(
     """
     score = own.score if own.score is not None else rule.properties.score
     level = level or rule.level or "warning"
-    if score:
-        by_score = next((severity for least, severity in _BANDS if score >= least), Severity.UNDEFINED)
+    if score:  # Trivy and Grype write 0.0 for an unknown severity
         # Grype writes low for an unknown severity.
-        return worst((by_score, Severity.UNDEFINED if stated is Severity.LOW else stated)), None
+        return worst((by_score(score), Severity.UNDEFINED if stated is Severity.LOW else stated)), None
     if stated is not Severity.UNDEFINED:
         return (Severity.UNDEFINED if score == 0 and stated is Severity.LOW else stated), None
     by_level = _LEVELS.get(level, Severity.UNDEFINED)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from imagegate_cli.scanners import fields
-from imagegate_cli.scanners.ecr import read_enhanced, refuse_pages
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import is_digest
+from imagegate_cli.scanners.parsers.ecr import read_enhanced, refuse_pages
 from imagegate_cli.scanners.report import ScannerReport, knows
 
 _IMAGE = "AWS_ECR_CONTAINER_IMAGE"
