@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from imagegate.findings.ecr import enhanced
+from imagegate.findings.ecr import parse_enhanced_finding
 from imagegate.findings.finding import Finding, Severity
 from imagegate_cli.scanners import fields
 from imagegate_cli.scanners.fields import MalformedError, Raw
@@ -79,7 +79,7 @@ def _vulnerability(raw: Raw) -> Finding:
     """Convert a vulnerability to the form of Inspector, which has the same members."""
     packages = fields.each(raw, "VulnerablePackages", read=_package)
     return replace(
-        enhanced(
+        parse_enhanced_finding(
             {
                 "severity": "UNTRIAGED",
                 "fixAvailable": fields.optional(raw, "FixAvailable"),
