@@ -89,8 +89,8 @@ def main(argv: list[str] | None = None) -> int:
 def _copy(source: str, target: str, repository: str, to: str, digest: str, tag: str) -> dict[str, float]:
     """Promote the image in this process; return seconds and peak memory."""
     from imagegate.oci.client import HttpRegistry
-    from imagegate.oci.http import Login
     from imagegate.oci.image import ImageRef
+    from imagegate.oci.login import Login
     from imagegate.workflow.copying import Copy
 
     started = time.perf_counter()

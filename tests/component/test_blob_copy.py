@@ -24,8 +24,9 @@ from imagegate.errors import (
     ThrottledError,
 )
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.http import CHUNK, MOST_AT_ONCE, Login
+from imagegate.oci.http import CHUNK, MOST_AT_ONCE
 from imagegate.oci.image import Descriptor, Digest
+from imagegate.oci.login import Login
 from imagegate.oci.throttle import Pace
 from tests.component.scripted_registry import Reply, Request, scripted
 
@@ -194,7 +195,7 @@ def test_no_more_blobs_are_begun_than_the_registrys_pace_allows() -> None:
         registry = HttpRegistry(lambda: Login(script.endpoint))
         pace = registry._connection.pace
         for _ in range(3):
-            pace.refused(1, 0.0)  # now it is one at a time
+            pace.slow_down(1, 0.0)  # now it is one at a time
         copying = threading.Thread(target=registry.copy_blobs, args=([blob_of(LAYER)], HERE, NEXT, always))
         with pace.turn():
             copying.start()
@@ -232,7 +233,7 @@ QUOTA = (
         ("GET", Reply(body=LAYER[:9], cut=9), RegistryUnavailableError, "IncompleteRead"),
         ("PUT", Reply(400, error("DIGEST_INVALID")), CorruptContentError, "DIGEST_INVALID"),
         ("PUT", Reply(hang_up=True), RegistryUnavailableError, ""),
-        ("PUT", Reply(401), RegistryUnavailableError, "token ended"),
+        ("PUT", Reply(401), RegistryUnavailableError, "token expired"),
         ("POST", Reply(401), AccessRefusedError, "401"),
     ],
 )
@@ -345,24 +346,24 @@ def test_a_layer_that_is_archived_in_the_target_is_copied_there_again() -> None:
 
 def test_trouble_halves_what_is_done_at_once_and_success_brings_it_back() -> None:
     pace = Pace(6)
-    pace.refused(1, 0.0)
+    pace.slow_down(1, 0.0)
     assert pace.limit == 3
     for _ in range(100):
-        pace.answered()
+        pace.speed_up()
     assert pace.limit == 6
 
 
 def test_one_trouble_seen_by_many_threads_is_one_trouble() -> None:
     pace = Pace(6)
     for _ in range(6):
-        pace.refused(1, 5.0)
+        pace.slow_down(1, 5.0)
     assert pace.limit == 3
 
 
 def test_it_never_stops_altogether() -> None:
     pace = Pace(6)
     for _ in range(9):
-        pace.refused(1, 0.0)
+        pace.slow_down(1, 0.0)
     assert pace.limit == 1
     with pace.turn():
         pass
@@ -371,7 +372,7 @@ def test_it_never_stops_altogether() -> None:
 def test_each_attempt_waits_longer_and_none_for_long(pauses: list[float]) -> None:
     for attempt in range(1, 9):
         pace = Pace(6)
-        pace.refused(attempt)
+        pace.slow_down(attempt)
         pace.wait()
     assert all(one < next_one or one > 9.9 for one, next_one in pairwise(pauses))
     assert max(pauses) <= 10

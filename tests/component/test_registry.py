@@ -24,8 +24,8 @@ from imagegate.errors import (
     ThrottledError,
 )
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.http import Login
 from imagegate.oci.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest, ImageRef
+from imagegate.oci.login import Login
 from imagegate.oci.manifest import Manifest
 from imagegate.oci.referrers import with_referrer
 from imagegate.ports.registry import Registry
@@ -592,7 +592,7 @@ def test_what_is_listed_already_is_not_listed_twice() -> None:
 def test_something_else_under_the_tag_for_referrers_is_left_alone() -> None:
     with (
         registry(without_referrers_api(MANIFEST_REPLY)) as (client, script),
-        pytest.raises(RejectedInputError, match="no index"),
+        pytest.raises(RejectedInputError, match="not on an index"),
     ):
         client.push_manifest(IMAGE.repository, SIGNATURE)
     assert TAG_PATH not in [request.path for request in script.requests if request.method == "PUT"]

@@ -53,7 +53,6 @@ NOT_YET: tuple[str, ...] = (
     "layers/core/imagegate/gate",
     "layers/core/imagegate/grants",
     "layers/core/imagegate/notices",
-    "layers/core/imagegate/oci",
     "layers/core/imagegate/policy",
     "layers/core/imagegate/release",
     "layers/core/imagegate/workflow",

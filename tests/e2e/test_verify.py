@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.http import Login
 from imagegate.oci.image import ImageRef
+from imagegate.oci.login import Login
 from imagegate_cli.verification import evidence
 from imagegate_cli.verification.checks import Trust, signatures_of
 from imagegate_cli.verification.trust import of_profiles, roots_in

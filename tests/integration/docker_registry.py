@@ -18,8 +18,8 @@ import pytest
 import urllib3
 
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.http import Login
 from imagegate.oci.image import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Descriptor, Digest
+from imagegate.oci.login import Login
 from imagegate.oci.manifest import Manifest
 from sandbox.ports import free_port
 from tests.fakes import image_config

@@ -16,8 +16,9 @@ from imagegate.aws.ecr_registry import LayerState
 from imagegate.errors import ImageNotFoundError, RejectedInputError
 from imagegate.oci import copy as blob_copy
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.http import CHUNK, Login
+from imagegate.oci.http import CHUNK
 from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.login import Login
 from imagegate.oci.manifest import Manifest
 from imagegate.oci.repository import upload_location
 from imagegate.workflow.copying import Copy, OutOfTimeError
@@ -282,7 +283,7 @@ def test_an_upload_with_other_bytes_than_were_sent_begins_again(
 ) -> None:
     """The registry's check of the digest decides about what it has kept."""
     _, target = two
-    place = target._place("other")
+    place = target._repository("other")
     location = upload_location(place.begin_upload(long_blob), "an upload")
     answer = target._connection.call("PATCH", location, "an upload", body=b"x" * CHUNK)
     left = {long_blob.digest: upload_location(answer, "an upload")}

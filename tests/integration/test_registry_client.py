@@ -9,8 +9,8 @@ import pytest
 
 from imagegate.errors import ImageNotFoundError, TagConflictError
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.http import Login
 from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.login import Login
 from tests.contract.registry_sandbox import Sandbox, serving
 
 

@@ -17,7 +17,8 @@ from urllib.parse import urlencode, urljoin
 
 from imagegate.clock import Clock, utc_now
 from imagegate.errors import AccessRefusedError, RegistryUnavailableError
-from imagegate.oci.http import Connection, Login
+from imagegate.oci.http import Connection
+from imagegate.oci.login import Login
 from imagegate.oci.response import RegistryResponse, origin_of, resolve_url
 from imagegate.oci.wire import Guard
 
@@ -64,7 +65,7 @@ class TokenLogin:
         """What the registry answers to somebody whom it does not know; None: it wants no token."""
         path = f"/v2/{self.repository}/manifests/{self.reference}"
         stranger = self.connect(lambda: Login(self.endpoint), guard=self.guard)
-        answer = stranger.call("HEAD", path, self.name, also=_REFUSALS)
+        answer = stranger.call("HEAD", path, self.name, accept=_REFUSALS)
         found = _BEARER.search(answer.headers.get("WWW-Authenticate", "")[:_LONGEST_CHALLENGE])
         if answer.status != 401 or not found or origin_of(answer.url) != origin_of(self.endpoint):
             return None
@@ -86,7 +87,7 @@ class TokenLogin:
         query = urlencode(wanted | {"scope": f"repository:{self.repository}:pull"})
         server = self.connect(lambda: Login(urljoin(realm, "/"), self.credentials), guard=self.guard)
         asked = f"the token server of {self.name}"
-        answer = server.call("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", asked, also=_REFUSALS)
+        answer = server.call("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", asked, accept=_REFUSALS)
         if not answer.is_success:
             raise self._refusal(answer)
         return _read(answer, asked)

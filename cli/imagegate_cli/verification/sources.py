@@ -69,7 +69,7 @@ def in_ecr(stack: Stack, reference: RepositoryReference) -> ImageSource:
 def in_registry(text: str) -> ImageSource:
     """Raise `CannotTellError` or `RejectedInputError`."""
     from imagegate.oci.client import HttpRegistry
-    from imagegate.oci.http import Login
+    from imagegate.oci.login import Login
     from imagegate.oci.wire import Guard
 
     match = _HOST.fullmatch(text)

@@ -14,8 +14,8 @@ from imagegate.aws.clients import client, client_with, translated
 from imagegate.clock import Clock, utc_now
 from imagegate.errors import AccessRefusedError
 from imagegate.oci.client import HttpRegistry
-from imagegate.oci.http import Login
 from imagegate.oci.image import Digest
+from imagegate.oci.login import Login
 from imagegate.policy.policy import RemoteRegistry
 
 _LAYERS_A_CALL = 100  # Amazon ECR API reference, BatchCheckLayerAvailability.layerDigests

@@ -1,1 +1,1 @@
-"""Images and registries: what manifests say, and the distribution API."""
+"""Images and registries: digests, manifests, image configs, and the client for the distribution API."""

@@ -1,7 +1,7 @@
-"""Tell what cannot run from what could: an allow-list of forms, each proven by content.
+"""The distinction between manifests that could run and those that cannot: an allow-list of forms, proven by content.
 
-Rule: whatever a runtime would start is an image, whatever it calls itself. What containerd, Docker and Podman start was
-read in their sources: `core/images/mediatypes.go`, `daemon/internal/distribution/registry.go`, `image/oci.go`.
+Rule: a manifest that some runtime would start is an image, whatever type it claims. The sources of containerd, Docker
+and Podman say what they start: `core/images/mediatypes.go`, `daemon/internal/distribution/registry.go`, `image/oci.go`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from imagegate.strict_json import check_keys, fold, read_object, shown
 EMPTY_CONFIG = Digest.of(b"{}")  # image-spec, "Guidance for an Empty Descriptor"
 ATTESTATION = "attestation-manifest"
 REFERENCE_TYPE, REFERENCE = "vnd.docker.reference.type", "vnd.docker.reference.digest"
-NO_PLATFORM = "unknown/unknown"  # the platform of what buildx attaches
+NO_PLATFORM = "unknown/unknown"  # the platform of the attestations of buildx
 SOCI_INDEX = "application/vnd.amazon.soci.index.v2+json"
 SOCI_IMAGE = "com.amazon.soci.image-manifest-digest"
 
-# Docker also takes these for image configs, and any config whose type begins so, in whatever case.
+# Docker reads a config of these types, or of any type with such a prefix in upper or lower case, as an image config.
 _CONFIG_PREFIXES = ("application/vnd.oci.image.", "application/vnd.docker.")
 _CONFIGS = ("application/octet-stream", "application/json", "text/html", "")
-# containerd unpacks every layer whose type begins so.
+# containerd unpacks every layer whose type has such a prefix.
 _LAYER_PREFIXES = (
     *("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."),
     *("application/vnd.docker.container.image.rootfs.", "application/vnd.erofs."),
 )
-# What scanners unpack and read, as Trivy and Amazon Inspector say it.
+# The layers that scanners read, by the documentation of Trivy and Amazon Inspector.
 _READ_LAYERS = frozenset(
     {
         *(f"application/vnd.oci.image.layer.v1.tar{packed}" for packed in ("", "+gzip", "+zstd")),
@@ -53,7 +53,7 @@ _JSON_DOCUMENTS = (
     ),
 )
 _TEXT_DOCUMENTS = ("text/spdx", "application/vnd.cyclonedx+xml", "text/spdx+xml", "application/vnd.cyclonedx")
-# BuildKit's own limit for what it reads of an attestation.
+# BuildKit reads no larger attestations.
 MAX_DOCUMENT = 40 * 1024 * 1024
 _LONGEST_CONFIG = 4 * 1024 * 1024
 _TAR_HEADER = 512
@@ -63,11 +63,11 @@ Read = Callable[[Descriptor], bytes]
 
 
 class Form(StrEnum):
-    """How a manifest says that it cannot run."""
+    """The way in which a manifest says that it cannot run."""
 
-    EMPTY = "empty"  # its config is `{}`, and no image's: containerd refuses layers that it does not name
-    FOREIGN = "foreign"  # a config that no runtime reads, and no layer that one unpacks
-    DOCUMENTS = "documents"  # an image's config, and layers that are documents
+    EMPTY = "empty"  # its config is `{}` and not an image's; containerd refuses layers that a config does not list
+    FOREIGN = "foreign"  # no runtime reads its config, and none unpacks its layers
+    DOCUMENTS = "documents"  # its config is an image's, and its layers are documents
 
 
 def find_form(manifest: Manifest) -> Form | None:
@@ -78,7 +78,7 @@ def find_form(manifest: Manifest) -> Form | None:
     config = _plain(manifest.config.media_type)
     is_foreign = not config.startswith(_CONFIG_PREFIXES) and config not in _CONFIGS
     if is_foreign and manifest.config.digest == EMPTY_CONFIG:
-        return Form.EMPTY  # oras calls whatever it pushes a layer of an image
+        return Form.EMPTY  # oras gives everything that it pushes the type of an image's layer
     if any(layer.startswith(_LAYER_PREFIXES) for layer in layers):
         return None
     if is_foreign:
@@ -89,7 +89,7 @@ def find_form(manifest: Manifest) -> Form | None:
 
 
 def check_image(manifest: Manifest) -> None:
-    """Raise `AmbiguousDocumentError` for what could run, and has no image config that everybody reads."""
+    """Raise `AmbiguousDocumentError` for a manifest that could run without a config that all clients read."""
     config = manifest.config.media_type if manifest.config else None
     if config not in (OCI_CONFIG, DOCKER_CONFIG):
         raise AmbiguousDocumentError(
@@ -98,7 +98,7 @@ def check_image(manifest: Manifest) -> None:
 
 
 def unread_layers(manifest: Manifest) -> tuple[str, ...]:
-    """Return the types of the layers that no scanner reads, also of those that are kept elsewhere."""
+    """Return the types of the layers that no scanner reads, including layers that are stored in another place."""
     return tuple(
         shown(layer.media_type)[1:-1]
         for layer in manifest.layers
@@ -109,7 +109,7 @@ def unread_layers(manifest: Manifest) -> tuple[str, ...]:
 def prove_cannot_run(manifest: Manifest, read: Read) -> None:
     """Raise `AmbiguousDocumentError` unless the content shows that nothing can be started from the manifest.
 
-    `read`: fetches one blob whole, checked against its digest; it is called only for forms that need it.
+    `read`: returns the whole content of a blob, checked against its digest; called only if the form requires it.
     """
     match find_form(manifest):
         case Form.EMPTY:
@@ -123,7 +123,7 @@ def prove_cannot_run(manifest: Manifest, read: Read) -> None:
 
 
 def _prove_foreign(manifest: Manifest, read: Read) -> None:
-    """Some runtimes read a config of whatever type; this one must not be an image's."""
+    """Raise if the config is an image's: some runtimes read configs of any type."""
     content = _content(manifest, manifest.config, read, _LONGEST_CONFIG)
     if not content.lstrip(b" \t\r\n").startswith(b"{"):
         return
@@ -152,7 +152,7 @@ def _prove_documents(manifest: Manifest, read: Read) -> None:
 
 
 def _prove_document(media_type: str, content: bytes, name: str) -> None:
-    """Podman unpacks layers of whatever type: a document must not be an archive as well."""
+    """Raise unless the content is such a document, and no archive: Podman unpacks layers of any type."""
     if _is_tar(content):
         raise AmbiguousDocumentError(f"{name} calls itself {media_type}, and is an archive")
     if media_type in _TEXT_DOCUMENTS:
@@ -193,7 +193,7 @@ def _content(manifest: Manifest, blob: Descriptor | None, read: Read, longest: i
 
 
 def _plain(media_type: str) -> str:
-    """As Docker compares it, and without parameters."""
+    """Return the type in lower case, as Docker compares it, without parameters."""
     return media_type.lower().partition(";")[0].strip()
 
 
@@ -206,36 +206,36 @@ def _is_text(content: bytes) -> bool:
 
 
 def _is_tar(content: bytes) -> bool:
-    """By the checksum of its first header, as tar readers tell it (POSIX pax, "ustar"; V7 has no magic).
+    """Return True if the checksum of the first header is right (POSIX pax, "ustar"; V7 has no magic number).
 
-    Old writers added signed bytes, and readers take both sums (Go, archive/tar, `computeChecksum`).
+    Old writers added signed bytes, and readers accept both sums (Go, archive/tar, `computeChecksum`).
     """
     header = content[:_TAR_HEADER]
     if len(header) < _TAR_HEADER:
         return False
     try:
-        told = int(header[_CHECKSUM].strip(b" \0") or b"x", 8)
+        checksum = int(header[_CHECKSUM].strip(b" \0") or b"x", 8)
     except ValueError:
         return False
     counted = header[: _CHECKSUM.start] + b" " * 8 + header[_CHECKSUM.stop :]
     unsigned = sum(counted)
-    return told in (unsigned, unsigned - 256 * sum(byte > 127 for byte in counted))
+    return checksum in (unsigned, unsigned - 256 * sum(byte > 127 for byte in counted))
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """An entry of an index that says that it cannot run, with its manifest."""
+    """An entry of an index that cannot run by its own account, with its manifest."""
 
     entry: Descriptor
     manifest: Manifest
-    siblings: frozenset[Digest]  # what runs, and comes before it
+    siblings: frozenset[Digest]  # the entries that run, and precede it
 
     def check_place(self) -> None:
-        """Raise `AmbiguousDocumentError` where a runtime would choose it for one of its platforms."""
+        """Raise `AmbiguousDocumentError` if a runtime would choose it for one of its platforms."""
         if self.entry.platform in (None, NO_PLATFORM):
             return
-        named = self.entry.annotations.get(SOCI_IMAGE)
-        is_soci = self.manifest.artifact_type == SOCI_INDEX and named in {
+        image = self.entry.annotations.get(SOCI_IMAGE)
+        is_soci = self.manifest.artifact_type == SOCI_INDEX and image in {
             str(digest) for digest in self.siblings
         }
         if not is_soci:
@@ -245,5 +245,5 @@ class Child:
 
 
 def is_attestation(entry: Descriptor) -> bool:
-    """Say whether an index calls this entry an attestation of buildx."""
+    """Return True if an index marks this entry as an attestation of buildx."""
     return entry.annotations.get(REFERENCE_TYPE) == ATTESTATION

@@ -1,15 +1,14 @@
-"""Copies blobs between two repositories: several at once, none twice, in bounded memory.
+"""The copy of blobs between two repositories: several at once, none twice, in bounded memory.
 
-A blob costs one request where it can be mounted (distribution specification, "Mounting a blob from another
-repository"), else three: read it, begin an upload, and send it while it is read. Its digest is checked on the way,
-before the last bytes are sent; the registry checks it once more. What is there already is found out for all blobs at
-once where the registry can tell, else by the mount itself.
+A blob that can be mounted costs one request (distribution specification, "Mounting a blob from another repository").
+Any other costs three: read it, begin an upload, and send it while it is read. Its digest is checked before its last
+bytes are sent, and the registry checks it once more. Blobs that the target has already are found for all blobs at once
+if the registry reports on many layers, else by the mount itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -22,29 +21,26 @@ from imagegate.errors import (
     CorruptContentError,
     ImageNotFoundError,
     MissingLayerError,
-    RegistryUnavailableError,
     RejectedInputError,
     RetryableError,
     ThrottledError,
 )
 from imagegate.oci.http import MOST_AT_ONCE, THROTTLED_ATTEMPTS
 from imagegate.oci.image import Descriptor, Digest
-from imagegate.oci.repository import NOT_FOUND, OCTETS, RepositoryClient, upload_location
+from imagegate.oci.repository import RepositoryClient, upload_location
 
-# Larger ones are sent so that an upload can be left half-done and gone on with: by PATCH, which is one request more.
+# Larger blobs are sent by PATCH, which costs one request more: such an upload can be interrupted and continued later.
 _LONG = 256 * 1024 * 1024
 _FAULTS = 3  # of one blob
-_NOT_KEPT = frozenset({400, 404, 405, 416})
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 
 
 class _NoTimeError(Exception):
-    """In the middle of a blob that cannot be left half-done."""
+    """Time ran out in the middle of a blob whose upload cannot be continued later."""
 
 
 @dataclass(slots=True)
 class BlobCopy:
-    """One copy of many blobs. `has_time` is asked all the time, also in the middle of a blob."""
+    """One copy of many blobs. `has_time` is called again and again, also in the middle of a blob."""
 
     source: RepositoryClient
     target: RepositoryClient
@@ -52,14 +48,14 @@ class BlobCopy:
     _failed: threading.Event = field(default_factory=threading.Event)
 
     def run(self, blobs: Iterable[Descriptor], begun: Mapping[Digest, str]) -> dict[Digest, str]:
-        """What is not there when time is up: the blobs, each with where its upload stands, or ""."""
+        """Copy the blobs. Return those that are left when time is up, each with the URL of its upload, or ""."""
         missing = sorted(self._missing(list(blobs)), key=lambda blob: -blob.size)
         with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
             copies = {threads.submit(self._copy, blob, begun.get(blob.digest, "")): blob for blob in missing}
             return self._collect(copies)
 
     def _collect(self, copies: Mapping[Future[str | None], Descriptor]) -> dict[Digest, str]:
-        """The first failure ends all the others, and is raised when they have ended."""
+        """Wait for all copies. The first failure stops the others, and is raised when they have stopped."""
         left: dict[Digest, str] = {}
         first: BaseException | None = None
         for copy in as_completed(copies):
@@ -76,17 +72,17 @@ class BlobCopy:
         states = self.target.states(blobs)
         return [blob for blob in blobs if states.get(blob.digest) != "AVAILABLE"]
 
-    def _goes_on(self) -> bool:
+    def _may_continue(self) -> bool:
         return not self._failed.is_set() and self.has_time()
 
     def _copy(self, blob: Descriptor, location: str) -> str | None:
-        """None: it is there. Else where its upload stands."""
+        """Return None if the target has the blob, else the URL of its unfinished upload, or ""."""
         faults = 0
         for attempt in range(THROTTLED_ATTEMPTS):
             with self._turn():
-                if not self._goes_on():
+                if not self._may_continue():
                     break
-                # Whoever was cut off does not know whether the last request was carried out.
+                # After a failure it is unknown whether the last request was carried out.
                 if attempt and self.target.has(blob):
                     return None
                 try:
@@ -97,7 +93,7 @@ class BlobCopy:
                     faults += not isinstance(error, ThrottledError)
                     if faults == _FAULTS or attempt == THROTTLED_ATTEMPTS - 1:
                         raise
-            location = ""  # who knows what is there now
+            location = ""  # the state of the upload is unknown now
         return location
 
     def _turn(self) -> ExitStack:
@@ -107,12 +103,12 @@ class BlobCopy:
         return turns
 
     def _copy_once(self, blob: Descriptor, left_at: str) -> str | None:
-        kept = self._kept(blob, left_at) if left_at else 0
-        if kept:
+        stored = self.target.stored_bytes(left_at, blob) if left_at else 0
+        if stored:
             try:
-                return self._send(blob, left_at, kept)
+                return self._send(blob, left_at, stored)
             except RejectedInputError:
-                pass  # it was not kept as it was sent: begin again, and check all of it
+                pass  # the registry stored other bytes than were sent: begin again, and check all of them
         location = self._begin(blob)
         if not location:
             return None
@@ -125,25 +121,18 @@ class BlobCopy:
         return left
 
     def _begin(self, blob: Descriptor) -> str:
-        """Where to upload it, or "" when it is there: found, or mounted."""
+        """Return the URL for the upload, or "" if the target has the blob, perhaps by a mount."""
         is_one_registry = self.source.connection is self.target.connection
-        tells = self.target.check is not None
-        # A mount from the repository itself asks whether the blob is there already.
-        candidate = self.source.repository if is_one_registry else "" if tells else self.target.repository
-        answer = self.target.begin_upload(blob, candidate)
-        if answer.status == 201 or (is_one_registry and not tells and self.target.has(blob)):
+        reports_layers = self.target.check is not None
+        # A mount from the target itself succeeds if the target has the blob already.
+        other = "" if reports_layers else self.target.repository
+        response = self.target.begin_upload(blob, self.source.repository if is_one_registry else other)
+        if response.status == 201 or (is_one_registry and not reports_layers and self.target.has(blob)):
             return ""
-        return upload_location(answer, self.target.name(blob))
-
-    def _kept(self, blob: Descriptor, location: str) -> int:
-        """How many bytes of an upload the registry still has."""
-        answer = self.target.connection.call("GET", location, self.target.name(blob), also=_NOT_KEPT)
-        found = _RANGE.fullmatch(answer.headers.get("Range", ""))
-        kept = int(found[1]) + 1 if found else 0
-        return kept if answer.is_success and 1 < kept < blob.size else 0  # "0-0" is also said of none
+        return upload_location(response, self.target.name(blob))
 
     def _send(self, blob: Descriptor, location: str, first: int = 0) -> str | None:
-        """None: it is there. Else where the upload was left, when time was up."""
+        """Send the blob from byte `first` on. Return None if it is complete, else the URL of the unfinished upload."""
         name = self.source.name(blob)
         with ExitStack() as reading:
             try:
@@ -159,14 +148,8 @@ class BlobCopy:
 
     def _send_part(self, location: str, blob: Descriptor, chunks: Iterator[bytes], first: int) -> str | None:
         part = _Part(first)
-        content = part.of(self._checked(chunks, blob, first), self._goes_on)
-        name = self.target.name(blob)
-        answer = self.target.connection.call(
-            "PATCH", location, name, headers=OCTETS, body=content, also=NOT_FOUND
-        )
-        if answer.status == 404:
-            raise RegistryUnavailableError(f"{name}: the registry has lost the upload")
-        location = upload_location(answer, name)
+        content = part.take(self._checked(chunks, blob, first), self._may_continue)
+        location = self.target.append(location, blob, content)
         if part.end < blob.size:
             return location
         self.target.finish_upload(location, blob, b"")
@@ -176,46 +159,46 @@ class BlobCopy:
         name = self.source.name(blob)
         if self.source.states([blob]).get(blob.digest) == "ARCHIVED":
             raise ArchivedContentError(
-                f"{name}: the layer lies in the archive; restore its image, then start the release again"
+                f"{name}: the layer is archived; restore its image, then start the release again"
             ) from error
         raise MissingLayerError(f"{name}: the repository does not have it; push the image again") from error
 
     def _checked(self, chunks: Iterator[bytes], blob: Descriptor, first: int = 0) -> Iterator[bytes]:
-        """Pass the chunks on; raise before the last one would complete a blob with another digest or size.
+        """Yield the chunks. Raise before the last one would complete a blob with another digest or size.
 
-        Of a blob that is gone on with, only the registry can check the digest.
+        Only the registry can check the digest of an upload that is continued (`first` > 0).
         """
         name, digest, size = self.source.name(blob), hashlib.sha256(), first
         for chunk in chunks:
-            if blob.size <= _LONG and not self._goes_on():
+            if blob.size <= _LONG and not self._may_continue():
                 raise _NoTimeError
             digest.update(chunk)
             size += len(chunk)
             if size > blob.size:
                 raise CorruptContentError(f"{name}: has more than {blob.size} bytes")
             if size == blob.size and not first:
-                _compare(blob, digest.hexdigest(), name)
+                _check_digest(blob, digest.hexdigest(), name)
             yield chunk
         if size < blob.size:
             raise CorruptContentError(f"{name}: has {size} bytes, not {blob.size}")
         if not blob.size:
-            _compare(blob, digest.hexdigest(), name)
+            _check_digest(blob, digest.hexdigest(), name)
 
 
-def _compare(blob: Descriptor, found: str, name: str) -> None:
-    if found != blob.digest.hex:
-        raise CorruptContentError(f"{name}: the bytes have the digest sha256:{found}")
+def _check_digest(blob: Descriptor, actual: str, name: str) -> None:
+    if actual != blob.digest.hex:
+        raise CorruptContentError(f"{name}: the bytes have the digest sha256:{actual}")
 
 
 @dataclass(slots=True)
 class _Part:
-    """A part of a blob that ends where time is up. `end`: the byte after its last one."""
+    """A part of a blob that ends when time is up. `end`: the position after its last byte."""
 
     end: int
 
-    def of(self, content: Iterator[bytes], goes_on: Callable[[], bool]) -> Iterator[bytes]:
+    def take(self, content: Iterator[bytes], may_continue: Callable[[], bool]) -> Iterator[bytes]:
         for chunk in content:
             yield chunk
             self.end += len(chunk)
-            if not goes_on():
+            if not may_continue():
                 return

@@ -1,19 +1,16 @@
-"""HTTP to one OCI registry: credentials, redirects, and asking again where that helps.
+"""HTTP to one OCI registry: credentials, redirects, and retries.
 
-Rules: TLS everywhere but on loopback; credentials never leave the registry's own origin; what is received is bounded
-(`registry_wire`), of refusals as much as explains them. Credentials are Basic, as
-ECR has them, or none, or a token that whoever logs in has got; no token server is asked here (a Bearer challenge).
-What cannot be sent twice (a stream) is never sent again here: whoever made the stream decides.
+Rules: TLS everywhere but on loopback; credentials never leave the registry's own origin; the size of every response is
+limited (`oci.wire`). Credentials are Basic, as for ECR, or a Bearer token, or none; this module requests no token from
+a token server. A body that cannot be sent twice (a stream) is never sent again here: its caller decides.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import urllib3
@@ -27,6 +24,7 @@ from imagegate.errors import (
     RegistryUnavailableError,
     RejectedInputError,
 )
+from imagegate.oci.login import Login, LoginKeeper
 from imagegate.oci.response import RegistryResponse, origin_of, resolve_url
 from imagegate.oci.throttle import Pace
 from imagegate.oci.wire import (
@@ -45,83 +43,57 @@ T = TypeVar("T")
 CHUNK = 256 * 1024  # stays in the processor's cache while it is received, hashed and sent
 # Distribution specification, "Pushing Manifests": registries take at least 4 MiB; ECR takes no more.
 LIMIT = 4 * 1024 * 1024
-# Blobs at once. Six mounts at once, 60 ms each, are the 100 a second that ECR allows (InitiateLayerUpload).
+# Blobs at once. ECR allows 100 mounts a second (InitiateLayerUpload): six at once, 60 ms each.
 MOST_AT_ONCE = 6
 
 _REFUSAL_LIMIT = 64 * 1024
-# To wait for an answer to go on; twice that for all of it. A registry elsewhere is only read: nothing takes as long
-# there as the end of an upload.
+# The time between two parts of a response; a whole response may take twice as long. Registries that are not ours have
+# less: they are only read, and nothing there takes as long as the end of an upload.
 _SECONDS, _GUARDED_SECONDS = 60.0, 15.0
-_MEANT: Mapping[type[WireError], type[ImageGateError]] = {
+_TRANSLATED: Mapping[type[WireError], type[ImageGateError]] = {
     EndlessAnswerError: RejectedInputError,
     SlowAnswerError: RegistryUnavailableError,
     WrongWayError: RejectedInputError,
 }
 _ATTEMPTS = 4
-THROTTLED_ATTEMPTS = 7  # throttled by what others do: it passes
+THROTTLED_ATTEMPTS = 7  # other clients cause the throttling, and it passes
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
-# A token that runs out during a long upload cannot be exchanged half-way.
-_TOKEN_MARGIN = timedelta(minutes=15)
-
-_NEVER = datetime.max.replace(tzinfo=UTC)
-
 Body = bytes | Iterator[bytes] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Where the registry is, and the credentials for it: Basic (base64 of `user:password`), or Bearer (a token).
-
-    `authorization`: "" for none. `margin`: how long before they end they are exchanged.
-    """
-
-    endpoint: str
-    authorization: str = field(default="", repr=False)
-    expires_at: datetime = _NEVER
-    scheme: str = "Basic"
-    margin: timedelta = _TOKEN_MARGIN
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"{self.scheme} {self.authorization}"} if self.authorization else {}
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
     method: str
     target: str  # a path, or a URL that the registry gave
-    asked: str
+    name: str  # for errors
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = None
-    size: int | None = None  # of what is streamed
+    size: int | None = None  # of a streamed response
 
     @property
     def is_repeatable(self) -> bool:
-        """All but streams: POST begins an upload, which may be begun twice; PUT says the same twice."""
+        """True for all but streams: POST may begin an upload twice, and PUT has the same effect twice."""
         return self.body is None or isinstance(self.body, bytes)
 
 
 class _RefusedForNowError(Exception):
-    def __init__(self, answer: RegistryResponse) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
+    def __init__(self, response: RegistryResponse) -> None:
+        super().__init__(response.status)
+        self.response = response
 
 
 class Connection:
-    """Requests to one registry, from any thread. `asked` names in every error what was wanted."""
+    """Requests to one registry, from any thread. `name` says in every error what was requested."""
 
     def __init__(
         self, log_in: Callable[[], Login], clock: Clock = utc_now, guard: Guard | None = None
     ) -> None:
-        """`guard`: of a registry that is not ours."""
-        self._log_in = log_in
-        self._clock = clock
-        self._login: Login | None = None
-        self._lock = threading.Lock()
-        # For each blob that is copied within the registry one connection reads while another one writes.
+        """Prepare a connection. `guard`: for a registry that is not ours."""
+        self._logins = LoginKeeper(log_in, clock)
         self._seconds = _GUARDED_SECONDS if guard else _SECONDS
         timeout = urllib3.Timeout(connect=5, read=self._seconds)
+        # A blob that is copied within the registry needs two connections: one reads while the other writes.
         self._pool = make_pool(guard, maxsize=2 * MOST_AT_ONCE, timeout=timeout)
         self.pace = Pace(MOST_AT_ONCE)
 
@@ -129,110 +101,102 @@ class Connection:
         self,
         method: str,
         target: str,
-        asked: str,
+        name: str,
         *,
         headers: Mapping[str, str] | None = None,
         body: Body = None,
-        also: frozenset[int] = frozenset(),
+        accept: frozenset[int] = frozenset(),
     ) -> RegistryResponse:
-        """`target`: a path, or a URL that the registry gave. Raises unless it succeeds or answers one of `also`."""
-        request = _Request(method, target, asked, headers or {}, body)
-        answer = self._patiently(request, lambda: self._answer(request))
-        if answer.is_success or answer.status in also:
-            return answer
-        raise answer.refusal(asked)
+        """Send a request, with retries. Raises unless the status is a success or in `accept`.
+
+        `target`: a path, or a URL that the registry sent.
+        """
+        response = self._retry(_Request(method, target, name, headers or {}, body), self._receive)
+        if response.is_success or response.status in accept:
+            return response
+        raise response.refusal(name)
 
     @contextmanager
-    def stream(self, path: str, asked: str, size: int, first: int = 0) -> Iterator[Iterator[bytes]]:
-        """The content of a GET from byte `first` on, in chunks; a connection that breaks raises in the reader.
+    def stream(self, path: str, name: str, size: int, first: int = 0) -> Iterator[Iterator[bytes]]:
+        """Yield the content of a GET from byte `first` on, in chunks. A connection that breaks raises in the reader.
 
-        `size`: of all of it; far more than that is not received.
+        `size`: of the whole content; much more than that is not received.
         """
-        wanted = {"Range": f"bytes={first}-"} if first else {}
-        request = _Request("GET", path, asked, wanted, size=size)
-        with ExitStack() as opened:
-            response = self._patiently(request, lambda: self._opened_stream(request, opened))
-            yield _chunks(response, asked)
+        headers = {"Range": f"bytes={first}-"} if first else {}
+        response = self._retry(_Request("GET", path, name, headers, size=size), self._open_stream)
+        with closing(response):
+            yield _read_chunks(response, name)
 
-    def _opened_stream(self, request: _Request, opened: ExitStack) -> urllib3.BaseHTTPResponse:
-        url, response = opened.enter_context(self._opened(request))
-        if response.status != (206 if request.headers else 200):
-            answer = RegistryResponse(url, response.status, response.headers, _read(response, request.asked))
-            raise _RefusedForNowError(answer) if answer.is_refused_for_now else answer.refusal(request.asked)
-        return response
-
-    def _answer(self, request: _Request) -> RegistryResponse:
-        with self._opened(request) as (url, response):
-            answer = RegistryResponse(url, response.status, response.headers, _read(response, request.asked))
-        if answer.is_refused_for_now:
-            raise _RefusedForNowError(answer)
-        return answer
-
-    def _patiently(self, request: _Request, once: Callable[[], T]) -> T:
-        """Ask again, each time later, what can be asked again."""
+    def _retry(self, request: _Request, send: Callable[[_Request], T]) -> T:
+        """Send the request again, each time after a longer pause, as far as it can be sent again."""
         attempt = 0
         while True:
             attempt += 1
             self.pace.wait()
             try:
-                with _explained(request.asked):
-                    found = once()
+                with _translate_wire_errors(request.name):
+                    result = send(request)
             except _RefusedForNowError as refused:
-                self.pace.refused(attempt, refused.answer.retry_after)
-                most = THROTTLED_ATTEMPTS if refused.answer.status < 500 else _ATTEMPTS
-                if attempt == most or not request.is_repeatable:
-                    raise refused.answer.refusal(request.asked) from None
+                self.pace.slow_down(attempt, refused.response.retry_after)
+                attempts = THROTTLED_ATTEMPTS if refused.response.status < 500 else _ATTEMPTS
+                if attempt == attempts or not request.is_repeatable:
+                    raise refused.response.refusal(request.name) from None
             except HTTPError as error:
-                self.pace.refused(attempt)
+                self.pace.slow_down(attempt)
                 if attempt == _ATTEMPTS or not request.is_repeatable:
-                    raise RegistryUnavailableError(f"{request.asked}: {error}") from error
+                    raise RegistryUnavailableError(f"{request.name}: {error}") from error
             else:
-                self.pace.answered()
-                return found
+                self.pace.speed_up()
+                return result
 
-    @contextmanager
-    def _opened(self, request: _Request) -> Iterator[tuple[str, urllib3.BaseHTTPResponse]]:
-        url, response = self._follow(request)
-        try:
-            yield url, response
-        finally:
-            response.close()  # a connection from which all was read stays open for the next request
+    def _receive(self, request: _Request) -> RegistryResponse:
+        response = _read_response(*self._follow(request), request.name)
+        if response.is_refused_for_now:
+            raise _RefusedForNowError(response)
+        return response
+
+    def _open_stream(self, request: _Request) -> urllib3.BaseHTTPResponse:
+        url, stream = self._follow(request)
+        if stream.status == (206 if request.headers else 200):
+            return stream
+        response = _read_response(url, stream, request.name)
+        raise _RefusedForNowError(response) if response.is_refused_for_now else response.refusal(request.name)
 
     def _follow(self, request: _Request) -> tuple[str, urllib3.BaseHTTPResponse]:
-        """Follow redirects of reads by hand: ECR sends to S3, which must not see the credentials."""
-        endpoint = self._current_login().endpoint
-        url = resolve_url(endpoint, request.target, request.asked)
+        """Follow redirects of reads here: ECR redirects to S3, which must not get the credentials."""
+        endpoint = self._logins.current().endpoint
+        url = resolve_url(endpoint, request.target, request.name)
         is_own = True
         for _ in range(_MAX_REDIRECTS + 1):
             is_own = is_own and origin_of(url) == origin_of(endpoint)
-            response = self._authorized(url, request) if is_own else self._send(url, request, {})
+            response = self._send_authorized(url, request) if is_own else self._send(url, request, {})
             location = response.headers.get("Location")
             if request.method not in ("GET", "HEAD") or response.status not in _REDIRECTS or not location:
                 return url, response
-            _drop(response)
-            url = resolve_url(url, location, request.asked)
-        raise RegistryUnavailableError(f"{request.asked}: redirected more than {_MAX_REDIRECTS} times")
+            _discard(response)
+            url = resolve_url(url, location, request.name)
+        raise RegistryUnavailableError(f"{request.name}: redirected more than {_MAX_REDIRECTS} times")
 
-    def _authorized(self, url: str, request: _Request) -> urllib3.BaseHTTPResponse:
-        """Send with credentials; when they are refused, once more with new ones."""
-        login = self._current_login()
+    def _send_authorized(self, url: str, request: _Request) -> urllib3.BaseHTTPResponse:
+        """Send with credentials; if they are refused, send once more with new ones."""
+        login = self._logins.current()
         response = self._send(url, request, login.headers)
         if response.status != 401:
             return response
-        self._forget(login)
+        self._logins.forget(login)
         if not request.is_repeatable:
             response.close()
-            # A stream follows a request that was let in: the token has ended since.
-            raise RegistryUnavailableError(f"{request.asked}: the registry's token ended while it was used")
-        _drop(response)
-        return self._send(url, request, self._current_login().headers)
+            # The request before a stream was accepted, so the token has expired since.
+            raise RegistryUnavailableError(f"{request.name}: the registry's token expired while it was used")
+        _discard(response)
+        return self._send(url, request, self._logins.current().headers)
 
     def _send(self, url: str, request: _Request, credentials: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        _check_secure(url, request.asked)
-        most = (
+        _check_secure(url, request.name)
+        limit = (
             ResponseLimit(LIMIT, 2 * self._seconds) if request.size is None else ResponseLimit(request.size)
         )
-        with limit_response(most):
+        with limit_response(limit):
             return self._pool.request(
                 request.method,
                 url,
@@ -243,23 +207,11 @@ class Connection:
                 preload_content=False,
             )
 
-    def _current_login(self) -> Login:
-        with self._lock:
-            held = self._login
-            if held is None or self._clock() + held.margin >= held.expires_at:
-                held = self._login = self._log_in()
-            return held
 
-    def _forget(self, login: Login) -> None:
-        with self._lock:
-            if self._login is login:  # else another thread has asked for a new one already
-                self._login = None
-
-
-def _check_secure(url: str, asked: str) -> None:
+def _check_secure(url: str, name: str) -> None:
     parts = parse_url(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.host or "")):
-        raise AccessRefusedError(f"{asked}: nothing is sent to {parts.scheme}://{parts.host} without TLS")
+        raise AccessRefusedError(f"{name}: nothing is sent to {parts.scheme}://{parts.host} without TLS")
 
 
 def _is_loopback(host: str) -> bool:
@@ -269,24 +221,30 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _chunks(response: urllib3.BaseHTTPResponse, asked: str) -> Iterator[bytes]:
-    try:
-        with _explained(asked):
-            yield from response.stream(CHUNK, decode_content=False)
-    except HTTPError as error:
-        raise RegistryUnavailableError(f"{asked}: {error}") from error
-
-
 @contextmanager
-def _explained(asked: str) -> Iterator[None]:
+def _translate_wire_errors(name: str) -> Iterator[None]:
     try:
         yield
     except WireError as error:
-        raise _MEANT[type(error)](f"{asked}: {error}") from error
+        raise _TRANSLATED[type(error)](f"{name}: {error}") from error
 
 
-def _read(response: urllib3.BaseHTTPResponse, asked: str) -> bytes:
-    """The whole answer; of a refusal its beginning."""
+def _read_chunks(response: urllib3.BaseHTTPResponse, name: str) -> Iterator[bytes]:
+    try:
+        with _translate_wire_errors(name):
+            yield from response.stream(CHUNK, decode_content=False)
+    except HTTPError as error:
+        raise RegistryUnavailableError(f"{name}: {error}") from error
+
+
+def _read_response(url: str, response: urllib3.BaseHTTPResponse, name: str) -> RegistryResponse:
+    # After a complete read, close() leaves the connection open for the next request.
+    with closing(response):
+        return RegistryResponse(url, response.status, response.headers, _read_content(response, name))
+
+
+def _read_content(response: urllib3.BaseHTTPResponse, name: str) -> bytes:
+    """Return the whole content of a success, or the beginning of a refusal."""
     is_success = 200 <= response.status < 300
     limit = LIMIT if is_success else _REFUSAL_LIMIT
     content = bytearray()
@@ -294,15 +252,15 @@ def _read(response: urllib3.BaseHTTPResponse, asked: str) -> bytes:
         content += chunk
         if len(content) > limit:
             if is_success:
-                raise RejectedInputError(f"{asked}: the registry's answer is larger than {limit} bytes")
+                raise RejectedInputError(f"{name}: the registry's answer is larger than {limit} bytes")
             break
     return bytes(content[:limit])
 
 
-def _drop(response: urllib3.BaseHTTPResponse) -> None:
-    """Read the rest where it is short, so that its connection serves the next request; else hang up."""
-    left = response.length_remaining
-    if left is not None and left <= _REFUSAL_LIMIT:
+def _discard(response: urllib3.BaseHTTPResponse) -> None:
+    """Read a short rest, so that the connection serves the next request; close the connection of a long one."""
+    rest = response.length_remaining
+    if rest is not None and rest <= _REFUSAL_LIMIT:
         response.drain_conn()
     else:
         response.close()

@@ -1,7 +1,6 @@
-"""Images: digests, references, and what a manifest says about itself.
+"""Images: digests, repository names and descriptors.
 
-Rules: a digest identifies an image; a tag never does. A manifest is read once, by `Manifest.parse`; what another client
-could read otherwise is refused (image-spec, manifest.md and image-index.md; CVE-2021-41190).
+Rule: a digest identifies an image; a tag never does.
 """
 
 from __future__ import annotations
@@ -65,11 +64,11 @@ class Digest:
 
     @property
     def short(self) -> str:
-        """As people read it: `sha256:0123456789ab`."""
+        """The digest shortened for people: `sha256:0123456789ab`."""
         return self.value[:19]
 
     def check(self, content: bytes, name: str) -> bytes:
-        """Return `content`, or raise `CorruptContentError` when it has another digest."""
+        """Return `content`, or raise `CorruptContentError` if it has another digest."""
         if Digest.of(content) != self:
             raise CorruptContentError(f"{name}: the bytes have the digest {Digest.of(content)}, not {self}")
         return content
@@ -94,6 +93,7 @@ class ImageRef:
 
 
 def repository_name(text: object) -> str:
+    """Return a valid repository name. Raises `RejectedInputError`."""
     if not isinstance(text, str) or len(text) > 256 or not _REPOSITORY.fullmatch(text):
         raise RejectedInputError(f"not an ECR repository name: {text!r}")
     return text
@@ -109,21 +109,19 @@ class Descriptor:
     platform: str | None = None
     artifact_type: str | None = None
     annotations: dict[str, str] = field(default_factory=dict)
-    data: str | None = field(
-        default=None, compare=False, repr=False
-    )  # the content in base64, as it is written
+    data: str | None = field(default=None, compare=False, repr=False)  # the embedded content, in base64
     urls: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, raw: Any, name: str = "a descriptor") -> Self:
-        """Raise `AmbiguousDocumentError` for what is no descriptor, or could be read as another one."""
+        """Read a descriptor. Raises `AmbiguousDocumentError` if it is none, or could be read as another one."""
         check_keys(raw, _DESCRIPTOR, name)
         size, media_type = optional(int, raw, "size", name), optional(str, raw, "mediaType", name)
         if size is None or not 0 <= size <= _MAX_SIZE:
             raise AmbiguousDocumentError(f"{name} needs a size in bytes")
         if not media_type:
             raise AmbiguousDocumentError(f"{name} needs a mediaType")
-        read = cls(
+        descriptor = cls(
             media_type=media_type,
             digest=_digest(raw, name),
             size=size,
@@ -133,8 +131,8 @@ class Descriptor:
             data=optional(str, raw, "data", name),
             urls=_urls(raw, name),
         )
-        read._check_embedded(name)
-        return read
+        descriptor._check_embedded(name)
+        return descriptor
 
     def _check_embedded(self, name: str) -> None:
         try:
@@ -144,16 +142,16 @@ class Descriptor:
 
     @property
     def embedded(self) -> bytes | None:
-        """Return the content that it brings along (image-spec, "Embedded Content"), or None if it brings none.
+        """The embedded content (image-spec, "Embedded Content"), or None if there is none.
 
-        Raises `CorruptContentError`, but never for what was parsed.
+        Raises `CorruptContentError`, but never for a descriptor that was parsed.
         """
         if self.data is None:
             return None
         try:
             content = b64decode(self.data, validate=True)
         except ValueError as error:
-            raise CorruptContentError(f"{self.digest}: what is embedded is not base64") from error
+            raise CorruptContentError(f"{self.digest}: the embedded content is not base64") from error
         if len(content) != self.size:
             raise CorruptContentError(f"{self.digest}: {len(content)} bytes are embedded, not {self.size}")
         return self.digest.check(content, "embedded content")
@@ -164,7 +162,7 @@ class Descriptor:
 
     @property
     def is_foreign(self) -> bool:
-        """Say whether registries need not hold this layer (image-spec, "Non-Distributable Layers")."""
+        """True if registries need not have this layer (image-spec, "Non-Distributable Layers")."""
         return "nondistributable" in self.media_type or ".foreign." in self.media_type
 
     def as_json(self) -> dict[str, Any]:
@@ -179,7 +177,7 @@ def _digest(raw: dict[str, Any], name: str) -> Digest:
 
 
 def _platform(raw: Any, name: str) -> str:
-    """`linux/arm64/v8`. Without an os or an architecture, each runtime takes another one."""
+    """Return a platform such as `linux/arm64/v8`. Raises without os or architecture, whose defaults differ."""
     check_keys(raw, _PLATFORM, f"the platform of {name}")
     parts = [optional(str, raw, key, name) for key in ("os", "architecture", "variant")]
     if not parts[0] or not parts[1]:
@@ -188,7 +186,7 @@ def _platform(raw: Any, name: str) -> str:
 
 
 def join_platform(parts: Iterable[str | None], name: str) -> str:
-    """Return os, architecture and variant in one text. A part with a slash would read as two, and is refused."""
+    """Return os, architecture and variant in one text. Raises for a part with a slash, which would look like two."""
     given = [part for part in parts if part]
     if not all(map(_PLATFORM_PART.fullmatch, given)):
         raise AmbiguousDocumentError(f"the platform of {name} is {shown('/'.join(given))}")
@@ -196,7 +194,7 @@ def join_platform(parts: Iterable[str | None], name: str) -> str:
 
 
 def _urls(raw: dict[str, Any], name: str) -> tuple[str, ...]:
-    found = optional(list, raw, "urls", name) or []
-    if not all(isinstance(url, str) for url in found):
+    urls = optional(list, raw, "urls", name) or []
+    if not all(isinstance(url, str) for url in urls):
         raise AmbiguousDocumentError(f"{name}: not every one of its urls is text")
-    return tuple(found)
+    return tuple(urls)

@@ -1,4 +1,4 @@
-"""The config of an image: who it runs as, what it is labelled, and which layers it was built from.
+"""The config of an image: its user, labels, platform and layers.
 
 Source: image-spec, config.md.
 """
@@ -26,7 +26,7 @@ CONTAINER_KEYS = known_keys(
 )
 _ROOTFS_KEYS = known_keys("type", "diff_ids")
 _ROOT = "root"
-# Larger numbers wrap to root or are read as names (CVE-2024-40635, CVE-2026-46680); so do signs and leading zeros.
+# Runtimes read larger numbers as root or as names (CVE-2024-40635, CVE-2026-46680), and so signs and leading zeros.
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 _LARGEST_ID = 2**31 - 1
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
@@ -36,16 +36,16 @@ _PLAIN_VARIANTS = {("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")}
 
 
 class RunsAs(StrEnum):
-    """Which user an image starts as, as far as its config tells."""
+    """The user with which an image starts, as far as its config says."""
 
     ROOT = "root"
-    NAMED = "named"  # by a name, and the image's own /etc/passwd says whether that is root
+    NAMED = "named"  # a name; the image's /etc/passwd decides whether it is root
     USER = "user"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """The parts of an image's config blob that rules are about (image-spec, config.md)."""
+    """The parts of an image's config blob that rules use (image-spec, config.md)."""
 
     user: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -54,17 +54,17 @@ class ImageConfig:
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Raise `AmbiguousDocumentError` unless the bytes are one image config to every client."""
+        """Read a config. Raises `AmbiguousDocumentError` unless every client reads the same config."""
         raw = read_object(content, "the image config")
-        read = cls.of(raw)
+        config = cls.of(raw)
         rootfs = raw.get("rootfs")
         if not isinstance(rootfs, dict) or rootfs.get("type") != "layers":
             raise AmbiguousDocumentError("the image config's rootfs is not of the type 'layers'")
-        return read
+        return config
 
     @classmethod
     def of(cls, raw: Any) -> Self:
-        """Read the config as data, as `docker image save` and scanners have it. Raises `AmbiguousDocumentError`."""
+        """Read a config from decoded JSON of `docker image save` or a scanner. Raises `AmbiguousDocumentError`."""
         what = "the image config"
         check_keys(raw, CONFIG_KEYS, what)
         config = check_keys(optional(dict, raw, "config", what) or {}, CONTAINER_KEYS, what)
@@ -80,9 +80,9 @@ class ImageConfig:
         )
 
     def check_fits(self, layers: int, platform: str | None) -> None:
-        """Raise `AmbiguousDocumentError` unless it is the config of so many layers, built for this platform.
+        """Raise `AmbiguousDocumentError` unless the config has so many layers and this platform.
 
-        `platform`: as the index says; None: it says nothing. Runtimes choose by the index, scanners by the config.
+        `platform`: the index's, or None if it has none. Runtimes choose by the index, scanners by the config.
         """
         if len(self.diff_ids) != layers:
             raise AmbiguousDocumentError(f"its config names {len(self.diff_ids)} layers, and it has {layers}")
@@ -93,7 +93,7 @@ class ImageConfig:
 
     @property
     def runs_as(self) -> RunsAs:
-        """Numbers are users, names nobody knows, everything else may be root. No user at all is root."""
+        """The kind of user. A number is a user, a name is unknown, anything else and no user at all may be root."""
         parts = self.user.split(":")
         if len(parts) > 2:
             return RunsAs.ROOT
@@ -102,7 +102,7 @@ class ImageConfig:
 
     @property
     def chain_ids(self) -> tuple[str, ...]:
-        """One for each layer: names it and all below it (image-spec, config.md, "Layer ChainID")."""
+        """One id for each layer, which identifies it and all below it (image-spec, config.md, "Layer ChainID")."""
         chain: list[str] = []
         for diff_id in self.diff_ids:
             above = hashlib.sha256(f"{chain[-1]} {diff_id}".encode()).hexdigest() if chain else ""
@@ -128,7 +128,7 @@ class ImageConfig:
 
 
 def _platform(raw: dict[str, Any], name: str) -> str:
-    """Return the platform, empty where it has none, as images that are appended to nothing."""
+    """Return the platform, or "" if the config has none, as in images that are built from nothing."""
     os, architecture, variant = (optional(str, raw, key, name) for key in ("os", "architecture", "variant"))
     if bool(os) != bool(architecture):
         raise AmbiguousDocumentError(f"{name} has one of os and architecture, and needs both")
@@ -143,7 +143,7 @@ def _runs_as(part: str) -> RunsAs:
 
 
 def _is_same_platform(one: str, other: str) -> bool:
-    """A variant that one of them leaves out says nothing."""
+    """Compare two platforms. A variant that one of them lacks is ignored."""
     (os, architecture, variant), (other_os, other_architecture, other_variant) = map(
         _normalized, (one, other)
     )

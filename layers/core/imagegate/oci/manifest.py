@@ -33,23 +33,23 @@ _DOCUMENT = known_keys(
     ),
     *("fsLayers", "history", "signatures"),
 )
-# What a document of one kind must not have, not even empty: clients tell kinds by what is there.
+# The keys that a document of one kind must not have, not even empty: clients recognise the kind by its keys.
 _FOREIGN_TO_INDEXES = ("config", "layers", "fsLayers", "history", "signatures")
 _FOREIGN_TO_MANIFESTS = ("manifests", "fsLayers", "history", "signatures")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An image manifest or an index, with its exact bytes. Holding one means that every client reads it so.
+    """An image manifest or an index, with its exact bytes. Every client reads these bytes in the same way.
 
-    What it is to the gate is told by its content, and never by `subject` or `artifact_type`: see `oci.artifact`.
+    The gate decides by the content whether it can run, never by `subject` or `artifact_type`: see `oci.artifact`.
     """
 
     content: bytes
     media_type: str
     digest: Digest
     artifact_type: str | None
-    config: Descriptor | None  # None: an index
+    config: Descriptor | None  # None for an index
     layers: tuple[Descriptor, ...]
     children: tuple[Descriptor, ...]
     subject: Descriptor | None
@@ -57,18 +57,18 @@ class Manifest:
 
     @classmethod
     def parse(cls, content: bytes, media_type: str | None = None) -> Self:
-        """Read what a registry holds. `media_type`: what the registry says that it is.
+        """Read a manifest. `media_type`: the type that the registry reports.
 
         Raises `AmbiguousDocumentError` unless the bytes are one manifest to every client.
         """
         raw = check_keys(read_object(content, "the manifest"), _DOCUMENT, "the manifest")
-        found = _media_type(raw, media_type)
-        _check_kind(raw, found)
-        is_index = found in INDEX_MEDIA_TYPES
+        own_type = _media_type(raw, media_type)
+        _check_kind(raw, own_type)
+        is_index = own_type in INDEX_MEDIA_TYPES
         config = None if is_index else Descriptor.parse(raw.get("config"), "the config's descriptor")
         return cls(
             content=content,
-            media_type=found,
+            media_type=own_type,
             digest=Digest.of(content),
             artifact_type=_artifact_type(raw, config),
             config=config,
@@ -89,11 +89,11 @@ class Manifest:
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """Config and layers, each digest once, in the manifest's order."""
-        all_of_them = ((self.config,) if self.config else ()) + self.layers
-        return tuple({blob.digest: blob for blob in all_of_them}.values())
+        blobs = ((self.config,) if self.config else ()) + self.layers
+        return tuple({blob.digest: blob for blob in blobs}.values())
 
     def check_fits(self, child: Descriptor) -> None:
-        """Raise `AmbiguousDocumentError` unless an index describes this manifest as what it is."""
+        """Raise `AmbiguousDocumentError` unless the entry of an index has this manifest's type and size."""
         if (child.media_type, child.size) != (self.media_type, len(self.content)):
             raise AmbiguousDocumentError(
                 f"{child.digest.short} is described as {shown(child.media_type)} of {child.size} bytes,"
@@ -101,32 +101,32 @@ class Manifest:
             )
 
 
-def _media_type(raw: dict[str, Any], given: str | None) -> str:
-    """Return the one thing that the body is. Docker's types say it themselves, OCI's may leave it to the registry."""
+def _media_type(raw: dict[str, Any], header: str | None) -> str:
+    """Return the media type. A manifest of Docker must have it; one of OCI may leave it to the registry's header."""
     own = optional(str, raw, "mediaType", "the manifest")
-    told = (given or "").partition(";")[0].strip()
-    found = own or told
-    if found not in MANIFEST_MEDIA_TYPES:
-        raise AmbiguousDocumentError(f"not a manifest type that imagegate knows: {shown(found)}")
-    if own and told and own != told:
+    reported = (header or "").partition(";")[0].strip()
+    media_type = own or reported
+    if media_type not in MANIFEST_MEDIA_TYPES:
+        raise AmbiguousDocumentError(f"not a manifest type that imagegate knows: {shown(media_type)}")
+    if own and reported and own != reported:
         raise AmbiguousDocumentError(
-            f"the manifest says that it is {shown(own)}, the registry that it is {shown(told)}"
+            f"the manifest says that it is {shown(own)}, the registry that it is {shown(reported)}"
         )
-    if not own and found in (DOCKER_MANIFEST, DOCKER_LIST):
-        raise AmbiguousDocumentError(f"a manifest of type {found!r} has to say so itself")
-    return found
+    if not own and media_type in (DOCKER_MANIFEST, DOCKER_LIST):
+        raise AmbiguousDocumentError(f"a manifest of type {media_type!r} has to say so itself")
+    return media_type
 
 
 def _check_kind(raw: dict[str, Any], media_type: str) -> None:
     if optional(int, raw, "schemaVersion", "the manifest") != 2:
         raise AmbiguousDocumentError("the manifest's schemaVersion is not 2")
     foreign = _FOREIGN_TO_INDEXES if media_type in INDEX_MEDIA_TYPES else _FOREIGN_TO_MANIFESTS
-    if found := [key for key in foreign if key in raw]:
-        raise AmbiguousDocumentError(f"the manifest is of type {media_type!r}, but has {', '.join(found)}")
+    if keys := [key for key in foreign if key in raw]:
+        raise AmbiguousDocumentError(f"the manifest is of type {media_type!r}, but has {', '.join(keys)}")
 
 
 def _artifact_type(raw: dict[str, Any], config: Descriptor | None) -> str | None:
-    """Where it does not say so itself, the config's type does (image-spec, "Guidelines for Artifact Usage")."""
+    """Return `artifactType`, or else the config's type (image-spec, "Guidelines for Artifact Usage")."""
     return optional(str, raw, "artifactType", "the manifest") or (config.media_type if config else None)
 
 

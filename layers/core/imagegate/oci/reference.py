@@ -1,4 +1,4 @@
-"""Containers and the images that they name, as people write them into task definitions.
+"""Containers, and the references of their images as people write them into task definitions.
 
 Source: the reference grammar of the distribution specification's registries: `host/path[:tag][@digest]`, where a name
 without a host is Docker Hub's.
@@ -21,12 +21,12 @@ _PATH = re.compile(rf"{_PART}(?:/{_PART})*")
 
 
 class InvalidReferenceError(RejectedInputError):
-    """Not the name of an image."""
+    """The text is not the name of an image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a task: `image` as it was written, `digest` as Amazon ECS resolved it, where it did."""
+    """One container of a task. `image`: as it was written. `digest`: as Amazon ECS resolved it, or None."""
 
     name: str
     image: str
@@ -35,7 +35,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An image's name in its parts. `tag` is `latest` where neither a tag nor a digest was written."""
+    """The parts of an image's name. `tag` is `latest` if neither a tag nor a digest was written."""
 
     host: str
     path: str
@@ -44,7 +44,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raise `InvalidReferenceError`, or `InvalidDigestError` for what is no sha256 digest."""
+        """Parse a name. Raises `InvalidReferenceError`, or `InvalidDigestError` for a malformed digest."""
         name, at, digest = text.partition("@")
         host, path = _host_and_path(name)
         path, colon, tag = path.partition(":")
@@ -57,30 +57,31 @@ class Reference:
         return f"{self.host}/{self.path}"
 
     def is_in(self, registry: str) -> bool:
-        """Whether it is in `ACCOUNT.dkr.ecr.REGION.SUFFIX`, by whichever of its names."""
+        """Return True if it is in the registry `ACCOUNT.dkr.ecr.REGION.SUFFIX`, under any of the registry's names."""
         return self.host in _names_of(registry)
 
     def is_below(self, prefix: str) -> bool:
-        """Whole parts of the name count: `quay.io/team` covers `quay.io/team/tool`, and never `quay.io/teams`."""
+        """Return True if whole parts of the name match: `quay.io/team` has `quay.io/team/tool`, not `quay.io/teams`."""
         return f"{self.name}/".startswith(prefix.rstrip("/") + "/")
 
 
-def resolve_digests(written: Iterable[Container], seen: Iterable[Container]) -> list[Container]:
-    """The containers that people wrote, with the digests that Amazon ECS found for them.
+def resolve_digests(defined: Iterable[Container], running: Iterable[Container]) -> list[Container]:
+    """Return the containers of a task definition with the digests that Amazon ECS resolved.
 
-    What ECS itself adds to a task (agents of GuardDuty and Service Connect) is nobody's image and left out.
+    Containers that ECS adds to a task (agents of GuardDuty and Service Connect) are left out.
     """
-    by_name = {container.name: container for container in seen}
-    return [
-        replace(container, digest=found.digest, image=found.image or container.image)
-        if (found := by_name.get(container.name))
-        else container
-        for container in written
-    ]
+    by_name = {container.name: container for container in running}
+    return [_resolve(container, by_name.get(container.name)) for container in defined]
+
+
+def _resolve(container: Container, running: Container | None) -> Container:
+    if running is None:
+        return container
+    return replace(container, digest=running.digest, image=running.image or container.image)
 
 
 def parse_prefixes(text: str) -> tuple[str, ...]:
-    """`public.ecr.aws/datadog, quay.io/team`: names that images may have though no gate has seen them."""
+    """Split `public.ecr.aws/datadog, quay.io/team`: the prefixes of images that need no gate."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
@@ -96,7 +97,10 @@ def _host_and_path(name: str) -> tuple[str, str]:
 
 
 def _names_of(registry: str) -> frozenset[str]:
-    """Amazon ECR user guide, "Making requests to Amazon ECR registries": dual-stack and FIPS endpoints."""
+    """Return all names of a registry, with dual-stack and FIPS endpoints.
+
+    Source: Amazon ECR user guide, "Making requests to Amazon ECR registries".
+    """
     account, _, rest = registry.partition(".dkr.ecr.")
     region, _, suffix = rest.partition(".")
     return frozenset(

@@ -1,4 +1,4 @@
-"""The list of referrers that clients keep under a tag where the registry keeps none.
+"""The index of referrers that clients keep under a tag if the registry has no referrers API.
 
 Distribution specification 1.1, "Referrers Tag Schema". No I/O.
 """
@@ -17,15 +17,15 @@ def tag_of(subject: Digest) -> str:
     return f"sha256-{subject.hex}"
 
 
-def with_referrer(listed: Manifest | None, referrer: Manifest) -> Manifest | None:
-    """The list with this referrer too; None when it is there already. What others wrote stays as it is."""
-    if listed is None:
+def with_referrer(index: Manifest | None, referrer: Manifest) -> Manifest | None:
+    """Return the index with this referrer added, or None if it has it already. Other entries are not changed."""
+    if index is None:
         return _index({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_entry(referrer)]})
-    if listed.media_type != OCI_INDEX:
-        raise RejectedInputError(f"under the tag for referrers lies no index, but {listed.media_type}")
-    if any(entry.digest == referrer.digest for entry in listed.children):
+    if index.media_type != OCI_INDEX:
+        raise RejectedInputError(f"the tag for referrers is not on an index, but on {index.media_type}")
+    if any(entry.digest == referrer.digest for entry in index.children):
         return None
-    document = json.loads(listed.content)
+    document = json.loads(index.content)
     return _index({**document, "manifests": [*(document.get("manifests") or []), _entry(referrer)]})
 
 

@@ -1,4 +1,4 @@
-"""What an OCI registry answered, and what its refusals mean (distribution specification, "Error Codes"). No I/O."""
+"""The responses of an OCI registry, and the errors they mean (distribution specification, "Error Codes"). No I/O."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imagegate.errors import (
 )
 from imagegate.text import MESSAGE_LIMIT, one_line
 
-# ECR says by the text alone that a quota is used up: 403 DENIED, as for a missing permission.
+# For a used-up quota ECR answers 403 DENIED, as for a missing permission; only the text differs.
 _BY_TEXT: Mapping[re.Pattern[str], type[ImageGateError]] = {
     re.compile("maximum allowed number|exceeded a service limit", re.IGNORECASE): QuotaReachedError,
     re.compile(r"\barchived?\b", re.IGNORECASE): ArchivedContentError,
@@ -45,29 +45,28 @@ _WHAT_TO_DO: Mapping[type[ImageGateError], str] = {
     ArchivedContentError: "restore the image (aws ecr update-image-storage-class), then start the release again",
 }
 _LONGEST_CODE = 60
-_DENIED = "allow it in the policy of whoever asks; the policy of the repository must not deny it"
+_DENIED = "allow it in the IAM policy of the caller; the policy of the repository must not deny it"
 
 
-def resolve_url(url: str, target: str, asked: str) -> str:
-    """The URL that `target` means on the page `url`. Raises `RegistryUnavailableError` where it means none."""
+def resolve_url(url: str, target: str, name: str) -> str:
+    """Return the URL of `target`, relative to `url`. Raises `RegistryUnavailableError` for a malformed URL."""
     try:
         return parse_url(urljoin(url, target)).url
     except (ValueError, HTTPError) as error:
-        shown = one_line(target, 100)
         raise RegistryUnavailableError(
-            f"{asked}: the registry sends to what is no address: {shown}"
+            f"{name}: the registry sent a malformed URL: {one_line(target, 100)}"
         ) from error
 
 
 def origin_of(url: str) -> tuple[str | None, str | None, int | None]:
-    """Scheme, host and port, by the parser of those who connect: two could read two hosts in one URL."""
+    """Return scheme, host and port, by the parser of urllib3: another parser could read another host in the URL."""
     parts = parse_url(url)
     return parts.scheme, parts.host, parts.port or {"https": 443, "http": 80}.get(parts.scheme or "")
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryResponse:
-    """A whole answer. `url` is what Location and Link are relative to."""
+    """A complete response. Location and Link are relative to `url`."""
 
     url: str
     status: int
@@ -80,30 +79,30 @@ class RegistryResponse:
 
     @property
     def is_refused_for_now(self) -> bool:
-        """The same request may succeed in a moment."""
-        is_overrun = self._kind() is ThrottledError
-        return is_overrun or self.status in (500, 502, 503, 504)
+        """True if the same request may succeed later."""
+        is_throttled = self._kind() is ThrottledError
+        return is_throttled or self.status in (500, 502, 503, 504)
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds; None when the registry did not say, or said a date."""
+        """The pause in seconds, or None if the registry sent none, or a date."""
         text = self.headers.get("Retry-After", "")
         return float(text) if text.isdecimal() else None
 
     @property
     def code(self) -> str:
-        """The registry's error code, or "" when it gave none."""
+        """The registry's error code, or "" if it sent none."""
         return self._error()[0]
 
-    def refusal(self, asked: str) -> ImageGateError:
-        """What this answer means for what was asked."""
+    def refusal(self, name: str) -> ImageGateError:
+        """Return the error that this response means. `name`: what was requested."""
         code, message = self._error()
         kind = self._kind()
         advice = _WHAT_TO_DO.get(kind, _DENIED if self.status == 403 else "")
         if self.status == 401 and self.headers.get("WWW-Authenticate", "").lower().startswith("bearer"):
-            message = f"it wants a token from its token server, which only an import asks: {message}"
-        told = f"{asked}: the registry answered {self.status} {code}: {message}".rstrip(": ")
-        return kind(f"{told}; {advice}" if advice else told)
+            message = f"it requires a token from its token server, which only an import requests: {message}"
+        text = f"{name}: the registry answered {self.status} {code}: {message}".rstrip(": ")
+        return kind(f"{text}; {advice}" if advice else text)
 
     def _kind(self) -> type[ImageGateError]:
         code, message = self._error()

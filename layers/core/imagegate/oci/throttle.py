@@ -1,8 +1,8 @@
-"""How fast one registry is asked: less while it says that it is too much, more again while it answers.
+"""The pace of requests to one registry: slower after a refusal, faster again while requests succeed.
 
-Rules: a registry that refuses (429, 5xx) is left alone by all threads of this process for as long as it asks, or a
-little longer each time; half as much is copied at once afterwards, and one more with each round that went well. Nobody
-here knows what other functions ask of the same registry: what they all may ask together is found out by this.
+Rules: after a refusal (429, 5xx) all threads of this process pause, as long as the registry says or a little longer
+each time. Then half as many copies run at once, and one more after each round of successes. A function does not know
+how many requests others send to the same registry; by this rule each finds its share.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _FIRST_PAUSE = 0.2  # seconds; doubled with each attempt
-_LONGEST_PAUSE = 10.0  # seconds: a Lambda that sleeps longer is better called again
+_LONGEST_PAUSE = 10.0  # seconds; instead of a longer sleep, a Lambda function should end and be called again
 
 
 class Pace:
-    """`most`: how many copies may run at once while all is well."""
+    """The number of copies that run at once, and the pauses. `most`: copies at once while nothing is refused."""
 
     def __init__(self, most: int) -> None:
         self._most = self._limit = most
@@ -44,24 +44,25 @@ class Pace:
                 self._changed.notify_all()
 
     def wait(self) -> None:
-        """Sleep while the registry wants to be left alone."""
+        """Sleep until the pause is over."""
         seconds = self._resume_at - time.monotonic()
         if seconds > 0:
             time.sleep(seconds)
 
-    def refused(self, attempt: int, retry_after: float | None = None) -> None:
-        """`attempt`: how often this was tried, from 1. `retry_after`: seconds, as the registry asked."""
-        # Not all at the same moment: other functions were refused with us.
+    def slow_down(self, attempt: int, retry_after: float | None = None) -> None:
+        """Pause after a refusal. `attempt`: counts from 1. `retry_after`: the registry's pause in seconds."""
+        # Random, because other functions were refused at the same moment.
         doubled = _FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(1, 1.5)  # noqa: S311 - not a secret
         pause = min(doubled if retry_after is None else retry_after, _LONGEST_PAUSE)
         with self._changed:
             now = time.monotonic()
-            if now >= self._resume_at:  # else it is the same trouble, seen by another thread
+            if now >= self._resume_at:  # else another thread has handled the same refusal
                 self._limit = max(1, self._limit // 2)
             self._successes = 0
             self._resume_at = max(self._resume_at, now + pause)
 
-    def answered(self) -> None:
+    def speed_up(self) -> None:
+        """Count a success; after a round of them allow one more copy."""
         with self._changed:
             self._successes += 1
             if self._successes >= self._limit < self._most:

@@ -1,9 +1,9 @@
-"""The wire to a registry: how much it may answer, how slowly, and where one that is not ours may send us.
+"""The connections to a registry, with limits: size and time of a response, and hosts to which a registry may send us.
 
-Rules: an answer ends. Its head and its body have a most, and what is received at a crawl is given up, whatever the
-registry announced. A registry elsewhere that names another host (a redirect, a token server) names one that is no
-deeper in a network than it is itself: what is public leads to public hosts. Each address that a name resolves to is
-checked, and the connection is made to an address that was checked.
+Rules: head and body of a response have a maximum size, and a response that is too slow is given up, whatever length the
+registry announced. If a registry that is not ours names another host (a redirect, a token server), that host must not
+be deeper in a network than the registry itself: a public registry leads only to public hosts. Each address of a host
+name is checked, and the connection goes to an address that was checked.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationParseError, NameResolutionError
 
-_HEAD_BYTES = 256 * 1024  # of an answer, "100 Continue" as often as it comes included
-# What chunks and trailers add to a body.
+_HEAD_BYTES = 256 * 1024  # of a response, including any number of "100 Continue"
+# The additional bytes of chunks and trailers.
 _BODY_FACTOR, _BODY_MORE = 2, 256 * 1024
-_PATIENCE_SECONDS, _SLOWEST = 15.0, 4096  # bytes a second, from then on
-_TRIED = 4  # addresses of one host
+_PATIENCE_SECONDS, _SLOWEST = 15.0, 4096  # bytes a second, after that time
+_MAX_ADDRESSES = 4  # of one host are tried
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Where clouds tell machines who they are, outside of link-local addresses: AWS (IPv6), Alibaba, Oracle, Azure.
+# Metadata services of clouds at addresses that are not link-local: AWS (IPv6), Alibaba, Oracle, Azure.
 _METADATA = frozenset(
     map(
         ipaddress.ip_address,
@@ -42,37 +42,37 @@ _METADATA = frozenset(
 
 
 class WireError(Exception):
-    """What a registry does that none would mean."""
+    """A registry behaves as no honest one does."""
 
 
 class EndlessAnswerError(WireError):
-    """An answer is longer than what it can be."""
+    """A response is longer than allowed."""
 
 
 class SlowAnswerError(WireError):
-    """An answer comes at a crawl."""
+    """A response is too slow."""
 
 
 class WrongWayError(WireError):
-    """A registry sends to a place in a network where it has no business."""
+    """A registry sends us to a host that is deeper in a network than itself."""
 
 
 class Network(IntEnum):
-    """How deep an address is: what others cannot reach, and we can."""
+    """The depth of an address in a network: from deeper ones, we reach hosts that others cannot."""
 
     PUBLIC = 0
     PRIVATE = 1
     LOOPBACK = 2
-    MACHINE = 3  # link-local, and where clouds keep a machine's credentials: nobody sends there
+    MACHINE = 3  # link-local, or a metadata service with the machine's credentials: never allowed
 
 
 def network_of(address: str) -> Network:
-    """Where the address is; IPv4 within IPv6 counts as what it leads to."""
+    """Return the network of an address. IPv4 inside IPv6 counts as that IPv4 address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        within = ip.ipv4_mapped or ip.sixtofour or (_last_four(ip) if ip in _NAT64 else None)
-        if within is not None:
-            return network_of(str(within))
+        ipv4 = ip.ipv4_mapped or ip.sixtofour or (_last_four(ip) if ip in _NAT64 else None)
+        if ipv4 is not None:
+            return network_of(str(ipv4))
     if ip.is_loopback or ip.is_unspecified:
         return Network.LOOPBACK
     if ip.is_link_local or ip.is_multicast or ip in _METADATA:
@@ -89,12 +89,12 @@ def _bare(host: str) -> str:
 
 
 class Guard:
-    """Keeps one registry from sending us deeper into a network than it is itself."""
+    """The rule that one registry does not send us deeper into a network than it is itself."""
 
     def __init__(self, endpoint: str) -> None:
-        """`endpoint`: the registry's own. Whoever named it may name any."""
+        """Guard a registry. `endpoint`: the registry's own URL, which the user chose freely."""
         self._host = _bare(urllib3.util.parse_url(endpoint).host or "")
-        self._network = Network.MACHINE  # the least deep one in which its host was seen
+        self._network = Network.MACHINE  # the least deep network of its host so far
         self._lock = threading.Lock()
 
     def admit(self, host: str, addresses: Sequence[str]) -> None:
@@ -108,7 +108,7 @@ class Guard:
         for address, network in networks.items():
             if network is Network.MACHINE or network > deepest:
                 raise WrongWayError(
-                    f"it sends to {host} ({address}), which is {_WORDS[network]}: nothing is asked there"
+                    f"it sends to {host} ({address}), which is {_WORDS[network]}: imagegate sends nothing there"
                 )
 
 
@@ -121,30 +121,30 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ResponseLimit:
-    """How long an answer may be. `seconds`: to wait for all of it; None: as long as it is not too slow."""
+    """The limits of a response. `size`: in bytes. `seconds`: for all of it, or None to refuse only a slow one."""
 
     size: int
     seconds: float | None = None
 
 
 class _Meter(io.RawIOBase):
-    """What is received, counted. Only the time that is spent waiting for it counts, not what we do meanwhile."""
+    """A stream that counts the received bytes, and the time spent waiting for them, without our own work."""
 
-    def __init__(self, raw: io.RawIOBase, most: ResponseLimit) -> None:
-        self._raw, self.most = raw, most
+    def __init__(self, raw: io.RawIOBase, limit: ResponseLimit) -> None:
+        self._raw, self.limit = raw, limit
         self.received, self._waited = 0, 0.0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        began = time.monotonic()
+        start = time.monotonic()
         count = self._raw.readinto(buffer)
-        self._waited += time.monotonic() - began
+        self._waited += time.monotonic() - start
         self.received += count or 0
-        if self.received > self.most.size:
+        if self.received > self.limit.size:
             raise EndlessAnswerError(f"the answer does not end: {self.received} bytes were received")
-        if self._waited > (self.most.seconds or _PATIENCE_SECONDS + self.received / _SLOWEST):
+        if self._waited > (self.limit.seconds or _PATIENCE_SECONDS + self.received / _SLOWEST):
             raise SlowAnswerError(
                 f"the answer is too slow: {self.received} bytes in {self._waited:.0f} seconds"
             )
@@ -155,34 +155,35 @@ class _Meter(io.RawIOBase):
         super().close()
 
 
-_most: ContextVar[ResponseLimit] = ContextVar("most")
+_limit: ContextVar[ResponseLimit] = ContextVar("limit")
 
 
 @contextmanager
-def limit_response(most: ResponseLimit) -> Iterator[None]:
-    """What is asked within is answered in at most so much."""
-    token = _most.set(most)
+def limit_response(limit: ResponseLimit) -> Iterator[None]:
+    """Set the limits for the responses to requests that are sent within the context."""
+    token = _limit.set(limit)
     try:
         yield
     finally:
-        _most.reset(token)
+        _limit.reset(token)
 
 
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         raw: io.RawIOBase = self.fp.detach()
-        self._meter = _Meter(raw, replace(_most.get(), size=_HEAD_BYTES))
+        self._meter = _Meter(raw, replace(_limit.get(), size=_HEAD_BYTES))
         self.fp = io.BufferedReader(self._meter)
 
     def begin(self) -> None:
         super().begin()
-        most = _most.get()
-        self._meter.most = replace(most, size=self._meter.received + _BODY_FACTOR * most.size + _BODY_MORE)
+        limit = _limit.get()
+        size = self._meter.received + _BODY_FACTOR * limit.size + _BODY_MORE
+        self._meter.limit = replace(limit, size=size)
 
 
 class _Guarded:
-    """A connection to an address that was checked."""
+    """A connection that goes only to an address that the guard has checked."""
 
     guard: Guard | None = None
     response_class: Any = _Response
@@ -191,29 +192,29 @@ class _Guarded:
         guard, name = self.guard, self._dns_host
         if guard is None:
             return super()._new_conn()  # type: ignore[misc,no-any-return]
-        addresses = _resolved(self, name)
+        addresses = _resolve(self, name)
         guard.admit(self.host, addresses)
         failure: Exception = LocationParseError(f"{self.host} has no address")
         try:
-            for address in addresses[:_TRIED]:
+            for address in addresses[:_MAX_ADDRESSES]:
                 self._dns_host = address
                 try:
                     return super()._new_conn()  # type: ignore[misc,no-any-return]
                 except urllib3.exceptions.HTTPError as error:
                     failure = error
         finally:
-            self._dns_host = name  # which TLS asks for
+            self._dns_host = name  # TLS needs it
         raise failure
 
 
-def _resolved(connection: HTTPConnection, name: str) -> list[str]:
+def _resolve(connection: HTTPConnection, name: str) -> list[str]:
     try:
-        found = socket.getaddrinfo(name.strip("[]"), connection.port, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(name.strip("[]"), connection.port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise NameResolutionError(connection.host, connection, error) from error
     except UnicodeError as error:
         raise LocationParseError(f"{connection.host}, label empty or too long") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
 class _Http(_Guarded, HTTPConnection):
@@ -224,8 +225,8 @@ class _Https(_Guarded, HTTPSConnection):
     pass
 
 
-def make_pool(guard: Guard | None, **how: Any) -> urllib3.PoolManager:
-    """Make connections to one registry; `guard`: of one that is not ours."""
+def make_pool(guard: Guard | None, **options: Any) -> urllib3.PoolManager:
+    """Make a pool of connections to one registry. `guard`: for a registry that is not ours."""
 
     class Http(_Http): ...
 
@@ -239,6 +240,6 @@ def make_pool(guard: Guard | None, **how: Any) -> urllib3.PoolManager:
     class HttpsPool(urllib3.HTTPSConnectionPool):
         ConnectionCls = Https
 
-    made = urllib3.PoolManager(**how)
-    made.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
-    return made
+    manager = urllib3.PoolManager(**options)
+    manager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
+    return manager
