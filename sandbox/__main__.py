@@ -28,6 +28,7 @@ _COMMANDS = {
     "intelligence": "sandbox.scanner.intelligence",
     "seed": "sandbox.images.seed",
     "demo": "sandbox.demo.command",
+    "redeploy": "sandbox.redeploy",
 }
 
 
@@ -36,8 +37,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox",
         description="AWS on this machine, with imagegate deployed into it.",
         epilog="Other commands: push LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
-        "arrive replication|pull-through LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
-        "findings REPOSITORY[:TAG|@DIGEST] FILE, intelligence FILE, seed, demo. Each has --help.",
+        "arrive replication|pull-through|before-the-gate LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
+        "findings REPOSITORY[:TAG|@DIGEST] FILE, intelligence FILE, redeploy --policy FILE, seed, demo. "
+        "Each has --help.",
     )
     parser.add_argument("serve", nargs="?", choices=["serve"], help="the default")
     parser.add_argument(
@@ -109,6 +111,7 @@ def _describe(cloud: Cloud, state: Path) -> str:
         f'  skopeo login --tls-verify=false -u "$AWS_ACCESS_KEY_ID" '
         f'-p "$AWS_SECRET_ACCESS_KEY" {settings.registry}',
         "",
+        *(f"As the {file.suffix[1:]}, another user: source {file}" for file in sorted(state.glob("env.*"))),
         "Ctrl-C stops it.",
     ]
     return "\n".join(lines)

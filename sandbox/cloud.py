@@ -37,7 +37,7 @@ _PATCHES = (
 _OWN_FILES = (
     *("blobs", "uploads", "functions", "findings", "intelligence.json"),
     *("trust-root.pem", "trust-root.key"),
-    *("env", "sam-env.json", "sam-template.json", "sam-code"),
+    *("env", "env.pusher", "env.approver", "sam-env.json", "sam-template.json", "sam-code"),
 )
 
 
@@ -93,7 +93,7 @@ class Cloud:
         if self._deploy:
             self._deploy_template()
         # Last: when this file is there, everything is.
-        self._write_env()
+        self._write_env("env", self.credentials)
 
     def _scan_with_inspector(self) -> None:
         """Switch enhanced scanning on, before the deployment: a policy that needs it is refused otherwise."""
@@ -144,24 +144,34 @@ class Cloud:
         )
         template = self._template or self.settings.root / "template.yaml"
         self._undo.callback(environment.write(self.settings, self.deployment, template))
+        self._write_people(self.deployment)
 
     @property
     def env(self) -> dict[str, str]:
         """The variables with which a shell uses this sandbox as if it were AWS."""
+        return self._variables(self.credentials)
+
+    def _variables(self, credentials: dict[str, str]) -> dict[str, str]:
         return {
             "AWS_ENDPOINT_URL": self.settings.endpoint,
             "AWS_REGION": self.settings.region,
             "AWS_DEFAULT_REGION": self.settings.region,
-            "AWS_ACCESS_KEY_ID": self.credentials["aws_access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": self.credentials["aws_secret_access_key"],
+            "AWS_ACCESS_KEY_ID": credentials["aws_access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": credentials["aws_secret_access_key"],
             "IMAGEGATE_REGISTRY": self.settings.registry,
             "IMAGEGATE_TRUST_ROOT": str((self.settings.state / "trust-root.pem").resolve()),
             "IMAGEGATE_STACK": self.settings.stack,
         }
 
-    def _write_env(self) -> None:
-        path = self.settings.state / "env"
-        lines = [f"export {name}={value!r}\n" for name, value in self.env.items()]
+    def _write_people(self, deployment: DeployedStack) -> None:
+        from sandbox.people import create_people
+
+        for name, credentials in create_people(self.settings, self.credentials, deployment).items():
+            self._write_env(f"env.{name}", credentials)
+
+    def _write_env(self, file: str, credentials: dict[str, str]) -> None:
+        path = self.settings.state / file
+        lines = [f"export {name}={value!r}\n" for name, value in self._variables(credentials).items()]
         path.touch(mode=0o600)
         # A session token in the shell would not belong to these keys.
         path.write_text("".join(["unset AWS_SESSION_TOKEN AWS_PROFILE\n", *lines]))

@@ -30,6 +30,7 @@ class Quirks:
     fail_findings_page: int = 0  # this page of an image's findings answers 500 twice before it works
     rescan_while_paging: bool = False  # once per image, between the first page of findings and the next
     tag_on_child: bool = False  # the tag of a pushed index ends on its first child
+    refuse_config_annotations: bool = False  # seen on ECR: annotations on the config's descriptor
     throttle_every: int = 0  # every n-th ECR call is refused with ThrottlingException
     throttle_registry_every: int = 0  # every n-th request to the registry is refused with 429
     break_blobs_every: int = 0  # every n-th blob that is fetched breaks off half-way

@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
 from sandbox.aws import function_urls
-from sandbox.aws.cfn.custom import take_answer
+from sandbox.aws.cfn.custom import answer_to, take_answer
 from sandbox.settings import Settings
 
 _API = "/sandbox-api/"
@@ -39,6 +39,8 @@ class Api:
         if name == "cfn-response" and method == "PUT":
             take_answer(rest, body)
             return "200 OK", {}
+        if name == "cfn-response" and method == "GET":
+            return "200 OK", answer_to(rest)
         return "404 Not Found", {"message": f"no {method} {path}"}
 
     def _quirks(self, changes: dict[str, Any]) -> tuple[str, Any]:

@@ -48,7 +48,19 @@ def find_session(state: Path) -> Session:
         host = urlsplit(variables.get("AWS_ENDPOINT_URL", "")).hostname
         if host in _LOOPBACK and all(name in variables for name in _NEEDED):
             return _session(variables)
-    raise NoSandboxError(f"no sandbox is running with its state in {state}: start `make sandbox`")
+    raise _none_in(state)
+
+
+def require_running(state: Path) -> dict[str, str]:
+    """Return the running sandbox's variables. Raises `NoSandboxError` if none runs: a start empties the folder."""
+    variables = read_env(state)
+    if not variables:
+        raise _none_in(state)
+    return variables
+
+
+def _none_in(state: Path) -> NoSandboxError:
+    return NoSandboxError(f"no sandbox is running with its state in {state}: start `make sandbox`")
 
 
 def read_env(state: Path) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """`python -m sandbox arrive`: bring an image into the registry without a push.
 
 The image is there as after a push, but EventBridge gets the event of a replica ("ECR Replication Action") or of a
-cached image ("ECR Pull Through Cache Action"), and no push event.
+cached image ("ECR Pull Through Cache Action"), and no push event. An image that arrived before the gate was pushed 30
+days ago, as its date says, and sends no event: `imagegate release --adopt` finds it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 from sandbox.images.push import run, take_arguments
 
-WAYS = ("replication", "pull-through")
+WAYS = ("replication", "pull-through", "before-the-gate")
 
 
 def main(argv: Sequence[str]) -> int:

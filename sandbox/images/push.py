@@ -24,6 +24,9 @@ from sandbox.session import NoSandboxError, Session, default_state, find_session
 
 _BLOCK = 1024 * 1024
 
+_WITHOUT_SCAN = ("replication", "pull-through")
+_DONE = {"push": "pushed", "before-the-gate": "was pushed 30 days ago:"}
+
 
 class PushRefusedError(RuntimeError):
     """The registry refused the push."""
@@ -52,7 +55,7 @@ def push(path: Path, reference: SandboxReference, session: Session, *, arrival: 
         raise InvalidSandboxReferenceError(f"a tag is needed: {reference.repository}:TAG")
     with open_layout(path) as layout:
         entry = choose(layout, reference.tag)
-        is_new = _create_repository(session, reference.repository, scan_on_push=arrival == "push")
+        is_new = _create_repository(session, reference.repository, scan_on_push=arrival not in _WITHOUT_SCAN)
         target = _Target(session, reference.repository, arrival)
         referrers = _push_referrers(layout, target, entry)
         _push_manifest(layout, target, entry, reference.tag)
@@ -196,10 +199,10 @@ def _print(pushed: Pushed, arrival: str, *, as_json: bool) -> None:
         print(json.dumps(asdict(pushed)))
         return
     if pushed.created_repository:
-        scanned = "scan on push" if arrival == "push" else "no scan on push"
+        scanned = "no scan on push" if arrival in _WITHOUT_SCAN else "scan on push"
         print(f"created the repository {pushed.repository} ({scanned})", file=sys.stderr)
     extra = f" and {len(pushed.referrers)} referrer(s)" if pushed.referrers else ""
-    done = "pushed" if arrival == "push" else f"arrived by {arrival}:"
+    done = _DONE.get(arrival, f"arrived by {arrival}:")
     print(f"{done} {pushed.repository}:{pushed.tag}{extra}", file=sys.stderr)
     print(pushed.digest)
 

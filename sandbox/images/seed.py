@@ -1,4 +1,4 @@
-"""`python -m sandbox seed`: push the one small image whose digest the sample events name."""
+"""`python -m sandbox seed`: push the small image whose digest the sample events name, and one that can be adopted."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sandbox.session import NoSandboxError, Session, default_state, find_session
 
 SAMPLE_REPOSITORY = "shop-dev"
 SAMPLE_TAG = "sample"
+OLD_REPOSITORY, OLD_TAG = "archive-dev", "1.0"
 SAMPLE_DIGEST = "sha256:d1aa5c27ee3649152f2a41e1444d161e10cc1b3a15d272d56fdf8a36ec130a5e"
 
 
@@ -30,10 +31,13 @@ def build(folder: Path) -> LayoutImage:
 
 
 def seed(session: Session, state: Path) -> None:
-    """Push the sample. A second push changes nothing."""
+    """Push the sample, and an image from before the gate that can be adopted. A second push changes nothing."""
     with TemporaryDirectory(dir=state, prefix="seed-") as folder:
-        build(Path(folder))
-        push(Path(folder), SandboxReference(SAMPLE_REPOSITORY, SAMPLE_TAG), session)
+        sample, old = Path(folder) / "sample", Path(folder) / "old"
+        build(sample)
+        push(sample, SandboxReference(SAMPLE_REPOSITORY, SAMPLE_TAG), session)
+        build_image(old, files={"app": b"an image from before the gate\n"}, tag=OLD_TAG)
+        push(old, SandboxReference(OLD_REPOSITORY, OLD_TAG), session, arrival="before-the-gate")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -27,10 +27,10 @@ def image_action(action: str, repository: Any, manifest: StoredManifest, tag: st
 
 
 def arrival(how: str, repository: Any, manifest: StoredManifest, tag: str | None) -> None:
-    """Send the event of an image that arrived by `push`, `replication` or `pull-through`."""
-    {"push": _push, "replication": _replication, "pull-through": _pull_through}[how](
-        repository, manifest, tag
-    )
+    """Send the event of an image that arrived by `push`, `replication` or `pull-through`; for others none."""
+    senders = {"push": _push, "replication": _replication, "pull-through": _pull_through}
+    if how in senders:
+        senders[how](repository, manifest, tag)
 
 
 def _push(repository: Any, manifest: StoredManifest, tag: str | None) -> None:

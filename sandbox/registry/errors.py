@@ -40,10 +40,13 @@ _TRANSLATED = {
     "InvalidParameterException": (400, "MANIFEST_INVALID"),
     "UploadNotFoundException": (404, "BLOB_UPLOAD_UNKNOWN"),
     "InvalidLayerException": (400, "DIGEST_INVALID"),
+    "EmptyUploadException": (400, "BLOB_UPLOAD_INVALID"),
     "InvalidLayerPartException": (416, "BLOB_UPLOAD_INVALID"),
 }
 
 
 def translated(error: ServiceException) -> RegistryError:
+    if "Invalid JSON syntax" in error.message:  # seen on ECR
+        return RegistryError(405, "UNSUPPORTED", error.message)
     status, code = _TRANSLATED.get(error.code, (400, "UNSUPPORTED"))
     return RegistryError(status, code, error.message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.ecr.models import Image
@@ -15,6 +15,7 @@ from sandbox.registry.errors import EcrError
 from sandbox.registry.manifests import InvalidManifestError, StoredManifest, parse_manifest
 from sandbox.registry.store import hooks, store
 
+_BEFORE_THE_GATE = timedelta(days=30)  # age of an image that arrives as one from before the installation
 TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 
@@ -53,7 +54,7 @@ def put_image(
     with store().lock:
         manifest = _accept(repo, text, media_type, tag, digest)
         held = find(repo, digest=manifest.digest)
-        image = held or _add(repo, manifest)
+        image = held or _add(repo, manifest, arrival)
         if tag:
             _move_tag(repo, image, tag)
         repo.is_cache = arrival == "pull-through" or getattr(repo, "is_cache", False)
@@ -84,6 +85,8 @@ def _accept(
         manifest = parse_manifest(text, media_type)
     except InvalidManifestError as error:
         raise invalid("ImageManifest", str(error)) from error
+    if manifest.has_config_annotations and store().settings.quirks.refuse_config_annotations:
+        raise invalid("ImageManifest", "Invalid JSON syntax")
     if digest and digest != manifest.digest:
         raise EcrError(
             "ImageDigestDoesNotMatchException",
@@ -132,9 +135,11 @@ def is_immutable(repo: Any, tag: str) -> bool:
     return mode.startswith("IMMUTABLE") != is_excluded
 
 
-def _add(repo: Any, manifest: StoredManifest) -> Any:
+def _add(repo: Any, manifest: StoredManifest, arrival: str) -> Any:
     image = Image(repo.account_id, None, manifest.text, repo.name, manifest.media_type, manifest.digest)
-    image.image_pushed_at = datetime.now(UTC)
+    image.image_pushed_at = datetime.now(UTC) - (
+        _BEFORE_THE_GATE if arrival == "before-the-gate" else timedelta()
+    )
     image.stored_at = time.monotonic()
     repo.images.append(image)
     return image

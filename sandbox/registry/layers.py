@@ -35,7 +35,17 @@ def append_part(repo: Any, upload_id: str, first_byte: int, content: bytes) -> U
 
 
 def finish(repo: Any, upload: Upload, expected: str | None) -> str:
-    """Store the upload as a blob of this repository. Raises InvalidLayerException if the digest differs."""
+    """Store the upload as a blob of this repository.
+
+    Raises InvalidLayerException if the digest differs, EmptyUploadException for an upload without bytes.
+    """
+    if not upload.size:
+        cancel(repo, upload)
+        raise EcrError(
+            "EmptyUploadException",
+            f"The upload with id '{upload.id}' in the repository with name '{repo.name}' in registry with id "
+            f"'{repo.registry_id}' cannot be completed because it does not have any parts",
+        )
     if expected and expected != upload.digest:
         cancel(repo, upload)
         raise EcrError(

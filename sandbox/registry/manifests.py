@@ -47,6 +47,7 @@ class StoredManifest:
     annotations: tuple[tuple[str, str], ...]
     is_scannable: bool
     has_filesystem: bool
+    has_config_annotations: bool
 
     @property
     def size(self) -> int:
@@ -109,6 +110,7 @@ def _build(text: str, digest: str, kind: str, document: dict[str, Any]) -> Store
         annotations=tuple((document.get("annotations") or {}).items()),
         is_scannable=config in IMAGE_CONFIGS and not declared,
         has_filesystem=any("tar" in layer["mediaType"] for layer in layers),
+        has_config_annotations=not is_index and bool(document["config"].get("annotations")),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from botocore.utils import parse_timestamp
 from botocore.validate import ParamValidator
 
 from sandbox.images.references import InvalidSandboxReferenceError, SandboxReference
-from sandbox.session import NoSandboxError, default_state, read_env
+from sandbox.session import NoSandboxError, default_state, require_running
 
 
 class InvalidFindingsError(ValueError):
@@ -95,15 +96,27 @@ def file_for(state: Path, reference: str) -> Path:
 
 
 def read(state: Path, repository: str, digest: str, tags: Iterable[str]) -> Findings:
-    """Return the findings of the most specific file: digest, then tag, then repository; without a file the scan is
-    clean.
+    """Return the findings of the most specific file; without a file the scan is clean.
+
+    In this order: digest, tag, repository, then the findings of the same digest in another repository.
     """
-    references = [f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags), repository]
-    for reference in references:
+    of_image = [f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags)]
+    for reference in [*of_image, repository, f"@{digest}"]:
         file = file_for(state, reference)
         if file.exists():
-            return parse(file.read_text())
+            text = file.read_text()
+            if reference in of_image:
+                _keep_for_digest(state, digest, text)
+            return parse(text)
     return CLEAN
+
+
+def _keep_for_digest(state: Path, digest: str, text: str) -> None:
+    """Keep the findings for copies of the image in other repositories: a scanner finds the same in the same bytes."""
+    file = file_for(state, f"@{digest}")
+    partial = file.with_suffix(f".{uuid.uuid4().hex}")
+    partial.write_text(text)
+    partial.replace(file)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -111,6 +124,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     try:
         reference = SandboxReference.parse(arguments.reference)
+        require_running(arguments.state)
         found = _write(arguments.state, reference, arguments.file)
         print(f"{reference}: the next scan finds {_counted(found)}")
         if arguments.rescan:
@@ -150,10 +164,7 @@ def _counted(found: Findings) -> str:
 
 
 def _rescan(state: Path, reference: SandboxReference) -> str:
-    registry = read_env(state).get("IMAGEGATE_REGISTRY")
-    if not registry:
-        raise NoSandboxError(f"no sandbox is running with its state in {state}")
-    url = f"http://{registry}/sandbox-api/rescan"
+    url = f"http://{require_running(state)['IMAGEGATE_REGISTRY']}/sandbox-api/rescan"
     answer = urllib3.request("POST", url, json=asdict(reference), retries=False, timeout=60)
     if answer.status != 200:
         raise InvalidSandboxReferenceError(f"{reference}: the sandbox has no such image")

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sandbox.session import default_state
+from sandbox.session import NoSandboxError, default_state, require_running
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
@@ -98,14 +98,14 @@ def main(argv: Sequence[str]) -> int:
     """Run `python -m sandbox intelligence`; return 0, or 2 after one line that says what is wrong."""
     arguments = _parser().parse_args(argv)
     try:
+        require_running(arguments.state)
         text = arguments.file.read_text()
         known = parse(text)
-        arguments.state.mkdir(parents=True, exist_ok=True)
         file_in(arguments.state).write_text(text)
     except (InvalidIntelligenceError, UnicodeDecodeError) as error:
         print(f"intelligence: {arguments.file}: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
+    except (NoSandboxError, OSError) as error:
         print(f"intelligence: {error}", file=sys.stderr)
         return 2
     exploited = sum(1 for one in known.values() if one.known_exploited)

@@ -59,6 +59,7 @@ class Sandbox:
             "AWS_REGION": self.settings.region,
             "AWS_ACCESS_KEY_ID": self.admin["aws_access_key_id"],
             "AWS_SECRET_ACCESS_KEY": self.admin["aws_secret_access_key"],
+            "IMAGEGATE_REGISTRY": self.settings.registry,
         }
         lines = [f"export {name}={value}\n" for name, value in variables.items()]
         (self.settings.state / "env").write_text("".join(lines))
@@ -152,6 +153,7 @@ def serving(state: Path) -> Iterator[Sandbox]:
     hooks = replace(registry_hooks(), emit=lambda _source, *event: sandbox.events.append(event))
     stop = registry.start(settings, hooks)
     sandbox.admin = sandbox.user({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    sandbox.write_env()
     try:
         yield sandbox
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ FILES = {"app": b"#!/bin/sh\n"}
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        sandbox.write_env()
         yield sandbox
 
 
@@ -122,3 +122,11 @@ def test_layers_of_a_cached_image_are_not_mounted(repo: Repository, tmp_path: Pa
 def test_an_arrival_without_a_sandbox_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert arrive.main(["replication", "image", "team/app:1", "--state", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("arrive: no sandbox is running")
+
+
+def test_an_image_from_before_the_gate_is_old_and_announces_nothing(repo: Repository, tmp_path: Path) -> None:
+    build_image(tmp_path, files=FILES)
+    assert come(repo, "before-the-gate", tmp_path) == 0
+    assert [kind for kind, _ in announced(repo) if kind != "ECR Image Scan"] == []
+    described = repo.sandbox.client("ecr").describe_images(repositoryName=repo.name)["imageDetails"][0]
+    assert datetime.now(UTC) - described["imagePushedAt"] > timedelta(days=29)

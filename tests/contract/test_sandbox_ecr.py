@@ -367,3 +367,42 @@ def test_every_nth_call_is_throttled_when_asked_for(sandbox: Sandbox, ecr: Any) 
         assert refusal(ecr.describe_repositories) == "ThrottlingException"
     finally:
         quirks.throttle_every = 0
+
+
+def test_an_upload_without_bytes_is_refused(repo: Repository, ecr: Any) -> None:
+    upload = ecr.initiate_layer_upload(repositoryName=repo.name)["uploadId"]
+    arguments = {"repositoryName": repo.name, "uploadId": upload, "layerDigests": [digest_of(b"")]}
+    assert refusal(ecr.complete_layer_upload, **arguments) == "EmptyUploadException"
+    answer = repo.call("POST", f"blobs/uploads/?digest={digest_of(b'')}", body=b"")
+    assert answer.status == 400
+    assert answer.json()["errors"][0]["code"] == "BLOB_UPLOAD_INVALID"
+
+
+def test_annotations_on_the_config_are_refused_by_a_quirk_only(repo: Repository) -> None:
+    document = json.loads(repo.image_manifest())
+    document["config"]["annotations"] = {"org.opencontainers.image.title": "config"}
+    content = json.dumps(document).encode()
+    quirks = repo.sandbox.settings.quirks
+    quirks.refuse_config_annotations = True
+    try:
+        refused = repo.manifest(content, "v1")
+    finally:
+        quirks.refuse_config_annotations = False
+    assert (refused.status, refused.json()["errors"][0]["code"]) == (405, "UNSUPPORTED")
+    assert repo.manifest(content, "v1").status == 201
+
+
+def test_a_registry_without_rules_and_templates_says_so(ecr: Any, repo: Repository) -> None:
+    assert ecr.describe_pull_through_cache_rules()["pullThroughCacheRules"] == []
+    absent = refusal(ecr.describe_pull_through_cache_rules, ecrRepositoryPrefixes=["docker-hub"])
+    assert absent == "PullThroughCacheRuleNotFoundException"
+    assert ecr.describe_repository_creation_templates()["repositoryCreationTemplates"] == []
+    preview = refusal(ecr.get_lifecycle_policy_preview, repositoryName=repo.name)
+    assert preview == "LifecyclePolicyPreviewNotFoundException"
+
+
+def test_an_operation_that_the_sandbox_lacks_is_refused_and_not_tried_again(
+    ecr: Any, repo: Repository
+) -> None:
+    code = refusal(ecr.start_lifecycle_policy_preview, repositoryName=repo.name)
+    assert code == "UnknownOperationException"

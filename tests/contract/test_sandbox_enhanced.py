@@ -99,8 +99,6 @@ ATTRIBUTES = [{"key": key, "value": value} for key, value in PACKAGE.items()]
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        env = f"export IMAGEGATE_REGISTRY={sandbox.settings.registry}\n"
-        (sandbox.settings.state / "env").write_text(env)
         yield sandbox
 
 

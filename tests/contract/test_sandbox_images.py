@@ -26,7 +26,6 @@ needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        sandbox.write_env()
         yield sandbox
 
 

@@ -28,7 +28,6 @@ from tests.contract.registry_sandbox import (
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        sandbox.write_env()
         yield sandbox
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox.scanner import findings
-from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, serving
+from tests.contract.registry_sandbox import EMPTY, Repository, Sandbox, digest_of, serving
 from tests.contract.scans import configure, finding, refusal, response
 from tests.patience import eventually
 
@@ -19,8 +20,6 @@ from tests.patience import eventually
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with serving(tmp_path_factory.mktemp("state")) as sandbox:
-        env = f"export IMAGEGATE_REGISTRY={sandbox.settings.registry}\n"
-        (sandbox.settings.state / "env").write_text(env)
         yield sandbox
 
 
@@ -201,12 +200,36 @@ def test_a_missing_file_or_image_is_said_in_one_line(
     assert len(capsys.readouterr().err.splitlines()) == 3
 
 
-def test_rescan_needs_a_running_sandbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_findings_need_a_running_sandbox_because_its_start_would_drop_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "given.json"
     file.write_text(json.dumps(response()))
-    options = ["--state", str(tmp_path), "--rescan"]
-    assert findings.main(["team/any", str(file), *options]) == 2
-    assert "no sandbox is running" in capsys.readouterr().err
+    for options in ([], ["--rescan"]):
+        assert findings.main(["team/any", str(file), "--state", str(tmp_path), *options]) == 2
+        assert "no sandbox is running" in capsys.readouterr().err
+    assert not (tmp_path / "findings").exists()
+
+
+@pytest.mark.parametrize("suffix", [":v1", "@DIGEST"])
+def test_findings_of_an_image_are_those_of_its_copies_too(
+    repo: Repository, ecr: Any, sandbox: Sandbox, suffix: str
+) -> None:
+    content = repo.image_manifest(uuid.uuid4().bytes)
+    suffix = suffix.replace("DIGEST", digest_of(content))
+    configure(sandbox, f"{repo.name}{suffix}", response(finding("CRITICAL")))
+    repo.manifest(content, "v1")
+    scanned(repo)
+    copy = sandbox.repository(imageScanningConfiguration={"scanOnPush": True})
+    for blob in (b'{"architecture": "amd64", "os": "linux"}', *_layers(repo, content)):
+        copy.blob(blob)
+    copy.manifest(content, "promoted")
+    assert scanned(copy)["finding-severity-counts"] == {"CRITICAL": 1}
+
+
+def _layers(repo: Repository, manifest: bytes) -> list[bytes]:
+    digests = [layer["digest"] for layer in json.loads(manifest)["layers"]]
+    return [repo.call("GET", f"blobs/{digest}").data for digest in digests]
 
 
 # Configuration

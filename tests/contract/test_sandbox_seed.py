@@ -19,7 +19,6 @@ def test_seeding_twice_leaves_one_tagged_image(
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with serving(tmp_path) as sandbox:
-        sandbox.write_env()
         assert [seed.main(["--state", str(tmp_path)]) for _ in range(2)] == [0, 0]
         listed = sandbox.client("ecr").list_images(repositoryName=seed.SAMPLE_REPOSITORY)["imageIds"]
     assert listed == [{"imageDigest": seed.SAMPLE_DIGEST, "imageTag": seed.SAMPLE_TAG}]

@@ -83,6 +83,11 @@ def _ask(event: dict[str, Any], token: str, account_id: str, region: str) -> dic
         error = json.loads(payload)
         reason = f"{error.get('errorType')}: {error.get('errorMessage')}"
         return {"Status": "FAILED", "Reason": f"{event['ServiceToken']} failed: {reason}"}
+    return answer_to(token)
+
+
+def answer_to(token: str) -> dict[str, Any]:
+    """Return the answer that a custom resource put to its ResponseURL, once; a failure if there is none."""
     missing = {"Status": "FAILED", "Reason": "the function ended without an answer"}
     return _answers.pop(token, missing)
 

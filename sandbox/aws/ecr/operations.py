@@ -20,6 +20,7 @@ from moto.ecr import urls
 from moto.ecr.models import ECRBackend, Image
 
 from sandbox.aws.ecr import shapes
+from sandbox.aws.ecr.registry_settings import RegistrySettingsOperations
 from sandbox.aws.ecr.signing import SigningOperations
 from sandbox.registry import index, scanning
 from sandbox.registry.blobs import SHA256
@@ -36,7 +37,7 @@ ACCOUNT_SETTINGS = {
 }
 
 
-class EcrOperations(SigningOperations):
+class EcrOperations(SigningOperations, RegistrySettingsOperations):
     """Operations that moto lacks or answers differently from AWS, one method each."""
 
     def call_action(self) -> Any:
@@ -46,7 +47,13 @@ class EcrOperations(SigningOperations):
             # Not in ECR's model: every service of AWS may answer this.
             refusal = {"__type": "ThrottlingException", "message": "Rate exceeded"}
             return 400, self.response_headers, json.dumps(refusal)
-        return super().call_action()
+        try:
+            return super().call_action()
+        except NotImplementedError:
+            # moto would answer 500, which clients try again.
+            message = f"the sandbox has no {self._get_action()}"
+            refusal = {"__type": "UnknownOperationException", "message": message}
+            return 400, self.response_headers, json.dumps(refusal)
 
     def describe_image_replication_status(self) -> ActionResult:
         """Return the status by the replication rules; nothing is copied here, a quirk sets the result."""
