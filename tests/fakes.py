@@ -76,7 +76,7 @@ def critical(number: int = 1) -> list[Finding]:
 
 
 def image_config(*layers: bytes, **more: Any) -> bytes:
-    """The config of an image with these layers, uncompressed."""
+    """Return the config of an image with these layers, uncompressed."""
     diff_ids = [str(Digest.of(layer)) for layer in layers]
     raw = {
         "architecture": "amd64",
@@ -104,7 +104,7 @@ class FakeRegistry:
     def push_image(
         self, repository: str, tag: str, *, seed: str = "a", at: datetime = NOW, architecture: str = "amd64"
     ) -> ImageRef:
-        """What a client does: blobs, manifest, tag."""
+        """Push blobs, manifest and tag, as a client does."""
         layer = f"layer {seed}".encode()
         config = image_config(layer, architecture=architecture)
         for content in (layer, config):
@@ -124,7 +124,7 @@ class FakeRegistry:
         return image
 
     def push_attestation(self, repository: str, about: ImageRef) -> Manifest:
-        """What buildx makes beside an image (BuildKit, "attestation storage", with OCI artifacts)."""
+        """Push what buildx makes beside an image (BuildKit, "attestation storage", with OCI artifacts)."""
         statement = json.dumps({"_type": "https://in-toto.io/Statement/v0.1", "subject": []}).encode()
         for content in (b"{}", statement):
             self.blobs[repository, Digest.of(content)] = content
@@ -251,7 +251,7 @@ class FakeScans:
     started: list[ImageRef] = field(default_factory=list)
 
     def finish(self, image: ImageRef, findings: Iterable[Finding] = (), status: str = "COMPLETE") -> None:
-        """As a finished scan really looks: with its date and its counts, and in Inspector's records."""
+        """Finish the scan as a real one does: with its date, its counts, and its record of Inspector."""
         listed = list(findings)
         self.lists[image.digest] = listed
         at = timestamp(self.registry.pushed_at.get(image, NOW) if self.registry else NOW)

@@ -1,4 +1,4 @@
-"""How long tests wait for what must come: machines are busy, and what never comes still fails."""
+"""The time that tests wait for something that must happen: machines are busy, but a test must still fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PATIENCE_SECONDS = 90.0
 
 
 def eventually(look: Callable[[], T | None], what: str = "it", seconds: float = PATIENCE_SECONDS) -> T:
-    """Return the first truthy answer. Whatever happens in between is a step that the test takes, not a time."""
+    """Return the first truthy answer. Tests call this for each step instead of sleeping."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"

@@ -62,7 +62,7 @@ class CannotFillError(TypeError):
 
 
 def filled(hint: Any, text: str) -> Any:
-    """A value of that type, with the text in each `str` of it. Raises `CannotFillError`."""
+    """Return a value of that type, with the text in each `str` of it. Raises `CannotFillError`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is typing.Annotated:
         return filled(arguments[0], text)
@@ -112,7 +112,7 @@ def _plain(hint: Any, text: str) -> Any:
 
 
 def made(kind: type[Any], text: str, **fields: Any) -> Any:
-    """An instance of the dataclass; `fields` are as given."""
+    """Return an instance of the dataclass; `fields` are used as given."""
     hints = get_type_hints(kind)
     wanted = {one.name: hints[one.name] for one in dataclasses.fields(kind) if one.init}
     if kind is ApprovalLink:  # made of checked names alone, and refuses others

@@ -53,7 +53,7 @@ class Sandbox:
         )
 
     def write_env(self) -> None:
-        """For commands that look for the running sandbox in its folder."""
+        """Write the env file, by which commands find the running sandbox."""
         variables = {
             "AWS_ENDPOINT_URL": self.settings.endpoint,
             "AWS_REGION": self.settings.region,
@@ -65,7 +65,7 @@ class Sandbox:
         (self.settings.state / "env").write_text("".join(lines))
 
     def user(self, *statements: dict[str, Any]) -> dict[str, str]:
-        """A new IAM user's access key."""
+        """Create an IAM user; return its access key."""
         backend = iam_backends[ACCOUNT]["aws"]
         name = f"user-{uuid.uuid4().hex[:8]}"
         backend.create_user(ACCOUNT, name)
@@ -90,7 +90,7 @@ class Repository:
     key: dict[str, str] = field(default_factory=dict)
 
     def call(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
-        """`path` below the repository, or the Location that the registry gave."""
+        """Send a request; `path` is below the repository, or the Location that the registry gave."""
         key = self.key or self.sandbox.admin
         login = f"{key['aws_access_key_id']}:{key['aws_secret_access_key']}"
         headers = urllib3.make_headers(basic_auth=login) | options.pop("headers", {})

@@ -1,4 +1,4 @@
-"""What tests of the scanners tell them to find, and how they ask."""
+"""Findings for tests of the scanners, and readers of their results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def describe(repo: Repository, ecr: Any, **options: Any) -> Any:
 
 
 def active(repo: Repository, ecr: Any) -> Any:
-    """What DescribeImageScanFindings says when the enhanced scan is really over."""
+    """Return the answer of DescribeImageScanFindings when the enhanced scan is really over."""
 
     def found() -> Any:
         answer = describe(repo, ecr)

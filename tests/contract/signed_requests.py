@@ -23,7 +23,7 @@ def signature(
     service: str = "lambda",
     region: str = REGION,
 ) -> dict[str, str]:
-    """The headers of the signed request; `keys` as boto3 takes them (aws_access_key_id, …)."""
+    """Return the headers of the signed request; `keys` as boto3 takes them (aws_access_key_id, …)."""
     request = AWSRequest(method, url, dict(headers or {}), body)
     credentials = Credentials(
         keys["aws_access_key_id"], keys["aws_secret_access_key"], keys.get("aws_session_token")
@@ -45,5 +45,5 @@ def call(
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
 ) -> urllib3.BaseHTTPResponse:
-    """A request that is signed rightly."""
+    """Send a request with a right signature."""
     return send(url, signature(url, keys, method, body, headers), method, body)

@@ -1,4 +1,4 @@
-"""What the workflow contract tests hold in hand: a small cloud in a process of its own."""
+"""A small cloud in a process of its own, for the contract tests of the workflow."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class SmallCloud:
         return str(arn)
 
     def function(self, name: str) -> str:
-        """The ARN of the function's alias `live`."""
+        """Return the ARN of the function's alias `live`."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as zipped:
             zipped.writestr("handler.py", "")
@@ -97,7 +97,7 @@ class SmallCloud:
         return str(started["executionArn"])
 
     def end(self, execution: str) -> dict[str, Any]:
-        """The execution once it has ended, its output parsed."""
+        """Wait for the end of the execution; return it with its output parsed."""
 
         def look() -> dict[str, Any] | None:
             found = self.client("stepfunctions").describe_execution(executionArn=execution)

@@ -84,7 +84,7 @@ def package_of(path: Path) -> list[str]:
 
 
 def imports(source: str, package: list[str]) -> Iterator[str]:
-    """Every module that is imported, wherever it stands; `from a import b` gives `a.b`."""
+    """Yield every imported module, wherever the import is; `from a import b` gives `a.b`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -118,7 +118,7 @@ def forbidden(paths: list[Path], *packages: str) -> list[str]:
 
 
 def foreign(path: Path) -> list[str]:
-    """What a module imports from outside the standard library and the modules that decide."""
+    """Return the imports from outside the standard library and the modules that decide."""
     pure = [".".join(one.relative_to(LAYER.parent).with_suffix("").parts) for one in PURE]
     return [
         module

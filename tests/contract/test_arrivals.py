@@ -1,4 +1,4 @@
-"""How images come in, and how scans end, in every shape that AWS sends."""
+"""The arrival of images and the end of scans, in every shape that AWS sends."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ NOTHING_ELSE_CALLED: dict[str, set[str]] = {  # beside the calls of the state ma
 
 
 def resolved(value: Any, given: dict[str, str]) -> Any:
-    """As CloudFormation fills it in; what belongs to the stack stays by its name."""
+    """Fill in the template's values as CloudFormation does; parts of the stack keep their names."""
     if isinstance(value, list):
         return [resolved(one, given) for one in value]
     if not isinstance(value, dict):
@@ -92,7 +92,7 @@ def machine(name: str) -> dict[str, Any]:
 
 
 def calls(name: str) -> Iterator[tuple[str, dict[str, Any], OperationModel]]:
-    """The calls of AWS APIs: the permission, the state, the model."""
+    """Yield the calls of AWS APIs: the permission, the state, the model."""
     for state in machine(name)["States"].values():
         if ":aws-sdk:" not in state.get("Resource", ""):
             continue
@@ -109,7 +109,7 @@ def said(expression: str, **variables: Any) -> Any:
 
 
 def released(digest: Digest | None = None, **changes: Any) -> Release:
-    """An image that passed production's own gate."""
+    """Return an image that passed production's own gate."""
     plain = {
         "image": ImageRef(REPOSITORY, digest or samples.digest()),
         "stage": "production",
@@ -290,7 +290,7 @@ def test_break_glass_deploys_only_where_somebody_chose_that(name: str) -> None:
 
 
 def taken(name: str, running: str, told: Announcement) -> str:
-    """The state after the question whether the image is newer."""
+    """Return the state after the question whether the image is newer."""
     choice = machine(name)["States"]["Is It Newer?"]
     image = f"{IMAGES}@{told.detail['digest']}"
     for one in choice["Choices"]:
@@ -474,7 +474,7 @@ class Shop:
         self._allow_in_the_sandbox()
 
     def _allow_in_the_sandbox(self) -> None:
-        """Its IAM knows services of Amazon ECS only as `*`; that the role names one is a test of its own."""
+        """Allow ECS on `*`: the sandbox's IAM knows no resources of Amazon ECS. Another test checks the role."""
         may = {"Effect": "Allow", "Action": sorted(ON_THE_SERVICE), "Resource": "*"}
         self.cloud.client("iam").put_role_policy(
             RoleName=self.cloud.outputs["DeployerRole"].rpartition("/")[2],

@@ -126,7 +126,7 @@ def test_every_action_of_the_policy_exists(action: str) -> None:
 
 
 def allowed(principal: str, action: str, resource: str, account: str = ACCOUNT) -> bool:
-    """Under the policy, for somebody whose own policies allow everything."""
+    """Return whether the policy allows it to a caller whose own policies allow everything."""
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     context = {"aws:PrincipalArn": principal, "aws:PrincipalAccount": account}
     return is_permitted([everything, *STATEMENTS], action, resource, context)
@@ -211,7 +211,7 @@ def pattern() -> EventPattern:
 
 
 def recorded(operation: str, role: str | None, **more: Any) -> dict[str, Any]:
-    """CloudTrail user guide, "CloudTrail userIdentity element"."""
+    """Return the record of CloudTrail (user guide, "CloudTrail userIdentity element")."""
     session = {"sessionContext": {"sessionIssuer": {"type": "Role", "arn": role}}} if role else {}
     identity = {"type": "AssumedRole" if role else "IAMUser", "arn": "arn:aws:sts::1:x", **session}
     detail = {"eventSource": "signer.amazonaws.com", "eventName": operation, "userIdentity": identity, **more}

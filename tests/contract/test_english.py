@@ -77,9 +77,10 @@ def is_verb(word: str) -> bool:
 
 
 def begins_with_a_verb(function: ast.FunctionDef) -> bool:
-    """Tell functions from tests, whose names are the rules, and from properties."""
-    is_property = any("property" in ast.unparse(decorator) for decorator in function.decorator_list)
-    return not is_property and not function.name.startswith("test_")
+    """Return False for properties, and for tests and recorded behaviours, which state rules."""
+    decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
+    is_statement = any("property" in one or one.startswith("behaviour(") for one in decorators)
+    return not is_statement and not function.name.startswith("test_")
 
 
 def docstrings(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:

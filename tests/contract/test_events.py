@@ -171,7 +171,7 @@ def test_anything_else_is_refused_without_a_crash(event: object) -> None:
 
 
 def test_an_export_is_told_as_the_state_machine_keeps_it() -> None:
-    """What the definition assigns to its variable `export`, and nothing else."""
+    """The definition assigns this to its variable `export`, and nothing else."""
     request = sample("attach_sbom")
     assert parse(AttachSbomRequest, request).export is None
     export = {"report": "r", "status": "FAILED", "why": "X: y", "batch": 1, "polls": 3}

@@ -1,4 +1,4 @@
-"""The pipelines in `examples/` and the guide to the policy: what stands there is understood by those it is for."""
+"""The pipelines in `examples/` and the guide to the policy: the programs that read them accept them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ SCRIPTS = [script for path in (README, ROOT / "README.md", *PAGES) for script in
 
 
 def commands(script: Script) -> Iterator[list[str]]:
-    """The arguments of each call of imagegate; of one in a loop, for each round."""
+    """Yield the arguments of each call of imagegate; of a call in a loop, those of each round."""
     text = script.text.replace("\\\n", " ")
     loops = {name: words.split() for name, words in re.findall(r"for (\w+) in ([\w ]+);", text)}
     for line in text.splitlines():
@@ -387,7 +387,7 @@ def test_the_pipelines_role_can_push_and_look_and_no_more() -> None:
 
 
 def rows() -> dict[str, str]:
-    """Settings and rules of the guide's tables, each with its example."""
+    """Return the settings and rules of the guide's tables, each with its example."""
     found = re.findall(r"^\| `([a-z_.]+)` \|.*\| `([^|]+)` \|$", GUIDE.read_text(), re.MULTILINE)
     return dict(found)
 

@@ -25,7 +25,7 @@ def calls(source: str) -> Iterator[ast.Call]:
 
 
 def impatient(source: str) -> list[str]:
-    """Requests by a function of urllib3's that gives up after three seconds unless it is told otherwise."""
+    """Return the calls of urllib3's function that give up after its default of three seconds."""
     return [
         ast.unparse(call)
         for call in calls(source)

@@ -1,4 +1,4 @@
-"""What docs/powers/ gives people to attach: one policy for each power, and one for the organisation."""
+"""The policies in docs/powers/ for people to attach: one for each power, and one for the organisation."""
 
 from __future__ import annotations
 

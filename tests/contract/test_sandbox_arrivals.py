@@ -32,7 +32,7 @@ def _no_other_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def repo(sandbox: Sandbox) -> Repository:
-    """Not created yet: ECR does that for what arrives by itself."""
+    """Return a repository that is not created yet: ECR does that for images that arrive by themselves."""
     return Repository(sandbox, f"docker-hub/app-{uuid.uuid4().hex[:8]}")
 
 

@@ -1,4 +1,4 @@
-"""What a person who starts the sandbox relies on."""
+"""The promises of the sandbox to the person who starts it."""
 
 from __future__ import annotations
 

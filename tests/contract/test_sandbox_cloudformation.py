@@ -1,4 +1,4 @@
-"""What CloudFormation does and moto without our patches does not: one canary per gap."""
+"""CloudFormation's behaviour that moto lacks without our patches: one test per gap."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_refusing_custom_resource_fails_the_deploy_with_its_reason(tmp_path: P
 
 
 def reason(cloud: ServedCloud, stack: str, resources: dict[str, Any]) -> str:
-    """Why a stack with these resources fails."""
+    """Return why a stack with these resources fails."""
     client, body = cloud.client("cloudformation"), json.dumps({"Resources": resources})
     client.create_stack(StackName=stack, TemplateBody=body)
     found = client.describe_stacks(StackName=stack)["Stacks"][0]

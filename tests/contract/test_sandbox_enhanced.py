@@ -231,7 +231,7 @@ class TestEnhanced:
 
 
 def covered(repo: Repository, **wanted: str) -> list[dict[str, Any]]:
-    """What Inspector's ListCoverage says of the repository's images."""
+    """Return the records of Inspector's ListCoverage about the repository's images."""
     criteria = {"ecrRepositoryName": repo.name, **wanted}
     answer = repo.sandbox.client("inspector2").list_coverage(
         filterCriteria={name: [{"comparison": "EQUALS", "value": value}] for name, value in criteria.items()}
@@ -244,7 +244,7 @@ Scene = tuple[str, tuple[str, ...], int, str]  # status, what is said of the fin
 
 
 def scene(repo: Repository, ecr: Any) -> Scene | None:
-    """What is said of the image now; None: it waits for its scan."""
+    """Return the present answers about the image, or None while it waits for its scan."""
     answer = describe(repo, ecr)
     found = answer.get("imageScanFindings")
     if found is None:

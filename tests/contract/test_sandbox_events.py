@@ -1,4 +1,4 @@
-"""What moto's EventBridge, SNS and SQS do only with our patches: one canary per gap."""
+"""Behaviour of EventBridge, SNS and SQS that moto lacks without our patches: one test per gap."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Rule:
 
 
 def queue(cloud: SmallCloud, *, open_to_rules: bool = True) -> tuple[str, str]:
-    """URL and ARN of a new queue."""
+    """Return URL and ARN of a new queue."""
     client = cloud.client("sqs")
     url = client.create_queue(QueueName=f"queue-{next(numbers)}")["QueueUrl"]
     found = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
@@ -114,7 +114,7 @@ def bodies(cloud: SmallCloud, url: str, count: int = 1) -> list[Any]:
 
 @pytest.fixture
 def inbox(cloud: SmallCloud) -> Iterator[str]:
-    """A queue that gets the events which AWS services send."""
+    """Yield a queue that gets the events of AWS services."""
     url, arn = queue(cloud)
     rule = f"services-{next(numbers)}"
     client = cloud.client("events")

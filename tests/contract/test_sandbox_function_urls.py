@@ -36,7 +36,7 @@ def allow(action: str, resource: str, **more: Any) -> dict[str, Any]:
 
 
 def both(resource: str) -> list[dict[str, Any]]:
-    """The two statements that AWS's guide gives to those who call a function URL."""
+    """Return the two statements that AWS's guide gives to callers of a function URL."""
     via = {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
     kind = {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
     return [
@@ -46,7 +46,7 @@ def both(resource: str) -> list[dict[str, Any]]:
 
 
 def user(cloud: ServedCloud, *statements: dict[str, Any]) -> tuple[str, Keys]:
-    """A new user's ARN and keys."""
+    """Create a user; return its ARN and keys."""
     iam, name = cloud.client("iam"), f"caller-{uuid.uuid4().hex[:8]}"
     arn = iam.create_user(UserName=name)["User"]["Arn"]
     if statements:
@@ -57,7 +57,7 @@ def user(cloud: ServedCloud, *statements: dict[str, Any]) -> tuple[str, Keys]:
 
 
 def session(cloud: ServedCloud, name: str, *statements: dict[str, Any]) -> tuple[str, Keys]:
-    """A session of a new role: the role's name, and temporary keys."""
+    """Create a role; return its name and the temporary keys of a session."""
     iam, role = cloud.client("iam"), f"role-{uuid.uuid4().hex[:8]}"
     arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
@@ -214,7 +214,7 @@ def test_who_may_call_the_url_may_not_invoke_the_function(cloud: ServedCloud) ->
 
 @pytest.fixture
 def stranger(cloud: ServedCloud) -> Iterator[tuple[str, Keys]]:
-    """A user without permissions of their own; what the test grants to them on the function is taken back."""
+    """Yield a user without permissions; remove the permissions on the function that a test grants to it."""
     yield user(cloud)
     client, name = cloud.client("lambda"), cloud.outputs["WebFunction"]
     for statement in json.loads(client.get_policy(FunctionName=name)["Policy"])["Statement"]:

@@ -1,4 +1,4 @@
-"""What IAM refuses and moto without our patches lets through: one canary per gap."""
+"""Refusals of IAM that moto lacks without our patches: one test per gap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ACCOUNT = "eu-central-1:123456789012"
 
 
 def call(cloud: ServedCloud, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-    """What a function gets that may do what the fixture's `ServiceCall` may."""
+    """Return the result of a function that may do what the fixture's `ServiceCall` may."""
     event = {"service": service, "operation": operation, "parameters": parameters}
     answer: dict[str, Any] = cloud.invoke("Call", event)
     return answer

@@ -58,7 +58,7 @@ def learn(sandbox: Sandbox, document: Any) -> int:
 
 
 def scanned(repo: Repository, ecr: Any, *found: dict[str, Any]) -> list[dict[str, Any]]:
-    """An image with these findings; as ECR reports them."""
+    """Push an image with these findings; return them as ECR reports them."""
     configure(repo.sandbox, repo.name, response(*found))
     repo.image("v1")
     reported: list[dict[str, Any]] = active(repo, ecr)["imageScanFindings"]["enhancedFindings"]
@@ -66,7 +66,7 @@ def scanned(repo: Repository, ecr: Any, *found: dict[str, Any]) -> list[dict[str
 
 
 def criteria(**wanted: Any) -> dict[str, Any]:
-    """A value is to be equal; a pair names the comparison."""
+    """Return filter criteria: a value must be equal, a pair names the comparison."""
     pairs = {
         name: value if isinstance(value, list) else [("EQUALS", value)] for name, value in wanted.items()
     }

@@ -21,7 +21,7 @@ def key(cloud: ServedCloud) -> str:
 
 
 def somebody(cloud: ServedCloud, key: str, *actions: str) -> Any:
-    """A user who may do this with the key, by that algorithm only."""
+    """Create a user who may do this with the key, by that algorithm only."""
     iam, name = cloud.client("iam"), f"links-{uuid.uuid4().hex[:8]}"
     condition = {"StringEquals": {"kms:MacAlgorithm": HMAC}}
     may = {"Effect": "Allow", "Action": list(actions), "Resource": key, "Condition": condition}

@@ -1,4 +1,4 @@
-"""What Lambda does and moto without our patches does not: one canary per gap."""
+"""Lambda's behaviour that moto lacks without our patches: one test per gap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.patience import eventually
 
 @pytest.fixture(scope="module")
 def seen(cloud: ServedCloud) -> dict[str, Any]:
-    """What one function sees of its surroundings."""
+    """Return everything that one function sees of its surroundings."""
     answer: dict[str, Any] = cloud.invoke("Where", {"hello": "world"})
     return answer
 

@@ -40,7 +40,7 @@ def repo(sandbox: Sandbox) -> Repository:
 
 @pytest.fixture
 def profile(sandbox: Sandbox) -> str:
-    """The ARN of a new signing profile, without version."""
+    """Return the ARN of a new signing profile, without version."""
     made = sandbox.client("signer").put_signing_profile(
         profileName=f"people_{uuid.uuid4().hex[:8]}", platformId=PLATFORM
     )

@@ -1,4 +1,4 @@
-"""What the sandbox's ECR says of replication: by the registry's rules, as the quirk says it went."""
+"""Replication statuses of the sandbox's ECR: by the registry's rules, with the result that the quirk sets."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def scan(sandbox: Sandbox, frequency: str) -> None:
 
 @pytest.fixture
 def image(sandbox: Sandbox) -> tuple[Repository, str]:
-    """A scanned image in which one package was found; its digest."""
+    """Return a scanned image with one found package, and its digest."""
     repo = sandbox.repository()
     package = [{"key": "package_name", "value": "openssl"}, {"key": "package_version", "value": "3.0.1"}]
     configure(sandbox, repo.name, response(finding("HIGH", attributes=package)))
@@ -105,7 +105,7 @@ def asked(bucket: str, key: str, prefix: str, **criteria: Any) -> dict[str, Any]
 
 @contextmanager
 def held(sandbox: Sandbox) -> Iterator[None]:
-    """No export ends in here."""
+    """Hold all exports until the end of the block."""
     sandbox.settings.quirks.hold_exports = True
     try:
         yield

@@ -37,7 +37,7 @@ def repo(sandbox: Sandbox) -> Iterator[Repository]:
 
 
 def scanned(repo: Repository) -> dict[str, Any]:
-    """The event of the first scan, once it is there."""
+    """Wait for the event of the first scan and return it."""
     event: dict[str, Any] = eventually(lambda: repo.events("ECR Image Scan"))[0]
     return event
 

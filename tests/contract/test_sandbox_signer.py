@@ -214,7 +214,7 @@ def test_a_cancelled_profile_signs_no_more(signer: Any, profile: dict[str, str])
 
 @pytest.fixture
 def question(signer: Any, profile: dict[str, str]) -> dict[str, Any]:
-    """What a verifier asks about one signature, the hashes computed from its certificates."""
+    """Return a verifier's query about one signature, with the hashes of its certificates."""
     answer = sign(signer, profile)
     chain = chain_of(json.loads(answer["signature"]))
     parts = [sha384(c.tbs_certificate_bytes).hexdigest() for c in chain]

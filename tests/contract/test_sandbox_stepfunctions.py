@@ -1,4 +1,4 @@
-"""What moto's Step Functions does only with our patches: one canary per gap."""
+"""Behaviour of Step Functions that moto lacks without our patches: one test per gap."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def task(function: str, payload: Any, resource: str = INVOKE, **fields: Any) -> 
 
 
 def caught(cloud: SmallCloud, name: str, state: dict[str, Any], role: str) -> dict[str, str]:
-    """The Error and Cause that the state ends with."""
+    """Return the Error and Cause with which the state ends."""
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
     states = {"Work": state | {"Catch": catch}, "Caught": {"Type": "Succeed"}}
     output: dict[str, str] = succeeded(cloud, cloud.start(cloud.machine(name, states, role)))

@@ -1,4 +1,4 @@
-"""Who signed, as the sandbox's STS answers: it checks every header that was signed, as AWS's does."""
+"""The identity of a signer by the sandbox's STS: it checks every signed header, as AWS's does."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def send(request: IdentityRequest) -> urllib3.BaseHTTPResponse:
 
 
 def user(cloud: ServedCloud) -> tuple[str, Credentials]:
-    """A user without any permission."""
+    """Create a user without any permission; return its ARN and credentials."""
     iam, name = cloud.client("iam"), f"signs-{uuid.uuid4().hex[:8]}"
     arn = iam.create_user(UserName=name)["User"]["Arn"]
     key = iam.create_access_key(UserName=name)["AccessKey"]

@@ -387,7 +387,7 @@ def test_alarms_watch_faults() -> None:
 
 
 def packaged() -> dict[str, Any]:
-    """As `sam package` leaves it."""
+    """Return the template as `sam package` leaves it."""
     template = copy.deepcopy(TEMPLATE)
     for name, resource in template["Resources"].items():
         for key in ("CodeUri", "ContentUri", "DefinitionUri"):
@@ -397,7 +397,7 @@ def packaged() -> dict[str, Any]:
 
 
 def translated(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The resources that SAM makes of it."""
+    """Return the resources that SAM makes of the template."""
     session = boto3.Session(region_name="eu-central-1")
     done = Translator({}, Parser(), boto_session=session).translate(copy.deepcopy(template), {})
     resources: dict[str, dict[str, Any]] = done["Resources"]
@@ -405,7 +405,7 @@ def translated(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def versions(template: dict[str, Any]) -> set[str]:
-    """Logical ids of the function versions that SAM publishes; a new one goes live behind the alias."""
+    """Return the logical ids of the function versions that SAM publishes; a new one goes live behind the alias."""
     return {key for key, value in translated(template).items() if value["Type"] == "AWS::Lambda::Version"}
 
 

@@ -17,7 +17,7 @@ MODULE = re.compile(r"`((?!tests/|imagegate_cli/|events/)[a-z_]+/(?:[a-z_]+/)?[a
 
 
 def rows(page: str) -> list[list[str]]:
-    """Return what stands below each table's header."""
+    """Return the rows below each table's header."""
     lines = [line for line in page.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     return [row for row in cells if row[1:2] != ["what stops it"] and set(row) != {"---"}]

@@ -40,7 +40,7 @@ def reads(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _imported(tree: ast.AST) -> dict[str, str]:
-    """What each imported name is, in full."""
+    """Return the full name of each imported name."""
     names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -53,7 +53,7 @@ def _imported(tree: ast.AST) -> dict[str, str]:
 
 
 def _follow_assignments(tree: ast.AST, names: dict[str, str]) -> None:
-    """`Moment = datetime` is another name of it, and so is a class that is derived from it."""
+    """Add other names: of `Moment = datetime`, and of classes that are derived from it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             if path := _path(node.value, names):
@@ -63,7 +63,7 @@ def _follow_assignments(tree: ast.AST, names: dict[str, str]) -> None:
 
 
 def _path(node: ast.AST, names: dict[str, str]) -> str:
-    """The full name of what an expression refers to; "" for anything but names of modules and their parts."""
+    """Return the full name that an expression refers to; "" for anything but modules and their members."""
     if isinstance(node, ast.Name):
         return names.get(node.id, "")
     if isinstance(node, ast.Attribute):

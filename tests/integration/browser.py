@@ -61,7 +61,7 @@ class Browser:
     @classmethod
     @contextmanager
     def running(cls, profile: Path) -> Iterator[Self]:
-        """As root it runs without its sandbox: what it is shown is our own."""
+        """Run the browser. As root it has no sandbox of its own, because it only opens our pages."""
         command = [needed_chromium(), *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
         if os.geteuid() == 0:
             command.insert(1, "--no-sandbox")
@@ -141,7 +141,7 @@ class Browser:
         self._until("Page.loadEventFired")
 
     def presses(self, key: str, *, loads: bool = False) -> None:
-        """A key as the keyboard sends it: `Tab`, `Enter`."""
+        """Press a key, named as the keyboard sends it: `Tab`, `Enter`."""
         codes = {"Tab": 9, "Enter": 13}
         typed = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
         self.events.clear()
@@ -157,7 +157,7 @@ class Browser:
     # what people see
 
     def evaluate(self, expression: str) -> Any:
-        """Of a page whose own scripts may be off: the debugger's are not the page's."""
+        """Evaluate an expression through the debugger, which also works where the page's scripts are off."""
         told = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
@@ -172,12 +172,12 @@ class Browser:
 
     @property
     def complaints(self) -> list[str]:
-        """What the console says since the page was opened."""
+        """Return the messages on the console since the page was opened."""
         return [one["entry"]["text"] for one in self._params("Log.entryAdded")]
 
     @property
     def requests(self) -> list[str]:
-        """What has left the browser."""
+        """Return the requests that have left the browser."""
         sent = self._params("Network.requestWillBeSent")
         blocked = {
             one["requestId"] for one in self._params("Network.loadingFailed") if one.get("blockedReason")
@@ -188,11 +188,11 @@ class Browser:
         return [event["params"] for event in self.events if event.get("method") == method]
 
     def heard(self) -> list[dict[str, Any]]:
-        """What a screen reader is given."""
+        """Return the nodes that a screen reader gets."""
         nodes: list[dict[str, Any]] = self.call("Accessibility.getFullAXTree")["nodes"]
         return [node for node in nodes if not node.get("ignored")]
 
     def screenshot(self, file: Path) -> None:
-        """The whole page."""
+        """Take a picture of the whole page."""
         taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(taken["data"]))

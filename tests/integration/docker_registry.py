@@ -31,7 +31,7 @@ SIGNATURE = "application/vnd.cncf.notary.signature"
 
 @contextmanager
 def docker_registry(folder: Path) -> Iterator[str]:
-    """Its `HOST:PORT`; what it stores lies in `folder`."""
+    """Run the registry and yield its `HOST:PORT`; it stores its content in `folder`."""
     if not shutil.which(PROGRAM):
         pytest.skip(f"{PROGRAM} is not installed: apt-get install {PROGRAM}")
     address = f"127.0.0.1:{free_port()}"

@@ -12,7 +12,7 @@ from tests.component.approvals import Waiting, event
 
 @contextmanager
 def served(gate: Waiting) -> Iterator[str]:
-    """The address of the page; `?t=TOKEN` opens a link."""
+    """Serve the page and yield its address; `?t=TOKEN` opens a link."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -44,7 +44,7 @@ def page(gate: Waiting) -> Iterator[str]:
 
 
 def links(gate: Waiting) -> Iterator[tuple[str, str]]:
-    """One of each kind of page: what it is, and its token."""
+    """Yield one of each kind of page: its name and its token."""
     release = gate.waits()
     gate.decides(release, BEN, reason="tested on the canary")
     yield "shows", gate.link(release)
@@ -139,7 +139,7 @@ def test_a_reason_that_is_asked_for_cannot_be_left_out(gate: Waiting, page: str,
 def test_who_listens_hears_tables_headings_and_what_the_button_does(
     gate: Waiting, page: str, browser: Browser, width: int
 ) -> None:
-    """Also where the tables are folded."""
+    """The same where the tables are folded."""
     browser.shaped(width)
     browser.opens(page + gate.link(gate.waits(), Purpose.APPROVE))
     heard = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in browser.heard()]

@@ -1,4 +1,4 @@
-"""What `sam build` makes of this checkout: the layer holds the wheels of the template's architecture."""
+"""The result of `sam build` for this checkout: the layer has the wheels of the template's architecture."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_compiled_module_is_for_the_chosen_architecture_and_runtime(
 
 
 def _machine(module: Path) -> str:
-    """ELF header, e_machine (offset 18): 183 is AArch64, 62 is x86-64."""
+    """Return the machine of an ELF header (e_machine, offset 18): 183 is AArch64, 62 is x86-64."""
     number = int.from_bytes(module.read_bytes()[18:20], "little")
     return {183: "aarch64", 62: "x86_64"}[number]
 

@@ -31,7 +31,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCloud]:
 
 
 def user(cloud: ServedCloud, name: str, policy: str | None) -> dict[str, str]:
-    """The environment of a user with this policy and nothing else."""
+    """Create a user with this policy and nothing else; return its environment."""
     iam = cloud.client("iam")
     iam.create_user(UserName=name)
     if policy:
@@ -73,7 +73,7 @@ def recorder(cloud: ServedCloud) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def recordings(recorder: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once, under the documented permissions."""
+    """Return the folder of recordings that were made once, with the documented permissions."""
     folder = tmp_path_factory.mktemp("recordings")
     done = run(recorder, "record", "--yes", "--to", str(folder))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -36,7 +36,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def real(sandbox: Sandbox) -> HttpRegistry:
-    """The sandbox's registry, asked as ECR is."""
+    """Return the sandbox's registry, opened like ECR."""
 
     def log_in() -> Login:
         granted = sandbox.client("ecr").get_authorization_token()["authorizationData"][0]
@@ -217,7 +217,7 @@ def test_where_only_the_first_chunk_is_kept_a_long_blob_begins_again(
 def long_blob(
     two: tuple[HttpRegistry, HttpRegistry], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Descriptor:
-    """As if it were larger than what is sent by one PUT."""
+    """Treat a blob as larger than one PUT may be."""
     monkeypatch.setattr(blob_copy, "_LONG", CHUNK)
     content = random.Random(request.node.name).randbytes(LONG)
     return two[0].push_blob("long", content)

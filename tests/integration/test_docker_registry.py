@@ -42,7 +42,7 @@ def target(addresses: tuple[str, str], source: HttpRegistry) -> HttpRegistry:
 
 
 def moved(source: HttpRegistry, target: HttpRegistry, repository: str, to: str, digest: Digest) -> None:
-    """As a promotion does: children before the index, blobs before manifests."""
+    """Copy as a promotion does: children before the index, blobs before manifests."""
     manifest = source.manifest(repository, digest)
     for child in manifest.children:
         moved(source, target, repository, to, child.digest)

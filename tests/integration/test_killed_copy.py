@@ -63,7 +63,7 @@ class Registries:
         return process
 
     def promoted(self, to: str) -> float:
-        """To the end, in seconds."""
+        """Promote to the end; return the seconds."""
         with self.promoting(to) as process:
             began = time.perf_counter()
             assert process.wait(60) == 0

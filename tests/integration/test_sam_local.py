@@ -50,7 +50,7 @@ def runs(*command: str) -> bool:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what is built, so that nobody's own build is touched."""
+    """Return a copy of the built parts, so that nobody's own build is changed."""
     if platform.system() != "Linux" or not runs("docker", "info"):
         pytest.skip("no Docker engine answers here")
     if not runs("docker", "image", "inspect", IMAGE):
@@ -72,7 +72,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cloud(checkout: Path) -> Iterator[ServedCloud]:
-    """The seeded image's release is over."""
+    """Yield a sandbox in which the seeded image's release is over."""
     state = checkout / ".sandbox"
     with served_cloud(state, str(checkout), "--parameter", "DeploymentCheck=on") as running:
         seed = [sys.executable, "-m", "sandbox", "seed", "--state", str(state)]
@@ -91,7 +91,7 @@ def cloud(checkout: Path) -> Iterator[ServedCloud]:
 
 
 def sam(folder: Path, *arguments: str) -> str:
-    """As a person calls it there, with nothing of the sandbox in the shell."""
+    """Run sam as a person does there, with nothing of the sandbox in the shell."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     result = subprocess.run(
         [SAM, *arguments],

@@ -53,7 +53,7 @@ def _endpoint(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 @pytest.fixture
 def signer(sandbox: Sandbox) -> AwsSigner:
-    """It asks for revocation, too."""
+    """Return a signer that also queries revocation."""
     roots = frozenset({trust_root_thumbprint(sandbox.settings)})
     signer = AwsSigner("imagegate", roots, AwsRevocations())
     for stage in ("dev", "pre-prod"):

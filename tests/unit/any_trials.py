@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 def mixed(make: Callable[..., T], **choices: Sequence[Any]) -> st.SearchStrategy[T]:
-    """Any choice for each, with one draw for all of them; the first ones are the simplest."""
+    """Draw any choice for each, with one draw for all of them; the first ones are the simplest."""
 
     def build(number: int) -> T:
         picked = {}
@@ -210,7 +210,7 @@ terms_of_waivers = mixed(WaiverTerms, max_days=(90, 30), needs_ticket=(False, Tr
 def trials(
     most_platforms: int = 2, most_waivers: int = 3, **fixed: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Trial]:
-    """Any trial; `fixed` replaces how a part of it is drawn."""
+    """Draw any trial; `fixed` replaces the strategies of some of its parts."""
     parts: dict[str, st.SearchStrategy[Any]] = {
         "stage": stages,
         "platforms": _parts(most_platforms),

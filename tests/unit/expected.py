@@ -1,6 +1,7 @@
-"""The outcome of a trial, said in another way than the gate says it: every answer that a scanner left open is tried.
+"""The outcome of a trial, computed in another way than the gate does: with every answer that a scanner left open.
 
-What holds whatever the answers are holds; what depends on them is unknown. True: holds; False: violated; None: unknown.
+A rule that holds for all answers holds; a rule that depends on them is unknown. An answer is True if the rule holds,
+False if it is violated, None if that is unknown.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Answer = bool | None
 
 
 def outcome(trial: Trial) -> VerdictOutcome:
-    """Refused as soon as one rule is surely violated; passed only when none is or may be."""
+    """Return refused if one rule is surely violated, passed if none is or may be."""
     answers = {answer for action, answer in _answers(trial) if action is Action.ENFORCE}
     if False in answers:
         return VerdictOutcome.BLOCK
@@ -105,7 +106,7 @@ def _is_odd(package: Package) -> bool:
 
 
 def counts(trial: Trial, finding: Finding) -> Answer:
-    """Against the limit of its severity."""
+    """Return whether the finding counts against the limit of its severity."""
     if waives(trial, finding):
         return False
     is_fix_told = finding.fixable is not None
@@ -114,7 +115,7 @@ def counts(trial: Trial, finding: Finding) -> Answer:
 
 
 def _certain(finding: Finding) -> Iterator[Finding]:
-    """The finding with each answer that there could be."""
+    """Yield the finding with each combination of open answers."""
     answers = (finding.fixable, finding.exploit, finding.known_exploited)
     scores = (0.0, 1.0) if finding.epss is None else (finding.epss,)
     for fixable, exploit, known in product(*map(_possible, answers)):
@@ -127,7 +128,7 @@ def _possible(value: Answer) -> tuple[bool, ...]:
 
 
 def _counts(trial: Trial, finding: Finding, is_fix_told: bool) -> set[bool]:
-    """Of a finding of which all is known, save since when there is a fix for it."""
+    """Return the possible results for a finding that is known except for the time of its fix."""
     asked = trial.stage.findings
     if finding.severity in asked.only_fixable and not finding.fixable:
         return {False}
@@ -144,7 +145,7 @@ def _counts(trial: Trial, finding: Finding, is_fix_told: bool) -> set[bool]:
 
 
 def _ages(trial: Trial, finding: Finding, of_fix: bool) -> timedelta:
-    """The longest time that one of its places is known, or has a fix; what has none never gets old."""
+    """Return the longest time for which one of its places is known, or has a fix; without either it never gets old."""
     ages = [-DAY * 10_000]
     for place in finding.places:
         clock = trial.clocks.get(place)
@@ -169,7 +170,7 @@ def _is_urgent(trial: Trial, finding: Finding) -> bool:
 
 
 def waives(trial: Trial, finding: Finding) -> bool:
-    """In every package."""
+    """Return whether the waiver covers the finding in every package."""
     return bool(finding.packages) and all(
         any(_waives_in(trial, waiver, finding, package) for waiver in trial.all_waivers)
         for package in finding.packages
@@ -195,7 +196,7 @@ def _is_named(waiver: Waiver, package: Package) -> bool:
 
 
 def is_good(trial: Trial, waiver: Waiver) -> bool:
-    """It is about this image, and nothing speaks against it today."""
+    """Return whether the statement is about this image, and nothing refutes it today."""
     digests = {trial.image.image.digest, *(platform.facts.digest for platform in trial.platforms)}
     narrow = waiver.digest is not None or (waiver.repositories or "*") != "*"
     longest = timedelta(days=trial.waiver_terms.max_days)

@@ -54,7 +54,7 @@ def stage(**changes: Any) -> Stage:
 
 
 def with_limits(limits: Mapping[Severity, Limit], gate: Stage | None = None) -> Stage:
-    """The stage with these limits, and no others."""
+    """Return the stage with these limits, and no others."""
     gate = gate or stage()
     return replace(gate, findings=replace(gate.findings, max=dict(limits)))
 
@@ -69,12 +69,12 @@ def finding(
     *packages: Package,
     **changes: Any,
 ) -> Finding:
-    """In openssl, unless other packages are named."""
+    """Return a finding in openssl, unless other packages are given."""
     return replace(Finding(vulnerability, severity, packages or (package(),)), **changes)
 
 
 def waiver(**changes: Any) -> Waiver:
-    """Of CVE-2026-1 in openssl, for the application's repositories, for a month."""
+    """Return a waiver of CVE-2026-1 in openssl, for the application's repositories, for a month."""
     plain = Waiver(
         owner="ann@example.com",
         reason="the vulnerable function is not called",
@@ -95,13 +95,13 @@ def no_waivers(now: datetime = NOON) -> Waivers:
 
 
 def terms(rules: FindingRules, **changes: Any) -> Terms:
-    """Without waivers, clocks and baseline."""
+    """Return terms without waivers, clocks and baseline."""
     plain = Terms(rules, no_waivers(), NOON)
     return replace(plain, **changes)
 
 
 def announced(findings: Iterable[Finding]) -> dict[Severity, int]:
-    """The summary that agrees with a list of findings."""
+    """Return the summary that agrees with a list of findings."""
     counts: dict[Severity, int] = {}
     for one in findings:
         counts[one.severity] = counts.get(one.severity, 0) + 1
@@ -109,7 +109,7 @@ def announced(findings: Iterable[Finding]) -> dict[Severity, int]:
 
 
 def tally_of(terms: Terms, findings: Iterable[Finding]) -> FindingTally:
-    """Rule on each finding by the terms, and tally them."""
+    """Evaluate each finding by the terms, and tally them."""
     evaluator, tally = FindingEvaluator(terms), FindingTally(terms.baseline)
     for one in findings:
         tally.add(one, evaluator.evaluate(one))
@@ -122,7 +122,7 @@ def scanned(
     platform: str | None = None,
     gate: Stage | None = None,
 ) -> PlatformScan:
-    """A finished scan whose summary and findings agree, weighed by the rules of `gate`."""
+    """Return a finished scan whose summary and findings agree, evaluated by the rules of `gate`."""
     findings = [Finding(f"CVE-2026-{n}", severity) for n, severity in enumerate(severities)]
     tally = tally_of(terms((gate or stage()).findings), findings)
     return PlatformScan(finished(announced(findings), status=status), tally, platform)
@@ -134,9 +134,9 @@ LOOKED = Coverage("ACTIVE", "SUCCESSFUL", "2026-11-18T05:30:00Z")
 def finished(
     counts: Mapping[Severity, int] | None = None, status: str | None = "COMPLETE", **changes: Any
 ) -> ScanStatus:
-    """What a scan says that is done: its date, after the push, its counts, which its list agrees with, its coverage.
+    """Return the status of a finished scan: with date, counts and coverage, and with the time of the push.
 
-    ACTIVE is said of an enhanced one.
+    An enhanced scan has the status ACTIVE.
     """
     is_enhanced = status == "ACTIVE"
     plain = ScanStatus(
@@ -156,7 +156,7 @@ def finished(
 def verdict(
     gate: Stage, scans: Sequence[PlatformScan], waited: WaitOutcome = WaitOutcome.READY, why_never: str = ""
 ) -> Verdict:
-    """Of scans that were weighed already; nothing else is known of the image, and there are no waivers."""
+    """Return the verdict on evaluated scans, without further facts about the image and without waivers."""
     return judge(Case(gate, scans, ImageFacts(image()), no_waivers(), NOON, waited, why_never))
 
 

@@ -36,7 +36,7 @@ def link(**changes: Any) -> ApprovalLink:
 
 
 def written(fields: Any, mac: bytes = MAC) -> str:
-    """As somebody writes it who is not us."""
+    """Return a token as somebody else would write it."""
     content = fields if isinstance(fields, bytes) else json.dumps(fields, separators=(",", ":")).encode()
     parts = [urlsafe_b64encode(part).decode().rstrip("=") for part in (content, mac)]
     return f"1.{parts[0]}.{parts[1]}"

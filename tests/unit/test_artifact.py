@@ -1,4 +1,4 @@
-"""What cannot run: an allow-list of forms, proven by content. Everything else is an image."""
+"""Evidence, which cannot run: an allow-list of forms, proven by content. Everything else is an image."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def archive(name: str = "app") -> bytes:
 
 
 def polyglot(name: str = "", *, signed: bool = False) -> bytes:
-    """JSON to one reader, and the header of a V7 archive to another. `signed`: so are the bytes of its checksum."""
+    """Return bytes that are JSON to one reader, and a V7 archive to another. `signed`: also in the checksum's bytes."""
     numbers = b"0000644 0000000 0000000 00000000000 00000000000 "  # mode, uid, gid, size, mtime
     header = bytearray((b'{"a": "' + name.encode()).ljust(100, b"x") + numbers + b"        " + b"0").ljust(
         512, b"0"

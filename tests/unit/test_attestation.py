@@ -1,4 +1,4 @@
-"""What is signed and what it points to, held against the specifications that others read it by."""
+"""The signed content and its references, compared with the specifications that other readers follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every rule in every situation: what becomes of the image, what is said, and whether a waiver was used."""
+"""Every rule in every situation: the outcome for the image, the reasons, and the use of waivers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ Change = Callable[[Trial], Trial]
 
 @dataclass(frozen=True)
 class Subject:
-    """How a rule is set, and what holds and violates it, in an image that is right in every other respect."""
+    """A rule's setting, and values that satisfy and violate it, in an image that is right in every other respect."""
 
     asked: Callable[[Trial, Action], Trial]
     bad: Change
@@ -97,7 +97,7 @@ def _found(*findings: Finding) -> Change:
 
 
 def _limit(severity: Severity) -> Subject:
-    """At most one of those that can be fixed."""
+    """Return a limit of one fixable finding."""
     one, other, without, silent = (
         finding(f"CVE-2026-{number}", severity, fixable=fixable)
         for number, fixable in ((1, True), (2, True), (3, False), (1, None))
@@ -110,7 +110,7 @@ def _limit(severity: Severity) -> Subject:
 
 
 def _denied() -> Subject:
-    """By another of its names, though there is no fix for it and its severity has no limit."""
+    """Return a finding that is denied by another of its names; it has no fix, and its severity has no limit."""
     denied = finding(aliases=("GHSA-1",), fixable=False)
 
     def asked(plain: Trial, action: Action) -> Trial:
@@ -200,7 +200,7 @@ SUBJECTS: dict[str, Subject] = {
 
 
 def _waived(ends: timedelta, allowed: int = 0) -> Trial:
-    """One finding that is waived until then."""
+    """Return a trial with one finding that is waived until then."""
     gate = stage(findings=FindingRules(max={Severity.HIGH: Limit(allowed)}))
     return trial(finding(), stage=gate, waivers=(waiver(expires=(NOON + ends).date()),))
 

@@ -247,7 +247,7 @@ _PLATFORM = {"os": "linux", "architecture": "amd64"}
 
 
 def _spoiled(level: str, key: str, value: Any) -> dict[str, Any]:
-    """A good document with one more key at one of its levels."""
+    """Return a good document with one more key at one of its levels."""
     manifest, listed = image_manifest(subject=blob("subject", OCI_MANIFEST)), index(child("a", "amd64"))
     at: dict[str, dict[str, Any]] = {
         "manifest": manifest,
@@ -263,7 +263,7 @@ def _spoiled(level: str, key: str, value: Any) -> dict[str, Any]:
 
 
 def spellings(key: str) -> list[str]:
-    """Other keys that Go's decoder takes for this one (encoding/json, foldFunc)."""
+    """Return other keys that Go's decoder takes for this one (encoding/json, foldFunc)."""
     folded = [key.upper(), key[0].upper() + key[1:], key.swapcase()]
     folded += [key.replace("s", "\u017f"), key.replace("k", "\u212a")]
     return sorted({other for other in folded if other != key})

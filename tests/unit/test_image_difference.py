@@ -1,4 +1,4 @@
-"""What one image changes when it takes another one's place: nothing counted twice, nothing lost."""
+"""The difference between an image and its successor: nothing is counted twice, nothing is lost."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_clocks_start_now_for_what_is_new_and_stay_for_what_is_known(case: Trial
 
 
 def abandoned(case: Trial, *findings: Finding) -> EvaluationResult:
-    """Something else was read first, and thrown away: the scan had been run again meanwhile."""
+    """Evaluate after a first reading was dropped because the scan had been run again meanwhile."""
     judging, platform = case.judging(), case.platforms[0]
     reading = judging.open_scan(platform.scan, platform.facts.platform)
     for one in findings:
@@ -163,7 +163,7 @@ def test_the_difference_to_the_next_stage_is_told_when_something_stands_there(ca
 
 
 def two(first: Sequence[Finding], second: Sequence[Finding]) -> Trial:
-    """An index for two platforms."""
+    """Return an index for two platforms."""
     scans = [Platform(well_known(number, 2), tuple(found)) for number, found in enumerate((first, second))]
     return trial(platforms=tuple(scans)).with_rules(max={})
 
@@ -193,7 +193,7 @@ def test_a_finding_that_is_in_grace_keeps_no_waiver_busy() -> None:
 
 
 def test_an_image_is_judged_a_second_time_from_its_record_with_the_same_verdict() -> None:
-    """What is kept of the findings is enough: the same clocks, read back, give the same verdict later."""
+    """The kept findings are enough: the same clocks, read back, give the same verdict later."""
     case = trial(finding(fixable=True), finding("CVE-2", HIGH, OPENSSL, ZLIB)).with_rules(
         max={HIGH: Limit(0)}, grace={HIGH: timedelta(days=2)}
     )

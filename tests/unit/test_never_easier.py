@@ -1,4 +1,4 @@
-"""What never opens the gate: one more finding or platform, waiting, and knowing more, or less."""
+"""Changes that never open the gate: one more finding or platform, waiting, and knowing more, or less."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_findings_that_are_announced_and_not_listed_never_open_the_gate(
 
 @given(trials(), trials(most_platforms=1), st.integers(0, 2))
 def test_one_more_platform_never_opens_the_gate(case: Trial, other: Trial, position: int) -> None:
-    """Save where platforms are asked for by name."""
+    """The rule that requires platforms by name is an exception."""
     case = case.with_image_rules(platforms=None)
     extra = replace(other.platforms[0], facts=replace(other.platforms[0].facts, digest=digest("one more")))
     more = (*case.platforms[:position], extra, *case.platforms[position:])
@@ -115,7 +115,7 @@ ANSWERS: Mapping[str, tuple[Any, ...]] = {
 
 @st.composite
 def better_known(draw: st.DrawFn, cases: st.SearchStrategy[Trial]) -> tuple[Trial, Trial]:
-    """A case, and the same one with answers to some of what was not known of its findings."""
+    """Draw a case, and the same one with some of its unknown answers."""
     case = draw(cases)
     answers = draw(
         st.fixed_dictionaries({name: st.sampled_from((None, *told)) for name, told in ANSWERS.items()})

@@ -42,7 +42,7 @@ Json = dict[str, Any]
 
 
 def said(product: Any = "pkg:oci/shop", *parts: Any, day: int | None = 1, **more: Any) -> Json:
-    """A statement of a day in January."""
+    """Return a statement of a day in January."""
     subject = {"@id": product} if isinstance(product, str) else dict(product)
     if parts:
         subject["subcomponents"] = [{"@id": part} if isinstance(part, str) else part for part in parts]

@@ -32,7 +32,7 @@ apps = st.from_regex(r"[ab](?:[ab/-]{0,4}[ab])?", fullmatch=True)
 
 
 def matches(pattern: RepositoryPattern, name: str) -> bool:
-    """What a pattern means, said in another way."""
+    """Return whether a pattern matches, computed in another way."""
     expression = ".+".join(map(re.escape, pattern.text.split(APP)))
     return re.fullmatch(expression, name) is not None
 
@@ -134,7 +134,7 @@ def test_tags_are_promoted_by_case_sensitive_globs(globs: tuple[str, ...], tag: 
 
 
 def chain(*patterns: str) -> Policy:
-    """Stages that promote to each other, the first to the second, and so on."""
+    """Return stages that promote to each other, the first to the second, and so on."""
     following = [*(f"s{n}" for n in range(1, len(patterns))), None]
     stages = {
         f"s{n}": Stage(f"s{n}", RepositoryPattern(text), promotes_to=following[n])

@@ -31,7 +31,7 @@ def closed(outcome: Outcome = Outcome.RELEASED, **changes: Any) -> Release:
 
 
 def decide(latest: Release | None, request: StartRequest, policy: Digest) -> Begin | Join | Ignore:
-    """The usual case: the tag that is asked for is there."""
+    """Decide in the usual case: the requested tag is there."""
     return decide_start(latest, request, policy, Situation(request.tags))
 
 
@@ -157,7 +157,7 @@ STAGING = Stage("staging", RepositoryPattern("shop/{app}-staging"))
 
 
 def test_the_workflow_gets_nothing_that_decides() -> None:
-    """Who may start executions gains nothing: stage, approval and policy are read by the steps themselves."""
+    """A caller who may start executions gains nothing: the steps read stage, approval and policy themselves."""
     assert workflow_input(release(), stage()) == {
         "schema": 1,
         "release": {"repository": "shop/api-dev", "digest": str(digest()), "attempt": 1},

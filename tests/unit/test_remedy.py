@@ -247,7 +247,7 @@ def is_mended(found: Finding, done: Upgrades, gone: Collection[tuple[str, str]] 
 
 
 def after(case: Trial, done: Upgrades, gone: Collection[tuple[str, str]] = ()) -> Trial:
-    """The image once that was done."""
+    """Return the image as it is after the remedy."""
     for number, platform in enumerate(case.platforms):
         left = tuple(found for found in platform.findings if not is_mended(found, done, gone))
         case = case.with_platform(number, findings=left)
@@ -255,7 +255,7 @@ def after(case: Trial, done: Upgrades, gone: Collection[tuple[str, str]] = ()) -
 
 
 def needs(case: Trial) -> Iterator[tuple[str, int, list[Finding]]]:
-    """Each rule that refuses a platform: by how many findings, and which they are."""
+    """Yield each rule that refuses a platform, with the number of findings too many, and the findings."""
     rules = case.stage.findings
     for platform in case.platforms:
         for severity, limit in rules.max.items():
@@ -278,7 +278,7 @@ def unmet(case: Trial) -> int:
 
 
 def groups(findings: Iterable[Finding]) -> list[frozenset[str]]:
-    """Packages that go together, because they share findings."""
+    """Return packages that go together, because they share findings."""
     found: list[frozenset[str]] = []
     for one in findings:
         names = frozenset(p.name for p in one.packages)
@@ -288,7 +288,7 @@ def groups(findings: Iterable[Finding]) -> list[frozenset[str]]:
 
 
 def targets(findings: Iterable[Finding]) -> Upgrades:
-    """The latest fix of each package, of what can be mended."""
+    """Return the latest fix of each package that can be fixed."""
     latest: dict[str, str] = {}
     for one in findings:
         if all(p.fixed for p in one.packages):
@@ -298,7 +298,7 @@ def targets(findings: Iterable[Finding]) -> Upgrades:
 
 
 def shortest(case: Trial, gone: Collection[tuple[str, str]] | None) -> tuple[int, int]:
-    """How many findings are too many after the best list of actions, and how long it is."""
+    """Return how many findings are too many after the best list of actions, and the length of that list."""
     start = after(case, {}, gone) if gone is not None else case
     way = [found for found in in_the_way(case) if gone is None or not is_mended(found, {}, gone)]
     latest = targets(way)
@@ -391,6 +391,6 @@ def test_with_a_newer_base_the_list_is_still_the_shortest(
 
 
 def test_a_long_list_is_still_made() -> None:
-    """Where not all lists can be tried, one that helps is named all the same."""
+    """If not all lists can be tried, the remedy names one that helps."""
     found = remedies(blocked(*(critical(n, package(f"p{n}")) for n in range(40))))
     assert (len(found.actions), found.left) == (40, {})

@@ -1,4 +1,4 @@
-"""What counts as an SBOM, what an export must be to become one, and what people are told."""
+"""The recognition of SBOMs, the conditions under which an export becomes one, and the messages to people."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ COVERAGES: tuple[tuple[Coverage, ...], ...] = (
 
 
 def every_head() -> Iterator[ScanStatus]:
-    """Each combination of what an answer can say and lack, by either scanner."""
+    """Yield each combination of members that an answer of either scanner can have or lack."""
     statuses = (None, *READY_STATUSES, *WAITING_STATUSES, *DEAD_STATUSES, "NEW_STATUS")
     counts: tuple[tuple[bool, dict[Severity, int]], ...] = ((False, {}), (True, {}), (True, SOME))
     for basis, status, lists, others, (has_counts, number), completed, pushed, coverage in product(
@@ -84,7 +84,7 @@ def every_head() -> Iterator[ScanStatus]:
 
 
 def expected(scan: ScanStatus) -> bool:
-    """The two rules, said once more: facts about basic and enhanced scanning."""
+    """Return the result by the two rules, computed in another way, for basic and enhanced scanning."""
     is_dated = scan.completed_at in (PUSHED, AFTER) and scan.pushed_at is not None
     agrees = scan.lists_findings is bool(scan.counts) and not scan.lists_others
     if scan.basis is Basis.BASIC:

@@ -33,7 +33,7 @@ def _image(**changes: Any) -> Callable[[Stage], Stage]:
 
 
 def _enforced(rules: Any) -> Any:
-    """Rules of which each enforces what it only said, or did not look at."""
+    """Return rules that enforce what they only warned about, or did not check."""
     found = {name: getattr(rules, name) for name in rules.__slots__}
     enforced = {k: replace(v, action=Action.ENFORCE) for k, v in found.items() if isinstance(v, Rule)}
     return replace(rules, **enforced)

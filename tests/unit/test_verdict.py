@@ -45,7 +45,7 @@ any_waited = st.sampled_from(WaitOutcome)
 
 @dataclass(frozen=True)
 class Scan:
-    """What a scanner said, whatever the gate that will weigh it."""
+    """A scanner's report, before any gate evaluates it."""
 
     found: tuple[Severity, ...] = ()
     status: str | None = "COMPLETE"

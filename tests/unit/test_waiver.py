@@ -1,4 +1,4 @@
-"""Waivers: what they cover, why they do not count, and that they are the same wherever they stand."""
+"""Waivers: what they cover, why they do not count, and that they are the same from every source."""
 
 from __future__ import annotations
 

@@ -27,14 +27,14 @@ def test_without_one_of_its_waivers_nothing_more_passes(case: Trial) -> None:
 
 
 def _purl(waiver: Waiver) -> Waiver | None:
-    """Every version, then one version."""
+    """Narrow the waiver from every version to one version."""
     versions = {"pkg:deb/debian/zlib": "pkg:deb/debian/zlib@1", "openssl": "pkg:deb/debian/openssl@9"}
     purl = versions.get(waiver.package or "")
     return replace(waiver, package=purl) if purl else None
 
 
 def _repositories(glob: str) -> Callable[[Waiver], Waiver | None]:
-    """Only for what the waiver covers already."""
+    """Narrow the waiver to repositories that it already covers."""
 
     def narrowed(waiver: Waiver) -> Waiver | None:
         is_wider = waiver.repositories is None or (waiver.repositories == "shop/*" != glob)
@@ -89,7 +89,7 @@ NARROWER: Mapping[str, Callable[[Waiver], Waiver | None]] = {
 
 
 def _cut(name: str) -> list[tuple[Waiver, Waiver]]:
-    """Waivers that count, and the same with less."""
+    """Return waivers that count, each with a narrower one."""
     pairs = [(wide, NARROWER[name](wide)) for wide in GOOD]
     return [(wide, narrower) for wide, narrower in pairs if narrower is not None]
 

@@ -471,7 +471,7 @@ def test_what_the_baseline_still_has_and_what_is_new_is_told() -> None:
 
 @pytest.mark.parametrize("timed", [frozenset(), frozenset({LOW}), frozenset({HIGH})])
 def test_clocks_are_kept_for_what_some_stage_gives_time(timed: frozenset[Severity]) -> None:
-    """Whether this stage does or not: the clock starts at the first gate."""
+    """This stage need not give time itself: the clock starts at the first gate."""
     clocks = StartedClocks(terms(rules(), timed=timed))
     clocks.add(finding(fixable=True))
     expected = {("CVE-2026-1", "openssl"): Clock(NOON, NOON)} if HIGH in timed else {}

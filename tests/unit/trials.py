@@ -32,7 +32,7 @@ def _number(version: str) -> int | None:
 
 
 def satisfies(version: str, constraints: str, _ecosystem: str | None) -> bool | None:
-    """Versions are whole numbers here, and the only constraint is `<`."""
+    """Compare versions that are whole numbers here; the only constraint is `<`."""
     ours, theirs = _number(version), _number(constraints.removeprefix("<"))
     return None if ours is None or theirs is None else ours < theirs
 
@@ -72,7 +72,7 @@ class Platform:
 
 
 def well_known(number: int = 0, of: int = 1) -> PlatformFacts:
-    """A platform of which all is known, and nothing is wrong."""
+    """Return a platform of which everything is known, and nothing is wrong."""
     return PlatformFacts(
         digest=digest() if of == 1 else digest(f"platform {number}"),
         platform=("linux/amd64", "linux/arm64", "linux/s390x")[number],
@@ -164,7 +164,7 @@ class Trial:
         return replace(self, stage=replace(self.stage, evidence=replace(self.stage.evidence, **changes)))
 
     def with_platform(self, number: int, **changes: Any) -> Trial:
-        """With another scan of that platform."""
+        """Return the trial with another scan of that platform."""
         changed = replace(self.platforms[number], **changes)
         return replace(self, platforms=(*self.platforms[:number], changed, *self.platforms[number + 1 :]))
 
@@ -172,12 +172,12 @@ class Trial:
         return self.with_platform(number, facts=replace(self.platforms[number].facts, **changes))
 
     def with_findings(self, *findings: Finding) -> Trial:
-        """On its first platform."""
+        """Return the trial with these findings on its first platform."""
         return self.with_platform(0, findings=findings)
 
 
 def trial(*findings: Finding, rules: FindingRules | None = None, **changes: Any) -> Trial:
-    """An image of one platform, of which everything else is known and right."""
+    """Return an image of one platform, of which everything else is known and right."""
     plain = Trial(stage(findings=rules or FindingRules(max={})), (Platform(well_known(), findings),))
     return replace(plain, **changes)
 

@@ -1,5 +1,5 @@
-"""The contract recorder: what AWS really answers, written down once, and held against the sandbox.
+"""The contract recorder: it writes down the real answers of AWS, and compares the sandbox with them.
 
-Rules: it makes its own throw-away things and removes them again; it changes no setting of an account; it writes
-nothing that says whose account it was.
+Rules: it makes its own throw-away resources and removes them; it changes no setting of an account; it writes nothing
+that identifies the account.
 """

@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     if options.command == "compare":
         with sandbox() as session:
             return compare(options.folder, session, options.only, as_json=options.json, console=console)
-    # Whoever ends the process otherwise than by Ctrl-C gets the same clean-up.
+    # Any other end of the process has the same clean-up as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def session_of() -> object:

@@ -1,4 +1,4 @@
-"""The behaviours of AWS that can be asked for: each one small function with a sentence and its source."""
+"""The behaviours of AWS that API calls can show: each one small function with a sentence and its source."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Behaviour:
     id: str
     sentence: str
     chapter: str  # the heading on docs/explanation/fidelity.md
-    documented: str  # where
-    says: tuple[str, ...] | None  # the outcomes that follow from it; None: it does not say
-    looser: str | None  # where the sandbox is known to be different
+    documented: str  # the document
+    says: tuple[str, ...] | None  # the outcomes that follow from it, or None if it does not say
+    looser: str | None  # known differences of the sandbox
     probe: Probe
 
 
 def behaviour(
     chapter: str, documented: str, says: Sequence[str] | None, looser: str | None = None
 ) -> Callable[[Probe], Probe]:
-    """The function's name is the id, its docstring the sentence."""
+    """Register a behaviour: the function's name is the id, its docstring the sentence."""
 
     def register(probe: Probe) -> Probe:
         name = str(getattr(probe, "__name__", "")).replace("_", "-")
@@ -40,7 +40,7 @@ def behaviour(
 
 
 def behaviours(only: Sequence[str] = ()) -> list[Behaviour]:
-    """All of them, or those whose id matches one of the patterns."""
+    """Return all of them, or those whose id matches one of the patterns."""
     for module in _MODULES:
         import_module(f"tests.contract.recorder.probes.{module}")
     return [one for one in _known.values() if not only or any(fnmatch(one.id, pattern) for pattern in only)]

@@ -1,4 +1,4 @@
-"""What a probe works with: calls that are recorded, calls that only prepare, and things that will be removed."""
+"""The tools of a probe: calls that are recorded, calls that only prepare, and resources that will be removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.recorder.exchange import Exchange
 from tests.contract.recorder.sanitise import Sanitiser
 from tests.contract.recorder.throwaway import ThrowAway
 
-# One word per service: an answer that the caller's own permissions gave says nothing about AWS.
+# One word per service: a refusal for lack of the caller's permission says nothing about AWS.
 DENIED = {
     "AccessDenied",
     "AccessDeniedException",
@@ -43,14 +43,14 @@ class Answer:
 
 @dataclass
 class Bench:
-    """One run. `scope` is the behaviour that is being asked for."""
+    """One run. `scope` is the current behaviour."""
 
     session: Any
     account: str
     partition: str
     run: str
     sanitiser: Sanitiser
-    source: str  # AWS, or the hosts that are asked instead
+    source: str  # AWS, or the hosts of the requests
     is_loopback: bool
     scope: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
@@ -70,12 +70,12 @@ class Bench:
         self.scope, self.exchanges, self._names = scope, [], 0
 
     def name(self) -> str:
-        """A name of this run's own; the same in every run but for its beginning."""
+        """Return a name of this run, which differs from run to run only in its beginning."""
         self._names += 1
         return f"{self.run}-{self.scope}-{self._names}"
 
     def shared(self, what: str, make: Callable[[], Any]) -> Any:
-        """Made once per run: tables and roles take their time."""
+        """Make a resource once per run, because tables and roles take their time."""
         if what not in self._shared:
             self._shared[what] = make()
         return self._shared[what]
@@ -87,7 +87,7 @@ class Bench:
     def client(self, service: str, attempts: int = 5) -> Any:
         key = f"{service} {attempts}"
         if key not in self._clients:
-            # Wrong parameters are among what is asked for; a loopback address takes no prefix.
+            # Wrong parameters are part of the probes; a loopback address takes no host prefix.
             config = Config(
                 parameter_validation=False,
                 inject_host_prefix=not self.is_loopback,
@@ -97,11 +97,11 @@ class Bench:
         return self._clients[key]
 
     def do(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Prepare something: not recorded, raises ClientError."""
+        """Make a call that only prepares: it is not recorded. Raises ClientError."""
         return self._call(self.client(service), operation, parameters)
 
     def _ask(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Once: to boto3 some of what is asked for, LimitExceededException, is a reason to try again."""
+        """Send a call once: boto3 would retry some expected answers, such as LimitExceededException."""
         client = self.client(service, attempts=1)
         return self.until_accepted(_THROTTLED, lambda: self._call(client, operation, parameters))
 
@@ -112,7 +112,7 @@ class Bench:
     def make(
         self, what: str, remove: Callable[[], Any], service: str, operation: str, **parameters: Any
     ) -> dict[str, Any]:
-        """Prepare something that is to be removed in the end."""
+        """Make a resource that is removed at the end."""
         self.throw_away.add(what, remove)
         try:
             return self.do(service, operation, **parameters)
@@ -131,10 +131,10 @@ class Bench:
         may_be_denied: bool = False,
         **parameters: Any,
     ) -> Answer:
-        """Record a call.
+        """Send and record a call.
 
-        `show` (JMESPath) is the part of the answer that the behaviour is about; `hide` names parameters that are
-        new in every run.
+        `show` (JMESPath) is the part of the answer that the behaviour is about; `hide` names parameters that are new in
+        every run.
         """
         call = f"{service}:{operation}"
         sent = self.sanitiser.sent(parameters | {name: f"<{name}>" for name in hide})
@@ -155,14 +155,14 @@ class Bench:
         self.exchanges.append(Exchange(fact, {}, "yes" if is_so else "no"))
 
     def until(self, check: Callable[[], Any], seconds: float = 60) -> Any:
-        """Not recorded: how long AWS takes differs from time to time. The last answer, also when it is falsy."""
+        """Wait for a condition without recording, as times differ; return the last answer, even a falsy one."""
         deadline = time.monotonic() + seconds
         while not (found := check()) and time.monotonic() < deadline:
             time.sleep(self.pause)
         return found
 
     def until_accepted(self, codes: set[str], act: Callable[[], T], seconds: float = 60) -> T:
-        """New roles and policies are not known everywhere at once."""
+        """Repeat a call until AWS accepts it: new roles and policies are not known everywhere at once."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -174,5 +174,5 @@ class Bench:
 
 
 def _read(answer: dict[str, Any]) -> dict[str, Any]:
-    """A streamed body as bytes."""
+    """Read a streamed body to bytes."""
     return {key: value.read() if hasattr(value, "read") else value for key, value in answer.items()}

@@ -1,4 +1,4 @@
-"""`compare`: the same calls to a sandbox, beside what is documented and what was recorded."""
+"""`compare`: send the same calls to a sandbox, and compare with the documentation and the recordings."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Row:
 
 
 def compare(folder: Path, session: Any, only: Sequence[str], *, as_json: bool, console: Console) -> int:
-    """0, or 1 when the sandbox differs from a recording."""
+    """Run the comparison; return 0, or 1 if the sandbox differs from a recording."""
     rows = rows_of(open_bench(session), behaviours(only), folder)
     if as_json:
         print(json.dumps([row.document() for row in rows], indent=2))
@@ -98,7 +98,7 @@ def _row(bench: Bench, behaviour: Behaviour, recording: Recording | None) -> Row
 
 
 def _key(exchange: Exchange | None) -> Any:
-    # As JSON has it: a recording was read from there.
+    # As JSON has it, because a recording was read from JSON.
     return exchange and json.loads(json.dumps(exchange.compared))
 
 

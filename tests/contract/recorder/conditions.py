@@ -32,7 +32,7 @@ class Conditions:
         return cls(scanning["scanType"], own["scanFrequency"], mounting)
 
     def apply(self, bench: Bench) -> None:
-        """Make a sandbox answer as the account did."""
+        """Configure a sandbox like the account."""
         if not bench.is_loopback:
             raise RuntimeError("only a sandbox is set up")
         everything = [{"filter": "*", "filterType": "WILDCARD"}]
@@ -44,7 +44,7 @@ class Conditions:
     @staticmethod
     @contextmanager
     def restored(bench: Bench) -> Iterator[None]:
-        """A sandbox that somebody works with is as it was."""
+        """Restore the sandbox afterwards: somebody may be using it."""
         scanning = bench.do("ecr", "GetRegistryScanningConfiguration")["scanningConfiguration"]
         mounting = bench.do("ecr", "GetAccountSetting", name="BLOB_MOUNTING")["value"]
         try:

@@ -55,7 +55,7 @@ def layer(files: Mapping[str, str]) -> bytes:
 
 
 def _gzip(content: bytes) -> bytes:
-    """Stored, not compressed: compressors differ from machine to machine."""
+    """Store the content without compression: compressors differ from machine to machine."""
     blocks = [content[at : at + 0xFFFF] for at in range(0, len(content), 0xFFFF)]
     head = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
     body = b"".join(
@@ -65,12 +65,12 @@ def _gzip(content: bytes) -> bytes:
 
 
 def manifest(layers: list[bytes], *, note: str = "") -> bytes:
-    """Of layers of files."""
+    """Return a manifest with a layer per mapping of files."""
     return manifest_of([descriptor(content, LAYER) for content in layers], note)
 
 
 def manifest_of(layers: list[dict[str, Any]], note: str = "") -> bytes:
-    """Indented: whoever writes it anew changes its bytes."""
+    """Return an indented manifest, so that a client that writes it anew would change its bytes."""
     document = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -82,7 +82,7 @@ def manifest_of(layers: list[dict[str, Any]], note: str = "") -> bytes:
 
 
 def artifact(subject: bytes, note: str = "evidence") -> bytes:
-    """A manifest about another one, as signatures are."""
+    """Return a manifest about another one, as signatures are."""
     return json.dumps(
         {
             "schemaVersion": 2,

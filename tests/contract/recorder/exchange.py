@@ -1,4 +1,4 @@
-"""One question to AWS and what came of it."""
+"""One call to AWS and its outcome."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def outcomes(exchanges: Iterable[Exchange]) -> tuple[str, ...]:
 
 
 def summary(found: Iterable[str]) -> str:
-    """`ok ×3, InvalidName`."""
+    """Return the outcomes in short, for example `ok ×3, InvalidName`."""
     runs = [(name, len(list(group))) for name, group in groupby(found)]
     return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in runs)

@@ -1,8 +1,8 @@
-"""What cannot be asked for with API calls alone, or costs too much, and why."""
+"""The behaviours that API calls alone cannot show, or that cost too much, with the reason."""
 
 from __future__ import annotations
 
-# Heading on docs/explanation/fidelity.md → what of it → why.
+# Heading on docs/explanation/fidelity.md → behaviour → reason.
 NOT_RECORDED = (
     (
         "Events of ECR and EventBridge",

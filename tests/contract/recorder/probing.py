@@ -1,4 +1,4 @@
-"""One behaviour after the other: what came of it, or why it could not be asked for."""
+"""One behaviour after the other: its exchanges, or the reason why it could not be tried."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class Probed:
 
 
 def ask(bench: Bench, behaviour: Behaviour) -> Probed:
-    """One behaviour that cannot be asked for does not keep the others from it."""
+    """Try one behaviour; its failure does not stop the others."""
     bench.begin(behaviour.id)
     try:
         behaviour.probe(bench)
     except (ClientError, RegistryDeniedError, BotoCoreError, HTTPError, TimeoutError) as error:
         return Probed(behaviour, problem=explain(error))
     except (LookupError, ValueError, TypeError) as error:
-        # What came had another form than what the probe reads; that is a finding too.
+        # The answer had another form than the probe expects; that is a finding, too.
         return Probed(behaviour, problem=f"an answer of unexpected form: {error!r}")
     return Probed(behaviour, tuple(bench.exchanges))
 
 
 def explain(error: Exception) -> str:
-    """For the person at the terminal; never written into a recording."""
+    """Explain the problem to the person at the terminal; this is never written into a recording."""
     if isinstance(error, RegistryDeniedError):
         return _missing(str(error), "on the registry")
     if isinstance(error, ClientError):

@@ -1,4 +1,4 @@
-"""`record`: ask an AWS account, write down what it answered, leave nothing behind."""
+"""`record`: send calls to an AWS account, write down the answers, leave nothing behind."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def record(
 
 
 def _check_folder(bench: Bench, folder: Path) -> None:
-    """What stands in the project as a recording of AWS is one."""
+    """Refuse to write into the project's folder of recordings unless AWS answers."""
     asked = bench.source
     if asked != AWS and folder.resolve() == FOLDER:
         raise NoTargetError(f"{asked} is not AWS: its answers are no recordings; give another folder by --to")

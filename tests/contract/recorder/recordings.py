@@ -1,4 +1,4 @@
-"""Recordings on disk: one JSON file per behaviour, written only when nothing in it tells whose account it was."""
+"""Recordings on disk: one JSON file per behaviour, written only if nothing in it identifies the account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parents[1] / "recordings"
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """`source` is AWS, or the loopback address that stood in for it; `date` is a day."""
+    """`source` is AWS, or the loopback address that answered instead; `date` is a day."""
 
     source: str
     date: str

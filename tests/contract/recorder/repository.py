@@ -1,4 +1,4 @@
-"""A throw-away repository of ECR: filled by its JSON API, asked by that and by the registry's protocol."""
+"""A throw-away repository of ECR: filled by its JSON API, read through that and the registry's protocol."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEADERS = ("Docker-Content-Digest", "OCI-Subject", "OCI-Filters-Applied")
 
 
 class RegistryDeniedError(Exception):
-    """The registry says that a permission is missing."""
+    """The registry refuses for lack of a permission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class Repository:
         return self.bench.do("ecr", operation, repositoryName=self.name, **parameters)
 
     def put(self, manifest: bytes, tag: str | None = None, **parameters: Any) -> Answer:
-        """A recorded PutImage."""
+        """Send and record a PutImage."""
         return self.ask("PutImage", show="image.imageId", **_image(manifest, tag), **parameters)
 
     def push(self, manifest: bytes, tag: str | None = None) -> str:
-        """Not recorded; with the blobs of `content`'s images. Its digest."""
+        """Push a manifest with the blobs of `content`'s images, without recording; return its digest."""
         self.blob(content.config())
         self.do("PutImage", **_image(manifest, tag))
         return content.digest_of(manifest)
@@ -82,7 +82,7 @@ class Repository:
         anonymous: bool = False,
         **options: Any,
     ) -> Reply:
-        """A recorded request: `path` below the repository, or the Location that the registry gave.
+        """Send and record a request; `path` is below the repository, or the Location that the registry gave.
 
         `show` is the part (JMESPath) of the body that the behaviour is about; "bytes" is the body as it is.
         """

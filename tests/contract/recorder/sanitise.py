@@ -1,4 +1,4 @@
-"""What an exchange may say: placeholders for everything that tells whose account it was, or when.
+"""The allowed content of an exchange: placeholders replace everything that identifies the account or the time.
 
 The replacements know what to expect; `leaks` looks again, at the finished text and without that knowledge.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 _LONGEST = 2000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# Values that are new in every call, wherever they stand.
+# Values that are new in every call, wherever they are.
 _NAMED = {
     name.lower(): f"<{name}>"
     for name in (
@@ -49,7 +49,7 @@ _SUSPICIOUS = {
 
 
 class LeakError(Exception):
-    """Something would have been written that tells whose account it was."""
+    """The text would identify the account."""
 
 
 class Sanitiser:
@@ -67,7 +67,7 @@ class Sanitiser:
         self._late = {account: "<account>", region: "<region>"}
 
     def sent(self, value: Any) -> Any:
-        """The same as `value`; digests in it and of it are our own, and stay readable in answers."""
+        """Return the same as `value`; digests in it and of it are our own, and stay readable in answers."""
         self._sent |= set(_DIGEST.findall(json.dumps(value, default=str)))
         for text in _texts(value):
             self._sent.add("sha256:" + hashlib.sha256(text).hexdigest())
@@ -110,13 +110,13 @@ class Sanitiser:
             return f"<{len(content)} bytes>"
 
     def check(self, text: str) -> None:
-        """Raises LeakError, saying what kind of thing it was and never the thing itself."""
+        """Raise LeakError, which names the kind of leak and never its content."""
         if found := leaks(text, [self.account, *self.secrets]):
             raise LeakError(f"it still has {', '.join(found)} in it")
 
 
 def leaks(text: str, known: Iterable[str] = ()) -> list[str]:
-    """Kinds of things in a text that must not be in a recording."""
+    """Return the kinds of things in a text that must not be in a recording."""
     found = [kind for kind, pattern in _SUSPICIOUS.items() if pattern.search(text)]
     return found + (["what was known as secret"] if any(secret in text for secret in known) else [])
 

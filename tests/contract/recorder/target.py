@@ -1,4 +1,4 @@
-"""Whom to ask: an AWS account by its usual credentials, or a sandbox on this machine."""
+"""The target of the calls: an AWS account by its usual credentials, or a sandbox on this machine."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.contract.recorder.bench import Bench
 from tests.contract.recorder.sanitise import Sanitiser
 
 SERVICES = ("ecr", "signer", "dynamodb", "s3", "sns", "sqs", "stepfunctions", "events", "iam", "sts")
-AWS = "AWS"  # a recording's source, only when every service is asked there
+AWS = "AWS"  # a recording's source, only if every service is there
 _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class NoTargetError(Exception):
-    """There is nobody to ask; the message says what to do."""
+    """There is no target; the message says what to do."""
 
 
 def open_bench(session: Any) -> Bench:
-    """One run against whatever this session leads to. Raises what botocore raises without credentials."""
+    """Return a bench for one run against the session's target. Raises what botocore raises without credentials."""
     if not session.region_name:
         raise NoTargetError("no Region: set AWS_REGION, or give --region")
     keys = session.get_credentials()
@@ -50,7 +50,7 @@ def open_bench(session: Any) -> Bench:
 
 
 def _hosts(session: Any) -> set[str]:
-    """Where each service is asked, whatever the environment and the profile say."""
+    """Return the host of each service, by the environment and the profile."""
     return {urlsplit(session.client(name).meta.endpoint_url).hostname or "" for name in SERVICES}
 
 
@@ -61,11 +61,11 @@ def _source(hosts: set[str]) -> str:
 
 @contextmanager
 def sandbox() -> Iterator[Any]:
-    """A session of the sandbox that the environment points to, else of one that is started for this."""
+    """Yield a session of the sandbox in the environment, else of one that is started for this."""
     if urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in _LOOPBACK:
         yield boto3.Session()
         return
-    # Late: a recorder of AWS needs no sandbox.
+    # Imported late: a recorder of AWS needs no sandbox.
     from sandbox.cloud import Cloud
     from sandbox.ports import free_port
     from sandbox.settings import Settings

@@ -1,4 +1,4 @@
-"""What was made is removed, whatever happens in between."""
+"""The removal of everything that was made, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-# Being made, or used by what is still going away.
+# Still being made, or used by a resource that is being removed.
 _BUSY = {
     "ResourceInUseException",
     "ConflictException",
@@ -32,11 +32,11 @@ class ThrowAway:
         self._removals[what] = remove
 
     def forget(self, what: str) -> None:
-        """It was not made after all."""
+        """Drop the note: the resource was not made."""
         self._removals.pop(what, None)
 
     def remove_all(self) -> list[str]:
-        """Last made, first removed. Returns what is left over and why."""
+        """Remove everything, last made first; return what is left over and why."""
         left = []
         with _undisturbed():
             while self._removals:
@@ -70,7 +70,7 @@ def _is_gone(code: str) -> bool:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not stop the removal half-way."""
+    """Ignore a second Ctrl-C, which must not stop the removal."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:

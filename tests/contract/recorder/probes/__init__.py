@@ -1,1 +1,1 @@
-"""One module per service: what of it can be asked for with API calls alone."""
+"""The probes: one module per service, with the behaviours that API calls alone can show."""

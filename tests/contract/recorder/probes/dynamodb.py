@@ -18,7 +18,7 @@ _REFUSED = "ConditionalCheckFailedException"
     ("ok", _REFUSED, _REFUSED),
 )
 def a_conditional_write_happens_whole_or_not_at_all(bench: Bench) -> None:
-    """Of two that write what must not be there yet, the second is refused."""
+    """Two writes require that the item is absent: the second is refused."""
     table = _table(bench)
     item = {"pk": {"S": "release"}, "sk": {"S": "1"}}
     absent = "attribute_not_exists(pk)"
@@ -71,7 +71,7 @@ def text_is_ordered_by_its_bytes(bench: Bench) -> None:
 
 @behaviour(CHAPTER, "model, Query", ("yes",))
 def a_page_has_at_most_a_megabyte(bench: Bench) -> None:
-    """What does not fit on one page is after `LastEvaluatedKey`."""
+    """Items that do not fit on one page come after `LastEvaluatedKey`."""
     table = _table(bench)
     for number in range(4):
         item = {"pk": {"S": "large"}, "sk": {"S": str(number)}, "text": {"S": "x" * 390_000}}

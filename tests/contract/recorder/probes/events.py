@@ -1,4 +1,4 @@
-"""EventBridge: what PutEvents takes, on a throw-away bus without rules."""
+"""EventBridge: the events that PutEvents accepts, on a throw-away bus without rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ECR's JSON API: what PutImage refuses, and what comes back."""
+"""ECR's JSON API: the refusals of PutImage, and the answers about images."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def what_cannot_be_had_is_a_failure_in_a_success(bench: Bench) -> None:
     CHAPTER, "model, DescribeImages", ("ok", "ok", "ImageNotFoundException", "RepositoryNotFoundException")
 )
 def an_image_is_described(bench: Bench) -> None:
-    """`DescribeImages` tells tags, types and subject; what is gone is `ImageNotFoundException`."""
+    """`DescribeImages` returns tags, types and subject; for an absent image `ImageNotFoundException`."""
     repo = repository(bench)
     image = repo.image("v1")
     repo.blob(content.EMPTY_CONTENT)
@@ -89,7 +89,7 @@ def the_push_time_is_that_of_the_first_push(bench: Bench) -> None:
     image = repo.image("v1")
     wanted = [{"imageDigest": content.digest_of(image)}]
     first = repo.do("DescribeImages", imageIds=wanted)["imageDetails"][0]["imagePushedAt"]
-    # Times are told in seconds.
+    # Times have whole seconds.
     bench.until(lambda: False, 1.1)
     repo.put(image, "v2")
     second = repo.do("DescribeImages", imageIds=wanted)["imageDetails"][0]["imagePushedAt"]
@@ -98,7 +98,7 @@ def the_push_time_is_that_of_the_first_push(bench: Bench) -> None:
 
 @behaviour(CHAPTER, "model, PutImage", ("ImageAlreadyExistsException", "ok", "ImageAlreadyExistsException"))
 def an_image_exists_already_under_its_tag(bench: Bench) -> None:
-    """Pushing what is there, under a tag that it has or under none, is `ImageAlreadyExistsException`."""
+    """Pushing a present image under a tag that it has, or under none, is `ImageAlreadyExistsException`."""
     repo = repository(bench)
     image = repo.image("v1")
     for tag in ("v1", "v2", None):
@@ -132,7 +132,7 @@ def a_wrong_digest_is_refused(bench: Bench) -> None:
 
 @behaviour(CHAPTER, "model, PutImage: `InvalidParameterException`", None)
 def a_manifest_must_be_one(bench: Bench) -> None:
-    """What is no manifest, or larger than 4 MiB, is refused."""
+    """Bytes that are no manifest, or more than 4 MiB, are refused."""
     repo = repository(bench)
     repo.ask("PutImage", imageManifest="{}", imageManifestMediaType=content.MANIFEST)
     padded = repo.image() + b" " * (4 * 1024 * 1024)
@@ -189,7 +189,7 @@ def a_blob_is_taken_once_and_checked(bench: Bench) -> None:
 
 @behaviour("The registry's protocol", "model, ListImageReferrers", ("ok", "ok", "ok"))
 def referrers_are_listed_by_subject(bench: Bench) -> None:
-    """`ListImageReferrers` gives digest, types and annotations of what names the image as its subject."""
+    """`ListImageReferrers` gives digest, types and annotations of the manifests with this subject."""
     repo = repository(bench)
     image = repo.image()
     repo.blob(content.EMPTY_CONTENT)

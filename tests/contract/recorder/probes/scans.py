@@ -1,4 +1,4 @@
-"""Image scanning: when there is a result, and what is refused."""
+"""Image scanning: when there is a result, and the refusals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def a_scan_ends(bench: Bench) -> None:
 
 @behaviour(CHAPTER, "Amazon ECR user guide, image scanning", None)
 def an_image_without_a_system_has_no_result(bench: Bench) -> None:
-    """Of an image without a system that the scanner knows, the status says so, and there are no findings."""
+    """An image without a system that the scanner knows has a status that says so, and no findings."""
     repo = repository(bench)
     repo.blob(content.EMPTY_CONTENT)
     scratch = content.manifest_of(_NO_FILES)
@@ -73,9 +73,9 @@ def what_is_gone_is_not_scanned(bench: Bench) -> None:
     ("ok", "ok"),
 )
 def whether_a_scan_will_come_can_be_read(bench: Bench) -> None:
-    """The registry tells its scan type, each repository whether it is scanned; an absent one is a failure."""
+    """The registry answers with its scan type, each repository with its setting; an absent one is a failure."""
     repo = repository(bench, imageScanningConfiguration={"scanOnPush": True})
-    # Its rules name the account's repositories: they are nobody's business.
+    # Its rules name the account's repositories, which must not be recorded.
     bench.ask("ecr", "GetRegistryScanningConfiguration", show="scanningConfiguration.scanType")
     bench.ask(
         "ecr",

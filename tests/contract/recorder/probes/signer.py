@@ -1,4 +1,4 @@
-"""AWS Signer: a profile of this run's own, what it signs, and what it answers about revocation."""
+"""AWS Signer: a profile of this run, its signatures, and the answers about revocation."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def a_profile_has_a_name_of_letters_digits_and_underscores(bench: Bench) -> None
     CHAPTER, "model, GetRevocationStatus; the hashes: plugin source", ("ok", "ok", "ValidationException")
 )
 def revocation_can_be_asked_for(bench: Bench) -> None:
-    """Job, profile version and pairs of certificate hashes are asked about; what holds is an empty list."""
+    """A query has job, profile version and pairs of certificate hashes; for a valid signature the answer is an empty
+    list.
+    """
     envelope = _envelope(bench)
     protected = _protected(envelope)
     asked: dict[str, Any] = {
@@ -92,7 +94,7 @@ def revocation_can_be_asked_for(bench: Bench) -> None:
 
 
 def _profile(bench: Bench) -> str:
-    """One for the whole run: a profile cannot be deleted, only cancelled."""
+    """Return the profile of the whole run: a profile cannot be deleted, only cancelled."""
     made: str = bench.shared("signing profile", lambda: _new_profile(bench, "signs"))
     return made
 
@@ -110,13 +112,13 @@ def _new_profile(bench: Bench, purpose: str) -> str:
 
 
 def _payload() -> bytes:
-    """As the Notation specification has it, about an image that does not exist."""
+    """Return a payload of the Notation specification about an image that does not exist."""
     target = content.descriptor(content.manifest([]), content.MANIFEST)
     return json.dumps({"targetArtifact": target}).encode()
 
 
 def _envelope(bench: Bench) -> dict[str, Any]:
-    """A recorded signature."""
+    """Return a recorded signature."""
     signed: dict[str, Any] = {"profileName": _profile(bench), "payload": _payload(), "payloadFormat": FORMAT}
     answer = bench.ask("signer", "SignPayload", show="sort(keys(@))", **signed)
     envelope: dict[str, Any] = json.loads(answer.content["signature"])
@@ -133,20 +135,20 @@ def _decoded(text: str) -> bytes:
 
 
 def _pairs(chain: list[str]) -> list[str]:
-    """For each certificate its hash and that of its issuer; the root stands for its own issuer."""
+    """Return for each certificate its hash and that of its issuer; the root is its own issuer."""
     hashes = [hashlib.sha384(_to_be_signed(base64.b64decode(one))).hexdigest() for one in chain]
     return [own + issuer for own, issuer in zip(hashes, [*hashes[1:], hashes[-1]], strict=True)]
 
 
 def _to_be_signed(certificate: bytes) -> bytes:
-    """The first element of the outer sequence (RFC 5280, 4.1), with its own tag and length."""
+    """Return the first element of the outer sequence (RFC 5280, 4.1), with its own tag and length."""
     outer, _ = _content(certificate, 0)
     start, length = _content(certificate, outer)
     return certificate[outer : start + length]
 
 
 def _content(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at this place starts, and its length."""
+    """Return the start and the length of the content of the element at this position."""
     first = der[at + 1]
     if first < 0x80:
         return at + 2, first

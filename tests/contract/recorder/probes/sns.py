@@ -1,4 +1,4 @@
-"""SNS: what a message to a throw-away topic, which nobody listens to, may be."""
+"""SNS: the limits of a message to a throw-away topic without subscribers."""
 
 from __future__ import annotations
 

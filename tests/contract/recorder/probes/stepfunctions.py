@@ -1,4 +1,4 @@
-"""Step Functions: names of executions and answers to task tokens, with throw-away machines that do nothing else."""
+"""Step Functions: names of executions and answers to task tokens, with throw-away state machines."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ def _stop(bench: Bench, machine: str, name: str) -> None:
 
 
 def _given_token(bench: Bench) -> tuple[str, str]:
-    """A token that waits, from a queue, and the execution that it belongs to."""
+    """Return a token that waits, from a queue, and its execution."""
     machine, queue = _token_machine(bench), _queue(bench)
 
     def given() -> tuple[str, str] | None:
-        # The role's permission may not be known yet: then the execution fails, and another one is started.
+        # The role's permission may not be known yet: then the execution fails, and the next try starts another one.
         started = bench.do("stepfunctions", "StartExecution", stateMachineArn=machine)["executionArn"]
         bench.throw_away.add(
             f"execution {started}", lambda: bench.do("stepfunctions", "StopExecution", executionArn=started)
@@ -163,7 +163,7 @@ def _role(bench: Bench) -> str:
 
 
 def _make_role(bench: Bench) -> str:
-    """It may write to the run's own queue, nothing else."""
+    """Make a role that may write to the run's own queue, and nothing else."""
     name = bench.run
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "states.amazonaws.com"}}
     allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": bench.arn("sqs", name)}
