@@ -71,7 +71,7 @@ class Waiting:
         self.asks(self.terms)
 
     def asks(self, terms: ApprovalTerms | None) -> None:
-        """Of who lets images into staging."""
+        """Set who approves images for staging."""
         self.terms = terms or self.terms
         dev = replace(POLICY.stages["dev"], findings=EASY)
         staging = replace(POLICY.stages["staging"], approval=terms)
@@ -81,7 +81,7 @@ class Waiting:
         self.world.policy = self.world.records.policies[policy.digest] = policy
 
     def released(self, tag: str = "1.3", findings: list[Finding] = BEFORE) -> Release:
-        """What is in the next stage."""
+        """Return the image that is in the next stage."""
         image = self.passed(tag, findings, seed="before").image
         for reference, manifest in list(self.world.registry.manifests.items()):
             if reference == image:
@@ -97,7 +97,7 @@ class Waiting:
         return release
 
     def waits(self, tag: str = "1.4", findings: list[Finding] = AFTER) -> Release:
-        """What has passed its gate, and is held."""
+        """Return the release that has passed its gate and is held."""
         passed = self.passed(tag, findings)
         brought = replace(passed, started_by=CI)
         self.world.ledger.releases[passed.image, passed.attempt] = brought
@@ -114,7 +114,7 @@ class Waiting:
         return self.world.ledger.get(ReleaseId(image, 1))
 
     def knows(self, release: Release, facts: ImageFacts) -> None:
-        """Its decision says this of the image."""
+        """Record this about the image in its decision."""
         assert release.decision is not None
         decision = Decision.decode(self.world.records.decision(release.decision))
         record = self.world.records.put_decision(replace(decision, facts=facts.as_json()).encode())
@@ -130,7 +130,7 @@ class Waiting:
     # links
 
     def link(self, release: Release | ReleaseId, purpose: Purpose = Purpose.VIEW, **changes: Any) -> str:
-        """The token."""
+        """Return the token of the link."""
         about = release.id if isinstance(release, Release) else release
         approver = "" if purpose is Purpose.VIEW else ANN
         plain = ApprovalLink(purpose, about, "staging", NOW + timedelta(days=7), approver)
@@ -177,7 +177,7 @@ class Waiting:
 
 
 def event(method: str, query: str = "", body: bytes = b"", path: str = "/") -> dict[str, Any]:
-    """As Lambda makes it of a request."""
+    """Return the event that Lambda makes of a request."""
     called = {
         "version": "2.0",
         "rawPath": path,

@@ -1,4 +1,4 @@
-"""What tools push that does not run, from their sources and specifications: each says where its shape is from."""
+"""Artifacts that tools push and that do not run, from the tools' sources and specifications, which each one names."""
 
 from __future__ import annotations
 

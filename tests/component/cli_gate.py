@@ -52,7 +52,7 @@ class MemoryStack(Stack):
 
 @dataclass
 class CliGate:
-    """The command line over `world`, which holds the stack's resources. Its clock shows `now`; nothing sleeps."""
+    """A gate for the command line. `world` has the stack's resources; the time is always `now`."""
 
     capsys: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch
@@ -106,7 +106,7 @@ class CliGate:
     def judged(
         self, tag: str, findings: Sequence[Finding], *, repository: str = DEV, ago: timedelta = timedelta()
     ) -> ImageRef:
-        """One image from its push to its message, that long ago."""
+        """Take one image from its push to its message, that long ago."""
         world, then = self.world, self.now - ago
         image = world.registry.push_image(repository, tag, seed=f"{repository} {tag} {then}", at=then)
         world.scans.finish(image, findings)
@@ -136,7 +136,7 @@ class Served:
     bodies: list[Any] = field(default_factory=list)
 
     def answer(self, body: str) -> tuple[int, Any]:
-        """Who signed is not looked at here."""
+        """Answer without a check of the signer."""
         asked = json.loads(json.loads(body)["request"])["decision"]
         self.bodies.append(asked)
         if self.broken:
@@ -185,7 +185,7 @@ def url(gate: CliGate) -> Iterator[Served]:
 
 
 def with_stage(policy: Policy, name: str = "dev", **changes: Any) -> Policy:
-    """The policy with another stage of that name, under another digest."""
+    """Return the policy with another stage of that name, under another digest."""
     stages = {**policy.stages, name: replace(policy.stages[name], **changes)}
     digest = Digest.of(repr((name, sorted(changes.items(), key=str))).encode())
     return replace(policy, digest=digest, stages=stages)

@@ -1,4 +1,4 @@
-"""What every test against stubbed or mocked AWS needs."""
+"""Fixtures of every test against stubbed or mocked AWS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ settings.load_profile("rules")
 
 @pytest.fixture
 def aws_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Throw-away credentials, and clients of this test alone: an adapter's client is kept per process."""
+    """Set throw-away credentials, and clear the clients, which are kept per process."""
     for name, value in {
         "ACCESS_KEY_ID": "a",
         "SECRET_ACCESS_KEY": "b",

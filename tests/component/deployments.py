@@ -1,4 +1,4 @@
-"""What the tests of deployments hold in hand: images at one gate, a service that names them, and the function."""
+"""The parts of the deployment tests: images at one gate, a service that names them, and the function."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def named(image: ImageRef) -> str:
 
 
 def attempt(number: int = 1, outcome: Outcome | None = Outcome.RELEASED, **changes: Any) -> Release:
-    """One that passed, was signed and released, unless something else is said."""
+    """Return an attempt that passed, was signed and released, unless the arguments say otherwise."""
     fields: dict[str, Any] = {
         "image": IMAGE,
         "attempt": number,
@@ -101,7 +101,7 @@ class Cluster:
             self.ledger.releases[one.image, one.attempt] = one
 
     def serve(self, *written: Container, seen: list[Container] | None = None) -> None:
-        """The service's next revision: as people wrote it, and what ECS has found for it."""
+        """Set the service's next revision: as people wrote it, and with what ECS found for it."""
         self.services.definitions[DEFINITION] = list(written)
         self.services.revisions[REVISION] = DEFINITION, list(written) if seen is None else seen
 
@@ -134,7 +134,7 @@ class Cluster:
 
 
 def function() -> ModuleType:
-    """The handler's module, as the Lambda runtime loads it."""
+    """Load the handler's module as the Lambda runtime does."""
     spec = importlib.util.spec_from_file_location("check_deployment_handler", HANDLER)
     assert spec is not None
     assert spec.loader is not None

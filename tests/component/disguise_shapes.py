@@ -41,7 +41,7 @@ class Disguise:
 
 @dataclass
 class Maker:
-    """Makes documents. `changes`: for each kind of document (config, image, index), what becomes of one of them."""
+    """Makes documents. `changes`: for each kind of document (config, image, index), the change of one of them."""
 
     chance: random.Random
     changes: dict[str, Change] = field(default_factory=dict)

@@ -75,7 +75,7 @@ def config_types(maker: Maker) -> Disguise:
 
 
 def layer_types(maker: Maker) -> Disguise:
-    """Also none, one twice, and one that is kept elsewhere."""
+    """Change the layers' types: none, one twice, and one that is stored elsewhere."""
     chance = maker.chance
 
     def change(image: Any, other: Any) -> Any:

@@ -30,7 +30,7 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 @cache
 def key_of(kind: str) -> Key:
-    """`P-384 leaf`: one key per kind and name, for RSA keys are slow to make."""
+    """Return the key for a name such as `P-384 leaf`: one per kind and name, because RSA keys are slow to make."""
     family, size = kind.split()[0].split("-")
     if family == "RSA":
         return rsa.generate_private_key(65537, int(size))
@@ -40,7 +40,7 @@ def key_of(kind: str) -> Key:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What one certificate says."""
+    """The fields of one certificate."""
 
     name: str
     kind: str = "P-384"
@@ -110,13 +110,13 @@ ROOT = replace(_AUTHORITY, name="root")
 
 
 def chain_of(*certificates: Certificate) -> list[x509.Certificate]:
-    """Leaf first; each is signed by the next, the last by itself."""
+    """Return the certificates, leaf first; each is signed by the next, the last by itself."""
     issuers = [*certificates[1:], certificates[-1]]
     return [one.signed_by(issuer) for one, issuer in zip(certificates, issuers, strict=True)]
 
 
 def sha1_signed(certificate: Certificate) -> x509.Certificate:
-    """An RSA root as nobody makes them any more: signed by itself over SHA-1."""
+    """Return an RSA root of an obsolete kind, signed by itself over SHA-1."""
     made = certificate.signed_by(certificate)
     assert isinstance(certificate.key, rsa.RSAPrivateKey)
     sha256, sha1 = (bytes.fromhex(f"06092a864886f70d0101{end}") for end in ("0b", "05"))
@@ -141,7 +141,7 @@ def good_root() -> str:
 
 
 def plain_header(scheme: str = "notary.x509") -> dict[str, Any]:
-    """As a signer writes it that needs no plugin."""
+    """Return the header of a signer that needs no plugin."""
     time = "signingTime" if scheme == "notary.x509" else "authenticSigningTime"
     signed = {
         "io.cncf.notary.signingScheme": scheme,

@@ -56,7 +56,7 @@ class Execution:
         return json.dumps(arguments["Payload"])
 
     def returned(self, result: Any) -> Execution:
-        """Its function returned."""
+        """Continue after the function returned."""
         if self.waits_for_token:
             return replace(self, is_called=False, is_waiting=True)
         return self.completed({"Payload": result})
@@ -67,7 +67,7 @@ class Execution:
         return self._go(STATES[self.state]["Next"], _merged(self.variables, assigned))
 
     def failed(self, error: str, cause: str = "") -> Execution:
-        """Retried as often as the machine says so, then caught: every task catches States.ALL."""
+        """Continue after a failure: retry as often as the machine says, then catch; every task catches States.ALL."""
         for retrier in STATES[self.state].get("Retry", ()):
             if error in retrier["ErrorEquals"] and self.retries < retrier["MaxAttempts"]:
                 return replace(

@@ -20,7 +20,7 @@ Signing = Callable[[Key, bytes], bytes]
 
 
 def _hmac(digest: str, encoding: Encoding, form: PublicFormat) -> Signing:
-    """The public key as the secret: what a verifier does that believes `alg`."""
+    """Sign with the public key as the secret, which fools a verifier that believes `alg`."""
 
     def sign(key: Key, content: bytes) -> bytes:
         return hmac.digest(key.public_key().public_bytes(encoding, form), content, digest)
@@ -104,7 +104,7 @@ def algorithm_confusion(random: Random) -> Evidence:
 
 
 def other_key(random: Random) -> Evidence:
-    """Under a genuine chain, signed by somebody else's key of the same kind."""
+    """Sign under a genuine chain with somebody else's key of the same kind."""
     genuine = anyone(random)
     return genuine.signed(payload=some_payload(random), sign=lambda _, content: _strange(genuine, content))
 

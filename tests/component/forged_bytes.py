@@ -28,7 +28,7 @@ def bit_anywhere(random: Random) -> Evidence:
 
 
 def _bit_in(part: str) -> Callable[[Random], Evidence]:
-    """Of what is encoded, encoded again: the form is fine, the content is not."""
+    """Flip a bit of the decoded content and encode it again: the form is right, the content is not."""
 
     def forge(random: Random) -> Evidence:
         genuine, envelope = found(random)
@@ -49,7 +49,7 @@ def bit_in_a_certificate(random: Random) -> Evidence:
 
 
 def bytes_in_a_certificate(random: Random) -> Evidence:
-    """A run of other bytes, as a fuzzer puts them."""
+    """Replace a run of bytes, as a fuzzer does."""
     genuine, envelope = found(random)
     jws = json.loads(envelope)
     x5c = jws["header"]["x5c"]
@@ -64,7 +64,7 @@ def bytes_in_a_certificate(random: Random) -> Evidence:
 
 
 def unused_bits(random: Random) -> Evidence:
-    """A certificate's signature that claims to end in the middle of a byte: nobody signs where that is said."""
+    """Let a certificate's signature claim to end in the middle of a byte, which no signature covers."""
     genuine, envelope = found(random)
     jws = json.loads(envelope)
     x5c = jws["header"]["x5c"]
@@ -101,7 +101,7 @@ def bytes_before(random: Random) -> Evidence:
 
 
 def mixed_parts(random: Random) -> Evidence:
-    """Parts of two genuine envelopes, neither of which says what the mixture says."""
+    """Mix parts of two genuine envelopes: neither of them says what the mixture says."""
     genuine, envelope = found(random)
     _, other = found(random)
     while other == envelope:
@@ -118,7 +118,7 @@ def other_payload(random: Random) -> Evidence:
 
 
 def other_subject(random: Random) -> Evidence:
-    """A genuine signature, shown beside another image."""
+    """Show a genuine signature beside another image."""
     genuine, envelope = found(random)
     subject = random.choice(
         [
@@ -131,7 +131,7 @@ def other_subject(random: Random) -> Evidence:
 
 
 def unsigned_headers(random: Random) -> Evidence:
-    """What is not signed may not say anything but the chain, the agent and the countersignature."""
+    """Add to the unsigned header, which may have only the chain, the agent and the countersignature."""
     genuine, envelope = found(random)
     jws = json.loads(envelope)
     header: dict[str, Any] = random.choice(
@@ -160,7 +160,7 @@ def no_part(random: Random) -> Evidence:
 
 
 def huge(random: Random) -> Evidence:
-    """Too large, too deep, or a number with too many digits."""
+    """Make it too large, too deep, or with a number of too many digits."""
     genuine, envelope = found(random)
     jws = json.loads(envelope)
     deep = random.choice([17, 500, 990, 30_000])

@@ -30,7 +30,7 @@ SHA256 = hashes.SHA256()
 
 
 def _signed(chain: Chain, leaf: Certificate, random: Random, policy: TrustPolicy = GATE) -> Evidence:
-    """By the leaf's key, whatever the chain is; its last certificate is trusted."""
+    """Sign with the leaf's key, whatever the chain is; its last certificate is trusted."""
     model = gates()[0] if policy is GATE else users()[0]
     header = dict(model.header) | {"alg": "ES384"}
     genuine = Genuine(chain, leaf.key, header, policy, frozenset({thumbprint(chain[-1])}))
@@ -75,7 +75,7 @@ def _sha1() -> Made:
 
 
 def _paths() -> Made:
-    """One authority more than the one above allows."""
+    """Add one authority more than the one above allows."""
     between = replace(LOWER, name="between", path_length=None)
     return [
         (LEAF, chain_of(LEAF, between, LOWER, UPPER, ROOT)),
@@ -86,7 +86,7 @@ def _paths() -> Made:
 
 
 def _leaf_as_authority() -> Made:
-    """A genuine leaf issues another one."""
+    """Let a genuine leaf issue another one."""
     chain = chain_of(LEAF, LOWER, UPPER, ROOT)
     names = ("leaf of a leaf", "lower", "leaf")
     evils = [replace(LEAF, name=name, kind="P-384") for name in names]
@@ -95,7 +95,7 @@ def _leaf_as_authority() -> Made:
 
 
 def _wrong_issuers() -> Made:
-    """Under the right names, by another key."""
+    """Sign under the right names with another key."""
     chain = chain_of(LEAF, LOWER, UPPER, ROOT)
     strangers = [replace(one, kind="P-256") for one in (LOWER, UPPER, ROOT)]
     return [
@@ -114,7 +114,7 @@ def _not_self_signed() -> Made:
 
 
 def _orders() -> Made:
-    """Genuine certificates, in every other order, doubled, left out, and with what does not belong there."""
+    """Put genuine certificates in every other order, doubled, left out, and beside foreign ones."""
     chain = chain_of(LEAF, LOWER, UPPER, ROOT)
     stranger = chain_of(replace(ROOT, name="stranger"))
     orders = [list(order) for order in permutations(chain)][1:]
@@ -128,7 +128,7 @@ def _orders() -> Made:
 
 
 def foreign_chain(random: Random) -> Evidence:
-    """Perfect, under the same names and even the same keys, but of nobody who is trusted."""
+    """Make a perfect chain, under the same names and even the same keys, of somebody who is not trusted."""
     genuine = random.choice(gates())
     return replace(_signed(*random.choice(_foreign()), random), trusted=genuine.trusted)
 
@@ -145,7 +145,7 @@ def _foreign() -> list[tuple[Chain, Certificate]]:
 
 
 def wrong_thumbprint(random: Random) -> Evidence:
-    """A genuine signature; trusted are roots that look like its own, or nobody."""
+    """Trust only roots that look like the signature's own, or nobody."""
     genuine = random.choice([*gates(), *users()])
     (own,) = genuine.trusted
     position, other = random.randrange(64), random.choice("0123456789abcdef")
@@ -163,7 +163,7 @@ def wrong_thumbprint(random: Random) -> Evidence:
 
 
 def _other_subjects() -> Made:
-    """Under the CA that is trusted, but not who is asked for."""
+    """Issue certificates under the trusted CA for another subject than the required one."""
     C, ST, O = ACME  # noqa: E741, N806
     more = (NameOID.ORGANIZATION_NAME, "other")
     subjects: list[tuple[tuple[x509.ObjectIdentifier, str], ...]] = [
@@ -184,13 +184,13 @@ def _other_subjects() -> Made:
 
 
 def user_certificates_expired(random: Random) -> Evidence:
-    """An end user's certificates must be valid now."""
+    """Let an end user's certificates expire: they must be valid now."""
     at = NOW + timedelta(days=3, seconds=1 + random.randrange(10**7))
     return replace(random.choice(users()).signed(payload=some_payload(random)), at=at)
 
 
 def user_for_authority(random: Random) -> Evidence:
-    """An end user plays signing authority, and chooses the time: the CA is trusted for users only."""
+    """Let an end user act as signing authority and choose the time: the CA is trusted for users only."""
     user = random.choice(users())
     header = {key: value for key, value in user.header.items() if not key.endswith("signingTime")}
     scheme, time = "io.cncf.notary.signingScheme", "io.cncf.notary.authenticSigningTime"

@@ -22,7 +22,7 @@ def _signed(genuine: Genuine, random: Random, header: Any, **changes: Any) -> Ev
 
 
 def _one_of(make: Callable[[Genuine], list[dict[str, Any]]]) -> Callable[[Random], Evidence]:
-    """A header changed in one of these ways."""
+    """Change a header in one of these ways."""
 
     def forge(random: Random) -> Evidence:
         genuine = anyone(random)
@@ -115,7 +115,7 @@ def expired(random: Random) -> Evidence:
 
 
 def just_expired(random: Random) -> Evidence:
-    """While the certificates are still fine."""
+    """Expire the signature while the certificates are still valid."""
     genuine = anyone(random)
     time = NOW - timedelta(seconds=random.randrange(400))
     header = dict(genuine.header) | {EXPIRY: time.astimezone(UTC).isoformat()}
@@ -123,7 +123,7 @@ def just_expired(random: Random) -> Evidence:
 
 
 def from_the_future(random: Random) -> Evidence:
-    """By a signing authority; an end user's own time is not believed anyway."""
+    """Sign in the future by a signing authority; nobody believes an end user's own time."""
     genuine = random.choice(gates())
     time = NOW + timedelta(minutes=5, seconds=1 + random.randrange(10**5))
     return _signed(genuine, random, dict(genuine.header) | {TIME: time.isoformat()})
@@ -162,7 +162,7 @@ def signed_duplicates(random: Random) -> Evidence:
 
 
 def signed_nonsense(random: Random) -> Evidence:
-    """Signed, but no JSON object, or one that cannot be told from another."""
+    """Sign a text that is no JSON object, or an ambiguous one."""
     genuine = anyone(random)
     text = compact(dict(genuine.header))
     nonsense: list[bytes] = [

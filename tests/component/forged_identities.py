@@ -1,4 +1,6 @@
-"""Forgeries by whoever may use a signing profile, but not this gate's, or hides that AWS Signer must be asked."""
+"""Forgeries by a signer who may use a signing profile, but not this gate's, or who hides that AWS Signer must be
+queried.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ def _signed(genuine: Genuine, random: Random, header: dict[str, Any]) -> Evidenc
 
 
 def plugin_games(random: Random) -> Evidence:
-    """Without its plugin an AWS signature would be believed without asking for revocation."""
+    """Hide the plugin, without which an AWS signature would be accepted without a query for revocation."""
     genuine = random.choice(gates())
     header = dict(genuine.header)
     changes: list[dict[str, Any]] = [
@@ -43,7 +45,7 @@ def plugin_games(random: Random) -> Evidence:
 
 
 def another_gate(random: Random) -> Evidence:
-    """Genuine, but by the profile of somebody else."""
+    """Sign genuinely, with the profile of somebody else."""
     version = "".join(random.choices("0123456789abcdef", k=10))
     others = [
         IDENTITY.replace("_dev", random.choice(["_staging", "__dev", "_dev2", "_DEV", "_de", "_dev_"])),
@@ -69,7 +71,7 @@ def no_version(random: Random) -> Evidence:
 
 
 def other_policy(random: Random) -> Evidence:
-    """An end user's signature where a gate's is asked for, and the other way round, under trusted roots."""
+    """Show an end user's signature instead of a gate's, and the other way round, under trusted roots."""
     signer, reader = random.choice(users()), random.choice(gates())
     if random.random() < 0.5:
         signer, reader = reader, signer

@@ -91,7 +91,7 @@ def manifest_bytes(random: Random) -> Evidence:
 
 
 def other_envelope(random: Random) -> Evidence:
-    """The registry gives other bytes than those that the manifest names, genuine ones even."""
+    """Let the registry return other bytes than the manifest names, even genuine ones."""
     genuine, envelope = found(random)
     _, other = found(random)
     while other == envelope:
@@ -106,7 +106,7 @@ def other_format(random: Random) -> Evidence:
 
 
 def revoked(random: Random) -> Evidence:
-    """Genuine until the service was asked."""
+    """Revoke a genuine signature."""
     genuine = random.choice(gates())
     evidence = genuine.signed(payload=some_payload(random))
     return replace(

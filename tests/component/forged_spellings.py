@@ -14,7 +14,7 @@ Text = Callable[[str, Random], str]
 
 
 def other_spelling(random: Random) -> Evidence:
-    """Base64 that some decoders take for the same bytes."""
+    """Write base64 that some decoders take for the same bytes."""
     genuine, envelope = found(random)
     jws = json.loads(envelope)
     part = random.choice(["payload", "protected", "signature"])
@@ -49,7 +49,7 @@ def _inserted(text: str, what: str, random: Random) -> str:
 
 
 def duplicate_keys(random: Random) -> Evidence:
-    """Of two parts under one name, one reader takes the first, another the last."""
+    """Write two parts under one name: one reader takes the first, another the last."""
     genuine, envelope = found(random)
     jws = json.loads(envelope)
     part = random.choice(list(jws))
@@ -72,7 +72,7 @@ def other_case(random: Random) -> Evidence:
 
 
 def other_form(random: Random) -> Evidence:
-    """The general and the compact serialisation of JWS, and lists of the one that is read."""
+    """Write the general and the compact serialisation of JWS, and lists of the accepted one."""
     genuine, envelope = found(random)
     jws = json.loads(envelope)
     signature = {key: jws[key] for key in ("protected", "header", "signature")}

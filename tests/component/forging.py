@@ -1,7 +1,7 @@
-"""Genuine signatures, what is made of them, and who judges it: the ground on which forgeries are made.
+"""Genuine signatures, the forgeries that are made from them, and the verifiers that judge them.
 
-A forgery differs from something genuine in a way that must be refused. What only looks different is not made: space
-between the parts of a JSON document, and the twin (r, n - s) that every ECDSA signature has.
+A forgery differs from something genuine in a way that must be refused. Harmless differences are not made: space between
+the parts of a JSON document, and the twin (r, n - s) that every ECDSA signature has.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Evidence:
     manifest: bytes | None = None
 
     def judge(self) -> tuple[Outcome, float, Exception | None]:
-        """With the seconds that it took, of the processor."""
+        """Verify the evidence; return the outcome, the seconds of processor time, and the unexpected exception."""
         began = time.process_time()
         try:
             self._verify()
@@ -106,7 +106,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Genuine:
-    """Who can sign, and how: everything that a forgery starts from."""
+    """A signer and everything that its forgeries start from."""
 
     chain: Sequence[x509.Certificate]
     key: Key
@@ -138,7 +138,7 @@ def genuine_of(certificates: Sequence[Certificate], policy: TrustPolicy = GATE) 
 
 @cache
 def gates() -> tuple[Genuine, ...]:
-    """Signatures as AWS Signer makes them: P-384 most often."""
+    """Return signers as AWS Signer signs: mostly with P-384."""
     kinds = ("P-384", "P-384", "P-384", "P-256", "RSA-2048")
     leaves = [replace(LEAF, kind=kind, name=f"leaf {number}") for number, kind in enumerate(kinds)]
     return tuple(genuine_of([leaf, LOWER, UPPER, ROOT]) for leaf in leaves)
@@ -146,7 +146,7 @@ def gates() -> tuple[Genuine, ...]:
 
 @cache
 def users() -> tuple[Genuine, ...]:
-    """Signatures that need no plugin."""
+    """Return signers that need no plugin."""
     leaf = replace(LEAF, subject=ACME)
     return (
         genuine_of([replace(leaf, kind="P-256"), ROOT], USER),
@@ -161,7 +161,7 @@ def anyone(random: Random) -> Genuine:
 
 @cache
 def envelopes_of(genuine: int) -> tuple[bytes, ...]:
-    """A few envelopes of each, to be altered: made once. `genuine`: the position in `everyone`."""
+    """Return a few envelopes of each signer, made once, to be altered. `genuine`: the position in `everyone`."""
     signer = everyone()[genuine]
     return tuple(signer.draft(payload=payload(build=str(number))).envelope() for number in range(8))
 
@@ -172,7 +172,7 @@ def everyone() -> tuple[Genuine, ...]:
 
 
 def found(random: Random) -> tuple[Genuine, bytes]:
-    """Somebody's envelope as it was given."""
+    """Return a signer and an envelope as it was given."""
     position = random.randrange(len(everyone()))
     return everyone()[position], random.choice(envelopes_of(position))
 
@@ -186,7 +186,7 @@ def payload(subject: Descriptor = SUBJECT, **annotations: str) -> dict[str, Any]
 
 
 def manifest_of(envelope: bytes, chain: Sequence[x509.Certificate], **changes: Any) -> dict[str, Any]:
-    """Of a signature, in the form that every client finds."""
+    """Return the manifest of a signature, in the form that every client finds."""
     kind = "application/vnd.cncf.notary.signature"
     digest, size = str(Digest.of(envelope)), len(envelope)
     thumbprints = [one.fingerprint(hashes.SHA256()).hex() for one in chain]
@@ -202,7 +202,7 @@ def manifest_of(envelope: bytes, chain: Sequence[x509.Certificate], **changes: A
 
 
 def originals() -> list[Evidence]:
-    """What the forgeries are made from: all of it holds."""
+    """Return the genuine evidence from which forgeries are made; all of it is valid."""
     bare = [one.evidence(text) for number, one in enumerate(everyone()) for text in envelopes_of(number)]
     whole = [
         one.evidence(text, manifest=compact(manifest_of(text, one.chain)))

@@ -1,4 +1,4 @@
-"""How the gate reads what is pushed: what it judges, and what it takes for evidence."""
+"""The gate's reading of a push: the images that it judges, and the documents that it takes for evidence."""
 
 from __future__ import annotations
 

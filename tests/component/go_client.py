@@ -1,7 +1,7 @@
-"""What a client in Go pulls: skopeo, many images in one process, from a registry on loopback that keeps any bytes.
+"""The images that a client in Go pulls: skopeo, many in one process, from a registry on loopback that keeps any bytes.
 
-A manifest and the blobs that skopeo took for its config and layers are left in a folder for each image. Configs are
-read back as Go understood them by converting images of Docker's kind, whose config skopeo writes anew.
+For each image skopeo leaves a manifest and the blobs that it took for config and layers in a folder. Configs are read
+back as Go understood them: skopeo writes the config anew when it converts images of Docker's kind.
 """
 
 from __future__ import annotations

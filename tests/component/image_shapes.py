@@ -191,7 +191,7 @@ def estargz(bench: Bench) -> dict[str, Any]:
 
 
 def soci(bench: Bench) -> dict[str, Any]:
-    """The image names its index, and the other way round: AWS's tool changes the image first."""
+    """Return an image and its index, which name each other: AWS's tool changes the image first."""
     index = bench.artifact(
         [
             bench.layer(

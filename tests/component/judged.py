@@ -21,7 +21,7 @@ Judge = Callable[..., Result]
 
 
 def judge_in(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Judge:
-    """Files are given by content: text, bytes, or what becomes JSON."""
+    """Return a function that judges files given by content: text, bytes, or values that become JSON."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def call(*arguments: Any, policy: str = PLAIN) -> Result:

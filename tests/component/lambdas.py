@@ -1,4 +1,4 @@
-"""What each function does with its request, as functions/*/handler.py: the steps over ports that are given here."""
+"""The work of each function as functions/*/handler.py does it: the steps over ports that are given here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function that was called, and stands before a port call. `answers`: what its ports have said so far."""
+    """A function that is stopped before a port call. `answers`: the results of its ports so far."""
 
     function: str
     now: datetime

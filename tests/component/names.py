@@ -59,7 +59,7 @@ class Names:
         return name
 
     def _of_dict(self, value: dict[Any, Any]) -> int:
-        """Mostly one that was copied from one already named: the same keys and values."""
+        """Return the number of a mapping; mostly it is a copy of one with a number: the same keys and values."""
         members = frozenset(zip(map(id, value), map(id, value.values()), strict=True))
         kept = self._dicts.get(members)
         if kept is None:

@@ -266,7 +266,7 @@ class World:
     def index(
         self, *architectures: str, tag: str = "1.0", attestation: bool = False, note: str = ""
     ) -> tuple[ImageRef, list[ImageRef]]:
-        """A pushed index and its platforms."""
+        """Push an index; return it and its platforms."""
         platforms = [
             self.registry.push_image(DEV, "", seed=architecture, architecture=architecture)
             for architecture in architectures
@@ -296,7 +296,7 @@ class World:
 
 
 def attestation_entry(manifest: Manifest) -> dict[str, Any]:
-    """As buildx lists what it attests."""
+    """Return the index entry of an attestation, as buildx writes it."""
     assert manifest.subject
     return {
         **manifest.descriptor.as_json(),

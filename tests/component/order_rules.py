@@ -1,4 +1,4 @@
-"""What must hold in every order of events: at every moment, and when all has come to rest."""
+"""The rules that hold in every order of events: at every moment, and when nothing happens any more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENDS = {
 
 
 def always(before: World, after: World) -> Broken:
-    """What must hold at every moment. Also keeps the truths: how a release might rightly end, since it decided."""
+    """Return violations of the rules for every moment. Also note how a release may rightly end, once it decided."""
     for key, release in after.ledger.releases.items():
         known = before.ledger.releases.get(key)
         if known is release:
@@ -44,7 +44,7 @@ def always(before: World, after: World) -> Broken:
 
 
 def _truth(world: World, release: Release) -> frozenset[Outcome]:
-    """How the release rightly ends if it is decided now."""
+    """Return how the release rightly ends if it is decided now."""
     image = release.image
     if image not in world.registry.manifests:
         return frozenset({Outcome.WITHDRAWN})
@@ -68,7 +68,7 @@ def _gave_up(world: World, release: Release) -> bool:
 
 
 def _has_newer(world: World, tag: str, release: Release) -> bool:
-    """As far as the ledger knows: a later push whose event is on its way opens the release again."""
+    """Return whether the ledger knows a newer image: a later push whose event is on its way opens the release again."""
     holder, since = world.ledger.claims.get((STAGING, tag), (None, NOW))
     return holder not in (None, release.image.digest) and since > (release.pushed_at or NOW)
 
@@ -96,7 +96,7 @@ def _bare_tags(world: World) -> Broken:
 
 
 def at_rest(world: World) -> Broken:
-    """What must hold when all has come to rest."""
+    """Return violations of the rules for the end, when nothing happens any more."""
     for release in world.ledger.releases.values():
         execution = world.executions.all.get(release.execution_name)
         state = execution.state if execution else "no execution"

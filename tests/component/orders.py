@@ -1,7 +1,7 @@
-"""Searches all that can come of a scenario: every order of its moves, each world that differs looked at once.
+"""A search through every order of a scenario's moves; each different world is visited once.
 
-Two worlds are the same when everything kept, on its way and running in them is the same. So a few ten thousand worlds
-stand for the billions of ways that lead through them; the ways are counted, not walked.
+Two worlds are the same if everything stored, on its way and running in them is the same. So a few ten thousand worlds
+represent the billions of ways that lead through them; the ways are counted, not walked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Move:
 
 
 def moves(world: World) -> Iterator[Move]:
-    """All that can happen next."""
+    """Yield all moves that can happen next."""
     for happening in world.possible():
         yield Move(happening.name, partial(World.happen, happening=happening))
     for call in world.calls:
@@ -48,7 +48,7 @@ def moves(world: World) -> Iterator[Move]:
 
 
 def beginning(scenario: Scenario) -> World:
-    """The world where the search begins: an empty one, or one led straight to a state of the state machine."""
+    """Return the world where the search begins: an empty one, or one led straight to a state of the state machine."""
     world = World(scenario)
     if scenario.is_enhanced:
         world.scans.kind = Scanner.ENHANCED
@@ -80,7 +80,7 @@ def _of_call(world: World, call: Call) -> Iterator[Move]:
 
 @dataclass
 class Explored:
-    """What came of it. `ways`: how many different orders of moves lead from the beginning to an end."""
+    """The result. `ways`: the number of different orders of moves from the beginning to an end."""
 
     scenario: str
     worlds: int = 0
@@ -103,7 +103,7 @@ class Search:
     names: Names = field(default_factory=Names)
 
     def run(self, start: World) -> Explored:
-        """Nothing here goes in circles: to look for garbage would take a quarter of the time."""
+        """Search without garbage collection: there are no reference cycles, and it would take a quarter of the time."""
         gc.disable()
         try:
             return self._run(start)
@@ -140,7 +140,7 @@ class Search:
         return found
 
     def _settle(self, world: World, found: Explored, came: list[tuple[int, str]], number: int) -> None:
-        """Nobody does anything any more: what is on its way arrives, the reconciler runs, waits time out."""
+        """Let everything on its way arrive, the reconciler run, and waits time out, without further moves."""
         world = world.fork()
         world.quiet += timedelta(minutes=10)
         for _ in range(_ROUNDS):
@@ -188,7 +188,7 @@ def _way(came: list[tuple[int, str]], number: int) -> list[str]:
 
 
 def _ways(following: list[set[int]]) -> int:
-    """Paths from the first world to those that nothing follows; no world follows itself."""
+    """Count the paths from the first world to those without a successor; no world follows itself."""
     ways: dict[int, int] = {}
     stack = [0]
     while stack:

@@ -40,14 +40,14 @@ def stage(dev: str = "", defaults: str = "", **more: Any) -> Stage:
 
 
 def faults(text: str, **more: Any) -> list[str]:
-    """Without the file's name."""
+    """Return the faults without the file's name."""
     with pytest.raises(InvalidPolicyError) as raised:
         parse(text.encode(), **more)
     return [line.removeprefix("policy.yaml:") for line in str(raised.value).splitlines()]
 
 
 def dev_faults(dev: str, **more: Any) -> list[str]:
-    """Of the stage `dev`, without line and path up to it."""
+    """Return the faults of the stage `dev`, without line and path up to it."""
     return [fault.removeprefix(f"{DEV_LINE}: stages.dev.") for fault in faults(three(dev, **more))]
 
 

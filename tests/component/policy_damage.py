@@ -106,7 +106,7 @@ _VALUES = st.recursive(
 
 
 def _places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every part, each container before its contents."""
+    """Yield every part, each container before its contents."""
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     return [path, *(place for key, part in items for place in _places(part, (*path, key)))]
 
@@ -133,7 +133,7 @@ def _mutate(draw: st.DrawFn, data: Any) -> None:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """As a block with a line for each part, or all in one line."""
+    """Return the file as a block with a line for each part, or all in one line."""
     data = copy.deepcopy(read(FULL).data)
     for _ in range(draw(st.sampled_from([1, 1, 2, 4]))):
         _mutate(draw, data)

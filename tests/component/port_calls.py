@@ -28,7 +28,7 @@ _ALONE |= {"note", "is_noted", "recent"}
 
 
 class Stops(Enum):
-    """Where a call may be stopped."""
+    """The places where a call may be stopped."""
 
     NOWHERE = "NOWHERE"
     WHERE_OTHERS_SEE = "WHERE_OTHERS_SEE"

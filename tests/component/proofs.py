@@ -47,7 +47,7 @@ class Caller:
         return told
 
     def proof(self, asked: str, now: datetime, function: str = FUNCTION) -> dict[str, str]:
-        """As the command line makes it, at another time."""
+        """Return a proof as the command line makes it, at another time."""
         audience = Audience.parse(function)
         plain = identity_request(audience, asked, audience.sts)
         token = {"x-amz-security-token": self.token} if self.token else {}
@@ -61,7 +61,7 @@ class Caller:
         return told | ({"sessionToken": self.token} if self.token else {})
 
     def asks(self, decision: Any, now: datetime, function: str = FUNCTION, nonce: int = 0) -> dict[str, Any]:
-        """The event of a call of the function's URL."""
+        """Return the event of a call of the function's URL."""
         expires = (now + timedelta(minutes=5)).isoformat()
         asked = json.dumps({"nonce": f"{nonce:032x}", "expires": expires, "decision": decision})
         return event(self.arn, asked, self.proof(asked, now, function))

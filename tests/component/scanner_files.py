@@ -25,7 +25,7 @@ def fixture(name: str) -> Any:
 
 
 def parsed(content: Any) -> ScannerReport:
-    """As `read` does with a file, without one."""
+    """Parse a report as `read` does, without a file."""
     return formats.report_of(content, "report")
 
 

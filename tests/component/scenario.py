@@ -1,4 +1,4 @@
-"""What happens in one search, and how much goes wrong."""
+"""The events of one search, and how many of them go wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What happens, and how much goes wrong on any one way through it."""
+    """The events, and how many of them go wrong on any one way through it."""
 
     name: str
     happenings: tuple[Happening, ...]

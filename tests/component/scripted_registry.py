@@ -1,4 +1,4 @@
-"""A registry on loopback that answers as a test tells it to, and remembers what it was asked."""
+"""A registry on loopback that answers by a test's script and records its requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links over KMS, and the question to `decide`: what is asked of which service, and what its answers mean."""
+"""Links over KMS, and the calls of `decide`: the requests to each service, and the meaning of the answers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def keys(aws_account: None) -> Iterator[list[str]]:
 
 @pytest.fixture
 def kms(aws_account: None) -> Iterator[Stubber]:
-    """Whatever is asked must have been announced."""
+    """Yield a stub that accepts announced calls only."""
     with Stubber(aws.client("kms")) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
@@ -126,7 +126,7 @@ def test_a_fault_of_kms_is_no_refusal(kms: Stubber) -> None:
 ANY_MAC = {"KeyId": ANY, "MacAlgorithm": ANY, "Message": ANY, "Mac": ANY}
 
 
-# What decide is asked
+# Calls of decide
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Waiting:
 
 
 class _Text(HTMLParser):
-    """What is read, and which tags and attributes there are."""
+    """The text of a page, and its tags and attributes."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

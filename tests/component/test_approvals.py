@@ -54,7 +54,7 @@ DAY = timedelta(days=1)
 
 
 def asking(**terms: Any) -> Policy:
-    """Staging is entered by approval."""
+    """Return a policy in which staging needs approval."""
     staging = replace(POLICY.stages["staging"], approval=ApprovalTerms(**terms))
     return replace(POLICY, stages={**POLICY.stages, "staging": staging})
 
@@ -90,7 +90,7 @@ def decide(
 
 
 def going_on(world: World, image: ImageRef, now: datetime = LATER) -> Outcome:
-    """The attempt that an approval begins, to where its promotion ends."""
+    """Run the attempt that an approval begins, up to the end of its promotion."""
     begun = world.starting().on_request(image, ("1.0",), StartReason.APPROVED, now)
     assert isinstance(begun, Release)
     assert begun.reason is StartReason.APPROVED
@@ -545,7 +545,7 @@ def test_what_a_pusher_approved_before_it_was_known_who_pushed_does_not_count(wo
     assert going_on(world, image) is Outcome.HELD
 
 
-# What people are told
+# Messages to people
 
 
 def test_a_held_image_says_what_it_waits_for_and_the_commands() -> None:
@@ -563,7 +563,7 @@ def test_a_held_image_says_what_it_waits_for_and_the_commands() -> None:
     assert announce(world.ledger.get(ReleaseId(image, 1)), Outcome.HELD, asks, page) == message
 
 
-# What is asked for
+# Requests
 
 
 def asked(**changes: Any) -> dict[str, Any]:
@@ -607,7 +607,7 @@ def test_a_retried_announcement_holds_and_tells_once(world: World) -> None:
 
 
 def mailed(world: World) -> dict[str, str]:
-    """The token of each link, by what the line before it says."""
+    """Return the token of each link by the text of the line before it."""
     [mail] = world.mails.messages
     return dict(re.findall(r"^(Let it in|Keep it out): +\S+\?t=(\S+)$", mail.text, re.MULTILINE))
 

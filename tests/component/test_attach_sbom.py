@@ -67,7 +67,7 @@ class Attaching(World):
         return image
 
     def write(self, image: ImageRef, *digests: Digest, report: str = REPORT, text: bytes = DOCUMENT) -> None:
-        """As Inspector does it."""
+        """Write the export as Inspector does."""
         folder = f"sboms/{self.release(image).key}/CYCLONEDX_1_4_outputs_{report}/account=123456789012"
         for digest in digests:
             key = (
@@ -89,7 +89,7 @@ class Attaching(World):
     def indexed(
         self, *names: str, evidence: dict[str, Manifest] | None = None
     ) -> tuple[ImageRef, list[Digest]]:
-        """Platforms by name, and beside each the attestation that is given for it."""
+        """Push platforms by name, each with the attestation that is given for it."""
         children = []
         for name in names:
             os, _, architecture = name.partition("/")
@@ -163,7 +163,7 @@ def image(world: Attaching) -> ImageRef:
     return world.begun(world.registry.push_image(DEV, "1.0"))
 
 
-# When one is asked for
+# When an export is requested
 
 
 def test_the_judge_asks_for_one_only_where_the_stage_does_and_the_image_passes(world: Attaching) -> None:
@@ -195,7 +195,7 @@ def test_judging_again_does_not_forget_what_was_attached(world: Attaching, image
     assert world.noted(image) == "attached, by Amazon Inspector"
 
 
-# What is asked for
+# The request
 
 
 def test_of_an_image_without_an_sbom_one_is_exported(world: Attaching, image: ImageRef) -> None:

@@ -1,4 +1,4 @@
-"""What boto3 raises, and what it means to us."""
+"""The errors of boto3, and what they mean to us."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Broken(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture(autouse=True)

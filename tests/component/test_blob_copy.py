@@ -46,7 +46,9 @@ Fault = Callable[[Request], Reply | None]
 
 @dataclass
 class Store:
-    """A registry of blobs that mounts nothing, with the faults of a test. `fault` answers first; None: no fault."""
+    """A registry of blobs that mounts nothing, with the faults of a test. `fault` answers first; it is None if there is
+    none.
+    """
 
     contents: Mapping[str, bytes] = field(default_factory=dict)  # by digest, in the source
     fault: Fault = lambda _: None
@@ -108,7 +110,7 @@ def slowly(seconds: float) -> Fault:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that would have been slept."""
+    """Return the seconds that the code would have slept."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     return slept
@@ -329,7 +331,7 @@ def test_a_layer_in_the_archive_is_named_with_what_to_do() -> None:
 
 
 def test_a_layer_that_is_archived_in_the_target_is_copied_there_again() -> None:
-    """Of another image, which is archived: this one needs it now."""
+    """It belongs to another image, which is archived: this one needs it now."""
 
     def layers(repository: str, digests: Sequence[Digest]) -> dict[Digest, str]:
         return dict.fromkeys(digests, "ARCHIVED")

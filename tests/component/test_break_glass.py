@@ -280,7 +280,7 @@ def test_an_index_is_let_through_with_its_platforms(world: World) -> None:
     assert set(granted.platforms) == {platform.digest for platform in platforms}
 
 
-# What is asked for
+# Requests
 
 
 def asked(body: dict[str, Any]) -> dict[str, Any]:

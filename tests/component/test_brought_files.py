@@ -64,7 +64,7 @@ def test_a_file_that_people_bring_has_its_right_outcome(
 
 
 def grype(*found: tuple[str, ...]) -> dict[str, Any]:
-    """Each is an advisory and the vulnerabilities that it is about."""
+    """Return a report in which each entry is an advisory with its vulnerabilities."""
     artifact = {"name": "openssl", "version": "3.0.1", "type": "deb"}
     matches = [
         {

@@ -41,7 +41,7 @@ class Starting(FakeStarter):
 
 @pytest.fixture
 def old(gate: CliGate) -> CliGate:
-    """A gate in front of repositories that were there before it."""
+    """Return a gate in front of repositories that are older than it; nothing sleeps."""
     gate.world.registry.names |= {"cart-dev", "tools", "shop-staging"}
     gate.world.starter = Starting(gate)
     return gate
@@ -250,7 +250,7 @@ def test_progress_is_said_now_and_then_without_a_terminal(old: CliGate) -> None:
     assert len(result.err.splitlines()) == 3
 
 
-# What is asked
+# Questions to the person
 
 
 @pytest.mark.parametrize(

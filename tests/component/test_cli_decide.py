@@ -1,4 +1,4 @@
-"""`imagegate decide`: what is asked of the function that decides, how its answers read, and how waivers stand."""
+"""`imagegate decide`: the requests to the function that decides, the texts of its answers, and the waivers' states."""
 
 from __future__ import annotations
 

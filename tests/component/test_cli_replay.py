@@ -1,4 +1,4 @@
-"""`imagegate policy replay`: which verdicts another policy would have changed, and what cannot be told."""
+"""`imagegate policy replay`: the verdicts that another policy would have changed, and those that are unknown."""
 
 from __future__ import annotations
 

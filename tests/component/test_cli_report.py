@@ -46,7 +46,7 @@ def finding(name: str, package: str = "openssl", fixed: str | None = None, **mor
 
 @pytest.fixture
 def observed(gate: CliGate) -> CliGate:
-    """A gate that only observes, and lets no HIGH pass."""
+    """Return a gate that only observes, and whose limit for HIGH is zero."""
     gate.deploy(with_stage(POLICY, mode=Mode.OBSERVE, findings=FindingRules(max=STRICT)))
     gate.policy_content = CONTENT
     return gate
@@ -59,7 +59,7 @@ def stage(gate: CliGate, *arguments: str, name: str = "dev") -> dict[str, Any]:
 
 
 def texts(gate: CliGate, *arguments: str) -> list[str]:
-    """The steps as they are printed."""
+    """Return the steps as they are printed."""
     out = gate.call("policy", "report", "--stage", "dev", *arguments, columns=400).out
     return [line.strip() for line in out.splitlines() if line.startswith("  ") and "mode:" not in line]
 

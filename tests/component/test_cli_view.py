@@ -1,4 +1,4 @@
-"""What the command line shows fits any terminal, and what it is asked is read strictly."""
+"""The command line's output fits any terminal, and its input is read strictly."""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ def entry(world: World, image: ImageRef) -> dict[str, Any]:
 
 
 def nested(world: World, levels: int, width: int) -> ImageRef:
-    """Each level names the one below so many times: `width ** levels` ways lead to the one image."""
+    """Return an image in nested indexes; each level lists the one below `width` times, so `width ** levels` paths lead
+    to it.
+    """
     image = world.registry.push_image(DEV, "")
     for _ in range(levels):
         image = world.push_index([entry(world, image)] * width, "1.0")

@@ -1,4 +1,4 @@
-"""What a copy costs and in which order it happens, and what a promotion makes of how it went."""
+"""The cost and the order of a copy, and how a promotion treats its outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def world() -> World:
 
 
 class Counted(FakeRegistry):
-    """Counts what is asked of it."""
+    """A port that counts its calls."""
 
     def __init__(self, registry: FakeRegistry) -> None:
         self.__dict__ = registry.__dict__
@@ -207,7 +207,7 @@ class OtherAccount(FakeRegistry):
 
 @pytest.fixture
 def abroad() -> World:
-    """Staging is in another account."""
+    """Return a world in which staging is in another account."""
     staging = replace(POLICY.stages["staging"], elsewhere=RemoteRegistry(HOST, "role"), promotes_to=None)
     policy = replace(POLICY, stages={"dev": POLICY.stages["dev"], "staging": staging})
     world = World(policy=policy)

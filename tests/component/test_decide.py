@@ -1,4 +1,4 @@
-"""Deciding: what a grant and a withdrawal leave behind, what is asked for and by whom, and how a refusal is told."""
+"""Decisions: the records of a grant and a withdrawal, their requests and callers, and the text of a refusal."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_the_first_withdrawal_stands(world: World) -> None:
         deciding(world).withdraw("w-0", ANN, NOW)
 
 
-# What is asked for
+# Requests
 
 
 ASKED = {

@@ -1,4 +1,4 @@
-"""A released image that is gone: who is told, how loudly, and once."""
+"""A released image that was deleted: who gets the message, how urgent it is, and that it is sent once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def world() -> World:
 
 
 def released(world: World, repository: str = STAGING, tag: str = "1.0", ago: int = 0) -> ImageRef:
-    """In the last stage, that many minutes ago."""
+    """Return an image in the last stage, released that many minutes ago."""
     image = world.registry.push_image(repository, tag, seed=f"{repository} {tag}")
     world.registry.names.add(repository)
     begun = world.start(image, tag)
@@ -134,7 +134,7 @@ def test_of_what_nobody_released_or_what_is_still_there_nothing_is_said(world: W
 
 
 def test_the_reconciler_finds_a_current_image_that_is_gone_without_an_event(world: World) -> None:
-    """Whether a lifecycle policy's deletions are announced is not documented."""
+    """AWS does not document an event for deletions by a lifecycle policy."""
     image = released(world)
     world.registry.delete(image)
     found = [world.reconcile(NOW + timedelta(minutes=minute)).gone for minute in range(0, 120, 5)]

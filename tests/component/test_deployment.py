@@ -1,4 +1,4 @@
-"""Whether an image may be deployed: every way in which it can have passed its gate, or not."""
+"""Permission to deploy an image: every way in which it can have passed its gate, or not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SOONER, MUCH_LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 
 
 def ruled(*attempts: Release, indexes: dict[Digest, tuple[Release, ...]] | None = None) -> DeploymentRuling:
-    """By these attempts, newest first, and those of the indexes that it was released with."""
+    """Return the ruling by these attempts, newest first, and by those of the indexes that it was released with."""
     within = indexes or {}
     own = History(attempts, tuple(within))
     return rule_on_image(GUARDED, IMAGE, own, [(digest, History(found)) for digest, found in within.items()])
@@ -70,7 +70,7 @@ def of_index(release: Release, digest: Digest = INDEX) -> Release:
             r"blocked in attempt 1 on 2026-11-21 08:00 UTC: 2 CRITICAL \(at most 0\)",
         ),
         ([blocked(reasons=())], DeploymentRule.REFUSED, "blocked in attempt 1 on 2026-11-21 08:00 UTC$"),
-        # Judged and not passed, whatever else became of it.
+        # Judged and not passed, whatever happened to it otherwise.
         (
             [attempt(verdict="BLOCK", signature=None)],
             DeploymentRule.REFUSED,
@@ -315,7 +315,7 @@ def test_images_from_elsewhere_are_refused_unless_the_stack_allows_them(
 
 
 def released(world: World, tag: str = "1.0", found: list[Finding] | None = None) -> ImageRef:
-    """Through the gate, to its end."""
+    """Take an image through the gate to its end."""
     image = world.registry.push_image(DEV, tag, seed=tag)
     world.scans.finish(image, found or [])
     world.start(image, tag)

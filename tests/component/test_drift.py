@@ -1,4 +1,6 @@
-"""What runs though it did not pass: told once, however many tasks and functions notice it, and whoever is killed."""
+"""Images that run without having passed: one message each, however many tasks and functions notice it, and whoever is
+killed.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,7 @@ def test_containers_that_amazon_ecs_adds_to_a_task_are_not_told(cluster: Cluster
     agent = Container("aws-guardduty-agent-x", "593207742271.dkr.ecr.eu-central-1.amazonaws.com/agent:1")
     cluster.known(attempt(2))
     assert cluster.drift(cluster.task(1, APP, agent)).rulings == ()
-    cluster.services.definitions.clear()  # deleted: then nobody can say, and it is told
+    cluster.services.definitions.clear()  # deleted: then nobody knows, and a message is sent
     assert cluster.drift(cluster.task(2, APP, agent)).told == 1
 
 

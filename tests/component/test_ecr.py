@@ -185,7 +185,7 @@ def inspector(aws_account: None) -> Iterator[Stubber]:
 
 
 def asked(stub: Stubber, answer: dict[str, Any] | None, kind: str = "BASIC") -> None:
-    """What ECR answers when it is asked about a scan; None: there is none."""
+    """Set ECR's answer to a question about a scan, or none."""
     registry = {"scanningConfiguration": {"scanType": kind, "rules": []}}
     stub.add_response("get_registry_scanning_configuration", registry, {})
     if answer is None:
@@ -344,7 +344,7 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
 
 
 def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(ecr: Ecr, stub: Stubber) -> None:
-    """The service may give fewer a page than it is asked for."""
+    """The service may return fewer per page than requested."""
     asked = {**SCAN, "maxResults": 1000}
     listed = [{"name": f"CVE-{n}", "severity": "LOW" if n else "CRITICAL"} for n in range(100)]
     for page in range(50):

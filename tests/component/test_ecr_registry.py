@@ -1,4 +1,4 @@
-"""What only ECR's registry offers. Its answers are stubbed, with botocore checking their shape."""
+"""Operations that only ECR's registry has. Answers are stubbed; botocore checks their shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Amazon ECS answers, and what the ledger's table says of a digest and of who tells what."""
+"""Answers of Amazon ECS, and the ledger's items about a digest and about messages."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_of_many_that_claim_at_once_one_gets_it(ledger: Ledger, monkeypatch: pyt
     send, one_at_a_time = client._make_api_call, Lock()
 
     def call(*request: Any) -> Any:
-        """DynamoDB checks a condition and writes in one step; moto does not."""
+        """Check a condition and write in one step, as DynamoDB does and moto does not."""
         with one_at_a_time:
             return send(*request)
 

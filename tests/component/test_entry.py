@@ -46,7 +46,7 @@ def pushed_straight(world: World, tag: str = "1.0") -> ImageRef:
 
 
 def arrives(world: World, image: ImageRef, tag: str = "1.0", attempt: int = 1) -> JudgeResult:
-    """Its push is told, and it is judged."""
+    """Push the image, and judge it."""
     begun = world.start(image, tag)
     assert isinstance(begun, Release)
     assert begun.attempt == attempt
@@ -118,7 +118,7 @@ def test_a_promotion_that_was_killed_before_it_was_noted_counts(
 
 
 def test_a_later_image_with_the_tag_takes_nothing_from_what_was_promoted(world: World) -> None:
-    """A claim stands for one image at a time, what was noted stays."""
+    """A claim is for one image at a time, but the record stays."""
     image = promoted(world)
     world.ledger.claims[STAGING, "1.0"] = Digest.of(b"another"), LATER
     assert arrives(world, there(image)).verdict == "PASS"

@@ -1,4 +1,4 @@
-"""What `imagegate verify` reads of an image: no more than it needs, and nothing that breaks it."""
+"""The reads of `imagegate verify` about an image: no more than it needs, and nothing that breaks it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Counting(FakeRegistry):
         return super().manifest(image, reference)
 
     def referrers(self, image: ImageRef) -> list[Descriptor]:
-        """With their annotations, as registries list them."""
+        """Return the referrers with their annotations, as registries list them."""
         self.asked.append("referrers")
         listed = super().referrers(image)
         held = [self.manifests[ImageRef(image.repository, one.digest)] for one in listed]

@@ -1,4 +1,4 @@
-"""What the judge reads for its rules, what lasts from one release to the next, and judging again."""
+"""The facts that the judge reads for its rules, the facts that stay from one release to the next, and judging again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def world() -> World:
 
 
 def governed(world: World, policy: Policy = POLICY, **changes: Any) -> Policy:
-    """The gate of dev with other rules, deployed and pinned."""
+    """Set the gate of dev with other rules, deployed and pinned."""
     dev = replace(policy.stages["dev"], **changes)
     made = replace(policy, stages={**policy.stages, "dev": dev})
     world.policy = world.records.policies[POLICY.digest] = made
@@ -65,7 +65,7 @@ def built(
     annotations: dict[str, str] | None = None,
     **config: Any,
 ) -> ImageRef:
-    """An image with a real config, pushed and scanned clean."""
+    """Push an image with a real config that is scanned clean."""
     raw_config = {
         "os": "linux",
         "architecture": "amd64",

@@ -1,4 +1,4 @@
-"""The grants table: nothing is deleted, the first word stands, and what cannot be read is never one waiver less."""
+"""The grants table: nothing is deleted, the first entry wins, and an unreadable entry never means one waiver less."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_what_dynamodb_refuses_is_not_taken_for_an_answer(
 
 
 def approval(table: Any, by: str = ANN, kept_as: str = "", **changes: Any) -> Approval:
-    """As `decide` writes it."""
+    """Return an approval as `decide` writes it."""
     told = replace(
         Approval(RELEASE, "production", Digest.of(b"policy"), Choice.APPROVE, by, NOW, "seen"), **changes
     )

@@ -47,7 +47,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def raw(answer: Callable[[str], Iterator[bytes]]) -> Iterator[str]:
-    """A server that sends what it likes, for each request of which it gets the first line; its endpoint."""
+    """Run a server that sends any bytes for the first line of each request; yield its endpoint."""
     server = socket.create_server(("127.0.0.1", 0))
     stopped = threading.Event()
 
@@ -284,7 +284,7 @@ def test_a_name_that_resolves_otherwise_the_second_time_leads_nowhere_new() -> N
 
 @pytest.fixture
 def resolved(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """What names resolve to. Connections all lead to loopback, where the tests are."""
+    """Set the addresses of names. Connections all lead to loopback, where the tests are."""
     names: dict[str, list[str]] = {}
     real = socket.getaddrinfo
 

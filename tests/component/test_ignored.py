@@ -1,4 +1,4 @@
-"""What is ignored or refused at the start is remembered, so that nobody asks for it again and again."""
+"""Images that are ignored or refused at the start are recorded, so that the reconciler does not start them again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HELM = "application/vnd.cncf.helm"
 
 
 def chart(world: World, tag: str = "1.0.0") -> ImageRef:
-    """An artifact under a tag."""
+    """Push an artifact under a tag."""
     config, layer = b'{"name": "shop", "apiVersion": "v2"}', b"chart"
     for content in (config, layer):
         world.registry.blobs[DEV, Digest.of(content)] = content
@@ -77,7 +77,7 @@ def poison(world: World, monkeypatch: pytest.MonkeyPatch, image: ImageRef) -> No
 
 
 def carried_out(world: World) -> list[tuple[ImageRef, str]]:
-    """What the reconciler asks for, and what becomes of it."""
+    """Run the reconciler's requests; return their results."""
     asked = [(image, reason) for image, _, reason in world.starter.requests]
     for image, tags, reason in world.starter.requests:
         try:
@@ -158,7 +158,7 @@ def test_another_policy_lets_an_arrival_be_looked_at_again(world: World) -> None
 
 
 def test_another_policy_that_gates_it_as_little_leaves_it_alone(world: World) -> None:
-    """Whoever asks does not know how it came; the ledger does."""
+    """The reconciler does not know how the image arrived; the ledger does."""
     ungated(world)
     image = world.registry.push_image(DEV, "1.0")
     replicate(world, image)

@@ -1,4 +1,4 @@
-"""Which image an import means, and where it is asked for."""
+"""The image that an import means, and the registry that has it."""
 
 from __future__ import annotations
 

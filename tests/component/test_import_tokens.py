@@ -1,4 +1,4 @@
-"""Pulling from a registry with a token server: what is asked of whom, and who never sees a credential."""
+"""Pulls from a registry with a token server: the requests to each, and who never gets a credential."""
 
 from __future__ import annotations
 

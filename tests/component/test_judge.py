@@ -68,7 +68,7 @@ def trivy(*found: tuple[str, str], package: str = "jinja2", fixed: str = "3.1.6"
 
 
 def enhanced(*found: tuple[str, str], status: str = "ACTIVE", **more: Any) -> dict[str, Any]:
-    """As `aws ecr describe-image-scan-findings` prints it."""
+    """Return findings as `aws ecr describe-image-scan-findings` prints them."""
     findings = [
         {
             "findingArn": f"arn:aws:inspector2:eu-central-1:123456789012:finding/{number:032}",

@@ -196,7 +196,7 @@ def test_a_scan_that_is_run_again_while_it_is_read_is_read_again(world: World) -
 
 @pytest.mark.parametrize("kind", Scanner)
 def test_what_is_read_while_another_scanner_takes_over_never_counts(world: World, kind: Scanner) -> None:
-    """What counts is what the scanner says that was there before and after."""
+    """The reading counts only if the scanner was the same before and after."""
     world.scans.kind = kind
     image = pushed(world)
     world.scans.kind = next(other for other in Scanner if other is not kind)

@@ -1,4 +1,4 @@
-"""What becomes of each failing check at each level; which stores, identities and times count under each scheme."""
+"""The result of each failing check at each level; which stores, identities and times count under each scheme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether AWS Signer has revoked something: what is asked, and that every other answer than a clear no refuses."""
+"""Revocation by AWS Signer: the query, and that every answer except a clear no refuses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def query() -> RevocationQuery:
 
 
 class Service(HTTPServer):
-    """Answers everything alike, and keeps what it was asked."""
+    """A service that gives every query the same answer and records it."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)

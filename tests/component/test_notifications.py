@@ -1,4 +1,4 @@
-"""What is sent when a release ends: one message for people, one event for deployers."""
+"""The messages at the end of a release: one for people, one event for deployers."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ TOLD = re.compile(r"policy\.yaml:([0-9]+): \S.*")
 
 
 def assert_policy_or_faults(content: bytes) -> None:
-    """Nothing else comes out, every fault is on a line of the file, and each is told once."""
+    """Check that the result is a policy or faults, and that every fault names a line of the file once."""
     try:
         parse(content, today=TODAY)
     except InvalidPolicyError as error:

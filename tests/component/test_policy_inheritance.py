@@ -30,7 +30,7 @@ layers = st.dictionaries(names, spellings)
 
 
 def expected(severity: Severity, *layers: Mapping[str, Any]) -> Rule[int]:
-    """The rule of inheritance, said in another way: what is given replaces what was there."""
+    """Return the result of the inheritance rule, computed in another way: a given value replaces the old one."""
     value, action, is_only_off = DEFAULT_MAX_FINDINGS[severity].value, Action.ENFORCE, False
     for layer in layers:
         match layer.get(severity.lower()):

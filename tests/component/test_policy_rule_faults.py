@@ -1,4 +1,4 @@
-"""What is said of rules that cannot be meant: no value, no data, a contradiction."""
+"""Messages about rules that nobody can mean: no value, no data, a contradiction."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from imagegate.policy.policy import Stage
 from imagegate.policy.rules import Action, Attention, GraceStart, NoGrace, Rule
 from tests.component.policies import dev_faults, stage, three
 
-# Where it stands, its plain value, and what it becomes.
+# Its path, its plain value, and its long form.
 RULES_AS_WRITTEN: list[tuple[str, str, Any]] = [
     ("findings.max.low", "7", 7),
     ("findings.deny", "[CVE-2021-44228, GHSA-jfh8-c2jp-5v3q]", {"CVE-2021-44228", "GHSA-jfh8-c2jp-5v3q"}),
@@ -35,7 +35,7 @@ RULES_AS_WRITTEN: list[tuple[str, str, Any]] = [
 
 
 def written(path: str, value: str) -> str:
-    """`image.tags` and `x` as `image: {tags: x}`."""
+    """Write `image.tags` and `x` as `image: {tags: x}`."""
     *above, last = path.split(".")
     return "".join(f"{key}: {{" for key in above) + f"{last}: {value}" + "}" * len(above)
 
@@ -195,7 +195,7 @@ def test_versions_are_a_range_or_the_one_of_the_package_url() -> None:
 
 
 def test_the_table_of_rules_is_the_one_of_the_shapes() -> None:
-    """What is brought into the long form is what the shapes have in the long form."""
+    """The rules with a long form are those that have one in the shapes."""
 
     def places(shape: Any, path: tuple[str, ...] = ()) -> Any:
         for name, field in shape.model_fields.items():

@@ -24,7 +24,7 @@ def test_a_sample_has_no_fault_and_leads_to_an_approved_production(path: Path) -
 
 
 def waivers_of(text: str) -> str:
-    """With the example waivers that are commented out."""
+    """Return the policy with the example waivers, which are comments in the file."""
     lines = text.splitlines()
     start = lines.index("# waivers:")
     return "\n".join([*lines[:start], *(line.removeprefix("# ") for line in lines[start:])])

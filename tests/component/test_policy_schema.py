@@ -31,7 +31,7 @@ BETWEEN_PARTS = re.compile(
 
 
 def as_editors_see(data: Any) -> Any:
-    """YAML 1.2: what looks like a number is one, and the parser takes it for text."""
+    """Read the file as YAML 1.2: a text that looks like a number is one, while the parser takes it for text."""
     if isinstance(data, dict):
         return {key: as_editors_see(part) for key, part in data.items()}
     if isinstance(data, list):

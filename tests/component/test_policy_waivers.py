@@ -91,7 +91,7 @@ def test_a_waiver_lasts_so_long_from_the_day_on_which_the_file_is_new() -> None:
 
 
 def test_a_policy_that_was_accepted_stays_readable() -> None:
-    """As it was written by an earlier version, and may be pinned by a release that runs."""
+    """An earlier version may have written it, and a release that runs may have pinned it."""
     old = RULE.replace("proxy-*", "*").replace("2027-01-31", "2030-01-01")
     assert parse(file(old).encode()).waivers
     assert waiver_faults(old) == [

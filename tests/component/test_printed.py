@@ -113,7 +113,7 @@ def of_kind(text: str, kind: str) -> Any:
 
 
 def trust_policies() -> Iterator[tuple[str, bytes]]:
-    """The same policy as each of the programs gets it."""
+    """Yield the same policy as each of the programs gets it."""
     yield "notation", printed.notation(GATES).encode()
     kyverno = of_kind(printed.kyverno(GATES), "TrustPolicy")
     yield "kyverno", json.dumps({key: kyverno[key] for key in ("version", "trustPolicies")}).encode()
@@ -191,7 +191,7 @@ def test_kyverno_asks_about_the_gates_images_and_refuses_when_it_gets_no_answer(
     assert patches == [{key: f"{{{{ element.{key} }}}}" for key in ("path", "op", "value")}]
 
 
-# What is asked of a stack
+# Requests to a stack
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Who calls `decide`: proven once, for one text, one function, one moment; anything else is refused and no fault."""
+"""The caller of `decide`: proven for one text, one function and one moment; any other proof is refused, without a
+fault.
+"""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def error(code: str, message: str = "because") -> bytes:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that would have been slept."""
+    """Return the seconds that the code would have slept."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     return slept
@@ -356,7 +356,7 @@ def test_whether_a_blob_is_there_is_asked_without_fetching_it(status: int, expec
 def upload(
     blob: Reply, *, present: bool = False, finished: Reply | None = None
 ) -> Callable[[Request], Reply]:
-    """A registry that does not mount."""
+    """Return a registry that does not mount."""
 
     def answer(request: Request) -> Reply:
         if request.method == "HEAD":
@@ -411,7 +411,7 @@ def test_a_blob_of_another_registry_is_never_mounted_from_there() -> None:
     ):
         copy(client_of(Logins(target.endpoint), source=source))
     assert fetched.asked == [f"GET /v2/team/app-dev/blobs/{BLOB.digest}"]
-    # Whether the target has it already is asked by the same request that begins the upload.
+    # One request checks whether the target has it and begins the upload.
     assert "from=team%2Fapp-staging" in target.asked[0]
     assert [request.method for request in target.requests] == ["POST", "PUT"]
     assert target.requests[-1].digest == str(BLOB.digest)
@@ -546,7 +546,7 @@ TAG_PATH = f"/v2/team/app-dev/manifests/sha256-{IMAGE.digest.hex}"
 
 
 def without_referrers_api(listed: Reply, *, is_there: bool = False) -> Answer:
-    """An old registry; `listed` is what lies under the fallback tag."""
+    """Return an old registry; `listed` is the content of the fallback tag."""
 
     def answer(request: Request) -> Reply:
         if "/referrers/" in request.path:
@@ -575,7 +575,7 @@ def test_a_registry_that_answers_for_referrers_keeps_the_list_itself(listing: Re
 
 @pytest.mark.parametrize("is_there", [True, False])
 def test_without_a_referrers_api_the_list_is_kept_under_its_tag(is_there: bool) -> None:
-    """Also when the manifest is there already: whoever pushed it may have been killed before the list."""
+    """The list is written even if the manifest is there already: its client may have been killed before."""
     with registry(without_referrers_api(Reply(404), is_there=is_there)) as (client, script):
         client.push_manifest(IMAGE.repository, SIGNATURE)
     assert str(script.requests[-1]) == f"PUT {TAG_PATH}"

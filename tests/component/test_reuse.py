@@ -41,7 +41,7 @@ def tagged(world: World, image: ImageRef, reason: StartReason = StartReason.NEW_
 
 
 def judged(world: World, image: ImageRef, minutes: float = 10, **how: Any) -> JudgeResult:
-    """The second attempt, where the scanner has found something since: whoever looks will block."""
+    """Judge the second attempt, for which the scanner has found something: a new reading would block it."""
     tagged(world, image, **how)
     world.scans.finish(image, critical())
     return world.judge(image, attempt=2, now=NOW + timedelta(minutes=minutes))

@@ -42,7 +42,7 @@ def world() -> World:
 
 @pytest.fixture
 def released(world: World) -> ImageRef:
-    """Signed by the gate of dev, promoted, and signed by the gate of staging."""
+    """Return an image that both gates signed: dev, which promoted it, and staging."""
     image = world.signed()
     assert world.promote(image).outcome is Outcome.RELEASED
     world.announce(image, Outcome.RELEASED)
@@ -60,7 +60,7 @@ def revoke(world: World, image: ImageRef, revocation: Revocation = STOLEN, **how
 
 
 def holding(world: World, image: ImageRef) -> set[str]:
-    """The stages whose signature on the image still holds there."""
+    """Return the stages whose signature on the image is still valid there."""
     subject = world.registry.manifest(image).descriptor
     stages = set()
     for referrer in world.registry.referrers(image):

@@ -1,4 +1,4 @@
-"""Going back: to what, past what, who is told, and that a call that was killed goes back once."""
+"""Rollbacks: their target, the releases that they skip, their messages, and that a killed call rolls back once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def world() -> World:
 
 @pytest.fixture
 def three(world: World) -> tuple[ImageRef, ImageRef, ImageRef]:
-    """Released one after the other: 1.0, 1.1 and 1.2."""
+    """Release three images one after the other: 1.0, 1.1 and 1.2."""
     return released(world, "1.0", 0), released(world, "1.1", 1), released(world, "1.2", 2)
 
 
@@ -185,7 +185,7 @@ def test_what_was_let_through_unsigned_is_gone_back_from_and_never_to(world: Wor
 def test_a_rollback_comes_after_what_was_released_in_the_same_second(
     world: World, three: Three, after: float
 ) -> None:
-    """Also where the clock of who decides is behind."""
+    """The clock of the function that decides may be behind."""
     _, _, third = three
     fourth = released(world, "1.3", 3)
     known, closed = world.ledger.get(ReleaseId(fourth, 1)), NOW + 3 * HOUR + timedelta(milliseconds=500)
@@ -234,7 +234,7 @@ def test_the_last_that_was_told_comes_first_and_each_once(events: list[tuple[boo
     assert way[:1] == told[-1:]
 
 
-# What is asked for
+# Requests
 
 
 def test_the_caller_is_kept(world: World, three: Three) -> None:

@@ -34,7 +34,7 @@ from tests.component.test_scanners_trivy import as_trivy
 
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[[Any], Path]:
-    """A file with this in it: bytes as they are, everything else as JSON."""
+    """Return a function that writes a file: bytes as they are, everything else as JSON."""
 
     def write(content: Any) -> Path:
         path = tmp_path / "report"
@@ -310,7 +310,7 @@ JUNK: st.SearchStrategy[Any] = st.one_of(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of everything in a document."""
+    """Yield the paths of everything in a document."""
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, element in inside:
         yield (*path, key)

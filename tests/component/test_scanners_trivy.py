@@ -120,7 +120,7 @@ SCORES = {"CRITICAL": "9.5", "HIGH": "8.0", "MEDIUM": "5.5", "LOW": "2.0"}
 
 
 def as_sarif(target: str, result: Json) -> Json:
-    """As pkg/report/sarif.go of Trivy writes it."""
+    """Write the report as pkg/report/sarif.go of Trivy does."""
     texts: list[tuple[str, str, str]] = [
         *(
             (one["RuleID"], one["Severity"], f"Secret {one['Title']}\nSeverity: {one['Severity']}\nMatch: *")

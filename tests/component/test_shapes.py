@@ -1,4 +1,4 @@
-"""What real tools push is never refused as ambiguous: it is an image with its platforms, or it is none."""
+"""Pushes of real tools are never refused as ambiguous: each is an image with its platforms, or no image."""
 
 from __future__ import annotations
 

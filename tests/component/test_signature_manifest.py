@@ -35,7 +35,7 @@ def thumbprints() -> list[str]:
 
 
 def manifest(**changes: Any) -> bytes:
-    """The form that every client finds; None leaves a key out."""
+    """Return the form that every client finds; a value of None leaves its key out."""
     usual = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",

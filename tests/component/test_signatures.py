@@ -1,6 +1,6 @@
-"""A signature by a gate's profile counts where it names a decision of that gate, and nowhere else.
+"""A signature by a gate's profile counts if it names a decision of that gate, and not otherwise.
 
-Whoever may use the profile can sign anything with it; the registry's managed signing signs every push.
+A caller who may use the profile can sign anything with it; the registry's managed signing signs every push.
 """
 
 from __future__ import annotations

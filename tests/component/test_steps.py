@@ -709,7 +709,7 @@ def test_a_referrer_that_could_run_is_left_behind_and_named(world: World) -> Non
 
 
 def attach(world: World, image: ImageRef, content: bytes) -> Digest:
-    """An attestation as buildx wrote them, with this content, that refers to the image."""
+    """Push an attestation in buildx's older form, with this content, that refers to the image; return its digest."""
     blobs = [world.registry.push_blob(DEV, blob) for blob in (b'{"rootfs": {}}', content)]
     config, layer = (blob.as_json() for blob in blobs)
     raw = {
@@ -812,7 +812,7 @@ def test_a_tag_that_a_newer_image_claimed_meanwhile_is_given_back(
     push = world.registry.push_manifest
 
     def overtaken(repository: str, manifest: Manifest, tag: str | None = None) -> None:
-        """The newer image is tagged between the older one's claim and its push."""
+        """Tag a newer image between the older one's claim and its push."""
         if tag == "1.0" and manifest.digest == image.digest:
             world.ledger.claim_tag(STAGING, "1.0", newer.digest, LATER)
             push(repository, world.registry.manifests[newer], tag)

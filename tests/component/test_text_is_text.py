@@ -1,6 +1,6 @@
-"""Whatever others have written, it is text: each kind of output looks like its clean twin, and nothing steers it.
+"""Text from others stays text: each kind of output looks like its clean twin, and no text controls it.
 
-What is tried is found by itself: every notice, everything that is printed, every field of their types.
+The tests find what they try: every notice, everything that is printed, every field of their types.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def functions_of(package: ModuleType, returns: Callable[[Any], bool]) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Every public function of the package that returns such a thing, with its annotations."""
+    """Yield every public function of the package that returns such a type, with its annotations."""
     names = {**vars(rich.console), "Table": rich.table.Table, "Text": Text}
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         module = importlib.import_module(found.name)
@@ -223,7 +223,7 @@ def test_a_line_is_one_line(text: str, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_nothing_else_prints() -> None:
-    """Whoever prints by himself goes around what makes it text."""
+    """A module that prints by itself bypasses the code that makes it text."""
     ways = re.compile(
         r"click\.(?:confirm|prompt|echo|secho|style|edit|echo_via_pager)|(?<![\w.])print\(|sys\.std(?:out|err)\.(?!fileno)"
         r"|(?<!: )\bConsole\(|rich\.text|from_markup|from_ansi|markup=True|style=f"
@@ -237,7 +237,7 @@ def test_nothing_else_prints() -> None:
 
 
 def structure(source: str) -> Counter[tuple[str, str]]:
-    """What a page of it would be made of, but for its text."""
+    """Return the structure of a page that shows the value, without its text."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     tokens = [inner for token in parser.parse(source) for inner in (token, *(token.children or ()))]
     return Counter((one.type, one.tag) for one in tokens if one.type not in ("text", "text_special"))

@@ -31,7 +31,7 @@ poison = pytest.mark.parametrize("text", PAYLOADS, ids=NAMES)
 
 
 def report_of(text: str) -> dict[str, Any]:
-    """Trivy's, with the text wherever it has one."""
+    """Return a report of Trivy with the text in every field that takes one."""
     report = trivy((f"CVE-2026-1{text}", "CRITICAL"), ("CVE-2026-2", "HIGH"), package=text, fixed=text)
     [result] = report["Results"]
     for one in result["Vulnerabilities"]:
@@ -70,7 +70,7 @@ def strings(document: Any) -> Iterator[str]:
 
 
 def assert_sarif(document: Any) -> None:
-    """SARIF 2.1.0: 3.11.6, a message makes no link; `uri` and `helpUri` are URIs, and lead to the web."""
+    """Check SARIF 2.1.0: by 3.11.6 a message makes no link; `uri` and `helpUri` are URIs that lead to the web."""
     assert all(is_one_line(value) for value in strings(document))
     [run] = document["runs"]
     messages = [one["message"]["text"] for one in run["results"]]
@@ -111,7 +111,7 @@ def test_a_link_of_a_scanner_leads_to_the_web_or_nowhere(judge: Judge) -> None:
 
 
 def poisoned(gate: CliGate, text: str) -> None:
-    """An image that was blocked, and a waiver, in the words of somebody else."""
+    """Store a blocked image and a waiver with texts of somebody else."""
     package = Package(text, text, text, "pypi", f"pkg:pypi/{CLEAN}@1", text, text)
     finding = Finding(f"CVE-2026-1{text}", Severity.CRITICAL, (package,), (text,), True, url=text, arn=text)
     gate.judged("1.0", [finding])
@@ -157,7 +157,7 @@ def test_a_verb_prints_text(gate: CliGate, verb: list[str], text: str) -> None:
 @poison
 @pytest.mark.parametrize("verb", ["check", "explain"])
 def test_a_policy_is_shown_as_text(gate: CliGate, verb: str, text: str, tmp_path: Path) -> None:
-    """Also one that is refused: what is wrong with it is said in lines."""
+    """A refused policy is text, too: its faults are printed as lines."""
     expires = str(NOW.date() + timedelta(days=9))
     waiver = {
         "vulnerability": "CVE-2026-9",
@@ -222,7 +222,7 @@ NOT_LINES = [name for name, text in PIECES.items() if not is_one_line(text) and 
 
 
 def _said(fields: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
-    """The request with the text in one of the fields that people write, for each of them."""
+    """Yield the request with the text in each of the fields that people write."""
     for name in ("owner", "reason", "ticket", "rule", "id"):
         if name in fields:
             yield {**fields, name: text}

@@ -1,4 +1,4 @@
-"""What `imagegate verify` says about a signature: whose it is, whether it holds, and when nobody can tell."""
+"""Statements of `imagegate verify` about a signature: whose it is, whether it is valid, and when that is unknown."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def nobody_is_allowed(_: RevocationQuery) -> Sequence[str]:
 
 @dataclass
 class Asked:
-    """The profiles that ECR signs with, and how often they were asked for."""
+    """The profiles that ECR signs with, and a count of the queries."""
 
     profiles: frozenset[str] = frozenset()
     times: int = 0

@@ -1,4 +1,6 @@
-"""What `imagegate verify` adds to signatures, beside a stack: what a gate says by now, and who broke the glass."""
+"""The additions of `imagegate verify` to signatures, beside a stack: the gate's present verdict, and who broke the
+glass.
+"""
 
 from __future__ import annotations
 

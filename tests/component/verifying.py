@@ -46,7 +46,7 @@ def verify_gate(
     at: datetime = NOW,
     revoked: Revoked | None = None,
 ) -> Verified:
-    """As the pipeline does: by thumbprints of roots and one signing profile."""
+    """Verify as the pipeline does: by thumbprints of roots and one signing profile."""
     trusted = frozenset({root or good_root(), "0" * 64})
     return verify_envelope(
         envelope, subject, trusted_roots=trusted, identity=identity, at=at, revoked=revoked
@@ -83,7 +83,7 @@ def verify_by(
     at: datetime = NOW,
     revoked: Revoked | None = nothing_revoked,
 ) -> Verified:
-    """`trusted`: thumbprints, which every store of the policy holds."""
+    """Verify with a trust policy; every store of it has the roots with the thumbprints `trusted`."""
     store = TrustStore(frozenset(trusted or (good_root(),)))
     stores = dict.fromkeys(policy.stores, store)
     return verify(envelope, SUBJECT, policy, stores, at=at, revoked=revoked)

@@ -178,7 +178,7 @@ class World:
         self.go_on(call)
 
     def go_on(self, call: Call, *, answer_is_lost: bool = False) -> bool:
-        """One port call further; or to its end where functions run as a whole. Returns whether it ended."""
+        """Go on by one port call, or to the end for functions that run as a whole. Return whether it ended."""
         stops = self.scenario.stops if self.scenario.stops_in in call.function else Stops.NOWHERE
         calls = PortCalls(call.answers, stops=stops)
         try:
@@ -244,7 +244,7 @@ class World:
 
 
 def _copied(thing: Any) -> Any:
-    """Its containers are its own, what they hold is shared: nobody changes that."""
+    """Copy the containers and share their contents, which nobody changes."""
     twin = object.__new__(type(thing))
     twin.__dict__ |= {
         name: value.copy() if type(value) in (dict, list, set) else value

@@ -59,7 +59,6 @@ NOT_YET: tuple[str, ...] = (
     "layers/core/imagegate",
     "cli",
     "functions",
-    "tests",
 )
 
 

@@ -26,7 +26,7 @@ class Clients:
 
     @classmethod
     def logged_in(cls, gate: Gate, home: Path) -> Clients:
-        """With the token of GetAuthorizationToken, kept where both skopeo and docker look for it."""
+        """Log in with the token of GetAuthorizationToken, stored where both skopeo and docker look for it."""
         granted = gate.cloud.client("ecr").get_authorization_token()["authorizationData"][0]
         logins = {gate.cloud.env["IMAGEGATE_REGISTRY"]: {"auth": granted["authorizationToken"]}}
         (home / "config.json").write_text(json.dumps({"auths": logins}))
@@ -60,7 +60,7 @@ class Clients:
         return self.gate.cloud.env["IMAGEGATE_REGISTRY"]
 
     def _run(self, *arguments: str) -> str:
-        """`registry/` stands for the sandbox's registry."""
+        """Run a client; `registry/` in an argument means the sandbox's registry."""
         command = [re.sub(r"^(docker://)?registry/", rf"\g<1>{self._registry}/", part) for part in arguments]
         own = {
             "HOME": str(self.home),

@@ -15,7 +15,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 @pytest.fixture(autouse=True)
 def quiet(gate: Gate) -> Iterator[None]:
-    """Quirks are switched off again after each test."""
+    """Switch quirks off again after each test."""
     before = gate.cloud.api("/sandbox-api/quirks")
     yield
     gate.quirks(**before)

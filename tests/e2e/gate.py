@@ -48,7 +48,7 @@ class Gate:
         return push(layout, SandboxReference.parse(f"{repository}:{tag}"), self.session).digest
 
     def findings(self, reference: str, **counts: int) -> None:
-        """What the scanner will report."""
+        """Configure the findings that the scanner will report."""
         listed = [
             {
                 "name": f"CVE-2026-{severity}-{number}",
@@ -69,7 +69,7 @@ class Gate:
     # What an operator sees
 
     def releases(self, repository: str, digest: str) -> list[dict[str, Any]]:
-        """All attempts as the ledger has them, oldest first."""
+        """Return all attempts from the ledger, oldest first."""
         answer = self.cloud.client("dynamodb").query(
             TableName=self.cloud.outputs["LedgerTable"],
             KeyConditionExpression="pk = :pk AND begins_with(sk, :attempt)",
@@ -84,7 +84,7 @@ class Gate:
     def ended(
         self, repository: str, digest: str, attempt: int = 1, patience: float = PATIENCE_SECONDS
     ) -> dict[str, Any]:
-        """The attempt once it is closed and announced."""
+        """Wait until the attempt is closed and announced; return it."""
 
         def look() -> dict[str, Any] | None:
             attempts = self.releases(repository, digest)
@@ -97,7 +97,7 @@ class Gate:
         return eventually(look, what, patience)
 
     def settled(self) -> None:
-        """Every execution has ended, and no event is on its way."""
+        """Wait until every execution has ended and no event is on its way."""
         states = self.cloud.client("stepfunctions")
         machine = self.cloud.outputs["ReleaseStateMachine"]
 

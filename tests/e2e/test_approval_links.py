@@ -54,7 +54,7 @@ def get(url: str, method: str = "GET") -> urllib3.BaseHTTPResponse:
 
 
 def press(url: str, **fields: str) -> urllib3.BaseHTTPResponse:
-    """What the form's button does."""
+    """Send the request that the form's button sends."""
     address, _, token = url.partition("?t=")
     body = urlencode({"token": token, "reason": "tested", **fields})
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -23,14 +23,14 @@ STAGING = "links-staging"
 
 @pytest.fixture(scope="module")
 def release(gate: Gate) -> ReleaseId:
-    """What has passed the gate before production."""
+    """Return a release that has passed the gate before production."""
     digest = gate.push("links-dev", "1.0")
     assert gate.ended(STAGING, digest)["outcome"] == "held"
     return ReleaseId(ImageRef.of(STAGING, digest), 1)
 
 
 def token(gate: Gate, link: ApprovalLink) -> str:
-    """As the function makes it that asks for approvals."""
+    """Make a token as the function that requests approvals does."""
     stack = {"StackName": gate.cloud.env["IMAGEGATE_STACK"], "LogicalResourceId": "ApprovalKey"}
     found = gate.cloud.client("cloudformation").describe_stack_resource(**stack)
     key = found["StackResourceDetail"]["PhysicalResourceId"]
@@ -51,13 +51,13 @@ def call(gate: Gate, method: str, query: str = "", **more: Any) -> urllib3.BaseH
 
 
 def confirm(gate: Gate, token: str) -> urllib3.BaseHTTPResponse:
-    """As a browser sends the form."""
+    """Send the form as a browser does."""
     headers = {"content-type": "application/x-www-form-urlencoded"}
     return call(gate, "POST", body=urlencode({"token": token, "reason": "seen"}), headers=headers)
 
 
 def kept(gate: Gate) -> list[Any]:
-    """Everything in both tables."""
+    """Return all items of both tables."""
     tables = [gate.cloud.outputs[name] for name in ("LedgerTable", "GrantsTable")]
     scan = gate.cloud.client("dynamodb").scan
     return [sorted(map(str, scan(TableName=table)["Items"])) for table in tables]

@@ -58,7 +58,7 @@ def decide(gate: Gate, keys: dict[str, str], action: str, image: str) -> Said:
 
 
 def held(gate: Gate, application: str, content: str = "") -> str:
-    """In staging, after its soak."""
+    """Return the digest of an image in staging, after its soak."""
     digest = gate.push(f"{application}-dev", "1.0", content)
     assert gate.ended(f"{application}-dev", digest)["outcome"] == "released"
     staged = gate.ended(f"{application}-staging", digest)
@@ -155,7 +155,7 @@ def test_nobody_writes_an_approval_past_the_function(gate: Gate) -> None:
 
 
 def test_what_nobody_decides_in_time_stays_out_and_is_told(gate: Gate) -> None:
-    """The week goes by in the ledger; nothing else is told that it did."""
+    """The test moves the week in the ledger; nothing else knows that it went by."""
     digest = held(gate, "forgotten")
     table, image = gate.cloud.outputs["LedgerTable"], f"IMAGE#forgotten-staging@{digest}"
     gate.cloud.client("dynamodb").update_item(

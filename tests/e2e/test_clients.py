@@ -37,7 +37,7 @@ def docker() -> None:
 
 
 def signature_holds(gate: Gate, repository: str, digest: str, signature: str) -> bool:
-    """The gate of dev signed exactly this image: by the specification and the trust root alone."""
+    """Return whether the gate of dev signed exactly this image, by the specification and the trust root alone."""
     root = Path(gate.cloud.env["IMAGEGATE_TRUST_ROOT"]).read_bytes()
     thumbprint = x509.load_pem_x509_certificate(root).fingerprint(hashes.SHA256()).hex()
     layer = json.loads(gate.manifest(repository, signature) or b"{}")["layers"][0]
@@ -49,7 +49,7 @@ def signature_holds(gate: Gate, repository: str, digest: str, signature: str) ->
 
 
 def blobs(layout: Path) -> dict[str, bytes]:
-    """All that a layout holds, by digest."""
+    """Return all blobs of a layout, by digest."""
     return {path.name: path.read_bytes() for path in (layout / "blobs/sha256").iterdir()}
 
 
@@ -119,7 +119,7 @@ def test_docker_pulls_what_was_released_and_what_it_pushes_is_gated(
 
 @pytest.fixture(scope="module")
 def pushed(gate: Gate) -> str:
-    """An image that the gate has released."""
+    """Push an image that the gate releases; return its digest."""
     digest = gate.push("clients-dev", "1.0")
     gate.ended("clients-dev", digest)
     return digest

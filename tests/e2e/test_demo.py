@@ -52,7 +52,7 @@ class Demo:
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
-    """The demo starts a cloud of its own; the gate that the other tests share is not needed."""
+    """Replace the shared fixture: the demo starts a cloud of its own, so the gate of the other tests is not needed."""
 
 
 def run(state: Path, *arguments: str) -> Demo:

@@ -30,7 +30,7 @@ CALLED = {"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Act
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """A sandbox of its own: by default there is no check."""
+    """Run a sandbox of its own, because by default there is no check."""
     with running_gate(tmp_path_factory.mktemp("deployments"), *PARAMETERS) as running:
         running.cloud.client("ecs").create_cluster(clusterName=CLUSTER)
         yield running
@@ -38,7 +38,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 @pytest.fixture(scope="module")
 def hooks(gate: Gate) -> list[dict[str, Any]]:
-    """As docs/how-to/check-deployments.md attaches it."""
+    """Attach the hooks as docs/how-to/check-deployments.md does."""
     iam, function = gate.cloud.client("iam"), gate.cloud.outputs["CheckDeploymentFunction"]
     trust = json.dumps({"Version": "2012-10-17", "Statement": [CALLED]})
     role = iam.create_role(RoleName="imagegate-hook", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
@@ -57,7 +57,7 @@ def definition(gate: Gate, *images: str) -> str:
 
 
 def deployed(gate: Gate, service: str) -> dict[str, Any]:
-    """The service's latest deployment once it is over."""
+    """Wait for the end of the service's latest deployment; return it."""
 
     def look() -> dict[str, Any] | None:
         answer = gate.cloud.client("ecs").list_service_deployments(cluster=CLUSTER, service=service)
@@ -70,7 +70,7 @@ def deployed(gate: Gate, service: str) -> dict[str, Any]:
 def deploy(
     gate: Gate, hooks: list[dict[str, Any]], *images: str, service: str = "", tasks: int = 1
 ) -> dict[str, Any]:
-    """A new service, or a new revision of this one; the deployment when it is over."""
+    """Deploy a new service, or a new revision of this one; return the deployment when it is over."""
     ecs, task = gate.cloud.client("ecs"), definition(gate, *images)
     if service:
         ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=task)
@@ -92,14 +92,14 @@ def name_of(deployment: dict[str, Any]) -> str:
 
 
 def told(gate: Gate, service: str) -> list[dict[str, Any]]:
-    """What people were told about a service."""
+    """Return the messages to people about a service."""
     return [
         message for message in gate.messages() if f"{service} in {CLUSTER}:" in (message["subject"] or "")
     ]
 
 
 def quiet(gate: Gate, service: str, number: int) -> list[dict[str, Any]]:
-    """So many messages, and no more than those."""
+    """Check that there are exactly so many messages; return them."""
     gate.eventually(lambda: len(told(gate, service)) >= number, f"{number} messages about {service}")
     time.sleep(2.0)
     return told(gate, service)

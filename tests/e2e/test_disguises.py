@@ -1,4 +1,4 @@
-"""What hides in how documents are read is refused, or judged, or stays behind; evidence starts nothing."""
+"""Documents that readers understand differently are refused, or judged, or stay behind; evidence starts nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def maker(request: pytest.FixtureRequest) -> Maker:
 
 @pytest.fixture(scope="module", autouse=True)
 def typed(gate: Gate) -> str:
-    """An image with an artifact type, pushed first: the time until its end passes with the other tests."""
+    """Push an image with an artifact type early, because its end takes as long as the other tests."""
     maker = Maker(random.Random(1))
     image = maker.image("linux/amd64").put("artifactType", "application/vnd.example")
     return push(gate, "typed-dev", maker.shelf, maker.shelf.push(image, maker.manifest_type))

@@ -12,7 +12,7 @@ from tests.e2e.test_waivers import DECIDES, READS, blocked, imagegate, user
 
 
 def told(gate: Gate, start: str, about: str) -> list[dict[str, Any]]:
-    """Messages to people whose subject begins so."""
+    """Return the messages to people whose subject begins with this."""
     return [
         message
         for message in gate.messages()
@@ -61,7 +61,7 @@ def test_what_was_signed_is_taken_back_at_every_gate_and_stays_so(gate: Gate) ->
     )
     assert (said.code, said.err) == (0, "")
     assert said.json["stages"] == ["dev", "staging"]
-    assert said.json["signatures"] == 2  # the first one lies in both repositories
+    assert said.json["signatures"] == 2  # the first one is in both repositories
     for repository in ("stolen-dev", "stolen-staging"):
         seen = imagegate(gate, "verify", f"{repository}:1.0", "--trust-root", root(gate), "--json")
         assert seen.code == 1, seen.out

@@ -1,4 +1,4 @@
-"""What travels with an image, checked with nothing of ours but the specification."""
+"""The evidence that is promoted with an image, checked by the specification alone, without our code."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def pushed(gate: Gate, index: LayoutIndex, repository: str, tag: str = "1.0") ->
 
 
 def tree(gate: Gate, repository: str, digest: str) -> set[str]:
-    """Every manifest and blob of an image, all of them readable."""
+    """Return the digest of every manifest and blob of an image, all of them readable."""
     content = gate.manifest(repository, digest)
     assert content is not None, digest
     document = json.loads(content)
@@ -40,7 +40,7 @@ def tree(gate: Gate, repository: str, digest: str) -> set[str]:
 
 
 def platforms_of(gate: Gate, repository: str, digest: str) -> dict[str, str]:
-    """Digest by platform, of the index's own children."""
+    """Return the digest by platform of the index's own children."""
     children = json.loads(gate.manifest(repository, digest) or b"{}")["manifests"]
     named = [(child, child.get("platform", {})) for child in children]
     return {

@@ -1,4 +1,4 @@
-"""What cannot be handled, delivered or finished is kept, and not lost."""
+"""Events that cannot be handled, delivered or finished are kept, not lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.e2e.test_made_up_calls import call
 
 
 def functions(gate: Gate) -> dict[str, str]:
-    """Physical names by logical ones."""
+    """Return physical names by logical ones."""
     resources = gate.cloud.client("cloudformation").describe_stack_resources(StackName="imagegate")
     return {
         one["LogicalResourceId"]: one["PhysicalResourceId"]
@@ -21,7 +21,7 @@ def functions(gate: Gate) -> dict[str, str]:
 
 
 def taken(gate: Gate) -> Iterator[str]:
-    """The source of every dead letter, each once: they are gone from the queue then."""
+    """Yield the source of every dead letter, each once: then it is gone from the queue."""
     sqs, queue = gate.cloud.client("sqs"), gate.cloud.outputs["DeadLettersQueue"]
     while found := sqs.receive_message(
         QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
@@ -38,7 +38,7 @@ BROKEN = {"schema": "none", "detail-type": "ECR Image Action", "detail": {}}
 
 
 def keeps_what_fails(gate: Gate) -> None:
-    """Each function, called asynchronously with what it cannot handle."""
+    """Call each function asynchronously with an event that it cannot handle."""
     names = {logical: name for logical, name in functions(gate).items() if logical not in ANSWERING}
     for name in names.values():
         gate.cloud.client("lambda").invoke(
@@ -59,7 +59,7 @@ def test_what_a_function_cannot_handle_is_kept(gate: Gate) -> None:
 
 @contextmanager
 def locked(gate: Gate, function: str) -> Iterator[None]:
-    """No rule may call the function meanwhile."""
+    """Let no rule call the function in this block."""
     client, name = gate.cloud.client("lambda"), functions(gate)[function]
     policy = json.loads(client.get_policy(FunctionName=name, Qualifier="live")["Policy"])
     for statement in policy["Statement"]:

@@ -76,7 +76,7 @@ class Client:
         assert done.code == 0, done.said
 
     def use_printed_policy(self) -> None:
-        """What exists now: a new repository needs it printed again."""
+        """Use the policy for the present repositories: a new one needs it printed again."""
         file = self.home / "printed.json"
         program = Path(sys.executable).with_name("imagegate")
         printed = subprocess.run(
@@ -91,7 +91,7 @@ class Client:
         assert done.code == 0, done.said
 
     def write_policy(self, **changes: object) -> Path:
-        """A trust policy for everything."""
+        """Write a trust policy for everything."""
         policy = {"name": "all", "registryScopes": ["*"], "signatureVerification": {"level": "strict"}}
         file = self.config / "trustpolicy.json"
         file.write_text(json.dumps({"version": "1.0", "trustPolicies": [policy | changes]}))
@@ -232,7 +232,7 @@ def test_what_the_client_signs_with_a_gates_profile_passes_no_gate(gate: Gate, c
     found = client.imagegate("forced-dev:1.0")
     assert found.code == 1
     assert "names no decision" in " ".join(found.said.split())
-    # Which the client finds only where it is told what to look for.
+    # The client finds it only if its policy names it.
     client.use_printed_policy()
     assert client.verify("forced-dev", digest).code == 0
     assert client.verify("forced-dev", digest, "--user-metadata", "imagegate.stage=dev").code

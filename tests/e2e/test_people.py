@@ -1,4 +1,4 @@
-"""Who decides is proven: under enforced IAM, against callers who may invoke whatever they like."""
+"""The identity of an approver is proven: under enforced IAM, against callers who may invoke any function."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 
 def held(gate: Gate, application: str) -> dict[str, Any]:
-    """What an approval of it names."""
+    """Return the reference that an approval names."""
     digest = gate.push(f"{application}-dev", "1.0")
     assert gate.ended(f"{application}-dev", digest)["outcome"] == "held"
     return {"repository": f"{application}-dev", "digest": digest, "attempt": 1}
@@ -58,7 +58,7 @@ def approve(image: dict[str, Any]) -> dict[str, Any]:
 
 
 def body(gate: Gate, keys: Keys, decision: dict[str, Any], function: str = FUNCTION) -> str:
-    """As the command line makes it, which asks the same sandbox."""
+    """Return the request as the command line makes it in this sandbox."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", gate.cloud.env["AWS_ENDPOINT_URL"])
         return proven(decision, credentials(keys), function, datetime.now(UTC)).decode()
@@ -71,7 +71,7 @@ def credentials(keys: Keys) -> ReadOnlyCredentials:
 
 
 def invoke(gate: Gate, keys: Keys, arn: str, content: str, function: str = FUNCTION) -> tuple[int, Any]:
-    """Straight to the function, with a caller of one's own making."""
+    """Invoke the function directly, with a made-up caller."""
     event = {"requestContext": {"authorizer": {"iam": {"userArn": arn}}}, "body": content}
     client = gate.cloud.client("lambda", **{name.lower(): value for name, value in keys.items()})
     answer = json.loads(
@@ -81,7 +81,7 @@ def invoke(gate: Gate, keys: Keys, arn: str, content: str, function: str = FUNCT
 
 
 def call(gate: Gate, keys: Keys, content: str, url: str = "") -> tuple[int, Any]:
-    """The function's URL, as IAM has authenticated the caller."""
+    """Call the function's URL with a caller whom IAM has authenticated."""
     url = url or gate.cloud.outputs["ApproveUrl"]
     request = AWSRequest("POST", url, {"content-type": "application/json"}, content.encode())
     SigV4Auth(credentials(keys), "lambda", "eu-central-1").add_auth(request)
@@ -92,7 +92,7 @@ def call(gate: Gate, keys: Keys, content: str, url: str = "") -> tuple[int, Any]
 
 
 def approvals(gate: Gate, image: dict[str, Any]) -> set[str]:
-    """Who has approved it, as the grants table has it."""
+    """Return the approvers from the grants table."""
     key = f"APPROVAL#{image['repository']}@{image['digest']}#00001"
     found = gate.cloud.client("dynamodb").query(
         TableName=gate.cloud.outputs["GrantsTable"],
@@ -156,7 +156,7 @@ def test_the_command_line_proves_who_calls_also_in_the_session_of_a_role(gate: G
 
 
 def session(gate: Gate, role: str, name: str, *statements: dict[str, Any]) -> tuple[str, Keys]:
-    """Of a role that may do this: the ARN, and what goes into the environment."""
+    """Return the ARN and the environment of a role that may do this."""
     iam, arn = gate.cloud.client("iam"), f"arn:aws:iam::123456789012:role/{role}"
     if role not in (one["RoleName"] for one in iam.list_roles()["Roles"]):
         iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
@@ -182,7 +182,7 @@ def test_two_sessions_of_one_role_are_one(gate: Gate) -> None:
 
 
 def requested(gate: Gate, keys: Keys, image: dict[str, Any], **more: str) -> dict[str, Any]:
-    """Straight to the function that starts releases, as its own stack's functions call it."""
+    """Invoke the function that starts releases directly, as its own stack's functions do."""
     named = {"repository": image["repository"], "digest": image["digest"], "tags": ["1.0"], **more}
     client = gate.cloud.client("lambda", **{name.lower(): value for name, value in keys.items()})
     event = json.dumps({"schema": 1, "request": named})

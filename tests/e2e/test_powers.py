@@ -1,4 +1,4 @@
-"""Who may do what: with the functions' own credentials, under enforced IAM."""
+"""Permissions: with the functions' own credentials, under enforced IAM."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUNCTIONS = [
 
 
 def role_client(gate: Gate, function: str, service: str) -> Any:
-    """A client with the credentials that this function has."""
+    """Return a client with the credentials of this function."""
     resources = gate.cloud.client("cloudformation").describe_stack_resources(StackName="imagegate")
     role = next(r for r in resources["StackResources"] if r["LogicalResourceId"] == f"{function}Role")
     arn = gate.cloud.client("iam").get_role(RoleName=role["PhysicalResourceId"])["Role"]["Arn"]
@@ -141,7 +141,7 @@ def sign_by_hand(gate: Gate, decision: str) -> dict[str, Any]:
 
 
 def store(gate: Gate, record: dict[str, Any]) -> str:
-    """What somebody could do who broke into the judge."""
+    """Store a record as an attacker would who broke into the judge."""
     content = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
     digest = hashlib.sha256(content).hexdigest()
     role_client(gate, "JudgeImage", "s3").put_object(

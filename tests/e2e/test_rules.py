@@ -48,7 +48,7 @@ stages:
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """A gate of its own: with Inspector, and with this policy."""
+    """Run a gate of its own, with Inspector and this policy."""
     folder = tmp_path_factory.mktemp("rules")
     policy = folder / "rules.yaml"
     policy.write_text(POLICY)
@@ -58,7 +58,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 @pytest.fixture(scope="module")
 def debian(gate: Gate) -> LayoutImage:
-    """A released base image."""
+    """Release a base image and return it."""
     base = build_image(gate.work / "debian", files={"etc/os-release": b"debian 12"}, tag="12")
     digest = sent(gate, gate.work / "debian", "debian-base:12")
     assert gate.ended("debian-base", digest)["outcome"] == "released"
@@ -77,7 +77,7 @@ def app(gate: Gate, name: str, base: LayoutImage | None, **config: Any) -> str:
 
 
 def found(gate: Gate, reference: str, *vulnerabilities: str, severity: str = "HIGH") -> Path:
-    """What Inspector will report, in the form in which ECR gives it."""
+    """Write the findings that Inspector will report, in ECR's form."""
     listed = [
         {
             "severity": severity,
@@ -128,7 +128,7 @@ def stored(gate: Gate, key: str) -> bytes:
 
 
 def imagegate(gate: Gate, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """As an operator runs it, in a shell that has sourced the sandbox's env."""
+    """Run the command line as an operator does, in a shell that has sourced the sandbox's env."""
     environment = {"PATH": os.environ["PATH"], "COLUMNS": "120", **gate.cloud.env}
     program = Path(sys.executable).with_name("imagegate")
     return subprocess.run(

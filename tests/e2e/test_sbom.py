@@ -34,7 +34,7 @@ CYCLONEDX, SPDX = "application/vnd.cyclonedx+json", "application/spdx+json"
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """A gate of its own: with Inspector, and with this policy."""
+    """Run a gate of its own, with Inspector and this policy."""
     folder = tmp_path_factory.mktemp("sbom")
     policy = folder / "sbom.yaml"
     policy.write_text(POLICY)
@@ -43,7 +43,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 
 
 def sboms(gate: Gate, repository: str, digest: str) -> list[str]:
-    """The digests of what is attached in either format."""
+    """Return the digests of the attached SBOMs in either format."""
     listed = gate.referrers(repository, digest)
     return [entry["digest"] for entry in listed if entry["artifactType"] in (CYCLONEDX, SPDX)]
 
@@ -58,7 +58,7 @@ def noted(release: dict[str, Any]) -> str:
 
 
 def attach(gate: Gate, repository: str, subject: str, document: bytes) -> str:
-    """As a build does it with any client of ECR; the digest of the manifest."""
+    """Attach an SBOM as a build does with any client of ECR; return the digest of the manifest."""
     ecr = gate.cloud.client("ecr")
     config, layer = (uploaded(ecr, repository, blob) for blob in (b"{}", document))
     manifest = {
@@ -87,7 +87,7 @@ def uploaded(ecr: Any, repository: str, blob: bytes) -> str:
 
 
 def called(gate: Gate, *arguments: str) -> str:
-    """What the command line prints."""
+    """Run the command line; return its output."""
     program = Path(sys.executable).with_name("imagegate")
     ran = subprocess.run(
         [program, *arguments], env={**os.environ, **gate.cloud.env}, capture_output=True, text=True
@@ -199,7 +199,7 @@ def test_a_function_that_fails_stops_no_release_either_and_is_not_silent(gate: G
 def test_inspector_is_asked_where_a_revoked_image_runs(gate: Gate) -> None:
     assert gate.ended("taken-dev", gate.push("taken-dev", "1.0"))["outcome"] == "released"
     said = imagegate(gate, "decide", "revoke", "taken-dev:1.0", "--reason", "stolen", "--yes", "--json")
-    assert (said.code, said.json["runsIn"]) == (0, [])  # seen nowhere; None where nobody could be asked
+    assert (said.code, said.json["runsIn"]) == (0, [])  # seen nowhere; None if no service could answer
 
 
 def test_an_export_that_is_not_allowed_or_takes_too_long_stops_no_release(gate: Gate) -> None:

@@ -21,7 +21,7 @@ def rules(release: dict[str, str]) -> list[str]:
 
 @pytest.fixture
 def enhanced(gate: Gate) -> Iterator[Gate]:
-    """Inspector scans what begins with `inspected`; the rest of the registry is not scanned at all."""
+    """Let Inspector scan the repositories that begin with `inspected`; the rest of the registry is not scanned."""
     configure(gate, "ENHANCED", "inspected*")
     yield gate
     configure(gate, "BASIC")
@@ -105,7 +105,7 @@ def test_without_inspectors_permissions_a_release_fails_and_says_which(enhanced:
 
 @contextmanager
 def without(gate: Gate, function: str, *names: str) -> Iterator[None]:
-    """A function's role without some statements of its policy."""
+    """Remove some statements from the policy of a function's role in this block."""
     resources = gate.cloud.client("cloudformation").describe_stack_resources(StackName="imagegate")
     [role] = [
         one["PhysicalResourceId"]

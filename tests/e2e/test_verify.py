@@ -41,7 +41,7 @@ class Verified:
 
 
 def verify(gate: Gate | None, *arguments: str, **variables: str) -> Verified:
-    """With the sandbox's environment, or on a machine that knows nothing of AWS."""
+    """Run the command with the sandbox's environment, or as on a machine without AWS."""
     environment = {"PATH": os.environ["PATH"], "COLUMNS": "100", "HOME": "/nonexistent"}
     program = Path(sys.executable).with_name("imagegate")
     done = subprocess.run(
@@ -237,7 +237,7 @@ def login(gate: Gate) -> str:
 
 @pytest.fixture
 def managed(gate: Gate) -> Iterator[Any]:
-    """Managed signing of some repositories with a profile, until the test is over."""
+    """Let ECR sign pushes to some repositories with a profile, until the test is over."""
     ecr = gate.cloud.client("ecr")
 
     def configure(profile: str, repositories: str) -> None:
@@ -320,7 +320,7 @@ def test_verifying_an_image_takes_four_requests_and_little_time(gate: Gate) -> N
 
 
 def verify_image(registry: HttpRegistry, digest: str, trust: Trust) -> float:
-    """Seconds of our own processor time."""
+    """Verify in this process; return the seconds of processor time."""
     started = time.process_time()
     found = evidence.read(registry, ImageRef.of("cheap-dev", digest))
     (signature,) = signatures_of(found, trust, datetime.now(UTC))

@@ -33,7 +33,7 @@ class Said:
 
 
 def imagegate(gate: Gate, *arguments: str, keys: dict[str, str] | None = None) -> Said:
-    """The command line as a person has it, in a process of its own."""
+    """Run the command line in a process of its own, as a person does."""
     environment = {**gate.cloud.env, **(keys or {}), "COLUMNS": "120"}
     done = subprocess.run(
         [IMAGEGATE, *arguments], env=environment, capture_output=True, text=True, timeout=120
@@ -75,7 +75,7 @@ def granted(gate: Gate, waiver_id: str) -> dict[str, Any]:
 
 
 def user(gate: Gate, *statements: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """A person with these permissions: the ARN, and what they put into their environment."""
+    """Create a user with these permissions; return the ARN and the user's environment variables."""
     iam, name = gate.cloud.client("iam"), f"person-{uuid.uuid4().hex[:8]}"
     arn = iam.create_user(UserName=name)["User"]["Arn"]
     document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
@@ -173,7 +173,7 @@ def test_a_waiver_that_would_never_count_is_refused_in_plain_words(
 
 
 def test_only_the_function_that_decides_writes_the_grants(gate: Gate) -> None:
-    """Whoever may call the function may not go around it."""
+    """A caller who may call the function may not write the table directly."""
     _, keys = user(gate, READS, *DECIDES)
     table = gate.cloud.client(
         "dynamodb",
