@@ -136,7 +136,7 @@ def deploy(world: World, stage: str, **changes: object) -> None:
         (observed, Outcome.RELEASED),
     ],
 )
-def test_a_release_closes_as_what_the_ledger_proves_and_as_nothing_else(
+def test_a_release_closes_only_with_the_outcome_that_the_ledger_proves(
     way: Callable[[World], ImageRef], proven: Outcome | None
 ) -> None:
     for outcome in Outcome:
@@ -172,7 +172,7 @@ def test_where_nothing_follows_a_signature_is_enough_and_needed() -> None:
     assert world.announce(image, Outcome.RELEASED) is Then.END
 
 
-def test_what_was_revoked_meanwhile_is_not_told_to_deployers() -> None:
+def test_deployers_get_no_event_of_an_image_that_was_revoked_meanwhile() -> None:
     world = World()
     image = promoted(world)
     world.ledger.revoke(ReleaseId(image, 1), REVOKED)
@@ -207,7 +207,7 @@ def test_proof_that_changes_while_the_release_is_closed_closes_nothing(
     assert release_of(world, image).is_open
 
 
-def test_a_judgement_takes_back_what_an_earlier_one_found() -> None:
+def test_a_new_verdict_replaces_an_earlier_one() -> None:
     world = World()
     image = moved_before_the_verdict(world)
     world.registry.push_image(DEV, "1.0")
@@ -216,7 +216,7 @@ def test_a_judgement_takes_back_what_an_earlier_one_found() -> None:
         world.announce(image, Outcome.SUPERSEDED)
 
 
-def test_a_failure_is_told_with_its_fault_and_gives_nothing() -> None:
+def test_a_failure_is_announced_with_its_error_and_grants_nothing() -> None:
     world = World()
     image = promoted(world)
     world.announce(image, Outcome.FAILED, "ThrottledError: too often")
@@ -225,7 +225,7 @@ def test_a_failure_is_told_with_its_fault_and_gives_nothing() -> None:
     assert world.ledger.current_release(STAGING) is None
 
 
-def test_break_glass_lets_on_what_it_was_noted_for_and_no_later_verdict() -> None:
+def test_break_glass_applies_to_its_verdict_and_to_no_later_one() -> None:
     world = World()
     deploy(world, "dev", promotes_to=None)
     image = refused(world)

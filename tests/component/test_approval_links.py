@@ -98,7 +98,7 @@ def test_one_changed_character_anywhere_is_refused(keys: list[str]) -> None:
             links.read(changed, NOW)
 
 
-def test_kms_is_asked_with_this_key_and_this_algorithm_only(kms: Stubber) -> None:
+def test_kms_is_called_with_this_key_and_this_algorithm_only(kms: Stubber) -> None:
     asked = {"KeyId": "key", "MacAlgorithm": "HMAC_SHA_256", "Message": LINK.signed}
     kms.add_response("generate_mac", {"Mac": b"m" * 32}, asked)
     kms.add_response("verify_mac", {"MacValid": True}, {**asked, "Mac": b"m" * 32})
@@ -106,13 +106,13 @@ def test_kms_is_asked_with_this_key_and_this_algorithm_only(kms: Stubber) -> Non
 
 
 @given(st.text(max_size=300))
-def test_kms_is_never_asked_about_what_is_no_link(text: str) -> None:
+def test_kms_is_never_called_for_a_text_that_is_no_link(text: str) -> None:
     """No client could be made here: without a Region even that fails."""
     with pytest.raises(LinkRefusedError):
         made().read(text, NOW)
 
 
-def test_kms_is_not_asked_about_a_link_that_has_ended(kms: Stubber) -> None:
+def test_kms_is_not_called_for_an_expired_link(kms: Stubber) -> None:
     with pytest.raises(LinkEndedError):
         made().read(LINK.token(b"m" * 32), LINK.expires)
 
@@ -146,7 +146,7 @@ def told(status: int, **body: Any) -> dict[str, Any]:
     return {"statusCode": status, "headers": {}, "body": json.dumps(body)}
 
 
-def test_decide_is_asked_with_the_link_itself_and_nobody_is_vouched_for(functions: Stubber) -> None:
+def test_decide_is_called_with_the_link_itself_and_without_an_identity(functions: Stubber) -> None:
     answers(functions, told(200, standing="waiting", by="mailto:ann@example.com"))
     decider: LinkDecider = LambdaDecider("decide")
     assert decider.decide("token", "why") == {"standing": "waiting", "by": "mailto:ann@example.com"}
@@ -175,7 +175,7 @@ def test_a_crash_of_decide_is_not_a_decision(functions: Stubber) -> None:
         LambdaDecider("decide").decide("token", "why")
 
 
-def test_the_fakes_are_what_they_stand_for() -> None:
+def test_the_fakes_have_the_methods_of_the_ports() -> None:
     links: ApprovalLinks = FakeApprovalLinks()
     decider: LinkDecider = FakeLinkDecider({"standing": "waiting"})
     assert links.read(links.link(LINK).partition("?t=")[2], NOW) == LINK

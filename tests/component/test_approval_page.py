@@ -288,7 +288,7 @@ def test_the_form_asks_for_what_it_confirms_and_goes_back_without_the_link_in_it
     assert '<label for="reason">Reason (optional)</label>' in body
 
 
-def test_a_reason_that_is_asked_for_is_required(gate: Waiting) -> None:
+def test_a_required_reason_must_be_given(gate: Waiting) -> None:
     gate.asks(replace(gate.terms, needs_reason=True))
     body = gate.opens(gate.link(gate.waits(), Purpose.APPROVE))["body"]
     assert '<label for="reason">Reason</label>' in body
@@ -333,7 +333,7 @@ def test_there_is_one_page(gate: Waiting, path: str) -> None:
 # Deciding
 
 
-def test_who_presses_the_button_has_decide_asked_and_sees_what_it_says(gate: Waiting) -> None:
+def test_the_button_calls_decide_and_shows_its_answer(gate: Waiting) -> None:
     gate.decider.answer = {"standing": "waiting", "by": ANN}
     release = gate.waits()
     token = gate.link(release, Purpose.APPROVE)
@@ -353,12 +353,14 @@ def test_who_presses_the_button_has_decide_asked_and_sees_what_it_says(gate: Wai
         (Purpose.APPROVE, "something new", "Recorded as ann@example.com."),
     ],
 )
-def test_what_a_decision_comes_to_is_said(gate: Waiting, purpose: Purpose, standing: str, said: str) -> None:
+def test_the_answer_names_the_result_of_a_decision(
+    gate: Waiting, purpose: Purpose, standing: str, said: str
+) -> None:
     gate.decider.answer = {"standing": standing, "by": ANN}
     assert said in read(gate.presses(gate.link(gate.waits(), purpose)))
 
 
-def test_what_decide_refuses_is_told_in_its_words(gate: Waiting) -> None:
+def test_the_page_shows_the_refusal_of_decide_unchanged(gate: Waiting) -> None:
     gate.decider.answer = NotDecidedError("whoever brought the image does not decide about it")
     answer = gate.presses(gate.link(gate.waits(), Purpose.APPROVE))
     assert answer["statusCode"] == 409
@@ -462,7 +464,7 @@ def test_a_release_that_is_over_is_shown_and_cannot_be_decided(gate: Waiting, ou
     assert said in read(answer)
 
 
-def test_what_was_asked_anew_is_not_decided_by_the_old_link(gate: Waiting) -> None:
+def test_an_old_link_does_not_decide_about_a_new_attempt(gate: Waiting) -> None:
     release = gate.waits()
     begun = gate.world.starting().on_request(release.image, ("1.4",), StartReason.OPERATOR, gate.now)
     assert isinstance(begun, Release)
@@ -508,13 +510,13 @@ def test_nobody_decides_after_the_time_even_by_a_link_that_lasts_longer(gate: Wa
     assert "Nobody let it in before the time ended on 2026-11-21 09:00 UTC." in read(answer)
 
 
-def test_nobody_decides_about_what_has_not_come_to_it(gate: Waiting) -> None:
+def test_a_release_that_does_not_wait_cannot_be_approved(gate: Waiting) -> None:
     answer = gate.opens(gate.link(gate.passed(), Purpose.APPROVE))
     assert answer["statusCode"] == 410
     assert "It does not wait for an approval" in read(answer)
 
 
-def test_a_signature_that_was_revoked_is_told_first(gate: Waiting) -> None:
+def test_a_revoked_signature_is_shown_first(gate: Waiting) -> None:
     release = gate.waits()
     gate.world.ledger.revoke(release.id, Revocation(NOW, BEN, "built on a stolen machine"))
     answer = gate.opens(gate.link(release, Purpose.APPROVE))
@@ -533,7 +535,7 @@ def test_a_signature_that_was_revoked_is_told_first(gate: Waiting) -> None:
         (KeyError("secret"), 500, "It is a fault of the gate"),
     ],
 )
-def test_a_fault_is_told_without_its_details(
+def test_an_error_page_has_no_details(
     gate: Waiting, monkeypatch: pytest.MonkeyPatch, fault: Exception, status: int, said: str
 ) -> None:
     token = gate.link(gate.waits())

@@ -124,7 +124,7 @@ def test_so_many_have_to_approve_and_each_counts_once() -> None:
     assert list(world.ledger.held()) == []
 
 
-def test_one_rejection_keeps_it_out_whoever_has_approved() -> None:
+def test_one_rejection_blocks_the_image_whoever_has_approved() -> None:
     world = gate(quorum=2)
     image = held(world)
     decide(world, image)
@@ -158,7 +158,7 @@ def test_without_an_approval_no_attempt_gets_in(world: World) -> None:
     assert (STAGING, "1.0") not in world.registry.tags
 
 
-def test_whoever_begins_the_attempt_by_hand_does_not_get_it_in(world: World) -> None:
+def test_the_starter_of_an_attempt_does_not_approve_it(world: World) -> None:
     """The reason alone gives nothing: the approvals are looked for."""
     image = held(world)
     assert going_on(world, image) is Outcome.HELD
@@ -197,7 +197,7 @@ def test_who_is_named_may_decide_and_nobody_else(approvers: tuple[str, ...], by:
     assert world.grants.approvals(ReleaseId(image, 1)) == []
 
 
-def test_iam_is_asked_for_tags_only_where_the_policy_names_some() -> None:
+def test_tags_are_read_from_iam_only_if_the_policy_names_some() -> None:
     world = gate(approvers=(ANN,))
     decide(world, held(world))
     assert world.people.asked == []
@@ -206,7 +206,7 @@ def test_iam_is_asked_for_tags_only_where_the_policy_names_some() -> None:
 @pytest.mark.parametrize(
     ("started_by", "by"), [(ANN, ANN), (SESSION, SESSION), (SESSION, SESSION.replace("dan", "eve"))]
 )
-def test_whoever_brought_the_image_does_not_decide_about_it(started_by: str, by: str, world: World) -> None:
+def test_the_person_who_pushed_the_image_does_not_approve_it(started_by: str, by: str, world: World) -> None:
     image = held(world)
     release = world.ledger.get(ReleaseId(image, 1))
     world.ledger.releases[image, 1] = replace(release, started_by=started_by)
@@ -215,7 +215,7 @@ def test_whoever_brought_the_image_does_not_decide_about_it(started_by: str, by:
     assert decide(world, image, BEN).status is ApprovalStatus.APPROVED
 
 
-def test_whoever_pushed_it_where_its_way_begins_does_not_let_it_in_later() -> None:
+def test_the_first_pusher_of_an_image_does_not_approve_it_later() -> None:
     production = replace(POLICY.stages["staging"], name="production")
     production = replace(
         production, repositories=RepositoryPattern("{app}-production"), approval=ApprovalTerms()
@@ -249,7 +249,7 @@ def test_who_starts_it_by_hand_is_kept(world: World) -> None:
     assert begun.started_by == ANN
 
 
-def test_a_reason_can_be_asked_for() -> None:
+def test_the_policy_can_require_a_reason() -> None:
     world = gate(needs_reason=True)
     image = held(world)
     for reason in ("", "  "):
@@ -261,7 +261,7 @@ def test_a_reason_can_be_asked_for() -> None:
 # What makes it void
 
 
-def test_a_worse_verdict_keeps_out_what_was_approved(world: World) -> None:
+def test_a_worse_verdict_blocks_an_approved_image(world: World) -> None:
     image = held(world)
     decide(world, image)
     world.scans.finish(image, critical())
@@ -334,7 +334,7 @@ def test_an_approval_begins_nothing_where_nothing_is_held(world: World) -> None:
 # Time
 
 
-def test_what_nobody_decides_in_time_stays_out_and_is_told_once(world: World) -> None:
+def test_an_expired_approval_blocks_the_image_and_is_announced_once(world: World) -> None:
     image = held(world)
     world.notifications.messages.clear()
     for days in (1, 6.9, 7.1, 8, 30):
@@ -348,7 +348,7 @@ def test_what_nobody_decides_in_time_stays_out_and_is_told_once(world: World) ->
     assert "in time" in world.ledger.get(ReleaseId(image, 1)).detail
 
 
-def test_what_was_decided_or_went_on_is_not_told_to_have_expired(world: World) -> None:
+def test_a_decided_release_is_not_announced_as_expired(world: World) -> None:
     image = held(world)
     decide(world, image)
     world.ledger.hold(ReleaseId(image, 1), NOW)  # the call was killed before the end
@@ -395,7 +395,7 @@ def test_an_image_soaks_until_so_long_after_its_push_and_then_goes_on() -> None:
     assert (after.route, after.outcome) == (Next.ANNOUNCE, Outcome.RELEASED)
 
 
-def test_what_soaks_is_judged_by_what_is_known_then() -> None:
+def test_an_image_is_judged_again_after_its_soak() -> None:
     world = soaking(24)
     image = world.signed()
     world.promote(image)
@@ -548,7 +548,7 @@ def test_what_a_pusher_approved_before_it_was_known_who_pushed_does_not_count(wo
 # Messages to people
 
 
-def test_a_held_image_says_what_it_waits_for_and_the_commands() -> None:
+def test_a_held_image_shows_its_approval_and_the_commands() -> None:
     world = gate(quorum=2, approvers=(MANAGERS, "tag:team=platform"), needs_reason=True)
     image = held(world)
     message = world.notifications.messages[-1]
@@ -579,7 +579,7 @@ def asked(**changes: Any) -> dict[str, Any]:
     return {"requestContext": {"authorizer": {"iam": {"userArn": BEN}}}, "body": body}
 
 
-def test_the_caller_and_not_the_request_says_who_it_was(world: World) -> None:
+def test_the_person_is_the_caller_and_not_taken_from_the_request(world: World) -> None:
     image = held(world)
     event = asked(digest=str(image.digest))
     told = world.decide(parse_decision(event), caller_arn(event), LATER)

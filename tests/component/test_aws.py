@@ -33,7 +33,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     aws.client.cache_clear()
 
 
-def test_a_service_that_answers_500_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_answers_500_is_called_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     with HTTPServer(("127.0.0.1", 0), _Broken) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
@@ -42,7 +42,7 @@ def test_a_service_that_answers_500_is_asked_again_later(monkeypatch: pytest.Mon
         server.shutdown()
 
 
-def test_a_service_that_does_not_answer_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_without_an_answer_is_called_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     with HTTPServer(("127.0.0.1", 0), _Broken) as closed:
         port = closed.server_port
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")

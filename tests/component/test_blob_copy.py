@@ -174,7 +174,7 @@ def test_a_blob_whose_last_answer_was_lost_is_not_sent_again() -> None:
     assert [r.method for r in requests].count("PUT") == 1
 
 
-def test_a_registry_that_is_asked_too_much_is_asked_less(pauses: list[float]) -> None:
+def test_a_throttling_registry_gets_fewer_requests(pauses: list[float]) -> None:
     contents = [random.Random(n).randbytes(64) for n in range(40)]
     store = store_of(*contents, fault=once(on("POST"), Reply(429, headers={"Retry-After": "2"}), times=3))
     with scripted(store) as script:
@@ -301,7 +301,7 @@ def test_a_slow_answer_is_waited_for() -> None:
 # Where the registry tells about many layers at once.
 
 
-def test_what_is_there_is_asked_once_for_all_and_nothing_else_is_asked() -> None:
+def test_all_blobs_are_checked_with_one_request() -> None:
     contents = [random.Random(n).randbytes(64) for n in range(250)]
     asked: list[int] = []
 
@@ -317,7 +317,7 @@ def test_what_is_there_is_asked_once_for_all_and_nothing_else_is_asked() -> None
     assert [request.method for request in script.requests] == ["POST", "GET", "PUT"]
 
 
-def test_a_layer_in_the_archive_is_named_with_what_to_do() -> None:
+def test_a_layer_in_the_archive_is_named_with_the_remedy() -> None:
     def layers(repository: str, digests: Sequence[Digest]) -> dict[Digest, str]:
         return dict.fromkeys(digests, "ARCHIVED" if repository == HERE else "UNAVAILABLE")
 

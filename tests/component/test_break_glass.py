@@ -104,7 +104,7 @@ def test_it_is_about_one_digest_and_its_platforms_in_the_repositories_that_it_na
     assert not one.covers(ImageRef("till-dev", IMAGE.digest))
 
 
-def test_of_several_the_one_that_ends_last_stands_and_none_from_before_a_revocation() -> None:
+def test_the_break_glass_that_ends_last_is_active_and_none_from_before_a_revocation() -> None:
     longer = glass(expires=NOW + 5 * HOUR)
     assert active_break_glass([glass(), longer], IMAGE, LATER) == longer
     assert active_break_glass([glass(), longer], IMAGE, LATER, since=NOW) is None
@@ -233,7 +233,7 @@ def test_a_call_that_was_killed_is_finished_by_the_next(world: World) -> None:
     assert world.starter.requests == [(image, ("1.0",), "break-glass")]
 
 
-def test_its_end_is_told_before_and_after_once_each(world: World) -> None:
+def test_the_end_of_break_glass_is_announced_before_and_after_once_each(world: World) -> None:
     world.glass().run(glass(), NOW)
     world.notifications.messages.clear()
     for minutes in (10, 185, 190, 240, 245, 3000):
@@ -243,7 +243,7 @@ def test_its_end_is_told_before_and_after_once_each(world: World) -> None:
     assert ended.subject.startswith("BREAK-GLASS ENDED")
 
 
-def test_one_that_is_withdrawn_ends_now_and_is_not_told_of_again(world: World) -> None:
+def test_a_withdrawn_break_glass_ends_now_and_is_not_announced_again(world: World) -> None:
     granted = world.glass().run(glass(), NOW).glass
     world.notifications.messages.clear()
     assert world.glass().mend(granted.id, BEN, LATER).ends_at == LATER
@@ -299,7 +299,7 @@ def request(**changes: Any) -> dict[str, Any]:
     return {**plain, **changes}
 
 
-def test_the_caller_and_not_the_request_says_who_it_was(world: World) -> None:
+def test_the_person_is_the_caller_and_not_taken_from_the_request(world: World) -> None:
     event = asked(request())
     told = world.decide(parse_decision(event), caller_arn(event), NOW)
     [kept] = world.grants.broken_glass()

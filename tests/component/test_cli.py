@@ -316,7 +316,7 @@ def test_list_filters_by_stage_and_outcome(gate: Gate) -> None:
     assert tags("--stage", "production") == []
 
 
-def test_a_filter_looks_past_what_does_not_match(gate: Gate) -> None:
+def test_a_filter_skips_releases_that_do_not_match(gate: Gate) -> None:
     gate.blocked(_image("wanted"), "wanted", started_at=STARTED - timedelta(hours=1))
     for number in range(6):
         gate.released(_image(str(number)), str(number))
@@ -457,9 +457,7 @@ def test_a_request_that_starts_nothing_is_an_error(gate: Gate) -> None:
         (["status"], "Missing argument"),
     ],
 )
-def test_a_wrong_call_is_one_line_that_says_what_is_wrong(
-    gate: Gate, arguments: list[str], says: str
-) -> None:
+def test_a_wrong_call_is_one_line_with_the_fault(gate: Gate, arguments: list[str], says: str) -> None:
     result = gate.call(*arguments)
     assert result.code == 2
     assert result.out == ""

@@ -140,7 +140,7 @@ def test_signatures_and_other_artifacts_are_not_images(old: CliGate) -> None:
     assert to_start(old) == ["shop-dev:1.0"]
 
 
-def test_what_stands_in_the_next_stage_from_before_is_not_moved(old: CliGate) -> None:
+def test_a_tag_of_the_next_stage_from_before_is_not_moved(old: CliGate) -> None:
     push(old, "shop-dev:1.0", seed="dev's")
     push(old, "shop-staging:1.0", seed="staging's")
     same = push(old, "shop-dev:2.0", seed="the same")
@@ -214,7 +214,7 @@ def test_a_dry_run_starts_nothing(old: CliGate) -> None:
     assert adopt(old, "shop-dev", "--dry-run", "--json").json["started"] is None
 
 
-def test_without_a_terminal_nobody_can_be_asked(old: CliGate) -> None:
+def test_without_a_terminal_the_command_cannot_ask(old: CliGate) -> None:
     push(old, "shop-dev:1.0")
     result = adopt(old, "shop-dev")
     assert (result.code, result.out, starter(old).requests) == (2, "", [])
@@ -223,7 +223,7 @@ def test_without_a_terminal_nobody_can_be_asked(old: CliGate) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code", "started"), [("y", 0, 1), ("n", 1, 0), ("", 1, 0)])
-def test_on_a_terminal_a_question_is_asked(
+def test_on_a_terminal_the_command_asks(
     old: CliGate, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, started: int
 ) -> None:
     push(old, "shop-dev:1.0")

@@ -47,7 +47,9 @@ def granted(gate: CliGate, **changes: Any) -> Waiver:
 # Waiving
 
 
-def test_a_waiver_frees_what_it_is_about_and_says_how_to_follow_it(gate: CliGate, url: Served) -> None:
+def test_a_waiver_releases_its_images_and_the_answer_says_how_to_follow_them(
+    gate: CliGate, url: Served
+) -> None:
     image = gate.blocked()
     result = gate.call("decide", "waive", "shop-*", *FINDING, *WHY)
     assert (result.code, result.err) == (0, "")
@@ -128,7 +130,7 @@ def test_one_image_is_named_by_its_digest(gate: CliGate, url: Served) -> None:
         assert result.json["waiver"]["repositories"] == scope.partition("@")[0]
 
 
-def test_a_tag_is_no_image_and_the_digest_is_told(gate: CliGate, url: Served) -> None:
+def test_a_tag_is_refused_and_the_digest_is_shown(gate: CliGate, url: Served) -> None:
     image = gate.blocked()
     result = gate.call("decide", "waive", "shop-dev:1.0", *FINDING, *WHY)
     assert result.code == 2

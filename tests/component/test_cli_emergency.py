@@ -91,7 +91,9 @@ def test_what_would_not_count_is_refused(
 # revoke
 
 
-def test_what_was_signed_is_revoked_and_told_where_it_lies(gate: CliGate, url: Served) -> None:
+def test_every_signature_is_revoked_and_the_message_names_the_repositories(
+    gate: CliGate, url: Served
+) -> None:
     image = released(gate)
     result = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, "--yes")
     assert result.code == 0
@@ -123,7 +125,7 @@ def test_twice_is_once(gate: CliGate, url: Served) -> None:
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_nothing_is_revoked_where_nobody_can_be_asked(
+def test_nothing_is_revoked_if_signer_cannot_be_reached(
     gate: CliGate, url: Served, more: tuple[str, ...]
 ) -> None:
     released(gate)
@@ -133,7 +135,7 @@ def test_nothing_is_revoked_where_nobody_can_be_asked(
 
 
 @pytest.mark.parametrize(("answer", "code", "asked"), [("y\n", 0, 1), ("n\n", 1, 0), ("\n", 1, 0)])
-def test_a_person_is_asked_first(
+def test_the_command_asks_the_person_before_it_starts(
     gate: CliGate, url: Served, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, asked: int
 ) -> None:
     released(gate)

@@ -49,7 +49,9 @@ def effects(gate: CliGate, *arguments: str) -> list[tuple[str, str]]:
     return [(f"{one['repository']}:{one['tags'][0]}", one["effect"]) for one in told["changes"]]
 
 
-def test_a_stricter_policy_says_what_it_would_block_and_why(gate: CliGate, policy: Path) -> None:
+def test_replaying_a_stricter_policy_names_the_images_it_would_block_and_why(
+    gate: CliGate, policy: Path
+) -> None:
     gate.judged("2.0", HIGH, repository="payments-dev")
     gate.judged("1.0", HIGH[:1])
     result = gate.call("policy", "replay", write(policy, STRICT), columns=100)
@@ -61,7 +63,7 @@ def test_a_stricter_policy_says_what_it_would_block_and_why(gate: CliGate, polic
     assert "shop-dev:1.0" not in result.out
 
 
-def test_a_looser_policy_says_what_would_pass(gate: CliGate, policy: Path) -> None:
+def test_replaying_a_looser_policy_names_the_images_that_would_pass(gate: CliGate, policy: Path) -> None:
     gate.blocked()
     result = gate.call("policy", "replay", write(policy, LOOSE))
     assert "BLOCK → PASS" in result.out

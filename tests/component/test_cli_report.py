@@ -223,7 +223,7 @@ def test_what_frees_an_image_only_together_is_one_step(observed: CliGate) -> Non
     assert texts(observed)[0] == "upgrade a to 2 and upgrade b to 3: frees 1 image (shop-dev:1.0)"
 
 
-def test_a_waiver_is_named_only_for_what_no_action_frees(observed: CliGate) -> None:
+def test_a_waiver_is_suggested_only_if_no_action_helps(observed: CliGate) -> None:
     observed.judged("1.0", [finding("CVE-1", "jinja2", "3.1.6")])
     for name in ("cart", "web"):
         observed.judged("1.0", [finding("CVE-2", "openssl")], repository=f"{name}-dev")

@@ -71,7 +71,7 @@ def test_a_digest_stays_whole_in_80_columns() -> None:
         assert str(digest) in printed
 
 
-def test_status_says_what_became_of_the_sbom() -> None:
+def test_status_shows_the_result_of_the_sbom() -> None:
     printed = _printed(view.detail_of(_closed(sbom=Sbom("none: no\x1b file"))), 120)
     assert "SBOM     none: no\\x1b file" in printed
     assert facts.as_json(_closed(sbom=Sbom("none: x")))["sbom"] == {"note": "none: x", "manifests": []}
@@ -139,7 +139,7 @@ def _states(release: Release) -> list[StepState]:
     ("seconds", "text"),
     [(-1, "0 s"), (1.94, "1.9 s"), (42, "42 s"), (700, "12 min"), (7300, "2 h"), (864_000, "10 d")],
 )
-def test_spans_are_told_in_one_unit(seconds: float, text: str) -> None:
+def test_durations_are_written_in_one_unit(seconds: float, text: str) -> None:
     assert view.span(seconds) == text
 
 

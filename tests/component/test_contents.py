@@ -107,7 +107,7 @@ def test_what_is_larger_than_any_image_is_refused(
 
 
 @pytest.mark.parametrize("is_broken", [False, True])
-def test_what_is_ambiguous_goes_nowhere_whoever_asks(world: World, is_broken: bool) -> None:
+def test_an_ambiguous_document_is_refused_everywhere(world: World, is_broken: bool) -> None:
     """Neither where a stage observes, nor by break-glass: also when a step is called by hand before it ends."""
     dev = replace(POLICY.stages["dev"], mode=Mode.ENFORCE if is_broken else Mode.OBSERVE)
     world.records.policies[POLICY.digest] = replace(POLICY, stages={**POLICY.stages, "dev": dev})

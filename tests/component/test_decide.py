@@ -156,7 +156,7 @@ def test_the_policy_says_what_a_waiver_must_have(world: World) -> None:
     assert deciding(world).waive(waiver(expires=date(2026, 11, 30), ticket="T-1"), ANN, NOW).is_new
 
 
-def test_the_first_withdrawal_stands(world: World) -> None:
+def test_the_first_withdrawal_is_kept(world: World) -> None:
     granted = deciding(world).waive(waiver(), ANN, NOW).waiver
     assert deciding(world).withdraw(granted.id, BEN, NOW).withdrawn_at == NOW
     assert deciding(world).withdraw(granted.id, ANN, LATER).withdrawn_at == NOW
@@ -295,7 +295,7 @@ def test_nobody_decides_whom_iam_does_not_name(context: Any) -> None:
         (ThrottledError("no"), 503),
     ],
 )
-def test_a_refusal_has_a_status_and_says_what_it_is(error: Any, status: int) -> None:
+def test_a_refusal_has_a_status_and_a_message(error: Any, status: int) -> None:
     assert error_response(error) == (status, {"error": type(error).__name__, "message": "no"})
 
 

@@ -71,7 +71,7 @@ def test_another_released_image_is_said_quietly(world: World, where: str) -> Non
     assert world.notifications.messages[0].detail["current"] is False
 
 
-def test_it_is_told_once_whoever_notices_it(world: World) -> None:
+def test_a_deletion_is_announced_once_whoever_notices_it(world: World) -> None:
     image = released(world)
     world.registry.delete(image)
     assert [deleted(world, image), deleted(world, image)] == [True, False]
@@ -79,7 +79,7 @@ def test_it_is_told_once_whoever_notices_it(world: World) -> None:
     assert len(told(world)) == 1
 
 
-def test_what_was_released_again_and_deleted_again_is_told_again(world: World) -> None:
+def test_a_second_deletion_after_a_second_release_is_announced_again(world: World) -> None:
     image = released(world)
     world.registry.delete(image)
     deleted(world, image)
@@ -88,7 +88,7 @@ def test_what_was_released_again_and_deleted_again_is_told_again(world: World) -
     assert len(told(world)) == 2
 
 
-def test_whoever_is_killed_while_telling_leaves_it_to_the_next_minute(
+def test_a_killed_announcement_is_repeated_a_minute_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = released(world)
@@ -107,7 +107,7 @@ def test_whoever_is_killed_while_telling_leaves_it_to_the_next_minute(
 @pytest.mark.parametrize(
     "what", ["it lost a tag", "blocked", "never seen", "a platform", "evidence", "unmanaged"]
 )
-def test_of_what_nobody_released_or_what_is_still_there_nothing_is_said(world: World, what: str) -> None:
+def test_only_released_and_deleted_images_are_announced(world: World, what: str) -> None:
     image = released(world)
     if what == "it lost a tag":
         del world.registry.tags[STAGING, "1.0"]
@@ -158,7 +158,7 @@ def test_the_reconciler_asks_of_each_repository_once_an_hour(
     assert asked == [image]
 
 
-def test_the_reconciler_says_nothing_of_what_was_followed_by_another(world: World) -> None:
+def test_the_reconciler_does_not_announce_superseded_images(world: World) -> None:
     image = released(world, ago=9)
     released(world, tag="2.0")
     world.registry.delete(image)

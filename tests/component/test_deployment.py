@@ -191,7 +191,7 @@ def test_broken_glass_lets_nothing_run_that_is_ambiguous(broken: str, expected: 
     assert apply_break_glass(ruled(blocked(reasons=reasons)), [glass], LATER).rule is expected
 
 
-def test_who_is_told_of_a_platform_is_sent_to_its_index() -> None:
+def test_the_message_about_a_platform_names_its_index() -> None:
     ruling = ruled(indexes={INDEX: (of_index(blocked()),)})
     assert f"imagegate status {DEV}@{INDEX}" in " ".join(ruling.todo)
     assert ruling.image == IMAGE
@@ -331,7 +331,7 @@ def at(world: World, **more: Any) -> Cluster:
     return Cluster(registry=world.registry, ledger=world.ledger, **more)
 
 
-def test_what_the_gate_released_is_deployed_by_tag_or_digest_and_what_it_blocked_is_not() -> None:
+def test_released_images_are_deployed_by_tag_or_digest_and_blocked_ones_are_not() -> None:
     world = World()
     good, bad = released(world, "1.0"), released(world, "2.0", critical())
     cluster = at(world)
@@ -437,7 +437,7 @@ def test_a_stage_that_only_observes_stops_nothing_and_tells() -> None:
 # Telling
 
 
-def test_a_message_says_what_where_why_and_what_to_do() -> None:
+def test_a_message_names_image_stage_reason_and_remedy() -> None:
     cluster = Cluster()
     cluster.known(blocked())
     answer = cluster.check(Container("app", named(IMAGE)))
@@ -468,7 +468,7 @@ def test_a_message_says_what_where_why_and_what_to_do() -> None:
     }
 
 
-def test_the_same_is_told_once_and_a_new_verdict_again() -> None:
+def test_the_same_refusal_is_announced_once_and_a_new_verdict_again() -> None:
     cluster = Cluster()
     cluster.known(blocked())
     app = Container("app", named(IMAGE))

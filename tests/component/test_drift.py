@@ -80,7 +80,7 @@ def test_a_new_verdict_is_news(cluster: Cluster) -> None:
     assert [cluster.drift(cluster.task(number, APP)).told for number in (3, 4)] == [1, 0]
 
 
-def test_what_runs_from_elsewhere_is_told_by_its_name(cluster: Cluster) -> None:
+def test_an_image_from_another_registry_is_announced_by_its_name(cluster: Cluster) -> None:
     side = Container("side", "nginx:1.27")
     cluster.serve(APP, side)
     drift = cluster.drift(cluster.task(1, APP, side))
@@ -120,7 +120,7 @@ def test_of_two_that_notice_it_at_once_one_tells_it(cluster: Cluster) -> None:
     assert cluster.notifications.messages == []
 
 
-def test_what_could_not_be_told_is_told_by_the_next_a_minute_later(cluster: Cluster) -> None:
+def test_an_unsent_message_is_sent_by_the_next_call_a_minute_later(cluster: Cluster) -> None:
     broken = replace(cluster, notifications=Down())
     with pytest.raises(ThrottledError):
         broken.drift(broken.task(1, APP))
@@ -148,7 +148,7 @@ def test_one_message_that_cannot_be_sent_does_not_silence_the_others(cluster: Cl
 
 
 @pytest.mark.parametrize(("on_error", "status"), [(OnError.CLOSED, "FAILED"), (OnError.OPEN, "SUCCEEDED")])
-def test_a_deployment_that_could_not_be_checked_is_told_even_without_a_ledger(
+def test_a_deployment_that_could_not_be_checked_is_announced_even_without_a_ledger(
     on_error: OnError, status: str
 ) -> None:
     class Broken(FakeLedger):
@@ -212,7 +212,7 @@ def task_event(*containers: dict[str, Any], **changes: Any) -> dict[str, Any]:
 APP_IN_EVENT = {"name": "app", "image": APP.image, "imageDigest": str(APP.digest), "lastStatus": "RUNNING"}
 
 
-def test_a_hook_is_answered_and_told_once(module: ModuleType, cluster: Cluster) -> None:
+def test_a_hook_is_answered_and_announced_once(module: ModuleType, cluster: Cluster) -> None:
     flat = {"lifecycleStage": "PRE_SCALE_UP", **HOOK["executionDetails"]}  # type: ignore[dict-item]
     for event in (HOOK, HOOK, flat):
         assert module.handler(event, CONTEXT)["hookStatus"] == "FAILED"
@@ -253,7 +253,7 @@ def _throttled(*_: Any) -> Any:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=["throttled", "gone", "empty", "bug", "no policy", "hangs"])
 @pytest.mark.parametrize(("on_error", "status"), [("closed", "FAILED"), ("open", "SUCCEEDED")])
-def test_on_its_own_error_it_does_what_the_stack_says_and_tells(
+def test_on_an_error_the_check_does_what_the_stack_says_and_announces_it(
     module: ModuleType,
     cluster: Cluster,
     monkeypatch: pytest.MonkeyPatch,
@@ -286,7 +286,7 @@ def test_a_request_that_cannot_be_read_is_no_pass(
     assert "a service that the request does not name" in message.subject
 
 
-def test_the_answer_stands_when_nobody_can_be_told(
+def test_the_answer_is_the_same_if_no_message_can_be_sent(
     module: ModuleType, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module.wiring, "notifications", Down)

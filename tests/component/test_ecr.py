@@ -280,7 +280,7 @@ def test_an_enhanced_scan_is_ready_when_inspector_says_that_it_looked_since_the_
     assert ecr.status(IMAGE).readiness is readiness
 
 
-def test_who_may_not_read_findings_is_told_all_that_is_needed(
+def test_a_refused_read_of_findings_names_all_needed_permissions(
     ecr: Ecr, stub: Stubber, inspector: Stubber
 ) -> None:
     """Under enhanced scanning ECR answers so where the caller lacks Inspector's permission."""
@@ -293,7 +293,9 @@ def test_who_may_not_read_findings_is_told_all_that_is_needed(
         ecr.status(IMAGE)
 
 
-def test_who_may_not_read_the_coverage_is_told_so(ecr: Ecr, stub: Stubber, inspector: Stubber) -> None:
+def test_a_refused_read_of_the_coverage_names_the_permission(
+    ecr: Ecr, stub: Stubber, inspector: Stubber
+) -> None:
     registry = {"scanningConfiguration": {"scanType": "ENHANCED", "rules": []}}
     stub.add_response("get_registry_scanning_configuration", registry, {})
     inspector.add_client_error("list_coverage", "AccessDeniedException")

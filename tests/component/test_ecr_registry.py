@@ -27,7 +27,7 @@ def stub(aws_account: None) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def test_a_hundred_layers_are_asked_for_at_once_and_what_is_unknown_is_not_there(stub: Stubber) -> None:
+def test_a_hundred_layers_are_checked_at_once_and_unknown_ones_are_absent(stub: Stubber) -> None:
     for start in (0, 100, 200):
         some = DIGESTS[start : start + 100]
         layers = [{"layerDigest": str(digest), "layerAvailability": "AVAILABLE"} for digest in some]

@@ -98,7 +98,7 @@ def test_a_task_definition_is_read_once_as_it_never_changes(stub: Stubber, ecs: 
         ("UnsupportedFeatureException", ClientError),
     ],
 )
-def test_a_refusal_names_what_was_asked_for(
+def test_a_refusal_names_the_requested_resource(
     stub: Stubber, ecs: Services, code: str, error: type[Exception]
 ) -> None:
     for call, arn, operation in (

@@ -117,7 +117,7 @@ def test_a_promotion_that_was_killed_before_it_was_noted_counts(
     assert arrives(world, there(image)).verdict == "PASS"
 
 
-def test_a_later_image_with_the_tag_takes_nothing_from_what_was_promoted(world: World) -> None:
+def test_a_later_image_with_the_tag_does_not_change_the_promoted_one(world: World) -> None:
     """A claim is for one image at a time, but the record stays."""
     image = promoted(world)
     world.ledger.claims[STAGING, "1.0"] = Digest.of(b"another"), LATER

@@ -286,7 +286,7 @@ def test_other_provenance_does_not(world: World, what: str) -> None:
     assert decision.verdict is VerdictOutcome.BLOCK
 
 
-def test_a_signature_of_the_gate_before_is_asked_for(world: World) -> None:
+def test_a_signature_of_the_gate_before_is_required(world: World) -> None:
     staging = replace(POLICY.stages["staging"], evidence=EvidenceRules(require_signature=Rule(True)))
     world.policy = world.records.policies[POLICY.digest] = replace(
         POLICY, stages={**POLICY.stages, "staging": staging}
@@ -321,7 +321,7 @@ def test_signatures_that_others_attach_do_not_hide_the_one_of_the_gate_before(
     assert judged(world, staged)[1].verdict is VerdictOutcome.PASS
 
 
-def test_whatever_else_is_attached_whoever_verifies_sees_the_gates_evidence(
+def test_other_attachments_never_hide_the_gates_evidence(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = world.signed()
@@ -371,7 +371,9 @@ def test_a_fix_that_appears_may_start_the_clock(world: World) -> None:
         assert judged(world, image, NOW + timedelta(days=days))[0].verdict is expected, days
 
 
-def test_inspector_is_asked_ten_at_a_time_and_only_where_it_can_change_the_verdict(world: World) -> None:
+def test_inspector_is_queried_for_ten_findings_at_once_and_only_if_it_can_change_the_verdict(
+    world: World,
+) -> None:
     rules = FindingRules(
         max=STRICT, grace={Severity.HIGH: timedelta(days=7)}, no_grace=NoGrace(known_exploited=True)
     )
@@ -428,7 +430,7 @@ def test_only_what_is_worse_than_what_was_released_counts(world: World) -> None:
     assert (decision.baseline["added"], decision.baseline["removed"]) == (1, 0)
 
 
-def test_what_was_there_before_does_not_count_and_what_went_is_named(world: World) -> None:
+def test_earlier_findings_do_not_count_and_fixed_ones_are_named(world: World) -> None:
     policy = governed(world, findings=FindingRules(max={}, no_worse_than_next=True))
     old = replace(HIGH, vulnerability="CVE-2020-1")
     first = built(world, layers=("a",))
@@ -495,7 +497,7 @@ def blocked(world: World, *findings: Finding, tag: str = "1.0") -> ImageRef:
     return image
 
 
-def test_a_waiver_begins_another_attempt_of_what_it_frees_and_of_nothing_else(world: World) -> None:
+def test_a_waiver_starts_another_attempt_only_for_images_that_it_releases(world: World) -> None:
     governed(world, findings=FindingRules(max=STRICT))
     freed = blocked(world)
     blocked(world, HIGH, replace(HIGH, vulnerability="CVE-2026-2"), tag="2.0")
@@ -556,7 +558,7 @@ def test_a_withdrawn_waiver_no_longer_counts_and_says_so(world: World) -> None:
 # reconcile
 
 
-def test_a_waiver_in_its_last_days_is_told_of_once(world: World) -> None:
+def test_an_expiring_waiver_is_announced_once(world: World) -> None:
     world.grants.grant(waiver(expires=NOW.date() + timedelta(days=7)))
     world.grants.grant(waiver(expires=NOW.date() + timedelta(days=8), reason="longer"))
     assert [world.reconcile().warned, world.reconcile().warned] == [1, 0]
@@ -566,7 +568,7 @@ def test_a_waiver_in_its_last_days_is_told_of_once(world: World) -> None:
     assert world.reconcile(NOW + timedelta(days=1)).warned == 1
 
 
-def test_a_new_policy_tries_again_what_it_would_let_pass_once(world: World) -> None:
+def test_a_new_policy_retries_once_the_images_that_it_would_let_pass(world: World) -> None:
     governed(world, findings=FindingRules(max=STRICT))
     image = blocked(world)
     assert world.reconcile().freed == 0

@@ -108,7 +108,7 @@ def test_what_was_never_granted_cannot_be_withdrawn(table: Any, grants: DynamoGr
     assert items(table) == []
 
 
-def test_a_grant_does_not_bring_back_what_was_withdrawn(table: Any, grants: DynamoGrants) -> None:
+def test_a_new_grant_does_not_restore_a_withdrawn_one(table: Any, grants: DynamoGrants) -> None:
     grants.grant(WAIVER)
     grants.withdraw(WAIVER.id, NOW, BEN)
     assert not grants.grant(WAIVER)

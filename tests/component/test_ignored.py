@@ -88,7 +88,7 @@ def carried_out(world: World) -> list[tuple[ImageRef, str]]:
     return asked
 
 
-def test_an_artifact_under_a_tag_is_asked_for_once(world: World) -> None:
+def test_an_artifact_under_a_tag_is_started_once(world: World) -> None:
     """Its event was lost."""
     image = chart(world)
     world.reconcile()
@@ -97,7 +97,7 @@ def test_an_artifact_under_a_tag_is_asked_for_once(world: World) -> None:
     assert carried_out(world) == []
 
 
-def test_what_an_event_told_of_is_not_asked_for_at_all(world: World) -> None:
+def test_an_image_with_an_event_is_not_started_by_the_reconciler(world: World) -> None:
     assert world.start(chart(world), "1.0.0") == Ignore("artifact")
     world.reconcile(LATER)
     assert carried_out(world) == []
@@ -185,7 +185,7 @@ def test_a_push_is_looked_at_whatever_was_ignored_before(world: World) -> None:
 
 
 @pytest.mark.parametrize("change", ["another tag", "pushed again"])
-def test_what_changed_since_is_asked_for_though_its_event_was_lost(world: World, change: str) -> None:
+def test_changed_images_are_started_although_their_event_was_lost(world: World, change: str) -> None:
     ungated(world)
     image = world.registry.push_image(DEV, "1.0")
     replicate(world, image)
@@ -209,7 +209,7 @@ def test_status_says_why_an_image_was_left_alone(gate: CliGate) -> None:
 # one faulty item
 
 
-def test_one_faulty_image_costs_the_others_nothing_and_is_told_once_a_day(
+def test_one_faulty_image_does_not_stop_the_others_and_is_announced_once_a_day(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = (world.registry.push_image(DEV, tag, seed=tag) for tag in ("1", "2"))

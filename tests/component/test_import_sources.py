@@ -57,7 +57,7 @@ def test_a_digest_names_the_image() -> None:
         ("127.0.0.1.evil.test/b", "https://127.0.0.1.evil.test"),
     ],
 )
-def test_all_but_this_machine_is_asked_with_tls(text: str, endpoint: str) -> None:
+def test_only_this_machine_is_called_without_tls(text: str, endpoint: str) -> None:
     assert RemoteImage.parse(text).endpoint == endpoint
 
 
@@ -89,7 +89,7 @@ def test_an_unknown_image_is_said_to_be_unknown() -> None:
         RemoteImage.parse(f"127.0.0.1:{registry.script.port}/team/app:2.0").opened()
 
 
-def test_who_is_not_let_in_is_told_to_sign_in() -> None:
+def test_a_refused_login_says_how_to_sign_in() -> None:
     with token_registry() as registry:
         registry.refused = 1000
         with pytest.raises(AccessRefusedError, match=r"or there is no such image.*docker login"):

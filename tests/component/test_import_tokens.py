@@ -83,9 +83,7 @@ def test_what_no_token_opens_is_refused(registry: TokenRegistry) -> None:
 @pytest.mark.parametrize(
     ("credentials", "said"), [("", "lets nobody in without"), (CREDENTIALS, "refuses the credentials")]
 )
-def test_whom_the_token_server_refuses_is_told_so(
-    registry: TokenRegistry, credentials: str, said: str
-) -> None:
+def test_a_refusal_of_the_token_server_is_named(registry: TokenRegistry, credentials: str, said: str) -> None:
     registry.token_reply = Reply(401)
     with pytest.raises(AccessRefusedError, match=said) as refused:
         client_of(registry, credentials).manifest("team/app", "1.0")
@@ -135,7 +133,7 @@ def test_a_challenge_of_whom_the_registry_redirects_to_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize("realm", ["http://tokens.test/token", "ftp://tokens.test/", "/token", "tokens.test"])
-def test_a_token_server_without_tls_is_not_asked(registry: TokenRegistry, realm: str) -> None:
+def test_no_request_is_sent_to_a_token_server_without_tls(registry: TokenRegistry, realm: str) -> None:
     registry.realm = realm
     with pytest.raises(AccessRefusedError, match="without TLS"):
         client_of(registry, CREDENTIALS).manifest("team/app", "1.0")

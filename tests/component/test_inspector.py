@@ -107,7 +107,7 @@ def test_findings_of_other_scanners_have_no_details_and_are_not_asked_for(
     assert inspector.details([]) == []
 
 
-def test_one_finding_is_asked_for_once(inspector: Intelligence, stub: Stubber) -> None:
+def test_details_of_a_finding_are_requested_once(inspector: Intelligence, stub: Stubber) -> None:
     answer = {"findingDetails": [{"findingArn": arn(1)}]}
     stub.add_response("batch_get_finding_details", answer, {"findingArns": [arn(1)]})
     assert [one.known_exploited for one in inspector.details([finding(1), finding(1)])] == [False, False]

@@ -117,7 +117,7 @@ def test_a_clean_image_passes(judge: Judge) -> None:
     assert result.out.startswith("PASS")
 
 
-def test_a_refusal_exits_1_and_says_what_would_help(judge: Judge) -> None:
+def test_a_refusal_exits_with_1_and_names_the_remedy(judge: Judge) -> None:
     result = judge("--findings", trivy(("CVE-2026-1", "CRITICAL"), ("CVE-2026-2", "CRITICAL")))
     assert result.code == 1
     assert "BLOCK: shop:1.0 at the dev gate" in result.out
@@ -132,7 +132,7 @@ def test_what_an_observing_stage_would_block_exits_0_and_says_so(judge: Judge) -
     assert "BLOCK, only observed" in result.out
 
 
-def test_what_cannot_be_told_exits_2(judge: Judge) -> None:
+def test_an_unknown_result_exits_with_2(judge: Judge) -> None:
     result = judge("--findings", trivy(), "--json", policy=POLICY)
     assert result.code == 2
     assert result.json["verdict"] == "ERROR"
@@ -501,6 +501,6 @@ def test_a_bad_policy_or_waiver_is_named_with_its_line(judge: Judge, policy: str
     assert "Traceback" not in result.err
 
 
-def test_files_and_an_image_are_not_asked_about_at_once(judge: Judge) -> None:
+def test_files_and_an_image_cannot_be_judged_together(judge: Judge) -> None:
     one_line(judge("--findings", trivy(), "shop-dev:1.0"))
     one_line(judge())

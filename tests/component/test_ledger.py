@@ -430,7 +430,7 @@ def test_a_token_without_a_needed_attribute_is_refused(attribute: str) -> None:
         read_token(item)
 
 
-def test_being_asked_too_often_is_an_error_that_is_tried_again(
+def test_throttling_is_an_error_that_is_retried(
     ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def throttle(**_asked: Any) -> None:
@@ -524,7 +524,7 @@ def test_the_latest_base_of_a_repository_is_not_replaced_by_an_older_one(ledger:
     assert len(ledger.bases(["sha256:older", "sha256:newer"], ["base"])) == 2
 
 
-def test_what_stands_in_the_next_stage_is_not_replaced_by_an_earlier_push(ledger: DynamoLedger) -> None:
+def test_an_earlier_push_does_not_replace_the_image_in_the_next_stage(ledger: DynamoLedger) -> None:
     later = CurrentRelease("shop-staging", IMAGE, Digest.of(b"decision"), NOW)
     ledger.note_current_release(later)
     earlier = replace(
@@ -544,7 +544,7 @@ def test_a_notice_is_noted_once_and_for_all(ledger: DynamoLedger) -> None:
 
 
 @pytest.mark.parametrize("leaves", [3, 1000])
-def test_what_a_batch_leaves_is_asked_for_again_but_not_for_ever(
+def test_unprocessed_keys_of_a_batch_are_requested_again_but_not_for_ever(
     ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch, leaves: int
 ) -> None:
     real, calls = ledger._client, []
@@ -606,7 +606,7 @@ def test_why_an_image_was_ignored_is_kept_for_a_while(ledger: DynamoLedger, tabl
     assert int(item["expires"]["N"]) == int((NOW + timedelta(days=30)).timestamp())
 
 
-def test_what_is_to_be_asked_for_again_is_kept_until_it_was(ledger: DynamoLedger) -> None:
+def test_a_pending_request_is_kept_until_it_is_sent(ledger: DynamoLedger) -> None:
     one, other = FIRST.image, ImageRef("shop-staging", FIRST.image.digest)
     ledger.hold(FIRST, NOW)
     for image in (one, one, other):
@@ -619,7 +619,7 @@ def test_what_is_to_be_asked_for_again_is_kept_until_it_was(ledger: DynamoLedger
     assert list(ledger.all_tokens()) == []
 
 
-def test_the_first_revocation_stands_on_an_attempt_that_is_open_or_closed(ledger: DynamoLedger) -> None:
+def test_the_first_revocation_is_kept_on_an_open_or_closed_attempt(ledger: DynamoLedger) -> None:
     first = Revocation(NOW, "arn:aws:iam::123456789012:user/ann", "stolen ✓")
     ledger.begin(OPEN)
     ledger.revoke(FIRST, first)

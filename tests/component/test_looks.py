@@ -71,7 +71,7 @@ def record(world: World, judged: JudgeResult) -> Decision:
     return Decision.decode(world.records.decision(judged.decision))
 
 
-def test_a_minute_is_what_the_function_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_function_has_a_timeout_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECOND_LOOK_SECONDS", "60")
     assert wiring.second_look() == SECOND_LOOK == MINUTE
     monkeypatch.delenv("SECOND_LOOK_SECONDS")
@@ -101,7 +101,7 @@ def test_a_second_look_a_minute_later_that_finds_nothing_either_passes_it(world:
     ]
 
 
-def test_a_look_that_comes_too_early_moves_nothing_however_often_it_comes(world: World) -> None:
+def test_an_early_look_changes_nothing_however_often_it_happens(world: World) -> None:
     image = pushed(world)
     for seconds in (0, 0, 30, 59.999):
         assert world.judge(image, now=NOW + timedelta(seconds=seconds)).route is Route.LOOK_AGAIN
@@ -153,7 +153,7 @@ def test_a_look_after_the_wait_was_given_up_is_confirmed_too(world: World) -> No
 @pytest.mark.parametrize("kind", Scanner)
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("early", [False, True])
-def test_a_record_is_judged_again_by_what_it_rested_on(
+def test_a_record_is_judged_again_by_its_own_facts(
     world: World, kind: Scanner, late: bool, early: bool
 ) -> None:
     world.scans.kind = kind
@@ -213,7 +213,7 @@ def test_a_scan_that_begins_again_while_it_is_read_is_awaited_again(world: World
     assert (judged.route, judged.decision) == (Route.AWAIT, None)
 
 
-def test_a_scan_that_never_comes_to_rest_is_a_fault_in_the_end_and_never_a_pass(world: World) -> None:
+def test_a_scan_that_never_settles_ends_in_an_error_and_never_in_a_pass(world: World) -> None:
     image = pushed(world, replace(critical()[0], severity=next(iter(critical())).severity))
     times = (f"2026-11-21T09:00:{second:02}Z" for second in range(60))
     moves = [lambda image: change(world, image, completed_at=next(times))] * 6

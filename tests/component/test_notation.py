@@ -50,7 +50,7 @@ ALIAS = "com.amazonaws.signer.signingProfileAlias"
 VERSION = "com.amazonaws.signer.signingProfileVersion"
 
 
-def test_a_signature_of_the_profile_says_what_was_signed() -> None:
+def test_a_signature_of_the_profile_shows_its_payload() -> None:
     verified = verify(good_envelope())
     assert verified.annotations == SIGNED
     assert verified.signing_time == datetime.fromisoformat("2026-11-21T07:52:38Z")

@@ -181,7 +181,7 @@ def test_cose_is_not_supported() -> None:
 
 
 @pytest.mark.parametrize("problem", [RevocationError("x"), TrustPolicyError("x"), ConnectionError("x")])
-def test_who_cannot_be_asked_has_not_said_no(problem: Exception) -> None:
+def test_an_unreachable_service_is_no_refusal(problem: Exception) -> None:
     def unreachable(_: RevocationQuery) -> Sequence[str]:
         raise problem
 
@@ -196,7 +196,7 @@ def test_nobody_to_ask_is_a_failed_check() -> None:
         Failing(RevocationError, revoked=None).verify(Level.STRICT)
 
 
-def test_revocation_is_not_asked_for_what_is_refused_anyway() -> None:
+def test_revocation_is_not_queried_for_a_refused_signature() -> None:
     def asked(_: RevocationQuery) -> Sequence[str]:
         raise AssertionError
 
@@ -248,7 +248,7 @@ class Plain:
 
 
 @pytest.mark.parametrize("hints", [(CRL,), (OCSP,)])
-def test_crls_and_ocsp_responders_are_not_asked_and_so_cannot_clear(hints: Any) -> None:
+def test_crls_and_ocsp_responders_are_not_queried_and_so_cannot_clear(hints: Any) -> None:
     with pytest.raises(RevocationError, match="CRLs or OCSP"):
         Plain((replace(NAMED, hints=hints), ROOT)).verify()
     with pytest.raises(RevocationError):
@@ -397,12 +397,12 @@ def test_a_plain_signature_need_not_expire() -> None:
 # Countersignatures
 
 
-def test_a_countersignature_that_is_asked_for_is_not_verified_and_so_fails() -> None:
+def test_a_required_countersignature_cannot_be_verified_and_so_fails() -> None:
     with pytest.raises(AuthenticTimestampError, match="RFC 3161"):
         Plain(stores=(CA, TSA)).verify()
 
 
-def test_a_countersignature_is_not_asked_for_while_the_certificates_are_valid() -> None:
+def test_no_countersignature_is_required_while_the_certificates_are_valid() -> None:
     assert Plain(stores=(CA, TSA), after_expiry=True).verify()
     with pytest.raises(AuthenticTimestampError):
         Plain(stores=(CA, TSA), after_expiry=True, at=NOW + timedelta(days=4)).verify()

@@ -167,7 +167,7 @@ ACTIONS = {"e": FailureAction.ENFORCE, "l": FailureAction.LOG, "s": FailureActio
 
 
 @pytest.mark.parametrize(("level", "actions"), LEVELS.items())
-def test_a_level_says_what_is_enforced(level: str, actions: str) -> None:
+def test_the_level_decides_which_checks_are_enforced(level: str, actions: str) -> None:
     found = only(**verification(level)).verification
     assert [found.action(check) for check in Check] == [ACTIONS[action] for action in actions]
 

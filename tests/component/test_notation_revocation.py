@@ -126,7 +126,7 @@ def test_any_other_answer_is_no_answer(service: Service, status: int, content: b
 @pytest.mark.parametrize(
     ("status", "passes"), [(400, False), (403, False), (429, True), (500, True), (503, True)]
 )
-def test_a_fault_that_passes_is_told_from_a_refusal(service: Service, status: int, passes: bool) -> None:
+def test_a_temporary_error_differs_from_a_refusal(service: Service, status: int, passes: bool) -> None:
     service.status = status
     with pytest.raises(RevocationError) as raised:
         AwsRevocations()(query())
@@ -167,7 +167,7 @@ def test_the_answer_of_aws_is_asked_for_under_its_own_name(monkeypatch: pytest.M
     assert set(asked) == {"https://data-signer.eu-central-1.amazonaws.com/revocations"}
 
 
-def test_who_has_no_credentials_is_told_so(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
+def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials of other tests
@@ -184,7 +184,7 @@ def test_a_profile_of_no_region_is_not_asked_about(service: Service) -> None:
     assert service.asked == []
 
 
-def test_a_time_is_asked_for_in_utc(service: Service) -> None:
+def test_times_are_requested_in_utc(service: Service) -> None:
     signed_at = datetime(2026, 11, 21, 8, 0, 0, 500_000, tzinfo=UTC)
     AwsRevocations()(revocation_query(AWS, signed_at, good_chain()))
     assert "signatureTimestamp=2026-11-21T08%3A00%3A00" in service.asked[0]

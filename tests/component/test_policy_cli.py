@@ -86,7 +86,7 @@ def file(tmp_path: Path) -> Path:
 # check
 
 
-def test_a_good_file_is_told_stage_by_stage_with_the_waivers_that_end(call: Call, file: Path) -> None:
+def test_a_valid_file_is_printed_stage_by_stage_with_expiring_waivers(call: Call, file: Path) -> None:
     assert call("check", file) == Result(
         0,
         "dev: 5 rules, 2 of them warn; observe\n"
@@ -227,7 +227,7 @@ def part(told: Any, kind: str, path: str) -> Any:
     return found
 
 
-def test_every_part_is_told_with_where_it_comes_from(call: Call, file: Path) -> None:
+def test_every_part_is_printed_with_its_source(call: Call, file: Path) -> None:
     told = explained(call, "shop-dev", "--policy", file)
     assert (told["stage"], told["policy"]["digest"]) == ("dev", str(Digest.of(TEXT.encode())))
     assert part(told, "rules", "findings.max.critical") == {
@@ -285,7 +285,7 @@ def test_what_is_built_in_is_what_a_stage_has_that_says_nothing(call: Call, tmp_
     }
 
 
-def test_what_a_stage_admits_is_told_also_where_nobody_wrote_it(call: Call, file: Path) -> None:
+def test_the_entry_rule_is_printed_even_if_the_file_lacks_it(call: Call, file: Path) -> None:
     built_in = {"layer": "built in", "line": None}
     for repository, value in (("shop-dev", "open"), ("shop-prod", "promotion")):
         told = part(explained(call, repository, "--policy", file), "settings", "entry")
@@ -295,7 +295,7 @@ def test_what_a_stage_admits_is_told_also_where_nobody_wrote_it(call: Call, file
     assert told == {"path": "entry", "value": "open", "from": {"layer": "stage prod", "line": 15}}
 
 
-def test_waivers_about_the_repository_are_told_with_their_state(call: Call, file: Path) -> None:
+def test_waivers_about_the_repository_are_printed_with_their_state(call: Call, file: Path) -> None:
     told = explained(call, "old-dev", "--policy", file)["waivers"]
     assert [(one["from"], one["counts"], one["state"]) for one in told] == [
         ("line 17", True, f"ends in 3 days, on {TODAY + timedelta(days=3)}"),
@@ -318,7 +318,7 @@ def test_a_table_for_people_fits_and_says_the_same(
         assert told in words
 
 
-def test_an_unknown_repository_is_told_which_there_are(call: Call, file: Path) -> None:
+def test_an_unknown_repository_is_refused_with_the_known_ones(call: Call, file: Path) -> None:
     assert call("explain", "shop", "--policy", file) == Result(
         2,
         "",

@@ -80,7 +80,7 @@ def test_an_alias_stands_for_what_it_names() -> None:
     assert parse(text.encode()).stages["b"].findings.max[Severity.HIGH] == Limit(1)
 
 
-def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
+def test_all_faults_are_reported_at_once_in_the_order_of_the_file() -> None:
     text = (
         stages("  dev:\n    repositores: x\n    mode: enfroce\n    scan: {timeout: 1}\n  dev: {}\n")
         + "extra: 1\n"

@@ -53,9 +53,7 @@ def written(layer: Mapping[str, Any]) -> str:
 
 
 @given(layers, layers)
-def test_a_limit_is_what_the_last_layer_that_speaks_of_it_says(
-    defaults: dict[str, Any], own: dict[str, Any]
-) -> None:
+def test_the_most_specific_level_sets_a_limit(defaults: dict[str, Any], own: dict[str, Any]) -> None:
     found = stage(written(own), written(defaults)).findings.max
     assert found == {severity: expected(severity, defaults, own) for severity in DEFAULT_MAX_FINDINGS}
 
@@ -162,7 +160,7 @@ def test_an_empty_part_changes_nothing() -> None:
     assert stage("", below).mode is Mode.OBSERVE
 
 
-def test_a_fault_in_the_defaults_is_told_once_and_where_it_is_written() -> None:
+def test_a_fault_in_the_defaults_is_reported_once_at_its_line() -> None:
     found = faults(three("findings: {max: {high: x}}", "modee: x, findings: {max: {high: y, low: -1}}"))
     assert found == [
         "3: defaults.findings.max.high: must be a whole number, not 'y'",

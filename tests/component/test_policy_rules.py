@@ -64,7 +64,7 @@ def test_what_need_not_hold_is_no_rule(path: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "asked"), [("cyclonedx", "cyclonedx"), ("spdx", "spdx"), ("off", None)])
-def test_an_sbom_is_asked_for_in_a_format_or_not_at_all(text: str, asked: str | None) -> None:
+def test_an_sbom_is_requested_in_one_format_or_not_at_all(text: str, asked: str | None) -> None:
     assert stage(f"evidence: {{sbom: {text}}}").evidence.sbom == asked
     assert stage("").evidence.sbom is None
     assert stage("evidence: {sbom: off}", "evidence: {sbom: spdx}").evidence.sbom is None

@@ -155,7 +155,7 @@ def test_a_waiver_that_could_never_count_is_named(waiver: str, right: str, wrong
     assert waiver_faults(waiver.replace(right, wrong, 1)) == [fault]
 
 
-def test_every_fault_of_a_waiver_is_told_at_once() -> None:
+def test_all_faults_of_a_waiver_are_reported_at_once() -> None:
     assert waiver_faults("vulnerability: 5, repositories: '*', until: x", terms="ticket: required") == [
         "expires: is missing",
         "owner: is missing",

@@ -142,7 +142,7 @@ def test_each_repository_trusts_its_own_gate_and_no_other(program: str) -> None:
 
 
 @pytest.mark.parametrize("program", DOCUMENTS)
-def test_our_verifier_comes_to_the_right_answer_with_it(program: str) -> None:
+def test_our_verifier_has_the_right_answer(program: str) -> None:
     document = parse_trust_policy(DOCUMENTS[program])
     stores = {
         StoreName(StoreType.SIGNING_AUTHORITY, "aws-signer-ts"): TrustStore(frozenset({good_root()})),
@@ -214,7 +214,7 @@ def test_the_stacks_repositories_are_found_and_what_has_none_is_said(stack: Stac
     assert any("staging" in hint for hint in hints)
 
 
-def test_one_gate_can_be_asked_for(stack: Stack) -> None:
+def test_one_gate_can_be_requested(stack: Stack) -> None:
     content, _ = gates.printed(stack, "notation", "dev", None)
     assert [one["name"] for one in json.loads(content)["trustPolicies"]] == ["imagegate-dev"]
 

@@ -102,7 +102,7 @@ def test_credentials_of_another_account_prove_nothing_here() -> None:
 
 
 @pytest.mark.parametrize("late", [timedelta(minutes=-3), timedelta(minutes=3), REMEMBERED])
-def test_a_proof_of_another_time_is_refused_before_sts_is_asked(sts: FakeSts, late: timedelta) -> None:
+def test_an_expired_proof_is_refused_without_a_call_of_sts(sts: FakeSts, late: timedelta) -> None:
     with pytest.raises(ProofRefusedError):
         parse_call(ANN.asks(WITHDRAWS, NOW), FUNCTION, sts.check, NOW + late)
     assert sts.asked == []
@@ -111,7 +111,7 @@ def test_a_proof_of_another_time_is_refused_before_sts_is_asked(sts: FakeSts, la
 @pytest.mark.parametrize(
     "expires", ["2026-11-21T07:59:59Z", "2026-11-22T08:00:00Z", "2026-11-21T08:05:00", "x", 1.5]
 )
-def test_what_is_asked_lives_for_minutes(sts: FakeSts, expires: Any) -> None:
+def test_a_proof_is_valid_for_minutes(sts: FakeSts, expires: Any) -> None:
     text = json.dumps({"nonce": "0" * 32, "expires": expires, "decision": WITHDRAWS})
     with pytest.raises(RejectedInputError):
         parse_call(event(ANN.arn, text, ANN.proof(text, NOW)), FUNCTION, sts.check, NOW)

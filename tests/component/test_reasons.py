@@ -106,7 +106,7 @@ def test_the_last_who_ordered_it_counts_and_not_for_long(world: World) -> None:
     assert begun.started_by == BEN
 
 
-def test_whoever_orders_it_does_not_approve_it() -> None:
+def test_the_person_who_ordered_a_release_does_not_approve_it() -> None:
     world = World(policy=asking())
     world.records.policies[world.policy.digest] = world.policy
     image = held(world)
@@ -207,7 +207,7 @@ REQUEST = {
 }
 
 
-def test_who_may_ask_may_not_say_what_happened() -> None:
+def test_a_requester_cannot_claim_what_happened() -> None:
     event = {"detail-type": CLOUDTRAIL}
     assert isinstance(parse_start(REQUEST, f"{FUNCTION}:requests"), RequestedRelease)
     with pytest.raises(InvalidEventError, match="not a valid CloudTrailPutImage"):

@@ -199,7 +199,7 @@ def test_nothing_goes_over_a_network_without_tls(host: str) -> None:
 # Faults of the registry.
 
 
-def test_it_waits_as_long_as_it_is_told_to(pauses: list[float]) -> None:
+def test_the_wait_lasts_as_long_as_requested(pauses: list[float]) -> None:
     throttled = Reply(429, error("TOOMANYREQUESTS"), {"Retry-After": "3"})
     with registry(one_by_one(throttled, Reply(503), MANIFEST_REPLY)) as (client, _):
         assert client.manifest(IMAGE.repository, IMAGE.digest) == MANIFEST
@@ -334,7 +334,7 @@ def test_a_blob_is_pushed_in_two_requests() -> None:
     ],
 )
 @pytest.mark.usefixtures("pauses")
-def test_a_blob_is_exactly_what_was_asked_for(reply: Reply, expected: type[ImageGateError]) -> None:
+def test_a_blob_has_exactly_the_requested_digest(reply: Reply, expected: type[ImageGateError]) -> None:
     with registry(always(reply)) as (client, _), pytest.raises(expected, match=str(BLOB.digest)):
         client.blob(IMAGE.repository, BLOB)
 
@@ -347,7 +347,7 @@ def test_a_large_blob_is_not_read_into_memory() -> None:
 
 
 @pytest.mark.parametrize(("status", "expected"), [(200, True), (404, False)])
-def test_whether_a_blob_is_there_is_asked_without_fetching_it(status: int, expected: bool) -> None:
+def test_a_blob_is_checked_without_fetching_it(status: int, expected: bool) -> None:
     with registry(always(Reply(status))) as (client, script):
         assert client.has_blob(IMAGE.repository, BLOB) is expected
     assert script.asked == [f"HEAD /v2/team/app-dev/blobs/{BLOB.digest}"]

@@ -182,7 +182,7 @@ def test_a_way_that_leads_in_circles_ends(world: World, released: ImageRef) -> N
     assert revoke(world, released).places == (released, there)
 
 
-def test_whoever_asks_hears_where_it_runs(world: World, released: ImageRef) -> None:
+def test_the_answer_lists_where_the_image_runs(world: World, released: ImageRef) -> None:
     world.policy = replace(world.policy, scanner=Scanner.ENHANCED)
     cluster = "arn:aws:ecs:eu-central-1:123456789012:cluster/prod"
     there = ImageRef(STAGING, released.digest)
@@ -217,7 +217,7 @@ def test_what_runs_nowhere_is_said_so(world: World, released: ImageRef) -> None:
     assert "has seen it run nowhere" in world.notifications.messages[0].text
 
 
-def test_it_is_asked_for_by_digest_and_answered_in_full(world: World, released: ImageRef) -> None:
+def test_it_is_requested_by_digest_and_answered_in_full(world: World, released: ImageRef) -> None:
     body = {
         "schema": 1,
         "action": "revoke",

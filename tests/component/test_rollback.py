@@ -75,7 +75,7 @@ def test_it_goes_back_to_the_release_before_and_twice_to_the_one_before_that(
         target(world, hours=5)
 
 
-def test_a_release_after_it_goes_back_to_what_was_gone_back_to(world: World, three: Three) -> None:
+def test_a_rollback_after_a_new_release_returns_to_the_earlier_target(world: World, three: Three) -> None:
     _, second, third = three
     back(world, second, third)
     released(world, "1.3", 5)
@@ -123,7 +123,7 @@ def test_where_nothing_was_released_there_is_nothing(world: World) -> None:
             world.planning().run(repository, None, NOW)
 
 
-def test_deployers_are_told_as_of_a_release_and_people_by_whom(world: World, three: Three) -> None:
+def test_deployers_get_a_release_event_and_people_the_name_of_the_person(world: World, three: Three) -> None:
     _, second, third = three
     back(world, second, third)
     [message] = world.notifications.messages
@@ -215,7 +215,7 @@ _images = [ImageRef(DEV, Digest.of(name.encode())) for name in "abc"]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2)), min_size=1, max_size=8))
-def test_the_last_that_was_told_comes_first_and_each_once(events: list[tuple[bool, int]]) -> None:
+def test_notices_are_listed_newest_first_and_each_once(events: list[tuple[bool, int]]) -> None:
     releases: list[Release] = []
     rollbacks: list[Rollback] = []
     told: list[Digest] = []

@@ -65,7 +65,7 @@ def file(tmp_path: Path) -> Callable[[Any], Path]:
         ("snyk.json", "snyk", 3),
     ],
 )
-def test_a_scanner_is_known_by_what_it_writes_and_its_findings_count_as_it_counts(
+def test_a_scanner_is_detected_by_content_and_its_counts_are_kept(
     name: str, scanner: str, number: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "results.txt"
@@ -91,7 +91,7 @@ def test_what_a_scanner_can_tell_does_not_depend_on_a_file() -> None:
     assert knows("trivy") == knows("grype") == {"fix", "layer"}
 
 
-def test_a_fault_is_told_in_one_line_and_exits_as_a_question_that_cannot_be_answered(tmp_path: Path) -> None:
+def test_an_error_is_one_line_and_exits_with_2(tmp_path: Path) -> None:
     with pytest.raises(ScannerFileError) as raised:
         read(tmp_path / "none.json")
     assert raised.value.exit_code == CANNOT_TELL
@@ -124,7 +124,7 @@ def test_a_fault_is_told_in_one_line_and_exits_as_a_question_that_cannot_be_answ
         (b'{"findings": [{"id": 1}]}', "not a report that is supported"),
     ],
 )
-def test_what_is_no_report_is_refused_with_what_was_seen(
+def test_a_file_that_is_no_report_is_refused_with_its_content_described(
     file: Callable[[Any], Path], content: bytes, message: str
 ) -> None:
     with pytest.raises(ScannerFileError, match=message):

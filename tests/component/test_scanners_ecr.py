@@ -94,7 +94,7 @@ def test_findings_of_several_images_are_refused() -> None:
     assert "findings[1].resources[0].type: 'AWS_EC2_INSTANCE' is no container image" in refusal(raw)
 
 
-def test_findings_that_inspector_closed_or_suppressed_count_and_are_told() -> None:
+def test_findings_that_inspector_closed_or_suppressed_count_and_are_named() -> None:
     raw = fixture("inspector.json")
     raw["findings"][0]["status"] = "CLOSED"
     report = parsed(raw)

@@ -58,7 +58,7 @@ def test_what_grype_does_not_list_is_none_where_its_database_has_it_and_unknown_
         ("", [], None, None),
     ],
 )
-def test_a_fix_is_what_grype_says_it_is(
+def test_a_fix_is_taken_from_grypes_state(
     state: str, versions: list[str], fixable: bool | None, fixed: str | None
 ) -> None:
     raw = fixture("grype.json")
@@ -84,7 +84,7 @@ def test_what_grype_finds_in_a_directory_is_about_no_image() -> None:
     assert (report.target, report.digest, report.config) == ("./shop", None, None)
 
 
-def test_what_grype_set_aside_itself_is_told() -> None:
+def test_findings_that_grype_ignored_are_named() -> None:
     raw = fixture("grype.json")
     raw["ignoredMatches"] = raw["matches"][:1]
     assert "1 matches were set aside" in parsed(raw).notes[0]

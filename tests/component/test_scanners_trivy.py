@@ -98,7 +98,7 @@ def test_a_clean_image_of_a_known_system_is_clean() -> None:
     assert (report.findings, report.is_complete) == ([], True)
 
 
-def test_what_trivy_set_aside_itself_is_told() -> None:
+def test_findings_that_trivy_suppressed_are_named() -> None:
     raw = fixture("trivy.json")
     raw["Results"][0]["ExperimentalModifiedFindings"] = [{"Type": "vulnerability", "Status": "ignored"}]
     raw["Metadata"]["OS"]["EOSL"] = True

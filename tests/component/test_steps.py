@@ -211,7 +211,7 @@ def test_a_scan_event_after_registration_wakes_once(world: World) -> None:
     assert [world.completed().on_scan(image) for _ in range(3)] == [1, 0, 0]
 
 
-def test_a_scan_event_that_comes_too_early_wakes_nobody(world: World) -> None:
+def test_an_early_scan_event_wakes_nothing(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.wait(image)
     assert world.completed().on_scan(image) == 0
@@ -515,7 +515,7 @@ def test_a_tag_on_a_child_releases_that_child(world: World) -> None:
     assert world.start(index, None) == Ignore("untagged push")
 
 
-def test_a_foreign_layer_that_lies_elsewhere_is_not_copied(world: World) -> None:
+def test_a_foreign_layer_is_not_copied(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     raw = json.loads(world.registry.manifests[image].content)
     foreign = Descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", Digest.of(b"far"), 3)

@@ -86,7 +86,7 @@ def test_no_redirect_is_followed(sts: Sts) -> None:
     assert [path for path, _, _ in sts.asked] == ["/"]
 
 
-def test_no_proxy_is_asked(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_used(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert who().arn == ARN

@@ -122,7 +122,7 @@ class Looking:
 # Whose it is
 
 
-def test_a_gates_signature_is_told_by_its_profile_and_its_decision() -> None:
+def test_a_gates_signature_is_recognised_by_its_profile_and_its_decision() -> None:
     looking = Looking()
     found = looking.at(evidence(signed(SAID)))
     assert (found.kind, found.stage, found.problem) == (Kind.GATE, "dev", "")
@@ -177,7 +177,7 @@ def test_a_revoked_signature_is_refused_and_still_named() -> None:
 
 
 @pytest.mark.parametrize("answer", [nobody_answers, nobody_is_allowed])
-def test_where_nobody_can_say_what_was_revoked_it_cannot_be_told(answer: Revoked) -> None:
+def test_without_revocation_data_the_result_is_unknown(answer: Revoked) -> None:
     report = Looking(revoked=answer).report(evidence(signed(SAID)))
     assert report.exit_code == 2
     assert "cannot be told: revocation" in report.headline

@@ -53,7 +53,7 @@ def test_an_attempt_that_says_nothing_changes_nothing(gate: CliGate) -> None:
     assert since(gate.stack, known(gate, attempt(), failed)) == Since()
 
 
-def test_a_revocation_is_said_with_who_and_why(gate: CliGate) -> None:
+def test_a_revocation_names_the_person_and_the_reason(gate: CliGate) -> None:
     revoked = attempt(revoked=Revocation(NOW, CALLER, "stolen"))
     assert f"by {CALLER}: stolen" in since(gate.stack, known(gate, revoked)).problem(["dev"])
 
@@ -80,7 +80,7 @@ def test_an_image_of_no_stage_and_one_that_nobody_judged_say_nothing(gate: CliGa
 @pytest.mark.parametrize(
     ("code", "is_said"), [("AccessDeniedException", True), ("ValidationException", False)]
 )
-def test_who_may_not_read_the_ledger_is_told_and_verifies_all_the_same(
+def test_verify_works_without_the_ledger_and_says_so(
     gate: CliGate, monkeypatch: pytest.MonkeyPatch, code: str, is_said: bool
 ) -> None:
     def refuse(_image: ImageRef) -> Any:

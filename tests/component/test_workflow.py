@@ -94,7 +94,7 @@ def test_step_functions_asking_for_patience_is_tried_again(stub: Stubber) -> Non
         TASKS.wake("t", {})
 
 
-def test_a_request_is_sent_asynchronously_and_is_what_start_release_reads() -> None:
+def test_a_request_is_asynchronous_and_has_the_form_that_start_release_reads() -> None:
     sent = json.dumps(
         {
             "request": {

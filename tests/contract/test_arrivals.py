@@ -42,7 +42,7 @@ def test_an_image_arrives_in_three_ways(name: str, arrival: Arrival, tag: str) -
         ("ecr_image_action_delete", "my-repository-name"),
     ],
 )
-def test_the_image_of_a_scan_is_found_whoever_scans(name: str, repository: str | None) -> None:
+def test_the_image_of_a_scan_event_is_found_for_both_scanners(name: str, repository: str | None) -> None:
     image = parse_scan(sample(name))
     assert repository is None or image.repository == repository
     assert "arn:" not in image.repository

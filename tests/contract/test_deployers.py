@@ -169,7 +169,7 @@ def test_whatever_it_does_ends_in_time(name: str) -> None:
 
 
 @EVERY
-def test_it_calls_what_aws_has_and_handles_errors_that_aws_has(name: str) -> None:
+def test_it_calls_operations_and_handles_errors_that_aws_has(name: str) -> None:
     for permission, state, model in calls(name):
         assert model.input_shape
         given = state["Arguments"] if isinstance(state["Arguments"], dict) else {}
@@ -182,7 +182,7 @@ def test_it_calls_what_aws_has_and_handles_errors_that_aws_has(name: str) -> Non
 
 
 @EVERY
-def test_it_may_do_what_it_does_and_no_more(name: str) -> None:
+def test_its_role_allows_exactly_its_calls(name: str) -> None:
     [policy] = TEMPLATES[name]["Resources"]["DeployerRole"]["Properties"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
     may = [action for one in statements for action in listed(one["Action"])]
@@ -232,7 +232,7 @@ def starts(name: str, told: Announcement, glass: str = "no") -> bool:
 
 @EVERY
 @pytest.mark.parametrize("glass", ["no", "yes"])
-def test_what_passed_production_is_deployed_and_so_is_what_one_goes_back_to(name: str, glass: str) -> None:
+def test_released_images_and_rollback_targets_are_deployed(name: str, glass: str) -> None:
     assert starts(name, announce(released(), Outcome.RELEASED), glass)
     assert starts(name, gone_back(released()), glass)
 
@@ -308,7 +308,7 @@ CHANGES = {
 
 
 @EVERY
-def test_an_image_is_compared_with_what_runs(name: str) -> None:
+def test_an_image_is_compared_with_the_running_one(name: str) -> None:
     told = announce(released(), Outcome.RELEASED)
     other = f"{IMAGES}@{samples.digest('other')}"
     assert taken(name, f"{IMAGES}@{samples.digest()}", told) == "Already Deployed"

@@ -54,7 +54,7 @@ STATEMENTS: list[dict[str, Any]] = SCP["Statement"]
 
 
 @pytest.mark.parametrize("text", [HOOK, ALARM], ids=["hook", "alarm"])
-def test_the_templates_are_what_cloudformation_takes(text: str, tmp_path: Path) -> None:
+def test_cloudformation_accepts_the_templates(text: str, tmp_path: Path) -> None:
     file = tmp_path / "template.yaml"
     file.write_text(text)
     linter = Path(sys.executable).parent / "cfn-lint"
@@ -71,7 +71,7 @@ def test_the_hook_is_attached_as_the_function_expects_it() -> None:
     assert "CheckDeploymentFunction" in TEMPLATE["Outputs"]
 
 
-def test_the_command_line_says_what_amazon_ecs_takes() -> None:
+def test_amazon_ecs_accepts_the_documented_command_line() -> None:
     script = blocks("bash")[0].replace("'\"$FUNCTION\"'", "arn:function").replace("'\"$ROLE\"'", "arn:role")
     documents = [json.loads(text) for text in re.findall(r"'(\{.*?\})'", script, re.DOTALL)]
     assert len(documents) == 3
@@ -168,7 +168,7 @@ def test_what_is_not_the_gates_is_left_alone() -> None:
         ),
     ],
 )
-def test_only_a_deploy_changes_who_signs(action: str, resource: str) -> None:
+def test_only_a_deploy_changes_the_signer(action: str, resource: str) -> None:
     assert allowed(DEPLOY, action, resource)
     assert not allowed(ADMIN, action, resource)
     assert allowed(ADMIN, action, resource.replace("imagegate-", "shop-"))
@@ -244,7 +244,7 @@ def test_the_message_is_text_that_a_person_can_read() -> None:
 # The page
 
 
-def test_whatever_the_page_names_exists() -> None:
+def test_every_test_and_file_that_the_page_names_exists() -> None:
     assert sorted(name for name in set(named(PAGE)) if not is_there(name)) == []
     for parameter in ("DeploymentCheck", "DeploymentCheckOnError", "DeploymentCheckAllowedImages"):
         assert f"`{parameter}`" in PAGE

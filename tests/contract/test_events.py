@@ -124,7 +124,7 @@ def test_the_sample_of_a_task_names_the_image_that_the_sandbox_holds() -> None:
 
 
 @pytest.mark.parametrize("field", ["clusterArn", "taskArn", "taskDefinitionArn", "containers"])
-def test_a_task_without_what_names_it_is_refused_by_name(field: str) -> None:
+def test_a_task_event_without_its_identifiers_is_refused_by_name(field: str) -> None:
     event = sample("ecs_task_running")
     del event["detail"][field]
     with pytest.raises(InvalidEventError, match=field):
@@ -170,7 +170,7 @@ def test_anything_else_is_refused_without_a_crash(event: object) -> None:
         parse(EcrImageAction, event)
 
 
-def test_an_export_is_told_as_the_state_machine_keeps_it() -> None:
+def test_an_export_has_the_form_of_the_state_machines_variable() -> None:
     """The definition assigns this to its variable `export`, and nothing else."""
     request = sample("attach_sbom")
     assert parse(AttachSbomRequest, request).export is None

@@ -353,7 +353,7 @@ JUDGES = {"GitHub": "GitHub action: Judge", "GitLab": "GitLab: judge-image: scri
 
 @pytest.mark.parametrize("says", sorted({*EXIT_CODES.values(), TIMED_OUT}))
 @pytest.mark.parametrize("vendor", WAITS)
-def test_what_became_of_the_image_is_what_becomes_of_the_job(vendor: str, says: int, tmp_path: Path) -> None:
+def test_the_job_ends_as_the_image_does(vendor: str, says: int, tmp_path: Path) -> None:
     ends = exit_code(named(WAITS[vendor]), says, tmp_path)
     held_is_fine = vendor == "GitHub" and says == 3
     assert ends == (0 if held_is_fine else says)

@@ -45,16 +45,16 @@ def named(text: str) -> list[str]:
     return _NAMED.findall(text)
 
 
-def test_whatever_the_page_names_exists() -> None:
+def test_every_test_and_file_that_the_page_names_exists() -> None:
     assert sorted(name for name in set(named(PAGE)) if not is_there(name)) == []
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_on_the_page_has_a_target() -> None:
     links = re.findall(r"\]\(([^)#]+)", PAGE)
     assert [link for link in links if not (ROOT / "docs/explanation" / link).exists()] == []
 
 
-def test_every_behaviour_has_its_source_and_says_what_holds_it() -> None:
+def test_every_behaviour_names_its_source_and_its_test() -> None:
     assert len(rows()) > 50
     for row in rows():
         assert len(row) == 3, row

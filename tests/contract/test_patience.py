@@ -69,7 +69,7 @@ def test_what_is_impatient_is_seen() -> None:
     ]
 
 
-def test_what_comes_in_the_end_is_returned_and_what_never_comes_fails() -> None:
+def test_eventually_returns_the_first_true_answer_or_fails() -> None:
     answers = iter([None, "", "there"])
     assert eventually(lambda: next(answers)) == "there"
     with pytest.raises(AssertionError, match="not within 0 s: the moon"):

@@ -29,7 +29,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_the_env_file_has_what_clients_need(cloud: ServedCloud) -> None:
+def test_the_env_file_has_all_variables_of_clients(cloud: ServedCloud) -> None:
     assert set(cloud.env) == {
         "AWS_ENDPOINT_URL",
         "AWS_REGION",

@@ -19,7 +19,7 @@ def resources(cloud: ServedCloud) -> dict[str, str]:
     return {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in listed["StackResources"]}
 
 
-def test_conditions_decide_what_is_created(cloud: ServedCloud, resources: dict[str, str]) -> None:
+def test_conditions_decide_which_resources_are_created(cloud: ServedCloud, resources: dict[str, str]) -> None:
     assert "ByMail" not in resources
     assert "OnlyWithMail" not in cloud.outputs
 

@@ -58,7 +58,9 @@ def clusters(inspector: Any, resource: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_where_a_service_runs_an_image_is_told_with_how_often(ecs: Any, inspector: Any, app: str) -> None:
+def test_clusters_list_the_services_that_run_an_image_with_their_task_counts(
+    ecs: Any, inspector: Any, app: str
+) -> None:
     where, task = cluster(ecs), definition(ecs, "nginx:1", f"{REGISTRY}/{app}:1.0@{DIGEST}")
     name = service(ecs, where, task, 3)
     [found] = eventually(lambda: clusters(inspector, arn(app, DIGEST)))

@@ -260,7 +260,7 @@ def test_layers_go_in_by_parts_and_come_out_by_address(repo: Repository, ecr: An
     assert repo.call("GET", f"blobs/{digest}").data == b"0123456"
 
 
-def test_a_layer_that_is_not_what_was_promised_is_refused(repo: Repository, ecr: Any) -> None:
+def test_a_layer_with_another_digest_than_declared_is_refused(repo: Repository, ecr: Any) -> None:
     name = {"repositoryName": repo.name}
     part = {"uploadId": ecr.initiate_layer_upload(**name)["uploadId"], **name}
     ecr.upload_layer_part(partFirstByte=0, partLastByte=3, layerPartBlob=b"evil", **part)
@@ -277,7 +277,7 @@ def test_a_layer_that_is_there_already_is_said_to_be(repo: Repository, ecr: Any)
     assert again == "LayerAlreadyExistsException"
 
 
-def test_layer_availability_knows_what_was_pushed(repo: Repository, ecr: Any) -> None:
+def test_layer_availability_lists_pushed_layers(repo: Repository, ecr: Any) -> None:
     held, absent = repo.blob(b"held"), digest_of(b"absent")
     answer = ecr.batch_check_layer_availability(
         repositoryName=repo.name, layerDigests=[held, absent, "sha256:nonsense"]
@@ -360,7 +360,7 @@ def test_account_settings_are_kept(sandbox: Sandbox, ecr: Any) -> None:
     assert refusal(ecr.get_account_setting, name="NO_SUCH") == "ValidationException"
 
 
-def test_every_nth_call_is_throttled_when_asked_for(sandbox: Sandbox, ecr: Any) -> None:
+def test_every_nth_call_is_throttled_by_the_quirk(sandbox: Sandbox, ecr: Any) -> None:
     quirks = sandbox.settings.quirks
     quirks.throttle_every = 1
     try:

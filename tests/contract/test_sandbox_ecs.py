@@ -96,7 +96,7 @@ def test_an_update_is_a_revision_of_its_own_unless_nothing_is_deployed(ecs: Any)
     assert ended(ecs, service)["targetServiceRevisionArn"] != first
 
 
-def test_a_hook_that_does_not_answer_rolls_back_and_one_of_another_stage_is_not_asked(
+def test_a_hook_without_an_answer_rolls_back_and_hooks_of_other_stages_are_not_called(
     cloud: ServedCloud, ecs: Any, role: str
 ) -> None:
     """The fixture's function answers something, and nothing that a hook may answer."""
@@ -124,7 +124,7 @@ def test_a_hook_is_called_in_the_name_of_its_role(cloud: ServedCloud, ecs: Any, 
     assert "the hook's role may not invoke" in ended(ecs, service)["statusReason"]
 
 
-def test_a_revision_is_read_by_who_may_read_its_service_too() -> None:
+def test_reading_a_revision_needs_permission_for_its_service_too() -> None:
     revision = f"{ARN}:service-revision/c/s/1"
     call = ServiceCall(
         "ecs", "DescribeServiceRevisions", {"serviceRevisionArns": [revision]}, "123456789012", "x"

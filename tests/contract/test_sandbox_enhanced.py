@@ -176,7 +176,9 @@ class TestEnhanced:
             found[name] = found[name].strftime("%Y-%m-%dT%H:%M:%SZ")
         assert found == GIVEN
 
-    def test_what_a_file_leaves_out_of_who_and_where_is_filled_in(self, repo: Repository, ecr: Any) -> None:
+    def test_missing_account_and_resource_of_a_finding_are_filled_in(
+        self, repo: Repository, ecr: Any
+    ) -> None:
         given = {"severity": "MEDIUM", "title": "CVE-2026-1 - zlib"}
         configure(repo.sandbox, repo.name, {"enhancedFindings": [given]})
         digest = repo.image("v1")

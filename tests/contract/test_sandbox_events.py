@@ -175,7 +175,7 @@ def test_a_target_shapes_its_input(cloud: SmallCloud, fields: dict[str, Any], bo
     assert bodies(cloud, url) == [body]
 
 
-def test_a_topic_hands_on_what_it_may_get(cloud: SmallCloud) -> None:
+def test_a_topic_delivers_only_allowed_publications(cloud: SmallCloud) -> None:
     topic = cloud.client("sns").create_topic(Name="from-rules")["TopicArn"]
     statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}}
     policy = {"Statement": [statement | {"Action": "sns:Publish", "Resource": topic}]}

@@ -299,7 +299,7 @@ def test_an_answer_that_is_no_answer_is_an_error(malformed: Any) -> None:
 # The API
 
 
-def test_urls_are_told_apart_by_qualifier(cloud: ServedCloud, url: str) -> None:
+def test_urls_differ_by_qualifier(cloud: ServedCloud, url: str) -> None:
     client, name = cloud.client("lambda"), cloud.outputs["WebFunction"]
     own = client.get_function_url_config(FunctionName=name, Qualifier="live")
     assert (own["FunctionUrl"], own["FunctionArn"], own["AuthType"]) == (url, cloud.outputs["Web"], "AWS_IAM")

@@ -61,14 +61,14 @@ def test_a_transaction_needs_the_permission_of_each_item(cloud: ServedCloud) -> 
     assert refused(answer, "dynamodb:PutItem", f"arn:aws:dynamodb:{ACCOUNT}:table/{table}")
 
 
-def test_repositories_are_told_apart_by_name(cloud: ServedCloud) -> None:
+def test_permissions_differ_by_repository_name(cloud: ServedCloud) -> None:
     foreign = call(cloud, "ecr", "describe_images", repositoryName="other/app")
     own = call(cloud, "ecr", "describe_images", repositoryName="shop/app")
     assert refused(foreign, "ecr:DescribeImages", f"arn:aws:ecr:{ACCOUNT}:repository/other/app")
     assert own["code"] == "RepositoryNotFoundException"
 
 
-def test_signing_profiles_are_told_apart_by_name(cloud: ServedCloud) -> None:
+def test_permissions_differ_by_signing_profile(cloud: ServedCloud) -> None:
     foreign = call(cloud, "signer", "get_signing_profile", profileName="foreign")
     arn = f"arn:aws:signer:{ACCOUNT}:/signing-profiles/foreign"
     assert refused(foreign, "signer:GetSigningProfile", arn)
@@ -121,7 +121,7 @@ def test_encrypted_things_need_their_key_too(cloud: ServedCloud) -> None:
     assert refused(answer, "kms:Decrypt", cloud.outputs["Key"])
 
 
-def test_who_may_nothing_still_learns_who_they_are(cloud: ServedCloud) -> None:
+def test_a_user_without_permissions_may_call_get_caller_identity(cloud: ServedCloud) -> None:
     assert "Arn" in call(cloud, "sts", "get_caller_identity")
 
 
@@ -223,7 +223,7 @@ def test_a_grant_that_somebody_asks_for_is_for_no_resource_of_aws() -> None:
     assert context == {"kms:GrantIsForAWSResource": "false"}
 
 
-def test_revocation_is_asked_for_by_profile_and_job() -> None:
+def test_a_revocation_query_needs_permission_for_profile_and_job() -> None:
     profile, job = (
         f"arn:aws:signer:{ACCOUNT}:/signing-profiles/own",
         f"arn:aws:signer:{ACCOUNT}:/signing-jobs/1",
@@ -233,7 +233,7 @@ def test_revocation_is_asked_for_by_profile_and_job() -> None:
     assert wanted == [("signer:GetRevocationStatus", profile), ("signer:GetRevocationStatus", job)]
 
 
-def test_referrers_are_listed_by_whoever_reads_manifests() -> None:
+def test_listing_referrers_needs_the_permission_to_read_manifests() -> None:
     [(action, _)] = needs(ServiceCall("ecr", "ListImageReferrers", {"repositoryName": "shop"}, "1", "x"))
     assert action == "ecr:BatchGetImage"
 

@@ -144,7 +144,7 @@ def test_the_tag_of_an_index_may_end_on_its_first_child(
     assert tagged == (first if ends_on_child else index.digest)
 
 
-def test_a_config_says_what_was_asked_for(tmp_path: Path) -> None:
+def test_a_config_has_the_requested_values(tmp_path: Path) -> None:
     image = build_image(
         tmp_path,
         files={"app": b"x"},
@@ -220,7 +220,7 @@ def test_each_platform_has_a_base_of_its_own(repo: Repository, tmp_path: Path, d
 
 @needs_skopeo
 @pytest.mark.parametrize("options", [{}, {"attestations": True}, {"docker": True}])
-def test_skopeo_copies_what_was_built_and_pushed(
+def test_skopeo_copies_a_built_and_pushed_image(
     repo: Repository, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     index = build_index(tmp_path / "layout", platforms=PLATFORMS, **options)

@@ -127,7 +127,7 @@ def test_members_that_inspector_names_differently(repo: Repository, ecr: Any, in
     assert found["remediation"]["recommendation"] == {"text": "Update.", "Url": "https://example.invalid"}
 
 
-def test_epss_and_exploits_are_told_of_what_is_known(repo: Repository, ecr: Any, inspector: Any) -> None:
+def test_known_vulnerabilities_have_epss_and_exploits(repo: Repository, ecr: Any, inspector: Any) -> None:
     scanned(repo, ecr, finding("CRITICAL", name=LOG4SHELL), finding("HIGH", 1))
     assert learn(repo.sandbox, KNOWN) == 0
     first, second = listed(repo, inspector)
@@ -209,7 +209,7 @@ def test_basic_scanning_is_not_inspectors(repo: Repository, ecr: Any, inspector:
 # BatchGetFindingDetails
 
 
-def test_details_say_what_cisa_and_epss_know(repo: Repository, ecr: Any, inspector: Any) -> None:
+def test_details_have_the_data_of_cisa_and_epss(repo: Repository, ecr: Any, inspector: Any) -> None:
     learn(repo.sandbox, KNOWN)
     known, unknown = scanned(repo, ecr, finding("CRITICAL", name=LOG4SHELL), finding("HIGH", 1))
     arns = [unknown["findingArn"], known["findingArn"], NOBODYS]
@@ -253,7 +253,7 @@ def test_permissions_are_for_all_findings(cloud: ServedCloud, operation: str, pa
 # What is known
 
 
-def test_the_command_says_what_it_took(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_what_it_accepted(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert learn(sandbox, KNOWN | {"GHSA-jfh8-c2jp-5v3q": {"epss": 1}}) == 0
     assert capsys.readouterr().out == "known: 2 vulnerabilities, 1 of them exploited\n"
     assert learn(sandbox, {}) == 0

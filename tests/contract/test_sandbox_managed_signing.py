@@ -117,9 +117,7 @@ def test_each_matching_rule_signs_once(sandbox: Sandbox, ecr: Any, repo: Reposit
     assert len(signatures(repo, digest)) == 2
 
 
-def test_other_repositories_and_what_refers_to_an_image_are_not_signed(
-    ecr: Any, repo: Repository, profile: str
-) -> None:
+def test_other_repositories_and_referrers_are_not_signed(ecr: Any, repo: Repository, profile: str) -> None:
     sign_pushes(ecr, profile, filter_="others/*")
     digest = repo.image("v1")
     assert statuses(ecr, repo, digest) == signatures(repo, digest) == []

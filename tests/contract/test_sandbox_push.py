@@ -103,7 +103,7 @@ def test_a_layout_arrives_with_its_digest_in_a_new_repository(
     assert repo.call("HEAD", "manifests/1.0").headers["Docker-Content-Digest"] == image.digest
 
 
-def test_json_says_what_was_pushed(
+def test_json_describes_the_pushed_image(
     repo: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = built(tmp_path)

@@ -47,7 +47,7 @@ def begin(repo: Repository) -> str:
 # Who is there
 
 
-def test_without_credentials_the_client_is_told_how_to_authenticate(sandbox: Sandbox) -> None:
+def test_without_credentials_the_answer_names_the_authentication_scheme(sandbox: Sandbox) -> None:
     answer = sandbox.http.request("GET", f"http://{sandbox.settings.registry}/v2/")
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"].startswith('Basic realm="http://127.0.0.1:')
@@ -488,7 +488,7 @@ def test_a_manifest_with_a_subject_is_acknowledged_and_listed(repo: Repository) 
     }
 
 
-def test_the_config_type_stands_in_for_an_absent_artifact_type(repo: Repository) -> None:
+def test_the_config_type_replaces_an_absent_artifact_type(repo: Repository) -> None:
     subject = repo.image("v1")
     kind = "application/vnd.cncf.notary.signature"
     config = {"mediaType": kind, "digest": repo.blob(b"{}"), "size": 2}
@@ -497,11 +497,11 @@ def test_the_config_type_stands_in_for_an_absent_artifact_type(repo: Repository)
     assert listed(repo.call("GET", f"referrers/{subject}"))[0]["artifactType"] == kind
 
 
-def test_referrers_of_what_is_not_there_are_an_empty_index(repo: Repository) -> None:
+def test_referrers_of_an_absent_image_are_an_empty_index(repo: Repository) -> None:
     assert listed(repo.call("GET", f"referrers/{digest_of(b'nothing')}")) == []
 
 
-def test_referrers_are_asked_for_by_digest_only(repo: Repository) -> None:
+def test_referrers_are_listed_by_digest_only(repo: Repository) -> None:
     answer = repo.call("GET", "referrers/v1")
     assert (answer.status, code_of(answer)) == (400, "DIGEST_INVALID")
 

@@ -132,7 +132,7 @@ def files(sandbox: Sandbox, prefix: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_an_export_takes_its_time_then_the_document_lies_where_users_have_seen_it(
+def test_an_export_takes_time_and_writes_to_the_key_that_users_report(
     sandbox: Sandbox, inspector: Any, image: Any, bucket: str, key: str, format_: str
 ) -> None:
     repo, digest = image
@@ -163,7 +163,7 @@ def test_an_export_takes_its_time_then_the_document_lies_where_users_have_seen_i
         assert (component["name"], component["version"]) == ("openssl", "3.0.1")
 
 
-def test_the_images_that_are_asked_for_are_exported_and_no_others(
+def test_only_the_requested_images_are_exported(
     sandbox: Sandbox, inspector: Any, image: Any, bucket: str, key: str
 ) -> None:
     repo, digest = image

@@ -234,7 +234,7 @@ def test_a_good_signature_is_not_revoked(sandbox: Sandbox, question: dict[str, A
     assert answer["revokedEntities"] == []
 
 
-def test_revocations_are_told_by_way_of_a_proxy(sandbox: Sandbox, question: dict[str, Any]) -> None:
+def test_revocations_are_answered_through_a_proxy(sandbox: Sandbox, question: dict[str, Any]) -> None:
     """The SDKs put `data-` before any host: as a proxy the sandbox answers to every name."""
     endpoint = sandbox.settings.endpoint
     config = Config(proxies={"http": endpoint}, retries={"max_attempts": 0})

@@ -132,7 +132,7 @@ def test_output_and_assign_see_the_variables_from_before_the_state(cloud: SmallC
 
 
 @pytest.mark.parametrize("field", ["Arguments", "Assign", "Output", "TimeoutSeconds"])
-def test_an_undefined_value_can_be_caught_wherever_it_stands(
+def test_an_undefined_value_can_be_caught_in_every_field(
     cloud: SmallCloud, role: str, function: str, field: str
 ) -> None:
     bad: Any = {"FunctionName": "{% $nope %}"} if field == "Arguments" else "{% $nope %}"
@@ -269,7 +269,7 @@ def test_direct_integrations_do_their_call(cloud: SmallCloud, role: str) -> None
     assert (published["subject"], published["attributes"]) == ("Hello", {"outcome": "PASS"})
 
 
-def test_a_fail_state_passes_on_what_was_caught(cloud: SmallCloud, role: str, function: str) -> None:
+def test_a_fail_state_passes_on_a_caught_error(cloud: SmallCloud, role: str, function: str) -> None:
     assign = {"error": "{% $states.errorOutput.Error %}"}
     catch = [{"ErrorEquals": ["States.ALL"], "Assign": assign, "Next": "Failed"}]
     states = {
@@ -281,7 +281,7 @@ def test_a_fail_state_passes_on_what_was_caught(cloud: SmallCloud, role: str, fu
     assert ended["cause"].endswith("passed on")
 
 
-def test_catching_all_does_not_catch_what_is_terminal(cloud: SmallCloud, role: str, function: str) -> None:
+def test_catching_all_does_not_catch_terminal_errors(cloud: SmallCloud, role: str, function: str) -> None:
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
     states = {
         "Work": task(function, "{% $pad('', 300000, 'x') %}", Catch=catch),

@@ -146,11 +146,11 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ("s3:PutObject", {"JudgeImageRole", "PublishPolicyRole"}),
     ],
 )
-def test_power_is_with_those_who_need_it(action: str, roles: set[str]) -> None:
+def test_only_roles_that_need_a_permission_have_it(action: str, roles: set[str]) -> None:
     assert who_may(action) == roles
 
 
-def test_every_rule_may_put_what_it_cannot_deliver_into_the_dead_letters() -> None:
+def test_every_rule_may_send_undelivered_events_to_the_dead_letter_queue() -> None:
     rules = {f"{name}{event}" for name, function in FUNCTIONS.items() for event in function.get("Events", {})}
     rules |= set(of_type("AWS::Events::Rule"))
     [statement] = RESOURCES["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
@@ -181,7 +181,7 @@ def test_nobody_deletes_images_or_records_or_reads_whole_tables(role: str) -> No
     assert deleted in ([], ["EndWaits"], ["KeepTokens"])
 
 
-def test_no_permission_is_asked_for_that_iam_does_not_know() -> None:
+def test_iam_knows_every_permission_of_the_template() -> None:
     """ECR's referrers are listed by whoever may read manifests."""
     assert who_may("ecr:ListImageReferrers") == set()
 
@@ -310,7 +310,7 @@ def test_the_check_at_deployment_reads_and_can_make_nothing_pass() -> None:
     }
 
 
-def test_who_decides_is_told_by_iam() -> None:
+def test_iam_identifies_the_caller_of_decide() -> None:
     assert FUNCTIONS["DecideFunction"]["FunctionUrlConfig"] == {"AuthType": "AWS_IAM"}
 
 
@@ -357,7 +357,7 @@ def test_links_are_authenticated_by_a_key_of_their_own_that_is_kept_and_only_for
         assert set(actions(statement)) <= {"kms:GenerateMac", "kms:VerifyMac"}
 
 
-def test_mail_is_for_what_somebody_should_look_at_and_for_alarms() -> None:
+def test_mail_is_sent_for_problems_and_alarms_only() -> None:
     mail = RESOURCES["AlertsByMail"]["Properties"]
     assert mail["FilterPolicy"] == {"alert": ["alert", "block", {"exists": False}]}
 

@@ -23,12 +23,12 @@ def rows(page: str) -> list[list[str]]:
     return [row for row in cells if row[1:2] != ["what stops it"] and set(row) != {"---"}]
 
 
-def test_whatever_the_page_names_exists() -> None:
+def test_every_test_and_file_that_the_page_names_exists() -> None:
     assert sorted(name for name in set(named(PAGE)) if not is_there(name)) == []
     assert sorted(name for name in set(MODULE.findall(PAGE)) if not is_there(f"{CORE}/{name}")) == []
 
 
-def test_every_threat_says_what_stops_it_which_test_holds_that_and_what_is_left() -> None:
+def test_every_threat_names_its_countermeasure_its_test_and_the_remaining_risk() -> None:
     assert len(rows(PAGE)) > 50
     for row in rows(PAGE):
         assert len(row) == 4, row

@@ -63,13 +63,13 @@ def test_yaml_has_no_anchors_for_cloudformation_knows_none() -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_task_ends_in_time_and_catches_what_it_does_not_retry(name: str) -> None:
+def test_every_task_has_a_timeout_and_catches_errors_that_it_does_not_retry(name: str) -> None:
     assert "TimeoutSeconds" in TASKS[name]
     assert TASKS[name]["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_only_what_may_succeed_later_is_retried(name: str) -> None:
+def test_only_errors_that_may_pass_are_retried(name: str) -> None:
     retried = {error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]}
     ours = retried - LAMBDA_FAULTS
     assert retried >= LAMBDA_FAULTS
@@ -149,7 +149,7 @@ def test_the_wait_for_an_export_is_bounded() -> None:
     assert int(polls[1]) * STATES["Wait for the Export"]["Seconds"] <= 300
 
 
-def test_an_sbom_is_asked_for_only_where_the_judge_says_so() -> None:
+def test_an_sbom_is_requested_only_if_the_judge_says_so() -> None:
     into = {
         (name, way.get("Condition"))
         for name, state in STATES.items()

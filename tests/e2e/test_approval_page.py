@@ -63,9 +63,7 @@ def kept(gate: Gate) -> list[Any]:
     return [sorted(map(str, scan(TableName=table)["Items"])) for table in tables]
 
 
-def test_whoever_has_the_link_sees_the_release_and_nothing_is_changed_by_it(
-    gate: Gate, release: ReleaseId
-) -> None:
+def test_the_link_shows_the_release_and_changes_nothing(gate: Gate, release: ReleaseId) -> None:
     gate.settled()
     before = kept(gate)
     for purpose in Purpose:

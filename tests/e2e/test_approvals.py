@@ -86,7 +86,7 @@ def test_platforms_are_known_as_passed_while_their_index_soaks(gate: Gate) -> No
         assert "Item" in gate.cloud.client("dynamodb").get_item(TableName=table, Key=key)
 
 
-def test_two_who_may_let_it_into_production(gate: Gate) -> None:
+def test_two_approvers_release_an_image_into_production(gate: Gate) -> None:
     digest = held(gate, "wanted")
     assert ("wanted-staging", digest) in waiting(gate)
     ann, anns = person(gate, team="release")
@@ -109,7 +109,7 @@ def test_two_who_may_let_it_into_production(gate: Gate) -> None:
     assert ("wanted-staging", digest) not in waiting(gate)
 
 
-def test_one_who_rejects_keeps_it_out_and_one_without_the_right_decides_nothing(gate: Gate) -> None:
+def test_one_rejection_blocks_an_image_and_a_user_without_permission_decides_nothing(gate: Gate) -> None:
     digest = held(gate, "unwanted")
     _, nobodys = person(gate, team="sales")
     refused = decide(gate, nobodys, "approve", "unwanted-staging:1.0")
@@ -130,7 +130,7 @@ def test_one_who_rejects_keeps_it_out_and_one_without_the_right_decides_nothing(
     assert gate.manifest("unwanted-production", "1.0") is None
 
 
-def test_a_new_push_of_the_tag_ends_what_waited(gate: Gate) -> None:
+def test_a_new_push_of_the_tag_ends_the_waiting_release(gate: Gate) -> None:
     first = held(gate, "moving")
     second = held(gate, "moving", content="newer")
     _, anns = person(gate, team="release")
@@ -154,7 +154,7 @@ def test_nobody_writes_an_approval_past_the_function(gate: Gate) -> None:
         )
 
 
-def test_what_nobody_decides_in_time_stays_out_and_is_told(gate: Gate) -> None:
+def test_an_expired_approval_blocks_the_image_and_is_announced(gate: Gate) -> None:
     """The test moves the week in the ledger; nothing else knows that it went by."""
     digest = held(gate, "forgotten")
     table, image = gate.cloud.outputs["LedgerTable"], f"IMAGE#forgotten-staging@{digest}"

@@ -98,7 +98,7 @@ def test_an_index_that_skopeo_copies_in_keeps_its_digest_its_children_and_its_pr
 
 
 @pytest.mark.usefixtures("docker")
-def test_docker_pulls_what_was_released_and_what_it_pushes_is_gated(
+def test_docker_pulls_a_released_image_and_its_pushes_are_gated(
     gate: Gate, clients: Clients, pushed: str
 ) -> None:
     released = f"registry/clients-staging@{pushed}"

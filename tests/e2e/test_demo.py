@@ -80,7 +80,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return run(state, "-m", "sandbox", "demo", "--state", str(state))
 
 
-def test_the_demo_succeeds_and_writes_what_it_showed(demo: Demo) -> None:
+def test_the_demo_succeeds_and_writes_its_results_as_json(demo: Demo) -> None:
     assert demo.done.returncode == 0, demo.done.stderr
     assert list(demo.releases) == [
         "shop-dev:1.0",

@@ -130,7 +130,7 @@ def test_a_released_image_is_deployed_in_every_stage_where_it_passed(gate: Gate,
     ]
 
 
-def test_a_blocked_image_is_refused_rolled_back_and_told_once(gate: Gate, hooks: list[Any]) -> None:
+def test_a_blocked_image_is_refused_rolled_back_and_announced_once(gate: Gate, hooks: list[Any]) -> None:
     digest = released(gate, "rolled")
     first = deploy(gate, hooks, f"{REGISTRY}/rolled-dev@{digest}")
     service = name_of(first)
@@ -193,7 +193,7 @@ def test_the_last_verdict_counts_whichever_way_it_turned(gate: Gate, hooks: list
     assert "blocked in attempt 3" in done["statusReason"]
 
 
-def test_drift_is_told_once_for_ten_tasks(gate: Gate) -> None:
+def test_drift_is_announced_once_for_ten_tasks(gate: Gate) -> None:
     """Nobody attached the hook to this service; its events come twice."""
     bad = blocked(gate, "drift")
     gate.quirks(event_copies=2)
@@ -212,7 +212,7 @@ def test_what_the_check_cannot_handle_is_kept(gate: Gate) -> None:
     keeps_what_fails(gate)
 
 
-def test_tasks_that_somebody_started_by_hand_are_told_by_their_group(gate: Gate) -> None:
+def test_tasks_started_by_hand_are_announced_by_their_group(gate: Gate) -> None:
     task = definition(gate, "docker.io/library/busybox:1")
     family = task.rpartition("/")[2].partition(":")[0]
     gate.cloud.client("ecs").run_task(cluster=CLUSTER, taskDefinition=task, count=3, launchType="FARGATE")
@@ -220,7 +220,7 @@ def test_tasks_that_somebody_started_by_hand_are_told_by_their_group(gate: Gate)
     assert "it is not in this registry, but in docker.io" in json.loads(message["message"])["email"]
 
 
-def test_a_check_that_cannot_be_made_is_told_and_refuses(gate: Gate, hooks: list[Any]) -> None:
+def test_a_failed_check_refuses_the_deployment_and_is_announced(gate: Gate, hooks: list[Any]) -> None:
     """The role lacks what it needs, as after a mistake in a policy."""
     iam = gate.cloud.client("iam")
     function = gate.cloud.outputs["CheckDeploymentFunction"].rpartition(":")[0]

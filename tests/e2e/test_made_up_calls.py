@@ -58,7 +58,9 @@ def blocked(gate: Gate) -> tuple[str, str]:
     return "madeupbad-dev", digest
 
 
-def test_what_is_blocked_stays_so_whatever_is_asked_of_any_step(gate: Gate, blocked: tuple[str, str]) -> None:
+def test_a_blocked_image_stays_blocked_whatever_request_any_step_gets(
+    gate: Gate, blocked: tuple[str, str]
+) -> None:
     known, told = gate.releases(*blocked), subjects(gate, blocked[0])
     for outcome in (*OUTCOMES, "failed"):
         answer = call(gate, "Announce", {"release": name(*blocked), "outcome": outcome})

@@ -127,7 +127,9 @@ def released(gate: Gate, repository: str) -> str:
 
 
 @pytest.mark.usefixtures("plugin")
-def test_the_client_verifies_what_the_gates_signed_by_the_printed_policy(gate: Gate, client: Client) -> None:
+def test_the_notation_client_verifies_the_gates_signatures_by_the_printed_policy(
+    gate: Gate, client: Client
+) -> None:
     digest = released(gate, "official-dev")
     gate.ended("official-staging", digest)
     client.use_printed_policy()
@@ -175,7 +177,7 @@ def test_the_client_refuses_the_signature_of_another_gate(gate: Gate, client: Cl
 # What the client signs
 
 
-def test_we_verify_what_the_client_signs_with_a_key_of_its_own(gate: Gate, client: Client) -> None:
+def test_signatures_of_the_notation_client_with_its_own_key_are_verified(gate: Gate, client: Client) -> None:
     digest = gate.push("handmade", "1.0")
     assert client.notation("cert", "generate-test", "acme.example").code == 0
     client.sign("handmade", digest, "--key", "acme.example")
@@ -193,7 +195,7 @@ def test_we_verify_what_the_client_signs_with_a_key_of_its_own(gate: Gate, clien
     assert client.imagegate("handmade:1.0", "--trust-policy", str(policy)).code == 1
 
 
-def test_we_refuse_what_the_client_refuses_of_a_name(gate: Gate, client: Client) -> None:
+def test_names_that_the_notation_client_refuses_are_refused(gate: Gate, client: Client) -> None:
     digest = gate.push("named", "1.0")
     assert client.notation("cert", "generate-test", "acme.example").code == 0
     client.sign("named", digest, "--key", "acme.example")

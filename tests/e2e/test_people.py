@@ -147,7 +147,7 @@ def test_a_proof_is_for_one_request_and_one_function(gate: Gate) -> None:
     assert approvals(gate, image) == {ann}
 
 
-def test_the_command_line_proves_who_calls_also_in_the_session_of_a_role(gate: Gate) -> None:
+def test_the_command_line_proves_the_caller_also_in_a_session_of_a_role(gate: Gate) -> None:
     image = held(gate, "honest")
     arn, keys = session(gate, "release", "ann", READS, LOOKS, *DECIDES)
     said = imagegate(gate, "decide", "approve", "honest-dev:1.0", keys=keys)
@@ -191,7 +191,7 @@ def requested(gate: Gate, keys: Keys, image: dict[str, Any], **more: str) -> dic
     return found
 
 
-def test_a_made_up_reason_starts_nothing_and_nobody_chooses_who_asked(gate: Gate) -> None:
+def test_a_made_up_reason_starts_nothing_and_callers_cannot_choose_their_identity(gate: Gate) -> None:
     image = held(gate, "reasons")
     _, keys = user(gate, allow("lambda:*"))
     for reason in ("approved", "operator", "adopted", "break-glass", "new waiver", "new policy", "late scan"):
@@ -212,7 +212,7 @@ def test_who_releases_by_hand_is_proven_and_does_not_approve_it(gate: Gate) -> N
     assert (said.code, "whoever brought the image" in said.err) == (1, True), said
 
 
-def test_what_happened_is_not_said_by_who_may_ask(gate: Gate) -> None:
+def test_a_caller_cannot_claim_what_happened(gate: Gate) -> None:
     image = held(gate, "pushers")
     event = json.loads((ROOT / "events/cloudtrail_put_image.json").read_text())
     stored = {"repositoryName": image["repository"], "imageId": {"imageDigest": image["digest"]}}

@@ -134,7 +134,7 @@ def test_a_fixed_rebuild_takes_the_tag(gate: Gate) -> None:
     assert gate.manifest("fixed-staging", "1.0") == gate.manifest("fixed-dev", fixed)
 
 
-def test_a_released_image_that_is_deleted_is_told_once(gate: Gate) -> None:
+def test_a_deleted_release_is_announced_once(gate: Gate) -> None:
     digest = gate.push("lost-dev", "1.0")
     gate.ended("lost-dev", digest)
     ids = [{"imageDigest": entry["digest"]} for entry in gate.referrers("lost-dev", digest)]
@@ -149,7 +149,7 @@ def test_a_released_image_that_is_deleted_is_told_once(gate: Gate) -> None:
     assert told() == ["DELETED: lost-dev:1.0 is gone, it had been released in dev"]
 
 
-def test_an_artifact_under_a_tag_is_asked_for_once_and_status_says_why(gate: Gate) -> None:
+def test_an_artifact_under_a_tag_is_started_once_and_status_says_why(gate: Gate) -> None:
     gate.quirks(lose_push_events=True)
     ecr = gate.cloud.client("ecr")
     ecr.create_repository(repositoryName="notes-dev")

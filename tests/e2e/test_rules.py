@@ -187,7 +187,7 @@ def test_a_base_that_is_only_claimed_root_and_a_missing_label_are_refused(
     assert "its layers do not prove it" in messages
 
 
-def test_the_command_line_comes_to_the_same_verdict(gate: Gate, debian: LayoutImage, tmp_path: Path) -> None:
+def test_the_command_line_has_the_same_verdict(gate: Gate, debian: LayoutImage, tmp_path: Path) -> None:
     known(gate, CVE_2026_3={"known_exploited": "2026-11-20"})
     found(gate, "same-dev", "CVE-2026-3", "CVE-2026-4")
     digest = app(gate, "same", debian)
@@ -222,7 +222,7 @@ def test_the_command_line_comes_to_the_same_verdict(gate: Gate, debian: LayoutIm
     ]
 
 
-def test_who_may_not_read_findings_is_told_in_one_line(gate: Gate) -> None:
+def test_a_missing_permission_to_read_findings_is_one_line(gate: Gate) -> None:
     result = imagegate(gate, "judge", "nothing-dev:1.0")
     assert result.returncode == 2
     assert result.stderr.startswith("imagegate: there is no repository nothing-dev")

@@ -116,7 +116,7 @@ def test_what_passes_gets_one_sbom_that_goes_along_and_is_not_made_again(gate: G
     ]
 
 
-def test_verify_lists_what_is_attached(gate: Gate) -> None:
+def test_verify_lists_attached_sboms(gate: Gate) -> None:
     digest = gate.push("listed-dev", "1.0")
     gate.ended("listed-dev", digest)
     root = ("--trust-root", gate.cloud.env["IMAGEGATE_TRUST_ROOT"])
@@ -158,7 +158,7 @@ def test_each_platform_of_an_index_gets_its_own(gate: Gate) -> None:
     assert {name: sboms(gate, "multi-staging", child) for name, child in index.platforms.items()} == attached
 
 
-def test_without_continuous_scanning_there_is_none_and_everybody_is_told_why(gate: Gate) -> None:
+def test_without_continuous_scanning_there_is_no_sbom_and_the_message_says_why(gate: Gate) -> None:
     client = gate.cloud.client("ecr")
     before = client.get_registry_scanning_configuration()["scanningConfiguration"]["rules"]
     once = {"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": before[0]["repositoryFilters"]}
@@ -177,7 +177,7 @@ def test_without_continuous_scanning_there_is_none_and_everybody_is_told_why(gat
     assert said in " ".join(called(gate, "status", f"once-dev@{digest}").split())
 
 
-def test_nobody_but_inspector_writes_what_becomes_an_sbom(gate: Gate) -> None:
+def test_only_inspector_may_write_exports(gate: Gate) -> None:
     s3, bucket = gate.cloud.client("s3"), gate.cloud.outputs["RecordsBucket"]
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.put_object(Bucket=bucket, Key="sboms/x/CYCLONEDX_1_4_outputs_x/y.json", Body=b"{}")
@@ -196,7 +196,7 @@ def test_a_function_that_fails_stops_no_release_either_and_is_not_silent(gate: G
     assert noted(release) == "none yet: where it stays so, the log of attach_sbom says why"
 
 
-def test_inspector_is_asked_where_a_revoked_image_runs(gate: Gate) -> None:
+def test_a_revocation_lists_where_inspector_says_the_image_runs(gate: Gate) -> None:
     assert gate.ended("taken-dev", gate.push("taken-dev", "1.0"))["outcome"] == "released"
     said = imagegate(gate, "decide", "revoke", "taken-dev:1.0", "--reason", "stolen", "--yes", "--json")
     assert (said.code, said.json["runsIn"]) == (0, [])  # seen nowhere; None if no service could answer

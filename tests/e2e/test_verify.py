@@ -94,7 +94,7 @@ def test_a_promoted_image_says_which_gates_it_passed(gate: Gate, passed: str) ->
     assert gates["dev"]["policy"] == gate.cloud.outputs["PolicyDigest"]
 
 
-def test_the_gate_that_is_asked_for_counts(gate: Gate, passed: str) -> None:
+def test_verify_uses_the_requested_gate(gate: Gate, passed: str) -> None:
     assert verify(gate, "checked-dev:1.0", "--gate", "dev").code == 0
     assert verify(gate, f"checked-dev@{passed}", "--gate", "production").code == 1
 
@@ -105,7 +105,7 @@ def test_a_refused_image_carries_nothing(gate: Gate, refused: str) -> None:
     assert "no valid signature of a gate" in found.out
 
 
-def test_what_cannot_be_told_exits_2_in_one_line(gate: Gate, tmp_path: Path) -> None:
+def test_an_unknown_result_exits_with_2_and_one_line(gate: Gate, tmp_path: Path) -> None:
     for arguments in (
         ("nothing-dev:1.0",),
         ("checked-dev",),
@@ -201,19 +201,19 @@ def test_a_revoked_signature_is_refused(gate: Gate) -> None:
     assert "was not asked" in unasked.json["note"]
 
 
-def test_where_aws_cannot_be_asked_it_cannot_be_told(gate: Gate, passed: str) -> None:
+def test_without_aws_the_result_is_unknown(gate: Gate, passed: str) -> None:
     found = verify(gate, "checked-dev:1.0", "--json", AWS_ENDPOINT_URL_SIGNER="http://127.0.0.1:1")
     assert found.code == 2
     assert found.json["signatures"][0]["failed"] == "revocation"
     assert not found.json["verified"]
 
 
-def test_a_bundle_is_asked_about_where_somebody_wants_to_know(gate: Gate, bundle: Path) -> None:
+def test_a_bundle_is_checked_for_revocation_on_request(gate: Gate, bundle: Path) -> None:
     asked = verify(gate, str(bundle), "--trust-root", root(gate), "--revocation", "--json")
     assert (asked.code, asked.json["revocation"]) == (0, "asked")
 
 
-def test_an_image_in_another_registry_is_asked_about_too(gate: Gate, passed: str, tmp_path: Path) -> None:
+def test_an_image_in_another_registry_is_verified_too(gate: Gate, passed: str, tmp_path: Path) -> None:
     """The sandbox's registry as any registry: with what `docker login` keeps, and without AWS."""
     (tmp_path / ".docker").mkdir()
     host = gate.cloud.env["IMAGEGATE_REGISTRY"]
@@ -249,7 +249,7 @@ def managed(gate: Gate) -> Iterator[Any]:
     ecr.delete_signing_configuration()
 
 
-def test_managed_signing_stands_beside_ours_and_is_told_from_it(gate: Gate, managed: Any) -> None:
+def test_managed_signatures_are_listed_apart_from_the_gates(gate: Gate, managed: Any) -> None:
     people = gate.cloud.client("signer").put_signing_profile(
         profileName="people", platformId="Notation-OCI-SHA384-ECDSA"
     )["arn"]

@@ -96,7 +96,7 @@ DECIDES = (
 )
 
 
-def test_a_waiver_frees_what_was_blocked_and_its_withdrawal_blocks_it_again(gate: Gate) -> None:
+def test_a_waiver_releases_a_blocked_image_and_its_withdrawal_blocks_it_again(gate: Gate) -> None:
     digest = blocked(gate, "waived")
     said = imagegate(gate, "decide", "waive", "waived-*", *FINDING, *WHY)
     assert (said.code, said.err) == (0, "")
@@ -133,7 +133,7 @@ def test_a_waiver_frees_what_was_blocked_and_its_withdrawal_blocks_it_again(gate
     assert used["id"] in {one["id"] for one in every if one["state"] == "withdrawn"}
 
 
-def test_who_may_call_the_url_may_decide_and_is_the_one_who_is_kept(gate: Gate) -> None:
+def test_a_caller_of_the_url_may_decide_and_is_recorded(gate: Gate) -> None:
     arn, keys = user(gate, READS, *DECIDES)
     said = imagegate(gate, "decide", "waive", "theirs-*", *FINDING, *WHY, "--json", keys=keys)
     assert (said.code, said.err) == (0, "")
@@ -143,7 +143,9 @@ def test_who_may_call_the_url_may_decide_and_is_the_one_who_is_kept(gate: Gate) 
 
 
 @pytest.mark.parametrize("missing", ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"])
-def test_who_lacks_one_of_the_two_rights_is_told_which_are_needed(gate: Gate, missing: str) -> None:
+def test_a_caller_without_one_of_the_two_permissions_gets_a_message_that_names_both(
+    gate: Gate, missing: str
+) -> None:
     rights = [one for one in DECIDES if one["Action"] != [missing]]
     assert len(rights) == 1
     _, keys = user(gate, READS, *rights)

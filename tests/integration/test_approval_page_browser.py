@@ -127,7 +127,7 @@ def test_who_has_a_keyboard_only_decides_without_any_script(
     assert token not in browser.evaluate("location.href")
 
 
-def test_a_reason_that_is_asked_for_cannot_be_left_out(gate: Waiting, page: str, browser: Browser) -> None:
+def test_a_required_reason_cannot_be_left_out(gate: Waiting, page: str, browser: Browser) -> None:
     gate.asks(replace(gate.terms, needs_reason=True))
     browser.shaped(PHONE)
     browser.opens(page + gate.link(gate.waits(), Purpose.REJECT))
@@ -136,7 +136,7 @@ def test_a_reason_that_is_asked_for_cannot_be_left_out(gate: Waiting, page: str,
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-def test_who_listens_hears_tables_headings_and_what_the_button_does(
+def test_a_screen_reader_gets_tables_headings_and_the_purpose_of_the_button(
     gate: Waiting, page: str, browser: Browser, width: int
 ) -> None:
     """The same where the tables are folded."""

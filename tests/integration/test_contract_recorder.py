@@ -196,7 +196,7 @@ def test_answers_of_a_sandbox_are_no_recordings_of_aws(recorder: dict[str, str])
     assert set(found) <= {"AWS"}
 
 
-def test_every_chapter_is_asked_about_or_says_why_not() -> None:
+def test_every_chapter_has_probes_or_a_reason_why_not() -> None:
     page = (ROOT / "docs/explanation/fidelity.md").read_text()
     chapters = {part.splitlines()[0] for part in page.split("\n## ")[1:] if "| behaviour |" in part}
     asked = {one.chapter for one in behaviours()} | {chapter for chapter, _, _ in NOT_RECORDED}

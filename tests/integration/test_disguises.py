@@ -18,7 +18,7 @@ from tests.component.go_client import go_client
 pytestmark = pytest.mark.skipif(shutil.which("skopeo") is None, reason="the judge is skopeo")
 
 
-def test_what_a_client_in_go_pulls_is_what_was_judged() -> None:
+def test_a_client_in_go_pulls_the_judged_image() -> None:
     result = disguises.run(300, 7, 1)
     assert result["disagreed"] == 0, result["told"]
     assert result["refused"] + result["agreed"] == result["tried"] == sum(result["by_kind"].values())

@@ -124,7 +124,7 @@ def test_what_a_revoked_profile_signed_is_refused_from_then_on(sandbox: Sandbox,
         signer.verify(envelope, SUBJECT, "leaked", now())
 
 
-def test_a_signature_is_not_trusted_while_nobody_can_be_asked(
+def test_a_signature_is_not_trusted_while_signer_cannot_be_reached(
     signer: AwsSigner, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     envelope, _ = signer.sign("dev", PAYLOAD)

@@ -86,7 +86,7 @@ def test_attributes_to_filter_on_are_never_empty(ending: Release, outcome: Outco
         (Outcome.FAILED, "log", "alert"),
     ],
 )
-def test_a_refusal_alerts_and_what_needs_nobody_is_only_logged(
+def test_a_refusal_alerts_and_routine_endings_are_only_logged(
     outcome: Outcome, attention: str | None, alert: str
 ) -> None:
     assert announce(release(attention=attention), outcome).attributes["alert"] == alert
@@ -117,12 +117,12 @@ def test_every_outcome_has_words_of_its_own(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.RELEASED])
-def test_whatever_was_not_released_says_what_to_do_next(outcome: Outcome) -> None:
+def test_every_outcome_but_released_names_the_next_step(outcome: Outcome) -> None:
     next_steps = ("push", "release it again", "release again", "Nothing to do", "asks for an approval")
     assert any(step in announce(release(), outcome).text for step in next_steps)
 
 
-def test_a_refusal_names_the_image_the_rule_and_what_to_do() -> None:
+def test_a_refusal_names_the_image_the_rule_and_the_remedy() -> None:
     announced = announce(release(reasons=[reason()], verdict="BLOCK"), Outcome.BLOCKED)
     assert announced.subject == "BLOCKED: shop/api-dev:1.0 at the dev gate: 3 CRITICAL (at most 0)"
     for part in (
@@ -199,7 +199,7 @@ def test_an_image_without_tags_is_named_by_its_digest() -> None:
     assert "Tags         none" in announced.text
 
 
-def test_a_refusal_says_what_would_make_the_image_pass() -> None:
+def test_a_refusal_names_the_changes_that_make_the_image_pass() -> None:
     blocked = release(verdict="BLOCK", reasons=[reason()], remedies=("upgrade openssl to 3.0.2: removes 3",))
     announced = announce(blocked, Outcome.BLOCKED)
     assert "What would make it pass:\n  - upgrade openssl to 3.0.2: removes 3\n" in announced.text

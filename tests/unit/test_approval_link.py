@@ -83,7 +83,7 @@ def test_a_link_is_read_as_it_was_written(one: ApprovalLink, mac: bytes) -> None
 
 
 @given(links, st.binary(min_size=32, max_size=32))
-def test_a_token_stands_in_a_mail_as_it_is(one: ApprovalLink, mac: bytes) -> None:
+def test_a_mail_has_the_token_unchanged(one: ApprovalLink, mac: bytes) -> None:
     token = one.token(mac)
     assert token.isascii()
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")

@@ -56,7 +56,7 @@ def test_what_is_rebuilt_is_byte_for_byte_what_botocore_signs(token: str, asked:
     assert rebuilt.headers == {name: headers[name] for name in headers if name != "content-length"}
 
 
-def test_sts_of_the_functions_own_region_is_asked() -> None:
+def test_sts_of_the_functions_own_region_is_called() -> None:
     assert AUDIENCE.sts == "https://sts.eu-central-1.amazonaws.com"
     china = Audience.parse("arn:aws-cn:lambda:cn-north-1:123456789012:function:f:live")
     assert china.sts == "https://sts.cn-north-1.amazonaws.com.cn"
@@ -102,7 +102,7 @@ def test_a_field_that_could_be_more_than_itself_is_refused(changes: dict[str, An
         }
     )
 )
-def test_a_proof_is_either_refused_or_stands_in_headers(fields: dict[str, str]) -> None:
+def test_a_proof_is_refused_or_becomes_headers(fields: dict[str, str]) -> None:
     try:
         proof = Proof(**fields)
         proof.check_date(NOON)

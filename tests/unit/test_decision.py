@@ -363,7 +363,7 @@ def test_the_head_of_a_scan_is_read_back_from_the_record(status: ScanStatus) -> 
 
 
 @pytest.mark.parametrize(("lists", "readiness"), [(True, Readiness.READY), (False, Readiness.NOT_YET)])
-def test_a_record_from_before_that_was_asked_for_is_judged_by_what_it_has(
+def test_a_record_from_before_a_new_rule_is_judged_by_the_facts_it_has(
     lists: bool, readiness: Readiness
 ) -> None:
     old = {

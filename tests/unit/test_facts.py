@@ -221,7 +221,7 @@ def test_a_base_reads_back_as_it_was_written(base: BaseImage) -> None:
 
 
 @given(json_values, st.sampled_from(sorted(ImageFacts(image()).as_json())))
-def test_damaged_facts_raise_what_is_said(garbage: Any, field: str) -> None:
+def test_damaged_facts_raise_the_documented_error(garbage: Any, field: str) -> None:
     for raw in (garbage, {**ImageFacts(image()).as_json(), field: garbage}):
         try:
             ImageFacts.from_json(raw)

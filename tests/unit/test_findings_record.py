@@ -83,7 +83,7 @@ def test_the_packed_bytes_name_no_time() -> None:
     assert written()[4:8] == bytes(4)
 
 
-def test_a_record_says_what_each_rule_said() -> None:
+def test_a_record_has_the_result_of_each_rule() -> None:
     writer = FindingsWriter()
     writer.add(
         finding(), (FindingRuling("findings.denied", RulingReason.WAIVED, "2026-12-01", "w-1"), *COUNTS)
@@ -115,7 +115,7 @@ def test_a_finding_without_clocks_has_none() -> None:
     assert clocks_of(kept, line) == {}
 
 
-def test_whether_a_package_came_with_the_base_is_told() -> None:
+def test_findings_say_whether_the_package_is_from_the_base() -> None:
     mixed = finding(
         "CVE-2026-1",
         Severity.HIGH,

@@ -110,7 +110,7 @@ def test_findings_that_are_not_known_are_not_none() -> None:
         assert found.added == found.removed == ()
 
 
-def test_packages_are_told_by_their_versions() -> None:
+def test_packages_differ_by_their_versions() -> None:
     before = [
         finding(
             "CVE-1", Severity.LOW, package("a"), package("b", installed="1"), package("c", installed=None)

@@ -67,7 +67,7 @@ def test_an_image_is_too_large_by_its_compressed_size(size: int, message: str | 
 
 
 @given(st.integers(0, 10**12))
-def test_a_size_is_never_told_smaller_than_it_is(size: int) -> None:
+def test_a_size_is_never_rounded_down(size: int) -> None:
     told = int(megabytes(size).removesuffix(" MB").replace(",", "")) * 1_000_000
     assert size <= told < size + 1_000_000
 
@@ -168,7 +168,7 @@ def test_a_policy_may_take_names_for_users_and_never_root(user: str, passes: boo
     assert (says(rule, one_platform(config=ImageConfig(user))) == []) is passes
 
 
-def test_a_layer_that_no_scanner_reads_is_refused_without_being_asked() -> None:
+def test_a_layer_that_no_scanner_reads_is_always_refused() -> None:
     facts = one_platform(unread_layers=("application/x", "application/x", "application/y"))
     assert says(ImageRules(), facts) == [
         "has layers that no scanner reads, of the type application/x, application/y"
@@ -277,7 +277,7 @@ def test_all_rules_do_what_their_action_says(action: Action) -> None:
     assert {violation.action for violation in told} <= {action}
 
 
-def test_what_is_not_known_is_told_apart_from_what_is_wrong() -> None:
+def test_unknown_facts_differ_from_violations() -> None:
     unknown = ImageFacts(FACTS.image, platforms=(PlatformFacts(digest()),))
     told = found(ALL, unknown, ALL_EVIDENCE)
     assert {violation.rule for violation in told if violation.is_unknown} == {
@@ -288,7 +288,7 @@ def test_what_is_not_known_is_told_apart_from_what_is_wrong() -> None:
     assert not [violation for violation in found(ALL, BAD, ALL_EVIDENCE) if violation.is_unknown]
 
 
-def test_what_is_not_known_of_one_of_several_platforms_is_told_apart_too() -> None:
+def test_unknown_facts_of_one_of_several_platforms_differ_too() -> None:
     half = replace(BAD, platforms=(well_known(0, 2), replace(well_known(1, 2), size=None)))
     (told,) = found(ImageRules(max_size=Rule(10**9)), half)
     assert told.is_unknown

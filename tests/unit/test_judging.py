@@ -38,7 +38,7 @@ def test_findings_pass_exactly_when_the_specification_lets_them_pass(case: Trial
 
 
 @given(trials() | finding_trials)
-def test_what_is_refused_and_what_is_only_unknown_are_told_apart(case: Trial) -> None:
+def test_refused_and_unknown_results_differ(case: Trial) -> None:
     """Save where time starts with a fix, and the scanner does not say whether there is one."""
     assume(case.stage.findings.grace_starts is GraceStart.SEEN or not case.stage.findings.grace)
     assert case.outcome is expected.outcome(case)
@@ -82,7 +82,7 @@ def test_the_order_of_waivers_does_not_matter_to_the_outcome(case: Trial, chance
 
 
 @given(trials())
-def test_a_waiver_counts_wherever_it_stands(case: Trial) -> None:
+def test_a_waiver_counts_from_every_source(case: Trial) -> None:
     assert replace(case, waivers=(), grants=case.all_waivers).judged() == case.judged()
     assert replace(case, waivers=case.all_waivers, grants=()).judged() == case.judged()
 

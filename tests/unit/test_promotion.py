@@ -46,7 +46,7 @@ def test_the_order_of_tags_does_not_change_the_plan(
 
 
 @given(gates, tag_sets, tag_sets, tags)
-def test_a_tag_that_nobody_asked_for_is_never_moved(
+def test_only_requested_tags_are_moved(
     gate: Stage, requested: frozenset[str], present: frozenset[str], other: str
 ) -> None:
     plan = plan_tags(gate, requested, present | {other})

@@ -58,7 +58,7 @@ settled = pytest.mark.parametrize(
 
 
 @settled
-def test_the_same_push_again_does_nothing_and_says_what_came_of_it(outcome: Outcome) -> None:
+def test_the_same_push_again_does_nothing_and_names_the_earlier_outcome(outcome: Outcome) -> None:
     decision = decide(closed(outcome), ask(), SAME)
     assert decision == Ignore(f"already {outcome} in attempt 3")
 
@@ -105,7 +105,7 @@ def test_an_overtaken_image_takes_its_tag_back_when_it_is_pushed_again() -> None
 
 @pytest.mark.parametrize("tag", ["1.0", "2.0"])
 @pytest.mark.parametrize("policy", [SAME, NEW])
-def test_a_late_scan_opens_only_what_was_blocked_for_its_absence(tag: str, policy: Digest) -> None:
+def test_a_late_scan_reopens_only_images_that_were_blocked_for_its_absence(tag: str, policy: Digest) -> None:
     request = ask(tag, StartReason.LATE_SCAN)
     assert decide(closed(Outcome.BLOCKED, reasons=TIMED_OUT), request, policy) == Begin(
         4, StartReason.LATE_SCAN

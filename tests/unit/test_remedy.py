@@ -92,7 +92,7 @@ def test_what_has_no_fix_stays_and_is_counted() -> None:
     assert remedies(case).left == {"findings.critical": 2}
 
 
-def test_a_finding_of_which_one_package_has_no_fix_is_not_mended() -> None:
+def test_a_finding_with_one_unfixable_package_is_not_fixed() -> None:
     case = blocked(critical(1, package("a"), package("b", None)))
     assert (texts(case), remedies(case).left) == ([], {"findings.critical": 1})
 
@@ -173,7 +173,7 @@ def test_what_breaks_two_rules_is_removed_once() -> None:
     assert texts(trial(critical(1, package("a")), rules=rules)) == ["upgrade a to 2: removes 1"]
 
 
-def test_people_are_told_what_no_action_mends() -> None:
+def test_the_message_names_findings_that_no_action_fixes() -> None:
     found = remedies(blocked(critical(1, package("a")), critical(2, package("b", None))))
     assert found.texts == (
         "upgrade a to 2: removes 1",

@@ -121,7 +121,7 @@ def test_what_is_no_statement_holds_none(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(("document", "format_"), [(CYCLONEDX, "cyclonedx"), (SPDX, "spdx")])
-def test_a_document_of_the_format_that_was_asked_for_is_taken_as_it_is(document: Any, format_: str) -> None:
+def test_a_document_of_the_requested_format_is_attached_unchanged(document: Any, format_: str) -> None:
     content = json.dumps(document, indent=3).encode()
     assert check_sbom(content, SbomFormat(format_), "name") is content
     other = SbomFormat.SPDX if format_ == "cyclonedx" else SbomFormat.CYCLONEDX
@@ -205,7 +205,7 @@ ARM = Descriptor(OCI_MANIFEST, digest("arm64"), 7, "linux/arm64")
         ([PLATFORM] * 5, [PLATFORM] * 5, 0, "none for linux/amd64, linux/amd64, linux/amd64 and 2 more: why"),
     ],
 )
-def test_people_are_told_in_one_line(platforms: Any, missing: Any, made: int, said: str) -> None:
+def test_the_message_to_people_is_one_line(platforms: Any, missing: Any, made: int, said: str) -> None:
     assert describe_sbom(image(), platforms, missing, made, "why") == said
 
 

@@ -267,7 +267,7 @@ def test_the_reason_names_the_rule_and_what_happened(
     assert found.reasons[0].message.startswith("linux/arm64: ")
 
 
-def test_a_wait_in_vain_names_what_the_scan_lacks_though_it_says_that_it_is_over() -> None:
+def test_a_timeout_names_the_parts_that_a_finished_scan_lacks() -> None:
     for status, missing in (
         (finished(status="ACTIVE", coverage=()), "ListCoverage"),
         (finished(status="COMPLETE", has_counts=False), "findingSeverityCounts"),
@@ -286,7 +286,7 @@ def test_a_result_that_came_after_the_wait_was_given_up_still_counts() -> None:
 
 
 @given(st.lists(finding_lists, min_size=1, max_size=3))
-def test_the_worst_finding_of_all_platforms_is_told(found: list[list[Severity]]) -> None:
+def test_the_worst_finding_of_all_platforms_is_named(found: list[list[Severity]]) -> None:
     order = list(Severity)
     every = [severity for severities in found for severity in severities]
     worst = min(every, key=order.index) if every else None
@@ -315,6 +315,6 @@ def test_somebody_hears_of_it_whenever_somebody_has_to_act(reason: Reason, expec
     assert attention(stage(), Verdict(VerdictOutcome.PASS, (reason,), Severity.LOW)) is expected
 
 
-def test_how_many_findings_do_not_count_is_told_by_what_decided_so() -> None:
+def test_uncounted_findings_are_summed_by_reason() -> None:
     tally = FindingTally(aside={RulingReason.NO_LIMIT: 2, RulingReason.WAIVED: 1})
     assert tally.aside_by_name() == {"waived": 1, "no limit": 2}

@@ -209,7 +209,7 @@ def test_a_waiver_that_does_not_count_never_counts_later(
 
 
 @pytest.mark.parametrize(("days", "ending"), [(-1, False), (0, True), (1, True), (7, True), (8, False)])
-def test_people_are_told_a_week_before_a_waiver_ends(days: int, ending: bool) -> None:
+def test_people_get_a_message_a_week_before_a_waiver_ends(days: int, ending: bool) -> None:
     assert waiver(expires=(NOON + days * DAY).date()).is_ending(NOON) is ending
 
 
@@ -291,7 +291,7 @@ def test_only_what_is_about_the_image_is_looked_at() -> None:
     assert found.idle == {}
 
 
-def test_what_does_not_count_is_passed_over_and_told() -> None:
+def test_uncounted_entries_are_skipped_and_named() -> None:
     expired, good = waiver(expires=date(2026, 11, 20)), waiver(owner="bob@example.com")
     found = some(expired, good)
     assert found.for_finding(finding(), package()) == good
@@ -299,7 +299,7 @@ def test_what_does_not_count_is_passed_over_and_told() -> None:
     assert found.idle == {expired: "expired on 2026-11-20"}
 
 
-def test_a_waiver_that_nobody_asked_for_is_neither_used_nor_idle() -> None:
+def test_an_irrelevant_waiver_is_neither_used_nor_idle() -> None:
     found = some(waiver(), rule_waiver(NON_ROOT, expires=date(2020, 1, 1)))
     assert found.for_finding(finding("CVE-2"), package()) is None
     assert found.for_finding(finding(), package("zlib")) is None
@@ -393,7 +393,7 @@ def test_a_waiver_of_something_else_is_not_spoken_of() -> None:
     ("days", "says"),
     [(0, "ends today"), (1, "ends in 1 day, on 2026-11-22"), (7, "ends in 7 days, on 2026-11-28"), (8, None)],
 )
-def test_a_waiver_that_ends_is_told_of_while_it_is_used(days: int, says: str | None) -> None:
+def test_an_expiring_waiver_is_announced_while_it_is_used(days: int, says: str | None) -> None:
     case = blocked(waivers=(waiver(expires=(NOON + days * DAY).date()),))
     told = [reason.message for reason in case.reasons("waiver.ending")]
     assert case.passes

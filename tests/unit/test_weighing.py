@@ -76,7 +76,7 @@ def test_a_finding_of_a_severity_with_a_limit_counts() -> None:
 
 
 @pytest.mark.parametrize("reason", RulingReason)
-def test_what_counts_is_what_nothing_set_aside(reason: RulingReason) -> None:
+def test_every_finding_counts_that_no_rule_excludes(reason: RulingReason) -> None:
     assert FindingRuling("x", reason).holds is (reason in ("counts", "unknown", "denied", "prohibited"))
 
 
@@ -353,7 +353,7 @@ def test_no_waiver_is_used_for_what_does_not_count_anyway(
 # what the rulings say
 
 
-def test_a_ruling_says_only_what_there_is_to_say() -> None:
+def test_a_ruling_has_only_the_members_with_a_value() -> None:
     assert FindingRuling("findings.high", RulingReason.COUNTS).as_json() == {
         "rule": "findings.high",
         "why": "counts",
@@ -387,7 +387,7 @@ def test_what_holds_comes_first() -> None:
         (NoGrace(), {}, False),
     ],
 )
-def test_details_are_asked_for_only_where_they_could_change_the_verdict(
+def test_details_are_requested_only_if_they_can_change_the_verdict(
     no_grace: NoGrace, told: dict[str, Any], needed: bool
 ) -> None:
     asked = rules(grace={HIGH: DAY}, no_grace=no_grace)
