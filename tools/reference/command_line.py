@@ -35,7 +35,9 @@ def page() -> str:
 
 def _commands(group: click.Group, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
     for name in group.list_commands(context):
-        command = group.commands[name]
+        command = group.get_command(context, name)
+        if command is None:
+            continue
         inner = click.Context(command, info_name=name, parent=context)
         yield command, inner
         if isinstance(command, click.Group):

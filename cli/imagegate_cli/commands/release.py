@@ -70,7 +70,7 @@ def release(
     """Release the image that REPOSITORY:TAG points to now, also again.
 
     The image is judged by the deployed policy, in a new attempt. An attempt that is still open is joined. It takes the
-    power "release" (docs/how-to/check-deployments.md); whoever uses it is kept, and does not approve what it leads to.
+    power "release" (docs/how-to/grant-powers.md); whoever uses it is kept, and does not approve what it leads to.
 
     With --import it comes from another registry: HOST/NAME:TAG, HOST/NAME@DIGEST, or a name of Docker Hub (nginx:1.27).
     REPOSITORY has to exist and be of a first stage. Your own AWS credentials copy: they need to push there (as with

@@ -36,7 +36,7 @@ def rollback(
     """Go back to the release of APP in STAGE before the last: deployers get its Image Released event again.
 
     Nothing is pushed or tagged. What is gone back to has passed its gate, is still signed and not revoked, and nothing
-    was decided against it since; that is checked now. It takes the power "rollback" (docs/how-to/check-deployments.md).
+    was decided against it since; that is checked now. It takes the power "rollback" (docs/how-to/grant-powers.md).
 
     \b
     imagegate rollback shop production --reason "1.4 does not start"
