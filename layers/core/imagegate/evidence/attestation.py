@@ -142,7 +142,7 @@ def check_signed_decision(signed: Mapping[str, str], stage: str) -> None:
         names_decision = False
     if not names_decision:
         raise AuthenticityError(
-            f"made with the profile of the {stage} gate, but it names no decision of that gate: it says nothing"
+            f"made with the profile of the {stage} gate, but it names no decision of that gate, so it does not count"
         )
 
 

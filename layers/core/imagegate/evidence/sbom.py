@@ -64,16 +64,16 @@ NOT_ATTACHED_YET = Sbom("none yet: where it stays so, the log of attach_sbom say
 
 
 def describe_sbom(
-    image: ImageRef, platforms: Sequence[Descriptor], missing: Sequence[Descriptor], made: int, why: str
+    image: ImageRef, platforms: Sequence[Descriptor], missing: Sequence[Descriptor], attached: int, why: str
 ) -> str:
-    """Return the note for people, in one line. `made`: how many SBOMs the release attached itself."""
+    """Return the note for people, in one line. `attached`: how many SBOMs the release attached itself."""
     if missing:
         names = ", ".join(leaf.platform or leaf.digest.short for leaf in missing[:_MAX_NAMED])
         more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
         return f"none{f' for {names}{more}' if missing[0].digest != image.digest else ''}: {why}"
-    if not made:
+    if not attached:
         return "was there before, and is kept"
     if len(platforms) == 1:
         return "attached, by Amazon Inspector"
-    rest = "" if made == len(platforms) else "; the others had one"
-    return f"attached, by Amazon Inspector, to {made if rest else 'each'} of {len(platforms)} platforms{rest}"
+    rest = "" if attached == len(platforms) else "; the others had one"
+    return f"attached, by Amazon Inspector, to {attached if rest else 'each'} of {len(platforms)} platforms{rest}"

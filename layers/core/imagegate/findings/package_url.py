@@ -32,7 +32,7 @@ _ORIGIN_QUALIFIERS = frozenset({"upstream", "vcs_url", "download_url", "package-
 
 
 class Match(IntEnum):
-    """The answer to whether a name means a package or an image. If all of several must hold, the lowest one decides."""
+    """The result of comparing a name with a package or an image. If several must match, the lowest one decides."""
 
     NO = 0
     PERHAPS = 1  # nothing contradicts it, but a fact that would decide is unknown

@@ -112,7 +112,7 @@ class ScanStatus:
 
     @property
     def scanned_at(self) -> str | None:
-        """The time of the last scan."""
+        """The time of the last scan; the earliest one if several records have one."""
         times = (record.last_scanned_at for record in self.coverage)
         return self.completed_at or min((time for time in times if time), default=None)
 

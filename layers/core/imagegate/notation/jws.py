@@ -108,13 +108,13 @@ def _base64(text: Any, name: str) -> bytes:
 def check_signature(envelope: Envelope) -> None:
     """Raise `IntegrityError` unless the leaf's key made the signature, with the algorithm for that key."""
     key = envelope.chain[0].public_key()
-    given = envelope.protected["alg"]
+    algorithm = envelope.protected["alg"]
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
-            digest = _digest(key.curve.name, given)
+            digest = _digest(key.curve.name, algorithm)
             key.verify(_der(envelope.signature, key.key_size), envelope.signing_input, ec.ECDSA(digest))
         elif isinstance(key, rsa.RSAPublicKey):
-            digest = _digest(f"RSA {key.key_size}", given)
+            digest = _digest(f"RSA {key.key_size}", algorithm)
             pss = padding.PSS(padding.MGF1(digest), salt_length=digest.digest_size)
             key.verify(envelope.signature, envelope.signing_input, pss, digest)
         else:
@@ -123,10 +123,10 @@ def check_signature(envelope: Envelope) -> None:
         raise IntegrityError("the signature is not of this content by this certificate") from error
 
 
-def _digest(key: str, given: str) -> hashes.HashAlgorithm:
-    algorithm, digest = _ALGORITHMS.get(key, ("none", None))
-    if digest is None or given != algorithm:
-        raise IntegrityError(f"the algorithm {shown(given)} does not go with a key {key}")
+def _digest(key: str, algorithm: str) -> hashes.HashAlgorithm:
+    expected, digest = _ALGORITHMS.get(key, ("none", None))
+    if digest is None or algorithm != expected:
+        raise IntegrityError(f"the algorithm {shown(algorithm)} does not go with a key {key}")
     return digest
 
 

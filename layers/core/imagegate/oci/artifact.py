@@ -119,7 +119,7 @@ def prove_cannot_run(manifest: Manifest, read: Read) -> None:
         case Form.DOCUMENTS:
             _prove_documents(manifest, read)
         case None:
-            raise AmbiguousDocumentError(f"{manifest.digest.short} could run, and is no evidence")
+            raise AmbiguousDocumentError(f"{manifest.digest.short} could run, so it is not evidence")
 
 
 def _prove_foreign(manifest: Manifest, read: Read) -> None:
@@ -135,15 +135,15 @@ def _prove_foreign(manifest: Manifest, read: Read) -> None:
 
 
 def _prove_documents(manifest: Manifest, read: Read) -> None:
-    what = f"the config of {manifest.digest.short}"
+    name = f"the config of {manifest.digest.short}"
     content = _content(manifest, manifest.config, read, _LONGEST_CONFIG)
-    raw = check_keys(read_object(content, what), CONFIG_KEYS, what)
+    raw = check_keys(read_object(content, name), CONFIG_KEYS, name)
     container = raw.get("config")
     if container is not None:
-        check_keys(container, CONTAINER_KEYS, what)
+        check_keys(container, CONTAINER_KEYS, name)
         if container.get("Entrypoint") or container.get("Cmd"):
             raise AmbiguousDocumentError(
-                f"{manifest.digest.short} calls itself evidence, but starts something"
+                f"{manifest.digest.short} calls itself evidence, but has an entrypoint or a command"
             )
     for layer in manifest.layers:
         _prove_document(
@@ -154,14 +154,14 @@ def _prove_documents(manifest: Manifest, read: Read) -> None:
 def _prove_document(media_type: str, content: bytes, name: str) -> None:
     """Raise unless the content is such a document, and no archive: Podman unpacks layers of any type."""
     if _is_tar(content):
-        raise AmbiguousDocumentError(f"{name} calls itself {media_type}, and is an archive")
+        raise AmbiguousDocumentError(f"{name} calls itself {media_type}, but is an archive")
     if media_type in _TEXT_DOCUMENTS:
         if not _is_text(content) or content.startswith(b"BZh"):
-            raise AmbiguousDocumentError(f"{name} calls itself {media_type}, and is no text")
+            raise AmbiguousDocumentError(f"{name} calls itself {media_type}, but is not text")
         return
     document = read_object(content, name, depth=_DEEPEST, longest=MAX_DOCUMENT)
     if not _FORMS.get(media_type, _any)(document):
-        raise AmbiguousDocumentError(f"{name} calls itself {media_type}, and is no such document")
+        raise AmbiguousDocumentError(f"{name} calls itself {media_type}, but is not such a document")
 
 
 _DEEPEST = 128  # SBOMs nest their components
@@ -188,7 +188,7 @@ _FORMS: Mapping[str, Callable[[dict[str, Any]], bool]] = {
 
 def _content(manifest: Manifest, blob: Descriptor | None, read: Read, longest: int) -> bytes:
     if blob is None or blob.size > longest:
-        raise AmbiguousDocumentError(f"{manifest.digest.short} is too large to be known as evidence")
+        raise AmbiguousDocumentError(f"{manifest.digest.short} is too large to be checked as evidence")
     return read(blob)
 
 
@@ -224,7 +224,7 @@ def _is_tar(content: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """An entry of an index that cannot run by its own account, with its manifest."""
+    """An entry of an index that says that it cannot run, with its manifest."""
 
     entry: Descriptor
     manifest: Manifest

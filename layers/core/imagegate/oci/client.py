@@ -71,7 +71,7 @@ class HttpRegistry:
     ) -> dict[Digest, str]:
         """Copy blobs. Return those that are left when time is up, each with the URL of its upload, or "".
 
-        `begun`: what an earlier call returned.
+        `begun`: the result of an earlier call.
         """
         source_client, target_client = self._source._repository(source), self._repository(target)
         return BlobCopy(source_client, target_client, has_time).run(blobs, begun)

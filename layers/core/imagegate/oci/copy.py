@@ -47,11 +47,16 @@ class BlobCopy:
     has_time: Callable[[], bool]
     _failed: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, blobs: Iterable[Descriptor], begun: Mapping[Digest, str]) -> dict[Digest, str]:
-        """Copy the blobs. Return those that are left when time is up, each with the URL of its upload, or ""."""
+    def run(self, blobs: Iterable[Descriptor], uploads: Mapping[Digest, str]) -> dict[Digest, str]:
+        """Copy the blobs. Return those that are left when time is up, each with the URL of its upload, or "".
+
+        `uploads`: the result of an earlier copy.
+        """
         missing = sorted(self._missing(list(blobs)), key=lambda blob: -blob.size)
         with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
-            copies = {threads.submit(self._copy, blob, begun.get(blob.digest, "")): blob for blob in missing}
+            copies = {
+                threads.submit(self._copy, blob, uploads.get(blob.digest, "")): blob for blob in missing
+            }
             return self._collect(copies)
 
     def _collect(self, copies: Mapping[Future[str | None], Descriptor]) -> dict[Digest, str]:
@@ -112,13 +117,13 @@ class BlobCopy:
         location = self._begin(blob)
         if not location:
             return None
-        left = self._send(blob, location)
-        if left and left_at:
+        upload = self._send(blob, location)
+        if upload and left_at:
             raise RejectedInputError(
                 f"{self.target.name(blob)}: {blob.size} bytes are too many for one call, and this registry does not"
-                " keep what was uploaded: copy the image by hand, then start the release again"
+                " keep unfinished uploads: copy the image by hand, then start the release again"
             )
-        return left
+        return upload
 
     def _begin(self, blob: Descriptor) -> str:
         """Return the URL for the upload, or "" if the target has the blob, perhaps by a mount."""

@@ -128,7 +128,7 @@ class Connection:
             yield _read_chunks(response, name)
 
     def _retry(self, request: _Request, send: Callable[[_Request], T]) -> T:
-        """Send the request again, each time after a longer pause, as far as it can be sent again."""
+        """Send the request again, each time after a longer pause, if it can be sent again."""
         attempt = 0
         while True:
             attempt += 1

@@ -187,14 +187,14 @@ def _platform(raw: Any, name: str) -> str:
 
 def join_platform(parts: Iterable[str | None], name: str) -> str:
     """Return os, architecture and variant in one text. Raises for a part with a slash, which would look like two."""
-    given = [part for part in parts if part]
-    if not all(map(_PLATFORM_PART.fullmatch, given)):
-        raise AmbiguousDocumentError(f"the platform of {name} is {shown('/'.join(given))}")
-    return "/".join(given)
+    present = [part for part in parts if part]
+    if not all(map(_PLATFORM_PART.fullmatch, present)):
+        raise AmbiguousDocumentError(f"the platform of {name} is {shown('/'.join(present))}")
+    return "/".join(present)
 
 
 def _urls(raw: dict[str, Any], name: str) -> tuple[str, ...]:
     urls = optional(list, raw, "urls", name) or []
     if not all(isinstance(url, str) for url in urls):
-        raise AmbiguousDocumentError(f"{name}: not every one of its urls is text")
+        raise AmbiguousDocumentError(f"{name}: its urls are not all texts")
     return tuple(urls)

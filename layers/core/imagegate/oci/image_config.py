@@ -65,17 +65,17 @@ class ImageConfig:
     @classmethod
     def of(cls, raw: Any) -> Self:
         """Read a config from decoded JSON of `docker image save` or a scanner. Raises `AmbiguousDocumentError`."""
-        what = "the image config"
-        check_keys(raw, CONFIG_KEYS, what)
-        config = check_keys(optional(dict, raw, "config", what) or {}, CONTAINER_KEYS, what)
-        rootfs = check_keys(optional(dict, raw, "rootfs", what) or {}, _ROOTFS_KEYS, what)
-        diff_ids = optional(list, rootfs, "diff_ids", what) or []
+        name = "the image config"
+        check_keys(raw, CONFIG_KEYS, name)
+        config = check_keys(optional(dict, raw, "config", name) or {}, CONTAINER_KEYS, name)
+        rootfs = check_keys(optional(dict, raw, "rootfs", name) or {}, _ROOTFS_KEYS, name)
+        diff_ids = optional(list, rootfs, "diff_ids", name) or []
         if not all(isinstance(diff_id, str) for diff_id in diff_ids):
             raise AmbiguousDocumentError("not every one of the image config's diff_ids is text")
         return cls(
-            user=optional(str, config, "User", what) or "",
-            labels=texts(config, "Labels", what),
-            platform=_platform(raw, what),
+            user=optional(str, config, "User", name) or "",
+            labels=texts(config, "Labels", name),
+            platform=_platform(raw, name),
             diff_ids=tuple(diff_ids),
         )
 
