@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from tests.contract.test_english import STUMBLES
 from tools.reference.pages import DOCS, PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -186,3 +187,26 @@ def test_the_glossary_defines_each_word_once() -> None:
     words = re.findall(r"^\*\*(.+)\*\*$", (DOCS / "glossary.md").read_text(), re.MULTILINE)
     assert len(words) > 20
     assert sorted(words) == sorted(set(words))
+
+
+# A statement that begins so is a riddle; headings and questions are none.
+RIDDLE = re.compile(r"(?:^|(?<=[.!] )|(?<=\n\n)|(?<=\n- ))(?:What|Whoever|Whatever|Of)\b[^.?!|:]*\.")
+BY_HAND = [
+    page
+    for page in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
+    if str(page.relative_to(ROOT))[5:] not in PAGES
+]
+
+
+def prose(page: Path) -> str:
+    """Return the text of a page without its code and its headings."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
+    return re.sub(r"`[^`]*`", "`x`", text)
+
+
+@pytest.mark.parametrize("page", BY_HAND, ids=lambda page: page.stem)
+def test_a_page_reads_well(page: Path) -> None:
+    text = prose(page)
+    assert [found[0] for found in STUMBLES.finditer(text)] == []
+    assert RIDDLE.findall(text) == []

@@ -14,7 +14,7 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 _INTRODUCTION = """\
 # Template: parameters and outputs
 
-What `make deploy` asks for, and what the stack says when it is deployed. Both are in `template.yaml`.
+The parameters that `make deploy` asks for, and the outputs of the deployed stack. Both are in `template.yaml`.
 [Install and deploy](../how-to/install.md) says how.
 """
 
