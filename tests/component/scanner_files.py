@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from imagegate.findings.finding import Severity
-from imagegate_cli.scanners import ScannerFileError, ScannerReport, formats
+from imagegate_cli.scanners import formats
+from imagegate_cli.scanners.document import ScannerFileError
+from imagegate_cli.scanners.report import ScannerReport
 
 FIXTURES = Path(__file__).parent / "fixtures" / "scanners"
 NAMES = sorted(path.name for path in FIXTURES.glob("*.json"))

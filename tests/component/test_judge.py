@@ -354,7 +354,7 @@ def test_a_statement_that_cannot_be_read_is_named_and_the_others_hold(judge: Jud
     result = judge("--findings", trivy(("CVE-2026-1", "CRITICAL")), "--vex", document, "--json")
     assert result.code == 0
     (note,) = result.json["notes"]
-    assert note.startswith("6 OpenVEX statements not applied: file3: statements[0]: status must be one of")
+    assert note.startswith("6 VEX statements not applied: file3: statements[0]: status must be one of")
     assert note.endswith("; and 1 more")
 
 

@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding
 from imagegate_cli.faults import CANNOT_TELL, explain
-from imagegate_cli.scanners import ScannerFileError, document, formats, knows, read
+from imagegate_cli.scanners import document, formats
+from imagegate_cli.scanners.document import ScannerFileError
+from imagegate_cli.scanners.formats import read
+from imagegate_cli.scanners.report import knows
 from imagegate_cli.scanners.supported import FORMATS
 from tests.component.scanner_files import (
     FIXTURES,

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate_cli.scanners import ScannerReport, knows, merge, read
+from imagegate_cli.scanners.formats import read
+from imagegate_cli.scanners.merging import merge
+from imagegate_cli.scanners.report import ScannerReport, knows
 from tests.component.scanner_files import (
     FIXTURES,
     LOG4J,

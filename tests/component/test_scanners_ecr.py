@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate_cli.scanners import read
+from imagegate_cli.scanners.formats import read
 from tests.component.scanner_files import (
     DEBIAN,
     FIXTURES,

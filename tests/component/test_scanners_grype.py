@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from imagegate.findings.finding import Severity
-from imagegate_cli.scanners import ScannerFileError, read
+from imagegate_cli.scanners.document import ScannerFileError
+from imagegate_cli.scanners.formats import read
 from tests.component.scanner_files import (
     FIXTURES,
     fixture,

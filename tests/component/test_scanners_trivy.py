@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate_cli.scanners import read
+from imagegate_cli.scanners.formats import read
 from tests.component.scanner_files import (
     DEBIAN,
     FIXTURES,

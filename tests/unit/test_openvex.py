@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate.gate import openvex, openvex_writer
+from imagegate.gate import openvex, openvex_writer, vex_document
 from imagegate.gate.openvex_history import StatementHistory
 from imagegate.gate.openvex_image import Image, Name
 from imagegate.oci.image import Digest
@@ -56,7 +56,7 @@ def document(*statements: Any, **more: Any) -> bytes:
 
 
 def history(*documents: bytes) -> StatementHistory:
-    return StatementHistory([openvex.parse(content) for content in documents], NOW)
+    return StatementHistory([vex_document.parse(content) for content in documents], NOW)
 
 
 def is_aside(
@@ -315,7 +315,7 @@ def test_a_statement_is_about_all_names_of_its_vulnerability(
 def test_one_bad_statement_sets_nothing_aside_and_spoils_no_other(bad: Any) -> None:
     assert not is_aside(bad)
     assert is_aside(bad, said())
-    read = openvex.parse(document(said(), bad), "vex.json").statements
+    read = vex_document.parse(document(said(), bad), "vex.json").statements
     assert [one.fault != "" for one in read] == [False, True]
     assert read[1].where == "vex.json: statements[1]"
 
@@ -338,14 +338,14 @@ def test_one_bad_statement_sets_nothing_aside_and_spoils_no_other(bad: Any) -> N
 )
 def test_what_is_no_openvex_document_is_refused(content: bytes) -> None:
     with pytest.raises(openvex.InvalidVexError):
-        openvex.parse(content)
+        vex_document.parse(content)
 
 
 @pytest.mark.parametrize(
     "context", ["https://openvex.dev/ns", "https://openvex.dev/ns/v0.0.1", openvex.CONTEXT]
 )
 def test_documents_of_all_versions_are_read(context: str) -> None:
-    assert openvex.parse(document(said(), **{"@context": context})).statements
+    assert vex_document.parse(document(said(), **{"@context": context})).statements
 
 
 # for any documents
@@ -494,7 +494,7 @@ def test_what_is_written_has_every_finding_under_valid_names(
 def test_what_is_written_is_read_again_as_the_same(packages: list[Package], is_waived: bool) -> None:
     told = [openvex_writer.WrittenStatement(CVE, one, WAIVER if is_waived else None) for one in packages]
     written = json.dumps(openvex_writer.document("pkg:oci/shop", told, NOW)).encode()
-    (read,) = [openvex.parse(written)]
+    (read,) = [vex_document.parse(written)]
     assert not any(one.fault for one in read.statements)
     for package in packages:
         aside = StatementHistory([read], NOW).setting_aside(

@@ -12,6 +12,7 @@ from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import CANNOT_TELL, CannotTellError
 from imagegate_cli.output.terminal import hand_out, say
 from imagegate_cli.reference import ReferenceType, RepositoryReference
+from imagegate_cli.scanners.supported import short_list
 
 if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
@@ -31,13 +32,19 @@ _POLICY_BYTES = 2 << 20
     "--findings",
     type=_PATH,
     multiple=True,
-    help="File of ECR, Inspector, Trivy, Grype, or SARIF; repeatable.",
+    help=f"Report of a scanner, or - for standard input: {short_list()}. May be repeated.",
 )
 @click.option("--config", type=_PATH, help="The image's config, as skopeo inspect --config prints it.")
 @click.option("--stage", help="Whose gate. Default: of --repository, or the first one.")
 @click.option("--repository", help="Where the image will be pushed: which waivers are about it.")
 @click.option("--tag", "tags", multiple=True, help="Under which tag. May be repeated.")
-@click.option("--vex", type=_PATH, multiple=True, help="OpenVEX document. May be repeated.")
+@click.option("--vex", type=_PATH, multiple=True, help="OpenVEX or CSAF VEX document. May be repeated.")
+@click.option(
+    "--vex-product",
+    "vex_products",
+    multiple=True,
+    help="A product of the VEX documents that is this image: a name in them, or a glob. May be repeated.",
+)
 @click.option("--kev", type=_PATH, help="CISA's known_exploited_vulnerabilities.json.")
 @click.option("--epss", type=_PATH, help="FIRST's EPSS scores, .csv or .csv.gz.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="table", show_default=True)
@@ -59,6 +66,7 @@ def judge(command_line: CommandLine, /, **options: Any) -> None:
       1  blocked
       2  could not judge: something is missing or cannot be read
     """
+    _check_standard_input(options)
     opinion = _judge(command_line, options)
     form = "json" if options["as_json"] else options["form"]
     text = _shown(opinion, form, to_file=options["output"] is not None, explain=options["explain"])
@@ -76,6 +84,14 @@ def judge(command_line: CommandLine, /, **options: Any) -> None:
     raise click.exceptions.Exit(opinion.exit_code)
 
 
+def _check_standard_input(options: dict[str, Any]) -> None:
+    """Raise a usage error if several options name standard input, which can be read only once."""
+    single = ("policy_file", "config", "kev", "epss")
+    paths = [*options["findings"], *options["vex"], *(options[name] for name in single)]
+    if sum(str(path) == "-" for path in paths) > 1:
+        raise click.UsageError("only one file can be standard input (-)")
+
+
 def _judge(command_line: CommandLine, options: dict[str, Any]) -> Opinion:
     started_at = now().replace(microsecond=0)
     reference: RepositoryReference | None = options["reference"]
@@ -87,9 +103,8 @@ def _judge(command_line: CommandLine, options: dict[str, Any]) -> Opinion:
         raise click.UsageError("name the policy with --policy FILE")
     from imagegate_cli.judgement.local import JudgeOptions, judge_files
 
-    option_names = ("policy_file", "findings", "config", "stage", "repository", "tags", "vex", "kev", "epss")
     return judge_files(
-        JudgeOptions(**{name: options[name] for name in option_names}),
+        JudgeOptions(**{name: options[name] for name in JudgeOptions.__slots__}),
         _policy(options["policy_file"], started_at),
         started_at,
     )
@@ -100,9 +115,8 @@ def _judge_in_ecr(
 ) -> Opinion:
     if not reference.names_an_image:
         raise click.UsageError(f"{reference} names no image; write REPOSITORY:TAG or REPOSITORY@DIGEST")
-    ignored = [
-        f"--{name}" for name in ("config", "repository", "tags", "vex", "kev", "epss") if options[name]
-    ]
+    names = ("config", "repository", "tags", "vex", "vex_products", "kev", "epss")
+    ignored = [f"--{name.removesuffix('s').replace('_', '-')}" for name in names if options[name]]
     if ignored:
         raise click.UsageError(
             f"an image in ECR is judged by what AWS knows of it; leave out {', '.join(ignored)}"
@@ -117,16 +131,13 @@ def _judge_in_ecr(
 
 
 def _policy(path: Path, now: datetime) -> Policy:
-    """Every fault of the file on a line of its own, and exit code 2: nothing was judged."""
+    """Load the policy. Print each fault on a line of its own, and exit with 2: nothing was judged."""
     from imagegate.errors import InvalidPolicyError
     from imagegate.policy.file.load import parse
+    from imagegate_cli.scanners.document import content_of, name_of
 
     try:
-        with path.open("rb") as file:
-            content = file.read(_POLICY_BYTES)  # more than a policy may have, and no more
-        return parse(content, name=str(path), today=now.date())
-    except OSError as error:
-        raise CannotTellError(f"{path}: {error.strerror}") from error
+        return parse(content_of(path, _POLICY_BYTES), name=name_of(path), today=now.date())
     except InvalidPolicyError as error:
         for fault in error.args:
             say(fault, err=True)

@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from imagegate.findings.finding import Finding
-from imagegate_cli.scanners import ScannerFileError
-from imagegate_cli.scanners.document import load
+from imagegate_cli.scanners.document import ScannerFileError, content_of, decode, load, name_of
 
 _MAX_BYTES = 200 * 1024 * 1024
 
@@ -42,19 +41,18 @@ def epss_scores(path: Path) -> dict[str, float]:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            is_packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if is_packed else path.open("rb") as content:
-            text = content.read(_MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ScannerFileError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    if len(text) > _MAX_BYTES:
-        raise ScannerFileError(f"{path}: larger than {_MAX_BYTES >> 20} MiB")
-    try:
-        return text.decode()
-    except UnicodeDecodeError as error:
-        raise ScannerFileError(f"{path}: not UTF-8 text") from error
+    """Return the text of a file, or of standard input for `-`; unpack gzip."""
+    name = name_of(path)
+    content = content_of(path, _MAX_BYTES)
+    if content.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(io.BytesIO(content)) as packed:
+                content = packed.read(_MAX_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ScannerFileError(f"{name}: {error}") from error
+        if len(content) > _MAX_BYTES:
+            raise ScannerFileError(f"{name}: larger than {_MAX_BYTES >> 20} MiB")
+    return decode(content, name)
 
 
 def _score(text: str) -> float:

@@ -8,9 +8,9 @@ from typing import Any
 
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image_config import ImageConfig
-from imagegate_cli.scanners import ScannerFileError, ScannerReport
-from imagegate_cli.scanners.document import load
+from imagegate_cli.scanners.document import ScannerFileError, load
 from imagegate_cli.scanners.formats import describe
+from imagegate_cli.scanners.report import ScannerReport
 
 _HELP = (
     "write one by skopeo inspect --config docker://IMAGE, crane config IMAGE, or docker image inspect IMAGE;"

@@ -29,7 +29,10 @@ from imagegate.policy.waiver import Waiver
 from imagegate_cli.judgement import configuration, vex
 from imagegate_cli.judgement.catalogues import add_catalogues, epss_scores, known_exploited
 from imagegate_cli.judgement.opinion import Opinion
-from imagegate_cli.scanners import ScannerFileError, ScannerReport, merge, read
+from imagegate_cli.scanners.document import ScannerFileError
+from imagegate_cli.scanners.formats import read
+from imagegate_cli.scanners.merging import merge
+from imagegate_cli.scanners.report import ScannerReport
 
 T = TypeVar("T", ImageRules, EvidenceRules)
 
@@ -47,6 +50,7 @@ class JudgeOptions:
     repository: str | None = None
     tags: tuple[str, ...] = ()
     vex: tuple[Path, ...] = ()
+    vex_products: tuple[str, ...] = ()
     kev: Path | None = None
     epss: Path | None = None
 
@@ -181,7 +185,9 @@ def _apply_vex(
     if not options.vex:
         return [], []
     history = StatementHistory([vex.read(path) for path in options.vex], now)
-    image = vex.image_of_reports(reports, findings, policy, options.repository, options.tags, platform)
+    image = vex.image_of_reports(
+        reports, findings, policy, options.repository, options.tags, options.vex_products, platform
+    )
     until = now.date() + timedelta(days=policy.waiver_terms.max_days)
     return vex.waivers_for(history, findings, image, options.repository or _NOWHERE, until)
 

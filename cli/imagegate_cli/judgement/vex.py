@@ -1,4 +1,4 @@
-"""OpenVEX at the command line: documents to judge by, and the verdict as a document for others."""
+"""VEX at the command line: documents to judge by, and the verdict as a document for others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imagegate.errors import RejectedInputError
 from imagegate.findings.finding import Finding, Package
-from imagegate.gate import openvex, openvex_writer
+from imagegate.gate import openvex_writer, vex_document
 from imagegate.gate.openvex import Statement, VexDocument
 from imagegate.gate.openvex_history import StatementHistory, waiver_of
 from imagegate.gate.openvex_image import Image, Name
@@ -16,26 +16,24 @@ from imagegate.policy.policy import Policy
 from imagegate.policy.waiver import Waiver
 from imagegate.text import json_text, lines_only
 from imagegate_cli.judgement.opinion import Opinion
-from imagegate_cli.scanners import ScannerFileError, ScannerReport
+from imagegate_cli.scanners.document import STDIN, ScannerFileError, content_of, decode, name_of
+from imagegate_cli.scanners.naming import is_digest
+from imagegate_cli.scanners.report import ScannerReport
 
 MAX_BYTES = 10 << 20
 # These scanners name the repository, but not the registry.
-_IN_ECR = frozenset({"basic", "enhanced", "inspector"})
+_IN_ECR = frozenset({"basic", "enhanced", "inspector", "asff"})
 _SHOWN = 5
 
 
 def read(path: Path) -> VexDocument:
-    """Read a document. Raise `ScannerFileError`."""
+    """Read a document from a file, or from standard input for `-`. Raise `ScannerFileError`."""
+    name = name_of(path)
+    content = decode(content_of(path, MAX_BYTES), name).encode()
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ScannerFileError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-        return openvex.parse(content, path.name)
-    except OSError as error:
-        raise ScannerFileError(f"{path}: {error.strerror}") from error
+        return vex_document.parse(content, "standard input" if str(path) == STDIN else path.name)
     except RejectedInputError as error:
-        raise ScannerFileError(f"{path}: {error}") from error
+        raise ScannerFileError(f"{name}: {error}") from error
 
 
 def image_of_reports(
@@ -44,12 +42,13 @@ def image_of_reports(
     policy: Policy,
     repository: str | None,
     tags: Sequence[str],
+    products: Sequence[str],
     platform: str | None,
 ) -> Image:
     """Return the image of the reports with all of its names, digests and packages."""
     names = [Name(None, repository)] if repository else []
     for report in reports:
-        texts = [text for text in (report.target, *report.references) if text]
+        texts = [text for text in (report.target, *report.references) if text and not is_digest(text)]
         in_ecr = report.scanner in _IN_ECR
         parsed = [
             Name(None, text.partition("@")[0].partition(":")[0]) if in_ecr else Name.parse(text)
@@ -68,6 +67,7 @@ def image_of_reports(
         platform=platform,
         packages=tuple(dict.fromkeys(packages)),
         patterns=tuple(stage.repositories for stage in policy.stages.values()),
+        products=tuple(products),
     )
 
 
@@ -126,7 +126,7 @@ def _note(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
         return
     named = dict.fromkeys(f"{one.where}: {why}" for one, why in about)
     more = f"; and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-    number = f"{len(named)} OpenVEX statement{'s' if len(named) > 1 else ''}"
+    number = f"{len(named)} VEX statement{'s' if len(named) > 1 else ''}"
     yield f"{number} {what}: {'; '.join(list(named)[:_SHOWN])}{more}"
 
 

@@ -2,10 +2,3 @@
 
 Rule: a report that cannot be read is an error. A finding that is skipped silently would let an image pass.
 """
-
-from imagegate_cli.scanners.document import ScannerFileError
-from imagegate_cli.scanners.formats import read
-from imagegate_cli.scanners.merging import merge
-from imagegate_cli.scanners.report import ScannerReport, knows
-
-__all__ = ["ScannerFileError", "ScannerReport", "knows", "merge", "read"]

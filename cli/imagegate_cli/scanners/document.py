@@ -66,7 +66,7 @@ def content_of(path: Path, most: int | None = None) -> bytes:
 
 
 def _refuse_size(name: str, most: int) -> NoReturn:
-    raise ScannerFileError(f"{name}: larger than {most // 1024**2} MiB: not a report about one image")
+    raise ScannerFileError(f"{name}: larger than {most // 1024**2} MiB")
 
 
 def decode(content: bytes, name: str) -> str:

@@ -7,7 +7,6 @@ earlier statements, unless it is itself `not_affected` or `fixed`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +33,7 @@ _VULNERABILITY = frozenset({"@id", "@type", "name", "description", "aliases"})
 
 
 class InvalidVexError(RejectedInputError):
-    """The content is no OpenVEX document; the message names the wrong part."""
+    """The content is no VEX document; the message names the wrong part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,11 @@ class Component:
 
     names: tuple[str, ...] = ()  # an IRI, package URLs, CPEs
     hashes: tuple[tuple[str, str], ...] = ()  # algorithm and value
+    labels: tuple[str, ...] = ()  # by which only people name it, as the ids of CSAF
 
     def __str__(self) -> str:
-        return next(iter(self.names), None) or (f"{self.hashes[0][1]}" if self.hashes else "no product")
+        hashes = (value for _, value in self.hashes)
+        return next((name for name in (*self.names, *self.labels, *hashes) if name), "no product")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,12 @@ class VexDocument:
     statements: tuple[Statement, ...]
 
 
-def parse(content: bytes, name: str = "") -> VexDocument:
+def read(raw: Any, name: str = "") -> VexDocument:
     """Read a document; notes call it `name`. Raise `InvalidVexError` if it is no OpenVEX document."""
-    try:
-        raw = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise InvalidVexError(f"not an OpenVEX document: not JSON that can be read ({error})") from error
     if not isinstance(raw, dict) or not _CONTEXTS.fullmatch(str(raw.get("@context", ""))):
-        raise InvalidVexError(f'not an OpenVEX document: "@context" must be {CONTEXT}')
+        raise InvalidVexError(
+            f'neither an OpenVEX document ("@context": "{CONTEXT}") nor a CSAF VEX document'
+        )
     statements = raw.get("statements")
     if not isinstance(statements, list):
         raise InvalidVexError("not an OpenVEX document: statements must be a list")
@@ -110,13 +109,6 @@ def parse(content: bytes, name: str = "") -> VexDocument:
     for position, raw_statement in enumerate(statements):
         parsed += _statements(raw_statement, raw, f"{prefix}statements[{position}]")
     return VexDocument(str(raw.get("@id") or ""), _number(raw.get("version")), tuple(parsed))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise ValueError("an object has a key twice")
-    return unique
 
 
 def _statements(raw: Any, document: Mapping[str, Any], where: str) -> Iterator[Statement]:

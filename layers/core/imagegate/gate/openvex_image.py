@@ -71,12 +71,17 @@ class Image:
     packages: tuple[Package, ...] = ()
     patterns: tuple[RepositoryPattern, ...] = ()  # with them, `shop` matches `shop-dev` and `shop-prod`
     any_digest: bool = False  # it means every image of these names
+    products: tuple[str, ...] = ()  # globs for products that are this image, as whoever judges it says
     _known: dict[Component, list[tuple[Package, Match]]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
     def match(self, product: Component) -> Match:
         """Match a product with this image."""
+        if any(
+            fnmatchcase(name, glob) for name in (*product.names, *product.labels) for glob in self.products
+        ):
+            return Match.YES
         if not product.names and not product.hashes:
             return Match.PERHAPS
         matches = [one for one in map(self._match_name, product.names) if one is not None]
