@@ -18,7 +18,7 @@ FLEET = "pkg:golang/github.com/rancher/fleet@v0.9.0"
 
 
 def trivy(*found: tuple[str, str, str], **result: Any) -> Json:
-    """A report with vulnerabilities: name, severity, package URL."""
+    """Return a report with vulnerabilities: name, severity, package URL."""
     vulnerabilities = [
         {
             "VulnerabilityID": name,
@@ -34,7 +34,7 @@ def trivy(*found: tuple[str, str, str], **result: Any) -> Json:
 
 
 def hub_document() -> Json:
-    """The shape of the public hubs: an application as the product, a library as its subcomponent."""
+    """Return a document in the shape of the public hubs: an application as the product, a library as its subcomponent."""
     return {
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": "https://hub.example/pkg/golang/fleet",

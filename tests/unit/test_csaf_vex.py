@@ -61,7 +61,7 @@ def vulnerability(status: Json, **members: Any) -> Json:
 
 
 def document(*vulnerabilities: Any, tree: Json | None = None, **members: Any) -> bytes:
-    """A document in the shape of Red Hat's: branches of vendors and architectures, and relationships."""
+    """Return a document in the shape of Red Hat's: branches of vendors and architectures, and relationships."""
     platform = leaf(product("red_hat_enterprise_linux_8", name="Red Hat Enterprise Linux 8", cpe=RHEL))
     packages = [
         leaf(product("openssl-libs-1:1.1.1k-9.el8.x86_64", purl=OPENSSL.purl)),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.reference import command_line, decisions, policy_file, template
+from tools.reference import command_line, decisions, policy_file, reports, template
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES: Mapping[str, Callable[[], str]] = {
     "adr/index.md": decisions.page,
     "reference/command-line.md": command_line.page,
     "reference/policy-file.md": policy_file.page,
+    "reference/scanner-reports.md": reports.page,
     "reference/template.md": template.page,
 }
 

@@ -60,10 +60,3 @@ def short_list() -> str:
     """Return the names for a help text: `ECR, Inspector, … or SARIF`."""
     *others, last = [one.short for one in FORMATS]
     return f"{', '.join(others)} or {last}"
-
-
-def markdown_table() -> str:
-    """Return the table of the documentation."""
-    rows = ["| report | written by | tells that there is no fix |", "| --- | --- | --- |"]
-    rows += [f"| {one.name} | `{one.command}` | {'yes' if one.fixes else 'no'} |" for one in FORMATS]
-    return "\n".join(rows)
