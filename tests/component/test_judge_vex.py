@@ -34,7 +34,7 @@ def trivy(*found: tuple[str, str, str], **result: Any) -> Json:
 
 
 def hub_document() -> Json:
-    """Return a document in the shape of the public hubs: an application as the product, a library as its subcomponent."""
+    """Return a document in the shape of the public hubs: application as product, library as subcomponent."""
     return {
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": "https://hub.example/pkg/golang/fleet",
