@@ -265,7 +265,7 @@ def test_what_is_no_openvex_document_is_one_line(gate: CliGate, url: Served, tmp
     file.write_text("{}")
     result = gate.call("decide", "waive", "shop-*", "--vex", str(file), "--expires", "30d")
     assert (result.code, result.out) == (2, "")
-    assert "not an OpenVEX document" in result.err
+    assert "neither an OpenVEX document" in result.err
     nothing = vex(file, said("CVE-2026-1002", "affected"))
     result = gate.call("decide", "waive", "shop-*", "--vex", nothing, "--expires", "30d")
     assert result.code == 0

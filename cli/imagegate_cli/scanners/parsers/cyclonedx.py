@@ -53,7 +53,7 @@ def _read(bom: Raw) -> ScannerReport:
     components = _Components(bom)
     of_inspector = any(name.startswith(_INSPECTOR) for name in properties_of(bom, "metadata"))
     tools = _tools(bom)
-    read_one = _Reader(components, of_inspector, "trivy" in tools)
+    read_one = _VulnerabilityParser(components, of_inspector, "trivy" in tools)
     listed = fields.each(bom, "vulnerabilities", read=read_one.findings)
     subject = properties_of(bom, "metadata", "component")
     repo_digests = subject.get(f"{_TRIVY}RepoDigest", [])
@@ -140,8 +140,8 @@ def _nested(bom: Raw) -> Iterator[Raw]:
         waiting += fields.each(component, "components", read=lambda one: one)
 
 
-class _Reader:
-    """A reader of vulnerabilities."""
+class _VulnerabilityParser:
+    """A parser of vulnerabilities and the packages that they affect."""
 
     def __init__(self, components: _Components, of_inspector: bool, of_trivy: bool) -> None:
         self._components = components
