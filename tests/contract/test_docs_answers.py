@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import pytest
 import yaml
 
+from imagegate_cli.main import cli
 from tests.contract.test_english import STUMBLES
 from tools.reference.pages import DOCS, PAGES
 
@@ -181,6 +183,22 @@ def test_the_page_about_events_names_each_of_them() -> None:
     named = {found[1] for line in lines if (found := EVENT.search(line))}
     assert len(named) > 12
     assert {event for event in named if f"`{event}`" not in page} == set()
+
+
+def commands(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield every command of the command line by its words, without the groups."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*names, name))
+        else:
+            yield " ".join((*names, name))
+
+
+def test_the_table_of_exit_codes_has_every_command() -> None:
+    table = (DOCS / "reference/exit-codes.md").read_text()
+    assert [command for command in commands(cli) if f"`{command}" not in table] == []
 
 
 def test_the_glossary_defines_each_word_once() -> None:
