@@ -29,7 +29,7 @@ def confirm(token: str, reason: str) -> dict[str, Any]:
     step = ConfirmLink(links=wiring.approval_links(), decider=wiring.link_decider())
     done = step.run(token, reason, wiring.now())
     logger.info("confirmed", release=str(done.link.release), choice=done.choice, by=done.link.approver)
-    text = confirmed(done.choice, done.link.stage, done.told, str(done.link.release.image))
+    text = confirmed(done.choice, done.link.stage, done.response, str(done.link.release.image))
     return http.answer(200, notice(text))
 
 

@@ -34,7 +34,7 @@ def answer(event: dict[str, Any]) -> watch.HookAnswer:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    tell = watch.TellOnce(ledger=wiring.ledger(), notifications=wiring.notifications())
+    tell = watch.SendOnce(ledger=wiring.ledger(), notifications=wiring.notifications())
     if "detail-type" in event:
         find = watch.FindDrift(services=wiring.ecs(), judge=judge(), tell=tell)
         drift = find.run(parse_task(event), wiring.now())

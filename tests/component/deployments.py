@@ -16,11 +16,11 @@ from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Release, StartReason
 from imagegate.workflow.watch.deployment import (
     CheckDeployment,
-    Drift,
+    DriftResult,
     FindDrift,
     HookAnswer,
     JudgeContainers,
-    TellOnce,
+    SendOnce,
 )
 from tests.fakes import (
     DEV,
@@ -122,14 +122,14 @@ class Cluster:
         return CheckDeployment(self.services, self.judging()).run(deployment, now)
 
     def tell(self, answer: HookAnswer, now: datetime = NOW) -> int:
-        return TellOnce(ledger=self.ledger, notifications=self.notifications).run(answer.alerts, now)
+        return SendOnce(ledger=self.ledger, notifications=self.notifications).run(answer.alerts, now)
 
     def task(self, number: int, *containers: Container, group: str = "service:web") -> RunningTask:
         arn = f"arn:aws:ecs:eu-central-1:123456789012:task/prod/{number}"
         return RunningTask(Workload("prod", group), arn, DEFINITION, containers)
 
-    def drift(self, task: RunningTask, now: datetime = NOW) -> Drift:
-        tell = TellOnce(ledger=self.ledger, notifications=self.notifications)
+    def drift(self, task: RunningTask, now: datetime = NOW) -> DriftResult:
+        tell = SendOnce(ledger=self.ledger, notifications=self.notifications)
         return FindDrift(self.services, self.judging(), tell).run(task, now)
 
 

@@ -16,7 +16,7 @@ from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Release, ReleaseId
 from imagegate.release.start import Ignore, Push
-from imagegate.workflow.announce import AnnounceRelease, Then
+from imagegate.workflow.announce import AnnounceRelease, AnnounceRoute
 from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
 from imagegate.workflow.decide.approve import DecideApproval
 from imagegate.workflow.decide.break_glass import GrantBreakGlass
@@ -27,9 +27,9 @@ from imagegate.workflow.decide.rollback import PlanRollback, RollBack
 from imagegate.workflow.decide.waive import GrantWaiver
 from imagegate.workflow.examination.examine import ExamineImage
 from imagegate.workflow.judge import JudgeImage, JudgeResult
-from imagegate.workflow.promote import Promoted, PromoteImage
+from imagegate.workflow.promote import PromoteImage, PromoteResult
 from imagegate.workflow.reasons import CheckReason
-from imagegate.workflow.sign import Signed, SignImage
+from imagegate.workflow.sign import SignImage, SignResult
 from imagegate.workflow.start import StartRelease
 from imagegate.workflow.watch.reconcile import Reconcile, Reconciled
 from tests.fakes import (
@@ -139,7 +139,7 @@ class World:
             grants=self.grants,
         )
 
-    def sign(self, decision: Digest | None) -> Signed:
+    def sign(self, decision: Digest | None) -> SignResult:
         assert decision is not None
         step = SignImage(
             images=self.registry,
@@ -150,7 +150,7 @@ class World:
         )
         return step.run(decision, LATER)
 
-    def promote(self, image: ImageRef, *, blobs: int = 1000) -> Promoted:
+    def promote(self, image: ImageRef, *, blobs: int = 1000) -> PromoteResult:
         left = iter([True] * blobs + [False] * 1000)
         return self.promoting().run(ReleaseId(image, 1), lambda: next(left), LATER)
 
@@ -165,7 +165,7 @@ class World:
             registry_at=lambda _: self.elsewhere,
         )
 
-    def announce(self, image: ImageRef, outcome: Outcome, fault: str = "") -> Then:
+    def announce(self, image: ImageRef, outcome: Outcome, fault: str = "") -> AnnounceRoute:
         step = AnnounceRelease(
             ledger=self.ledger,
             records=self.records,

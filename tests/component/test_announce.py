@@ -13,7 +13,7 @@ from imagegate.policy.approval_terms import ApprovalTerms
 from imagegate.policy.policy import Mode
 from imagegate.release.release import Outcome, Release, ReleaseId
 from imagegate.release.revocation import Revocation
-from imagegate.workflow.announce import Then
+from imagegate.workflow.announce import AnnounceRoute
 from tests.component.cli_gate import with_stage
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, critical
@@ -143,7 +143,7 @@ def test_a_release_closes_only_with_the_outcome_that_the_ledger_proves(
         world = World()
         image = way(world)
         if outcome in (proven, Outcome.FAILED):
-            assert world.announce(image, outcome) is Then.END
+            assert world.announce(image, outcome) is AnnounceRoute.END
             assert release_of(world, image).outcome is outcome
             continue
         before = release_of(world, image)
@@ -169,16 +169,16 @@ def test_where_nothing_follows_a_signature_is_enough_and_needed() -> None:
     with pytest.raises(UnprovenEndingError):
         world.announce(image, Outcome.RELEASED)
     world.sign(judged.decision)
-    assert world.announce(image, Outcome.RELEASED) is Then.END
+    assert world.announce(image, Outcome.RELEASED) is AnnounceRoute.END
 
 
 def test_deployers_get_no_event_of_an_image_that_was_revoked_meanwhile() -> None:
     world = World()
     image = promoted(world)
     world.ledger.revoke(ReleaseId(image, 1), REVOKED)
-    assert world.announce(image, Outcome.RELEASED) is Then.AGAIN
+    assert world.announce(image, Outcome.RELEASED) is AnnounceRoute.AGAIN
     assert world.promote(image).outcome is Outcome.BLOCKED
-    assert world.announce(image, Outcome.BLOCKED) is Then.END
+    assert world.announce(image, Outcome.BLOCKED) is AnnounceRoute.END
     assert [told.detail["outcome"] for told in world.notifications.messages] == ["blocked"]
 
 
@@ -187,7 +187,7 @@ def test_what_was_found_before_the_release_changed_closes_nothing() -> None:
     image = moved(world)
     world.registry.push_image(DEV, "1.0")
     world.start(image, at=LATER)
-    assert world.announce(image, Outcome.SUPERSEDED) is Then.AGAIN
+    assert world.announce(image, Outcome.SUPERSEDED) is AnnounceRoute.AGAIN
     assert release_of(world, image).is_open
 
 
@@ -203,7 +203,7 @@ def test_proof_that_changes_while_the_release_is_closed_closes_nothing(
         return policy(digest)
 
     monkeypatch.setattr(world.records, "policy", revoked_now)
-    assert world.announce(image, Outcome.RELEASED) is Then.AGAIN
+    assert world.announce(image, Outcome.RELEASED) is AnnounceRoute.AGAIN
     assert release_of(world, image).is_open
 
 
@@ -231,7 +231,7 @@ def test_break_glass_applies_to_its_verdict_and_to_no_later_one() -> None:
     image = refused(world)
     world.ledger.record(ReleaseId(image, 1), break_glass="by ann")
     open_ = release_of(world, image)
-    assert world.announce(image, Outcome.RELEASED) is Then.END
+    assert world.announce(image, Outcome.RELEASED) is AnnounceRoute.END
     world.ledger.releases[image, 1] = replace(open_)
     assert world.judge(image).outcome is Outcome.BLOCKED
     with pytest.raises(UnprovenEndingError):

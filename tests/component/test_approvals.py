@@ -40,7 +40,7 @@ from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.start import Ignore
 from imagegate.workflow.decide.approve import ApprovalRefusedError
 from imagegate.workflow.decide.carry_out import decided_json
-from imagegate.workflow.promote import Next
+from imagegate.workflow.promote import PromoteRoute
 from tests.component.deployments import attempt
 from tests.component.one_gate import World
 from tests.component.proofs import FUNCTION, Caller, FakeSts
@@ -225,13 +225,13 @@ def test_the_first_pusher_of_an_image_does_not_approve_it_later() -> None:
     world = World(policy=replace(POLICY, stages=stages))
     world.records.policies[POLICY.digest] = world.policy
     image = world.signed()
-    assert world.starting().on_pushed_by(image, ANN) == Ignore("who pushed it is noted")
+    assert world.starting().on_pushed_by(image, ANN) == Ignore("the pusher is recorded")
     assert world.promote(image).outcome is Outcome.RELEASED
     world.announce(image, Outcome.RELEASED)
     there = ImageRef(STAGING, image.digest)
     # Promotion pushes, too: whoever did it there has not brought the image.
     for other in (there, ImageRef("unmanaged", image.digest)):
-        assert world.starting().on_pushed_by(other, BEN) == Ignore("nobody need know who pushed it")
+        assert world.starting().on_pushed_by(other, BEN) == Ignore("the pusher matters only in first stages")
     world.scans.finish(there, [])
     world.start(there, "1.0")
     world.sign(world.judge(there).decision)
@@ -385,14 +385,14 @@ def test_an_image_soaks_until_so_long_after_its_push_and_then_goes_on() -> None:
     world = soaking(24)
     image = world.signed()
     promoted = world.promote(image)
-    assert promoted.route is Next.SOAK
+    assert promoted.route is PromoteRoute.SOAK
     assert promoted.as_json()["until"] == "2026-11-22T08:00:01Z"
     assert (STAGING, "1.0") not in world.registry.tags
     release = world.ledger.get(ReleaseId(image, 1))
     assert (release.is_open, release.soaks_until) == (True, promoted.until)
     assert promoted.until is not None
     after = world.promoting().run(release.id, lambda: True, promoted.until)
-    assert (after.route, after.outcome) == (Next.ANNOUNCE, Outcome.RELEASED)
+    assert (after.route, after.outcome) == (PromoteRoute.ANNOUNCE, Outcome.RELEASED)
 
 
 def test_an_image_is_judged_again_after_its_soak() -> None:

@@ -21,8 +21,8 @@ from imagegate.policy.policy import Mode
 from imagegate.policy.rules import EvidenceRules, SbomFormat
 from imagegate.ports.records import SbomExports
 from imagegate.release.release import Outcome, Release, ReleaseId
-from imagegate.workflow.attach_sbom import Attached, AttachSbom, Sequel
-from imagegate.workflow.judge import Route
+from imagegate.workflow.attach_sbom import AttachSbom, SbomResult, SbomRoute
+from imagegate.workflow.judge import JudgeRoute
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, critical
 
@@ -49,7 +49,7 @@ class FakeExports:
 class Attaching(World):
     exports: FakeExports = field(default_factory=FakeExports)
 
-    def call(self, image: ImageRef, export: Export | None = None) -> Attached:
+    def call(self, image: ImageRef, export: Export | None = None) -> SbomResult:
         _port: SbomExports = self.exports
         step = AttachSbom(
             images=self.registry,
@@ -171,7 +171,7 @@ def test_the_judge_asks_for_one_only_where_the_stage_does_and_the_image_passes(w
     world.scans.finish(good)
     world.scans.finish(bad, critical())
     passed, refused = world.judge(good), world.judge(bad)
-    assert (passed.route, passed.sbom, passed.as_json()["sbom"]) == (Route.SIGN, True, True)
+    assert (passed.route, passed.sbom, passed.as_json()["sbom"]) == (JudgeRoute.SIGN, True, True)
     assert (refused.sbom, world.release(bad).sbom) == (False, None)
     assert world.release(good).sbom == NOT_ATTACHED_YET  # what is said if nothing more is heard
     asks(world, SbomFormat.CYCLONEDX, mode=Mode.OBSERVE)
@@ -182,7 +182,7 @@ def test_a_stage_that_asks_for_none_gets_none(world: Attaching, image: ImageRef)
     asks(world, None)
     world.scans.finish(image)
     assert not world.judge(image).sbom
-    assert world.call(image) == Attached(Sequel.DONE)
+    assert world.call(image) == SbomResult(SbomRoute.DONE)
     assert world.release(image).sbom is None
 
 
@@ -233,7 +233,7 @@ def test_what_the_build_attached_is_kept_in_whatever_form_it_is(
     world.registry.blobs[DEV, Digest.of(content)] = content
     world.attach(image.digest, **form)
     before = len(world.registry.manifests)
-    assert world.call(image).route is Sequel.DONE
+    assert world.call(image).route is SbomRoute.DONE
     assert world.noted(image) == "was there before, and is kept"
     assert len(world.registry.manifests) == before
 
@@ -254,7 +254,7 @@ def test_other_evidence_is_no_sbom(world: Attaching, image: ImageRef, form: dict
     content = form.get("content", b"{}")
     world.registry.blobs[DEV, Digest.of(content)] = content
     world.attach(image.digest, **form)
-    assert world.call(image).route is Sequel.EXPORT
+    assert world.call(image).route is SbomRoute.EXPORT
 
 
 def test_of_an_index_the_platforms_without_one_are_exported(world: Attaching) -> None:
@@ -281,7 +281,7 @@ def test_buildx_provenance_alone_is_no_sbom(world: Attaching) -> None:
 def test_an_sbom_of_the_whole_index_is_one_of_each_platform(world: Attaching) -> None:
     image, _ = world.indexed(*NAMES)
     world.attach(image.digest)
-    assert world.call(world.begun(image)).route is Sequel.DONE
+    assert world.call(world.begun(image)).route is SbomRoute.DONE
     assert world.noted(image) == "was there before, and is kept"
 
 
@@ -297,7 +297,7 @@ def test_more_platforms_than_an_export_takes_are_exported_ten_by_ten(world: Atta
     assert (len(second.resources), second.batch) == (2, 1)
     # Killed after it had attached all ten, and called again: the same.
     assert world.call(image, replace(DONE, batch=first.batch)).wanted == second
-    assert world.call(image, replace(DONE, batch=second.batch)).route is Sequel.DONE
+    assert world.call(image, replace(DONE, batch=second.batch)).route is SbomRoute.DONE
     assert world.noted(image) == "attached, by Amazon Inspector, to each of 12 platforms"
 
 
@@ -306,7 +306,7 @@ def test_more_platforms_than_an_export_takes_are_exported_ten_by_ten(world: Atta
 
 def test_what_inspector_wrote_is_attached_byte_for_byte(world: Attaching, image: ImageRef) -> None:
     world.write(image, image.digest, Digest.of(b"another"))
-    assert world.call(image, DONE).route is Sequel.DONE
+    assert world.call(image, DONE).route is SbomRoute.DONE
     [sbom] = world.sboms(image.digest)
     manifest = world.registry.manifest(DEV, sbom)
     assert world.registry.blob(DEV, manifest.layers[0]) == DOCUMENT
@@ -345,7 +345,7 @@ def test_a_late_listing_of_referrers_doubles_nothing(world: Attaching, image: Im
     world.write(image, image.digest)
     world.call(image, DONE)
     world.registry.referrers = lambda image: []  # type: ignore[method-assign]
-    assert world.call(image).route is Sequel.DONE
+    assert world.call(image).route is SbomRoute.DONE
     assert world.noted(image) == "attached, by Amazon Inspector"
 
 
@@ -383,7 +383,7 @@ def test_what_came_along_is_kept_also_where_it_is_not_listed_yet(world: Attachin
         world.registry.push_manifest(STAGING, manifest, "1.0" if digest == image.digest else None)
     there = world.begun(ImageRef(STAGING, image.digest))
     world.registry.referrers = lambda image: []  # type: ignore[method-assign]
-    assert world.call(there).route is Sequel.DONE
+    assert world.call(there).route is SbomRoute.DONE
     assert world.noted(there) == "was there before, and is kept"
     assert (world.release(there).sbom or NOT_ATTACHED_YET).manifests == (sbom,)
 
@@ -395,7 +395,7 @@ def test_what_was_attached_to_an_image_that_was_deleted_and_pushed_again_is_atta
     world.call(image, DONE)
     [sbom] = world.sboms(image.digest)
     world.registry.delete(ImageRef(DEV, sbom))
-    assert world.call(image).route is Sequel.EXPORT
+    assert world.call(image).route is SbomRoute.EXPORT
 
 
 def test_files_of_another_export_are_not_attached(world: Attaching, image: ImageRef) -> None:
@@ -409,9 +409,9 @@ def test_files_of_another_export_are_not_attached(world: Attaching, image: Image
 
 def test_an_export_that_wrote_nothing_is_noticed_and_said(world: Attaching, image: ImageRef) -> None:
     world.scans.watches = False
-    assert world.call(image, DONE).route is Sequel.DONE
+    assert world.call(image, DONE).route is SbomRoute.DONE
     assert world.noted(image) == (
-        "none: Amazon Inspector writes none for shop-dev, which is not scanned continuously: set CONTINUOUS_SCAN for "
+        "none: Amazon Inspector writes none for shop-dev, which it does not scan continuously: set CONTINUOUS_SCAN for "
         "it in the registry's scanning configuration"
     )
 
@@ -420,9 +420,7 @@ def test_what_is_missing_though_it_is_scanned_continuously_is_said_otherwise(
     world: Attaching, image: ImageRef
 ) -> None:
     world.call(image, DONE)
-    assert world.noted(image).startswith(
-        "none: Amazon Inspector says that its export succeeded, but wrote nothing"
-    )
+    assert world.noted(image).startswith("none: the export of Amazon Inspector succeeded, but has nothing")
 
 
 def test_the_platforms_that_have_none_are_named(world: Attaching) -> None:
@@ -446,28 +444,28 @@ def test_an_export_that_failed_or_takes_too_long_leads_on(
     world: Attaching, image: ImageRef, export: Export, said: str
 ) -> None:
     world.write(image, image.digest)
-    assert world.call(image, export).route is Sequel.DONE
+    assert world.call(image, export).route is SbomRoute.DONE
     assert f"none: Amazon Inspector {said}" in world.noted(image)
     assert world.sboms(image.digest) == []
 
 
 def test_what_is_no_sbom_is_not_attached_and_said(world: Attaching, image: ImageRef) -> None:
     world.write(image, image.digest, text=b'{"bomFormat": "SPDX"}')
-    assert world.call(image, DONE).route is Sequel.DONE
+    assert world.call(image, DONE).route is SbomRoute.DONE
     assert world.sboms(image.digest) == []
     assert world.noted(image).endswith("is JSON, but no CycloneDX document")
 
 
 def test_an_image_that_is_gone_meanwhile_leads_on(world: Attaching, image: ImageRef) -> None:
     world.registry.delete(image)
-    assert world.call(image).route is Sequel.DONE
+    assert world.call(image).route is SbomRoute.DONE
     assert world.noted(image).startswith("none: ")
     assert "not found" in world.noted(image)
 
 
 def test_a_release_that_is_over_is_left_alone(world: Attaching, image: ImageRef) -> None:
     world.ledger.close(ReleaseId(image, 1), Outcome.FAILED, None, NOW, "")
-    assert world.call(image, DONE) == Attached(Sequel.DONE)
+    assert world.call(image, DONE) == SbomResult(SbomRoute.DONE)
     assert world.release(image).sbom is None
 
 

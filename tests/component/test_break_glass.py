@@ -29,7 +29,7 @@ from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
 from imagegate.release.start import Ignore
 from imagegate.workflow.decide.break_glass import BreakGlassRefusedError
-from imagegate.workflow.judge import JudgeResult, Route
+from imagegate.workflow.judge import JudgeResult, JudgeRoute
 from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, STAGING, FakeStarter, critical
@@ -158,7 +158,7 @@ def test_it_goes_on_to_the_next_stage_unsigned_and_says_so(world: World) -> None
     assert broken.resumed[0].image == image
     assert world.starter.requests == [(image, ("1.0",), "break-glass")]
     found = second_attempt(world, image)
-    assert (found.route, found.outcome) == (Route.PROMOTE, Outcome.RELEASED)
+    assert (found.route, found.outcome) == (JudgeRoute.PROMOTE, Outcome.RELEASED)
     assert promote(world, image).outcome is Outcome.RELEASED
     assert world.registry.tags[STAGING, "1.0"] == image.digest
     release = world.ledger.get(ReleaseId(image, 2))
@@ -246,7 +246,7 @@ def test_the_end_of_break_glass_is_announced_before_and_after_once_each(world: W
 def test_a_withdrawn_break_glass_ends_now_and_is_not_announced_again(world: World) -> None:
     granted = world.glass().run(glass(), NOW).glass
     world.notifications.messages.clear()
-    assert world.glass().mend(granted.id, BEN, LATER).ends_at == LATER
+    assert world.glass().withdraw(granted.id, BEN, LATER).ends_at == LATER
     [message] = world.notifications.messages
     assert message.subject.startswith("BREAK-GLASS WITHDRAWN")
     world.reconcile(NOW + 5 * HOUR)
@@ -255,7 +255,7 @@ def test_a_withdrawn_break_glass_ends_now_and_is_not_announced_again(world: Worl
 
 def test_one_that_is_not_there_cannot_be_withdrawn(world: World) -> None:
     with pytest.raises(RecordNotFoundError, match="b-1"):
-        world.glass().mend("b-1", BEN, NOW)
+        world.glass().withdraw("b-1", BEN, NOW)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode
 from imagegate.release.release import Outcome
 from imagegate.workflow.examination.contents import DEPTH, ENTRIES, MANIFESTS, PLATFORMS, read_contents
-from imagegate.workflow.judge import Route
+from imagegate.workflow.judge import JudgeRoute
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING, FakeRegistry
 
@@ -119,7 +119,7 @@ def test_an_ambiguous_document_is_refused_everywhere(world: World, is_broken: bo
         world.grants.break_glass(
             BreakGlass(DEV, image.digest, "urgent", NOW + timedelta(hours=1), NOW, "ann")
         )
-    assert world.judge(image).route is Route.ANNOUNCE
+    assert world.judge(image).route is JudgeRoute.ANNOUNCE
     with pytest.raises(DecisionRefusedError, match="two ways"):
         world.promote(image)
     with pytest.raises(UnprovenEndingError):

@@ -13,7 +13,7 @@ from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import RemoteRegistry
 from imagegate.release.release import Outcome, ReleaseId, StartReason
 from imagegate.workflow.copying import Copy, OutOfTimeError
-from imagegate.workflow.promote import Next
+from imagegate.workflow.promote import PromoteRoute
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, POLICY, FakeRegistry
 
@@ -142,7 +142,7 @@ def test_where_uploads_stand_is_kept_for_the_next_call(world: World, monkeypatch
         return finish(blobs, source, target, has_time, begun) if begun else {layer: "https://there/7"}
 
     monkeypatch.setattr(world.registry, "copy_blobs", stops)
-    assert world.promote(image).route is Next.CONTINUE
+    assert world.promote(image).route is PromoteRoute.CONTINUE
     assert world.promote(image).outcome is Outcome.RELEASED
     assert given == [{}, {layer: "https://there/7"}]
 

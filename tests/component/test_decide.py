@@ -85,7 +85,7 @@ def test_a_first_call_that_was_killed_is_finished_by_the_next(world: World) -> N
 def test_a_waiver_can_be_granted_again_after_it_was_withdrawn(world: World) -> None:
     first = deciding(world).waive(waiver(), ANN, NOW).waiver
     deciding(world).withdraw(first.id, BEN, NOW)
-    with pytest.raises(WaiverRefusedError, match="was withdrawn this second: ask again"):
+    with pytest.raises(WaiverRefusedError, match="was withdrawn this second: request it again"):
         deciding(world).waive(waiver(), ANN, NOW)
     again = deciding(world).waive(waiver(), ANN, LATER)
     assert again.is_new

@@ -18,7 +18,7 @@ from imagegate.notices.announcement import Announcement
 from imagegate.notices.deployment_notice import OnError
 from imagegate.oci.reference import Container
 from imagegate.settings import MissingSettingError
-from imagegate.workflow.watch.deployment import TellOnce, not_checked
+from imagegate.workflow.watch.deployment import SendOnce, not_checked
 from tests.component.deployments import (
     CONTEXT,
     DEFINITION,
@@ -161,7 +161,7 @@ def test_a_deployment_that_could_not_be_checked_is_announced_even_without_a_ledg
     sent = FakeNotifications()
     answer = not_checked(None, ThrottledError("x" * 1000), on_error)
     assert answer.as_json()["hookStatus"] == status
-    assert TellOnce(ledger=Broken(), notifications=sent).run(answer.alerts, NOW) == 1
+    assert SendOnce(ledger=Broken(), notifications=sent).run(answer.alerts, NOW) == 1
     assert str(on_error) in sent.messages[0].text
     assert len(sent.messages[0].text) < 1500
 

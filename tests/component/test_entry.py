@@ -22,7 +22,7 @@ from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation
 from imagegate.release.start import Ignore
 from imagegate.workflow.examination.replay import Replay
-from imagegate.workflow.judge import JudgeResult, Route
+from imagegate.workflow.judge import JudgeResult, JudgeRoute
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, critical
 
@@ -74,7 +74,7 @@ def promoted(world: World) -> ImageRef:
 def test_what_is_pushed_straight_into_a_later_stage_is_blocked_and_never_signed(world: World) -> None:
     image = pushed_straight(world)
     judged = arrives(world, image)
-    assert (judged.route, judged.outcome, judged.verdict) == (Route.ANNOUNCE, Outcome.BLOCKED, "BLOCK")
+    assert (judged.route, judged.outcome, judged.verdict) == (JudgeRoute.ANNOUNCE, Outcome.BLOCKED, "BLOCK")
     assert rules(world, image) == ["image.entry"]
     [reason] = world.ledger.get(ReleaseId(image, 1)).reasons
     assert (
@@ -193,7 +193,7 @@ def test_what_was_let_go_on_without_having_passed_came_by_promotion(world: World
         ends = NOW + timedelta(hours=1)
         world.grants.break_glass(BreakGlass(DEV, broken.digest, "down", ends, NOW, "ann"))
     image, judged = world.judged(critical())
-    assert judged.route is Route.PROMOTE
+    assert judged.route is JudgeRoute.PROMOTE
     world.promote(image)
     world.scans.finish(image)
     assert arrives(world, there(image)).verdict == "PASS"
@@ -208,7 +208,7 @@ def test_a_stage_that_observes_says_it_and_lets_it_be_unsigned(world: World) -> 
     with_staging(world, mode=Mode.OBSERVE)
     image = pushed_straight(world)
     judged = arrives(world, image)
-    assert (judged.route, judged.outcome, judged.verdict) == (Route.PROMOTE, Outcome.RELEASED, "BLOCK")
+    assert (judged.route, judged.outcome, judged.verdict) == (JudgeRoute.PROMOTE, Outcome.RELEASED, "BLOCK")
     assert rules(world, image) == ["image.entry"]
 
 

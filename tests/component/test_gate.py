@@ -306,7 +306,7 @@ def test_a_signature_of_the_gate_before_is_required(world: World) -> None:
 def test_signatures_that_others_attach_do_not_hide_the_one_of_the_gate_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagegate.workflow.examination.evidence._LOOKED_AT", 1)
+    monkeypatch.setattr("imagegate.workflow.examination.evidence._MOST_ATTESTATIONS", 1)
     staging = replace(POLICY.stages["staging"], evidence=EvidenceRules(require_signature=Rule(True)))
     world.policy = world.records.policies[POLICY.digest] = replace(
         POLICY, stages={**POLICY.stages, "staging": staging}

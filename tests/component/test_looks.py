@@ -23,7 +23,7 @@ from imagegate.release.release import ReleaseId
 from imagegate.settings import MissingSettingError
 from imagegate.workflow.examination.examine import ExaminedImage, NotYet
 from imagegate.workflow.examination.replay import Replay
-from imagegate.workflow.judge import JudgeResult, Route
+from imagegate.workflow.judge import JudgeResult, JudgeRoute
 from imagegate_cli.judgement import remote
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, FakeScans, critical
@@ -85,7 +85,7 @@ def test_the_function_has_a_timeout_of_a_minute(monkeypatch: pytest.MonkeyPatch)
 def test_what_enhanced_scanning_finds_nothing_in_is_not_judged_at_the_first_look(world: World) -> None:
     image = pushed(world)
     judged = world.judge(image, now=NOW)
-    assert (judged.route, judged.decision) == (Route.LOOK_AGAIN, None)
+    assert (judged.route, judged.decision) == (JudgeRoute.LOOK_AGAIN, None)
     assert world.ledger.get(ReleaseId(image, 1)).clean_since == {image.digest: NOW}
 
 
@@ -93,7 +93,7 @@ def test_a_second_look_a_minute_later_that_finds_nothing_either_passes_it(world:
     image = pushed(world)
     world.judge(image, now=NOW)
     judged = world.judge(image, now=NOW + SECOND_LOOK)
-    assert judged.route is Route.SIGN
+    assert judged.route is JudgeRoute.SIGN
     [scan] = record(world, judged).scans
     assert scan["cleanSince"] == "2026-11-21T08:00:00Z"
     assert scan["coverage"] == [
@@ -104,8 +104,8 @@ def test_a_second_look_a_minute_later_that_finds_nothing_either_passes_it(world:
 def test_an_early_look_changes_nothing_however_often_it_happens(world: World) -> None:
     image = pushed(world)
     for seconds in (0, 0, 30, 59.999):
-        assert world.judge(image, now=NOW + timedelta(seconds=seconds)).route is Route.LOOK_AGAIN
-    assert world.judge(image, now=NOW + timedelta(days=3)).route is Route.SIGN
+        assert world.judge(image, now=NOW + timedelta(seconds=seconds)).route is JudgeRoute.LOOK_AGAIN
+    assert world.judge(image, now=NOW + timedelta(days=3)).route is JudgeRoute.SIGN
 
 
 def test_findings_that_come_between_two_looks_block(world: World) -> None:
@@ -120,8 +120,8 @@ def test_an_image_that_is_pushed_again_is_looked_at_twice_again(world: World) ->
     world.judge(image, now=NOW)
     world.registry.pushed_at[image] = NOW + SECOND
     world.scans.finish(image)
-    assert world.judge(image, now=NOW + MINUTE).route is Route.LOOK_AGAIN
-    assert world.judge(image, now=NOW + 2 * MINUTE).route is Route.SIGN
+    assert world.judge(image, now=NOW + MINUTE).route is JudgeRoute.LOOK_AGAIN
+    assert world.judge(image, now=NOW + 2 * MINUTE).route is JudgeRoute.SIGN
 
 
 def test_each_platform_is_looked_at_twice(world: World) -> None:
@@ -131,8 +131,8 @@ def test_each_platform_is_looked_at_twice(world: World) -> None:
     world.start(image)
     world.judge(image, now=NOW)
     world.scans.finish(other)
-    assert world.judge(image, now=NOW + MINUTE).route is Route.LOOK_AGAIN
-    assert world.judge(image, now=NOW + 2 * MINUTE).route is Route.SIGN
+    assert world.judge(image, now=NOW + MINUTE).route is JudgeRoute.LOOK_AGAIN
+    assert world.judge(image, now=NOW + 2 * MINUTE).route is JudgeRoute.SIGN
 
 
 def test_findings_and_basic_scans_need_one_look(world: World) -> None:
@@ -140,14 +140,14 @@ def test_findings_and_basic_scans_need_one_look(world: World) -> None:
     assert world.judge(image, now=NOW).verdict is VerdictOutcome.BLOCK
     world.scans.kind = Scanner.BASIC
     world.scans.finish(image)
-    assert world.judge(image, now=NOW).route is Route.SIGN
+    assert world.judge(image, now=NOW).route is JudgeRoute.SIGN
 
 
 def test_a_look_after_the_wait_was_given_up_is_confirmed_too(world: World) -> None:
     image = pushed(world)
     late = NOW + timedelta(hours=1)
-    assert world.judge(image, now=late).route is Route.LOOK_AGAIN
-    assert world.judge(image, now=late + MINUTE).route is Route.SIGN
+    assert world.judge(image, now=late).route is JudgeRoute.LOOK_AGAIN
+    assert world.judge(image, now=late + MINUTE).route is JudgeRoute.SIGN
 
 
 @pytest.mark.parametrize("kind", Scanner)
@@ -175,7 +175,7 @@ def test_fewer_findings_than_the_scan_counts_are_looked_at_again_and_refused_in_
 ) -> None:
     image = pushed(world, *critical(3))
     world.scans.lists[image.digest] = []
-    assert world.judge(image, now=NOW).route is Route.LOOK_AGAIN
+    assert world.judge(image, now=NOW).route is JudgeRoute.LOOK_AGAIN
     judged = world.judge(image, now=NOW + timedelta(minutes=30))
     assert judged.verdict is VerdictOutcome.ERROR
     assert [reason["rule"] for reason in record(world, judged).reasons] == ["findings.incomplete"]
@@ -210,7 +210,7 @@ def test_a_scan_that_begins_again_while_it_is_read_is_awaited_again(world: World
     image = pushed(world, *critical())
     moving(world).append(lambda image: change(world, image, coverage=PENDING))
     judged = world.judge(image, now=NOW)
-    assert (judged.route, judged.decision) == (Route.AWAIT, None)
+    assert (judged.route, judged.decision) == (JudgeRoute.AWAIT, None)
 
 
 def test_a_scan_that_never_settles_ends_in_an_error_and_never_in_a_pass(world: World) -> None:
@@ -218,7 +218,7 @@ def test_a_scan_that_never_settles_ends_in_an_error_and_never_in_a_pass(world: W
     times = (f"2026-11-21T09:00:{second:02}Z" for second in range(60))
     moves = [lambda image: change(world, image, completed_at=next(times))] * 6
     moving(world).extend(moves)
-    assert world.judge(image, now=NOW).route is Route.LOOK_AGAIN
+    assert world.judge(image, now=NOW).route is JudgeRoute.LOOK_AGAIN
     with pytest.raises(FindingsChangedError):
         world.judge(image, now=NOW + timedelta(hours=1))
 

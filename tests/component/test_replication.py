@@ -16,7 +16,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.file.load import parse
 from imagegate.policy.replication import Replica, ReplicaStatus, Replication
 from imagegate.release.release import Outcome, ReleaseId
-from imagegate.workflow.promote import Next, Promoted
+from imagegate.workflow.promote import PromoteResult, PromoteRoute
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING
 
@@ -32,7 +32,7 @@ def world() -> World:
     return world
 
 
-def promote(world: World, image: ImageRef, minutes: float = 1) -> Promoted:
+def promote(world: World, image: ImageRef, minutes: float = 1) -> PromoteResult:
     return world.promoting().run(ReleaseId(image, 1), lambda: True, NOW + timedelta(minutes=minutes))
 
 
@@ -47,19 +47,19 @@ def test_a_release_is_over_when_all_copies_are_there(world: World) -> None:
     image = world.signed()
     copies(world, image, eu_west_1=DONE, us_east_1=COMING)
     waits = promote(world, image)
-    assert waits.route is Next.REPLICATE
+    assert waits.route is PromoteRoute.REPLICATE
     assert waits.until is not None
     assert waits.until > NOW + timedelta(minutes=1)
     copies(world, image, eu_west_1=DONE, us_east_1=DONE, ap_south_1=FAILED)
     done = promote(world, image, 2)
-    assert (done.route, done.outcome, done.detail) == (Next.ANNOUNCE, Outcome.RELEASED, "")
+    assert (done.route, done.outcome, done.detail) == (PromoteRoute.ANNOUNCE, Outcome.RELEASED, "")
 
 
 def test_nothing_is_copied_or_tagged_again_while_it_is_waited(world: World) -> None:
     image = world.signed()
     promote(world, image)
     before = list(world.registry.log)
-    assert promote(world, image, 2).route is Next.REPLICATE
+    assert promote(world, image, 2).route is PromoteRoute.REPLICATE
     assert world.registry.log == before
 
 
@@ -84,8 +84,8 @@ def test_a_copy_that_failed_is_an_alert_and_no_refusal(world: World) -> None:
 def test_it_is_not_waited_for_ever(world: World) -> None:
     image = world.signed()
     copies(world, image, eu_west_1=DONE)
-    assert promote(world, image, 1).route is Next.REPLICATE
-    assert promote(world, image, 30).route is Next.REPLICATE
+    assert promote(world, image, 1).route is PromoteRoute.REPLICATE
+    assert promote(world, image, 30).route is PromoteRoute.REPLICATE
     done = promote(world, image, 32)
     assert (done.outcome, done.detail) == (Outcome.RELEASED, "not replicated to us-east-1 within 30 min")
     assert world.ledger.get(ReleaseId(image, 1)).attention == "alert"

@@ -26,7 +26,7 @@ from imagegate.release.promotion import Promotion
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.revocation import Revocation, RunsIn
 from imagegate.release.start import Ignore
-from imagegate.workflow.judge import Route
+from imagegate.workflow.judge import JudgeRoute
 from imagegate.workflow.watch.deployment import JudgeContainers
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, REGISTRY, STAGING, FakeGrants, FakeSigner, critical
@@ -138,7 +138,7 @@ def test_an_attempt_that_is_open_ends_blocked_and_signs_nothing(world: World) ->
     image = world.signed()
     revoke(world, image)
     assert world.judge(image).outcome is Outcome.BLOCKED
-    assert world.judge(image).route is Route.ANNOUNCE
+    assert world.judge(image).route is JudgeRoute.ANNOUNCE
     promoted = world.promote(image)
     assert promoted.outcome is Outcome.BLOCKED
     assert "built on a stolen laptop" in promoted.detail

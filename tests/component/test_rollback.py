@@ -71,7 +71,7 @@ def test_it_goes_back_to_the_release_before_and_twice_to_the_one_before_that(
     back(world, second, third)
     assert target(world, hours=4) == first
     back(world, first, second, 4)
-    with pytest.raises(RollbackRefusedError, match="there is no release before that holds"):
+    with pytest.raises(RollbackRefusedError, match="no earlier release is still valid"):
         target(world, hours=5)
 
 

@@ -30,10 +30,10 @@ from imagegate.policy.policy import Arrival, Mode
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.start import Ignore, Push
-from imagegate.workflow.announce import Then
+from imagegate.workflow.announce import AnnounceRoute
 from imagegate.workflow.copying import Copy
-from imagegate.workflow.judge import JudgeResult, Route
-from imagegate.workflow.promote import Next
+from imagegate.workflow.judge import JudgeResult, JudgeRoute
+from imagegate.workflow.promote import PromoteRoute
 from tests.component.one_gate import World
 from tests.fakes import (
     DEV,
@@ -315,7 +315,7 @@ def test_an_image_that_the_scanner_refuses_is_said_to_be_unreadable_at_once(
 
 def test_a_clean_image_goes_on_to_be_signed(world: World) -> None:
     _, judged = world.judged()
-    assert (judged.route, judged.verdict) == (Route.SIGN, VerdictOutcome.PASS)
+    assert (judged.route, judged.verdict) == (JudgeRoute.SIGN, VerdictOutcome.PASS)
 
 
 @pytest.mark.parametrize("status", ["FAILED", "UNSUPPORTED_IMAGE", "SOMETHING_NEW"])
@@ -329,15 +329,15 @@ def test_an_image_that_could_not_be_scanned_is_blocked(world: World, status: str
 def test_a_scan_that_is_not_over_after_all_is_waited_for_again(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")  # deleted while it waited, and pushed again
     world.start(image)
-    assert world.judge(image).route is Route.AWAIT
+    assert world.judge(image).route is JudgeRoute.AWAIT
 
 
 def test_no_scan_in_time_is_a_block(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.start(image)
-    assert world.judge(image, now=NOW + HALF_HOUR - timedelta(seconds=1)).route is Route.AWAIT
+    assert world.judge(image, now=NOW + HALF_HOUR - timedelta(seconds=1)).route is JudgeRoute.AWAIT
     judged = world.judge(image, now=NOW + HALF_HOUR)
-    assert (judged.route, judged.outcome) == (Route.ANNOUNCE, Outcome.BLOCKED)
+    assert (judged.route, judged.outcome) == (JudgeRoute.ANNOUNCE, Outcome.BLOCKED)
     assert rules(world, judged) == ["scan.timeout"]
 
 
@@ -346,7 +346,7 @@ def test_the_time_for_a_scan_begins_anew_where_the_image_is_pushed_again(world: 
     world.start(image)
     world.registry.pushed_at[image] = later = NOW + timedelta(minutes=20)
     world.start(image, "2.0", at=later)
-    assert world.judge(image, now=NOW + HALF_HOUR).route is Route.AWAIT
+    assert world.judge(image, now=NOW + HALF_HOUR).route is JudgeRoute.AWAIT
     assert world.judge(image, now=later + HALF_HOUR).outcome is Outcome.BLOCKED
 
 
@@ -379,7 +379,7 @@ def test_no_caller_tells_the_judge_how_a_wait_ended(world: World, waited: WaitOu
     }
     request = parse(JudgeRequest, event)
     judged = world.judging().run(request.release.id, NOW)
-    assert (judged.route, judged.decision) == (Route.AWAIT, None)
+    assert (judged.route, judged.decision) == (JudgeRoute.AWAIT, None)
 
 
 def test_a_deleted_image_is_withdrawn_and_a_moved_tag_supersedes(world: World) -> None:
@@ -394,7 +394,7 @@ def test_an_observed_stage_lets_a_refused_image_on_but_does_not_sign_it(world: W
     dev = replace(POLICY.stages["dev"], mode=Mode.OBSERVE)
     world.records.policies[POLICY.digest] = replace(POLICY, stages={**POLICY.stages, "dev": dev})
     image, judged = world.judged(critical())
-    assert (judged.route, judged.verdict) == (Route.PROMOTE, VerdictOutcome.BLOCK)
+    assert (judged.route, judged.verdict) == (JudgeRoute.PROMOTE, VerdictOutcome.BLOCK)
     with pytest.raises(DecisionRefusedError):
         world.sign(judged.decision)
     assert world.promote(image).outcome is Outcome.RELEASED
@@ -407,8 +407,8 @@ def test_a_tag_that_comes_back_before_the_end_is_judged_again(world: World) -> N
     superseded = world.judge(image)
     world.registry.push_image(DEV, "1.0")
     world.start(image, at=LATER)
-    assert world.announce(image, superseded.outcome) is Then.AGAIN
-    assert world.judge(image).route is Route.SIGN
+    assert world.announce(image, superseded.outcome) is AnnounceRoute.AGAIN
+    assert world.judge(image).route is JudgeRoute.SIGN
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def test_a_tag_on_a_child_releases_that_child(world: World) -> None:
     world.registry.tags[DEV, "1.0"] = amd.digest
     world.scans.finish(amd)
     world.start(amd)
-    assert world.judge(amd).route is Route.SIGN
+    assert world.judge(amd).route is JudgeRoute.SIGN
     assert world.start(index, None) == Ignore("untagged push")
 
 
@@ -642,7 +642,7 @@ def test_an_image_is_copied_with_its_evidence_and_tagged_last(world: World) -> N
     evidence = {referrer.digest for referrer in world.registry.referrers(image)}
     world.registry.log.clear()
     promoted = world.promote(image)
-    assert (promoted.route, promoted.outcome) == (Next.ANNOUNCE, Outcome.RELEASED)
+    assert (promoted.route, promoted.outcome) == (PromoteRoute.ANNOUNCE, Outcome.RELEASED)
     target = ImageRef(STAGING, image.digest)
     assert world.registry.tags[STAGING, "1.0"] == image.digest
     assert {referrer.digest for referrer in world.registry.referrers(target)} == evidence
@@ -659,7 +659,7 @@ def test_an_unsigned_or_refused_image_is_never_copied(world: World) -> None:
 
 def test_a_copy_that_runs_out_of_time_is_finished_by_the_next_call(world: World) -> None:
     image = world.signed()
-    assert world.promote(image, blobs=1).route is Next.CONTINUE
+    assert world.promote(image, blobs=1).route is PromoteRoute.CONTINUE
     assert (STAGING, "1.0") not in world.registry.tags
     assert world.promote(image).outcome is Outcome.RELEASED
 
@@ -844,8 +844,8 @@ def test_what_moved_is_recorded_also_when_another_tag_could_not(world: World) ->
 
 def test_a_release_closes_once_and_is_announced_once(world: World) -> None:
     image, _ = world.judged(critical())
-    assert [world.announce(image, Outcome.BLOCKED) for _ in range(3)] == [Then.END] * 3
-    assert world.announce(image, Outcome.RELEASED) is Then.END
+    assert [world.announce(image, Outcome.BLOCKED) for _ in range(3)] == [AnnounceRoute.END] * 3
+    assert world.announce(image, Outcome.RELEASED) is AnnounceRoute.END
     assert [message.detail["outcome"] for message in world.notifications.messages] == ["blocked"]
 
 
@@ -854,9 +854,9 @@ def test_a_tag_that_comes_during_the_promotion_is_promoted_too(world: World) -> 
     world.promote(image)
     world.registry.push_image(DEV, "latest")
     world.start(image, "latest")
-    assert world.announce(image, Outcome.RELEASED) is Then.AGAIN
+    assert world.announce(image, Outcome.RELEASED) is AnnounceRoute.AGAIN
     world.promote(image)
-    assert world.announce(image, Outcome.RELEASED) is Then.END
+    assert world.announce(image, Outcome.RELEASED) is AnnounceRoute.END
     assert {tag for repo, tag in world.registry.tags if repo == STAGING} == {"1.0", "latest"}
 
 

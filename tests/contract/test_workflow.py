@@ -16,10 +16,10 @@ from samtranslator.yaml_helper import yaml_parse
 from imagegate import errors
 from imagegate.errors import ImageGateError, RetryableError
 from imagegate.release.release import Outcome
-from imagegate.workflow.announce import Then
-from imagegate.workflow.attach_sbom import Sequel
-from imagegate.workflow.judge import Route
-from imagegate.workflow.promote import Next
+from imagegate.workflow.announce import AnnounceRoute
+from imagegate.workflow.attach_sbom import SbomRoute
+from imagegate.workflow.judge import JudgeRoute
+from imagegate.workflow.promote import PromoteRoute
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "statemachines/release.asl.yaml").read_text()
@@ -105,7 +105,11 @@ def test_every_retryable_error_of_the_domain_is_retried_by_every_task() -> None:
 
 def test_choices_name_routes_and_outcomes_that_the_code_has() -> None:
     named = set(re.findall(r"\$(?:route|outcome) = '(\w+)'", TEXT)) | {"held", "failed"}
-    known = {str(member) for enum in (Route, Next, Then, Sequel, Outcome) for member in enum}
+    known = {
+        str(member)
+        for enum in (JudgeRoute, PromoteRoute, AnnounceRoute, SbomRoute, Outcome)
+        for member in enum
+    }
     assert named <= known
 
 

@@ -50,10 +50,10 @@ def asked(stack: Stack, release: Release, now: datetime) -> PendingApproval | No
         return None
     from botocore.exceptions import ClientError
 
-    from imagegate.workflow.pending_approval import asked_of
+    from imagegate.workflow.pending_approval import pending_request
 
     try:
-        request = asked_of(release, stack.records.policy(release.policy), stack.ledger)
+        request = pending_request(release, stack.records.policy(release.policy), stack.ledger)
         decided = sorted(stack.grants.approvals(release.id), key=lambda one: one.at) if request else ()
     except (ClientError, ImageGateError, NotFoundError):
         return None

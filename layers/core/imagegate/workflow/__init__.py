@@ -1,4 +1,4 @@
-"""What a release does, step by step: one module per function, over ports, with no SDK in sight.
+"""The steps of a release: one module per function, over ports, without any SDK.
 
-Every step can run twice, in any order, and be killed anywhere, with the same end state.
+Every step can run twice, in any order, and be killed at any point, with the same end state.
 """

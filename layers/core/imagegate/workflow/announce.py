@@ -1,4 +1,4 @@
-"""Announce: close the release exactly once, and only as what the ledger proves; tell everybody at least once."""
+"""Announce: close a release once, only with an outcome that the ledger proves, and send the message at least once."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from imagegate.ports.services import Mails, Notifications
 from imagegate.release.proof import missing_proof
 from imagegate.release.release import CurrentRelease, Ending, Outcome, Release, ReleaseId
 
-# What passed is released in its stage, also while the next one holds it.
+# An image that passed is released in its stage, also while it waits for the approval of the next one.
 _PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
 
 
-class Then(StrEnum):
-    """Where the state machine goes next."""
+class AnnounceRoute(StrEnum):
+    """The next state of the state machine."""
 
     END = "END"
-    AGAIN = "AGAIN"  # the release changed after it was decided how it ends: decide again
+    AGAIN = "AGAIN"  # the release changed after its outcome was decided: decide again
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
-    route: Then
+class AnnounceResult:
+    route: AnnounceRoute
     outcome: Outcome
 
 
@@ -43,7 +43,7 @@ class AnnouncementLedger(ReleaseAttempts, RecordedReleases, HeldReleases, Curren
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnounceRelease:
-    """`links` and `mails` are made only where an image is held."""
+    """Closes releases. `links` and `mails` are made only if an image is held for approval."""
 
     ledger: AnnouncementLedger
     records: StoredRecords
@@ -51,24 +51,27 @@ class AnnounceRelease:
     links: Callable[[], ApprovalLinks]
     mails: Callable[[], Mails]
 
-    def run(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> Announced:
-        """Raise `UnprovenEndingError` for an ending that the ledger does not prove. `fault`: why it failed."""
-        release = self._closed(id_, outcome, fault, now)
+    def run(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> AnnounceResult:
+        """Close the release and announce its outcome. `fault` is the cause if the execution failed.
+
+        Raises `UnprovenEndingError` for an outcome that the ledger does not prove.
+        """
+        release = self._close(id_, outcome, fault, now)
         if release is None or release.outcome is None:
-            return Announced(Then.AGAIN, outcome)
+            return AnnounceResult(AnnounceRoute.AGAIN, outcome)
         outcome = release.outcome
         if release.verdict == VerdictOutcome.PASS and outcome in _PASSED:
             self.ledger.note_platforms(release)
         if outcome is Outcome.RELEASED:
-            self._note_standing(release)
+            self._note_current(release)
         if outcome is Outcome.HELD:
             self.ledger.hold(id_, release.closed_at or now)
         if release.message_id is None:
-            message_id = self.notifications.publish(self._announcement(release, outcome))
+            message_id = self.notifications.publish(self._announce(release, outcome))
             self.ledger.note_announcement(id_, message_id)
-        return Announced(Then.END, outcome)
+        return AnnounceResult(AnnounceRoute.END, outcome)
 
-    def _announcement(self, release: Release, outcome: Outcome) -> Announcement:
+    def _announce(self, release: Release, outcome: Outcome) -> Announcement:
         if outcome is not Outcome.HELD:
             return announce(release, outcome)
         request = approval_request(release, self.records.policy(release.policy))
@@ -78,8 +81,8 @@ class AnnounceRelease:
             self.mails().send(mail)
         return announce(release, outcome, request, self.links().link(approval_mail.view(request)))
 
-    def _note_standing(self, release: Release) -> None:
-        """What the next image is compared with."""
+    def _note_current(self, release: Release) -> None:
+        """Record the image as the current release of its target, with which the approval page compares the next one."""
         if release.promotion and release.decision and release.pushed_at:
             self.ledger.note_current_release(
                 CurrentRelease(
@@ -87,8 +90,8 @@ class AnnounceRelease:
                 )
             )
 
-    def _closed(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> Release | None:
-        """The closed release; None when it changed meanwhile. It may have been closed otherwise before."""
+    def _close(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> Release | None:
+        """Return the closed release, or None if it changed meanwhile. An earlier call may have set another outcome."""
         release = self.ledger.get(id_)
         if not release.is_open:
             return release
@@ -97,12 +100,12 @@ class AnnounceRelease:
         elif release.revoked and outcome is not Outcome.BLOCKED:
             return None
         else:
-            ending = self._proven(release, outcome)
+            ending = self._ending(release, outcome)
             self.ledger.close(id_, outcome, ending.seen, now, ending.detail, proof=release)
         return self.ledger.get(id_)
 
-    def _proven(self, release: Release, outcome: Outcome) -> Ending:
-        if lacks := missing_proof(release, outcome, self.records.policy(release.policy)):
-            raise UnprovenEndingError(f"{release.id} does not end as {outcome}: {lacks}")
+    def _ending(self, release: Release, outcome: Outcome) -> Ending:
+        if missing := missing_proof(release, outcome, self.records.policy(release.policy)):
+            raise UnprovenEndingError(f"{release.id} does not end as {outcome}: {missing}")
         noted = release.ending
         return noted if noted and noted.outcome is outcome else Ending(outcome)

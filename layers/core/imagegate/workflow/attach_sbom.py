@@ -1,7 +1,7 @@
-"""Attach SBOM: what an image lacks is exported by Inspector, checked, and pushed as a referrer of each platform.
+"""Attach SBOM: have Amazon Inspector export the SBOMs that an image lacks, and push each as a referrer of its platform.
 
-It runs at least twice: before an export it says what is to be exported, after it it attaches what was written. Nothing
-that it finds stops a release; it says what became of the SBOM, and leads on.
+The step runs at least twice: it first returns the export that is needed, and after the export it attaches the SBOMs.
+No problem with an SBOM stops a release: the ledger notes it, and the release goes on.
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ from imagegate.release.release import Release, ReleaseId
 from imagegate.workflow.examination.contents import Contents, read_contents
 from imagegate.workflow.examination.signatures import content_of
 
-# Below it the bucket lets Inspector write, and nobody else.
+# Only Inspector may write below this prefix of the bucket.
 PREFIX = "sboms"
 _AT_ONCE = 10  # resources in one export (Amazon Inspector API reference, ResourceFilterCriteria)
-_LOOKED_AT = 50  # referrers of one image
+_MOST_REFERRERS = 50  # of one image
 
 
-class Sequel(StrEnum):
-    """Where the state machine goes next."""
+class SbomRoute(StrEnum):
+    """The next state of the state machine."""
 
     EXPORT = "EXPORT"
     DONE = "DONE"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An export, as CreateSbomExport asks for it."""
+class ExportRequest:
+    """The parameters of CreateSbomExport."""
 
     format: SbomFormat
     prefix: str
     resources: tuple[str, ...]  # ARNs of images
-    batch: int = 0  # which ten of the platforms
+    batch: int = 0  # number of the batch of ten platforms
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -69,10 +69,10 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
-    route: Sequel
+class SbomResult:
+    route: SbomRoute
     note: str = ""
-    wanted: Wanted | None = None
+    wanted: ExportRequest | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {"route": str(self.route), "wanted": self.wanted.as_json() if self.wanted else None}
@@ -80,7 +80,7 @@ class Attached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachSbom:
-    """`repositories`: what the ARNs of this registry's repositories begin with, up to their names."""
+    """Attaches SBOMs. `repositories` is the ARN of this registry's repositories, without their names."""
 
     images: Images
     ledger: RecordedReleases
@@ -90,13 +90,13 @@ class AttachSbom:
     exports: SbomExports
     repositories: str
 
-    def run(self, id_: ReleaseId, export: Export | None) -> Attached:
-        """`export`: the one that has just ended; None: nothing was exported yet."""
+    def run(self, id_: ReleaseId, export: Export | None) -> SbomResult:
+        """Attach the SBOMs of `export`, which has just ended (None at first), and return the next export."""
         release = self.ledger.get(id_)
         policy = self.records.policy(release.policy)
         format_ = policy.stages[release.stage].evidence.sbom
         if format_ is None or not release.is_open:
-            return Attached(Sequel.DONE)
+            return SbomResult(SbomRoute.DONE)
         attaching = _Attaching(self, release, format_, self._from_before(policy, release))
         try:
             return attaching.run(export)
@@ -104,26 +104,26 @@ class AttachSbom:
             return attaching.end(f"none: {error}")
 
     def _from_before(self, policy: Policy, release: Release) -> frozenset[Digest]:
-        """What the image carried when it came from the stages before, as the ledger has it."""
+        """Return the SBOMs that the image had in the stages before, as the ledger knows them."""
         stage, image = policy.stages[release.stage], release.image
         app = stage.repositories.app_of(image.repository) or ""
         sources = (before.repositories.repository_of(app) for before in policy.stages_before(stage))
-        found = [self.ledger.latest(ImageRef(source, image.digest)) for source in sources]
-        return frozenset(digest for one in found if one and one.sbom for digest in one.sbom.manifests)
+        releases = [self.ledger.latest(ImageRef(source, image.digest)) for source in sources]
+        return frozenset(digest for one in releases if one and one.sbom for digest in one.sbom.manifests)
 
 
 @dataclass(slots=True)
 class _Attaching:
-    """One release's SBOM. `before`: what the image carried in the stages before."""
+    """The SBOMs of one release. `before` are those that the image had in the stages before."""
 
     step: AttachSbom
     release: Release
     format: SbomFormat
     before: frozenset[Digest]
-    known: dict[Digest, Manifest] = field(default_factory=dict)  # the SBOMs that are there
+    known: dict[Digest, Manifest] = field(default_factory=dict)  # the SBOMs that exist
     beside: dict[Digest, list[Digest]] = field(default_factory=dict)
 
-    def run(self, export: Export | None) -> Attached:
+    def run(self, export: Export | None) -> SbomResult:
         contents = read_contents(self.step.images, self.image)
         leaves, self.beside = contents.leaves, _beside(contents)
         self._recall()
@@ -133,23 +133,23 @@ class _Attaching:
         for number in () if why else following:
             if missing := self._missing(batches[number]):
                 self._keep(NOT_ATTACHED_YET.note)
-                return self._ask_for(missing, number)
-        said = describe_sbom(self.image, leaves, self._missing(leaves), self._made, why)
-        return self.end(said)
+                return self._request_export(missing, number)
+        return self.end(describe_sbom(self.image, leaves, self._missing(leaves), self._made, why))
 
-    def end(self, said: str) -> Attached:
-        self._keep(said)
-        return Attached(Sequel.DONE, said)
+    def end(self, text: str) -> SbomResult:
+        """Keep the note, and end the step."""
+        self._keep(text)
+        return SbomResult(SbomRoute.DONE, text)
 
-    def _keep(self, said: str) -> None:
-        """As evidence it is promoted also where the registry does not list it yet."""
+    def _keep(self, text: str) -> None:
+        """Record the note and the SBOMs. As evidence they are promoted even if the registry does not list them yet."""
         known = tuple(self.known)
         evidence = tuple(dict.fromkeys((*self.release.evidence, *known)))
-        self.step.ledger.record(self.release.id, sbom=Sbom(said, known), evidence=evidence)
+        self.step.ledger.record(self.release.id, sbom=Sbom(text, known), evidence=evidence)
 
     @property
     def _made(self) -> int:
-        """How many were made for this release, and did not come along with the image."""
+        """The number of SBOMs that were made for this release, and did not come with the image."""
         return sum(is_by_inspector(one) for one in self.known.values() if one.digest not in self.before)
 
     @property
@@ -157,23 +157,21 @@ class _Attaching:
         return self.release.image
 
     def _recall(self) -> None:
-        """A listing of referrers can be late: what the ledger knows is looked for by its digest."""
+        """Look for the SBOMs of the ledger by digest: the list of referrers may not have them yet."""
         noted = self.release.sbom.manifests if self.release.sbom else ()
         for digest in dict.fromkeys((*noted, *sorted(self.before))):
             self._holds(digest)
 
-    def _ask_for(self, missing: Sequence[Descriptor], batch: int) -> Attached:
+    def _request_export(self, missing: Sequence[Descriptor], batch: int) -> SbomResult:
         arns = tuple(f"{self.step.repositories}{self.image.repository}/{leaf.digest}" for leaf in missing)
-        return Attached(Sequel.EXPORT, wanted=Wanted(self.format, self._prefix, arns, batch))
+        return SbomResult(SbomRoute.EXPORT, wanted=ExportRequest(self.format, self._prefix, arns, batch))
 
     @property
     def _prefix(self) -> str:
         return f"{PREFIX}/{self.release.key}"
 
-    # what is there
-
     def _missing(self, leaves: Sequence[Descriptor]) -> list[Descriptor]:
-        """An SBOM of the whole image is one of each platform."""
+        """Return the platforms without an SBOM. An SBOM of the whole image covers all platforms."""
         if self._is_covered(self.image.digest):
             return []
         return [
@@ -193,22 +191,20 @@ class _Attaching:
         try:
             manifest = self.step.registry.manifest(self.image.repository, digest)
         except RejectedInputError:
-            return False  # gone since it was listed, or nothing that we know
-        found = is_sbom(manifest) or any(map(self._says_so, undescribed_statements(manifest)))
-        if found and manifest.subject:
+            return False  # deleted since it was listed, or of an unknown kind
+        holds = is_sbom(manifest) or any(map(self._is_statement, undescribed_statements(manifest)))
+        if holds and manifest.subject:
             self.known[digest] = manifest
-        return found
+        return holds
 
-    def _says_so(self, statement: Descriptor) -> bool:
+    def _is_statement(self, statement: Descriptor) -> bool:
         try:
             return is_sbom_statement(content_of(self.step.registry, self.image.repository, statement))
         except RejectedInputError:
-            return False  # too large, or other bytes than it says
-
-    # what is exported
+            return False  # too large, or its bytes are not those of its digest
 
     def _attach_all(self, leaves: Sequence[Descriptor], export: Export) -> str:
-        """Empty, or why some of them have none."""
+        """Attach the exported SBOMs to these platforms. Return why some have none, or an empty text."""
         missing = self._missing(leaves)
         if not missing:
             return ""
@@ -216,7 +212,7 @@ class _Attaching:
             return export.explain()
         keys = [key for key in self.step.exports.keys(self._prefix) if export.wrote(key)]
         left = [leaf for leaf in missing if not self._attach(leaf, keys)]
-        return self._unwritten() if left else ""
+        return self._explain_missing() if left else ""
 
     def _attach(self, leaf: Descriptor, keys: Sequence[str]) -> bool:
         for key in keys:
@@ -233,18 +229,18 @@ class _Attaching:
         self.step.registry.push_manifest(self.image.repository, manifest)
         self.known[manifest.digest] = manifest
 
-    def _unwritten(self) -> str:
+    def _explain_missing(self) -> str:
         if self.step.scans.is_continuous(self.image.repository):
-            return "Amazon Inspector says that its export succeeded, but wrote nothing about this image"
+            return "the export of Amazon Inspector succeeded, but has nothing about this image"
         return (
-            f"Amazon Inspector writes none for {self.image.repository}, which is not scanned continuously: set "
+            f"Amazon Inspector writes none for {self.image.repository}, which it does not scan continuously: set "
             "CONTINUOUS_SCAN for it in the registry's scanning configuration"
         )
 
 
 def _beside(contents: Contents) -> dict[Digest, list[Digest]]:
     """Return the attestations of BuildKit's "attestation storage", by the platform that they are about."""
-    found: dict[Digest, list[Digest]] = {}
+    attestations: dict[Digest, list[Digest]] = {}
     for leaf in contents.leaves:
         about = [
             c.entry.digest
@@ -252,11 +248,11 @@ def _beside(contents: Contents) -> dict[Digest, list[Digest]]:
             if c.entry.annotations.get(REFERENCE) == str(leaf.digest)
         ]
         if about:
-            found[leaf.digest] = about
-    return found
+            attestations[leaf.digest] = about
+    return attestations
 
 
 def _evidence(listed: Sequence[Descriptor]) -> list[Descriptor]:
-    """SBOMs first, for a signature is none; more than this is no evidence but an attack on our time."""
-    able = [one for one in listed if one.artifact_type != attestation.NOTATION_SIGNATURE]
-    return sorted(able, key=lambda one: not is_sbom_type(one.artifact_type))[:_LOOKED_AT]
+    """Return the referrers that may be SBOMs, declared SBOMs first. More than 50 would only waste time."""
+    candidates = [one for one in listed if one.artifact_type != attestation.NOTATION_SIGNATURE]
+    return sorted(candidates, key=lambda one: not is_sbom_type(one.artifact_type))[:_MOST_REFERRERS]

@@ -1,4 +1,4 @@
-"""Await Scan: register the token, then look once. Whoever comes later, event or reconciler, looks again."""
+"""Await Scan: register the task token, then look at the scan once. Scan events and the reconciler look again later."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from imagegate.workflow.examination.scan_wait import is_over, why_never
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitScan:
-    """Never polls. Either this look or a later scan event finds the results, in whatever order they come."""
+    """Waits without polling: this look or a later scan event finds the results, in any order."""
 
     images: Images
     scans: Scans
@@ -30,15 +30,15 @@ class AwaitScan:
     tasks: Tasks
 
     def register(self, release: ReleaseId, token: str, now: datetime) -> WaitOutcome | None:
-        """Returns how the wait ended at once, or None: somebody has to wake the token."""
+        """Return how the wait ended, or None if a later event has to complete the token."""
         try:
-            found = tuple(leaf.digest for leaf in read_contents(self.images, release.image).leaves)
+            digests = tuple(leaf.digest for leaf in read_contents(self.images, release.image).leaves)
         except (ImageNotFoundError, AmbiguousDocumentError):
-            # The judge looks again and says that the image was withdrawn, or what is wrong with it.
+            # The judge reads the image again, and reports that it was deleted or cannot be read.
             return self._wake(token, WaitOutcome.READY)
         waiting = [
-            WaitingScan(ImageRef(release.image.repository, digest), release, token, found, now)
-            for digest in found
+            WaitingScan(ImageRef(release.image.repository, digest), release, token, digests, now)
+            for digest in digests
         ]
         for scan in waiting:
             self.ledger.keep_token(scan)
@@ -67,7 +67,7 @@ class ScanLedger(Releases, ScanTokens, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanCompleted:
-    """A scan event is only a wake-up: find the tokens, read all platforms again, complete what has everything."""
+    """Completes the tokens of releases whose platforms are all scanned. The event says only when to look."""
 
     scans: Scans
     ledger: ScanLedger
@@ -75,7 +75,7 @@ class ScanCompleted:
     starter: Starter
 
     def on_scan(self, image: ImageRef) -> int:
-        """Returns how many waiting releases were woken."""
+        """Return the number of waiting releases that were woken."""
         waiting = self.ledger.tokens_of(image)
         if not waiting:
             self._offer_late_scan(image)
@@ -91,7 +91,7 @@ class ScanCompleted:
         return True
 
     def _too_late(self, scan: WaitingScan) -> bool:
-        """Nobody waits any more. A release that is about to give up is looked at again by the reconciler."""
+        """Forget a token that was not taken, unless its release is open: then the reconciler looks again."""
         latest = self.ledger.latest(scan.release.image)
         if latest is None or not latest.is_open:
             self._offer_late_scan(scan.release.image)
@@ -99,7 +99,7 @@ class ScanCompleted:
         return False
 
     def _offer_late_scan(self, image: ImageRef) -> None:
-        """A release that gave up waiting deserves another attempt; whether it did is for `start_release`."""
+        """Request another attempt if the last one timed out. `start_release` checks that."""
         latest = self.ledger.latest(image)
         if latest is not None and latest.timed_out:
             self.starter.request(image, sorted(latest.tags), StartReason.LATE_SCAN)

@@ -1,8 +1,8 @@
-"""An exact copy of an image with its evidence: which manifests, in which order, and what need not be looked at.
+"""Copy an image exactly, with its evidence: find the manifests, copy their blobs, push the manifests in order.
 
-Everything is found out first, so that all blobs are copied together; then the manifests are pushed: children before
-their index, a subject before its referrers. A registry takes a manifest only when everything it names is there, so an
-image that is there is there whole; its evidence may not be. Tags are not set here.
+All manifests are found first, so that all blobs are copied together. Then the manifests are pushed: children before
+their index, a subject before its referrers. A registry accepts a manifest only if it has everything that the manifest
+names. So an image that exists is complete; its evidence may not be. Tags are not set here.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from imagegate.ports.registry import Registry
 from imagegate.workflow.examination.contents import DEPTH, EVIDENCE_BYTES, MANIFESTS
 from imagegate.workflow.examination.signatures import content_of
 
-# Evidence about evidence (a signature of an attestation) is as deep as it goes.
+# Evidence (an attestation), and evidence about it (its signature); nothing deeper is copied.
 _REFERRER_LEVELS = 2
-# Pieces of evidence that are looked at; no image has so many, and each costs time.
+# The most pieces of evidence that are read; no image has so many, and each takes time.
 EVIDENCE = 500
-_NAMED = 20
+_MOST_NAMED = 20
 
 
 class OutOfTimeError(Exception):
-    """This call's time is nearly up. `uploads`: where the blobs stand that were left half-done."""
+    """This call has no time left. `uploads` has the state of each blob that was copied in part."""
 
     def __init__(self, uploads: Mapping[Digest, str]) -> None:
         super().__init__("the copy goes on with the next call")
@@ -40,7 +40,7 @@ class OutOfTimeError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Copy:
-    """One copy of `image` into the repository `target`. `origin` and `registry` may be the same registry."""
+    """The copy of `image` into the repository `target` of `registry`, which may be the same registry as `origin`."""
 
     origin: Registry
     registry: Registry
@@ -48,13 +48,13 @@ class Copy:
     target: str
     has_time: Callable[[], bool]
     left_behind: list[str] = field(default_factory=list)
-    tagged: str | None = None  # the tag that it has in the target already
+    tagged: str | None = None  # the tag that the image already has in the target
     _push: dict[Digest, Manifest] = field(default_factory=dict)  # in this order
     _seen: set[Digest] = field(default_factory=set)
     _bytes: int = 0  # of evidence that was read, to prove it
 
     def find(self, tag: str | None = None) -> Manifest | None:
-        """The image in the target, if it is there. `tag`: where it is expected to be; one request tells both."""
+        """Return the image's manifest in the target, or None. With `tag`, one request finds image and tag."""
         try:
             found = self.registry.manifest(self.target, tag or self.image.digest)
         except ImageNotFoundError:
@@ -74,25 +74,25 @@ class Copy:
         was_complete: bool = False,
         uploads: Mapping[Digest, str] | None = None,
     ) -> Manifest:
-        """`there`: what `find` found. `known`: evidence that goes along also where it is not listed yet.
+        """Copy the image and return its manifest. `there` is the result of `find`.
 
-        `was_complete`: a copy of it has ended before; then only evidence is looked for that the image got since.
-        `uploads`: what an earlier call left half-done. Raises `OutOfTimeError`.
+        `known`: evidence to copy even if the registry does not list it yet. `was_complete`: an earlier copy ended, so
+        only newer evidence is copied. `uploads`: blobs that an earlier call copied in part. Raises `OutOfTimeError`.
         """
         manifest = there or self._source_manifest(self.image.digest)
         tree = self._tree(manifest) if there is None or not was_complete else {}
         if there is None:
             self._push |= tree
         known = () if was_complete else tuple(known)
-        for digest in known:  # first: nothing that others attach takes their place
-            self._evidence(digest, _REFERRER_LEVELS)
-        self._referrers(self.image.digest, 1, only_new=was_complete)
+        for digest in known:  # first: evidence that others attach cannot take its place
+            self._add_evidence(digest, _REFERRER_LEVELS)
+        self._add_referrers(self.image.digest, 1, only_new=was_complete)
         if not was_complete:
             for child in tree.keys() - {self.image.digest}:
-                self._referrers(child, 1)
+                self._add_referrers(child, 1)
         for digest in known:
             if digest in self._push:
-                self._referrers(digest, _REFERRER_LEVELS)
+                self._add_referrers(digest, _REFERRER_LEVELS)
         self._copy_blobs(uploads or {})
         self._push_manifests()
         return manifest
@@ -101,7 +101,7 @@ class Copy:
         return self.origin.manifest(self.image.repository, digest)
 
     def _tree(self, manifest: Manifest) -> dict[Digest, Manifest]:
-        """Return children before their index, the image itself last, each once."""
+        """Return all manifests of the image, each once: children before their index, the image itself last."""
         found: dict[Digest, Manifest] = {}
         self._descend(manifest, DEPTH, found)
         return found
@@ -120,34 +120,34 @@ class Copy:
                 f"{self.image.digest.short}: an index of more than {DEPTH} levels or {MANIFESTS} manifests"
             )
 
-    def _referrers(self, subject: Digest, level: int, *, only_new: bool = False) -> None:
+    def _add_referrers(self, subject: Digest, level: int, *, only_new: bool = False) -> None:
         listed = self.origin.referrers(ImageRef(self.image.repository, subject))
-        held = self._held(subject) if listed else set()
+        held = self._held_referrers(subject) if listed else set()
         for referrer in listed:
             if referrer.digest not in held:
-                self._evidence(referrer.digest, level)
+                self._add_evidence(referrer.digest, level)
             elif not only_new and level < _REFERRER_LEVELS:
-                self._referrers(referrer.digest, level + 1)
+                self._add_referrers(referrer.digest, level + 1)
 
-    def _held(self, subject: Digest) -> set[Digest]:
-        """What is in the target and refers to it; nothing can before it is there itself."""
+    def _held_referrers(self, subject: Digest) -> set[Digest]:
+        """Return the referrers of `subject` in the target. There are none before the subject itself is pushed."""
         if subject in self._push:
             return set()
         return {found.digest for found in self.registry.referrers(ImageRef(self.target, subject))}
 
-    def _evidence(self, digest: Digest, level: int) -> None:
+    def _add_evidence(self, digest: Digest, level: int) -> None:
         if digest in self._seen:
             return
         self._seen.add(digest)
         manifest = self._proven(digest) if len(self._seen) <= EVIDENCE else None
         if manifest is None:
-            # Whatever can run has to pass the gate itself.
-            if len(self.left_behind) < _NAMED:
+            # An image that can run has to pass the gate itself.
+            if len(self.left_behind) < _MOST_NAMED:
                 self.left_behind.append(digest.short)
             return
         self._push[digest] = manifest
         if level < _REFERRER_LEVELS:
-            self._referrers(digest, level + 1)
+            self._add_referrers(digest, level + 1)
 
     def _proven(self, digest: Digest) -> Manifest | None:
         """Return what says something about another manifest and cannot run, or None if that is not proven."""
@@ -169,21 +169,21 @@ class Copy:
     def _copy_blobs(self, uploads: Mapping[Digest, str]) -> None:
         source = self.image.repository
         wanted = {blob.digest: blob for manifest in self._push.values() for blob in manifest.blobs}
-        blobs = [blob for blob in wanted.values() if not self._lies_elsewhere(blob)]
+        blobs = [blob for blob in wanted.values() if not self._is_stored_elsewhere(blob)]
         if not blobs:
             return
         try:
             left = self.registry.copy_blobs(blobs, source, self.target, self.has_time, uploads)
         except MissingLayerError:
-            self._source_manifest(self.image.digest)  # raises when the image was deleted meanwhile
+            self._source_manifest(self.image.digest)  # raises an error if the image was deleted meanwhile
             raise
         except ImageNotFoundError as error:
-            raise self._missing(error) from error
+            raise self._missing_repository(error) from error
         if left:
             raise OutOfTimeError(left)
 
-    def _lies_elsewhere(self, blob: Descriptor) -> bool:
-        """A foreign layer need not be in the registry; then the manifest says where it is."""
+    def _is_stored_elsewhere(self, blob: Descriptor) -> bool:
+        """Say whether the blob is a foreign layer that is stored at another place, which the manifest names."""
         return blob.is_foreign and not self.origin.has_blob(self.image.repository, blob)
 
     def _push_manifests(self) -> None:
@@ -193,10 +193,10 @@ class Copy:
             try:
                 self.registry.push_manifest(self.target, manifest)
             except ImageNotFoundError as error:
-                raise self._missing(error) from error
+                raise self._missing_repository(error) from error
 
-    def _missing(self, error: ImageNotFoundError) -> MissingRepositoryError:
-        """Not the image is gone: there is no place for it."""
+    def _missing_repository(self, error: ImageNotFoundError) -> MissingRepositoryError:
+        """Return the error for a target repository that does not exist."""
         return MissingRepositoryError(
             f"{error}; make the repository {self.target} there, or have pushes make it (a repository creation"
             " template with create-on-push), then start the release again"

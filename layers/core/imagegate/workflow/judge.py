@@ -1,4 +1,4 @@
-"""Judge Image: examine the image, write the decision record. Nobody else writes one."""
+"""Judge Image: examine the image, and write the decision record. No other step writes one."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from imagegate.release.release import EcrImage, Ending, Outcome, Release, Releas
 from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage, NotYet
 from imagegate.workflow.reuse import ReuseVerdict
 
-# The decision record has all of them.
-_REMEDIES_TOLD = 20
+# The most remedies in a message; the decision record has all.
+_MOST_REMEDIES = 20
 
 
-class Route(StrEnum):
-    """Where the state machine goes next."""
+class JudgeRoute(StrEnum):
+    """The next state of the state machine."""
 
-    AWAIT = "AWAIT"  # the scan is not over (any more): the image was deleted and pushed again
-    LOOK_AGAIN = "LOOK_AGAIN"  # in a while: what is found is not at rest yet
+    AWAIT = "AWAIT"  # the scan is not over, or began again: the image was deleted and pushed again
+    LOOK_AGAIN = "LOOK_AGAIN"  # in a while: the findings are still changing
     SIGN = "SIGN"
     PROMOTE = "PROMOTE"
     ANNOUNCE = "ANNOUNCE"
@@ -40,12 +40,12 @@ class Route(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JudgeResult:
-    """What the state machine needs to know: never the findings themselves."""
+    """The part of the verdict that the state machine needs. The findings are in the records."""
 
-    route: Route
+    route: JudgeRoute
     outcome: Outcome
     promotes: bool = False
-    sbom: bool = False  # what passes is to carry one
+    sbom: bool = False  # the stage wants an SBOM
     verdict: VerdictOutcome | None = None
     decision: Digest | None = None
 
@@ -66,7 +66,7 @@ class JudgementLedger(RecordedReleases, Clocks, BaseImages, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeImage:
-    """Writes what `examine` finds."""
+    """Judges releases. `examine` reads; this step writes."""
 
     examine: ExamineImage
     images: Images
@@ -75,29 +75,30 @@ class JudgeImage:
     grants: Grants
 
     def run(self, id_: ReleaseId, now: datetime) -> JudgeResult:
+        """Judge the image, record the decision in the ledger, and return what to do next."""
         release = self.ledger.get(id_)
         if release.outcome is not None:
-            return JudgeResult(Route.ANNOUNCE, release.outcome)
+            return JudgeResult(JudgeRoute.ANNOUNCE, release.outcome)
         if release.revoked:
-            return JudgeResult(Route.ANNOUNCE, Outcome.BLOCKED)
+            return JudgeResult(JudgeRoute.ANNOUNCE, Outcome.BLOCKED)
         try:
             here = self.images.facts(release.image)
             if not release.tags & here.tags:
-                return self._ended(release, Outcome.SUPERSEDED)
+                return self._end(release, Outcome.SUPERSEDED)
             return self._judge(release, here, now)
         except ImageNotFoundError:
-            return self._ended(release, Outcome.WITHDRAWN)
+            return self._end(release, Outcome.WITHDRAWN)
 
-    def _ended(self, release: Release, outcome: Outcome) -> JudgeResult:
-        """Note it: whoever closes the release believes the ledger alone."""
+    def _end(self, release: Release, outcome: Outcome) -> JudgeResult:
+        """Record the ending: Announce closes a release only with an outcome that the ledger has."""
         self.ledger.record(release.id, ending=Ending(outcome, release.changes))
-        return JudgeResult(Route.ANNOUNCE, outcome)
+        return JudgeResult(JudgeRoute.ANNOUNCE, outcome)
 
     def _judge(self, release: Release, here: EcrImage, now: datetime) -> JudgeResult:
         policy = self.records.policy(release.policy)
         stage = policy.stages[release.stage]
         if digest := ReuseVerdict(ledger=self.ledger, records=self.records).run(release, stage, now):
-            return self._passed(release, stage, digest)
+            return self._pass(release, stage, digest)
         examined = self.examine.run(policy, stage, release, here, now)
         if isinstance(examined, NotYet):
             return self._not_yet(release, examined)
@@ -109,43 +110,43 @@ class JudgeImage:
             for base in _bases(release, examined, digest):
                 self.ledger.note_base(base)
         if verdict.outcome is VerdictOutcome.PASS:
-            return self._passed(release, stage, digest)
+            return self._pass(release, stage, digest)
         if examined.facts.ambiguous:
-            # Also where a stage only observes: nobody can copy exactly what cannot be read exactly.
-            return JudgeResult(Route.ANNOUNCE, Outcome.BLOCKED, False, False, verdict.outcome, digest)
-        route, outcome = self._not_passed(stage, release, now)
+            # Also if the stage only observes: an image that can be read in two ways cannot be copied exactly.
+            return JudgeResult(JudgeRoute.ANNOUNCE, Outcome.BLOCKED, False, False, verdict.outcome, digest)
+        route, outcome = self._fail(stage, release, now)
         return JudgeResult(route, outcome, stage.promotes_to is not None, False, verdict.outcome, digest)
 
-    def _not_yet(self, release: Release, found: NotYet) -> JudgeResult:
-        """A first look is remembered here: whoever looks again may be another, and late."""
-        if found.clean_since:
-            times = {**release.clean_since, **found.clean_since}
+    def _not_yet(self, release: Release, not_yet: NotYet) -> JudgeResult:
+        """Return the route to another look. When a platform was first seen without findings is kept in the ledger."""
+        if not_yet.clean_since:
+            times = {**release.clean_since, **not_yet.clean_since}
             self.ledger.record(release.id, clean_since=times)
-        return JudgeResult(Route.LOOK_AGAIN if found.is_over else Route.AWAIT, Outcome.BLOCKED)
+        return JudgeResult(JudgeRoute.LOOK_AGAIN if not_yet.is_over else JudgeRoute.AWAIT, Outcome.BLOCKED)
 
-    def _passed(self, release: Release, stage: Stage, digest: Digest) -> JudgeResult:
-        asks_for_sbom = stage.evidence.sbom is not None
-        if asks_for_sbom and release.sbom is None:
+    def _pass(self, release: Release, stage: Stage, digest: Digest) -> JudgeResult:
+        wants_sbom = stage.evidence.sbom is not None
+        if wants_sbom and release.sbom is None:
             self.ledger.record(release.id, sbom=NOT_ATTACHED_YET)
         promotes = stage.promotes_to is not None
         outcome = VerdictOutcome.PASS
-        return JudgeResult(Route.SIGN, Outcome.RELEASED, promotes, asks_for_sbom, outcome, digest)
+        return JudgeResult(JudgeRoute.SIGN, Outcome.RELEASED, promotes, wants_sbom, outcome, digest)
 
-    def _not_passed(self, stage: Stage, release: Release, now: datetime) -> tuple[Route, Outcome]:
+    def _fail(self, stage: Stage, release: Release, now: datetime) -> tuple[JudgeRoute, Outcome]:
         if stage.mode is Mode.OBSERVE:
-            return Route.PROMOTE, Outcome.RELEASED
+            return JudgeRoute.PROMOTE, Outcome.RELEASED
         glass = active_break_glass(self.grants.broken_glass(), release.image, now)
         if glass is None:
-            return Route.ANNOUNCE, Outcome.BLOCKED
+            return JudgeRoute.ANNOUNCE, Outcome.BLOCKED
         self.ledger.record(release.id, break_glass=str(glass))
-        return Route.PROMOTE, Outcome.RELEASED
+        return JudgeRoute.PROMOTE, Outcome.RELEASED
 
     def _record(self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage) -> Digest:
         found = examined.found
         packed = [
             self.records.put_findings(content) if content else None for content in found.packed_findings
         ]
-        decision = self._begun(release, stage, here, examined).of(found, packed)
+        decision = self._new_record(release, stage, here, examined).of(found, packed)
         if decision.waivers_record is not None:
             self.records.put_waivers(decision.waivers_record)
         digest = self.records.put_decision(decision.encode())
@@ -154,16 +155,18 @@ class JudgeImage:
             verdict=str(decision.verdict),
             attention=str(attention(stage, found.verdict)),
             reasons=decision.reasons,
-            remedies=found.remedies.texts[:_REMEDIES_TOLD],
+            remedies=found.remedies.texts[:_MOST_REMEDIES],
             decision=digest,
-            platforms=_children(release.image, found.scans),
+            platforms=_platforms(release.image, found.scans),
             ending=None,
             break_glass="",
         )
         return digest
 
-    def _begun(self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage) -> Decision:
-        """Return what was judged, before it is said how. A manifest that cannot be read has no size."""
+    def _new_record(
+        self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage
+    ) -> Decision:
+        """Return the record without its verdict. A manifest that cannot be read has no size."""
         is_read = not examined.facts.ambiguous
         subject = self.images.manifest(release.image).descriptor if is_read else None
         return Decision(
@@ -185,7 +188,7 @@ class JudgeImage:
 
 
 def _bases(release: Release, examined: ExaminedImage, decision: Digest) -> Iterator[BaseImage]:
-    """What others may be built on from now on: each platform with its own chain of layers."""
+    """Yield each platform as a base image that other images may be built on, by its chain of layers."""
     for platform in examined.facts.platforms:
         if platform.config and platform.config.diff_ids:
             yield BaseImage(
@@ -199,6 +202,6 @@ def _bases(release: Release, examined: ExaminedImage, decision: Digest) -> Itera
             )
 
 
-def _children(image: ImageRef, scans: Sequence[PlatformScan]) -> tuple[Digest, ...]:
-    """The platforms of an index; a single-platform image has none beside itself."""
+def _platforms(image: ImageRef, scans: Sequence[PlatformScan]) -> tuple[Digest, ...]:
+    """Return the platforms of an index; none for a single-platform image."""
     return tuple(scan.status.image for scan in scans if scan.status.image != image.digest)

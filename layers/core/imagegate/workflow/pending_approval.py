@@ -1,4 +1,4 @@
-"""What a held attempt waits for, with everybody who brought the image: they do not decide about it."""
+"""The approval request of a held attempt, with everybody who brought the image and so may not decide about it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from imagegate.ports.ledger import Pushers
 from imagegate.release.release import Release
 
 
-def asked_of(release: Release, policy: Policy, ledger: Pushers) -> ApprovalRequest | None:
-    """None: it waits for nothing. Whoever pushed the image did so where its way begins."""
+def pending_request(release: Release, policy: Policy, ledger: Pushers) -> ApprovalRequest | None:
+    """Return the approval request, or None if the release waits for none.
+
+    The people who pushed the image into the first stage are among those who brought it.
+    """
     request = approval_request(release, policy)
     if request is None:
         return None

@@ -1,4 +1,4 @@
-"""Promote Image: an exact copy by digest with all its evidence; children first, subject before referrers, tags last."""
+"""Promote Image: copy an image and its evidence by digest into the next stage's repository; set the tags last."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from imagegate.release.promotion import Promotion, TagPlan, plan_tags
 from imagegate.release.release import Ending, Outcome, Release, ReleaseId, StartReason
 from imagegate.workflow.copying import Copy, OutOfTimeError
 from imagegate.workflow.examination.signatures import verify_signature
-from imagegate.workflow.pending_approval import asked_of
+from imagegate.workflow.pending_approval import pending_request
 from imagegate.workflow.replicate import AwaitReplicas
 
 _SECOND = timedelta(seconds=1)
 
 
-class Next(StrEnum):
-    """Where the state machine goes next."""
+class PromoteRoute(StrEnum):
+    """The next state of the state machine."""
 
-    CONTINUE = "CONTINUE"  # time is nearly up: call again, finished work is skipped
-    REPLICATE = "REPLICATE"  # copies by ECR are on their way: look again at a moment
-    SOAK = "SOAK"  # it stays in its stage until a moment, and is judged again then
+    CONTINUE = "CONTINUE"  # no time left: call again, finished work is skipped
+    REPLICATE = "REPLICATE"  # ECR still replicates the image: look again later
+    SOAK = "SOAK"  # the image stays in its stage for a time, and is then judged again
     ANNOUNCE = "ANNOUNCE"
 
 
 @dataclass(frozen=True, slots=True)
-class Promoted:
-    """How one call ended."""
+class PromoteResult:
+    """The result of one call. `until` is the time of the next call, if the route has one."""
 
-    route: Next
+    route: PromoteRoute
     outcome: Outcome = Outcome.RELEASED
     detail: str = ""
     until: datetime | None = None
@@ -73,39 +73,39 @@ class PromoteImage:
     grants: Grants
     registry_at: Callable[[RemoteRegistry], Registry]
 
-    def run(self, id_: ReleaseId, has_time: Callable[[], bool], now: datetime) -> Promoted:
-        """Raise `DecisionRefusedError` for a release that did not pass and is not merely observed."""
+    def run(self, id_: ReleaseId, has_time: Callable[[], bool], now: datetime) -> PromoteResult:
+        """Promote the image while there is time. Raises `DecisionRefusedError` if it may not leave its stage."""
         release = self.ledger.get(id_)
         if release.outcome is not None:
-            return Promoted(Next.ANNOUNCE, release.outcome)
+            return PromoteResult(PromoteRoute.ANNOUNCE, release.outcome)
         if release.revoked:
-            return self._ended(release, Ending(Outcome.BLOCKED, None, f"its signature was {release.revoked}"))
+            return self._end(release, Ending(Outcome.BLOCKED, None, f"its signature was {release.revoked}"))
         policy = self.records.policy(release.policy)
         target = policy.target_of(release.image.repository)
         if target is None:
-            return Promoted(Next.ANNOUNCE)
+            return PromoteResult(PromoteRoute.ANNOUNCE)
         try:
-            if until := self._soaks(release, policy, now):
-                return Promoted(Next.SOAK, until=until)
+            if until := self._soak_end(release, policy, now):
+                return PromoteResult(PromoteRoute.SOAK, until=until)
             outcome, detail = Outcome.RELEASED, ""
             if not _is_promoted(release, policy):
                 outcome, detail = self._promote(release, policy, target, has_time, now)
             replicated = self._replicated(release, policy, outcome, target, now)
             if isinstance(replicated, datetime):
-                return Promoted(Next.REPLICATE, until=replicated)
+                return PromoteResult(PromoteRoute.REPLICATE, until=replicated)
             detail = "; ".join(filter(None, (detail, replicated)))
         except ImageNotFoundError as error:
             outcome, detail = Outcome.WITHDRAWN, f"gone before its promotion ended: {error}"
         except OutOfTimeError as stopped:
             if stopped.uploads:
                 self.ledger.record(release.id, uploads=stopped.uploads)
-            return Promoted(Next.CONTINUE)
-        return self._ended(release, Ending(outcome, release.changes, detail))
+            return PromoteResult(PromoteRoute.CONTINUE)
+        return self._end(release, Ending(outcome, release.changes, detail))
 
-    def _ended(self, release: Release, ending: Ending) -> Promoted:
-        """Note it, with how many changes of the release are in it: a later tag is not lost."""
+    def _end(self, release: Release, ending: Ending) -> PromoteResult:
+        """Record the ending, with the number of changes of the release that it includes: so a later tag is not lost."""
         self.ledger.record(release.id, ending=ending)
-        return Promoted(Next.ANNOUNCE, ending.outcome, ending.detail)
+        return PromoteResult(PromoteRoute.ANNOUNCE, ending.outcome, ending.detail)
 
     def _promote(
         self, release: Release, policy: Policy, target: str, has_time: Callable[[], bool], now: datetime
@@ -119,7 +119,7 @@ class PromoteImage:
                 return Outcome.HELD, ""
             copy = self._copy_to(target, following.elsewhere if following else None, release.image, has_time)
             manifest = self._copy(copy, release)
-            plan = self._plan(release, stage)  # a copy takes its time: who has the tags now?
+            plan = self._plan(release, stage)  # the tags may have moved during the copy
         if plan.is_superseded:
             return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
         if not plan.move:
@@ -129,12 +129,12 @@ class PromoteImage:
     def _replicated(
         self, release: Release, policy: Policy, outcome: Outcome, target: str, now: datetime
     ) -> datetime | str:
-        """When to look again; or what is to be said of it."""
+        """Return the time of the next look, or a note for people (may be empty)."""
         following = policy.next_stage(policy.stages[release.stage])
         if outcome is not Outcome.RELEASED or following is None or following.replication is None:
             return ""
         if following.elsewhere:
-            return ""  # the stack there promotes from it, and waits for its own
+            return ""  # the stack of that registry waits for its own replicas
         image = ImageRef(target, release.image.digest)
         return AwaitReplicas(images=self.images, ledger=self.ledger).run(
             release, image, following.replication, now
@@ -156,12 +156,12 @@ class PromoteImage:
             has_time=has_time,
         )
 
-    def _soaks(self, release: Release, policy: Policy, now: datetime) -> datetime | None:
-        """Until when it has to stay here, counted from its first push; None: no longer."""
+    def _soak_end(self, release: Release, policy: Policy, now: datetime) -> datetime | None:
+        """Return until when the image stays in its stage, counted from its first push, or None if that is over."""
         soak = policy.stages[release.stage].soak
         if not soak:
             return None
-        # Whole seconds, and never too early: the state machine waits until exactly then.
+        # In whole seconds and never too early: the state machine waits until exactly this time.
         until = (self.images.facts(release.image).pushed_at + soak).replace(microsecond=0) + _SECOND
         if now >= until:
             return None
@@ -171,18 +171,20 @@ class PromoteImage:
         return until
 
     def _may_enter(self, release: Release, following: Stage | None, policy: Policy, now: datetime) -> bool:
-        """Nobody asks for an approval, or this attempt goes on with one that was approved."""
+        """Say whether the next stage needs no approval, or has approved this image."""
         if following is None or following.approval is None:
             return True
         held = find_held_attempt(release, self.ledger.history(release.image).attempts)
-        request = asked_of(held, policy, self.ledger) if held and held.policy == release.policy else None
+        request = (
+            pending_request(held, policy, self.ledger) if held and held.policy == release.policy else None
+        )
         if request is None:
             return False
         decided = self.grants.approvals(request.release)
         return approval_status(request, decided, now) is ApprovalStatus.APPROVED
 
     def _copy(self, copy: Copy, release: Release) -> Manifest:
-        """What this release has promoted before is only looked for: it ended with a tag."""
+        """Copy the image. After an earlier promotion of this release, only newer evidence is copied."""
         before = release.promotion.tags if release.promotion else ()
         there = copy.find(before[0] if before else None)
         if there is None and copy.registry is copy.origin:
@@ -194,7 +196,7 @@ class PromoteImage:
         return plan_tags(stage, release.tags, self.images.facts(release.image).tags)
 
     def _check_may_leave(self, release: Release, stage: Stage, now: datetime) -> None:
-        """The ledger's word is not enough for a pass: the signature itself is checked once more."""
+        """Raise `DecisionRefusedError` if the image may not leave its stage. The signature itself is verified again."""
         if release.is_ambiguous:
             raise DecisionRefusedError(f"{release.image}: could be read in two ways; nothing is copied")
         if release.verdict not in (None, VerdictOutcome.PASS):
@@ -214,7 +216,7 @@ class PromoteImage:
 
 
 def _is_promoted(release: Release, policy: Policy) -> bool:
-    """All of it has been, and only its replicas are waited for."""
+    """Say whether all tags are promoted, so that only replicas are missing."""
     if release.replicating_since is None or release.promotion is None:
         return False
     stage = policy.stages[release.stage]
@@ -223,11 +225,11 @@ def _is_promoted(release: Release, policy: Policy) -> bool:
 
 @dataclass(slots=True)
 class _Tagging:
-    """The last step: each tag moves, or it is said why not."""
+    """Sets the tags in the target. It notes why a tag does not move."""
 
     step: PromoteImage
     release: Release
-    target: str  # as the ledger names it: with its registry where that is elsewhere
+    target: str  # as in the ledger: with the registry if it is another one
     manifest: Manifest
     copy: Copy
     moved: list[str] = field(default_factory=list)
@@ -244,7 +246,7 @@ class _Tagging:
             promotion = Promotion(self.target, self.release.image.digest, tuple(self.moved))
             self.step.ledger.record(self.release.id, promotion=promotion)
             if known and known.outcome in (None, Outcome.BLOCKED):
-                # It was pushed there before. Where its tag was there too, no event tells of the promotion.
+                # The image and its tag were there before, so ECR sends no event about the promotion.
                 self.step.ledger.request_again(there, now)
         return self._outcome(), "; ".join(self._notes(plan))
 
@@ -252,14 +254,14 @@ class _Tagging:
         if not self._claims(tag):
             return
         if tag == self.copy.tagged:
-            self.moved.append(tag)  # claimed by this release since before it was looked at
+            self.moved.append(tag)  # this release claimed it before it looked
             return
         try:
             self._push(self.manifest, tag)
         except TagConflictError as conflict:
             self.conflicts.append(str(conflict))
             return
-        # Somebody newer may have claimed and tagged between the claim and the push.
+        # A newer image may have claimed and taken the tag between the claim and the push.
         if self._claims(tag):
             self.moved.append(tag)
 
@@ -275,27 +277,27 @@ class _Tagging:
         return False
 
     def _is_taken_from_before(self, tag: str, pushed_at: datetime) -> bool:
-        """An adopted image does not take a tag from one that came there later, before there were claims."""
+        """Say whether an adopted image would take the tag of a later image, pushed before tags were claimed."""
         if self.release.reason is not StartReason.ADOPTED or self.step.ledger.holder(self.target, tag):
             return False
-        there = self._held_by(tag)
+        there = self._digest_of(tag)
         if there in (None, self.release.image.digest):
             return False
         if self.copy.registry is not self.copy.origin:
-            return True  # when that came there, the stack there knows
+            return True  # only the stack of that registry knows when that image arrived
         return self.step.images.facts(ImageRef(self.target, there)).pushed_at > pushed_at
 
     def _give_back(self, tag: str) -> None:
-        """The tag is the holder's: undo what we did to it, in this call or in one that was killed."""
+        """Move the tag back to its holder, if this call or one that was killed had moved it."""
         holder = self.step.ledger.holder(self.target, tag)
-        ours = self._held_by(tag) == self.release.image.digest
+        ours = self._digest_of(tag) == self.release.image.digest
         if ours and holder is not None and holder != self.release.image.digest:
             self._push(self.copy.registry.manifest(self.copy.target, holder), tag)
 
     def _push(self, manifest: Manifest, tag: str) -> None:
         self.copy.registry.push_manifest(self.copy.target, manifest, tag)
 
-    def _held_by(self, tag: str) -> Digest | None:
+    def _digest_of(self, tag: str) -> Digest | None:
         try:
             return self.copy.registry.manifest(self.copy.target, tag).digest
         except ImageNotFoundError:

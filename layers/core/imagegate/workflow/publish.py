@@ -1,4 +1,4 @@
-"""Publish Policy: at deploy time, check the policy, store it by digest, and see to each stage's signing profile."""
+"""Publish Policy: at deployment, check the policy, store it by digest, and create the signing profile of each stage."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class PublishPolicy:
     parse: Callable[[bytes], Policy]
 
     def run(self, content: bytes) -> Policy:
-        """Raise `InvalidPolicyError`: the deploy fails and the old policy stays."""
+        """Return the published policy. Raises `InvalidPolicyError`: the deployment fails, and the old policy stays."""
         policy = self.parse(content)
         if policy.scanner is Scanner.ENHANCED and self.scans.scanner() is not Scanner.ENHANCED:
             raise InvalidPolicyError(
-                "scanner: the policy counts on enhanced scanning, and this registry scans with basic: its rules "
+                "scanner: the policy needs enhanced scanning, and this registry has basic scanning: its rules "
                 "would block every image. Switch ECR's scanning first, or say scanner: basic"
             )
         self.records.put_policy(content)

@@ -1,4 +1,4 @@
-"""Why an attempt is asked for: what the grants, the ledger and the policy prove. The word of who asks is not enough."""
+"""The reason of a requested release. The grants, the ledger or the policy have to prove it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from imagegate.ports.records import Records
 from imagegate.release.order import newest_order
 from imagegate.release.release import Release, StartReason
 from imagegate.release.start import Ignore, Push
-from imagegate.workflow.pending_approval import asked_of
+from imagegate.workflow.pending_approval import pending_request
 from imagegate.workflow.start import StartRelease
 
 _BY_HAND = (StartReason.OPERATOR, StartReason.ADOPTED)
-# What only `start_release` itself finds.
-_FOUND = (StartReason.NEW_TAG, StartReason.LOST_EXECUTION)
+# Reasons that only `start_release` itself finds; no request may give them.
+_INTERNAL = (StartReason.NEW_TAG, StartReason.LOST_EXECUTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class StartOnEvent:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A reason that holds, the tags that it is about, and the person behind it, where there is one."""
+    """A proven reason, its tags, and the person who requested the release (empty if nobody did)."""
 
     reason: StartReason
     tags: frozenset[str]
@@ -96,27 +96,30 @@ class CheckReason:
     def run(
         self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime
     ) -> Proven | Ignore:
-        """Raise `RejectedInputError` for a reason that nobody can give."""
-        if reason in _FOUND:
-            raise RejectedInputError(f"{image}: nobody asks for a release because of a {reason}")
+        """Return the proven reason, or why the request is ignored.
+
+        Raises `RejectedInputError` for a reason that no request may give.
+        """
+        if reason in _INTERNAL:
+            raise RejectedInputError(f"{image}: a release cannot be requested for the reason {reason}")
         latest = self.ledger.latest(image)
         if reason in _BY_HAND:
-            return self._ordered(image, reason, latest, now)
+            return self._check_order(image, reason, latest, now)
         if reason is StartReason.PUSH:  # ECR says what there is
             return Proven(reason, frozenset(tags))
         if latest is None:
-            return Ignore(f"there is no attempt that could go on because of: {reason}")
-        # One that is open is joined: its first start may have been killed.
+            return Ignore(f"the image has no attempt, so it cannot go on for the reason {reason}")
+        # An open attempt is joined: its first start may have been killed.
         if latest.is_open or self._holds(latest, reason, now):
             return Proven(reason, latest.tags)
-        return Ignore(f"nothing shows the reason that was given: {reason}")
+        return Ignore(f"nothing proves the reason {reason}")
 
-    def _ordered(
+    def _check_order(
         self, image: ImageRef, reason: StartReason, latest: Release | None, now: datetime
     ) -> Proven | Ignore:
         order = newest_order(self.grants.orders(image), reason)
         if order is None or not order.counts(latest, now):
-            return Ignore("nobody has asked for it by hand")
+            return Ignore("nobody has requested it by hand")
         return Proven(reason, order.tags, order.by)
 
     def _holds(self, latest: Release, reason: StartReason, now: datetime) -> bool:
@@ -128,11 +131,11 @@ class CheckReason:
             return self._is_waived(latest, now)
         if reason is StartReason.NEW_POLICY:
             return latest.policy != self.policy.digest
-        # Whether it lacked a scan, or a promotion, is asked where it is started.
+        # `StartRelease` checks whether the attempt lacked a scan or a promotion.
         return reason in (StartReason.LATE_SCAN, StartReason.PROMOTED)
 
     def _is_approved(self, latest: Release, now: datetime) -> bool:
-        request = asked_of(latest, self.records.policy(latest.policy), self.ledger)
+        request = pending_request(latest, self.records.policy(latest.policy), self.ledger)
         if request is None:
             return False
         return approval_status(request, self.grants.approvals(latest.id), now) is ApprovalStatus.APPROVED

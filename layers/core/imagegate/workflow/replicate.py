@@ -1,4 +1,4 @@
-"""Wait for the replicas of what was promoted: a release is over when they are there, failed, or took too long."""
+"""Wait for the replicas of a promoted image: until all exist, one failed, or the time is over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AwaitReplicas:
     ledger: RecordedReleases
 
     def run(self, release: Release, image: ImageRef, wanted: Replication, now: datetime) -> datetime | str:
-        """When to look again; or what is to be said, "" where all is well. What went wrong alerts."""
+        """Return the time of the next look, or a note for people: empty if all replicas exist, else with an alert."""
         since = release.replicating_since
         if since is None:
             since = now
@@ -30,10 +30,10 @@ class AwaitReplicas:
         waits = missing(wanted, replicas)
         if waits and now < since + wanted.timeout:
             return now.replace(microsecond=0) + _PAUSE
-        told = failed(wanted, replicas)
+        notes = failed(wanted, replicas)
         if waits:
             minutes = int(wanted.timeout.total_seconds() // 60)
-            told.append(f"not replicated to {', '.join(waits)} within {minutes} min")
-        if told:
+            notes.append(f"not replicated to {', '.join(waits)} within {minutes} min")
+        if notes:
             self.ledger.record(release.id, attention=str(Attention.ALERT))
-        return "; ".join(told)
+        return "; ".join(notes)

@@ -1,7 +1,7 @@
-"""Reuse: a tag that is added to a released image needs no other verdict while the one that it has is valid.
+"""Reuse: a new tag of a released image gets the verdict of the last attempt while that is valid.
 
-Rules: the last attempt released it, under the same policy, with a PASS that may still be signed; nothing that a tag, a
-waiver or time in its stage could change had a part in it.
+Rules: the last attempt released the image under the same policy, with a PASS that may still be signed. The verdict did
+not depend on tags, on waivers, or on time in the stage.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ReuseVerdict:
     records: Records
 
     def run(self, release: Release, stage: Stage, now: datetime) -> Digest | None:
-        """The record of this attempt, which says what the one before said; None: it has to be judged."""
+        """Write a record with the verdict of the last attempt. Return None if the image has to be judged."""
         before = self._before(release)
         if (
             before is None

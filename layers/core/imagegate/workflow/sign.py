@@ -1,6 +1,6 @@
-"""Sign Image: takes only a decision digest, and checks everything about that decision itself.
+"""Sign Image: the input is the digest of a decision, and this step checks everything about that decision itself.
 
-A signature by a stage's profile means "passed that stage's gate", so this is the one place where it is given.
+A signature by a stage's profile means "passed this stage's gate". No other step signs.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from imagegate.release.release import ReleaseId
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.signatures import verify_signature
 
-_LOOKED_AT = 50  # signatures of one image; among more, ours is not looked for, and another one is given
+_MOST_SIGNATURES = 50  # that are read to find ours; if an image has more, it may get a second one
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """The manifest of the image's signature, and those of what was pushed beside it."""
+class SignResult:
+    """The digest of the signature's manifest, and those of the evidence that was pushed with it."""
 
     signature: Digest
-    evidence: tuple[Digest, ...] = ()  # empty: an earlier attempt had signed already
+    evidence: tuple[Digest, ...] = ()  # empty if an earlier attempt had signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +46,24 @@ class SignImage:
     registry: Registry
     signer: Signer
 
-    def run(self, digest: Digest, now: datetime) -> Signed:
-        """Raise `DecisionRefusedError` for anything but the latest, fresh PASS of an open release.
+    def run(self, digest: Digest, now: datetime) -> SignResult:
+        """Sign the image. Raises `DecisionRefusedError` for anything but the latest, fresh PASS of an open release.
 
-        `ImageNotFoundError` says that the image itself is gone, and nothing else.
+        Raises `ImageNotFoundError` only if the image itself was deleted.
         """
         decision = Decision.decode(self.records.decision(digest))
         try:
             return self._run(decision, digest, now)
         except ImageNotFoundError as error:
             self.images.manifest(decision.image)
-            # The image is there: what is missing may come, and must not send the release round for ever.
+            # The image exists, so another part is missing for now. `ImageNotFoundError` would judge it again and again.
             raise RegistryUnavailableError(str(error)) from error
 
-    def _run(self, decision: Decision, digest: Digest, now: datetime) -> Signed:
+    def _run(self, decision: Decision, digest: Digest, now: datetime) -> SignResult:
         self._check(decision, digest, now)
         release = ReleaseId(decision.image, decision.attempt)
         signing = _Signing(self, decision, digest, now)
-        signed = signing.found() or signing.sign()
+        signed = signing.find_existing() or signing.sign()
         fields = {"evidence": signed.evidence} if signed.evidence else {}
         self.ledger.record(release, signature=signed.signature, **fields)
         if self.ledger.get(release).revoked:
@@ -91,22 +91,23 @@ class SignImage:
 
 @dataclass(frozen=True, slots=True)
 class _Signing:
-    """One decision, already checked, and what is pushed for it."""
+    """The signing of one decision that was checked."""
 
     step: SignImage
     decision: Decision
     digest: Digest
     now: datetime
 
-    def found(self) -> Signed | None:
-        """A signature by this gate under this policy says the same: a retry or a new tag needs no second one."""
+    def find_existing(self) -> SignResult | None:
+        """Return the signatures of this gate under this policy, or None if one is missing."""
         signatures = [self._find(subject) for subject in self._subjects()]
         if None in signatures:
             return None
         image, *platforms = (signature for signature in signatures if signature is not None)
-        return Signed(image, tuple(platforms))
+        return SignResult(image, tuple(platforms))
 
-    def sign(self) -> Signed:
+    def sign(self) -> SignResult:
+        """Push the verification summary, and a signature for each subject that has none."""
         self.step.registry.push_blob(self._repository, attestation.EMPTY)
         vsa = attestation.verification_summary(
             self.decision,
@@ -127,14 +128,14 @@ class _Signing:
         image, *platforms = (
             self._find(subject) or self._sign(subject, Digest.of(vsa)) for subject in self._subjects()
         )
-        return Signed(image, (summary, *platforms))
+        return SignResult(image, (summary, *platforms))
 
     @property
     def _repository(self) -> str:
         return self.decision.image.repository
 
     def _subjects(self) -> list[Descriptor]:
-        """The image, and its platforms where the stage's deployers check those."""
+        """Return the image, and its platforms if the stage signs those."""
         policy = self.step.records.policy(self.decision.policy)
         if not policy.stages[self.decision.stage].sign_platforms:
             return [self.decision.subject]
@@ -145,11 +146,11 @@ class _Signing:
     def _find(self, subject: Descriptor) -> Digest | None:
         listed = self.step.registry.referrers(ImageRef(self._repository, subject.digest))
         signatures = [one for one in listed if one.artifact_type == attestation.NOTATION_SIGNATURE]
-        for referrer in signatures[:_LOOKED_AT]:
+        for referrer in signatures[:_MOST_SIGNATURES]:
             try:
                 signed = self._verify(referrer.digest, subject)
             except RejectedInputError:
-                continue  # somebody else's signature, or a broken one: ours is given beside it
+                continue  # the signature of somebody else, or a broken one
             if signed.get(attestation.POLICY) == str(self.decision.policy):
                 return referrer.digest
         return None
@@ -157,7 +158,7 @@ class _Signing:
     def _sign(self, subject: Descriptor, vsa: Digest) -> Digest:
         payload = attestation.notation_payload(self.decision, self.digest, vsa, subject)
         envelope, annotations = self.step.signer.sign(self.decision.stage, payload)
-        # Before it is pushed: one malformed signature makes clients refuse all signatures of an image.
+        # Verified before the push: with one malformed signature, clients refuse all signatures of the image.
         self.step.signer.verify(envelope, subject, self.decision.stage, self.now)
         kind = attestation.NOTATION_SIGNATURE
         signature = self._push(subject, envelope, _Form(attestation.JOSE, kind, kind, annotations))
@@ -187,7 +188,7 @@ class _Signing:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What kind of evidence a manifest is."""
+    """The types and annotations of a piece of evidence."""
 
     media_type: str
     artifact_type: str
@@ -196,5 +197,5 @@ class _Form:
 
 
 def _plain(descriptor: Descriptor) -> Descriptor:
-    """Without what an index says about it: this is what is signed, and compared."""
+    """Return the descriptor without the fields of its index, as it is signed and compared."""
     return Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)

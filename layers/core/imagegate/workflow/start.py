@@ -1,4 +1,4 @@
-"""Start: from a push to the one execution that carries this attempt."""
+"""Start: allocate an attempt for a push or a request, and start its execution exactly once."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from imagegate.release.start import (
 )
 from imagegate.workflow.examination.contents import is_artifact
 
-# Concurrent starts of one image race for the next attempt; each loser reads again and joins the winner.
-_RACES = 5
+# Concurrent starts of one image race for the next attempt; a loser reads again and joins the winner.
+_MOST_RACES = 5
 
 
 class StartContentionError(RetryableError):
-    """Too many starts of one image at once; the event comes again."""
+    """Too many concurrent starts of one image. Lambda delivers the event again."""
 
 
 class StartLedger(ReleaseAttempts, IgnoredImages, Pushers, TagHolders, Protocol):
@@ -43,7 +43,7 @@ class StartLedger(ReleaseAttempts, IgnoredImages, Pushers, TagHolders, Protocol)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRelease:
-    """Decides whether a push is ours to guard, and makes sure that exactly one execution guards it."""
+    """Decides whether an image needs a release, and makes sure that exactly one execution runs it."""
 
     images: Images
     ledger: StartLedger
@@ -54,7 +54,7 @@ class StartRelease:
     registry: Callable[[], Registry]
 
     def on_push(self, push: Push, now: datetime) -> Release | Ignore:
-        """Idempotent: the same push any number of times is one attempt."""
+        """Start a release for a push, or return why not. The same push twice is one attempt."""
         stage = self.policy.stage_of(push.image.repository)
         if stage is None:
             return Ignore("unmanaged repository")
@@ -62,21 +62,21 @@ class StartRelease:
             return Ignore("failed push")
         facts = self._facts(push.image)
         if facts is None:
-            return self._resumed(push.image) or Ignore("the image is gone")
-        # An image from before the installation that is pushed again is a push like any other.
+            return self._resume(push.image) or Ignore("the image is gone")
+        # An image from before the installation counts if it is pushed again.
         pushed_at = max(facts.pushed_at, min(push.at, now))
         if pushed_at < self.installed_at:
             return Ignore("older than the installation")
         tags = frozenset({push.tag}) if push.tag else facts.tags
         if not tags:
             return Ignore("untagged push")
-        ignore = self._left_alone(push, stage, facts, now)
+        ignore = self._ignore(push, stage, facts, now)
         return ignore or self._start(StartRequest(push.image, tags, pushed_at), facts, now)
 
     def on_request(
         self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime, by: str = ""
     ) -> Release | Ignore:
-        """An operator, or another part of imagegate, asks. Raises `RejectedInputError` for what is not ours."""
+        """Start a release for a proven request. Raises `RejectedInputError` for a repository of no stage."""
         if self.policy.stage_of(image.repository) is None:
             raise RejectedInputError(f"{image.repository}: no stage of the policy has this repository")
         facts = self._facts(image)
@@ -89,12 +89,12 @@ class StartRelease:
             return self.on_push(Push(image, facts.pushed_at, arrival=arrival), now)
         if reason is StartReason.ADOPTED and facts.pushed_at >= self.installed_at:
             return Ignore("pushed after the installation: it is no image to adopt")
-        # Whoever asks by hand means this image, also where a later push has its tag by now.
+        # A request by hand is about this image, even if a later push has taken its tag.
         pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
         return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts, now)
 
-    def _left_alone(self, push: Push, stage: Stage, facts: EcrImage, now: datetime) -> Ignore | None:
-        """None: a gate has to look at it. The ledger keeps what was ignored or refused, so that nobody asks again."""
+    def _ignore(self, push: Push, stage: Stage, facts: EcrImage, now: datetime) -> Ignore | None:
+        """Return why no gate judges the image, or None. The ledger keeps it for the reconciler."""
         ignored = IgnoredImage(
             push.image, "", now, facts.tags | ({push.tag} if push.tag else set()), push.arrival
         )
@@ -115,12 +115,12 @@ class StartRelease:
         return ignore
 
     def on_pushed_by(self, image: ImageRef, arn: str) -> Ignore:
-        """Note who pushed an image into a first stage: they do not approve it later. Nothing else is done."""
+        """Record who pushed an image into a first stage: they may not approve it later. No release starts."""
         stage = self.policy.stage_of(image.repository)
         if stage is None or self.policy.stages_before(stage):
-            return Ignore("nobody need know who pushed it")
+            return Ignore("the pusher matters only in first stages")
         self.ledger.note_pusher(image, arn)
-        return Ignore("who pushed it is noted")
+        return Ignore("the pusher is recorded")
 
     def _facts(self, image: ImageRef) -> EcrImage | None:
         try:
@@ -128,14 +128,14 @@ class StartRelease:
         except ImageNotFoundError:
             return None
 
-    def _resumed(self, image: ImageRef) -> Release | None:
-        """An attempt that was begun, but killed before its execution was: it has to end as withdrawn."""
+    def _resume(self, image: ImageRef) -> Release | None:
+        """Return an open attempt of a deleted image after starting its execution, or None. It will end as withdrawn."""
         latest = self.ledger.latest(image)
-        return latest if latest is not None and latest.is_open and self._runs(latest) else None
+        return latest if latest is not None and latest.is_open and self._run_execution(latest) else None
 
     def _start(self, request: StartRequest, facts: EcrImage, now: datetime) -> Release | Ignore:
         situation = Situation(facts.tags, self._is_overtaken(request))
-        for _ in range(_RACES):
+        for _ in range(_MOST_RACES):
             latest = self.ledger.latest(request.image)
             decision = decide_start(latest, request, self.policy.digest, situation)
             if isinstance(decision, Ignore):
@@ -143,9 +143,9 @@ class StartRelease:
             release = self._allocate(request, latest, decision, facts, now)
             if release is None:
                 continue
-            if self._runs(release):
+            if self._run_execution(release):
                 return release
-            request = self._bury(release, request, now)
+            request = self._close_lost(release, request, now)
         raise StartContentionError(f"{request.image}: others keep starting this image")
 
     def _is_overtaken(self, request: StartRequest) -> bool:
@@ -161,7 +161,7 @@ class StartRelease:
         facts: EcrImage,
         now: datetime,
     ) -> Release | None:
-        """The open attempt with these tags in it; None when somebody was faster."""
+        """Return the open attempt with these tags, or None if another start was faster."""
         if isinstance(decision, Join):
             joined = self.ledger.join(decision.release.id, request.tags, request.pushed_at)
             return decision.release if joined else None
@@ -184,16 +184,16 @@ class StartRelease:
         )
         return release if self.ledger.begin(release) else None
 
-    def _runs(self, release: Release) -> bool:
-        """Also asked for a joined attempt: its first start may have been killed between the ledger and here."""
+    def _run_execution(self, release: Release) -> bool:
+        """Start the execution, also of a joined attempt. Return False if the execution has ended."""
         stage = self.records.policy(release.policy).stages[release.stage]
         return self.workflow.start(release.execution_name, workflow_input(release, stage))
 
-    def _bury(self, release: Release, request: StartRequest, now: datetime) -> StartRequest:
-        """Close an attempt whose execution ended without doing so, so that the request gets one of its own."""
+    def _close_lost(self, release: Release, request: StartRequest, now: datetime) -> StartRequest:
+        """Close an attempt whose execution ended without closing it, and return a request for another attempt."""
         detail = "its execution ended without an outcome; another attempt was begun"
         if not self.ledger.close(release.id, Outcome.FAILED, None, now, detail):
-            return request  # it was closed properly just now
+            return request  # it was closed just now
         return replace(request, reason=StartReason.LOST_EXECUTION)
 
 

@@ -1,1 +1,1 @@
-"""What people decide, by `decide` and the approval page. Each power is a module."""
+"""Decisions of people, by `decide` and by the approval page: one module per power."""

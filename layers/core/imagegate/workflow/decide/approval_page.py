@@ -1,4 +1,4 @@
-"""The approval page: what it shows is read, and nothing is written; who confirms a link has `decide` asked."""
+"""The approval page. Showing it only reads; a confirmation calls `decide`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imagegate.ports.records import StoredRecords
 from imagegate.release.release import Release, ReleaseId, StartReason
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.stored_findings import findings_of
-from imagegate.workflow.pending_approval import asked_of
+from imagegate.workflow.pending_approval import pending_request
 
 _BASE_NAME = "org.opencontainers.image.base.name"  # OCI image-spec, annotations.md
 
@@ -42,7 +42,7 @@ class ShowApproval:
     images: Images
 
     def run(self, token: str, now: datetime) -> ApprovalView:
-        """Raise `LinkRefusedError`, or `RecordNotFoundError` when there is no such release any more."""
+        """Return the page of a link. Raises `LinkRefusedError`, or `RecordNotFoundError` if the release is gone."""
         link = self.links.read(token, now)
         release = self.ledger.get(link.release)
         target = self._target(link, release)
@@ -73,31 +73,31 @@ class ShowApproval:
         return target
 
     def _request(self, release: Release) -> ApprovalRequest | None:
-        """None also where it was asked anew: another attempt waits, or has got further."""
+        """Return the approval request, or None if there is none, or if a later attempt has replaced it."""
         latest = self.ledger.latest(release.image)
         is_last = latest is None or latest.attempt == release.attempt
         if not is_last and latest and latest.reason is not StartReason.APPROVED:
             return None
-        return asked_of(release, self.records.policy(release.policy), self.ledger)
+        return pending_request(release, self.records.policy(release.policy), self.ledger)
 
     def _decision(self, digest: Digest) -> Decision:
         return Decision.decode(self.records.decision(digest))
 
     def _difference(self, target: str, after: ComparedImage) -> Difference | None:
-        """None: nothing has been released there yet."""
-        standing = self.ledger.current_release(target)
-        if standing is None:
+        """Return the difference to the current release of `target`, or None if there is none."""
+        current = self.ledger.current_release(target)
+        if current is None:
             return None
         try:
-            decision = self._decision(standing.decision)
+            decision = self._decision(current.decision)
         except RecordNotFoundError:
             decision = None
-        before = ImageRef(target, standing.image.digest)
-        tags = self._tags(standing.image, decision)
+        before = ImageRef(target, current.image.digest)
+        tags = self._tags(current.image, decision)
         return image_difference.difference(self._contents(before, tags, decision), after)
 
     def _tags(self, image: ImageRef, decision: Decision | None) -> list[str]:
-        """Under which tags it was released."""
+        """Return the tags under which the image was released."""
         try:
             attempt = decision.attempt if decision else 1
             return sorted(self.ledger.get(ReleaseId(image, attempt)).tags)
@@ -117,7 +117,7 @@ class ShowApproval:
             return None
 
     def _parts(self, image: ImageRef, decision: Decision | None) -> Iterator[ComparedPlatform]:
-        """From the record, and from the registry what no rule has asked for."""
+        """Yield the platforms from the record and the registry; from the record alone if the image is gone."""
         facts = ImageFacts.from_json(decision.facts) if decision and decision.facts else ImageFacts(image)
         try:
             contents = read_contents(self.images, image)
@@ -128,12 +128,12 @@ class ShowApproval:
                 size = sum(blob.size for blob in manifest.blobs)
                 yield ComparedPlatform(leaf.platform or "", size, _base(known, claimed))
         except ImageNotFoundError:
-            for one in facts.platforms:  # it is gone
+            for one in facts.platforms:  # the image was deleted
                 yield ComparedPlatform(one.platform or "", one.size, _base(one, ""))
 
 
 def _base(known: PlatformFacts | None, claimed: str) -> str:
-    """`""`: nobody knows."""
+    """Return the base image as text, or an empty text if it is not known."""
     if known is not None and known.base is not None:
         return str(known.base)
     claimed = (known.claimed_base if known else "") or claimed
@@ -141,12 +141,12 @@ def _base(known: PlatformFacts | None, claimed: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
-    """What became of a decision by link."""
+class ConfirmResult:
+    """The result of a decision by link."""
 
     link: ApprovalLink
     choice: Choice
-    told: dict[str, Any]  # what `decide` answers
+    response: dict[str, Any]  # of `decide`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,10 +154,10 @@ class ConfirmLink:
     links: ApprovalLinks
     decider: LinkDecider
 
-    def run(self, token: str, reason: str, now: datetime) -> Confirmed:
-        """Raise `LinkRefusedError`, or `NotDecidedError` with what `decide` says."""
+    def run(self, token: str, reason: str, now: datetime) -> ConfirmResult:
+        """Call `decide` with the link. Raises `LinkRefusedError`, or `NotDecidedError` with its message."""
         link = self.links.read(token, now)
         choice = link.purpose.choice
         if choice is None:
             raise LinkRefusedError("this link shows, and decides nothing")
-        return Confirmed(link, choice, self.decider.decide(token, reason))
+        return ConfirmResult(link, choice, self.decider.decide(token, reason))

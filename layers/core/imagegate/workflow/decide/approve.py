@@ -1,4 +1,4 @@
-"""Approve or reject: a person decides about one attempt that is held; what was approved goes on in another attempt."""
+"""Approve or reject one held attempt. An approved image goes on in another attempt, which judges it again."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from imagegate.ports.ledger import HeldReleases, Notices, Pushers, RecordedRelea
 from imagegate.ports.records import Records
 from imagegate.ports.services import Notifications, People
 from imagegate.release.release import Release, ReleaseId, StartReason
-from imagegate.workflow.pending_approval import asked_of
+from imagegate.workflow.pending_approval import pending_request
 
 
 class ApprovalRefusedError(RejectedInputError):
-    """This person may not decide so, or not any more; the message says why."""
+    """This person may not decide this, or not any longer. The message says why."""
 
 
 class ApprovalLedger(RecordedReleases, HeldReleases, Notices, Pushers, Protocol):
@@ -40,9 +40,10 @@ class DecideApproval:
     notifications: Notifications
 
     def run(self, id_: ReleaseId, by: str, choice: Choice, reason: str, now: datetime) -> ApprovalResult:
-        """Raise `ApprovalRefusedError`, or `RecordNotFoundError` for what does not wait. `by`: who IAM says it is.
+        """Record the decision of `by` (an ARN or a mail address) and carry it out.
 
-        Asked again, it finishes what a call that was killed had begun.
+        A repeated call finishes a call that was killed. Raises `ApprovalRefusedError`, or `RecordNotFoundError` if the
+        attempt does not wait for an approval.
         """
         now = now.replace(microsecond=0)
         release = self.ledger.get(id_)
@@ -58,8 +59,8 @@ class DecideApproval:
         return result
 
     def _request(self, release: Release) -> ApprovalRequest:
-        """What waits, where it still does: nothing has happened to the image since."""
-        request = asked_of(release, self.records.policy(release.policy), self.ledger)
+        """Return the approval request. Raises an error if the attempt does not wait, or is no longer the latest."""
+        request = pending_request(release, self.records.policy(release.policy), self.ledger)
         if request is None:
             raise RecordNotFoundError(f"{release.id} does not wait for an approval: imagegate list --waiting")
         latest = self.ledger.latest(release.image)
@@ -82,15 +83,15 @@ class DecideApproval:
             return frozenset()
 
     def _person(self, by: str, request: ApprovalRequest) -> Person:
-        """Tags are asked for only where they can matter."""
+        """Return the person, with their IAM tags if an approver is named by tag."""
         asks = any(approver.startswith(TAG) for approver in request.terms.approvers)
         return Person(by, self.people.tags(by) if asks else {})
 
     def _check_same(self, one: Approval) -> None:
         known = next((other for other in self.grants.approvals(one.release) if other.by == one.by), None)
         if known is None or known.choice is not one.choice:
-            said = f"{known.choice}" if known else "decided"
-            raise ApprovalRefusedError(f"{one.release.image}: you have said {said} already")
+            earlier = f"said {known.choice}" if known else "decided"
+            raise ApprovalRefusedError(f"{one.release.image}: you have {earlier} already")
 
     def _carry_out(self, release: Release, result: ApprovalResult) -> None:
         if result.status is ApprovalStatus.APPROVED:
@@ -102,7 +103,7 @@ class DecideApproval:
         self.ledger.stop_holding(release.id)
 
     def _reject(self, release: Release, result: ApprovalResult) -> None:
-        """Told once, as far as calls that are killed allow."""
+        """Record and announce the rejection once. A call that is killed may announce it twice."""
         by = next(one for one in result.decided if one.choice is Choice.REJECT)
         notice = f"{release.key} rejected"
         if self.ledger.is_noted(notice):

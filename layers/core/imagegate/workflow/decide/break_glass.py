@@ -1,4 +1,4 @@
-"""Break the glass: a person lets one image run though its gate did not pass it; everybody hears of it at once."""
+"""Break-glass: a person lets one image run although it did not pass its gate. Everybody gets a message at once."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from imagegate.ports.ledger import Notices, ReleaseLists, Releases
 from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release, StartReason
 
-# A pattern finds images that were judged lately; an image by its repository's name is found however old it is.
-_LOOKED_AT = 300
+# With a pattern, only the newest releases are searched; with the name of a repository, all.
+_MOST_RELEASES = 300
 
 
 class BreakGlassRefusedError(RejectedInputError):
-    """It would not count; the message says why."""
+    """The break-glass would not count. The message says why."""
 
 
 class BreakGlassLedger(Releases, ReleaseLists, Notices, Protocol):
@@ -38,52 +38,59 @@ class GrantBreakGlass:
     starter: Starter
     notifications: Notifications
 
-    def run(self, asked: BreakGlass, now: datetime) -> BreakGlassResult:
-        """Raise `BreakGlassRefusedError`. `asked` lacks its platforms; asked again, the first one stands."""
-        if fault := asked.fault():
-            raise BreakGlassRefusedError(f"the break-glass for {asked.where} {fault}")
-        known = list(self._known(asked, now))
+    def run(self, request: BreakGlass, now: datetime) -> BreakGlassResult:
+        """Grant the break-glass, which `request` has without its platforms, and start its blocked releases again.
+
+        A repeated call returns the first grant. Raises `BreakGlassRefusedError`.
+        """
+        if fault := request.fault():
+            raise BreakGlassRefusedError(f"the break-glass for {request.where} {fault}")
+        known = list(self._known(request, now))
         platforms = {platform: None for release in known for platform in release.platforms}
-        glass = self._granted(asked, now) or replace(asked, platforms=tuple(platforms))
+        glass = self._granted(request, now) or replace(request, platforms=tuple(platforms))
         is_new = self.grants.break_glass(glass)
-        self._tell(glass)
+        self._announce(glass)
         blocked = tuple(release for release in known if release.outcome is Outcome.BLOCKED)
         for release in blocked:
             self.starter.request(release.image, sorted(release.tags), StartReason.BREAK_GLASS)
         return BreakGlassResult(glass, is_new, blocked)
 
-    def mend(self, name: str, by: str, now: datetime) -> BreakGlass:
-        """It ends now. Raises `RecordNotFoundError` when there is none of that name."""
-        glass = self.grants.withdraw_break_glass(name, now, by)
+    def withdraw(self, break_glass_id: str, by: str, now: datetime) -> BreakGlass:
+        """End the break-glass now. Raises `RecordNotFoundError` if there is none with this ID."""
+        glass = self.grants.withdraw_break_glass(break_glass_id, now, by)
         if glass is None:
-            raise RecordNotFoundError(f"there is no break-glass {name}: imagegate decide list shows them")
+            raise RecordNotFoundError(
+                f"there is no break-glass {break_glass_id}: imagegate decide list shows them"
+            )
         self.notifications.publish(glass_mended(glass, by))
         return glass
 
-    def _granted(self, asked: BreakGlass, now: datetime) -> BreakGlass | None:
-        """The same one, if it was granted before and still counts: a call that was killed is made again."""
+    def _granted(self, request: BreakGlass, now: datetime) -> BreakGlass | None:
+        """Return the same break-glass if it was granted before and still counts, or None."""
         for one in self.grants.broken_glass():
-            alike = replace(asked, platforms=one.platforms, granted_at=one.granted_at)
+            alike = replace(request, platforms=one.platforms, granted_at=one.granted_at)
             if alike == one and one.counts(now):
                 return one
         return None
 
-    def _known(self, asked: BreakGlass, now: datetime) -> Iterator[Release]:
-        """The last attempt of the image in each repository that is meant."""
-        latest = self.ledger.latest(ImageRef(asked.repositories, asked.digest))
+    def _known(self, request: BreakGlass, now: datetime) -> Iterator[Release]:
+        """Yield the latest attempt of the image in each repository that the request covers."""
+        latest = self.ledger.latest(ImageRef(request.repositories, request.digest))
         if latest is not None:
             yield latest
             return
         seen: set[str] = set()
-        for release in self.ledger.recent(_LOOKED_AT, now):
+        for release in self.ledger.recent(_MOST_RELEASES, now):
             repository = release.image.repository
-            is_meant = release.image.digest == asked.digest and fnmatchcase(repository, asked.repositories)
-            if is_meant and repository not in seen:
+            is_covered = release.image.digest == request.digest and fnmatchcase(
+                repository, request.repositories
+            )
+            if is_covered and repository not in seen:
                 seen.add(repository)
                 yield release
 
-    def _tell(self, glass: BreakGlass) -> None:
-        """Before anything is done by it: once, as far as calls that are killed allow."""
+    def _announce(self, glass: BreakGlass) -> None:
+        """Announce the break-glass once, before it has any effect. A call that is killed may announce it twice."""
         notice = f"{glass.id} granted"
         if not self.ledger.is_noted(notice):
             self.notifications.publish(glass_broken(glass))

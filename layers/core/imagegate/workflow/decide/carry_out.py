@@ -74,7 +74,7 @@ class CarryOutDecision:
             case BreakGlassRequest():
                 return _broken_json(self._break_glass().run(_break_glass(request, caller, now), now))
             case WithdrawBreakGlassRequest():
-                glass = self._break_glass().mend(request.break_glass_id, caller, now)
+                glass = self._break_glass().withdraw(request.break_glass_id, caller, now)
                 return {"breakGlass": _break_glass_json(glass)}
             case RevokeRequest():
                 revocation = Revocation(now.replace(microsecond=0), caller, request.reason)

@@ -1,4 +1,4 @@
-"""Order: a person has an image released by hand, also again, or adopts one from before the installation."""
+"""Order: a person releases an image by hand, also once more, or adopts one from before the installation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imagegate.release.release import StartReason
 
 
 class OrderRefusedError(RejectedInputError):
-    """Such an image is not released by hand; the message says why."""
+    """The image cannot be released by hand. The message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +30,12 @@ class OrderRelease:
     policy: Policy
 
     def run(self, image: ImageRef, tags: Iterable[str], reason: StartReason, by: str, now: datetime) -> Order:
-        """Keep who wants it, then ask for it. Raises `OrderRefusedError` or `RecordNotFoundError`."""
+        """Record who ordered the release, then request it. Raises `OrderRefusedError` or `RecordNotFoundError`."""
         if self.policy.stage_of(image.repository) is None:
             raise RecordNotFoundError(f"{image.repository}: no stage of the policy has this repository")
         order = Order(image, frozenset(tags), reason, by, now)
-        if gone := order.tags - self.images.facts(image).tags:
-            raise OrderRefusedError(f"{image}: does not have the tag {', '.join(sorted(gone))}")
+        if missing := order.tags - self.images.facts(image).tags:
+            raise OrderRefusedError(f"{image}: does not have the tag {', '.join(sorted(missing))}")
         latest = self.ledger.latest(image)
         if latest is not None and latest.revoked:
             raise OrderRefusedError(f"{image}: its signature was {latest.revoked}; push another image")

@@ -1,4 +1,4 @@
-"""What people may request of `decide`, one class per action. The inputs are checked when these are made."""
+"""The requests that people may send to `decide`, one class per action."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Revoke: a person takes back what a gate signed, there and in every stage that the image went on to.
+"""Revoke: a person revokes the signatures of an image, in its stage and in every stage that it went on to.
 
-Rules: the ledger knows it first, so that nothing is deployed meanwhile; a call that was killed is finished by the next.
+Rules: the ledger is written first, so that nothing is deployed meanwhile. The next call finishes one that was killed.
 """
 
 from __future__ import annotations
@@ -55,22 +55,25 @@ class RevokeSignatures:
     policy: Policy
 
     def run(self, image: ImageRef, revocation: Revocation, *, onward: bool = True) -> RevocationResult:
-        """Raise `RecordNotFoundError` where no gate has signed the image. `onward`: also in the stages after."""
+        """Revoke the signatures of the image. `onward` includes the stages after.
+
+        Raises `RecordNotFoundError` if no gate has signed the image.
+        """
         places = list(self._places(image, onward=onward))
         if not any(place.has_signed for place in places):
             raise RecordNotFoundError(f"{image}: no gate has signed it; there is nothing to revoke")
-        standing = places[0].attempts[0].revoked or revocation
+        first = places[0].attempts[0].revoked or revocation
         for place in places:
-            self._note(place, standing)
+            self._note(place, first)
         stages = tuple(place.stage for place in places)
-        signatures = set[Digest]().union(*(self._revoke(one, stages, standing.reason) for one in places))
+        signatures = set[Digest]().union(*(self._revoke(one, stages, first.reason) for one in places))
         where = tuple(place.image for place in places)
-        revoked = RevocationResult(image, standing, where, stages, len(signatures), self._runs_in(where))
-        self._tell(revoked)
+        revoked = RevocationResult(image, first, where, stages, len(signatures), self._runs_in(where))
+        self._announce(revoked)
         return revoked
 
     def _places(self, image: ImageRef, *, onward: bool) -> Iterator[RepositoryAttempts]:
-        """The image, and where it was promoted to from there."""
+        """Yield the image in its repository, and in each repository that it was promoted to from there."""
         seen: set[ImageRef] = set()
         following: list[ImageRef] = [image]
         for one in following:
@@ -85,26 +88,26 @@ class RevokeSignatures:
                 following += [ImageRef(target.repository, target.digest) for target in targets]
 
     def _note(self, place: RepositoryAttempts, revocation: Revocation) -> None:
-        """Also on the last attempt, whatever it came to: no other one begins after it."""
+        """Record the revocation on each signed attempt, and on the newest one, so that no attempt starts after it."""
         newest, *older = place.attempts
         for attempt in (newest, *(one for one in older if one.signature)):
             self.ledger.revoke(attempt.id, revocation)
 
     def _revoke(self, place: RepositoryAttempts, stages: tuple[str, ...], reason: str) -> set[Digest]:
-        """What was revoked: the same signature lies wherever the image was promoted to."""
+        """Revoke all signatures in one repository, and return their digests."""
         subjects = {place.image.digest, *(leaf for one in place.attempts for leaf in one.platforms)}
         listed = {digest: None for subject in subjects for digest in self._listed(place.image, subject)}
-        # What the registry does not list yet, the ledger knows.
+        # The registry may not list all of them yet; the ledger has them.
         known = [digest for one in place.attempts for digest in (one.signature, *one.evidence) if digest]
         every = {**listed, **dict.fromkeys(known)}
         return {digest for digest in every if self._revoke_one(place.image, digest, stages, reason)}
 
     def _listed(self, image: ImageRef, subject: Digest) -> list[Digest]:
-        found = self.registry().referrers(ImageRef(image.repository, subject))
-        return [one.digest for one in found if one.artifact_type == NOTATION_SIGNATURE]
+        referrers = self.registry().referrers(ImageRef(image.repository, subject))
+        return [one.digest for one in referrers if one.artifact_type == NOTATION_SIGNATURE]
 
     def _revoke_one(self, image: ImageRef, digest: Digest, stages: tuple[str, ...], reason: str) -> bool:
-        """False for what none of these gates signed, and for what is gone: that is in use nowhere."""
+        """Revoke one signature. Return False if none of these gates made it, or if it was deleted."""
         try:
             manifest = self.registry().manifest(image.repository, digest)
             if manifest.artifact_type != NOTATION_SIGNATURE or len(manifest.layers) != 1:
@@ -120,12 +123,12 @@ class RevokeSignatures:
         if self.policy.scanner is Scanner.BASIC:
             return None
         try:
-            found = [one for image in images for one in self.usage.clusters(image)]
+            clusters = [one for image in images for one in self.usage.clusters(image)]
         except AccessRefusedError:
             return None
-        return tuple({one.cluster: one for one in found}.values())
+        return tuple({one.cluster: one for one in clusters}.values())
 
-    def _tell(self, revoked: RevocationResult) -> None:
+    def _announce(self, revoked: RevocationResult) -> None:
         notice = f"revoked {revoked.image} {revoked.revocation.at.isoformat()}"
         if not self.ledger.is_noted(notice):
             self.notifications.publish(

@@ -1,4 +1,4 @@
-"""Roll back: find the release before that still holds, and tell deployers of it once more."""
+"""Roll back: find the last earlier release that is still valid, and announce it to deployers again."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from imagegate.ports.signer import Signer
 from imagegate.release.release import Release
 from imagegate.workflow.examination.signatures import verify_signature
 
-# Releases of one repository that are looked at, newest first.
-_LOOKED_AT = 200
+# The most releases of one repository that are searched, newest first.
+_MOST_RELEASES = 200
 
 
 class RollbackRefusedError(RejectedInputError):
-    """There is nothing to go back to, or not to that; the message says why."""
+    """There is no release to go back to, or not this one. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """`skipped`: what lies between and does not hold any more, with the reason."""
+    """A planned rollback. `skipped` are the releases between that are no longer valid, with the reason."""
 
     current: Release
     target: Release
@@ -44,7 +44,7 @@ class RollbackLedger(Releases, ReleaseLists, Rollbacks, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRollback:
-    """Reads, and decides nothing: the command line plans with it, and the function that decides checks by it."""
+    """Plans a rollback without writing anything. The command line shows the plan; `decide` checks it again."""
 
     images: Images
     ledger: RollbackLedger
@@ -53,24 +53,24 @@ class PlanRollback:
     policy: Policy
 
     def run(self, repository: str, to: Digest | None, now: datetime) -> RollbackPlan:
-        """`to`: not the one before, but this one. Raises `RollbackRefusedError`."""
+        """Plan to go back to `to`, or to the last valid release if it is None. Raises `RollbackRefusedError`."""
         stage = self._stage(repository)
-        way = self.way(repository, stage)
-        if not way:
+        releases = self.releases(repository, stage)
+        if not releases:
             raise RecordNotFoundError(f"{repository}: nothing was released here yet")
-        current, *before = way
+        current, *before = releases
         if to is None:
-            return self._first_that_holds(current, before, stage, now)
-        target = next((one for one in way if one.image.digest == to), None)
+            return self._last_valid(current, before, stage, now)
+        target = next((one for one in releases if one.image.digest == to), None)
         if target is None:
             raise RollbackRefusedError(f"{repository}: {to.short} was never released here")
         if why := self._problem(target, stage, now):
             raise RollbackRefusedError(f"{target.image}: {why}")
         return RollbackPlan(current, target)
 
-    def way(self, repository: str, stage: Stage) -> list[Release]:
-        """What deployers were told of, the last first."""
-        found = self.ledger.recent_of_repository(repository, _LOOKED_AT)
+    def releases(self, repository: str, stage: Stage) -> list[Release]:
+        """Return the releases that were announced to deployers, newest first."""
+        found = self.ledger.recent_of_repository(repository, _MOST_RELEASES)
         return announced_releases(found, self.ledger.rollbacks(repository), stage)
 
     def _stage(self, repository: str) -> Stage:
@@ -79,7 +79,7 @@ class PlanRollback:
             raise RecordNotFoundError(f"{repository}: no stage of the policy has this repository")
         return stage
 
-    def _first_that_holds(
+    def _last_valid(
         self, current: Release, before: list[Release], stage: Stage, now: datetime
     ) -> RollbackPlan:
         skipped: list[tuple[Release, str]] = []
@@ -88,11 +88,11 @@ class PlanRollback:
             if why is None:
                 return RollbackPlan(current, one, tuple(skipped))
             skipped.append((one, why))
-        told = "".join(f"; {one.image.digest.short}: {why}" for one, why in skipped)
-        raise RollbackRefusedError(f"{current.image.repository}: there is no release before that holds{told}")
+        reasons = "".join(f"; {one.image.digest.short}: {why}" for one, why in skipped)
+        raise RollbackRefusedError(f"{current.image.repository}: no earlier release is still valid{reasons}")
 
     def _problem(self, release: Release, stage: Stage, now: datetime) -> str | None:
-        """Why it does not hold; None: it passed, nothing was decided against it since, and its signature stands."""
+        """Return why the release is not valid, or None: it passed, and its signature is valid and not revoked."""
         word = last_decided_attempt(self.ledger.history(release.image).attempts, stage)
         if word is None or not passes(word, stage):
             return explain_refusal(word) if word else "nothing is known of it"
@@ -114,17 +114,17 @@ class RollBack:
     def run(
         self, repository: str, to: Digest, came_from: Digest, by: str, reason: str, now: datetime
     ) -> Rollback:
-        """`came_from`: what whoever asks takes for the last. Asked again, the same rollback is told again.
+        """Record the rollback and announce it. A repeated call announces the same rollback again.
 
-        Raises `RollbackRefusedError`.
+        `came_from` is the release that `by` believes to be the current one. Raises `RollbackRefusedError`.
         """
         plan = self.plan.run(repository, to, now)
         known = self._known(repository, to, came_from) if plan.current.image.digest == to else None
         if known is None and plan.current.image.digest != came_from:
             raise RollbackRefusedError(
-                f"{repository}: {plan.current.image.digest.short} was released meanwhile; look again"
+                f"{repository}: {plan.current.image.digest.short} was released meanwhile; plan the rollback again"
             )
-        # Later than what it undoes, whatever the clocks of two machines say.
+        # Later than the release that it replaces, even if the clocks of two machines differ.
         at = max(now, plan.current.closed_at or now)
         rollback = known or Rollback(repository, to, came_from, by, at, reason)
         self.ledger.note_rollback(rollback)
@@ -132,6 +132,6 @@ class RollBack:
         return rollback
 
     def _known(self, repository: str, to: Digest, came_from: Digest) -> Rollback | None:
-        """The last one, if it is this: a call that was killed is made again."""
-        found = max(self.ledger.rollbacks(repository), key=lambda one: one.at, default=None)
-        return found if found and (found.to, found.came_from) == (to, came_from) else None
+        """Return the last rollback if it is the same one (a repeated call), or None."""
+        last = max(self.ledger.rollbacks(repository), key=lambda one: one.at, default=None)
+        return last if last and (last.to, last.came_from) == (to, came_from) else None

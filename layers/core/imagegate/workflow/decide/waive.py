@@ -1,4 +1,4 @@
-"""Decide: what gives power. A waiver is granted, or withdrawn, by a person whose name is kept."""
+"""Waive: a person grants or withdraws a waiver. The waiver keeps their name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from imagegate.workflow.examination.freed import FindFreed
 
 
 class WaiverRefusedError(RejectedInputError):
-    """Such a waiver would never count; the message says why."""
+    """The waiver would never count. The message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,26 +33,29 @@ class GrantWaiver:
     versions: Versions
 
     def waive(self, waiver: Waiver, by: str, now: datetime) -> WaiverResult:
-        """Grant it, and begin another attempt of what it would free. Raises `WaiverRefusedError`."""
+        """Grant the waiver, and request another attempt of each release that would pass with it.
+
+        Raises `WaiverRefusedError`.
+        """
         now = now.replace(microsecond=0)
         granted = replace(waiver, granted_at=now, granted_by=by)
         self._check(granted, now)
         known = self._known(granted)
         if known is None and not self.grants.grant(granted):
-            # Its name is taken: asked for twice within one second, or granted and withdrawn within it.
+            # Its ID exists: it was requested twice within one second, or granted and withdrawn within it.
             known = self._known(granted)
             if known is None:
                 raise WaiverRefusedError(
-                    f"the waiver of {waiver.subject} was withdrawn this second: ask again"
+                    f"the waiver of {waiver.subject} was withdrawn this second: request it again"
                 )
-        # Also of one that was granted before: the first call may have been killed here.
+        # Also for a waiver that was granted before: the first call may have been killed here.
         freed = tuple(self._freed(known or granted, now))
         for release in freed:
             self.starter.request(release.image, sorted(release.tags), StartReason.NEW_WAIVER)
         return WaiverResult(known or granted, known is None, freed)
 
     def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver:
-        """Raise `RecordNotFoundError` when there is no such waiver."""
+        """Withdraw the waiver. Raises `RecordNotFoundError` if there is none with this ID."""
         waiver = self.grants.withdraw(waiver_id, now, by)
         if waiver is None:
             raise RecordNotFoundError(f"there is no waiver {waiver_id}: imagegate decide list shows them")
@@ -66,7 +69,7 @@ class GrantWaiver:
             raise WaiverRefusedError(f"the waiver of {waiver.subject} would never count: it {fault}")
 
     def _known(self, waiver: Waiver) -> Waiver | None:
-        """The same one, if it was granted before and still stands."""
+        """Return the same waiver if it was granted before and not withdrawn, or None."""
         for other in self.grants.waivers():
             alike = replace(waiver, granted_at=other.granted_at, granted_by=other.granted_by)
             if alike == other:
@@ -74,7 +77,7 @@ class GrantWaiver:
         return None
 
     def _freed(self, waiver: Waiver, now: datetime) -> Iterator[Release]:
-        """The blocked releases that it is about and that would pass now, each image once."""
+        """Yield the blocked releases that the waiver covers and that would pass now, each image once."""
 
         def is_about(release: Release) -> bool:
             digests = (release.image.digest, *release.platforms)

@@ -1,4 +1,4 @@
-"""Read an image whole: what runs, and what is evidence beside it. Each digest is read once; nothing is endless."""
+"""Read a whole image: its platforms, and the evidence in its indexes. Each digest is read once, within bounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imagegate.ports.registry import Registry
 from imagegate.strict_json import shown
 from imagegate.workflow.examination.signatures import content_of
 
-# Nothing that people build comes near; something that does is not an image.
+# No image that people build comes near these bounds.
 DEPTH = 4
 ENTRIES = 1000  # of all its indexes together
 MANIFESTS = 250
@@ -24,10 +24,10 @@ EVIDENCE_BYTES = 200 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """An image with all that its indexes name.
+    """An image with everything that its indexes name.
 
-    `leaves`: what runs, and so is scanned and judged, each digest once. `platforms`: all that each is listed for.
-    `children`: what says that it cannot run.
+    `leaves`: the manifests that can run, and so are scanned and judged, each once. `platforms`: the platforms for which
+    each leaf is listed. `children`: the manifests that declare that they cannot run.
     """
 
     image: ImageRef
@@ -39,11 +39,11 @@ class Contents:
 
     @property
     def is_artifact(self) -> bool:
-        """Say whether nothing in it runs, as far as it says itself."""
+        """True if nothing in it runs, as it declares itself."""
         return bool(self.children) and not self.leaves
 
     def check_evidence(self, registry: Callable[[], Registry]) -> None:
-        """Raise `AmbiguousDocumentError` where something that could run calls itself evidence."""
+        """Raise `AmbiguousDocumentError` if something that could run declares itself as evidence."""
         claimed = {child.manifest.digest: child.manifest for child in self.children}.values()
         if sum(blob.size for manifest in claimed for blob in manifest.blobs) > EVIDENCE_BYTES:
             raise AmbiguousDocumentError(f"its evidence is larger than {EVIDENCE_BYTES >> 20} MiB")
@@ -52,7 +52,7 @@ class Contents:
 
 
 def read_contents(images: Images, image: ImageRef) -> Contents:
-    """Raise `ImageNotFoundError`, or `AmbiguousDocumentError` for what clients could read otherwise."""
+    """Read the image. Raises `ImageNotFoundError`, or `AmbiguousDocumentError` if clients could read it differently."""
     walk = _Walk(images, image.repository)
     manifest = walk.read(image.digest)
     if manifest.is_index:
@@ -66,7 +66,7 @@ def read_contents(images: Images, image: ImageRef) -> Contents:
 
 
 def is_artifact(images: Images, registry: Callable[[], Registry], image: ImageRef) -> bool:
-    """Say whether nothing in it can run, proven by its content. What cannot be told is taken for an image.
+    """Say whether nothing in it can run, as its content proves. In doubt it is an image.
 
     Raises `ImageNotFoundError`.
     """
@@ -82,9 +82,9 @@ def is_artifact(images: Images, registry: Callable[[], Registry], image: ImageRe
 
 
 def may_be_artifact(manifest: Manifest) -> bool:
-    """Say whether nothing in it runs, as far as it says itself; `is_artifact` proves it.
+    """Say whether nothing in it runs, as it declares itself; `is_artifact` proves it.
 
-    An index of images says for which platforms they are: its entries need not be read to tell.
+    An index lists the platforms of its images, so its entries need not be read.
     """
     if manifest.is_index:
         return all(entry.platform in (None, NO_PLATFORM) for entry in manifest.children)
@@ -119,7 +119,7 @@ class _Walk:
             self._visit(entry, depth, runs)
 
     def _visit(self, entry: Descriptor, depth: int, runs: set[Digest]) -> None:
-        """`runs`: what runs of this index so far."""
+        """Read one entry of an index. `runs` has the manifests of this index so far that can run."""
         if entry.media_type not in MANIFEST_MEDIA_TYPES:
             raise AmbiguousDocumentError(f"{entry.digest.short} is listed as {shown(entry.media_type)}")
         is_new = entry.digest not in self.manifests

@@ -1,4 +1,4 @@
-"""Inspector's details of findings (known exploited, EPSS), asked for only where they can change the verdict."""
+"""Add the details of Amazon Inspector (known exploited, EPSS) to the findings whose verdict they can change."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
+class AddDetails:
     intelligence: Callable[[], Intelligence]
     evaluator: FindingEvaluator
     image: ImageRef
 
-    def added(self, findings: Iterable[Finding]) -> Iterator[Finding]:
-        """All of the findings; those that need it come a little later, with what Inspector knows of them."""
-        asks = self.evaluator.terms.rules.no_grace
-        if asks.known_exploited:
+    def run(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """Yield all findings, with details where they matter. Those with details come later than the others."""
+        rules = self.evaluator.terms.rules.no_grace
+        if rules.known_exploited:
             return self._detailed(findings)
-        return iter(findings) if asks.epss is None else self._scored(findings)
+        return iter(findings) if rules.epss is None else self._scored(findings)
 
     def _detailed(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         waiting: list[Finding] = []
@@ -41,7 +41,7 @@ class Details:
             yield from self.intelligence().details(waiting)
 
     def _scored(self, findings: Iterable[Finding]) -> Iterator[Finding]:
-        """EPSS alone comes a hundred a page, once for the image."""
+        """Add the EPSS scores, which Inspector lists for the whole image, a hundred per page."""
         scores: dict[str, float] | None = None
         for finding in findings:
             if finding.arn and self.evaluator.needs_details(finding):

@@ -1,7 +1,7 @@
-"""How an image came into its repository: what the ledger proves, never what somebody says.
+"""Read the way by which an image came into its repository. Only the ledger proves it.
 
-Rules: a promotion claims each tag before it pushes it, and only for what may leave its stage; it is noted on the
-release afterwards. What was revoked since came by nothing. A platform came with its index.
+Rules: a promotion claims each tag before it pushes the tag, and only for an image that may leave its stage. The ledger
+has the promotion afterwards. A revoked image does not count as promoted. A platform comes with its index.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class ReadEntry:
     ledger: EntryLedger
 
     def run(self, policy: Policy, image: ImageRef, tags: Iterable[str]) -> CameBy:
-        """`tags`: the ones that point to the image now."""
+        """Return how the image came. `tags` are those that point to it now."""
         if self._was_promoted(policy, image, tags):
             return CameBy.PROMOTION
-        # `start_release` adopts only what was there before the installation.
+        # `start_release` adopts only images from before the installation.
         here = self.ledger.history(image)
         if any(attempt.reason is StartReason.ADOPTED for attempt in here.attempts):
             return CameBy.ADOPTION
@@ -39,10 +39,10 @@ class ReadEntry:
         before = list(self._before(policy, image))
         if any(history.attempts[0].revoked for history in before if history.attempts):
             return False
-        noted = (attempt.promotion for history in before for attempt in history.attempts)
+        promotions = (attempt.promotion for history in before for attempt in history.attempts)
         if any(
             one is not None and (one.repository, one.digest) == (image.repository, image.digest)
-            for one in noted
+            for one in promotions
         ):
             return True
         if any(self.ledger.holder(image.repository, tag) == image.digest for tag in tags):

@@ -1,4 +1,4 @@
-"""What was attached to an image: the signature of the gate before, and where it was built."""
+"""Read the evidence of an image: the signature of the gate before, and the provenance of its build."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from imagegate.workflow.examination.signatures import verify_signature
 _PROVENANCE = ("https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2")
 _STATEMENTS = (STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1")
 _DSSE = "application/vnd.dsse.envelope"
-_LOOKED_AT = 50  # attestations of one image; more is no evidence but an attack on our time
+_MOST_ATTESTATIONS = 50  # of one image; more would only waste time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class ReadEvidence:
     def signature(
         self, policy: Policy, stage: Stage, image: ImageRef, now: datetime, known: Collection[Digest] = ()
     ) -> Evidence:
-        """Which of the gates before this one signed the image. `known`: what they noted, to be looked at first."""
+        """Return which gates before signed the image. `known`: the signatures in the ledger, which are read first."""
         before = [one.name for one in policy.stages_before(stage)]
         subject = self.images.manifest(image).descriptor
         listed = [
@@ -42,8 +42,8 @@ class ReadEvidence:
             for referrer in self.registry().referrers(image)
             if referrer.artifact_type == NOTATION_SIGNATURE
         ]
-        signatures = sorted(listed, key=lambda one: one.digest not in known)[:_LOOKED_AT]
-        found, faults = list[str](), list[str]()
+        signatures = sorted(listed, key=lambda one: one.digest not in known)[:_MOST_ATTESTATIONS]
+        gates, faults = list[str](), list[str]()
         for name in before:
             for signature in signatures:
                 reference = ImageRef(image.repository, signature.digest)
@@ -52,13 +52,13 @@ class ReadEvidence:
                 except RejectedInputError as error:
                     faults.append(str(error))
                     continue
-                found.append(name)
+                gates.append(name)
                 break
-        if found:
-            return Evidence(tuple(found))
-        gates = " or ".join(before) or "a stage before this one"
+        if gates:
+            return Evidence(tuple(gates))
+        expected = " or ".join(before) or "a stage before this one"
         why = f" ({faults[0]})" if faults else ""
-        return Evidence(problem=f"carries no valid signature of the {gates} gate{why}")
+        return Evidence(problem=f"carries no valid signature of the {expected} gate{why}")
 
     def provenance(self, contents: Contents) -> Evidence:
         """Return the builders that provenance statements about the image, or about its platforms, name."""
@@ -73,53 +73,53 @@ class ReadEvidence:
         return Evidence(problem="carries no SLSA provenance that is about it")
 
     def _attestations(self, contents: Contents) -> Iterator[Descriptor]:
-        """Yield children of the index as buildx makes them, and referrers."""
+        """Yield the attestations in the index, as buildx writes them, and the referrers."""
         beside = [child.entry for child in contents.children]
         attached = [
             referrer
             for referrer in self.registry().referrers(contents.image)
             if referrer.artifact_type != NOTATION_SIGNATURE
         ]
-        yield from [*beside, *attached][:_LOOKED_AT]
+        yield from [*beside, *attached][:_MOST_ATTESTATIONS]
 
     def _statements(self, repository: str, attestation: Descriptor) -> Iterator[dict[str, Any]]:
         try:
             manifest = self.images.manifest(ImageRef(repository, attestation.digest))
         except RejectedInputError:
-            return  # something else that refers to the image
+            return  # another kind of referrer
         for layer in manifest.layers:
             if layer.media_type == IN_TOTO or layer.media_type.startswith(_DSSE):
                 try:
                     yield from _statement(self.registry().blob(repository, layer))
                 except RejectedInputError:
-                    continue  # too large, or other bytes than it says: it proves nothing
+                    continue  # too large, or its bytes are not those of its digest: it proves nothing
 
 
 def _statement(content: bytes) -> Iterator[dict[str, Any]]:
-    """Yield a provenance statement; anything else says nothing."""
+    """Yield the statement if it is a provenance."""
     raw = read_statement(content)
     if raw and raw.get("_type") in _STATEMENTS and raw.get("predicateType") in _PROVENANCE:
         yield raw
 
 
 def _is_about(statement: dict[str, Any], subjects: set[Digest]) -> bool:
-    named = statement.get("subject")
-    if not isinstance(named, list):
+    subject_list = statement.get("subject")
+    if not isinstance(subject_list, list):
         return False
     digests = {
         f"sha256:{subject['digest'].get('sha256')}"
-        for subject in named
+        for subject in subject_list
         if isinstance(subject, dict) and isinstance(subject.get("digest"), dict)
     }
     return not digests.isdisjoint(map(str, subjects))
 
 
 def _builder(statement: dict[str, Any]) -> str:
-    """v1: predicate.runDetails.builder.id; v0.2: predicate.builder.id."""
-    at: Any = statement.get("predicate")
-    way = (
+    """Return the builder's ID, or an empty text. v1: predicate.runDetails.builder.id; v0.2: predicate.builder.id."""
+    value: Any = statement.get("predicate")
+    path = (
         ("runDetails", "builder", "id") if statement["predicateType"] == _PROVENANCE[0] else ("builder", "id")
     )
-    for key in way:
-        at = at.get(key) if isinstance(at, dict) else None
-    return at if isinstance(at, str) else ""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""

@@ -1,8 +1,8 @@
-"""Examine: read everything that a verdict on one image rests on, and let the domain decide. Writes nothing.
+"""Examine: read everything that a verdict on one image is based on, and evaluate it. Nothing is written.
 
-How the wait for a scan ended is found out here, from the scanner and from the release's own clock: no caller tells it.
-Findings count when they are whole: as many as the scan counts, and the scan says the same before and after they are
-read. Where enhanced scanning finds nothing, the same has to be seen once more a minute later.
+Rules: how the wait for a scan ended comes from the scanner and from the release's start, never from the caller.
+Findings count only if they are complete: as many as the scan counts, and with the same scan before and after they are
+read. If enhanced scanning finds nothing, a second look a minute later has to confirm it.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from imagegate.ports.registry import Registry
 from imagegate.ports.signer import Signer
 from imagegate.release.release import EcrImage, Release
 from imagegate.workflow.examination.contents import Contents, read_contents
-from imagegate.workflow.examination.details import Details
+from imagegate.workflow.examination.details import AddDetails
 from imagegate.workflow.examination.facts import FactsLedger, ReadFacts
-from imagegate.workflow.examination.scan_wait import Never, why_never
+from imagegate.workflow.examination.scan_wait import ScanImpossible, why_never
 from imagegate.workflow.examination.stored_findings import places_of
 
-# A scan that is run again while its pages are read gives pages of two scans: read once more.
-_READS = 3
+# If a scan runs again while its pages are read, they are of two scans, and are read again.
+_MOST_READS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How the wait for the scan ended."""
+    """The end of the wait for a scan."""
 
     ended: WaitOutcome = WaitOutcome.READY
     why: str = ""
@@ -49,7 +49,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class ExaminedImage:
-    """What was found, and what it rests on."""
+    """The evaluation of an image, and what it is based on."""
 
     facts: ImageFacts
     found: EvaluationResult
@@ -64,8 +64,9 @@ class NotYet:
     """Too early to judge, and why."""
 
     why: str
-    is_over: bool = False  # the scan says that it is done, and another look in a while will tell
-    clean_since: Mapping[Digest, datetime] = field(default_factory=dict)  # what a second look has to confirm
+    is_over: bool = False  # the scan has ended, and another look in a while will decide
+    # The platforms without findings, which a second look has to confirm.
+    clean_since: Mapping[Digest, datetime] = field(default_factory=dict)
 
 
 class ExaminationLedger(FactsLedger, Clocks, CurrentReleases, Protocol):
@@ -74,7 +75,7 @@ class ExaminationLedger(FactsLedger, Clocks, CurrentReleases, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamineImage:
-    """`registry`, `signer` and `intelligence` are made only where a rule asks for what they know."""
+    """Examines images. `registry`, `signer` and `intelligence` are made only if a rule needs them."""
 
     images: Images
     scans: Scans
@@ -87,35 +88,39 @@ class ExamineImage:
     versions: Versions
     second_look: timedelta = SECOND_LOOK
     timeout_share: float = 1  # of each stage's `scan.timeout`
-    why_never: Callable[[Scans, Sequence[ImageRef]], Never | None] = why_never
+    why_never: Callable[[Scans, Sequence[ImageRef]], ScanImpossible | None] = why_never
 
     def run(
         self, policy: Policy, stage: Stage, release: Release, here: EcrImage, now: datetime
     ) -> ExaminedImage | NotYet:
-        """Examine the image. `here`: what ECR says of it.
+        """Examine the image. `here` is what ECR knows about it.
 
-        Raises `FindingsChangedError` when its scan never comes to rest.
+        Raises `FindingsChangedError` if its findings change with every read.
         """
-        wait, is_late = Wait(), now >= _waits_since(release) + stage.scan_timeout * self.timeout_share
+        wait, is_late = Wait(), now >= _waiting_since(release) + stage.scan_timeout * self.timeout_share
         looks = _Looks(release, is_late, now, self.second_look)
-        now = now.replace(microsecond=0)  # records keep whole seconds; judged again, they must say the same
+        now = now.replace(
+            microsecond=0
+        )  # records have whole seconds, and a second judgement must be the same
         try:
             contents = read_contents(self.images, release.image)
             contents.check_evidence(self.registry)
             leaves = contents.leaves
-            heads = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
-            if not all(head.is_final for head in heads):
-                ended = self._ended(release, leaves, is_late)
+            statuses = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
+            if not all(status.is_final for status in statuses):
+                ended = self._wait_end(release, leaves, is_late)
                 if ended is None:
-                    return NotYet(_missing(leaves, heads))
+                    return NotYet(_missing(leaves, statuses))
                 wait = ended
             facts = self._facts(policy, stage, release, here, contents, now)
         except AmbiguousDocumentError as error:
-            facts, leaves, heads = _ambiguous(release, here, error), (), []
-        return self._decided(policy, stage, facts, tuple(zip(leaves, heads, strict=True)), wait, looks, now)
+            facts, leaves, statuses = _ambiguous(release, here, error), (), []
+        return self._evaluate(
+            policy, stage, facts, tuple(zip(leaves, statuses, strict=True)), wait, looks, now
+        )
 
-    def _ended(self, release: Release, leaves: Sequence[Descriptor], is_late: bool) -> Wait | None:
-        """None: a result can still come."""
+    def _wait_end(self, release: Release, leaves: Sequence[Descriptor], is_late: bool) -> Wait | None:
+        """Return how the wait ended, or None if a result can still come."""
         images = [ImageRef(release.image.repository, leaf.digest) for leaf in leaves]
         never = self.why_never(self.scans, images)
         if never is not None:
@@ -134,7 +139,7 @@ class ExamineImage:
         reader = ReadFacts(images=self.images, ledger=self.ledger, registry=self.registry, signer=self.signer)
         return reader.run(policy, stage, release, here, contents, now)
 
-    def _decided(
+    def _evaluate(
         self,
         policy: Policy,
         stage: Stage,
@@ -157,58 +162,58 @@ class ExamineImage:
             baseline=self._baseline(policy, stage, image),
             versions=self.versions,
         )
-        for leaf, head in scanned:
-            evaluation.accept_scan(looks.checked(self._read(evaluation, leaf, head), wait))
+        for leaf, status in scanned:
+            evaluation.accept_scan(looks.check(self._read(evaluation, leaf, status), wait))
         if not_yet := looks.not_yet():
             return not_yet
         found = evaluation.decide(wait.ended, wait.why, lambda: self._rebuild(facts))
         return ExaminedImage(facts, found, grants, wait, application, now)
 
-    def _read(self, evaluation: ImageEvaluation, leaf: Descriptor, head: ScanStatus) -> PlatformScanReader:
-        """Once more when the scan was run again meanwhile, or by another scanner: its pages are of two scans then."""
+    def _read(self, evaluation: ImageEvaluation, leaf: Descriptor, status: ScanStatus) -> PlatformScanReader:
+        """Read all findings of one platform, and read them again if another scan ran meanwhile."""
         image = ImageRef(evaluation.facts.image.repository, leaf.digest)
-        reader = evaluation.open_scan(head, leaf.platform)
-        for number in range(_READS):
+        reader = evaluation.open_scan(status, leaf.platform)
+        for number in range(_MOST_READS):
             if reader.status.readiness is not Readiness.READY:
                 break
-            is_of_one_scan = self._fill(reader, image)
+            is_of_one_scan = self._read_findings(reader, image)
             after = self.scans.status(image)
             reader.is_settled = is_of_one_scan and reader.is_complete and after == reader.status
-            if reader.is_settled or number == _READS - 1:
+            if reader.is_settled or number == _MOST_READS - 1:
                 break
             reader = evaluation.open_scan(after, leaf.platform)
         return reader
 
-    def _fill(self, reader: PlatformScanReader, image: ImageRef) -> bool:
-        """Read all findings; False: they are of two scans."""
+    def _read_findings(self, reader: PlatformScanReader, image: ImageRef) -> bool:
+        """Read all findings. Return False if they are of two scans."""
         try:
-            for finding in self._detailed(reader, image):
+            for finding in self._findings(reader, image):
                 reader.add(finding)
         except FindingsChangedError:
             return False
         return True
 
-    def _detailed(self, reader: PlatformScanReader, image: ImageRef) -> Iterator[Finding]:
-        details = Details(self.intelligence, reader.evaluator, image)
-        return details.added(self.scans.findings(image, reader.status.basis))
+    def _findings(self, reader: PlatformScanReader, image: ImageRef) -> Iterator[Finding]:
+        details = AddDetails(self.intelligence, reader.evaluator, image)
+        return details.run(self.scans.findings(image, reader.status.basis))
 
     def _baseline(self, policy: Policy, stage: Stage, image: ImageRef) -> Baseline | None:
-        """None also where its findings were not kept: then everything counts."""
+        """Return the findings of the next stage's current image, or None if there are none to compare with."""
         target = policy.target_of(image.repository)
         if not stage.findings.no_worse_than_next or target is None:
             return None
-        standing = self.ledger.current_release(target)
-        if standing is None:
+        current = self.ledger.current_release(target)
+        if current is None:
             return None
         try:
-            places = places_of(self.records, standing.decision)
+            places = places_of(self.records, current.decision)
         except RecordNotFoundError:
             return None
-        origin = {"digest": str(standing.image.digest), "decision": str(standing.decision)}
-        return Baseline(standing.repository, places, origin)
+        origin = {"digest": str(current.image.digest), "decision": str(current.decision)}
+        return Baseline(current.repository, places, origin)
 
     def _rebuild(self, facts: ImageFacts) -> Rebuild | None:
-        """On the latest released image of the base that the image has, where that is a newer one."""
+        """Return the rebuild on the latest release of the image's base, or None if there is no newer one."""
         base = next((platform.base for platform in facts.platforms if platform.base), None)
         newer = self.ledger.latest_base(base.image.repository) if base else None
         if base is None or newer is None or newer.image == base.image:
@@ -222,20 +227,21 @@ class ExamineImage:
 
 @dataclass
 class _Looks:
-    """What this look at the findings saw that is not at rest yet."""
+    """The platforms of one look whose findings may still change."""
 
     release: Release
-    is_late: bool  # nobody waits any longer
+    is_late: bool  # the time for the scan is over
     now: datetime
     pause: timedelta
-    begun_again: list[PlatformScanReader] = field(default_factory=list)
+    restarted: list[PlatformScanReader] = field(default_factory=list)
     changing: list[PlatformScanReader] = field(default_factory=list)
     clean_since: dict[Digest, datetime] = field(default_factory=dict)
 
-    def checked(self, reader: PlatformScanReader, wait: Wait) -> PlatformScanReader:
+    def check(self, reader: PlatformScanReader, wait: Wait) -> PlatformScanReader:
+        """Note whether the findings are stable, and return the reader."""
         status = reader.status
         if wait.ended is WaitOutcome.READY and not status.is_final:
-            self.begun_again.append(reader)
+            self.restarted.append(reader)
         elif status.readiness is Readiness.READY and not reader.is_settled:
             self.changing.append(reader)
         elif since := status.first_seen_clean(self.release.clean_since.get(status.image), self.now):
@@ -244,32 +250,37 @@ class _Looks:
         return reader
 
     def not_yet(self) -> NotYet | None:
-        """None: what was read counts; late, also what is still incomplete: it never passes."""
-        if self.begun_again:
-            return NotYet("its scan has begun again")
+        """Return why it is too early, or None if the findings count. When the time is over, incomplete ones count, too.
+
+        An incomplete list never passes. Raises `FindingsChangedError`.
+        """
+        if self.restarted:
+            return NotYet("its scan has started again")
         if self.changing and not self.is_late:
-            return NotYet("the list of findings is not whole yet", is_over=True, clean_since=self.clean_since)
+            return NotYet(
+                "the list of findings is not complete yet", is_over=True, clean_since=self.clean_since
+            )
         if any(reader.is_complete for reader in self.changing):
             raise FindingsChangedError(
-                f"{self.release.image}: its scan changes whenever its findings are read"
+                f"{self.release.image}: its scan changes with every read of its findings"
             )
         if any(self.now - since < self.pause for since in self.clean_since.values()):
-            why = "nothing is found so far, which a second look has to confirm"
+            why = "there are no findings so far, which a second look has to confirm"
             return NotYet(why, is_over=True, clean_since=self.clean_since)
         return None
 
 
-def _waits_since(release: Release) -> datetime:
-    """Return when the wait for a scan began last, as the ledger knows it: by a start, a push, or the end of a soak."""
+def _waiting_since(release: Release) -> datetime:
+    """Return when the wait for a scan began: at the start, at the last push, or at the end of the soak."""
     return max(time for time in (release.started_at, release.pushed_at, release.soaks_until) if time)
 
 
-def _missing(leaves: Sequence[Descriptor], heads: Sequence[ScanStatus]) -> str:
-    """What the scans lack, of each platform."""
+def _missing(leaves: Sequence[Descriptor], statuses: Sequence[ScanStatus]) -> str:
+    """Return what is missing in the scans, by platform."""
     return "; ".join(
-        (f"{leaf.platform}: " if leaf.platform else "") + "it lacks " + " and ".join(head.missing)
-        for leaf, head in zip(leaves, heads, strict=True)
-        if not head.is_final
+        (f"{leaf.platform}: " if leaf.platform else "") + "it lacks " + " and ".join(status.missing)
+        for leaf, status in zip(leaves, statuses, strict=True)
+        if not status.is_final
     )
 
 

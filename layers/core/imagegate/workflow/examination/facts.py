@@ -1,4 +1,4 @@
-"""The facts about an image that its rules ask for. Its configs are always read: runtimes go by them."""
+"""Read the facts about an image that its rules need. Its configs are always read, as every runtime does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from imagegate.workflow.examination.entry import ReadEntry
 from imagegate.workflow.examination.evidence import ReadEvidence
 from imagegate.workflow.examination.signatures import content_of
 
-# OCI image-spec, annotations.md: what the builder says it was built on.
+# OCI image-spec, annotations.md: the base image that the builder claims.
 _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
 
@@ -37,7 +37,7 @@ class FactsLedger(Releases, BaseImages, TagHolders, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFacts:
-    """`registry` and `signer` are made only where a rule needs them."""
+    """Reads facts. `registry` and `signer` are made only if a rule needs them."""
 
     images: Images
     ledger: FactsLedger
@@ -53,10 +53,10 @@ class ReadFacts:
         contents: Contents,
         now: datetime,
     ) -> ImageFacts:
-        """Read the facts. `here`: what ECR says about the image now.
+        """Read the facts. `here` is what ECR knows about the image now.
 
-        Raises `ImageNotFoundError` when it is gone meanwhile, and `AmbiguousDocumentError` for a config that clients
-        could read otherwise.
+        Raises `ImageNotFoundError` if it was deleted meanwhile, and `AmbiguousDocumentError` for a config that clients
+        could read differently.
         """
         evidence = ReadEvidence(images=self.images, registry=self.registry, signer=self.signer)
         rules = stage.evidence
@@ -80,13 +80,13 @@ class ReadFacts:
         return {one.signature for one in latest if one and one.signature}
 
     def _first_seen(self, policy: Policy, release: Release) -> datetime:
-        """When the first stage's gate saw the image first. A tag that is added later makes nothing younger."""
+        """Return when the first stage first released the image. A later tag does not make the image younger."""
         origin = ImageRef(policy.origin_of(release.image.repository), release.image.digest)
         for image in (origin, release.image):
             try:
                 return self.ledger.get(ReleaseId(image, 1)).started_at
             except RecordNotFoundError:
-                continue  # it was pushed into a later stage
+                continue  # it was pushed directly into a later stage
         return release.started_at
 
     def _platform(self, policy: Policy, contents: Contents, leaf: Descriptor) -> PlatformFacts:
@@ -106,7 +106,7 @@ class ReadFacts:
         )
 
     def _config(self, contents: Contents, manifest: Manifest) -> ImageConfig:
-        """Read the config of what runs, of each platform that it is listed for."""
+        """Read the config of a platform, and check it against each entry that lists it."""
         name = manifest.digest.short
         try:
             check_image(manifest)
@@ -123,11 +123,11 @@ class ReadFacts:
         return content_of(self.registry(), repository, blob)
 
     def _base(self, policy: Policy, leaf: Descriptor, config: ImageConfig) -> BaseImage | None:
-        """The known base with the most layers; an image is not its own base."""
+        """Return the known base image with the most layers, or None. An image is not its own base."""
         if not policy.base_stages:
             return None
-        found = self.ledger.bases(config.chain_ids, policy.base_stages)
-        others = [base for base in found if base.layers < len(config.diff_ids)]
+        bases = self.ledger.bases(config.chain_ids, policy.base_stages)
+        others = [base for base in bases if base.layers < len(config.diff_ids)]
         return max(others, key=lambda base: (base.layers, base.released_at), default=None)
 
 
@@ -137,7 +137,7 @@ def _claimed(manifest: Manifest) -> str:
 
 
 def _base_layers(manifest: Manifest, config: ImageConfig, base: BaseImage | None) -> frozenset[str]:
-    """Under both names that scanners use: of the blob as it is kept, and as it is unpacked."""
+    """Return the layers of the base by both digests that scanners use: of the compressed blob, and of its content."""
     if base is None:
         return frozenset()
     blobs = [str(layer.digest) for layer in manifest.layers[: base.layers]]

@@ -1,4 +1,4 @@
-"""Which blocked releases would pass now: under other waivers, or under another policy."""
+"""Find the blocked releases that would pass now, with other waivers or with another policy."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from imagegate.ports.records import StoredRecords
 from imagegate.release.release import Outcome, Release
 from imagegate.workflow.examination.replay import Replay
 
-# What was blocked longer ago is released by hand, or by its next push.
+# Older releases start again only by hand, or with the next push.
 _LOOKS_BACK = timedelta(days=30)
-_LOOKED_AT = 300
+_MOST_RELEASES = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,9 @@ class FindFreed:
         now: datetime,
         is_wanted: Callable[[Release], bool],
     ) -> Iterator[Release]:
-        """The last attempt of each image, where it was blocked and would pass now."""
+        """Yield the last attempt of each image, if it was blocked and would pass now."""
         seen: set[ImageRef] = set()
-        for release in self.ledger.recent(_LOOKED_AT, now):
+        for release in self.ledger.recent(_MOST_RELEASES, now):
             if release.image in seen or now - release.started_at > _LOOKS_BACK:
                 continue
             seen.add(release.image)
@@ -55,7 +55,7 @@ class FindFreed:
             return False
         try:
             decision = Decision.decode(self.records.decision(digest))
-            found = Replay(self.records, self.versions).run(decision, policy, stage, waivers, now)
+            result = Replay(self.records, self.versions).run(decision, policy, stage, waivers, now)
         except RejectedInputError:
-            return False  # judged before findings were kept, or not to be read: its next push is judged anew
-        return found.verdict.outcome is VerdictOutcome.PASS
+            return False  # judged before findings were kept, or unreadable: the next push is judged again
+        return result.verdict.outcome is VerdictOutcome.PASS

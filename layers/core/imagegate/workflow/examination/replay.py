@@ -1,4 +1,4 @@
-"""Judge a stored decision again: under another policy, with other waivers, or to see that it was right."""
+"""Judge a stored decision again: with another policy, with other waivers, or to check it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Replay:
     def run(
         self, decision: Decision, policy: Policy, stage: Stage, grants: Sequence[Waiver], now: datetime
     ) -> EvaluationResult:
-        """Raises `RecordNotFoundError` for a decision whose findings or facts were not kept."""
+        """Judge the decision's findings and facts. Raises `RecordNotFoundError` if they were not kept."""
         if decision.facts is None:
             raise RecordNotFoundError(f"{decision.image}: judged before findings were kept")
         evaluation = ImageEvaluation(
@@ -51,13 +51,13 @@ class Replay:
         )
 
     def same(self, decision: Decision) -> EvaluationResult:
-        """Under the same policy, with the same waivers, at the same time."""
+        """Judge it with the same policy and waivers, at the same time."""
         policy = self.records.policy(decision.policy)
         grants = [Waiver.from_json(raw) for raw in decision.grants]
         return self.run(decision, policy, policy.stages[decision.stage], grants, decision.judged_at)
 
     def again(self, decision: Decision) -> Decision:
-        """The record that judging it again comes to: byte for byte the same, where it was right."""
+        """Return the record of the second judgement, which has the same bytes if the first one was right."""
         result = self.same(decision)
         kept = [scan.get("findings") for scan in decision.scans]
         return decision.of(
@@ -65,12 +65,12 @@ class Replay:
         )
 
     def _named(self, kept: str | None, packed: bytes | None) -> Digest | None:
-        """The record's own name where the findings and rulings are the same: packers differ in their bytes."""
+        """Return the digest of the stored findings if they are the same: packers may write other bytes."""
         if packed is None:
             return None
         if kept is not None:
-            told = [line for _, line in self._lines(kept)]
-            if told == [line for _, line in findings_record.read(packed)]:
+            lines = [line for _, line in self._lines(kept)]
+            if lines == [line for _, line in findings_record.read(packed)]:
                 return Digest.parse(kept)
         return Digest.of(packed)
 
@@ -89,7 +89,7 @@ class Replay:
         return findings_record.read(self.records.findings(Digest.parse(digest))) if digest else iter(())
 
     def _clocks(self, decision: Decision) -> dict[Place, Clock]:
-        """As they ran then; what had none is taken to have been seen first then."""
+        """Return the clocks of that time. A finding without one counts as first seen then."""
         clocks: dict[Place, Clock] = {}
         for scan in decision.scans:
             for finding, line in self._lines(scan.get("findings")):

@@ -12,7 +12,7 @@ from imagegate.ports.images import Scans
 
 
 def is_over(scans: Scans, image: ImageRef) -> bool:
-    """No result will come any more. Of a deleted image the judge says that it was withdrawn."""
+    """Say whether no more result will come. That is so for a deleted image, too: the judge reports it as withdrawn."""
     try:
         return scans.status(image).is_final
     except ImageNotFoundError:
@@ -20,31 +20,31 @@ def is_over(scans: Scans, image: ImageRef) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Never:
-    """No scan of an image will ever come, and why."""
+class ScanImpossible:
+    """No scan of an image can ever come. `why` says the reason."""
 
     ended: WaitOutcome
     why: str
 
 
-def why_never(scans: Scans, images: Sequence[ImageRef]) -> Never | None:
+def why_never(scans: Scans, images: Sequence[ImageRef]) -> ScanImpossible | None:
     """Start the scans that would not come by themselves. Return why one of them can never come, or None."""
     for image in images:
-        never = bring_about(scans, image)
+        never = start_scan(scans, image)
         if never is not None:
-            # Of an index this is said of one platform, and the others are not known to be unreadable.
-            return never if len(images) == 1 else Never(WaitOutcome.NEVER, never.why)
+            # In an index it is one platform; the others may be supported.
+            return never if len(images) == 1 else ScanImpossible(WaitOutcome.NEVER, never.why)
     return None
 
 
-def bring_about(scans: Scans, image: ImageRef) -> Never | None:
-    """Start a scan that would not come by itself. Returns why it can never come, or None."""
+def start_scan(scans: Scans, image: ImageRef) -> ScanImpossible | None:
+    """Start a scan that would not start by itself. Return why it can never come, or None."""
     try:
         if scans.status(image).readiness is not Readiness.NOT_STARTED:
             return None
         scanning = scans.scanning(image.repository)
         if scanning is Scanning.NEVER:
-            return Never(
+            return ScanImpossible(
                 WaitOutcome.NEVER,
                 f"{image.repository} matches no filter of the registry's enhanced scanning configuration: "
                 "its images are never scanned. Add a filter, then release again",
@@ -52,7 +52,7 @@ def bring_about(scans: Scans, image: ImageRef) -> Never | None:
         if scanning is Scanning.ON_REQUEST:
             scans.start(image)
     except UnsupportedImageError as error:
-        return Never(WaitOutcome.UNSUPPORTED, str(error))
+        return ScanImpossible(WaitOutcome.UNSUPPORTED, str(error))
     except RejectedInputError as error:
-        return Never(WaitOutcome.NEVER, str(error))
+        return ScanImpossible(WaitOutcome.NEVER, str(error))
     return None

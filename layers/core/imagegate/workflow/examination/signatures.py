@@ -1,4 +1,4 @@
-"""Reading a signature back from the registry: used where one is given, and where one is relied on."""
+"""Read a signature from the registry and verify it: after signing, and before relying on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imagegate.ports.signer import Signer
 def verify_signature(
     registry: Registry, signer: Signer, signature: ImageRef, subject: Descriptor, stage: str, at: datetime
 ) -> dict[str, str]:
-    """What that stage's gate says about `subject` and has signed; raises `VerificationError`."""
+    """Return the statement about `subject` that the stage's gate signed. Raises `VerificationError`."""
     manifest = registry.manifest(signature.repository, signature.digest)
     envelope = content_of(
         registry, signature.repository, read_signature_manifest(manifest.content, subject).envelope
@@ -25,6 +25,6 @@ def verify_signature(
 
 
 def content_of(registry: Registry, repository: str, blob: Descriptor) -> bytes:
-    """A small blob, checked: embedded in its manifest, or asked for."""
+    """Return the checked content of a small blob, from its manifest or from the registry."""
     embedded = blob.embedded
     return registry.blob(repository, blob) if embedded is None else embedded

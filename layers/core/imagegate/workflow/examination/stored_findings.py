@@ -1,4 +1,4 @@
-"""The findings that a decision rests on, read back from the records."""
+"""Read the findings that a decision is based on from the records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imagegate.ports.records import StoredRecords
 def findings_of(
     records: StoredRecords, decision: Decision
 ) -> Iterator[tuple[dict[str, Any], Finding, dict[str, Any]]]:
-    """The scan's head, a finding of it, and its whole line."""
+    """Yield the scan of each finding, the finding, and its whole line."""
     for scan in decision.scans:
         if scan.get("findings"):
             for finding, line in findings_record.read(records.findings(Digest.parse(scan["findings"]))):
@@ -24,7 +24,7 @@ def findings_of(
 
 
 def places_of(records: StoredRecords, digest: Digest) -> frozenset[Place]:
-    """What the image of that decision has. Raises `RecordNotFoundError` where the findings were not kept."""
+    """Return the places of the decision's findings. Raises `RecordNotFoundError` if they were not kept."""
     decision = Decision.decode(records.decision(digest))
     if any("findings" not in scan for scan in decision.scans):
         raise RecordNotFoundError(f"{decision.image}: its findings were not kept")

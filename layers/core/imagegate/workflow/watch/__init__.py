@@ -1,1 +1,1 @@
-"""What runs beside the releases: the reconciler, and checks of deployments and of deleted images."""
+"""Work beside the releases: the reconciler, and checks of deployments and of deleted images."""

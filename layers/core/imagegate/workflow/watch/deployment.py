@@ -41,11 +41,11 @@ _LONGEST_FAULT = 300
 
 
 class NothingToCheckError(RejectedInputError):
-    """No container was found: that must not look as if all of them had passed."""
+    """No container was found. That must not count as if all of them had passed."""
 
 
 class HookStatus(StrEnum):
-    """Amazon ECS developer guide, "hookStatus values". `IN_PROGRESS` is never answered: the ledger knows at once."""
+    """The answers to a hook (Amazon ECS developer guide, "hookStatus values"). `IN_PROGRESS` is never needed."""
 
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
@@ -54,12 +54,12 @@ class HookStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class HookAnswer:
     status: HookStatus
-    reason: str  # for the log, and for who looks at the deployment
+    reason: str  # for the log and for the deployment's details
     rulings: tuple[DeploymentRuling, ...] = ()
     alerts: tuple[Alert, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """What ECS takes: `hookDetails` may carry anything."""
+        """Return the response for ECS. `hookDetails` may have any content."""
         details = (
             {"hookDetails": {"reason": one_line(self.reason)}} if self.status is HookStatus.FAILED else {}
         )
@@ -68,7 +68,7 @@ class HookAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeContainers:
-    """`allowed`: images that may run though no gate has seen them, by the beginning of their names."""
+    """Judges containers. `allowed` are the name prefixes of images that may run without a gate."""
 
     images: Images
     ledger: Releases
@@ -77,7 +77,7 @@ class JudgeContainers:
     allowed: tuple[str, ...]
 
     def run(self, containers: Iterable[Container], now: datetime) -> list[DeploymentRuling]:
-        """One ruling for each container, in their order."""
+        """Return one ruling per container, in their order."""
         rulings = [self._ruling(container) for container in containers]
         if all(ruling.may_run for ruling in rulings):
             return rulings
@@ -103,7 +103,7 @@ class CheckDeployment:
     judge: JudgeContainers
 
     def run(self, deployment: ServiceRevision, now: datetime) -> HookAnswer:
-        """Raise whatever keeps it from knowing: what becomes of the deployment then is for `not_checked`."""
+        """Check all containers of the revision. Raises any fault; `not_checked` then makes the answer."""
         definition, seen = self.services.revision(deployment.revision)
         containers = resolve_digests(self.services.written(definition), seen)
         if not containers:
@@ -120,34 +120,34 @@ class CheckDeployment:
 
 
 def not_checked(deployment: ServiceRevision | None, error: Exception, on_error: OnError) -> HookAnswer:
-    """The answer to give all the same, and whom to tell."""
+    """Return the answer for a deployment that could not be checked, with its alert."""
     fault = f"{type(error).__name__}: {error}"[:_LONGEST_FAULT]
     status = HookStatus.SUCCEEDED if on_error is OnError.OPEN else HookStatus.FAILED
     return HookAnswer(status, f"not checked: {fault}", alerts=(unchecked(deployment, fault, on_error),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TellOnce:
-    """Of all who notice the same at once, one tells it; when that fails, another one does, later."""
+class SendOnce:
+    """Sends each alert once, even if several calls notice it. If that fails, a later call sends it."""
 
     ledger: Notices
     notifications: Notifications
 
     def run(self, alerts: Sequence[Alert], now: datetime) -> int:
-        """How many were told. One that cannot be told does not silence the others; the first fault is raised then."""
+        """Send the alerts and return how many were sent. All are tried; then the first fault is raised."""
         faults: list[Exception] = []
-        told = 0
+        sent = 0
         for alert in {alert.notice: alert for alert in alerts}.values():
             try:
-                told += self._tell(alert, now)
+                sent += self._send(alert, now)
             except Exception as error:  # noqa: BLE001 - raised below
                 faults.append(error)
         if faults:
             raise faults[0]
-        return told
+        return sent
 
-    def _tell(self, alert: Alert, now: datetime) -> bool:
-        if not self._claimed(alert, now):
+    def _send(self, alert: Alert, now: datetime) -> bool:
+        if not self._claim(alert, now):
             return False
         self.notifications.publish(alert.announcement)
         try:
@@ -157,18 +157,18 @@ class TellOnce:
                 raise
         return True
 
-    def _claimed(self, alert: Alert, now: datetime) -> bool:
+    def _claim(self, alert: Alert, now: datetime) -> bool:
         try:
             return self.ledger.claim(alert.notice, now)
         except Exception:
             if not alert.insists:
                 raise
-            return True  # the ledger may be what is broken
+            return True  # the ledger itself may be broken
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """`told`: how many of the rulings were news."""
+class DriftResult:
+    """The refused containers of a task. `told` is the number of alerts that were sent."""
 
     rulings: tuple[DeploymentRuling, ...]
     told: int = 0
@@ -178,20 +178,20 @@ class Drift:
 class FindDrift:
     services: Services
     judge: JudgeContainers
-    tell: TellOnce
+    tell: SendOnce
 
-    def run(self, task: RunningTask, now: datetime) -> Drift:
-        """Raises as its ports do: the event is tried again, and is a dead letter in the end."""
+    def run(self, task: RunningTask, now: datetime) -> DriftResult:
+        """Send alerts about containers of the task that may not run. Raises any fault, so that Lambda retries."""
         found = [ruling for ruling in self.judge.run(task.containers, now) if not ruling.may_run]
         if not found:
-            return Drift(())
-        refused = tuple(ruling for ruling in found if self._is_peoples(task, ruling))
-        return Drift(refused, self.tell.run([of_task(task, ruling) for ruling in refused], now))
+            return DriftResult(())
+        refused = tuple(ruling for ruling in found if self._is_in_definition(task, ruling))
+        return DriftResult(refused, self.tell.run([of_task(task, ruling) for ruling in refused], now))
 
-    def _is_peoples(self, task: RunningTask, ruling: DeploymentRuling) -> bool:
-        """Amazon ECS adds containers of its own to tasks; the task definition does not name those."""
+    def _is_in_definition(self, task: RunningTask, ruling: DeploymentRuling) -> bool:
+        """Say whether the task definition names the container. Amazon ECS adds containers of its own."""
         try:
             written = self.services.written(task.definition)
         except RecordNotFoundError:
-            return True  # it was deleted: then nobody knows, and it is told
+            return True  # it was deleted, so nobody knows: send the alert
         return ruling.container.name in {container.name for container in written}

@@ -1,4 +1,4 @@
-"""Reconcile: on a schedule, find what no event announced. Events of ECR are best effort."""
+"""Reconcile: on a schedule, find what no event announced. ECR sends events on a best-effort basis."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from imagegate.ports.services import Notifications
 from imagegate.release.release import EcrImage, ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.examination.freed import FindFreed
-from imagegate.workflow.watch.deleted import DeletionLedger, TellOfDeletion
+from imagegate.workflow.watch.deleted import AnnounceDeletion, DeletionLedger
 
 T = TypeVar("T")
-# Events that come at all come within a day: EventBridge gives up after that.
+# EventBridge tries to deliver an event for a day.
 _LOOKS_BACK = timedelta(days=1)
 
 
 class ReconcileError(RetryableError):
-    """Something could not be looked at just now; everything else was."""
+    """Something could not be reconciled for now. Everything else was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How much was done. `faults`: what could not be looked at, and why."""
+    """The numbers of what was done. `faults`: what could not be reconciled, and why."""
 
     woken: int
     started: int
@@ -53,7 +53,7 @@ class Reconciled:
 
 @dataclass(slots=True)
 class Sweep:
-    """Goes through what is listed: one faulty item costs nothing but itself."""
+    """Goes through lists. A fault of one item does not stop the others."""
 
     faults: dict[str, Exception] = field(default_factory=dict)
 
@@ -64,28 +64,28 @@ class Sweep:
         act: Callable[[T], int | None],
         name: Callable[[T], object] = str,
     ) -> int:
-        """Returns how much `act` did in all. `what`: the name of the list, for where it cannot be read."""
+        """Call `act` with each item, and return the sum of its results. `what` names the list if it cannot be read."""
         done = 0
         for item in self.listed(what, listed):
             try:
                 done += act(item) or 0
-            except Exception as fault:  # noqa: BLE001 - whatever it is, the others are looked at, and people are told
+            except Exception as fault:  # noqa: BLE001 - the others are still done, and every fault is reported
                 self.faults[str(name(item))] = fault
         return done
 
     def listed(self, what: str, listed: Callable[[], Iterable[T]]) -> list[T]:
-        """As far as they can be read."""
-        found: list[T] = []
+        """Return the items of a list, as far as they can be read."""
+        result: list[T] = []
         try:
             items = iter(listed())
         except Exception as fault:  # noqa: BLE001 - as above
             self.faults[what] = fault
-            return found
+            return result
         while True:
             try:
-                found.append(next(items))
+                result.append(next(items))
             except StopIteration:
-                return found
+                return result
             except Exception as fault:  # noqa: BLE001 - as above; an iterator that is broken off ends
                 self.faults[what] = fault
 
@@ -109,13 +109,13 @@ class Reconcile:
     versions: Versions
 
     def run(self, now: datetime) -> Reconciled:
-        """Wake who waits for a scan that is over; ask for a release of what was pushed and never started.
+        """Wake releases whose scan has ended, request those without an event, retry those that a new policy passes.
 
-        Also tell of waivers that end, and try again what a new policy would let pass. Raises `ReconcileError` for what
-        may go better at the next call; people are told of the rest, once a day.
+        Also announce ending waivers, expired approvals and deleted images. Raises `ReconcileError` for faults that may
+        pass with the next call; all other faults are announced once a day.
         """
         sweep, ledger, since = Sweep(), self.ledger, max(self.installed_at, now - _LOOKS_BACK)
-        woken = sweep.each("what waits", ledger.all_tokens, self._look, lambda scan: scan.release)
+        woken = sweep.each("what waits", ledger.all_tokens, self._wake, lambda scan: scan.release)
         started, repositories = 0, sweep.listed("repositories", self.images.repositories)
         ours = [repository for repository in repositories if self.policy.stage_of(repository)]
         for repository in ours:
@@ -127,21 +127,19 @@ class Reconcile:
         sweep.each("what is held", ledger.held, partial(self._expire, now=now))
         waivers = sweep.listed("waivers", self.grants.waivers)
         every = [*self.policy.waivers, *waivers]
-        warned = sweep.each(
-            "waivers", lambda: every, partial(self._warned, now=now), lambda waiver: waiver.id
-        )
+        warned = sweep.each("waivers", lambda: every, partial(self._warn, now=now), lambda waiver: waiver.id)
         broken = self.grants.broken_glass
-        warned += sweep.each("break-glass", broken, partial(self._reminded, now=now), lambda glass: glass.id)
+        warned += sweep.each("break-glass", broken, partial(self._remind, now=now), lambda glass: glass.id)
         freed = 0
-        if "waivers" not in sweep.faults:  # else something would be considered once without them
+        if "waivers" not in sweep.faults:  # a policy is considered only once, so not without the waivers
             free = partial(self._free_by_policy, waivers, now)
             freed = sweep.each("policies", lambda: [self.policy], free, lambda policy: policy.digest)
-        faults = self._told(sweep.faults, now)
+        faults = self._report(sweep.faults, now)
         return Reconciled(woken, started, warned, freed, gone, faults)
 
     @property
-    def deletions(self) -> TellOfDeletion:
-        return TellOfDeletion(
+    def deletions(self) -> AnnounceDeletion:
+        return AnnounceDeletion(
             images=self.images,
             ledger=self.ledger,
             notifications=self.notifications,
@@ -149,33 +147,33 @@ class Reconcile:
         )
 
     def _ask_again(self, image: ImageRef) -> None:
-        """Ask for a release of what was promoted to where it had been refused."""
+        """Request a release of an image that was promoted to a repository where it had been refused."""
         ledger = self.ledger
         latest = ledger.latest(image)
         if latest is not None:
             self.completed.starter.request(image, sorted(latest.tags), StartReason.PROMOTED)
         ledger.forget_request(image)
 
-    def _told(self, faults: Mapping[str, Exception], now: datetime) -> tuple[str, ...]:
-        """People hear of each once a day; what may go better soon is tried again by whoever called."""
+    def _report(self, faults: Mapping[str, Exception], now: datetime) -> tuple[str, ...]:
+        """Announce lasting faults once a day and return them. Raises `ReconcileError` for faults that may pass."""
         passing = [f"{what}: {why}" for what, why in faults.items() if isinstance(why, RetryableError)]
         lasting = {
             what: f"{type(why).__name__}: {why}"
             for what, why in faults.items()
             if not isinstance(why, RetryableError)
         }
-        ledger, told = self.ledger, f"not reconciled on {now:%Y-%m-%d}"
-        fresh = {what: why for what, why in lasting.items() if not ledger.is_noted(f"{what} {told}")}
+        ledger, notice = self.ledger, f"not reconciled on {now:%Y-%m-%d}"
+        fresh = {what: why for what, why in lasting.items() if not ledger.is_noted(f"{what} {notice}")}
         if fresh:
             self.notifications.publish(not_reconciled(fresh, now))
         for what in fresh:
-            ledger.note(f"{what} {told}")
+            ledger.note(f"{what} {notice}")
         if passing:
             raise ReconcileError("; ".join(passing))
         return tuple(f"{what}: {why}" for what, why in lasting.items())
 
     def _expire(self, held: ReleaseId, now: datetime) -> None:
-        """What nobody has let in in time is told, once; what goes on otherwise is not looked at again."""
+        """Announce an expired approval once; forget a held release that has moved on."""
         ledger = self.ledger
         release = ledger.get(held)
         latest = ledger.latest(held.image)
@@ -185,12 +183,12 @@ class Reconcile:
         if now < request.expires_at:
             return None
         if approval_status(request, self.grants.approvals(held), now) is ApprovalStatus.EXPIRED:
-            ledger.record(held, detail=f"nobody let it into {request.stage} in time")
+            ledger.record(held, detail=f"nobody approved it for {request.stage} in time")
             self.notifications.publish(approval_notice.expired(release, request))
         return ledger.stop_holding(held)
 
-    def _warned(self, waiver: Waiver, now: datetime) -> bool:
-        """Once for each waiver, in its last days, where it still counts."""
+    def _warn(self, waiver: Waiver, now: datetime) -> bool:
+        """Announce the end of a waiver once, in its last days, if it still counts."""
         if not waiver.is_ending(now) or waiver.fault(now, self.policy.waiver_terms):
             return False
         notice = f"{waiver.id} ending"
@@ -200,8 +198,8 @@ class Reconcile:
         self.ledger.note(notice)
         return True
 
-    def _reminded(self, glass: BreakGlass, now: datetime) -> bool:
-        """Shortly before it ends, and once it has ended by itself."""
+    def _remind(self, glass: BreakGlass, now: datetime) -> bool:
+        """Announce that a break-glass ends soon, and that it has ended."""
         is_over = glass.withdrawn_at is None and glass.ends_at <= now
         if not (is_over or glass.is_ending(now)):
             return False
@@ -213,7 +211,7 @@ class Reconcile:
         return True
 
     def _free_by_policy(self, waivers: Sequence[Waiver], now: datetime, _policy: Policy) -> int:
-        """Once for each policy: what was blocked under another one, and would pass under this one."""
+        """Request the releases that another policy blocked and this one would pass; once per policy."""
         ledger, notice = self.ledger, f"{self.policy.digest} considered"
         if ledger.is_noted(notice):
             return 0
@@ -224,7 +222,7 @@ class Reconcile:
         ledger.note(notice)
         return len(freed)
 
-    def _look(self, scan: WaitingScan) -> bool:
+    def _wake(self, scan: WaitingScan) -> bool:
         if self.completed.wake_if_complete(scan):
             return True
         release = self.ledger.latest(scan.release.image)
@@ -233,17 +231,17 @@ class Reconcile:
         return False
 
     def _start_scan(self, image: ImageRef) -> None:
-        """Also where scans come by themselves: this one may have been lost, or never begun."""
+        """Start a scan that has not started, even if scans start by themselves: it may have been lost."""
         scans = self.completed.scans
         if scans.status(image).readiness is Readiness.NOT_STARTED:
             try:
                 scans.start(image)
             except RejectedInputError:
-                return  # the time-out of the release says so
+                return  # the release will time out and report it
 
     def _start_lost(self, facts: EcrImage) -> bool:
-        """Ask for a release of an image that has none and that nobody has decided to leave alone."""
-        # Its event may be merely on its way: a start that is asked for twice is one start.
+        """Request a release of an image that has none, unless the ledger says why it was ignored."""
+        # Its event may still come: two requests for the same start are one start.
         if self.ledger.latest(facts.image) is not None:
             return False
         ignored = self.ledger.ignored(facts.image)
@@ -254,5 +252,5 @@ class Reconcile:
 
 
 def _is_due(repository: str, now: datetime) -> bool:
-    """Once an hour, each repository in its own five minutes."""
+    """Say whether it is the repository's turn: once an hour, each in its own five minutes."""
     return crc32(repository.encode()) % 12 == now.minute // 5
