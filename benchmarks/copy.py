@@ -158,10 +158,10 @@ class _Source(ExitStack):
         super().__enter__()
         self.address = self.enter_context(docker_registry(self.folder / "source"))
         layers = [_layer(self.folder / "source/data", n, size) for n, size in enumerate(self.case.sizes)]
-        self.digests = [_pushed(self.address, layers)]
+        self.digests = [_push_image(self.address, layers)]
         if self.case.before:
             other = _layer(self.folder / "source/data", 1000, self.case.sizes[0])
-            self.digests.append(_pushed(self.address, [*layers[: self.case.before], other]))
+            self.digests.append(_push_image(self.address, [*layers[: self.case.before], other]))
         return self
 
     @property
@@ -191,7 +191,7 @@ def _layer(data: Path, number: int, size: int) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": f"sha256:{value}", "size": size}
 
 
-def _pushed(address: str, layers: list[dict[str, Any]]) -> str:
+def _push_image(address: str, layers: list[dict[str, Any]]) -> str:
     from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST
     from imagegate.oci.manifest import Manifest
     from tests.integration.docker_registry import client_of
@@ -276,14 +276,14 @@ def _skopeo(source: str, target: str, to: str, digest: str, tag: str) -> Run:
         fresh = {"XDG_DATA_HOME": folder, "_CONTAINERS_ROOTLESS_UID": "1000", "HOME": folder}
         began = time.perf_counter()
         with subprocess.Popen(command, env=os.environ | fresh, stdout=subprocess.DEVNULL) as process:
-            peak = _watched(process)
+            peak = _peak_memory(process)
         seconds = time.perf_counter() - began
     if process.returncode:
         raise RuntimeError(f"skopeo ended with {process.returncode}")
     return Run(seconds, seconds, peak)
 
 
-def _watched(process: subprocess.Popen[bytes]) -> float:
+def _peak_memory(process: subprocess.Popen[bytes]) -> float:
     """Return the peak memory of the process in MiB, as the kernel counts it from the start."""
     peak = 0.0
     while process.poll() is None:

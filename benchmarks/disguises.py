@@ -107,7 +107,7 @@ class _Accepted:
 
 def _judge(seed: int, numbers: range) -> Tally:
     tally = Tally()
-    accepted = {f"n{one.number}": one for one in _accepted(seed, numbers, tally)}
+    accepted = {f"n{one.number}": one for one in _accepted_disguises(seed, numbers, tally)}
     with tempfile.TemporaryDirectory(prefix="disguises-") as work, go_client(Path(work)) as client:
         for tag, one in accepted.items():
             client.serve(tag, one.made.shelf, one.made.root)
@@ -124,13 +124,13 @@ def _judge(seed: int, numbers: range) -> Tally:
         problems = [*_problems(one.reading, found, runs), *_config_problems(one, configs)]
         if problems:
             tally.disagreed += 1
-            tally.told.append(_told(seed, one, problems))
+            tally.told.append(_describe_disagreement(seed, one, problems))
         else:
             tally.agreed += 1
     return tally
 
 
-def _accepted(seed: int, numbers: range, tally: Tally) -> Iterator[_Accepted]:
+def _accepted_disguises(seed: int, numbers: range, tally: Tally) -> Iterator[_Accepted]:
     for number in numbers:
         chance = random.Random(f"{seed}/{number}")  # noqa: S311 - the same disguises for the same seed
         kind = chance.choice(KINDS)
@@ -190,7 +190,7 @@ def _as_we_say(config: ImageConfig) -> dict[str, Any]:
     }
 
 
-def _told(seed: int, one: _Accepted, problems: list[str]) -> dict[str, Any]:
+def _describe_disagreement(seed: int, one: _Accepted, problems: list[str]) -> dict[str, Any]:
     shelf = one.made.shelf
     documents = {
         digest: base64.b64encode(content).decode() for digest, (content, _) in shelf.manifests.items()

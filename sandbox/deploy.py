@@ -51,13 +51,13 @@ def deploy(
     DeployError.
     """
     path = template or settings.root / "template.yaml"
-    definition = _prepared(settings, credentials, path)
+    definition = _prepare_template(settings, credentials, path)
     values = _parameters(definition, parameters or {}, optional_parameters or {})
     stack_id = _create(settings, credentials, definition, values)
-    return _deployed(settings, credentials, definition, stack_id)
+    return _check_stack(settings, credentials, definition, stack_id)
 
 
-def _prepared(settings: Settings, credentials: Credentials, path: Path) -> templates.Template:
+def _prepare_template(settings: Settings, credentials: Credentials, path: Path) -> templates.Template:
     s3 = client(settings, credentials, "s3")
     s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": settings.region})
 
@@ -72,8 +72,8 @@ def _prepared(settings: Settings, credentials: Credentials, path: Path) -> templ
         if settings.policy is not None:
             shutil.copyfile(settings.policy, Path(folder) / "policy.yaml")
             template["Resources"]["PolicyLayer"]["Properties"]["ContentUri"] = folder
-        packaged = templates.packaged(template, path.parent, upload)
-    return templates.translated(packaged, settings.region)
+        packaged = templates.package_files(template, path.parent, upload)
+    return templates.translate(packaged, settings.region)
 
 
 def _scale_waits(template: templates.Template, scale: float) -> None:
@@ -92,7 +92,7 @@ def _parameters(
     own = {"Architecture": machine_architecture(), **optional}
     values = {**{name: value for name, value in own.items() if name in known}, **given}
     try:
-        checked = templates.checked_parameters(definition, values)
+        checked = templates.check_parameters(definition, values)
     except ValueError as error:
         raise DeployError(str(error)) from error
     return [{"ParameterKey": k, "ParameterValue": v} for k, v in checked.items()]
@@ -118,7 +118,7 @@ def _create(
     return str(created["StackId"])
 
 
-def _deployed(
+def _check_stack(
     settings: Settings, credentials: Credentials, definition: templates.Template, stack_id: str
 ) -> DeployedStack:
     api = client(settings, credentials, "cloudformation")

@@ -29,7 +29,7 @@ def _lambda(settings: Settings) -> Any:
     return get_backend(settings.account, settings.region)
 
 
-def _of(backends: Any) -> Callable[[Settings], Any]:
+def _regional(backends: Any) -> Callable[[Settings], Any]:
     return lambda settings: backends[settings.account][settings.region]
 
 
@@ -38,9 +38,9 @@ def _global(backends: Any) -> Callable[[Settings], Any]:
 
 
 _iam, _s3 = _global(iam_backends), _global(s3_backends)
-_dynamodb, _sns, _sqs = _of(dynamodb_backends), _of(sns_backends), _of(sqs_backends)
-_events, _logs, _kms = _of(events_backends), _of(logs_backends), _of(kms_backends)
-_states, _cloudwatch = _of(stepfunctions_backends), _of(cloudwatch_backends)
+_dynamodb, _sns, _sqs = _regional(dynamodb_backends), _regional(sns_backends), _regional(sqs_backends)
+_events, _logs, _kms = _regional(events_backends), _regional(logs_backends), _regional(kms_backends)
+_states, _cloudwatch = _regional(stepfunctions_backends), _regional(cloudwatch_backends)
 
 
 def _permission(settings: Settings, physical_id: str, properties: dict[str, Any]) -> bool:

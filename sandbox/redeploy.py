@@ -57,11 +57,11 @@ def _current_layer(api: Any, publisher: str) -> str:
 
 def _publish_layer(api: Any, arn: str, policy: Path) -> str:
     # Imported late: it imports moto's neighbours, which a refused file does not need.
-    from sandbox.template import zipped
+    from sandbox.template import zip_folder
 
     with TemporaryDirectory() as folder:
         (Path(folder) / "policy.yaml").write_bytes(policy.read_bytes())
-        content = zipped(Path(folder))
+        content = zip_folder(Path(folder))
     name = arn.split(":")[6]
     return str(api.publish_layer_version(LayerName=name, Content={"ZipFile": content})["LayerVersionArn"])
 

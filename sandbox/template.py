@@ -54,7 +54,7 @@ def read(path: Path) -> Template:
     return template
 
 
-def zipped(folder: Path, prefix: str = "") -> bytes:
+def zip_folder(folder: Path, prefix: str = "") -> bytes:
     """Return a deterministic archive of a folder."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -67,7 +67,7 @@ def zipped(folder: Path, prefix: str = "") -> bytes:
     return content.getvalue()
 
 
-def packaged(template: Template, folder: Path, upload: Upload) -> Template:
+def package_files(template: Template, folder: Path, upload: Upload) -> Template:
     """Return the template with code and layers uploaded, and state machine definitions inlined."""
     shared = (template.get("Globals") or {}).get("Function") or {}
     for definition in template["Resources"].values():
@@ -76,19 +76,19 @@ def packaged(template: Template, folder: Path, upload: Upload) -> Template:
         if kind == "AWS::Serverless::Function":
             uri = properties.get("CodeUri", shared.get("CodeUri"))
             if isinstance(uri, str):
-                properties["CodeUri"] = upload(zipped(folder / uri))
+                properties["CodeUri"] = upload(zip_folder(folder / uri))
         elif kind == "AWS::Serverless::LayerVersion":
             # `sam build` puts the content of a layer with a build method under python/.
             built = str((definition.get("Metadata") or {}).get("BuildMethod", ""))
             prefix = "python/" if built.startswith("python") else ""
-            properties["ContentUri"] = upload(zipped(folder / properties["ContentUri"], prefix))
+            properties["ContentUri"] = upload(zip_folder(folder / properties["ContentUri"], prefix))
         elif kind == "AWS::Serverless::StateMachine" and "DefinitionUri" in properties:
             text = (folder / properties.pop("DefinitionUri")).read_text()
             properties["Definition"] = yaml.load(text, _Loader)  # noqa: S506 - as above
     return template
 
 
-def translated(template: Template, region: str) -> Template:
+def translate(template: Template, region: str) -> Template:
     session = boto3.Session(region_name=region)
     translator = Translator({}, Parser(), boto_session=session)
     result = translator.translate(template, {})
@@ -97,7 +97,7 @@ def translated(template: Template, region: str) -> Template:
     return json.loads(json.dumps({k: v for k, v in result.items() if k != "Transform"}))  # type: ignore[no-any-return]
 
 
-def checked_parameters(template: Template, given: dict[str, str]) -> dict[str, str]:
+def check_parameters(template: Template, given: dict[str, str]) -> dict[str, str]:
     """Return the given values. Raises ValueError for a value that the template does not know or forbids."""
     known = template.get("Parameters") or {}
     for name, value in given.items():

@@ -67,7 +67,7 @@ def statements(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from ((owner, one["Sid"]) for one in document["Statement"] for owner in owners)
 
 
-def used(lines: str) -> set[tuple[str, str]]:
+def read_used(lines: str) -> set[tuple[str, str]]:
     """Read owner and Sid per line; a role's physical name has its logical name in it."""
     pairs = (line.split() for line in lines.splitlines())
     return {(_logical(owner), sid) for owner, sid in pairs}
@@ -94,7 +94,7 @@ def faults(template: Mapping[str, Any], seen: set[tuple[str, str]]) -> list[str]
 
 
 def main(path: str) -> int:
-    found = faults(yaml_parse(TEMPLATE.read_text()), used(Path(path).read_text()))
+    found = faults(yaml_parse(TEMPLATE.read_text()), read_used(Path(path).read_text()))
     print("\n".join(found))
     return 1 if found else 0
 

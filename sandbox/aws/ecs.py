@@ -138,7 +138,7 @@ class EcsOperations(EC2ContainerServiceResponse):
         return ActionResult({"serviceDeployments": found})
 
 
-def last_deployments() -> Iterator[_Deployment]:
+def successful_deployments() -> Iterator[_Deployment]:
     """Return the last successful deployment of each service."""
     for deployments in list(_deployments.values()):
         successful = [one for one in deployments if one.status == "SUCCESSFUL"]
@@ -176,7 +176,7 @@ def _digest(image: str) -> str | None:
 def _run_deployment(deployment: _Deployment) -> None:
     """Run the hooks of one stage; roll back if one of them refuses."""
     try:
-        refusal = next(filter(None, (_refusal(deployment, hook) for hook in deployment.hooks)), None)
+        refusal = next(filter(None, (_call_hook(deployment, hook) for hook in deployment.hooks)), None)
     except Exception as error:  # noqa: BLE001 - a hook that cannot be called has not agreed
         refusal = str(error)
     if refusal is None:
@@ -189,7 +189,7 @@ def _run_deployment(deployment: _Deployment) -> None:
     deployment.status = "ROLLBACK_SUCCESSFUL" if deployment.before else "ROLLBACK_FAILED"
 
 
-def _refusal(deployment: _Deployment, hook: dict[str, Any]) -> str | None:
+def _call_hook(deployment: _Deployment, hook: dict[str, Any]) -> str | None:
     if STAGE not in hook["lifecycleStages"] or hook.get("targetType", "AWS_LAMBDA") != "AWS_LAMBDA":
         return None
     target = hook["hookTargetArn"]

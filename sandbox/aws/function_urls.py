@@ -147,11 +147,13 @@ def serve(request: Request) -> Response:
     path, _, query = target.partition("?")
     url_id, _, rest = path.removeprefix(PREFIX).partition("/")
     url = next((url for url in _State.urls.values() if url.id == url_id), None)
-    answer = _called(url, request, target, f"/{rest}", query) if url else payloads.forbidden()
+    answer = _invoke_function(url, request, target, f"/{rest}", query) if url else payloads.forbidden()
     return Response(answer.body, answer.status, headers=list(answer.headers))
 
 
-def _called(url: _Url, request: Request, target: str, path: str, query: str) -> payloads.FunctionResponse:
+def _invoke_function(
+    url: _Url, request: Request, target: str, path: str, query: str
+) -> payloads.FunctionResponse:
     body, caller = request.get_data(), None
     if url.config["AuthType"] == "AWS_IAM":
         caller = _caller(url, request.method, target, body, request.headers)
@@ -169,7 +171,7 @@ def _called(url: _Url, request: Request, target: str, path: str, query: str) -> 
         source=request.remote_addr or "",
     )
     request_id = str(uuid.uuid4())
-    event = json.dumps(payloads.event(call, url.id, request_id, caller)).encode()
+    event = json.dumps(payloads.make_event(call, url.id, request_id, caller)).encode()
     try:
         return payloads.answer(awslambda.run(url.arn, Invocation(event, url.arn, request_id)))
     except UnknownFunctionException:

@@ -45,13 +45,13 @@ class _MalformedError(ValueError):
     """A function's answer that Lambda cannot turn into HTTP."""
 
 
-def event(
+def make_event(
     call: FunctionRequest, url_id: str, request_id: str, caller: Mapping[str, str] | None
 ) -> dict[str, Any]:
     """Return the function's event; `caller` has accessKey, accountId, callerId, userArn and userId of the signer."""
-    headers = _joined((name.lower(), value) for name, value in call.headers)
+    headers = _join_repeated((name.lower(), value) for name, value in call.headers)
     cookies = [cookie.strip() for cookie in headers.get("cookie", "").split(";") if cookie.strip()]
-    parameters = _joined(parse_qsl(call.query, keep_blank_values=True))
+    parameters = _join_repeated(parse_qsl(call.query, keep_blank_values=True))
     document = {
         "version": "2.0",
         "routeKey": "$default",
@@ -65,7 +65,7 @@ def event(
     return document | {name: value for name, value in given.items() if value} | _body(call, headers)
 
 
-def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _join_repeated(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Join repeated names: one value with commas."""
     joined: dict[str, str] = {}
     for name, value in pairs:
@@ -122,7 +122,7 @@ def answer(outcome: InvocationResult) -> FunctionResponse:
         document = json.loads(outcome.payload)
         if not isinstance(document, dict) or "statusCode" not in document:
             return FunctionResponse(200, (("content-type", "application/json"),), outcome.payload)
-        return _written(document)
+        return _read_response(document)
     except (ValueError, TypeError, AttributeError):
         return failed()
 
@@ -139,7 +139,7 @@ def forbidden() -> FunctionResponse:
     )
 
 
-def _written(document: dict[str, Any]) -> FunctionResponse:
+def _read_response(document: dict[str, Any]) -> FunctionResponse:
     headers = {str(name).lower(): _text(value) for name, value in (document.get("headers") or {}).items()}
     cookies = [("set-cookie", str(cookie)) for cookie in document.get("cookies") or []]
     body = document.get("body") or ""

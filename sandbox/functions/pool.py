@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox.functions.function import Function, Invocation, InvocationResult
 from sandbox.functions.unpacked import UnpackedCode
-from sandbox.functions.worker import Worker, environment
+from sandbox.functions.worker import Worker, lambda_environment
 
 _AT_ONCE = 10  # processes per function; more invocations wait, as on a small account's concurrency
 Credentials = Callable[[str, str], Mapping[str, str]]  # role ARN, session name
@@ -55,7 +55,7 @@ class Pool:
     def _start(self, function: Function) -> Worker:
         task_root, opt = self._code.task_root(function.code), self._code.opt(function.layers)
         credentials = self._credentials(function.role, function.name)
-        env = environment(function, task_root, opt, credentials, self._endpoint)
+        env = lambda_environment(function, task_root, opt, credentials, self._endpoint)
         worker = Worker(function, env, task_root, self._state / "logs" / f"{function.name}.log")
         with self._lock:
             self._all.add(worker)

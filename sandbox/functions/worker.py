@@ -22,7 +22,7 @@ _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 _INIT_SECONDS = 60.0  # AWS gives 10 s; a busy laptop may need more
 
 
-def environment(
+def lambda_environment(
     function: Function, task_root: Path, opt: Path, credentials: Mapping[str, str], endpoint: str
 ) -> dict[str, str]:
     """Return the variables that Lambda sets, and none of the shell that started the sandbox."""
@@ -103,7 +103,7 @@ class Worker:
             outcome = InvocationResult.failure("Sandbox.Timedout", message)
         self.cold = False
         assert isinstance(outcome, InvocationResult)
-        return _named(outcome, invocation)
+        return _add_request_id(outcome, invocation)
 
     def stop(self) -> None:
         self._process.kill()
@@ -113,7 +113,7 @@ class Worker:
         self._api.close()
 
 
-def _named(outcome: InvocationResult, invocation: Invocation) -> InvocationResult:
+def _add_request_id(outcome: InvocationResult, invocation: Invocation) -> InvocationResult:
     """Add the request id to errors that the runtime could not report itself, as Lambda does."""
     if outcome.error not in ("Runtime.ExitError", "Sandbox.Timedout"):
         return outcome

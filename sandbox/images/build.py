@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.images import packing
-from sandbox.images.config import Below, below_of, image_config, platform_of
+from sandbox.images.config import Below, image_config, inherit_from, platform_of
 from sandbox.images.layout_files import INDEX as INDEX
 from sandbox.images.layout_files import MANIFEST as MANIFEST
 from sandbox.images.layout_files import (
@@ -105,9 +105,12 @@ def build_image(
     types = _DOCKER if docker else _OCI
     foreign = [packing.tar(layer) for layer in foreign_layers]
     archives = [packing.tar(layer) for layer in (*base_layers, files)]
-    below = below_of(folder, base)
+    below = inherit_from(folder, base)
     config = image_config([*foreign, *archives], f"{os}/{architecture}", below, labels, user)
-    layers = [*below.layers, *(_elsewhere(packing.gzip(archive), types.foreign) for archive in foreign)]
+    layers = [
+        *below.layers,
+        *(_foreign_descriptor(packing.gzip(archive), types.foreign) for archive in foreign),
+    ]
     layers += _layers(folder, archives, types, zstd=zstd)
     descriptor = _manifest(folder, types, config, layers, annotations)
     list_in_layout(folder, descriptor, tag)
@@ -135,7 +138,7 @@ def build_index(
     """
     types = _DOCKER if docker else _OCI
     images = {
-        name: _child(folder, types, name, files, below_of(folder, (bases or {}).get(name)), labels, user)
+        name: _child(folder, types, name, files, inherit_from(folder, (bases or {}).get(name)), labels, user)
         for name, files in platforms.items()
     }
     evidence = {name: _attestation(folder, image) for name, image in images.items()} if attestations else {}
@@ -195,7 +198,7 @@ def _layers(folder: Path, archives: Iterable[bytes], types: _Types, *, zstd: boo
     return [add_blob(folder, pack(archive), media_type) for archive in archives]
 
 
-def _elsewhere(content: bytes, media_type: str) -> Descriptor:
+def _foreign_descriptor(content: bytes, media_type: str) -> Descriptor:
     digest = digest_of(content)
     return descriptor_of(content, media_type) | {"urls": [f"https://layers.invalid/{digest}"]}
 
@@ -212,7 +215,7 @@ def _manifest(
         "mediaType": types.manifest,
         "config": add_blob(folder, encoded(config), types.config),
         "layers": layers,
-    } | _annotated(annotations)
+    } | _with_annotations(annotations)
     return add_blob(folder, encoded(document), types.manifest)
 
 
@@ -223,8 +226,8 @@ def _index(
     annotations: Mapping[str, str] | None = None,
 ) -> Descriptor:
     document = {"schemaVersion": 2, "mediaType": types.index, "manifests": children}
-    return add_blob(folder, encoded(document | _annotated(annotations)), types.index)
+    return add_blob(folder, encoded(document | _with_annotations(annotations)), types.index)
 
 
-def _annotated(annotations: Mapping[str, str] | None) -> dict[str, Any]:
+def _with_annotations(annotations: Mapping[str, str] | None) -> dict[str, Any]:
     return {"annotations": dict(annotations)} if annotations else {}

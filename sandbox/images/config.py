@@ -22,7 +22,7 @@ class Below:
     layers: Sequence[Descriptor] = ()
 
 
-def below_of(folder: Path, base: LayoutImage | None) -> Below:
+def inherit_from(folder: Path, base: LayoutImage | None) -> Below:
     """Copy the base's layers into `folder` and return what the image takes over."""
     if base is None:
         return Below()

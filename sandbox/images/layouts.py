@@ -140,7 +140,7 @@ def _convert(files: Files, folder: Path) -> None:
             "layers": [_copy(files, name, folder, LAYER) for name in image["Layers"]],
         }
         content = json.dumps(document).encode()
-        descriptor = _keep(_temporary(folder, content), folder, MANIFEST)
+        descriptor = _keep(_write_temporary(folder, content), folder, MANIFEST)
         names = image.get("RepoTags") or [""]
         entries += [descriptor | {"annotations": {REF_NAME: name}} for name in names]
     (folder / "index.json").write_text(json.dumps({"manifests": entries}))
@@ -151,19 +151,19 @@ def _copy(files: Files, name: str, folder: Path, media_type: str) -> dict[str, A
     with files.open(name) as source, target.open("wb") as raw:
         if media_type == LAYER:
             with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
-                shutil.copyfileobj(_unpacked(source), packed)
+                shutil.copyfileobj(_unpack_gzip(source), packed)
         else:
             shutil.copyfileobj(source, raw)
     return _keep(target, folder, media_type)
 
 
-def _unpacked(source: IO[bytes]) -> IO[bytes]:
+def _unpack_gzip(source: IO[bytes]) -> IO[bytes]:
     is_packed = source.read(2) == b"\x1f\x8b"
     source.seek(0)
     return gzip.GzipFile(fileobj=source) if is_packed else source  # type: ignore[return-value]
 
 
-def _temporary(folder: Path, content: bytes) -> Path:
+def _write_temporary(folder: Path, content: bytes) -> Path:
     target = folder / "incoming"
     target.write_bytes(content)
     return target

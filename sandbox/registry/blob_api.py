@@ -99,16 +99,16 @@ def _read(path: Path, first: int, end: int) -> Iterator[bytes]:
 def start_upload(call: RegistryRequest) -> Response:
     call.require("InitiateLayerUpload")
     arguments = call.request.args
-    if "mount" in arguments and _mounted(call, arguments["mount"], arguments.get("from")):
-        return _created(call, arguments["mount"])
+    if "mount" in arguments and _try_mount(call, arguments["mount"], arguments.get("from")):
+        return _created_response(call, arguments["mount"])
     upload = layers.begin(call.repo)
     if "digest" in arguments:
         call.require("CompleteLayerUpload")
         return _finish(call, upload, arguments["digest"])
-    return _progress(call, upload, 202)
+    return _upload_response(call, upload, 202)
 
 
-def _mounted(call: RegistryRequest, digest: str, source_name: str | None) -> bool:
+def _try_mount(call: RegistryRequest, digest: str, source_name: str | None) -> bool:
     """Mount the blob if possible; return False in any other case, and the client uploads it."""
     source: Any = store().backend.repositories.get(source_name)
     if source is None:
@@ -124,13 +124,13 @@ def _mounted(call: RegistryRequest, digest: str, source_name: str | None) -> boo
 def append_to_upload(call: RegistryRequest) -> Response:
     call.require("UploadLayerPart")
     if not store().settings.quirks.keep_first_chunk_only:
-        return _progress(call, _append(call), 202)
+        return _upload_response(call, _append(call), 202)
     upload = layers.upload_of(call.repo, call.target)
     if upload.size:
         call.request.stream.read()  # and drop it
     else:
         _append(call)
-    return _progress(call, upload, 201)
+    return _upload_response(call, upload, 201)
 
 
 @route("PUT", _UPLOAD)
@@ -145,7 +145,7 @@ def finish_upload(call: RegistryRequest) -> Response:
 @route("GET", _UPLOAD)
 def upload_status(call: RegistryRequest) -> Response:
     call.require("UploadLayerPart")
-    return _progress(call, layers.upload_of(call.repo, call.target), 204)
+    return _upload_response(call, layers.upload_of(call.repo, call.target), 204)
 
 
 @route("DELETE", _UPLOAD)
@@ -171,17 +171,17 @@ def _finish(call: RegistryRequest, upload: Upload, digest: str) -> Response:
         raise RegistryError(400, "DIGEST_INVALID", f"not a sha256 digest: {digest!r}")
     _append(call, upload)
     layers.finish(call.repo, upload, digest)
-    return _created(call, digest)
+    return _created_response(call, digest)
 
 
-def _created(call: RegistryRequest, digest: str) -> Response:
+def _created_response(call: RegistryRequest, digest: str) -> Response:
     response = Response(status=201)
     response.headers["Location"] = location(call.repo.name, "blobs", digest)
     response.headers["Docker-Content-Digest"] = digest
     return response
 
 
-def _progress(call: RegistryRequest, upload: Upload, status: int) -> Response:
+def _upload_response(call: RegistryRequest, upload: Upload, status: int) -> Response:
     response = Response(status=status)
     for name, value in _position(call, upload).items():
         response.headers[name.replace("_", "-")] = value

@@ -45,7 +45,7 @@ _TRANSLATED = {
 }
 
 
-def translated(error: ServiceException) -> RegistryError:
+def translate_error(error: ServiceException) -> RegistryError:
     if "Invalid JSON syntax" in error.message:  # seen on ECR
         return RegistryError(405, "UNSUPPORTED", error.message)
     status, code = _TRANSLATED.get(error.code, (400, "UNSUPPORTED"))

@@ -19,7 +19,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request, Response
 
 from sandbox.registry import access, index
-from sandbox.registry.errors import RegistryError, translated
+from sandbox.registry.errors import RegistryError, translate_error
 from sandbox.registry.store import store
 
 
@@ -95,7 +95,7 @@ class Front:
         except RegistryError as error:
             return error.response()
         except ServiceException as error:
-            return translated(error).response()
+            return translate_error(error).response()
         except ClientDisconnected:
             return Response(status=400)  # the client is gone
 

@@ -100,8 +100,8 @@ def _find(call: RegistryRequest) -> Any:
 def list_tags(call: RegistryRequest) -> Response:
     call.require("ListImages")
     last, limit = call.request.args.get("last", ""), call.request.args.get("n", type=int)
-    tags = sorted((tag for image in list(call.repo.images) for tag in image.image_tags), key=_lexical)
-    tags = [tag for tag in tags if _lexical(tag) > _lexical(last)]
+    tags = sorted((tag for image in list(call.repo.images) for tag in image.image_tags), key=_sort_key)
+    tags = [tag for tag in tags if _sort_key(tag) > _sort_key(last)]
     page_items = tags if limit is None else tags[:limit]
     response = _json({"name": call.repo.name, "tags": page_items})
     if page_items and len(page_items) < len(tags):
@@ -109,7 +109,7 @@ def list_tags(call: RegistryRequest) -> Response:
     return response
 
 
-def _lexical(tag: str) -> tuple[str, str]:
+def _sort_key(tag: str) -> tuple[str, str]:
     """Return the sort key of a tag: case-insensitive (distribution specification, "Listing Tags")."""
     return tag.lower(), tag
 

@@ -42,7 +42,7 @@ def write(settings: Settings, deployment: DeployedStack, template: Path) -> Call
     """Write the template, the values and the relays; return the function that removes them."""
     definition = templates.read(template)
     functions = {
-        name: _deployed(settings, deployment.resources[name])
+        name: _deployed_function(settings, deployment.resources[name])
         for name, resource in definition["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function" and name in deployment.resources
     }
@@ -62,7 +62,7 @@ def write(settings: Settings, deployment: DeployedStack, template: Path) -> Call
     return undo.close
 
 
-def _deployed(settings: Settings, name: str) -> Function:
+def _deployed_function(settings: Settings, name: str) -> Function:
     # Imported late: they import moto, which reads the environment then.
     from moto.awslambda.utils import get_backend
 

@@ -22,16 +22,16 @@ def as_enhanced(found: Findings, repo: Any, image: Any) -> Findings:
     """Return the findings as Inspector reports them for this image."""
     resource = _resource(repo, image)
     if found.is_enhanced:
-        return replace(found, findings=[_completed(finding, repo, resource) for finding in found.findings])
-    return _converted(found, _TO_INSPECTOR, lambda finding: _enhanced(finding, repo, resource))
+        return replace(found, findings=[_complete(finding, repo, resource) for finding in found.findings])
+    return _convert_all(found, _TO_INSPECTOR, lambda finding: _enhanced(finding, repo, resource))
 
 
 def as_basic(found: Findings) -> Findings:
     """Return the findings as ECR's own scanner reports them."""
-    return _converted(found, _TO_BASIC, _basic) if found.is_enhanced else found
+    return _convert_all(found, _TO_BASIC, _basic) if found.is_enhanced else found
 
 
-def _converted(
+def _convert_all(
     found: Findings, levels: dict[str, str], convert: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> Findings:
     listed = [convert(f) | {"severity": levels.get(f["severity"], f["severity"])} for f in found.findings]
@@ -54,10 +54,10 @@ def _enhanced(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> d
         "fixAvailable": "NO",
         "exploitAvailable": "NO",
     }
-    return _completed(own, repo, resource)
+    return _complete(own, repo, resource)
 
 
-def _completed(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> dict[str, Any]:
+def _complete(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> dict[str, Any]:
     """Add the members that Inspector always gives; keep the given ones."""
     details, now = finding.get("packageVulnerabilityDetails", {}), datetime.now(UTC)
     packages = [f"{p.get('name')} {p.get('version')}" for p in details.get("vulnerablePackages", ())]

@@ -58,7 +58,7 @@ def parse(text: str) -> Findings:
     found = document.get(form, [])
     counted = dict(Counter(finding["severity"] for finding in found))
     counts = document.get("findingSeverityCounts", counted)
-    return Findings(_dated(found), counts, is_enhanced=form == "enhancedFindings")
+    return Findings(_parse_times(found), counts, is_enhanced=form == "enhancedFindings")
 
 
 def _validate(document: dict[str, Any], form: str) -> None:
@@ -76,12 +76,12 @@ def _validate(document: dict[str, Any], form: str) -> None:
             raise InvalidFindingsError(f"{what}, not one of {', '.join(_LEVELS[form])}")
 
 
-def _dated(value: Any, key: str = "") -> Any:
+def _parse_times(value: Any, key: str = "") -> Any:
     """Convert times once, because converting them for each answer would be slow."""
     if isinstance(value, dict):
-        return {name: _dated(member, name) for name, member in value.items()}
+        return {name: _parse_times(member, name) for name, member in value.items()}
     if isinstance(value, list):
-        return [_dated(member) for member in value]
+        return [_parse_times(member) for member in value]
     return parse_timestamp(value) if key.endswith("At") else value
 
 
@@ -126,7 +126,7 @@ def main(argv: Sequence[str]) -> int:
         reference = SandboxReference.parse(arguments.reference)
         require_running(arguments.state)
         found = _write(arguments.state, reference, arguments.file)
-        print(f"{reference}: the next scan finds {_counted(found)}")
+        print(f"{reference}: the next scan finds {_describe_counts(found)}")
         if arguments.rescan:
             print(_rescan(arguments.state, reference))
     except (InvalidSandboxReferenceError, InvalidFindingsError, NoSandboxError, OSError) as error:
@@ -159,7 +159,7 @@ def _write(state: Path, reference: SandboxReference, file: Path) -> Findings:
     return found
 
 
-def _counted(found: Findings) -> str:
+def _describe_counts(found: Findings) -> str:
     return ", ".join(f"{count} {level}" for level, count in found.counts.items()) or "nothing"
 
 

@@ -119,19 +119,19 @@ def _finish(repo: Any, image: Any, manifest: StoredManifest, scan: Scan, *, at_o
     if outcome == "COMPLETE":
         done = _look(repo, image, done)
     if scan.kind == "ENHANCED" and scan.is_first and not at_once:
-        return _play(repo, image, early_results.phases(done, store().settings.quirks))
+        return _play_phases(repo, image, early_results.phases(done, store().settings.quirks))
     if done.completed and store().settings.quirks.summary_before_findings:
-        _after(store().settings.quirks.scan_seconds, _keep, repo, image, done)
+        _schedule(store().settings.quirks.scan_seconds, _keep, repo, image, done)
         done = replace(done, findings=[])
     return _keep(repo, image, done)
 
 
-def _play(repo: Any, image: Any, scenes: list[tuple[Scan, float]]) -> None:
+def _play_phases(repo: Any, image: Any, scenes: list[tuple[Scan, float]]) -> None:
     """Keep each phase for its seconds, one after the other; the last one stays."""
     (scan, seconds), *rest = scenes
     _keep(repo, image, scan)
     if rest:
-        _after(seconds, _play, repo, image, rest)
+        _schedule(seconds, _play_phases, repo, image, rest)
 
 
 def _look(repo: Any, image: Any, scan: Scan) -> Scan:
@@ -177,7 +177,7 @@ def _announce(repo: Any, image: Any, scan: Scan) -> None:
         announce.inspector_scan(repo, image.image_digest, tags, scan.counts)
 
 
-def _after(seconds: float, work: Any, *arguments: Any) -> None:
+def _schedule(seconds: float, work: Any, *arguments: Any) -> None:
     """Schedule the findings that follow a first result."""
     quirks = store().settings.quirks
     later(seconds, lambda: quirks.hold_findings, work, *arguments)

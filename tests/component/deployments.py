@@ -53,7 +53,7 @@ SIGNATURE = Digest.of(b"signature")
 IMAGE = ImageRef(DEV, Digest.of(b"image"))
 
 
-def named(image: ImageRef) -> str:
+def image_name(image: ImageRef) -> str:
     return f"{REGISTRY}/{image}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from imagegate.notation.jws import MAX_ENVELOPE
 from imagegate.oci.image import Descriptor, Digest
 from tests.component.envelopes import SUBJECT, base64url, compact
-from tests.component.forging import Evidence, everyone, found, payload
+from tests.component.forging import Evidence, everyone, load_envelope, payload
 
 Text = Callable[[str, Random], str]
 
@@ -23,7 +23,7 @@ def _flipped(content: bytes, random: Random) -> bytes:
 
 
 def bit_anywhere(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     return genuine.evidence(_flipped(envelope, random))
 
 
@@ -31,7 +31,7 @@ def _bit_in(part: str) -> Callable[[Random], Evidence]:
     """Flip a bit of the decoded content and encode it again: the form is right, the content is not."""
 
     def forge(random: Random) -> Evidence:
-        genuine, envelope = found(random)
+        genuine, envelope = load_envelope(random)
         jws = json.loads(envelope)
         content = base64.urlsafe_b64decode(jws[part] + "=" * (-len(jws[part]) % 4))
         return genuine.evidence(compact(jws | {part: base64url(_flipped(content, random))}))
@@ -40,7 +40,7 @@ def _bit_in(part: str) -> Callable[[Random], Evidence]:
 
 
 def bit_in_a_certificate(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     x5c = jws["header"]["x5c"]
     position = random.randrange(len(x5c))
@@ -50,7 +50,7 @@ def bit_in_a_certificate(random: Random) -> Evidence:
 
 def bytes_in_a_certificate(random: Random) -> Evidence:
     """Replace a run of bytes, as a fuzzer does."""
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     x5c = jws["header"]["x5c"]
     position = random.randrange(len(x5c))
@@ -65,7 +65,7 @@ def bytes_in_a_certificate(random: Random) -> Evidence:
 
 def unused_bits(random: Random) -> Evidence:
     """Let a certificate's signature claim to end in the middle of a byte, which no signature covers."""
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     x5c = jws["header"]["x5c"]
     position = random.randrange(max(1, len(x5c) - 1))
@@ -79,47 +79,47 @@ def unused_bits(random: Random) -> Evidence:
 
 
 def truncated(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     return genuine.evidence(envelope[: random.randrange(len(envelope))])
 
 
 def truncated_part(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     part = random.choice(["payload", "protected", "signature"])
     return genuine.evidence(compact(jws | {part: jws[part][: random.randrange(len(jws[part]))]}))
 
 
 def bytes_behind(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     return genuine.evidence(envelope + random.choice([b"\0", b"{}", b"x", envelope, b"]", b"\xff"]))
 
 
 def bytes_before(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     return genuine.evidence(random.choice([b"\xef\xbb\xbf", b"\0", b"[", b"x", b"{}"]) + envelope)
 
 
 def mixed_parts(random: Random) -> Evidence:
     """Mix parts of two genuine envelopes: neither of them says what the mixture says."""
-    genuine, envelope = found(random)
-    _, other = found(random)
+    genuine, envelope = load_envelope(random)
+    _, other = load_envelope(random)
     while other == envelope:
-        _, other = found(random)
+        _, other = load_envelope(random)
     jws, theirs = json.loads(envelope), json.loads(other)
     part = random.choice([name for name in jws if jws[name] != theirs[name]])
     return genuine.evidence(compact(jws | {part: theirs[part]}))
 
 
 def other_payload(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     other = payload(stage=random.choice(["staging", "production"]), number=str(random.getrandbits(32)))
     return genuine.evidence(compact(json.loads(envelope) | {"payload": base64url(compact(other))}))
 
 
 def other_subject(random: Random) -> Evidence:
     """Show a genuine signature beside another image."""
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     subject = random.choice(
         [
             Descriptor(SUBJECT.media_type, Digest.of(random.randbytes(8)), SUBJECT.size),
@@ -132,7 +132,7 @@ def other_subject(random: Random) -> Evidence:
 
 def unsigned_headers(random: Random) -> Evidence:
     """Add to the unsigned header, which may have only the chain, the agent and the countersignature."""
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     header: dict[str, Any] = random.choice(
         [
@@ -151,7 +151,7 @@ def unsigned_headers(random: Random) -> Evidence:
 
 
 def no_part(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     part = random.choice(list(jws))
     instead: Any = random.choice([None, "", 0, [], {}, True, 1.5])
@@ -161,7 +161,7 @@ def no_part(random: Random) -> Evidence:
 
 def huge(random: Random) -> Evidence:
     """Make it too large, too deep, or with a number of too many digits."""
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     deep = random.choice([17, 500, 990, 30_000])
     contents = [

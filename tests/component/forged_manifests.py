@@ -13,7 +13,7 @@ from imagegate.evidence.signature_manifest import THUMBPRINTS
 from imagegate.notation.revocation import RevocationQuery
 from imagegate.oci.image import Digest
 from tests.component.envelopes import SUBJECT, compact
-from tests.component.forging import Evidence, found, gates, manifest_of, some_payload
+from tests.component.forging import Evidence, gates, load_envelope, manifest_of, some_payload
 
 NOTARY = "application/vnd.cncf.notary.signature"
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
@@ -25,7 +25,7 @@ def _layer(envelope: bytes, **changes: Any) -> dict[str, Any]:
 
 
 def other_manifest(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     layer, about = _layer(envelope), SUBJECT.as_json()
     config = {"mediaType": NOTARY, "digest": str(Digest.of(b"{}")), "size": 2}
     changes: list[dict[str, Any]] = [
@@ -55,7 +55,7 @@ def other_manifest(random: Random) -> Evidence:
 
 
 def other_thumbprints(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     own = json.loads(manifest_of(envelope, genuine.chain)["annotations"][THUMBPRINTS])
     others: list[Any] = [
         json.dumps([f"{random.getrandbits(256):064x}", *own[1:]]),
@@ -75,7 +75,7 @@ def other_thumbprints(random: Random) -> Evidence:
 
 
 def manifest_bytes(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     content = compact(manifest_of(envelope, genuine.chain))
     contents = [
         content[: random.randrange(len(content))],
@@ -92,15 +92,15 @@ def manifest_bytes(random: Random) -> Evidence:
 
 def other_envelope(random: Random) -> Evidence:
     """Let the registry return other bytes than the manifest names, even genuine ones."""
-    genuine, envelope = found(random)
-    _, other = found(random)
+    genuine, envelope = load_envelope(random)
+    _, other = load_envelope(random)
     while other == envelope:
-        _, other = found(random)
+        _, other = load_envelope(random)
     return genuine.evidence(other, manifest=compact(manifest_of(envelope, genuine.chain)))
 
 
 def other_format(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     kinds = ["application/cose", "application/jose", "application/JOSE+JSON", "", "application/json"]
     return genuine.evidence(envelope, media_type=random.choice(kinds))
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from random import Random
 
 from tests.component.envelopes import compact
-from tests.component.forging import Evidence, found
+from tests.component.forging import Evidence, load_envelope
 
 Text = Callable[[str, Random], str]
 
 
 def other_spelling(random: Random) -> Evidence:
     """Write base64 that some decoders take for the same bytes."""
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     part = random.choice(["payload", "protected", "signature"])
     spelled: list[Text] = [
@@ -29,7 +29,7 @@ def other_spelling(random: Random) -> Evidence:
 
 
 def other_spelling_of_a_certificate(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     x5c = jws["header"]["x5c"]
     position = random.randrange(len(x5c))
@@ -50,7 +50,7 @@ def _inserted(text: str, what: str, random: Random) -> str:
 
 def duplicate_keys(random: Random) -> Evidence:
     """Write two parts under one name: one reader takes the first, another the last."""
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     part = random.choice(list(jws))
     other = compact({part: random.choice([jws[part], "e30", "", None])})[1:-1]
@@ -61,19 +61,19 @@ def duplicate_keys(random: Random) -> Evidence:
 
 
 def duplicate_chain(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     return genuine.evidence(envelope.replace(b'"x5c":', b'"x5c":[],"x5c":', 1))
 
 
 def other_case(random: Random) -> Evidence:
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     name = random.choice([b'"payload"', b'"protected"', b'"header"', b'"signature"', b'"x5c"'])
     return genuine.evidence(envelope.replace(name, random.choice([name.upper(), name.title()]), 1))
 
 
 def other_form(random: Random) -> Evidence:
     """Write the general and the compact serialisation of JWS, and lists of the accepted one."""
-    genuine, envelope = found(random)
+    genuine, envelope = load_envelope(random)
     jws = json.loads(envelope)
     signature = {key: jws[key] for key in ("protected", "header", "signature")}
     forms = [

@@ -171,7 +171,7 @@ def everyone() -> tuple[Genuine, ...]:
     return gates() + users()
 
 
-def found(random: Random) -> tuple[Genuine, bytes]:
+def load_envelope(random: Random) -> tuple[Genuine, bytes]:
     """Return a signer and an envelope as it was given."""
     position = random.randrange(len(everyone()))
     return everyone()[position], random.choice(envelopes_of(position))

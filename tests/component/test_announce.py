@@ -90,7 +90,7 @@ def deleted_late(world: World) -> ImageRef:
     return image
 
 
-def taken(world: World) -> ImageRef:
+def promote_to_taken_tag(world: World) -> ImageRef:
     image = world.signed()
     world.registry.push_image(STAGING, "1.0", seed="other")
     world.registry.immutable.add(STAGING)
@@ -131,7 +131,7 @@ def deploy(world: World, stage: str, **changes: object) -> None:
         (overtaken, Outcome.SUPERSEDED),
         (deleted, Outcome.WITHDRAWN),
         (deleted_late, Outcome.WITHDRAWN),
-        (taken, Outcome.CONFLICT),
+        (promote_to_taken_tag, Outcome.CONFLICT),
         (held, Outcome.HELD),
         (observed, Outcome.RELEASED),
     ],

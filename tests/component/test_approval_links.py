@@ -142,12 +142,12 @@ def answers(functions: Stubber, payload: Any, error: str = "") -> None:
     functions.add_response("invoke", answer | ({"FunctionError": error} if error else {}), expected)
 
 
-def told(status: int, **body: Any) -> dict[str, Any]:
+def decide_answer(status: int, **body: Any) -> dict[str, Any]:
     return {"statusCode": status, "headers": {}, "body": json.dumps(body)}
 
 
 def test_decide_is_called_with_the_link_itself_and_without_an_identity(functions: Stubber) -> None:
-    answers(functions, told(200, standing="waiting", by="mailto:ann@example.com"))
+    answers(functions, decide_answer(200, standing="waiting", by="mailto:ann@example.com"))
     decider: LinkDecider = LambdaDecider("decide")
     assert decider.decide("token", "why") == {"standing": "waiting", "by": "mailto:ann@example.com"}
 
@@ -164,7 +164,7 @@ def test_decide_is_called_with_the_link_itself_and_without_an_identity(functions
     ],
 )
 def test_a_refusal_is_passed_on_in_its_words(functions: Stubber, status: int, error: type[Exception]) -> None:
-    answers(functions, told(status, error="X", message="no, because"))
+    answers(functions, decide_answer(status, error="X", message="no, because"))
     with pytest.raises(error, match="no, because"):
         LambdaDecider("decide").decide("token", "why")
 

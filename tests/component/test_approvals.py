@@ -419,19 +419,21 @@ def request(**changes: Any) -> ApprovalRequest:
     return replace(plain, **changes)
 
 
-def said(by: str = ANN, **changes: Any) -> Approval:
-    asked = request()
-    plain = Approval(asked.release, asked.stage, asked.policy, Choice.APPROVE, by, LATER)
+def approval_by(by: str = ANN, **changes: Any) -> Approval:
+    approval_request = request()
+    plain = Approval(
+        approval_request.release, approval_request.stage, approval_request.policy, Choice.APPROVE, by, LATER
+    )
     return replace(plain, **changes)
 
 
 def test_only_what_is_about_this_attempt_stage_and_policy_in_time_counts() -> None:
-    assert approval_status(request(), [said()], LATER) is ApprovalStatus.APPROVED
+    assert approval_status(request(), [approval_by()], LATER) is ApprovalStatus.APPROVED
     for other in (
-        said(release=replace(request().release, attempt=2)),
-        said(stage="production"),
-        said(policy=Digest.of(b"other")),
-        said(at=NOW + 7 * DAY),
+        approval_by(release=replace(request().release, attempt=2)),
+        approval_by(stage="production"),
+        approval_by(policy=Digest.of(b"other")),
+        approval_by(at=NOW + 7 * DAY),
     ):
         assert approval_status(request(), [other], LATER) is ApprovalStatus.WAITING
 
@@ -443,23 +445,24 @@ _people = st.lists(st.tuples(st.sampled_from([ANN, BEN, CAT]), st.sampled_from(C
 def test_a_rejection_more_or_a_person_less_never_lets_in(
     people: list[tuple[str, Choice]], quorum: int
 ) -> None:
-    asked = request(terms=ApprovalTerms(quorum=quorum))
-    decided = [said(by, choice=choice) for by, choice in people]
-    comes_to = approval_status(asked, decided, LATER)
+    approval_request = request(terms=ApprovalTerms(quorum=quorum))
+    decided = [approval_by(by, choice=choice) for by, choice in people]
+    status = approval_status(approval_request, decided, LATER)
     approving = {by for by, choice in people if choice is Choice.APPROVE}
     is_rejected = any(choice is Choice.REJECT for _, choice in people)
-    assert (comes_to is ApprovalStatus.APPROVED) is (len(approving) >= quorum and not is_rejected)
+    assert (status is ApprovalStatus.APPROVED) is (len(approving) >= quorum and not is_rejected)
     assert (
-        approval_status(asked, [*decided, said(CAT, choice=Choice.REJECT)], LATER) is ApprovalStatus.REJECTED
+        approval_status(approval_request, [*decided, approval_by(CAT, choice=Choice.REJECT)], LATER)
+        is ApprovalStatus.REJECTED
     )
-    if comes_to is not ApprovalStatus.APPROVED and decided:
+    if status is not ApprovalStatus.APPROVED and decided:
         fewer = [one for one in decided[1:] if one.choice is Choice.APPROVE] if not is_rejected else []
-        assert approval_status(asked, fewer, LATER) is not ApprovalStatus.APPROVED
+        assert approval_status(approval_request, fewer, LATER) is not ApprovalStatus.APPROVED
 
 
 def test_what_is_written_is_what_is_read() -> None:
-    assert Approval.from_json(json.loads(json.dumps(said().as_json()))) == said()
-    for broken in (None, {}, {**said().as_json(), "choice": "perhaps"}):
+    assert Approval.from_json(json.loads(json.dumps(approval_by().as_json()))) == approval_by()
+    for broken in (None, {}, {**approval_by().as_json(), "choice": "perhaps"}):
         with pytest.raises(RejectedInputError):
             Approval.from_json(broken)
 
@@ -501,12 +504,12 @@ SSO, SSO_TOO = "AWSReservedSSO_Admin_0123456789abcdef", "AWSReservedSSO_Ops_fedc
 )
 def test_a_quorum_counts_people_not_names(one: str, other: str, are_one: bool) -> None:
     terms = ApprovalTerms(quorum=2, named_sessions=("arn:aws:iam::123456789012:role/named-*",))
-    decided = [said(one), said(other)]
-    comes_to = approval_status(request(terms=terms), decided, LATER)
-    assert comes_to is (ApprovalStatus.WAITING if are_one else ApprovalStatus.APPROVED)
+    decided = [approval_by(one), approval_by(other)]
+    status = approval_status(request(terms=terms), decided, LATER)
+    assert status is (ApprovalStatus.WAITING if are_one else ApprovalStatus.APPROVED)
     brought = request(terms=terms, brought_by=(one,))
     assert (brought.fault(Person(other), "", LATER) == BROUGHT) is are_one
-    assert len(brought.approving([said(CAT), *decided])) == (1 if are_one else 2)
+    assert len(brought.approving([approval_by(CAT), *decided])) == (1 if are_one else 2)
 
 
 BROUGHT = "whoever brought the image does not decide about it"
@@ -566,7 +569,7 @@ def test_a_held_image_shows_its_approval_and_the_commands() -> None:
 # Requests
 
 
-def asked(**changes: Any) -> dict[str, Any]:
+def request_body(**changes: Any) -> dict[str, Any]:
     plain = {
         "schema": 1,
         "action": "approve",
@@ -581,7 +584,7 @@ def asked(**changes: Any) -> dict[str, Any]:
 
 def test_the_person_is_the_caller_and_not_taken_from_the_request(world: World) -> None:
     image = held(world)
-    event = asked(digest=str(image.digest))
+    event = request_body(digest=str(image.digest))
     told = world.decide(parse_decision(event), caller_arn(event), LATER)
     assert told["standing"] == "approved"
     assert [one["by"] for one in told["decided"]] == [BEN]
@@ -593,7 +596,7 @@ def test_the_person_is_the_caller_and_not_taken_from_the_request(world: World) -
 )
 def test_what_is_not_written_as_it_has_to_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidEventError):
-        parse_decision(asked(**changes))
+        parse_decision(request_body(**changes))
 
 
 def test_a_retried_announcement_holds_and_tells_once(world: World) -> None:
@@ -676,11 +679,11 @@ LINK = {"schema": 1, "action": "decide-by-link", "token": "1.a.b"}
     ("event", "function"),
     [
         ({"body": json.dumps(LINK)}, FUNCTION),
-        ({**asked(), "body": json.dumps(LINK)}, FUNCTION),
+        ({**request_body(), "body": json.dumps(LINK)}, FUNCTION),
         (Caller(BEN).asks(LINK, LATER), FUNCTION),
-        (asked(), BY_LINK),
-        ({"body": asked()["body"]}, FUNCTION),
-        (asked(), FUNCTION),
+        (request_body(), BY_LINK),
+        ({"body": request_body()["body"]}, FUNCTION),
+        (request_body(), FUNCTION),
     ],
 )
 def test_the_page_cannot_say_that_it_is_somebody_and_nobody_else_takes_links(

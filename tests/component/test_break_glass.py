@@ -30,7 +30,7 @@ from imagegate.release.revocation import Revocation
 from imagegate.release.start import Ignore
 from imagegate.workflow.decide.break_glass import BreakGlassRefusedError
 from imagegate.workflow.judge import JudgeResult, JudgeRoute
-from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
+from tests.component.deployments import IMAGE, Cluster, attempt, blocked, image_name
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, STAGING, FakeStarter, critical
 
@@ -117,7 +117,7 @@ def test_the_break_glass_that_ends_last_is_active_and_none_from_before_a_revocat
 def test_a_deployment_of_it_is_let_through_until_it_ends() -> None:
     cluster = Cluster()
     cluster.known(blocked())
-    container = Container("app", named(IMAGE), IMAGE.digest)
+    container = Container("app", image_name(IMAGE), IMAGE.digest)
     assert not cluster.check(container).rulings[0].may_run
     cluster.grants.break_glass(glass())
     [ruling] = cluster.check(container).rulings
@@ -131,7 +131,7 @@ def test_a_deployment_of_it_is_let_through_until_it_ends() -> None:
 def test_one_from_before_a_revocation_lets_nothing_through_and_one_from_after_does() -> None:
     cluster = Cluster()
     cluster.known(attempt(revoked=Revocation(LATER, BEN, "built on a stolen laptop")))
-    container = Container("app", named(IMAGE), IMAGE.digest)
+    container = Container("app", image_name(IMAGE), IMAGE.digest)
     cluster.grants.break_glass(glass())
     later = LATER + timedelta(minutes=1)
     [ruling] = cluster.check(container, now=later).rulings
@@ -146,7 +146,7 @@ def test_what_passed_or_is_no_image_of_ours_is_left_as_it_is() -> None:
     cluster.known(attempt())
     cluster.grants.break_glass(glass())
     passed, foreign = cluster.check(
-        Container("app", named(IMAGE), IMAGE.digest), Container("web", "docker.io/library/nginx")
+        Container("app", image_name(IMAGE), IMAGE.digest), Container("web", "docker.io/library/nginx")
     ).rulings
     assert (passed.rule, foreign.rule) == (DeploymentRule.PASSED, DeploymentRule.OUTSIDE)
     assert apply_break_glass(foreign, [glass()], NOW) is foreign
@@ -283,7 +283,7 @@ def test_an_index_is_let_through_with_its_platforms(world: World) -> None:
 # Requests
 
 
-def asked(body: dict[str, Any]) -> dict[str, Any]:
+def call_event(body: dict[str, Any]) -> dict[str, Any]:
     return {"requestContext": {"authorizer": {"iam": {"userArn": BEN}}}, "body": json.dumps(body)}
 
 
@@ -300,11 +300,11 @@ def request(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_person_is_the_caller_and_not_taken_from_the_request(world: World) -> None:
-    event = asked(request())
+    event = call_event(request())
     told = world.decide(parse_decision(event), caller_arn(event), NOW)
     [kept] = world.grants.broken_glass()
     assert (kept.granted_by, kept.expires, kept.id) == (BEN, NOW + 4 * HOUR, told["breakGlass"]["id"])
-    event = asked({"schema": 1, "action": "withdraw", "id": kept.id})
+    event = call_event({"schema": 1, "action": "withdraw", "id": kept.id})
     told = world.decide(parse_decision(event), caller_arn(event), LATER)
     assert told["breakGlass"]["withdrawnAt"] == "2026-11-21T08:01:00Z"
 
@@ -315,10 +315,10 @@ def test_the_person_is_the_caller_and_not_taken_from_the_request(world: World) -
 )
 def test_what_is_not_written_as_it_has_to_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidEventError):
-        parse_decision(asked(request(**changes)))
+        parse_decision(call_event(request(**changes)))
 
 
 def test_an_image_is_named_by_its_digest(world: World) -> None:
-    event = asked(request(digest="1.0"))
+    event = call_event(request(digest="1.0"))
     with pytest.raises(InvalidDigestError):
         world.decide(parse_decision(event), BEN, NOW)

@@ -53,7 +53,7 @@ def test_a_waiver_releases_its_images_and_the_answer_says_how_to_follow_them(
     image = gate.blocked()
     result = gate.call("decide", "waive", "shop-*", *FINDING, *WHY)
     assert (result.code, result.err) == (0, "")
-    for said in (
+    for vex_statement in (
         "CVE-2026-0000 in openssl",
         "2026-12-21 (30 days)",
         "ann",
@@ -61,7 +61,7 @@ def test_a_waiver_releases_its_images_and_the_answer_says_how_to_follow_them(
         "1 blocked image would pass now, and is judged again:",
         "imagegate status --watch shop-dev:1.0",
     ):
-        assert said in result.out
+        assert vex_statement in result.out
     [kept] = gate.world.grants.waivers()
     assert kept.granted_by == CALLER
     assert kept.id in result.out
@@ -195,7 +195,9 @@ def vex(path: Path, *statements: dict[str, Any]) -> str:
     return str(path)
 
 
-def said(name: str, status: str = "not_affected", package: str = "openssl", **more: Any) -> dict[str, Any]:
+def statement_of(
+    name: str, status: str = "not_affected", package: str = "openssl", **more: Any
+) -> dict[str, Any]:
     product = {"@id": f"pkg:deb/debian/{package}@3.0.1"}
     why = {"justification": "vulnerable_code_not_present"} if status == "not_affected" else {}
     return {"vulnerability": {"name": name}, "products": [product], "status": status, **why, **more}
@@ -203,7 +205,10 @@ def said(name: str, status: str = "not_affected", package: str = "openssl", **mo
 
 def test_a_document_is_imported_statement_by_statement(gate: CliGate, url: Served, tmp_path: Path) -> None:
     file = vex(
-        tmp_path / "vex.json", said("CVE-2026-1001"), said("CVE-2026-1002", "affected"), said("CVE-2026-1003")
+        tmp_path / "vex.json",
+        statement_of("CVE-2026-1001"),
+        statement_of("CVE-2026-1002", "affected"),
+        statement_of("CVE-2026-1003"),
     )
     result = gate.call("decide", "waive", "shop-*", "--vex", file, "--expires", "30d", "--ticket", "T-1")
     assert (result.code, result.err) == (0, "")
@@ -217,8 +222,8 @@ def test_a_document_is_imported_statement_by_statement(gate: CliGate, url: Serve
 
 
 def test_a_refused_statement_does_not_hide_the_others(gate: CliGate, url: Served, tmp_path: Path) -> None:
-    whole = {**said("CVE-2026-1001"), "products": [{"@id": "pkg:oci/shop"}]}
-    file = vex(tmp_path / "vex.json", whole, said("CVE-1"), said("CVE-2026-1002"))
+    whole = {**statement_of("CVE-2026-1001"), "products": [{"@id": "pkg:oci/shop"}]}
+    file = vex(tmp_path / "vex.json", whole, statement_of("CVE-1"), statement_of("CVE-2026-1002"))
     result = gate.call("decide", "waive", "shop-*", "--vex", file, "--expires", "30d", "--json")
     assert result.code == 1
     refused, odd, kept = result.json
@@ -234,12 +239,15 @@ def test_only_what_holds_now_about_what_is_asked_for_is_waived(
     other = {"products": [{"@id": "pkg:oci/other", "subcomponents": [{"@id": "pkg:deb/debian/zlib"}]}]}
     ours = {"products": [{"@id": "pkg:oci/shop", "subcomponents": [{"@id": "pkg:deb/debian/zlib"}]}]}
     first = vex(
-        tmp_path / "1.json", said("CVE-2026-1001"), {**said("CVE-2026-1002"), **other}, {"status": "x"}
+        tmp_path / "1.json",
+        statement_of("CVE-2026-1001"),
+        {**statement_of("CVE-2026-1002"), **other},
+        {"status": "x"},
     )
     then = vex(
         tmp_path / "2.json",
-        {**said("CVE-2026-1001", "affected"), **later},
-        {**said("GO-1"), **ours, "vulnerability": {"name": "GO-1", "aliases": ["CVE-2026-1003"]}},
+        {**statement_of("CVE-2026-1001", "affected"), **later},
+        {**statement_of("GO-1"), **ours, "vulnerability": {"name": "GO-1", "aliases": ["CVE-2026-1003"]}},
     )
     result = gate.call("decide", "waive", "shop-*", "--vex", first, "--vex", then, "--expires", "30d")
     assert result.code == 0
@@ -254,7 +262,7 @@ def test_only_what_holds_now_about_what_is_asked_for_is_waived(
 
 
 def test_a_reason_of_any_length_is_taken(gate: CliGate, url: Served, tmp_path: Path) -> None:
-    file = vex(tmp_path / "vex.json", said("CVE-2026-1001", impact_statement="x" * 2000))
+    file = vex(tmp_path / "vex.json", statement_of("CVE-2026-1001", impact_statement="x" * 2000))
     assert gate.call("decide", "waive", "shop-*", "--vex", file, "--expires", "30d").code == 0
     [kept] = gate.world.grants.waivers()
     assert len(kept.reason) == 500
@@ -266,7 +274,7 @@ def test_what_is_no_openvex_document_is_one_line(gate: CliGate, url: Served, tmp
     result = gate.call("decide", "waive", "shop-*", "--vex", str(file), "--expires", "30d")
     assert (result.code, result.out) == (2, "")
     assert "neither an OpenVEX document" in result.err
-    nothing = vex(file, said("CVE-2026-1002", "affected"))
+    nothing = vex(file, statement_of("CVE-2026-1002", "affected"))
     result = gate.call("decide", "waive", "shop-*", "--vex", nothing, "--expires", "30d")
     assert result.code == 0
     assert "nothing was waived" in result.err

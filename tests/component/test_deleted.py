@@ -44,7 +44,7 @@ def deleted(world: World, image: ImageRef) -> bool:
     return world.reconciling().deletions.on_deleted(image, NOW)
 
 
-def told(world: World) -> list[tuple[str, str]]:
+def messages(world: World) -> list[tuple[str, str]]:
     return [(message.subject, message.attributes["alert"]) for message in world.notifications.messages]
 
 
@@ -52,7 +52,7 @@ def test_the_current_image_of_a_last_stage_is_an_alert(world: World) -> None:
     image = released(world)
     world.registry.delete(image)
     assert deleted(world, image)
-    assert told(world) == [("DELETED: shop-staging:1.0 is gone, the current image of staging", "alert")]
+    assert messages(world) == [("DELETED: shop-staging:1.0 is gone, the current image of staging", "alert")]
     [message] = world.notifications.messages
     assert (message.detail_type, message.detail["current"]) == ("Image Deleted", True)
     assert message.detail["digest"] == str(image.digest)
@@ -67,7 +67,7 @@ def test_another_released_image_is_said_quietly(world: World, where: str) -> Non
         released(world, tag="2.0")
     world.registry.delete(image)
     assert deleted(world, image)
-    assert [alert for _, alert in told(world)] == ["log"]
+    assert [alert for _, alert in messages(world)] == ["log"]
     assert world.notifications.messages[0].detail["current"] is False
 
 
@@ -76,7 +76,7 @@ def test_a_deletion_is_announced_once_whoever_notices_it(world: World) -> None:
     world.registry.delete(image)
     assert [deleted(world, image), deleted(world, image)] == [True, False]
     assert [world.reconcile(moment).gone for moment in HOUR] == [0] * 12
-    assert len(told(world)) == 1
+    assert len(messages(world)) == 1
 
 
 def test_a_second_deletion_after_a_second_release_is_announced_again(world: World) -> None:
@@ -85,7 +85,7 @@ def test_a_second_deletion_after_a_second_release_is_announced_again(world: Worl
     deleted(world, image)
     world.ledger.begin(replace(world.ledger.get(ReleaseId(image, 1)), attempt=2))
     assert deleted(world, image)
-    assert len(told(world)) == 2
+    assert len(messages(world)) == 2
 
 
 def test_a_killed_announcement_is_repeated_a_minute_later(
@@ -130,7 +130,7 @@ def test_only_released_and_deleted_images_are_announced(world: World, what: str)
     if what != "it lost a tag":
         world.registry.delete(image)
     assert not deleted(world, image)
-    assert told(world) == []
+    assert messages(world) == []
 
 
 def test_the_reconciler_finds_a_current_image_that_is_gone_without_an_event(world: World) -> None:
@@ -139,7 +139,7 @@ def test_the_reconciler_finds_a_current_image_that_is_gone_without_an_event(worl
     world.registry.delete(image)
     found = [world.reconcile(NOW + timedelta(minutes=minute)).gone for minute in range(0, 120, 5)]
     assert sum(found) == 1
-    assert told(world) == [("DELETED: shop-staging:1.0 is gone, the current image of staging", "alert")]
+    assert messages(world) == [("DELETED: shop-staging:1.0 is gone, the current image of staging", "alert")]
 
 
 def test_the_reconciler_asks_of_each_repository_once_an_hour(

@@ -33,14 +33,14 @@ from imagegate.policy.policy import Mode
 from imagegate.release.release import History, Outcome, Release
 from imagegate.release.revocation import Revocation
 from imagegate.workflow.watch.deployment import HookStatus, NothingToCheckError
-from tests.component.deployments import IMAGE, Cluster, attempt, blocked, named
+from tests.component.deployments import IMAGE, Cluster, attempt, blocked, image_name
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY, REGISTRY, critical
 
 INDEX = Digest.of(b"index")
 OTHER_INDEX = Digest.of(b"another index")
 STAGE = POLICY.stages["dev"]
-GUARDED = Guarded(Container("app", named(IMAGE)), STAGE, DEV, "1.0", IMAGE.digest)
+GUARDED = Guarded(Container("app", image_name(IMAGE)), STAGE, DEV, "1.0", IMAGE.digest)
 SOONER, MUCH_LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 
 
@@ -335,9 +335,9 @@ def test_released_images_are_deployed_by_tag_or_digest_and_blocked_ones_are_not(
     world = World()
     good, bad = released(world, "1.0"), released(world, "2.0", critical())
     cluster = at(world)
-    for text in (named(good), f"{REGISTRY}/{DEV}:1.0", f"{REGISTRY}/{DEV}:1.0@{good.digest}"):
+    for text in (image_name(good), f"{REGISTRY}/{DEV}:1.0", f"{REGISTRY}/{DEV}:1.0@{good.digest}"):
         assert cluster.check(Container("app", text)).as_json() == {"hookStatus": "SUCCEEDED"}
-    for text in (named(bad), f"{REGISTRY}/{DEV}:2.0"):
+    for text in (image_name(bad), f"{REGISTRY}/{DEV}:2.0"):
         told = cluster.check(Container("app", text)).as_json()
         assert told["hookStatus"] == "FAILED"
         assert told["hookDetails"]["reason"].startswith(f"app: {bad}: did not pass the dev gate: blocked")
@@ -351,11 +351,13 @@ def test_a_platform_of_a_released_index_is_deployed() -> None:
     world.start(index)
     world.sign(world.judge(index).decision)
     cluster = at(world)
-    assert cluster.check(Container("app", named(platforms[0]))).status is HookStatus.FAILED  # not over yet
+    assert (
+        cluster.check(Container("app", image_name(platforms[0]))).status is HookStatus.FAILED
+    )  # not over yet
     world.promote(index)
     world.announce(index, Outcome.RELEASED)
     for image in (index, *platforms):
-        assert cluster.check(Container("app", named(image))).status is HookStatus.SUCCEEDED
+        assert cluster.check(Container("app", image_name(image))).status is HookStatus.SUCCEEDED
 
 
 # What a revision consists of
@@ -378,7 +380,7 @@ def test_one_container_that_did_not_pass_refuses_the_deployment_and_each_is_name
     cluster = Cluster(allowed=("public.ecr.aws/datadog",))
     cluster.known(attempt())
     answer = cluster.check(
-        Container("app", named(IMAGE)),
+        Container("app", image_name(IMAGE)),
         Container("agent", "public.ecr.aws/datadog/agent:7"),
         Container("proxy", "envoyproxy/envoy:v1.31"),
         Container("log", "fluent/fluent-bit"),
@@ -399,7 +401,7 @@ def test_one_container_that_did_not_pass_refuses_the_deployment_and_each_is_name
 def test_containers_that_amazon_ecs_adds_are_its_own_and_missing_ones_are_asked_of_the_task_definition() -> (
     None
 ):
-    app, side = Container("app", named(IMAGE)), Container("side", "nginx")
+    app, side = Container("app", image_name(IMAGE)), Container("side", "nginx")
     agent = Container("aws-guardduty-agent", "593207742271.dkr.ecr.eu-central-1.amazonaws.com/agent:1")
     assert resolve_digests([app, side], [agent, replace(app, digest=INDEX)]) == [
         replace(app, digest=INDEX),
@@ -414,7 +416,7 @@ def test_containers_that_amazon_ecs_adds_are_its_own_and_missing_ones_are_asked_
 
 def test_a_revision_without_containers_has_not_passed() -> None:
     with pytest.raises(NothingToCheckError):
-        Cluster().check(seen=[Container("app", named(IMAGE))])
+        Cluster().check(seen=[Container("app", image_name(IMAGE))])
 
 
 # Stages that only observe
@@ -424,14 +426,17 @@ def test_a_stage_that_only_observes_stops_nothing_and_tells() -> None:
     dev = replace(STAGE, mode=Mode.OBSERVE)
     cluster = Cluster(policy=replace(POLICY, stages={**POLICY.stages, "dev": dev}))
     cluster.known(attempt(verdict="BLOCK", signature=None))
-    answer = cluster.check(Container("app", named(IMAGE)))
+    answer = cluster.check(Container("app", image_name(IMAGE)))
     assert answer.as_json() == {"hookStatus": "SUCCEEDED"}
     assert cluster.tell(answer) == 1
     [message] = cluster.notifications.messages
     assert message.subject.startswith(f"WOULD BE REFUSED: web in prod: {DEV}@{IMAGE.digest.short}: did not")
     assert message.attributes["deployment"] == "observed"
     # Elsewhere it is none of that stage's business.
-    assert cluster.check(Container("app", named(IMAGE)), Container("x", "nginx")).status is HookStatus.FAILED
+    assert (
+        cluster.check(Container("app", image_name(IMAGE)), Container("x", "nginx")).status
+        is HookStatus.FAILED
+    )
 
 
 # Telling
@@ -440,7 +445,7 @@ def test_a_stage_that_only_observes_stops_nothing_and_tells() -> None:
 def test_a_message_names_image_stage_reason_and_remedy() -> None:
     cluster = Cluster()
     cluster.known(blocked())
-    answer = cluster.check(Container("app", named(IMAGE)))
+    answer = cluster.check(Container("app", image_name(IMAGE)))
     assert cluster.tell(answer) == 1
     [message] = cluster.notifications.messages
     assert message.subject == (
@@ -451,7 +456,7 @@ def test_a_message_names_image_stage_reason_and_remedy() -> None:
         "2 CRITICAL (at most 0)",
         f"imagegate status {IMAGE}",
         "Container    app",
-        f"Image        {named(IMAGE)}",
+        f"Image        {image_name(IMAGE)}",
         f"Digest       {IMAGE.digest}",
         "service-revision/prod/web/7",
     ):
@@ -471,7 +476,7 @@ def test_a_message_names_image_stage_reason_and_remedy() -> None:
 def test_the_same_refusal_is_announced_once_and_a_new_verdict_again() -> None:
     cluster = Cluster()
     cluster.known(blocked())
-    app = Container("app", named(IMAGE))
+    app = Container("app", image_name(IMAGE))
     answer = cluster.check(app, replace(app, name="twin"))  # two containers, one image
     assert [cluster.tell(answer), cluster.tell(answer), cluster.tell(answer, LATER)] == [1, 0, 0]
     cluster.known(blocked(2))

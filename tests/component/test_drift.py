@@ -29,11 +29,11 @@ from tests.component.deployments import (
     attempt,
     blocked,
     function,
-    named,
+    image_name,
 )
 from tests.fakes import NOW, FakeLedger, FakeNotifications
 
-APP = Container("app", named(IMAGE), IMAGE.digest)
+APP = Container("app", image_name(IMAGE), IMAGE.digest)
 A_MINUTE_LATER = NOW + timedelta(minutes=1)
 
 

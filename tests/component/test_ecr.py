@@ -152,11 +152,13 @@ def test_a_manifest_that_cannot_be_had_is_no_missing_image(ecr: Ecr, stub: Stubb
 
 
 def test_a_tag_points_to_a_digest_or_to_nothing(ecr: Ecr, stub: Stubber) -> None:
-    asked = {**GET, "imageIds": [{"imageTag": "v1"}]}
+    stub_scan_answer = {**GET, "imageIds": [{"imageTag": "v1"}]}
     failure = {"imageId": {"imageTag": "v1"}, "failureCode": "ImageNotFound", "failureReason": "none"}
-    stub.add_response("batch_get_image", {"images": [{"imageId": {**BY_DIGEST, "imageTag": "v1"}}]}, asked)
-    stub.add_response("batch_get_image", {"images": [], "failures": [failure]}, asked)
-    stub.add_client_error("batch_get_image", "RepositoryNotFoundException", expected_params=asked)
+    stub.add_response(
+        "batch_get_image", {"images": [{"imageId": {**BY_DIGEST, "imageTag": "v1"}}]}, stub_scan_answer
+    )
+    stub.add_response("batch_get_image", {"images": [], "failures": [failure]}, stub_scan_answer)
+    stub.add_client_error("batch_get_image", "RepositoryNotFoundException", expected_params=stub_scan_answer)
     answers = [ecr.digest_of("shop-dev", "v1") for _ in range(3)]
     assert answers == [IMAGE.digest, None, None]
 
@@ -184,7 +186,7 @@ def inspector(aws_account: None) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def asked(stub: Stubber, answer: dict[str, Any] | None, kind: str = "BASIC") -> None:
+def stub_scan_answer(stub: Stubber, answer: dict[str, Any] | None, kind: str = "BASIC") -> None:
     """Set ECR's answer to a question about a scan, or none."""
     registry = {"scanningConfiguration": {"scanType": kind, "rules": []}}
     stub.add_response("get_registry_scanning_configuration", registry, {})
@@ -214,7 +216,7 @@ def covered(inspector: Stubber, *records: dict[str, Any]) -> None:
 
 
 def test_an_image_that_was_never_scanned_is_not_started(ecr: Ecr, stub: Stubber) -> None:
-    asked(stub, None)
+    stub_scan_answer(stub, None)
     assert ecr.status(IMAGE).readiness is Readiness.NOT_STARTED
 
 
@@ -241,7 +243,7 @@ def test_an_image_that_was_never_scanned_is_not_started(ecr: Ecr, stub: Stubber)
 def test_a_basic_scan_is_ready_when_it_is_complete_with_its_date_and_its_counts(
     ecr: Ecr, stub: Stubber, answer: dict[str, Any], readiness: Readiness
 ) -> None:
-    asked(stub, answer)
+    stub_scan_answer(stub, answer)
     assert ecr.status(IMAGE).readiness is readiness
 
 
@@ -275,7 +277,7 @@ def test_an_enhanced_scan_is_ready_when_inspector_says_that_it_looked_since_the_
     records: list[dict[str, Any]],
     readiness: Readiness,
 ) -> None:
-    asked(stub, answer, "ENHANCED")
+    stub_scan_answer(stub, answer, "ENHANCED")
     covered(inspector, *records)
     assert ecr.status(IMAGE).readiness is readiness
 
@@ -309,7 +311,7 @@ def test_the_head_of_a_scan_tells_counts_time_and_what_the_scanner_says(ecr: Ecr
         "findingSeverityCounts": {"HIGH": 2, "UNTRIAGED": 1, "TOTAL": 3},
         "findings": [{}],
     }
-    asked(stub, head("COMPLETE", found, description="done"))
+    stub_scan_answer(stub, head("COMPLETE", found, description="done"))
     status = ecr.status(IMAGE)
     assert status.counts == {Severity.HIGH: 2, Severity.UNDEFINED: 1}
     assert (status.completed_at, status.description) == ("2026-11-21T07:52:38Z", "done")
@@ -334,11 +336,11 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
             {"key": "package_version", "value": "3.0"},
         ],
     }
-    asked = {**SCAN, "maxResults": 1000}
+    stub_scan_answer = {**SCAN, "maxResults": 1000}
     first = {**head("COMPLETE", {"findings": [basic]}), "nextToken": "more"}
     last = head("COMPLETE", {"findings": [{"name": "CVE-2", "severity": "UNDEFINED"}]})
-    stub.add_response("describe_image_scan_findings", first, asked)
-    stub.add_response("describe_image_scan_findings", last, {**asked, "nextToken": "more"})
+    stub.add_response("describe_image_scan_findings", first, stub_scan_answer)
+    stub.add_response("describe_image_scan_findings", last, {**stub_scan_answer, "nextToken": "more"})
     assert list(ecr.findings(IMAGE, Basis.BASIC)) == [
         Finding("CVE-1", Severity.HIGH, packages=(Package("openssl", "3.0"),)),
         Finding("CVE-2", Severity.UNDEFINED),
@@ -347,11 +349,11 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
 
 def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(ecr: Ecr, stub: Stubber) -> None:
     """The service may return fewer per page than requested."""
-    asked = {**SCAN, "maxResults": 1000}
+    stub_scan_answer = {**SCAN, "maxResults": 1000}
     listed = [{"name": f"CVE-{n}", "severity": "LOW" if n else "CRITICAL"} for n in range(100)]
     for page in range(50):
         more = {"nextToken": str(page + 1)} if page < 49 else {}
-        wanted = {**asked, "nextToken": str(page)} if page else asked
+        wanted = {**stub_scan_answer, "nextToken": str(page)} if page else stub_scan_answer
         stub.add_response(
             "describe_image_scan_findings", {**head("COMPLETE", {"findings": listed}), **more}, wanted
         )

@@ -28,7 +28,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.ports.ledger import Ledger
 from imagegate.ports.services import Services
-from tests.component.deployments import DEFINITION, IMAGE, REVISION, attempt, blocked, named
+from tests.component.deployments import DEFINITION, IMAGE, REVISION, attempt, blocked, image_name
 from tests.fakes import DEV, NOW
 
 pytestmark = pytest.mark.usefixtures("aws_account")
@@ -54,14 +54,14 @@ def revision(*images: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_revision_has_the_images_that_amazon_ecs_found(stub: Stubber, ecs: Services) -> None:
     images = (
-        {"containerName": "app", "image": named(IMAGE), "imageDigest": str(IMAGE.digest)},
+        {"containerName": "app", "image": image_name(IMAGE), "imageDigest": str(IMAGE.digest)},
         {"containerName": "side", "image": "nginx"},  # not resolved (yet)
         {"containerName": "odd"},
     )
     stub.add_response("describe_service_revisions", revision(*images), {"serviceRevisionArns": [REVISION]})
     assert ecs.revision(REVISION) == (
         DEFINITION,
-        [Container("app", named(IMAGE), IMAGE.digest), Container("side", "nginx"), Container("odd", "")],
+        [Container("app", image_name(IMAGE), IMAGE.digest), Container("side", "nginx"), Container("odd", "")],
     )
 
 

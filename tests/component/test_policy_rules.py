@@ -40,7 +40,7 @@ def written(path: str, value: str) -> str:
     return "".join(f"{key}: {{" for key in above) + f"{last}: {value}" + "}" * len(above)
 
 
-def found(of: Stage, path: str) -> Rule[Any] | None:
+def rule_at(of: Stage, path: str) -> Rule[Any] | None:
     first, *rest = path.split(".")
     if rest[0] == "max":
         return of.findings.max.get(Severity.parse(rest[1]))
@@ -50,17 +50,17 @@ def found(of: Stage, path: str) -> Rule[Any] | None:
 
 @pytest.mark.parametrize(("path", "text", "value"), RULES_AS_WRITTEN)
 def test_a_rule_is_its_plain_value_or_a_value_with_an_action_or_off(path: str, text: str, value: Any) -> None:
-    assert found(stage(written(path, text)), path) == Rule(value)
+    assert rule_at(stage(written(path, text)), path) == Rule(value)
     for action in Action:
         long = written(path, f"{{value: {text}, action: {action}}}")
-        assert found(stage(long), path) == Rule(value, action)
-    assert found(stage(written(path, f"{{value: {text}}}")), path) == Rule(value)
-    assert found(stage(written(path, "off")), path) is None
+        assert rule_at(stage(long), path) == Rule(value, action)
+    assert rule_at(stage(written(path, f"{{value: {text}}}")), path) == Rule(value)
+    assert rule_at(stage(written(path, "off")), path) is None
 
 
 @pytest.mark.parametrize("path", ["image.non_root", "evidence.require_signature"])
 def test_what_need_not_hold_is_no_rule(path: str) -> None:
-    assert found(stage(written(path, "false")), path) is None
+    assert rule_at(stage(written(path, "false")), path) is None
 
 
 @pytest.mark.parametrize(("text", "asked"), [("cyclonedx", "cyclonedx"), ("spdx", "spdx"), ("off", None)])

@@ -221,12 +221,12 @@ ASKED: dict[str, dict[str, Any]] = {
 NOT_LINES = [name for name, text in PIECES.items() if not is_one_line(text) and name != "half"]
 
 
-def _said(fields: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
+def _poisoned_requests(fields: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
     """Yield the request with the text in each of the fields that people write."""
     for name in ("owner", "reason", "ticket", "rule", "id"):
         if name in fields:
             yield {**fields, name: text}
-    for inner in _said(fields["waiver"], text) if "waiver" in fields else ():
+    for inner in _poisoned_requests(fields["waiver"], text) if "waiver" in fields else ():
         yield {**fields, "waiver": inner}
 
 
@@ -235,7 +235,7 @@ def _said(fields: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
 def test_what_people_write_is_one_line_or_refused(action: str, name: str) -> None:
     fields = {"schema": 1, "action": action}
     parse_decision({"body": json.dumps({**fields, **ASKED[action]})})
-    for asked in _said(ASKED[action], PIECES[name]):
+    for asked in _poisoned_requests(ASKED[action], PIECES[name]):
         with pytest.raises(InvalidEventError, match="must be one line of printable text") as refused:
             parse_decision({"body": json.dumps({**fields, **asked})})
         assert is_one_line(str(refused.value))

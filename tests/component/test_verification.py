@@ -91,7 +91,7 @@ def nobody_is_allowed(_: RevocationQuery) -> Sequence[str]:
 
 
 @dataclass
-class Asked:
+class CountedProfiles:
     """The profiles that ECR signs with, and a count of the queries."""
 
     profiles: frozenset[str] = frozenset()
@@ -107,7 +107,7 @@ class Looking:
     """By whom the profile is, and what AWS answers."""
 
     stage: str | None = "dev"
-    managed: Asked = field(default_factory=Asked)
+    managed: CountedProfiles = field(default_factory=CountedProfiles)
     revoked: Revoked | None = nothing_revoked
 
     def report(self, found: ImageEvidence, gate: str | None = None) -> VerificationReport:
@@ -135,7 +135,7 @@ def test_a_gates_signature_is_recognised_by_its_profile_and_its_decision() -> No
 def test_another_profile_is_ecrs_own_where_the_registry_names_it(
     profiles: frozenset[str], kind: Kind
 ) -> None:
-    looking = Looking(stage=None, managed=Asked(profiles))
+    looking = Looking(stage=None, managed=CountedProfiles(profiles))
     report = looking.report(evidence(signed({})))
     assert report.signatures[0].kind is kind
     assert report.signatures[0].holds
@@ -145,7 +145,7 @@ def test_another_profile_is_ecrs_own_where_the_registry_names_it(
 
 @pytest.mark.parametrize("said", [{}, {**SAID, attestation.STAGE: "staging"}, {attestation.STAGE: "dev"}])
 def test_managed_signing_with_a_gates_own_profile_is_no_pass(said: dict[str, str]) -> None:
-    looking = Looking(managed=Asked(frozenset({IDENTITY})))
+    looking = Looking(managed=CountedProfiles(frozenset({IDENTITY})))
     report = looking.report(evidence(signed(said)), gate="dev")
     assert report.exit_code == 1
     found = report.signatures[0]
@@ -154,7 +154,7 @@ def test_managed_signing_with_a_gates_own_profile_is_no_pass(said: dict[str, str
 
 
 def test_beside_ours_it_changes_nothing() -> None:
-    looking = Looking(managed=Asked(frozenset({IDENTITY})))
+    looking = Looking(managed=CountedProfiles(frozenset({IDENTITY})))
     report = looking.report(evidence(signed({}), signed(SAID)))
     assert report.exit_code == 0
     assert [one.kind for one in report.signatures] == [Kind.MANAGED, Kind.GATE]

@@ -104,7 +104,7 @@ def calls(name: str) -> Iterator[tuple[str, dict[str, Any], OperationModel]]:
         yield f"{service}:{operation}", state, model.operation_model(known)
 
 
-def said(expression: str, **variables: Any) -> Any:
+def evaluate_expression(expression: str, **variables: Any) -> Any:
     return evaluate(expression.strip().removeprefix("{%").removesuffix("%}"), variables)
 
 
@@ -289,12 +289,12 @@ def test_break_glass_deploys_only_where_somebody_chose_that(name: str) -> None:
 # What it decides
 
 
-def taken(name: str, running: str, told: Announcement) -> str:
+def next_state(name: str, running: str, told: Announcement) -> str:
     """Return the state after the question whether the image is newer."""
     choice = machine(name)["States"]["Is It Newer?"]
     image = f"{IMAGES}@{told.detail['digest']}"
     for one in choice["Choices"]:
-        if said(one["Condition"], running=running, image=image, released=told.detail):
+        if evaluate_expression(one["Condition"], running=running, image=image, released=told.detail):
             return str(one["Next"])
     return str(choice["Default"])
 
@@ -311,11 +311,11 @@ CHANGES = {
 def test_an_image_is_compared_with_the_running_one(name: str) -> None:
     told = announce(released(), Outcome.RELEASED)
     other = f"{IMAGES}@{samples.digest('other')}"
-    assert taken(name, f"{IMAGES}@{samples.digest()}", told) == "Already Deployed"
-    assert taken(name, other, told) == "Compare Pushes"
-    assert taken(name, other, gone_back(released())) == CHANGES[name]
-    assert taken(name, f"{IMAGES}:1.0", told) == CHANGES[name]
-    assert taken(name, f"public.ecr.aws/x/y@{samples.digest('other')}", told) == CHANGES[name]
+    assert next_state(name, f"{IMAGES}@{samples.digest()}", told) == "Already Deployed"
+    assert next_state(name, other, told) == "Compare Pushes"
+    assert next_state(name, other, gone_back(released())) == CHANGES[name]
+    assert next_state(name, f"{IMAGES}:1.0", told) == CHANGES[name]
+    assert next_state(name, f"public.ecr.aws/x/y@{samples.digest('other')}", told) == CHANGES[name]
 
 
 @EVERY
@@ -332,7 +332,9 @@ def test_the_image_that_was_pushed_later_is_newer(name: str, seconds: int, newer
     ]
     state = machine(name)["States"]["Compare Pushes"]
     for order in (details, details[::-1]):
-        found = said(state["Assign"]["newer"], released=told, states={"result": {"ImageDetails": order}})
+        found = evaluate_expression(
+            state["Assign"]["newer"], released=told, states={"result": {"ImageDetails": order}}
+        )
         assert found is newer
 
 
@@ -344,7 +346,7 @@ def test_the_image_is_named_by_its_digest(name: str) -> None:
     }
     told = announce(released(), Outcome.RELEASED).detail
     states = {"context": {"Execution": {"Input": {"detail": told}}}}
-    assert said(expression, states=states) == f"{IMAGES}@{samples.digest()}"
+    assert evaluate_expression(expression, states=states) == f"{IMAGES}@{samples.digest()}"
 
 
 # What it changes
@@ -362,12 +364,14 @@ def test_a_task_definition_can_be_registered_as_it_was_read() -> None:
     expression = machine("ecs")["States"]["Register Task Definition"]["Arguments"]
     members = {key[0].upper() + key[1:]: None for key in structure(ecs, "TaskDefinition")}
     definition = {**members, "ContainerDefinitions": [{"Name": "app", "Image": "old"}, {"Name": "proxy"}]}
-    asked = said(expression, definition=definition, image="new", tags=[{"Key": "team", "Value": "shop"}])
+    asked = evaluate_expression(
+        expression, definition=definition, image="new", tags=[{"Key": "team", "Value": "shop"}]
+    )
     shape = ecs.operation_model("RegisterTaskDefinition").input_shape
     assert shape
     assert {key[0].lower() + key[1:] for key in asked} == set(shape.members)
     assert asked["ContainerDefinitions"] == [{"Name": "app", "Image": "new"}, {"Name": "proxy"}]
-    assert "Tags" not in said(expression, definition=definition, image="new", tags=[])
+    assert "Tags" not in evaluate_expression(expression, definition=definition, image="new", tags=[])
 
 
 def test_app_runner_keeps_its_configuration_and_follows_no_tag() -> None:
@@ -384,7 +388,9 @@ def test_app_runner_keeps_its_configuration_and_follows_no_tag() -> None:
     arguments = machine("app-runner")["States"]["Update Service"]["Arguments"]
     asked = {
         **arguments,
-        "SourceConfiguration": said(arguments["SourceConfiguration"], source=source, image=image),
+        "SourceConfiguration": evaluate_expression(
+            arguments["SourceConfiguration"], source=source, image=image
+        ),
     }
     repository = {**dict(source["ImageRepository"]), "ImageIdentifier": image}  # type: ignore[call-overload]
     assert asked["SourceConfiguration"] == {
@@ -413,10 +419,12 @@ def test_a_deployment_in_kubernetes_is_as_it_was_but_for_the_image() -> None:
     arguments = machine("eks")["States"]["Replace Deployment"]["Arguments"]
     assert arguments["Method"] == "PUT"
     # With the resourceVersion that was read: Kubernetes refuses what was changed since.
-    assert said(arguments["RequestBody"], deployment=kubernetes("old"), image="new") == kubernetes("new")
+    assert evaluate_expression(
+        arguments["RequestBody"], deployment=kubernetes("old"), image="new"
+    ) == kubernetes("new")
     alone = kubernetes("old")
     alone["spec"]["template"]["spec"]["containers"].pop()
-    asked = said(arguments["RequestBody"], deployment=alone, image="new")
+    asked = evaluate_expression(arguments["RequestBody"], deployment=alone, image="new")
     assert asked["spec"]["template"]["spec"]["containers"] == [{"name": "app", "image": "new", "env": []}]
 
 
@@ -440,7 +448,7 @@ LATE = [{"type": "Available", "reason": "x"}, {"type": "Progressing", "reason": 
 def test_a_rollout_is_over_when_every_pod_is_new(rollout: dict[str, Any], ends: str) -> None:
     choice = machine("eks")["States"]["Is It Deployed?"]
     variables = {"rollout": rollout, "image": "new", "generation": 3}
-    found = [one["Next"] for one in choice["Choices"] if said(one["Condition"], **variables)]
+    found = [one["Next"] for one in choice["Choices"] if evaluate_expression(one["Condition"], **variables)]
     assert [*found, choice["Default"]][0] == ends
 
 

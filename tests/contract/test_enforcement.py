@@ -17,7 +17,7 @@ from moto.events.models import EventPattern
 from samtranslator.yaml_helper import yaml_parse
 
 from sandbox.aws.iam.policies import is_permitted
-from tests.contract.test_fidelity import is_there, named
+from tests.contract.test_fidelity import is_there, paths_in
 from tests.contract.test_template import RESOURCES, TEMPLATE, actions, statements
 
 ROOT = Path(__file__).parents[2]
@@ -178,8 +178,8 @@ def test_the_names_in_the_policy_are_those_that_the_stack_makes() -> None:
     for function in ("SignImage", "PublishPolicy", "Decide"):
         assert f"imagegate-{function}Role-" in SCP_TEXT
         assert f"{function}Role" in RESOURCES
-        named = RESOURCES[f"{function}Function"]["Properties"].get("FunctionName")
-        name = named["Fn::Sub"].removeprefix("${AWS::StackName}") if named else f"-{function}Function-*"
+        paths_in = RESOURCES[f"{function}Function"]["Properties"].get("FunctionName")
+        name = paths_in["Fn::Sub"].removeprefix("${AWS::StackName}") if paths_in else f"-{function}Function-*"
         assert f'function:imagegate{name}"' in SCP_TEXT
     for output in re.findall(r"[Oo]utputs?,? `(\w+)`(?: and `(\w+)`)?", PAGE):
         assert {name for name in output if name} <= set(TEMPLATE["Outputs"])
@@ -245,7 +245,7 @@ def test_the_message_is_text_that_a_person_can_read() -> None:
 
 
 def test_every_test_and_file_that_the_page_names_exists() -> None:
-    assert sorted(name for name in set(named(PAGE)) if not is_there(name)) == []
+    assert sorted(name for name in set(paths_in(PAGE)) if not is_there(name)) == []
     for parameter in ("DeploymentCheck", "DeploymentCheckOnError", "DeploymentCheckAllowedImages"):
         assert f"`{parameter}`" in PAGE
         assert parameter in TEMPLATE["Parameters"]

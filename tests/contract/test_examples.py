@@ -181,7 +181,7 @@ def test_every_call_of_imagegate_is_one_that_the_command_line_takes(script: Scri
 def test_a_pipeline_calls_imagegate_as_it_can_be_called(vendor: str, tmp_path: Path) -> None:
     (tmp_path / "judge").mkdir()
     (tmp_path / "wait").mkdir()
-    judge, wait = named(JUDGES[vendor]), named(WAITS[vendor])
+    judge, wait = script_named(JUDGES[vendor]), script_named(WAITS[vendor])
     # Some text does not do where the command line looks for more.
     exact = {
         "REPOSITORY": "shop-dev",
@@ -340,7 +340,7 @@ def recorded(work: Path) -> list[list[str]]:
     return [line.removesuffix("\x1f").split("\x1f") for line in (work / "calls").read_text().splitlines()]
 
 
-def named(name: str) -> Script:
+def script_named(name: str) -> Script:
     return next(script for script in PIPELINES if script.name == name)
 
 
@@ -354,7 +354,7 @@ JUDGES = {"GitHub": "GitHub action: Judge", "GitLab": "GitLab: judge-image: scri
 @pytest.mark.parametrize("says", sorted({*EXIT_CODES.values(), TIMED_OUT}))
 @pytest.mark.parametrize("vendor", WAITS)
 def test_the_job_ends_as_the_image_does(vendor: str, says: int, tmp_path: Path) -> None:
-    ends = exit_code(named(WAITS[vendor]), says, tmp_path)
+    ends = exit_code(script_named(WAITS[vendor]), says, tmp_path)
     held_is_fine = vendor == "GitHub" and says == 3
     assert ends == (0 if held_is_fine else says)
 
@@ -366,7 +366,7 @@ def test_a_held_image_is_a_warning_on_gitlab() -> None:
 @pytest.mark.parametrize("says", [0, 1, 2])
 @pytest.mark.parametrize("vendor", JUDGES)
 def test_a_verdict_is_the_jobs(vendor: str, says: int, tmp_path: Path) -> None:
-    assert exit_code(named(JUDGES[vendor]), says, tmp_path) == says
+    assert exit_code(script_named(JUDGES[vendor]), says, tmp_path) == says
 
 
 def test_the_pipelines_role_can_push_and_look_and_no_more() -> None:

@@ -41,12 +41,12 @@ def is_there(name: str) -> bool:
     return path.exists() and (not definition or definition in definitions(path))
 
 
-def named(text: str) -> list[str]:
+def paths_in(text: str) -> list[str]:
     return _NAMED.findall(text)
 
 
 def test_every_test_and_file_that_the_page_names_exists() -> None:
-    assert sorted(name for name in set(named(PAGE)) if not is_there(name)) == []
+    assert sorted(name for name in set(paths_in(PAGE)) if not is_there(name)) == []
 
 
 def test_every_link_on_the_page_has_a_target() -> None:
@@ -59,11 +59,11 @@ def test_every_behaviour_names_its_source_and_its_test() -> None:
     for row in rows():
         assert len(row) == 3, row
         assert all(row), row
-        assert named(row[2]) or row[2].startswith(NOTHING), row
+        assert paths_in(row[2]) or row[2].startswith(NOTHING), row
 
 
 def test_a_test_file_is_named_with_its_test() -> None:
-    files = [name for row in rows() for name in named(row[2]) if name.startswith("tests/")]
+    files = [name for row in rows() for name in paths_in(row[2]) if name.startswith("tests/")]
     assert files
     assert [name for name in files if "::" not in name] == []
 
@@ -78,5 +78,5 @@ def test_a_test_file_is_named_with_its_test() -> None:
     ],
 )
 def test_what_is_gone_is_noticed(name: str) -> None:
-    assert named(f"| a | b | `{name}` |") == [name]
+    assert paths_in(f"| a | b | `{name}` |") == [name]
     assert not is_there(name)

@@ -8,7 +8,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from tools import least_privilege
-from tools.least_privilege import TEMPLATE, UNREACHED, faults, statements, used
+from tools.least_privilege import TEMPLATE, UNREACHED, faults, read_used, statements
 
 SMALL: dict[str, Any] = {
     "Resources": {
@@ -33,15 +33,15 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_used_or_listed_is_in_order() -> None:
-    assert faults(SMALL, used("imagegate-SomeRole-1X Read\ns3 Tls\nlambda Other\n")) == []
+    assert faults(SMALL, read_used("imagegate-SomeRole-1X Read\ns3 Tls\nlambda Other\n")) == []
 
 
 def test_what_nothing_uses_is_named() -> None:
-    assert faults(SMALL, used("s3 Tls\n")) == ["SomeRole Read: no test uses it"]
+    assert faults(SMALL, read_used("s3 Tls\n")) == ["SomeRole Read: no test uses it"]
 
 
 def test_what_is_listed_without_need_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = used("gate-SomeRole-1X Read\ngate-SomeRole-1X WriteItsLog\ns3 Tls\n")
+    seen = read_used("gate-SomeRole-1X Read\ngate-SomeRole-1X WriteItsLog\ns3 Tls\n")
     assert "SomeRole WriteItsLog: listed as unreached, and used" in faults(SMALL, seen)
     monkeypatch.setitem(least_privilege.UNREACHED, ("SomeRole", "Gone"), "because")
     assert "SomeRole Gone: listed as unreached, and not in the template" in faults(SMALL, seen)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.template import checked_parameters
+from sandbox.template import check_parameters
 from tests.contract.served_cloud import FIXTURES, ServedCloud, start
 from tests.patience import eventually
 
@@ -180,10 +180,10 @@ def test_what_a_resource_depends_on_comes_first_even_when_another_needs_it(
 def test_a_parameter_must_meet_its_constraints() -> None:
     known = {"Size": {"AllowedValues": [1, 2]}, "Name": {"AllowedPattern": "[a-z]+"}}
     template = {"Parameters": known}
-    assert checked_parameters(template, {"Size": "2", "Name": "abc"})
+    assert check_parameters(template, {"Size": "2", "Name": "abc"})
     for wrong in ({"Size": "3"}, {"Name": "ABC"}, {"Other": "1"}):
         with pytest.raises(ValueError, match="parameter"):
-            checked_parameters(template, wrong)
+            check_parameters(template, wrong)
 
 
 def test_a_function_needs_a_role_that_lambda_may_take(cloud: ServedCloud) -> None:

@@ -97,7 +97,7 @@ def equal(*values: str) -> list[dict[str, str]]:
     return [{"comparison": "EQUALS", "value": value} for value in values]
 
 
-def asked(bucket: str, key: str, prefix: str, **criteria: Any) -> dict[str, Any]:
+def export_request(bucket: str, key: str, prefix: str, **criteria: Any) -> dict[str, Any]:
     destination = {"bucketName": bucket, "keyPrefix": prefix, "kmsKeyArn": key}
     wanted = {"reportFormat": "CYCLONEDX_1_4", "s3Destination": destination}
     return wanted | ({"resourceFilterCriteria": criteria} if criteria else {})
@@ -137,7 +137,9 @@ def test_an_export_takes_time_and_writes_to_the_key_that_users_report(
 ) -> None:
     repo, digest = image
     prefix = f"sboms/{uuid.uuid4().hex}"
-    wanted = asked(bucket, key, prefix, resourceId=equal(arn(repo, digest))) | {"reportFormat": format_}
+    wanted = export_request(bucket, key, prefix, resourceId=equal(arn(repo, digest))) | {
+        "reportFormat": format_
+    }
     with held(sandbox):
         report = inspector.create_sbom_export(**wanted)["reportId"]
         assert inspector.get_sbom_export(reportId=report)["status"] == "IN_PROGRESS"
@@ -177,7 +179,7 @@ def test_only_the_requested_images_are_exported(
         ({"ecrRepositoryName": equal(other.name), "resourceId": equal(arn(repo, digest))}, set()),
     ):
         prefix = f"sboms/{uuid.uuid4().hex}"
-        report = inspector.create_sbom_export(**asked(bucket, key, prefix, **criteria))["reportId"]
+        report = inspector.create_sbom_export(**export_request(bucket, key, prefix, **criteria))["reportId"]
         assert ended(inspector, report)["status"] == "SUCCEEDED"
         found = {re.findall(r"sha256:[0-9a-f]{64}", name)[0] for name in files(sandbox, prefix)}
         assert found == expected
@@ -193,7 +195,7 @@ def test_an_export_succeeds_without_a_file_where_scanning_is_not_continuous(
     else:
         scan(sandbox, frequency)
     prefix = f"sboms/{uuid.uuid4().hex}"
-    wanted = asked(bucket, key, prefix, resourceId=equal(arn(repo, digest)))
+    wanted = export_request(bucket, key, prefix, resourceId=equal(arn(repo, digest)))
     report = inspector.create_sbom_export(**wanted)["reportId"]
     assert ended(inspector, report)["status"] == "SUCCEEDED"
     assert files(sandbox, prefix) == {}
@@ -203,12 +205,12 @@ def test_a_second_export_at_a_time_is_refused_until_the_first_is_over_or_cancell
     sandbox: Sandbox, inspector: Any, bucket: str, key: str
 ) -> None:
     with held(sandbox):
-        first = inspector.create_sbom_export(**asked(bucket, key, "sboms/a"))["reportId"]
+        first = inspector.create_sbom_export(**export_request(bucket, key, "sboms/a"))["reportId"]
         with pytest.raises(ClientError, match="another report is in progress"):
-            inspector.create_sbom_export(**asked(bucket, key, "sboms/b"))
+            inspector.create_sbom_export(**export_request(bucket, key, "sboms/b"))
         assert inspector.cancel_sbom_export(reportId=first)["reportId"] == first
         assert inspector.get_sbom_export(reportId=first)["status"] == "CANCELLED"
-        second = inspector.create_sbom_export(**asked(bucket, key, "sboms/b"))["reportId"]
+        second = inspector.create_sbom_export(**export_request(bucket, key, "sboms/b"))["reportId"]
     assert ended(inspector, second)["status"] == "SUCCEEDED"
     assert inspector.get_sbom_export(reportId=first)["status"] == "CANCELLED"
 
@@ -224,7 +226,7 @@ def test_a_second_export_at_a_time_is_refused_until_the_first_is_over_or_cancell
 def test_what_cannot_be_written_fails_with_a_reason(
     inspector: Any, bucket: str, key: str, change: dict[str, str], error: str
 ) -> None:
-    wanted = asked(bucket, key, "sboms/x")
+    wanted = export_request(bucket, key, "sboms/x")
     wanted["s3Destination"] |= change
     done = ended(inspector, inspector.create_sbom_export(**wanted)["reportId"])
     assert (done["status"], done["errorCode"]) == ("FAILED", error)
@@ -243,7 +245,9 @@ def test_the_policies_of_key_and_bucket_have_to_let_inspector_in(
     sandbox: Sandbox, inspector: Any, bucket: str, statement: dict[str, Any]
 ) -> None:
     made = sandbox.client("kms").create_key(Policy=document(statement))["KeyMetadata"]["Arn"]
-    done = ended(inspector, inspector.create_sbom_export(**asked(bucket, made, "sboms/x"))["reportId"])
+    done = ended(
+        inspector, inspector.create_sbom_export(**export_request(bucket, made, "sboms/x"))["reportId"]
+    )
     assert (done["status"], done["errorCode"]) == ("FAILED", "INVALID_PERMISSIONS")
 
 
@@ -258,7 +262,7 @@ def test_the_policies_of_key_and_bucket_have_to_let_inspector_in(
 )
 def test_what_is_not_understood_is_refused(inspector: Any, bucket: str, key: str, change: Any) -> None:
     with pytest.raises(ClientError) as caught:
-        inspector.create_sbom_export(**asked(bucket, key, "sboms/x") | change)
+        inspector.create_sbom_export(**export_request(bucket, key, "sboms/x") | change)
     assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
@@ -273,7 +277,7 @@ def test_a_report_that_is_not_there_is_said(inspector: Any, report: str, code: s
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
-        ("create_sbom_export", asked("b", f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/k", "sboms/x")),
+        ("create_sbom_export", export_request("b", f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/k", "sboms/x")),
         ("get_sbom_export", {"reportId": str(uuid.uuid4())}),
         ("get_clusters_for_image", {"filter": {"resourceId": f"arn:aws:ecr:x:{ACCOUNT}:repository/a"}}),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.test_fidelity import NOTHING, is_there, named
+from tests.contract.test_fidelity import NOTHING, is_there, paths_in
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/explanation/threat-model.md").read_text()
@@ -24,7 +24,7 @@ def rows(page: str) -> list[list[str]]:
 
 
 def test_every_test_and_file_that_the_page_names_exists() -> None:
-    assert sorted(name for name in set(named(PAGE)) if not is_there(name)) == []
+    assert sorted(name for name in set(paths_in(PAGE)) if not is_there(name)) == []
     assert sorted(name for name in set(MODULE.findall(PAGE)) if not is_there(f"{CORE}/{name}")) == []
 
 
@@ -34,7 +34,7 @@ def test_every_threat_names_its_countermeasure_its_test_and_the_remaining_risk()
         assert len(row) == 4, row
         assert all(row), row
         _, stop, held, _ = row
-        tests = named(held)
+        tests = paths_in(held)
         assert tests or held == NOTHING, row
         assert all(name.startswith("tests/") and "::" in name for name in tests), row
         assert held != NOTHING or stop.startswith(NOTHING), row

@@ -12,7 +12,7 @@ from sandbox.images.build import build_index
 from sandbox.images.push import push
 from sandbox.images.references import SandboxReference
 from tests.e2e.gate import Gate, running_gate
-from tests.e2e.test_waivers import DECIDES, READS, Said, allow, imagegate, user
+from tests.e2e.test_waivers import DECIDES, READS, Printed, allow, imagegate, user
 
 POLICY = """version: 1
 stages:
@@ -53,7 +53,7 @@ def person(gate: Gate, *, team: str = "") -> tuple[str, dict[str, str]]:
     return arn, keys
 
 
-def decide(gate: Gate, keys: dict[str, str], action: str, image: str) -> Said:
+def decide(gate: Gate, keys: dict[str, str], action: str, image: str) -> Printed:
     return imagegate(gate, "decide", action, image, "--reason", "tested by hand", keys=keys)
 
 

@@ -91,7 +91,7 @@ def name_of(deployment: dict[str, Any]) -> str:
     return str(deployment["serviceArn"]).rpartition("/")[2]
 
 
-def told(gate: Gate, service: str) -> list[dict[str, Any]]:
+def messages_about(gate: Gate, service: str) -> list[dict[str, Any]]:
     """Return the messages to people about a service."""
     return [
         message for message in gate.messages() if f"{service} in {CLUSTER}:" in (message["subject"] or "")
@@ -100,9 +100,11 @@ def told(gate: Gate, service: str) -> list[dict[str, Any]]:
 
 def quiet(gate: Gate, service: str, number: int) -> list[dict[str, Any]]:
     """Check that there are exactly so many messages; return them."""
-    gate.eventually(lambda: len(told(gate, service)) >= number, f"{number} messages about {service}")
+    gate.eventually(
+        lambda: len(messages_about(gate, service)) >= number, f"{number} messages about {service}"
+    )
     time.sleep(2.0)
-    return told(gate, service)
+    return messages_about(gate, service)
 
 
 def released(gate: Gate, application: str, tag: str = "1.0") -> str:

@@ -11,7 +11,7 @@ from tests.e2e.gate import Gate
 from tests.e2e.test_waivers import DECIDES, READS, blocked, imagegate, user
 
 
-def told(gate: Gate, start: str, about: str) -> list[dict[str, Any]]:
+def messages_with(gate: Gate, start: str, about: str) -> list[dict[str, Any]]:
     """Return the messages to people whose subject begins with this."""
     return [
         message
@@ -38,7 +38,7 @@ def test_an_image_is_let_through_unsigned_and_everybody_hears_of_it(gate: Gate) 
     assert "signature" not in second
     assert gate.signatures("broken-dev", digest) == []
     assert gate.manifest("broken-staging", "1.0") is not None
-    [message] = gate.eventually(lambda: told(gate, "BREAK-GLASS: ", digest), "people are told")
+    [message] = gate.eventually(lambda: messages_with(gate, "BREAK-GLASS: ", digest), "people are told")
     assert "payments are down" in message["message"]
 
     listed = imagegate(gate, "decide", "list", "--repository", "broken-dev", "--json").json
@@ -68,7 +68,9 @@ def test_what_was_signed_is_taken_back_at_every_gate_and_stays_so(gate: Gate) ->
         assert {one["failed"] for one in seen.json["signatures"]} == {"revocation"}
         status = imagegate(gate, "status", f"{repository}:1.0", "--json").json
         assert status["revoked"]["reason"] == "stolen laptop"
-    [message] = gate.eventually(lambda: told(gate, "REVOKED: stolen-dev@", digest), "people are told")
+    [message] = gate.eventually(
+        lambda: messages_with(gate, "REVOKED: stolen-dev@", digest), "people are told"
+    )
     assert "stolen-staging" in message["message"]
 
     before = len(gate.releases("stolen-dev", digest))

@@ -76,7 +76,7 @@ def app(gate: Gate, name: str, base: LayoutImage | None, **config: Any) -> str:
     return sent(gate, layout, f"{name}-dev:1.0")
 
 
-def found(gate: Gate, reference: str, *vulnerabilities: str, severity: str = "HIGH") -> Path:
+def write_findings(gate: Gate, reference: str, *vulnerabilities: str, severity: str = "HIGH") -> Path:
     """Write the findings that Inspector will report, in ECR's form."""
     listed = [
         {
@@ -138,11 +138,11 @@ def imagegate(gate: Gate, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_fresh_finding_has_time_until_it_is_known_to_be_exploited(gate: Gate, debian: LayoutImage) -> None:
     known(gate, CVE_2026_1={"epss": 0.1})
-    found(gate, "patient-dev", "CVE-2026-1")
+    write_findings(gate, "patient-dev", "CVE-2026-1")
     patient = gate.ended("patient-dev", app(gate, "patient", debian))
     assert (patient["outcome"], rules(patient)) == ("released", [])
     known(gate, CVE_2026_1={"epss": 0.1, "known_exploited": "2026-11-20"})
-    found(gate, "urgent-dev", "CVE-2026-1")
+    write_findings(gate, "urgent-dev", "CVE-2026-1")
     urgent = gate.ended("urgent-dev", app(gate, "urgent", debian))
     assert (urgent["outcome"], rules(urgent)) == ("blocked", ["findings.high"])
     record = decision(gate, urgent)
@@ -155,7 +155,7 @@ def test_a_fresh_finding_has_time_until_it_is_known_to_be_exploited(gate: Gate, 
 
 def test_a_probable_exploitation_has_no_time_either(gate: Gate, debian: LayoutImage) -> None:
     known(gate, CVE_2026_2={"epss": 0.9})
-    found(gate, "probable-dev", "CVE-2026-2")
+    write_findings(gate, "probable-dev", "CVE-2026-2")
     release = gate.ended("probable-dev", app(gate, "probable", debian))
     assert rules(release) == ["findings.high"]
 
@@ -189,7 +189,7 @@ def test_a_base_that_is_only_claimed_root_and_a_missing_label_are_refused(
 
 def test_the_command_line_has_the_same_verdict(gate: Gate, debian: LayoutImage, tmp_path: Path) -> None:
     known(gate, CVE_2026_3={"known_exploited": "2026-11-20"})
-    found(gate, "same-dev", "CVE-2026-3", "CVE-2026-4")
+    write_findings(gate, "same-dev", "CVE-2026-3", "CVE-2026-4")
     digest = app(gate, "same", debian)
     release = gate.ended("same-dev", digest)
     there = imagegate(gate, "judge", "same-dev:1.0", "--json")

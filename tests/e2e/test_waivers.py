@@ -22,7 +22,7 @@ WHY = ("--reason", "not reachable from outside", "--ticket", "SHOP-17", "--expir
 
 
 @dataclass(frozen=True)
-class Said:
+class Printed:
     code: int
     out: str
     err: str
@@ -32,7 +32,7 @@ class Said:
         return json.loads(self.out)
 
 
-def imagegate(gate: Gate, *arguments: str, keys: dict[str, str] | None = None) -> Said:
+def imagegate(gate: Gate, *arguments: str, keys: dict[str, str] | None = None) -> Printed:
     """Run the command line in a process of its own, as a person does."""
     environment = {**gate.cloud.env, **(keys or {}), "COLUMNS": "120"}
     done = subprocess.run(
@@ -40,7 +40,7 @@ def imagegate(gate: Gate, *arguments: str, keys: dict[str, str] | None = None) -
     )
     # Said on a slow machine, and no fault.
     err = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("waiting for "))
-    return Said(done.returncode, done.stdout, err)
+    return Printed(done.returncode, done.stdout, err)
 
 
 def blocked(gate: Gate, application: str) -> str:

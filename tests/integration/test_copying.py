@@ -116,7 +116,7 @@ def test_all_of_it_is_copied_between_registries(two: tuple[HttpRegistry, HttpReg
     check_exact(target, "whole-next", image)
 
 
-def asked(sandbox: Sandbox, since: int) -> list[str]:
+def requests_since(sandbox: Sandbox, since: int) -> list[str]:
     lines = (sandbox.settings.state / "registry.jsonl").read_text().splitlines()[since:]
     return [f"{line['method']} {line['path']}" for line in map(json.loads, lines)]
 
@@ -129,9 +129,9 @@ def test_all_of_it_is_copied_inside_one_registry_and_the_second_time_costs_three
     copy = Copy(
         origin=real, registry=real, image=ImageRef(source, image.index.digest), target=target, has_time=always
     )
-    before = len(asked(sandbox, 0))
+    before = len(requests_since(sandbox, 0))
     real.push_manifest(target, copy.run(copy.find()), "1.0")
-    first = asked(sandbox, before)
+    first = requests_since(sandbox, before)
     check_exact(real, target, image)
     known = [line for line in first if not line.startswith("POST")]  # mounts differ in their query only
     assert len(known) == len(set(known)), "nothing is asked twice"
@@ -143,10 +143,10 @@ def test_all_of_it_is_copied_inside_one_registry_and_the_second_time_costs_three
     again = Copy(
         origin=real, registry=real, image=ImageRef(source, image.index.digest), target=target, has_time=always
     )
-    before = len(asked(sandbox, 0))
+    before = len(requests_since(sandbox, 0))
     again.run(again.find("1.0"), was_complete=True)
     assert again.tagged == "1.0"
-    second = asked(sandbox, before)
+    second = requests_since(sandbox, before)
     assert len(second) == 3, second
     assert all(line.startswith("GET") for line in second)
 
@@ -246,9 +246,11 @@ def test_a_long_blob_stops_in_time_and_goes_on_where_it_was(
     asked_for: list[int] = []
     stream = source._connection.stream
 
-    def watched(path: str, asked: str, size: int, first: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+    def watched(
+        path: str, requests_since: str, size: int, first: int = 0
+    ) -> AbstractContextManager[Iterator[bytes]]:
         asked_for.append(first)
-        return stream(path, asked, size, first)
+        return stream(path, requests_since, size, first)
 
     monkeypatch.setattr(source._connection, "stream", watched)
     assert other.copy_blobs([long_blob], "long", "next", always, left) == {}

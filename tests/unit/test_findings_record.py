@@ -47,13 +47,13 @@ def written(*some: Finding) -> bytes:
     return writer.finish()
 
 
-def found(content: bytes) -> list[Finding]:
+def findings_in(content: bytes) -> list[Finding]:
     return [one for one, _ in read(content)]
 
 
 @given(some_findings)
 def test_findings_read_back_as_they_were_written(some: list[Finding]) -> None:
-    assert found(written(*some)) == some
+    assert findings_in(written(*some)) == some
 
 
 @given(some_findings)
@@ -132,13 +132,13 @@ def test_findings_say_whether_the_package_is_from_the_base() -> None:
 
 
 def test_half_a_surrogate_pair_does_not_stop_the_record() -> None:
-    (kept,) = found(written(finding("CVE-\ud800")))
+    (kept,) = findings_in(written(finding("CVE-\ud800")))
     assert kept.vulnerability == "CVE-?"
 
 
 def test_the_lines_of_a_finding_are_one_line() -> None:
     odd = finding("CVE\n\u2028\r\x00", url="ü")
-    assert found(written(odd, odd)) == [odd, odd]
+    assert findings_in(written(odd, odd)) == [odd, odd]
 
 
 def test_a_large_record_is_read_through() -> None:
@@ -146,7 +146,7 @@ def test_a_large_record_is_read_through() -> None:
         finding(f"CVE-{number}", url=f"https://example.com/{number * 7919 % 10007}") for number in range(3000)
     ]
     content = written(*many)
-    assert found(content) == many
+    assert findings_in(content) == many
 
 
 # damage
@@ -157,7 +157,7 @@ WHOLE = written(*(finding(f"CVE-{number}", published=str(NOON - number * DAY)) f
 @pytest.mark.parametrize("length", range(len(WHOLE)))
 def test_a_record_that_was_cut_off_is_noticed(length: int) -> None:
     with pytest.raises(CorruptContentError):
-        found(WHOLE[:length])
+        findings_in(WHOLE[:length])
 
 
 @given(st.integers(10, len(WHOLE) - 1), st.integers(1, 255))
@@ -166,7 +166,7 @@ def test_a_record_that_was_altered_is_noticed(position: int, change: int) -> Non
     altered = bytearray(WHOLE)
     altered[position] ^= change
     with pytest.raises(CorruptContentError):
-        found(bytes(altered))
+        findings_in(bytes(altered))
 
 
 @given(st.integers(0, 9), st.integers(1, 255))
@@ -174,7 +174,7 @@ def test_an_altered_header_changes_no_finding(position: int, change: int) -> Non
     altered = bytearray(WHOLE)
     altered[position] ^= change
     try:
-        assert found(bytes(altered)) == found(WHOLE)
+        assert findings_in(bytes(altered)) == findings_in(WHOLE)
     except CorruptContentError:
         return
 
@@ -182,7 +182,7 @@ def test_an_altered_header_changes_no_finding(position: int, change: int) -> Non
 @given(st.binary(max_size=60))
 def test_what_is_no_record_is_refused(content: bytes) -> None:
     with pytest.raises(CorruptContentError):
-        found(content)
+        findings_in(content)
 
 
 def packed(*lines: Any) -> bytes:
@@ -215,13 +215,13 @@ LINE = {"vulnerability": "CVE-1", "severity": "HIGH", "packages": [{"name": "a"}
 )
 def test_a_record_of_another_form_is_refused(content: bytes) -> None:
     with pytest.raises(CorruptContentError):
-        found(content)
+        findings_in(content)
 
 
 @given(json_values, st.sampled_from(sorted(LINE)))
 def test_garbage_in_a_line_is_refused_or_read_but_never_crashes(garbage: Any, field: str) -> None:
     for line in (garbage, {**LINE, field: garbage}):
         try:
-            found(packed({"schema": SCHEMA}, line))
+            findings_in(packed({"schema": SCHEMA}, line))
         except CorruptContentError:
             continue

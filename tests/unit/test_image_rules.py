@@ -22,7 +22,7 @@ NOTHING = EvidenceRules()
 GOLDEN: Rule[tuple[str, ...]] = Rule(("golden", "silver"))
 
 
-def found(image: ImageRules, facts: ImageFacts, evidence: EvidenceRules = NOTHING) -> list[Violation]:
+def violations_of(image: ImageRules, facts: ImageFacts, evidence: EvidenceRules = NOTHING) -> list[Violation]:
     return list(violations(image, evidence, facts, NOON))
 
 
@@ -31,7 +31,7 @@ def one_platform(**changes: Any) -> ImageFacts:
 
 
 def says(image: ImageRules, facts: ImageFacts, evidence: EvidenceRules = NOTHING) -> list[str]:
-    return [violation.message for violation in found(image, facts, evidence)]
+    return [violation.message for violation in violations_of(image, facts, evidence)]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_tags_must_match_one_form_and_no_forbidden_one(
 @given(st.frozensets(tags, max_size=3), tags)
 def test_one_more_tag_never_helps(tagged: frozenset[str], extra: str) -> None:
     asked = ImageRules(tags=Rule(("[0-9]*",)), forbidden_tags=Rule(("*a*",)))
-    before, after = (found(asked, replace(FACTS, tags=some)) for some in (tagged, tagged | {extra}))
+    before, after = (violations_of(asked, replace(FACTS, tags=some)) for some in (tagged, tagged | {extra}))
     assert {violation.rule for violation in before} <= {violation.rule for violation in after}
 
 
@@ -254,7 +254,7 @@ BAD = replace(
 
 
 def test_every_platform_is_looked_at_and_named_where_there_are_several() -> None:
-    told = [violation.message for violation in found(ALL, BAD) if violation.rule == rules.SIZE]
+    told = [violation.message for violation in violations_of(ALL, BAD) if violation.rule == rules.SIZE]
     assert told == [
         "linux/amd64: 80 MB compressed (at most 1 MB)",
         "linux/arm64: 80 MB compressed (at most 1 MB)",
@@ -271,7 +271,7 @@ def test_all_rules_do_what_their_action_says(action: Action) -> None:
         }  # no rules
         return replace(asked, **{name: replace(rule, action=action) for name, rule in given.items()})
 
-    told = found(acting(ALL), BAD, acting(ALL_EVIDENCE))
+    told = violations_of(acting(ALL), BAD, acting(ALL_EVIDENCE))
     expected = {*rules.WAIVABLE} - {rules.UNSUPPORTED, rules.PROHIBITED, rules.LAYERS}
     assert {violation.rule for violation in told} == (set() if action is Action.OFF else expected)
     assert {violation.action for violation in told} <= {action}
@@ -279,21 +279,21 @@ def test_all_rules_do_what_their_action_says(action: Action) -> None:
 
 def test_unknown_facts_differ_from_violations() -> None:
     unknown = ImageFacts(FACTS.image, platforms=(PlatformFacts(digest()),))
-    told = found(ALL, unknown, ALL_EVIDENCE)
+    told = violations_of(ALL, unknown, ALL_EVIDENCE)
     assert {violation.rule for violation in told if violation.is_unknown} == {
         *(rules.AGE, rules.SIZE, rules.LABELS, rules.BASE, rules.PLATFORMS, rules.NON_ROOT),
         *(rules.SIGNATURE, rules.PROVENANCE),
     }
     assert all(violation.message.startswith("it is not known ") for violation in told if violation.is_unknown)
-    assert not [violation for violation in found(ALL, BAD, ALL_EVIDENCE) if violation.is_unknown]
+    assert not [violation for violation in violations_of(ALL, BAD, ALL_EVIDENCE) if violation.is_unknown]
 
 
 def test_unknown_facts_of_one_of_several_platforms_differ_too() -> None:
     half = replace(BAD, platforms=(well_known(0, 2), replace(well_known(1, 2), size=None)))
-    (told,) = found(ImageRules(max_size=Rule(10**9)), half)
+    (told,) = violations_of(ImageRules(max_size=Rule(10**9)), half)
     assert told.is_unknown
     assert told.message == "linux/arm64: it is not known how large the image is"
 
 
 def test_what_no_rule_asks_for_need_not_be_known() -> None:
-    assert found(ImageRules(), ImageFacts(FACTS.image), EvidenceRules()) == []
+    assert violations_of(ImageRules(), ImageFacts(FACTS.image), EvidenceRules()) == []

@@ -44,7 +44,7 @@ def test_refused_and_unknown_results_differ(case: Trial) -> None:
     assert case.outcome is expected.outcome(case)
 
 
-def told(judged: EvaluationResult) -> dict[str, object]:
+def summary_of(judged: EvaluationResult) -> dict[str, object]:
     return {
         "outcome": judged.verdict.outcome,
         "worst": judged.verdict.worst,
@@ -66,13 +66,13 @@ def test_the_order_of_findings_does_not_matter(case: Trial, chance: random.Rando
         replace(platform, findings=tuple(chance.sample(platform.findings, len(platform.findings))))
         for platform in case.platforms
     )
-    assert told(replace(case, platforms=shuffled).judged()) == told(case.judged())
+    assert summary_of(replace(case, platforms=shuffled).judged()) == summary_of(case.judged())
 
 
 @given(trials(most_platforms=3), st.randoms(use_true_random=False))
 def test_the_order_of_platforms_does_not_matter(case: Trial, chance: random.Random) -> None:
     shuffled = tuple(chance.sample(case.platforms, len(case.platforms)))
-    assert told(replace(case, platforms=shuffled).judged()) == told(case.judged())
+    assert summary_of(replace(case, platforms=shuffled).judged()) == summary_of(case.judged())
 
 
 @given(trials(), st.randoms(use_true_random=False))

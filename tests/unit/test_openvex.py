@@ -41,7 +41,7 @@ STRICT = [{"status": "affected"}, {"status": "under_investigation"}, {"status": 
 Json = dict[str, Any]
 
 
-def said(product: Any = "pkg:oci/shop", *parts: Any, day: int | None = 1, **more: Any) -> Json:
+def make_statement(product: Any = "pkg:oci/shop", *parts: Any, day: int | None = 1, **more: Any) -> Json:
     """Return a statement of a day in January."""
     subject = {"@id": product} if isinstance(product, str) else dict(product)
     if parts:
@@ -74,36 +74,38 @@ def is_aside(
 def test_the_latest_statement_holds_and_at_the_same_time_the_stricter(
     strict: Json, first: int, then: int, aside: bool
 ) -> None:
-    kind, later = said(day=first), said(day=then, status_notes="", **strict)
+    kind, later = make_statement(day=first), make_statement(day=then, status_notes="", **strict)
     assert is_aside(kind, later) is aside
     assert is_aside(later, kind) is aside
 
 
 def test_a_statement_without_a_date_is_older_than_all_that_take_back() -> None:
-    assert is_aside(said(day=None))
-    assert not is_aside(said(day=None), said(day=1, status="affected"))
-    assert not is_aside(said(day=2), said(day=None, status="affected"))
+    assert is_aside(make_statement(day=None))
+    assert not is_aside(make_statement(day=None), make_statement(day=1, status="affected"))
+    assert not is_aside(make_statement(day=2), make_statement(day=None, status="affected"))
 
 
 def test_a_date_that_cannot_be_read_is_never_an_advantage() -> None:
-    assert not is_aside({**said(), "timestamp": "yesterday"})
-    assert not is_aside(said(day=2), {**said(status="affected"), "timestamp": "yesterday"})
-    assert is_aside(said(), {**said(), "timestamp": "yesterday"})
+    assert not is_aside({**make_statement(), "timestamp": "yesterday"})
+    assert not is_aside(
+        make_statement(day=2), {**make_statement(status="affected"), "timestamp": "yesterday"}
+    )
+    assert is_aside(make_statement(), {**make_statement(), "timestamp": "yesterday"})
 
 
 def test_what_is_yet_to_come_sets_nothing_aside() -> None:
     ahead = (NOW + timedelta(days=1)).isoformat()
-    assert not is_aside({**said(), "timestamp": ahead})
-    assert not is_aside(said(), {**said(status="affected"), "timestamp": ahead})
-    assert not is_aside({**said(), "last_updated": ahead})
-    assert is_aside({**said(), "timestamp": (NOW + timedelta(minutes=1)).isoformat()})
+    assert not is_aside({**make_statement(), "timestamp": ahead})
+    assert not is_aside(make_statement(), {**make_statement(status="affected"), "timestamp": ahead})
+    assert not is_aside({**make_statement(), "last_updated": ahead})
+    assert is_aside({**make_statement(), "timestamp": (NOW + timedelta(minutes=1)).isoformat()})
 
 
 def test_an_update_takes_back_what_was_said_since() -> None:
-    updated = said(day=1, status="affected", last_updated="2026-01-09T00:00:00Z")
-    assert not is_aside(said(day=5), updated)
-    assert is_aside(said(day=10), updated)
-    assert is_aside(said(day=1, last_updated="2026-01-10T00:00:00Z", **KIND), updated)
+    updated = make_statement(day=1, status="affected", last_updated="2026-01-09T00:00:00Z")
+    assert not is_aside(make_statement(day=5), updated)
+    assert is_aside(make_statement(day=10), updated)
+    assert is_aside(make_statement(day=1, last_updated="2026-01-10T00:00:00Z", **KIND), updated)
 
 
 def both(*documents: bytes) -> bool:
@@ -118,7 +120,7 @@ def both(*documents: bytes) -> bool:
 
 def test_the_latest_version_of_a_document_holds() -> None:
     undated = {"timestamp": "2026-01-01T00:00:00Z"}
-    kind, strict = said(day=None), said(day=None, status="affected")
+    kind, strict = make_statement(day=None), make_statement(day=None, status="affected")
     assert both(document(strict, **undated), document(kind, version=2, **undated))
     assert not both(document(kind, **undated), document(strict, version=2, **undated))
     assert not both(document(kind, **undated), document(version=2, **undated))  # taken out again
@@ -128,9 +130,11 @@ def test_the_latest_version_of_a_document_holds() -> None:
 
 
 def test_statements_have_the_date_of_their_document() -> None:
-    old = document(said(day=None), timestamp="2026-01-01T00:00:00Z")
-    assert not both(old, document(said(day=None, status="affected"), timestamp="2026-02-01T00:00:00Z"))
-    assert both(old, document(said(day=None, status="affected"), timestamp="2025-12-01T00:00:00Z"))
+    old = document(make_statement(day=None), timestamp="2026-01-01T00:00:00Z")
+    assert not both(
+        old, document(make_statement(day=None, status="affected"), timestamp="2026-02-01T00:00:00Z")
+    )
+    assert both(old, document(make_statement(day=None, status="affected"), timestamp="2025-12-01T00:00:00Z"))
 
 
 # what it is about
@@ -177,26 +181,28 @@ def test_statements_have_the_date_of_their_document() -> None:
     ],
 )
 def test_a_statement_is_about_the_product_that_it_names(product: Any, is_ours: bool) -> None:
-    assert is_aside(said(product)) is is_ours
-    assert is_aside(said(product, "pkg:deb/debian/openssl@3.0.1")) is is_ours
+    assert is_aside(make_statement(product)) is is_ours
+    assert is_aside(make_statement(product, "pkg:deb/debian/openssl@3.0.1")) is is_ours
     if isinstance(product, str):
-        texts = said(product)
+        texts = make_statement(product)
         texts["products"] = [product]
         assert is_aside(texts) is is_ours
 
 
 def test_what_the_scanner_does_not_tell_of_the_image_narrows_all_the_same() -> None:
     dated: dict[str, Any] = {"package": BARE, "image": UNSCANNED}
-    assert is_aside(said("pkg:oci/shop-dev"), **dated)
-    assert is_aside(said("pkg:oci/shop"), **dated)  # the application of the pattern
+    assert is_aside(make_statement("pkg:oci/shop-dev"), **dated)
+    assert is_aside(make_statement("pkg:oci/shop"), **dated)  # the application of the pattern
     for product in (
         f"pkg:oci/shop-dev@{OURS}",
         "pkg:oci/shop-dev?arch=amd64",
         "pkg:oci/shop-dev?tag=1.0",
         "pkg:oci/shop-dev?repository_url=ghcr.io/shop-dev",
     ):
-        assert not is_aside(said(product), **dated)
-        assert not is_aside(said("pkg:oci/shop-dev"), said(product, day=2, status="affected"), **dated)
+        assert not is_aside(make_statement(product), **dated)
+        assert not is_aside(
+            make_statement("pkg:oci/shop-dev"), make_statement(product, day=2, status="affected"), **dated
+        )
 
 
 @pytest.mark.parametrize(
@@ -237,13 +243,13 @@ def test_what_the_scanner_does_not_tell_of_the_image_narrows_all_the_same() -> N
     ],
 )
 def test_a_part_means_the_packages_that_it_names_in_full(part: Any, package: Package, is_meant: bool) -> None:
-    assert is_aside(said("pkg:oci/shop", part), package=package) is is_meant
+    assert is_aside(make_statement("pkg:oci/shop", part), package=package) is is_meant
 
 
 @pytest.mark.parametrize("where", ["statement", "product"])
 def test_parts_narrow_a_statement_wherever_they_are(where: str) -> None:
     parts = ["pkg:deb/debian/openssl"]
-    statement = said("pkg:oci/shop", *(parts if where == "product" else ()))
+    statement = make_statement("pkg:oci/shop", *(parts if where == "product" else ()))
     if where == "statement":
         statement |= {"subcomponents": parts}
     assert is_aside(statement)
@@ -251,8 +257,8 @@ def test_parts_narrow_a_statement_wherever_they_are(where: str) -> None:
 
 
 def test_a_product_may_be_a_package_in_the_image() -> None:
-    assert is_aside(said("pkg:deb/debian/openssl@3.0.1"))
-    assert not is_aside(said("pkg:deb/debian/openssl@3.0.1"), package=LIBSSL)
+    assert is_aside(make_statement("pkg:deb/debian/openssl@3.0.1"))
+    assert not is_aside(make_statement("pkg:deb/debian/openssl@3.0.1"), package=LIBSSL)
 
 
 def test_what_is_said_of_a_program_frees_no_other_program() -> None:
@@ -260,7 +266,7 @@ def test_what_is_said_of_a_program_frees_no_other_program() -> None:
     ours = Package("golang.org/x/net", "v0.1", ecosystem="golang", path="usr/bin/app")
     theirs = Package("golang.org/x/net", "v0.1", ecosystem="golang", path="usr/bin/other")
     image = Image(names=IMAGE.names, packages=(program, ours, theirs))
-    statement = said("pkg:golang/github.com/acme/app@v1", "pkg:golang/golang.org/x/net")
+    statement = make_statement("pkg:golang/github.com/acme/app@v1", "pkg:golang/golang.org/x/net")
     assert is_aside(statement, package=ours, image=image)
     assert not is_aside(statement, package=theirs, image=image)
     assert not is_aside(statement, package=ours, image=Image(names=IMAGE.names, packages=(ours, theirs)))
@@ -290,7 +296,7 @@ def test_what_is_said_of_a_program_frees_no_other_program() -> None:
 def test_a_statement_is_about_all_names_of_its_vulnerability(
     vulnerability: Any, names: tuple[str, ...], is_meant: bool
 ) -> None:
-    assert is_aside({**said(), "vulnerability": vulnerability}, names=names) is is_meant
+    assert is_aside({**make_statement(), "vulnerability": vulnerability}, names=names) is is_meant
 
 
 # what cannot be read
@@ -301,21 +307,21 @@ def test_a_statement_is_about_all_names_of_its_vulnerability(
     [
         7,
         {},
-        {**said(), "status": "perhaps", "vulnerability": {"name": "CVE-2026-2"}},
-        {**said(), "justification": "because"},
-        {**said(), "justification": None},
-        {**said(), "products": "all", "vulnerability": {"name": "CVE-2026-2"}},
-        {**said(), "subcomponents": "openssl"},
-        {**said(), "platforms": ["linux/arm64"]},
-        {**said(), "Subcomponents": ["openssl"]},
-        said({"identifiers": {}}),
-        said({"identifiers": ["pkg:oci/shop"]}),
+        {**make_statement(), "status": "perhaps", "vulnerability": {"name": "CVE-2026-2"}},
+        {**make_statement(), "justification": "because"},
+        {**make_statement(), "justification": None},
+        {**make_statement(), "products": "all", "vulnerability": {"name": "CVE-2026-2"}},
+        {**make_statement(), "subcomponents": "openssl"},
+        {**make_statement(), "platforms": ["linux/arm64"]},
+        {**make_statement(), "Subcomponents": ["openssl"]},
+        make_statement({"identifiers": {}}),
+        make_statement({"identifiers": ["pkg:oci/shop"]}),
     ],
 )
 def test_one_bad_statement_sets_nothing_aside_and_spoils_no_other(bad: Any) -> None:
     assert not is_aside(bad)
-    assert is_aside(bad, said())
-    read = vex_document.parse(document(said(), bad), "vex.json").statements
+    assert is_aside(bad, make_statement())
+    read = vex_document.parse(document(make_statement(), bad), "vex.json").statements
     assert [one.fault != "" for one in read] == [False, True]
     assert read[1].where == "vex.json: statements[1]"
 
@@ -345,7 +351,7 @@ def test_what_is_no_openvex_document_is_refused(content: bytes) -> None:
     "context", ["https://openvex.dev/ns", "https://openvex.dev/ns/v0.0.1", openvex.CONTEXT]
 )
 def test_documents_of_all_versions_are_read(context: str) -> None:
-    assert vex_document.parse(document(said(), **{"@context": context})).statements
+    assert vex_document.parse(document(make_statement(), **{"@context": context})).statements
 
 
 # for any documents
@@ -373,7 +379,7 @@ VULNERABILITIES = st.sampled_from([{"name": CVE}, {"name": "GO-1", "aliases": [C
 @st.composite
 def statements(draw: st.DrawFn, saying: st.SearchStrategy[Json]) -> Json:
     more = {"status_notes": "x", **draw(saying)}
-    one = said(draw(PRODUCTS), *draw(PARTS), day=draw(DAYS), **more)
+    one = make_statement(draw(PRODUCTS), *draw(PARTS), day=draw(DAYS), **more)
     return {**one, "vulnerability": draw(VULNERABILITIES)}
 
 
@@ -431,7 +437,7 @@ def test_a_later_version_of_a_document_only_counts_by_what_it_says(some: list[Js
 )
 def test_a_waiver_of_a_statement_is_never_about_more_images(product: Any, digest: Any) -> None:
     asked = Image(names=(Name(None, "shop*"),), any_digest=True)
-    statement = said(product, "pkg:deb/debian/openssl")
+    statement = make_statement(product, "pkg:deb/debian/openssl")
     waivers, notes = history(document(statement)).waivers(asked, "shop*", None, date(2026, 12, 31))
     assert [one.digest and str(one.digest) for one in waivers] == ([] if digest is ... else [digest])
     assert len(notes) == (digest is ...)

@@ -84,7 +84,7 @@ def _create_all(stack: Any) -> None:
         stack.output_map = parsing.OutputMap(made, {}, stack.stack_id)
 
 
-def _existing(stack: Any) -> list[Any]:
+def _existing_resources(stack: Any) -> list[Any]:
     """Return the resources whose condition holds; moto lists the others as well."""
     return [made for made in stack.resource_map.values() if made is not None]
 
@@ -101,7 +101,7 @@ def install(settings: Settings) -> None:
     _patches.set(parsing, "clean_json", _clean)
     _patches.set(parsing, "parse_and_create_resource", _create)
     _patches.set(stack_models.Stack, "create_resources", _create_all)
-    _patches.set(stack_models.Stack, "stack_resources", property(_existing))
+    _patches.set(stack_models.Stack, "stack_resources", property(_existing_resources))
 
 
 def stop() -> None:

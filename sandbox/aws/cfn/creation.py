@@ -42,18 +42,18 @@ class Context:
         api = self.clients[service]
         shape = api.meta.service_model.operation_model(operation).input_shape
         given = {name: value for name, value in parameters.items() if value is not None}
-        return dict(api._make_api_call(operation, coerced(given, shape)))
+        return dict(api._make_api_call(operation, coerce(given, shape)))
 
 
-def coerced(value: Any, shape: Any) -> Any:
+def coerce(value: Any, shape: Any) -> Any:
     """Convert scalars to the API's types: CloudFormation takes "3" for 3 and 3 for "3", the APIs do not."""
     kind = shape.type_name if shape else ""
     if kind == "structure" and isinstance(value, dict):
-        return {name: coerced(item, shape.members.get(name)) for name, item in value.items()}
+        return {name: coerce(item, shape.members.get(name)) for name, item in value.items()}
     if kind == "list" and isinstance(value, list):
-        return [coerced(item, shape.member) for item in value]
+        return [coerce(item, shape.member) for item in value]
     if kind == "map" and isinstance(value, dict):
-        return {name: coerced(item, shape.value) for name, item in value.items()}
+        return {name: coerce(item, shape.value) for name, item in value.items()}
     if kind == "boolean" and isinstance(value, str):
         return value.lower() == "true"
     if kind in ("integer", "long") and isinstance(value, str):
@@ -140,5 +140,5 @@ def tags_of(properties: Properties) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
 
 
-def without(properties: Properties, *names: str) -> Properties:
+def drop_properties(properties: Properties, *names: str) -> Properties:
     return {name: value for name, value in properties.items() if name not in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.aws.cfn.creation import Context, Created, Properties, resource, without
+from sandbox.aws.cfn.creation import Context, Created, Properties, drop_properties, resource
 
 
 @resource("AWS::DynamoDB::Table", "Arn", "StreamArn")
@@ -13,13 +13,13 @@ def _table(context: Context, properties: Properties) -> Created:
     recovery = properties.get("PointInTimeRecoverySpecification")
     expiry = properties.get("TimeToLiveSpecification")
     own = ("TableName", "PointInTimeRecoverySpecification", "TimeToLiveSpecification")
-    settings = without(properties, *own, "SSESpecification", "StreamSpecification")
+    settings = drop_properties(properties, *own, "SSESpecification", "StreamSpecification")
     if stream := properties.get("StreamSpecification"):
         settings["StreamSpecification"] = {"StreamEnabled": True, **stream}
     if encryption := properties.get("SSESpecification"):
         settings["SSESpecification"] = {
             "Enabled": encryption["SSEEnabled"],
-            **without(encryption, "SSEEnabled"),
+            **drop_properties(encryption, "SSEEnabled"),
         }
     made = context.call("dynamodb", "CreateTable", TableName=name, **settings)["TableDescription"]
     if recovery:
@@ -79,7 +79,7 @@ def _lifecycle(value: Properties) -> Properties:
 
 def _lifecycle_rule(rule: Properties) -> Properties:
     own = ("Id", "ExpirationInDays", "Prefix", "NoncurrentVersionExpirationInDays")
-    made = {**without(rule, *own), "Filter": {"Prefix": rule.get("Prefix", "")}}
+    made = {**drop_properties(rule, *own), "Filter": {"Prefix": rule.get("Prefix", "")}}
     if "Id" in rule:
         made["ID"] = rule["Id"]
     if "ExpirationInDays" in rule:
@@ -112,7 +112,7 @@ _BUCKET_PARTS: dict[str, tuple[str, str, Any]] = {
         "PutObjectLockConfiguration",
         "ObjectLockConfiguration",
         lambda value: {
-            **without(value, "Rule"),
+            **drop_properties(value, "Rule"),
             **({"Rule": value["Rule"]} if "Rule" in value else {}),
         },
     ),

@@ -9,7 +9,7 @@ from moto.awslambda.utils import get_backend
 from moto.cloudformation.exceptions import ValidationError
 from moto.iam.models import iam_backends
 
-from sandbox.aws.cfn.creation import Context, Created, Properties, resource, tags_of, without
+from sandbox.aws.cfn.creation import Context, Created, Properties, drop_properties, resource, tags_of
 from sandbox.aws.iam.policies import statements_of
 from sandbox.settings import ACCOUNT
 
@@ -25,7 +25,7 @@ def _function(context: Context, properties: Properties) -> Created:
         FunctionName=name,
         Code=_code(properties["Code"]),
         Tags=tags_of(properties) or None,
-        **without(properties, *own),
+        **drop_properties(properties, *own),
     )
     fn = get_backend(context.settings.account, context.settings.region).get_function(name)
     fn.logging_config = properties.get("LoggingConfig", {})
@@ -93,7 +93,7 @@ def _permission(context: Context, properties: Properties) -> Created:
 
 @resource("AWS::Lambda::Url", "FunctionUrl", "FunctionArn")
 def _url(context: Context, properties: Properties) -> Created:
-    named = {**without(properties, "TargetFunctionArn")}
+    named = {**drop_properties(properties, "TargetFunctionArn")}
     named["FunctionName"] = properties["TargetFunctionArn"]
     made = context.call("lambda", "CreateFunctionUrlConfig", **named)
     arn = made["FunctionArn"]

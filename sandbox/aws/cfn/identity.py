@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sandbox.aws.cfn.creation import Context, Created, Properties, resource, tags_of, without
+from sandbox.aws.cfn.creation import Context, Created, Properties, drop_properties, resource, tags_of
 
 
 @resource("AWS::IAM::Role", "Arn", "RoleId")
 def _role(context: Context, properties: Properties) -> Created:
     name = properties.get("RoleName", context.name)[:64]
     own = ("RoleName", "Policies", "ManagedPolicyArns")
-    role = context.call("iam", "CreateRole", RoleName=name, **without(properties, *own))["Role"]
+    role = context.call("iam", "CreateRole", RoleName=name, **drop_properties(properties, *own))["Role"]
     for policy in properties.get("Policies") or []:
         # AWS takes a policy without a version; moto does not.
         document = {"Version": "2012-10-17", **policy["PolicyDocument"]}
@@ -31,7 +31,7 @@ def _policy(context: Context, properties: Properties) -> Created:
 @resource("AWS::IAM::ManagedPolicy", "PolicyArn")
 def _managed_policy(context: Context, properties: Properties) -> Created:
     named = {"PolicyName": properties.get("ManagedPolicyName", context.name)}
-    document = without(properties, "ManagedPolicyName", "Roles", "Users", "Groups")
+    document = drop_properties(properties, "ManagedPolicyName", "Roles", "Users", "Groups")
     arn = context.call("iam", "CreatePolicy", **named, **document)["Policy"]["Arn"]
     for role in properties.get("Roles") or []:
         context.call("iam", "AttachRolePolicy", RoleName=role, PolicyArn=arn)
@@ -43,9 +43,9 @@ def _key(context: Context, properties: Properties) -> Created:
     own = ("KeyPolicy", "Enabled", "EnableKeyRotation", "PendingWindowInDays", "Tags")
     tags = [{"TagKey": k, "TagValue": v} for k, v in tags_of(properties).items()]
     policy = properties.get("KeyPolicy")
-    made = context.call("kms", "CreateKey", Policy=policy, Tags=tags or None, **without(properties, *own))[
-        "KeyMetadata"
-    ]
+    made = context.call(
+        "kms", "CreateKey", Policy=policy, Tags=tags or None, **drop_properties(properties, *own)
+    )["KeyMetadata"]
     if str(properties.get("EnableKeyRotation")).lower() == "true":
         context.call("kms", "EnableKeyRotation", KeyId=made["KeyId"])
     return Created(made["KeyId"], {"Arn": made["Arn"], "KeyId": made["KeyId"]})

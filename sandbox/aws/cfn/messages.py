@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.aws.cfn.creation import Context, Created, Properties, resource, tags_of, without
+from sandbox.aws.cfn.creation import Context, Created, Properties, drop_properties, resource, tags_of
 
 
 @resource("AWS::SNS::Topic", "TopicArn", "TopicName")
@@ -13,7 +13,7 @@ def _topic(context: Context, properties: Properties) -> Created:
         "sns",
         "CreateTopic",
         Name=name,
-        Attributes=without(properties, *own) or None,
+        Attributes=drop_properties(properties, *own) or None,
         Tags=properties.get("Tags"),
     )
     arn = made["TopicArn"]
@@ -31,7 +31,7 @@ def _subscription(context: Context, properties: Properties) -> Created:
         TopicArn=properties["TopicArn"],
         Protocol=properties["Protocol"],
         Endpoint=properties.get("Endpoint"),
-        Attributes=without(properties, *own) or None,
+        Attributes=drop_properties(properties, *own) or None,
         ReturnSubscriptionArn=True,
     )
     return Created(made["SubscriptionArn"], {"Arn": made["SubscriptionArn"]})
@@ -53,7 +53,7 @@ def _topic_policy(context: Context, properties: Properties) -> Created:
 @resource("AWS::SQS::Queue", "Arn", "QueueName", "QueueUrl")
 def _queue(context: Context, properties: Properties) -> Created:
     name = properties.get("QueueName", context.name)[:80]
-    attributes = without(properties, "QueueName", "Tags")
+    attributes = drop_properties(properties, "QueueName", "Tags")
     made = context.call(
         "sqs",
         "CreateQueue",
@@ -78,7 +78,7 @@ def _queue_policy(context: Context, properties: Properties) -> Created:
 def _rule(context: Context, properties: Properties) -> Created:
     name = properties.get("Name", context.name)[:64]
     targets = properties.get("Targets") or []
-    settings = without(properties, "Name", "Targets")
+    settings = drop_properties(properties, "Name", "Targets")
     arn = context.call("events", "PutRule", Name=name, **settings)["RuleArn"]
     if targets:
         bus = properties.get("EventBusName")

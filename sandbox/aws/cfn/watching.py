@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.aws.cfn.creation import Context, Created, Properties, resource, tags_of, without
+from sandbox.aws.cfn.creation import Context, Created, Properties, drop_properties, resource, tags_of
 
 
 @resource("AWS::Logs::LogGroup", "Arn")
@@ -15,7 +15,7 @@ def _log_group(context: Context, properties: Properties) -> Created:
         logGroupName=name,
         kmsKeyId=properties.get("KmsKeyId"),
         tags=tags_of(properties) or None,
-        **{key[0].lower() + key[1:]: value for key, value in without(properties, *own).items()},
+        **{key[0].lower() + key[1:]: value for key, value in drop_properties(properties, *own).items()},
     )
     if days := properties.get("RetentionInDays"):
         context.call("logs", "PutRetentionPolicy", logGroupName=name, retentionInDays=days)
@@ -44,6 +44,6 @@ def _metric_filter(context: Context, properties: Properties) -> Created:
 @resource("AWS::CloudWatch::Alarm", "Arn")
 def _alarm(context: Context, properties: Properties) -> Created:
     name = properties.get("AlarmName", context.name)
-    context.call("cloudwatch", "PutMetricAlarm", AlarmName=name, **without(properties, "AlarmName"))
+    context.call("cloudwatch", "PutMetricAlarm", AlarmName=name, **drop_properties(properties, "AlarmName"))
     region, account = context.settings.region, context.settings.account
     return Created(name, {"Arn": f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"})

@@ -32,11 +32,11 @@ class ManagedSigning:
 
     def profiles_for(self, repository: str) -> list[str]:
         rules = (self.configuration or {}).get("rules", [])
-        profiles = [rule["signingProfileArn"] for rule in rules if _is_for(rule, repository)]
+        profiles = [rule["signingProfileArn"] for rule in rules if _covers_repository(rule, repository)]
         return list(dict.fromkeys(profiles))
 
 
-def _is_for(rule: dict[str, Any], repository: str) -> bool:
+def _covers_repository(rule: dict[str, Any], repository: str) -> bool:
     filters = rule.get("repositoryFilters") or []
     return not filters or any(wildcard.matches(one["filter"], repository) for one in filters)
 
@@ -65,7 +65,7 @@ def _sign(repo: Any, manifest: StoredManifest, profile: str, caller: str) -> dic
         return _failure("AccessDeniedException", f"{who} is not authorized to perform: signer:SignPayload")
     subject = {"mediaType": manifest.media_type, "digest": manifest.digest, "size": manifest.size}
     try:
-        envelope, chain = jobs.signed_with(profile, json.dumps({"targetArtifact": subject}).encode())
+        envelope, chain = jobs.sign_for_service(profile, json.dumps({"targetArtifact": subject}).encode())
     except SignerError as error:
         return _failure(error.code, error.message)
     _push(repo, subject, envelope, chain)

@@ -126,16 +126,16 @@ class EcrOperations(SigningOperations, RegistrySettingsOperations):
         return ActionResult({"imageIds": deleted, "failures": failures})
 
     def list_images(self) -> ActionResult:
-        images = _filtered(list(self._repository().images), self._get_param("filter", {}))
+        images = _filter_images(list(self._repository().images), self._get_param("filter", {}))
         ids = [index.image_id(i.image_digest, t) for i in images for t in i.image_tags or [None]]
         return self._page("imageIds", ids)
 
     def describe_images(self) -> ActionResult:
         repo = self._repository()
         if image_ids := self._get_param("imageIds"):
-            images = [_required(repo, image_id) for image_id in image_ids]
+            images = [_find_image(repo, image_id) for image_id in image_ids]
             return ActionResult({"imageDetails": [shapes.details(repo, i) for i in images]})
-        images = _filtered(list(repo.images), self._get_param("filter", {}))
+        images = _filter_images(list(repo.images), self._get_param("filter", {}))
         return self._page("imageDetails", [shapes.details(repo, image) for image in images])
 
     def list_image_referrers(self) -> ActionResult:
@@ -186,13 +186,13 @@ class EcrOperations(SigningOperations, RegistrySettingsOperations):
 
     def start_image_scan(self) -> ActionResult:
         repo, image_id = self._repository(), self._get_param("imageId")
-        image = _required(repo, image_id)
+        image = _find_image(repo, image_id)
         status = scans.start_scan(repo, image, index.manifest_of(image))
         return ActionResult(shapes.scan_names(repo, image, image_id) | {"imageScanStatus": status})
 
     def describe_image_scan_findings(self) -> Any:
         repo, image_id = self._repository(), self._get_param("imageId")
-        image = _required(repo, image_id)
+        image = _find_image(repo, image_id)
         token, limit = self._get_param("nextToken"), self._get_param("maxResults")
         try:
             page = report.report(repo, image, index.manifest_of(image), token, limit)
@@ -248,7 +248,7 @@ def _resolve(repo: Any, image_id: dict[str, str]) -> tuple[Any, tuple[str, str] 
     return None, ("ImageNotFound", "Requested image not found")
 
 
-def _required(repo: Any, image_id: dict[str, str]) -> Any:
+def _find_image(repo: Any, image_id: dict[str, str]) -> Any:
     image, failure = _resolve(repo, image_id)
     if failure:
         digest, tag = image_id.get("imageDigest", "null"), image_id.get("imageTag", "null")
@@ -261,7 +261,7 @@ def _required(repo: Any, image_id: dict[str, str]) -> Any:
     return image
 
 
-def _filtered(images: list[Any], criteria: dict[str, str]) -> list[Any]:
+def _filter_images(images: list[Any], criteria: dict[str, str]) -> list[Any]:
     if criteria.get("imageStatus") in ("ARCHIVED", "ACTIVATING"):
         return []
     match criteria.get("tagStatus", "ANY"):

@@ -107,7 +107,7 @@ def _send_with_quirks(event: dict[str, Any]) -> None:
     if quirks.omit_optional_event_fields:
         event["detail"] = {k: v for k, v in event["detail"].items() if k not in _OPTIONAL}
     if quirks.event_delay_seconds > 0:
-        return _later(quirks.event_delay_seconds, lambda: _copy_and_swap(event))
+        return _start_timer(quirks.event_delay_seconds, lambda: _copy_and_swap(event))
     return _copy_and_swap(event)
 
 
@@ -127,7 +127,7 @@ def _copy_and_swap(event: dict[str, Any]) -> None:
         earlier, _held[:] = list(_held), [] if _held else copies
     if earlier:
         return _send(copies + earlier)
-    return _later(_SWAP_SECONDS, lambda: _release(copies))
+    return _start_timer(_SWAP_SECONDS, lambda: _release(copies))
 
 
 def _release(events: list[dict[str, Any]]) -> None:
@@ -139,7 +139,7 @@ def _release(events: list[dict[str, Any]]) -> None:
         _send(events)
 
 
-def _later(seconds: float, action: Any) -> None:
+def _start_timer(seconds: float, action: Any) -> None:
     timer = threading.Timer(seconds, action)
     timer.daemon = True
     timer.start()
@@ -162,7 +162,7 @@ def _send_to_targets(self: Rule, original_event: Any, transform_input: bool = Tr
 # Delivering
 
 
-def _work(jobs: _Jobs) -> None:
+def _run_worker(jobs: _Jobs) -> None:
     while (job := jobs.get()) is not None:
         rule, events = job
         for event in events:
@@ -177,7 +177,7 @@ def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
         _log(f"delivered: {what}")
     except targets.UndeliverableError as error:
         _log(f"undeliverable: {what}: {error.code} {error}")
-        _bury(rule, target, event, error)
+        _send_to_dead_letters(rule, target, event, error)
     except Exception:  # noqa: BLE001 - one bad target must not stop the pool
         _log(f"failed: {what}\n{traceback.format_exc()}")
 
@@ -191,7 +191,7 @@ def _hand_over(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> Non
     return _original_send(copy, event | {"ingestion-time": time.time()}, transform_input=False)
 
 
-def _bury(
+def _send_to_dead_letters(
     rule: Rule,
     target: dict[str, Any],
     event: dict[str, Any],
@@ -252,7 +252,7 @@ def install(settings: Settings) -> None:
     targets.install(settings)
     Rule.send_to_targets = _send_to_targets
     for number in range(_WORKERS):
-        threading.Thread(target=_work, args=(_jobs,), name=f"events-{number}", daemon=True).start()
+        threading.Thread(target=_run_worker, args=(_jobs,), name=f"events-{number}", daemon=True).start()
     threading.Thread(target=_tick, args=(_stopped,), name="events-ticker", daemon=True).start()
 
 

@@ -173,11 +173,11 @@ def allows(statement: dict[str, Any], action: str, source_arn: str, account: str
         statement.get("Effect", "Allow") == "Allow"
         and any(name in {"events.amazonaws.com", "*"} for name in names)
         and any(fnmatchcase(action.lower(), pattern) for pattern in actions)
-        and all(_fulfilled(test, known) for test in (statement.get("Condition") or {}).items())
+        and all(_conditions_hold(test, known) for test in (statement.get("Condition") or {}).items())
     )
 
 
-def _fulfilled(test: tuple[str, dict[str, Any]], known: dict[str, str]) -> bool:
+def _conditions_hold(test: tuple[str, dict[str, Any]], known: dict[str, str]) -> bool:
     """Return whether the conditions hold: those on the rule's ARN and account are known, any other does not hold."""
     return all(
         any(fnmatchcase(known.get(key.lower(), ""), pattern) for pattern in _list(patterns))

@@ -168,7 +168,7 @@ def _path(response: Any) -> str:
     return f"{response.raw_path}?{query}" if query else str(response.raw_path)
 
 
-def _checked_signature(response: Any, request_class: type, protocol: str) -> str:
+def _check_signature(response: Any, request_class: type, protocol: str) -> str:
     """Return the access key id of a request whose signature is right."""
     if not response.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256"):
         message = "Missing Authentication Token"
@@ -187,7 +187,7 @@ def _checked_signature(response: Any, request_class: type, protocol: str) -> str
     except (SignatureDoesNotMatchError, S3WrongSignatureError) as error:
         raise _refusal(protocol, "SignatureDoesNotMatch", error.message) from error
     except (HTTPException, S3InvalidAccessKeyIdError) as error:
-        raise _refusal(protocol, *_unknown_key(protocol)) from error
+        raise _refusal(protocol, *_refuse_unknown_key(protocol)) from error
     return str(request._access_key._access_key_id)
 
 
@@ -206,7 +206,7 @@ def signing_key(method: str, target: str, body: bytes, headers: Any, service: st
     return str(request._access_key._access_key_id) if is_for_here else None
 
 
-def _unknown_key(protocol: str) -> tuple[str, str]:
+def _refuse_unknown_key(protocol: str) -> tuple[str, str]:
     code = "UnrecognizedClientException" if "json" in protocol else "InvalidClientTokenId"
     return code, "The security token included in the request is invalid."
 
@@ -242,7 +242,7 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
     s3 = request_class is S3IAMRequest
     model = None if s3 else get_service_model(response.boto3_service_name)
     protocol = "rest-xml" if s3 else response.determine_response_protocol(model)
-    key_id = _checked_signature(response, request_class, protocol)
+    key_id = _check_signature(response, request_class, protocol)
     service = response.headers["Authorization"].split("Credential=")[1].split("/")[3]
     operation = str(response._get_action())
     if (service, operation) == ("sts", "GetCallerIdentity"):
@@ -251,7 +251,7 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
     wanted = needs(call) if call else _s3_needs(response, resource)
     principal = find_principal(key_id)
     if principal is None:
-        raise _refusal(protocol, *_unknown_key(protocol))
+        raise _refusal(protocol, *_refuse_unknown_key(protocol))
     query = urlparse(response.uri).query
     context = condition_keys(call) if call else {**listing_keys(query), **object_keys(response.headers)}
     for need in wanted:

@@ -51,7 +51,7 @@ class Clusters(Inspector2Response):
 
 def _clusters(resource: re.Match[str]) -> list[dict[str, Any]]:
     found: Counter[_Place] = Counter()
-    for place, tasks, images in _running():
+    for place, tasks, images in _running_images():
         if any(_is_of(image, resource) for image in images):
             found[place] += tasks
     return [
@@ -63,10 +63,10 @@ def _clusters(resource: re.Match[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _running() -> Iterator[tuple[_Place, int, list[dict[str, str]]]]:
+def _running_images() -> Iterator[tuple[_Place, int, list[dict[str, str]]]]:
     """Yield each place, its number of tasks, and their images."""
     backend = ecs_backends[ACCOUNT][REGION]
-    for one in ecs.last_deployments():
+    for one in ecs.successful_deployments():
         service = one.service
         if service.status == "ACTIVE" and service.desired_count:
             place = service.cluster_arn, f"service:{service.name}", one.task_definition

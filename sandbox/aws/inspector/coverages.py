@@ -70,7 +70,7 @@ class Coverages(Inspector2Response):
         size = LARGEST_PAGE if size is None else size
         if not 1 <= size <= LARGEST_PAGE:
             raise InspectorError(f"maxResults must be between 1 and {LARGEST_PAGE}")
-        found = filters.matching(_covered(), asked, _CRITERIA, ("EQUALS", "NOT_EQUALS"))
+        found = filters.filter_items(_image_records(), asked, _CRITERIA, ("EQUALS", "NOT_EQUALS"))
         try:
             listed, token = page(found, self._get_param("nextToken"), size)
         except EcrError as error:
@@ -79,7 +79,7 @@ class Coverages(Inspector2Response):
         return ActionResult(answer | ({"nextToken": token} if token else {}))
 
 
-def _covered() -> Iterator[_Covered]:
+def _image_records() -> Iterator[_Covered]:
     for repo in list(store().backend.repositories.values()):
         for image in list(repo.images):
             scan = scans.current_scan(image)

@@ -21,7 +21,7 @@ _COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
 }
 
 
-def matching(
+def filter_items(
     items: Iterable[T], filters: Mapping[str, Any], criteria: Criteria[T], comparisons: Collection[str]
 ) -> list[T]:
     """Return the items that match the criteria. Raises `InspectorError` for a criterion that is unknown here."""

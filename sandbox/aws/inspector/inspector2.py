@@ -90,7 +90,7 @@ class Inspector2(Inspector2Response):
             raise InspectorError(f"maxResults must be between 1 and {LARGEST_PAGE}")
         if self._get_param("sortCriteria"):
             raise InspectorError("the sandbox does not sort findings")
-        found = filters.matching(_image_findings(), criteria, _CRITERIA, _COMPARISONS)
+        found = filters.filter_items(_image_findings(), criteria, _CRITERIA, _COMPARISONS)
         try:
             listed, token = page(found, self._get_param("nextToken"), size)
         except EcrError as error:

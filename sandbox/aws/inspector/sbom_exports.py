@@ -133,10 +133,10 @@ def _write(report: _Report) -> None:
             report.fail("BUCKET_NOT_FOUND", f"there is no bucket {bucket}")
         elif key.rpartition("/")[2] not in kms_backends[ACCOUNT][REGION].keys:
             report.fail("MALFORMED_KMS_KEY", f"there is no key {key}")
-        elif missing := _refused(report, bucket, key):
+        elif missing := _missing_permission(report, bucket, key):
             report.fail("INVALID_PERMISSIONS", f"Inspector may not {missing}")
         else:
-            for repository, image in _exported(report.criteria):
+            for repository, image in _images_to_export(report.criteria):
                 _put(report, repository, image)
             report.status = "SUCCEEDED"
 
@@ -154,7 +154,7 @@ def _put(report: _Report, repository: Any, image: Any) -> None:
     )
 
 
-def _exported(criteria: dict[str, list[dict[str, str]]]) -> Iterator[tuple[Any, Any]]:
+def _images_to_export(criteria: dict[str, list[dict[str, str]]]) -> Iterator[tuple[Any, Any]]:
     """Yield images with a finished enhanced scan, of repositories that are scanned continuously."""
     values_of = {name: {value["value"] for value in values} for name, values in criteria.items()}
     for repository in list(store().backend.repositories.values()):
@@ -168,7 +168,7 @@ def _exported(criteria: dict[str, list[dict[str, str]]]) -> Iterator[tuple[Any, 
                 yield repository, image
 
 
-def _refused(report: _Report, bucket: str, key: str) -> str:
+def _missing_permission(report: _Report, bucket: str, key: str) -> str:
     """Return the permission that the policies of bucket and key deny to the service, or an empty text."""
     prefix = report.destination.get("keyPrefix", "")
     needs = [

@@ -72,7 +72,7 @@ class SignerOperations(SignerResponse):
         return str(super().put_signing_profile())
 
     def get_signing_profile(self) -> str:
-        return json.dumps(_described(self._profile(self.path.split("/")[-1])))
+        return json.dumps(_describe_profile(self._profile(self.path.split("/")[-1])))
 
     def cancel_signing_profile(self) -> str:
         self._profile(self.path.split("/")[-1]).cancel()
@@ -83,7 +83,7 @@ class SignerOperations(SignerResponse):
         is_all = self.querystring.get("includeCanceled", ["false"])[0] == "true"
         platform = self.querystring.get("platformId", [None])[0]
         profiles = [
-            _described(profile)
+            _describe_profile(profile)
             for profile in self.signer_backend.signing_profiles.values()
             if (profile.status in statuses if statuses else is_all or profile.status != "Canceled")
             and platform in (None, profile.platform_id)
@@ -176,7 +176,7 @@ def install(settings: Settings) -> None:
         SignerBackend.platforms.append({"platformId": PLATFORM, "displayName": display_name})
 
 
-def signed_with(profile_arn: str, payload: bytes) -> tuple[bytes, list[str]]:
+def sign_for_service(profile_arn: str, payload: bytes) -> tuple[bytes, list[str]]:
     """Sign for another service of AWS; return the envelope and its certificates' thumbprints, from leaf to root."""
     *_, region, account, path = profile_arn.split(":")
     profile = signer_backends[account][region].signing_profiles.get(path.split("/")[-1])
@@ -220,5 +220,5 @@ def _sign(profile: Any, payload: bytes, arn_prefix: str) -> tuple[str, bytes]:
     )
 
 
-def _described(profile: Any) -> dict[str, Any]:
+def _describe_profile(profile: Any) -> dict[str, Any]:
     return {key: value for key, value in profile.to_dict().items() if value is not None}

@@ -73,7 +73,7 @@ def evaluate(expression: str, variables: dict[str, Any]) -> Any:
         raise QueryError(f"The JSONata expression '{expression}' threw an error: {error}") from error
     if result is None:
         raise QueryError(f"The JSONata expression '{expression}' returned nothing (undefined).")
-    return plain(result, expression)
+    return to_json(result, expression)
 
 
 def bound(value: Any) -> Any:
@@ -89,14 +89,14 @@ def bound(value: Any) -> Any:
     return value
 
 
-def plain(value: Any, expression: str = "") -> Any:
+def to_json(value: Any, expression: str = "") -> Any:
     """Convert a result of the engine to JSON. Its lists may be lazy: read them by index."""
     if value is None or value is Utils.NULL_VALUE:
         return None
     if isinstance(value, dict):
-        return {key: plain(item, expression) for key, item in value.items()}
+        return {key: to_json(item, expression) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(value[index], expression) for index in range(len(value))]
+        return [to_json(value[index], expression) for index in range(len(value))]
     if isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise QueryError(f"The JSONata expression '{expression}' returned an unsupported result type.")

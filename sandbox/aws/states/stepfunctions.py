@@ -67,7 +67,7 @@ def _start(original: Callable[..., Execution]) -> Callable[..., Execution]:
     return start_execution
 
 
-def _terminated(self: BaseExecutionWorkerCommunication) -> None:
+def _end_execution(self: BaseExecutionWorkerCommunication) -> None:
     """Note the end of the interpreter: output first, status last, so that no reader sees half of it."""
     execution = self.execution
     env = execution.exec_worker.env
@@ -238,5 +238,5 @@ def install(settings: Settings) -> None:
     _name_errors()
     _patch_answers()
     StepFunctionsParserBackend.start_execution = _start(StepFunctionsParserBackend.start_execution)
-    BaseExecutionWorkerCommunication.terminated = _terminated
+    BaseExecutionWorkerCommunication.terminated = _end_execution
     Execution.stop = _stop

@@ -142,7 +142,7 @@ def _errors(original: Callable[..., FailureEvent]) -> Callable[..., FailureEvent
 
     def from_error(self: StateTaskServiceCallback, env: Environment, ex: Exception) -> FailureEvent:
         if isinstance(ex, ClientError):
-            return _refused(self, env, ex)
+            return _failure_event(self, env, ex)
         event = original(self, env=env, ex=ex)
         if isinstance(ex, HeartbeatTimeoutError):
             event.error_name = StatesErrorName(typ=StatesErrorNameType.StatesHeartbeatTimeout)
@@ -152,7 +152,7 @@ def _errors(original: Callable[..., FailureEvent]) -> Callable[..., FailureEvent
     return from_error
 
 
-def _refused(state: StateTaskServiceCallback, env: Environment, ex: ClientError) -> FailureEvent:
+def _failure_event(state: StateTaskServiceCallback, env: Environment, ex: ClientError) -> FailureEvent:
     error = _error_name(state.resource.api_name.lower(), ex.response["Error"]["Code"])
     details = TaskFailedEventDetails(
         error=error,
