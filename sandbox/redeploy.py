@@ -56,7 +56,7 @@ def _current_layer(api: Any, publisher: str) -> str:
 
 
 def _publish_layer(api: Any, arn: str, policy: Path) -> str:
-    # Imported late: it imports moto's neighbours, which a refused file does not need.
+    # Imported late: the libraries for templates are slow to import.
     from sandbox.template import zip_folder
 
     with TemporaryDirectory() as folder:

@@ -140,7 +140,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox findings",
         description="Say what the sandbox's scanner will find in an image.",
     )
-    parser.add_argument("reference", metavar="REPOSITORY[:TAG|@DIGEST]")
+    parser.add_argument(
+        "reference",
+        metavar="REPOSITORY[:TAG|@DIGEST]",
+        help="of a multi-platform image: the digest of a platform, or the repository",
+    )
     parser.add_argument("file", type=Path, help="in DescribeImageScanFindings response form")
     parser.add_argument("--rescan", action="store_true", help="scan images that are there, now")
     parser.add_argument("--state", type=Path, default=default_state(), help="the sandbox's folder")

@@ -98,9 +98,9 @@ def main(argv: Sequence[str]) -> int:
     """Run `python -m sandbox intelligence`; return 0, or 2 after one line that says what is wrong."""
     arguments = _parser().parse_args(argv)
     try:
-        require_running(arguments.state)
         text = arguments.file.read_text()
         known = parse(text)
+        require_running(arguments.state)
         file_in(arguments.state).write_text(text)
     except (InvalidIntelligenceError, UnicodeDecodeError) as error:
         print(f"intelligence: {arguments.file}: {error}", file=sys.stderr)
