@@ -30,13 +30,13 @@ CASES = Path(__file__).parent / "fixtures" / "brought"
             "03-vex-about-another-product",
             "--findings trivy.json --vex other-image.json",
             1,
-            "about another product, and not applied: other-image.json: statements[0]: pkg:oci/entirely-other",
+            "(--vex-product PRODUCT if the image is it): other-image.json: statements[0]: pkg:oci/entirely-other",
         ),
         (
             "03-vex-about-another-product",
             "--findings trivy.json --vex other-app.json",
             1,
-            "about another product, and not applied: other-app.json: statements[0]: pkg:golang/github.com",
+            "(--vex-product PRODUCT if the image is it): other-app.json: statements[0]: pkg:golang/github.com",
         ),
         ("04-vex-aliases", "--findings trivy.json --vex vex.json", 0, "1 waived"),
         ("05-vex-identifiers", "--findings trivy.json --vex vex.json", 0, "1 waived"),
@@ -50,6 +50,25 @@ CASES = Path(__file__).parent / "fixtures" / "brought"
             "also reports 1 secret (1 CRITICAL), 1 licence",
         ),
         ("08-trivy-secrets-in-silence", "--findings trivy.sarif", 1, "aws-access-key-id"),
+        *(
+            (
+                "07-sarif-error-is-not-high",
+                f"--findings {name}.sarif",
+                1,
+                "1 CRITICAL of which this scanner does not tell fixes",
+            )
+            for name in ("level", "score", "undefined")
+        ),
+        ("07-sarif-error-is-not-high", "--findings level.sarif", 1, "no image may have: CVE-2021-44228"),
+        *(
+            (
+                "13-config-that-is-none",
+                f"--findings trivy.json --config {name}.json",
+                2,
+                "write one by skopeo inspect --config",
+            )
+            for name in ("skopeo-inspect", "imagetools", "manifest")
+        ),
     ],
 )
 def test_a_file_that_people_bring_has_its_right_outcome(

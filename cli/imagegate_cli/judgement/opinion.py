@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -141,14 +141,22 @@ def describe_unsolved(opinion: Opinion) -> list[str]:
     lines = opinion.lines() if opinion.judged.remedies.left else []
     texts = []
     for rule, number in opinion.judged.remedies.left.items():
-        of_rule = [line for line in lines if line.counts and line.ruling["rule"] == rule]
-        names = dict.fromkeys(str(line.finding) for line in of_rule if not line.has_fix)
+        of_rule = [line for line in lines if any(one["rule"] == rule for one in line.rulings) and line.counts]
+        unsolved = [line.finding for line in of_rule if not line.has_fix]
         what = rule.removeprefix("findings.").upper() if rule.startswith("findings.") else rule
-        them = "it" if number == 1 else "them"
-        examples = (
-            f": {', '.join(list(names)[:_MOST_NAMES])}{' …' if len(names) > _MOST_NAMES else ''}"
-            if names
-            else ""
-        )
-        texts.append(f"{number} {what} without a known fix, only a waiver lets {them} pass{examples}")
+        texts.append(f"{number} {what} {_why_unsolved(number, unsolved)}{_examples(unsolved)}")
     return texts
+
+
+def _why_unsolved(number: int, findings: Sequence[Finding]) -> str:
+    """Say that there is no fix, or that the scanner does not tell whether there is one."""
+    them = "it" if number == 1 else "them"
+    if findings and all(finding.fixable is None for finding in findings):
+        return f"of which this scanner does not tell fixes: look for a newer version, or waive {them}"
+    return f"without a known fix, only a waiver lets {them} pass"
+
+
+def _examples(findings: Sequence[Finding]) -> str:
+    names = list(dict.fromkeys(map(str, findings)))
+    more = " …" if len(names) > _MOST_NAMES else ""
+    return f": {', '.join(names[:_MOST_NAMES])}{more}" if names else ""

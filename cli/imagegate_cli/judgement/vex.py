@@ -24,6 +24,7 @@ MAX_BYTES = 10 << 20
 # These scanners name the repository, but not the registry.
 _IN_ECR = frozenset({"basic", "enhanced", "inspector", "asff"})
 _SHOWN = 5
+_OTHERS = "about another product, and not applied (--vex-product PRODUCT if the image is it)"
 
 
 def read(path: Path) -> VexDocument:
@@ -115,7 +116,7 @@ def _notes(
         "not applied", [(one, why) for one in history.statements if (why := history.why_not(one))]
     )
     others = [(one, str(one.product)) for one in history.about_others(findings, image)]
-    yield from _note("about another product, and not applied", others)
+    yield from _note(_OTHERS, others)
     unknown = [(one, f"{one.vulnerability}, {one.product}") for one in doubtful]
     yield from _note("not applied, because they may be about something else", unknown)
 
@@ -124,10 +125,10 @@ def _note(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
     """Yield one note on all statements of one kind, with the first few by name."""
     if not about:
         return
-    named = dict.fromkeys(f"{one.where}: {why}" for one, why in about)
-    more = f"; and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-    number = f"{len(named)} VEX statement{'s' if len(named) > 1 else ''}"
-    yield f"{number} {what}: {'; '.join(list(named)[:_SHOWN])}{more}"
+    texts = dict.fromkeys(f"{one.where}: {why}" for one, why in about)
+    more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    number = f"{len(texts)} VEX statement{'s' if len(texts) > 1 else ''}"
+    yield f"{number} {what}: {'; '.join(list(texts)[:_SHOWN])}{more}"
 
 
 def write_document(opinion: Opinion) -> str:

@@ -101,8 +101,8 @@ class _FindingGroups:
     def place(self, finding: Finding, report: int) -> None:
         """Add a finding to the most similar group that has no finding of this report yet, or to a new one."""
         free = [number for number in self._alike(finding) if report not in self.all[number].members]
-        named = (number for number in free if finding.vulnerability in self.all[number].firsts)
-        number = next(named, free[0] if free else len(self.all))
+        same_name = (number for number in free if finding.vulnerability in self.all[number].firsts)
+        number = next(same_name, free[0] if free else len(self.all))
         if not free:
             self.all.append(_Group())
         self.all[number].add(finding, report)
@@ -119,10 +119,10 @@ class _FindingGroups:
     def _alike(self, finding: Finding) -> list[int]:
         """Return the groups that share a name and a package with it; no package matches every package."""
         cves = _cves(finding)
-        found = self._by_name.find(cves or finding.names, finding)
+        numbers = self._by_name.find(cves or finding.names, finding)
         if cves:
-            found |= self._by_advisory.find(finding.names, finding)
-        return [number for number in sorted(found) if not self.all[number].contradicts(set(cves))]
+            numbers |= self._by_advisory.find(finding.names, finding)
+        return [number for number in sorted(numbers) if not self.all[number].contradicts(set(cves))]
 
 
 class _Places:

@@ -50,18 +50,18 @@ def read(document: Any) -> ScannerReport:
     """Read findings. Raise `MalformedError`, also if they are about more than one image."""
     raw: Raw = document if isinstance(document, dict) else {"Findings": document}
     refuse_pages(raw)
-    found = fields.each(raw, "Findings", read=_findings)
+    listed = fields.each(raw, "Findings", read=_findings)
     images = sorted({image for images in fields.each(raw, "Findings", read=_images) for image in images})
     if len(images) > 1:
         raise MalformedError(f"of {len(images)} images; filter by one (ResourceId)", "Findings")
     target, digest = images[0] if images else (None, "")
     return ScannerReport(
         scanner="asff",
-        findings=[finding for findings in found for finding in findings],
+        findings=[finding for findings in listed for finding in findings],
         knows=knows("asff"),
         target=target,
         digest=digest or None,
-        why="" if found else _EMPTY,
+        why="" if listed else _EMPTY,
         notes=tuple(_notes(raw)),
     )
 

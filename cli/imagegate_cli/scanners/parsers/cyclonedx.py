@@ -5,9 +5,9 @@ Rule: an SBOM without vulnerabilities proves nothing, unless its tool always loo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import unquote
 
 from imagegate.findings.finding import Finding, Package, Severity
@@ -109,11 +109,11 @@ class _Components:
     def _package(self, raw: Raw) -> Package:
         properties = properties_of(raw)
         purl = fields.optional(raw, "purl")
-        named = package_of(purl) if purl else None
+        by_url = package_of(purl) if purl else None
         paths = [*properties.get(f"{_INSPECTOR}path", []), *properties.get(f"{_TRIVY}FilePath", [])]
         layers = [*properties.get(f"{_TRIVY}LayerDigest", []), *properties.get(f"{_TRIVY}LayerDiffID", [])]
         name, version = fields.text(raw, "name"), fields.optional(raw, "version")
-        package = named or Package(name, version)
+        package = by_url or Package(name, version)
         return replace(
             package,
             installed=version or package.installed,
@@ -130,14 +130,12 @@ class _Components:
 def _nested(bom: Raw) -> Iterator[Raw]:
     """Yield all components."""
     subject = fields.inner(bom, "metadata", "component")
-    waiting: list[Any] = [
-        *([subject] if subject else []),
-        *fields.each(bom, "components", read=lambda one: one),
-    ]
+    components = fields.each(bom, "components", read=lambda one: one)
+    waiting = deque([subject, *components] if subject else components)
     while waiting:
-        component = waiting.pop(0)
+        component = waiting.popleft()
         yield component
-        waiting += fields.each(component, "components", read=lambda one: one)
+        waiting.extend(fields.each(component, "components", read=lambda one: one))
 
 
 class _VulnerabilityParser:

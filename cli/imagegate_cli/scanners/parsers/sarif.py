@@ -66,8 +66,8 @@ class _Run:
         self._rules = rules
         self._by_id = {rule.id: rule for rule in reversed(rules)}
         self.tool = fields.text(raw, "tool", "driver", "name")
-        found = fields.each(raw, "results", read=self._finding)
-        self.findings = [finding for finding in found if finding is not None]
+        results = fields.each(raw, "results", read=self._finding)
+        self.findings = [finding for finding in results if finding is not None]
         self.target = fields.optional(raw, "properties", "imageName")
         self.digests = fields.texts(raw, "properties", "repoDigests")
         ends = fields.each(raw, "invocations", read=lambda one: fields.moment(one, "endTimeUtc"))
@@ -111,29 +111,29 @@ class _Run:
 
 def _parse_trivy(text: str) -> Finding | None:
     """Parse the text of a result of Trivy, which has an empty fixed version if there is no fix."""
-    found = _TRIVY.match(text)
-    if not found:
+    match = _TRIVY.match(text)
+    if not match:
         return _parse_trivy_other(text)
-    name, installed, _, severity, fixed = (part.strip() or None for part in found.groups())
+    name, installed, _, severity, fixed = (part.strip() or None for part in match.groups())
     package = Package(name or "", installed, fixed)
     return Finding("", Severity.parse(severity), (package,), fixable=fixed is not None)
 
 
 def _parse_trivy_other(text: str) -> Finding | None:
     """Parse a secret, misconfiguration or licence; its location is used as the package, as in Trivy's JSON."""
-    found = _TRIVY_OTHER.match(text)
-    if not found:
+    match = _TRIVY_OTHER.match(text)
+    if not match:
         return None
-    artifact, severity, package, path = found.groups()
+    artifact, severity, package, path = match.groups()
     where = package or path or artifact.lstrip("/")
     return Finding("", Severity.parse(severity), (Package(where),) if where else ())
 
 
 def _parse_grype(text: str) -> Finding | None:
-    found = _GRYPE.match(text)
-    if not found:
+    match = _GRYPE.match(text)
+    if not match:
         return None
-    severity, _, name, installed = found.groups()
+    severity, _, name, installed = match.groups()
     return Finding("", Severity.parse(severity), (Package(name, installed),))
 
 

@@ -59,12 +59,12 @@ class SarifRule:
         Texts count only if nothing else names an advisory: they mention other vulnerabilities, too.
         """
         own = advisory_in(name) or advisory_in(self._name)
-        found = cves_in((name, self._name, self.url or "", *self.properties.names))
-        if own is None and not found:
-            found = cves_in((*self._texts, text))
+        cves = cves_in((name, self._name, self.url or "", *self.properties.names))
+        if own is None and not cves:
+            cves = cves_in((*self._texts, text))
         if own is not None and cves_in([own]):
             return own, ()
-        return preferred(own or name, found)
+        return preferred(own or name, cves)
 
 
 class Properties:
@@ -81,8 +81,8 @@ class Properties:
     @property
     def names(self) -> list[str]:
         """Texts that may name vulnerabilities."""
-        named = [value for key, value in self._bag.items() if key == "tags" or "cve" in key.lower()]
-        return [text for value in named for text in _texts(value)]
+        values = [value for key, value in self._bag.items() if key == "tags" or "cve" in key.lower()]
+        return [text for value in values for text in _texts(value)]
 
     @property
     def word(self) -> Severity:
@@ -152,7 +152,7 @@ def severity_of(
 
 
 def _word_in(texts: Iterable[str]) -> Severity:
-    words = [word for text in texts for found in _IN_TEXT.findall(text) for word in found if word]
+    words = [word for text in texts for groups in _IN_TEXT.findall(text) for word in groups if word]
     return worst(_WORDS.get(word.lower(), Severity.UNDEFINED) for word in ("", *words))
 
 

@@ -106,7 +106,7 @@ class _Result:
     @property
     def findings(self) -> list[Finding]:
         """The same findings as in Trivy's SARIF, so that both forms of one scan have one verdict."""
-        return self.vulnerabilities + [one for found in self.others.values() for one in found if one]
+        return self.vulnerabilities + [one for others in self.others.values() for one in others if one]
 
     def _secret(self, raw: Raw) -> Finding:
         return self._other_finding(raw, fields.text(raw, "RuleID"), self.target)
@@ -203,9 +203,9 @@ def _note_on_others(results: list[_Result]) -> list[str]:
     """Return a note on findings other than vulnerabilities."""
     parts = []
     for kind in ("secret", "misconfiguration", "licence"):
-        found = [one for result in results for one in result.others[kind] if one]
-        levels = Counter(one.severity for one in found)
+        findings = [one for result in results for one in result.others[kind] if one]
+        levels = Counter(one.severity for one in findings)
         by_level = ", ".join(f"{levels[level]} {level}" for level in Severity if level in levels)
-        if found:
-            parts.append(f"{len(found)} {kind}{'s' if len(found) > 1 else ''} ({by_level})")
+        if findings:
+            parts.append(f"{len(findings)} {kind}{'s' if len(findings) > 1 else ''} ({by_level})")
     return [f"Trivy also reports {', '.join(parts)}: they count as vulnerabilities do"] if parts else []

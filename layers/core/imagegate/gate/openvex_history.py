@@ -122,12 +122,12 @@ class StatementHistory:
         """Say why a statement cannot become a waiver for these images; return an empty text if it can."""
         is_image = image.match(one.product)
         if is_image is Match.PERHAPS:
-            return f"it cannot be told whether {one.product} is meant"
+            return f"it is not known whether {one.product} is meant"
         if is_image is Match.NO and (one.parts or not _package(one.product)):
             return f"it is about another product: {one.product}"
         unread = [part for part in one.parts if not _package(part)]
         if unread:
-            return f"{unread[0]} names no package that can be told from others"
+            return f"{unread[0]} names no package that is known"
         others = [other for name in one.names for other in self._by_name[name] if not other.is_favourable]
         later = [other for other in others if _overlap(one, other, image) and not one.holds_against(other)]
         if later:
