@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
     from imagegate.release.release import Release
     from imagegate.workflow.decide.rollback import PlanRollback
-    from imagegate_cli.decisions.calling import ReleaseOrders
+    from imagegate_cli.decisions.client import ReleaseOrders
 
 _DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
@@ -131,7 +131,7 @@ class Stack:
 
     @cached_property
     def starter(self) -> ReleaseOrders:
-        from imagegate_cli.decisions.calling import ReleaseOrders
+        from imagegate_cli.decisions.client import ReleaseOrders
 
         return ReleaseOrders(self)
 

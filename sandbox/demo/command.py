@@ -19,7 +19,7 @@ from imagegate.aws.clients import client
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release
 from imagegate_cli.releases import view
-from imagegate_cli.releases.history import ExecutionHistory
+from imagegate_cli.releases.steps import ExecutionHistory
 from imagegate_cli.stack import Stack, find_stack
 from sandbox.cloud import Cloud
 from sandbox.demo.progress import View, showing

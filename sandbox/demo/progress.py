@@ -12,8 +12,7 @@ from rich.text import Text
 
 from imagegate.release.release import Release
 from imagegate_cli.releases import view
-from imagegate_cli.releases.history import ExecutionHistory
-from imagegate_cli.releases.steps import NAMES, ExecutionStep, StepState, steps_of
+from imagegate_cli.releases.steps import NAMES, ExecutionHistory, ExecutionStep, StepState, steps_of
 
 
 class View:

@@ -13,6 +13,7 @@ from rich.text import Text
 from imagegate.aws.clients import client
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
+from imagegate_cli.durations import span
 from imagegate_cli.releases import facts, view
 from imagegate_cli.stack import Stack
 from sandbox.demo.story import Act
@@ -157,4 +158,4 @@ def _place(release: Release) -> Text:
 
 
 def _seconds(hop: Hop) -> str:
-    return view.span(facts.seconds(hop.release, hop.release.closed_at) or 0.0)
+    return span(facts.seconds(hop.release, hop.release.closed_at) or 0.0)

@@ -13,7 +13,7 @@ import pytest
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import Waiver, WaiverTerms
-from imagegate_cli.decisions.asking import Scope, name_of
+from imagegate_cli.decisions.parameters import Scope, name_of
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
 from tests.fakes import DEV, NOW, POLICY, critical
 

@@ -15,7 +15,7 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import ReleaseId
-from imagegate_cli.policy.judged import attempts_since
+from imagegate_cli.policy.history import attempts_since
 from tests.component.cli_gate import CliGate, gate, with_stage
 from tests.fakes import NOW, POLICY, critical
 

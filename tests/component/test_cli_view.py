@@ -15,6 +15,7 @@ from imagegate.errors import RejectedInputError
 from imagegate.evidence.sbom import Sbom
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, Release, StartReason
+from imagegate_cli import durations
 from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.releases import facts, view
 from imagegate_cli.releases.steps import StepState, steps_of
@@ -139,8 +140,8 @@ def _states(release: Release) -> list[StepState]:
     ("seconds", "text"),
     [(-1, "0 s"), (1.94, "1.9 s"), (42, "42 s"), (700, "12 min"), (7300, "2 h"), (864_000, "10 d")],
 )
-def test_durations_are_written_in_one_unit(seconds: float, text: str) -> None:
-    assert view.span(seconds) == text
+def test_spans_are_told_in_one_unit(seconds: float, text: str) -> None:
+    assert durations.span(seconds) == text
 
 
 def test_every_outcome_has_an_exit_code_and_says_why() -> None:

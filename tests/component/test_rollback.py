@@ -268,7 +268,7 @@ def test_a_person_sees_from_where_to_where(cli: CliGate) -> None:
     assert "shop-dev:1.2" in shown.out
     assert "Back to" in shown.out
     done = cli.call("rollback", "shop", "dev", "--reason", "it leaks", "--yes")
-    assert (done.code, "Deployers were told" in done.out) == (0, True), done.err
+    assert (done.code, "Deployers were notified" in done.out) == (0, True), done.err
     asked = cli.call("rollback", "shop", "dev", "--to", "1.0", "--reason", "x", "--yes", "--json").json
     assert (asked["tags"], asked["rollback"]["by"]) == (["1.0"], CALLER)
 

@@ -15,7 +15,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
 from imagegate.grants.power import Power
-from imagegate_cli.decisions.calling import proven
+from imagegate_cli.decisions.client import proven
 from tests.contract.served_cloud import ROOT
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import DECIDES, READS, allow, imagegate, user

@@ -1,214 +1,167 @@
-"""Adopting: images from before the installation are released like pushes, a few at a time."""
+"""Adopting, as an operator sees it: what would be started, a question, and how far it is."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from typing import Any, Self
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from typing import TYPE_CHECKING, Self
 
 import click
 
-from imagegate.canonical_json import timestamp
-from imagegate.duration import UNITS
-from imagegate.errors import ImageNotFoundError, RejectedInputError
-from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.policy import Policy
-from imagegate.release.release import EcrImage, Release
-from imagegate.workflow.examination.contents import may_be_artifact
-from imagegate_cli.faults import CannotTellError, NotFoundError
-from imagegate_cli.policy import judged
+from imagegate.release.release import StartReason
+from imagegate_cli.adoption.preview import AdoptableImage, Pattern, Preview, preview
+from imagegate_cli.context import pauses
+from imagegate_cli.durations import span
+from imagegate_cli.output.terminal import confirm, say, show_json
 from imagegate_cli.stack import Stack
 
-_RATE = re.compile(r"([0-9]{1,4})/(s|m|h)")
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_GLOB = re.compile(r"[A-Za-z0-9._/*?\[\]!-]+")
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Longer previews are cut; --json has all.
+_MOST, _MOST_LEFT_OUT = 40, 15
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """`shop-*`, or `shop-*:v1.*`."""
-
-    repositories: str
-    tags: str = "*"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raise `RejectedInputError`."""
-        repositories, colon, tags = text.partition(":")
-        for part in (repositories, tags if colon else "*"):
-            if not _GLOB.fullmatch(part):
-                raise RejectedInputError(f"no image can match {text!r}")
-        return cls(repositories, tags if colon else "*")
-
-    def __str__(self) -> str:
-        return self.repositories if self.tags == "*" else f"{self.repositories}:{self.tags}"
-
-
-class PatternType(click.ParamType[Pattern]):
-    name = "pattern"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Pattern:
-        try:
-            return value if isinstance(value, Pattern) else Pattern.parse(value)
-        except RejectedInputError as error:
-            self.fail(f"{error}; write 'shop-*', or 'shop-*:v1.*' with the tags")
+def run(
+    stack: Stack, pattern: Pattern, *, stage: str | None, rate: float, limit: int | None, **how: bool
+) -> None:
+    """`how`: yes, dry_run, as_json."""
+    if how["as_json"] and not (how["yes"] or how["dry_run"]):
+        raise click.UsageError("--json asks no questions: add --yes, or --dry-run to look first")
+    if not (how["yes"] or how["dry_run"] or sys.stdin.isatty()):
+        raise click.UsageError(
+            "there is no terminal to ask on: add --yes to start, or --dry-run to look first"
+        )
+    found = preview(stack, pattern, stage, limit)
+    if not how["as_json"]:
+        _show(found, rate)
+    started: int | None = None
+    if found.start and not how["dry_run"]:
+        if not how["yes"] and not confirm(f"Start {_releases(len(found.start))}?"):
+            say("imagegate: nothing was started", err=True)
+            raise click.exceptions.Exit(1)
+        started = start(stack, found.start, rate)
+    if how["as_json"]:
+        return show_json(found.as_json(started))
+    if started:
+        say(f"{_releases(started)} started. Follow them: imagegate list --outcome open")
+    return None
 
 
-class RateType(click.ParamType[float]):
-    """`10/m`: the seconds from one start to the next."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        found = _RATE.fullmatch(value)
-        if not found or not int(found[1]):
-            self.fail(f"{value!r} is no rate; write 10/m, 1/s or 100/h")
-        return UNITS[found[2]].total_seconds() / int(found[1])
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptableImage:
-    """A tagged image that the pattern matches. `left_out`: why it is not started; empty: it is."""
-
-    image: ImageRef
-    tags: tuple[str, ...]
-    pushed_at: datetime
-    left_out: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "repository": self.image.repository,
-            "digest": str(self.image.digest),
-            "tags": list(self.tags),
-            "pushed_at": timestamp(self.pushed_at),
-            "left_out": self.left_out or None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    start: Sequence[AdoptableImage]  # the first push first
-    left_out: Sequence[AdoptableImage]
-    unmanaged: Sequence[str]  # repositories of no stage
-    more: int = 0  # that could be started, beyond the limit
-
-    def as_json(self, started: int | None) -> dict[str, Any]:
-        """`started` is null where nothing was to be started."""
-        return {
-            "started": started,
-            "images": [one.as_json() for one in self.start],
-            "left_out": [one.as_json() for one in self.left_out],
-            "unmanaged": list(self.unmanaged),
-            "more": self.more,
-        }
-
-
-def preview(stack: Stack, pattern: Pattern, stage: str | None, limit: int | None) -> Preview:
-    """Raise `NotFoundError` where no repository matches."""
-    policy = stack.policy
-    if stage is not None and stage not in policy.stages:
-        raise CannotTellError(f"no stage {stage!r}; there are {', '.join(policy.stages)}")
-    installed_at = stack.installed_at
-    if installed_at is None:
-        raise CannotTellError("the ledger does not say when imagegate was installed: is it fully deployed?")
-    names = [name for name in stack.images.repositories() if fnmatchcase(name, pattern.repositories)]
-    if not names:
-        place = f"account {stack.account}, {stack.region}"
-        raise NotFoundError(f"no repository matches {pattern.repositories} in {place}")
-    ours = [name for name in names if _is_of(policy, name, stage)]
-    look = _Look(stack, policy, installed_at, _tags_of_targets(stack, policy, ours))
-    there = [(facts, _wanted(pattern, facts)) for facts in _images(stack, ours)]
-    found = judged.each("looking at images", [pair for pair in there if pair[1]], lambda pair: look.at(*pair))
-    found.sort(key=lambda one: one.pushed_at)
-    start = [one for one in found if not one.left_out]
-    return Preview(
-        start=start[:limit],
-        left_out=[one for one in found if one.left_out],
-        unmanaged=[name for name in names if policy.stage_of(name) is None],
-        more=len(start) - len(start[:limit]),
-    )
-
-
-def _is_of(policy: Policy, repository: str, stage: str | None) -> bool:
-    found = policy.stage_of(repository)
-    return found is not None and stage in (None, found.name)
-
-
-def _wanted(pattern: Pattern, facts: EcrImage) -> tuple[str, ...]:
-    return tuple(tag for tag in sorted(facts.tags) if fnmatchcase(tag, pattern.tags))
-
-
-def _images(stack: Stack, repositories: Sequence[str]) -> Iterator[EcrImage]:
-    for listed in judged.each("listing images", repositories, lambda name: _tagged(stack, name)):
-        yield from listed
-
-
-def _tagged(stack: Stack, repository: str) -> list[EcrImage]:
+def start(stack: Stack, images: Sequence[AdoptableImage], rate: float) -> int:
+    """One after the other. What was begun is left out the next time, so that the same command goes on."""
+    progress = _Progress(len(images), rate)
     try:
-        return list(stack.images.pushed_since(repository, _EVER))
-    except ImageNotFoundError:
-        return []
+        with progress:
+            for number, one in enumerate(images):
+                if number:
+                    pauses().sleep(rate)
+                stack.starter.request(one.image, one.tags, StartReason.ADOPTED)
+                progress.at(number + 1)
+    except BaseException as error:
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        told = f"{progress.done} of {len(images)} were started; the same command goes on from there"
+        say(f"imagegate: {'interrupted: ' if is_stopped else ''}{told}", err=True)
+        if is_stopped:
+            raise click.exceptions.Exit(130) from None
+        raise
+    return len(images)
 
 
-def _tags_of_targets(
-    stack: Stack, policy: Policy, repositories: Sequence[str]
-) -> dict[str, dict[str, Digest]]:
-    """What the tags of the next stages point to now, as far as those are in this registry."""
-    all_targets = {target for name in repositories if (target := policy.target_of(name))}
-    targets = sorted(target for target in all_targets if policy.stage_of(target))
-    listed = judged.each("listing the next stages", targets, lambda name: _tagged(stack, name))
-    return {
-        target: {tag: facts.image.digest for facts in found for tag in facts.tags}
-        for target, found in zip(targets, listed, strict=True)
-    }
+class _Progress:
+    """One line on stderr: rewritten on a terminal, else said once a minute."""
+
+    def __init__(self, total: int, rate: float) -> None:
+        from imagegate_cli.output.screen import Text
+        from imagegate_cli.releases import view
+
+        self.done = 0
+        self._total, self._rate = total, rate
+        self._console = view.console(stderr=True)
+        self._status = self._console.status(Text(self._line))
+        self._said_at = time.monotonic()
+
+    def at(self, done: int) -> None:
+        from imagegate_cli.output.screen import Text
+
+        self.done = done
+        if self._console.is_terminal:
+            self._status.update(Text(self._line))
+        elif done < self._total and time.monotonic() - self._said_at >= pauses().report:
+            self._said_at = time.monotonic()
+            say(self._line, err=True)
+
+    @property
+    def _line(self) -> str:
+        left = span(round((self._total - self.done) * self._rate))
+        return f"{self.done} of {self._total} started, about {left} left; Ctrl-C stops, and loses nothing"
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._status.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """Whether an image is to be started, and if not why."""
+def _show(found: Preview, rate: float) -> None:
+    from imagegate_cli.releases import view
 
-    stack: Stack
-    policy: Policy
-    installed_at: datetime
-    targets: Mapping[str, Mapping[str, Digest]]
-
-    def at(self, facts: EcrImage, tags: tuple[str, ...]) -> AdoptableImage:
-        return AdoptableImage(facts.image, tags, facts.pushed_at, self._left_out(facts, tags))
-
-    def _left_out(self, facts: EcrImage, tags: tuple[str, ...]) -> str:
-        if facts.pushed_at >= self.installed_at:
-            return "newer than the installation"
-        latest = self.stack.ledger.latest(facts.image)
-        if latest is not None:
-            return _begun(latest)
-        try:
-            if may_be_artifact(self.stack.images.manifest(facts.image)):
-                return "no image, but an artifact"
-        except ImageNotFoundError:
-            return "gone"
-        except RejectedInputError as error:
-            return str(error).partition(": ")[2] or str(error)
-        return self._would_move(facts.image, tags)
-
-    def _would_move(self, image: ImageRef, tags: tuple[str, ...]) -> str:
-        """No claim protects what stood in the next stage before there was a gate."""
-        stage, target = self.policy.stage_of(image.repository), self.policy.target_of(image.repository)
-        following = self.policy.next_stage(stage) if stage else None
-        if stage is None or target is None or following is None or following.approval:
-            return ""
-        for tag in filter(stage.promotes, tags):
-            there = self.targets.get(target, {}).get(tag)
-            if there not in (None, image.digest) and self.stack.ledger.holder(target, tag) is None:
-                return f"would move {target}:{tag} from another image"
-        return ""
+    console = view.console()
+    if found.start or found.left_out:
+        console.print(_table(found))
+        console.print()
+    for line in _summary(found, rate):
+        console.print(line)
 
 
-def _begun(latest: Release) -> str:
-    if latest.is_open:
-        return f"has begun (attempt {latest.attempt})"
-    return f"already {latest.outcome} in attempt {latest.attempt}"
+def _table(found: Preview) -> Table:
+    from rich.table import Table
+
+    from imagegate_cli.output.screen import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("REPOSITORY", overflow="fold", min_width=12)
+    table.add_column("TAGS", overflow="fold", min_width=6)
+    table.add_column("DIGEST", no_wrap=True)
+    table.add_column("PUSHED", no_wrap=True)
+    if found.left_out:
+        table.add_column("LEFT OUT", overflow="fold", min_width=14)
+    for one in (*found.start[:_MOST], *found.left_out[:_MOST_LEFT_OUT]):
+        image = one.image
+        pushed = f"{one.pushed_at.astimezone(UTC):%Y-%m-%d}"
+        cells = (image.repository, ", ".join(one.tags), image.digest.short, pushed)
+        why = (Text(one.left_out, style="dim"),) if found.left_out else ()
+        table.add_row(*cells, *why)
+    return table
+
+
+def _summary(found: Preview, rate: float) -> Iterator[str]:
+    hidden = max(0, len(found.start) - _MOST) + max(0, len(found.left_out) - _MOST_LEFT_OUT)
+    if hidden:
+        yield f"… and {hidden} more; --json shows all"
+    for name in found.unmanaged:
+        yield f"{name} is left alone: no stage of the policy has it"
+    for why, number in Counter(map(_kind, found.left_out)).items():
+        yield f"{number} left out: {why}"
+    if not found.start:
+        yield "Nothing is left to adopt."
+        return
+    more = f", and {found.more} more beyond --limit" if found.more else ""
+    seconds = round((len(found.start) - 1) * rate)
+    took = f"; at this rate it takes {span(seconds)}" if seconds else ""
+    yield f"{_releases(len(found.start))} to start{more}{took}"
+
+
+def _kind(one: AdoptableImage) -> str:
+    """What is left out for the same kind of reason counts together."""
+    return re.sub(r" (?:in attempt \d+|\(attempt \d+\))$", "", one.left_out)
+
+
+def _releases(number: int) -> str:
+    return "1 release" if number == 1 else f"{number} releases"

@@ -1,1 +1,1 @@
-"""One module per verb, with one click command of that name."""
+"""The commands: one module for each, with a click command of that name."""

@@ -1,4 +1,4 @@
-"""`imagegate decide approve` and `decide reject`: a person lets a held image into its next stage, or keeps it out."""
+"""`imagegate decide approve` and `decide reject`, for images that are held until people approve them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from imagegate.release.release import Release
 
 _IMAGE = ReferenceType()
-_REASON = "Why; some stages ask for it."
+_REASON = "Why; some stages require it."
 
 
 @click.command()
 @click.argument("reference", type=_IMAGE, metavar="REPOSITORY:TAG|@DIGEST")
 @click.option("--reason", default="", help=_REASON)
-@click.option("--json", "as_json", is_flag=True, help="Print the answer: standing, request, decided.")
+@click.option("--json", "as_json", is_flag=True, help="Print the response: standing, request, decided.")
 @click.pass_obj
 def approve(command_line: CommandLine, reference: RepositoryReference, reason: str, *, as_json: bool) -> None:
     """Let an image that is held into its next stage.
 
-    It is judged once more, by what is known of it now, before it is promoted. imagegate list --waiting shows what
-    waits.
+    It is judged again, by what is known now, before it is promoted. imagegate list --waiting shows the images that wait
+    for an approval.
 
     \b
     Exit codes:
-      0  approved; or more approvals are asked for
+      0  approved; or more approvals are needed
       1  refused: you may not decide so, or not any more
       2  nothing was decided
     """
@@ -43,10 +43,10 @@ def approve(command_line: CommandLine, reference: RepositoryReference, reason: s
 @click.command()
 @click.argument("reference", type=_IMAGE, metavar="REPOSITORY:TAG|@DIGEST")
 @click.option("--reason", default="", help=_REASON)
-@click.option("--json", "as_json", is_flag=True, help="Print the answer: standing, request, decided.")
+@click.option("--json", "as_json", is_flag=True, help="Print the response: standing, request, decided.")
 @click.pass_obj
 def reject(command_line: CommandLine, reference: RepositoryReference, reason: str, *, as_json: bool) -> None:
-    """Keep an image that is held out of its next stage, whoever has approved it.
+    """Keep an image that is held out of its next stage, even if others have approved it.
 
     \b
     Exit codes:
@@ -59,19 +59,19 @@ def reject(command_line: CommandLine, reference: RepositoryReference, reason: st
 
 def _decide(stack: Stack, reference: RepositoryReference, action: str, reason: str, *, as_json: bool) -> None:
     from imagegate_cli.decisions import approvals
-    from imagegate_cli.decisions.calling import decide as ask
+    from imagegate_cli.decisions.client import request_decision
     from imagegate_cli.releases import view
 
-    release = _held(stack, reference)
+    release = _held_release(stack, reference)
     image = release.image
-    asked = {"repository": image.repository, "digest": str(image.digest), "attempt": release.attempt}
-    told = ask(stack, action, **asked, reason=reason)
+    fields = {"repository": image.repository, "digest": str(image.digest), "attempt": release.attempt}
+    response = request_decision(stack, action, **fields, reason=reason)
     if as_json:
-        return show_json(told)
-    return view.console().print(approvals.shown(told, str(reference)))
+        return show_json(response)
+    return view.console().print(approvals.decided(response, str(reference)))
 
 
-def _held(stack: Stack, reference: RepositoryReference) -> Release:
+def _held_release(stack: Stack, reference: RepositoryReference) -> Release:
     from imagegate_cli.releases import find as releases
 
     if not reference.names_an_image:

@@ -1,4 +1,4 @@
-"""`imagegate decide break-glass` and `decide revoke`: for the night on which something has to be done at once."""
+"""`imagegate decide break-glass` and `decide revoke`: decisions for an emergency."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import click
 from imagegate.canonical_json import timestamp
 from imagegate.errors import RejectedInputError
 from imagegate_cli.context import CommandLine
-from imagegate_cli.decisions.asking import EndType, Scope, ScopeType
-from imagegate_cli.output.terminal import confirm, show_json
+from imagegate_cli.decisions.parameters import EndType, Scope, ScopeType
+from imagegate_cli.output.terminal import confirm, say, show_json
 from imagegate_cli.stack import Stack
 
 if TYPE_CHECKING:
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 @click.command("break-glass")
 @click.argument("scope", type=ScopeType(), metavar="REPOSITORY:TAG|REPOSITORIES@DIGEST")
-@click.option("--reason", required=True, help="Why; everybody is told at once.")
+@click.option("--reason", required=True, help="Why; sent to everybody at once.")
 @click.option(
     "--expires", type=EndType(), required=True, metavar="4h|TIME", help="When it ends by itself; at most 7d."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print the response.")
 @click.pass_obj
 def break_glass(
     command_line: CommandLine, scope: Scope, reason: str, expires: datetime, *, as_json: bool
 ) -> None:
-    """Let one image run, and go on to its next stage, though its gate did not pass it.
+    """Let one image run, and go on to its next stage, although its gate did not pass it.
 
-    It is never signed. People are told at once and when it ends, and every later verification shows it.
-    'shop-*@DIGEST' is that image wherever it is promoted to.
+    It is never signed. People are notified at once and when it ends, and every later verification shows it.
+    'shop-*@DIGEST' is that image in each of these repositories.
 
     \b
     imagegate decide break-glass shop-production:1.3 \\
@@ -46,12 +46,12 @@ def break_glass(
       2  nothing was decided
     """
     from imagegate_cli.decisions import emergencies
-    from imagegate_cli.decisions.calling import decide as ask
+    from imagegate_cli.decisions.client import request_decision
     from imagegate_cli.releases import view
 
     stack = command_line.stack
     digest = str(scope.digest or _image(stack, scope).digest)
-    told = ask(
+    response = request_decision(
         stack,
         "break-glass",
         repositories=scope.repositories,
@@ -60,26 +60,26 @@ def break_glass(
         expires=timestamp(expires),
     )
     if as_json:
-        return show_json(emergencies.as_json(told))
-    return view.console().print(emergencies.broken(told))
+        return show_json(emergencies.as_json(response))
+    return view.console().print(emergencies.granted(response))
 
 
 @click.command()
 @click.argument("scope", type=ScopeType(), metavar="REPOSITORY:TAG|REPOSITORY@DIGEST")
 @click.option("--reason", required=True, help="Why; kept by AWS Signer and by the ledger.")
 @click.option(
-    "--this-gate-only", is_flag=True, help="Leave what later gates have signed.  [default: revoke it too]"
+    "--this-gate-only", is_flag=True, help="Keep the signatures of later gates.  [default: revoke them, too]"
 )
 @click.option("--yes", is_flag=True, help="Revoke without a question.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer; needs --yes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the response; needs --yes.")
 @click.pass_obj
 def revoke(
     command_line: CommandLine, scope: Scope, reason: str, *, this_gate_only: bool, yes: bool, as_json: bool
 ) -> None:
-    """Revoke what a gate has signed, there and at every gate after it. This cannot be undone.
+    """Revoke the signatures of an image, at its gate and at every gate after it. This cannot be undone.
 
-    Whatever verifies signatures refuses the image from then on, and so does the check at deployment; nothing that runs
-    is stopped. The image is never signed again: another build takes its place.
+    From then on, clients that verify signatures refuse the image, and so does the check at deployment. Containers that
+    run are not stopped. The image is never signed again: push another build.
 
     \b
     Exit codes:
@@ -88,22 +88,22 @@ def revoke(
       2  nothing was decided
     """
     from imagegate_cli.decisions import emergencies
-    from imagegate_cli.decisions.calling import decide as ask
+    from imagegate_cli.decisions.client import request_decision
     from imagegate_cli.releases import view
 
     stack = command_line.stack
     image = _image(stack, scope)
     if not yes:
         _confirm(image, this_gate_only=this_gate_only, as_json=as_json)
-    asked = {"repository": image.repository, "digest": str(image.digest), "reason": reason}
-    told = ask(stack, "revoke", **asked, onward=not this_gate_only)
+    fields = {"repository": image.repository, "digest": str(image.digest), "reason": reason}
+    response = request_decision(stack, "revoke", **fields, onward=not this_gate_only)
     if as_json:
-        return show_json(told)
-    return view.console().print(emergencies.revoked(told))
+        return show_json(response)
+    return view.console().print(emergencies.revoked(response))
 
 
 def _image(stack: Stack, scope: Scope) -> ImageRef:
-    """The one image that is meant; a tag is read now."""
+    """Return the image that the scope names. A tag is resolved now."""
     from imagegate_cli.reference import RepositoryReference
     from imagegate_cli.releases import find as releases
 
@@ -124,8 +124,9 @@ def _confirm(image: ImageRef, *, this_gate_only: bool, as_json: bool) -> None:
     import sys
 
     if as_json or not sys.stdin.isatty():
-        raise click.UsageError("there is nobody to ask: add --yes to revoke")
+        raise click.UsageError("there is no terminal to confirm on: add --yes to revoke")
     where = "by its gate" if this_gate_only else "by its gate and every gate after it"
     question = f"Revoke what was signed {where} for {image}? This cannot be undone"
     if not confirm(question):
+        say("imagegate: nothing was revoked", err=True)
         raise click.exceptions.Exit(1)

@@ -1,4 +1,4 @@
-"""`imagegate judge`: what the gate says about scanners' files, or about an image in ECR."""
+"""`imagegate judge`: the gate's verdict about scanners' files, or about an image in ECR."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import CANNOT_TELL, CannotTellError
-from imagegate_cli.output.terminal import hand_out, say
+from imagegate_cli.output.terminal import print_content, say
 from imagegate_cli.reference import ReferenceType, RepositoryReference
 from imagegate_cli.scanners.supported import short_list
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("table", "json", "sarif", "markdown")
 _PATH = click.Path(path_type=Path)
+# More than a policy may have; the parser says so.
 _POLICY_BYTES = 2 << 20
 
 
@@ -35,9 +36,9 @@ _POLICY_BYTES = 2 << 20
     help=f"Report of a scanner, or - for standard input: {short_list()}. May be repeated.",
 )
 @click.option("--config", type=_PATH, help="The image's config, as skopeo inspect --config prints it.")
-@click.option("--stage", help="Whose gate. Default: of --repository, or the first one.")
-@click.option("--repository", help="Where the image will be pushed: which waivers are about it.")
-@click.option("--tag", "tags", multiple=True, help="Under which tag. May be repeated.")
+@click.option("--stage", help="The stage of the gate. Default: that of --repository, or the first one.")
+@click.option("--repository", help="The repository to which the image will be pushed; for waivers.")
+@click.option("--tag", "tags", multiple=True, help="A tag with which it will be pushed. May be repeated.")
 @click.option("--vex", type=_PATH, multiple=True, help="OpenVEX or CSAF VEX document. May be repeated.")
 @click.option(
     "--vex-product",
@@ -49,9 +50,9 @@ _POLICY_BYTES = 2 << 20
 @click.option("--epss", type=_PATH, help="FIRST's EPSS scores, .csv or .csv.gz.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="table", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--explain", is_flag=True, help="In the table: every finding, and what decided about it.")
-@click.option("--output", type=_PATH, help="Write there; the verdict still goes to stderr.")
-@click.option("--write-vex", type=_PATH, help="Also write an OpenVEX document of what was found.")
+@click.option("--explain", is_flag=True, help="In the table: every finding, and why it counts or not.")
+@click.option("--output", type=_PATH, help="Write to this file; the verdict still goes to stderr.")
+@click.option("--write-vex", type=_PATH, help="Also write an OpenVEX document of the findings.")
 @click.pass_obj
 def judge(command_line: CommandLine, /, **options: Any) -> None:
     """Judge scanners' files, or an image in ECR, as the pipeline would. Writes nothing to AWS.
@@ -69,9 +70,9 @@ def judge(command_line: CommandLine, /, **options: Any) -> None:
     _check_standard_input(options)
     opinion = _judge(command_line, options)
     form = "json" if options["as_json"] else options["form"]
-    text = _shown(opinion, form, to_file=options["output"] is not None, explain=options["explain"])
+    text = _formatted(opinion, form, explain=options["explain"])
     if options["output"] is None:
-        hand_out(text)
+        print_content(text)
     else:
         from imagegate_cli.judgement.opinion import headline
 
@@ -93,20 +94,20 @@ def _check_standard_input(options: dict[str, Any]) -> None:
 
 
 def _judge(command_line: CommandLine, options: dict[str, Any]) -> Opinion:
-    started_at = now().replace(microsecond=0)
+    at = now().replace(microsecond=0)
     reference: RepositoryReference | None = options["reference"]
     if (reference is None) is (not options["findings"]):
         raise click.UsageError("give scanners' files with --findings, or name an image: REPOSITORY:TAG")
     if reference is not None:
-        return _judge_in_ecr(command_line, reference, options, started_at)
+        return _judge_in_ecr(command_line, reference, options, at)
     if options["policy_file"] is None:
         raise click.UsageError("name the policy with --policy FILE")
     from imagegate_cli.judgement.local import JudgeOptions, judge_files
 
     return judge_files(
         JudgeOptions(**{name: options[name] for name in JudgeOptions.__slots__}),
-        _policy(options["policy_file"], started_at),
-        started_at,
+        _policy(options["policy_file"], at),
+        at,
     )
 
 
@@ -119,7 +120,7 @@ def _judge_in_ecr(
     ignored = [f"--{name.removesuffix('s').replace('_', '-')}" for name in names if options[name]]
     if ignored:
         raise click.UsageError(
-            f"an image in ECR is judged by what AWS knows of it; leave out {', '.join(ignored)}"
+            f"an image in ECR is judged by the facts that AWS has; leave out {', '.join(ignored)}"
         )
     from imagegate_cli.judgement.local import select_stage
     from imagegate_cli.judgement.remote import judge_image
@@ -131,7 +132,7 @@ def _judge_in_ecr(
 
 
 def _policy(path: Path, now: datetime) -> Policy:
-    """Load the policy. Print each fault on a line of its own, and exit with 2: nothing was judged."""
+    """Read the policy. If it has faults, print each on its own line and exit with 2."""
     from imagegate.errors import InvalidPolicyError
     from imagegate.policy.file.load import parse
     from imagegate_cli.scanners.document import content_of, name_of
@@ -144,7 +145,7 @@ def _policy(path: Path, now: datetime) -> Policy:
         raise click.exceptions.Exit(CANNOT_TELL) from error
 
 
-def _shown(opinion: Opinion, form: str, *, to_file: bool, explain: bool) -> str:
+def _formatted(opinion: Opinion, form: str, *, explain: bool) -> str:
     from imagegate_cli.judgement import forms
 
     if form == "json":

@@ -1,4 +1,4 @@
-"""`imagegate policy`: what a policy file says, and what is wrong with it."""
+"""`imagegate policy`: checks, explains and tries policy files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import CANNOT_TELL, NotFoundError
-from imagegate_cli.output.terminal import hand_out, say, show_json
+from imagegate_cli.output.terminal import print_content, say, show_json
 from imagegate_cli.policy.replay import replay
 from imagegate_cli.policy.report import report
 from imagegate_cli.reference import ReferenceType, RepositoryReference
@@ -24,15 +24,15 @@ _FAULTY = 1
 
 @click.group()
 def policy() -> None:
-    """What a policy file says, and what is wrong with it."""
+    """Check, explain and try policy files; report what the deployed policy blocks."""
 
 
 @click.command()
 @click.argument("file", type=_PATH)
-@click.option("--prefix", default="", help="What every repository must begin with, as the stack has it.")
+@click.option("--prefix", default="", help="The prefix of every repository, as the stack's parameter has it.")
 @click.option("--json", "as_json", is_flag=True, help="One object: faults, stages, notes.")
 def check(file: Path, prefix: str, *, as_json: bool) -> None:
-    """Every fault of a policy file, or its stages in short.
+    """Print every fault of a policy file, or its stages in short.
 
     \b
     Exit codes:
@@ -55,13 +55,13 @@ def check(file: Path, prefix: str, *, as_json: bool) -> None:
 
 @click.command()
 def schema() -> None:
-    """The JSON Schema of policy files.
+    """Print the JSON Schema of policy files.
 
-    Editors complete and explain every key by it: layers/policy/policy.schema.json is this output.
+    With it, editors complete and explain every key. layers/policy/policy.schema.json is this output.
     """
     from imagegate_cli.policy.schema import text
 
-    hand_out(text())
+    print_content(text())
 
 
 @click.command()
@@ -72,18 +72,18 @@ def schema() -> None:
 def explain(
     command_line: CommandLine, repository: RepositoryReference, file: Path | None, *, as_json: bool
 ) -> None:
-    """What holds at the gate of a repository.
+    """Explain the policy that applies to a repository.
 
-    After inheritance: every setting and rule, its value, what it does, and where it was written.
+    Prints every setting and rule after inheritance: its value, its action, and the line that sets it.
     """
     from imagegate_cli.policy import explain as policy_explain
     from imagegate_cli.policy.source import deployed_policy, examined_file
 
     at = now()
     source = examined_file(file, at.date()) if file else deployed_policy(command_line.stack)
-    read = _policy_of(source)
+    loaded = _policy_of(source)
     name = repository.repository
-    explained = policy_explain.explained(source, read, _stage_of(read, name), name, at)
+    explained = policy_explain.explained(source, loaded, _stage_of(loaded, name), name, at)
     if as_json:
         return show_json(policy_explain.as_json(explained))
     from imagegate_cli.policy import table as policy_table
@@ -94,7 +94,7 @@ def explain(
 
 
 def _policy_of(source: PolicyFile) -> Policy:
-    """Every fault on a line of its own, and exit code 2: nothing can be explained."""
+    """Return the policy. If the file has faults, print each on its own line and exit with 2."""
     if source.examined.policy is None:
         for fault in source.examined.faults:
             say(f"{source.name}:{fault.line}: {fault}", err=True)
@@ -102,16 +102,15 @@ def _policy_of(source: PolicyFile) -> Policy:
     return source.examined.policy
 
 
-def _stage_of(read: Policy, repository: str) -> Stage:
-    stage = read.stage_of(repository)
+def _stage_of(loaded: Policy, repository: str) -> Stage:
+    stage = loaded.stage_of(repository)
     if stage is None:
-        patterns = ", ".join(f"{stage.repositories.text} ({name})" for name, stage in read.stages.items())
+        patterns = ", ".join(f"{stage.repositories.text} ({name})" for name, stage in loaded.stages.items())
         raise NotFoundError(
             f"no stage has the repository {repository}, it is left alone; there are {patterns}"
         )
     return stage
 
 
-# Whoever adds a verb adds it here.
-for _verb in (check, explain, schema, replay, report):
-    policy.add_command(_verb)
+for _command in (check, explain, schema, replay, report):
+    policy.add_command(_command)

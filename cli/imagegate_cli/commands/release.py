@@ -1,4 +1,4 @@
-"""`imagegate release`: start a release by hand, also of what was released before, or was there before the gate."""
+"""`imagegate release`: starts releases by hand: again, of an imported image, or of images from before the gate."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import click
 
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release, StartReason
-from imagegate_cli.adoption.adopt import Pattern, PatternType, RateType
-from imagegate_cli.commands.status import begin, show_one, wait_for
+from imagegate_cli.adoption.preview import Pattern, PatternType, RateType
+from imagegate_cli.commands.status import show_one, wait_for
 from imagegate_cli.context import CommandLine
+from imagegate_cli.durations import DurationType
 from imagegate_cli.output.terminal import say
 from imagegate_cli.reference import ReferenceType, RepositoryReference
 from imagegate_cli.releases import facts
 from imagegate_cli.releases import find as releases
-from imagegate_cli.releases.history import ExecutionHistory
 from imagegate_cli.releases.progress import choose
-from imagegate_cli.releases.waiting import Deadline, DurationType, WaitTimeoutError
+from imagegate_cli.releases.steps import ExecutionHistory
+from imagegate_cli.releases.waiting import Deadline, WaitTimeoutError, wait_for_begin
 from imagegate_cli.stack import Stack
 
 
 class RevokedImageError(click.ClickException):
-    """It is never judged again."""
+    """The image's signature was revoked: it is never judged again."""
 
     exit_code = 1
 
@@ -31,7 +32,7 @@ class RevokedImageError(click.ClickException):
 @click.argument("reference", type=ReferenceType("REPOSITORY:TAG"), metavar="[REPOSITORY:TAG]", required=False)
 @click.option("--wait", is_flag=True, help="Wait until it has ended; exit codes as of imagegate status.")
 @click.option("--watch", is_flag=True, help="Wait, and show the steps as they go.")
-@click.option("--import", "source", metavar="SOURCE", help="Bring the image from another registry first.")
+@click.option("--import", "source", metavar="SOURCE", help="Copy the image from another registry first.")
 @click.option("--timeout", type=DurationType(), default="1h", show_default=True, help="How long to wait.")
 @click.option(
     "--adopt",
@@ -45,7 +46,7 @@ class RevokedImageError(click.ClickException):
     type=RateType(),
     default="10/m",
     show_default=True,
-    help="With --adopt: how many are started when.",
+    help="With --adopt: how many are started in which time.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="With --adopt: start at most so many.")
 @click.option("--dry-run", is_flag=True, help="With --adopt: only show what would be started.")
@@ -65,29 +66,32 @@ def release(
     timeout: float,
     adopt: Pattern | None,
     as_json: bool,
-    **how: Any,
+    **options: Any,
 ) -> None:
     """Release the image that REPOSITORY:TAG points to now, also again.
 
-    The image is judged by the deployed policy, in a new attempt. An attempt that is still open is joined. It takes the
-    power "release" (docs/how-to/grant-powers.md); whoever uses it is kept, and does not approve what it leads to.
+    The image is judged by the deployed policy, in a new attempt; an open attempt is joined. It needs the power
+    "release" (docs/how-to/grant-powers.md). Your name is recorded, and you cannot approve this release.
 
-    With --import it comes from another registry: HOST/NAME:TAG, HOST/NAME@DIGEST, or a name of Docker Hub (nginx:1.27).
-    REPOSITORY has to exist and be of a first stage. Your own AWS credentials copy: they need to push there (as with
-    AmazonEC2ContainerRegistryPowerUser). Credentials for SOURCE are those in ~/.docker/config.json.
+    With --import the image comes from another registry: HOST/NAME:TAG, HOST/NAME@DIGEST, or a name of Docker Hub
+    (nginx:1.27). REPOSITORY must exist and belong to a first stage. The copy uses your own AWS credentials, which must
+    be allowed to push there (as with AmazonEC2ContainerRegistryPowerUser). Credentials for SOURCE are those in
+    ~/.docker/config.json.
 
-    With --adopt all tagged images that match and were pushed before the installation are released: they are shown
-    first, and started a few at a time. Running it again goes on where it stopped.
+    With --adopt all matching tagged images from before the installation are released. They are shown first, and started
+    a few at a time. The same command goes on where it stopped.
     """
     if adopt is not None:
         if reference is not None or wait or watch or source:
             raise click.UsageError("--adopt releases many, and waits for none: leave out the rest")
-        from imagegate_cli.adoption import prompt as adopting
+        from imagegate_cli.adoption.adopt import run
 
-        return adopting.run(command_line.stack, adopt, as_json=as_json, **how)
+        return run(command_line.stack, adopt, as_json=as_json, **options)
     if reference is None:
         raise click.UsageError("name one image, REPOSITORY:TAG, or many with --adopt PATTERN")
-    useless = [f"--{name.replace('_', '-')}" for name in ("stage", "limit", "dry_run", "yes") if how[name]]
+    useless = [
+        f"--{name.replace('_', '-')}" for name in ("stage", "limit", "dry_run", "yes") if options[name]
+    ]
     if useless:
         raise click.UsageError(f"only --adopt knows {', '.join(useless)}")
     stack = command_line.stack
@@ -96,11 +100,11 @@ def release(
 
 
 def _started(stack: Stack, reference: RepositoryReference) -> tuple[ImageRef, Release | None]:
-    """The image whose release was asked for, and its newest attempt before that."""
+    """Request a release. Return the image, and its newest attempt before the request."""
     image = releases.image_of(stack, reference)
     if image is None:
         raise releases.missing(stack, reference)
-    # A start is asynchronous: what it would refuse is better said here.
+    # The release starts asynchronously: say here what it would refuse.
     releases.check_managed(stack, reference)
     before = stack.ledger.latest(image)
     if before and before.revoked:
@@ -110,7 +114,7 @@ def _started(stack: Stack, reference: RepositoryReference) -> tuple[ImageRef, Re
 
 
 def _imported(stack: Stack, source: str, reference: RepositoryReference) -> tuple[ImageRef, Release | None]:
-    """As `_started`; its push starts the release. No attempt counts as earlier where nothing had to be pushed."""
+    """Import the image; its push starts the release. Return as `_started`, without an attempt if it was there."""
     from imagegate_cli.importing.bringing import bring
     from imagegate_cli.importing.sources import RemoteImage
 
@@ -144,7 +148,7 @@ def _follow(
 
 
 def _begun(stack: Stack, image: ImageRef, before: Release | None) -> Release | None:
-    """The attempt that our request made, or the open one that it joined."""
+    """Return the attempt that our request began, or the open one that it joined; None if there is none yet."""
     latest = stack.ledger.latest(image)
     if latest and before and latest.attempt == before.attempt and not before.is_open:
         return None
@@ -163,7 +167,9 @@ def _report_start(
     deadline = Deadline.after(timeout)
     try:
         with choose(ExecutionHistory(stack), reference, watch=False, as_json=as_json) as progress:
-            started = begin(stack, reference, deadline, progress, lambda: _begun(stack, image, before))
+            started = wait_for_begin(
+                stack, reference, deadline, progress, lambda: _begun(stack, image, before)
+            )
     except WaitTimeoutError:
         say(f"imagegate: {reference} was requested, and has not begun yet", err=True)
         raise click.exceptions.Exit(facts.TIMED_OUT) from None

@@ -1,4 +1,4 @@
-"""`imagegate rollback`: deployers are told once more of a release from before."""
+"""`imagegate rollback`: announces an earlier release to deployers again."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("app")
 @click.argument("stage")
-@click.option("--to", metavar="TAG|DIGEST", help="Which release.  [default: the one before that still holds]")
-@click.option("--reason", default="", help="Why; people are told. Asked for where something is done.")
-@click.option("--dry-run", is_flag=True, help="Only show what it would be.")
+@click.option("--to", metavar="TAG|DIGEST", help="The release.  [default: the last one before that is valid]")
+@click.option("--reason", default="", help="Why; sent to people. Required without --dry-run.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan.")
 @click.option("--yes", is_flag=True, help="Go back without a question.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one object: plan, and rollback where it was done."
 )
 @click.pass_obj
 def rollback(
-    command_line: CommandLine, /, app: str, stage: str, *, to: str | None, reason: str, **how: Any
+    command_line: CommandLine, /, app: str, stage: str, *, to: str | None, reason: str, **flags: Any
 ) -> None:
-    """Go back to the release of APP in STAGE before the last: deployers get its Image Released event again.
+    """Go back to the release of APP in STAGE before the last. Deployers get its Image Released event again.
 
-    Nothing is pushed or tagged. What is gone back to has passed its gate, is still signed and not revoked, and nothing
-    was decided against it since; that is checked now. It takes the power "rollback" (docs/how-to/grant-powers.md).
+    Nothing is pushed or tagged. The earlier release must have passed its gate, be signed and not revoked, and no later
+    decision may be against it; this is checked now. It needs the power "rollback" (docs/how-to/grant-powers.md).
 
     \b
     imagegate rollback shop production --reason "1.4 does not start"
@@ -44,23 +44,24 @@ def rollback(
 
     \b
     Exit codes:
-      0  deployers were told
-      1  there is nothing to go back to, or it was not confirmed
+      0  deployers were notified
+      1  there is no release to go back to, or it was not confirmed
       2  nothing was done
     """
     stack = command_line.stack
     plan = _plan(stack, _repository(stack, app, stage), to)
-    if how["dry_run"]:
-        return _show(plan, None, as_json=how["as_json"])
+    if flags["dry_run"]:
+        return _show(plan, None, as_json=flags["as_json"])
     if not reason:
         raise click.UsageError("say why: --reason TEXT")
-    if not how["yes"]:
-        _confirm(plan, as_json=how["as_json"])
-    from imagegate_cli.decisions.calling import decide as ask
+    if not flags["yes"]:
+        _confirm(plan, as_json=flags["as_json"])
+    from imagegate_cli.decisions.client import request_decision
 
     digests = {"to": str(plan.target.image.digest), "from": str(plan.current.image.digest)}
-    done = ask(stack, "rollback", repository=plan.current.image.repository, **digests, reason=reason)
-    return _show(plan, done, as_json=how["as_json"])
+    repository = plan.current.image.repository
+    response = request_decision(stack, "rollback", repository=repository, **digests, reason=reason)
+    return _show(plan, response, as_json=flags["as_json"])
 
 
 def _repository(stack: Stack, app: str, stage: str) -> str:
@@ -72,7 +73,7 @@ def _repository(stack: Stack, app: str, stage: str) -> str:
 
 def _plan(stack: Stack, repository: str, to: str | None) -> RollbackPlan:
     from imagegate.workflow.decide.rollback import RollbackRefusedError
-    from imagegate_cli.decisions.calling import RefusedError
+    from imagegate_cli.decisions.client import RefusedError
 
     try:
         return stack.rollback_planning.run(repository, _digest(stack, repository, to), now())
@@ -96,20 +97,22 @@ def _digest(stack: Stack, repository: str, to: str | None) -> Digest | None:
 
 def _confirm(plan: RollbackPlan, *, as_json: bool) -> None:
     if as_json or not sys.stdin.isatty():
-        raise click.UsageError("there is nobody to ask: add --yes to go back, or --dry-run to look first")
+        raise click.UsageError(
+            "there is no terminal to confirm on: add --yes to go back, or --dry-run to look first"
+        )
     from imagegate_cli.decisions import rollbacks
     from imagegate_cli.releases import view
 
     view.console(stderr=True).print(rollbacks.planned(plan))
-    if not confirm("Tell deployers?"):
+    if not confirm("Notify deployers?"):
         raise click.exceptions.Exit(1)
 
 
-def _show(plan: RollbackPlan, done: dict[str, Any] | None, *, as_json: bool) -> None:
+def _show(plan: RollbackPlan, response: dict[str, Any] | None, *, as_json: bool) -> None:
     from imagegate_cli.decisions import rollbacks
     from imagegate_cli.releases import view
 
     if as_json:
-        return show_json(rollbacks.as_json(plan, done))
-    shown = rollbacks.planned(plan) if done is None else rollbacks.done(plan, done)
-    return view.console().print(shown)
+        return show_json(rollbacks.as_json(plan, response))
+    text = rollbacks.planned(plan) if response is None else rollbacks.done(plan, response)
+    return view.console().print(text)

@@ -12,7 +12,7 @@ import click
 from imagegate.errors import RejectedInputError
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.faults import CannotTellError
-from imagegate_cli.output.terminal import hand_out, say, show_json
+from imagegate_cli.output.terminal import print_content, say, show_json
 from imagegate_cli.reference import RepositoryReference
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _print(stack: Stack, kind: str, asked: VerifyOptions) -> None:
     from imagegate_cli.verification.gates import printed
 
     content, hints = printed(stack, kind, asked.gate, asked.trust_root)
-    hand_out(content)
+    print_content(content)
     for hint in hints:
         say(hint, err=True)
 

@@ -1,1 +1,1 @@
-"""What people decide: asked of the one function that may, and shown as it stands."""
+"""Decisions of people: parsed from the command line, sent to the function that records them, and shown."""

@@ -1,4 +1,4 @@
-"""What was granted, as it stands: what counts, until when, and why the rest does not."""
+"""Waivers and break-glass with their current state: which count, until when, and why the others do not."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from rich.table import Table
 
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.policy.waiver import Waiver, WaiverTerms
-from imagegate_cli.decisions.answers import where
-from imagegate_cli.decisions.asking import name_of
-from imagegate_cli.output.screen import Text
+from imagegate_cli.decisions.parameters import name_of
+from imagegate_cli.decisions.waivers import where
+from imagegate_cli.durations import days_in_words
+from imagegate_cli.output.screen import Text, plain_table
 
 _WIDE = 100
 
 
 class GrantState(StrEnum):
+    """The state of a waiver or a break-glass."""
+
     COUNTS = "counts"
-    ENDING = "ending"  # counts, for a few days more
-    IDLE = "idle"  # would count if it were otherwise
+    ENDING = "ending"  # counts for a few more days
+    IDLE = "idle"  # does not count, because a rule of the policy is against it
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
 
@@ -33,8 +36,8 @@ _OVER = (GrantState.EXPIRED, GrantState.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What a table says of a grant, beside its state."""
+class GrantRow:
+    """The cells of a grant in a table, without its state."""
 
     name: str
     lets: str
@@ -43,7 +46,7 @@ class Row:
 
 
 class GrantedItem(Protocol):
-    """Something that was granted."""
+    """A waiver or a break-glass with its state."""
 
     @property
     def state(self) -> GrantState: ...
@@ -52,14 +55,14 @@ class GrantedItem(Protocol):
     @property
     def is_over(self) -> bool: ...
     @property
-    def row(self) -> Row: ...
+    def row(self) -> GrantRow: ...
     def is_about(self, repository: str) -> bool: ...
     def as_json(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class GlassStanding:
-    """One break-glass."""
+class GlassStatus:
+    """A break-glass with its state; `says` explains the state."""
 
     glass: BreakGlass
     state: GrantState
@@ -70,12 +73,12 @@ class GlassStanding:
         return self.state in _OVER
 
     @property
-    def row(self) -> Row:
+    def row(self) -> GrantRow:
         glass = self.glass
-        return Row(glass.id, "break-glass", glass.where, f"{name_of(glass.granted_by)}: {glass.reason}")
+        return GrantRow(glass.id, "break-glass", glass.where, f"{name_of(glass.granted_by)}: {glass.reason}")
 
     def is_about(self, repository: str) -> bool:
-        """Whether images of this repository may be covered by it."""
+        """Tell whether it may cover images of this repository."""
         return fnmatchcase(repository, self.glass.repositories)
 
     def as_json(self) -> dict[str, Any]:
@@ -90,7 +93,10 @@ class GlassStanding:
 
 @dataclass(frozen=True, slots=True)
 class WaiverStatus:
-    """One waiver. `is_granted`: at run time, and so it can be withdrawn; else it is a line of the policy."""
+    """A waiver with its state; `says` explains the state.
+
+    `is_granted`: it was granted at run time and can be withdrawn; else it is a line of the policy.
+    """
 
     waiver: Waiver
     is_granted: bool
@@ -102,17 +108,17 @@ class WaiverStatus:
         return self.state in _OVER
 
     @property
-    def row(self) -> Row:
+    def row(self) -> GrantRow:
         waiver = self.waiver
         name = waiver.id if self.is_granted else "policy.yaml"
-        return Row(name, waiver.subject, where(waiver), _who(waiver))
+        return GrantRow(name, waiver.subject, where(waiver), _who(waiver))
 
     def is_about(self, repository: str) -> bool:
-        """Whether images of this repository may be covered by it."""
+        """Tell whether it may cover images of this repository."""
         return self.waiver.repositories is None or fnmatchcase(repository, self.waiver.repositories)
 
     def as_json(self) -> dict[str, Any]:
-        """`waiver` has the form in which decision records keep it; `id` is null where the policy has it."""
+        """Return `waiver` as decision records keep it. `id` is null for a waiver of the policy."""
         return {
             "id": self.waiver.id if self.is_granted else None,
             "source": "granted" if self.is_granted else "policy",
@@ -122,23 +128,18 @@ class WaiverStatus:
         }
 
 
-def standings(
+def waiver_statuses(
     granted: Iterable[Waiver], of_policy: Iterable[Waiver], terms: WaiverTerms, now: datetime
 ) -> list[WaiverStatus]:
-    """Those that count or could come first, the soonest end first; then those that are over, the last first."""
-    found = [_standing(waiver, terms, now, is_granted=True) for waiver in granted]
-    found += [_standing(waiver, terms, now, is_granted=False) for waiver in of_policy]
+    """Return the waivers, the soonest end first; those that are over come last, the latest end first."""
+    found = [WaiverStatus(waiver, True, *_waiver_state(waiver, terms, now)) for waiver in granted]
+    found += [WaiverStatus(waiver, False, *_waiver_state(waiver, terms, now)) for waiver in of_policy]
     found.sort(key=lambda one: (one.waiver.expires, one.waiver.id))
     over = [one for one in found if one.is_over]
     return [one for one in found if not one.is_over] + over[::-1]
 
 
-def _standing(waiver: Waiver, terms: WaiverTerms, now: datetime, *, is_granted: bool) -> WaiverStatus:
-    state, says = _state(waiver, terms, now)
-    return WaiverStatus(waiver, is_granted, state, says)
-
-
-def _state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[GrantState, str]:
+def _waiver_state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[GrantState, str]:
     if waiver.withdrawn_at is not None and waiver.withdrawn_at <= now:
         return GrantState.WITHDRAWN, f"withdrawn {waiver.withdrawn_at:%Y-%m-%d}"
     if now.date() > waiver.expires:
@@ -147,17 +148,14 @@ def _state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[GrantStat
         return GrantState.IDLE, f"does not count: {fault}"
     days = (waiver.expires - now.date()).days
     if waiver.is_ending(now):
-        return (
-            GrantState.ENDING,
-            "ends today" if days == 0 else f"ends in {days} day{'s' if days > 1 else ''}",
-        )
+        return GrantState.ENDING, f"ends in {days_in_words(days)}" if days else "ends today"
     fix = " or a fix" if waiver.until_fix else ""
     return GrantState.COUNTS, f"counts until {waiver.expires}{fix}"
 
 
-def glass_standings(granted: Iterable[BreakGlass], now: datetime) -> list[GlassStanding]:
-    """The soonest end first; what is over comes last."""
-    found = [GlassStanding(glass, *_glass_state(glass, now)) for glass in granted]
+def glass_statuses(granted: Iterable[BreakGlass], now: datetime) -> list[GlassStatus]:
+    """Return every break-glass, the soonest end first; those that are over come last."""
+    found = [GlassStatus(glass, *_glass_state(glass, now)) for glass in granted]
     return sorted(found, key=lambda one: (one.is_over, one.glass.ends_at))
 
 
@@ -169,20 +167,21 @@ def _glass_state(glass: BreakGlass, now: datetime) -> tuple[GrantState, str]:
     return GrantState.EXPIRED, f"ended {glass.ends_at:%Y-%m-%d %H:%M} UTC"
 
 
-def table_of(found: Sequence[GrantedItem], width: int) -> Table:
+def table_of(items: Sequence[GrantedItem], width: int) -> Table:
+    """Return the table for a terminal of that width, in characters."""
     is_wide = width >= _WIDE
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("ID", no_wrap=True)
     table.add_column("LETS PASS", overflow="fold", min_width=16)
     if is_wide:
         table.add_column("FOR", overflow="fold", min_width=12)
     table.add_column("STATE", overflow="fold", min_width=14)
     table.add_column("WHO, WHY", overflow="fold", min_width=16)
-    for one in found:
+    for one in items:
         lets, images = one.row.lets, one.row.images
-        what = (lets, images) if is_wide else (f"{lets}\nfor {images}",)
+        cells = (lets, images) if is_wide else (f"{lets}\nfor {images}",)
         state = Text(one.says, style=_STYLES.get(one.state, "dim"))
-        table.add_row(one.row.name, *what, state, one.row.who)
+        table.add_row(one.row.name, *cells, state, one.row.who)
     return table
 
 

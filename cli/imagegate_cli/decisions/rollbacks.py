@@ -1,13 +1,13 @@
-"""What a rollback goes back to, and what is skipped because it does not hold any more."""
+"""Rollbacks, for people: from which release to which, and the releases that are skipped."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
-from imagegate_cli.output.screen import Text
+from imagegate_cli.output.screen import Text, labelled
 from imagegate_cli.releases import facts
 
 if TYPE_CHECKING:
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
 
 
 def planned(plan: RollbackPlan) -> RenderableType:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, style="bold")
-    grid.add_column(overflow="fold")
-    grid.add_row("From", _named(plan.current))
-    for one, why in plan.skipped:
-        grid.add_row("Not", Text(f"{_named(one)}: {why}", "yellow"))
-    grid.add_row("Back to", _named(plan.target))
-    return grid
+    """Show the plan of a rollback."""
+    return labelled(_rows(plan))
 
 
-def done(plan: RollbackPlan, told: dict[str, Any]) -> RenderableType:
-    """Where to look now: the gate does not deploy."""
+def _rows(plan: RollbackPlan) -> Iterator[tuple[str, RenderableType]]:
+    yield "From", _release(plan.current)
+    for release, why in plan.skipped:
+        yield "Not", Text(f"{_release(release)}: {why}", "yellow")
+    yield "Back to", _release(plan.target)
+
+
+def done(plan: RollbackPlan, response: dict[str, Any]) -> RenderableType:
+    """Show a rollback that was announced to deployers. The gate itself does not deploy."""
     image = plan.target.image
-    return Group(
-        planned(plan),
-        Text(f"Deployers were told on {told['at']}: Image Released, {image.digest}"),
-    )
+    note = f"Deployers were notified on {response['at']}: Image Released, {image.digest}"
+    return Group(planned(plan), Text(note))
 
 
-def as_json(plan: RollbackPlan, told: dict[str, Any] | None) -> dict[str, Any]:
+def as_json(plan: RollbackPlan, response: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the plan, and as `rollback` the response of the function; null if nothing was done."""
     return {
         "repository": plan.current.image.repository,
         "from": str(plan.current.image.digest),
         "to": str(plan.target.image.digest),
         "tags": sorted(plan.target.tags),
         "skipped": [{"digest": str(one.image.digest), "why": why} for one, why in plan.skipped],
-        "rollback": told,
+        "rollback": response,
     }
 
 
-def _named(release: Release) -> str:
+def _release(release: Release) -> str:
     when = release.closed_at or release.started_at
     return f"{facts.name(release)} ({release.image.digest.short}), released {when:%Y-%m-%d %H:%M} UTC"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from imagegate.policy.policy import Mode
+from imagegate_cli.durations import period_in_words
 from imagegate_cli.enforcement.flip import Flip
 from imagegate_cli.enforcement.report import StageReport
 from imagegate_cli.enforcement.route import EnforcementPlan, FixAction, ImagePlan, PlanStep
-from imagegate_cli.policy.judged import spelt
 
 _NAMED = 3
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -20,9 +20,9 @@ def headline(report: StageReport, span: timedelta) -> str:
     judged = len(report.tally.judged)
     who = f"{report.stage} ({report.mode})"
     if not judged:
-        return f"{who}: nothing was judged in the last {spelt(span)}."
+        return f"{who}: nothing was judged in the last {period_in_words(span)}."
     did = "blocked" if report.mode is Mode.ENFORCE else "would have blocked"
-    return f"{who}: {did} {report.tally.blocked} of {_number(judged, 'image')} in the last {spelt(span)}."
+    return f"{who}: {did} {report.tally.blocked} of {_number(judged, 'image')} in the last {period_in_words(span)}."
 
 
 def notes(report: StageReport) -> list[str]:

@@ -1,1 +1,1 @@
-"""Text on the terminal: each text is one line and steers nothing."""
+"""Output on the terminal. Text from outside is one printable line, and cannot steer the terminal."""

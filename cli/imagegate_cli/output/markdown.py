@@ -1,4 +1,4 @@
-"""Text from outside within Markdown (CommonMark, and GitHub's on top of it): shown as it is written, and nothing else.
+"""Escapes text from outside in Markdown (CommonMark and GitHub's extensions), so that it is shown as it is written.
 
 It opens no link, no image, no HTML, no emphasis, no code, no table cell, no list and no heading, and mentions nobody.
 """
@@ -9,10 +9,10 @@ import re
 
 from imagegate.text import one_line, printable
 
-# CommonMark, "Backslash escapes": all that means something within a line. `&` would begin an entity, `~` and `$` mean
-# something to GitHub.
+# CommonMark, "Backslash escapes": all characters with a meaning within a line. `&` begins an entity; `~` and `$` have
+# a meaning on GitHub.
 _WITHIN = re.compile(r"[\\`*_\[\]<>|#&~$]")
-# What means something only at the beginning of a line.
+# Characters with a meaning only at the beginning of a line.
 _AT_START = re.compile(r"(?P<before>\d{0,9})(?P<mark>[-+=]|(?<=\d)[.)])")
 # GitHub makes links of these without any mark.
 _BARE_LINK = re.compile(r":(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -20,15 +20,15 @@ _RUN = re.compile("`+")
 
 
 def text(value: str) -> str:
-    """Return text that stands for itself, also at the beginning of a line and in a table."""
+    """Escape text, also for the beginning of a line and for a table."""
     escaped = _BARE_LINK.sub(r"\\\g<0>", _WITHIN.sub(r"\\\g<0>", printable(value).strip()))
     if start := _AT_START.match(escaped):
         escaped = f"{start['before']}\\{start['mark']}{escaped[start.end() :]}"
-    return escaped.replace("@", "@\u200b")  # nobody is to be mentioned by what a package is called
+    return escaped.replace("@", "@\u200b")  # the name of a package must not mention a person
 
 
 def code(value: str) -> str:
-    """Return a code span, outside of tables."""
+    """Return a code span, for places outside of tables."""
     line = one_line(value)
     fence = "`" * (1 + max((len(run) for run in _RUN.findall(line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") else ""

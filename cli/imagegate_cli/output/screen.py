@@ -1,4 +1,4 @@
-"""Rich's text and console, with each text as one line that steers no terminal. Texts are never markup."""
+"""Rich's text, console and tables for text from outside: each text is one printable line, and never markup."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any, Self
 import rich.text
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 
 from imagegate.text import printable
 
 
 class Text(rich.text.Text):
-    """A line, or a part of one, whoever wrote what is in it."""
+    """A line, or a part of one. It is printable, whoever wrote it."""
 
     def __init__(self, text: str = "", *args: Any, **kwargs: Any) -> None:
         super().__init__(printable(text), *args, **kwargs)
@@ -24,7 +25,7 @@ class Text(rich.text.Text):
 
 
 class Screen(Console):
-    """Also what was not made of our `Text` is a line: cells of tables, titles, and what others make."""
+    """A console that also makes other text printable: cells of tables, titles, and what Rich itself makes."""
 
     def __init__(self, **how: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, **how)
@@ -34,6 +35,24 @@ class Screen(Console):
 
     def render_str(self, text: str, *args: Any, **kwargs: Any) -> rich.text.Text:
         return super().render_str(printable(text), *args, **kwargs)
+
+
+def labelled(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Return rows of a label and its value. Long values are folded."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for label, value in rows:
+        grid.add_row(label, value)
+    return grid
+
+
+def plain_table(*columns: str) -> Table:
+    """Return a table without lines. Each of these columns folds; others are added by the caller."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def _as_line(renderable: RenderableType) -> RenderableType:

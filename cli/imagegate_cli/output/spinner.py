@@ -1,20 +1,25 @@
-"""One line on stderr for what takes longer than two seconds: a spinner on a terminal, else said once."""
+"""One line on stderr for work that takes over two seconds: a spinner on a terminal, else the line once."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-# Shorter waits pass without a word.
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Shorter work is done in silence.
 _SECONDS = 2.0
+_THREADS = 8
 
 
 class Spinner:
-    """Says `text` when it is time to, and how many of `total` are done. Also from several threads."""
+    """Shows `text`, and how many of `total` are done. Threads may share it."""
 
     def __init__(self, text: str, total: int | None = None) -> None:
         self._text, self._total, self._done = text, total, 0
@@ -25,7 +30,7 @@ class Spinner:
         self._timer.daemon = True
 
     def step(self) -> None:
-        """One more is done."""
+        """Count one more as done."""
         with self._lock:
             self._done += 1
             if self._status is not None:
@@ -38,7 +43,7 @@ class Spinner:
         return f"{self._text}: {self._done} of {self._total}" if self._total else self._text
 
     def _speak(self) -> None:
-        # Late: most commands are over before anything has to be shown.
+        # Imported late: most commands end before anything is shown.
         from imagegate_cli.output.screen import Text
         from imagegate_cli.releases import view
 
@@ -62,3 +67,23 @@ class Spinner:
             self._is_over = True
             if self._status is not None:
                 self._status.stop()
+
+
+def map_with_spinner(text: str, items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
+    """Return the results in the order of the items, which several threads work on."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with Spinner(text, len(items)) as spinner:
+
+        def do(item: Item) -> Result:
+            result = work(item)
+            spinner.step()
+            return result
+
+        # The first item alone: it makes the clients of AWS, which the others then share.
+        first = [do(item) for item in items[:1]]
+        pool = ThreadPoolExecutor(_THREADS)
+        try:
+            return first + list(pool.map(do, items[1:]))
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,6 +1,6 @@
-"""What the command line prints: the one place that writes to stdout and stderr.
+"""Writes to stdout and stderr. No other module does, except `output.screen` for tables.
 
-Each text is one line, and steers no terminal, whoever wrote it. `output.screen` prints tables and the like.
+Each text becomes one printable line, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def confirm(question: str) -> bool:
-    """Ask on stderr: stdout is for what comes of it."""
+    """Ask on stderr, since stdout is for results. Return the answer."""
     return click.confirm(printable(question), err=True)
 
 
 def show_json(document: Any) -> None:
-    """Print one document for programs, and for whoever looks at it."""
+    """Print one JSON document, indented."""
     click.echo(json_text(document, indent=2))
 
 
-def hand_out(content: str) -> None:
-    """Print what is whole in itself, and made for that: a file, a rendered table, Markdown."""
+def print_content(content: str) -> None:
+    """Print content that is printable already: a file, a rendered table, Markdown."""
     click.echo(content, nl=False)

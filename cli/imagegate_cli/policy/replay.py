@@ -18,10 +18,11 @@ from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Release
 from imagegate_cli.context import CommandLine, now
+from imagegate_cli.durations import PeriodType, period_in_words
 from imagegate_cli.faults import CANNOT_TELL
+from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.output.terminal import say, show_json
-from imagegate_cli.policy import judged
-from imagegate_cli.policy.judged import PeriodType
+from imagegate_cli.policy import history
 from imagegate_cli.policy.replayed import Effect, Replayed, Said, Unjudged, WhatIf
 from imagegate_cli.releases import facts
 from imagegate_cli.stack import Stack
@@ -89,11 +90,11 @@ def read_policy(path: Path, today: date) -> Policy:
 
 
 def what_if(stack: Stack, policy: Policy, since: datetime, at: datetime, repository: str | None) -> WhatIf:
-    attempts = judged.attempts_since(stack, since, at)
+    attempts = history.attempts_since(stack, since, at)
     wanted = [one for one in attempts if repository is None or fnmatchcase(one.image.repository, repository)]
-    last = judged.last_decisions(wanted)
+    last = history.last_decisions(wanted)
     ours = [one for one in last if policy.stage_of(one.image.repository)]
-    results = judged.each("judging again", ours, lambda release: _again(stack, policy, release))
+    results = map_with_spinner("judging again", ours, lambda release: _again(stack, policy, release))
     return WhatIf(
         policy=policy,
         since=since,
@@ -111,7 +112,7 @@ def _again(stack: Stack, policy: Policy, release: Release) -> Replayed | Unjudge
     if stage is None:
         raise TypeError(f"{release.image.repository} has no stage")
     try:
-        decision = judged.decision_of(stack, release)
+        decision = history.decision_of(stack, release)
         if decision.facts is None:
             return Unjudged(release, "judged before findings were kept")
         grants = [Waiver.from_json(raw) for raw in decision.grants]
@@ -180,7 +181,7 @@ def _totals(found: WhatIf, since: timedelta) -> list[str]:
     images = "1 image" if all_of_them == 1 else f"{all_of_them} images"
     lines = [f"{number} of {images} change{'s' if number == 1 else ''}: {told}" if number else ""]
     if not number:
-        lines = [f"No verdict changes: {images} of the last {judged.spelt(since)} judged again"]
+        lines = [f"No verdict changes: {images} of the last {period_in_words(since)} judged again"]
     for why, count in Counter(one.why.partition(": ")[0] for one in found.unjudged).items():
         lines.append(f"{count} could not be judged again ({why})")
     if found.unmanaged:

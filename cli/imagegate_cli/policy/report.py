@@ -12,6 +12,7 @@ from imagegate.errors import RejectedInputError
 from imagegate.policy.policy import Mode, Policy, Stage
 from imagegate.release.release import Release
 from imagegate_cli.context import CommandLine, now
+from imagegate_cli.durations import PeriodType
 from imagegate_cli.enforcement import forms
 from imagegate_cli.enforcement.current_images import StageImages, tally
 from imagegate_cli.enforcement.flip import Flip, flip_of
@@ -19,9 +20,9 @@ from imagegate_cli.enforcement.report import EnforcementReport, StageReport
 from imagegate_cli.enforcement.report import as_json as dumped
 from imagegate_cli.enforcement.route import ImagePlan, shortest
 from imagegate_cli.faults import CannotTellError
-from imagegate_cli.output.terminal import hand_out, show_json
-from imagegate_cli.policy import judged
-from imagegate_cli.policy.judged import PeriodType
+from imagegate_cli.output.spinner import map_with_spinner
+from imagegate_cli.output.terminal import print_content, show_json
+from imagegate_cli.policy import history
 from imagegate_cli.releases import facts
 from imagegate_cli.stack import Stack
 
@@ -67,7 +68,7 @@ def report(
     if as_json:
         return show_json(dumped(found))
     if as_markdown:
-        return hand_out(forms.markdown(found))
+        return print_content(forms.markdown(found))
     from imagegate_cli.releases import view
 
     console = view.console()
@@ -81,8 +82,8 @@ def collect(
 ) -> EnforcementReport:
     policy = stack.policy
     stages = _stages(policy, stage_name)
-    attempts = judged.attempts_since(stack, at - span, at)
-    last = judged.last_decisions(attempts)
+    attempts = history.attempts_since(stack, at - span, at)
+    last = history.last_decisions(attempts)
     found = [(stage, tally(_of(stage, policy, last))) for stage in stages]
     standing = [release for _, one in found for release in one.standing]
     plans = dict(zip(map(id, standing), _plans(stack, standing), strict=True))
@@ -114,7 +115,7 @@ def _of(stage: Stage, policy: Policy, last: Iterable[Release]) -> list[Release]:
 
 
 def _plans(stack: Stack, standing: list[Release]) -> list[ImagePlan]:
-    return judged.each("reading the decisions", standing, lambda release: _plan(stack, release))
+    return map_with_spinner("reading the decisions", standing, lambda release: _plan(stack, release))
 
 
 def _plan(stack: Stack, release: Release) -> ImagePlan:
@@ -122,7 +123,7 @@ def _plan(stack: Stack, release: Release) -> ImagePlan:
 
     name = facts.name(release)
     try:
-        return plan_of(stack, name, judged.decision_of(stack, release))
+        return plan_of(stack, name, history.decision_of(stack, release))
     except RejectedInputError as error:
         return ImagePlan(name, release.image.repository, hopeless=(f"its record cannot be read: {error}",))
 

@@ -1,1 +1,1 @@
-"""Releases at the command line: find one, follow it, show it."""
+"""Releases on the command line: finds, follows and shows them."""

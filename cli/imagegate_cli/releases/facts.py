@@ -1,4 +1,4 @@
-"""A release as machines get it: the same keys from every verb, documented here."""
+"""A release as JSON and in short texts. Every command prints the same keys, documented here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from imagegate.canonical_json import timestamp
 from imagegate.release.release import Outcome, Release
 
-# Exit codes of waiting; 2 is also every error, 124 a time-out as timeout(1) has it.
+# Exit codes of --wait. 2 is also every error; 124 is a time-out, as of timeout(1).
 EXIT_CODES = {
     Outcome.RELEASED: 0,
     Outcome.BLOCKED: 1,
@@ -22,7 +22,7 @@ TIMED_OUT = 124
 
 
 def as_json(release: Release) -> dict[str, Any]:
-    """`outcome` is null while the release is open; `reasons` are objects of rule, message, action; times RFC 3339."""
+    """Return the keys of a release. `outcome` is null while it is open; a reason has rule, message and action."""
     return {
         "repository": release.image.repository,
         "digest": str(release.image.digest),
@@ -51,12 +51,12 @@ def as_json(release: Release) -> dict[str, Any]:
 
 
 def seconds(release: Release, end: datetime | None) -> float | None:
-    """How long it took, or takes until now; None: still open."""
+    """Return the seconds from its start to `end`; None if there is no end."""
     return round((end - release.started_at).total_seconds(), 1) if end else None
 
 
 def name(release: Release) -> str:
-    """`shop-dev:1.0 (+1)`: as people call it."""
+    """Return the name for people: `shop-dev:1.0 (+1)`, where one more tag is on the image."""
     tags = sorted(release.tags)
     if not tags:
         return f"{release.image.repository}@{release.image.digest.short}"
@@ -65,7 +65,7 @@ def name(release: Release) -> str:
 
 
 def why(release: Release) -> str:
-    """What decided, shortest first: the first reason that blocks, else the detail of the ending."""
+    """Return why it ended so: the first reason that blocks, else the detail of its end."""
     blocking = [reason["message"] for reason in release.reasons if reason["action"] == "enforce"]
     if blocking:
         return blocking[0] + (f" (+{len(blocking) - 1} more)" if len(blocking) > 1 else "")
@@ -73,7 +73,7 @@ def why(release: Release) -> str:
         return release.detail
     if release.promotion:
         return f"now in {release.promotion.repository}"
-    return "the next stage asks for approval" if release.outcome is Outcome.HELD else ""
+    return "the next stage requires approval" if release.outcome is Outcome.HELD else ""
 
 
 def _text(value: object) -> str | None:

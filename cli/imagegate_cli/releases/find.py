@@ -1,4 +1,4 @@
-"""Finding the attempt that a reference means, and saying what to do when there is none."""
+"""Finds the attempt that a reference names, or says what to do if there is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imagegate_cli.stack import Stack
 
 
 def image_of(stack: Stack, reference: RepositoryReference) -> ImageRef | None:
-    """The image that is meant now; None: no such tag, or only a repository is named."""
+    """Return the image that the reference names now; None if there is no such tag, or it names a repository."""
     if reference.image or reference.tag is None:
         return reference.image
     digest = stack.images.digest_of(reference.repository, reference.tag)
@@ -19,7 +19,7 @@ def image_of(stack: Stack, reference: RepositoryReference) -> ImageRef | None:
 
 
 def newest(stack: Stack, reference: RepositoryReference) -> Release | None:
-    """The newest attempt of the image, or of any image of the repository."""
+    """Return the newest attempt of the image, or of any image of the repository; None if there is none."""
     if not reference.names_an_image:
         return next(iter(of_repository(stack, reference.repository, 1)), None)
     image = image_of(stack, reference)
@@ -27,25 +27,25 @@ def newest(stack: Stack, reference: RepositoryReference) -> Release | None:
 
 
 def begun(stack: Stack, reference: RepositoryReference) -> Release | None:
-    """The newest attempt that has to do with the reference: right after a push of one more tag, none has yet."""
+    """Return the newest attempt that is about the tag; None right after a push that adds a tag to an image."""
     release = newest(stack, reference)
     is_of_tag = reference.tag is None or reference.digest or (release and reference.tag in release.tags)
     return release if is_of_tag else None
 
 
 def of_repository(stack: Stack, repository: str, limit: int) -> list[Release]:
-    """Newest first."""
-    found = stack.ledger.recent_of_repository(repository, limit)
-    return sorted(found, key=lambda release: release.started_at, reverse=True)
+    """Return the newest attempt of each image, newest first."""
+    attempts = stack.ledger.recent_of_repository(repository, limit)
+    return sorted(attempts, key=lambda release: release.started_at, reverse=True)
 
 
 def again(stack: Stack, release: Release) -> Release:
-    """The same attempt, as it is now."""
+    """Read the same attempt again."""
     return stack.ledger.get(ReleaseId(release.image, release.attempt))
 
 
 def missing(stack: Stack, reference: RepositoryReference) -> NotFoundError:
-    """Why nothing was found: the repository, the tag, or a release of it."""
+    """Return an error that says what is missing: the repository, the tag, or a release of the image."""
     if not stack.has_repository(reference.repository):
         place = f"account {stack.account}, {stack.region}"
         return NotFoundError(f"there is no repository {reference.repository} in {place}")
@@ -65,7 +65,7 @@ def missing(stack: Stack, reference: RepositoryReference) -> NotFoundError:
 
 
 def check_managed(stack: Stack, reference: RepositoryReference) -> None:
-    """Raise `NotFoundError` for a repository of no stage. Who may not read the policy is not told."""
+    """Raise `NotFoundError` for a repository of no stage. Return if the policy cannot be read."""
     from botocore.exceptions import ClientError
 
     try:
@@ -73,5 +73,5 @@ def check_managed(stack: Stack, reference: RepositoryReference) -> None:
     except (ClientError, ImageGateError):
         return
     if stage is None:
-        where = "no stage of the deployed policy has the repository"
-        raise NotFoundError(f"{where} {reference.repository}: add it to the policy")
+        fault = "no stage of the deployed policy has the repository"
+        raise NotFoundError(f"{fault} {reference.repository}: add it to the policy")

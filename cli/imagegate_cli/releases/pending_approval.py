@@ -1,4 +1,4 @@
-"""What a held image waits for, and who has decided: beside what the ledger says of the release itself."""
+"""The approvals that a held image waits for, and the decisions so far."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from imagegate.errors import ImageGateError
 from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus, Choice, approval_status
 from imagegate.release.release import Outcome, Release
-from imagegate_cli.decisions.asking import name_of
+from imagegate_cli.decisions.parameters import name_of
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
 class PendingApproval:
-    """One request for approval, and its decisions, the first one first."""
+    """A request for approval and its decisions, the oldest first."""
 
     request: ApprovalRequest
     decided: Sequence[Approval]
@@ -31,21 +31,21 @@ class PendingApproval:
         }
 
     def __str__(self) -> str:
-        """`1 of 2 approvals for production (ann), until 2026-11-28 08:01 UTC`."""
+        """Return `1 of 2 approvals for production (ann), until 2026-11-28 08:01 UTC`."""
         approving, rejecting = (
             [name_of(one.by) for one in self.decided if one.choice is choice] for choice in Choice
         )
         terms, into = self.request.terms, self.request.stage
         if rejecting:
             return f"rejected by {rejecting[0]}: it stays out of {into}"
-        named = f" ({', '.join(approving)})" if approving else ""
+        names = f" ({', '.join(approving)})" if approving else ""
         ends = f"{self.request.expires_at:%Y-%m-%d %H:%M} UTC"
         number = len(self.request.approving(self.decided))
-        return f"{number} of {terms.quorum} approvals for {into}{named}, until {ends}"
+        return f"{number} of {terms.quorum} approvals for {into}{names}, until {ends}"
 
 
-def asked(stack: Stack, release: Release, now: datetime) -> PendingApproval | None:
-    """None: it waits for nothing, or that cannot be read: what the ledger says of the release is shown all the same."""
+def pending_approval(stack: Stack, release: Release, now: datetime) -> PendingApproval | None:
+    """Return the pending approval, or None if there is none or it cannot be read."""
     if release.outcome is not Outcome.HELD:
         return None
     from botocore.exceptions import ClientError

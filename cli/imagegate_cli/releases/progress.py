@@ -1,4 +1,4 @@
-"""What is shown while a release runs: a live view, plain lines, or one line on stderr."""
+"""Shows a release while it runs: in a live view, in plain lines, or in one line on stderr."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from imagegate.release.release import Release
 from imagegate_cli.context import now
 from imagegate_cli.output.terminal import say
 from imagegate_cli.reference import RepositoryReference
-from imagegate_cli.releases.history import ExecutionHistory
-from imagegate_cli.releases.steps import StepState, steps_of
+from imagegate_cli.releases.steps import ExecutionHistory, StepState, steps_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Shorter waits pass without a word.
-_PATIENCE_SECONDS = 2.0
+# Shorter waits are silent.
+_SILENT_SECONDS = 2.0
 
 
 class Progress(Protocol):
-    """Shown again after every look; None: the release has not begun."""
+    """A view of a release, which is renewed after every look."""
 
-    def show(self, release: Release | None) -> None: ...
+    def show(self, release: Release | None) -> None:
+        """Show the release; None if it has not begun."""
 
     def __enter__(self) -> Self: ...
 
@@ -32,30 +32,30 @@ class Progress(Protocol):
     ) -> None: ...
 
 
-class Quiet:
-    """One line on stderr when it takes long: a spinner on a terminal."""
+class OneLine:
+    """One line on stderr if it takes long; on a terminal with a spinner."""
 
-    def __init__(self, console: Console, what: RepositoryReference) -> None:
-        self._console = console
-        self._what = what
-        self._since = time.monotonic()
-        self._is_told = False
+    def __init__(self, console: Console, reference: RepositoryReference) -> None:
         from imagegate_cli.output.screen import Text
 
-        self._status = console.status(Text(f"{what}: waiting for its release"))
+        self._console = console
+        self._reference = reference
+        self._since = time.monotonic()
+        self._is_shown = False
+        self._status = console.status(Text(f"{reference}: waiting for its release"))
 
     def show(self, release: Release | None) -> None:
         from imagegate_cli.output.screen import Text
 
         if self._console.is_terminal:
-            self._status.update(Text(f"{self._what}: {_doing(release)}"))
-        if self._is_told or time.monotonic() - self._since < _PATIENCE_SECONDS:
+            self._status.update(Text(f"{self._reference}: {_current_step(release)}"))
+        if self._is_shown or time.monotonic() - self._since < _SILENT_SECONDS:
             return
-        self._is_told = True
+        self._is_shown = True
         if self._console.is_terminal:
             self._status.start()
         else:
-            self._console.print(f"waiting for {self._what} …", soft_wrap=True)
+            self._console.print(f"waiting for {self._reference} …", soft_wrap=True)
 
     def __enter__(self) -> Self:
         return self
@@ -65,12 +65,12 @@ class Quiet:
 
 
 class Lines:
-    """A line for each step that begins or ends: for logs and pipes."""
+    """A line for each step that begins or ends, for logs and pipes."""
 
     def __init__(self, history: ExecutionHistory, *, stderr: bool) -> None:
         self._history = history
         self._stderr = stderr
-        self._said: set[str] = set()
+        self._printed: set[str] = set()
 
     def show(self, release: Release | None) -> None:
         if release is None:
@@ -83,8 +83,8 @@ class Lines:
         return None
 
     def _say(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self._printed:
+            self._printed.add(text)
             say(f"{now():%H:%M:%S} {text}", err=self._stderr)
 
     def __enter__(self) -> Self:
@@ -94,14 +94,14 @@ class Lines:
 
 
 class LiveSteps:
-    """The steps below each other, as they go."""
+    """The list of all steps, which is redrawn as they go."""
 
-    def __init__(self, console: Console, history: ExecutionHistory, what: RepositoryReference) -> None:
+    def __init__(self, console: Console, history: ExecutionHistory, reference: RepositoryReference) -> None:
         from rich.live import Live
 
         self._console = console
         self._history = history
-        self._what = what
+        self._reference = reference
         self._live = Live(console=console, refresh_per_second=8, transient=False)
 
     def show(self, release: Release | None) -> None:
@@ -111,8 +111,8 @@ class LiveSteps:
         from imagegate_cli.releases import view
 
         if release is None:
-            return self._live.update(Text(f"{self._what}: waiting for its release", style="dim"))
-        title = f"{self._what} at the {release.stage} gate, attempt {release.attempt}"
+            return self._live.update(Text(f"{self._reference}: waiting for its release", style="dim"))
+        title = f"{self._reference} at the {release.stage} gate, attempt {release.attempt}"
         steps = steps_of(release, self._history.entered(release))
         pretty = view.speaks_unicode(self._console)
         return self._live.update(
@@ -127,17 +127,19 @@ class LiveSteps:
         self._live.stop()
 
 
-def choose(history: ExecutionHistory, what: RepositoryReference, *, watch: bool, as_json: bool) -> Progress:
-    """With --json stdout is for machines alone."""
+def choose(
+    history: ExecutionHistory, reference: RepositoryReference, *, watch: bool, as_json: bool
+) -> Progress:
+    """Return the view for these options. With --json it goes to stderr."""
     from imagegate_cli.releases import view
 
     if not watch:
-        return Quiet(view.console(stderr=True), what)
+        return OneLine(view.console(stderr=True), reference)
     console = view.console(stderr=as_json)
-    return LiveSteps(console, history, what) if console.is_terminal else Lines(history, stderr=as_json)
+    return LiveSteps(console, history, reference) if console.is_terminal else Lines(history, stderr=as_json)
 
 
-def _doing(release: Release | None) -> str:
+def _current_step(release: Release | None) -> str:
     if release is None:
         return "waiting for its release to begin"
     running = [step.name for step in steps_of(release) if step.state is StepState.RUNNING]

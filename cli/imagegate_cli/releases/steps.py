@@ -1,18 +1,22 @@
-"""How far a release has come: from what the ledger knows, finer where the execution's history may be read."""
+"""The steps of a release and their states: from the ledger, and from the execution's history if it can be read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from imagegate.release.release import Outcome, Release
+from imagegate_cli.stack import Stack
 
 NAMES = ("Await Scan", "Judge Image", "Sign Image", "Promote Image", "Announce")
 _ANNOUNCE = NAMES.index("Announce")
 
 
 class StepState(StrEnum):
+    """The state of a step."""
+
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
@@ -22,7 +26,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExecutionStep:
-    """One state of the release state machine, and what came out of it."""
+    """A state of the release state machine, and its result."""
 
     name: str
     state: StepState
@@ -30,7 +34,7 @@ class ExecutionStep:
 
 
 def steps_of(release: Release, entered: Sequence[str] = ()) -> list[ExecutionStep]:
-    """`entered`: the states that the execution went through so far; empty where nobody may know."""
+    """Return the steps. `entered` has the states of the execution so far; empty if they cannot be read."""
     reached = _reached(release, entered)
     current = max(reached, default=-1)
     if not entered and release.is_open:
@@ -62,7 +66,7 @@ def _reached(release: Release, entered: Sequence[str]) -> set[int]:
 
 
 def _next_of(release: Release) -> int:
-    """The step that must be running, when only the ledger tells."""
+    """Return the step that must be running, by the ledger alone."""
     if release.verdict is None:
         return 0
     if release.promotion or release.verdict != "PASS":
@@ -71,7 +75,7 @@ def _next_of(release: Release) -> int:
 
 
 def _failed_at(release: Release, reached: set[int]) -> int | None:
-    """The last step before the failure was announced; the ledger alone knows only what had been finished."""
+    """Return the last step before the failure was announced. The ledger alone knows only finished steps."""
     if release.outcome is not Outcome.FAILED:
         return None
     return max((number for number in reached if number < _ANNOUNCE), default=0)
@@ -86,3 +90,38 @@ def _results(release: Release) -> tuple[str, ...]:
         f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else "",
         str(release.outcome or ""),
     )
+
+
+class ExecutionHistory:
+    """The states of executions, read from Step Functions."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._is_refused = False
+
+    def entered(self, release: Release) -> list[str]:
+        """Return the names of the entered states in order; empty if the history cannot be read."""
+        from botocore.exceptions import ClientError
+
+        if self._is_refused:
+            return []
+        try:
+            return [_name(event) for event in self._events(release) if _name(event)]
+        except ClientError as error:
+            # The execution starts a moment after the ledger has its attempt.
+            self._is_refused = error.response["Error"]["Code"] != "ExecutionDoesNotExist"
+            return []
+
+    def _events(self, release: Release) -> list[dict[str, Any]]:
+        from imagegate.aws.clients import client
+
+        pages = client("stepfunctions").get_paginator("get_execution_history")
+        arn = self._stack.execution_arn(release)
+        events: list[dict[str, Any]] = []
+        for page in pages.paginate(executionArn=arn, includeExecutionData=False):
+            events += page["events"]
+        return events
+
+
+def _name(event: dict[str, Any]) -> str:
+    return str(event.get("stateEnteredEventDetails", {}).get("name", ""))

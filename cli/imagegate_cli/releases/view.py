@@ -1,4 +1,4 @@
-"""Releases as people read them: tables and details for any width, colours only on a terminal."""
+"""Releases for people: tables and details for any width, with colours only on a terminal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from imagegate.release.release import Release, ReleaseId
-from imagegate_cli.output.screen import Screen, Text
+from imagegate_cli.durations import span
+from imagegate_cli.output.screen import Screen, Text, labelled, plain_table
 from imagegate_cli.releases import facts
 from imagegate_cli.releases.steps import ExecutionStep, StepState
 
-# Nobody reads a file at 80 columns: digests stay whole, so that grep and cut work.
+# Output that goes to a file or a pipe is wide, so that digests are whole and grep and cut work.
 _PIPED_WIDTH = 240
 _WIDE = 100
 _COLOURS = {
@@ -41,7 +42,7 @@ _MARKS = {
 
 
 def console(*, stderr: bool = False) -> Console:
-    """NO_COLOR, TERM and COLUMNS count as everywhere."""
+    """Return the console. It heeds NO_COLOR, TERM and COLUMNS."""
     made = Screen(stderr=stderr)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = _PIPED_WIDTH
@@ -49,15 +50,16 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def coloured(word: str | None) -> Text:
+    """Return an outcome or a verdict in its colour."""
     return Text(word or "", style=_COLOURS.get(word or "", ""))
 
 
 def table_of(
     releases: Iterable[Release], now: datetime, width: int, waits: Mapping[ReleaseId, str] | None = None
 ) -> Table:
-    """Narrow terminals keep what matters: the reasons stay, the times go."""
+    """Return the table for a terminal of that width; a narrow one has no times."""
     is_wide = width >= _WIDE
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("IMAGE", overflow="fold", min_width=16)
     table.add_column("STAGE", overflow="fold")
     table.add_column("OUTCOME", no_wrap=True)
@@ -74,13 +76,8 @@ def table_of(
 
 
 def detail_of(release: Release, waits: str = "") -> RenderableType:
-    """Everything that the ledger knows about one attempt. Labels are short: a digest fits beside them in 80 columns."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, style="bold")
-    grid.add_column(overflow="fold")
-    for label, value in _rows(release, waits):
-        grid.add_row(label, value)
-    return grid
+    """Return all facts of one attempt. A digest fits beside the labels in 80 columns."""
+    return labelled(_rows(release, waits))
 
 
 def _rows(release: Release, waits: str) -> list[tuple[str, RenderableType]]:
@@ -126,7 +123,7 @@ def _time(release: Release) -> str:
 
 
 def steps_table(steps: Iterable[ExecutionStep], *, unicode: bool, animated: bool = False) -> Table:
-    """Below each other, with what came out of each."""
+    """Return a row for each step, with its result."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     for _ in range(2):
         grid.add_column(no_wrap=True)
@@ -143,28 +140,21 @@ def steps_table(steps: Iterable[ExecutionStep], *, unicode: bool, animated: bool
 
 
 def mark(state: StepState, *, unicode: bool) -> Text:
+    """Return the sign of a step's state."""
     pretty, plain, style = _MARKS[state]
     return Text(pretty if unicode else plain, style=style)
 
 
 def speaks_unicode(console: Console) -> bool:
+    """Tell whether the console's encoding is Unicode."""
     return console.encoding.lower().startswith("utf")
 
 
 def age(moment: datetime, now: datetime) -> str:
+    """Return how long ago it was: `3 h ago`."""
     return f"{span(round((now - moment).total_seconds()))} ago"
 
 
 def took(release: Release, now: datetime) -> str:
+    """Return how long the release took, or has taken until now."""
     return span(facts.seconds(release, release.closed_at or now) or 0.0)
-
-
-def span(seconds: float) -> str:
-    """`1.9 s`, `42 s`, `12 min`, `3 h`, `5 d`: what one glance takes in."""
-    seconds = max(0.0, seconds)
-    if seconds < 10:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
-    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} d"

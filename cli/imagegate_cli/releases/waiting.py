@@ -1,23 +1,26 @@
-"""Looking again until something is there; never forever."""
+"""Waits for a release to begin and to end, with a deadline for each wait."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import click
-
-from imagegate.duration import parse_duration
+from imagegate.release.release import Release
 from imagegate_cli.context import pauses
+from imagegate_cli.faults import NotFoundError
+from imagegate_cli.reference import RepositoryReference
+from imagegate_cli.releases import find
+from imagegate_cli.releases.progress import Progress
+from imagegate_cli.stack import Stack
 
 Found = TypeVar("Found")
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 5.0  # seconds
 
 
 class WaitTimeoutError(Exception):
-    """It did not come in time."""
+    """The deadline has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,11 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
+        """Return the deadline that is so many seconds away."""
         return cls(time.monotonic() + seconds)
 
     def sooner(self, seconds: float) -> Deadline:
-        """This deadline, or one in so many seconds if that comes first."""
+        """Return this deadline, or the one in so many seconds if that is earlier."""
         return min(self, Deadline.after(seconds), key=lambda deadline: deadline.moment)
 
     def poll(self, look: Callable[[], Found | None]) -> Found:
@@ -46,16 +50,48 @@ class Deadline:
         return found
 
 
-class DurationType(click.ParamType[float]):
-    """`90`, `90s`, `5m`, `1h`; seconds."""
+def wait_for_begin(
+    stack: Stack,
+    reference: RepositoryReference,
+    deadline: Deadline,
+    progress: Progress,
+    begun: Callable[[], Release | None] | None = None,
+) -> Release:
+    """Wait for an attempt to begin and return it. `begun` looks for it; by default for the newest one.
 
-    name = "duration"
+    Raises `NotFoundError` if none begins in the usual time, and `WaitTimeoutError` if the deadline is earlier.
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, (int, float)):
-            return float(value)
-        # A number alone counts seconds.
-        duration = parse_duration(f"{value}s" if value[-1:].isdigit() else value, "smh", decimals=True)
-        if duration is None:
-            self.fail(f"{value!r} is no duration; write 90s, 5m or 1h")
-        return duration.total_seconds()
+    def look() -> Release | None:
+        release = begun() if begun else find.begun(stack, reference)
+        progress.show(release)
+        return release
+
+    soon = deadline.sooner(pauses().begin)
+    try:
+        return soon.poll(look)
+    except WaitTimeoutError:
+        if soon is deadline:
+            raise
+    fault = find.missing(stack, reference)
+    raise NotFoundError(f"nothing began within {pauses().begin:.0f} s: {fault.message}")
+
+
+def wait_for_end(stack: Stack, release: Release, deadline: Deadline, progress: Progress) -> Release:
+    """Wait for the attempt to end, and a moment for its message. Raises `WaitTimeoutError`."""
+
+    def look() -> Release | None:
+        newest = find.again(stack, release)
+        progress.show(newest)
+        return None if newest.is_open else newest
+
+    closed = deadline.poll(look)
+    try:
+        return Deadline.after(pauses().message).poll(lambda: _announced(stack, closed))
+    except WaitTimeoutError:
+        return closed
+
+
+def _announced(stack: Stack, release: Release) -> Release | None:
+    newest = find.again(stack, release)
+    return newest if newest.message_id else None

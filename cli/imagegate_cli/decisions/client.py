@@ -1,6 +1,6 @@
-"""Calls of the function that decides: an HTTP request to its URL, signed for IAM (Signature Version 4).
+"""Calls the function `decide`: an HTTP request to its URL, signed for IAM (Signature Version 4).
 
-In it is the proof of who calls: the signature of a request that only AWS STS can check, never sent from here.
+The body proves who calls: it has the signature of a request to AWS STS, which only the function sends.
 
 Source: AWS Lambda developer guide, "Control access to Lambda function URLs".
 """
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
     from imagegate.oci.image import ImageRef
 
-# The function may take 120 s: what a waiver frees is judged again before it answers.
+# The function may take 120 s: before it responds, it judges the images again that a waiver frees.
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 125.0
-# How long what is asked may be on its way.
+# The function refuses a request that is older.
 _LIFE = timedelta(minutes=5)
 _RIGHTS = "lambda:InvokeFunctionUrl and lambda:InvokeFunction (with lambda:InvokedViaFunctionUrl)"
 
-# The gate's own no; any other 400 is a question that was not put as it has to be.
+# Refusals by a rule of the gate. Every other error with status 400 is about the form of the request.
 _REFUSALS = (
     "WaiverRefusedError",
     "BreakGlassRefusedError",
@@ -48,48 +48,49 @@ _REFUSALS = (
 
 
 class RefusedError(click.ClickException):
-    """The gate says no."""
+    """A rule of the gate refuses the decision."""
 
     exit_code = 1
 
 
 class NotTakenError(CannotTellError):
-    """What was asked is not written as it has to be."""
+    """The form of the request is wrong."""
 
 
 class UnknownDecisionError(CannotTellError):
-    """Nothing was decided, or it is not known whether it was."""
+    """Nothing was decided, or it is unknown whether it was."""
 
 
-def decide(stack: Stack, action: str, **asked: Any) -> dict[str, Any]:
-    """Ask for a decision and return the answer.
+def request_decision(stack: Stack, action: str, **fields: Any) -> dict[str, Any]:
+    """Send a decision to the function `decide` and return its response. `fields` are those of the action.
 
     Raises `RefusedError`, `NotTakenError`, `NotFoundError` or `UnknownDecisionError`.
     """
-    power = power_of(action, asked.get("id", ""))
+    power = power_of(action, fields.get("id", ""))
     url = stack.output(power.output)
-    with Spinner("waiting for the answer: what is blocked is judged again"):
-        status, content = _send(url, stack, power, {"schema": 1, "action": action, **asked})
+    with Spinner("waiting for the response: blocked images are judged again"):
+        status, content = _send(url, stack, power, {"schema": 1, "action": action, **fields})
     try:
-        told = json.loads(content)
+        response = json.loads(content)
     except ValueError:
-        told = {}
-    if not isinstance(told, dict):
-        told = {}
-    if status == 200 and told:
-        return told
-    raise _fault(status, told, stack, power)
+        response = {}
+    if not isinstance(response, dict):
+        response = {}
+    if status == 200 and response:
+        return response
+    raise _error(status, response, stack, power)
 
 
 class ReleaseOrders:
-    """Has images released by hand: `decide` keeps who wants it, and starts it."""
+    """Requests releases by hand from the function `decide`, which records who requests them."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
 
     def request(self, image: ImageRef, tags: Iterable[str], reason: StartReason) -> None:
-        named = {"repository": image.repository, "digest": str(image.digest), "tags": sorted(tags)}
-        decide(self._stack, "release", **named, adopt=reason is StartReason.ADOPTED)
+        """Request a release of the image. Raises as `request_decision`."""
+        fields = {"repository": image.repository, "digest": str(image.digest), "tags": sorted(tags)}
+        request_decision(self._stack, "release", **fields, adopt=reason is StartReason.ADOPTED)
 
 
 def _send(url: str, stack: Stack, power: Power, decision: dict[str, Any]) -> tuple[int, bytes]:
@@ -100,30 +101,30 @@ def _send(url: str, stack: Stack, power: Power, decision: dict[str, Any]) -> tup
     from botocore.httpsession import URLLib3Session
     from botocore.utils import get_environ_proxies
 
-    # The session that found the stack: another one could ask for a second factor once more.
-    found = (boto3.DEFAULT_SESSION or boto3.Session()).get_credentials()
-    if found is None:
+    # The session that found the stack: a new one could require a second factor again.
+    credentials = (boto3.DEFAULT_SESSION or boto3.Session()).get_credentials()
+    if credentials is None:
         raise aws.NoCredentialsError
-    keys = found.get_frozen_credentials()
+    keys = credentials.get_frozen_credentials()
     body = proven(decision, keys, stack.decider(power), now())
     request = AWSRequest("POST", url, {"content-type": "application/json"}, body)
     SigV4Auth(keys, "lambda", stack.region).add_auth(request)
-    # As botocore's own endpoints make it; the published types are narrower than what it takes.
+    # As botocore's own endpoints make it. The published types are too narrow.
     settings: Any = {
         "verify": os.environ.get("AWS_CA_BUNDLE") or True,
         "proxies": get_environ_proxies(url),
         "timeout": (_CONNECT_SECONDS, _ANSWER_SECONDS),
     }
     try:
-        answer = URLLib3Session(**settings).send(request.prepare())
+        response = URLLib3Session(**settings).send(request.prepare())
     except (aws.ReadTimeoutError, aws.ConnectionClosedError) as error:
-        hint = "it may be decided all the same: imagegate decide list shows it, and asking again does no harm"
+        hint = "it may be decided all the same: see imagegate decide list; repeating the command does no harm"
         raise UnknownDecisionError(f"no answer from {url}; {hint}") from error
-    return answer.status_code, answer.content
+    return response.status_code, response.content
 
 
 def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: str, at: datetime) -> bytes:
-    """The body that `decide` takes: the decision, and whose it is."""
+    """Return the body for the function `decide`: the decision, and the proof of who makes it."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
 
@@ -133,8 +134,8 @@ def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: st
     expires = timestamp(at + _LIFE)
     text = json.dumps({"nonce": secrets.token_hex(16), "expires": expires, "decision": decision})
     audience = Audience.parse(function_arn)
-    asked = identity_request(audience, text, sts_endpoint(audience))
-    request = AWSRequest("POST", asked.url, dict(asked.headers), asked.body)
+    identity = identity_request(audience, text, sts_endpoint(audience))
+    request = AWSRequest("POST", identity.url, dict(identity.headers), identity.body)
     SigV4Auth(keys, "sts", audience.region).add_auth(request)
     proof = {
         "date": request.headers["X-Amz-Date"],
@@ -145,24 +146,24 @@ def proven(decision: dict[str, Any], keys: ReadOnlyCredentials, function_arn: st
     return json.dumps({"schema": 2, "request": text, "proof": proof}).encode()
 
 
-def _fault(status: int, told: dict[str, Any], stack: Stack, power: Power) -> click.ClickException:
-    message = told.get("message")
-    if not isinstance(message, str) or "error" not in told:
-        return _of_lambda(status, stack, power)
+def _error(status: int, response: dict[str, Any], stack: Stack, power: Power) -> click.ClickException:
+    message = response.get("message")
+    if not isinstance(message, str) or "error" not in response:
+        return _error_of_lambda(status, stack, power)
     if status == 404:
         return NotFoundError(message)
     if status == 400:
-        return RefusedError(message) if told["error"] in _REFUSALS else NotTakenError(message)
+        return RefusedError(message) if response["error"] in _REFUSALS else NotTakenError(message)
     return UnknownDecisionError(message)
 
 
-def _of_lambda(status: int, stack: Stack, power: Power) -> click.ClickException:
-    """The function was not reached, or did not answer: what Lambda itself says is not for people."""
+def _error_of_lambda(status: int, stack: Stack, power: Power) -> click.ClickException:
+    """Explain a response that is Lambda's own, not the function's."""
     if status == 403:
         return UnknownDecisionError(
             f"you may not decide that: the power {power} needs {_RIGHTS} on {stack.decider(power)}"
         )
     if status == 429:
-        return UnknownDecisionError("too many decide at once: ask again")
+        return UnknownDecisionError("too many decisions at once: try again")
     where = f"its log group is /aws/lambda/{stack.name}-decide"
     return UnknownDecisionError(f"the function that decides failed (HTTP {status}): {where}")

@@ -1,12 +1,11 @@
-"""What a person asks for, as they write it: until when, for which images, in whose name."""
+"""Parameters of decisions as people write them: until when, which rule, which images."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import click
 
@@ -18,26 +17,21 @@ from imagegate.policy.rules import WAIVABLE
 from imagegate_cli.context import now
 from imagegate_cli.reference import RepositoryReference
 
-if TYPE_CHECKING:
-    from imagegate.gate.openvex import Statement, VexDocument
-    from imagegate_cli.stack import Stack
-
 _WILDCARD = re.compile(r"[*?\[]")
-# What names of repositories consist of, and the wildcards.
+# The characters of repository names, and the wildcards.
 _REPOSITORIES = re.compile(r"[a-z0-9._/*?\[\]!-]+")
-_LONGEST_TEXT = 500  # as the function takes it
 
 
 class DayType(click.ParamType[date]):
-    """`2027-01-31`, or `30d` from today; UTC."""
+    """A day in UTC: `2027-01-31`, or `30d` from today."""
 
     name = "day"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         if isinstance(value, date):
             return value
-        if (duration := parse_duration(value, "d")) is not None:
-            return now().date() + duration
+        if (days := parse_duration(value, "d")) is not None:
+            return now().date() + days
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -45,15 +39,15 @@ class DayType(click.ParamType[date]):
 
 
 class EndType(click.ParamType[datetime]):
-    """`4h`, `30m` or `2d` from now, or an RFC 3339 time with its zone."""
+    """A time: `4h`, `30m` or `2d` from now, or an RFC 3339 time with its zone."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
-        if (duration := parse_duration(value, "mhd")) is not None:
-            return now() + duration
+        if (span := parse_duration(value, "mhd")) is not None:
+            return now() + span
         try:
             return parse_timestamp(value)
         except RejectedInputError:
@@ -75,15 +69,15 @@ class RuleType(click.ParamType[str]):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which images: a glob over repositories, one image, or one image wherever the glob finds it."""
+    """The images that a decision is about: a glob over repositories, one image, or one image in each of them."""
 
     repositories: str
     digest: Digest | None = None
-    tag: str | None = None  # named by mistake: a tag is not an image
+    tag: str | None = None  # a waiver refuses it: a tag does not identify an image
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raise `RejectedInputError`."""
+        """Parse `REPOSITORY`, a glob, or either with `@DIGEST`. Raises `RejectedInputError`."""
         if not _WILDCARD.search(text):
             reference = RepositoryReference.parse(text)
             return cls(reference.repository, reference.digest, None if reference.digest else reference.tag)
@@ -101,16 +95,9 @@ class Scope:
         return bool(_WILDCARD.search(self.repositories))
 
 
-@dataclass(frozen=True, slots=True)
-class FromVex:
-    """What OpenVEX documents come to: waivers to ask for, statements that waive nothing, and why others do not."""
-
-    waivers: list[dict[str, Any]]
-    told: list[Statement]
-    notes: list[str]
-
-
 class ScopeType(click.ParamType[Scope]):
+    """A scope on the command line."""
+
     name = "scope"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Scope:
@@ -123,30 +110,5 @@ class ScopeType(click.ParamType[Scope]):
 
 
 def name_of(arn: str) -> str:
-    """`arn:aws:iam::1:user/ann` and `arn:aws:sts::1:assumed-role/Admin/ann` are ann."""
+    """Return the name of a user, or of a role's session: ann for `arn:aws:sts::1:assumed-role/Admin/ann`."""
     return arn.rpartition(":")[2].rpartition("/")[2]
-
-
-def from_vex(documents: Sequence[VexDocument], scope: Scope, stack: Stack, expires: date) -> FromVex:
-    """What documents ask for now, about the images of the scope."""
-    from imagegate.gate.openvex_history import StatementHistory
-    from imagegate.gate.openvex_image import Image, Name
-
-    history = StatementHistory(documents, now())
-    image = Image(
-        names=(Name(stack.registry, scope.repositories),),
-        digests=frozenset({str(scope.digest)} if scope.digest else ()),
-        patterns=tuple(stage.repositories for stage in stack.policy.stages.values()),
-        any_digest=scope.digest is None,
-    )
-    waivers, notes = history.waivers(image, scope.repositories, scope.digest, expires)
-    asked = [waiver.as_json() for waiver in waivers]
-    for one in asked:
-        one["reason"] = _shortened(one["reason"])
-    return FromVex(
-        asked, [one for one in history.statements if not one.is_favourable and not one.fault], notes
-    )
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
