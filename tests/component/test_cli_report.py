@@ -1,4 +1,4 @@
-"""`imagegate policy report`: what counts, what is history, and that the way to zero leads there."""
+"""`imagegate policy report`: what counts, what is history, and that the plan unblocks all images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
 from imagegate.policy.rules import FindingRules, ImageRules, ProhibitedPackage, Rule
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
-from imagegate_cli.enforcement.current_images import pattern_of, tally
-from imagegate_cli.enforcement.flip import Flip, flip_of
-from imagegate_cli.enforcement.route import FixAction, ImagePlan, Need, Waive, shortest
+from imagegate_cli.enforcement.current_images import pattern_of, sort_images
+from imagegate_cli.enforcement.report import ModeChange, mode_change
+from imagegate_cli.enforcement.shortest_plan import FixAction, ImagePlan, Need, Waive, shortest_plan
 from tests.component.cli_gate import CliGate, gate, with_stage
 from tests.component.test_gate import built, with_bases
 from tests.fakes import NOW, POLICY, critical
@@ -67,7 +67,7 @@ def texts(gate: CliGate, *arguments: str) -> list[str]:
 # What counts
 
 
-def test_it_says_how_many_would_have_been_blocked_and_which_line_to_flip(observed: CliGate) -> None:
+def test_it_says_how_many_would_have_been_blocked_and_which_line_to_change(observed: CliGate) -> None:
     observed.judged("1.0", [finding("CVE-1", "jinja2", "3.1.6")])
     observed.judged("1.0", [], repository="cart-dev")
     result = observed.call("policy", "report")
@@ -75,15 +75,15 @@ def test_it_says_how_many_would_have_been_blocked_and_which_line_to_flip(observe
     assert result.out.splitlines() == [
         "dev (observe): would have blocked 1 of 2 images in the last 7 days.",
         "",
-        "The shortest way to zero:",
+        "The shortest plan:",
         "  upgrade jinja2 to 3.1.6: frees 1 image (shop-dev:1.0)",
         "",
         "Or, until that is done:",
         "  waive CVE-1 in jinja2 for shop-dev",
         "",
-        "This one upgrade, or this one waiver alone, starts you at zero.",
+        "This one upgrade, or this one waiver alone, leaves no image blocked.",
         "",
-        "Then flip this line:",
+        "Then change this line:",
         "  policy.yaml:6  stages.dev.mode: enforce",
         "",
         "staging (enforce): nothing was judged in the last 7 days.",
@@ -94,15 +94,15 @@ def test_a_stage_that_enforces_has_blocked(gate: CliGate) -> None:
     gate.blocked()
     told = gate.call("policy", "report", "--stage", "dev").out
     assert "dev (enforce): blocked 1 of 1 image in the last 7 days." in told
-    assert "flip" not in told
+    assert "mode: enforce" not in told
 
 
 def test_nothing_in_the_way_is_said(observed: CliGate) -> None:
     observed.judged("1.0", [])
     out = observed.call("policy", "report", "--stage", "dev").out
     assert "would have blocked 0 of 1 image" in out
-    assert "Nothing stands in the way." in out
-    assert "Flip this line:" in out
+    assert "No current image is blocked." in out
+    assert "Change this line:" in out
 
 
 def test_what_a_later_push_fixed_is_history(observed: CliGate) -> None:
@@ -120,7 +120,7 @@ def test_what_a_later_push_fixed_is_history(observed: CliGate) -> None:
     out = observed.call("policy", "report").out
     assert (
         "1 already fixed since by a later push, 1 replaced by a later push that did not pass either, "
-        "or gone, 2 still standing." in out
+        "or gone, 2 still current." in out
     )
 
 
@@ -192,12 +192,12 @@ def test_an_image_with_a_line_of_its_own_stands_whatever_happened_to_the_others(
     untagged = release("d", "ERROR", 1)
     gone = release("e", "BLOCK", 9, "gone", outcome=Outcome.WITHDRAWN)
     later = release("b", "PASS", 2, "1.1")
-    found = tally([hotfix, later, untagged, gone])
-    assert list(found.standing) == [hotfix, untagged]
+    found = sort_images([hotfix, later, untagged, gone])
+    assert list(found.current) == [hotfix, untagged]
     assert (found.fixed, found.replaced, found.blocked) == (0, 1, 3)
 
 
-# The way to zero
+# The plan
 
 
 def test_one_upgrade_frees_every_image_that_needs_it(observed: CliGate) -> None:
@@ -237,7 +237,7 @@ def test_a_waiver_is_suggested_only_if_no_action_helps(observed: CliGate) -> Non
         in texts(observed)
     )
     out = observed.call("policy", "report", columns=400).out
-    assert "These one upgrade and one waiver, or these two waivers alone, start you at zero." in out
+    assert "These one upgrade and one waiver, or these two waivers alone, leave no image blocked." in out
 
 
 def test_no_more_is_waived_than_has_to_be_and_what_helps_others_too(observed: CliGate) -> None:
@@ -282,11 +282,11 @@ def test_what_nothing_frees_is_named_with_its_reason(observed: CliGate) -> None:
     told = stage(observed)
     assert {one["image"] for one in told["left"]} == {"shop-dev:1.0", "web-dev:3.0"}
     out = observed.call("policy", "report", columns=200).out
-    assert "What no action and no waiver frees:" in out
+    assert "No action and no waiver frees these:" in out
     assert "shop-dev:1.0: 1 finding names no package, and cannot be waived" in out
     assert "web-dev:3.0: its record cannot be read: no decision" in out
     assert "This one upgrade, or this one waiver alone, leaves 2 images blocked." in out
-    assert "When those are settled, too, flip this line:" in out
+    assert "When those are settled, too, change this line:" in out
     assert image.repository == "shop-dev"
 
 
@@ -330,13 +330,13 @@ plans = st.builds(
     needs=st.lists(needs, max_size=2).map(tuple),
     needs_at_once=st.lists(needs, min_size=1, max_size=2).map(tuple),
     rules=st.frozensets(st.builds(Waive, st.just("image.tags")), max_size=1),
-    hopeless=st.just(()),
+    obstacles=st.just(()),
 )
 
 
 @given(st.lists(plans, max_size=8))
-def test_the_way_leads_to_zero_and_only_it(found: list[ImagePlan]) -> None:
-    route = shortest(found)
+def test_the_plan_frees_all_images_and_does_no_more(found: list[ImagePlan]) -> None:
+    route = shortest_plan(found)
     assert len(route.freed) + len(route.left) == len(found)
     assert all(not plan.can_be_freed for plan in route.left)
     done, waived = frozenset(route.actions), frozenset(route.waivers)
@@ -353,7 +353,7 @@ def test_the_way_leads_to_zero_and_only_it(found: list[ImagePlan]) -> None:
 def test_each_step_frees_what_it_says_once_those_before_it_are_done(found: list[ImagePlan]) -> None:
     done: frozenset[FixAction] = frozenset()
     waived: frozenset[Waive] = frozenset()
-    for step in shortest(found).steps:
+    for step in shortest_plan(found).steps:
         assert step.frees
         done, waived = done | set(step.actions), waived | set(step.waivers)
         assert all(plan.is_freed(done, waived) for plan in step.frees)
@@ -361,7 +361,7 @@ def test_each_step_frees_what_it_says_once_those_before_it_are_done(found: list[
 
 @given(st.lists(plans, max_size=6))
 def test_few_waivers_that_are_offered_instead_do_as_much(found: list[ImagePlan]) -> None:
-    route = shortest(found)
+    route = shortest_plan(found)
     if route.or_waivers:
         waived = frozenset(route.or_waivers)
         assert all(plan.at_once().is_freed(frozenset(), waived) for plan in route.freed)
@@ -371,23 +371,26 @@ def test_few_waivers_that_are_offered_instead_do_as_much(found: list[ImagePlan])
 
 
 @pytest.mark.parametrize(
-    ("content", "flip"),
+    ("content", "change"),
     [
-        (CONTENT, Flip("p.yaml:6", "stages.dev.mode: enforce")),
+        (CONTENT, ModeChange("p.yaml:6", "stages.dev.mode: enforce")),
         (
             b'version: 1\ndefaults:\n  mode: observe\nstages:\n  dev:\n    repositories: "{app}-dev"\n',
-            Flip("p.yaml:5", "add to stages.dev: mode: enforce", "defaults say observe, in line 3"),
+            ModeChange("p.yaml:5", "add to stages.dev: mode: enforce", "defaults say observe, in line 3"),
         ),
         (
             b'version: 1\nstages:\n  dev: {repositories: "{app}-dev"}\n',
-            Flip("p.yaml:3", "add to stages.dev: mode: enforce"),
+            ModeChange("p.yaml:3", "add to stages.dev: mode: enforce"),
         ),
-        (b"version: 1\nstages: {}\n", Flip("p.yaml", "stages.dev.mode: enforce", "p.yaml has no stage dev")),
-        (b"- 1\n", Flip("p.yaml", "stages.dev.mode: enforce", "p.yaml has no stage dev")),
+        (
+            b"version: 1\nstages: {}\n",
+            ModeChange("p.yaml", "stages.dev.mode: enforce", "p.yaml has no stage dev"),
+        ),
+        (b"- 1\n", ModeChange("p.yaml", "stages.dev.mode: enforce", "p.yaml has no stage dev")),
     ],
 )
-def test_the_line_to_flip_is_where_the_mode_is_written(content: bytes, flip: Flip) -> None:
-    assert flip_of(content, "p.yaml", "dev") == flip
+def test_the_line_to_change_is_where_the_mode_is_written(content: bytes, change: ModeChange) -> None:
+    assert mode_change(content, "p.yaml", "dev") == change
 
 
 def test_a_file_of_yours_is_named_instead_of_the_deployed_one(observed: CliGate, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from imagegate.notices.announcement import Announcement, as_sns_message
 from imagegate.notices.deployment_notice import Alert
 from imagegate.release.release import Outcome
 from imagegate.text import is_one_line
-from imagegate_cli.enforcement.forms import markdown as report_markdown
+from imagegate_cli.enforcement.formats import markdown as report_markdown
 from imagegate_cli.enforcement.report import EnforcementReport
 from imagegate_cli.output import markdown, terminal
 from imagegate_cli.output.screen import Text

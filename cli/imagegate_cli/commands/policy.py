@@ -44,13 +44,13 @@ def check(file: Path, prefix: str, *, as_json: bool) -> None:
     from imagegate_cli.policy.source import examined_file
 
     today = now().date()
-    checked = policy_check.checked(examined_file(file, today, prefix), today)
+    result = policy_check.check(examined_file(file, today, prefix), today)
     if as_json:
-        show_json(policy_check.as_json(checked))
+        show_json(policy_check.as_json(result))
     else:
-        for line in policy_check.lines(checked):
+        for line in policy_check.lines(result):
             say(line)
-    raise click.exceptions.Exit(_FAULTY if checked.faults else 0)
+    raise click.exceptions.Exit(_FAULTY if result.faults else 0)
 
 
 @click.command()
@@ -83,14 +83,14 @@ def explain(
     source = examined_file(file, at.date()) if file else deployed_policy(command_line.stack)
     loaded = _policy_of(source)
     name = repository.repository
-    explained = policy_explain.explained(source, loaded, _stage_of(loaded, name), name, at)
+    explanation = policy_explain.explain(source, loaded, _stage_of(loaded, name), name, at)
     if as_json:
-        return show_json(policy_explain.as_json(explained))
+        return show_json(policy_explain.as_json(explanation))
     from imagegate_cli.policy import table as policy_table
     from imagegate_cli.releases import view
 
     console = view.console()
-    return console.print(policy_table.shown(explained))
+    return console.print(policy_table.explanation_table(explanation))
 
 
 def _policy_of(source: PolicyFile) -> Policy:

@@ -1,1 +1,1 @@
-"""The way to zero: what would have to be done before a gate blocks nothing that stands."""
+"""The enforcement plan: the fewest actions and waivers after which a gate blocks no current image."""

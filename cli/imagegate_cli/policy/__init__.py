@@ -1,1 +1,1 @@
-"""`imagegate policy`: policy files, and what a policy says or would say."""
+"""Policy files on the command line: checked, explained, replayed over past decisions, and reported on."""

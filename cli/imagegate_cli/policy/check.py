@@ -1,4 +1,4 @@
-"""What `imagegate policy check` says of a file: its faults; or what its stages are, and which waivers end soon."""
+"""The result of `imagegate policy check`: the faults of a file, or its stages and notes about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imagegate_cli.policy.source import PolicyFile
 
 @dataclass(frozen=True, slots=True)
 class StageLine:
-    """A stage in short."""
+    """A stage in one line."""
 
     name: str
     repositories: str
@@ -33,8 +33,8 @@ class StageLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A file, its faults; or its stages, and notes about what is right today and will not be for long."""
+class CheckResult:
+    """The faults of a file; or its stages, and notes about what is correct but may surprise, or ends soon."""
 
     name: str
     faults: tuple[Fault, ...] = ()
@@ -42,12 +42,13 @@ class Checked:
     notes: tuple[Fault, ...] = ()
 
 
-def checked(source: PolicyFile, today: date) -> Checked:
+def check(source: PolicyFile, today: date) -> CheckResult:
+    """Return the faults of the file, or its stages and notes."""
     examined = source.examined
     if examined.policy is None:
-        return Checked(source.name, examined.faults)
+        return CheckResult(source.name, examined.faults)
     stages = tuple(_stage(source, examined.policy, name) for name in examined.policy.stages)
-    return Checked(source.name, (), stages, tuple(_notes(source, examined.policy, today)))
+    return CheckResult(source.name, (), stages, tuple(_notes(source, examined.policy, today)))
 
 
 def _stage(source: PolicyFile, policy: Policy, name: str) -> StageLine:
@@ -79,12 +80,12 @@ def _open_stages(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
         if before and stage.entry is Entry.OPEN and stage.elsewhere is None:
             path = ("stages", name, "entry")
             approval = " and its approval" if stage.approval else ""
-            what = f"whoever pushes into {stage.repositories.text} goes past {before}{approval}"
-            yield Fault(source.examined.document.line_of(path), path, f"open: {what}")
+            text = f"whoever pushes into {stage.repositories.text} goes past {before}{approval}"
+            yield Fault(source.examined.document.line_of(path), path, f"open: {text}")
 
 
 def _unknown_pushers(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
-    """What a policy cannot know: whether anybody tells the gate who pushed, and who is behind a role."""
+    """Note what a policy cannot know: whether the stack knows who pushed, and which person uses a role."""
     for name, stage in policy.stages.items():
         if stage.approval is not None:
             path = ("stages", name, "approval")
@@ -96,7 +97,7 @@ def _unknown_pushers(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
 
 
 def ending(waiver: Waiver, today: date) -> str | None:
-    """What is to be said of its end; None: it is far away."""
+    """Return `ends in 3 days, on 2027-01-31`, or None if it ends later than soon."""
     left = waiver.expires - today
     if left.days < 0:
         return f"expired on {waiver.expires}"
@@ -106,19 +107,20 @@ def ending(waiver: Waiver, today: date) -> str | None:
     return f"ends {when}, on {waiver.expires}"
 
 
-def lines(found: Checked) -> Iterator[str]:
-    yield from (f"{found.name}:{fault.line}: {fault}" for fault in found.faults)
-    yield from map(str, found.stages)
-    yield from (f"{found.name}:{note.line}: note: {note}" for note in found.notes)
+def lines(result: CheckResult) -> Iterator[str]:
+    """Yield the lines for people; faults and notes begin with FILE:LINE."""
+    yield from (f"{result.name}:{fault.line}: {fault}" for fault in result.faults)
+    yield from map(str, result.stages)
+    yield from (f"{result.name}:{note.line}: note: {note}" for note in result.notes)
 
 
-def as_json(found: Checked) -> dict[str, Any]:
-    """`faults` and `notes`: line, path, message; `stages`: name, repositories, mode, rules, warnings, approval."""
+def as_json(result: CheckResult) -> dict[str, Any]:
+    """Return `file`, `faults` and `notes` (line, path, message), and `stages`."""
     return {
-        "file": found.name,
-        "faults": [_as_json(fault) for fault in found.faults],
-        "stages": [_stage_json(stage) for stage in found.stages],
-        "notes": [_as_json(note) for note in found.notes],
+        "file": result.name,
+        "faults": [_as_json(fault) for fault in result.faults],
+        "stages": [_stage_json(stage) for stage in result.stages],
+        "notes": [_as_json(note) for note in result.notes],
     }
 
 

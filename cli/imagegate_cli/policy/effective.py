@@ -1,4 +1,4 @@
-"""What holds at a stage's gate after inheritance, part by part: its value, what it does, and where it was written."""
+"""The effective policy of a stage after inheritance: each setting and rule with its value, action and origin."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _ANY = "any"
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """Where a part was written. No line: it is built in."""
+    """The layer and line of the policy that set a part. A built-in part has no line."""
 
     layer: str  # built in, defaults, stage NAME
     line: int | None = None
@@ -58,7 +58,7 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPart:
-    """A setting, or a rule with its action. `action_source`: where the action alone comes from elsewhere."""
+    """A setting, or a rule with its action. `action_source` is the origin of the action alone."""
 
     path: str
     value: Any
@@ -76,23 +76,24 @@ class PolicyPart:
 
     @property
     def origin(self) -> str:
-        moved = self.action_source not in (None, self.source)
-        return f"{self.source}; {self.action}: {self.action_source}" if moved else str(self.source)
+        is_split = self.action_source not in (None, self.source)
+        return f"{self.source}; {self.action}: {self.action_source}" if is_split else str(self.source)
 
     def as_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"path": self.path, "value": self.value, "from": self.source.as_json()}
+        part: dict[str, Any] = {"path": self.path, "value": self.value, "from": self.source.as_json()}
         if self.action is not None and self.action_source is not None:
-            told |= {"action": self.action, "action_from": self.action_source.as_json()}
-        return told
+            part |= {"action": self.action, "action_from": self.action_source.as_json()}
+        return part
 
 
 def rules(examined: LoadedPolicy, stage: str) -> list[PolicyPart]:
-    """Every rule and filter that has a value, also those that are off."""
-    found = ((place, _at(examined, stage, place)) for place in RULES_IN_ORDER)
-    return [_rule(examined, stage, place, rule) for place, rule in found if isinstance(rule, dict)]
+    """Return every rule and filter that has a value, also those that are off."""
+    values = ((place, _at(examined, stage, place)) for place in RULES_IN_ORDER)
+    return [_rule(examined, stage, place, rule) for place, rule in values if isinstance(rule, dict)]
 
 
 def settings(examined: LoadedPolicy, stage: str) -> list[PolicyPart]:
+    """Return every setting, with the built-in value where the policy has none."""
     return [_setting(examined, stage, place) for place in _SETTINGS]
 
 

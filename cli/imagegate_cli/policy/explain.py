@@ -1,4 +1,4 @@
-"""What `imagegate policy explain` says of a repository: its stage's effective policy, and the waivers about it."""
+"""The result of `imagegate policy explain`: the effective policy of a repository, and the waivers that cover it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver, WaiverTerms
+from imagegate_cli.durations import days_in_words
 from imagegate_cli.policy import effective as policy_effective
 from imagegate_cli.policy.effective import PolicyPart
 from imagegate_cli.policy.source import PolicyFile
 
 
 @dataclass(frozen=True, slots=True)
-class StandingWaiver:
-    """A waiver with where it is from, and its state."""
+class ExplainedWaiver:
+    """A waiver with its origin and its state."""
 
     waiver: Waiver
     origin: str  # `line 12`, or who granted it
@@ -23,13 +24,13 @@ class StandingWaiver:
     counts: bool
 
     def as_json(self) -> dict[str, Any]:
-        told = {"id": self.waiver.id, **self.waiver.as_json()}
-        return {"waiver": told, "from": self.origin, "counts": self.counts, "state": self.state}
+        waiver = {"id": self.waiver.id, **self.waiver.as_json()}
+        return {"waiver": waiver, "from": self.origin, "counts": self.counts, "state": self.state}
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """All that holds for one repository."""
+class Explanation:
+    """The policy of one repository."""
 
     repository: str
     source: str
@@ -39,14 +40,15 @@ class Explained:
     settings: list[PolicyPart]
     rules: list[PolicyPart]
     unused: list[str]
-    waivers: list[StandingWaiver]
+    waivers: list[ExplainedWaiver]
 
 
-def explained(source: PolicyFile, policy: Policy, stage: Stage, repository: str, now: datetime) -> Explained:
+def explain(source: PolicyFile, policy: Policy, stage: Stage, repository: str, now: datetime) -> Explanation:
+    """Return the policy of the repository, which belongs to the stage."""
     rules = policy_effective.rules(source.examined, stage.name)
     written = {rule.path for rule in rules}
     every = (".".join(place) for place in policy_effective.RULES_IN_ORDER)
-    return Explained(
+    return Explanation(
         repository=repository,
         source=source.name,
         digest=str(policy.digest),
@@ -59,36 +61,43 @@ def explained(source: PolicyFile, policy: Policy, stage: Stage, repository: str,
     )
 
 
-def _waivers(source: PolicyFile, policy: Policy, repository: str, now: datetime) -> list[StandingWaiver]:
+def _waivers(source: PolicyFile, policy: Policy, repository: str, now: datetime) -> list[ExplainedWaiver]:
     line_of = source.examined.document.line_of
-    told = [(waiver, f"line {line_of(('waivers', n))}") for n, waiver in enumerate(policy.waivers)]
-    told += [(waiver, f"granted by {waiver.granted_by}") for waiver in source.grants]
-    about = [(waiver, origin) for waiver, origin in told if _may_cover(waiver, repository)]
-    return [_standing(waiver, origin, policy.waiver_terms, now) for waiver, origin in about]
+    waivers = [(waiver, f"line {line_of(('waivers', n))}") for n, waiver in enumerate(policy.waivers)]
+    waivers += [(waiver, f"granted by {waiver.granted_by}") for waiver in source.grants]
+    return [
+        _explained_waiver(waiver, origin, policy.waiver_terms, now)
+        for waiver, origin in waivers
+        if _may_cover(waiver, repository)
+    ]
 
 
 def _may_cover(waiver: Waiver, repository: str) -> bool:
-    """By its digest it may be about any image."""
+    """Tell whether the waiver may cover images of the repository; a digest may be that of any image."""
     return waiver.covers_image(repository, [waiver.digest] if waiver.digest else [])
 
 
-def _standing(waiver: Waiver, origin: str, terms: WaiverTerms, now: datetime) -> StandingWaiver:
+def _explained_waiver(waiver: Waiver, origin: str, terms: WaiverTerms, now: datetime) -> ExplainedWaiver:
     fault = waiver.fault(now, terms)
     left = (waiver.expires - now.date()).days
-    when = "ends today" if not left else f"ends in {left} day{'s' if left != 1 else ''}"
+    when = f"ends in {days_in_words(left)}" if left else "ends today"
     until_fix = ", or with a fix" if waiver.until_fix else ""
     state = f"{when}, on {waiver.expires}{until_fix}" if fault is None else f"does not count: {fault}"
-    return StandingWaiver(waiver, origin, state, fault is None)
+    return ExplainedWaiver(waiver, origin, state, fault is None)
 
 
-def as_json(found: Explained) -> dict[str, Any]:
-    """`settings` and `rules` are objects of path, value, from (layer, line); rules have action and action_from, too."""
+def as_json(explanation: Explanation) -> dict[str, Any]:
+    """Return the explanation. A setting has path, value and from (layer, line); a rule also action and action_from."""
     return {
-        "repository": found.repository,
-        "policy": {"source": found.source, "digest": found.digest, "scanner": found.scanner},
-        "stage": found.stage.name,
-        "settings": [part.as_json() for part in found.settings],
-        "rules": [part.as_json() for part in found.rules],
-        "unused": found.unused,
-        "waivers": [waiver.as_json() for waiver in found.waivers],
+        "repository": explanation.repository,
+        "policy": {
+            "source": explanation.source,
+            "digest": explanation.digest,
+            "scanner": explanation.scanner,
+        },
+        "stage": explanation.stage.name,
+        "settings": [part.as_json() for part in explanation.settings],
+        "rules": [part.as_json() for part in explanation.rules],
+        "unused": explanation.unused,
+        "waivers": [waiver.as_json() for waiver in explanation.waivers],
     }

@@ -1,4 +1,4 @@
-"""`imagegate policy report`: what each gate stopped or would have stopped, and the shortest way to zero."""
+"""`imagegate policy report`: the images that each gate blocks, and the shortest plan to unblock all of them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from imagegate.policy.policy import Mode, Policy, Stage
 from imagegate.release.release import Release
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import PeriodType
-from imagegate_cli.enforcement import forms
-from imagegate_cli.enforcement.current_images import StageImages, tally
-from imagegate_cli.enforcement.flip import Flip, flip_of
-from imagegate_cli.enforcement.report import EnforcementReport, StageReport
+from imagegate_cli.enforcement import formats
+from imagegate_cli.enforcement.current_images import StageImages, sort_images
+from imagegate_cli.enforcement.report import EnforcementReport, ModeChange, StageReport, mode_change
 from imagegate_cli.enforcement.report import as_json as dumped
-from imagegate_cli.enforcement.route import ImagePlan, shortest
+from imagegate_cli.enforcement.shortest_plan import ImagePlan, shortest_plan
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.output.terminal import print_content, show_json
@@ -26,8 +25,8 @@ from imagegate_cli.policy import history
 from imagegate_cli.releases import facts
 from imagegate_cli.stack import Stack
 
-# Where a checkout of the policy has it; the deployed one is named so where it is the same.
-_USUAL = (Path("layers/policy/policy.yaml"), Path("policy.yaml"))
+# If one of these files is the deployed policy, the report names its line.
+_USUAL_PATHS = (Path("layers/policy/policy.yaml"), Path("policy.yaml"))
 
 
 @click.command("report")
@@ -39,7 +38,7 @@ _USUAL = (Path("layers/policy/policy.yaml"), Path("policy.yaml"))
     "--policy",
     "file",
     type=click.Path(path_type=Path),
-    help="Whose line to flip.  [default: the deployed file]",
+    help="The policy file whose line the report names.  [default: the deployed file]",
 )
 @click.option("--markdown", "as_markdown", is_flag=True, help="For an issue or a job's summary.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
@@ -54,25 +53,25 @@ def report(
     as_markdown: bool,
     as_json: bool,
 ) -> None:
-    """What each gate blocked, or would have blocked, and the shortest way to zero.
+    """Report the images that each gate blocks, or would block, and the shortest plan to unblock all of them.
 
-    Of each image the newest verdict counts. An image is history when a later push came into its repository under a
-    tag of the same pattern (1.0 and 1.1, main-3f2a9bc and main-99bc012). The actions are those that the decisions
-    name; waivers are named only for what no action frees.
+    The newest verdict of each image counts. A later push replaces an image if it came into the same repository under a
+    tag of the same pattern (1.0 and 1.1, main-3f2a9bc and main-99bc012). The plan has the actions that the decisions
+    name, and waivers only where no action helps.
     """
     if as_markdown and as_json:
         raise click.UsageError("give --markdown or --json")
     at = now()
     stack = command_line.stack
-    found = collect(stack, at, since, stage_name, file)
+    collected = collect(stack, at, since, stage_name, file)
     if as_json:
-        return show_json(dumped(found))
+        return show_json(dumped(collected))
     if as_markdown:
-        return print_content(forms.markdown(found))
+        return print_content(formats.markdown(collected))
     from imagegate_cli.releases import view
 
     console = view.console()
-    for part in forms.shown(found):
+    for part in formats.on_terminal(collected):
         console.print(part)
     return None
 
@@ -80,21 +79,22 @@ def report(
 def collect(
     stack: Stack, at: datetime, span: timedelta, stage_name: str | None, file: Path | None
 ) -> EnforcementReport:
+    """Collect the report of the stage, or of all stages, over the last `span`."""
     policy = stack.policy
     stages = _stages(policy, stage_name)
     attempts = history.attempts_since(stack, at - span, at)
     last = history.last_decisions(attempts)
-    found = [(stage, tally(_of(stage, policy, last))) for stage in stages]
-    standing = [release for _, one in found for release in one.standing]
-    plans = dict(zip(map(id, standing), _plans(stack, standing), strict=True))
+    images = [(stage, sort_images(_of(stage, policy, last))) for stage in stages]
+    blocked = [release for _, one in images for release in one.current]
+    plans = dict(zip(map(id, blocked), _plans(stack, blocked), strict=True))
     source = _source(stack, file) if any(stage.mode is Mode.OBSERVE for stage in stages) else None
     return EnforcementReport(
         since=at - span,
         span=span,
         policy=str(policy.digest),
         stages=[
-            _stage_report(stage, policy, one, [plans[id(release)] for release in one.standing], source)
-            for stage, one in found
+            _stage_report(stage, policy, one, [plans[id(release)] for release in one.current], source)
+            for stage, one in images
         ],
     )
 
@@ -114,44 +114,48 @@ def _of(stage: Stage, policy: Policy, last: Iterable[Release]) -> list[Release]:
     return [release for release in last if policy.stage_of(release.image.repository) is stage]
 
 
-def _plans(stack: Stack, standing: list[Release]) -> list[ImagePlan]:
-    return map_with_spinner("reading the decisions", standing, lambda release: _plan(stack, release))
+def _plans(stack: Stack, blocked: list[Release]) -> list[ImagePlan]:
+    return map_with_spinner("reading the decisions", blocked, lambda release: _plan(stack, release))
 
 
 def _plan(stack: Stack, release: Release) -> ImagePlan:
-    from imagegate_cli.enforcement.plans import plan_of
+    from imagegate_cli.enforcement.image_plans import plan_of
 
     name = facts.name(release)
     try:
         return plan_of(stack, name, history.decision_of(stack, release))
     except RejectedInputError as error:
-        return ImagePlan(name, release.image.repository, hopeless=(f"its record cannot be read: {error}",))
+        return ImagePlan(name, release.image.repository, obstacles=(f"its record cannot be read: {error}",))
 
 
 def _stage_report(
-    stage: Stage, policy: Policy, found: StageImages, plans: list[ImagePlan], source: tuple[bytes, str] | None
+    stage: Stage,
+    policy: Policy,
+    images: StageImages,
+    plans: list[ImagePlan],
+    source: tuple[bytes, str] | None,
 ) -> StageReport:
-    flip: Flip | None = None
+    change: ModeChange | None = None
     if stage.mode is Mode.OBSERVE and source is not None:
-        flip = flip_of(*source, stage.name)
+        change = mode_change(*source, stage.name)
     return StageReport(
         stage=stage.name,
         mode=stage.mode,
-        tally=found,
-        route=shortest(plans),
-        earlier=sum(release.policy != policy.digest for release in found.standing),
-        flip=flip,
+        images=images,
+        plan=shortest_plan(plans),
+        earlier=sum(release.policy != policy.digest for release in images.current),
+        mode_change=change,
     )
 
 
 def _source(stack: Stack, file: Path | None) -> tuple[bytes, str]:
-    """The policy file whose line is named."""
+    """Return content and name of the policy file whose line the report names."""
     from imagegate_cli.policy.source import content_of
 
     if file is not None:
         return content_of(file), str(file)
     content = stack.policy_content
-    for path in _USUAL:
+    for path in _USUAL_PATHS:
         if path.is_file() and path.read_bytes() == content:
             return content, str(path)
     return content, "policy.yaml"

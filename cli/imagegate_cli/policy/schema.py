@@ -1,6 +1,6 @@
-"""The policy file's JSON Schema (draft 2020-12): made from its shapes, so that editors complete and explain every key.
+"""The policy file's JSON Schema (draft 2020-12), made from its shapes: editors complete and explain keys by it.
 
-It accepts all that the parser accepts; what stands between stages, only the parser knows.
+It accepts everything that the parser accepts. Rules about several stages are only in the parser.
 """
 
 from __future__ import annotations
@@ -20,32 +20,39 @@ _RULE = {"value", "action"}
 
 
 def schema() -> dict[str, Any]:
+    """Return the schema."""
     made: dict[str, Any] = _each(PolicyShape.model_json_schema(), _plainer)
     definitions: dict[str, Any] = made.pop("$defs")
     _complete(definitions)
-    # What is used more than once has a name; each other rule stands where it is used.
+    # A part that is used more than once has a name. Every other rule is written where it is used.
     rules = {name: part for name, part in definitions.items() if "anyOf" in part and name not in _NAMED}
     rules = {name: _each(part, _referring({})) for name, part in rules.items()}
     made["properties"]["stages"]["propertyNames"] = {"pattern": _STAGE_NAME}
     named = {_short(name): part for name, part in definitions.items() if name not in rules}
-    found = {"$schema": _DRAFT, "title": "Policy of imagegate", **made, "$defs": dict(sorted(named.items()))}
-    completed: dict[str, Any] = _each(found, _referring(rules))
+    document = {
+        "$schema": _DRAFT,
+        "title": "Policy of imagegate",
+        **made,
+        "$defs": dict(sorted(named.items())),
+    }
+    completed: dict[str, Any] = _each(document, _referring(rules))
     return completed
 
 
 def text() -> str:
+    """Return the schema as the text of its file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _each(part: Any, change: Any) -> Any:
-    """From the innermost part outwards."""
+    """Apply the change to every object, from the innermost part outwards."""
     if isinstance(part, dict):
         return change({key: _each(inner, change) for key, inner in part.items()})
     return [_each(inner, change) for inner in part] if isinstance(part, list) else part
 
 
 def _plainer(part: dict[str, Any]) -> dict[str, Any]:
-    """Without what pydantic adds: nobody writes null, titles repeat the keys, defaults of whole parts say nothing."""
+    """Remove what pydantic adds and nobody needs: null, titles that repeat the keys, defaults of whole parts."""
     if isinstance(part.get("title"), str):
         part.pop("title")
     if "default" in part and not isinstance(part["default"], bool | int) and not _is_word(part):
@@ -55,7 +62,7 @@ def _plainer(part: dict[str, Any]) -> dict[str, Any]:
         part = {**(kept[0] if len(kept) == 1 else {"anyOf": kept}), **part}
     is_free = part.get("type") == "string" and "enum" not in part and "const" not in part
     if is_free and re.search(part.get("pattern", ""), "1.0"):
-        # YAML reads 1.0 as a number; the parser takes it for the text that it is.
+        # YAML reads 1.0 as a number; the parser reads it as text.
         part["type"] = ["string", "number"]
     return part
 
@@ -65,7 +72,7 @@ def _is_word(part: dict[str, Any]) -> bool:
 
 
 def _complete(definitions: dict[str, Any]) -> None:
-    """What the parser brings into the long form before pydantic sees it."""
+    """Add the short forms, which the parser expands before pydantic sees them."""
     for name, definition in definitions.items():
         properties = definition.get("properties", {})
         if name == "LimitShape":
@@ -77,8 +84,8 @@ def _complete(definitions: dict[str, Any]) -> None:
         if set(properties) >= _RULE:
             definitions[name] = _rule(definition)
         elif "undefined" in properties:
-            said = {**properties["undefined"], "description": "What enhanced scanning calls undefined."}
-            properties["untriaged"] = said
+            text_of = {**properties["undefined"], "description": "What enhanced scanning calls undefined."}
+            properties["untriaged"] = text_of
     url = {
         "type": "string",
         "description": "A package URL, or a name.",
@@ -90,7 +97,7 @@ def _complete(definitions: dict[str, Any]) -> None:
 
 
 def _rule(definition: dict[str, Any]) -> dict[str, Any]:
-    """The plain value, the long form, or off."""
+    """Return a rule's three forms: the plain value, the long form, or off."""
     value = {key: part for key, part in definition["properties"]["value"].items() if key != "description"}
     return {"anyOf": [value, {**definition, "description": "The long form."}, _OFF]}
 
@@ -100,7 +107,7 @@ def _short(name: str) -> str:
 
 
 def _referring(rules: dict[str, Any]) -> Any:
-    """Follow or rename a reference; what stands beside it stays."""
+    """Return a change that replaces a reference by its rule, or renames it; other keys stay."""
 
     def change(part: dict[str, Any]) -> dict[str, Any]:
         if "$ref" not in part:

@@ -1,4 +1,4 @@
-"""Policy files as the command line gets them: from a path, or from the deployed stack."""
+"""Policy files from a path, or from the deployed stack."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from imagegate.policy.file.load import LoadedPolicy
     from imagegate_cli.stack import Stack
 
-# One byte more than the parser reads: it says so itself, and nobody waits for /dev/zero.
+# One byte more than the parser accepts. It ends the read of an endless file such as /dev/zero.
 _MOST = (1 << 20) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A policy file that was looked at, what it is called, and the waivers that were granted beside it."""
+    """A policy file that was parsed, its name in messages, and the waivers that were granted beside it."""
 
     name: str
     examined: LoadedPolicy
@@ -28,7 +28,7 @@ class PolicyFile:
 
 
 def content_of(path: Path) -> bytes:
-    """Raise `CannotTellError` for what is not there, or is no file."""
+    """Return the content of the file. Raises `CannotTellError` if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(_MOST)
@@ -37,7 +37,7 @@ def content_of(path: Path) -> bytes:
 
 
 def examined_file(path: Path, today: date, prefix: str = "") -> PolicyFile:
-    """As a new file, which is deployed today."""
+    """Parse the file as one that is deployed today. `prefix` is that of every repository."""
     from imagegate.policy.file.load import examine
 
     return PolicyFile(str(path), examine(content_of(path), prefix=prefix, today=today))

@@ -1,4 +1,4 @@
-"""What would free one image: read from the record of its decision, judged again to see which findings stay."""
+"""The plan for one image: its record names the actions; judging it again shows which findings remain after them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from imagegate.gate.tally import OpenFinding
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import DENIED, PROHIBITED, WAIVABLE, active
 from imagegate.policy.rules import Action as Doing
-from imagegate_cli.enforcement.route import FixAction, ImagePlan, Need, Waive
+from imagegate_cli.enforcement.shortest_plan import FixAction, ImagePlan, Need, Waive
 
 if TYPE_CHECKING:
     from imagegate.gate.evaluation import EvaluationResult
     from imagegate_cli.stack import Stack
 
 _REBUILD = "rebuild"
-# `rebuild on base/debian:12 (sha256:0123456789ab)`: of a repository the newest base counts, whatever its tag.
+# `rebuild on base/debian:12 (sha256:0123456789ab)`: rebuilds on any tag of a repository are one action.
 _ON = re.compile(r"rebuild on ([^\s:@]+)")
 
 
 def plan_of(stack: Stack, name: str, decision: Decision) -> ImagePlan:
-    """Raises nothing: what cannot be told is what stays in the way."""
+    """Return the plan of the image. If its record cannot be read, the plan says that nothing unblocks it."""
     blocking = [reason for reason in decision.reasons if reason["action"] == "enforce"]
-    others = [reason for reason in blocking if not _is_of_findings(reason["rule"])]
-    stays = [reason["message"] for reason in others if reason["rule"] not in WAIVABLE]
+    others = [reason for reason in blocking if not _is_about_findings(reason["rule"])]
+    obstacles = [reason["message"] for reason in others if reason["rule"] not in WAIVABLE]
     plan = ImagePlan(
         name=name,
         repository=decision.image.repository,
@@ -42,28 +42,28 @@ def plan_of(stack: Stack, name: str, decision: Decision) -> ImagePlan:
     try:
         plan = _with_needs(stack, plan, decision)
     except (RejectedInputError, KeyError):
-        told = "; ".join(reason["message"] for reason in blocking)
-        return replace(plan, hopeless=(f"{told} (its findings were not kept)",))
-    stays += _unwaivable(plan)
-    if not (plan.texts or plan.waives or stays):
-        stays += [reason["message"] for reason in blocking] or ["it is not known why"]
-    return replace(plan, hopeless=tuple(stays))
+        reasons = "; ".join(reason["message"] for reason in blocking)
+        return replace(plan, obstacles=(f"{reasons} (its findings were not kept)",))
+    obstacles += _unwaivable(plan)
+    if not (plan.texts or plan.waives or obstacles):
+        obstacles += [reason["message"] for reason in blocking] or ["it is not known why"]
+    return replace(plan, obstacles=tuple(obstacles))
 
 
 def _with_needs(stack: Stack, plan: ImagePlan, decision: Decision) -> ImagePlan:
-    """Judged again, to see which findings the actions leave."""
+    """Judge the image again and add the waivers that it needs after the actions, and without them."""
     stage = stack.records.policy(decision.policy).stages[decision.stage]
     again = _again(stack, decision)
     rebuilds = any(action.kind == _REBUILD for action in plan.texts)
     gone = _gone(stack, decision) if rebuilds else frozenset[Place]()
-    mended = {package for action in plan.texts if action.kind != _REBUILD for package in action.about}
+    upgraded = {package for action in plan.texts if action.kind != _REBUILD for package in action.about}
     left = (decision.remedies or {}).get("left", {})
-    needs = [need for rule, need in _needs(stage, again, mended, gone) if rule in left]
+    needs = [need for rule, need in _needs(stage, again, upgraded, gone) if rule in left]
     at_once = [need for _, need in _needs(stage, again, set(), frozenset())]
     return replace(plan, needs=tuple(needs), needs_at_once=tuple(at_once))
 
 
-def _is_of_findings(rule: str) -> bool:
+def _is_about_findings(rule: str) -> bool:
     return rule == PROHIBITED or (rule.startswith("findings.") and rule != "findings.incomplete")
 
 
@@ -83,7 +83,7 @@ def _again(stack: Stack, decision: Decision) -> EvaluationResult:
 
 
 def _gone(stack: Stack, decision: Decision) -> frozenset[Place]:
-    """What a rebuild on the base that the record names removes, as the judge reckoned it."""
+    """Return the findings that a rebuild on the base of the record removes."""
     from imagegate.workflow.examination.stored_findings import places_of
 
     facts = ImageFacts.from_json(decision.facts)
@@ -95,22 +95,22 @@ def _gone(stack: Stack, decision: Decision) -> frozenset[Place]:
 
 
 def _needs(
-    stage: Stage, again: EvaluationResult, mended: set[str], gone: frozenset[Place]
+    stage: Stage, again: EvaluationResult, upgraded: set[str], gone: frozenset[Place]
 ) -> Iterator[tuple[str, Need]]:
-    """How many findings of each rule and platform have to be waived once the actions are taken."""
+    """Yield, for each rule and platform over its limit, how many findings must be waived after the actions."""
     for scan in again.scans:
-        left = [one for one in scan.tally.open if not _is_mended(one, mended, gone)]
+        left = [one for one in scan.tally.open if not _is_fixed(one, upgraded, gone)]
         for rule, limit in _limits(stage):
-            there = [one for one in left if one.rule == rule]
-            if len(there) > limit:
-                found = tuple(filter(None, (_waivers(stage, one) for one in there)))
-                yield rule, Need(len(there) - limit, found)
+            counted = [one for one in left if one.rule == rule]
+            if len(counted) > limit:
+                waivable = tuple(filter(None, (_waivers(stage, one) for one in counted)))
+                yield rule, Need(len(counted) - limit, waivable)
 
 
-def _is_mended(finding: OpenFinding, mended: set[str], gone: frozenset[Place]) -> bool:
+def _is_fixed(finding: OpenFinding, upgraded: set[str], gone: frozenset[Place]) -> bool:
     if gone and all(place in gone for place in finding.places):
         return True
-    return bool(finding.fixes) and all(fix.fixed and fix.package in mended for fix in finding.fixes)
+    return bool(finding.fixes) and all(fix.fixed and fix.package in upgraded for fix in finding.fixes)
 
 
 def _limits(stage: Stage) -> Iterator[tuple[str, int]]:
@@ -123,7 +123,7 @@ def _limits(stage: Stage) -> Iterator[tuple[str, int]]:
 
 
 def _waivers(stage: Stage, finding: OpenFinding) -> frozenset[Waive]:
-    """One for each package; empty: no waiver can be about it."""
+    """Return the waivers that set the finding aside, one for each package; empty if none can."""
     if finding.rule == PROHIBITED:
         rule = active(stage.findings.prohibited)
         packages = [Package(fix.package, fix.installed, ecosystem=fix.ecosystem) for fix in finding.fixes]
@@ -135,6 +135,6 @@ def _waivers(stage: Stage, finding: OpenFinding) -> frozenset[Waive]:
 
 
 def _unwaivable(plan: ImagePlan) -> list[str]:
-    found = sum(need.number - len(need.findings) for need in plan.needs if not need.is_possible)
-    what = "1 finding names" if found == 1 else f"{found} findings name"
-    return [f"{what} no package, and cannot be waived"] if found else []
+    number = sum(need.number - len(need.findings) for need in plan.needs if not need.is_possible)
+    subject = "1 finding names" if number == 1 else f"{number} findings name"
+    return [f"{subject} no package, and cannot be waived"] if number else []

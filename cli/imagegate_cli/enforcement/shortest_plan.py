@@ -1,7 +1,7 @@
-"""The shortest way to zero: which actions, and for what no action frees which waivers. Pure; greedy by images freed.
+"""The shortest plan to unblock all images: actions, and waivers for images that no action unblocks.
 
-Rules: an image is freed when all of its own actions are taken and enough of its findings are waived; what frees more
-images for less comes first; a waiver is never proposed where actions suffice.
+Rules: an image is freed if all of its actions are done and enough of its findings are waived. The step that frees the
+most images for each thing to do comes first. No waiver is proposed where actions suffice. The search is greedy.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-# A list of waivers that is longer is no offer.
+# A longer list of waivers is not proposed instead of actions.
 _FEW = 5
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class FixAction:
-    """What a team does to an image. The same in several images where what it is about is the same."""
+    """An action of a team. It is the same action in several images if it is about the same base or packages."""
 
     kind: str  # rebuild, upgrade
     about: tuple[str, ...]  # the base, or the packages
@@ -24,7 +24,7 @@ class FixAction:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Waive:
-    """What a waiver would be about: a vulnerability in a package, or a rule."""
+    """The subject of a proposed waiver: a vulnerability in a package, or a rule."""
 
     what: str
     package: str | None = None
@@ -35,12 +35,13 @@ class Waive:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """So many of these findings have to be waived; each takes all of its waivers."""
+    """The number of these findings that must be waived. Each finding needs all of its waivers."""
 
     number: int
     findings: tuple[frozenset[Waive], ...]
 
     def lacks(self, chosen: frozenset[Waive]) -> int:
+        """Return how many more findings must be waived, beside those that the chosen waivers cover."""
         return max(0, self.number - sum(finding <= chosen for finding in self.findings))
 
     @property
@@ -50,7 +51,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class ImagePlan:
-    """What would free one image. `texts`: each action in the words of its record."""
+    """The plan for one image. `texts` has each action in the words of the image's record."""
 
     name: str
     repository: str
@@ -59,7 +60,7 @@ class ImagePlan:
     needs: tuple[Need, ...] = ()  # after the actions
     needs_at_once: tuple[Need, ...] = ()  # without any action
     rules: frozenset[Waive] = frozenset()
-    hopeless: tuple[str, ...] = ()  # what neither changes
+    obstacles: tuple[str, ...] = ()  # reasons that neither actions nor waivers remove
 
     @property
     def actions(self) -> frozenset[FixAction]:
@@ -71,24 +72,25 @@ class ImagePlan:
 
     @property
     def can_be_freed(self) -> bool:
-        return not self.hopeless and all(need.is_possible for need in self.needs)
+        return not self.obstacles and all(need.is_possible for need in self.needs)
 
     def at_once(self) -> ImagePlan:
-        """The same without any action: by waivers alone."""
+        """Return the plan without actions, by waivers alone."""
         return replace(self, texts={}, needs=self.needs_at_once)
 
     def is_freed(self, actions: frozenset[FixAction], waived: frozenset[Waive]) -> bool:
+        """Tell whether these actions and waivers free the image."""
         is_done = self.actions <= actions and self.rules <= waived
         return is_done and not any(need.lacks(waived) for need in self.needs)
 
     def could_use(self, waive: Waive) -> bool:
-        """Whether a waiver is one that this image rests on."""
+        """Tell whether the image can need the waiver."""
         return waive in self.rules or any(waive in one for need in self.needs for one in need.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """What is done together, and which images that frees once all before it is done."""
+    """Actions and waivers that are done together, and the images that they free after the earlier steps."""
 
     actions: tuple[FixAction, ...]
     waivers: tuple[Waive, ...]
@@ -101,9 +103,11 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class EnforcementPlan:
+    """The steps that free all images but those that are left."""
+
     steps: tuple[PlanStep, ...]
-    left: tuple[ImagePlan, ...]  # what nothing frees
-    or_waivers: tuple[Waive, ...] = ()  # these few alone would do as much
+    left: tuple[ImagePlan, ...]  # images that no step frees
+    or_waivers: tuple[Waive, ...] = ()  # these few alone free the same images
 
     @property
     def freed(self) -> list[ImagePlan]:
@@ -118,20 +122,21 @@ class EnforcementPlan:
         return [waive for step in self.steps for waive in step.waivers]
 
     def texts(self, action: FixAction) -> list[str]:
-        """How the records say it, each once; the newest first."""
-        told = sorted(self.freed, key=lambda plan: plan.judged_at, reverse=True)
-        return list(dict.fromkeys(plan.texts[action] for plan in told if action in plan.texts))
+        """Return the different texts of the action in the records, the newest first."""
+        newest = sorted(self.freed, key=lambda plan: plan.judged_at, reverse=True)
+        return list(dict.fromkeys(plan.texts[action] for plan in newest if action in plan.texts))
 
     def repositories(self, waive: Waive) -> list[str]:
-        """Where a waiver has to count."""
+        """Return the repositories for which the waiver is needed."""
         return sorted({plan.repository for plan in self.freed if plan.could_use(waive)})
 
     def repositories_at_once(self, waive: Waive) -> list[str]:
-        """The same without any action."""
+        """Return the repositories for which the waiver is needed if no action is done."""
         return sorted({plan.repository for plan in self.freed if plan.at_once().could_use(waive)})
 
 
-def shortest(plans: Sequence[ImagePlan]) -> EnforcementPlan:
+def shortest_plan(plans: Sequence[ImagePlan]) -> EnforcementPlan:
+    """Return the steps that free the images of all plans, those by actions alone first."""
     free, left = _split(plans)
     by_actions = [plan for plan in free if not plan.waives]
     steps = _greedy(by_actions, frozenset(), frozenset())
@@ -150,11 +155,11 @@ def _split(plans: Iterable[ImagePlan]) -> tuple[list[ImagePlan], list[ImagePlan]
 
 
 def _at_once(plans: Sequence[ImagePlan]) -> tuple[Waive, ...]:
-    """The few waivers that free the same images without any action; none where they are not few."""
-    alike = [plan.at_once() for plan in plans]
-    if not all(plan.can_be_freed for plan in alike):
+    """Return the few waivers that free the same images without actions; none if they are many."""
+    plans = [plan.at_once() for plan in plans]
+    if not all(plan.can_be_freed for plan in plans):
         return ()
-    waivers = [waive for step in _greedy(alike, frozenset(), frozenset()) for waive in step.waivers]
+    waivers = [waive for step in _greedy(plans, frozenset(), frozenset()) for waive in step.waivers]
     return tuple(waivers) if len(waivers) <= _FEW else ()
 
 
@@ -183,7 +188,7 @@ def _candidates(
     waived: frozenset[Waive],
     popular: Counter[Waive],
 ) -> Iterator[PlanStep]:
-    """For each way to free some image, all that it would free."""
+    """Yield, for each way to free some image, the step with all images that it frees."""
     seen = set()
     for plan in plans:
         more = plan.actions - actions, _missing(plan, waived, popular)
@@ -195,7 +200,7 @@ def _candidates(
 
 
 def _missing(plan: ImagePlan, waived: frozenset[Waive], popular: Counter[Waive]) -> frozenset[Waive]:
-    """The fewest waivers that are still missing, those first that others could use as well."""
+    """Return the fewest missing waivers; of equally many, those that more images can use."""
     chosen = waived | plan.rules
     for need in plan.needs:
         while need.lacks(chosen):
@@ -205,6 +210,6 @@ def _missing(plan: ImagePlan, waived: frozenset[Waive], popular: Counter[Waive])
 
 
 def _rank(step: PlanStep) -> tuple[float, int, list[str]]:
-    """The most images for each thing to do; then the most images; of two alike always the same."""
+    """Sort by images for each thing to do, then by images, then by name, so that the order is always the same."""
     number = len(step.frees)
     return -number / max(step.size, 1), -number, sorted(plan.name for plan in step.frees)

@@ -1,4 +1,4 @@
-"""What another policy says of what was judged: one image, or all of them."""
+"""The effects of another policy on images that were judged: on each image, and on all of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from imagegate_cli.releases import facts
 
 
 class Effect(StrEnum):
-    """What a change comes to, the gravest first."""
+    """The effect of another policy on an image, the gravest first."""
 
     BLOCKED = "would be blocked"
-    UNTOLD = "cannot be told"
+    UNKNOWN = "cannot be told"
     UNSIGNED = "would go on unsigned (observe)"
     OTHERWISE = "would fail in another way"
     OBSERVED = "would be let through (observe)"
@@ -32,8 +32,8 @@ _ORDER = {effect: rank for rank, effect in enumerate(Effect)}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A verdict, and what it does in a stage of that mode."""
+class StageVerdict:
+    """A verdict in a stage of that mode."""
 
     outcome: VerdictOutcome
     mode: Mode
@@ -58,24 +58,24 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """One image, judged by both policies. `problem`: what the record does not say, though the new rules ask."""
+class ReplayedImage:
+    """An image, judged by both policies. `problem` is the fact that the new rules need and the record lacks."""
 
     release: Release
     decision: Decision
     stage: Stage
-    before: Said
-    after: Said
+    before: StageVerdict
+    after: StageVerdict
     problem: str = ""
 
     @property
     def effect(self) -> Effect | None:
-        """None: nothing changes."""
+        """The effect, or None if nothing changes."""
         before, after = self.before, self.after
         if after.outcome is before.outcome and after.blocks is before.blocks:
             return None
         if self.problem:
-            return Effect.UNTOLD
+            return Effect.UNKNOWN
         if after.outcome is VerdictOutcome.PASS:
             return Effect.PASSES
         if after.blocks is not before.blocks:
@@ -106,8 +106,8 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unjudged:
-    """An image that could not be judged again, and why."""
+class UnreadableImage:
+    """An image that cannot be judged again, and why."""
 
     release: Release
     why: str
@@ -119,18 +119,18 @@ class Unjudged:
 
 
 @dataclass(frozen=True, slots=True)
-class WhatIf:
-    """All that was looked at."""
+class ReplayResult:
+    """The result of a replay over all images."""
 
     policy: Policy
     since: datetime
-    found: Sequence[Replayed]
-    unjudged: Sequence[Unjudged]
-    unmanaged: Sequence[Release]  # that no stage of the new policy has
+    replayed: Sequence[ReplayedImage]
+    unreadable: Sequence[UnreadableImage]
+    unmanaged: Sequence[Release]  # in repositories of no stage of the new policy
 
     @property
-    def changes(self) -> list[Replayed]:
-        changed = [one for one in self.found if one.effect]
+    def changes(self) -> list[ReplayedImage]:
+        changed = [one for one in self.replayed if one.effect]
         changed.sort(key=lambda one: (_ORDER[one.effect or Effect.PASSES], facts.name(one.release)))
         return changed
 
@@ -139,9 +139,9 @@ class WhatIf:
         return {
             "policy": str(self.policy.digest),
             "since": timestamp(self.since),
-            "judged_again": len(self.found),
+            "judged_again": len(self.replayed),
             "effects": {str(effect): numbers[effect] for effect in Effect if numbers[effect]},
             "changes": [one.as_json() for one in self.changes],
-            "not_judged_again": [one.as_json() for one in self.unjudged],
+            "not_judged_again": [one.as_json() for one in self.unreadable],
             "unmanaged": sorted({release.image.repository for release in self.unmanaged}),
         }
