@@ -36,7 +36,7 @@ def test_an_image_is_let_through_by_its_tag_and_kept_by_its_digest(gate: CliGate
     assert (result.code, result.err) == (0, "")
     assert (glass.repositories, glass.digest, glass.granted_by) == (DEV, image.digest, CALLER)
     assert glass.expires - NOW == timedelta(hours=4)
-    for said in ("It is not signed", f"imagegate decide withdraw {glass.id}", "--watch shop-dev:1.0"):
+    for said in ("The image is not signed", f"imagegate decide withdraw {glass.id}", "--watch shop-dev:1.0"):
         assert said in result.out
     assert gate.world.starter.requests == [(image, ("1.0",), "break-glass")]
 

@@ -13,7 +13,7 @@ from imagegate.evidence import attestation
 from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate_cli.verification import evidence
-from imagegate_cli.verification.managed import managed_profiles
+from imagegate_cli.verification.trust import managed_profiles
 from tests.component.test_signatures import SAID, signed
 from tests.fakes import DEV, FakeRegistry, FakeSigner
 

@@ -20,8 +20,8 @@ from imagegate.notation.trust_store import TrustStore
 from imagegate.notation.verifier import verify
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.stack import Stack
-from imagegate_cli.verification import gates, printed
-from imagegate_cli.verification.printed import Gate, Gates
+from imagegate_cli.verification import gates, policies
+from imagegate_cli.verification.policies import Gate, Gates
 from imagegate_cli.verification.trust import AWS_ROOT
 from tests.component.envelopes import IDENTITY, NOW, SUBJECT, good_chain, good_envelope, good_root
 from tests.component.verifying import nothing_revoked
@@ -114,12 +114,12 @@ def of_kind(text: str, kind: str) -> Any:
 
 def trust_policies() -> Iterator[tuple[str, bytes]]:
     """Yield the same policy as each of the programs gets it."""
-    yield "notation", printed.notation(GATES).encode()
-    kyverno = of_kind(printed.kyverno(GATES), "TrustPolicy")
+    yield "notation", policies.notation(GATES).encode()
+    kyverno = of_kind(policies.kyverno(GATES), "TrustPolicy")
     yield "kyverno", json.dumps({key: kyverno[key] for key in ("version", "trustPolicies")}).encode()
     verifier = next(
         one["spec"]["parameters"]["trustPolicyDoc"]
-        for one in resources(printed.ratify(GATES))
+        for one in resources(policies.ratify(GATES))
         if "parameters" in one["spec"] and "trustPolicyDoc" in one["spec"]["parameters"]
     )
     yield "ratify", json.dumps(verifier).encode()
@@ -156,7 +156,7 @@ def test_our_verifier_has_the_right_answer(program: str) -> None:
 
 @pytest.mark.parametrize("kind", ["kyverno", "ratify"])
 def test_every_resource_is_one_that_the_program_knows(kind: str) -> None:
-    for one in resources(printed.FORMATS[kind](GATES)):
+    for one in resources(policies.FORMATS[kind](GATES)):
         assert set(one) == {"apiVersion", "kind", "metadata", "spec"}
         assert one["metadata"]["name"] == one["metadata"]["name"].lower()
         if one["kind"] != "ClusterPolicy":
@@ -164,27 +164,27 @@ def test_every_resource_is_one_that_the_program_knows(kind: str) -> None:
 
 
 def test_the_root_certificate_comes_along() -> None:
-    assert of_kind(printed.kyverno(GATES), "TrustStore")["caBundle"] == ROOT
-    assert of_kind(printed.ratify(GATES), "KeyManagementProvider")["parameters"]["value"] == ROOT
+    assert of_kind(policies.kyverno(GATES), "TrustStore")["caBundle"] == ROOT
+    assert of_kind(policies.ratify(GATES), "KeyManagementProvider")["parameters"]["value"] == ROOT
 
 
 def test_the_store_is_the_one_that_the_policy_names() -> None:
-    assert of_kind(printed.kyverno(GATES), "TrustStore")["trustStoreName"] == GATES.store
-    verifier = resources(printed.ratify(GATES))[-1]["spec"]["parameters"]
+    assert of_kind(policies.kyverno(GATES), "TrustStore")["trustStoreName"] == GATES.store
+    verifier = resources(policies.ratify(GATES))[-1]["spec"]["parameters"]
     stores = verifier["verificationCertStores"]["signingAuthority"]
-    root = resources(printed.ratify(GATES))[0]["metadata"]["name"]
+    root = resources(policies.ratify(GATES))[0]["metadata"]["name"]
     assert stores == {GATES.store: [root]}
 
 
 def test_kyverno_asks_about_the_gates_images_and_refuses_when_it_gets_no_answer() -> None:
-    policy = of_kind(printed.kyverno(GATES), "ClusterPolicy")
+    policy = of_kind(policies.kyverno(GATES), "ClusterPolicy")
     assert (policy["failurePolicy"], policy["validationFailureAction"]) == ("Fail", "Enforce")
     call = policy["rules"][0]["context"][1]["apiCall"]
     asked = {entry["key"]: entry["value"] for entry in call["data"]}
     assert asked["imageReferences"] == [
         *(f"{HOST}/*-dev:*", f"{HOST}/*-dev@*", f"{HOST}/*-staging:*", f"{HOST}/*-staging@*")
     ]
-    assert asked["trustPolicy"] == of_kind(printed.kyverno(GATES), "TrustPolicy")["trustPolicyName"]
+    assert asked["trustPolicy"] == of_kind(policies.kyverno(GATES), "TrustPolicy")["trustPolicyName"]
     assert call["service"]["url"].endswith("/checkimages")
     # Images run under the digest that was verified.
     patches = yaml.safe_load(policy["rules"][0]["mutate"]["foreach"][0]["patchesJson6902"])

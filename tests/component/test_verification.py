@@ -28,11 +28,11 @@ from imagegate.notation.trust_store import TrustStore, TrustStores
 from imagegate.notation.verifier import Verifier, thumbprints
 from imagegate.oci.image import Descriptor, Digest
 from imagegate_cli.faults import CannotTellError
-from imagegate_cli.verification import by_policy
-from imagegate_cli.verification.by_policy import ByPolicy
+from imagegate_cli.verification import trust_policy as trust_policies
 from imagegate_cli.verification.checks import CheckedSignature, Kind, Trust, signatures_of
 from imagegate_cli.verification.evidence import ImageEvidence, Piece
 from imagegate_cli.verification.report import VerificationReport
+from imagegate_cli.verification.trust_policy import AppliedPolicy
 from tests.component.envelopes import IDENTITY, NOW, SUBJECT, Draft, good_chain, good_root, plain_header
 from tests.component.verifying import nothing_revoked, policy_of
 
@@ -196,14 +196,14 @@ def test_a_foreign_signature_that_nobody_can_tell_of_is_no_reason_to_wait() -> N
 # By a trust policy
 
 
-def by(policy: TrustPolicy, revoked: Revoked, stores: TrustStores | None = None) -> ByPolicy:
+def by(policy: TrustPolicy, revoked: Revoked, stores: TrustStores | None = None) -> AppliedPolicy:
     verifier = Verifier(TrustPolicyDocument((policy,)), STORES if stores is None else stores, revoked)
-    return ByPolicy(verifier, "registry.example/shop-dev", policy.name)
+    return AppliedPolicy(verifier, "registry.example/shop-dev", policy.name)
 
 
-def report_by(found: ImageEvidence, asked: ByPolicy) -> VerificationReport:
+def report_by(found: ImageEvidence, applied: AppliedPolicy) -> VerificationReport:
     return VerificationReport(
-        "shop", found, tuple(by_policy.signatures_of(found, asked, NOW)), policy=asked.name
+        "shop", found, tuple(trust_policies.signatures_of(found, applied, NOW)), policy=applied.name
     )
 
 
@@ -255,7 +255,7 @@ def test_trust_policy_and_stores_are_read_as_notation_keeps_them(tmp_path: Path)
     store = tmp_path / "truststore/x509/signingAuthority/aws"
     store.mkdir(parents=True)
     (store / "root.pem").write_bytes(good_chain()[-1].public_bytes(Encoding.PEM))
-    found = by_policy.read(trust_policy(tmp_path, "strict"), None, "registry.example/shop-dev")
+    found = trust_policies.read(trust_policy(tmp_path, "strict"), None, "registry.example/shop-dev")
     assert found.name == "mine"
     asked = replace(found, verifier=replace(found.verifier, revoked=nothing_revoked))
     assert report_by(evidence(signed(SAID)), asked).exit_code == 0
@@ -269,9 +269,9 @@ def test_a_policy_that_says_nothing_of_the_image_cannot_tell(
     tmp_path: Path, level: str, scope: str, why: str
 ) -> None:
     with pytest.raises(CannotTellError, match=why):
-        by_policy.read(trust_policy(tmp_path, level, scope), None, "registry.example/shop-dev")
+        trust_policies.read(trust_policy(tmp_path, level, scope), None, "registry.example/shop-dev")
 
 
 def test_a_policy_that_is_not_there_cannot_tell(tmp_path: Path) -> None:
     with pytest.raises(CannotTellError, match="No such file"):
-        by_policy.read(tmp_path / "none.json", None, "registry.example/shop-dev")
+        trust_policies.read(tmp_path / "none.json", None, "registry.example/shop-dev")

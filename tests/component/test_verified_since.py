@@ -15,7 +15,7 @@ from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, StartReason
 from imagegate.release.revocation import Revocation
-from imagegate_cli.verification.since import Since, since
+from imagegate_cli.verification.after_signing import AfterSigning, events_after_signing
 from tests.component.cli_gate import CALLER, CliGate, gate
 from tests.component.deployments import attempt, blocked
 from tests.fakes import LATER, NOW
@@ -30,19 +30,19 @@ def known(gate: CliGate, *attempts: Any) -> ImageRef:
 
 
 def test_a_gate_that_still_says_yes_adds_nothing(gate: CliGate) -> None:
-    found = since(gate.stack, known(gate, attempt()))
-    assert found == Since()
+    found = events_after_signing(gate.stack, known(gate, attempt()))
+    assert found == AfterSigning()
     assert (found.problem(["dev"]), found.notes(["dev"], NOW)) == ("", ())
 
 
 def test_a_gate_that_has_blocked_it_since_is_a_problem_of_its_signature(gate: CliGate) -> None:
-    found = since(gate.stack, known(gate, attempt(), blocked(2)))
-    assert found.problem(["dev"]).startswith("the dev gate has changed its mind: blocked in attempt 2")
+    found = events_after_signing(gate.stack, known(gate, attempt(), blocked(2)))
+    assert found.problem(["dev"]).startswith("the dev gate refuses it now: blocked in attempt 2")
     assert found.notes(["dev"], NOW) == ()
 
 
 def test_a_gate_that_never_signed_is_a_note_beside_the_signature_of_another(gate: CliGate) -> None:
-    found = since(gate.stack, known(gate, blocked()))
+    found = events_after_signing(gate.stack, known(gate, blocked()))
     assert found.problem(["base"]) == ""
     [note] = found.notes(["base"], NOW)
     assert note.startswith("it did not pass the dev gate: blocked in attempt 1")
@@ -50,12 +50,12 @@ def test_a_gate_that_never_signed_is_a_note_beside_the_signature_of_another(gate
 
 def test_an_attempt_that_says_nothing_changes_nothing(gate: CliGate) -> None:
     failed = attempt(2, Outcome.FAILED, verdict=None, signature=None, reason=StartReason.OPERATOR)
-    assert since(gate.stack, known(gate, attempt(), failed)) == Since()
+    assert events_after_signing(gate.stack, known(gate, attempt(), failed)) == AfterSigning()
 
 
 def test_a_revocation_names_the_person_and_the_reason(gate: CliGate) -> None:
     revoked = attempt(revoked=Revocation(NOW, CALLER, "stolen"))
-    assert f"by {CALLER}: stolen" in since(gate.stack, known(gate, revoked)).problem(["dev"])
+    assert f"by {CALLER}: stolen" in events_after_signing(gate.stack, known(gate, revoked)).problem(["dev"])
 
 
 def test_a_broken_glass_is_shown_while_it_counts_and_for_ever_after(gate: CliGate) -> None:
@@ -63,7 +63,7 @@ def test_a_broken_glass_is_shown_while_it_counts_and_for_ever_after(gate: CliGat
     glass = BreakGlass("shop-*", image.digest, "down", NOW + timedelta(hours=4), NOW, CALLER)
     gate.world.grants.break_glass(glass)
     gate.world.grants.break_glass(replace(glass, repositories="till-*"))
-    found = since(gate.stack, image)
+    found = events_after_signing(gate.stack, image)
     assert [one["id"] for one in found.as_json()["breakGlass"]] == [glass.id]
     _, now = found.notes([], LATER)
     _, later = found.notes([], NOW + timedelta(days=400))
@@ -73,8 +73,8 @@ def test_a_broken_glass_is_shown_while_it_counts_and_for_ever_after(gate: CliGat
 
 def test_an_image_of_no_stage_and_one_that_nobody_judged_say_nothing(gate: CliGate) -> None:
     image = known(gate, attempt())
-    assert since(gate.stack, ImageRef("unmanaged", image.digest)) == Since()
-    assert since(gate.stack, ImageRef("till-dev", image.digest)) == Since()
+    assert events_after_signing(gate.stack, ImageRef("unmanaged", image.digest)) == AfterSigning()
+    assert events_after_signing(gate.stack, ImageRef("till-dev", image.digest)) == AfterSigning()
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_verify_works_without_the_ledger_and_says_so(
     monkeypatch.setattr(gate.world.ledger, "history", refuse)
     if not is_said:
         with pytest.raises(ClientError):
-            since(gate.stack, image)
+            events_after_signing(gate.stack, image)
         return
-    assert since(gate.stack, image).notes(["dev"], NOW) == (
-        "what has happened since is not known: you may not read the ledger",
+    assert events_after_signing(gate.stack, image).notes(["dev"], NOW) == (
+        "later events are not known: you may not read the ledger",
     )

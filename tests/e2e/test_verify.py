@@ -125,7 +125,7 @@ def test_another_root_or_profile_is_not_believed(gate: Gate, bundle: Path) -> No
     assert other.code == 1
     right = verify(None, str(bundle), "--trust-root", root(gate), "--profile", PROFILES, "--json")
     assert right.code == 0
-    assert right.json["note"] == "whether a signature has been revoked since was not asked"
+    assert right.json["note"] == "whether a signature has been revoked since was not checked"
 
 
 def test_a_bundle_is_judged_again_without_aws(gate: Gate, bundle: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_revoked_signature_is_refused(gate: Gate) -> None:
     unasked = verify(gate, "revoked-dev:1.0", "--no-revocation", "--json")
     assert unasked.code == 0
     assert unasked.json["revocation"] == "not asked"
-    assert "was not asked" in unasked.json["note"]
+    assert "was not checked" in unasked.json["note"]
 
 
 def test_without_aws_the_result_is_unknown(gate: Gate, passed: str) -> None:

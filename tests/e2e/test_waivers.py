@@ -125,7 +125,7 @@ def test_a_waiver_releases_a_blocked_image_and_its_withdrawal_blocks_it_again(ga
         gate, "verify", "waived-dev:1.0", "--trust-root", gate.cloud.env["IMAGEGATE_TRUST_ROOT"], "--json"
     )
     assert verified.code == 1
-    assert verified.json["problems"][0].startswith("the dev gate has changed its mind: blocked in attempt 3")
+    assert verified.json["problems"][0].startswith("the dev gate refuses it now: blocked in attempt 3")
     told = {reason["rule"]: reason["message"] for reason in again.json["reasons"]}
     assert "was withdrawn on" in told["waiver.idle"]
     assert imagegate(gate, "decide", "list", "--repository", "waived-dev", "--json").json == []

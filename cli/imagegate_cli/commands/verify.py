@@ -1,4 +1,4 @@
-"""`imagegate verify`: which gate an image passed, or what a bundle proves."""
+"""`imagegate verify`: verifies which gate an image passed, also from a bundle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATH = click.Path(path_type=Path)
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """The options, as they were given."""
+    """The options of the command."""
 
     gate: str | None
     trust_root: Path | None
@@ -43,16 +43,16 @@ class VerifyOptions:
         return roots_in(self.trust_root) if self.trust_root else None
 
     def revoking(self, trust: Trust, *, by_default: bool) -> Trust:
-        """With somebody to ask what has been revoked."""
+        """Return the trust with or without a check of revocations, by the option or the default."""
         from imagegate.notation.revocation import AwsRevocations
 
-        is_asked = by_default if self.revocation is None else self.revocation
-        return replace(trust, revoked=AwsRevocations() if is_asked else None)
+        is_checked = by_default if self.revocation is None else self.revocation
+        return replace(trust, revoked=AwsRevocations() if is_checked else None)
 
 
 @click.command()
 @click.argument("subject", metavar="REPOSITORY:TAG|@DIGEST|FILE", required=False)
-@click.option("--gate", help="Ask for the signature of this stage's gate. Default: of any gate.")
+@click.option("--gate", help="Require the signature of this stage's gate. Default: of any gate.")
 @click.option(
     "--trust-root", type=_PATH, help="Root certificates in PEM. Default: of the stack, or AWS Signer's."
 )
@@ -60,17 +60,19 @@ class VerifyOptions:
 @click.option(
     "--revocation/--no-revocation",
     default=None,
-    help="Ask AWS Signer what has been revoked since. Default: for images yes, for a FILE no.",
+    help="Ask AWS Signer for revocations. Default: yes for images, no for a FILE.",
 )
 @click.option(
     "--trust-policy", type=_PATH, help="Verify by this Notation trust policy (JSON), not by the gates."
 )
-@click.option("--trust-store", type=_PATH, help="Its trust stores. Default: truststore beside that file.")
-@click.option("--bundle", type=_PATH, help="Write everything that the verdict rests on into this file.")
+@click.option(
+    "--trust-store", type=_PATH, help="The trust stores of that policy. Default: truststore beside it."
+)
+@click.option("--bundle", type=_PATH, help="Write everything that the verdict depends on into this file.")
 @click.option(
     "--print-policy",
     type=click.Choice(["notation", "kyverno", "ratify"]),
-    help="Verify nothing: print a policy for that program, of all gates or of --gate.",
+    help="Verify nothing; print a policy for that program, for all gates or for --gate.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 @click.pass_obj
@@ -84,74 +86,77 @@ def verify(
 
     \b
     Exit codes:
-      0  passed, and everything holds
-      1  did not pass, or something does not hold
-      2  cannot be told
+      0  passed, and all evidence is valid
+      1  did not pass, or some evidence is not valid
+      2  not known: something is missing or cannot be read
     """
-    asked = VerifyOptions(**options)
+    given = VerifyOptions(**options)
     if print_policy:
-        _print(command_line.stack, print_policy, asked)
+        _print(command_line.stack, print_policy, given)
         return
     if subject is None:
         raise click.UsageError("name an image or a bundle, or say --print-policy")
-    at = now()
     report = (
-        _of_bundle(subject, asked, at)
+        _verify_bundle(subject, given, now())
         if Path(subject).is_file()
-        else _of_image(command_line, subject, asked, at)
+        else _verify_image(command_line, subject, given, now())
     )
     if as_json:
         show_json(report.as_json())
     else:
         from imagegate_cli.releases import view
-        from imagegate_cli.verification.shown import shown
+        from imagegate_cli.verification.view import report_view
 
-        view.console().print(shown(report))
+        view.console().print(report_view(report))
     raise click.exceptions.Exit(report.exit_code)
 
 
-def _print(stack: Stack, kind: str, asked: VerifyOptions) -> None:
+def _print(stack: Stack, kind: str, options: VerifyOptions) -> None:
     from imagegate_cli.verification.gates import printed
 
-    content, hints = printed(stack, kind, asked.gate, asked.trust_root)
+    content, hints = printed(stack, kind, options.gate, options.trust_root)
     print_content(content)
     for hint in hints:
         say(hint, err=True)
 
 
-def _of_bundle(name: str, asked: VerifyOptions, now: datetime) -> VerificationReport:
-    """Without --profile any profile that is named like a gate's; whose it is must be looked at, and that is said."""
+def _verify_bundle(name: str, options: VerifyOptions, now: datetime) -> VerificationReport:
+    """Verify a bundle. Without --profile every profile that is named like a gate's is accepted, with a note."""
     from imagegate_cli.verification import bundle as bundles
-    from imagegate_cli.verification.report import of_bundle
+    from imagegate_cli.verification.report import verify_bundle
     from imagegate_cli.verification.trust import of_profiles
 
-    if asked.trust_policy:
+    if options.trust_policy:
         raise CannotTellError("a bundle says no registry that a trust policy could apply to")
-    trust = asked.revoking(of_profiles(asked.profile or "arn:", asked.roots), by_default=False)
-    knows_profiles = asked.profile is not None
-    return of_bundle(bundles.read(Path(name)), name, trust, asked.gate, now, knows_profiles=knows_profiles)
+    trust = options.revoking(of_profiles(options.profile or "arn:", options.roots), by_default=False)
+    knows_profiles = options.profile is not None
+    return verify_bundle(
+        bundles.read(Path(name)), name, trust, options.gate, now, knows_profiles=knows_profiles
+    )
 
 
-def _of_image(
-    command_line: CommandLine, subject: str, asked: VerifyOptions, now: datetime
+def _verify_image(
+    command_line: CommandLine, subject: str, options: VerifyOptions, now: datetime
 ) -> VerificationReport:
-    from imagegate_cli.verification import by_policy
-    from imagegate_cli.verification.report import of_image, of_image_by
+    from imagegate_cli.verification import trust_policy
+    from imagegate_cli.verification.report import verify_by_trust_policy, verify_image
 
-    source = _source(command_line, subject, asked)
-    if asked.trust_policy:
-        by = by_policy.read(asked.trust_policy, asked.trust_store, source.qualified())
-        return of_image_by(source, by, now)
-    report = of_image(source, asked.revoking(_trust(source, asked), by_default=True), asked.gate, now)
-    if asked.bundle is not None:
-        _write(source, report, asked.bundle)
+    source = _source(command_line, subject, options)
+    if options.trust_policy:
+        policy = trust_policy.read(options.trust_policy, options.trust_store, source.qualified())
+        return verify_by_trust_policy(source, policy, now)
+    report = verify_image(
+        source, options.revoking(_trust(source, options), by_default=True), options.gate, now
+    )
+    if options.bundle is not None:
+        _write(source, report, options.bundle)
     return report
 
 
-def _source(command_line: CommandLine, subject: str, asked: VerifyOptions) -> ImageSource:
+def _source(command_line: CommandLine, subject: str, options: VerifyOptions) -> ImageSource:
     from imagegate_cli.verification.sources import in_ecr, in_registry, is_foreign
 
-    if is_foreign(subject) and (asked.profile or asked.trust_policy):
+    if is_foreign(subject) and (options.profile or options.trust_policy):
         return in_registry(subject)
     try:
         reference = RepositoryReference.parse(subject)
@@ -164,21 +169,22 @@ def _source(command_line: CommandLine, subject: str, asked: VerifyOptions) -> Im
     return in_ecr(command_line.stack, reference)
 
 
-def _trust(source: ImageSource, asked: VerifyOptions) -> Trust:
+def _trust(source: ImageSource, options: VerifyOptions) -> Trust:
     from imagegate_cli.verification.trust import of_profiles, of_stack
 
-    if asked.profile:
-        return of_profiles(asked.profile, asked.roots)
+    if options.profile:
+        return of_profiles(options.profile, options.roots)
     if source.stack is None:
         raise CannotTellError(
             "whose gates? Name their profiles: --profile arn:aws:signer:…:/signing-profiles/NAME"
         )
-    return of_stack(source.stack, asked.roots, source.image)
+    return of_stack(source.stack, options.roots, source.image)
 
 
 def _write(source: ImageSource, report: VerificationReport, path: Path) -> None:
     from imagegate_cli.verification import bundle as bundles
 
+    """Write the bundle of the image. Raises `CannotTellError` if it was never judged by the stack."""
     if source.stack is None:
         raise CannotTellError("a bundle is made from the stack's records; this registry has none")
     digest = report.decision_digest or source.latest_decision()
@@ -186,5 +192,5 @@ def _write(source: ImageSource, report: VerificationReport, path: Path) -> None:
         raise CannotTellError(f"{report.subject} was never judged: there is nothing to bundle")
     records = source.stack.records
     policy = source.policy_of(digest)
-    bundles.write(bundles.collected(records, policy, digest, report.evidence), path)
+    bundles.write(bundles.collect(records, policy, digest, report.evidence), path)
     say(f"wrote {path}", err=True)

@@ -1,1 +1,1 @@
-"""`imagegate verify`: which gate an image passed, on what evidence, and whether that holds; also offline."""
+"""`imagegate verify`: which gate an image passed, on which evidence, and whether that is valid; also offline."""

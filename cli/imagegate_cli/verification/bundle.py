@@ -1,7 +1,7 @@
-"""A bundle: one archive with everything that a verdict rests on, so that anyone can judge it again.
+"""A bundle: one archive with everything that a verdict depends on, so that anyone can judge the image again.
 
-A zip file: `bundle.json` says what it is about; `blobs/sha256/HEX` are policy, decisions, findings, signatures and
-statements, each named by its digest. Reading trusts nothing but digests.
+It is a zip file: `bundle.json` names decision and image; `blobs/sha256/HEX` are policy, decisions, findings, signatures
+and statements, each named by its digest. Reading trusts nothing but digests.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Descriptor, Digest
 from imagegate.policy.policy import Policy
 from imagegate.ports.records import StoredRecords
+from imagegate.workflow.examination.replay import Replay
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.verification.evidence import ImageEvidence, Piece
 
@@ -30,12 +31,12 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content is the same archive
 
 
 class InvalidBundleError(CannotTellError):
-    """Not a bundle, or one that was changed; the message names the part."""
+    """The file is not a bundle, or was changed. The message names the part."""
 
 
 @dataclass(slots=True)
 class Bundle:
-    """`blobs` are read as records of their digests."""
+    """A bundle in memory. `blobs` are policy, records and evidence by digest."""
 
     decision: Digest
     evidence: ImageEvidence
@@ -63,14 +64,14 @@ class BundledRecords:
 
         return parse(self._get(digest, "policy"), name=str(digest))
 
-    def _get(self, digest: Digest, what: str) -> bytes:
+    def _get(self, digest: Digest, kind: str) -> bytes:
         if digest not in self._blobs:
-            raise RecordNotFoundError(f"the bundle lacks the {what} {digest}")
+            raise RecordNotFoundError(f"the bundle lacks the {kind} {digest}")
         return self._blobs[digest]
 
 
-def collected(records: StoredRecords, policy: bytes, digest: Digest, evidence: ImageEvidence) -> Bundle:
-    """Everything that judging the decision again reads. `policy`: the file as it was written."""
+def collect(records: StoredRecords, policy: bytes, digest: Digest, evidence: ImageEvidence) -> Bundle:
+    """Collect everything that is needed to judge the decision again. `policy` is the content of the policy file."""
     bundle = Bundle(digest, evidence)
     for content in (policy, *_contents(records, digest)):
         bundle.blobs[Digest.of(content)] = content
@@ -80,7 +81,7 @@ def collected(records: StoredRecords, policy: bytes, digest: Digest, evidence: I
 
 
 def _contents(records: StoredRecords, digest: Digest, *, follow: bool = True) -> Iterator[bytes]:
-    """The decision, its findings, and the decisions that it was compared with."""
+    """Yield the decision, its findings, and the decisions with which it was compared."""
     content = records.decision(digest)
     yield content
     decision = Decision.decode(content)
@@ -93,7 +94,7 @@ def _contents(records: StoredRecords, digest: Digest, *, follow: bool = True) ->
         try:
             yield from _contents(records, Digest.parse(other), follow=False)
         except RecordNotFoundError:
-            continue  # nor had the judge it
+            continue  # the judge did not have it either
 
 
 def _compared(decision: Decision) -> Iterator[str]:
@@ -106,13 +107,13 @@ def _compared(decision: Decision) -> Iterator[str]:
 
 
 def write(bundle: Bundle, path: Path) -> None:
-    """Raise `CannotTellError` where it cannot be written."""
+    """Write the bundle. Raises `CannotTellError` if the file cannot be written."""
     head = {
         "schema": SCHEMA,
         "decision": str(bundle.decision),
         "subject": bundle.evidence.subject.as_json(),
-        "signatures": [_named(piece) for piece in bundle.evidence.signatures],
-        "summaries": [_named(piece) for piece in bundle.evidence.summaries],
+        "signatures": [_reference(piece) for piece in bundle.evidence.signatures],
+        "summaries": [_reference(piece) for piece in bundle.evidence.summaries],
     }
     files = {_HEAD: json.dumps(head, indent=2, sort_keys=True).encode()}
     files |= {_BLOBS + digest.hex: content for digest, content in sorted(bundle.blobs.items())}
@@ -124,12 +125,12 @@ def write(bundle: Bundle, path: Path) -> None:
         raise CannotTellError(f"{path}: {error.strerror}") from error
 
 
-def _named(piece: Piece) -> dict[str, str]:
+def _reference(piece: Piece) -> dict[str, str]:
     return {"manifest": str(piece.manifest), "content": str(Digest.of(piece.content))}
 
 
 def read(path: Path) -> Bundle:
-    """Raise `InvalidBundleError`."""
+    """Read a bundle and check the digest of each blob. Raises `InvalidBundleError`."""
     try:
         with zipfile.ZipFile(path) as archive:
             files = dict(_files(archive))
@@ -147,7 +148,7 @@ def _files(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
         raise ValueError(f"more than {_MOST_FILES} files or {_MOST_BYTES >> 20} MiB")
     for entry in entries:
         with archive.open(entry) as file:
-            # What the archive says of sizes is a claim.
+            # The size in the archive's index is only a claim.
             content = file.read(entry.file_size + 1)
         if len(content) > entry.file_size:
             raise ValueError(f"{entry.filename} is larger than it says")
@@ -179,3 +180,34 @@ def _piece(raw: Any, blobs: dict[Digest, bytes]) -> Piece:
     if content not in blobs:
         raise CorruptContentError(f"lacks {content}")
     return Piece(Digest.parse(raw["manifest"]), blobs[content])
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """The result of judging a bundle again. `problem` is empty if the record is confirmed."""
+
+    decision: Decision
+    problem: str = ""
+
+
+def rerun(bundle: Bundle) -> Rerun:
+    """Judge the bundle again on this machine; the pure judge must make the same record.
+
+    Raises `RejectedInputError` if the record of the bundle cannot be read.
+    """
+    from imagegate.findings.versions import VERSIONS
+
+    records = bundle.records()
+    content = records.decision(bundle.decision)
+    decision = Decision.decode(content)
+    if decision.subject != bundle.evidence.subject:
+        return Rerun(decision, "the bundle is about another image than its decision")
+    try:
+        again = Replay(records, VERSIONS).again(decision)
+    except (RejectedInputError, KeyError, TypeError, ValueError, StopIteration) as error:
+        return Rerun(decision, f"it cannot be judged again: {error}")
+    if again.encode() == content:
+        return Rerun(decision)
+    if again.verdict is not decision.verdict:
+        return Rerun(decision, f"judged again it is {again.verdict}, and the record says {decision.verdict}")
+    return Rerun(decision, "judged again it has another record, with the same verdict")

@@ -1,4 +1,4 @@
-"""What holds and what does not: signatures against trust roots and profiles, summaries against signatures."""
+"""Checks signatures against trust roots and signing profiles, and verification summaries against signatures."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from imagegate_cli.verification.evidence import ImageEvidence, Piece, statement_
 if TYPE_CHECKING:
     from imagegate.notation.revocation import Revoked
 
-# The stage whose profile this is; None: it is no gate's.
+# Returns the stage of a signing profile, or None if it is not a gate's.
 StageOf = Callable[[str], str | None]
-# Checks that come after authenticity: where they fail, who signed is known all the same.
+# Checks that come after authenticity: if they fail, the signer is known.
 _AFTER_AUTHENTICITY = frozenset({"expiry", "authenticTimestamp", "revocation"})
 
 
 class Kind(StrEnum):
-    """Whose signature it is."""
+    """The kind of signer."""
 
     GATE = "gate"
     MANAGED = "ecr-managed"  # made by ECR on every push: says who pushed, not that it passed
@@ -33,9 +33,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom to believe. `roots`: SHA-256 of root certificates; `stage_of`: which profiles are gates.
+    """The trusted signers. `roots` are SHA-256 of root certificates; `stage_of` tells which profiles are gates'.
 
-    `managed`: profiles with which the registry signs by itself. `revoked`: asks AWS Signer; None: nobody is asked.
+    `managed` returns the profiles with which the registry signs by itself. `revoked` asks AWS Signer about revocations;
+    with None they are not checked.
     """
 
     roots: frozenset[str]
@@ -46,18 +47,18 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class CheckedSignature:
-    """One signature, and what it says where it holds."""
+    """A signature with the result of its check, and its annotations if it is valid."""
 
     manifest: Digest
-    signer: str = ""  # ARN of the signing profile, without version; by a trust policy: whom it trusts
-    stage: str | None = None  # None: of no gate of ours
-    kind: Kind | None = None  # None: who signed is not known, or not asked
+    signer: str = ""  # ARN of the signing profile, without version; with a trust policy its trusted identity
+    stage: str | None = None  # None if no gate of ours has signed
+    kind: Kind | None = None  # None if the signer is unknown, or does not matter
     signed_at: datetime | None = None
     signed: dict[str, str] = field(default_factory=dict)  # our annotations
-    failure: str = ""  # integrity, authenticity, …: which check failed
-    problem: str = ""  # the sentence
-    is_unknown: bool = False  # nobody could say whether it has been revoked
-    logged: tuple[str, ...] = ()  # what a trust policy lets pass
+    failure: str = ""  # the check that failed: integrity, authenticity, …
+    problem: str = ""  # the message of the failed check
+    is_unknown: bool = False  # AWS Signer did not say whether it has been revoked
+    logged: tuple[str, ...] = ()  # failed checks that a trust policy only logs
 
     @property
     def holds(self) -> bool:
@@ -68,16 +69,18 @@ class CheckedSignature:
         return self.kind is Kind.GATE
 
     def of(self, name: str) -> str:
+        """Return an annotation that was signed; empty if there is none."""
         return self.signed.get(name, "")
 
     def failed(self, error: RejectedInputError) -> CheckedSignature:
-        """In the words of the Notation specification: integrity, authenticity, expiry, …"""
+        """Return the signature with its failed check, named as in the Notation specification."""
         failure = str(getattr(error, "check", "")) or "integrity"
         is_unknown = isinstance(error, RevocationError) and not isinstance(error, RevokedError)
         return replace(self, failure=failure, problem=str(error), is_unknown=is_unknown)
 
 
 def signatures_of(evidence: ImageEvidence, trust: Trust, now: datetime) -> Iterator[CheckedSignature]:
+    """Check each signature of the image."""
     for piece in evidence.signatures:
         if piece.problem:
             yield CheckedSignature(piece.manifest, failure="integrity", problem=piece.problem)
@@ -88,12 +91,12 @@ def signatures_of(evidence: ImageEvidence, trust: Trust, now: datetime) -> Itera
 def _signature(piece: Piece, evidence: ImageEvidence, trust: Trust, now: datetime) -> CheckedSignature:
     from imagegate.notation.verifier import verify_envelope
 
-    nobody = CheckedSignature(piece.manifest)
+    unknown = CheckedSignature(piece.manifest)
     try:
         profile = _profile(piece.content)
     except RejectedInputError as error:
-        return nobody.failed(error)
-    somebody = replace(nobody, signer=profile, stage=trust.stage_of(profile))
+        return unknown.failed(error)
+    claimed = replace(unknown, signer=profile, stage=trust.stage_of(profile))
     try:
         verified = verify_envelope(
             piece.content,
@@ -106,29 +109,29 @@ def _signature(piece: Piece, evidence: ImageEvidence, trust: Trust, now: datetim
         if piece.described:
             read_signature_manifest(piece.described, evidence.subject).check_chain(verified.chain)
     except RejectedInputError as error:
-        failed = somebody.failed(error)
+        failed = claimed.failed(error)
         is_known = failed.failure in _AFTER_AUTHENTICITY
-        return _with_kind(failed, trust) if is_known else nobody.failed(error)
-    found = replace(somebody, signed_at=verified.signing_time, signed=verified.annotations)
-    return _told(_with_kind(found, trust), evidence, trust)
+        return _with_kind(failed, trust) if is_known else unknown.failed(error)
+    valid = replace(claimed, signed_at=verified.signing_time, signed=verified.annotations)
+    return _check_evidence(_with_kind(valid, trust), evidence, trust)
 
 
-def _with_kind(found: CheckedSignature, trust: Trust) -> CheckedSignature:
-    if found.stage:
-        return replace(found, kind=Kind.GATE)
-    return replace(found, kind=Kind.MANAGED if found.signer in trust.managed() else Kind.OTHER)
+def _with_kind(signature: CheckedSignature, trust: Trust) -> CheckedSignature:
+    if signature.stage:
+        return replace(signature, kind=Kind.GATE)
+    return replace(signature, kind=Kind.MANAGED if signature.signer in trust.managed() else Kind.OTHER)
 
 
-def _told(found: CheckedSignature, evidence: ImageEvidence, trust: Trust) -> CheckedSignature:
-    """A gate's signature says so itself, and its summary is there and agrees."""
-    if found.stage is None:
-        return found
+def _check_evidence(signature: CheckedSignature, evidence: ImageEvidence, trust: Trust) -> CheckedSignature:
+    """Check that a gate's signature names the gate, and that its summary exists and agrees with it."""
+    if signature.stage is None:
+        return signature
     try:
-        attestation.check_signed_decision(found.signed, found.stage)
+        attestation.check_signed_decision(signature.signed, signature.stage)
     except RejectedInputError as error:
-        return _with_kind(replace(found, stage=None, failure="evidence", problem=str(error)), trust)
-    problem = _summary_problem(found, evidence)
-    return replace(found, failure="evidence", problem=problem) if problem else found
+        return _with_kind(replace(signature, stage=None, failure="evidence", problem=str(error)), trust)
+    problem = _summary_problem(signature, evidence)
+    return replace(signature, failure="evidence", problem=problem) if problem else signature
 
 
 def _summary_problem(signature: CheckedSignature, evidence: ImageEvidence) -> str:
@@ -136,13 +139,13 @@ def _summary_problem(signature: CheckedSignature, evidence: ImageEvidence) -> st
     content = next((p.content for p in evidence.summaries if str(Digest.of(p.content)) == wanted), None)
     if content is None:
         if signature.of(attestation.INDEX):
-            return ""  # of a platform: the summary is the index's
-        return f"its verification summary {wanted[:19]} is not there"
+            return ""  # a platform's signature: the summary is attached to the index
+        return f"its verification summary {wanted[:19]} is missing"
     return summary_problem(statement_of(content), signature, evidence.subject)
 
 
 def summary_problem(statement: dict[str, Any], signature: CheckedSignature, subject: Descriptor) -> str:
-    """What of the summary contradicts the signature; empty: nothing."""
+    """Return how the summary contradicts the signature; empty if it does not."""
     predicate = statement.get("predicate")
     predicate = predicate if isinstance(predicate, dict) else {}
     policy, verifier = predicate.get("policy"), predicate.get("verifier")
@@ -152,8 +155,8 @@ def summary_problem(statement: dict[str, Any], signature: CheckedSignature, subj
         "verifier": (verifier.get("id") if isinstance(verifier, dict) else None, signature.signer),
         "result": (predicate.get("verificationResult"), "PASSED"),
     }
-    for name, (found, wanted) in expected.items():
-        if found != wanted:
+    for name, (actual, wanted) in expected.items():
+        if actual != wanted:
             return f"its verification summary has another {name}"
     if signature.of(attestation.DECISION).removeprefix("sha256:") not in _digests(
         predicate.get("inputAttestations")
@@ -163,16 +166,13 @@ def summary_problem(statement: dict[str, Any], signature: CheckedSignature, subj
 
 
 def _digests(listed: Any) -> set[str]:
-    found = (
-        [entry.get("digest") for entry in listed if isinstance(entry, dict)]
-        if isinstance(listed, list)
-        else []
-    )
-    return {str(digest.get("sha256")) for digest in found if isinstance(digest, dict)}
+    entries = listed if isinstance(listed, list) else []
+    digests = [entry.get("digest") for entry in entries if isinstance(entry, dict)]
+    return {str(digest.get("sha256")) for digest in digests if isinstance(digest, dict)}
 
 
 def _profile(envelope: bytes) -> str:
-    """The profile that an envelope names, as yet unverified."""
+    """Return the profile that an envelope names. It is not verified yet."""
     from imagegate.errors import AuthenticityError
     from imagegate.notation.jws import parse_envelope
 

@@ -1,4 +1,4 @@
-"""What an image carries: signatures and statements, read from a registry or from a bundle."""
+"""The evidence of an image: signatures and statements, read from a registry."""
 
 from __future__ import annotations
 
@@ -20,28 +20,30 @@ from imagegate.oci.manifest import Manifest
 from imagegate.ports.registry import Registry
 from imagegate.workflow.examination.signatures import content_of
 
-_MOST = 100  # pieces of evidence of one image; more is no evidence but an attack on our time
+_MOST = 100  # referrers that are read, so that an attacker cannot cost us time without end
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A signature's envelope or a statement, and the manifest that brings it.
+    """A signature's envelope or a statement, with the digest of its manifest.
 
-    `described`: a signature's manifest; empty where it is not at hand, as in a bundle.
+    `described` is the content of a signature's manifest; empty in a bundle, which has none.
     """
 
     manifest: Digest
     content: bytes
-    problem: str = ""  # it could not be read: it proves nothing
+    problem: str = ""  # why it could not be read; it proves nothing then
     described: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageEvidence:
+    """The evidence of one image."""
+
     subject: Descriptor
     signatures: tuple[Piece, ...] = ()
     summaries: tuple[Piece, ...] = ()  # SLSA verification summaries
-    others: tuple[str, ...] = ()  # artifact types of what else refers to the image
+    others: tuple[str, ...] = ()  # artifact types of other referrers
 
 
 def read(registry: Registry, image: ImageRef, *, at_most: int = _MOST) -> ImageEvidence:
@@ -71,8 +73,8 @@ def read(registry: Registry, image: ImageRef, *, at_most: int = _MOST) -> ImageE
 
 
 def _may_be_a_summary(referrer: Descriptor) -> bool:
-    said = referrer.annotations.get(PREDICATE_ANNOTATION, VSA_TYPE)
-    return referrer.artifact_type == IN_TOTO and said == VSA_TYPE
+    predicate = referrer.annotations.get(PREDICATE_ANNOTATION, VSA_TYPE)
+    return referrer.artifact_type == IN_TOTO and predicate == VSA_TYPE
 
 
 @dataclass(frozen=True, slots=True)

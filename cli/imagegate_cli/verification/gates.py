@@ -1,4 +1,4 @@
-"""The gates of a stack as other programs need to know them: profiles, repositories, root certificates."""
+"""`imagegate verify --print-policy`: the gates of a stack, as a verification policy for another program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from imagegate.policy.policy import APP, Policy
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.stack import Stack
-from imagegate_cli.verification.printed import FORMATS, Gate, Gates
+from imagegate_cli.verification.policies import FORMATS, Gate, Gates
 from imagegate_cli.verification.trust import AWS_ROOT, roots_in
 
 _AWS_STORE = "aws-signer-ts"  # as AWS's installer of Notation names it
@@ -32,7 +32,7 @@ _HINTS = {
 
 
 def printed(stack: Stack, kind: str, stage: str | None, root: Path | None) -> tuple[str, list[str]]:
-    """The policy, and what to do with it. Raises `CannotTellError`."""
+    """Return the policy, and hints how to use it. `kind` is a key of `FORMATS`. Raises `CannotTellError`."""
     gates = _gates(stack, stage, root, needs_root=kind != "notation")
     empty = [gate.stage for gate in gates.gates if not gate.repositories]
     kept = tuple(gate for gate in gates.gates if gate.repositories)
@@ -75,7 +75,7 @@ def _host(stack: Stack, existing: dict[str, str]) -> str:
 
 
 def _root(trusted: frozenset[str], file: Path | None) -> str:
-    """The certificates that the stack trusts, in PEM."""
+    """Return the certificates of the file in PEM. The stack must trust all of them."""
     if file is None:
         raise CannotTellError(
             "it holds the root certificate: name its file with --trust-root. AWS publishes that of AWS Signer "

@@ -1,4 +1,4 @@
-"""What `imagegate verify` says, for people and for machines."""
+"""The result of `imagegate verify`, and its JSON form."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from imagegate.evidence import attestation
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest
 from imagegate_cli.faults import CANNOT_TELL
-from imagegate_cli.verification import by_policy
-from imagegate_cli.verification import evidence as evidences
-from imagegate_cli.verification.bundle import Bundle
-from imagegate_cli.verification.by_policy import ByPolicy
+from imagegate_cli.verification import trust_policy
+from imagegate_cli.verification.after_signing import AfterSigning, events_after_signing
+from imagegate_cli.verification.bundle import Bundle, Rerun, rerun
 from imagegate_cli.verification.checks import CheckedSignature, Trust, signatures_of
 from imagegate_cli.verification.evidence import ImageEvidence
-from imagegate_cli.verification.rerun import Rerun, rerun
-from imagegate_cli.verification.since import Since, since
+from imagegate_cli.verification.evidence import read as read_evidence
 from imagegate_cli.verification.sources import ImageSource
+from imagegate_cli.verification.trust_policy import AppliedPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
+    """The checked signatures of an image, with problems and notes."""
+
     subject: str
     evidence: ImageEvidence
     signatures: tuple[CheckedSignature, ...]
@@ -33,11 +34,11 @@ class VerificationReport:
     notes: tuple[str, ...] = ()  # what was not checked
     policy: str = ""  # the trust policy that decides instead of the gates
     asks_revocation: bool = True
-    since: Since | None = None  # where a stack knows
+    since: AfterSigning | None = None  # None without a stack
 
     @property
     def accepted(self) -> list[CheckedSignature]:
-        """Those that hold, of the gate that is asked for, or of any; or by the trust policy."""
+        """The valid signatures of the requested gate, or of any gate; or those that the trust policy accepts."""
         return [one for one in self.signatures if one.holds and self._counts(one)]
 
     def _counts(self, one: CheckedSignature) -> bool:
@@ -45,7 +46,7 @@ class VerificationReport:
 
     @property
     def _unknown(self) -> CheckedSignature | None:
-        """Nobody could say whether it has been revoked, and no other one holds."""
+        """A signature of unknown revocation, if no other one is valid."""
         unknown = (one for one in self.signatures if one.is_unknown and (self.policy or self._counts(one)))
         return None if self.accepted or self.problems else next(unknown, None)
 
@@ -92,51 +93,51 @@ class VerificationReport:
         }
 
 
-def of_image(source: ImageSource, trust: Trust, gate: str | None, now: datetime) -> VerificationReport:
-    found = evidences.read(source.registry, source.image)
-    report = VerificationReport(source.name, found, tuple(signatures_of(found, trust, now)), gate)
-    return _noted(_with_what_came_after(report, source, now), trust)
+def verify_image(source: ImageSource, trust: Trust, gate: str | None, now: datetime) -> VerificationReport:
+    """Verify an image by the gates. `gate` is the stage whose signature is requested; None accepts any."""
+    evidence = read_evidence(source.registry, source.image)
+    signatures = tuple(signatures_of(evidence, trust, now))
+    report = VerificationReport(source.name, evidence, signatures, gate)
+    return _with_revocation_note(_with_later_events(report, source, now), trust)
 
 
-def _with_what_came_after(
-    report: VerificationReport, source: ImageSource, now: datetime
-) -> VerificationReport:
-    """A signature stays where a gate has changed its mind since; only a stack knows."""
+def _with_later_events(report: VerificationReport, source: ImageSource, now: datetime) -> VerificationReport:
+    """Add what happened after the signature, which only a stack knows."""
     if source.stack is None:
         return report
-    known = since(source.stack, source.image)
+    later = events_after_signing(source.stack, source.image)
     gates = [str(one.stage) for one in report.accepted]
-    problem = known.problem(gates)
+    problem = later.problem(gates)
     problems = (*report.problems, problem) if problem else report.problems
-    return replace(report, problems=problems, notes=known.notes(gates, now), since=known)
+    return replace(report, problems=problems, notes=later.notes(gates, now), since=later)
 
 
-def of_image_by(source: ImageSource, by: ByPolicy, now: datetime) -> VerificationReport:
-    """By a trust policy of whoever asks: what the gates say does not count then."""
-    found = evidences.read(source.registry, source.image)
-    return VerificationReport(
-        source.name, found, tuple(by_policy.signatures_of(found, by, now)), policy=by.name
-    )
+def verify_by_trust_policy(source: ImageSource, policy: AppliedPolicy, now: datetime) -> VerificationReport:
+    """Verify an image by the caller's trust policy, without the gates."""
+    evidence = read_evidence(source.registry, source.image)
+    signatures = tuple(trust_policy.signatures_of(evidence, policy, now))
+    return VerificationReport(source.name, evidence, signatures, policy=policy.name)
 
 
-def of_bundle(
+def verify_bundle(
     bundle: Bundle, name: str, trust: Trust, gate: str | None, now: datetime, *, knows_profiles: bool
 ) -> VerificationReport:
-    """Signatures as in a registry; then the judge runs again. A bundle alone does not say whose gates are yours."""
+    """Verify the signatures of a bundle, then judge it again. `knows_profiles`: the caller names the profiles."""
     again = rerun(bundle)
     report = VerificationReport(
         name, bundle.evidence, tuple(signatures_of(bundle.evidence, trust, now)), gate, again
     )
     profiles = dict.fromkeys(one.signer for one in report.accepted)
-    note = f"whether {', '.join(profiles)} is yours was not checked: --profile names the gates' profiles"
+    note = f"whether {', '.join(profiles)} is yours was not checked: name the gates' profiles with --profile"
     notes = () if knows_profiles or not profiles else (note,)
-    return _noted(replace(report, problems=tuple(_problems(report, bundle, again)), notes=notes), trust)
+    report = replace(report, problems=tuple(_problems(report, bundle, again)), notes=notes)
+    return _with_revocation_note(report, trust)
 
 
-def _noted(report: VerificationReport, trust: Trust) -> VerificationReport:
+def _with_revocation_note(report: VerificationReport, trust: Trust) -> VerificationReport:
     if trust.revoked is not None:
         return report
-    note = "whether a signature has been revoked since was not asked"
+    note = "whether a signature has been revoked since was not checked"
     notes = (*report.notes, note) if report.signatures else report.notes
     return replace(report, notes=notes, asks_revocation=False)
 

@@ -1,4 +1,4 @@
-"""Where an image to verify is: in ECR beside a stack, or in any OCI registry."""
+"""Finds the image to verify: in ECR beside a stack, or in any OCI registry."""
 
 from __future__ import annotations
 
@@ -23,28 +23,31 @@ _ECR = re.compile(r"\d{12}\.dkr[.-]ecr[.-].*")
 
 @dataclass(frozen=True)
 class ImageSource:
+    """An image in a registry, with the stack beside it if the registry is ECR."""
+
     registry: Registry
     image: ImageRef
     name: str
     stack: Stack | None = None
-    host: str = ""  # of a registry that is not ECR
+    host: str = ""  # of another registry
 
     def qualified(self) -> str:
-        """The repository as trust policies name it: with its registry. Raises what ECR answers."""
+        """Return the repository with its registry, as trust policies name it. Raises errors of ECR."""
         if self.stack is None:
             return f"{self.host}/{self.image.repository}"
         from imagegate.aws.clients import client
 
         names = [self.image.repository]
-        found = client("ecr").describe_repositories(repositoryNames=names)["repositories"]
-        return str(found[0]["repositoryUri"])
+        response = client("ecr").describe_repositories(repositoryNames=names)
+        return str(response["repositories"][0]["repositoryUri"])
 
     def latest_decision(self) -> Digest | None:
+        """Return the decision of the image's newest attempt, or None if there is none."""
         latest = self.stack.ledger.latest(self.image) if self.stack else None
         return latest.decision if latest else None
 
     def policy_of(self, decision: Digest) -> bytes:
-        """The policy's file under which it was decided."""
+        """Return the content of the policy file of the decision."""
         if self.stack is None:
             raise CannotTellError("no stack, no records")
         records = self.stack.records
@@ -52,12 +55,13 @@ class ImageSource:
 
 
 def is_foreign(text: str) -> bool:
+    """Tell whether the text names an image in another registry than ECR."""
     match = _HOST.fullmatch(text)
     return match is not None and not _ECR.fullmatch(match["host"])
 
 
 def in_ecr(stack: Stack, reference: RepositoryReference) -> ImageSource:
-    """Raise `NotFoundError` where there is no such image."""
+    """Find an image of the stack's registry. Raises `NotFoundError` if there is none."""
     from imagegate.aws.ecr_registry import own_registry
 
     image = image_of(stack, reference)
@@ -67,7 +71,7 @@ def in_ecr(stack: Stack, reference: RepositoryReference) -> ImageSource:
 
 
 def in_registry(text: str) -> ImageSource:
-    """Raise `CannotTellError` or `RejectedInputError`."""
+    """Find an image in another registry. Raises `CannotTellError` or `RejectedInputError`."""
     from imagegate.oci.client import HttpRegistry
     from imagegate.oci.login import Login
     from imagegate.oci.wire import Guard
@@ -86,7 +90,7 @@ def in_registry(text: str) -> ImageSource:
 
 
 def credentials_of(host: str) -> str:
-    """What `docker login` has kept for the registry; empty: nothing."""
+    """Return the credentials that `docker login` stored for the registry; empty if it stored none."""
     try:
         raw = json.loads((Path.home() / ".docker/config.json").read_text())
         auth = raw["auths"][host]["auth"]

@@ -1,16 +1,17 @@
-"""Whom `imagegate verify` believes: the stack's roots and profiles, or those that are named."""
+"""The trust of `imagegate verify`: the roots and profiles of the stack, or those that options name."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from imagegate.oci.image import ImageRef
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.stack import Stack
 from imagegate_cli.verification.checks import Trust
-from imagegate_cli.verification.managed import managed_profiles
 
 # "AWS Signer Code Signing Root CA G1"; docs/adr/0004.
 AWS_ROOT = "90a87d0543c3f094dbff9589b6649affe2f3d6e0f308799be2258461c686473f"
@@ -18,7 +19,7 @@ _STAGE = re.compile(r".*:/signing-profiles/[A-Za-z0-9_]+?__([A-Za-z0-9_]+)")
 
 
 def of_stack(stack: Stack, roots: frozenset[str] | None, image: ImageRef) -> Trust:
-    """The profiles of the deployed policy's stages, and those with which ECR signs by itself."""
+    """Return the trust in the stack's gates; ECR's own signing profiles are named, not trusted."""
     from imagegate.aws.clients import client
 
     stages = {profile: stage for stage, profile in stack.signing_profiles.items()}
@@ -27,7 +28,7 @@ def of_stack(stack: Stack, roots: frozenset[str] | None, image: ImageRef) -> Tru
 
 
 def of_profiles(prefix: str, roots: frozenset[str] | None) -> Trust:
-    """`prefix`: of the gates' profile ARNs, up to the two underscores before the stage."""
+    """Return the trust in all profiles whose ARN is `prefix`, two underscores and a stage."""
 
     def stage_of(profile: str) -> str | None:
         match = _STAGE.fullmatch(profile)
@@ -37,14 +38,47 @@ def of_profiles(prefix: str, roots: frozenset[str] | None) -> Trust:
 
 
 def roots_in(path: Path) -> frozenset[str]:
-    """SHA-256 of each certificate of a PEM file. Raises `CannotTellError`."""
+    """Return the SHA-256 of each certificate of a PEM file. Raises `CannotTellError` if it has none."""
     from cryptography import x509
     from cryptography.hazmat.primitives.hashes import SHA256
 
     try:
-        found = x509.load_pem_x509_certificates(path.read_bytes())
+        certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise CannotTellError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise CannotTellError(f"{path}: no certificates in PEM: {error}") from error
-    return frozenset(certificate.fingerprint(SHA256()).hex() for certificate in found)
+    return frozenset(certificate.fingerprint(SHA256()).hex() for certificate in certificates)
+
+
+def managed_profiles(ecr: Any, image: ImageRef) -> frozenset[str]:
+    """Return the profiles with which ECR signs by itself: ARNs without version, of the registry and of this image.
+
+    Such a signature says who pushed, not that a gate passed. `ecr` is boto3's client. The result is empty if the caller
+    may not read them.
+    """
+    names = {"repositoryName": image.repository, "imageId": {"imageDigest": str(image.digest)}}
+    configured = _allowed(lambda: _configured(ecr.get_signing_configuration()))
+    return frozenset(
+        [*configured, *_allowed(lambda: _signed_with(ecr.describe_image_signing_status(**names)))]
+    )
+
+
+def _configured(response: dict[str, Any]) -> Iterator[str]:
+    for rule in response["signingConfiguration"]["rules"]:
+        yield rule["signingProfileArn"]
+
+
+def _signed_with(response: dict[str, Any]) -> Iterator[str]:
+    for status in response.get("signingStatuses", []):
+        yield status["signingProfileArn"]
+
+
+def _allowed(ask: Callable[[], Iterator[str]]) -> list[str]:
+    """Return the ARNs, or nothing if AWS refuses: they only help to name a signature, verifying needs none."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return list(ask())
+    except (BotoCoreError, ClientError):
+        return []

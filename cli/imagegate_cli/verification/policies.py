@@ -1,6 +1,6 @@
-"""Verification policies for other programs: who signs for which repositories, in their words.
+"""Verification policies for other programs: the signing profile for each repository, in the program's format.
 
-Notation: Notary Project, "Trust Store and Trust Policy"; scopes are whole repositories, so those that exist are named.
+Notation: Notary Project, "Trust Store and Trust Policy"; a scope is a whole repository, so existing ones are listed.
 Kyverno: the resources of notation-aws-verifier (the maintained continuation of kyverno-notation-aws), v1alpha1.
 Ratify: v1beta1, as its guide "Ratify with AWS Signer" has it.
 """
@@ -18,14 +18,14 @@ _NOTATION_API, _RATIFY_API = "notation.nirmata.io/v1alpha1", "config.ratify.deis
 _SERVICE = (
     "notation-aws-verifier"  # Kyverno's extension: its namespace, and the beginning of its service's name
 )
-_UNCHECKED = ("kube-system", "kyverno", _SERVICE)  # what must start before anything can be checked
+_UNCHECKED = ("kube-system", "kyverno", _SERVICE)  # namespaces that must start before images can be checked
 _PLUGIN = "notation-com.amazonaws.signer.notation.plugin"
 _PLUGIN_IMAGE = "public.ecr.aws/aws-signer/notation-plugin:linux-amd64-latest"
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One stage. `repositories`: those that exist, with their registry; `globs`: those that belong to it, likewise."""
+    """A stage's gate. `repositories` are the existing ones and `glob` all that belong to it, with their registry."""
 
     stage: str
     profile: str  # ARN, without version
@@ -35,7 +35,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """`name`: of the stack. `store`: the trust store's name; `root`: its certificates in PEM."""
+    """The gates of the stack `name`. `store` is the name of the trust store, `root` its certificates in PEM."""
 
     name: str
     gates: tuple[Gate, ...]
@@ -44,11 +44,12 @@ class Gates:
 
 
 def notation(gates: Gates) -> str:
-    """trustpolicy.json: one policy per stage; scopes never overlap, for a repository has one stage."""
+    """Return trustpolicy.json, with one policy per stage. Scopes never overlap: a repository has one stage."""
     return json.dumps(_trust_policy(gates), indent=2) + "\n"
 
 
 def kyverno(gates: Gates) -> str:
+    """Return the TrustStore, the TrustPolicy and the ClusterPolicy in YAML."""
     name = _kubernetes_name(gates.name)
     store = {"trustStoreName": gates.store, "type": _STORE_TYPE, "caBundle": gates.root}
     return _yaml(
@@ -59,9 +60,9 @@ def kyverno(gates: Gates) -> str:
 
 
 def _cluster_policy(gates: Gates, name: str) -> dict[str, Any]:
-    """Images of other repositories are left alone; those of the gates are pinned to the digest that was verified."""
+    """Return the ClusterPolicy. It pins images of the gates to the verified digest, and ignores others."""
     secret = f"/api/v1/namespaces/{_SERVICE}/secrets/{_SERVICE}-svc.{_SERVICE}.svc.tls-pair"
-    asked = {
+    request = {
         "images": "{{images}}",
         "imageReferences": [f"{gate.glob}{end}" for gate in gates.gates for end in (":*", "@*")],
         "trustPolicy": name,
@@ -80,7 +81,7 @@ def _cluster_policy(gates: Gates, name: str) -> dict[str, Any]:
                 "name": "response",
                 "apiCall": {
                     "method": "POST",
-                    "data": [{"key": key, "value": value} for key, value in asked.items()],
+                    "data": [{"key": key, "value": value} for key, value in request.items()],
                     "service": {
                         "url": f"https://{_SERVICE}-svc.{_SERVICE}.svc/checkimages",
                         "caBundle": "{{ tlscerts }}",
@@ -94,13 +95,13 @@ def _cluster_policy(gates: Gates, name: str) -> dict[str, Any]:
         "validationFailureAction": "Enforce",
         "failurePolicy": "Fail",
         "webhookTimeoutSeconds": 30,
-        "schemaValidation": False,  # Kyverno does not know what the service answers
+        "schemaValidation": False,  # Kyverno does not know the service's response
         "rules": [rule],
     }
 
 
 def ratify(gates: Gates) -> str:
-    """The root, AWS Signer's plugin (Ratify's dynamic plugins bring it), and the verifier."""
+    """Return the root, AWS Signer's plugin (which Ratify downloads), and the verifier in YAML."""
     root = f"{_kubernetes_name(gates.name)}-root"
     parameters = {
         "verificationCertStores": {_STORE_TYPE: {gates.store: [root]}},
@@ -148,7 +149,7 @@ def _resource(api: str, kind: str, name: str, spec: dict[str, Any]) -> dict[str,
 
 
 def _kubernetes_name(text: str) -> str:
-    """RFC 1123, as Kubernetes wants names."""
+    """Return the text as a name by RFC 1123, which Kubernetes requires."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
@@ -156,7 +157,7 @@ def _yaml(*documents: Any) -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """Texts of several lines are written as such; nothing is written as a reference to another place."""
+        """Writes texts of several lines as blocks, and no aliases."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True

@@ -1,19 +1,18 @@
-"""A report of `imagegate verify`, for people."""
+"""The report of `imagegate verify` for people."""
 
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
 from imagegate.evidence import attestation
-from imagegate_cli.output.screen import Text
+from imagegate_cli.output.screen import Text, labelled
+from imagegate_cli.verification.bundle import Rerun
 from imagegate_cli.verification.checks import CheckedSignature, Kind
 from imagegate_cli.verification.report import VerificationReport
-from imagegate_cli.verification.rerun import Rerun
 
 
-def shown(report: VerificationReport) -> RenderableType:
-    """Labels are short: a digest fits beside them in 80 columns."""
+def report_view(report: VerificationReport) -> RenderableType:
+    """Return the headline, problems, signatures and notes. A digest fits beside the labels in 80 columns."""
     style = "green" if report.exit_code == 0 else "red"
     parts: list[RenderableType] = [
         Text(report.headline, style),
@@ -21,9 +20,9 @@ def shown(report: VerificationReport) -> RenderableType:
     ]
     parts += [Text(f"  ✗ {problem}", "red") for problem in report.problems[1:]]
     if report.rerun:
-        parts.append(_shown_rerun(report.rerun))
+        parts.append(_rerun_line(report.rerun))
     for one in report.signatures:
-        parts += [Text(), _shown_signature(one)]
+        parts += [Text(), labelled((label, value) for label, value in _rows(one) if value)]
     if not report.signatures:
         parts.append(Text("no signatures at all"))
     parts += [Text(f"Note: {note}", "yellow") for note in report.notes]
@@ -32,7 +31,7 @@ def shown(report: VerificationReport) -> RenderableType:
     return Group(*parts)
 
 
-def _shown_rerun(again: Rerun) -> Text:
+def _rerun_line(again: Rerun) -> Text:
     when = f"{again.decision.judged_at:%Y-%m-%d %H:%M} UTC"
     if again.problem:
         return Text(f"Judged again: {again.problem}", "red")
@@ -41,19 +40,9 @@ def _shown_rerun(again: Rerun) -> Text:
     )
 
 
-def _shown_signature(one: CheckedSignature) -> RenderableType:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, style="bold")
-    grid.add_column(overflow="fold")
-    for label, value in _rows(one):
-        if value:
-            grid.add_row(label, value)
-    return grid
-
-
 def _rows(one: CheckedSignature) -> list[tuple[str, str]]:
     return [
-        ("Signed by", _who(one)),
+        ("Signed by", _signer(one)),
         ("Valid", "yes" if one.holds else f"no: {one.problem}"),
         *(("Let pass", problem) for problem in one.logged),
         ("When", f"{one.signed_at:%Y-%m-%d %H:%M:%S} UTC" if one.signed_at else ""),
@@ -66,7 +55,7 @@ def _rows(one: CheckedSignature) -> list[tuple[str, str]]:
     ]
 
 
-def _who(one: CheckedSignature) -> str:
+def _signer(one: CheckedSignature) -> str:
     match one.kind:
         case Kind.GATE:
             return f"the {one.stage} gate"

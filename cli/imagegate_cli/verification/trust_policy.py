@@ -1,4 +1,4 @@
-"""Verifying by a Notation trust policy and trust stores of one's own, instead of by the gates' signing profiles."""
+"""Verifies by a Notation trust policy and trust stores of the caller, instead of by the gates' signing profiles."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _STORES = "truststore"  # beside trustpolicy.json: "Directory Structure" of the 
 
 
 @dataclass(frozen=True, slots=True)
-class ByPolicy:
-    """`name`: of the policy that applies to the repository."""
+class AppliedPolicy:
+    """A trust policy that applies to a repository; `name` is the policy's."""
 
     verifier: Verifier
     repository: str  # fully qualified
     name: str
 
 
-def read(file: Path, stores: Path | None, repository: str) -> ByPolicy:
-    """`stores`: default: `truststore` beside the file. Raises `CannotTellError`."""
+def read(file: Path, stores: Path | None, repository: str) -> AppliedPolicy:
+    """Read the policy and its stores; by default `truststore` beside the file. Raises `CannotTellError`."""
     from imagegate.notation.revocation import AwsRevocations
     from imagegate.notation.trust_policy import Level
     from imagegate.notation.trust_policy_document import parse_trust_policy
@@ -39,34 +39,39 @@ def read(file: Path, stores: Path | None, repository: str) -> ByPolicy:
     try:
         policies = parse_trust_policy(file.read_bytes())
         policy = policies.select(repository)
-        found = read_trust_stores(stores or file.parent / _STORES)
+        trust_stores = read_trust_stores(stores or file.parent / _STORES)
     except OSError as error:
         raise CannotTellError(f"{error.filename}: {error.strerror}") from error
     except RejectedInputError as error:
         raise CannotTellError(f"{file}: {error}") from error
     if policy.verification.level is Level.SKIP:
         raise CannotTellError(f"{file}: its policy {policy.name} skips {repository}: nothing is verified")
-    return ByPolicy(Verifier(policies, found, AwsRevocations()), repository, policy.name)
+    return AppliedPolicy(Verifier(policies, trust_stores, AwsRevocations()), repository, policy.name)
 
 
-def signatures_of(evidence: ImageEvidence, by: ByPolicy, now: datetime) -> Iterator[CheckedSignature]:
+def signatures_of(
+    evidence: ImageEvidence, policy: AppliedPolicy, now: datetime
+) -> Iterator[CheckedSignature]:
+    """Check each signature by the trust policy."""
     for piece in evidence.signatures:
         if piece.problem:
             yield CheckedSignature(piece.manifest, failure="integrity", problem=piece.problem)
         else:
-            yield _signature(piece, evidence, by, now)
+            yield _signature(piece, evidence, policy, now)
 
 
-def _signature(piece: Piece, evidence: ImageEvidence, by: ByPolicy, now: datetime) -> CheckedSignature:
-    found = CheckedSignature(piece.manifest)
+def _signature(
+    piece: Piece, evidence: ImageEvidence, policy: AppliedPolicy, now: datetime
+) -> CheckedSignature:
+    unchecked = CheckedSignature(piece.manifest)
     try:
-        verified = by.verifier.verify(
-            by.repository, evidence.subject, piece.described, lambda _: piece.content, at=now
+        verified = policy.verifier.verify(
+            policy.repository, evidence.subject, piece.described, lambda _: piece.content, at=now
         )
     except RejectedInputError as error:
-        return found.failed(error)
+        return unchecked.failed(error)
     return replace(
-        found,
+        unchecked,
         signer=verified.identity,
         signed_at=verified.signing_time,
         signed=verified.annotations,
