@@ -1,4 +1,4 @@
-"""The context of a run: its clock, its pauses and the stack. Whoever calls `main` passes it in."""
+"""The context of a run: its clock, its pauses and the stack. The caller of `main` passes it in."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from imagegate_cli.stack import Stack, find_stack
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """How commands wait. All times are in seconds."""
+    """The waits of commands. All times are in seconds."""
 
     sleep: Callable[[float], None] = time.sleep
-    # Between the first two looks at a release; later ones are further apart.
+    # Between the first two looks at a release; later looks are further apart.
     first: float = 0.3
     # For a release to begin: seconds after a push, three minutes where the event is delivered a third time.
     begin: float = 240.0
@@ -40,7 +40,7 @@ class CommandLine:
 
     @cached_property
     def stack(self) -> Stack:
-        """The stack that `--stack` names, found at the first use. Raises `NotFoundError` if it does not exist."""
+        """The stack that `--stack` names. Raises `NotFoundError` at the first use if it does not exist."""
         return self.find_stack(self.stack_name)
 
 
@@ -55,7 +55,7 @@ def pauses() -> Pauses:
 
 
 def _current() -> CommandLine:
-    found = click.get_current_context().find_object(CommandLine)
-    if found is None:
+    command_line = click.get_current_context().find_object(CommandLine)
+    if command_line is None:
         raise LookupError("the command has no context: it was not started by `main`")
-    return found
+    return command_line

@@ -14,7 +14,7 @@ LEDGER_DAYS = 90
 
 
 class DurationType(click.ParamType[float]):
-    """How long to wait: `90`, `90s`, `5m`, `1.5h`. Returns seconds."""
+    """A time to wait, in seconds: `90`, `90s`, `5m`, `1.5h`."""
 
     name = "duration"
 
@@ -29,7 +29,7 @@ class DurationType(click.ParamType[float]):
 
 
 class PeriodType(click.ParamType[timedelta]):
-    """How far back to look: `12h`, `7d`, `2w`; at most 90 days."""
+    """A period up to now, at most 90 days: `12h`, `7d`, `2w`."""
 
     name = "period"
 

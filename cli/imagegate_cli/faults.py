@@ -1,4 +1,4 @@
-"""What went wrong, in one line that says what to do: an operator never sees a traceback."""
+"""Errors in one line that says what to do. A traceback is never shown."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _LONGEST = 4_000  # characters of a message
 
 
 class CannotTellError(click.ClickException):
-    """The question cannot be answered; the message says why."""
+    """There is no answer; the message says why."""
 
     exit_code = CANNOT_TELL
 
 
 class NotFoundError(CannotTellError):
-    """What was asked about does not exist; the message says what to try."""
+    """A resource does not exist; the message says what to try."""
 
 
 def report(error: BaseException) -> int:
-    """Print one line to stderr; the exit code. Raises what nobody foresaw when IMAGEGATE_DEBUG is set."""
+    """Print one line to stderr and return the exit code. With IMAGEGATE_DEBUG set, raise the error again."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return CANNOT_TELL
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
-        say("imagegate: interrupted; what was started goes on", err=True)
+        say("imagegate: interrupted; a release that was started goes on", err=True)
         return 130
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has enough; Python would complain once more when it flushes.
+        # The reader of our output has closed the pipe. Python would print an error when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if os.environ.get("IMAGEGATE_DEBUG"):
@@ -44,6 +44,7 @@ def report(error: BaseException) -> int:
 
 
 def explain(error: BaseException) -> str:
+    """Return the error as a message for people."""
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "imagegate"
         return f"{error.format_message()} (see {path} --help)"
@@ -55,7 +56,7 @@ def explain(error: BaseException) -> str:
 
 
 def _explain_aws(error: BaseException) -> str | None:
-    # Late: only a failure needs to know what boto3 may raise.
+    # Imported late: only failures need it.
     from botocore import exceptions as aws
 
     if isinstance(error, aws.ClientError):
@@ -67,9 +68,7 @@ def _explain_aws(error: BaseException) -> str | None:
     if isinstance(error, (aws.SSOError, aws.TokenRetrievalError, aws.CredentialRetrievalError)):
         return f"{error}: sign in again (aws sso login)"
     if isinstance(error, (aws.ConnectionError, aws.HTTPClientError)):
-        return (
-            f"{error}: check the network and AWS_ENDPOINT_URL (a sandbox that was started anew has a new env)"
-        )
+        return f"{error}: check the network and AWS_ENDPOINT_URL (a restarted sandbox has a new .sandbox/env)"
     return str(error) if isinstance(error, aws.BotoCoreError) else None
 
 

@@ -13,13 +13,13 @@ from imagegate_cli.faults import report
 
 # Function and summary of each command. A run imports only the command that it needs, and --help none.
 _COMMANDS = {
-    "decide": ("decide", "Waivers, approvals, break-glass and revocations."),
+    "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
     "judge": ("judge", "Judge scanners' files, or an image in ECR, as the pipeline would."),
-    "list": ("list_", "The newest releases of all repositories, of the last 90 days."),
-    "policy": ("policy", "What a policy file says, and what is wrong with it."),
+    "list": ("list_", "List the newest attempts of all repositories, of the last 90 days."),
+    "policy": ("policy", "Check, explain and try policy files; report what the deployed policy blocks."),
     "release": ("release", "Release the image that REPOSITORY:TAG points to now, also again."),
-    "rollback": ("rollback", "Go back to the release of APP in STAGE before the last."),
-    "status": ("status", "What became of an image, or of the newest images of a repository."),
+    "rollback": ("rollback", "Return to the release of APP in STAGE before the last."),
+    "status": ("status", "Show the newest attempt of an image, or the newest attempts of a repository."),
     "verify": ("verify", "Verify which gate an image passed, when, under which policy, on which evidence."),
 }
 
@@ -54,7 +54,7 @@ class Commands(click.Group):
 @click.version_option(package_name="imagegate", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context, stack: str) -> None:
-    """The gate for container images in Amazon ECR.
+    """Judge, release, promote and verify container images in Amazon ECR.
 
     Account, Region and credentials are those of the AWS CLI: AWS_PROFILE, AWS_DEFAULT_REGION, ….
     In the sandbox: source .sandbox/env

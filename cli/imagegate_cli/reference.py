@@ -1,4 +1,4 @@
-"""`REPOSITORY[:TAG|@DIGEST]`, as people write it or paste it from `docker push`."""
+"""References to images, `REPOSITORY[:TAG|@DIGEST]`, as people write them or paste them from `docker push`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class RepositoryReference:
-    """A repository, or one image of it. With a digest the tag does not count."""
+    """A repository, or one image of it. With a digest the tag is ignored."""
 
     repository: str
     tag: str | None = None
@@ -27,7 +27,7 @@ class RepositoryReference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raise `RejectedInputError` that says which part is wrong."""
+        """Parse a reference. Raises `RejectedInputError`, which says which part is wrong."""
         bare = _REGISTRY.sub("", text, count=1) if _REGISTRY.match(text) else text
         name, at, digest = bare.partition("@")
         repository, colon, tag = name.partition(":")
@@ -50,7 +50,7 @@ class RepositoryReference:
 
 
 class ReferenceType(click.ParamType[RepositoryReference]):
-    """A click argument. `needs`: "" for any reference, else the form that the verb asks for."""
+    """A reference on the command line. `needs` is the required form; with "" any form is accepted."""
 
     name = "reference"
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import boto3
+import click
 import pytest
 from moto import mock_aws
 
@@ -20,7 +21,7 @@ from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Digest, ImageRef
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate_cli.context import CommandLine, Pauses
-from imagegate_cli.main import main
+from imagegate_cli.main import cli, main
 from imagegate_cli.stack import Stack, find_stack
 from tests.fakes import NOW
 
@@ -571,3 +572,12 @@ def test_help_loads_neither_boto3_nor_rich() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_help_of_the_program_has_the_first_sentence_of_each_command(gate: Gate) -> None:
+    text = " ".join(gate.call("--help").out.split())
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert f"{name} {command.get_short_help_str(1000)}" in text

@@ -56,7 +56,7 @@ def test_how_many_are_missing_is_said(gate: CliGate, url: Served) -> None:
     held(ask(gate, quorum=2))
     result = gate.call("decide", "approve", "shop-dev:1.0")
     assert "shop-dev:1.0 has 1 of 2 approvals for staging" in result.out
-    assert "The others have time until 2026-11-28 08:01 UTC" in result.out
+    assert "Others can approve until 2026-11-28 08:01 UTC" in result.out
     assert gate.call("decide", "approve", "shop-dev:1.0", "--json").json["standing"] == "waiting"
 
 

@@ -57,7 +57,6 @@ NOT_YET: tuple[str, ...] = (
     "layers/core/imagegate/release",
     "layers/core/imagegate/workflow",
     "layers/core/imagegate",
-    "cli",
     "functions",
 )
 

@@ -1,1 +1,1 @@
-"""`imagegate release --adopt`: images from before the installation are released like pushes."""
+"""`imagegate release --adopt`: releases images from before the installation, as if they were pushed."""

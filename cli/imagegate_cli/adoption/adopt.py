@@ -1,4 +1,4 @@
-"""Adopting, as an operator sees it: what would be started, a question, and how far it is."""
+"""Adopts images: shows which would be started, asks, starts them at a rate, and shows the progress."""
 
 from __future__ import annotations
 
@@ -27,33 +27,51 @@ _MOST, _MOST_LEFT_OUT = 40, 15
 
 
 def run(
-    stack: Stack, pattern: Pattern, *, stage: str | None, rate: float, limit: int | None, **how: bool
+    stack: Stack,
+    pattern: Pattern,
+    *,
+    stage: str | None,
+    rate: float,
+    limit: int | None,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """`how`: yes, dry_run, as_json."""
-    if how["as_json"] and not (how["yes"] or how["dry_run"]):
-        raise click.UsageError("--json asks no questions: add --yes, or --dry-run to look first")
-    if not (how["yes"] or how["dry_run"] or sys.stdin.isatty()):
-        raise click.UsageError(
-            "there is no terminal to ask on: add --yes to start, or --dry-run to look first"
-        )
-    found = preview(stack, pattern, stage, limit)
-    if not how["as_json"]:
-        _show(found, rate)
+    """Start releases of the images that the pattern matches. `rate` is the seconds between two starts."""
+    _check_terminal(yes=yes, dry_run=dry_run, as_json=as_json)
+    images = preview(stack, pattern, stage, limit)
+    if not as_json:
+        _show(images, rate)
     started: int | None = None
-    if found.start and not how["dry_run"]:
-        if not how["yes"] and not confirm(f"Start {_releases(len(found.start))}?"):
+    if images.start and not dry_run:
+        if not yes and not confirm(f"Start {_releases(len(images.start))}?"):
             say("imagegate: nothing was started", err=True)
             raise click.exceptions.Exit(1)
-        started = start(stack, found.start, rate)
-    if how["as_json"]:
-        return show_json(found.as_json(started))
+        started = start(stack, images.start, rate)
+    if as_json:
+        return show_json(images.as_json(started))
     if started:
         say(f"{_releases(started)} started. Follow them: imagegate list --outcome open")
     return None
 
 
+def _check_terminal(*, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Raise `UsageError` if there is a question to ask and no terminal to ask it on."""
+    if yes or dry_run:
+        return
+    if as_json:
+        raise click.UsageError("--json asks no questions: add --yes, or --dry-run to look first")
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "there is no terminal to ask on: add --yes to start, or --dry-run to look first"
+        )
+
+
 def start(stack: Stack, images: Sequence[AdoptableImage], rate: float) -> int:
-    """One after the other. What was begun is left out the next time, so that the same command goes on."""
+    """Start the releases one after the other and return their number.
+
+    The next preview leaves out started images, so that the same command goes on where it stopped.
+    """
     progress = _Progress(len(images), rate)
     try:
         with progress:
@@ -64,8 +82,8 @@ def start(stack: Stack, images: Sequence[AdoptableImage], rate: float) -> int:
                 progress.at(number + 1)
     except BaseException as error:
         is_stopped = isinstance(error, KeyboardInterrupt)
-        told = f"{progress.done} of {len(images)} were started; the same command goes on from there"
-        say(f"imagegate: {'interrupted: ' if is_stopped else ''}{told}", err=True)
+        count = f"{progress.done} of {len(images)} were started; the same command goes on from there"
+        say(f"imagegate: {'interrupted: ' if is_stopped else ''}{count}", err=True)
         if is_stopped:
             raise click.exceptions.Exit(130) from None
         raise
@@ -73,7 +91,7 @@ def start(stack: Stack, images: Sequence[AdoptableImage], rate: float) -> int:
 
 
 class _Progress:
-    """One line on stderr: rewritten on a terminal, else said once a minute."""
+    """One line on stderr: rewritten on a terminal, else printed once a minute."""
 
     def __init__(self, total: int, rate: float) -> None:
         from imagegate_cli.output.screen import Text
@@ -83,7 +101,7 @@ class _Progress:
         self._total, self._rate = total, rate
         self._console = view.console(stderr=True)
         self._status = self._console.status(Text(self._line))
-        self._said_at = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def at(self, done: int) -> None:
         from imagegate_cli.output.screen import Text
@@ -91,8 +109,8 @@ class _Progress:
         self.done = done
         if self._console.is_terminal:
             self._status.update(Text(self._line))
-        elif done < self._total and time.monotonic() - self._said_at >= pauses().report:
-            self._said_at = time.monotonic()
+        elif done < self._total and time.monotonic() - self._printed_at >= pauses().report:
+            self._printed_at = time.monotonic()
             say(self._line, err=True)
 
     @property
@@ -109,57 +127,55 @@ class _Progress:
         self._status.stop()
 
 
-def _show(found: Preview, rate: float) -> None:
+def _show(images: Preview, rate: float) -> None:
     from imagegate_cli.releases import view
 
     console = view.console()
-    if found.start or found.left_out:
-        console.print(_table(found))
+    if images.start or images.left_out:
+        console.print(_table(images))
         console.print()
-    for line in _summary(found, rate):
+    for line in _summary(images, rate):
         console.print(line)
 
 
-def _table(found: Preview) -> Table:
-    from rich.table import Table
+def _table(images: Preview) -> Table:
+    from imagegate_cli.output.screen import Text, plain_table
 
-    from imagegate_cli.output.screen import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("REPOSITORY", overflow="fold", min_width=12)
     table.add_column("TAGS", overflow="fold", min_width=6)
     table.add_column("DIGEST", no_wrap=True)
     table.add_column("PUSHED", no_wrap=True)
-    if found.left_out:
+    if images.left_out:
         table.add_column("LEFT OUT", overflow="fold", min_width=14)
-    for one in (*found.start[:_MOST], *found.left_out[:_MOST_LEFT_OUT]):
+    for one in (*images.start[:_MOST], *images.left_out[:_MOST_LEFT_OUT]):
         image = one.image
         pushed = f"{one.pushed_at.astimezone(UTC):%Y-%m-%d}"
         cells = (image.repository, ", ".join(one.tags), image.digest.short, pushed)
-        why = (Text(one.left_out, style="dim"),) if found.left_out else ()
+        why = (Text(one.left_out, style="dim"),) if images.left_out else ()
         table.add_row(*cells, *why)
     return table
 
 
-def _summary(found: Preview, rate: float) -> Iterator[str]:
-    hidden = max(0, len(found.start) - _MOST) + max(0, len(found.left_out) - _MOST_LEFT_OUT)
+def _summary(images: Preview, rate: float) -> Iterator[str]:
+    hidden = max(0, len(images.start) - _MOST) + max(0, len(images.left_out) - _MOST_LEFT_OUT)
     if hidden:
         yield f"… and {hidden} more; --json shows all"
-    for name in found.unmanaged:
+    for name in images.unmanaged:
         yield f"{name} is left alone: no stage of the policy has it"
-    for why, number in Counter(map(_kind, found.left_out)).items():
+    for why, number in Counter(map(_kind, images.left_out)).items():
         yield f"{number} left out: {why}"
-    if not found.start:
+    if not images.start:
         yield "Nothing is left to adopt."
         return
-    more = f", and {found.more} more beyond --limit" if found.more else ""
-    seconds = round((len(found.start) - 1) * rate)
+    more = f", and {images.more} more beyond --limit" if images.more else ""
+    seconds = round((len(images.start) - 1) * rate)
     took = f"; at this rate it takes {span(seconds)}" if seconds else ""
-    yield f"{_releases(len(found.start))} to start{more}{took}"
+    yield f"{_releases(len(images.start))} to start{more}{took}"
 
 
 def _kind(one: AdoptableImage) -> str:
-    """What is left out for the same kind of reason counts together."""
+    """Return why the image is left out, without the number of its attempt."""
     return re.sub(r" (?:in attempt \d+|\(attempt \d+\))$", "", one.left_out)
 
 

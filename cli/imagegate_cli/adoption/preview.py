@@ -1,4 +1,4 @@
-"""Adopting: images from before the installation are released like pushes, a few at a time."""
+"""Finds the images from before the installation that can be adopted, and says why others are left out."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _GLOB = re.compile(r"[A-Za-z0-9._/*?\[\]!-]+")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`shop-*`, or `shop-*:v1.*`."""
+    """A pattern of repositories and tags: `shop-*`, or `shop-*:v1.*`."""
 
     repositories: str
     tags: str = "*"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raise `RejectedInputError`."""
+        """Parse a pattern. Raises `RejectedInputError` if it can match no image."""
         repositories, colon, tags = text.partition(":")
         for part in (repositories, tags if colon else "*"):
             if not _GLOB.fullmatch(part):
@@ -48,6 +48,8 @@ class Pattern:
 
 
 class PatternType(click.ParamType[Pattern]):
+    """A pattern on the command line."""
+
     name = "pattern"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Pattern:
@@ -58,22 +60,22 @@ class PatternType(click.ParamType[Pattern]):
 
 
 class RateType(click.ParamType[float]):
-    """`10/m`: the seconds from one start to the next."""
+    """A rate such as `10/m`, as the seconds from one start to the next."""
 
     name = "rate"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        found = _RATE.fullmatch(value)
-        if not found or not int(found[1]):
+        match = _RATE.fullmatch(value)
+        if not match or not int(match[1]):
             self.fail(f"{value!r} is no rate; write 10/m, 1/s or 100/h")
-        return UNITS[found[2]].total_seconds() / int(found[1])
+        return UNITS[match[2]].total_seconds() / int(match[1])
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptableImage:
-    """A tagged image that the pattern matches. `left_out`: why it is not started; empty: it is."""
+    """A tagged image that the pattern matches. `left_out` says why it is not started; empty if it is."""
 
     image: ImageRef
     tags: tuple[str, ...]
@@ -92,13 +94,15 @@ class AdoptableImage:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
+    """The images that an adoption would start, and those that it leaves out."""
+
     start: Sequence[AdoptableImage]  # the first push first
     left_out: Sequence[AdoptableImage]
     unmanaged: Sequence[str]  # repositories of no stage
-    more: int = 0  # that could be started, beyond the limit
+    more: int = 0  # images beyond the limit
 
     def as_json(self, started: int | None) -> dict[str, Any]:
-        """`started` is null where nothing was to be started."""
+        """Return the images, and the number of started ones; null if none were to be started."""
         return {
             "started": started,
             "images": [one.as_json() for one in self.start],
@@ -109,7 +113,7 @@ class Preview:
 
 
 def preview(stack: Stack, pattern: Pattern, stage: str | None, limit: int | None) -> Preview:
-    """Raise `NotFoundError` where no repository matches."""
+    """Find the images that the pattern matches. Raises `NotFoundError` if no repository matches."""
     policy = stack.policy
     if stage is not None and stage not in policy.stages:
         raise CannotTellError(f"no stage {stage!r}; there are {', '.join(policy.stages)}")
@@ -118,8 +122,8 @@ def preview(stack: Stack, pattern: Pattern, stage: str | None, limit: int | None
         raise CannotTellError("the ledger does not say when imagegate was installed: is it fully deployed?")
     names = [name for name in stack.images.repositories() if fnmatchcase(name, pattern.repositories)]
     if not names:
-        place = f"account {stack.account}, {stack.region}"
-        raise NotFoundError(f"no repository matches {pattern.repositories} in {place}")
+        account = f"account {stack.account}, {stack.region}"
+        raise NotFoundError(f"no repository matches {pattern.repositories} in {account}")
     ours = [name for name in names if _is_of(policy, name, stage)]
     look = _Look(stack, policy, installed_at, _tags_of_targets(stack, policy, ours))
     there = [(facts, _wanted(pattern, facts)) for facts in _images(stack, ours)]
@@ -137,8 +141,8 @@ def preview(stack: Stack, pattern: Pattern, stage: str | None, limit: int | None
 
 
 def _is_of(policy: Policy, repository: str, stage: str | None) -> bool:
-    found = policy.stage_of(repository)
-    return found is not None and stage in (None, found.name)
+    stage_of = policy.stage_of(repository)
+    return stage_of is not None and stage in (None, stage_of.name)
 
 
 def _wanted(pattern: Pattern, facts: EcrImage) -> tuple[str, ...]:
@@ -160,19 +164,19 @@ def _tagged(stack: Stack, repository: str) -> list[EcrImage]:
 def _tags_of_targets(
     stack: Stack, policy: Policy, repositories: Sequence[str]
 ) -> dict[str, dict[str, Digest]]:
-    """What the tags of the next stages point to now, as far as those are in this registry."""
+    """Return the digests of all tags in the next stages' repositories of this registry."""
     all_targets = {target for name in repositories if (target := policy.target_of(name))}
     targets = sorted(target for target in all_targets if policy.stage_of(target))
     listed = map_with_spinner("listing the next stages", targets, lambda name: _tagged(stack, name))
     return {
-        target: {tag: facts.image.digest for facts in found for tag in facts.tags}
-        for target, found in zip(targets, listed, strict=True)
+        target: {tag: facts.image.digest for facts in images for tag in facts.tags}
+        for target, images in zip(targets, listed, strict=True)
     }
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """Whether an image is to be started, and if not why."""
+    """Decides whether an image is started, and says why not."""
 
     stack: Stack
     policy: Policy
@@ -198,7 +202,7 @@ class _Look:
         return self._would_move(facts.image, tags)
 
     def _would_move(self, image: ImageRef, tags: tuple[str, ...]) -> str:
-        """No claim protects what stood in the next stage before there was a gate."""
+        """Tell which tag of the next stage the release would move. Tags from before the gate have no claim."""
         stage, target = self.policy.stage_of(image.repository), self.policy.target_of(image.repository)
         following = self.policy.next_stage(stage) if stage else None
         if stage is None or target is None or following is None or following.approval:

@@ -25,7 +25,7 @@ _OPTIONS = ("cve", "package", "rule", "reason", "until", "justification")
 
 @click.group()
 def decide() -> None:
-    """Waivers, approvals, break-glass and revocations. Every decision is recorded with the name of its author.
+    """Grant waivers, approvals and break-glass; revoke signatures. Each decision is recorded with its author's name.
 
     \b
     Each is a power of its own: approve, waive, break-glass, revoke. To have it, an IAM principal needs

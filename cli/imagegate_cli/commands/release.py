@@ -148,7 +148,7 @@ def _follow(
 
 
 def _begun(stack: Stack, image: ImageRef, before: Release | None) -> Release | None:
-    """Return the attempt that our request began, or the open one that it joined; None if there is none yet."""
+    """Return the attempt that our request began, the open one that it joined, or None if there is none yet."""
     latest = stack.ledger.latest(image)
     if latest and before and latest.attempt == before.attempt and not before.is_open:
         return None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def rollback(
     command_line: CommandLine, /, app: str, stage: str, *, to: str | None, reason: str, **flags: Any
 ) -> None:
-    """Go back to the release of APP in STAGE before the last. Deployers get its Image Released event again.
+    """Return to the release of APP in STAGE before the last. Deployers get its Image Released event again.
 
     Nothing is pushed or tagged. The earlier release must have passed its gate, be signed and not revoked, and no later
     decision may be against it; this is checked now. It needs the power "rollback" (docs/how-to/grant-powers.md).

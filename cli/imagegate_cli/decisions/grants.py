@@ -132,11 +132,11 @@ def waiver_statuses(
     granted: Iterable[Waiver], of_policy: Iterable[Waiver], terms: WaiverTerms, now: datetime
 ) -> list[WaiverStatus]:
     """Return the waivers, the soonest end first; those that are over come last, the latest end first."""
-    found = [WaiverStatus(waiver, True, *_waiver_state(waiver, terms, now)) for waiver in granted]
-    found += [WaiverStatus(waiver, False, *_waiver_state(waiver, terms, now)) for waiver in of_policy]
-    found.sort(key=lambda one: (one.waiver.expires, one.waiver.id))
-    over = [one for one in found if one.is_over]
-    return [one for one in found if not one.is_over] + over[::-1]
+    waivers = [WaiverStatus(waiver, True, *_waiver_state(waiver, terms, now)) for waiver in granted]
+    waivers += [WaiverStatus(waiver, False, *_waiver_state(waiver, terms, now)) for waiver in of_policy]
+    waivers.sort(key=lambda one: (one.waiver.expires, one.waiver.id))
+    over = [one for one in waivers if one.is_over]
+    return [one for one in waivers if not one.is_over] + over[::-1]
 
 
 def _waiver_state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[GrantState, str]:
@@ -155,8 +155,8 @@ def _waiver_state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[Gr
 
 def glass_statuses(granted: Iterable[BreakGlass], now: datetime) -> list[GlassStatus]:
     """Return every break-glass, the soonest end first; those that are over come last."""
-    found = [GlassStatus(glass, *_glass_state(glass, now)) for glass in granted]
-    return sorted(found, key=lambda one: (one.is_over, one.glass.ends_at))
+    statuses = [GlassStatus(glass, *_glass_state(glass, now)) for glass in granted]
+    return sorted(statuses, key=lambda one: (one.is_over, one.glass.ends_at))
 
 
 def _glass_state(glass: BreakGlass, now: datetime) -> tuple[GrantState, str]:

@@ -127,8 +127,8 @@ def _waivers(stage: Stage, finding: OpenFinding) -> frozenset[Waive]:
     if finding.rule == PROHIBITED:
         rule = active(stage.findings.prohibited)
         packages = [Package(fix.package, fix.installed, ecosystem=fix.ecosystem) for fix in finding.fixes]
-        named = {p.name for p in packages for one in (rule.value if rule else ()) if one.names(p)}
-        return frozenset(Waive(PROHIBITED, name) for name in named)
+        names = {p.name for p in packages for one in (rule.value if rule else ()) if one.names(p)}
+        return frozenset(Waive(PROHIBITED, name) for name in names)
     if not finding.fixes:
         return frozenset()
     return frozenset(Waive(vulnerability, package) for vulnerability, package in finding.places)

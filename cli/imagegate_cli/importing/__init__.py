@@ -1,1 +1,1 @@
-"""`imagegate release --import`: an image from another registry, brought into a first stage by whoever asks."""
+"""`imagegate release --import`: copies an image from another registry into a repository of a first stage."""

@@ -1,7 +1,7 @@
-"""Brings an image into a repository of a first stage, with all its platforms and evidence; its tag comes last.
+"""Copies an image into a repository of a first stage, with all its platforms and evidence. The tag is pushed last.
 
-The tag's push starts the release, as every push does. What is there already is not copied again, so that an import
-that was interrupted goes on where it stopped.
+The push of the tag starts the release, as every push does. Parts that exist are not copied again, so that an
+interrupted import goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from imagegate_cli.stack import Stack
 
 
 class NotImportedError(click.ClickException):
-    """It was looked at, and does not come in; the message says why."""
+    """The import is refused; the message says why."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedImage:
-    """`before`: the newest attempt of the image before it came. `is_new`: its tag was set, a release begins."""
+    """The image, its newest attempt before the import, and whether the tag is new, which starts a release."""
 
     image: ImageRef
     before: Release | None
@@ -43,36 +43,36 @@ class ImportedImage:
 
 
 def bring(stack: Stack, source: RemoteImage, target: RepositoryReference) -> ImportedImage:
-    """Raise what the registries answer, or `NotImportedError` before anything was copied."""
+    """Import the image. Raises `NotImportedError` before anything is copied, or an error of the registries."""
     _check_first_stage(stack, target)
     mutability = _mutability(stack, target.repository)
     with Spinner(f"looking for {source}"):
-        found = source.opened()
-    image = ImageRef(target.repository, found.image.digest)
+        opened = source.opened()
+    image = ImageRef(target.repository, opened.image.digest)
     before = stack.ledger.latest(image)
     if before and before.revoked:
         raise NotImportedError(f"{image}: its signature was {before.revoked}; import another image")
     held = stack.images.digest_of(target.repository, str(target.tag))
     _check_free(target, held, image.digest, mutability)
     with Spinner(f"copying {source} to {target}"), _until_interrupted() as has_time:
-        left = _copied(found, target, has_time, is_tagged=held == image.digest)
-    say(f"{target} ({image.digest.short}): {_said(source, left, held == image.digest)}", err=True)
+        left = _copy(opened, target, has_time, is_tagged=held == image.digest)
+    say(f"{target} ({image.digest.short}): {_result(source, left, held == image.digest)}", err=True)
     return ImportedImage(image, before, is_new=held != image.digest)
 
 
-def _copied(
-    found: Opened, target: RepositoryReference, has_time: Callable[[], bool], *, is_tagged: bool
+def _copy(
+    source: Opened, target: RepositoryReference, has_time: Callable[[], bool], *, is_tagged: bool
 ) -> list[str]:
-    """Its tag is set last. Returns what was left behind: referrers that could run."""
+    """Copy the image, then push its tag. Return the referrers that were not copied because they could run."""
     from imagegate.aws.ecr_registry import ecr_layers, ecr_login
     from imagegate.oci.client import HttpRegistry
     from imagegate.workflow.copying import Copy, OutOfTimeError
 
-    registry = HttpRegistry(ecr_login, source=found.registry, layers=ecr_layers)
+    registry = HttpRegistry(ecr_login, source=source.registry, layers=ecr_layers)
     copy = Copy(
-        origin=found.registry,
+        origin=source.registry,
         registry=registry,
-        image=found.image,
+        image=source.image,
         target=target.repository,
         has_time=has_time,
     )
@@ -87,13 +87,13 @@ def _copied(
     return copy.left_behind
 
 
-def _said(source: RemoteImage, left: list[str], was_there: bool) -> str:
-    told = f"is {source} already; nothing new begins" if was_there else f"came from {source}"
-    return f"{told}; referrers that could run stayed there: {', '.join(left)}" if left else told
+def _result(source: RemoteImage, left: list[str], existed: bool) -> str:
+    result = f"is {source} already; no release begins" if existed else f"came from {source}"
+    return f"{result}; referrers that could run were not copied: {', '.join(left)}" if left else result
 
 
 def _check_first_stage(stack: Stack, target: RepositoryReference) -> None:
-    """Further stages get what the one before them has let through, and nothing else."""
+    """Raise unless the repository belongs to a first stage: later stages only get promoted images."""
     stage = stack.policy.stage_of(target.repository)
     if stage is None:
         raise NotFoundError(
@@ -114,17 +114,17 @@ def _mutability(stack: Stack, repository: str) -> str:
 
     ecr: Any = client("ecr")
     try:
-        found = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
+        described = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
     except ecr.exceptions.RepositoryNotFoundException:
         raise NotFoundError(
-            f"there is no repository {repository} in account {stack.account}, {stack.region}: make it (aws ecr"
+            f"there is no repository {repository} in account {stack.account}, {stack.region}: create it (aws ecr"
             f" create-repository --repository-name {repository}), then import again"
         ) from None
-    return str(found.get("imageTagMutability", "MUTABLE"))
+    return str(described.get("imageTagMutability", "MUTABLE"))
 
 
 def _check_free(target: RepositoryReference, held: Digest | None, wanted: Digest, mutability: str) -> None:
-    """Where some tags are exempt the registry itself says it, at the end."""
+    """Raise if an immutable tag is taken. If some tags are exempt, the registry itself refuses at the end."""
     if held and held != wanted and mutability == "IMMUTABLE":
         raise NotImportedError(
             f"{target}: the immutable tag is taken by {held.short}; import {wanted.short} under another tag"
@@ -133,7 +133,7 @@ def _check_free(target: RepositoryReference, held: Digest | None, wanted: Digest
 
 @contextmanager
 def _until_interrupted() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C ends a copy at once: an exception would wait until all its blobs are there."""
+    """Let Ctrl-C end a copy at once; an exception would wait until all blobs are copied."""
     interrupted = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

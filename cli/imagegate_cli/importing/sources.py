@@ -1,4 +1,4 @@
-"""Where an image to import is: `HOST/NAME:TAG`, `HOST/NAME@DIGEST`, or a short name of Docker Hub."""
+"""The image to import: `HOST/NAME:TAG`, `HOST/NAME@DIGEST`, or a short name of Docker Hub."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ _HOST = re.compile(r"(?P<host>localhost|[^/]*[.:][^/]*)/(?P<rest>.+)")
 _HUB = "docker.io"
 _HUB_NAMES = frozenset({_HUB, "index.docker.io", "registry-1.docker.io"})
 _HUB_ENDPOINT = "https://registry-1.docker.io"
-_HUB_LOGIN = "https://index.docker.io/v1/"  # under this `docker login` keeps it
+_HUB_LOGIN = "https://index.docker.io/v1/"  # the key under which `docker login` stores credentials
 _LOOPBACK = ("localhost", "127.0.0.1")
 _FORM = "write HOST/NAME:TAG, HOST/NAME@DIGEST, or a name of Docker Hub as nginx:1.27"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteImage:
-    """An image's name in another registry. Nothing was asked yet."""
+    """The name of an image in another registry. The image may not exist."""
 
     host: str
     reference: RepositoryReference
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raise `CannotTellError`. Without tag and digest it is `latest`, as for every Docker client."""
+        """Parse a name; without tag and digest the tag is `latest`. Raises `CannotTellError`."""
         match = _HOST.fullmatch(text)
         host, rest = (match["host"], match["rest"]) if match else (_HUB, text)
         host = _HUB if host in _HUB_NAMES else host
         if host == _HUB and "/" not in rest:
             rest = f"library/{rest}"
         try:
-            named = RepositoryReference.parse(rest)
+            reference = RepositoryReference.parse(rest)
         except RejectedInputError as error:
             raise CannotTellError(f"cannot import {text!r}: {error}; {_FORM}") from error
-        latest = named if named.names_an_image else RepositoryReference(named.repository, "latest")
-        return cls(host, latest)
+        if not reference.names_an_image:
+            reference = RepositoryReference(reference.repository, "latest")
+        return cls(host, reference)
 
     def __str__(self) -> str:
         return f"{self.host}/{self.reference}"
@@ -57,7 +58,7 @@ class RemoteImage:
         return f"{'http' if self.host.partition(':')[0] in _LOOPBACK else 'https'}://{self.host}"
 
     def opened(self) -> Opened:
-        """Look for the image. Raises `NotFoundError`, or `AccessRefusedError` that says how to be let in."""
+        """Find the image. Raises `NotFoundError`, or `AccessRefusedError` that says how to sign in."""
         from imagegate.oci.client import HttpRegistry
         from imagegate_cli.importing.tokens import TokenLogin
 
@@ -70,7 +71,7 @@ class RemoteImage:
         except ImageNotFoundError as error:
             raise NotFoundError(f"there is no {self}: {error}") from error
         except AccessRefusedError as error:
-            # Registries say the same of what is private and of what does not exist.
+            # Registries respond alike for a private image and for one that does not exist.
             raise AccessRefusedError(
                 f"no access to {self}, or there is no such image: check its name, and sign in: docker login"
                 f" {self.host} (only credentials in ~/.docker/config.json itself are used): {error}"
@@ -80,7 +81,7 @@ class RemoteImage:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The image as it is there now; from here on it goes by its digest."""
+    """The image in its registry, identified by its digest from now on."""
 
     registry: HttpRegistry
     image: ImageRef

@@ -47,8 +47,8 @@ def labelled(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     return grid
 
 
-def plain_table(*columns: str) -> Table:
-    """Return a table without lines. Each of these columns folds; others are added by the caller."""
+def plain_table(columns: Iterable[str] = ()) -> Table:
+    """Return a table without lines. These columns fold; the caller adds others."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

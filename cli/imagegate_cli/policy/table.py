@@ -29,7 +29,7 @@ def explanation_table(explanation: Explanation) -> RenderableType:
 
 
 def _settings(settings: Iterable[PolicyPart]) -> Table:
-    table = plain_table("SETTING", "VALUE", "FROM")
+    table = plain_table(("SETTING", "VALUE", "FROM"))
     for path, value, origin in _folded(settings):
         table.add_row(path, value, origin)
     return table
@@ -49,7 +49,7 @@ def _folded(settings: Iterable[PolicyPart]) -> Iterator[tuple[str, str, str]]:
 
 
 def _rules(rules: Iterable[PolicyPart]) -> Table:
-    table = plain_table("RULE", "VALUE", "ACTION", "FROM")
+    table = plain_table(("RULE", "VALUE", "ACTION", "FROM"))
     for rule in rules:
         action = "off" if not rule.is_on else "filter" if rule.is_filter else str(rule.action)
         table.add_row(rule.path, words(rule.value), Text(action, style=_STYLES[action]), rule.origin)
@@ -57,7 +57,7 @@ def _rules(rules: Iterable[PolicyPart]) -> Table:
 
 
 def _waivers(waivers: Iterable[ExplainedWaiver]) -> Table:
-    table = plain_table("WAIVED", "FOR", "OWNER", "STATE", "FROM")
+    table = plain_table(("WAIVED", "FOR", "OWNER", "STATE", "FROM"))
     for one in waivers:
         state = Text(one.state, style="" if one.counts else "dim")
         waiver = one.waiver

@@ -51,7 +51,7 @@ def as_json(release: Release) -> dict[str, Any]:
 
 
 def seconds(release: Release, end: datetime | None) -> float | None:
-    """Return the seconds from its start to `end`; None if there is no end."""
+    """Return the seconds from its start to `end`, or None if there is no end."""
     return round((end - release.started_at).total_seconds(), 1) if end else None
 
 

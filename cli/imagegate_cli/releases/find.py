@@ -11,7 +11,7 @@ from imagegate_cli.stack import Stack
 
 
 def image_of(stack: Stack, reference: RepositoryReference) -> ImageRef | None:
-    """Return the image that the reference names now; None if there is no such tag, or it names a repository."""
+    """Return the image that the reference names now, or None if it has no such tag or names a repository."""
     if reference.image or reference.tag is None:
         return reference.image
     digest = stack.images.digest_of(reference.repository, reference.tag)
@@ -19,7 +19,7 @@ def image_of(stack: Stack, reference: RepositoryReference) -> ImageRef | None:
 
 
 def newest(stack: Stack, reference: RepositoryReference) -> Release | None:
-    """Return the newest attempt of the image, or of any image of the repository; None if there is none."""
+    """Return the newest attempt of the image or of the repository, or None if there is none."""
     if not reference.names_an_image:
         return next(iter(of_repository(stack, reference.repository, 1)), None)
     image = image_of(stack, reference)
@@ -27,7 +27,7 @@ def newest(stack: Stack, reference: RepositoryReference) -> Release | None:
 
 
 def begun(stack: Stack, reference: RepositoryReference) -> Release | None:
-    """Return the newest attempt that is about the tag; None right after a push that adds a tag to an image."""
+    """Return the newest attempt that is about the tag, or None right after a push that adds a tag to an image."""
     release = newest(stack, reference)
     is_of_tag = reference.tag is None or reference.digest or (release and reference.tag in release.tags)
     return release if is_of_tag else None

@@ -23,7 +23,7 @@ class Progress(Protocol):
     """A view of a release, which is renewed after every look."""
 
     def show(self, release: Release | None) -> None:
-        """Show the release; None if it has not begun."""
+        """Show the release, or with None that it has not begun."""
 
     def __enter__(self) -> Self: ...
 

@@ -65,8 +65,8 @@ def _gates(stack: Stack, stage: str | None, root: Path | None, *, needs_root: bo
 
 
 def _is_of(policy: Policy, repository: str, stage: str) -> bool:
-    found = policy.stage_of(repository)
-    return found is not None and found.name == stage
+    stage_of = policy.stage_of(repository)
+    return stage_of is not None and stage_of.name == stage
 
 
 def _host(stack: Stack, existing: dict[str, str]) -> str:

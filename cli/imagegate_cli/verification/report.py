@@ -52,8 +52,8 @@ class VerificationReport:
 
     @property
     def decision_digest(self) -> Digest | None:
-        found = [one for one in self.accepted if one.of(attestation.DECISION)]
-        return Digest.parse(found[-1].of(attestation.DECISION)) if found else None
+        digests = [one.of(attestation.DECISION) for one in self.accepted if one.of(attestation.DECISION)]
+        return Digest.parse(digests[-1]) if digests else None
 
     @property
     def exit_code(self) -> int:
@@ -94,7 +94,7 @@ class VerificationReport:
 
 
 def verify_image(source: ImageSource, trust: Trust, gate: str | None, now: datetime) -> VerificationReport:
-    """Verify an image by the gates. `gate` is the stage whose signature is requested; None accepts any."""
+    """Verify an image by the gates. `gate` is the stage whose signature is required, or None for any."""
     evidence = read_evidence(source.registry, source.image)
     signatures = tuple(signatures_of(evidence, trust, now))
     report = VerificationReport(source.name, evidence, signatures, gate)
