@@ -15,7 +15,7 @@ from imagegate_cli.faults import report
 _COMMANDS = {
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
     "judge": ("judge", "Judge scanners' files, or an image in ECR, as the pipeline would."),
-    "list": ("list_", "List the newest attempts of all repositories, of the last 90 days."),
+    "list": ("list_", "List the current state of each image, by its newest attempt of the last 90 days."),
     "policy": ("policy", "Check, explain and try policy files; report what the deployed policy blocks."),
     "release": ("release", "Release the image that REPOSITORY:TAG points to now, also again."),
     "rollback": ("rollback", "Return to the release of APP in STAGE before the last."),

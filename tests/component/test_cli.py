@@ -247,6 +247,9 @@ def test_json_has_the_documented_keys(gate: Gate) -> None:
         "started_at": STARTED.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "closed_at": (STARTED + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": 2.0,
+        "state": "released",
+        "by": None,
+        "waivers": [],
     }
 
 

@@ -18,6 +18,7 @@ from imagegate.release.release import Outcome, Release, StartReason
 from imagegate_cli import durations
 from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.releases import facts, view
+from imagegate_cli.releases.states import ImageStatus, state_of
 from imagegate_cli.releases.steps import StepState, steps_of
 
 STARTED = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
@@ -57,6 +58,10 @@ def _closed(**fields: Any) -> Release:
     return replace(base, **fields)
 
 
+def _status(release: Release) -> ImageStatus:
+    return ImageStatus(release, state_of(release))
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 240])
 def test_a_table_fits_and_loses_nothing(width: int) -> None:
     lines = _rendered([_closed()], width)
@@ -67,13 +72,14 @@ def test_a_table_fits_and_loses_nothing(width: int) -> None:
 
 def test_a_digest_stays_whole_in_80_columns() -> None:
     shown = _closed(signature=Digest.of(b"signature"), decision=Digest.of(b"decision"))
-    printed = _printed(view.detail_of(shown), 80)
+    printed = _printed(view.detail_of(_status(shown), STARTED), 80)
     for digest in (shown.image.digest, shown.signature, shown.decision, shown.policy):
         assert str(digest) in printed
 
 
 def test_status_shows_the_result_of_the_sbom() -> None:
-    printed = _printed(view.detail_of(_closed(sbom=Sbom("none: no\x1b file"))), 120)
+    release = _closed(sbom=Sbom("none: no\x1b file"))
+    printed = _printed(view.detail_of(_status(release), STARTED), 120)
     assert "SBOM     none: no\\x1b file" in printed
     assert facts.as_json(_closed(sbom=Sbom("none: x")))["sbom"] == {"note": "none: x", "manifests": []}
 
@@ -140,7 +146,7 @@ def _states(release: Release) -> list[StepState]:
     ("seconds", "text"),
     [(-1, "0 s"), (1.94, "1.9 s"), (42, "42 s"), (700, "12 min"), (7300, "2 h"), (864_000, "10 d")],
 )
-def test_spans_are_told_in_one_unit(seconds: float, text: str) -> None:
+def test_durations_are_written_in_one_unit(seconds: float, text: str) -> None:
     assert durations.span(seconds) == text
 
 

@@ -1,63 +1,172 @@
-"""`imagegate list`: the newest attempts of all repositories."""
+"""`imagegate list`: the current state of each image, or its past attempts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
 
 import click
 
+from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
 from imagegate_cli.commands.status import show_many
 from imagegate_cli.context import CommandLine, now
-from imagegate_cli.output.terminal import say
-from imagegate_cli.releases.pending_approval import pending_approval
+from imagegate_cli.durations import PeriodType
+from imagegate_cli.output.spinner import map_with_spinner
+from imagegate_cli.output.terminal import say, show_json
+from imagegate_cli.releases.find import check_stage
+from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, status_of
 from imagegate_cli.stack import Stack
 
 # A filter that matches nothing must not read the whole ledger.
-_READ_AT_MOST = 5_000
+_FIRST_READ, _READ_AT_MOST = 100, 6_400
+_BATCH = 20
 OPEN = "open"
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The images that the options ask for. An empty set of states means any state."""
+
+    stage: str | None
+    app: str | None
+    since: datetime
+    states: frozenset[ImageState] = frozenset()
+    waived: bool = False
+
+    def accepts_release(self, stack: Stack, release: Release) -> bool:
+        """Tell whether the attempt may match, by the facts of the ledger."""
+        is_of_stage = self.stage in (None, release.stage) and release.started_at >= self.since
+        return is_of_stage and (self.app is None or self.app == _app_of(stack, release))
+
+    def accepts(self, status: ImageStatus) -> bool:
+        """Tell whether the image matches."""
+        is_in_state = not self.states or status.state in self.states
+        return is_in_state and (not self.waived or bool(status.waivers))
+
+
 @click.command("list")
-@click.option("--stage", help="Only releases at this stage's gate.")
-@click.option("--outcome", type=click.Choice([*map(str, Outcome), OPEN]), help="Only releases that ended so.")
-@click.option("--waiting", is_flag=True, help="Only images that wait for an approval now.")
+@click.option("--stage", help="Only images at this stage's gate.")
+@click.option("--app", help="Only images of this application.")
+@click.option("--blocked", is_flag=True, help="Only images that are blocked.")
+@click.option(
+    "--waiting", is_flag=True, help="Only images that wait for an approval, the longest wait first."
+)
+@click.option("--waived", is_flag=True, help="Only images that use a waiver.")
+@click.option(
+    "--since", type=PeriodType(), default="90d", show_default=True, help="Only attempts since then."
+)
+@click.option("--history", is_flag=True, help="Past attempts, not the current states.")
+@click.option(
+    "--outcome",
+    type=click.Choice([*map(str, Outcome), OPEN]),
+    help="Past attempts that ended so.",
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects, as of imagegate status.")
 @click.pass_obj
 def list_(
     command_line: CommandLine,
+    /,
     *,
     stage: str | None,
-    outcome: str | None,
-    waiting: bool,
+    app: str | None,
+    since: timedelta,
     limit: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """List the newest attempts of all repositories, of the last 90 days."""
-    if waiting:
-        return _waiting(command_line.stack, stage, limit, as_json=as_json)
+    """List the current state of each image, by its newest attempt of the last 90 days.
 
-    def wanted(release: Release) -> bool:
-        return stage in (None, release.stage) and outcome in (None, str(release.outcome or OPEN))
+    There is one row for each image and stage; docs/glossary.md defines the states.
+    """
+    stack = command_line.stack
+    if stage is not None:
+        check_stage(stack, stage)
+    wanted = Filter(stage, app, now() - since, _states(options), options["waived"])
+    if options["history"] or options["outcome"]:
+        return _show_history(stack, wanted, options["outcome"], limit, as_json=as_json)
+    statuses = _waiting(stack, wanted) if options["waiting"] else _current(stack, wanted)
+    return _show_states(statuses, limit, options, as_json=as_json)
 
-    attempts = newest(command_line.stack, limit, wanted)
+
+def _states(options: dict[str, Any]) -> frozenset[ImageState]:
+    flags = {"blocked": ImageState.BLOCKED, "waiting": ImageState.WAITING}
+    given = [flag for flag in flags if options[flag]]
+    if len(given) == len(flags):
+        raise click.UsageError("give --blocked or --waiting")
+    return frozenset(flags[flag] for flag in given)
+
+
+def _app_of(stack: Stack, release: Release) -> str | None:
+    stage = stack.policy.stage_of(release.image.repository)
+    return stage.repositories.app_of(release.image.repository) if stage else None
+
+
+def _show_history(stack: Stack, wanted: Filter, outcome: str | None, limit: int, *, as_json: bool) -> None:
+    def matches(release: Release) -> bool:
+        is_outcome = outcome in (None, str(release.outcome or OPEN))
+        return is_outcome and wanted.accepts_release(stack, release)
+
+    attempts = newest(stack, limit, matches)
     if not attempts and not as_json:
         return say("no such release in the last 90 days", err=True)
     return show_many(attempts, as_json=as_json)
 
 
-def _waiting(stack: Stack, stage: str | None, limit: int, *, as_json: bool) -> None:
-    """Show the held images, the longest wait first."""
-    held = [stack.ledger.get(one) for one in stack.ledger.held()]
-    held = sorted((one for one in held if stage in (None, one.stage)), key=lambda one: one.started_at)
-    if not held and not as_json:
-        return say("nothing waits for an approval", err=True)
-    pending = {one.id: pending_approval(stack, one, now()) for one in held[:limit]}
-    show_many(held[:limit], {id_: one for id_, one in pending.items() if one}, as_json=as_json)
-    if not as_json:
+def _show_states(
+    statuses: Iterator[ImageStatus], limit: int, options: dict[str, Any], *, as_json: bool
+) -> None:
+    shown = list(islice(statuses, limit))
+    if as_json:
+        return show_json([one.as_json(now()) for one in shown])
+    if not shown:
+        nothing = (
+            "nothing waits for an approval" if options["waiting"] else "no such image in the last 90 days"
+        )
+        return say(nothing, err=True)
+    from imagegate_cli.releases import view
+
+    console = view.console()
+    console.print(view.state_table(shown, now(), console.width))
+    if options["waiting"]:
         say("Approve one: imagegate decide approve REPOSITORY:TAG", err=True)
     return None
+
+
+def _waiting(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
+    """Yield the held images that match, the longest wait first."""
+    held = [stack.ledger.get(one) for one in stack.ledger.held()]
+    held = [one for one in held if wanted.accepts_release(stack, one)]
+    yield from _matching(stack, sorted(held, key=lambda one: one.started_at), wanted)
+
+
+def _current(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
+    """Yield the images that match, the newest attempt first. Reads more of the ledger as more are taken."""
+    number, seen = _FIRST_READ, set[ImageRef]()
+    while True:
+        attempts = stack.ledger.recent(number, now())
+        # The newest attempt of an image comes first.
+        latest = {one.image: one for one in reversed(attempts) if one.image not in seen}
+        seen.update(latest)
+        releases = sorted(latest.values(), key=lambda one: one.started_at, reverse=True)
+        yield from _matching(stack, [one for one in releases if wanted.accepts_release(stack, one)], wanted)
+        is_all = len(attempts) < number or attempts[-1].started_at < wanted.since
+        if is_all or number >= _READ_AT_MOST:
+            return
+        number = min(number * 4, _READ_AT_MOST)
+
+
+def _matching(stack: Stack, releases: Sequence[Release], wanted: Filter) -> Iterator[ImageStatus]:
+    """Yield the statuses that match. Records are read a few at a time, so that a short list ends soon."""
+    at, glass = now(), break_glass_of(stack)
+    for first in range(0, len(releases), _BATCH):
+        some = releases[first : first + _BATCH]
+        statuses = map_with_spinner("reading states", some, lambda one: status_of(stack, one, at, glass))
+        yield from (status for status in statuses if wanted.accepts(status))
 
 
 def newest(stack: Stack, limit: int, wanted: Callable[[Release], bool]) -> list[Release]:

@@ -174,7 +174,8 @@ def _report_start(
         say(f"imagegate: {reference} was requested, and has not begun yet", err=True)
         raise click.exceptions.Exit(facts.TIMED_OUT) from None
     if as_json:
-        return show_one(started, as_json=True)
+        show_one(stack, started, as_json=True)
+        return None
     verb = "joined" if before and before.is_open else "began"
     say(f"{reference} ({image.digest.short}): {verb} attempt {started.attempt}")
     return say(f"Follow it: imagegate status --watch {reference}")

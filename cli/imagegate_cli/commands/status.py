@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import click
 
-from imagegate.release.release import Release, ReleaseId
+from imagegate.release.release import Release
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import DurationType
 from imagegate_cli.faults import CANNOT_TELL
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.reference import ReferenceType, RepositoryReference
 from imagegate_cli.releases import facts, find
-from imagegate_cli.releases.pending_approval import PendingApproval, pending_approval
 from imagegate_cli.releases.progress import choose
+from imagegate_cli.releases.states import ImageState, break_glass_of, status_of
 from imagegate_cli.releases.steps import ExecutionHistory
 from imagegate_cli.releases.waiting import Deadline, WaitTimeoutError, wait_for_begin, wait_for_end
 from imagegate_cli.stack import Stack
 
 _LIMIT = 20
+REFUSED = 1
 
 
 @click.command()
@@ -45,14 +46,16 @@ def status(
     \b
     Exit codes with --wait and --watch:
       0    released
-      1    blocked, conflict, superseded or withdrawn
-      2    failed, or the result is not known (every error ends so)
+      1    blocked, conflict, superseded, withdrawn, or revoked after it was released
+      2    failed, no such repository, or the result is not known (every error ends so)
       3    held: passed and signed, the next stage requires approval
       124  not ended within --timeout
     """
     stack = command_line.stack
     if not wait and not watch:
         return show(stack, reference, as_json=as_json)
+    if find.begun(stack, reference) is None:
+        find.check_exists(stack, reference)
     return wait_for(stack, reference, timeout, watch=watch, as_json=as_json)
 
 
@@ -62,36 +65,34 @@ def show(stack: Stack, reference: RepositoryReference, *, as_json: bool) -> None
         release = find.newest(stack, reference)
         if release is None:
             raise find.missing(stack, reference)
-        return show_one(release, pending_approval(stack, release, now()), as_json=as_json)
+        show_one(stack, release, as_json=as_json)
+        return None
     attempts = find.of_repository(stack, reference.repository, _LIMIT)
     if not attempts:
         raise find.missing(stack, reference)
     return show_many(attempts, as_json=as_json)
 
 
-def show_one(release: Release, pending: PendingApproval | None = None, *, as_json: bool) -> None:
-    """Show one attempt, with the approvals that it waits for."""
+def show_one(stack: Stack, release: Release, *, as_json: bool) -> ImageState:
+    """Show one attempt with its state, waivers and approvals. Return the state."""
+    status = status_of(stack, release, now(), break_glass_of(stack))
     if as_json:
-        more = {"approval": pending.as_json()} if pending else {}
-        return show_json({**facts.as_json(release), **more})
-    from imagegate_cli.releases import view
+        show_json(status.as_json(now()))
+    else:
+        from imagegate_cli.releases import view
 
-    return view.console().print(view.detail_of(release, str(pending or "")))
+        view.console().print(view.detail_of(status, now()))
+    return status.state
 
 
-def show_many(
-    attempts: list[Release], pending: Mapping[ReleaseId, PendingApproval] | None = None, *, as_json: bool
-) -> None:
-    """Show attempts as a table, with the approvals that each one waits for."""
-    known = pending or {}
+def show_many(attempts: list[Release], *, as_json: bool) -> None:
+    """Show attempts as a table."""
     if as_json:
-        approvals = {id_: {"approval": one.as_json()} for id_, one in known.items()}
-        return show_json([{**facts.as_json(one), **approvals.get(one.id, {})} for one in attempts])
+        return show_json([facts.as_json(one) for one in attempts])
     from imagegate_cli.releases import view
 
     console = view.console()
-    texts = {id_: str(one) for id_, one in known.items()}
-    return console.print(view.table_of(attempts, now(), console.width, texts))
+    return console.print(view.table_of(attempts, now(), console.width))
 
 
 def wait_for(
@@ -104,13 +105,27 @@ def wait_for(
     begun: Callable[[], Release | None] | None = None,
 ) -> None:
     """Wait for the attempt that `begun` finds (by default the newest) to end, show it, and exit by its outcome."""
-    deadline = Deadline.after(timeout)
+    deadline, release = Deadline.after(timeout), None
     try:
         with choose(ExecutionHistory(stack), reference, watch=watch, as_json=as_json) as progress:
             release = wait_for_begin(stack, reference, deadline, progress, begun)
             release = wait_for_end(stack, release, deadline, progress)
     except WaitTimeoutError:
-        say(f"imagegate: {reference} has not ended within {timeout:g} s; it goes on", err=True)
+        say(f"imagegate: {_not_ended(stack, reference, release, timeout)}", err=True)
         raise click.exceptions.Exit(facts.TIMED_OUT) from None
-    show_one(release, pending_approval(stack, release, now()), as_json=as_json)
-    raise click.exceptions.Exit(facts.EXIT_CODES[release.outcome] if release.outcome else CANNOT_TELL)
+    state = show_one(stack, release, as_json=as_json)
+    raise click.exceptions.Exit(_exit_code(release, state))
+
+
+def _exit_code(release: Release, state: ImageState) -> int:
+    if state is ImageState.REVOKED:
+        return REFUSED
+    return facts.EXIT_CODES[release.outcome] if release.outcome else CANNOT_TELL
+
+
+def _not_ended(stack: Stack, reference: RepositoryReference, release: Release | None, timeout: float) -> str:
+    if release is not None:
+        return f"{reference} has not ended within {timeout:g} s; it goes on"
+    if reference.tag and find.image_of(stack, reference) is None:
+        return f"no such tag yet: {reference} was not pushed within {timeout:g} s"
+    return f"{reference} has not begun within {timeout:g} s"

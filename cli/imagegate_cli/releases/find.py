@@ -64,6 +64,25 @@ def missing(stack: Stack, reference: RepositoryReference) -> NotFoundError:
     )
 
 
+def check_exists(stack: Stack, reference: RepositoryReference) -> None:
+    """Raise `NotFoundError` for a repository that does not exist or has no stage: no release of it can begin."""
+    check_managed(stack, reference)
+    if not stack.has_repository(reference.repository):
+        raise missing(stack, reference)
+
+
+def check_stage(stack: Stack, name: str) -> None:
+    """Raise `NotFoundError` if the policy has no such stage. Return if the policy cannot be read."""
+    from botocore.exceptions import ClientError
+
+    try:
+        stages = stack.policy.stages
+    except (ClientError, ImageGateError):
+        return
+    if name not in stages:
+        raise NotFoundError(f"there is no stage {name}: the policy has {', '.join(stages)}")
+
+
 def check_managed(stack: Stack, reference: RepositoryReference) -> None:
     """Raise `NotFoundError` for a repository of no stage. Return if the policy cannot be read."""
     from botocore.exceptions import ClientError

@@ -14,6 +14,7 @@ from imagegate.release.release import Release, ReleaseId
 from imagegate_cli.durations import span
 from imagegate_cli.output.screen import Screen, Text, labelled, plain_table
 from imagegate_cli.releases import facts
+from imagegate_cli.releases.states import ImageStatus
 from imagegate_cli.releases.steps import ExecutionStep, StepState
 
 # Output that goes to a file or a pipe is wide, so that digests are whole and grep and cut work.
@@ -28,6 +29,14 @@ _COLOURS = {
     "withdrawn": "dim",
     "failed": "bold red",
     "open": "cyan",
+    "in progress": "cyan",
+    "soaking": "cyan",
+    "waiting for approval": "yellow",
+    "rejected": "red",
+    "expired": "red",
+    "observed": "yellow",
+    "broken glass": "yellow",
+    "revoked": "bold red",
     "PASS": "green",
     "BLOCK": "red",
     "ERROR": "bold red",
@@ -75,16 +84,40 @@ def table_of(
     return table
 
 
-def detail_of(release: Release, waits: str = "") -> RenderableType:
-    """Return all facts of one attempt. A digest fits beside the labels in 80 columns."""
-    return labelled(_rows(release, waits))
+def state_table(statuses: Iterable[ImageStatus], now: datetime, width: int) -> Table:
+    """Return the current states for a terminal of that width; a narrow one has no times."""
+    is_wide = width >= _WIDE
+    table = plain_table()
+    table.add_column("IMAGE", overflow="fold", min_width=16)
+    table.add_column("STAGE", overflow="fold")
+    table.add_column("STATE", overflow="fold", min_width=12)
+    table.add_column("WHY, BY", overflow="fold", min_width=20)
+    if is_wide:
+        table.add_column("STARTED", no_wrap=True)
+    for one in statuses:
+        texts = [
+            one.why,
+            f"waived: {one.waived(now)}" if one.waivers else "",
+            f"by {one.by}" if one.by else "",
+        ]
+        times = (age(one.release.started_at, now),) if is_wide else ()
+        why = "; ".join(filter(None, texts))
+        table.add_row(facts.name(one.release), one.release.stage, coloured(str(one.state)), why, *times)
+    return table
 
 
-def _rows(release: Release, waits: str) -> list[tuple[str, RenderableType]]:
+def detail_of(status: ImageStatus, now: datetime) -> RenderableType:
+    """Return all facts of one image. A digest fits beside the labels in 80 columns."""
+    return labelled(_rows(status, now))
+
+
+def _rows(status: ImageStatus, now: datetime) -> list[tuple[str, RenderableType]]:
+    release, waits = status.release, str(status.pending or "")
     promotion = release.promotion
     rows: list[tuple[str, RenderableType]] = [
         ("Image", facts.name(release)),
         ("Digest", str(release.image.digest)),
+        ("State", coloured(str(status.state))),
         ("Outcome", coloured(str(release.outcome or "open"))),
         ("Verdict", coloured(release.verdict)),
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
@@ -92,7 +125,8 @@ def _rows(release: Release, waits: str) -> list[tuple[str, RenderableType]]:
         ("Cause", release.detail),
         ("Waits for", waits),
         ("Soaks", f"until {release.soaks_until:%Y-%m-%d %H:%M} UTC" if _soaks(release) else ""),
-        ("Let through", release.break_glass),
+        ("Waived", status.waived(now)),
+        ("Let through", release.break_glass or ", ".join(map(str, status.glass))),
         ("Revoked", Text(str(release.revoked or ""), "red")),
         ("Went to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
         ("Signed", str(release.signature or "")),

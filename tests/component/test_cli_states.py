@@ -1,0 +1,208 @@
+"""The state of each image, as `imagegate list` and `imagegate status` show it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import ImageRef
+from imagegate.policy.policy import Mode
+from imagegate.policy.waiver import Waiver
+from imagegate.release.release import Outcome, Release
+from imagegate.release.revocation import Revocation
+from imagegate_cli.releases.states import ImageState, state_of
+from tests.component.cli_gate import CALLER, CliGate, Served, gate, url, with_stage
+from tests.component.deployments import attempt, blocked
+from tests.component.test_cli_approve import ask, held
+from tests.fakes import LATER, NOW, POLICY, critical
+
+__all__ = ["gate", "url"]
+
+GLOSSARY = Path(__file__).parents[2] / "docs" / "glossary.md"
+
+
+def listed(gate: CliGate, *options: str) -> list[tuple[str, str]]:
+    """Return tag and state of each row."""
+    result = gate.call("list", "--json", *options)
+    assert (result.code, result.err) == (0, "")
+    return [(one["tags"][0], one["state"]) for one in result.json]
+
+
+def changed(gate: CliGate, image: ImageRef, number: int = 1, **fields: Any) -> None:
+    releases = gate.world.ledger.releases
+    releases[image, number] = replace(releases[image, number], **fields)
+
+
+# The words
+
+
+@pytest.mark.parametrize(
+    ("release", "state"),
+    [
+        (attempt(), ImageState.RELEASED),
+        (attempt(verdict="BLOCK"), ImageState.OBSERVED),
+        (attempt(verdict="BLOCK", break_glass="until noon"), ImageState.BROKEN_GLASS),
+        (attempt(revoked=Revocation(NOW, CALLER, "stolen")), ImageState.REVOKED),
+        (attempt(outcome=Outcome.HELD), ImageState.WAITING),
+        (attempt(outcome=None), ImageState.RUNNING),
+        (attempt(outcome=None, soaks_until=LATER), ImageState.SOAKING),
+        (blocked(), ImageState.BLOCKED),
+        (attempt(outcome=Outcome.CONFLICT), ImageState.CONFLICT),
+        (attempt(outcome=Outcome.SUPERSEDED), ImageState.SUPERSEDED),
+        (attempt(outcome=Outcome.WITHDRAWN), ImageState.WITHDRAWN),
+        (attempt(outcome=Outcome.FAILED, verdict=None), ImageState.FAILED),
+    ],
+    ids=lambda value: str(value) if isinstance(value, ImageState) else "",
+)
+def test_an_image_has_one_state(release: Release, state: ImageState) -> None:
+    assert state_of(release) is state
+
+
+def test_a_break_glass_counts_only_for_an_image_that_its_gate_stopped() -> None:
+    glass = BreakGlass("shop-*", attempt().image.digest, "down", LATER, NOW, CALLER)
+    assert state_of(blocked(), glass=[glass]) is ImageState.BROKEN_GLASS
+    assert state_of(attempt(), glass=[glass]) is ImageState.RELEASED
+
+
+def test_the_glossary_defines_every_state() -> None:
+    text = GLOSSARY.read_text()
+    assert [one for one in ImageState if f"| `{one}` | {one.definition} |" not in text] == []
+
+
+# list
+
+
+def test_there_is_one_row_per_image_and_history_has_every_attempt(gate: CliGate) -> None:
+    image = gate.blocked("1.0")
+    first = gate.world.ledger.releases[image, 1]
+    again = replace(first, attempt=2, verdict="PASS", outcome=Outcome.RELEASED, reasons=[], started_at=LATER)
+    gate.world.ledger.releases[image, 2] = again
+    gate.now = LATER
+    assert listed(gate) == [("1.0", "released")]
+    assert listed(gate, "--blocked") == []
+    history = gate.call("list", "--history", "--json").json
+    assert [(one["attempt"], one["outcome"]) for one in history] == [(2, "released"), (1, "blocked")]
+    assert [one["attempt"] for one in gate.call("list", "--outcome", "blocked", "--json").json] == [1]
+
+
+def test_rows_are_chosen_by_state_stage_app_and_time(gate: CliGate) -> None:
+    gate.blocked("1.0")
+    gate.judged("2.0", [], repository="cart-dev")
+    gate.judged("3.0", [], repository="cart-dev", ago=timedelta(days=3))
+    assert set(listed(gate)) == {("1.0", "blocked"), ("2.0", "released"), ("3.0", "released")}
+    assert listed(gate, "--blocked") == [("1.0", "blocked")]
+    assert listed(gate, "--app", "cart", "--since", "2d") == [("2.0", "released")]
+    assert listed(gate, "--stage", "staging") == []
+    assert len(listed(gate, "--limit", "2")) == 2
+
+
+def test_a_stage_that_observes_says_what_it_would_have_blocked(gate: CliGate) -> None:
+    gate.deploy(with_stage(POLICY, mode=Mode.OBSERVE))
+    gate.judged("1.0", critical())
+    assert listed(gate) == [("1.0", "observed")]
+    assert "observed" in gate.call("list").out
+
+
+def test_an_unknown_stage_is_an_error_that_names_the_stages(gate: CliGate) -> None:
+    result = gate.call("list", "--stage", "qa")
+    assert (result.code, result.out) == (2, "")
+    assert "there is no stage qa: the policy has dev, staging" in result.err
+
+
+def test_the_waivers_that_an_image_uses_are_shown_with_the_days_left(gate: CliGate) -> None:
+    [finding] = critical()[:1]
+    waiver = Waiver(
+        owner="ann",
+        reason="not reachable",
+        expires=date.fromordinal(NOW.toordinal() + 3),
+        vulnerability=finding.vulnerability,
+        package=finding.packages[0].name,
+        repositories="shop-*",
+        granted_at=NOW,
+        granted_by=CALLER,
+    )
+    gate.world.grants.grant(waiver)
+    gate.judged("1.0", [finding])
+    gate.judged("2.0", [])
+    assert listed(gate, "--waived") == [("1.0", "released")]
+    [row] = gate.call("list", "--waived", "--json").json
+    assert [(one["vulnerability"], one["days_left"]) for one in row["waivers"]] == [
+        (finding.vulnerability, 3)
+    ]
+    for columns in (80, 200):
+        out = " ".join(gate.call("list", "--waived", columns=columns).out.split())
+        assert "(3 days)" in out
+    assert "(3 days)" in gate.call("status", "shop-dev:1.0").out
+
+
+def test_images_that_wait_are_listed_with_what_they_wait_for(gate: CliGate, url: Served) -> None:
+    held(ask(gate, quorum=2))
+    gate.call("decide", "approve", "shop-dev:1.0")
+    assert listed(gate, "--waiting") == [("1.0", "waiting for approval")]
+    [row] = gate.call("list", "--json").json
+    assert (row["by"], row["approval"]["standing"]) == ("ann", "waiting")
+    gate.call("decide", "reject", "shop-dev:1.0", "--reason", "no")
+    assert listed(gate) == [("1.0", "rejected")]
+    gate.now = NOW + timedelta(days=60)
+    assert listed(gate, "--blocked", "--since", "90d") == []
+
+
+def test_a_request_that_nobody_answers_expires(gate: CliGate) -> None:
+    held(ask(gate))
+    gate.now = NOW + timedelta(days=30)
+    assert listed(gate) == [("1.0", "expired")]
+
+
+def test_only_one_of_two_states_is_asked_for(gate: CliGate) -> None:
+    assert gate.call("list", "--blocked", "--waiting").code == 2
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_the_states_fit(gate: CliGate, columns: int) -> None:
+    gate.blocked("1.0")
+    gate.judged("2.0-with-a-long-tag", [], repository="a-long-name-of-a-repository-dev")
+    out = gate.call("list", columns=columns).out
+    assert max(map(len, out.splitlines())) <= columns
+    assert "blocked" in out
+
+
+# status --wait
+
+
+def test_a_revoked_image_is_no_success(gate: CliGate) -> None:
+    image = gate.judged("1.0", [])
+    changed(gate, image, revoked=Revocation(NOW, CALLER, "stolen"), message_id="m")
+    result = gate.call("status", "shop-dev:1.0", "--wait", "--json")
+    assert (result.code, result.json["state"], result.json["by"]) == (1, "revoked", "ann")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("tools:1", "no stage of the deployed policy has the repository tools"),
+        ("typo-dev:1", "no repository"),
+    ],
+)
+def test_no_release_can_begin_where_there_is_no_stage_or_repository(
+    gate: CliGate, name: str, says: str
+) -> None:
+    gate.world.registry.names.add("tools")
+    gate.pauses = replace(gate.pauses, sleep=lambda _seconds: pytest.fail("it waited"))
+    result = gate.call("status", name, "--wait")
+    assert (result.code, says in result.err) == (2, True), result.err
+
+
+def test_a_tag_that_is_not_pushed_is_waited_for_and_said(gate: CliGate) -> None:
+    result = gate.call("status", "shop-dev:9", "--wait", "--timeout", "0.01s")
+    assert (result.code, "no such tag yet" in result.err) == (124, True)
+
+
+def test_an_attempt_that_does_not_begin_is_said(gate: CliGate) -> None:
+    gate.world.registry.push_image("shop-dev", "1.0")
+    result = gate.call("status", "shop-dev:1.0", "--wait", "--timeout", "0.01s")
+    assert (result.code, "shop-dev:1.0 has not begun within" in result.err) == (124, True)
