@@ -189,7 +189,7 @@ def test_a_repository_of_no_stage_is_said(gate: CliGate, policy: Path) -> None:
         ("    evidence: {require_signature: true}\n", "the record does not say"),
         (
             "    findings: {max: {critical: 0, high: 0}, no_worse_than: next_stage}\n",
-            "what the next stage had then was not recorded",
+            "the image of the next stage was not recorded",
         ),
     ],
 )
