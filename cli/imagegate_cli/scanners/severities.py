@@ -1,4 +1,4 @@
-"""Severities: from words and CVSS scores to those of ECR. A severity that a file lacks is UNDEFINED, never a milder one."""
+"""Severities: from words and CVSS scores to those of ECR. A severity that a file lacks is UNDEFINED, never milder."""
 
 from __future__ import annotations
 
