@@ -182,7 +182,7 @@ def test_deployers_get_no_event_of_an_image_that_was_revoked_meanwhile() -> None
     assert [told.detail["outcome"] for told in world.notifications.messages] == ["blocked"]
 
 
-def test_what_was_found_before_the_release_changed_closes_nothing() -> None:
+def test_a_stale_result_closes_no_release() -> None:
     world = World()
     image = moved(world)
     world.registry.push_image(DEV, "1.0")

@@ -154,7 +154,7 @@ def test_the_base_is_the_one_that_was_found_or_else_what_the_builder_says(gate: 
     assert "Base base-dev:12 docker.io/library/debian:12, as its builder says" in shown
 
 
-def test_what_signed_before_and_where_it_was_built_is_evidence(gate: Waiting) -> None:
+def test_the_page_shows_earlier_signatures_and_provenance(gate: Waiting) -> None:
     release = gate.waits()
     signed, built = Evidence(("build",)), Evidence((), "no provenance is attached")
     gate.knows(release, ImageFacts(release.image, signature=signed, provenance=built))
@@ -194,7 +194,7 @@ def test_a_verdict_that_only_observes_is_shown_for_what_it_is(gate: Waiting) -> 
     assert "10 CRITICAL (at most 9)" in shown
 
 
-def test_who_may_is_said_also_where_nobody_is_named(gate: Waiting) -> None:
+def test_the_required_power_is_printed_if_no_approvers_are_listed(gate: Waiting) -> None:
     gate.asks(ApprovalTerms())
     shown = read(gate.opens(gate.link(gate.waits())))
     assert "1 approval is needed before 2026-11-28 08:00 UTC" in shown
@@ -427,7 +427,7 @@ def test_a_forged_link_is_refused(gate: Waiting) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "1.a.b", "1." + "A" * 2000, "%00", "<script>"])
-def test_what_is_no_link_is_refused_before_any_code_is_looked_at(gate: Waiting, token: str) -> None:
+def test_anything_but_a_link_is_refused_before_its_code_is_checked(gate: Waiting, token: str) -> None:
     answer = gate.opens(token)
     assert answer["statusCode"] == 403
     assert "This is no link of an approval" in read(answer)
@@ -472,7 +472,7 @@ def test_an_old_link_does_not_decide_about_a_new_attempt(gate: Waiting) -> None:
     assert (answer["statusCode"], "<form" in answer["body"]) == (410, False)
 
 
-def test_who_has_decided_decides_no_more(gate: Waiting) -> None:
+def test_a_person_decides_once(gate: Waiting) -> None:
     release = gate.waits()
     gate.decides(release, ANN)
     for purpose in (Purpose.APPROVE, Purpose.REJECT):
@@ -495,7 +495,7 @@ def test_the_others_decide_as_before(gate: Waiting) -> None:
         ([Choice.APPROVE, Choice.REJECT], "Rejected: it stays out of staging."),
     ],
 )
-def test_what_is_decided_is_decided(gate: Waiting, choices: list[Choice], said: str) -> None:
+def test_a_decision_is_final(gate: Waiting, choices: list[Choice], said: str) -> None:
     release = gate.waits()
     for number, choice in enumerate(choices):
         gate.decides(release, f"{BEN}{number}", choice)

@@ -138,7 +138,7 @@ def test_one_rejection_blocks_the_image_whoever_has_approved() -> None:
     assert "not before the audit" in world.ledger.get(ReleaseId(image, 1)).detail
 
 
-def test_who_has_approved_may_still_reject_and_not_the_other_way_round() -> None:
+def test_an_approver_may_still_reject_but_a_rejection_is_final() -> None:
     world = gate(quorum=2)
     image = held(world)
     decide(world, image)
@@ -184,7 +184,7 @@ def test_the_starter_of_an_attempt_does_not_approve_it(world: World) -> None:
         ((), "mailto:ann@example.com", True),
     ],
 )
-def test_who_is_named_may_decide_and_nobody_else(approvers: tuple[str, ...], by: str, may: bool) -> None:
+def test_only_listed_approvers_may_decide(approvers: tuple[str, ...], by: str, may: bool) -> None:
     mails = () if approvers else ("ann@example.com",)
     world = gate(approvers=approvers, by_mail=mails)
     world.people.known = {ANN: {"team": "platform"}, SESSION: {"team": "platform"}, BEN: {"team": "web"}}
@@ -242,7 +242,7 @@ def test_the_first_pusher_of_an_image_does_not_approve_it_later() -> None:
     assert decide(world, there, BEN).status is ApprovalStatus.APPROVED
 
 
-def test_who_starts_it_by_hand_is_kept(world: World) -> None:
+def test_the_person_who_starts_an_attempt_by_hand_is_recorded(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     begun = world.starting().on_request(image, ("1.0",), StartReason.OPERATOR, NOW, ANN)
     assert isinstance(begun, Release)
@@ -460,7 +460,7 @@ def test_a_rejection_more_or_a_person_less_never_lets_in(
         assert approval_status(approval_request, fewer, LATER) is not ApprovalStatus.APPROVED
 
 
-def test_what_is_written_is_what_is_read() -> None:
+def test_written_findings_are_read_back_unchanged() -> None:
     assert Approval.from_json(json.loads(json.dumps(approval_by().as_json()))) == approval_by()
     for broken in (None, {}, {**approval_by().as_json(), "choice": "perhaps"}):
         with pytest.raises(RejectedInputError):
@@ -525,7 +525,7 @@ BROUGHT = "whoever brought the image does not decide about it"
         "ann",
     ],
 )
-def test_who_could_be_anybody_decides_nothing(world: World, arn: str) -> None:
+def test_a_caller_without_a_personal_identity_decides_nothing(world: World, arn: str) -> None:
     image = held(world)
     for choice in Choice:
         with pytest.raises(ApprovalRefusedError, match="nobody knows who that is"):
@@ -541,7 +541,7 @@ def test_two_sessions_of_one_role_are_one_approval() -> None:
     assert decide(world, image, ANN).status is ApprovalStatus.APPROVED
 
 
-def test_what_a_pusher_approved_before_it_was_known_who_pushed_does_not_count(world: World) -> None:
+def test_an_approval_by_the_pusher_does_not_count_once_the_pusher_is_known(world: World) -> None:
     image = held(world)
     assert decide(world, image).status is ApprovalStatus.APPROVED
     world.ledger.note_pusher(image, ANN)

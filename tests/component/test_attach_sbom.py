@@ -449,7 +449,7 @@ def test_an_export_that_failed_or_takes_too_long_leads_on(
     assert world.sboms(image.digest) == []
 
 
-def test_what_is_no_sbom_is_not_attached_and_said(world: Attaching, image: ImageRef) -> None:
+def test_anything_but_an_sbom_is_not_attached_and_is_named(world: Attaching, image: ImageRef) -> None:
     world.write(image, image.digest, text=b'{"bomFormat": "SPDX"}')
     assert world.call(image, DONE).route is SbomRoute.DONE
     assert world.sboms(image.digest) == []

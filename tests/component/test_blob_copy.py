@@ -301,7 +301,7 @@ def test_a_slow_answer_is_waited_for() -> None:
 # Where the registry tells about many layers at once.
 
 
-def test_all_blobs_are_checked_with_one_request() -> None:
+def test_layers_are_checked_in_batches() -> None:
     contents = [random.Random(n).randbytes(64) for n in range(250)]
     asked: list[int] = []
 
@@ -346,7 +346,7 @@ def test_a_layer_that_is_archived_in_the_target_is_copied_there_again() -> None:
 # Pace.
 
 
-def test_trouble_halves_what_is_done_at_once_and_success_brings_it_back() -> None:
+def test_errors_halve_the_concurrency_and_successes_restore_it() -> None:
     pace = Pace(6)
     pace.slow_down(1, 0.0)
     assert pace.limit == 3

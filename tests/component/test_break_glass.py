@@ -70,7 +70,7 @@ def promote(world: World, image: ImageRef, now: Any = LATER) -> Any:
 # What it is
 
 
-def test_what_is_written_is_what_is_read() -> None:
+def test_written_findings_are_read_back_unchanged() -> None:
     for one in (glass(), glass(platforms=(Digest.of(b"arm"),), withdrawn_at=LATER)):
         assert BreakGlass.from_json(json.loads(json.dumps(one.as_json()))) == one
 
@@ -179,7 +179,7 @@ def test_it_ends_also_between_the_verdict_and_the_copy(world: World) -> None:
         promote(world, image, NOW + 4 * HOUR)
 
 
-def test_what_it_lets_through_is_never_signed(world: World) -> None:
+def test_break_glass_never_signs(world: World) -> None:
     image = refused(world)
     world.glass().run(glass(digest=image.digest), NOW)
     found = second_attempt(world, image)

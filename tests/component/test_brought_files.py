@@ -100,7 +100,7 @@ def grype(*found: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def test_what_is_said_of_one_vulnerability_frees_no_advisory_about_several(judge: Judge) -> None:
+def test_a_statement_about_one_vulnerability_applies_to_no_advisory_about_several(judge: Judge) -> None:
     statement = {
         "vulnerability": {"name": "CVE-2026-1111"},
         "products": [{"@id": "pkg:oci/shop"}],

@@ -387,7 +387,7 @@ def test_waiting_gives_up_in_time(gate: Gate) -> None:
     assert "has not ended within" in result.err
 
 
-def test_what_never_begins_is_said_before_the_timeout(gate: Gate) -> None:
+def test_a_scan_that_never_begins_is_reported_before_the_timeout(gate: Gate) -> None:
     gate.push("shop-dev", "1.0")
     result = gate.call("status", "--wait", "shop-dev:1.0")
     assert result.code == 2
@@ -556,7 +556,7 @@ def test_missing_settings_of_aws_are_one_line(
     assert len(result.err.splitlines()) == 1
 
 
-def test_what_nobody_foresaw_is_one_line_too(gate: Gate) -> None:
+def test_an_unexpected_error_is_one_line_too(gate: Gate) -> None:
     def fail(_name: str) -> Stack:
         raise RuntimeError("surprise\nin two lines")
 

@@ -191,7 +191,7 @@ def test_no_more_than_the_limit_are_started_and_the_rest_is_next(old: CliGate) -
         (ThrottledError("slow down"), 2, "2 of 4 were started; the same command goes on from there"),
     ],
 )
-def test_what_stops_it_says_how_many_were_started_and_it_goes_on(
+def test_an_interrupted_adoption_says_how_many_were_started_and_can_go_on(
     old: CliGate, error: BaseException, code: int, says: str
 ) -> None:
     for number in range(4):

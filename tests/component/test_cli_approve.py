@@ -60,7 +60,7 @@ def test_how_many_are_missing_is_said(gate: CliGate, url: Served) -> None:
     assert gate.call("decide", "approve", "shop-dev:1.0", "--json").json["standing"] == "waiting"
 
 
-def test_who_has_decided_is_shown_where_people_look(gate: CliGate, url: Served) -> None:
+def test_the_names_of_approvers_are_shown(gate: CliGate, url: Served) -> None:
     held(ask(gate, quorum=2))
     gate.call("decide", "approve", "shop-dev:1.0", "--reason", "tested")
     said = "1 of 2 approvals for staging (ann), until 2026-11-28 08:01 UTC"
@@ -85,7 +85,7 @@ def test_a_rejection_says_how_to_ask_anew(asking: CliGate, url: Served) -> None:
     )
 
 
-def test_who_may_not_is_refused_in_plain_words(gate: CliGate, url: Served) -> None:
+def test_a_caller_without_the_power_is_refused_in_plain_words(gate: CliGate, url: Served) -> None:
     held(ask(gate, approvers=("arn:aws:iam::123456789012:user/zoe",)))
     result = gate.call("decide", "approve", "shop-dev:1.0")
     assert (result.code, result.out) == (1, "")

@@ -268,7 +268,7 @@ def test_a_reason_of_any_length_is_taken(gate: CliGate, url: Served, tmp_path: P
     assert len(kept.reason) == 500
 
 
-def test_what_is_no_openvex_document_is_one_line(gate: CliGate, url: Served, tmp_path: Path) -> None:
+def test_anything_but_an_openvex_document_is_one_line(gate: CliGate, url: Served, tmp_path: Path) -> None:
     file = tmp_path / "vex.json"
     file.write_text("{}")
     result = gate.call("decide", "waive", "shop-*", "--vex", str(file), "--expires", "30d")
@@ -325,7 +325,7 @@ def test_an_answer_that_is_none_is_one_line(
     assert len(result.err.splitlines()) == 1
 
 
-def test_nobody_at_the_url_is_one_line(gate: CliGate) -> None:
+def test_an_unreachable_url_is_one_line(gate: CliGate) -> None:
     gate.outputs["WaiveUrl"] = "http://127.0.0.1:9/"
     result = gate.call("decide", "withdraw", "w-1")
     assert result.code == 2

@@ -193,7 +193,7 @@ def test_a_repository_of_no_stage_is_said(gate: CliGate, policy: Path) -> None:
         ),
     ],
 )
-def test_what_the_record_does_not_say_is_not_called_a_block(
+def test_a_fact_that_the_record_lacks_is_not_reported_as_a_block(
     gate: CliGate, policy: Path, rules: str, says: str
 ) -> None:
     gate.judged("1.0", HIGH)

@@ -105,7 +105,7 @@ def test_nothing_in_the_way_is_said(observed: CliGate) -> None:
     assert "Change this line:" in out
 
 
-def test_what_a_later_push_fixed_is_history(observed: CliGate) -> None:
+def test_an_image_that_a_later_push_replaced_is_history(observed: CliGate) -> None:
     bad = [finding("CVE-1")]
     observed.judged("1.0", bad, ago=timedelta(days=3))
     observed.judged("1.1", [], ago=timedelta(days=2))  # fixed by the next version
@@ -274,7 +274,7 @@ def test_a_prohibited_package_is_waived_by_its_rule(observed: CliGate) -> None:
     )
 
 
-def test_what_nothing_frees_is_named_with_its_reason(observed: CliGate) -> None:
+def test_a_block_without_a_remedy_is_named_with_its_reason(observed: CliGate) -> None:
     image = observed.judged("1.0", [Finding("CVE-1", Severity.HIGH)])  # in no package
     observed.judged("2.0", [finding("CVE-2", "a", "2")], repository="cart-dev")
     kept = observed.judged("3.0", [finding("CVE-3")], repository="web-dev")

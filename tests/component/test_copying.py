@@ -125,7 +125,9 @@ def test_evidence_that_was_lost_in_the_target_comes_back(world: World) -> None:
     assert ImageRef(STAGING, signature) in world.registry.manifests
 
 
-def test_where_uploads_stand_is_kept_for_the_next_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_offset_of_uploads_is_kept_for_the_next_call(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = world.signed()
     layer = world.registry.manifests[image].layers[0].digest
     given: list[Mapping[Digest, str]] = []

@@ -115,7 +115,7 @@ def test_only_the_last_attempt_of_an_image_is_freed_and_only_if_it_was_blocked(w
     assert deciding(world).waive(waiver(), ANN, LATER).freed == ()
 
 
-def test_what_is_elsewhere_or_long_ago_is_not_freed(world: World) -> None:
+def test_images_of_other_repositories_or_long_ago_are_not_retried(world: World) -> None:
     blocked(world)
     assert deciding(world).waive(waiver(repositories="cart-*"), ANN, NOW).freed == ()
     assert deciding(world).waive(waiver(digest=Digest.of(b"x"), repositories=None), ANN, NOW).freed == ()
@@ -224,7 +224,7 @@ def test_a_request_is_read_as_it_was_sent(encoded: bool) -> None:
         ({**waive(), "by": "root"}, "by: Extra inputs"),
     ],
 )
-def test_what_is_no_decision_is_refused_with_every_field_at_fault(body: Any, says: str) -> None:
+def test_anything_but_a_decision_is_refused_with_every_faulty_field(body: Any, says: str) -> None:
     with pytest.raises(InvalidEventError, match=says):
         parse_decision(event(body))
 
@@ -280,7 +280,7 @@ def test_a_waiver_that_says_two_things_or_nonsense_is_refused(
         {"authorizer": {"jwt": {"userArn": ANN}}},
     ],
 )
-def test_nobody_decides_whom_iam_does_not_name(context: Any) -> None:
+def test_a_caller_without_an_identity_of_iam_decides_nothing(context: Any) -> None:
     with pytest.raises(AccessRefusedError, match="signed request"):
         caller_arn({"requestContext": context, "headers": {"userArn": ANN}})
 

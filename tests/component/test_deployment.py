@@ -254,7 +254,7 @@ def test_a_name_is_read_as_clients_read_it(text: str, name: str, tag: str | None
 @pytest.mark.parametrize(
     "text", ["", " ", "nginx:", "NGINX", f"{REGISTRY}/", f"{REGISTRY}//a", "a/../b", "a b", "x:y:z", "app:-1"]
 )
-def test_what_is_no_name_is_refused(text: str) -> None:
+def test_anything_but_a_name_is_refused(text: str) -> None:
     with pytest.raises(InvalidReferenceError):
         Reference.parse(text)
     assert Cluster().check(Container("app", text)).rulings[0].rule is DeploymentRule.UNREADABLE

@@ -48,7 +48,7 @@ def cluster() -> Cluster:
 # Drift
 
 
-def test_what_passed_is_nothing_to_talk_about(cluster: Cluster) -> None:
+def test_nothing_is_announced_of_an_image_that_passed(cluster: Cluster) -> None:
     cluster.known(attempt(2))
     cluster.services.definitions.clear()  # nobody even looks
     assert cluster.drift(cluster.task(1, APP)).rulings == ()

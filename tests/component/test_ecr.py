@@ -77,7 +77,7 @@ def head(status: str, found: dict[str, Any] | None = None, **more: Any) -> dict[
 # images
 
 
-def test_facts_are_what_ecr_describes(ecr: Ecr, stub: Stubber) -> None:
+def test_facts_are_read_from_ecrs_description(ecr: Ecr, stub: Stubber) -> None:
     detail = {
         "imageTags": ["v1", "latest"],
         "imagePushedAt": NOW,

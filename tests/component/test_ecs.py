@@ -177,7 +177,7 @@ def test_of_many_that_claim_at_once_one_gets_it(ledger: Ledger, monkeypatch: pyt
     assert ledger.claim("another", NOW)
 
 
-def test_what_was_claimed_and_not_done_is_free_after_a_minute_and_what_is_done_never(ledger: Ledger) -> None:
+def test_an_unfinished_claim_is_free_after_a_minute_and_a_finished_one_never(ledger: Ledger) -> None:
     assert ledger.claim("drift", NOW)
     assert ledger.claim("drift", NOW + timedelta(minutes=1))
     assert not ledger.claim("drift", NOW + timedelta(minutes=1))

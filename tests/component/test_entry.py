@@ -71,7 +71,7 @@ def promoted(world: World) -> ImageRef:
     return image
 
 
-def test_what_is_pushed_straight_into_a_later_stage_is_blocked_and_never_signed(world: World) -> None:
+def test_a_push_straight_into_a_later_stage_is_blocked_and_never_signed(world: World) -> None:
     image = pushed_straight(world)
     judged = arrives(world, image)
     assert (judged.route, judged.outcome, judged.verdict) == (JudgeRoute.ANNOUNCE, Outcome.BLOCKED, "BLOCK")
@@ -83,12 +83,12 @@ def test_what_is_pushed_straight_into_a_later_stage_is_blocked_and_never_signed(
     )
 
 
-def test_what_was_promoted_is_admitted(world: World) -> None:
+def test_a_promoted_image_is_admitted(world: World) -> None:
     image = promoted(world)
     assert arrives(world, there(image)).verdict == "PASS"
 
 
-def test_what_is_judged_before_its_promotion_is_noted_is_admitted(
+def test_an_image_that_is_judged_before_its_promotion_is_recorded_is_admitted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ECR's event may be handled while `promote_image` still runs."""
@@ -151,7 +151,7 @@ def test_having_passed_the_stage_before_is_not_having_been_promoted(world: World
     assert arrives(world, there(image)).verdict == "BLOCK"
 
 
-def test_what_was_revoked_in_the_stage_before_came_by_nothing(world: World) -> None:
+def test_an_image_revoked_in_the_stage_before_does_not_count_as_promoted(world: World) -> None:
     image = promoted(world)
     world.ledger.revoke(ReleaseId(image, 1), Revocation(NOW, "ann", "stolen"))
     assert arrives(world, there(image)).verdict == "BLOCK"
@@ -183,7 +183,7 @@ def test_a_platform_comes_with_its_index_and_alone_by_nothing(world: World) -> N
 
 
 @pytest.mark.parametrize("promote", ["observe", "break-glass"])
-def test_what_was_let_go_on_without_having_passed_came_by_promotion(world: World, promote: str) -> None:
+def test_an_unpassed_image_that_went_on_counts_as_promoted(world: World, promote: str) -> None:
     if promote == "observe":
         dev = replace(POLICY.stages["dev"], mode=Mode.OBSERVE)
         world.policy = replace(POLICY, stages={**POLICY.stages, "dev": dev})
@@ -345,7 +345,7 @@ def test_the_ways_to_a_repository_begin_where_no_stage_leads() -> None:
         ),
     ],
 )
-def test_where_there_is_no_choice_none_is_taken(text: bytes, says: str) -> None:
+def test_entry_cannot_be_set_where_there_is_no_choice(text: bytes, says: str) -> None:
     with pytest.raises(InvalidPolicyError, match=re.escape(says)):
         parse(text)
 

@@ -130,5 +130,5 @@ def test_the_registrys_rules_and_what_it_did_are_asked_for() -> None:
         EndpointConnectionError(endpoint_url="https://api.ecr.example"),
     ],
 )
-def test_who_may_not_ask_knows_none(fault: Exception) -> None:
+def test_without_permission_no_managed_profiles_are_known(fault: Exception) -> None:
     assert managed_profiles(Ecr(fault), IMAGE) == frozenset()

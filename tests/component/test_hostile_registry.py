@@ -137,7 +137,7 @@ ENDLESS: dict[str, Callable[[], Iterator[bytes]]] = {
 
 
 @pytest.mark.parametrize("kind", ENDLESS)
-def test_what_never_ends_ends_in_one_line(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_wait_ends_in_one_line(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imagegate.oci.http._GUARDED_SECONDS", 0.25)
     monkeypatch.setattr("imagegate.oci.http.LIMIT", 1 << 19)
     answers = ENDLESS[kind]
@@ -354,7 +354,7 @@ def test_a_public_registry_sends_to_public_hosts_without_its_credentials(
     "target",
     ["http://[bad/", "http://a:99999999/", "http://a b/", "http://\ud800/", "http://a:x/", "//[::1"],
 )
-def test_what_is_no_address_is_said_to_be_none(target: str) -> None:
+def test_a_text_that_is_no_address_is_refused_as_such(target: str) -> None:
     with pytest.raises(RegistryUnavailableError, match="a malformed URL") as refused:
         resolve_url("https://registry.test/v2/", target, "shop")
     assert is_one_line(str(refused.value))
@@ -390,7 +390,7 @@ def test_one_host_is_read_in_a_url(url: str) -> None:
         b"",
     ],
 )
-def test_what_is_no_token_is_said_to_be_none(body: bytes) -> None:
+def test_anything_but_a_token_is_named_as_such(body: bytes) -> None:
     with scripted(lambda _: Reply()) as script:
         asks = {"WWW-Authenticate": f'Bearer realm="{script.endpoint}/token"'}
         script.answer = lambda request: (

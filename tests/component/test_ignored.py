@@ -97,7 +97,7 @@ def test_an_artifact_under_a_tag_is_started_once(world: World) -> None:
     assert carried_out(world) == []
 
 
-def test_an_image_with_an_event_is_not_started_by_the_reconciler(world: World) -> None:
+def test_an_ignored_image_is_not_started_by_the_reconciler(world: World) -> None:
     assert world.start(chart(world), "1.0.0") == Ignore("artifact")
     world.reconcile(LATER)
     assert carried_out(world) == []
@@ -260,7 +260,7 @@ def test_a_list_that_cannot_be_read_costs_the_others_nothing(
     assert image.repository == DEV
 
 
-def test_what_may_go_better_soon_is_tried_again_by_lambda_after_all_else_is_done(
+def test_temporary_errors_are_raised_for_lambdas_retry_after_all_other_work(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = world.registry.push_image(DEV, "1.0")

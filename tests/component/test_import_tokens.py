@@ -73,7 +73,7 @@ def test_a_token_that_is_refused_meanwhile_is_exchanged_once(registry: TokenRegi
     assert registry.given == 2
 
 
-def test_what_no_token_opens_is_refused(registry: TokenRegistry) -> None:
+def test_a_registry_that_accepts_no_token_is_refused(registry: TokenRegistry) -> None:
     registry.refused = 1000
     with pytest.raises(AccessRefusedError, match="401"):
         client_of(registry).manifest("team/app", "1.0")
@@ -107,7 +107,7 @@ def test_the_older_name_of_a_token_counts_too(registry: TokenRegistry) -> None:
     assert client_of(registry).manifest("team/app", "1.0") == MANIFEST
 
 
-def test_where_the_token_server_redirects_to_sees_no_credentials(registry: TokenRegistry) -> None:
+def test_a_redirect_target_of_the_token_server_gets_no_credentials(registry: TokenRegistry) -> None:
     with scripted(lambda _: Reply(body=b'{"token": "token-1"}')) as elsewhere:
         location = f"http://localhost:{elsewhere.port}/token"
         registry.token_reply = Reply(307, headers={"Location": location})

@@ -125,7 +125,7 @@ def test_a_refusal_exits_with_1_and_names_the_remedy(judge: Judge) -> None:
     assert "upgrade jinja2 to 3.1.6: removes 2" in result.out
 
 
-def test_what_an_observing_stage_would_block_exits_0_and_says_so(judge: Judge) -> None:
+def test_an_image_that_an_observing_stage_would_block_exits_with_0_and_says_so(judge: Judge) -> None:
     observing = PLAIN.replace('"{app}-dev"', '"{app}-dev", mode: observe')
     result = judge("--findings", trivy(("CVE-2026-1", "CRITICAL")), policy=observing)
     assert result.code == 0
@@ -159,7 +159,7 @@ def test_the_config_answers_it_in_the_form_of_the_registry_and_of_docker(judge: 
 
 @pytest.mark.parametrize("missing", ["os", "architecture", "rootfs"])
 @pytest.mark.parametrize("value", [None, "", 7, {}])
-def test_what_is_no_configuration_says_nothing_about_the_image(
+def test_anything_but_a_configuration_is_refused_and_not_judged(
     judge: Judge, missing: str, value: Any
 ) -> None:
     other = {**CONFIG, missing: value}
@@ -342,7 +342,7 @@ def test_openvex_sets_aside_what_it_says_is_not_affected_or_fixed(
 
 
 @pytest.mark.parametrize("document", [b"x", [], {"@context": "https://openvex.dev/ns/v0.2.0"}])
-def test_what_is_no_openvex_document_is_one_line(judge: Judge, document: Any) -> None:
+def test_anything_but_an_openvex_document_is_one_line(judge: Judge, document: Any) -> None:
     one_line(judge("--findings", trivy(), "--vex", document))
 
 

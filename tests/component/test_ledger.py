@@ -584,7 +584,7 @@ def test_a_base_that_cannot_be_read_is_named(ledger: DynamoLedger, table: Any) -
         ledger.bases(["sha256:chain"], ["base"])
 
 
-def test_what_waits_for_an_approval_is_found_until_it_does_no_longer(ledger: DynamoLedger) -> None:
+def test_a_release_is_listed_as_waiting_until_it_is_decided(ledger: DynamoLedger) -> None:
     second = replace(FIRST, attempt=2)
     ledger.hold(FIRST, NOW)
     ledger.hold(FIRST, NOW)

@@ -71,7 +71,7 @@ def record(world: World, judged: JudgeResult) -> Decision:
     return Decision.decode(world.records.decision(judged.decision))
 
 
-def test_the_function_has_a_timeout_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_until_the_second_look_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECOND_LOOK_SECONDS", "60")
     assert wiring.second_look() == SECOND_LOOK == MINUTE
     monkeypatch.delenv("SECOND_LOOK_SECONDS")
@@ -195,7 +195,7 @@ def test_a_scan_that_is_run_again_while_it_is_read_is_read_again(world: World) -
 
 
 @pytest.mark.parametrize("kind", Scanner)
-def test_what_is_read_while_another_scanner_takes_over_never_counts(world: World, kind: Scanner) -> None:
+def test_a_reading_during_a_change_of_scanner_never_counts(world: World, kind: Scanner) -> None:
     """The reading counts only if the scanner was the same before and after."""
     world.scans.kind = kind
     image = pushed(world)

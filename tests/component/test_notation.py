@@ -65,13 +65,13 @@ def test_annotations_are_optional() -> None:
     assert verify(Draft(payload={"targetArtifact": SUBJECT.as_json()}).envelope()).annotations == {}
 
 
-def test_what_the_image_is_may_be_signed_along() -> None:
+def test_the_payload_may_have_the_artifact_type_of_the_image() -> None:
     payload = {"targetArtifact": SUBJECT.as_json() | {"artifactType": "application/vnd.example"}}
     assert verify(Draft(payload=payload).envelope())
 
 
 @pytest.mark.parametrize("header", [{AGENT: "notation/1.3.2"}, {AGENT: ""}, {TIMESTAMP: "AAAA"}])
-def test_who_made_it_and_a_countersignature_say_nothing_to_a_signing_authoritys_signature(
+def test_agent_and_countersignature_do_not_matter_for_a_signing_authoritys_signature(
     header: dict[str, Any],
 ) -> None:
     assert verify(Draft(header=header).envelope())

@@ -191,7 +191,7 @@ def test_an_unreachable_service_is_no_refusal(problem: Exception) -> None:
     assert failing.verify(Level.PERMISSIVE).logged[0][0] is Check.REVOCATION
 
 
-def test_nobody_to_ask_is_a_failed_check() -> None:
+def test_an_unreachable_service_is_a_failed_check() -> None:
     with pytest.raises(RevocationError, match="nobody was asked"):
         Failing(RevocationError, revoked=None).verify(Level.STRICT)
 
@@ -338,7 +338,7 @@ def test_another_subject_is_not_trusted(identity: str) -> None:
 
 
 @pytest.mark.parametrize("double", [NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME])
-def test_a_subject_that_names_something_twice_is_nobodys(double: x509.ObjectIdentifier) -> None:
+def test_a_subject_with_a_repeated_name_matches_nobody(double: x509.ObjectIdentifier) -> None:
     leaf = replace(NAMED, subject=(*ACME, (double, "other")))
     with pytest.raises(AuthenticityError, match="signed by"):
         Plain((leaf, ROOT), identities=(SAME,)).verify()

@@ -252,7 +252,7 @@ def test_values_are_escaped_as_in_rfc_4514(text: str, value: str) -> None:
         "C=US, ST=WA, O=" + "a" * 5000,
     ],
 )
-def test_what_is_no_subject_is_refused(text: str) -> None:
+def test_anything_but_a_subject_is_refused(text: str) -> None:
     with pytest.raises(TrustPolicyError):
         subject(text)
 
@@ -277,7 +277,7 @@ def test_subjects_overlap_where_one_certificate_can_match_both() -> None:
     assert len(parse_identities([f"{SUBJECT}, OU=one", f"{SUBJECT}, OU=two"])) == 2
 
 
-def test_anyone_stands_alone() -> None:
+def test_a_star_alone_means_anyone() -> None:
     assert parse_identities(["*"]) == (Anyone(),)
 
 
@@ -301,7 +301,7 @@ def test_anyone_stands_alone() -> None:
         "**",
     ],
 )
-def test_what_is_no_identity_is_refused(text: str) -> None:
+def test_anything_but_an_identity_is_refused(text: str) -> None:
     with pytest.raises(TrustPolicyError):
         parse_identity(text)
 

@@ -61,7 +61,7 @@ def test_an_empty_store_is_a_mistake(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"x", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
 )
-def test_what_is_no_certificate_is_refused(content: bytes) -> None:
+def test_anything_but_a_certificate_is_refused(content: bytes) -> None:
     with pytest.raises(TrustPolicyError, match="not a certificate"):
         load_certificates(content)
 

@@ -164,7 +164,7 @@ def test_a_waiver_that_lasts_too_long_from_today_is_a_fault(call: Call, file: Pa
     ],
     ids=["empty", "yaml", "binary", "large", "deep"],
 )
-def test_what_is_no_policy_is_one_line(call: Call, tmp_path: Path, content: bytes, fault: str) -> None:
+def test_anything_but_a_policy_is_one_line(call: Call, tmp_path: Path, content: bytes, fault: str) -> None:
     path = tmp_path / "policy.yaml"
     path.write_bytes(content)
     result = call("check", path)
@@ -173,7 +173,7 @@ def test_what_is_no_policy_is_one_line(call: Call, tmp_path: Path, content: byte
     assert result.out.count("\n") == 1
 
 
-def test_what_cannot_be_read_is_one_line_on_stderr(call: Call, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_one_line_on_stderr(call: Call, tmp_path: Path) -> None:
     assert call("check", tmp_path / "nope") == Result(
         2, "", f"imagegate: {tmp_path}/nope: No such file or directory\n"
     )
@@ -259,7 +259,7 @@ def test_every_part_is_printed_with_its_source(call: Call, file: Path) -> None:
     assert "image.labels" in told["unused"]
 
 
-def test_what_is_built_in_is_what_a_stage_has_that_says_nothing(call: Call, tmp_path: Path) -> None:
+def test_the_built_in_settings_are_those_of_a_stage_without_settings(call: Call, tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("version: 1\nstages: {a: {repositories: a}}\n")
     told = explained(call, "a", "--policy", path)

@@ -46,7 +46,7 @@ def faults(content: str | bytes, prefix: str = "") -> list[str]:
     return str(raised.value).splitlines()
 
 
-def test_what_a_stage_does_not_say_is_what_the_domain_says() -> None:
+def test_missing_settings_of_a_stage_have_the_domains_defaults() -> None:
     policy = parse(stages("  a: {repositories: x}\n").encode())
     assert policy.stages == {"a": Stage("a", RepositoryPattern("x"))}
 
@@ -73,7 +73,7 @@ def test_limits_that_are_not_given_keep_their_default() -> None:
     }
 
 
-def test_an_alias_stands_for_what_it_names() -> None:
+def test_an_alias_equals_its_target() -> None:
     text = stages(
         "  a: {repositories: a, findings: &f {max: {high: 1}}}\n  b: {repositories: b, findings: *f}\n"
     )
@@ -210,7 +210,7 @@ def test_a_file_made_to_exhaust_the_reader_is_refused(content: bytes, fault: str
 
 
 @pytest.mark.parametrize("text", ["[a", "a: b: c", "a: 'b", "\t- a", "a: \x01", "%YAML 3.0\n---\na: b"])
-def test_what_is_not_yaml_is_said_to_be_no_yaml(text: str) -> None:
+def test_anything_but_yaml_is_refused_as_such(text: str) -> None:
     assert ": not YAML: " in faults(text)[0]
 
 

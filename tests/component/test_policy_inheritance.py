@@ -137,7 +137,7 @@ def test_an_action_alone_keeps_the_value_below() -> None:
     )
 
 
-def test_off_takes_out_what_is_below_and_what_is_given_anew_is_on() -> None:
+def test_off_removes_inherited_rules_and_a_new_value_restores_them() -> None:
     below = "findings: {grace: {high: 2d}, deny: [CVE-2021-44228]}"
     off = stage("findings: {grace: off, deny: off}", below).findings
     assert off.grace == {}

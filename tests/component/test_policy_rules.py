@@ -59,7 +59,7 @@ def test_a_rule_is_its_plain_value_or_a_value_with_an_action_or_off(path: str, t
 
 
 @pytest.mark.parametrize("path", ["image.non_root", "evidence.require_signature"])
-def test_what_need_not_hold_is_no_rule(path: str) -> None:
+def test_a_requirement_set_to_false_is_no_rule(path: str) -> None:
     assert rule_at(stage(written(path, "false")), path) is None
 
 

@@ -42,7 +42,7 @@ def test_a_caller_who_signs_is_believed(sts: FakeSts, caller: Caller) -> None:
     assert (found, request.action) == (caller.identity, "withdraw")
 
 
-def test_nobody_is_somebody_else(sts: FakeSts) -> None:
+def test_a_caller_cannot_be_named_as_another_one(sts: FakeSts) -> None:
     call = BEN.asks(WITHDRAWS, NOW)
     call["requestContext"]["authorizer"]["iam"]["userArn"] = ANN.arn
     with pytest.raises(ProofRefusedError, match="somebody else is said to call"):
@@ -67,7 +67,7 @@ def test_a_new_signature_does_not_make_an_old_request_new(sts: FakeSts) -> None:
         parse_call(event(ANN.arn, text, ANN.proof(text, later)), FUNCTION, sts.check, later)
 
 
-def test_what_sts_does_not_confirm_uses_nothing_up(sts: FakeSts) -> None:
+def test_an_unconfirmed_proof_uses_up_no_token(sts: FakeSts) -> None:
     call = ANN.asks(WITHDRAWS, NOW)
     with pytest.raises(ProofRefusedError):
         parse_call(changed(call, signature="0" * 64), FUNCTION, sts.check, NOW)

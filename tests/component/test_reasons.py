@@ -82,7 +82,7 @@ def test_a_push_is_looked_for_in_the_registry(world: World) -> None:
     assert (begun.tags, begun.reason, begun.started_by) == (frozenset({"1.0"}), StartReason.PUSH, "")
 
 
-def test_who_ordered_it_began_it_and_once(world: World) -> None:
+def test_the_person_who_ordered_an_attempt_is_recorded_once(world: World) -> None:
     image = blocked(world)
     order(world, image)
     assert world.starter.requests == [(image, ("1.0",), "operator")]
@@ -116,7 +116,7 @@ def test_the_person_who_ordered_a_release_does_not_approve_it() -> None:
     assert begun.started_by == ANN
 
 
-def test_what_was_adopted_names_who_did(world: World) -> None:
+def test_an_adopted_image_names_the_person_who_adopted_it(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0", at=NOW - timedelta(days=9))
     order(world, image, adopt=True)
     begun = requested(world, image, StartReason.ADOPTED, LATER)
@@ -124,7 +124,7 @@ def test_what_was_adopted_names_who_did(world: World) -> None:
     assert (begun.reason, begun.started_by) == (StartReason.ADOPTED, ANN)
 
 
-def test_what_cannot_be_ordered_is_refused_and_leaves_nothing(world: World) -> None:
+def test_an_impossible_order_is_refused_and_leaves_nothing(world: World) -> None:
     image = blocked(world)
     for tags, there in ((["2.0"], image), (["1.0"], replace(image, repository="tools"))):
         with pytest.raises((OrderRefusedError, RecordNotFoundError)):

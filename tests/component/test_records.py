@@ -114,7 +114,7 @@ def test_to_a_role_that_may_not_list_a_missing_record_looks_forbidden(records: S
             records.decision(Digest.of(b""))
 
 
-def test_what_others_write_in_this_moment_is_written_again_later(records: S3Records) -> None:
+def test_a_conflicting_write_is_repeated_later(records: S3Records) -> None:
     with Stubber(aws.client("s3")) as stub:
         stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
         with pytest.raises(ThrottledError):

@@ -77,7 +77,7 @@ def holding(world: World, image: ImageRef) -> set[str]:
     return stages
 
 
-def test_it_falls_there_and_in_every_stage_after(world: World, released: ImageRef) -> None:
+def test_a_revocation_applies_there_and_in_every_later_stage(world: World, released: ImageRef) -> None:
     there = ImageRef(STAGING, released.digest)
     assert holding(world, released) == {"dev"}
     assert holding(world, there) == {"dev", "staging"}
@@ -195,12 +195,12 @@ def test_the_answer_lists_where_the_image_runs(world: World, released: ImageRef)
     assert message.detail["runsIn"] == [{"cluster": cluster, "running": 3}]
 
 
-def test_that_nobody_knows_where_it_runs_is_said(world: World, released: ImageRef) -> None:
+def test_an_unknown_place_of_running_is_reported(world: World, released: ImageRef) -> None:
     assert revoke(world, released).runs_in is None
     assert "Where it runs is not known" in world.notifications.messages[0].text
 
 
-def test_who_may_not_ask_inspector_can_revoke_all_the_same(
+def test_a_revocation_works_without_permission_for_inspector(
     world: World, released: ImageRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_image: ImageRef) -> list[RunsIn]:
@@ -211,7 +211,7 @@ def test_who_may_not_ask_inspector_can_revoke_all_the_same(
     assert revoke(world, released).runs_in is None
 
 
-def test_what_runs_nowhere_is_said_so(world: World, released: ImageRef) -> None:
+def test_an_image_that_runs_nowhere_is_reported_so(world: World, released: ImageRef) -> None:
     world.policy = replace(world.policy, scanner=Scanner.ENHANCED)
     assert revoke(world, released).runs_in == ()
     assert "has seen it run nowhere" in world.notifications.messages[0].text

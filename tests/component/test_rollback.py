@@ -153,7 +153,7 @@ def test_a_call_that_is_made_again_goes_back_once(world: World, three: Three) ->
     assert len({message.detail["id"] for message in world.notifications.messages}) == 1
 
 
-def test_what_was_released_meanwhile_is_not_gone_back_from(world: World, three: Three) -> None:
+def test_a_rollback_is_refused_if_another_image_was_released_meanwhile(world: World, three: Three) -> None:
     _, second, third = three
     released(world, "1.3", 2.5)
     with pytest.raises(RollbackRefusedError, match="was released meanwhile"):
@@ -170,7 +170,7 @@ def test_after_a_revocation_it_goes_from_what_was_revoked(world: World, three: T
     assert target(world, hours=4) == first
 
 
-def test_what_was_let_through_unsigned_is_gone_back_from_and_never_to(world: World, three: Three) -> None:
+def test_a_rollback_may_leave_an_unsigned_image_but_never_return_to_one(world: World, three: Three) -> None:
     _, second, third = three
     known = world.ledger.get(ReleaseId(third, 1))
     world.ledger.releases[third, 1] = replace(known, verdict="BLOCK", signature=None, break_glass="b")
@@ -196,7 +196,7 @@ def test_a_rollback_comes_after_what_was_released_in_the_same_second(
     assert way[0].image == third
 
 
-def test_what_was_released_once_more_since_is_gone_back_from_once_more(world: World, three: Three) -> None:
+def test_an_image_that_was_released_again_can_be_rolled_back_again(world: World, three: Three) -> None:
     _, second, third = three
     one = back(world, second, third)
     known = world.ledger.get(ReleaseId(third, 1))
@@ -206,7 +206,7 @@ def test_what_was_released_once_more_since_is_gone_back_from_once_more(world: Wo
     assert world.planning().run(DEV, None, NOW + 6 * HOUR).current.image == second
 
 
-def test_what_is_written_is_what_is_read() -> None:
+def test_written_findings_are_read_back_unchanged() -> None:
     one = Rollback(DEV, Digest.of(b"a"), Digest.of(b"b"), CALLER, NOW, "why ✓")
     assert Rollback.from_json(json.loads(json.dumps(one.as_json()))) == one
 
@@ -215,7 +215,7 @@ _images = [ImageRef(DEV, Digest.of(name.encode())) for name in "abc"]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2)), min_size=1, max_size=8))
-def test_notices_are_listed_newest_first_and_each_once(events: list[tuple[bool, int]]) -> None:
+def test_released_images_are_listed_newest_first_and_each_once(events: list[tuple[bool, int]]) -> None:
     releases: list[Release] = []
     rollbacks: list[Rollback] = []
     told: list[Digest] = []
@@ -284,7 +284,7 @@ def test_a_person_sees_from_where_to_where(cli: CliGate) -> None:
         (("shop", "dev", "--to", f"sha256:{'0' * 64}", "--dry-run"), 1, "was never released here"),
     ],
 )
-def test_what_cannot_be_gone_back_to_is_said(
+def test_an_impossible_rollback_target_is_named(
     cli: CliGate, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
     result = cli.call("rollback", *arguments)

@@ -162,7 +162,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
             read(path)
 
 
-def test_what_is_too_large_is_refused_before_it_is_read(
+def test_a_too_large_document_is_refused_before_it_is_read(
     file: Callable[[Any], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(document, "MAX_BYTES", 1024**2)

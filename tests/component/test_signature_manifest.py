@@ -100,7 +100,7 @@ BROKEN: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_no_signatures_manifest_is_refused(content: bytes) -> None:
+def test_anything_but_the_manifest_of_a_signature_is_refused(content: bytes) -> None:
     with pytest.raises(IntegrityError):
         read_signature_manifest(content, SUBJECT)
 
@@ -151,7 +151,7 @@ def test_no_policy_is_no_signature() -> None:
         verify(manifest(), repository="registry.example/other")
 
 
-def test_what_is_skipped_is_not_even_read() -> None:
+def test_signatures_of_a_skipped_repository_are_not_read() -> None:
     assert verify(b"", repository="registry.example/unsigned").level is Level.SKIP
 
 

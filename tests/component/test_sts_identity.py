@@ -64,7 +64,7 @@ def who() -> Identity:
     return StsIdentities().identity(PROOF, AUDIENCE, "{}")
 
 
-def test_exactly_what_was_rebuilt_is_sent(sts: Sts) -> None:
+def test_exactly_the_rebuilt_request_is_sent(sts: Sts) -> None:
     assert who() == Identity(ARN, "AIDA", "123456789012")
     [(path, headers, body)] = sts.asked
     rebuilt = PROOF.request(AUDIENCE, "{}", sts_endpoint(AUDIENCE))
@@ -116,7 +116,9 @@ def test_sts_in_trouble_is_a_fault_that_passes(
     assert len(sts.asked) == 1
 
 
-def test_nobody_at_sts_is_a_fault_that_passes_and_repeats_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_sts_is_a_temporary_error_and_uses_no_token_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(ServiceUnavailableError, match="did not say who calls") as silent:
         who()

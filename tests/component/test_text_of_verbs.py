@@ -183,7 +183,7 @@ def test_a_policy_is_shown_as_text(gate: CliGate, verb: str, text: str, tmp_path
 
 
 @poison
-def test_what_is_wrong_is_said_in_one_line(gate: CliGate, text: str) -> None:
+def test_every_error_is_one_line(gate: CliGate, text: str) -> None:
     for arguments in (
         ["status", f"{text}:1"],
         [text],
@@ -232,7 +232,7 @@ def _poisoned_requests(fields: dict[str, Any], text: str) -> Iterator[dict[str, 
 
 @pytest.mark.parametrize("action", ASKED)
 @pytest.mark.parametrize("name", NOT_LINES)
-def test_what_people_write_is_one_line_or_refused(action: str, name: str) -> None:
+def test_texts_of_people_are_one_line_or_refused(action: str, name: str) -> None:
     fields = {"schema": 1, "action": action}
     parse_decision({"body": json.dumps({**fields, **ASKED[action]})})
     for asked in _poisoned_requests(ASKED[action], PIECES[name]):

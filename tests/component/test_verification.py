@@ -224,7 +224,7 @@ def test_a_trust_policy_decides_alone() -> None:
     assert report.signatures[0].signer.startswith(IDENTITY)
 
 
-def test_what_a_policy_only_logs_is_said() -> None:
+def test_a_failure_that_a_policy_only_logs_is_reported() -> None:
     audit = by(policy_of(Level.AUDIT), revoked, {})
     report = report_by(evidence(signed(SAID)), audit)
     assert report.exit_code == 0

@@ -74,7 +74,7 @@ def test_a_waiting_task_gets_its_result(stub: Stubber) -> None:
 
 
 @pytest.mark.parametrize("code", ["InvalidToken", "TaskDoesNotExist", "TaskTimedOut"])
-def test_somebody_having_been_faster_is_no_error(stub: Stubber, code: str) -> None:
+def test_a_task_that_has_ended_meanwhile_is_no_error(stub: Stubber, code: str) -> None:
     stub.add_client_error("send_task_success", code)
     TASKS.wake("t", {})
 

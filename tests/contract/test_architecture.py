@@ -134,11 +134,11 @@ def test_there_is_something_to_look_at() -> None:
 
 
 @pytest.mark.parametrize("path", PURE, ids=name_of)
-def test_what_decides_imports_the_standard_library_and_what_decides(path: Path) -> None:
+def test_modules_that_decide_import_only_the_standard_library_and_each_other(path: Path) -> None:
     assert foreign(path) == []
 
 
-def test_what_decides_does_no_input_or_output() -> None:
+def test_modules_that_decide_do_no_input_or_output() -> None:
     assert forbidden(PURE, *IMPURE) == []
     impure = [
         f"{name_of(p)} calls {call}" for p in PURE for call in calls(p.read_text()) if call in IMPURE_CALLS
@@ -146,12 +146,12 @@ def test_what_decides_does_no_input_or_output() -> None:
     assert impure == []
 
 
-def test_steps_know_ports_and_what_decides_only() -> None:
+def test_steps_import_only_ports_and_modules_that_decide() -> None:
     assert forbidden(STEPS, *SDKS, "imagegate.aws", "imagegate.events", "functions", "imagegate_cli") == []
     assert forbidden(STEPS, "os", "socket", "subprocess", "time", "http", "urllib") == []
 
 
-def test_the_ports_know_what_decides_only() -> None:
+def test_ports_import_only_modules_that_decide() -> None:
     assert {path.name: foreign(path) for path in PORTS if foreign(path)} == {}
 
 

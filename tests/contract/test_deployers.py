@@ -162,7 +162,7 @@ def test_its_state_machine_is_valid(name: str, tmp_path: Path) -> None:
 
 
 @EVERY
-def test_whatever_it_does_ends_in_time(name: str) -> None:
+def test_the_machine_and_every_task_have_a_timeout(name: str) -> None:
     definition = machine(name)
     tasks = [state for state in definition["States"].values() if state["Type"] == "Task"]
     assert all("TimeoutSeconds" in one for one in (definition, *tasks))

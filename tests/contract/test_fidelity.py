@@ -77,6 +77,6 @@ def test_a_test_file_is_named_with_its_test() -> None:
         "sandbox/aws/gone.py",
     ],
 )
-def test_what_is_gone_is_noticed(name: str) -> None:
+def test_a_deleted_image_is_noticed(name: str) -> None:
     assert paths_in(f"| a | b | `{name}` |") == [name]
     assert not is_there(name)

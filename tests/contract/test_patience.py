@@ -60,7 +60,7 @@ def test_no_wait_of_a_test_ends_within_seconds() -> None:
     assert named(TESTS, short) == []
 
 
-def test_what_is_impatient_is_seen() -> None:
+def test_impatient_calls_are_detected() -> None:
     assert impatient(
         "urllib3.request('GET', url, retries=False)\nurllib3.request('GET', url, timeout=9)"
     ) == ["urllib3.request('GET', url, retries=False)"]

@@ -93,7 +93,7 @@ def test_the_children_of_a_replica_are_announced_untagged(repo: Repository, tmp_
     assert [(d["image-digest"], d.get("image-tag")) for _, d in announced(repo)] == expected
 
 
-def test_what_is_there_already_does_not_arrive_again(repo: Repository, tmp_path: Path) -> None:
+def test_a_present_image_does_not_arrive_again(repo: Repository, tmp_path: Path) -> None:
     build_image(tmp_path, files=FILES)
     assert [come(repo, "replication", tmp_path) for _ in range(2)] == [0, 0]
     assert len(announced(repo)) == 1

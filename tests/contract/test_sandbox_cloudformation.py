@@ -33,7 +33,7 @@ def test_a_custom_resource_gets_text_and_gives_attributes(cloud: ServedCloud) ->
     )
 
 
-def test_who_needs_a_custom_resource_is_created_after_it(cloud: ServedCloud) -> None:
+def test_resources_that_need_a_custom_resource_are_created_after_it(cloud: ServedCloud) -> None:
     function = cloud.client("lambda").get_function_configuration(FunctionName=cloud.outputs["WhereFunction"])
     assert function["Environment"]["Variables"]["DIGEST"].startswith("digest of ")
 
@@ -160,7 +160,7 @@ def test_a_misspelt_property_fails_the_stack(cloud: ServedCloud) -> None:
     assert "Tresholt" in why
 
 
-def test_what_a_resource_depends_on_comes_first_even_when_another_needs_it(
+def test_dependencies_are_created_first_even_if_another_resource_needs_them(
     cloud: ServedCloud,
 ) -> None:
     alias = {"AliasName": "alias/first", "TargetKeyId": "missing"}

@@ -172,7 +172,7 @@ def test_a_wrong_signature_or_key_is_refused(cloud: ServedCloud, url: str, admin
 @pytest.mark.parametrize(
     "header", ["AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 Credential=a/b", "Basic YTpi", "Bearer token"]
 )
-def test_what_is_no_signature_is_refused(url: str, header: str) -> None:
+def test_anything_but_a_signature_is_refused(url: str, header: str) -> None:
     assert send(url, {"Authorization": header, "X-Amz-Date": "20260101T000000Z"}).status == 403
 
 
@@ -206,7 +206,7 @@ def test_a_deny_wins_also_against_the_functions_policy(cloud: ServedCloud, url: 
     assert status(url, user(cloud, allow("*", "*"), denied)[1]) == 403
 
 
-def test_who_may_call_the_url_may_not_invoke_the_function(cloud: ServedCloud) -> None:
+def test_permission_for_the_url_is_no_permission_to_invoke_the_function(cloud: ServedCloud) -> None:
     _, keys = user(cloud, *both(cloud.outputs["Web"]))
     with pytest.raises(ClientError, match="lambda:InvokeFunction"):
         cloud.client("lambda", **keys).invoke(FunctionName=cloud.outputs["Web"])

@@ -252,7 +252,7 @@ def test_what_is_deleted_together_needs_the_permission_of_each() -> None:
     ]
 
 
-def test_what_a_statement_was_used_for_is_noted_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_use_of_a_statement_is_recorded_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     noted = tmp_path / "used"
     monkeypatch.setenv(used_statements.VARIABLE, str(noted))
     monkeypatch.setattr(used_statements, "_noted", set())

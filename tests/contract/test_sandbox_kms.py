@@ -59,7 +59,7 @@ def test_a_key_that_encrypts_authenticates_nothing(cloud: ServedCloud) -> None:
     assert refusal(kms.generate_mac, **wrong) == "InvalidKeyUsageException"
 
 
-def test_who_may_check_a_code_may_not_make_one(cloud: ServedCloud, key: str) -> None:
+def test_permission_to_verify_a_code_is_no_permission_to_make_one(cloud: ServedCloud, key: str) -> None:
     checker = somebody(cloud, key, "kms:VerifyMac")
     made = cloud.client("kms").generate_mac(KeyId=key, MacAlgorithm=HMAC, Message=b"message")["Mac"]
     given = {"KeyId": key, "MacAlgorithm": HMAC, "Message": b"message"}

@@ -123,7 +123,7 @@ def test_a_process_that_ends_is_an_error_of_that_invocation_only(cloud: ServedCl
     assert cloud.invoke("Misbehave", {}) == "well behaved"
 
 
-def test_what_cannot_be_imported_is_said(cloud: ServedCloud) -> None:
+def test_an_image_that_cannot_be_imported_is_named(cloud: ServedCloud) -> None:
     _, error = failure(cloud, "Broken", {})
     assert error["errorType"] == "Runtime.ImportModuleError"
     assert "no_such_module" in error["errorMessage"]

@@ -126,7 +126,7 @@ def test_other_repositories_and_referrers_are_not_signed(ecr: Any, repo: Reposit
     assert statuses(ecr, repo, artifact) == signatures(repo, artifact) == []
 
 
-def test_who_may_not_sign_pushes_all_the_same_and_the_status_says_so(
+def test_a_push_without_permission_to_sign_succeeds_and_the_status_is_failed(
     sandbox: Sandbox, ecr: Any, repo: Repository, profile: str
 ) -> None:
     sign_pushes(ecr, profile)

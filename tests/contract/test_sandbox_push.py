@@ -203,7 +203,7 @@ def test_pushing_again_uploads_nothing(repo: Repository, tmp_path: Path) -> None
         (lambda folder: folder.write_text("x"), "neither an OCI layout nor a tar archive"),
     ],
 )
-def test_what_is_not_an_image_is_refused_with_the_reason(
+def test_anything_but_an_image_is_refused_with_the_reason(
     repo: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Any, complaint: str
 ) -> None:
     spoil(tmp_path / "image")

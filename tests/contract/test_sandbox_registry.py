@@ -355,7 +355,7 @@ def test_an_index_needs_its_children_first(repo: Repository) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"mediaType": "text/plain"}'])
-def test_what_is_not_a_manifest_is_refused(repo: Repository, content: bytes) -> None:
+def test_a_document_of_another_kind_than_a_manifest_is_refused(repo: Repository, content: bytes) -> None:
     answer = repo.manifest(content, "v1")
     assert (answer.status, code_of(answer)) == (400, "MANIFEST_INVALID")
 

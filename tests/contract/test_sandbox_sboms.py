@@ -260,7 +260,7 @@ def test_the_policies_of_key_and_bucket_have_to_let_inspector_in(
         {"resourceFilterCriteria": {"resourceId": [{"comparison": "NOT_EQUALS", "value": "x"}]}},
     ],
 )
-def test_what_is_not_understood_is_refused(inspector: Any, bucket: str, key: str, change: Any) -> None:
+def test_invalid_export_requests_are_refused(inspector: Any, bucket: str, key: str, change: Any) -> None:
     with pytest.raises(ClientError) as caught:
         inspector.create_sbom_export(**export_request(bucket, key, "sboms/x") | change)
     assert caught.value.response["Error"]["Code"] == "ValidationException"

@@ -55,7 +55,7 @@ def session(cloud: ServedCloud) -> tuple[str, Credentials]:
 
 
 @pytest.mark.parametrize("who", [user, session])
-def test_who_signed_is_said_without_any_permission(cloud: ServedCloud, who: Any) -> None:
+def test_the_signer_is_identified_without_any_permission(cloud: ServedCloud, who: Any) -> None:
     arn, keys = who(cloud)
     answer = send(signed(cloud, keys))
     assert answer.status == 200

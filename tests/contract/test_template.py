@@ -186,7 +186,7 @@ def test_iam_knows_every_permission_of_the_template() -> None:
     assert who_may("ecr:ListImageReferrers") == set()
 
 
-def test_what_is_recorded_is_written_once_and_never_deleted() -> None:
+def test_records_are_written_once_and_never_deleted() -> None:
     policy = RESOURCES["RecordsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     rules = {statement["Sid"]: statement for statement in policy}
     kept = [

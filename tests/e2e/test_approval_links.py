@@ -109,7 +109,7 @@ def test_the_other_button_keeps_it_out_and_no_link_turns_that_round(gate: Gate) 
     ],
     ids=["forged", "cut", "longer", "about something else"],
 )
-def test_what_is_no_link_of_this_gate_is_refused_in_plain_words(gate: Gate, spoil: object) -> None:
+def test_a_link_of_another_gate_is_refused_in_plain_words(gate: Gate, spoil: object) -> None:
     digest = held(gate, "forged")
     url = links(gate, "forged-dev:1.0 into staging")["Let it in"]
     broken = spoil(url)  # type: ignore[operator]

@@ -161,7 +161,9 @@ def test_a_blocked_image_is_refused_rolled_back_and_announced_once(gate: Gate, h
         (f"{REGISTRY}/never-dev:1.0", "never-dev:1.0 does not exist"),
     ],
 )
-def test_what_no_gate_has_seen_is_refused(gate: Gate, hooks: list[Any], image: str, why: str) -> None:
+def test_an_image_that_no_gate_has_judged_is_refused(
+    gate: Gate, hooks: list[Any], image: str, why: str
+) -> None:
     done = deploy(gate, hooks, image)
     assert done["status"] == "ROLLBACK_FAILED"  # there is nothing to roll back to
     assert why in done["statusReason"]

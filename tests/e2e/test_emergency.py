@@ -50,7 +50,7 @@ def test_an_image_is_let_through_unsigned_and_everybody_hears_of_it(gate: Gate) 
     assert (again.code, again.json["outcome"]) == (1, "blocked")
 
 
-def test_what_was_signed_is_taken_back_at_every_gate_and_stays_so(gate: Gate) -> None:
+def test_a_revocation_revokes_the_signature_of_every_gate_for_ever(gate: Gate) -> None:
     digest = gate.push("stolen-dev", "1.0")
     assert gate.ended("stolen-dev", digest)["outcome"] == "released"
     gate.ended("stolen-staging", digest)
@@ -84,7 +84,7 @@ def test_what_was_signed_is_taken_back_at_every_gate_and_stays_so(gate: Gate) ->
     assert once_more.json["revocation"] == said.json["revocation"]
 
 
-def test_who_may_decide_may_not_revoke_past_the_function(gate: Gate) -> None:
+def test_a_person_who_may_decide_cannot_revoke_directly(gate: Gate) -> None:
     _, keys = user(gate, READS, *DECIDES)
     signer = gate.cloud.client(
         "signer",

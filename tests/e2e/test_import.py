@@ -58,7 +58,7 @@ def test_an_index_comes_in_with_its_platforms_and_evidence_and_is_released(
         ("team/app:1.0", "never-made-dev:1.0", 2, "there is no repository never-made-dev"),
     ],
 )
-def test_what_cannot_come_in_is_said_in_one_line_and_nothing_is_copied(
+def test_a_refused_import_is_one_line_and_copies_nothing(
     gate: Gate, elsewhere: str, source: str, target: str, code: int, says: str
 ) -> None:
     pushed(client_of(elsewhere), "team/app", b"amd64")

@@ -78,7 +78,7 @@ def locked(gate: Gate, function: str) -> Iterator[None]:
             )
 
 
-def test_what_a_rule_cannot_deliver_is_kept_and_the_push_is_found_later(gate: Gate) -> None:
+def test_an_undelivered_event_is_kept_and_the_push_is_found_later(gate: Gate) -> None:
     with locked(gate, "StartReleaseFunction"):
         digest = gate.push("undelivered-dev", "1.0")
         gate.eventually(

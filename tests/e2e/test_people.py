@@ -202,7 +202,7 @@ def test_a_made_up_reason_starts_nothing_and_callers_cannot_choose_their_identit
     assert len(gate.releases("reasons-dev", image["digest"])) == 1
 
 
-def test_who_releases_by_hand_is_proven_and_does_not_approve_it(gate: Gate) -> None:
+def test_the_person_who_releases_by_hand_is_proven_and_does_not_approve_it(gate: Gate) -> None:
     image = held(gate, "byhand")
     arn, keys = user(gate, READS, LOOKS, *DECIDES)
     said = imagegate(gate, "release", "byhand-dev:1.0", "--wait", keys=keys)

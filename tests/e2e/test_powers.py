@@ -109,7 +109,7 @@ KEPT = ("decisions", "findings", "waivers", "policies")
 
 
 @pytest.mark.parametrize("folder", KEPT)
-def test_what_is_recorded_cannot_be_written_again_or_deleted_by_anybody(gate: Gate, folder: str) -> None:
+def test_records_cannot_be_overwritten_or_deleted_by_anybody(gate: Gate, folder: str) -> None:
     bucket, key = gate.cloud.outputs["RecordsBucket"], f"{folder}/sha256/kept"
     writer = "PublishPolicy" if folder == "policies" else "JudgeImage"
     role_client(gate, writer, "s3").put_object(Bucket=bucket, Key=key, Body=b"kept", IfNoneMatch="*")

@@ -31,7 +31,7 @@ def test_deployers_hear_of_the_release_before_once_more(gate: Gate) -> None:
     assert (named.code, "revoked" in named.err or "never released" in named.err) == (1, True), named.err
 
 
-def test_who_may_not_decide_does_not_go_back(gate: Gate) -> None:
+def test_a_rollback_needs_the_power_to_roll_back(gate: Gate) -> None:
     first = gate.push("kept-back-dev", "1.0", "first")
     gate.ended("kept-back-dev", first)
     second = gate.push("kept-back-dev", "1.1", "second")

@@ -104,9 +104,7 @@ def test_axe_would_find_something(page: str, browser: Browser) -> None:
     assert "image-alt" in {one["id"] for one in found}
 
 
-def test_who_has_a_keyboard_only_decides_without_any_script(
-    gate: Waiting, page: str, browser: Browser
-) -> None:
+def test_the_page_works_by_keyboard_and_without_scripts(gate: Waiting, page: str, browser: Browser) -> None:
     token = gate.link(gate.waits(), Purpose.APPROVE)
     gate.decider.answer = {"standing": "approved", "by": ANN}
     browser.shaped(DESK)
@@ -159,7 +157,7 @@ def test_a_screen_reader_gets_tables_headings_and_the_purpose_of_the_button(
     assert {"cell", "row"} <= {role for role, _ in heard}
 
 
-def test_what_is_hostile_is_text_in_a_real_browser_too(gate: Waiting, page: str, browser: Browser) -> None:
+def test_hostile_input_is_text_in_a_real_browser_too(gate: Waiting, page: str, browser: Browser) -> None:
     evil = '"><script>document.title="owned"</script><img src=/owned onerror="document.title=1">'
     release = gate.waits(tag=evil, findings=[finding(1, Severity.HIGH, evil, evil, evil)])
     gate.decides(release, BEN, reason=evil)
@@ -171,7 +169,7 @@ def test_what_is_hostile_is_text_in_a_real_browser_too(gate: Waiting, page: str,
     assert browser.text.count("<script>") >= 4
 
 
-def test_a_script_that_got_in_all_the_same_would_not_run(gate: Waiting, page: str, browser: Browser) -> None:
+def test_the_pages_policy_stops_an_injected_script(gate: Waiting, page: str, browser: Browser) -> None:
     browser.shaped(DESK, scripts=True)
     browser.opens(page + gate.link(gate.waits()))
     browser.evaluate(

@@ -40,6 +40,6 @@ def test_it_says_its_version(image: str) -> None:
     )
 
 
-def test_it_runs_as_nobody_in_particular(image: str) -> None:
+def test_the_image_runs_as_an_unprivileged_user(image: str) -> None:
     configured = docker("image", "inspect", "--format", "{{.Config.User}}", image).stdout.strip()
     assert configured == "65532:65532"

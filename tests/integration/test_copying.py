@@ -163,9 +163,7 @@ def test_evidence_that_came_later_is_copied_later(sandbox: Sandbox, real: HttpRe
     check_exact(real, target, image)
 
 
-def test_what_an_interrupted_copy_left_out_is_copied_by_the_next(
-    sandbox: Sandbox, real: HttpRegistry
-) -> None:
+def test_the_next_copy_completes_an_interrupted_one(sandbox: Sandbox, real: HttpRegistry) -> None:
     """The index is there, none of its evidence: as it was left by a call that was killed."""
     source, target = sandbox.repository().name, sandbox.repository().name
     image = whole(real, source)

@@ -103,7 +103,7 @@ def test_a_foreign_layer_need_not_be_there(source: HttpRegistry) -> None:
     assert not source.has_blob("windows", foreign)
 
 
-def test_what_is_not_there_is_not_found(source: HttpRegistry) -> None:
+def test_absent_manifests_and_blobs_are_not_found(source: HttpRegistry) -> None:
     absent = ImageRef("absent", Digest.of(b"absent"))
     with pytest.raises(ImageNotFoundError, match="absent"):
         source.manifest(absent.repository, absent.digest)

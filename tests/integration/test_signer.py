@@ -108,7 +108,9 @@ def test_a_signature_that_was_revoked_is_refused(sandbox: Sandbox, signer: AwsSi
     assert signer.verify(another, SUBJECT, "dev", now()) == SIGNED
 
 
-def test_what_a_revoked_profile_signed_is_refused_from_then_on(sandbox: Sandbox, signer: AwsSigner) -> None:
+def test_signatures_of_a_revoked_profile_are_refused_from_then_on(
+    sandbox: Sandbox, signer: AwsSigner
+) -> None:
     signer.make_profile("leaked")
     envelope, _ = signer.sign("leaked", PAYLOAD)
     assert signer.verify(envelope, SUBJECT, "leaked", now()) == SIGNED

@@ -231,7 +231,7 @@ def test_the_detail_for_machines_is_complete_and_has_a_stable_id() -> None:
     }
 
 
-def test_what_became_of_the_sbom_is_a_note_and_no_alert() -> None:
+def test_the_result_of_the_sbom_is_a_note_and_no_alert() -> None:
     missed = release(sbom=Sbom("none: not scanned continuously"), attention="log")
     told = announce(missed, Outcome.RELEASED)
     assert "SBOM         none: not scanned continuously\n" in told.text

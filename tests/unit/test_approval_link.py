@@ -108,7 +108,7 @@ def test_a_token_in_which_one_character_is_another_is_refused_or_says_something_
 
 
 @given(st.text(max_size=2000) | st.from_regex(r"1\.[A-Za-z0-9_-]{1,200}\.[A-Za-z0-9_-]{43}", fullmatch=True))
-def test_whatever_comes_is_read_or_refused(text: str) -> None:
+def test_any_input_is_read_or_refused(text: str) -> None:
     try:
         claimed, mac = parse_link(text, NOON)
     except LinkRefusedError:
@@ -160,12 +160,12 @@ def test_whatever_json_comes_is_refused(content: Any) -> None:
         b"",
     ],
 )
-def test_what_nobody_writes_is_refused(content: Any) -> None:
+def test_links_with_other_content_are_refused(content: Any) -> None:
     with pytest.raises(LinkRefusedError):
         parse_link(written(content), NOON)
 
 
-def test_what_is_written_by_hand_is_what_we_write() -> None:
+def test_our_token_equals_one_written_by_hand() -> None:
     assert written(fields()) == link().token(MAC)
 
 

@@ -127,7 +127,7 @@ EVIDENCE = {
 
 
 @pytest.mark.parametrize("name", EVIDENCE)
-def test_what_nothing_can_be_started_from_is_evidence(name: str) -> None:
+def test_an_artifact_that_no_runtime_can_start_is_evidence(name: str) -> None:
     EVIDENCE[name].prove()
 
 
@@ -166,7 +166,7 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_what_a_runtime_would_start_is_an_image_whatever_it_calls_itself(name: str) -> None:
+def test_a_document_that_a_runtime_would_start_is_an_image_whatever_type_it_declares(name: str) -> None:
     assert find_form(IMAGES[name].manifest) is None
     with pytest.raises(AmbiguousDocumentError, match="could run"):
         IMAGES[name].prove()
@@ -196,7 +196,7 @@ UNPROVEN = {
 
 
 @pytest.mark.parametrize("name", UNPROVEN)
-def test_what_calls_itself_evidence_has_to_be_it(name: str) -> None:
+def test_a_document_that_claims_to_be_evidence_is_checked(name: str) -> None:
     assert find_form(UNPROVEN[name].manifest) in (Form.FOREIGN, Form.DOCUMENTS)
     assert not UNPROVEN[name].is_evidence
 
@@ -218,7 +218,7 @@ def test_an_archive_is_one_by_either_of_the_two_checksums_that_readers_take(sign
         Made(OCI_CONFIG, config(), [(IN_TOTO, content)]).prove()
 
 
-def test_what_is_too_large_to_be_looked_at_proves_nothing() -> None:
+def test_a_document_that_is_too_large_to_read_proves_nothing() -> None:
     made = EVIDENCE["buildx, as an image"]
     (layer,) = made.manifest.layers
     huge = replace(made.manifest, layers=(replace(layer, size=(40 << 20) + 1),))

@@ -43,7 +43,9 @@ ARN = "arn:aws:sts::123456789012:assumed-role/Ops/ann"
         "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:gate-decide",
     ],
 )
-def test_what_is_rebuilt_is_byte_for_byte_what_botocore_signs(token: str, asked: str, function: str) -> None:
+def test_the_rebuilt_request_is_byte_for_byte_the_one_that_botocore_signs(
+    token: str, asked: str, function: str
+) -> None:
     audience = Audience.parse(function)
     plain = identity_request(audience, asked, audience.sts)
     request = AWSRequest("POST", plain.url, dict(plain.headers), plain.body)
@@ -177,7 +179,7 @@ def test_the_answer_says_who_signed() -> None:
         answer(RESULT.replace(ARN, "&undefined;")),
     ],
 )
-def test_what_merely_resembles_the_answer_names_nobody(content: bytes) -> None:
+def test_an_answer_of_another_form_identifies_nobody(content: bytes) -> None:
     with pytest.raises(ProofRefusedError):
         read_identity(content)
 

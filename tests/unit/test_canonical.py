@@ -84,7 +84,7 @@ def test_a_time_is_written_in_utc_whatever_its_zone(moment: datetime, minutes: i
     "text",
     ["", "yesterday", "2026-11-21", "2026-11-21T07:52:38", "2026-13-01T00:00:00Z", None, 1763711558, b"2026"],
 )
-def test_what_is_no_time_with_a_zone_is_refused(text: Any) -> None:
+def test_a_time_without_a_zone_is_refused(text: Any) -> None:
     with pytest.raises(RejectedInputError):
         parse_timestamp(text)
 

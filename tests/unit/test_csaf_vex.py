@@ -293,6 +293,6 @@ def test_statements_of_openvex_and_of_csaf_are_one_sequence_in_time() -> None:
         (b"[]", "neither an OpenVEX document"),
     ],
 )
-def test_what_is_no_csaf_vex_document_is_refused(content: bytes, says: str) -> None:
+def test_anything_but_a_csaf_vex_document_is_refused(content: bytes, says: str) -> None:
     with pytest.raises(InvalidVexError, match=says.replace("(", r"\(")):
         vex_document.parse(content)

@@ -193,7 +193,7 @@ def test_hostile_bytes_are_refused_like_any_other(content: bytes) -> None:
 
 
 @given(json_values | st.binary(max_size=40))
-def test_what_is_no_record_is_refused(garbage: Any) -> None:
+def test_anything_but_a_record_is_refused(garbage: Any) -> None:
     with pytest.raises(DecisionRefusedError):
         Decision.decode(garbage if isinstance(garbage, bytes) else json.dumps(garbage).encode())
 
@@ -266,7 +266,7 @@ def test_a_record_of_the_first_schema_is_still_read() -> None:
     old.check_signable(REGISTRY, NOON)
 
 
-def test_what_the_first_schema_did_not_have_is_not_read_from_it() -> None:
+def test_fields_that_the_first_schema_lacks_are_not_read_from_it() -> None:
     raw = {**json.loads(FIRST_RECORD), "facts": {"a": 1}, "waivers": "none", "worst": "LOW"}
     assert Decision.decode(json.dumps(raw).encode()) == Decision.decode(FIRST_RECORD)
 

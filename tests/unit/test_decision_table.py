@@ -248,7 +248,7 @@ def test_every_rule_decides_as_the_table_says(rule: str, column: str, cell: str)
 
 
 @pytest.mark.parametrize(("rule", "column", "cell"), [found for found in cells() if found[2] == "-"])
-def test_the_table_leaves_out_only_what_there_is_not(rule: str, column: str, cell: str) -> None:
+def test_the_table_leaves_out_only_impossible_situations(rule: str, column: str, cell: str) -> None:
     if rule in WARNINGS:
         assert column not in WARNINGS[rule]
         return
@@ -269,7 +269,7 @@ def test_every_rule_that_there_is_has_its_row() -> None:
     assert {rule for rule, _, _ in cells()} == named
 
 
-def test_what_can_be_waived_as_a_whole_is_what_the_table_says() -> None:
+def test_the_rules_that_can_be_waived_as_a_whole_are_those_of_the_table() -> None:
     by_rule = {
         rule for rule, column, cell in cells() if column == "waived" and "used" in cell and rule in SUBJECTS
     }

@@ -146,7 +146,7 @@ def test_what_a_config_leaves_out_is_empty() -> None:
     ],
     ids=range(13),
 )
-def test_what_is_no_config_is_refused(content: bytes) -> None:
+def test_anything_but_a_config_is_refused(content: bytes) -> None:
     with pytest.raises(RejectedInputError):
         ImageConfig.parse(content)
 

@@ -20,7 +20,7 @@ def test_a_severity_that_nobody_knows_counts_as_undefined(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["UNTRIAGED", None, 3, "", "TOTAL", "critical "])
-def test_what_is_not_a_severity_is_undefined(value: Any) -> None:
+def test_an_unknown_severity_is_undefined(value: Any) -> None:
     assert Severity.parse(value) is Severity.UNDEFINED
 
 
@@ -50,7 +50,7 @@ def test_no_finding_gets_lost_when_the_summary_is_normalised(raw: dict[str, int]
 
 
 @given(finding_lists)
-def test_a_tally_counts_what_it_was_given(given_severities: list[Severity]) -> None:
+def test_a_tally_counts_every_finding(given_severities: list[Severity]) -> None:
     tally = FindingCounts.of(Finding(f"CVE-{n}", severity) for n, severity in enumerate(given_severities))
     assert tally.counts == Counter(given_severities)
     assert all(len(examples) <= EXAMPLES for examples in tally.examples.values())

@@ -180,7 +180,7 @@ def test_an_altered_header_changes_no_finding(position: int, change: int) -> Non
 
 
 @given(st.binary(max_size=60))
-def test_what_is_no_record_is_refused(content: bytes) -> None:
+def test_anything_but_a_record_is_refused(content: bytes) -> None:
     with pytest.raises(CorruptContentError):
         findings_in(content)
 

@@ -238,7 +238,7 @@ def test_a_descriptor_of_garbage_is_refused_or_parsed_but_never_crashes(raw: dic
 
 
 @given(json_values | st.binary(max_size=64))
-def test_what_is_no_manifest_is_refused(garbage: Any) -> None:
+def test_anything_but_a_manifest_is_refused(garbage: Any) -> None:
     with pytest.raises(RejectedInputError):
         Manifest.parse(garbage if isinstance(garbage, bytes) else encode(garbage))
 
@@ -297,7 +297,7 @@ def test_no_key_is_there_twice_at_any_level(level: str, keys: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize("level", KEYS)
-def test_keys_that_nobody_knows_are_nobodys_business(level: str) -> None:
+def test_unknown_keys_are_ignored(level: str) -> None:
     Manifest.parse(encode(_spoiled(level, "x-tool", {"Layers": [], "layers": []})))
 
 
@@ -363,7 +363,7 @@ def test_null_is_absent_where_a_part_may_be_absent() -> None:
     assert Manifest.parse(encode(index(blob("a", OCI_MANIFEST, platform=None)))).children[0].platform is None
 
 
-def test_what_is_embedded_is_what_is_named() -> None:
+def test_embedded_data_has_the_descriptors_digest() -> None:
     content = b"{}"
     raw = {"mediaType": "x", "digest": str(Digest.of(content)), "size": 2, "data": "e30="}
     assert Descriptor.parse(raw).embedded == content
@@ -457,6 +457,6 @@ def test_what_is_not_the_content_is_refused(data: Any, size: int) -> None:
         embedding(data, size=size)
 
 
-def test_what_is_embedded_is_no_part_of_what_a_descriptor_means() -> None:
+def test_embedded_data_does_not_change_a_descriptors_meaning() -> None:
     assert embedding("aGVsbG8=") == embedding(None)
     assert "data" not in embedding("aGVsbG8=").as_json()

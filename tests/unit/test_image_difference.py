@@ -53,7 +53,9 @@ def test_the_numbers_add_up(before: list[Finding], after: list[Finding]) -> None
 
 
 @given(findings, findings)
-def test_the_other_way_round_what_was_added_is_removed(before: list[Finding], after: list[Finding]) -> None:
+def test_added_and_removed_swap_in_the_opposite_direction(
+    before: list[Finding], after: list[Finding]
+) -> None:
     there, back = between(before, after), between(after, before)
     assert (there.added, there.removed) == (back.removed, back.added)
 

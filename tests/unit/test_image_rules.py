@@ -295,5 +295,5 @@ def test_unknown_facts_of_one_of_several_platforms_differ_too() -> None:
     assert told.message == "linux/arm64: it is not known how large the image is"
 
 
-def test_what_no_rule_asks_for_need_not_be_known() -> None:
+def test_facts_that_no_rule_needs_may_be_unknown() -> None:
     assert violations_of(ImageRules(), ImageFacts(FACTS.image), EvidenceRules()) == []

@@ -146,7 +146,7 @@ def abandoned(case: Trial, *findings: Finding) -> EvaluationResult:
     finding_trials,
     st.lists(st.sampled_from([finding("CVE-1", CRITICAL), finding("CVE-3", HIGH, OPENSSL, ZLIB)])),
 )
-def test_what_was_read_and_thrown_away_leaves_no_trace(case: Trial, others: list[Finding]) -> None:
+def test_a_dropped_reading_leaves_no_trace(case: Trial, others: list[Finding]) -> None:
     assert abandoned(case, *others) == case.judged()
 
 

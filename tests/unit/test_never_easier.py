@@ -136,13 +136,15 @@ def _has_until_fix(case: Trial) -> bool:
 
 
 @given(better_known(any_trials))
-def test_what_passed_passes_whatever_else_becomes_known_of_its_findings(cases: tuple[Trial, Trial]) -> None:
+def test_more_knowledge_of_its_findings_never_refuses_an_image_that_passed(
+    cases: tuple[Trial, Trial],
+) -> None:
     before, after = cases
     assert not before.passes or after.passes
 
 
 @given(better_known(any_trials))
-def test_what_was_refused_stays_refused_whatever_else_becomes_known(cases: tuple[Trial, Trial]) -> None:
+def test_more_knowledge_never_turns_a_refusal_into_a_pass(cases: tuple[Trial, Trial]) -> None:
     """Save by a waiver until there is a fix: it counts only once it is known that there is none."""
     before, after = cases
     assume(not _has_until_fix(before))

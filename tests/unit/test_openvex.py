@@ -93,7 +93,7 @@ def test_a_date_that_cannot_be_read_is_never_an_advantage() -> None:
     assert is_aside(make_statement(), {**make_statement(), "timestamp": "yesterday"})
 
 
-def test_what_is_yet_to_come_sets_nothing_aside() -> None:
+def test_a_statement_of_a_future_date_has_no_effect() -> None:
     ahead = (NOW + timedelta(days=1)).isoformat()
     assert not is_aside({**make_statement(), "timestamp": ahead})
     assert not is_aside(make_statement(), {**make_statement(status="affected"), "timestamp": ahead})
@@ -189,7 +189,7 @@ def test_a_statement_is_about_the_product_that_it_names(product: Any, is_ours: b
         assert is_aside(texts) is is_ours
 
 
-def test_what_the_scanner_does_not_tell_of_the_image_narrows_all_the_same() -> None:
+def test_an_identifier_that_the_scanner_does_not_report_narrows_the_statement_all_the_same() -> None:
     dated: dict[str, Any] = {"package": BARE, "image": UNSCANNED}
     assert is_aside(make_statement("pkg:oci/shop-dev"), **dated)
     assert is_aside(make_statement("pkg:oci/shop"), **dated)  # the application of the pattern
@@ -261,7 +261,7 @@ def test_a_product_may_be_a_package_in_the_image() -> None:
     assert not is_aside(make_statement("pkg:deb/debian/openssl@3.0.1"), package=LIBSSL)
 
 
-def test_what_is_said_of_a_program_frees_no_other_program() -> None:
+def test_a_statement_about_a_program_applies_to_no_other_program() -> None:
     program = Package("github.com/acme/app", "v1", ecosystem="golang", path="usr/bin/app")
     ours = Package("golang.org/x/net", "v0.1", ecosystem="golang", path="usr/bin/app")
     theirs = Package("golang.org/x/net", "v0.1", ecosystem="golang", path="usr/bin/other")
@@ -342,7 +342,7 @@ def test_one_bad_statement_sets_nothing_aside_and_spoils_no_other(bad: Any) -> N
         b'{"_type": "https://in-toto.io/Statement/v1", "predicate": {}}',
     ],
 )
-def test_what_is_no_openvex_document_is_refused(content: bytes) -> None:
+def test_anything_but_an_openvex_document_is_refused(content: bytes) -> None:
     with pytest.raises(openvex.InvalidVexError):
         vex_document.parse(content)
 

@@ -47,7 +47,7 @@ def test_the_first_request_begins_the_first_attempt(why: StartReason) -> None:
 @pytest.mark.parametrize("why", StartReason)
 @pytest.mark.parametrize("tag", ["1.0", "2.0"])
 @pytest.mark.parametrize("policy", [SAME, NEW])
-def test_whatever_comes_while_an_attempt_is_open_joins_it(why: StartReason, tag: str, policy: Digest) -> None:
+def test_an_event_during_an_open_attempt_joins_it(why: StartReason, tag: str, policy: Digest) -> None:
     assert decide(release(), ask(tag, why), policy) == Join(release())
 
 
@@ -86,7 +86,7 @@ def test_an_operator_opens_any_closed_release(outcome: Outcome, policy: Digest) 
 
 
 @pytest.mark.parametrize("outcome", [Outcome.WITHDRAWN, Outcome.SUPERSEDED])
-def test_what_was_gone_and_is_pushed_again_is_released_again(outcome: Outcome) -> None:
+def test_a_deleted_image_that_is_pushed_again_is_released_again(outcome: Outcome) -> None:
     """The message about a withdrawal says so: "Push it again to release it"."""
     assert decide(closed(outcome), ask(), SAME) == Begin(4, StartReason.PUSH)
     late_event = decide_start(closed(outcome), ask(), SAME, Situation(frozenset()))

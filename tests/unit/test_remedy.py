@@ -54,7 +54,7 @@ def texts(case: Trial) -> list[str]:
 # what a person reads
 
 
-def test_what_passes_needs_nothing() -> None:
+def test_an_image_that_passes_needs_no_remedy() -> None:
     assert remedies(blocked(Finding("CVE-1", HIGH, (package("a"),)))) == Remedies()
 
 
@@ -145,7 +145,7 @@ def test_an_image_that_findings_do_not_block_is_not_mended_by_upgrades() -> None
         (FindingRules(max={}, prohibited=Rule((ProhibitedPackage("a"),))), PROHIBITED),
     ],
 )
-def test_what_is_denied_or_prohibited_has_to_go(rules: FindingRules, rule: str) -> None:
+def test_denied_and_prohibited_packages_must_be_removed(rules: FindingRules, rule: str) -> None:
     mendable, stuck = (
         trial(critical(1, package("a")), rules=rules),
         trial(critical(1, package("a", None)), rules=rules),
@@ -161,7 +161,7 @@ def test_what_is_denied_or_prohibited_has_to_go(rules: FindingRules, rule: str) 
     assert texts(trial(critical(1, package("a")), rules=replace(warned, max={}))) == []
 
 
-def test_what_is_unknown_is_mended_like_what_counts() -> None:
+def test_unknown_findings_are_fixed_like_counted_ones() -> None:
     rules = FindingRules(max={CRITICAL: Limit(0)}, only_fixable=frozenset({CRITICAL}))
     case = trial(critical(1, package("a")), rules=rules)
     assert case.outcome is VerdictOutcome.ERROR
@@ -358,7 +358,7 @@ def test_the_list_helps_and_no_shorter_one_does(case: Trial) -> None:
 
 
 @given(cases())
-def test_what_an_action_removes_is_what_it_mends_of_what_is_in_the_way(case: Trial) -> None:
+def test_an_action_removes_the_blocking_findings_that_it_fixes(case: Trial) -> None:
     found = remedies(case)
     for remedy in found.actions:
         mended = {one.places for one in in_the_way(case) if is_mended(one, upgrades(remedy))}

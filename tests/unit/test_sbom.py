@@ -116,7 +116,7 @@ def test_a_statement_holds_an_sbom_bare_or_in_an_envelope() -> None:
 
 
 @given(st.binary(max_size=60) | st.recursive(st.none(), st.lists).map(lambda x: json.dumps(x).encode()))
-def test_what_is_no_statement_holds_none(content: bytes) -> None:
+def test_anything_but_an_sbom_statement_is_not_taken_for_one(content: bytes) -> None:
     assert not is_sbom_statement(content)
 
 
@@ -137,7 +137,7 @@ def test_a_document_of_the_requested_format_is_attached_unchanged(document: Any,
         *([], None, "CycloneDX", 7),
     ],
 )
-def test_what_is_no_cyclonedx_document_is_refused(document: Any) -> None:
+def test_anything_but_a_cyclonedx_document_is_refused(document: Any) -> None:
     with pytest.raises(SbomRefusedError):
         check_sbom(json.dumps(document).encode(), SbomFormat.CYCLONEDX, "name")
 
@@ -145,18 +145,18 @@ def test_what_is_no_cyclonedx_document_is_refused(document: Any) -> None:
 @pytest.mark.parametrize(
     "change", [{"spdxVersion": "SPDX-3.0"}, {"spdxVersion": None}, {"SPDXID": "x"}, {"packages": "none"}]
 )
-def test_what_is_no_spdx_document_is_refused(change: dict[str, Any]) -> None:
+def test_anything_but_an_spdx_document_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(SbomRefusedError):
         check_sbom(json.dumps({**SPDX, **change}).encode(), SbomFormat.SPDX, "name")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_is_refused(content: bytes) -> None:
+def test_anything_but_json_is_refused(content: bytes) -> None:
     with pytest.raises(SbomRefusedError, match="is not JSON"):
         check_sbom(content, SbomFormat.CYCLONEDX, "name")
 
 
-def test_what_is_too_large_is_refused_unread() -> None:
+def test_a_too_large_file_is_refused_unread() -> None:
     with pytest.raises(SbomRefusedError, match="at most 16777216"):
         check_sbom(b"{" + b" " * MAX_SBOM, SbomFormat.CYCLONEDX, "name")
 
@@ -185,7 +185,7 @@ def test_the_same_document_is_attached_by_the_same_bytes(format_: SbomFormat) ->
     assert manifest.subject == Descriptor(OCI_MANIFEST, PLATFORM.digest, 7)
 
 
-def test_what_became_of_it_is_written_and_read_back() -> None:
+def test_the_outcome_is_written_and_read_back() -> None:
     for sbom in (Sbom("none: why"), Sbom("attached", (digest("a"), digest("b")))):
         assert Sbom.from_json(json.loads(json.dumps(sbom.as_json()))) == sbom
 

@@ -53,7 +53,7 @@ def test_the_spaces_of_a_column_stay() -> None:
 
 
 @given(anything)
-def test_a_subject_is_what_sns_takes(text: str) -> None:
+def test_a_subject_has_a_form_that_sns_accepts(text: str) -> None:
     subject = subject_line(text)
     assert subject.isascii()
     assert subject.isprintable()

@@ -311,7 +311,7 @@ def test_who_hears_of_a_release_is_decided_by_its_worst_finding(worst: Severity 
         (Reason("waiver.idle", "has expired", Action.WARN), Attention.LOG),
     ],
 )
-def test_somebody_hears_of_it_whenever_somebody_has_to_act(reason: Reason, expected: Attention) -> None:
+def test_every_outcome_that_needs_a_person_is_announced(reason: Reason, expected: Attention) -> None:
     assert attention(stage(), Verdict(VerdictOutcome.PASS, (reason,), Severity.LOW)) is expected
 
 

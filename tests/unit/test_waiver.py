@@ -113,7 +113,7 @@ def test_a_waiver_with_a_wrong_field_is_refused(changes: dict[str, Any]) -> None
 
 
 @given(json_values, st.sampled_from(sorted(WHOLE)))
-def test_what_is_no_waiver_is_refused_or_read_but_never_crashes(garbage: Any, field: str) -> None:
+def test_any_waiver_entry_is_read_or_refused_without_a_crash(garbage: Any, field: str) -> None:
     for raw in (garbage, {**WHOLE, field: garbage}):
         try:
             Waiver.from_json(raw)
@@ -291,7 +291,7 @@ def test_only_what_is_about_the_image_is_looked_at() -> None:
     assert found.idle == {}
 
 
-def test_uncounted_entries_are_skipped_and_named() -> None:
+def test_invalid_waivers_are_skipped_and_named() -> None:
     expired, good = waiver(expires=date(2026, 11, 20)), waiver(owner="bob@example.com")
     found = some(expired, good)
     assert found.for_finding(finding(), package()) == good
@@ -411,7 +411,7 @@ def test_no_waiver_is_spoken_of_where_a_rule_only_warns(expires: date) -> None:
     assert [(reason.rule, reason.action) for reason in judged.verdict.reasons] == [(NON_ROOT, Action.WARN)]
 
 
-def test_what_a_rule_is_waived_by_is_said_with_the_rule() -> None:
+def test_the_waiver_of_a_rule_is_shown_with_the_rule() -> None:
     case = trial(waivers=(rule_waiver(NON_ROOT, ticket="SEC-7"),)).with_image_rules(non_root=Rule(True))
     (reason,) = case.with_platform_facts(0, config=ImageConfig("root")).reasons(NON_ROOT)
     assert reason.message == (

@@ -76,7 +76,7 @@ def test_a_finding_of_a_severity_with_a_limit_counts() -> None:
 
 
 @pytest.mark.parametrize("reason", RulingReason)
-def test_every_finding_counts_that_no_rule_excludes(reason: RulingReason) -> None:
+def test_a_finding_counts_by_the_reason_of_its_ruling(reason: RulingReason) -> None:
     assert FindingRuling("x", reason).holds is (reason in ("counts", "unknown", "denied", "prohibited"))
 
 
@@ -119,7 +119,7 @@ def test_a_finding_has_its_time_from_when_it_was_seen_first(age: timedelta, expe
     assert ruling(finding(), graceful, clocks=known_since(age)) == expected
 
 
-def test_what_was_never_seen_before_has_all_of_its_time() -> None:
+def test_a_new_finding_has_all_of_its_grace_time() -> None:
     graceful = rules(grace={HIGH: 7 * DAY})
     assert ruling(finding(), graceful).until == "2026-11-28T12:00:00Z"
     other = {
@@ -233,7 +233,7 @@ def test_another_version_of_a_package_is_no_new_place() -> None:
 
 
 @pytest.mark.parametrize("names", [{"CVE-2026-1"}, {"GHSA-1"}, {"CVE-2026-1", "CVE-2"}])
-def test_what_is_denied_is_denied_by_any_of_its_names_and_whatever_the_filters_say(names: set[str]) -> None:
+def test_a_denied_finding_is_denied_by_any_of_its_names_in_spite_of_filters(names: set[str]) -> None:
     harmless = finding(severity=LOW, aliases=("GHSA-1",), fixable=False)
     asked = FindingRules(
         max={LOW: Limit(9)},
@@ -256,7 +256,7 @@ def test_a_list_that_is_off_denies_nothing(action: Action) -> None:
     assert (DENIED in [one.rule for one in rulings(finding(), asked)]) is (action is not Action.OFF)
 
 
-def test_what_is_denied_is_waived_by_a_waiver_of_the_finding_alone() -> None:
+def test_a_denied_finding_is_waived_only_by_a_waiver_of_that_finding() -> None:
     asked = rules(deny=Rule(frozenset({"CVE-2026-1"})))
     told = rulings(finding(), asked, waivers=waivers(waiver()))
     assert [(one.rule, one.reason, one.waiver) for one in told] == [
