@@ -187,3 +187,9 @@ def test_standard_input_is_read_once(judge: Judge) -> None:
     result = judge("--findings", "-", "--vex", "-", policy=STRICT)
     assert result.code == 2
     assert "only one file can be standard input" in result.err
+
+
+def test_an_image_in_ecr_takes_no_options_of_files(judge: Judge) -> None:
+    result = judge("shop-dev:1.0", "--tag", "x", "--vex-product", "y", "--epss", "z")
+    assert result.code == 2
+    assert "leave out --tag, --vex-product, --epss" in result.err

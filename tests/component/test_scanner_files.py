@@ -119,7 +119,7 @@ def test_an_error_is_one_line_and_exits_with_2(tmp_path: Path) -> None:
         (b"[]", "it is a list"),
         (b"3", "it is no JSON object"),
         (b"{}", "it has nothing in it"),
-        (b'{"bomFormat": "CycloneDX", "components": []}', "it has bomFormat, components"),
+        (b'{"SPDXID": "SPDXRef-DOCUMENT", "packages": []}', "it has SPDXID, packages"),
         (b'{"\\u001b[2J": 1}', r"it has \\x1b\[2J"),
         (json.dumps({f"k{n}": n for n in range(20)}).encode(), "k7 and 12 more"),
         (b'{"matches": []}', "Supported: ECR's answer .*Trivy.*Snyk.*GitLab.*CycloneDX.*SARIF 2.1.0"),

@@ -71,10 +71,19 @@ def test_an_empty_list_counts_only_of_a_tool_that_always_looks(change: Json, is_
     assert parsed(sbom(**change)).is_complete is is_complete
 
 
-def test_an_sbom_without_vulnerabilities_is_no_report() -> None:
+def test_an_sbom_that_nobody_scanned_is_not_complete() -> None:
     bom = sbom()
     del bom["vulnerabilities"]
-    assert "not a report that is supported (it has bomFormat" in refusal(bom)
+    assert "does not say that anybody looked for them" in parsed(bom).why
+
+
+def test_inspector_leaves_out_an_empty_list() -> None:
+    answer = fixture("inspector_cyclonedx.json")
+    del answer["sbom"]["vulnerabilities"]
+    assert "lists 0 of 1 CRITICAL" in parsed(answer).why
+    for one in answer["sbom"]["metadata"]["properties"]:
+        one["value"] = "0"
+    assert parsed(answer).is_complete
 
 
 @pytest.mark.parametrize(

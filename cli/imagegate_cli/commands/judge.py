@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 _FORMATS = ("table", "json", "sarif", "markdown")
 _PATH = click.Path(path_type=Path)
+# Options that an image in ECR does not take, by the names of their parameters.
+_ONLY_WITH_FILES = {
+    "config": "--config",
+    "repository": "--repository",
+    "tags": "--tag",
+    "vex": "--vex",
+    "vex_products": "--vex-product",
+    "kev": "--kev",
+    "epss": "--epss",
+}
 # More than a policy may have; the parser says so.
 _POLICY_BYTES = 2 << 20
 
@@ -105,7 +116,7 @@ def _judge(command_line: CommandLine, options: dict[str, Any]) -> Opinion:
     from imagegate_cli.judgement.local import JudgeOptions, judge_files
 
     return judge_files(
-        JudgeOptions(**{name: options[name] for name in JudgeOptions.__slots__}),
+        JudgeOptions(**{field.name: options[field.name] for field in fields(JudgeOptions)}),
         _policy(options["policy_file"], at),
         at,
     )
@@ -116,8 +127,7 @@ def _judge_in_ecr(
 ) -> Opinion:
     if not reference.names_an_image:
         raise click.UsageError(f"{reference} names no image; write REPOSITORY:TAG or REPOSITORY@DIGEST")
-    names = ("config", "repository", "tags", "vex", "vex_products", "kev", "epss")
-    ignored = [f"--{name.removesuffix('s').replace('_', '-')}" for name in names if options[name]]
+    ignored = [option for name, option in _ONLY_WITH_FILES.items() if options[name]]
     if ignored:
         raise click.UsageError(
             f"an image in ECR is judged by the facts that AWS has; leave out {', '.join(ignored)}"

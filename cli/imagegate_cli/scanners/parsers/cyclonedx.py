@@ -36,8 +36,7 @@ _EMPTY = (
 
 
 def is_report(document: Raw) -> bool:
-    bom = _bom(document)
-    return bom.get("bomFormat") == _FORMAT and "vulnerabilities" in bom
+    return _bom(document).get("bomFormat") == _FORMAT
 
 
 def read(document: Raw) -> ScannerReport:
@@ -60,7 +59,8 @@ def _read(bom: Raw) -> ScannerReport:
     references = [*subject.get(f"{_TRIVY}RepoTag", []), *repo_digests]
     target = fields.optional(bom, "metadata", "component", "name")
     findings = [finding for several in listed for finding in several]
-    always_scans = of_inspector or "grype" in tools
+    # Inspector counts also if it finds nothing, and leaves out an empty list; Grype writes one.
+    always_scans = of_inspector or ("grype" in tools and "vulnerabilities" in bom)
     why = "" if listed or always_scans else _EMPTY
     return ScannerReport(
         scanner="cyclonedx",
