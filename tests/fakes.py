@@ -36,7 +36,7 @@ from imagegate.grants.approval import Approval, Choice
 from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError
 from imagegate.grants.approval_link import parse_link as parse_link
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.notices.announcement import Announcement
+from imagegate.notices.message import Message
 from imagegate.oci.image import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.oci.reference import Container
@@ -705,13 +705,13 @@ class FakeServices:
 
 @dataclass
 class FakeNotifications:
-    messages: list[Announcement] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
 
-    def publish(self, announcement: Announcement) -> str:
+    def publish(self, announcement: Message) -> str:
         self.messages.append(announcement)
         return f"message-{len(self.messages)}"
 
-    def send(self, announcement: Announcement) -> str:
+    def send(self, announcement: Message) -> str:
         return self.publish(announcement)
 
 

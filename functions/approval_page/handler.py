@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
 from imagegate.approval_page import http
-from imagegate.approval_page.html import confirmed, notice, page
+from imagegate.approval_page.html import confirmed, notice_page, page
 from imagegate.errors import ImageGateError
 from imagegate.workflow.decide.approval_page import ConfirmLink, ShowApproval
 
@@ -22,7 +22,7 @@ def show(token: str) -> dict[str, Any]:
     step = ShowApproval(links=links, ledger=ledger, records=records, grants=grants, images=images)
     view = step.run(token, wiring.now())
     logger.info("shown", release=str(view.release.id), purpose=view.link.purpose, refusal=view.refusal)
-    return http.answer(410 if view.refusal else 200, page(view, token))
+    return http.html_response(410 if view.refusal else 200, page(view, token))
 
 
 def confirm(token: str, reason: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def confirm(token: str, reason: str) -> dict[str, Any]:
     done = step.run(token, reason, wiring.now())
     logger.info("confirmed", release=str(done.link.release), choice=done.choice, by=done.link.approver)
     text = confirmed(done.choice, done.link.stage, done.response, str(done.link.release.image))
-    return http.answer(200, notice(text))
+    return http.html_response(200, notice_page(text))
 
 
 @logger.inject_lambda_context
@@ -44,4 +44,4 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     except Exception as error:  # a person followed the link: the page tells them about every fault
         is_ours = isinstance(error, ImageGateError)  # its message is enough; strangers can cause these
         logger.warning("refused", error=type(error).__name__, why=str(error), exc_info=not is_ours)
-        return http.refused(error)
+        return http.error_response_page(error)

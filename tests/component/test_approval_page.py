@@ -342,14 +342,14 @@ def test_the_button_calls_decide_and_shows_its_answer(gate: Waiting) -> None:
     assert gate.decider.asked == [(token, "tested by hand")]
     shown = read(answer)
     assert f"You have approved {release.image} for staging." in shown
-    assert "More approvals are needed before it is let in. Recorded as ann@example.com." in shown
+    assert "More approvals are needed. Recorded as ann@example.com." in shown
 
 
 @pytest.mark.parametrize(
     ("purpose", "standing", "said"),
     [
-        (Purpose.APPROVE, "approved", "It is let into staging."),
-        (Purpose.REJECT, "rejected", "It stays out of staging."),
+        (Purpose.APPROVE, "approved", "It goes to staging."),
+        (Purpose.REJECT, "rejected", "It does not go to staging."),
         (Purpose.APPROVE, "something new", "Recorded as ann@example.com."),
     ],
 )
@@ -491,8 +491,8 @@ def test_the_others_decide_as_before(gate: Waiting) -> None:
 @pytest.mark.parametrize(
     ("choices", "said"),
     [
-        ([Choice.APPROVE, Choice.APPROVE], "Approved: it is let into staging."),
-        ([Choice.APPROVE, Choice.REJECT], "Rejected: it stays out of staging."),
+        ([Choice.APPROVE, Choice.APPROVE], "Approved: it goes to staging."),
+        ([Choice.APPROVE, Choice.REJECT], "Rejected: it does not go to staging."),
     ],
 )
 def test_a_decision_is_final(gate: Waiting, choices: list[Choice], said: str) -> None:
@@ -507,7 +507,7 @@ def test_nobody_decides_after_the_time_even_by_a_link_that_lasts_longer(gate: Wa
     gate.asks(replace(gate.terms, expires=timedelta(hours=1)))
     answer = gate.opens(gate.link(gate.waits(), Purpose.APPROVE))
     assert answer["statusCode"] == 410
-    assert "Nobody let it in before the time ended on 2026-11-21 09:00 UTC." in read(answer)
+    assert "Nobody approved it before the time ended on 2026-11-21 09:00 UTC." in read(answer)
 
 
 def test_a_release_that_does_not_wait_cannot_be_approved(gate: Waiting) -> None:

@@ -556,7 +556,7 @@ def test_a_held_image_shows_its_approval_and_the_commands() -> None:
     image = held(world)
     message = world.notifications.messages[-1]
     assert message.subject.startswith("HELD: shop-dev:1.0 passed the dev gate, waits for approval")
-    assert "staging asks for 2 approvals until 2026-11-28 08:01 UTC" in message.text
+    assert "staging needs 2 approvals until 2026-11-28 08:01 UTC" in message.text
     assert "imagegate decide approve shop-dev:1.0 --reason TEXT\n" in message.text
     assert message.detail["approval"]["quorum"] == 2
     asks = approval_request(world.ledger.get(ReleaseId(image, 1)), world.policy)

@@ -14,8 +14,8 @@ import pytest
 
 from imagegate.deadline import OverdueError, within
 from imagegate.errors import InvalidEventError, ThrottledError
-from imagegate.notices.announcement import Announcement
 from imagegate.notices.deployment_notice import OnError
+from imagegate.notices.message import Message
 from imagegate.oci.reference import Container
 from imagegate.settings import MissingSettingError
 from imagegate.workflow.watch.deployment import SendOnce, not_checked
@@ -101,7 +101,7 @@ def test_containers_that_amazon_ecs_adds_to_a_task_are_not_told(cluster: Cluster
 
 
 class Down(FakeNotifications):
-    def publish(self, announcement: Announcement) -> str:
+    def publish(self, announcement: Message) -> str:
         raise ThrottledError("slow down")
 
 
@@ -109,7 +109,7 @@ def test_of_two_that_notice_it_at_once_one_tells_it(cluster: Cluster) -> None:
     class Meanwhile(FakeNotifications):
         """Before this message is out, another function has noticed the same."""
 
-        def publish(self, announcement: Announcement) -> str:
+        def publish(self, announcement: Message) -> str:
             others.append(cluster.drift(cluster.task(2, APP)).told)
             return super().publish(announcement)
 
@@ -131,7 +131,7 @@ def test_an_unsent_message_is_sent_by_the_next_call_a_minute_later(cluster: Clus
 
 def test_one_message_that_cannot_be_sent_does_not_silence_the_others(cluster: Cluster) -> None:
     class Picky(FakeNotifications):
-        def publish(self, announcement: Announcement) -> str:
+        def publish(self, announcement: Message) -> str:
             if announcement.detail["container"] == "app":
                 raise ThrottledError("slow down")
             return super().publish(announcement)

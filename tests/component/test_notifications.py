@@ -16,7 +16,8 @@ from moto import mock_aws
 from imagegate.aws import clients as aws
 from imagegate.aws.sns import EventRefusedError, SnsNotifications
 from imagegate.errors import ThrottledError
-from imagegate.notices.announcement import Announcement, announce
+from imagegate.notices.announcement import announce
+from imagegate.notices.message import Message
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release, StartReason
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("aws_account")
 
 
 @pytest.fixture
-def blocked() -> Announcement:
+def blocked() -> Message:
     return announce(RELEASE, Outcome.BLOCKED)
 
 
@@ -76,9 +77,7 @@ def arn(sqs: Any, queue: str) -> str:
     return str(answer["Attributes"]["QueueArn"])
 
 
-def test_a_message_can_be_filtered_and_read_by_machines(
-    subscribed: Subscribed, blocked: Announcement
-) -> None:
+def test_a_message_can_be_filtered_and_read_by_machines(subscribed: Subscribed, blocked: Message) -> None:
     notifications: Notifications = SnsNotifications(subscribed.topic)
     message_id = notifications.publish(blocked)
     (message,) = subscribed.received(subscribed.messages)
@@ -87,7 +86,7 @@ def test_a_message_can_be_filtered_and_read_by_machines(
     assert {name: sent["Value"] for name, sent in message["MessageAttributes"].items()} == blocked.attributes
 
 
-def test_deployers_get_an_event_on_the_default_bus(subscribed: Subscribed, blocked: Announcement) -> None:
+def test_deployers_get_an_event_on_the_default_bus(subscribed: Subscribed, blocked: Message) -> None:
     SnsNotifications(subscribed.topic).publish(blocked)
     (event,) = subscribed.received(subscribed.events)
     assert (event["source"], event["detail-type"]) == ("imagegate", "Image Blocked")
@@ -98,7 +97,7 @@ def test_deployers_get_an_event_on_the_default_bus(subscribed: Subscribed, block
     ("code", "error"), [("ThrottlingException", ThrottledError), ("MalformedDetail", EventRefusedError)]
 )
 def test_an_event_that_was_not_taken_is_an_error_before_anybody_gets_a_mail(
-    blocked: Announcement, code: str, error: type[Exception]
+    blocked: Message, code: str, error: type[Exception]
 ) -> None:
     answer = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": code, "ErrorMessage": "no"}]}
     with Stubber(aws.client("events")) as events, Stubber(aws.client("sns")):

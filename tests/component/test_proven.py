@@ -45,7 +45,7 @@ def test_a_caller_who_signs_is_believed(sts: FakeSts, caller: Caller) -> None:
 def test_a_caller_cannot_be_named_as_another_one(sts: FakeSts) -> None:
     call = BEN.asks(WITHDRAWS, NOW)
     call["requestContext"]["authorizer"]["iam"]["userArn"] = ANN.arn
-    with pytest.raises(ProofRefusedError, match="somebody else is said to call"):
+    with pytest.raises(ProofRefusedError, match="somebody else called"):
         parse_call(call, FUNCTION, sts.check, NOW)
 
 

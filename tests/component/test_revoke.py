@@ -191,13 +191,13 @@ def test_the_answer_lists_where_the_image_runs(world: World, released: ImageRef)
     [message] = world.notifications.messages
     assert message.subject.startswith(f"REVOKED: {DEV}@")
     assert f"It runs in\n  {cluster}: 3 running" in message.text
-    assert f"It lies in\n  {DEV}\n  {STAGING}" in message.text
+    assert f"The image is stored in\n  {DEV}\n  {STAGING}" in message.text
     assert message.detail["runsIn"] == [{"cluster": cluster, "running": 3}]
 
 
 def test_an_unknown_place_of_running_is_reported(world: World, released: ImageRef) -> None:
     assert revoke(world, released).runs_in is None
-    assert "Where it runs is not known" in world.notifications.messages[0].text
+    assert "It is not known where it runs" in world.notifications.messages[0].text
 
 
 def test_a_revocation_works_without_permission_for_inspector(

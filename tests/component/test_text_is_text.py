@@ -37,8 +37,8 @@ from imagegate.approval_page import html as approval_html
 from imagegate.approval_page.view import ApprovalView
 from imagegate.gate.decision_record import Decision
 from imagegate.log import log_line
-from imagegate.notices.announcement import Announcement, as_sns_message
 from imagegate.notices.deployment_notice import Alert
+from imagegate.notices.message import Message, as_sns_message
 from imagegate.release.release import Outcome
 from imagegate.text import is_one_line
 from imagegate_cli.enforcement.formats import markdown as report_markdown
@@ -77,10 +77,10 @@ def called(function: Any, hints: dict[str, Any], text: str, **more: Any) -> Any:
 
 
 def _is_message(hint: Any) -> bool:
-    return hint in (Announcement, Alert) or bool({Announcement, Alert} & set(get_args(hint)))
+    return hint in (Message, Alert) or bool({Message, Alert} & set(get_args(hint)))
 
 
-def announcements(text: str) -> Iterator[Announcement]:
+def announcements(text: str) -> Iterator[Message]:
     for function, hints in functions_of(imagegate.notices, _is_message):
         endings = list(Outcome) if hints.get("outcome") is Outcome else [None]
         for ending in endings:
@@ -107,12 +107,12 @@ def test_a_mail_has_the_lines_of_its_clean_twin(text: str) -> None:
 
 @poison
 def test_whatever_makes_a_message_its_lines_are_lines(text: str) -> None:
-    told = Announcement(text, [text, f"Repository   {text}"], CLEAN, {text: text}, {CLEAN: text})
+    told = Message(text, [text, f"Repository   {text}"], CLEAN, {text: text}, {CLEAN: text})
     assert len(told.text.splitlines()) == 2
     assert_is_mail(told)
 
 
-def assert_is_mail(told: Announcement) -> None:
+def assert_is_mail(told: Message) -> None:
     assert all(is_one_line(line) for line in told.text.split("\n"))
     # Amazon SNS API reference, Publish: Subject.
     assert told.subject.isascii()
@@ -322,7 +322,7 @@ def pages(text: str) -> Iterator[str]:
     view = made(ApprovalView, text, decision=made(Decision, text, **more))
     yield approval_html.page(view, text)
     yield approval_html.page(made(ApprovalView, text, decision=None, refusal=""), text)
-    yield approval_html.notice(made(approval_html.Notice, text))
+    yield approval_html.notice_page(made(approval_html.Notice, text))
 
 
 @poison

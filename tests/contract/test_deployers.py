@@ -23,7 +23,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 from imagegate.aws.sns import SOURCE
 from imagegate.deployment.rollback import Rollback
-from imagegate.notices.announcement import Announcement, announce
+from imagegate.notices.announcement import announce
+from imagegate.notices.message import Message
 from imagegate.notices.rollback_notice import announcement
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.promotion import Promotion
@@ -119,7 +120,7 @@ def released(digest: Digest | None = None, **changes: Any) -> Release:
     return samples.release(**{**plain, **changes})
 
 
-def gone_back(release: Release) -> Announcement:
+def gone_back(release: Release) -> Message:
     back = Rollback(
         REPOSITORY, release.image.digest, samples.digest("worse"), "arn:ann", samples.NOON, "it leaks"
     )
@@ -217,7 +218,7 @@ def test_what_they_have_in_common_is_the_same() -> None:
 # What starts it
 
 
-def starts(name: str, told: Announcement, glass: str = "no") -> bool:
+def starts(name: str, told: Message, glass: str = "no") -> bool:
     events = TEMPLATES[name]["Resources"]["Deployer"]["Properties"]["Events"]
     pattern = resolved(events["ImageReleased"]["Properties"]["Pattern"], {**GIVEN, "DeployBreakGlass": glass})
     assert len(pattern["detail"]["$or"]) == 2, "with fewer, EventBridge looks for a field of that name"
@@ -289,7 +290,7 @@ def test_break_glass_deploys_only_where_somebody_chose_that(name: str) -> None:
 # What it decides
 
 
-def next_state(name: str, running: str, told: Announcement) -> str:
+def next_state(name: str, running: str, told: Message) -> str:
     """Return the state after the question whether the image is newer."""
     choice = machine(name)["States"]["Is It Newer?"]
     image = f"{IMAGES}@{told.detail['digest']}"
@@ -498,7 +499,7 @@ class Shop:
         session = Session(env["AWS_ENDPOINT_URL"], env["AWS_REGION"], keys)
         return Digest.parse(push(layout, SandboxReference.parse(f"{REPOSITORY}:{tag}"), session).digest)
 
-    def tell(self, told: Announcement) -> tuple[str, str]:
+    def tell(self, told: Message) -> tuple[str, str]:
         """Put the event on the bus: how the deployer's execution ended, and in which state."""
         before = len(self.executions())
         entry = {"Source": SOURCE, "DetailType": told.detail_type, "Detail": json.dumps(told.detail)}

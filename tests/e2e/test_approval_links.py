@@ -130,6 +130,6 @@ def test_from_the_mail_to_the_next_stage_in_a_browser_without_scripts(gate: Gate
         while browser.focused != "BUTTON":
             browser.presses("Tab")
         browser.presses("Enter", loads=True)
-        assert "It is let into staging. Recorded as ann@example.com." in browser.text
+        assert "It goes to staging. Recorded as ann@example.com." in browser.text
         assert "?t=" not in browser.evaluate("location.href")
     assert gate.ended("browsed-dev", digest, attempt=2)["outcome"] == "released"

@@ -112,7 +112,7 @@ def test_a_caller_of_invoke_cannot_be_anybody_else(gate: Gate) -> None:
     mallory, keys = user(gate, allow("lambda:*"))
     for content in (json.dumps(approve(image)), body(gate, keys, approve(image))):
         assert refused(invoke(gate, keys, CEO, content))
-    assert refused(invoke(gate, keys, mallory, json.dumps(approve(image))), "no whole proof of who calls")
+    assert refused(invoke(gate, keys, mallory, json.dumps(approve(image))), "no complete proof of the caller")
     assert approvals(gate, image) == set()
     status, told = invoke(gate, keys, mallory, body(gate, keys, approve(image)))
     assert (status, told["standing"]) == (200, "waiting")

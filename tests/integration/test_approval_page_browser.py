@@ -121,7 +121,7 @@ def test_the_page_works_by_keyboard_and_without_scripts(gate: Waiting, page: str
     assert gate.decider.asked == []
     browser.presses("Enter", loads=True)
     assert gate.decider.asked == [(token, "tested by hand and looked at")]
-    assert "It is let into staging. Recorded as ann@example.com." in browser.text
+    assert "It goes to staging. Recorded as ann@example.com." in browser.text
     assert token not in browser.evaluate("location.href")
 
 

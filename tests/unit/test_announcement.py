@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.evidence.sbom import Sbom
-from imagegate.notices.announcement import announce, as_sns_message, explain_fault
+from imagegate.notices.announcement import announce, explain_fault
+from imagegate.notices.message import as_sns_message
 from imagegate.oci.image import ImageRef
 from imagegate.policy.rules import Action
 from imagegate.release.promotion import Promotion

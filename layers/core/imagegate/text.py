@@ -2,7 +2,7 @@
 
 Rules: a line that is shown breaks nowhere but at its end, and steers nothing: no terminal, no reader's eye, no log.
 White space that is not a plain space becomes one; what cannot be seen is shown as an escape (`\\x1b`, `\\u202e`).
-Each kind of output applies this at one place: mail (`Announcement`), terminal, Markdown, SARIF, HTML, JSON, log.
+Each kind of output applies this at one place: mail (`Message`), terminal, Markdown, SARIF, HTML, JSON, log.
 """
 
 from __future__ import annotations

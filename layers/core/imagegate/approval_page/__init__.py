@@ -1,1 +1,1 @@
-"""The page that approvals are given on."""
+"""The page on which people approve or reject by a link."""

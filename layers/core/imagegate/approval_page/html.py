@@ -1,4 +1,4 @@
-"""The approval page as HTML: one file without scripts, nothing fetched from anywhere, and all that it shows escaped."""
+"""The approval page as HTML: one file without scripts or outside resources, with every value escaped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _UNITS = ("B", "kB", "MB", "GB")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A page that says one thing, and what to do next."""
+    """A page with one message, and what to do next."""
 
     title: str
     message: str
@@ -49,20 +49,20 @@ def page(view: ApprovalView, token: str) -> str:
     )
 
 
-def notice(told: Notice) -> str:
+def notice_page(content: Notice) -> str:
     return _template().render(
         view=None,
-        title=told.title,
-        message=told.message,
-        then=told.then,
-        tone=told.tone,
-        command=told.command,
+        title=content.title,
+        message=content.message,
+        then=content.then,
+        tone=content.tone,
+        command=content.command,
         style=_style(),
     )
 
 
 def content_security_policy() -> str:
-    """Nothing but the one style, and a form that goes back where it came from (W3C, CSP Level 3)."""
+    """Return a policy that allows only our style, and a form that posts to this page (W3C, CSP Level 3)."""
     style = b64encode(sha256(_style().encode()).digest()).decode()
     parts = {
         "default-src": "'none'",
@@ -76,7 +76,7 @@ def content_security_policy() -> str:
 
 @cache
 def _style() -> Markup:
-    """Ours, and no input: it is not escaped."""
+    """Return our own style sheet, which is not escaped."""
     return Markup((_HERE / "approval_page.css").read_text(encoding="utf-8").strip())  # noqa: S704
 
 
@@ -85,7 +85,7 @@ def _template() -> Template:
     made = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
-        finalize=_shown,
+        finalize=_print,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -100,8 +100,8 @@ def _template() -> Template:
     return made.get_template("approval_page.html")
 
 
-def _shown(value: object) -> object:
-    """Every value that the page shows, as one printable line; it is escaped afterwards. Markup is ours."""
+def _print(value: object) -> object:
+    """Return a value of the page as one printable line, which is escaped afterwards. Our own markup stays."""
     return value if isinstance(value, Markup) else printable(str(value))
 
 
@@ -110,7 +110,7 @@ def _minute(at: datetime) -> str:
 
 
 def _size(size: int | None) -> str:
-    """Decimal units, as registries show them."""
+    """Return a size in decimal units, as registries show it."""
     if size is None:
         return "not known"
     number, unit = float(size), 0
@@ -126,14 +126,14 @@ def _growth(part: PartChange) -> str:
     return f" ({'+' if after > before else '−'}{_size(abs(after - before))})"
 
 
-def confirmed(choice: Choice, stage: str, told: dict[str, Any], image: str) -> Notice:
-    """What `decide` has answered to a confirmed link."""
+def confirmed(choice: Choice, stage: str, response: dict[str, Any], image: str) -> Notice:
+    """Return the page after a decision, by the response of `decide`."""
     done = "Approved" if choice is Choice.APPROVE else "Rejected"
     now = {
-        "waiting": "More approvals are needed before it is let in.",
-        "approved": f"It is let into {stage}.",
-        "rejected": f"It stays out of {stage}.",
-    }.get(str(told.get("standing")), "")
+        "waiting": "More approvals are needed.",
+        "approved": f"It goes to {stage}.",
+        "rejected": f"It does not go to {stage}.",
+    }.get(str(response.get("standing")), "")
     message = f"You have {done.lower()} {image} for {stage}."
-    then = f"{now} Recorded as {str(told.get('by', '')).removeprefix(MAIL)}.".strip()
+    then = f"{now} Recorded as {str(response.get('by', '')).removeprefix(MAIL)}.".strip()
     return Notice(done, message, then, Tone.GOOD if choice is Choice.APPROVE else Tone.BAD)

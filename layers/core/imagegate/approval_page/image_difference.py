@@ -1,6 +1,6 @@
-"""What an image would change in the next stage: findings, size, base and packages, beside what runs there now.
+"""The difference between an image and the current one of the next stage: findings, size, base and packages.
 
-As far as scans tell: a package without findings is not seen here.
+A package without findings is not in a scan, and so is not compared.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from imagegate.findings.finding import Finding, Place, Severity
 from imagegate.oci.image import ImageRef
 
-NAMED = 10  # findings, packages and platforms that are named; the rest is a number
+NAMED = 10  # the most findings, packages and platforms that are named; the rest is counted
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A vulnerability in one package, as the image has it."""
+    """A vulnerability in one package of the image."""
 
     severity: Severity
     vulnerability: str
@@ -30,7 +30,7 @@ Places = Mapping[Place, Seen]
 
 
 def seen(findings: Iterable[Finding]) -> dict[Place, Seen]:
-    """Each place once; of several platforms the gravest."""
+    """Return each place once, with its gravest severity on any platform."""
     found: dict[Place, Seen] = {}
     for finding in findings:
         for place, one in zip(finding.places, _each(finding), strict=True):
@@ -44,8 +44,7 @@ def _each(finding: Finding) -> Iterator[Seen]:
     if not finding.packages:
         yield Seen(finding.severity, finding.vulnerability)
     for package in finding.packages:
-        told = package.name, package.installed, package.fixed
-        yield Seen(finding.severity, finding.vulnerability, *told)
+        yield Seen(finding.severity, finding.vulnerability, package.name, package.installed, package.fixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +52,13 @@ class ComparedPlatform:
     """One platform of an image; a single-platform image has one without a name."""
 
     platform: str = ""
-    size: int | None = None  # bytes, compressed; None: nobody knows
+    size: int | None = None  # bytes, compressed; None if not known
     base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedImage:
-    """One image, as it is compared. `places` is None where its findings were not kept."""
+    """One image to compare. `places` is None if its findings were not kept."""
 
     image: ImageRef
     tags: tuple[str, ...] = ()
@@ -77,7 +76,7 @@ class SeverityChange:
 
 @dataclass(frozen=True, slots=True)
 class PackageChange:
-    """`None` stands for: has no findings there, or is not there at all."""
+    """A package whose version differs. A version is None if the image has no such package, or no finding in it."""
 
     name: str
     before: str | None
@@ -93,7 +92,7 @@ class PartChange:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`severities` is None where the findings of one side were not kept: then nothing is said of findings at all."""
+    """The difference of two images. `severities` is None if the findings of one were not kept."""
 
     before: ComparedImage
     severities: tuple[SeverityChange, ...] | None
@@ -104,7 +103,7 @@ class Difference:
 
     @property
     def summary(self) -> str:
-        """At a glance: `Adds 1 HIGH, 2 LOW; removes none.`"""
+        """A summary: `Adds 1 HIGH, 2 LOW; removes none.`"""
         changes = self.severities or ()
         added = [f"{one.added} {one.severity}" for one in changes if one.added]
         removed = [f"{one.removed} {one.severity}" for one in changes if one.removed]
@@ -112,7 +111,7 @@ class Difference:
 
 
 def difference(before: ComparedImage, after: ComparedImage) -> Difference:
-    """What becomes other when `after` takes the place of `before`."""
+    """Return what changes if `after` replaces `before`."""
     parts = tuple(_parts(before, after))
     if before.places is None or after.places is None:
         return Difference(before, None, (), (), (), parts)

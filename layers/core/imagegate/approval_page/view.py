@@ -1,4 +1,4 @@
-"""What the approval page shows of one release: what wants in, what it would change, who decided, and how to decide."""
+"""The content of the approval page: the image, what it would change, who has decided, and how to decide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ASIDE = ("waived", "grace", "no fix", "not worse")
 
 
 class Tone(StrEnum):
-    """How a headline is meant, also for those who do not see its colour: the words say it, too."""
+    """The tone of a headline, which sets its colour. The words alone say the same."""
 
     WAITS = "waits"
     GOOD = "good"
@@ -34,7 +34,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRow:
-    """What is attached to the image, or was asked for: a name, and what is known of it."""
+    """One piece of evidence of the image: its name, and what is known about it."""
 
     name: str
     text: str
@@ -44,18 +44,18 @@ class EvidenceRow:
 class ApprovalView:
     link: ApprovalLink
     release: Release
-    decision: Decision | None  # None: nobody has judged it (yet)
+    decision: Decision | None  # None: not judged yet
     contents: ComparedImage
     target: str  # repository of the stage that is entered
-    difference: Difference | None  # None: nothing is there yet
+    difference: Difference | None  # None: the stage has no image yet
     approvals: tuple[Approval, ...]
     request: ApprovalRequest | None
     headline: Headline
-    refusal: str  # why whoever followed a link that decides cannot decide (any more); "": they can, or it only shows
+    refusal: str  # why this link cannot decide (any longer); empty if it can, or if it only shows
 
     @property
     def choice(self) -> Choice | None:
-        """What the form asks to confirm."""
+        """The choice that the form confirms, or None if there is no form."""
         return None if self.refusal else self.link.purpose.choice
 
     @property
@@ -64,7 +64,7 @@ class ApprovalView:
         return f"{image.repository}:{tags[0]}" if tags else f"{image.repository}@{image.digest.short}"
 
     def command(self, choice: Choice) -> str:
-        """To decide from the command line, as IAM knows whoever runs it."""
+        """Return the command that decides with the identity of the person who runs it."""
         return f'imagegate decide {choice} {self.release.image} --reason "…"'
 
     @property
@@ -73,7 +73,7 @@ class ApprovalView:
 
     @property
     def aside(self) -> Mapping[str, int]:
-        """How many findings do not count, over all platforms, by why."""
+        """The number of findings of all platforms that do not count, by reason."""
         scans = self.decision.scans if self.decision else ()
         found = {why: sum(scan.get("aside", {}).get(why, 0) for scan in scans) for why in _ASIDE}
         return {why: number for why, number in found.items() if number}
@@ -82,7 +82,7 @@ class ApprovalView:
 def headline(
     release: Release, request: ApprovalRequest | None, decided: Sequence[Approval], now: datetime
 ) -> Headline:
-    """What has become of the release by now, in one sentence."""
+    """Return the state of the release in one sentence."""
     if release.revoked:
         return Headline(f"Its signature was {release.revoked}.", Tone.BAD, is_open=False)
     if release.outcome is not None and (request is None or release.outcome is not Outcome.HELD):
@@ -91,12 +91,12 @@ def headline(
         return Headline("It does not wait for an approval.", Tone.WAITS, is_open=False)
     match approval_status(request, decided, now):
         case ApprovalStatus.APPROVED:
-            return Headline(f"Approved: it is let into {request.stage}.", Tone.GOOD, is_open=False)
+            return Headline(f"Approved: it goes to {request.stage}.", Tone.GOOD, is_open=False)
         case ApprovalStatus.REJECTED:
-            return Headline(f"Rejected: it stays out of {request.stage}.", Tone.BAD, is_open=False)
+            return Headline(f"Rejected: it does not go to {request.stage}.", Tone.BAD, is_open=False)
         case ApprovalStatus.EXPIRED:
             ended = f"{request.expires_at:%Y-%m-%d %H:%M} UTC"
-            return Headline(f"Nobody let it in before the time ended on {ended}.", Tone.BAD, is_open=False)
+            return Headline(f"Nobody approved it before the time ended on {ended}.", Tone.BAD, is_open=False)
         case _:
             return Headline(_waits(request, decided), Tone.WAITS, is_open=True)
 
@@ -116,27 +116,27 @@ def _waits(request: ApprovalRequest, decided: Sequence[Approval]) -> str:
 
 
 def refusal(link: ApprovalLink, head: Headline, decided: Sequence[Approval]) -> str:
-    """Why this link decides nothing (any more). `decide` alone has the last word."""
+    """Return why this link cannot decide (any longer), or an empty text. `decide` checks again."""
     if link.purpose.choice is None:
         return ""
     own = next((one for one in decided if one.by == link.approver), None)
     if own is not None:
-        told = "approved" if own.choice is Choice.APPROVE else "rejected"
-        return f"You have decided already: you {told} it on {own.at:%Y-%m-%d %H:%M} UTC."
+        choice = "approved" if own.choice is Choice.APPROVE else "rejected"
+        return f"You have decided already: you {choice} it on {own.at:%Y-%m-%d %H:%M} UTC."
     return "" if head.is_open else f"There is nothing to decide. {head.text}"
 
 
 def _evidence(release: Release, decision: Decision | None) -> list[EvidenceRow]:
     facts: Mapping[str, Any] = (decision.facts if decision else None) or {}
     gate = f"by the {release.stage} gate"
-    found = [
+    rows = [
         EvidenceRow(
             "Signature", f"{release.signature}, {gate}" if release.signature else "none by this gate"
         ),
-        EvidenceRow("SBOM", release.sbom.note if release.sbom else "the stage asks for none"),
+        EvidenceRow("SBOM", release.sbom.note if release.sbom else "the stage needs none"),
     ]
     for name, key in (("Signed before", "signature"), ("Provenance", "provenance")):
-        told = facts.get(key)
-        if told:
-            found.append(EvidenceRow(name, ", ".join(told["found"]) or told["problem"]))
-    return found
+        evidence = facts.get(key)
+        if evidence:
+            rows.append(EvidenceRow(name, ", ".join(evidence["found"]) or evidence["problem"]))
+    return rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from imagegate.aws.clients import client, translated
 from imagegate.errors import RejectedInputError, ThrottledError
-from imagegate.notices.announcement import Announcement, as_sns_message
+from imagegate.notices.message import Message, as_sns_message
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -30,12 +30,12 @@ class SnsNotifications:
     def __init__(self, topic_arn: str) -> None:
         self._topic_arn = topic_arn
 
-    def publish(self, announcement: Announcement) -> str:
+    def publish(self, announcement: Message) -> str:
         """The event first: when this is tried again, a doubled event costs less than a doubled mail."""
         self._put_event(announcement)
         return self.send(announcement)
 
-    def _put_event(self, announcement: Announcement) -> None:
+    def _put_event(self, announcement: Message) -> None:
         events: EventBridgeClient = client("events")
         with translated({}):
             answer = events.put_events(
@@ -53,7 +53,7 @@ class SnsNotifications:
             message = f"{announcement.subject}: EventBridge did not take the event: {code}"
             raise (ThrottledError if code in _TRANSIENT else EventRefusedError)(message)
 
-    def send(self, announcement: Announcement) -> str:
+    def send(self, announcement: Message) -> str:
         """To the topic alone."""
         sns: SNSClient = client("sns")
         attributes: dict[str, MessageAttributeValueTypeDef] = {

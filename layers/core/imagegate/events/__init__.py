@@ -1,1 +1,1 @@
-"""What comes in: events and requests."""
+"""Events and requests that come in from outside."""

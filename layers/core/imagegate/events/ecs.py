@@ -1,4 +1,4 @@
-"""What Amazon ECS sends: the payload of a deployment's lifecycle hook, and the event of a task that runs.
+"""Events of Amazon ECS: the payload of a deployment's lifecycle hook, and the event of a running task.
 
 Sources: Amazon ECS developer guide, "Lambda hooks for Amazon ECS service deployments" and "Amazon ECS task state change
 events"; samples in `events/`.
@@ -43,7 +43,7 @@ class DeploymentHook(_FromEcs):
 
 
 class TaskContainer(_FromEcs):
-    """ECS tells the digest of images in Amazon ECR."""
+    """A container of a task. ECS knows the digest only of images in Amazon ECR."""
 
     name: str = ""
     image: str = ""
@@ -64,7 +64,7 @@ class TaskStateChange(_FromEcs):
 
 
 def parse_hook(event: object) -> ServiceRevision:
-    """Raise `InvalidEventError`."""
+    """Return the service revision of a hook. Raises `InvalidEventError`."""
     hook = parse(DeploymentHook, event)
     revision = hook.execution_details.target_service_revision_arn
     _, cluster, service, _ = revision.split("/")
@@ -72,7 +72,7 @@ def parse_hook(event: object) -> ServiceRevision:
 
 
 def parse_task(event: object) -> RunningTask:
-    """Raise `InvalidEventError`, or `InvalidDigestError` for an image's digest that is none."""
+    """Return the task of an event. Raises `InvalidEventError`, or `InvalidDigestError` for a malformed digest."""
     detail = parse(TaskStateChange, event).detail
     family = detail.task_definition_arn.rpartition("/")[2].partition(":")[0]
     return RunningTask(

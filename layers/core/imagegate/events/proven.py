@@ -1,12 +1,12 @@
-"""What is asked of `decide`, with the proof of who asks: a caller's word, and Lambda's, are not enough.
+"""A request to `decide` with the proof of its caller.
 
 ```
 {"schema": 2, "request": "<text>", "proof": {"date", "accessKeyId", "sessionToken", "signature"}}
 <text>: {"nonce": "…", "expires": "2026-11-28T08:05:00Z", "decision": {"schema": 1, "action": …}}
 ```
 
-Whoever may `lambda:InvokeFunction` can send any request context. So the caller whom it names counts only where AWS STS
-says the same about whoever signed the exact text for this function.
+A principal with `lambda:InvokeFunction` can send any request context. So the caller that it names counts only if AWS
+STS confirms that the same principal signed this exact text for this function.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from imagegate.grants.caller_proof import (
 )
 from imagegate.oci.image import Digest
 
-LONGEST = 20_000  # characters of what is asked
+LONGEST = 20_000  # characters of a request
 
 
 class Identities(Protocol):
-    def identity(self, proof: Proof, audience: Audience, asked: str) -> Identity: ...
+    def identity(self, proof: Proof, audience: Audience, request: str) -> Identity: ...
 
 
 class Uses(Protocol):
-    def use(self, asked: Digest, until: datetime) -> bool: ...
+    def use(self, request: Digest, until: datetime) -> bool: ...
 
 
 class _Model(BaseModel):
@@ -62,7 +62,7 @@ class ProvenEnvelope(_Model):
 
 
 class SignedRequest(_Model):
-    """`nonce` makes two requests of the same kind two."""
+    """The text that the caller signs. `nonce` distinguishes two equal requests."""
 
     nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     expires: AwareDatetime
@@ -71,7 +71,7 @@ class SignedRequest(_Model):
 
 @dataclass(frozen=True, slots=True)
 class CheckCaller:
-    """Says who calls, once for each proof."""
+    """Checks who the caller is. Each proof counts once."""
 
     identities: Callable[[], Identities]
     uses: Callable[[], Uses]
@@ -79,16 +79,19 @@ class CheckCaller:
     def run(
         self, named: str, envelope: ProvenEnvelope, signed: SignedRequest, function_arn: str, now: datetime
     ) -> Identity:
-        """The caller, where STS and IAM agree. Raises `ProofRefusedError`. `named`: as the request context has it."""
+        """Return the caller if STS and IAM agree. `named`: the ARN in the request context.
+
+        Raises `ProofRefusedError`.
+        """
         audience, proof = Audience.parse(function_arn), envelope.proof.proof
         proof.check_date(now)
         if not now < signed.expires <= now + LONGEST_LIFE:
-            raise ProofRefusedError("what was asked has expired, or lives too long: ask again")
-        found = self.identities().identity(proof, audience, envelope.request)
-        if found.account != audience.account:
-            raise ProofRefusedError(f"{found.arn} is of another account than this gate")
-        if found.arn != named:
-            raise ProofRefusedError(f"{found.arn} has signed, and somebody else is said to call")
+            raise ProofRefusedError("the request has expired, or is valid for too long: send it again")
+        identity = self.identities().identity(proof, audience, envelope.request)
+        if identity.account != audience.account:
+            raise ProofRefusedError(f"{identity.arn} is of another account than this gate")
+        if identity.arn != named:
+            raise ProofRefusedError(f"{identity.arn} signed the request, but somebody else called")
         if not self.uses().use(Digest.of(envelope.request.encode()), now + REMEMBERED):
-            raise ProofRefusedError("this request was sent before: ask again")
-        return found
+            raise ProofRefusedError("this request was sent before: send a new one")
+        return identity

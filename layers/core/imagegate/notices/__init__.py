@@ -1,1 +1,1 @@
-"""What people are told."""
+"""Messages to people and deployers: one module per subject, all of them a `Message`."""

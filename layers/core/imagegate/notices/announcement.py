@@ -1,20 +1,20 @@
-"""What people and machines are told when a release ends: understood at a glance, by someone woken at night."""
+"""The message when a release ends: a person who is woken at night understands it at a glance."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imagegate.grants.approval import ApprovalRequest
+from imagegate.notices.message import TEXT_LIMIT, Message, image_name
 from imagegate.policy.rules import Attention
 from imagegate.release.release import Outcome, Release
-from imagegate.text import json_text, one_line, printable, subject_line
+from imagegate.text import one_line
 
 _NEXT_STEP: Mapping[Outcome, str] = {
     Outcome.BLOCKED: "Fix what is named above and push again; nothing was signed and nothing was copied.",
-    Outcome.HELD: "The next stage asks for an approval before the image is copied there.",
+    Outcome.HELD: "The next stage request for an approval before the image is copied there.",
     Outcome.CONFLICT: "Push under a new tag, or remove the tag from the next stage's repository, then release again.",
     Outcome.SUPERSEDED: "Nothing to do: a newer push took over.",
     Outcome.WITHDRAWN: "Nothing to do: the image was deleted. Push it again to release it.",
@@ -29,47 +29,24 @@ _DETAIL_TYPE: Mapping[Outcome, str] = {
     Outcome.WITHDRAWN: "Image Withdrawn",
     Outcome.FAILED: "Image Release Failed",
 }
-# Eight copies of each go into one message, of 256 KiB at most (Amazon SNS API reference, Publish).
+# One message has eight copies of each, and at most 256 KiB (Amazon SNS API reference, Publish).
 _REASONS_SHOWN = 20
 _TAGS_SHOWN = 20
-_TEXT_LIMIT = 300
-_LINE_LIMIT = 4_000  # links to decide are long, and must stay whole
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """One message in its forms. Each of `lines` is one line of the mail, whatever the texts in it say."""
-
-    subject: str
-    lines: Sequence[str]
-    detail_type: str
-    detail: dict[str, Any]
-    attributes: dict[str, str]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "subject", subject_line(self.subject))
-        object.__setattr__(self, "lines", tuple(printable(line, _LINE_LIMIT) for line in self.lines))
-        printed = {name: one_line(value, _TEXT_LIMIT) for name, value in self.attributes.items()}
-        object.__setattr__(self, "attributes", printed)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines) + "\n"
 
 
 def announce(
-    release: Release, outcome: Outcome, asks: ApprovalRequest | None = None, page: str = ""
-) -> Announcement:
+    release: Release, outcome: Outcome, request: ApprovalRequest | None = None, page: str = ""
+) -> Message:
     """Compose the message for `release`, which ends in `outcome`.
 
-    `asks`: what a held one waits for; `page`: the URL that shows it.
+    `request` is the approval that a held release waits for, and `page` the URL that shows it.
     """
     detail = _detail(release, outcome)
-    if asks:
-        detail["approval"] = {**asks.as_json(), "page": page or None}
-    return Announcement(
+    if request:
+        detail["approval"] = {**request.as_json(), "page": page or None}
+    return Message(
         subject=_subject(release, outcome),
-        lines=_lines(release, outcome, asks, page),
+        lines=_lines(release, outcome, request, page),
         detail_type=_DETAIL_TYPE[outcome],
         detail=detail,
         attributes={
@@ -83,7 +60,7 @@ def announce(
 
 
 def _alert(release: Release, outcome: Outcome) -> str:
-    """For subscriptions of people: log, alert, or block."""
+    """Return the attribute that people's subscriptions filter by: log, alert, or block."""
     if outcome is Outcome.BLOCKED:
         return "block"
     if outcome in (Outcome.SUPERSEDED, Outcome.WITHDRAWN):
@@ -95,28 +72,22 @@ def _alert(release: Release, outcome: Outcome) -> str:
     return str(Attention.ALERT)
 
 
-def _name(release: Release) -> str:
-    tags = sorted(release.tags)
-    tag = f":{tags[0]}" if tags else f"@{release.image.digest.short}"
-    return release.image.repository + tag
-
-
 def _subject(release: Release, outcome: Outcome) -> str:
-    return f"{str(outcome).upper()}: {_name(release)} {_headline(release, outcome)}"
+    return f"{str(outcome).upper()}: {image_name(release)} {_headline(release, outcome)}"
 
 
 def _headline(release: Release, outcome: Outcome) -> str:
     if outcome is Outcome.RELEASED:
         moved = f", now in {release.promotion.repository}" if release.promotion else ""
-        return _judged(release) + moved
+        return _verdict_text(release) + moved
     if outcome is Outcome.BLOCKED:
         return f"at the {release.stage} gate: {_first_reason(release)}"
     if outcome is Outcome.HELD:
-        return f"{_judged(release)}, waits for approval"
+        return f"{_verdict_text(release)}, waits for approval"
     return f"at the {release.stage} gate"
 
 
-def _judged(release: Release) -> str:
+def _verdict_text(release: Release) -> str:
     if release.verdict == "PASS":
         return f"passed the {release.stage} gate"
     if release.break_glass:
@@ -125,7 +96,7 @@ def _judged(release: Release) -> str:
 
 
 def _first_reason(release: Release) -> str:
-    """Without the examples that follow a limit, and with the number of the others."""
+    """Return the first blocking reason without its examples, and the number of the others."""
     blocking = [reason for reason in release.reasons if reason["action"] == "enforce"]
     if not blocking:
         return "see the message"
@@ -134,24 +105,24 @@ def _first_reason(release: Release) -> str:
     return head + (")" if limit else "") + more
 
 
-def _lines(release: Release, outcome: Outcome, asks: ApprovalRequest | None, page: str) -> list[str]:
-    lines = [f"{_name(release)} {_headline(release, outcome)}.", ""]
+def _lines(release: Release, outcome: Outcome, request: ApprovalRequest | None, page: str) -> list[str]:
+    lines = [f"{image_name(release)} {_headline(release, outcome)}.", ""]
     lines += _reason_lines(release)
     lines += _remedy_lines(release)
     if release.break_glass:
         lines += [_cut(release.break_glass), ""]
     if release.detail:
         lines += [f"Cause: {_cut(release.detail)}", ""]
-    if asks:
-        lines += [*_asked(release, asks, page), ""]
+    if request:
+        lines += [*_approval_lines(release, request, page), ""]
     elif outcome in _NEXT_STEP:
         lines += [_NEXT_STEP[outcome], ""]
     if release.promotion:
-        lines.append(f"Promoted to  {release.promotion.repository}: {_listed(release.promotion.tags)}")
+        lines.append(f"Promoted to  {release.promotion.repository}: {_list_tags(release.promotion.tags)}")
     lines += [
         f"Repository   {release.image.repository}",
         f"Digest       {release.image.digest}",
-        f"Tags         {_listed(release.tags) or 'none'}",
+        f"Tags         {_list_tags(release.tags) or 'none'}",
         f"Stage        {release.stage}, attempt {release.attempt} ({release.reason})",
         f"Verdict      {release.verdict or 'none'}",
         f"Signature    {release.signature or 'none'}",
@@ -164,22 +135,22 @@ def _lines(release: Release, outcome: Outcome, asks: ApprovalRequest | None, pag
     return lines
 
 
-def _asked(release: Release, asks: ApprovalRequest, page: str) -> list[str]:
-    """Who has to do what, until when; the commands stand at the ends of their lines."""
-    terms, name = asks.terms, _name(release)
-    who = ", ".join([*terms.approvers, *terms.by_mail]) or "whoever may decide"
+def _approval_lines(release: Release, request: ApprovalRequest, page: str) -> list[str]:
+    """Return who has to approve until when, and the commands for it at the ends of their lines."""
+    terms, name = request.terms, image_name(release)
+    who = ", ".join([*terms.approvers, *terms.by_mail]) or "anybody who may call decide"
     number = "one approval" if terms.quorum == 1 else f"{terms.quorum} approvals"
     why = " --reason TEXT" if terms.needs_reason else ""
     return [
-        f"{asks.stage} asks for {number} until {asks.expires_at:%Y-%m-%d %H:%M} UTC, by {_cut(who)}.",
-        *([f"What it changes there, and who decided:  {page}"] if page else []),
+        f"{request.stage} needs {number} until {request.expires_at:%Y-%m-%d %H:%M} UTC, by {_cut(who)}.",
+        *([f"Changes, and who has decided:  {page}"] if page else []),
         f"Let it in:    imagegate decide approve {name}{why}",
         f"Keep it out:  imagegate decide reject {name}{why}",
     ]
 
 
 def explain_fault(error: str, cause: str) -> str:
-    """A fault as Step Functions reports it, in one line: Lambda's cause is JSON with a stack trace."""
+    """Return a fault of Step Functions in one line. Lambda's cause is JSON with a stack trace, which is left out."""
     try:
         message = json.loads(cause)["errorMessage"]
     except (ValueError, KeyError, TypeError):
@@ -236,30 +207,15 @@ def _promoted(release: Release) -> dict[str, Any] | None:
     return {**release.promotion.as_json(), "tags": sorted(release.promotion.tags)[:_TAGS_SHOWN]}
 
 
-def _listed(tags: Iterable[str]) -> str:
+def _list_tags(tags: Iterable[str]) -> str:
     shown = sorted(tags)
     rest = len(shown) - _TAGS_SHOWN
     return ", ".join(shown[:_TAGS_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _cut(text: str) -> str:
-    return one_line(text, _TEXT_LIMIT)
+    return one_line(text, TEXT_LIMIT)
 
 
 def _text_or_none(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def as_sns_message(announcement: Announcement) -> str:
-    """MessageStructure=json: text for mail, JSON for machines (Amazon SNS, "Publishing with different payloads")."""
-    machine = json_text(announcement.detail, sort_keys=True)
-    protocols = dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine)
-    return json.dumps(
-        {
-            "default": announcement.text,
-            "email": announcement.text,
-            **protocols,
-            "email-json": machine,
-        },
-        ensure_ascii=False,
-    )

@@ -1,11 +1,11 @@
-"""What people are told of approvals beside the request itself: that one was refused, or that its time is over."""
+"""Messages about approval requests that were rejected, or that expired."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from imagegate.grants.approval import Approval, ApprovalRequest
-from imagegate.notices.announcement import Announcement
+from imagegate.notices.message import Message, aligned, image_name
 from imagegate.policy.rules import Attention
 from imagegate.release.release import Release
 
@@ -13,28 +13,28 @@ APPROVAL_REJECTED = "Image Rejected"
 APPROVAL_EXPIRED = "Image Approval Expired"
 
 
-def rejected(release: Release, request: ApprovalRequest, by: Approval) -> Announcement:
-    """Somebody keeps the image out."""
+def rejected(release: Release, request: ApprovalRequest, by: Approval) -> Message:
+    """Compose the message that a person has rejected the image."""
     return _about(
         release,
         request,
         APPROVAL_REJECTED,
-        f"REJECTED: {_name(release)} does not go to {request.stage}",
+        f"REJECTED: {image_name(release)} does not go to {request.stage}",
         f"{by.by} has rejected it" + (f": {by.reason}" if by.reason else "."),
-        "Push another image; or release this one again, which asks anew.",
+        "Push another image, or release this one again: it will need a new approval.",
         {"by": by.by, "reason": by.reason},
     )
 
 
-def expired(release: Release, request: ApprovalRequest) -> Announcement:
-    """Not enough people have decided."""
+def expired(release: Release, request: ApprovalRequest) -> Message:
+    """Compose the message that too few people have approved in time."""
     return _about(
         release,
         request,
         APPROVAL_EXPIRED,
-        f"APPROVAL EXPIRED: {_name(release)} does not go to {request.stage}",
-        f"Nobody let it into {request.stage} until {request.expires_at:%Y-%m-%d %H:%M} UTC.",
-        f"If it is still wanted, ask anew: imagegate release {_name(release)}",
+        f"APPROVAL EXPIRED: {image_name(release)} does not go to {request.stage}",
+        f"Nobody approved it for {request.stage} until {request.expires_at:%Y-%m-%d %H:%M} UTC.",
+        f"If you still want it there, request it again: imagegate release {image_name(release)}",
         {},
     )
 
@@ -44,17 +44,21 @@ def _about(
     request: ApprovalRequest,
     kind: str,
     subject: str,
-    happened: str,
-    todo: str,
+    event_text: str,
+    next_step: str,
     more: dict[str, Any],
-) -> Announcement:
+) -> Message:
     lines = [
-        happened,
-        todo,
+        event_text,
+        next_step,
         "",
-        f"Repository   {release.image.repository}",
-        f"Digest       {release.image.digest}",
-        f"Attempt      {release.attempt} at the {release.stage} gate",
+        *aligned(
+            {
+                "Repository": release.image.repository,
+                "Digest": release.image.digest,
+                "Attempt": f"{release.attempt} at the {release.stage} gate",
+            }
+        ),
         "",
         f"More: imagegate status {release.image}",
     ]
@@ -73,9 +77,4 @@ def _about(
         "repository": release.image.repository,
         "stage": release.stage,
     }
-    return Announcement(subject, lines, kind, detail, attributes)
-
-
-def _name(release: Release) -> str:
-    tags = sorted(release.tags)
-    return f"{release.image.repository}:{tags[0]}" if tags else str(release.image)
+    return Message(subject, lines, kind, detail, attributes)

@@ -1,11 +1,11 @@
-"""What people and deployers are told when a released image is gone from its repository."""
+"""The message to people and deployers that a released image was deleted from its repository."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from imagegate.notices.announcement import Announcement
+from imagegate.notices.message import Message, image_name
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import Attention
 from imagegate.release.release import Release
@@ -15,31 +15,30 @@ _TAGS_SHOWN = 20
 
 
 def notice(release: Release) -> str:
-    """Names what is told once. With the attempt: released again and deleted again is news."""
+    """Return the name under which the ledger notes the message. With the attempt: a second deletion is news."""
     return f"{release.image} deleted after attempt {release.attempt}"
 
 
-def image_deleted(release: Release, stage: Stage, before: Sequence[str], *, is_current: bool) -> Announcement:
+def image_deleted(release: Release, stage: Stage, before: Sequence[str], *, is_current: bool) -> Message:
     """Compose the message about `release`, whose image nobody can pull any more.
 
-    `before`: the repositories from which images are promoted there. `is_current`: deployers were told of no later image
-    in a stage that nothing is promoted out of.
+    `before`: the repositories from which images are promoted there. `is_current`: the image is the last one that was
+    announced to deployers, and its stage is the last one.
     """
-    image, tags = release.image, sorted(release.tags)
-    name = f"{image.repository}:{tags[0]}" if tags else f"{image.repository}@{image.digest.short}"
+    image, name = release.image, image_name(release)
     what = f"the current image of {stage.name}" if is_current else f"it had been released in {stage.name}"
     detail: dict[str, Any] = {
         "schema": 1,
         "id": f"{release.key}-deleted",
         "repository": image.repository,
         "digest": str(image.digest),
-        "tags": tags[:_TAGS_SHOWN],
+        "tags": sorted(release.tags)[:_TAGS_SHOWN],
         "stage": release.stage,
         "attempt": release.attempt,
         "current": is_current,
         "decision": str(release.decision) if release.decision else None,
     }
-    return Announcement(
+    return Message(
         subject=f"DELETED: {name} is gone, {what}",
         lines=_lines(release, stage, before, is_current=is_current),
         detail_type=IMAGE_DELETED,
@@ -57,19 +56,19 @@ def _lines(release: Release, stage: Stage, before: Sequence[str], *, is_current:
     head = [f"{image} was deleted from its repository, by a person, a program or a lifecycle policy."]
     if not is_current:
         head += [
-            "Nothing that still runs it can be started anew. Its decision and signature are kept in the records."
+            "Tasks that run it cannot be started again. Its decision and signature are kept in the records."
         ]
         return [*head, "", f"More: imagegate status {image}"]
     app = stage.repositories.app_of(image.repository) or image.repository
     again = [f"  imagegate release {name}@{image.digest}" for name in before]
     return [
         *head,
-        f"It is what deployers were told of last in {stage.name}: no task can be started from it any more.",
+        f"It is the image that deployers use in {stage.name}: no task can be started from it any more.",
         "",
-        "Release it again from the stage before, where it is still there, or go back to the release before:",
+        "Release it again from the stage before, if it still exists there, or go back to the release before:",
         *again,
         f"  imagegate rollback {app} {stage.name} --reason ...",
         "",
-        "Then look at who may delete there, and at the repository's lifecycle policy.",
+        "Then check who may delete images there, and the repository's lifecycle policy.",
         f"More: imagegate status {image}",
     ]

@@ -1,4 +1,4 @@
-"""What people are told of deployments and of what runs: for someone woken at night, who knows none of the names."""
+"""Messages about deployments and running tasks, for a person who is woken at night and knows none of the names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from imagegate.deployment.check import DeploymentRuling
-from imagegate.notices.announcement import Announcement
+from imagegate.notices.message import Message, aligned
 from imagegate.oci.reference import Container
 from imagegate.policy.rules import Attention
 from imagegate.text import one_line
@@ -23,7 +23,7 @@ _SERVICE = "service:"
 
 
 class OnError(StrEnum):
-    """What becomes of a deployment that could not be checked."""
+    """The answer for a deployment that could not be checked: `closed` refuses it, `open` lets it through."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -31,7 +31,7 @@ class OnError(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What runs containers: a service (`service:web`), or tasks that were started otherwise (`family:batch`)."""
+    """A service (`service:web`), or tasks that were started in another way (`family:batch`)."""
 
     cluster: str
     group: str
@@ -66,15 +66,15 @@ class RunningTask:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A message that is told once: `notice` names what it is about, the same for everybody who notices it."""
+    """A message that is sent once. `notice` names its subject, the same for every call that notices it."""
 
     notice: str
-    announcement: Announcement
-    insists: bool = False  # rather twice than never
+    announcement: Message
+    insists: bool = False  # send it even if the ledger cannot note it: twice is better than never
 
 
 def of_deployment(deployment: ServiceRevision, ruling: DeploymentRuling) -> Alert:
-    """One per service and image, until the gate says something new about it."""
+    """Return the alert about a refused deployment: one per service and image, until there is a new verdict."""
     kind = DEPLOYMENT_REFUSED if ruling.stops else DEPLOYMENT_OBSERVED
     head, happened = (
         ("REFUSED", "was refused. Amazon ECS rolls it back.")
@@ -93,7 +93,7 @@ def of_deployment(deployment: ServiceRevision, ruling: DeploymentRuling) -> Aler
 
 
 def of_task(task: RunningTask, ruling: DeploymentRuling) -> Alert:
-    """One per service (or task group) and image, however many tasks run it."""
+    """Return the alert about a running task: one per service (or task group) and image, for any number of tasks."""
     stop = f"aws ecs stop-task --cluster {task.workload.cluster} --task {task.arn}"
     return _about(
         UNGATED_IMAGE_RUNS,
@@ -107,7 +107,7 @@ def of_task(task: RunningTask, ruling: DeploymentRuling) -> Alert:
 
 
 def unchecked(deployment: ServiceRevision | None, fault: str, on_error: OnError) -> Alert:
-    """The check itself failed: which deployment, what was done with it, and how to change that."""
+    """Return the alert that the check itself failed, with what was done with the deployment."""
     workload = str(deployment.workload) if deployment else "a service that the request does not name"
     is_open = on_error is OnError.OPEN
     done = "LET THROUGH UNCHECKED" if is_open else "REFUSED UNCHECKED"
@@ -119,14 +119,14 @@ def unchecked(deployment: ServiceRevision | None, fault: str, on_error: OnError)
         "Deployment": deployment.arn if deployment else "unknown",
     }
     todo = (
-        "Look at the images that run now, and at the cause."
+        "Check the images that run now, and fix the cause."
         if is_open
-        else "Mend the cause and deploy again. If it must go out now, detach the hook from the service."
+        else "Fix the cause and deploy again. If the deployment is urgent, detach the hook from the service."
     )
     notice = one_line(f"unchecked {deployment.arn if deployment else fault[:200]}")
     return Alert(
         notice,
-        Announcement(
+        Message(
             subject=f"{done}: {workload}: {fault}",
             lines=_lines([f"The deployment of {workload} was {what}."], [todo], facts),
             detail_type=DEPLOYMENT_UNCHECKED,
@@ -189,17 +189,17 @@ def _about(
     why = f"{_short(ruling)}: {ruling.why}"
     subject = f"{head}: {workload.name} in {workload.cluster}: {why}"
     lines = _lines([happened, "", f"  {why}"], todo, facts)
-    return Alert(notice, Announcement(subject, lines, kind, detail, attributes))
+    return Alert(notice, Message(subject, lines, kind, detail, attributes))
 
 
 def _notice(kind: str, workload: Workload, ruling: DeploymentRuling) -> str:
-    """With the attempt that decided: a new verdict about the same image is news."""
+    """Return the name of an alert. It has the attempt that decided: a new verdict about the same image is news."""
     attempt = ruling.decided_by.attempt if ruling.decided_by else 0
     return one_line(f"{kind} {workload.cluster} {workload.group} {ruling.subject} {attempt}")
 
 
 def _id(notice: str) -> str:
-    """The same whenever the same thing is told."""
+    """Return the event's ID, the same for the same notice."""
     return hashlib.sha256(notice.encode()).hexdigest()[:40]
 
 
@@ -211,5 +211,4 @@ def _short(ruling: DeploymentRuling) -> str:
 
 def _lines(happened: Sequence[str], todo: Sequence[str], facts: dict[str, str]) -> list[str]:
     steps = [f"  {line}" for line in todo]
-    aligned = [f"{name:<13}{value}" for name, value in facts.items()]
-    return [*happened, "", "What to do:", *steps, "", *aligned]
+    return [*happened, "", "What to do:", *steps, "", *aligned(facts)]

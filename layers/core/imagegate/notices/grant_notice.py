@@ -1,4 +1,4 @@
-"""What people are told of break-glass and of revocations: at once, and when it ends."""
+"""Messages about break-glass (granted, ending, ended, withdrawn) and about revoked signatures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.notices.announcement import Announcement
+from imagegate.notices.message import Message, aligned
 from imagegate.oci.image import ImageRef
 from imagegate.policy.rules import Attention
 from imagegate.release.revocation import Revocation, RunsIn
@@ -17,8 +17,8 @@ SIGNATURE_REVOKED = "Image Signature Revoked"
 _CLUSTERS_SHOWN = 20
 
 
-def glass_broken(glass: BreakGlass) -> Announcement:
-    """Somebody has let an image run that did not pass."""
+def glass_broken(glass: BreakGlass) -> Message:
+    """Compose the message that a person lets an image run that did not pass."""
     return _about_glass(
         glass,
         "granted",
@@ -32,21 +32,21 @@ def glass_broken(glass: BreakGlass) -> Announcement:
     )
 
 
-def glass_ending(glass: BreakGlass) -> Announcement:
-    """What runs by it will be refused at its next deployment."""
+def glass_ending(glass: BreakGlass) -> Message:
+    """Compose the message that a break-glass ends soon: the next deployments will be refused."""
     return _about_glass(
         glass,
         "ending",
         f"BREAK-GLASS ENDS at {glass.expires:%H:%M} UTC: {glass.where}",
         [
             f"From {glass.expires:%Y-%m-%d %H:%M} UTC on, deployments of {glass.where} are refused again.",
-            "Deploy an image that has passed, or find out what still blocks this one.",
+            "Deploy an image that has passed, or find out why this one is still blocked.",
         ],
     )
 
 
-def glass_ended(glass: BreakGlass) -> Announcement:
-    """What still runs by it keeps running, and is now drift."""
+def glass_ended(glass: BreakGlass) -> Message:
+    """Compose the message that a break-glass has ended. Tasks keep running, and are now drift."""
     return _about_glass(
         glass,
         "ended",
@@ -58,8 +58,8 @@ def glass_ended(glass: BreakGlass) -> Announcement:
     )
 
 
-def glass_mended(glass: BreakGlass, by: str) -> Announcement:
-    """Somebody has ended it before its time."""
+def glass_withdrawn(glass: BreakGlass, by: str) -> Message:
+    """Compose the message that a person has ended a break-glass early."""
     return _about_glass(
         glass,
         "withdrawn",
@@ -68,20 +68,24 @@ def glass_mended(glass: BreakGlass, by: str) -> Announcement:
     )
 
 
-def _about_glass(glass: BreakGlass, state: str, subject: str, told: Sequence[str]) -> Announcement:
+def _about_glass(glass: BreakGlass, state: str, subject: str, intro: Sequence[str]) -> Message:
     text = [
-        *told,
+        *intro,
         "",
-        f"Reason       {glass.reason}",
-        f"Repositories {glass.repositories}",
-        f"Digest       {glass.digest}",
-        f"Until        {glass.expires:%Y-%m-%d %H:%M} UTC",
-        f"Granted by   {glass.granted_by}",
-        f"Break-glass  {glass.id}",
+        *aligned(
+            {
+                "Reason": glass.reason,
+                "Repositories": glass.repositories,
+                "Digest": glass.digest,
+                "Until": f"{glass.expires:%Y-%m-%d %H:%M} UTC",
+                "Granted by": glass.granted_by,
+                "Break-glass": glass.id,
+            }
+        ),
         "",
         "More: imagegate decide list",
     ]
-    return Announcement(
+    return Message(
         subject=subject,
         lines=text,
         detail_type=BREAK_GLASS,
@@ -102,26 +106,26 @@ def signature_revoked(
     stages: Sequence[str],
     places: Sequence[ImageRef],
     runs_in: Sequence[RunsIn] | None,
-) -> Announcement:
-    """`runs_in`: None where nobody can say."""
+) -> Message:
+    """Compose the message about a revocation. `runs_in` is None if it is not known where the image runs."""
     name = f"{image.repository}@{image.digest.short}"
     text = [
-        f"{revocation.by} has revoked what signed {image.digest}.",
+        f"{revocation.by} has revoked the signatures of {image.digest}.",
         f"The gates of {' and '.join(stages)} no longer vouch for it; nothing was stopped.",
         "",
         f"Reason       {revocation.reason}",
         "",
-        "It lies in",
+        "The image is stored in",
         *(f"  {place.repository}" for place in places),
         "",
-        *_where(runs_in),
+        *_runs_in_lines(runs_in),
         "",
         "What to do:",
-        "  Deploy another image in its place; what verifies signatures refuses this one from now on.",
+        "  Deploy another image in its place; everything that verifies signatures now refuses this one.",
         "",
         f"More: imagegate status {image}",
     ]
-    return Announcement(
+    return Message(
         subject=f"REVOKED: {name} at {', '.join(stages)}: {revocation.reason}",
         lines=text,
         detail_type=SIGNATURE_REVOKED,
@@ -139,9 +143,9 @@ def signature_revoked(
     )
 
 
-def _where(runs_in: Sequence[RunsIn] | None) -> Iterable[str]:
+def _runs_in_lines(runs_in: Sequence[RunsIn] | None) -> Iterable[str]:
     if runs_in is None:
-        return ["Where it runs is not known: that is told by Amazon Inspector, under enhanced scanning."]
+        return ["It is not known where it runs: only Amazon Inspector with enhanced scanning knows that."]
     if not runs_in:
         return ["Amazon Inspector has seen it run nowhere."]
     shown = [f"  {one}" for one in runs_in[:_CLUSTERS_SHOWN]]

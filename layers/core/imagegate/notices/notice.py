@@ -1,11 +1,11 @@
-"""What people are told beside the endings of releases."""
+"""Messages of the reconciler: a waiver ends, or something could not be reconciled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from imagegate.notices.announcement import Announcement
+from imagegate.notices.message import Message, aligned
 from imagegate.policy.rules import Attention
 from imagegate.policy.waiver import Waiver
 
@@ -15,27 +15,31 @@ NOT_RECONCILED = "Not Reconciled"
 _FAULTS_SHOWN, _CAUSE_SHOWN = 20, 300
 
 
-def waiver_ending(waiver: Waiver, now: datetime) -> Announcement:
-    """A waiver has its last days: what rests on it will be blocked again."""
+def waiver_ending(waiver: Waiver, now: datetime) -> Message:
+    """Compose the message that a waiver ends soon, and that its images will be blocked again."""
     days = (waiver.expires - now.date()).days
     when = "today" if days == 0 else f"in {days} day{'s' if days > 1 else ''}"
     lines = [
         f"The waiver of {waiver.subject} for {waiver.where} ends {when}.",
         "",
-        "Images that rest on it are blocked again after that day, and so are their next pushes.",
-        "Fix what is waived, or grant another waiver with a reason of its own.",
+        "Images that pass only with it are blocked again after that day, and so are their next pushes.",
+        "Fix the waived finding, or grant another waiver with its own reason.",
         "",
-        f"Waiver       {waiver.id}",
-        f"Owner        {waiver.owner}",
-        f"Reason       {waiver.reason}",
-        f"Ticket       {waiver.ticket or 'none'}",
-        f"Last day     {waiver.expires} (UTC)",
-        f"Granted by   {waiver.granted_by or 'the policy file'}",
+        *aligned(
+            {
+                "Waiver": waiver.id,
+                "Owner": waiver.owner,
+                "Reason": waiver.reason,
+                "Ticket": waiver.ticket or "none",
+                "Last day": f"{waiver.expires} (UTC)",
+                "Granted by": waiver.granted_by or "the policy file",
+            }
+        ),
         "",
         "More: imagegate decide list",
     ]
     detail = {"schema": 1, "id": f"{waiver.id}-ending", "waiver": {"id": waiver.id, **waiver.as_json()}}
-    return Announcement(
+    return Message(
         subject=f"WAIVER ENDS {when}: {waiver.subject} for {waiver.where} (owner {waiver.owner})",
         lines=lines,
         detail_type=WAIVER_ENDING,
@@ -44,21 +48,21 @@ def waiver_ending(waiver: Waiver, now: datetime) -> Announcement:
     )
 
 
-def not_reconciled(faults: Mapping[str, str], now: datetime) -> Announcement:
-    """Some things could not be looked at, and will not be until somebody mends them. `faults`: what, and why."""
+def not_reconciled(faults: Mapping[str, str], now: datetime) -> Message:
+    """Compose the message about lasting faults of the reconciler. `faults`: the cause by item."""
     shown = [f"{what}: {cause}"[:_CAUSE_SHOWN] for what, cause in list(faults.items())[:_FAULTS_SHOWN]]
     number = len(faults)
     what = "1 thing" if number == 1 else f"{number} things"
     text = [
-        f"{what} could not be looked at by the reconciler. Everything else was.",
-        "Images may wait without a verdict until the cause is mended. This is told once a day.",
+        f"The reconciler could not check {what}. It checked everything else.",
+        "Images may wait without a verdict until the cause is fixed. This message comes once a day.",
         "",
         *(f"  {line}" for line in shown),
         *([f"  and {number - len(shown)} more"] if number > len(shown) else []),
         "",
         "More: the log of the function reconcile",
     ]
-    return Announcement(
+    return Message(
         subject=f"NOT RECONCILED: {shown[0]}",
         lines=text,
         detail_type=NOT_RECONCILED,

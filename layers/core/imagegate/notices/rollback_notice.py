@@ -1,29 +1,30 @@
-"""What deployers and people are told of a rollback."""
+"""The message to deployers and people about a rollback."""
 
 from __future__ import annotations
 
 from imagegate.canonical_json import timestamp
 from imagegate.deployment.rollback import Rollback
-from imagegate.notices.announcement import Announcement, announce
+from imagegate.notices.announcement import announce
+from imagegate.notices.message import Message
 from imagegate.policy.rules import Attention
 from imagegate.release.release import Outcome, Release
 
 
-def announcement(release: Release, rollback: Rollback) -> Announcement:
-    """`Image Released` once more, so that whoever deploys it needs to know nothing of rollbacks."""
+def announcement(release: Release, rollback: Rollback) -> Message:
+    """Compose an `Image Released` of the earlier release, so that deployers need no code for rollbacks."""
     again = announce(release, Outcome.RELEASED)
     tags = ", ".join(sorted(release.tags)) or "no tag"
     head = f"{rollback.repository} goes back to {tags} ({release.image.digest.short})"
     text = [
         f"{head}, from {rollback.came_from.short}.",
-        f"Deployers were told of {release.image.digest} once more; it passed the {release.stage} gate before.",
+        f"{release.image.digest} was announced to deployers again; it passed the {release.stage} gate before.",
         "",
         f"Reason       {rollback.reason}",
         f"By           {rollback.by}",
         "",
         f"More: imagegate status {release.image}",
     ]
-    return Announcement(
+    return Message(
         subject=f"ROLLED BACK: {head}: {rollback.reason}",
         lines=text,
         detail_type=again.detail_type,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from imagegate.notices.announcement import Announcement
+from imagegate.notices.message import Message
 from imagegate.oci.reference import Container
 
 
@@ -32,12 +32,12 @@ class People(Protocol):
 class Notifications(Protocol):
     """Announcements: by SNS to people and their tools, by EventBridge to deployers."""
 
-    def publish(self, announcement: Announcement) -> str:
+    def publish(self, announcement: Message) -> str:
         """Publish to both. Return the SNS message id."""
 
 
 class Mails(Protocol):
     """The topic of the people who approve by mail."""
 
-    def send(self, announcement: Announcement) -> str:
+    def send(self, announcement: Message) -> str:
         """Send to people only, never to deployers: the links in it give power. Return the SNS message id."""

@@ -12,7 +12,8 @@ from imagegate.errors import UnprovenEndingError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import approval_request
 from imagegate.notices import approval_mail
-from imagegate.notices.announcement import Announcement, announce
+from imagegate.notices.announcement import announce
+from imagegate.notices.message import Message
 from imagegate.ports.grants import ApprovalLinks
 from imagegate.ports.ledger import CurrentReleases, HeldReleases, RecordedReleases, ReleaseAttempts
 from imagegate.ports.records import StoredRecords
@@ -71,7 +72,7 @@ class AnnounceRelease:
             self.ledger.note_announcement(id_, message_id)
         return AnnounceResult(AnnounceRoute.END, outcome)
 
-    def _announce(self, release: Release, outcome: Outcome) -> Announcement:
+    def _announce(self, release: Release, outcome: Outcome) -> Message:
         if outcome is not Outcome.HELD:
             return announce(release, outcome)
         request = approval_request(release, self.records.policy(release.policy))

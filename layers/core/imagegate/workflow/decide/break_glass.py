@@ -11,7 +11,7 @@ from typing import Protocol
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.grants.results import BreakGlassResult
-from imagegate.notices.grant_notice import glass_broken, glass_mended
+from imagegate.notices.grant_notice import glass_broken, glass_withdrawn
 from imagegate.oci.image import ImageRef
 from imagegate.ports.executions import Starter
 from imagegate.ports.grants import WritableGrants
@@ -62,7 +62,7 @@ class GrantBreakGlass:
             raise RecordNotFoundError(
                 f"there is no break-glass {break_glass_id}: imagegate decide list shows them"
             )
-        self.notifications.publish(glass_mended(glass, by))
+        self.notifications.publish(glass_withdrawn(glass, by))
         return glass
 
     def _granted(self, request: BreakGlass, now: datetime) -> BreakGlass | None:
