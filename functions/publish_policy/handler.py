@@ -14,7 +14,7 @@ from imagegate.canonical_json import timestamp
 from imagegate.events.cloudformation import CustomResourceRequest, respond
 from imagegate.events.validation import parse
 from imagegate.log import log_line
-from imagegate.policy.file.load import parse as parse_policy
+from imagegate.policy.file.load import parse_policy as parse_policy
 from imagegate.settings import setting
 from imagegate.workflow.publish import PublishPolicy
 

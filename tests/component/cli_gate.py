@@ -110,7 +110,7 @@ class CliGate:
         world, then = self.world, self.now - ago
         image = world.registry.push_image(repository, tag, seed=f"{repository} {tag} {then}", at=then)
         world.scans.finish(image, findings)
-        if world.policy.before(repository):
+        if world.policy.repositories_before(repository):
             world.ledger.claim_tag(repository, tag, image.digest, then)  # the gate before promoted it
         starting = replace(world.starting(), installed_at=then - timedelta(days=1))
         started = starting.on_push(Push(image, then, tag=tag), then)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imagegate.errors import InvalidPolicyError
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.policy import Policy, Stage
 
 ROOT = Path(__file__).parents[2]
@@ -36,13 +36,13 @@ def three(dev: str = "", defaults: str = "", scanner: str = "enhanced") -> str:
 
 
 def stage(dev: str = "", defaults: str = "", **more: Any) -> Stage:
-    return parse(three(dev, defaults, **more).encode()).stages["dev"]
+    return parse_policy(three(dev, defaults, **more).encode()).stages["dev"]
 
 
 def faults(text: str, **more: Any) -> list[str]:
     """Return the faults without the file's name."""
     with pytest.raises(InvalidPolicyError) as raised:
-        parse(text.encode(), **more)
+        parse_policy(text.encode(), **more)
     return [line.removeprefix("policy.yaml:") for line in str(raised.value).splitlines()]
 
 
@@ -52,4 +52,4 @@ def dev_faults(dev: str, **more: Any) -> list[str]:
 
 
 def sample(name: str) -> Policy:
-    return parse((ROOT / "examples/policies" / name).read_bytes(), today=TODAY)
+    return parse_policy((ROOT / "examples/policies" / name).read_bytes(), today=TODAY)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from imagegate.policy.file.yaml import read
+from imagegate.policy.file.yaml import read_yaml
 
 # With every key once.
 FULL = b"""\
@@ -134,7 +134,7 @@ def _mutate(draw: st.DrawFn, data: Any) -> None:
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
     """Return the file as a block with a line for each part, or all in one line."""
-    data = copy.deepcopy(read(FULL).data)
+    data = copy.deepcopy(read_yaml(FULL).data)
     for _ in range(draw(st.sampled_from([1, 1, 2, 4]))):
         _mutate(draw, data)
     if draw(st.booleans()):

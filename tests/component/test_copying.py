@@ -210,7 +210,7 @@ class OtherAccount(FakeRegistry):
 @pytest.fixture
 def abroad() -> World:
     """Return a world in which staging is in another account."""
-    staging = replace(POLICY.stages["staging"], elsewhere=RemoteRegistry(HOST, "role"), promotes_to=None)
+    staging = replace(POLICY.stages["staging"], remote=RemoteRegistry(HOST, "role"), promotes_to=None)
     policy = replace(POLICY, stages={"dev": POLICY.stages["dev"], "staging": staging})
     world = World(policy=policy)
     world.records.policies[policy.digest] = policy

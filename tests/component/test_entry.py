@@ -15,7 +15,7 @@ from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.policy import Entry, Mode, Policy
 from imagegate.policy.rules import ENTRY, WAIVABLE
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
@@ -319,14 +319,14 @@ def file(dev: str = "", production: str = "", more: str = "") -> bytes:
 
 
 def test_a_stage_that_others_promote_into_admits_what_was_promoted_unless_it_says_open() -> None:
-    entries = {name: str(stage.entry) for name, stage in parse(file()).stages.items()}
+    entries = {name: str(stage.entry) for name, stage in parse_policy(file()).stages.items()}
     assert entries == {"dev": "open", "staging": "promotion", "hotfix": "open", "production": "promotion"}
-    assert parse(file(production=", entry: open")).stages["production"].entry is Entry.OPEN
-    assert parse(file(production=", entry: promotion")).stages["production"].entry is Entry.PROMOTION
+    assert parse_policy(file(production=", entry: open")).stages["production"].entry is Entry.OPEN
+    assert parse_policy(file(production=", entry: promotion")).stages["production"].entry is Entry.PROMOTION
 
 
 def test_the_ways_to_a_repository_begin_where_no_stage_leads() -> None:
-    policy = parse(file())
+    policy = parse_policy(file())
     assert policy.entrances("shop-production") == ["shop-hotfix", "shop-dev"]
     assert policy.entrances("shop-dev") == ["shop-dev"]
     assert policy.entrances("tools") == ["tools"]
@@ -347,10 +347,10 @@ def test_the_ways_to_a_repository_begin_where_no_stage_leads() -> None:
 )
 def test_entry_cannot_be_set_where_there_is_no_choice(text: bytes, says: str) -> None:
     with pytest.raises(InvalidPolicyError, match=re.escape(says)):
-        parse(text)
+        parse_policy(text)
 
 
 def test_no_waiver_file_opens_the_way_in() -> None:
     waiver = "{rule: image.entry, repositories: '*', owner: ann, reason: x, expires: 2026-12-24}"
     with pytest.raises(InvalidPolicyError, match=r"image\.entry"):
-        parse(file(more=f"waivers:\n  - {waiver}\n"))
+        parse_policy(file(more=f"waivers:\n  - {waiver}\n"))

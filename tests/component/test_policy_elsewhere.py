@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imagegate.errors import InvalidPolicyError
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.policy import RemoteRegistry
 
 HOST = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
@@ -18,8 +18,8 @@ def policy(production: str, prefix: str = "") -> bytes:
 
 
 def test_a_stage_can_be_elsewhere_under_the_same_names() -> None:
-    read = parse(policy(f"registry: {HOST}, role: '{ROLE}'"))
-    assert read.stages["production"].elsewhere == RemoteRegistry(HOST, ROLE)
+    read = parse_policy(policy(f"registry: {HOST}, role: '{ROLE}'"))
+    assert read.stages["production"].remote == RemoteRegistry(HOST, ROLE)
     assert read.target_of("shop") == f"{HOST}/shop"
     stage = read.stage_of("shop")
     assert stage
@@ -27,7 +27,7 @@ def test_a_stage_can_be_elsewhere_under_the_same_names() -> None:
 
 
 def test_the_prefix_of_this_stack_says_nothing_about_names_elsewhere() -> None:
-    read = parse(policy(f"registry: {HOST}, role: '{ROLE}'", "team/"), prefix="team/")
+    read = parse_policy(policy(f"registry: {HOST}, role: '{ROLE}'", "team/"), prefix="team/")
     assert read.target_of("team/shop") == f"{HOST}/shop"
 
 
@@ -43,10 +43,10 @@ def test_the_prefix_of_this_stack_says_nothing_about_names_elsewhere() -> None:
 )
 def test_what_cannot_be_elsewhere_is_a_fault(production: str, says: str) -> None:
     with pytest.raises(InvalidPolicyError, match=says):
-        parse(policy(production))
+        parse_policy(policy(production))
 
 
 def test_defaults_cannot_move_all_stages_elsewhere() -> None:
     text = f"version: 1\ndefaults: {{registry: {HOST}}}\nstages: {{dev: {{repositories: x}}}}\n"
     with pytest.raises(InvalidPolicyError, match="every stage has its own"):
-        parse(text.encode())
+        parse_policy(text.encode())

@@ -13,7 +13,8 @@ from imagegate.errors import InvalidPolicyError
 from imagegate.findings.finding import Severity
 from imagegate.oci.image import Digest
 from imagegate.policy.approval_terms import ApprovalTerms
-from imagegate.policy.file.load import line_of, parse
+from imagegate.policy.file.load import parse_policy
+from imagegate.policy.file.yaml import read_yaml
 from imagegate.policy.policy import Arrival, Mode, RepositoryPattern, Stage
 from imagegate.policy.rules import Action, Limit
 from tests.component.policies import TODAY, dev_faults, stage
@@ -42,21 +43,21 @@ def stages(text: str) -> str:
 
 def faults(content: str | bytes, prefix: str = "") -> list[str]:
     with pytest.raises(InvalidPolicyError) as raised:
-        parse(content.encode() if isinstance(content, str) else content, prefix=prefix)
+        parse_policy(content.encode() if isinstance(content, str) else content, prefix=prefix)
     return str(raised.value).splitlines()
 
 
 def test_missing_settings_of_a_stage_have_the_domains_defaults() -> None:
-    policy = parse(stages("  a: {repositories: x}\n").encode())
+    policy = parse_policy(stages("  a: {repositories: x}\n").encode())
     assert policy.stages == {"a": Stage("a", RepositoryPattern("x"))}
 
 
 def test_a_policy_is_known_by_the_digest_of_its_bytes() -> None:
-    assert parse(SMALL.encode()).digest == Digest.of(SMALL.encode())
+    assert parse_policy(SMALL.encode()).digest == Digest.of(SMALL.encode())
 
 
 def test_every_setting_arrives_in_its_stage() -> None:
-    dev, staging = parse(SMALL.encode()).stages.values()
+    dev, staging = parse_policy(SMALL.encode()).stages.values()
     assert (dev.promotes_to, dev.promote_tags, dev.mode) == ("staging", ("v*", "1.*"), Mode.OBSERVE)
     assert dev.scan_timeout == timedelta(seconds=45)
     assert staging.scan_timeout == timedelta(minutes=30)
@@ -64,7 +65,7 @@ def test_every_setting_arrives_in_its_stage() -> None:
 
 
 def test_limits_that_are_not_given_keep_their_default() -> None:
-    assert parse(SMALL.encode()).stages["dev"].findings.max == {
+    assert parse_policy(SMALL.encode()).stages["dev"].findings.max == {
         Severity.CRITICAL: Limit(1, Action.WARN),
         Severity.HIGH: Limit(5),
         Severity.MEDIUM: Limit(20),
@@ -77,7 +78,7 @@ def test_an_alias_equals_its_target() -> None:
     text = stages(
         "  a: {repositories: a, findings: &f {max: {high: 1}}}\n  b: {repositories: b, findings: *f}\n"
     )
-    assert parse(text.encode()).stages["b"].findings.max[Severity.HIGH] == Limit(1)
+    assert parse_policy(text.encode()).stages["b"].findings.max[Severity.HIGH] == Limit(1)
 
 
 def test_all_faults_are_reported_at_once_in_the_order_of_the_file() -> None:
@@ -119,7 +120,7 @@ BAD_FILES = {
         "  a: {repositories: A}\n"
     ): "3: stages.a.repositories: no ECR repository can be called 'A': lower case, "
     "digits and . _ - / between them",
-    stages("  a: {repositories: '{app}/{app}'}\n"): "3: stages.a.repositories: {app} may stand there once",
+    stages("  a: {repositories: '{app}/{app}'}\n"): "3: stages.a.repositories: {app} may occur only once",
     stages("  a: {repositories: a, promote_tags: []}\n"): "3: stages.a.promote_tags: must not be empty",
     stages(
         "  a: {repositories: a, promote_tags: ['']}\n"
@@ -174,7 +175,7 @@ def test_a_fault_is_named_with_its_line_and_path(text: str, fault: str) -> None:
 
 def test_repositories_begin_with_the_prefix_that_the_stack_is_limited_to() -> None:
     text = stages("  a: {repositories: 'shop/{app}'}\n")
-    assert parse(text.encode(), prefix="shop/").stage_of("shop/web") is not None
+    assert parse_policy(text.encode(), prefix="shop/").stage_of("shop/web") is not None
     assert faults(text, prefix="team/") == [
         "policy.yaml:3: stages.a.repositories: must begin with 'team/', to which this stack is limited: "
         "'team/shop/{app}'?"
@@ -183,7 +184,7 @@ def test_repositories_begin_with_the_prefix_that_the_stack_is_limited_to() -> No
 
 def test_platforms_and_arrivals_are_settings_of_a_stage() -> None:
     text = stages("  a: {repositories: x, sign_platforms: true, arrivals: {replication: not_gated}}\n")
-    stage = parse(text.encode()).stages["a"]
+    stage = parse_policy(text.encode()).stages["a"]
     assert (stage.sign_platforms, stage.not_gated) == (True, frozenset({Arrival.REPLICATION}))
 
 
@@ -218,7 +219,7 @@ def test_anything_but_yaml_is_refused_as_such(text: str) -> None:
 def test_no_bytes_get_anything_but_a_policy_or_a_list_of_faults(content: str | bytes) -> None:
     raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
     with pytest.raises(InvalidPolicyError):
-        parse(raw)
+        parse_policy(raw)
 
 
 TOLD = re.compile(r"policy\.yaml:([0-9]+): \S.*")
@@ -227,7 +228,7 @@ TOLD = re.compile(r"policy\.yaml:([0-9]+): \S.*")
 def assert_policy_or_faults(content: bytes) -> None:
     """Check that the result is a policy or faults, and that every fault names a line of the file once."""
     try:
-        parse(content, today=TODAY)
+        parse_policy(content, today=TODAY)
     except InvalidPolicyError as error:
         told = str(error).splitlines()
         found = [match for line in told if (match := TOLD.fullmatch(line))]
@@ -248,7 +249,7 @@ def test_a_policy_with_other_parts_is_a_policy_or_a_list_of_faults(content: byte
 
 
 def test_a_full_policy_is_a_policy() -> None:
-    assert parse(FULL, today=TODAY).stages.keys() == {"base", "dev", "prod"}
+    assert parse_policy(FULL, today=TODAY).stages.keys() == {"base", "dev", "prod"}
 
 
 def test_more_stages_than_anybody_has_are_refused_at_once() -> None:
@@ -271,10 +272,10 @@ def test_half_a_character_is_no_text() -> None:
 
 def test_the_line_of_a_part_is_where_it_stands_or_its_nearest_parent() -> None:
     content = stages("  a:\n    repositories: a\n").encode()
-    assert line_of(content, ("stages", "a", "repositories")) == 4
-    assert line_of(content, ("stages", "a", "findings", "max")) == 3
-    assert line_of(content, ("waivers", 0)) == 1
-    assert line_of(b"[", ("stages",)) == 1
+    assert read_yaml(content).line_of(("stages", "a", "repositories")) == 4
+    assert read_yaml(content).line_of(("stages", "a", "findings", "max")) == 3
+    assert read_yaml(content).line_of(("waivers", 0)) == 1
+    assert read_yaml(b"[").line_of(("stages",)) == 1
 
 
 USER, ROLE = "arn:aws:iam::123456789012:user/", "arn:aws:iam::123456789012:role/"

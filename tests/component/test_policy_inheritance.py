@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Severity
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.policy import Mode
 from imagegate.policy.rules import DEFAULT_MAX_FINDINGS, Action, Attention, Rule
 from tests.component.policies import faults, stage, three
@@ -111,7 +111,7 @@ def test_any_mixture_of_layers_is_the_stage_that_says_all_of_it(defaults: set[st
     text = three(flow(above), flow(below))
     # No stage can be built on itself, whatever the defaults say.
     text = text.replace("repositories: base", "repositories: base, image: {base_images: off}")
-    assert parse(text.encode()).stages["dev"] == stage(flow({**below, **above}))
+    assert parse_policy(text.encode()).stages["dev"] == stage(flow({**below, **above}))
 
 
 def test_labels_merge_name_by_name_and_lists_are_replaced() -> None:

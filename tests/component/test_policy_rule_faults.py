@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.policy import Scanner
 from tests.component.policies import dev_faults, faults, three
 
@@ -249,7 +249,7 @@ NEEDS_ENHANCED = {
 @pytest.mark.parametrize(("text", "fault"), NEEDS_ENHANCED.items())
 def test_a_rule_that_the_scanner_has_no_data_for_is_refused(text: str, fault: str) -> None:
     assert dev_faults(text, scanner="basic") == [fault]
-    assert parse(three(text).encode()).scanner is Scanner.ENHANCED
+    assert parse_policy(three(text).encode()).scanner is Scanner.ENHANCED
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_rule_that_the_scanner_has_no_data_for_is_refused(text: str, fault: st
     ],
 )
 def test_basic_scanning_is_enough_for_the_other_rules(text: str) -> None:
-    assert parse(three(text, scanner="basic").encode()).scanner is Scanner.BASIC
+    assert parse_policy(three(text, scanner="basic").encode()).scanner is Scanner.BASIC
 
 
 def test_what_defaults_ask_for_in_vain_is_said_once() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from imagegate.findings.finding import Package, Severity
 from imagegate.policy.file.inheritance import FILTERS, LIMITS, RULES
-from imagegate.policy.file.load import parse
-from imagegate.policy.file.model import GateShape
-from imagegate.policy.file.rules import FilterShape, RuleShape
+from imagegate.policy.file.load import parse_policy
+from imagegate.policy.file.schema.policy import GateShape
+from imagegate.policy.file.schema.shape import FilterShape, RuleShape
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import Action, Attention, GraceStart, NoGrace, Rule
 from tests.component.policies import dev_faults, stage, three
@@ -74,7 +74,7 @@ def test_the_stage_before_can_have_signed() -> None:
     text = three().replace(
         "prod: {repositories: prod}", "prod: {repositories: prod, evidence: {require_signature: true}}"
     )
-    assert parse(text.encode()).stages["prod"].evidence.require_signature == Rule(True)
+    assert parse_policy(text.encode()).stages["prod"].evidence.require_signature == Rule(True)
 
 
 def test_older_files_say_limit_for_the_value_of_a_limit() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from imagegate.findings.finding import Severity
 from imagegate.policy.approval_terms import ApprovalTerms
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.policy import Entry, Mode, Scanner, Stage
 from imagegate.policy.rules import DEFAULT_MAX_FINDINGS, Action, EvidenceRules, FindingRules, ImageRules, Rule
 from tests.component.policies import SAMPLES, SHIPPED, TODAY, sample
@@ -17,7 +17,7 @@ from tests.component.policies import SAMPLES, SHIPPED, TODAY, sample
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_a_sample_has_no_fault_and_leads_to_an_approved_production(path: Path) -> None:
-    policy = parse(path.read_bytes(), today=TODAY)
+    policy = parse_policy(path.read_bytes(), today=TODAY)
     assert [name for name, stage in policy.stages.items() if stage.approval] == ["production"]
     assert policy.target_of("shop-production") is None
     assert not policy.waivers
@@ -34,11 +34,11 @@ def waivers_of(text: str) -> str:
     "path", [path for path in SAMPLES if "# waivers:" in path.read_text()], ids=lambda p: p.name
 )
 def test_the_waivers_that_a_sample_shows_can_be_used(path: Path) -> None:
-    assert parse(waivers_of(path.read_text()).encode(), today=TODAY).waivers
+    assert parse_policy(waivers_of(path.read_text()).encode(), today=TODAY).waivers
 
 
 def test_the_shipped_policy_asks_for_limits_and_an_approval_and_for_nothing_else() -> None:
-    policy = parse(SHIPPED.read_bytes(), today=TODAY)
+    policy = parse_policy(SHIPPED.read_bytes(), today=TODAY)
     assert policy.scanner is Scanner.BASIC
     assert policy.target_of("shop-dev") == "shop-staging"
     assert policy.target_of("shop-staging") == "shop-production"

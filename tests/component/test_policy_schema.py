@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from imagegate.policy.file.load import examine
-from imagegate.policy.file.yaml import read
+from imagegate.policy.file.load import load_policy
+from imagegate.policy.file.yaml import read_yaml
 from imagegate_cli.policy.schema import schema, text
 from tests.component.policies import SAMPLES, SCHEMA, TODAY, three
 from tests.component.policy_damage import damaged
@@ -41,7 +41,7 @@ def as_editors_see(data: Any) -> Any:
 
 
 def is_valid(content: str | bytes) -> bool:
-    data = read(content.encode() if isinstance(content, str) else content).data
+    data = read_yaml(content.encode() if isinstance(content, str) else content).data
     return VALIDATOR.is_valid(data) and VALIDATOR.is_valid(as_editors_see(data))
 
 
@@ -106,7 +106,7 @@ SPELLINGS = [
 @pytest.mark.parametrize("dev", SPELLINGS)
 def test_every_spelling_that_is_accepted_is_valid(dev: str) -> None:
     content = three(dev)
-    assert examine(content.encode(), today=TODAY).faults == ()
+    assert load_policy(content.encode(), today=TODAY).faults == ()
     assert is_valid(content)
 
 
@@ -117,7 +117,7 @@ def test_waivers_are_valid(waiver: str) -> None:
 
 def test_the_last_stage_of_an_older_file_may_promote_to_nothing() -> None:
     content = three().replace("repositories: prod", "repositories: prod, promotes_to: ")
-    assert examine(content.encode()).faults == ()
+    assert load_policy(content.encode()).faults == ()
     assert is_valid(content)
 
 
@@ -154,5 +154,5 @@ def test_a_file_of_the_wrong_shape_is_not_valid(right: str, wrong: str) -> None:
 
 @given(damaged())
 def test_no_file_that_the_parser_accepts_is_refused(content: bytes) -> None:
-    if examine(content).policy is not None:
+    if load_policy(content).policy is not None:
         assert is_valid(content)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imagegate.oci.image import Digest
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.rules import PROHIBITED, WAIVABLE
 from imagegate.policy.waiver import JUSTIFICATIONS, Waiver, WaiverTerms
 from tests.component.policies import TODAY, faults
@@ -26,7 +26,7 @@ def file(*waivers: str, terms: str = "") -> str:
 
 
 def waiver_of(text: str) -> Waiver:
-    [waiver] = parse(file(text).encode(), today=TODAY).waivers
+    [waiver] = parse_policy(file(text).encode(), today=TODAY).waivers
     return waiver
 
 
@@ -73,17 +73,17 @@ def test_a_package_is_a_name_or_a_package_url(written: str, read: str) -> None:
 
 
 def test_terms_are_for_waivers_here_and_at_run_time() -> None:
-    policy = parse(
+    policy = parse_policy(
         file(FINDING + ", ticket: T-1", terms="max_days: 100, ticket: required").encode(), today=TODAY
     )
     assert policy.waiver_terms == WaiverTerms(max_days=100, needs_ticket=True)
-    assert parse(file(FINDING).encode()).waiver_terms == WaiverTerms()
+    assert parse_policy(file(FINDING).encode()).waiver_terms == WaiverTerms()
 
 
 def test_a_waiver_lasts_so_long_from_the_day_on_which_the_file_is_new() -> None:
     last = TODAY + timedelta(days=30)
     text = FINDING.replace("2027-01-31", str(last))
-    assert parse(file(text, terms="max_days: 30").encode(), today=TODAY).waivers
+    assert parse_policy(file(text, terms="max_days: 30").encode(), today=TODAY).waivers
     later = FINDING.replace("2027-01-31", str(last + timedelta(days=1)))
     assert waiver_faults(later, terms="max_days: 30") == [
         "expires: is more than 30 days away, which is what waiver_terms.max_days allows"
@@ -93,7 +93,7 @@ def test_a_waiver_lasts_so_long_from_the_day_on_which_the_file_is_new() -> None:
 def test_a_policy_that_was_accepted_stays_readable() -> None:
     """An earlier version may have written it, and a release that runs may have pinned it."""
     old = RULE.replace("proxy-*", "*").replace("2027-01-31", "2030-01-01")
-    assert parse(file(old).encode()).waivers
+    assert parse_policy(file(old).encode()).waivers
     assert waiver_faults(old) == [
         "expires: is more than 90 days away, which is what waiver_terms.max_days allows",
         ": covers every repository",
@@ -101,11 +101,13 @@ def test_a_policy_that_was_accepted_stays_readable() -> None:
 
 
 def test_an_expired_waiver_is_no_fault() -> None:
-    assert parse(file(FINDING.replace("2027", "2020")).encode(), today=TODAY).waivers
+    assert parse_policy(file(FINDING.replace("2027", "2020")).encode(), today=TODAY).waivers
 
 
 def test_a_renewed_waiver_may_stand_beside_the_expired_one() -> None:
-    assert len(parse(file(FINDING.replace("2027", "2020"), FINDING).encode(), today=TODAY).waivers) == 2
+    assert (
+        len(parse_policy(file(FINDING.replace("2027", "2020"), FINDING).encode(), today=TODAY).waivers) == 2
+    )
     assert faults(file(FINDING, RULE, FINDING.replace("static", "again")), today=TODAY) == [
         "8: waivers[2]: says the same as waivers[0]"
     ]

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from imagegate.aws.ecr import Ecr
 from imagegate.errors import InvalidPolicyError
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.replication import Replica, ReplicaStatus, Replication
 from imagegate.release.release import Outcome, ReleaseId
 from imagegate.workflow.promote import PromoteResult, PromoteRoute
@@ -121,6 +121,8 @@ def test_what_ecr_says_is_read(monkeypatch: pytest.MonkeyPatch, aws_account: Non
 
 def test_the_policy_says_where_and_how_long() -> None:
     text = 'version: 1\nstages: {a: {repositories: "a", replication: {regions: [eu-west-1], timeout: 5m}}}\n'
-    assert parse(text.encode()).stages["a"].replication == Replication(("eu-west-1",), timedelta(minutes=5))
+    assert parse_policy(text.encode()).stages["a"].replication == Replication(
+        ("eu-west-1",), timedelta(minutes=5)
+    )
     with pytest.raises(InvalidPolicyError, match="must be a Region such as eu-west-1"):
-        parse(text.replace("eu-west-1", "Europe").encode())
+        parse_policy(text.replace("eu-west-1", "Europe").encode())

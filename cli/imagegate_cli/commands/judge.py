@@ -144,11 +144,11 @@ def _judge_in_ecr(
 def _policy(path: Path, now: datetime) -> Policy:
     """Read the policy. If it has faults, print each on its own line and exit with 2."""
     from imagegate.errors import InvalidPolicyError
-    from imagegate.policy.file.load import parse
+    from imagegate.policy.file.load import parse_policy
     from imagegate_cli.scanners.document import content_of, name_of
 
     try:
-        return parse(content_of(path, _POLICY_BYTES), name=name_of(path), today=now.date())
+        return parse_policy(content_of(path, _POLICY_BYTES), name=name_of(path), today=now.date())
     except InvalidPolicyError as error:
         for fault in error.args:
             say(fault, err=True)

@@ -33,9 +33,9 @@ def mode_change(content: bytes, name: str, stage: str) -> ModeChange:
 
     `content` and `name` are those of the policy file.
     """
-    from imagegate.policy.file.load import examine
+    from imagegate.policy.file.load import load_policy
 
-    examined = examine(content)
+    examined = load_policy(content)
     lines, path = examined.document.lines, ("stages", stage, "mode")
     if path in lines:
         return ModeChange(f"{name}:{lines[path]}", f"stages.{stage}.{_ENFORCE}")

@@ -77,7 +77,7 @@ def _notes(source: PolicyFile, policy: Policy, today: date) -> Iterator[Fault]:
 def _open_stages(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
     for name, stage in policy.stages.items():
         before = ", ".join(other.name for other in policy.stages_before(stage))
-        if before and stage.entry is Entry.OPEN and stage.elsewhere is None:
+        if before and stage.entry is Entry.OPEN and stage.remote is None:
             path = ("stages", name, "entry")
             approval = " and its approval" if stage.approval else ""
             text = f"whoever pushes into {stage.repositories.text} goes past {before}{approval}"

@@ -10,7 +10,7 @@ from typing import Any
 from imagegate.findings.finding import Severity
 from imagegate.policy.file.inheritance import FILTERS, LIMITS
 from imagegate.policy.file.load import LoadedPolicy
-from imagegate.policy.file.model import StageShape
+from imagegate.policy.file.schema.policy import StageShape
 from imagegate.policy.file.values import OFF
 from imagegate.policy.file.yaml import Path
 from imagegate.policy.rules import DEFAULT_ALERTS, Action

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from imagegate.policy.file.model import PolicyShape
+from imagegate.policy.file.schema.policy import PolicyShape
 
 _NULL = {"type": "null"}
 _OFF = {"const": "off", "description": "Nobody looks, whatever defaults say."}

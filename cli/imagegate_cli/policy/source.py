@@ -38,13 +38,13 @@ def content_of(path: Path) -> bytes:
 
 def examined_file(path: Path, today: date, prefix: str = "") -> PolicyFile:
     """Parse the file as one that is deployed today. `prefix` is that of every repository."""
-    from imagegate.policy.file.load import examine
+    from imagegate.policy.file.load import load_policy
 
-    return PolicyFile(str(path), examine(content_of(path), prefix=prefix, today=today))
+    return PolicyFile(str(path), load_policy(content_of(path), prefix=prefix, today=today))
 
 
 def deployed_policy(stack: Stack) -> PolicyFile:
     """Return the policy of the stack as it was accepted, with the waivers that were granted beside it."""
-    from imagegate.policy.file.load import examine
+    from imagegate.policy.file.load import load_policy
 
-    return PolicyFile(f"stack {stack.name}", examine(stack.policy_content), tuple(stack.grants.waivers()))
+    return PolicyFile(f"stack {stack.name}", load_policy(stack.policy_content), tuple(stack.grants.waivers()))

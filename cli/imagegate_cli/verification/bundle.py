@@ -60,9 +60,9 @@ class BundledRecords:
         return self._get(digest, "findings")
 
     def policy(self, digest: Digest) -> Policy:
-        from imagegate.policy.file.load import parse
+        from imagegate.policy.file.load import parse_policy
 
-        return parse(self._get(digest, "policy"), name=str(digest))
+        return parse_policy(self._get(digest, "policy"), name=str(digest))
 
     def _get(self, digest: Digest, kind: str) -> bytes:
         if digest not in self._blobs:

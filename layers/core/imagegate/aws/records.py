@@ -71,7 +71,7 @@ class S3Records:
 
     def policy(self, digest: Digest) -> Policy:
         if digest not in self._policies:
-            policy = policy_file.parse(self.policy_content(digest), name=str(digest))
+            policy = policy_file.parse_policy(self.policy_content(digest), name=str(digest))
             if len(self._policies) >= _CACHED_POLICIES:
                 self._policies.clear()
             self._policies[digest] = policy

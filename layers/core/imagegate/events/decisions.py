@@ -12,7 +12,7 @@ from imagegate.errors import InvalidEventError
 from imagegate.grants.approval import Choice
 from imagegate.grants.approval_link import LONGEST_TOKEN
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.file.packages import PACKAGE_URL, package_url
+from imagegate.policy.file.schema.packages import PACKAGE_URL, match_package_url
 from imagegate.policy.file.values import Vulnerability
 from imagegate.policy.waiver import JUSTIFICATIONS, Waiver
 from imagegate.release.release import ReleaseId, StartReason
@@ -49,7 +49,7 @@ def _normalize_package(value: str) -> str:
     """Check a package URL and escape its namespace, as the policy file does: otherwise it would match nothing."""
     if not value.startswith(PACKAGE_URL):
         return value
-    package_url(value)
+    match_package_url(value)
     return value.replace("/@", "/%40")  # how purl-spec writes a namespace that begins with @
 
 

@@ -1,1 +1,1 @@
-"""What an image must satisfy."""
+"""The policy: stages, the rules of their gates, waivers and approval terms."""

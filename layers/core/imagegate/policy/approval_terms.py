@@ -1,4 +1,4 @@
-"""Who may let images into a stage, and how that is asked: what a policy says of approvals."""
+"""Approval terms: who may let an image into a stage, and on which conditions."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-# `tag:team=platform`: whoever has this tag on their user or role.
+# `tag:team=platform`: everybody who has this tag on their user or role.
 TAG = "tag:"
-# Who decides by a link from a mail has no ARN, and is written `mailto:ann@example.com`.
+# A person who decides by a link in a mail has no ARN, and is written `mailto:ann@example.com`.
 MAIL = "mailto:"
-# IAM user guide, "IAM identifiers": what STS calls the session of a role.
+# IAM user guide, "IAM identifiers": the ARN of a role's session.
 _SESSION = re.compile(
     r"arn:(?P<partition>[^:]+):sts::(?P<account>[0-9]{12}):assumed-role/(?P<role>[^/]+)/(?P<name>[^/]+)"
 )
 _USER = re.compile(r"arn:[^:]+:iam::[0-9]{12}:user/.+")
-# IAM Identity Center user guide, "Permission sets": their roles. The session is named after the user, by the service.
+# IAM Identity Center user guide, "Permission sets": the names of their roles. Their sessions are named after the user.
 _OF_IDENTITY_CENTER = re.compile(r"AWSReservedSSO_.+_[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalTerms:
-    """What a stage asks for before an image comes in. No `approvers`: whoever has the power to approve."""
+    """The conditions of a stage for an image to enter. Without `approvers`, everybody with the power to approve may."""
 
     approvers: tuple[str, ...] = ()  # ARNs of users and roles, also as globs; or `tag:KEY=VALUE`
     quorum: int = 1
     expires: timedelta = timedelta(days=7)
     needs_reason: bool = False
-    by_mail: tuple[str, ...] = ()  # addresses that get a link to decide with, beside the approvers
+    by_mail: tuple[str, ...] = ()  # addresses that get a link to decide by, in addition to the approvers
     named_sessions: tuple[
         str, ...
     ] = ()  # ARNs of roles, also as globs, whose sessions are named after people
@@ -37,14 +37,14 @@ class ApprovalTerms:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who decides, as IAM has authenticated them. `tags`: of their user or role."""
+    """A person who decides, as IAM has authenticated them. `tags`: of their user or role."""
 
     arn: str
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The ARN itself; of the session of a role also the role's."""
+        """The ARN, and for the session of a role also the ARN of the role."""
         session = _SESSION.fullmatch(self.arn)
         if session is None:
             return (self.arn,)
@@ -52,10 +52,11 @@ class Person:
         return (self.arn, role)
 
     def key(self, named_sessions: Iterable[str] = ()) -> str:
-        """The same for all that this person can call themselves, as far as that can be known.
+        """Return a key that is the same for all names of one person, as far as that can be known.
 
-        A user is their ARN. Sessions of Identity Center, of a role of `named_sessions`, and addresses are called after
-        a person, whatever the role. All other sessions of one role are one: who takes it chooses the name.
+        The key of a user is the ARN. Sessions of Identity Center, sessions of a role in `named_sessions`, and addresses
+        are named after a person, whatever the role. All other sessions of a role have one key, because the caller
+        chooses the name of the session.
         """
         if self.arn.startswith(MAIL):
             return f"person:{self.arn.removeprefix(MAIL).lower()}"
@@ -70,12 +71,12 @@ class Person:
 
     @property
     def is_a_person(self) -> bool:
-        """Whether this is a user, a session of a role, or an address; the root and federated users are nobody."""
+        """True for a user, a session of a role, or an address; False for the root user and federated users."""
         forms = _USER, _SESSION
         return self.arn.startswith(MAIL) or any(form.fullmatch(self.arn) for form in forms)
 
     def is_one_of(self, approvers: Iterable[str]) -> bool:
-        """Whether one of these ARNs, globs and tags means this person."""
+        """Return True if one of these ARNs, globs and tags matches this person."""
         return any(self._is(approver) for approver in approvers)
 
     def _is(self, approver: str) -> bool:
@@ -85,8 +86,8 @@ class Person:
         return any(fnmatchcase(name, approver) for name in self.names)
 
 
-def stands_for_one(approver: str, named_sessions: Iterable[str]) -> bool:
-    """Whether an entry of `approvers` or `by_mail` can come to no more than one person."""
+def matches_one_person(approver: str, named_sessions: Iterable[str]) -> bool:
+    """Return True if an entry of `approvers` or `by_mail` can match only one person."""
     if approver.startswith(TAG) or "*" in approver or "?" in approver:
         return False
     name = approver.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""The policy: which repositories form which stages, and what an image must satisfy to pass each stage's gate."""
+"""The policy: which repositories form which stages, and which rules an image must satisfy at each stage's gate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ APP = "{app}"
 
 
 class Arrival(StrEnum):
-    """How an image came into a repository."""
+    """The ways in which an image arrives in a repository."""
 
     PUSH = "push"
     REPLICATION = "replication"
@@ -35,18 +35,18 @@ class Arrival(StrEnum):
 
 class Mode(StrEnum):
     ENFORCE = "enforce"
-    OBSERVE = "observe"  # judges everything, blocks nothing, signs only what passed
+    OBSERVE = "observe"  # judge everything, block nothing, sign only images that pass
 
 
 class Entry(StrEnum):
-    """What a stage admits."""
+    """The images that a stage admits."""
 
-    PROMOTION = "promotion"  # what a stage before has promoted; everything else is refused
-    OPEN = "open"  # whatever is pushed into its repositories
+    PROMOTION = "promotion"  # those that an earlier stage promoted; all others are refused
+    OPEN = "open"  # all that are pushed into its repositories
 
 
 class Scanner(StrEnum):
-    """What the registry scans with, as the policy counts on it."""
+    """The scanning of the registry that the policy is written for."""
 
     BASIC = "basic"
     ENHANCED = "enhanced"
@@ -54,7 +54,7 @@ class Scanner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPattern:
-    """A repository name in which `{app}` stands for the application: `shop/{app}-dev`."""
+    """A repository name with the placeholder `{app}` for the application: `shop/{app}-dev`."""
 
     text: str
 
@@ -64,7 +64,7 @@ class RepositoryPattern:
         return (before, after) if placeholder else None
 
     def app_of(self, repository: str) -> str | None:
-        """The application in `repository`, `""` for a pattern without `{app}`, or None: no match."""
+        """Return the application in `repository`, "" for a pattern without `{app}`, or None if it does not match."""
         if self._affixes is None:
             return "" if repository == self.text else None
         before, after = self._affixes
@@ -76,7 +76,7 @@ class RepositoryPattern:
         return self.text.replace(APP, app)
 
     def overlaps(self, other: RepositoryPattern) -> bool:
-        """Whether some repository name would belong to both."""
+        """Return True if a repository name can match both patterns."""
         if self._affixes is None:
             return other.app_of(self.text) is not None
         if other._affixes is None:
@@ -88,7 +88,7 @@ class RepositoryPattern:
 
 @dataclass(frozen=True, slots=True)
 class RemoteRegistry:
-    """A registry of another account or Region. Its own stack guards what arrives there."""
+    """A registry of another account or Region. The stack there guards the images that arrive."""
 
     registry: str  # ACCOUNT.dkr.ecr.REGION.amazonaws.com
     role: str  # ARN of the role that may push there
@@ -96,34 +96,37 @@ class RemoteRegistry:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage and its gate. `approval` is about the way in: images are held before this stage."""
+    """One stage and its gate. `approval` is needed to enter the stage: images are held before it."""
 
     name: str
     repositories: RepositoryPattern
-    elsewhere: RemoteRegistry | None = None  # None: in the registry of this stack
-    replication: Replication | None = None  # waited for by whoever promotes into this stage
+    remote: RemoteRegistry | None = None  # None: in the registry of this stack
+    replication: Replication | None = None  # a promotion into this stage waits for it
     entry: Entry = Entry.OPEN
     promotes_to: str | None = None
     promote_tags: tuple[str, ...] = ("*",)
     mode: Mode = Mode.ENFORCE
     approval: ApprovalTerms | None = None
-    soak: timedelta = timedelta()  # an image stays so long before it is judged again, and goes on
+    soak: timedelta = timedelta()  # how long an image stays before it is judged again and goes on
     scan_timeout: timedelta = timedelta(minutes=30)
-    max_scan_age: timedelta | None = None  # an older result says too little; None: any age will do
+    max_scan_age: timedelta | None = None  # an older scan result is not accepted; None: any age is
     findings: FindingRules = field(default_factory=FindingRules)
     image: ImageRules = field(default_factory=ImageRules)
     evidence: EvidenceRules = field(default_factory=EvidenceRules)
     alerts: Mapping[Severity | None, Attention] = field(default_factory=lambda: dict(DEFAULT_ALERTS))
-    not_gated: frozenset[Arrival] = frozenset()  # images that arrive so are left alone; pushes never are
-    sign_platforms: bool = False  # for deployers that check the platform's digest instead of the index's
+    not_gated: frozenset[Arrival] = (
+        frozenset()
+    )  # images that arrive so are not judged; pushed images always are
+    sign_platforms: bool = False  # for deployers that verify the digest of the platform, not of the index
 
     def promotes(self, tag: str) -> bool:
+        """Return True if images with this tag go on to a next stage."""
         return self.promotes_to is not None and any(fnmatchcase(tag, glob) for glob in self.promote_tags)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A validated policy. `digest` is the sha256 of the file's bytes: what `sha256sum policy.yaml` prints."""
+    """A validated policy. `digest` is the sha256 of the file's bytes, as `sha256sum policy.yaml` prints it."""
 
     digest: Digest
     stages: Mapping[str, Stage]
@@ -133,29 +136,32 @@ class Policy:
 
     @property
     def timed(self) -> frozenset[Severity]:
-        """The severities for which some stage grants time: their clocks start at the first gate."""
+        """The severities that have a grace period at some stage. Their clocks start at the first gate."""
         return frozenset(severity for stage in self.stages.values() for severity in stage.findings.grace)
 
     @property
     def base_stages(self) -> frozenset[str]:
-        """The stages whose released images others may be built upon."""
+        """The stages whose released images other images may be built on."""
         rules = (active(stage.image.base_images) for stage in self.stages.values())
         return frozenset(name for rule in rules if rule for name in rule.value)
 
     def stage_of(self, repository: str) -> Stage | None:
-        """The stage whose gate guards `repository` here; None: not managed. Patterns never overlap."""
-        here = (stage for stage in self.stages.values() if stage.elsewhere is None)
-        return next((stage for stage in here if stage.repositories.app_of(repository) is not None), None)
+        """Return the stage whose gate guards `repository` in this registry, or None if no stage does."""
+        local_stages = (stage for stage in self.stages.values() if stage.remote is None)
+        # The patterns of two stages never overlap.
+        return next(
+            (stage for stage in local_stages if stage.repositories.app_of(repository) is not None), None
+        )
 
     def next_stage(self, stage: Stage) -> Stage | None:
         return self.stages[stage.promotes_to] if stage.promotes_to else None
 
     def stages_before(self, stage: Stage) -> list[Stage]:
-        """The stages that promote to this one."""
+        """Return the stages that promote into this one."""
         return [other for other in self.stages.values() if other.promotes_to == stage.name]
 
-    def before(self, repository: str) -> list[str]:
-        """The repositories of this registry from which images are promoted into `repository`."""
+    def repositories_before(self, repository: str) -> list[str]:
+        """Return the repositories of this registry from which images are promoted into `repository`."""
         stage = self.stage_of(repository)
         if stage is None:
             return []
@@ -163,32 +169,35 @@ class Policy:
         return [other.repositories.repository_of(app) for other in self.stages_before(stage)]
 
     def entrances(self, repository: str) -> list[str]:
-        """The repositories in which the ways to this one begin: itself where no stage leads here."""
-        found, ends = [repository], []
-        for name in found:
-            before = [one for one in self.before(name) if one not in found]
-            found += before
-            ends += [] if before else [name]
-        return ends
+        """Return the repositories where the promotions into this one begin: itself if no stage promotes into it."""
+        visited, first = [repository], []
+        for name in visited:
+            before = [one for one in self.repositories_before(name) if one not in visited]
+            visited += before
+            first += [] if before else [name]
+        return first
 
     def origin_of(self, repository: str) -> str:
-        """The repository in which images of this one begin their way: what names an application in all its stages."""
-        at, seen = repository, {repository}
-        while (before := self._before(at)) is not None and before not in seen:
-            seen.add(before)
-            at = before
-        return at
+        """Return the repository where the promotions into this one begin: the name of the application at all stages."""
+        origin, visited = repository, {repository}
+        while (before := self._only_repository_before(origin)) is not None and before not in visited:
+            visited.add(before)
+            origin = before
+        return origin
 
-    def _before(self, repository: str) -> str | None:
-        """None where no stage, or more than one, leads into this one."""
-        before = self.before(repository)
+    def _only_repository_before(self, repository: str) -> str | None:
+        """Return the repository before this one, or None if there is none, or more than one."""
+        before = self.repositories_before(repository)
         return before[0] if len(before) == 1 else None
 
     def target_of(self, repository: str) -> str | None:
-        """The repository to which an image of `repository` is promoted; with its registry where that is elsewhere."""
+        """Return the repository to which images of `repository` are promoted, or None if no stage follows.
+
+        A repository of another registry has the registry before its name.
+        """
         stage = self.stage_of(repository)
         following = self.next_stage(stage) if stage else None
         if stage is None or following is None:
             return None
         name = following.repositories.repository_of(stage.repositories.app_of(repository) or "")
-        return f"{following.elsewhere.registry}/{name}" if following.elsewhere else name
+        return f"{following.remote.registry}/{name}" if following.remote else name

@@ -1,4 +1,4 @@
-"""Replication: ECR copies what a stage gets to other Regions and accounts, when it gets round to it.
+"""Replication: ECR copies the images of a stage to other Regions and accounts, some time after the push.
 
 Source: Amazon ECR API reference, DescribeImageReplicationStatus.
 """
@@ -19,7 +19,7 @@ class ReplicaStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One destination. `failure`: ECR's code, where it failed."""
+    """The replication to one destination. `failure`: ECR's code if it failed."""
 
     region: str
     status: ReplicaStatus
@@ -28,20 +28,20 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Replication:
-    """Where a stage's images have to be before a release is over; not for ever."""
+    """The Regions that must have an image before its release is closed, and how long to wait for them."""
 
     regions: tuple[str, ...]
     timeout: timedelta = timedelta(minutes=30)
 
 
-def missing(wanted: Replication, replicas: Iterable[Replica]) -> list[str]:
-    """Regions that have no image yet, and may still get it. A Region may have several destinations: all count."""
-    known = list(replicas)
-    return [region for region in wanted.regions if not _is_over(region, known)]
+def unfinished_regions(wanted: Replication, replicas: Iterable[Replica]) -> list[str]:
+    """Return the Regions whose replication is not over. All destinations in a Region count."""
+    replicas = list(replicas)
+    return [region for region in wanted.regions if not _is_over(region, replicas)]
 
 
-def failed(wanted: Replication, replicas: Iterable[Replica]) -> list[str]:
-    """Sentences about what will not come any more."""
+def describe_failures(wanted: Replication, replicas: Iterable[Replica]) -> list[str]:
+    """Return a sentence for each replication that failed."""
     return [
         f"replication to {one.region} failed{f': {one.failure}' if one.failure else ''}"
         for one in replicas
@@ -50,5 +50,5 @@ def failed(wanted: Replication, replicas: Iterable[Replica]) -> list[str]:
 
 
 def _is_over(region: str, replicas: list[Replica]) -> bool:
-    own = [one.status for one in replicas if one.region == region]
-    return bool(own) and ReplicaStatus.IN_PROGRESS not in own
+    statuses = [one.status for one in replicas if one.region == region]
+    return bool(statuses) and ReplicaStatus.IN_PROGRESS not in statuses

@@ -1,7 +1,6 @@
-"""The rules of a gate: what an image must satisfy, and what is done where it does not.
+"""The rules of a gate: the values that an image must satisfy, and the action if it does not.
 
-Every rule is a value with an action. A rule that is None, or off, is not looked at. The ids of the rules are part of
-messages, records and waivers.
+A rule that is None or off is not checked. The ids of the rules are part of messages, records and waivers.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ FORBIDDEN_TAGS = "image.forbidden_tags"
 ENTRY = "image.entry"
 SIGNATURE = "evidence.require_signature"
 PROVENANCE = "evidence.require_provenance"
-# A waiver for one of these waives the whole rule; findings are waived one by one, by vulnerability and package.
-# ENTRY is none of them: who may waive rules would let images in past those who approve.
+# A waiver of one of these waives the whole rule. Findings are waived one by one, by vulnerability and package.
+# ENTRY is not among them: a person who may waive rules could let images in without approval.
 WAIVABLE = (
     *(UNSUPPORTED, AGE, SIZE, LABELS, BASE, PLATFORMS, NON_ROOT, LAYERS, TAGS, FORBIDDEN_TAGS),
     *(SIGNATURE, PROVENANCE, PROHIBITED),
@@ -51,7 +50,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)  # no slots: a generic alias that is called could not make one
 class Rule(Generic[T]):
-    """A value that must hold, and what is done where it does not."""
+    """A value that an image must satisfy, and the action if it does not."""
 
     value: T
     action: Action = Action.ENFORCE
@@ -61,16 +60,17 @@ Limit = Rule[int]  # more than `value` is a violation
 
 
 def is_on(rule: Rule[Any] | None) -> bool:
+    """Return True if there is a rule, and it is not off."""
     return rule is not None and rule.action is not Action.OFF
 
 
 def active(rule: Rule[T] | None) -> Rule[T] | None:
-    """The rule, or None where it is not looked at."""
+    """Return the rule, or None if it is off."""
     return rule if is_on(rule) else None
 
 
 class GraceStart(StrEnum):
-    """What starts the clock of a finding."""
+    """The event that starts the clock of a finding."""
 
     SEEN = "seen"  # the first time that a gate sees it in the application
     FIX_AVAILABLE = "fix_available"  # the first time that a gate sees a fix for it
@@ -78,7 +78,7 @@ class GraceStart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoGrace:
-    """What has no time to wait. `epss`: from this probability on (FIRST, 0 to 1); None: whatever it is."""
+    """Findings that have no grace. `epss`: from this probability on (FIRST, 0 to 1); None: EPSS does not matter."""
 
     known_exploited: bool = False
     exploit_available: bool = False
@@ -87,13 +87,14 @@ class NoGrace:
 
 @dataclass(frozen=True, slots=True)
 class ProhibitedPackage:
-    """A package that no image may have. `name`: a glob; `versions`: `>=2.0, <2.17.1`, empty for all of them."""
+    """A package that no image may have. `name`: a glob. `versions`: `>=2.0, <2.17.1`, or "" for all versions."""
 
     name: str
     versions: str = ""
     ecosystem: str | None = None  # a package URL type; None: any
 
     def names(self, package: Package) -> bool:
+        """Return True if the package has this name, in this ecosystem; its version is not compared."""
         same = self.ecosystem is None or package.ecosystem in (None, self.ecosystem)
         return same and is_package_named(self.name, package)
 
@@ -111,50 +112,55 @@ DEFAULT_MAX_FINDINGS: Mapping[Severity, Limit] = {
 
 @dataclass(frozen=True, slots=True)
 class FindingRules:
-    """Which findings count, and how many of them may be there. Filters never apply to what is denied."""
+    """The rules about findings: which count, and how many may. Filters never apply to denied vulnerabilities."""
 
     max: Mapping[Severity, Limit] = field(default_factory=lambda: dict(DEFAULT_MAX_FINDINGS))
-    only_fixable: frozenset[Severity] = frozenset()  # of these, only what can be fixed counts
+    only_fixable: frozenset[Severity] = frozenset()  # of these severities, only findings with a fix count
     grace: Mapping[Severity, timedelta] = field(default_factory=dict)
     grace_starts: GraceStart = GraceStart.SEEN
     no_grace: NoGrace = NoGrace()
-    no_worse_than_next: bool = False  # what the image released into the next stage has, too, does not count
+    no_worse_than_next: bool = (
+        False  # findings that the image released into the next stage also has do not count
+    )
     deny: Rule[frozenset[str]] | None = None  # vulnerabilities that no image may have
     prohibited: Rule[tuple[ProhibitedPackage, ...]] | None = None
 
     def limit(self, severity: Severity) -> Limit | None:
+        """Return the limit for a severity, or None if there is none or it is off."""
         return active(self.max.get(severity))
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRules:
-    """What the image itself must be like, findings aside."""
+    """The rules about the image itself, apart from its findings."""
 
     max_age: Rule[timedelta] | None = None  # since it was first pushed into the first stage
     max_size: Rule[int] | None = None  # bytes, compressed, of each platform
     labels: Rule[Mapping[str, str]] | None = None  # name → glob that the value must match
-    base_images: Rule[tuple[str, ...]] | None = None  # stages whose released images may be built upon
-    platforms: Rule[frozenset[str]] | None = None  # that must be there: linux/arm64
+    base_images: Rule[tuple[str, ...]] | None = None  # stages whose released images it may be built on
+    platforms: Rule[frozenset[str]] | None = None  # that it must be built for: linux/arm64
     non_root: Rule[bool] | None = None
-    user_names: bool | None = None  # no rule: for non_root, True takes a named user not to be root
+    user_names: bool | None = (
+        None  # an option of non_root, not a rule: True accepts a named user that is not `root`
+    )
     tags: Rule[tuple[str, ...]] | None = None  # globs; each tag must match one
     forbidden_tags: Rule[tuple[str, ...]] | None = None
 
 
 class SbomFormat(StrEnum):
-    """What the policy may ask for: what Inspector exports (API reference, CreateSbomExport)."""
+    """The formats of SBOMs that Inspector exports (API reference, CreateSbomExport)."""
 
     CYCLONEDX = "cyclonedx"
     SPDX = "spdx"
 
     @property
     def label(self) -> str:
-        """As people write it."""
+        """The name for people."""
         return "CycloneDX" if self is SbomFormat.CYCLONEDX else "SPDX"
 
     @property
     def report_format(self) -> str:
-        """As Inspector calls it."""
+        """The name in Inspector's API."""
         return "CYCLONEDX_1_4" if self is SbomFormat.CYCLONEDX else "SPDX_2_3"
 
     @property
@@ -168,15 +174,15 @@ class SbomFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRules:
-    """What must have been attached to the image, and what is attached to it when it passes."""
+    """The evidence that an image must carry, and the SBOM that is attached to it when it passes."""
 
     require_signature: Rule[bool] | None = None  # by the gate of the stage before
     require_provenance: Rule[tuple[str, ...]] | None = None  # globs of builder ids
-    sbom: SbomFormat | None = None  # attached where there is none; no rule: nothing blocks without it
+    sbom: SbomFormat | None = None  # attached if the image has none; no image is blocked for the lack of it
 
 
 class Attention(StrEnum):
-    """Who hears of a release by the severity of its worst finding. A refusal is always an alert."""
+    """How a release is announced, by the severity of its worst finding. A refusal is always an alert."""
 
     LOG = "log"
     ALERT = "alert"

@@ -1,7 +1,7 @@
 """Waivers: a named owner lets a finding or a rule pass for some images, for a reason, until a day.
 
-Rules: a waiver that has expired, was withdrawn, lasts too long or covers too much never counts, and says why. A waiver
-with less scope, or less time, never lets more pass.
+Rules: a waiver that has expired, was withdrawn, lasts too long or covers too much never counts, and a warning says why.
+A waiver with a smaller scope, or less time, never lets more pass.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from imagegate.oci.image import Digest
 from imagegate.policy.rules import PROHIBITED, WAIVABLE
 
 MAX_DAYS = 90
-EVERY_PACKAGE = "*"  # of one image, whose digest is named
-# People are told so many days before a waiver ends.
+EVERY_PACKAGE = "*"  # every package of the one image whose digest is given
+# The end of a waiver is announced this long before.
 ENDING = timedelta(days=7)
-# So many letters or digits a glob of repositories has to name.
-_LETTERS = 2
+# The letters and digits that a glob of repositories must contain at least.
+_MIN_LETTERS = 2
 # OpenVEX specification, "Status Justifications".
 JUSTIFICATIONS = (
     "component_not_present",
@@ -41,7 +41,7 @@ _TEXTS = ("rule", "vulnerability", "package", "repositories", "ticket", "justifi
 
 @dataclass(frozen=True, slots=True)
 class WaiverTerms:
-    """What the policy allows waivers to be."""
+    """The terms of the policy for waivers."""
 
     max_days: int = MAX_DAYS
     needs_ticket: bool = False
@@ -49,7 +49,7 @@ class WaiverTerms:
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """Counts up to and including the day `expires` (UTC). About a vulnerability in a package, or about a rule."""
+    """A waiver of a vulnerability in a package, or of a rule. It counts up to and including the day `expires` (UTC)."""
 
     owner: str
     reason: str
@@ -60,17 +60,17 @@ class Waiver:
     repositories: str | None = None  # a glob: `legacy-*`
     digest: Digest | None = None  # of the image, or of one of its platforms
     ticket: str | None = None
-    until_fix: bool = False  # ends as soon as there is a fix
+    until_fix: bool = False  # it ends as soon as there is a fix
     justification: str | None = None  # OpenVEX: why the image is not affected
-    granted_at: datetime | None = None  # at run time; None: in the policy file, reviewed
+    granted_at: datetime | None = None  # at run time; None: it is in the policy file, which is reviewed
     granted_by: str | None = None  # the ARN of who granted it
     withdrawn_at: datetime | None = None
 
     @property
     def id(self) -> str:
-        """What it says, in twelve digits: the same waiver has the same name wherever it stands."""
-        told = {k: v for k, v in self.as_json().items() if k not in ("id", "withdrawnAt")}
-        return "w-" + hashlib.sha256(canonical_json(told)).hexdigest()[:12]
+        """A short name: `w-`, then twelve hex digits of the hash of the contents, wherever the waiver is written."""
+        contents = {k: v for k, v in self.as_json().items() if k not in ("id", "withdrawnAt")}
+        return "w-" + hashlib.sha256(canonical_json(contents)).hexdigest()[:12]
 
     @property
     def subject(self) -> str:
@@ -81,14 +81,16 @@ class Waiver:
         return str(self.digest.short if self.digest else self.repositories)
 
     def covers_image(self, repository: str, digests: Iterable[Digest]) -> bool:
+        """Return True if it is about an image. `digests`: of the image and its platforms."""
         in_repository = self.repositories is None or fnmatchcase(repository, self.repositories)
         return in_repository and (self.digest is None or self.digest in digests)
 
     def covers(self, finding: Finding, package: Package) -> bool:
-        """Whether it is about this finding in this package; fixes and time aside."""
+        """Return True if it is about this finding in this package, apart from fixes and time."""
         return self.vulnerability in finding.names and self.covers_package(package)
 
     def covers_package(self, package: Package) -> bool:
+        """Return True if it is about this package, by its name or its package URL."""
         if self.package is None:
             return False
         if self.package == EVERY_PACKAGE:
@@ -99,7 +101,7 @@ class Waiver:
         return names_match(self.package, package.name, package.ecosystem)
 
     def fault(self, now: datetime, terms: WaiverTerms) -> str | None:
-        """Why it does not count at this time; None: it does."""
+        """Return why it does not count at this time, or None if it does."""
         if self.withdrawn_at is not None and self.withdrawn_at <= now:
             return f"was withdrawn on {self.withdrawn_at:%Y-%m-%d}"
         if _day(now) > self.expires:
@@ -111,7 +113,7 @@ class Waiver:
         return self.scope_fault()
 
     def scope_fault(self) -> str | None:
-        """Why it covers too much to count at all."""
+        """Return why its scope is too wide to count at all, or None if it is not."""
         if self.repositories is None and self.digest is None:
             return "names neither repositories nor a digest"
         if self.digest is None and _is_wide(self.repositories or ""):
@@ -127,7 +129,7 @@ class Waiver:
         return None
 
     def is_ending(self, now: datetime) -> bool:
-        """Within its last days."""
+        """Return True in its last days."""
         left = self.expires - _day(now)
         return timedelta() <= left <= ENDING
 
@@ -136,21 +138,21 @@ class Waiver:
         return f"waived until {self.expires} by {self.owner}{ticket}: {self.reason}"
 
     def as_json(self) -> dict[str, Any]:
+        own = {"owner": self.owner, "reason": self.reason, "expires": self.expires.isoformat()}
         texts = {name: getattr(self, name) for name in _TEXTS}
-        given = {name: value for name, value in texts.items() if value is not None}
-        times = {
+        others = {
             "grantedAt": self.granted_at and timestamp(self.granted_at),
             "grantedBy": self.granted_by,
             "withdrawnAt": self.withdrawn_at and timestamp(self.withdrawn_at),
             "digest": self.digest and str(self.digest),
             "until": "fix_available" if self.until_fix else None,
         }
-        own = {"owner": self.owner, "reason": self.reason, "expires": self.expires.isoformat()}
-        return {**own, **given, **{name: value for name, value in times.items() if value}}
+        given = {name: value for name, value in texts.items() if value is not None}
+        return {**own, **given, **{name: value for name, value in others.items() if value}}
 
     @classmethod
     def from_json(cls, raw: Any) -> Waiver:
-        """Read what `as_json` wrote. Raises `RejectedInputError`."""
+        """Read the output of `as_json`. Raises `RejectedInputError` for anything else."""
         try:
             return cls(
                 owner=_text(raw["owner"]),
@@ -172,9 +174,9 @@ def _day(moment: datetime) -> date:
 
 
 def _is_wide(glob: str) -> bool:
-    """Hardly any letter of a repository's name is asked for."""
+    """Return True if the glob contains hardly any letter of a repository's name."""
     literal = re.sub(r"\[[^\]]*\]", "", glob)
-    return sum(character.isalnum() for character in literal) < _LETTERS
+    return sum(character.isalnum() for character in literal) < _MIN_LETTERS
 
 
 def _text(value: Any) -> str:
@@ -184,7 +186,7 @@ def _text(value: Any) -> str:
 
 
 def _until_fix(value: Any) -> bool:
-    """Anything else would end earlier than it is taken for."""
+    """Read `until`. Raises `ValueError` for an unknown condition, by which the waiver might end earlier."""
     if value not in (None, "fix_available"):
         raise ValueError(f"until {value!r}")
     return value is not None
@@ -195,7 +197,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 class Waivers:
-    """The waivers that are about one image, at one time: those that count, and those that would if they could."""
+    """The waivers that are about one image, at one time, and a note of those that were used or did not count."""
 
     def __init__(
         self,
@@ -205,63 +207,67 @@ class Waivers:
         digests: Sequence[Digest],
         now: datetime,
     ) -> None:
-        about = [waiver for waiver in waivers if waiver.covers_image(repository, digests)]
-        self._faults = {waiver: waiver.fault(now, terms) for waiver in about}
-        self._of_rules = [waiver for waiver in about if waiver.rule]
+        covering = [waiver for waiver in waivers if waiver.covers_image(repository, digests)]
+        self._faults = {waiver: waiver.fault(now, terms) for waiver in covering}
+        self._of_rules = [waiver for waiver in covering if waiver.rule]
         self._of_findings: dict[str, list[Waiver]] = {}
-        for waiver in about:
+        for waiver in covering:
             if waiver.vulnerability:
                 self._of_findings.setdefault(waiver.vulnerability, []).append(waiver)
         self.now = now
         self._image = digests[0] if digests else None
         self._platform: Digest | None = None
         self.used: dict[Waiver, None] = {}  # in the order in which they were used
-        self.idle: dict[Waiver, str] = {}  # would have been used, and why they were not
+        self.idle: dict[Waiver, str] = {}  # the waivers that would have been used, and why they do not count
 
     def __iter__(self) -> Iterator[Waiver]:
         return iter(self._faults)
 
     def view(self, platform: Digest | None = None) -> Waivers:
-        """The same waivers, of which none was used yet, for one platform: those of its siblings are not about it."""
-        twin = copy(self)
-        twin.used, twin.idle = {}, {}
-        twin._platform = platform or self._platform
-        return twin
+        """Return the same waivers for one platform, without notes. Waivers of other platforms do not apply there."""
+        view = copy(self)
+        view.used, view.idle = {}, {}
+        view._platform = platform or self._platform
+        return view
 
     def note(self, view: Waivers) -> None:
-        """What was used there is used here."""
+        """Take over the notes of a view."""
         self.used |= view.used
         self.idle |= view.idle
 
     def for_rule(
         self, rule: str, package: Package | None = None, platform: Digest | None = None
     ) -> Waiver | None:
-        wanted = [w for w in self._of_rules if w.rule == rule and self._is_here(w, platform)]
+        """Return the waiver of a rule that counts, or None. `package`: the prohibited package that it is about."""
+        matching = [w for w in self._of_rules if w.rule == rule and self._applies(w, platform)]
         if package is not None:
-            wanted = [w for w in wanted if w.covers_package(package)]
-        return self._first(wanted)
+            matching = [w for w in matching if w.covers_package(package)]
+        return self._first_counting(matching)
 
     def for_finding(self, finding: Finding, package: Package) -> Waiver | None:
-        """`until: fix_available` needs a scanner that says that there is none."""
+        """Return the waiver of a finding in a package that counts, or None.
+
+        A waiver `until: fix_available` counts only if the scanner says that there is no fix.
+        """
         if not self._of_findings:
             return None
         named = [w for name in finding.names for w in self._of_findings.get(name, ())]
-        mends = package.fixed is not None or finding.fixable is not False
-        about = [w for w in named if w.covers(finding, package) and self._is_here(w)]
-        for waiver in about:
-            if waiver.until_fix and mends and self._faults[waiver] is None:
+        may_have_fix = package.fixed is not None or finding.fixable is not False
+        matching = [w for w in named if w.covers(finding, package) and self._applies(w)]
+        for waiver in matching:
+            if waiver.until_fix and may_have_fix and self._faults[waiver] is None:
                 self.idle[waiver] = (
                     "ended: there is a fix"
                     if package.fixed
                     else "ends with a fix, and whether there is one is not known"
                 )
-        return self._first([w for w in about if not (w.until_fix and mends)])
+        return self._first_counting([w for w in matching if not (w.until_fix and may_have_fix)])
 
-    def _is_here(self, waiver: Waiver, platform: Digest | None = None) -> bool:
+    def _applies(self, waiver: Waiver, platform: Digest | None = None) -> bool:
         return waiver.digest in (None, self._image, platform or self._platform)
 
-    def _first(self, wanted: list[Waiver]) -> Waiver | None:
-        for waiver in wanted:
+    def _first_counting(self, waivers: list[Waiver]) -> Waiver | None:
+        for waiver in waivers:
             fault = self._faults[waiver]
             if fault is None:
                 self.used.setdefault(waiver)

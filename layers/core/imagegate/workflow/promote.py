@@ -117,7 +117,7 @@ class PromoteImage:
             following = policy.next_stage(stage)
             if not self._may_enter(release, following, policy, now):
                 return Outcome.HELD, ""
-            copy = self._copy_to(target, following.elsewhere if following else None, release.image, has_time)
+            copy = self._copy_to(target, following.remote if following else None, release.image, has_time)
             manifest = self._copy(copy, release)
             plan = self._plan(release, stage)  # the tags may have moved during the copy
         if plan.is_superseded:
@@ -133,7 +133,7 @@ class PromoteImage:
         following = policy.next_stage(policy.stages[release.stage])
         if outcome is not Outcome.RELEASED or following is None or following.replication is None:
             return ""
-        if following.elsewhere:
+        if following.remote:
             return ""  # the stack of that registry waits for its own replicas
         image = ImageRef(target, release.image.digest)
         return AwaitReplicas(images=self.images, ledger=self.ledger).run(

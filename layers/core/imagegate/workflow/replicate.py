@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from imagegate.oci.image import ImageRef
-from imagegate.policy.replication import Replication, failed, missing
+from imagegate.policy.replication import Replication, describe_failures, unfinished_regions
 from imagegate.policy.rules import Attention
 from imagegate.ports.images import Images
 from imagegate.ports.ledger import RecordedReleases
@@ -27,10 +27,10 @@ class AwaitReplicas:
             since = now
             self.ledger.record(release.id, replicating_since=now)
         replicas = self.images.replicas(image)
-        waits = missing(wanted, replicas)
+        waits = unfinished_regions(wanted, replicas)
         if waits and now < since + wanted.timeout:
             return now.replace(microsecond=0) + _PAUSE
-        notes = failed(wanted, replicas)
+        notes = describe_failures(wanted, replicas)
         if waits:
             minutes = int(wanted.timeout.total_seconds() // 60)
             notes.append(f"not replicated to {', '.join(waits)} within {minutes} min")

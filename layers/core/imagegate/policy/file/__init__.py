@@ -1,1 +1,1 @@
-"""The policy's file, read and checked: YAML with marks, shapes, inheritance."""
+"""The policy file: YAML with line numbers, inheritance, shapes and validation."""

@@ -1,7 +1,7 @@
-"""From built-in values over `defaults` to the stage: what holds at each gate, and where each part of it was written.
+"""Inheritance: a stage inherits from `defaults`, and `defaults` from built-in values; each part has its origin.
 
-Rules: mappings merge key by key, lists and scalars are replaced as a whole. Before that every rule is brought into its
-long form: `5` is `{value: 5, action: enforce}`; `off` is `{action: off}`, and `{action: warn}` finds the value below.
+Rules: mappings are merged by key; lists and scalars are replaced as a whole. Before that, every rule is brought into
+its long form: `5` becomes `{value: 5, action: enforce}`, and `off` becomes `{action: off}`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from imagegate.policy.file.yaml import Fault, Path, YamlDocument
 from imagegate.policy.rules import DEFAULT_MAX_FINDINGS
 
 LIMITS = ("findings", "max")
-# Of these the plain value is a mapping itself.
+# Rules whose plain value is a mapping.
 GRACE, NO_GRACE, LABELS = ("findings", "grace"), ("findings", "no_grace"), ("image", "labels")
 FILTERS = frozenset({("findings", "only_fixable"), GRACE, NO_GRACE, ("findings", "no_worse_than")})
 RULES = FILTERS | {
@@ -27,18 +27,18 @@ RULES = FILTERS | {
 }
 _MAPPINGS = (GRACE, NO_GRACE, LABELS)
 _BY_SEVERITY = (LIMITS, GRACE, ("alerts",))
-# Not inherited: no two stages can have the same, and each that is open is named.
+# Keys that are not inherited, because no two stages can have the same value, or each must be explicit.
 _OWN = ("repositories", "promotes_to", "entry", "registry", "role")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A part of a gate, and where it was written; None: it is built in."""
+    """A part of a gate, and the path where it was written; None: it is built in."""
 
-    data: Any  # as it was read; of what has parts, they count
+    data: Any  # as it was read; None if the node has parts
     written: Path | None
     parts: Mapping[str, Node] | None = None
-    is_off: bool = False  # a rule of which only `off` is written
+    is_off: bool = False  # a rule that was written as `off` alone
 
     @classmethod
     def of(cls, parts: Mapping[str, Node], written: Path | None, *, is_off: bool = False) -> Node:
@@ -47,7 +47,7 @@ class Node:
 
 @dataclass(slots=True)
 class ExpandedPolicy:
-    """The file in its long form. `written`: path there → path in the file; None: it is built in."""
+    """The file in its long form. `written`: the path there → the path in the file, or None for a built-in value."""
 
     data: dict[str, Any]
     written: dict[Path, Path | None] = field(default_factory=dict)
@@ -55,13 +55,13 @@ class ExpandedPolicy:
 
     @property
     def stages(self) -> dict[str, dict[str, Any]]:
-        """The stages that can be read at all."""
+        """The stages that are mappings, by name."""
         stages = self.data.get("stages")
         readable = stages.items() if isinstance(stages, dict) else ()
         return {name: stage for name, stage in readable if isinstance(stage, dict)}
 
     def locate(self, path: Path) -> Path:
-        """Where `path` is written: of a part that was not moved, or is missing, by its nearest parent."""
+        """Return the path in the file. A part that is missing, or was not moved, is found by its nearest parent."""
         known = path
         while known and known not in self.written:
             known = known[:-1]
@@ -69,28 +69,29 @@ class ExpandedPolicy:
 
 
 def inherit(document: YamlDocument) -> ExpandedPolicy:
-    """What the file says, with `defaults` and `stages` in their long form."""
+    """Return the file with `defaults` and `stages` in their long form."""
     raw: dict[str, Any] = document.data
     gates = ExpandedPolicy(dict(raw))
-    speller = _Speller(document, gates.faults)
-    defaults = speller.spell(raw.get("defaults", {}), ("defaults",))
+    expander = _Expander(document, gates.faults)
+    defaults = expander.expand(raw.get("defaults", {}), ("defaults",))
     below = merge(_BUILT_IN, defaults)
     if "defaults" in raw:
         gates.data["defaults"] = _plain(defaults, ("defaults",), gates.written)
     if isinstance(raw.get("stages"), dict):
         own = _without(below, _OWN)
-        spelled = {name: speller.spell(stage, ("stages", name)) for name, stage in raw["stages"].items()}
+        expanded = {name: expander.expand(stage, ("stages", name)) for name, stage in raw["stages"].items()}
         gates.data["stages"] = {
             name: _plain(merge(own, stage), ("stages", name), gates.written)
-            for name, stage in spelled.items()
+            for name, stage in expanded.items()
         }
     return gates
 
 
 def merge(below: Node, above: Node) -> Node:
+    """Return the upper layer, merged with the parts of the lower one that it does not have."""
     if below.parts is None or above.parts is None:
         return above
-    # What was switched off by `off` alone is on again as soon as more is said about it.
+    # A rule that `off` alone switched off is on again as soon as the upper layer writes more about it.
     kept = {key: node for key, node in below.parts.items() if not (below.is_off and key == "action")}
     merged = {key: merge(kept[key], node) if key in kept else node for key, node in above.parts.items()}
     return Node.of(kept | merged, above.written, is_off=above.is_off)
@@ -109,21 +110,21 @@ def _plain(node: Node, path: Path, written: dict[Path, Path | None]) -> Any:
     return {key: _plain(part, (*path, key), written) for key, part in node.parts.items()}
 
 
-class _Speller:
+class _Expander:
     """Brings `defaults` or a stage into the long form."""
 
     def __init__(self, document: YamlDocument, faults: list[Fault]) -> None:
         self._document = document
         self._faults = faults
 
-    def spell(self, raw: Any, written: Path, place: Path = ()) -> Node:
-        """`place`: the path within the gate."""
+    def expand(self, raw: Any, written: Path, place: Path = ()) -> Node:
+        """Return the long form. `written`: the path in the file; `place`: the path within the gate."""
         if place in RULES or place[:-1] == LIMITS:
             return self._rule(raw, written, place)
         if not isinstance(raw, dict):
             return Node(raw, written)
         named = self._named(raw, written, place)
-        return Node.of({name: self.spell(part, here, (*place, name)) for name, here, part in named}, written)
+        return Node.of({name: self.expand(part, here, (*place, name)) for name, here, part in named}, written)
 
     def _rule(self, raw: Any, written: Path, place: Path) -> Node:
         if raw == OFF:
@@ -148,7 +149,10 @@ class _Speller:
         return Node.of({name: Node(part, here) for name, here, part in named}, written)
 
     def _named(self, raw: Mapping[str, Any], written: Path, place: Path) -> Iterator[tuple[str, Path, Any]]:
-        """Each key's name in the long form: `untriaged` is what enhanced scanning calls `undefined`."""
+        """Yield the name of each key in the long form, its path in the file, and its value.
+
+        `untriaged` is another name of `undefined`, from enhanced scanning.
+        """
         is_twice = place in _BY_SEVERITY and {"undefined", "untriaged"} <= raw.keys()
         if is_twice:
             self._fault(written, "undefined and untriaged are the same; give one of them")
@@ -164,12 +168,12 @@ class _Speller:
 
 
 def _is_long(raw: Any, place: Path) -> bool:
-    """A label that is called `value` or `action` needs the long form."""
+    """Return True for the long form. Because of it, a label named `value` or `action` needs the long form too."""
     return isinstance(raw, dict) and (place not in _MAPPINGS or "value" in raw or "action" in raw)
 
 
 def _built_in() -> Node:
-    """What has to be below for `critical: {action: warn}`; the rest of what is built in is in the shapes."""
+    """Return the built-in limits, which `critical: {action: warn}` inherits. Other defaults are in the shapes."""
     limits = {
         severity.lower(): Node.of({"value": Node(limit.value, None), "action": Node("enforce", None)}, None)
         for severity, limit in DEFAULT_MAX_FINDINGS.items()
@@ -180,9 +184,14 @@ def _built_in() -> Node:
 _BUILT_IN = _built_in()
 
 
-def rule_value(gate: Mapping[str, Any], *place: str) -> Any:
-    """The value of a rule in the long form that is looked at; None also where it cannot be read."""
-    at: Any = gate
+def part_at(gate: Any, *place: str) -> Any:
+    """Return the part of a gate at a path, or None if there is none."""
     for key in place:
-        at = at.get(key) if isinstance(at, dict) else None
-    return at.get("value") if isinstance(at, dict) and at.get("action") != OFF else None
+        gate = gate.get(key) if isinstance(gate, dict) else None
+    return gate
+
+
+def rule_value(gate: Mapping[str, Any], *place: str) -> Any:
+    """Return the value of a rule in the long form, or None if the rule is off or cannot be read."""
+    rule = part_at(gate, *place)
+    return rule.get("value") if isinstance(rule, dict) and rule.get("action") != OFF else None

@@ -1,7 +1,7 @@
-"""YAML as plain data that knows on which line each part stands, for files that people write.
+"""YAML as plain data, with the line of each part, for files that people write.
 
-Rules: text, whole numbers, true, false, null, lists and mappings; everything else stays text or is a fault
-(`off` and `1:30` are text, as YAML 1.2 has it). What could exhaust the reader is refused.
+Rules: the values are text, whole numbers, true, false, null, lists and mappings. Everything else is text or a fault
+(`off` and `1:30` are text, as in YAML 1.2). Files that could exhaust the memory are refused.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import yaml
 from imagegate.text import one_line
 
 Path = tuple[str | int, ...]
+# A fault that has no line yet: its path, and its message.
+PathFault = tuple[Path, str]
 
 _MAX_BYTES = 1 << 20
 _MAX_NODES = 10_000
 _MAX_DEPTH = 20
 _LONGEST_QUOTE = 60
-# Escapes can write what no encoding can: records could not be written.
+# An escape can write half a surrogate pair, which no encoding can: a record with it could not be written.
 _HALF = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n?|\n")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -33,35 +35,35 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and where. Lines count from 1."""
+    """A fault in a file: its line (from 1), its path and a message."""
 
     line: int
     path: Path
     message: str
 
     def __str__(self) -> str:
-        """One line that steers no terminal, whatever stands in the file."""
+        """Return one line without control characters, whatever the file contains."""
         text = f"{dotted(self.path)}: {self.message}" if self.path else self.message
         return one_line(text)
 
 
 @dataclass(slots=True)
 class YamlDocument:
-    """The data of a file; unreadable parts are None and named in `faults`."""
+    """The data of a file. Unreadable parts are None, and are named in `faults`."""
 
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
     def line_of(self, path: Path) -> int:
-        """Where `path` stands; for what is missing, or comes from an alias, where its nearest parent does."""
+        """Return the line of a path. A part that is missing, or of an alias, has the line of its nearest parent."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 class _UnreadableError(Exception):
-    """Reading cannot go on."""
+    """The reader cannot continue."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -69,13 +71,13 @@ class _UnreadableError(Exception):
 
 
 def dotted(path: Path) -> str:
-    """`stages.dev.promote_tags[0]`."""
+    """Return the path as text: `stages.dev.promote_tags[0]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
 
-def read(content: bytes) -> YamlDocument:
-    """Never raises: a file that cannot be read is a document with faults."""
+def read_yaml(content: bytes) -> YamlDocument:
+    """Return the document. Raises nothing: a file that cannot be read is a document with faults."""
     document = YamlDocument()
     try:
         _Reader(content, document).run()
@@ -90,7 +92,7 @@ def read(content: bytes) -> YamlDocument:
 
 
 class _Reader:
-    """Builds the data from the parser's events, so that its limits hold before anything is built."""
+    """Builds the data from the parser's events, so that the limits are checked before anything is built."""
 
     def __init__(self, content: bytes, document: YamlDocument) -> None:
         if len(content) > _MAX_BYTES:
@@ -113,7 +115,7 @@ class _Reader:
         return self._line_at(event.start_mark)
 
     def _line_at(self, mark: Any) -> int:
-        """As editors count: YAML 1.1 has more line breaks than they have."""
+        """Return the line as editors count lines: YAML 1.1 has more kinds of line breaks."""
         return bisect_right(self._lines, mark.index)
 
     def run(self) -> None:
@@ -157,7 +159,7 @@ class _Reader:
         return data
 
     def _spend(self, nodes: int, event: Any) -> None:
-        """Aliases count with all that they stand for: few lines can otherwise mean billions of nodes."""
+        """Count nodes. An alias counts with all nodes that it repeats: a few lines could otherwise mean billions."""
         self._nodes += nodes
         if self._nodes > _MAX_NODES:
             raise _UnreadableError(self._line(event), f"more than {_MAX_NODES} values")
@@ -205,7 +207,7 @@ def _scalar(event: Any) -> str | int | bool | None:
 
 
 def describe(value: Any) -> str:
-    """A value as a fault names it."""
+    """Return a value as messages name it."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -219,6 +221,6 @@ def describe(value: Any) -> str:
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """A hint to append to a fault about a word that should have been one of `known`."""
+    """Return a hint for a message about a word that should be one of `known`, or "" if none is similar."""
     close = get_close_matches(str(word), list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -51,5 +51,5 @@ class ReadEntry:
         return any(self._was_promoted(policy, ImageRef(image.repository, index), ()) for index in indexes)
 
     def _before(self, policy: Policy, image: ImageRef) -> Iterator[History]:
-        for repository in policy.before(image.repository):
+        for repository in policy.repositories_before(image.repository):
             yield self.ledger.history(ImageRef(repository, image.digest))

@@ -75,7 +75,9 @@ class ReadFacts:
         )
 
     def _signed_before(self, policy: Policy, image: ImageRef) -> set[Digest]:
-        before = (ImageRef(repository, image.digest) for repository in policy.before(image.repository))
+        before = (
+            ImageRef(repository, image.digest) for repository in policy.repositories_before(image.repository)
+        )
         latest = (self.ledger.latest(one) for one in before)
         return {one.signature for one in latest if one and one.signature}
 

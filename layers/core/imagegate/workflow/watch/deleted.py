@@ -56,7 +56,7 @@ class AnnounceDeletion:
         name = notice(release)
         if self._is_there(release.image) or not self.ledger.claim(name, now):
             return False
-        before = self.policy.before(release.image.repository)
+        before = self.policy.repositories_before(release.image.repository)
         is_current = stage.promotes_to is None and self._is_current(release, stage)
         self.notifications.publish(image_deleted(release, stage, before, is_current=is_current))
         self.ledger.note(name)

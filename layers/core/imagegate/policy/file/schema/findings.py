@@ -1,4 +1,4 @@
-"""The rules about findings and packages, as the policy file has them."""
+"""The shapes of the rules about findings and packages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from imagegate.findings.finding import Severity
-from imagegate.policy.file.packages import Prohibited, ProhibitedShape
-from imagegate.policy.file.rules import FilterShape, RuleShape, rule
-from imagegate.policy.file.shape import Shape
+from imagegate.policy.file.schema.packages import Prohibited, ProhibitedShape
+from imagegate.policy.file.schema.shape import FilterShape, RuleShape, Shape, rule
 from imagegate.policy.file.values import OFF, Grace, Probability, Vulnerability
 from imagegate.policy.file.yaml import describe
 from imagegate.policy.rules import FindingRules, GraceStart, Limit, NoGrace, ProhibitedPackage
@@ -21,7 +20,7 @@ SeverityName = Literal["critical", "high", "medium", "low", "informational", "un
 
 
 class PackagesShape(Shape):
-    """Which packages an image may have, as far as the scanner names them."""
+    """The rules about the packages that the scanner names."""
 
     prohibited: RuleShape[Annotated[list[Prohibited], Field(min_length=1)]] | None = Field(
         default=None,
@@ -31,11 +30,11 @@ class PackagesShape(Shape):
 
 
 class LimitShape(RuleShape[Annotated[int, Field(ge=0, le=1_000_000)]]):
-    """At most so many findings of a severity."""
+    """The limit of findings of one severity."""
 
 
 class MaxShape(Shape):
-    """Limits by severity. Those that are not named keep their default: critical 0, high 5, medium 20, undefined 20."""
+    """Limits by severity. One that is not given keeps its default: critical 0, high 5, medium 20, undefined 20."""
 
     critical: LimitShape | None = Field(default=None, description="At most so many CRITICAL findings.")
     high: LimitShape | None = Field(default=None, description="At most so many HIGH findings.")
@@ -57,7 +56,7 @@ def _limits(shape: MaxShape | None) -> dict[Severity, Limit]:
 
 
 class GraceShape(Shape):
-    """How long a new finding may be there before it counts."""
+    """The time until a new finding counts, by severity."""
 
     critical: Grace = Field(default=None, description="Time for a CRITICAL finding.")
     high: Grace = Field(default=None, description="Time for a HIGH finding.")
@@ -80,10 +79,14 @@ _Switch = Annotated[bool, BeforeValidator(_off_is_false), WithJsonSchema({"enum"
 
 
 class NoGraceShape(Shape):
-    """Findings that have no time to wait, whatever their severity."""
+    """Findings that have no grace, of any severity."""
 
-    known_exploited: _Switch = Field(default=False, description="What is known to be exploited (CISA's KEV).")
-    exploit_available: _Switch = Field(default=False, description="What an exploit is available for.")
+    known_exploited: _Switch = Field(
+        default=False, description="Findings that are known to be exploited (CISA's KEV)."
+    )
+    exploit_available: _Switch = Field(
+        default=False, description="Findings that an exploit is available for."
+    )
     epss: Probability = Field(
         default=None, description="From this probability of exploitation within 30 days on (EPSS, 0 to 1)."
     )
@@ -93,7 +96,7 @@ class NoGraceShape(Shape):
 
 
 def _severities(value: object) -> object:
-    """All of them, or none."""
+    """Read a list; `true` is all severities, `false` none."""
     if isinstance(value, bool):
         return [severity.lower() for severity in Severity] if value else []
     if not isinstance(value, list):
@@ -111,14 +114,14 @@ _Severities = Annotated[
 
 
 class FindingsShape(Shape):
-    """Which findings count, and how many of them may be there."""
+    """The rules about findings: which count, and how many may."""
 
     max: MaxShape | None = Field(
         default=None, description="At most so many vulnerabilities of each severity, in each image."
     )
     only_fixable: FilterShape[_Severities] | None = Field(
         default=None,
-        description="Of these severities only what can be fixed counts; true: of all. Needs scanner: enhanced.",
+        description="Of these severities only findings with a fix count; true: of all. Needs scanner: enhanced.",
         examples=[["low", "medium"], True],
     )
     grace: FilterShape[GraceShape] | None = Field(
@@ -128,10 +131,10 @@ class FindingsShape(Shape):
     )
     grace_starts: Literal["seen", "fix_available"] = Field(
         default="seen",
-        description="What starts the time: that the application has the finding, or that there is a fix for it.",
+        description="What starts the time: seen, the finding in the application; fix_available, a fix for it.",
     )
     no_grace: FilterShape[NoGraceShape] | None = Field(
-        default=None, description="What has no time to wait. Needs scanner: enhanced."
+        default=None, description="Findings that get no time. Needs scanner: enhanced."
     )
     deny: RuleShape[Annotated[list[Vulnerability], Field(min_length=1)]] | None = Field(
         default=None,
@@ -140,20 +143,20 @@ class FindingsShape(Shape):
     )
     no_worse_than: FilterShape[Literal["next_stage"]] | None = Field(
         default=None,
-        description="next_stage: what the image released into the next stage has, too, does not count.",
+        description="next_stage: findings that the image released into the next stage also has do not count.",
         examples=["next_stage"],
     )
 
     def finding_rules(self, packages: PackagesShape) -> FindingRules:
-        only_fixable = self.only_fixable.on if self.only_fixable else None
-        no_grace = self.no_grace.on if self.no_grace else None
+        only_fixable = self.only_fixable.active_value if self.only_fixable else None
+        no_grace = self.no_grace.active_value if self.no_grace else None
         return FindingRules(
             max=_limits(self.max),
             only_fixable=frozenset(map(Severity.parse, only_fixable or ())),
-            grace=_spans(self.grace.on if self.grace else None),
+            grace=_spans(self.grace.active_value if self.grace else None),
             grace_starts=GraceStart(self.grace_starts),
             no_grace=no_grace.no_grace() if no_grace else NoGrace(),
-            no_worse_than_next=bool(self.no_worse_than and self.no_worse_than.on),
+            no_worse_than_next=bool(self.no_worse_than and self.no_worse_than.active_value),
             deny=rule(self.deny, frozenset),
             prohibited=rule(packages.prohibited, _packages),
         )

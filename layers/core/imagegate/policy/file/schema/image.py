@@ -1,53 +1,47 @@
-"""The rules about the image itself and what is attached to it, and who hears of it, as the policy file has them."""
+"""The shapes of the rules about the image itself and its evidence, and of alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from imagegate.findings.finding import Severity
-from imagegate.policy.file.rules import RuleShape, rule, switch
-from imagegate.policy.file.shape import Shape
-from imagegate.policy.file.values import OFF, Platform, Size, Span, TagGlob, Text
+from imagegate.policy.file.schema.shape import RuleShape, Shape, rule, switch
+from imagegate.policy.file.values import OFF, LongDuration, Platform, Size, TagGlob, Text
 from imagegate.policy.file.yaml import describe
 from imagegate.policy.rules import DEFAULT_ALERTS, Attention, EvidenceRules, ImageRules, Rule, SbomFormat
 
 
-def _named(value: object) -> object:
-    """A list: the labels must be there, whatever they say."""
+def _label_patterns(value: object) -> object:
+    """Read a mapping, or a list of labels that must be there with any value."""
     if isinstance(value, dict):
         return value
     if not isinstance(value, list):
         raise ValueError(
             f"must be a list of labels, or a mapping of labels to patterns, not {describe(value)}"
         )
-    odd = [name for name in value if not isinstance(name, str)]
-    if odd:
-        raise ValueError(f"a label is text (in quotes), not {describe(odd[0])}")
+    for name in value:
+        if not isinstance(name, str):
+            raise ValueError(f"a label is text (in quotes), not {describe(name)}")
     return dict.fromkeys(value, "*")
 
 
 def _labels(shape: RuleShape[dict[str, str]] | None) -> Rule[Mapping[str, str]] | None:
-    """`off` beside a label takes it out of what a layer below asks for."""
-    wanted = rule(shape, _asked)
-    return wanted if wanted and wanted.value else None
+    """Return the rule without the labels that are off, or None if no label is left."""
+    labels = rule(shape, _without_off)
+    return labels if labels and labels.value else None
 
 
-def _asked(labels: Mapping[str, str]) -> Mapping[str, str]:
+def _without_off(labels: Mapping[str, str]) -> Mapping[str, str]:
     return {name: glob for name, glob in labels.items() if glob != OFF}
-
-
-def _span(value: timedelta) -> timedelta:
-    return value
 
 
 _TEXT = {"type": "string", "minLength": 1}
 _Labels = Annotated[
     dict[Text, Text],
-    BeforeValidator(_named),
+    BeforeValidator(_label_patterns),
     Field(min_length=1),
     WithJsonSchema(
         {
@@ -61,24 +55,24 @@ _Labels = Annotated[
 
 
 class NonRootShape(RuleShape[bool]):
-    """A name can be root's: only the image's own files say which number it has."""
+    """The rule non_root. A named user can be root: only the image's own files say which number the name has."""
 
     names: Literal["refuse", "allow"] = Field(
         default="refuse",
-        description="allow: a user that is named, and not root, is taken not to be root.",
+        description="allow: a named user that is not called root is accepted.",
     )
 
 
 class ImageShape(Shape):
-    """What the image itself must be like, findings aside."""
+    """The rules about the image itself, apart from its findings."""
 
-    max_age: RuleShape[Span] | None = Field(
+    max_age: RuleShape[LongDuration] | None = Field(
         default=None,
-        description="At most so long since the image was first pushed into the first stage.",
+        description="The longest time since the image was first pushed into the first stage.",
         examples=["90d"],
     )
     max_size: RuleShape[Size] | None = Field(
-        default=None, description="At most so large, compressed, on each platform.", examples=["500MB"]
+        default=None, description="The largest compressed size of each platform.", examples=["500MB"]
     )
     labels: RuleShape[_Labels] | None = Field(
         default=None,
@@ -87,7 +81,7 @@ class ImageShape(Shape):
     )
     base_images: RuleShape[Annotated[list[Text], Field(min_length=1)]] | None = Field(
         default=None,
-        description="Stages whose released images may be built upon; by its layers, an image must be built on one.",
+        description="Stages whose released images may be built on: the layers of an image begin with those of one.",
         examples=[["base"]],
     )
     platforms: RuleShape[Annotated[list[Platform], Field(min_length=1)]] | None = Field(
@@ -95,7 +89,7 @@ class ImageShape(Shape):
     )
     non_root: NonRootShape | None = Field(
         default=None,
-        description="true: the image's user must be a number, and not root's.",
+        description="true: the image's user must be a number other than root's.",
         examples=[True, {"value": True, "names": "allow"}],
     )
     tags: RuleShape[Annotated[list[TagGlob], Field(min_length=1)]] | None = Field(
@@ -107,7 +101,7 @@ class ImageShape(Shape):
 
     def image_rules(self) -> ImageRules:
         return ImageRules(
-            max_age=rule(self.max_age, _span),
+            max_age=rule(self.max_age, lambda age: age),
             max_size=rule(self.max_size, int),
             labels=_labels(self.labels),
             base_images=rule(self.base_images, tuple),
@@ -120,20 +114,20 @@ class ImageShape(Shape):
 
 
 class EvidenceShape(Shape):
-    """What must have been attached to the image, and what is attached to it when it passes."""
+    """The evidence that an image must carry, and the SBOM that is attached to it when it passes."""
 
     require_signature: RuleShape[bool] | None = Field(
         default=None, description="true: the gate of the stage before must have signed it.", examples=[True]
     )
     require_provenance: RuleShape[Annotated[list[Text], Field(min_length=1)]] | None = Field(
         default=None,
-        description="It must say who built it: patterns of builder ids (SLSA provenance).",
+        description="It must have an SLSA provenance by one of these builders: patterns of builder ids.",
         examples=[["https://github.com/actions/runner/*"]],
     )
     sbom: Literal["cyclonedx", "spdx", "off"] = Field(
         default="off",
-        description="What passes gets an SBOM by Amazon Inspector in this format, unless it carries one in any format. "
-        "Nothing is blocked for the lack of one.",
+        description="An image that passes gets an SBOM by Amazon Inspector in this format, unless it carries one in "
+        "any format. No image is blocked for the lack of one.",
     )
 
     def evidence_rules(self) -> EvidenceRules:
@@ -148,7 +142,7 @@ _Attention = Literal["log", "alert"]
 
 
 class AlertsShape(Shape):
-    """Who hears of a release, by the severity of its worst finding. A refusal is always an alert."""
+    """How a release is announced, by the severity of its worst finding. A refusal is always an alert."""
 
     none: _Attention | None = Field(default=None, description="No finding at all.")
     informational: _Attention | None = Field(default=None, description="INFORMATIONAL is the worst finding.")
@@ -162,8 +156,8 @@ class AlertsShape(Shape):
 
     def attention(self) -> dict[Severity | None, Attention]:
         given = {name: getattr(self, name) for name in type(self).model_fields}
-        said = {_severity(name): Attention(word) for name, word in given.items() if word}
-        return {**DEFAULT_ALERTS, **said}
+        alerts = {_severity(name): Attention(word) for name, word in given.items() if word}
+        return {**DEFAULT_ALERTS, **alerts}
 
 
 def _severity(name: str) -> Severity | None:

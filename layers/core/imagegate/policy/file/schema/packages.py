@@ -1,4 +1,4 @@
-"""Packages that no image may have, as the policy file names them: by name and versions, or by package URL."""
+"""The shape of prohibited packages: by name and versions, or by package URL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from imagegate.policy.file.shape import Shape
+from imagegate.policy.file.schema.shape import Shape
 from imagegate.policy.file.yaml import describe, did_you_mean
 from imagegate.policy.rules import ProhibitedPackage
 
@@ -19,8 +19,8 @@ ECOSYSTEMS = (
     *("docker", "gem", "generic", "github", "golang", "hackage", "hex", "huggingface", "maven", "npm"),
     *("nuget", "oci", "pub", "pypi", "rpm", "swift"),
 )
-# What people call them.
-_CALLED = {
+# Other names that people use for them.
+_OTHER_NAMES = {
     "go": "golang",
     "java": "maven",
     "jar": "maven",
@@ -39,15 +39,15 @@ _CALLED = {
     "redhat": "rpm",
     "alpine": "apk",
 }
-# Their names are written with the namespace, and with what in between; elsewhere a namespace is a distribution.
+# The types whose names contain the namespace, and the separator. For other types the namespace is a distribution.
 _SEPARATORS = {"maven": ":", "npm": "/", "golang": "/", "composer": "/", "github": "/", "swift": "/"}
 PACKAGE_URL = "pkg:"
-# purl-spec: scheme:type/namespace/name@version; qualifiers and a subpath would say less than the whole package.
+# purl-spec: scheme:type/namespace/name@version. Qualifiers and a subpath would mean only a part of the package.
 _PURL = re.compile(r"pkg:([a-z][a-z0-9.+-]*)/((?:[^/?#@\s]+/|@[^/?#@\s]+/)*)([^/?#@\s]+)(?:@([^/?#@\s]+))?")
 
 
-def package_url(value: str) -> re.Match[str]:
-    """Type, namespace, name and version. Raises `ValueError`."""
+def match_package_url(value: str) -> re.Match[str]:
+    """Return the match: type, namespace, name and version. Raises `ValueError`."""
     match = _PURL.fullmatch(value)
     if match is None:
         example = "pkg:npm/event-stream@3.3.6 (no ? and no #)"
@@ -58,15 +58,15 @@ def package_url(value: str) -> re.Match[str]:
 def _ecosystem(value: object) -> str:
     if value in ECOSYSTEMS:
         return str(value)
-    called = _CALLED.get(str(value).lower())
-    hint = f" (did you mean {called}?)" if called else did_you_mean(value, ECOSYSTEMS)
+    usual = _OTHER_NAMES.get(str(value).lower())
+    hint = f" (did you mean {usual}?)" if usual else did_you_mean(value, ECOSYSTEMS)
     raise ValueError(
         f"{describe(value)} is no package URL type" + (hint or ", such as maven, npm, pypi or deb")
     )
 
 
 def _versions(value: object) -> str:
-    # Only policies that prohibit packages need it.
+    # Imported late: only policies that prohibit packages need it.
     from imagegate.findings.versions import is_range
 
     if not isinstance(value, str) or not is_range(value):
@@ -90,43 +90,40 @@ _Ecosystem = Annotated[str, BeforeValidator(_ecosystem), WithJsonSchema({"enum":
 class ProhibitedShape(Shape):
     """A package that no image may have."""
 
-    name: _Name = Field(description="Its name; * and ? stand for other characters.", examples=["log4j-core"])
+    name: _Name = Field(description="Its name; * and ? match other characters.", examples=["log4j-core"])
     versions: _Versions | None = Field(
         default=None,
-        description="Which versions: constraints that must all hold. Left out: every version.",
+        description="The prohibited versions: constraints that must all hold. Default: every version.",
         examples=["<2.17.1", ">=2.0, <2.17.1", "=3.3.6"],
     )
     ecosystem: _Ecosystem | None = Field(
         default=None,
-        description="The package URL type: how versions compare, and whose package it is. Left out: any.",
+        description="The package URL type, which also decides how versions compare. Default: any.",
     )
 
     def packages(self) -> Iterator[ProhibitedPackage]:
-        yield from _spelled(self.name, self.versions or "", self.ecosystem)
+        """Yield the package under each of its names: scanners name Maven packages with and without their group."""
+        versions = self.versions or ""
+        yield ProhibitedPackage(self.name, versions, self.ecosystem)
+        bare_name = self.name.rpartition(":")[2]
+        if bare_name == self.name and self.ecosystem in (None, "maven"):
+            yield ProhibitedPackage(f"*:{self.name}", versions, "maven")
+        elif self.ecosystem == "maven" and bare_name.strip("*?"):
+            yield ProhibitedPackage(bare_name, versions, "maven")
 
 
-def _spelled(name: str, versions: str, ecosystem: str | None) -> Iterator[ProhibitedPackage]:
-    """Scanners name Maven packages with and without their group: each name stands for the other, too."""
-    yield ProhibitedPackage(name, versions, ecosystem)
-    bare = name.rpartition(":")[2]
-    if bare == name and ecosystem in (None, "maven"):
-        yield ProhibitedPackage(f"*:{name}", versions, "maven")
-    elif ecosystem == "maven" and bare.strip("*?"):
-        yield ProhibitedPackage(bare, versions, "maven")
-
-
-def _entry(value: object) -> object:
-    """A package URL, or a bare name, in the long form."""
+def _long_form(value: object) -> object:
+    """Return the long form of a package URL or a name."""
     if not isinstance(value, str):
         return value
     if not value.startswith(PACKAGE_URL):
         return {"name": value}
-    type_, namespace, name, version = package_url(value).groups()
+    type_, namespace, name, version = match_package_url(value).groups()
     names = [*filter(None, namespace.split("/")), name] if type_ in _SEPARATORS else [name]
     joined = _SEPARATORS.get(type_, "/").join(map(unquote, names))
-    # `*` in a name is its own letter there, but no package has one: brackets make it so for the glob.
+    # In a package URL `*` is a literal character; brackets make it literal in the glob too.
     entry = {"name": re.sub(r"([*?\[])", r"[\1]", joined), "ecosystem": type_}
     return entry | ({"versions": f"={unquote(version)}"} if version else {})
 
 
-Prohibited = Annotated[ProhibitedShape, BeforeValidator(_entry)]
+Prohibited = Annotated[ProhibitedShape, BeforeValidator(_long_form)]

@@ -1,4 +1,4 @@
-"""The policy file as a whole, in its long form: what keys there are, what they may say, and what they become."""
+"""The shape of the policy file as a whole: stages, gates, waivers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from imagegate.oci.image import Digest
-from imagegate.policy.file.approval import Approval
-from imagegate.policy.file.findings import FindingsShape, PackagesShape
-from imagegate.policy.file.image import AlertsShape, EvidenceShape, ImageShape
-from imagegate.policy.file.shape import Shape
+from imagegate.policy.file.schema.approval import Approval
+from imagegate.policy.file.schema.findings import FindingsShape, PackagesShape
+from imagegate.policy.file.schema.image import AlertsShape, EvidenceShape, ImageShape
+from imagegate.policy.file.schema.shape import Shape
+from imagegate.policy.file.schema.waivers import TermsShape, WaiverShape
 from imagegate.policy.file.values import (
+    LongDurationOrOff,
     Region,
     RegistryName,
     RoleArn,
     Soak,
-    SpanOrOff,
     TagGlob,
     Text,
     Timeout,
 )
-from imagegate.policy.file.waivers import TermsShape, WaiverShape
 from imagegate.policy.policy import (
     Arrival,
     Entry,
@@ -35,34 +35,34 @@ from imagegate.policy.policy import (
 )
 from imagegate.policy.replication import Replication
 
-_IsGated = Literal["gated", "not_gated"]
+_Gating = Literal["gated", "not_gated"]
 _REPLICATION = Replication(())
 _STAGE: Stage = Stage("", RepositoryPattern(""))
 
 
 class ScanShape(Shape):
-    """What is asked of the scan itself."""
+    """The rules about the scan itself."""
 
     timeout: Timeout = Field(
         default=_STAGE.scan_timeout,
-        description="No scan result in this time is a refusal, never a pass: 30s to 24h. Default: 30m.",
+        description="Without a scan result in this time the image is refused: 30s to 24h. Default: 30m.",
     )
-    max_scan_age: SpanOrOff = Field(
-        default=None, description="An older result is not good enough. off, the default: any age will do."
+    max_scan_age: LongDurationOrOff = Field(
+        default=None, description="An older scan result is not accepted. off, the default: any age is."
     )
 
 
 class ReplicationShape(Shape):
-    """Copies by ECR's own replication, which the registry's settings say; here it is only waited for."""
+    """The copies by ECR's replication that are waited for. The settings of the registry configure the replication."""
 
     regions: list[Region] = Field(
         default=[],
-        description="A promotion into this stage is over when ECR has copied the image to these Regions.",
+        description="A promotion into this stage ends when ECR has copied the image to these Regions.",
         examples=[["eu-west-1", "us-east-1"]],
     )
     timeout: Timeout = Field(
         default=_REPLICATION.timeout,
-        description="What has not come by then is an alert, and the release is over.",
+        description="After this time the release ends, and missing copies are an alert.",
     )
 
     def replication(self) -> Replication | None:
@@ -70,62 +70,62 @@ class ReplicationShape(Shape):
 
 
 class ArrivalsShape(Shape):
-    """Images that arrive without a push. Pushes are always gated: that is what a stage is."""
+    """The ways in which images arrive without a push. Pushed images are always gated."""
 
-    replication: _IsGated = Field(default="gated", description="Images that ECR replicates from elsewhere.")
-    pull_through_cache: _IsGated = Field(
+    replication: _Gating = Field(
+        default="gated", description="Images that ECR replicates from other registries."
+    )
+    pull_through_cache: _Gating = Field(
         default="gated", description="Images that a pull-through cache brings."
     )
 
     def not_gated(self) -> frozenset[Arrival]:
-        said = {Arrival.REPLICATION: self.replication, Arrival.PULL_THROUGH_CACHE: self.pull_through_cache}
-        return frozenset(arrival for arrival, word in said.items() if word == "not_gated")
+        gating = {Arrival.REPLICATION: self.replication, Arrival.PULL_THROUGH_CACHE: self.pull_through_cache}
+        return frozenset(arrival for arrival, word in gating.items() if word == "not_gated")
 
 
 class GateShape(Shape):
-    """What a stage may say about its gate."""
+    """The gate of a stage, or the defaults for all gates."""
 
     promote_tags: Annotated[list[TagGlob], Field(min_length=1)] = Field(
         default=list(_STAGE.promote_tags),
-        description="Which tags go along to the next stage, as patterns. Default: all.",
+        description="The tags that are promoted to the next stage, as patterns. Default: all.",
         examples=[["v*"]],
     )
     mode: Literal["enforce", "observe"] = Field(
         default="enforce",
-        description="enforce: what does not pass stays. observe: all is judged and goes on; what passed is signed.",
+        description="enforce: an image that does not pass is blocked. observe: it goes on, too, but is not signed.",
     )
     approval: Approval = Field(
         default=None,
-        description="About the way in: images are held before this stage until people let them in. none, required "
-        "(whoever may decide), or who, how many, and until when.",
+        description="Images are held before this stage until people approve them. none, required (by anybody with the "
+        "power to approve), or a mapping: who, how many, and until when.",
     )
     soak: Soak = Field(
         default=_STAGE.soak,
-        description="An image stays in this stage so long after its push; then it is judged again and goes on. off.",
+        description="How long an image stays in this stage before it is judged again and goes on. Or off.",
     )
     sign_platforms: bool = Field(
         default=False,
-        description="Sign each platform of an index too, for deployers that check the platform's digest.",
+        description="Sign each platform of an index too, for deployers that verify the platform's digest.",
     )
     arrivals: ArrivalsShape = Field(
-        default_factory=ArrivalsShape, description="Images that arrive without a push: gated, or left alone."
+        default_factory=ArrivalsShape, description="Whether images that arrive without a push are gated."
     )
     replication: ReplicationShape = Field(
-        default_factory=ReplicationShape, description="Which copies by ECR are waited for."
+        default_factory=ReplicationShape, description="The copies by ECR that a promotion waits for."
     )
-    scan: ScanShape = Field(default_factory=ScanShape, description="What is asked of the scan itself.")
+    scan: ScanShape = Field(default_factory=ScanShape, description="The rules about the scan itself.")
     findings: FindingsShape = Field(
-        default_factory=FindingsShape, description="Which findings count, and how many may be there."
+        default_factory=FindingsShape, description="The rules about findings: which count, and how many may."
     )
-    packages: PackagesShape = Field(
-        default_factory=PackagesShape, description="Which packages an image may have."
-    )
+    packages: PackagesShape = Field(default_factory=PackagesShape, description="The rules about packages.")
     image: ImageShape = Field(
-        default_factory=ImageShape, description="What the image itself must be like, findings aside."
+        default_factory=ImageShape, description="The rules about the image itself, apart from its findings."
     )
     evidence: EvidenceShape = Field(
         default_factory=EvidenceShape,
-        description="What must have been attached to the image, and what is attached to it.",
+        description="The evidence that an image must carry, and the SBOM that is attached to it.",
     )
     alerts: AlertsShape = Field(
         default_factory=AlertsShape,
@@ -137,39 +137,40 @@ class StageShape(GateShape):
     """One stage: its repositories, where its images go, and its gate."""
 
     repositories: Text = Field(
-        description="The stage's repositories; {app} stands for the application, once.",
+        description="The stage's repositories, with {app} once in place of the application.",
         examples=["{app}-dev"],
     )
     promotes_to: Text | None = Field(
-        default=None, description="The stage that images go to when they pass. Left out: the last one."
+        default=None,
+        description="The stage that images go to when they pass. Without it, this is the last stage.",
     )
     entry: Literal["promotion", "open"] | None = Field(
         default=None,
-        description="What comes in, where another stage promotes into this one. promotion, the default there: what was "
-        "promoted; a push straight into it is refused. open: every push too, past the stages before.",
+        description="Which images come in, if another stage promotes into this one. promotion, the default: only "
+        "promoted images; a direct push is refused. open: every push too, past the gates of the stages before.",
     )
     registry: RegistryName | None = Field(
         default=None,
-        description="The stage is in another account or Region: its ECR registry. The stack there guards it.",
+        description="The ECR registry of a stage in another account or Region. The stack there guards it.",
         examples=["210987654321.dkr.ecr.eu-west-1.amazonaws.com"],
     )
     role: RoleArn | None = Field(
         default=None,
-        description="The role that is taken to push there; the stack's parameter PromotionRoles lists it, too.",
+        description="The role to assume for pushes there. The stack's parameter PromotionRoles must list it too.",
         examples=["arn:aws:iam::210987654321:role/imagegate-promotion"],
     )
 
     @property
-    def elsewhere(self) -> RemoteRegistry | None:
+    def remote(self) -> RemoteRegistry | None:
         return RemoteRegistry(self.registry, self.role) if self.registry and self.role else None
 
     def stage(self, name: str, *, is_entered: bool) -> Stage:
-        """`is_entered`: another stage of the policy promotes into it."""
+        """Return the stage. `is_entered`: another stage of the policy promotes into it."""
         by_default = Entry.PROMOTION if is_entered else Entry.OPEN
         return Stage(
             name=name,
             repositories=RepositoryPattern(self.repositories),
-            elsewhere=self.elsewhere,
+            remote=self.remote,
             replication=self.replication.replication(),
             entry=Entry(self.entry) if self.entry else by_default,
             promotes_to=self.promotes_to,
@@ -194,25 +195,26 @@ class PolicyShape(Shape):
     version: Literal[1] = Field(description="The version of this format: 1.")
     scanner: Literal["basic", "enhanced"] = Field(
         default="basic",
-        description="What ECR scans with, and so what rules may count on. enhanced: Amazon Inspector, which also "
-        "says what can be fixed and what is exploited.",
+        description="The scanning of the registry. enhanced: Amazon Inspector, which also reports fixes and known "
+        "exploits; rules that need these are faults with basic.",
     )
     waiver_terms: TermsShape = Field(
-        default_factory=TermsShape, description="What waivers must be, here and at run time."
+        default_factory=TermsShape, description="The terms for waivers, here and at run time."
     )
     defaults: GateShape = Field(
         default_factory=GateShape,
-        description="What holds for every stage that does not say otherwise: mappings key by key, all else as a whole.",
+        description="Values for every stage without its own: mappings are merged by key, others replaced as a whole.",
     )
     stages: Annotated[dict[str, StageShape], Field(min_length=1)] = Field(
         description="The stages by name; images go from one to the next."
     )
     waivers: list[WaiverShape] = Field(
         default_factory=list,
-        description="What may pass nevertheless: for some images, for a reason, until a day. Reviewed with the file.",
+        description="What is waived for some images, for a reason, until a day. Reviewed with the file.",
     )
 
     def policy(self, digest: Digest) -> Policy:
+        """Return the policy. `digest`: of the file."""
         entered = {shape.promotes_to for shape in self.stages.values()}
         stages: Mapping[str, Stage] = {
             name: shape.stage(name, is_entered=name in entered) for name, shape in self.stages.items()

@@ -1,0 +1,64 @@
+"""The validator of a policy file: its shape, what its parts need from each other, and where each fault is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from pydantic import ValidationError
+
+from imagegate.policy.file.explain import empty_faults, shape_faults
+from imagegate.policy.file.inheritance import ExpandedPolicy
+from imagegate.policy.file.schema.policy import PolicyShape
+from imagegate.policy.file.validate_gates import gate_faults
+from imagegate.policy.file.validate_stages import stage_faults
+from imagegate.policy.file.validate_waivers import waiver_faults
+from imagegate.policy.file.yaml import Fault, PathFault, YamlDocument
+
+# Each stage is compared with each, and has all of the defaults.
+_MAX_STAGES = 100
+
+
+def size_fault(document: YamlDocument) -> Fault | None:
+    """Return a fault if the file has too many stages to be validated in a short time, else None."""
+    stages = document.data.get("stages")
+    if not isinstance(stages, dict) or len(stages) <= _MAX_STAGES:
+        return None
+    return Fault(document.line_of(("stages",)), ("stages",), f"more than {_MAX_STAGES} stages")
+
+
+def validate(
+    document: YamlDocument, gates: ExpandedPolicy, *, prefix: str, today: date | None
+) -> tuple[PolicyShape | None, tuple[Fault, ...]]:
+    """Return the shape, or None if it cannot be built, and every fault of the file in the order of its lines.
+
+    `gates`: the document in its long form. The arguments `prefix` and `today` are those of `load_policy`.
+    """
+    shape: PolicyShape | None = None
+    found: list[PathFault] = []
+    try:
+        shape = PolicyShape.model_validate(gates.data)
+    except ValidationError as error:
+        found += shape_faults(error)
+    found += gate_faults(gates)
+    found += waiver_faults(gates.data, today)
+    located = _located(document, gates, found, stage_faults(document.data.get("stages"), prefix))
+    # Each is reported once: a fault of `defaults` is a fault of every stage.
+    faults = dict.fromkeys((*document.faults, *gates.faults, *located))
+    return shape, tuple(sorted(faults, key=lambda fault: (fault.line, str(fault))))
+
+
+def _located(
+    document: YamlDocument,
+    gates: ExpandedPolicy,
+    in_long_form: Iterable[PathFault],
+    as_written: Iterable[PathFault],
+) -> Iterator[Fault]:
+    """Yield each fault with the path and the line where it is written. An empty part has no second fault."""
+    empty = dict(empty_faults(document.data))
+    for path, message in (*empty.items(), *as_written):
+        yield Fault(document.line_of(path), path, message)
+    for path, message in in_long_form:
+        written = gates.locate(path)
+        if written not in empty:
+            yield Fault(document.line_of(written), written, message)
