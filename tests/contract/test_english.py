@@ -47,11 +47,6 @@ VERBS = frozenset((Path(__file__).parent / "verbs.txt").read_text().split())
 # Folders that are not rewritten yet.
 NOT_YET: tuple[str, ...] = (
     "layers/core/imagegate/aws",
-    "layers/core/imagegate/deployment",
-    "layers/core/imagegate/gate",
-    "layers/core/imagegate/grants",
-    "layers/core/imagegate/policy",
-    "layers/core/imagegate/release",
     "layers/core/imagegate",
 )
 

@@ -20,7 +20,6 @@ from imagegate.oci.image import ImageRef
 from imagegate.policy.approval_terms import MAIL
 from imagegate.release.release import ReleaseId
 
-MAC_BYTES = 32  # HMAC-SHA-256
 LONGEST_TOKEN = (
     1446  # characters of a token, as `_TOKEN` allows: long enough for every name that a policy may contain
 )

@@ -32,7 +32,7 @@ class ApprovalTerms:
     by_mail: tuple[str, ...] = ()  # addresses that get a link to decide by, in addition to the approvers
     named_sessions: tuple[
         str, ...
-    ] = ()  # ARNs of roles, also as globs, whose sessions are named after people
+    ] = ()  # ARNs of roles, also as globs: their sessions are named after people
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,18 +34,18 @@ class Replication:
     timeout: timedelta = timedelta(minutes=30)
 
 
-def unfinished_regions(wanted: Replication, replicas: Iterable[Replica]) -> list[str]:
+def unfinished_regions(replication: Replication, replicas: Iterable[Replica]) -> list[str]:
     """Return the Regions whose replication is not over. All destinations in a Region count."""
     replicas = list(replicas)
-    return [region for region in wanted.regions if not _is_over(region, replicas)]
+    return [region for region in replication.regions if not _is_over(region, replicas)]
 
 
-def describe_failures(wanted: Replication, replicas: Iterable[Replica]) -> list[str]:
+def describe_failures(replication: Replication, replicas: Iterable[Replica]) -> list[str]:
     """Return a sentence for each replication that failed."""
     return [
         f"replication to {one.region} failed{f': {one.failure}' if one.failure else ''}"
         for one in replicas
-        if one.region in wanted.regions and one.status is ReplicaStatus.FAILED
+        if one.region in replication.regions and one.status is ReplicaStatus.FAILED
     ]
 
 

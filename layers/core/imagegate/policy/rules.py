@@ -78,7 +78,7 @@ class GraceStart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoGrace:
-    """Findings that have no grace. `epss`: from this probability on (FIRST, 0 to 1); None: EPSS does not matter."""
+    """Findings that have no grace. `epss`: from this probability on (FIRST, 0 to 1), or None if it does not matter."""
 
     known_exploited: bool = False
     exploit_available: bool = False
@@ -182,7 +182,7 @@ class EvidenceRules:
 
 
 class Attention(StrEnum):
-    """How a release is announced, by the severity of its worst finding. A refusal is always an alert."""
+    """The ways to announce a release, by the severity of its worst finding. A refusal is always an alert."""
 
     LOG = "log"
     ALERT = "alert"

@@ -104,9 +104,7 @@ class Release:
     signature: Digest | None = None
     evidence: tuple[Digest, ...] = ()  # of the other artifacts pushed: summary, platforms' signatures, SBOMs
     sbom: Sbom | None = None  # None: the stage requests none, or nothing passed yet
-    platforms: tuple[
-        Digest, ...
-    ] = ()  # of an index: the platforms that were judged, and are released with it
+    platforms: tuple[Digest, ...] = ()  # of an index: those that were judged, and are released with it
     promotion: Promotion | None = None
     uploads: Mapping[Digest, str] = field(default_factory=dict)  # of incomplete blobs: the URL to continue at
     detail: str = ""

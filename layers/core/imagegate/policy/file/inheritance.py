@@ -33,7 +33,7 @@ _OWN = ("repositories", "promotes_to", "entry", "registry", "role")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A part of a gate, and the path where it was written; None: it is built in."""
+    """A part of a gate, and the path where it was written, or None for a built-in value."""
 
     data: Any  # as it was read; None if the node has parts
     written: Path | None

@@ -35,14 +35,14 @@ def validate(
     `gates`: the document in its long form. The arguments `prefix` and `today` are those of `load_policy`.
     """
     shape: PolicyShape | None = None
-    found: list[PathFault] = []
+    in_long_form: list[PathFault] = []
     try:
         shape = PolicyShape.model_validate(gates.data)
     except ValidationError as error:
-        found += shape_faults(error)
-    found += gate_faults(gates)
-    found += waiver_faults(gates.data, today)
-    located = _located(document, gates, found, stage_faults(document.data.get("stages"), prefix))
+        in_long_form += shape_faults(error)
+    in_long_form += gate_faults(gates)
+    in_long_form += waiver_faults(gates.data, today)
+    located = _located(document, gates, in_long_form, stage_faults(document.data.get("stages"), prefix))
     # Each is reported once: a fault of `defaults` is a fault of every stage.
     faults = dict.fromkeys((*document.faults, *gates.faults, *located))
     return shape, tuple(sorted(faults, key=lambda fault: (fault.line, str(fault))))

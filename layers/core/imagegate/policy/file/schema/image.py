@@ -142,7 +142,7 @@ _Attention = Literal["log", "alert"]
 
 
 class AlertsShape(Shape):
-    """How a release is announced, by the severity of its worst finding. A refusal is always an alert."""
+    """The ways to announce a release, by the severity of its worst finding. A refusal is always an alert."""
 
     none: _Attention | None = Field(default=None, description="No finding at all.")
     informational: _Attention | None = Field(default=None, description="INFORMATIONAL is the worst finding.")
