@@ -10,6 +10,7 @@ from urllib.parse import quote
 from imagegate.canonical_json import timestamp
 from imagegate.findings.finding import Severity
 from imagegate.gate.findings_record import finding_json
+from imagegate.gate.verdict import Reason
 from imagegate.text import json_text, lines_only, one_line, web_link
 from imagegate_cli.judgement.opinion import (
     Line,
@@ -76,37 +77,33 @@ def as_sarif(opinion: Opinion) -> dict[str, Any]:
     rules |= {reason.rule: _plain_rule(reason.rule) for reason in reasons}
     places = {name: number for number, name in enumerate(rules)}
     results = [_result(opinion, line, places) for line in lines_shown]
-    results += [
-        {
-            "ruleId": reason.rule,
-            "ruleIndex": places[reason.rule],
-            "level": "error" if reason.action == "enforce" else "warning",
-            "message": _message(reason.message),
-            "locations": [_location(opinion)],
-            "partialFingerprints": {"imagegate/v1": _fingerprint(opinion, reason.rule, "")},
-        }
-        for reason in reasons
-    ]
-    document = {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {"name": "imagegate", "version": _version(), "rules": list(rules.values())}
-                },
-                "results": results,
-                "properties": {
-                    "verdict": str(opinion.outcome),
-                    "stage": opinion.stage.name,
-                    "policy": str(opinion.policy),
-                    "leftOut": len(lines) - len(lines_shown),
-                },
-                "automationDetails": {"id": f"imagegate/{opinion.stage.name}/{opinion.subject}"},
-            }
-        ],
+    results += [_rule_result(opinion, reason, places) for reason in reasons]
+    driver = {"name": "imagegate", "version": _version(), "rules": list(rules.values())}
+    run = {
+        "tool": {"driver": driver},
+        "results": results,
+        "properties": {
+            "verdict": str(opinion.outcome),
+            "stage": opinion.stage.name,
+            "policy": str(opinion.policy),
+            "leftOut": len(lines) - len(lines_shown),
+        },
+        "automationDetails": {"id": f"imagegate/{opinion.stage.name}/{opinion.subject}"},
     }
-    return dict(lines_only(document))
+    schema = "https://json.schemastore.org/sarif-2.1.0.json"
+    return dict(lines_only({"$schema": schema, "version": "2.1.0", "runs": [run]}))
+
+
+def _rule_result(opinion: Opinion, reason: Reason, places: dict[str, int]) -> dict[str, Any]:
+    """Return a result for a broken rule that is not about a finding."""
+    return {
+        "ruleId": reason.rule,
+        "ruleIndex": places[reason.rule],
+        "level": "error" if reason.action == "enforce" else "warning",
+        "message": _message(reason.message),
+        "locations": [_location(opinion)],
+        "partialFingerprints": {"imagegate/v1": _fingerprint(opinion, reason.rule, "")},
+    }
 
 
 def _message(text: str) -> dict[str, str]:

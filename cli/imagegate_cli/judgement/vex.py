@@ -48,17 +48,8 @@ def image_of_reports(
 ) -> Image:
     """Return the image of the reports with all of its names, digests and packages."""
     names = [Name(None, repository)] if repository else []
-    for report in reports:
-        texts = [text for text in (report.target, *report.references) if text and not is_digest(text)]
-        in_ecr = report.scanner in _IN_ECR
-        parsed = [
-            Name(None, text.partition("@")[0].partition(":")[0]) if in_ecr else Name.parse(text)
-            for text in texts
-        ]
-        names += parsed
-    references = [text for report in reports for text in (report.target, *report.references) if text]
-    digests = [report.digest for report in reports if report.digest]
-    digests += [text.rpartition("@")[2] for text in references if "@sha256:" in text]
+    names += [name for report in reports for name in _names_in(report)]
+    digests = [digest for report in reports for digest in _digests_in(report)]
     packages = [package for report in reports for package in report.packages]
     packages += [package for finding in findings for package in finding.packages]
     return Image(
@@ -70,6 +61,24 @@ def image_of_reports(
         patterns=tuple(stage.repositories for stage in policy.stages.values()),
         products=tuple(products),
     )
+
+
+def _names_in(report: ScannerReport) -> Iterator[Name]:
+    """Yield the names of the image in a report."""
+    for text in filter(None, (report.target, *report.references)):
+        if report.scanner in _IN_ECR:
+            yield Name(None, text.partition("@")[0].partition(":")[0])
+        elif not is_digest(text):
+            yield Name.parse(text)
+
+
+def _digests_in(report: ScannerReport) -> Iterator[str]:
+    """Yield the digests of the image in a report."""
+    if report.digest:
+        yield report.digest
+    for text in filter(None, (report.target, *report.references)):
+        if "@sha256:" in text:
+            yield text.rpartition("@")[2]
 
 
 def waivers_for(
