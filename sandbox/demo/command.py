@@ -108,7 +108,7 @@ class _Show:
     def play(self, story: Sequence[Act]) -> tuple[list[Hop], list[str]]:
         acts = [(act, [measure(self._stack, release) for release in self._play(act)]) for act in story]
         messages = self._inbox.messages([str(hop.release.message_id) for _, hops in acts for hop in hops])
-        self._console.print("What people were told:", style="bold")
+        self._console.print("Messages to people:", style="bold")
         for subject in messages.values():
             self._console.print(f"  {subject}")
         self._console.print()
@@ -116,7 +116,7 @@ class _Show:
         return [hop for _, hops in acts for hop in hops], wrong
 
     def _play(self, act: Act) -> list[Release]:
-        self._console.print(Text.assemble((act.reference, "bold"), f"  {act.what}"))
+        self._console.print(Text.assemble((act.reference, "bold"), f"  {act.title}"))
         layout = act.build(self._folder / "images")
         if act.findings:
             self._configure_scanner(act)

@@ -71,7 +71,7 @@ def _calls_lambda(event: Mapping[str, Any]) -> bool:
 def faults(stack: Stack, act: Act, hops: Sequence[Hop], messages: Mapping[str, str]) -> list[str]:
     """Return everything that is wrong in the ledger, in the registry, or in the announcements."""
     first = hops[0].release
-    found = [f"{hop.name}: nobody was told" for hop in hops if hop.release.message_id not in messages]
+    found = [f"{hop.name}: no message was sent" for hop in hops if hop.release.message_id not in messages]
     if first.outcome is not act.ends:
         why = facts.why(first) or "no reason is given"
         return [f"{act.reference} ended as {first.outcome}, not as {act.ends}: {why}", *found]

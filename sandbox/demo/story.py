@@ -18,7 +18,7 @@ Finding = tuple[str, str, str, str]  # name, severity, package, version
 class Act:
     """One image that the demo pushes."""
 
-    what: str
+    title: str
     repository: str
     tag: str
     files: Files

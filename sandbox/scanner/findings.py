@@ -138,7 +138,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox findings",
-        description="Say what the sandbox's scanner will find in an image.",
+        description="Configure the findings that the sandbox's scanner will report for an image.",
     )
     parser.add_argument(
         "reference",

@@ -116,7 +116,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox intelligence",
-        description="Say what the sandbox's Inspector knows about vulnerabilities, instead of what it knew.",
+        description="Replace what the sandbox's Inspector knows about vulnerabilities.",
     )
     parser.add_argument(
         "file",

@@ -301,7 +301,7 @@ def test_a_slow_answer_is_waited_for() -> None:
 # Where the registry tells about many layers at once.
 
 
-def test_layers_are_checked_in_batches() -> None:
+def test_all_layers_are_checked_at_once() -> None:
     contents = [random.Random(n).randbytes(64) for n in range(250)]
     asked: list[int] = []
 
