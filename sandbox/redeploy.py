@@ -68,9 +68,9 @@ def _publish_layer(api: Any, arn: str, policy: Path) -> str:
 
 def _update(api: Any, function: str, before: str, after: str, digest: str | None = None) -> None:
     """Replace the layer and the policy's digest; publish a version and move the aliases to it."""
-    found = api.get_function_configuration(FunctionName=function)
-    layers = [after if one["Arn"] == before else one["Arn"] for one in found.get("Layers", [])]
-    variables = found.get("Environment", {}).get("Variables", {})
+    configuration = api.get_function_configuration(FunctionName=function)
+    layers = [after if one["Arn"] == before else one["Arn"] for one in configuration.get("Layers", [])]
+    variables = configuration.get("Environment", {}).get("Variables", {})
     is_new = after in layers or (digest and _DIGEST in variables)
     if not is_new:
         return

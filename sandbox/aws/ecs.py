@@ -134,8 +134,8 @@ class EcsOperations(EC2ContainerServiceResponse):
         name = self._get_param("service").rpartition("/")[2]
         backend = ecs_backends[_settings.account][_settings.region]
         service = backend._get_service(self._get_param("cluster", "default"), name)
-        found = [one.as_json() for one in reversed(_deployments.get(service.arn, []))]
-        return ActionResult({"serviceDeployments": found})
+        deployments = [one.as_json() for one in reversed(_deployments.get(service.arn, []))]
+        return ActionResult({"serviceDeployments": deployments})
 
 
 def successful_deployments() -> Iterator[_Deployment]:
@@ -151,9 +151,9 @@ def _arn(resource: str) -> str:
 
 def images_of(task_definition: str) -> list[dict[str, str]]:
     """Return the images, with digests where the sandbox's registry knows them, as ECS has them for images in ECR."""
-    found = ecs_backends[_settings.account][_settings.region].describe_task_definition(task_definition)
+    definition = ecs_backends[_settings.account][_settings.region].describe_task_definition(task_definition)
     images = []
-    for container in found.container_definitions:
+    for container in definition.container_definitions:
         digest = _digest(container["image"])
         known = {"imageDigest": digest} if digest else {}
         images.append({"containerName": container["name"], "image": container["image"], **known})

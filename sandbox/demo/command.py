@@ -171,16 +171,16 @@ class _Inbox:
 
     def messages(self, ids: Sequence[str]) -> dict[str, str]:
         """Return subjects by message id; messages that do not arrive within a few seconds are missing."""
-        found: dict[str, str] = {}
+        subjects: dict[str, str] = {}
         deadline = time.monotonic() + 5
-        while set(ids) - set(found) and time.monotonic() < deadline:
+        while set(ids) - set(subjects) and time.monotonic() < deadline:
             answer = client("sqs").receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1
             )
             for message in answer.get("Messages", []):
                 envelope = json.loads(message["Body"])
-                found[envelope["MessageId"]] = envelope["Subject"]
-        return {id_: found[id_] for id_ in ids if id_ in found}
+                subjects[envelope["MessageId"]] = envelope["Subject"]
+        return {id_: subjects[id_] for id_ in ids if id_ in subjects}
 
 
 def _calls(folder: Path) -> str:

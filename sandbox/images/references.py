@@ -28,10 +28,10 @@ class SandboxReference:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        found = _REFERENCE.fullmatch(text)
-        if not found:
+        match = _REFERENCE.fullmatch(text)
+        if not match:
             raise InvalidSandboxReferenceError(f"not REPOSITORY[:TAG|@DIGEST]: {text!r}")
-        return cls(**found.groupdict())
+        return cls(**match.groupdict())
 
     def __str__(self) -> str:
         suffix = f":{self.tag}" if self.tag else f"@{self.digest}" if self.digest else ""

@@ -39,12 +39,12 @@ def get_blob(call: RegistryRequest) -> Response:
 @page("/layers/")
 def download(request: Request) -> Response:
     """Answer the URL of GetDownloadUrlForLayer; its token is the permission."""
-    found = re.fullmatch(r"/layers/(?P<name>.+)/(?P<digest>[^/]+)", request.path)
+    match = re.fullmatch(r"/layers/(?P<name>.+)/(?P<digest>[^/]+)", request.path)
     owner = store().token_owner(request.args.get("token", ""))
-    if not found or not owner:
+    if not match or not owner:
         raise RegistryError(403, "DENIED", "this download address has expired or is wrong")
-    repo = index.repository(found["name"])
-    call = RegistryRequest(request, repo, found["digest"], owner)
+    repo = index.repository(match["name"])
+    call = RegistryRequest(request, repo, match["digest"], owner)
     return _file(request, store().blobs.path(call.target), _blob_headers(call))
 
 
@@ -158,8 +158,8 @@ def cancel_upload(call: RegistryRequest) -> Response:
 def _append(call: RegistryRequest, upload: Upload | None = None) -> Upload:
     upload = upload or layers.upload_of(call.repo, call.target)
     if given := call.request.headers.get("Content-Range"):
-        found = _CONTENT_RANGE.fullmatch(given)
-        if not found or int(found[1]) != upload.size:
+        match = _CONTENT_RANGE.fullmatch(given)
+        if not match or int(match[1]) != upload.size:
             message = f"Content-Range {given} does not follow the {upload.size} bytes received"
             raise RegistryError(416, "BLOB_UPLOAD_INVALID", message, **_position(call, upload))
     upload.append(call.request.stream)

@@ -115,10 +115,10 @@ def _dispatch(request: Request) -> Response:
     if request.path in ("/v2", "/v2/"):
         return Response("{}", content_type="application/json")
     for method, pattern, operation in _ROUTES:
-        found = pattern.fullmatch(request.path)
-        if found and method == request.method:
-            repo = index.repository(found["name"])
-            return operation(RegistryRequest(request, repo, found.groupdict().get("target") or "", who))
+        match = pattern.fullmatch(request.path)
+        if match and method == request.method:
+            repo = index.repository(match["name"])
+            return operation(RegistryRequest(request, repo, match.groupdict().get("target") or "", who))
     raise RegistryError(404, "NAME_INVALID", f"no such resource: {request.method} {request.path}")
 
 

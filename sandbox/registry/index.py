@@ -53,13 +53,13 @@ def put_image(
     """
     with store().lock:
         manifest = _accept(repo, text, media_type, tag, digest)
-        held = find(repo, digest=manifest.digest)
-        image = held or _add(repo, manifest, arrival)
+        present = find(repo, digest=manifest.digest)
+        image = present or _add(repo, manifest, arrival)
         if tag:
             _move_tag(repo, image, tag)
         repo.is_cache = arrival == "pull-through" or getattr(repo, "is_cache", False)
     announce.arrival(arrival, repo, manifest, tag)
-    if not held:
+    if not present:
         hooks().image_added(repo, image, manifest, caller)
     if tag and manifest.children and store().settings.quirks.tag_on_child:
         _tag_first_child(repo, manifest, tag)
@@ -99,21 +99,21 @@ def _accept(
 
 
 def _check_references(repo: Any, manifest: StoredManifest) -> None:
-    held = {image.image_digest for image in repo.images}
+    present = {image.image_digest for image in repo.images}
     where = f"pushing image into repository with name '{repo.name}' do not exist"
     if missing := [digest for digest, _ in manifest.blobs if digest not in repo.layers]:
         digests = ", ".join(missing)
         message = f"Layers with digests '[{digests}]' required for {where}"
         raise EcrError("LayersNotFoundException", message)
-    if missing := [digest for digest in manifest.children if digest not in held]:
+    if missing := [digest for digest in manifest.children if digest not in present]:
         digests = ", ".join(missing)
         message = f"Images with digests '[{digests}]' required for {where}"
         raise EcrError("ReferencedImagesNotFoundException", message)
 
 
 def _check_tag(repo: Any, manifest: StoredManifest, tag: str | None) -> None:
-    held = find(repo, digest=manifest.digest)
-    if held and (not tag or tag in held.image_tags):
+    present = find(repo, digest=manifest.digest)
+    if present and (not tag or tag in present.image_tags):
         raise EcrError(
             "ImageAlreadyExistsException",
             f"Image with digest '{manifest.digest}' and tag '{tag}' already exists in the "

@@ -18,25 +18,27 @@ _TO_INSPECTOR = {"UNDEFINED": "UNTRIAGED"}
 _TO_BASIC = {"UNTRIAGED": "UNDEFINED"}
 
 
-def as_enhanced(found: Findings, repo: Any, image: Any) -> Findings:
+def as_enhanced(findings: Findings, repo: Any, image: Any) -> Findings:
     """Return the findings as Inspector reports them for this image."""
     resource = _resource(repo, image)
-    if found.is_enhanced:
-        return replace(found, findings=[_complete(finding, repo, resource) for finding in found.findings])
-    return _convert_all(found, _TO_INSPECTOR, lambda finding: _enhanced(finding, repo, resource))
+    if findings.is_enhanced:
+        return replace(
+            findings, findings=[_complete(finding, repo, resource) for finding in findings.findings]
+        )
+    return _convert_all(findings, _TO_INSPECTOR, lambda finding: _enhanced(finding, repo, resource))
 
 
-def as_basic(found: Findings) -> Findings:
+def as_basic(findings: Findings) -> Findings:
     """Return the findings as ECR's own scanner reports them."""
-    return _convert_all(found, _TO_BASIC, _basic) if found.is_enhanced else found
+    return _convert_all(findings, _TO_BASIC, _basic) if findings.is_enhanced else findings
 
 
 def _convert_all(
-    found: Findings, levels: dict[str, str], convert: Callable[[dict[str, Any]], dict[str, Any]]
+    findings: Findings, levels: dict[str, str], convert: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> Findings:
-    listed = [convert(f) | {"severity": levels.get(f["severity"], f["severity"])} for f in found.findings]
-    counts = {levels.get(level, level): count for level, count in found.counts.items()}
-    return Findings(listed, counts, is_enhanced=not found.is_enhanced)
+    listed = [convert(f) | {"severity": levels.get(f["severity"], f["severity"])} for f in findings.findings]
+    counts = {levels.get(level, level): count for level, count in findings.counts.items()}
+    return Findings(listed, counts, is_enhanced=not findings.is_enhanced)
 
 
 def _enhanced(finding: dict[str, Any], repo: Any, resource: dict[str, Any]) -> dict[str, Any]:

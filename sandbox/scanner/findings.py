@@ -125,8 +125,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         reference = SandboxReference.parse(arguments.reference)
         require_running(arguments.state)
-        found = _write(arguments.state, reference, arguments.file)
-        print(f"{reference}: the next scan finds {_describe_counts(found)}")
+        findings = _write(arguments.state, reference, arguments.file)
+        print(f"{reference}: the next scan finds {_describe_counts(findings)}")
         if arguments.rescan:
             print(_rescan(arguments.state, reference))
     except (InvalidSandboxReferenceError, InvalidFindingsError, NoSandboxError, OSError) as error:
@@ -154,17 +154,17 @@ def _parser() -> argparse.ArgumentParser:
 def _write(state: Path, reference: SandboxReference, file: Path) -> Findings:
     try:
         text = file.read_text()
-        found = parse(text)
+        findings = parse(text)
     except (InvalidFindingsError, UnicodeDecodeError) as error:
         raise InvalidFindingsError(f"{file}: {error}") from error
     target = file_for(state, str(reference))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text)
-    return found
+    return findings
 
 
-def _describe_counts(found: Findings) -> str:
-    return ", ".join(f"{count} {level}" for level, count in found.counts.items()) or "nothing"
+def _describe_counts(findings: Findings) -> str:
+    return ", ".join(f"{count} {level}" for level, count in findings.counts.items()) or "nothing"
 
 
 def _rescan(state: Path, reference: SandboxReference) -> str:

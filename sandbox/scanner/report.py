@@ -40,12 +40,12 @@ class _Place:
     @classmethod
     def read(cls, token: str) -> _Place:
         try:
-            found = _TOKEN.fullmatch(base64.urlsafe_b64decode(token).decode())
+            match = _TOKEN.fullmatch(base64.urlsafe_b64decode(token).decode())
         except (binascii.Error, UnicodeDecodeError, ValueError):
-            found = None
-        if not found:
+            match = None
+        if not match:
             raise _refused_token()
-        return cls(int(found["page"]), int(found["start"]), found["scan"])
+        return cls(int(match["page"]), int(match["start"]), match["scan"])
 
     def token(self) -> str:
         return base64.urlsafe_b64encode(f"{self.page}:{self.start}:{self.scan}".encode()).decode()
@@ -79,13 +79,15 @@ def _size(limit: int | None) -> int:
 def _page(scan: Scan, place: _Place, size: int) -> dict[str, Any]:
     end = place.start + size
     kind = "findings" if scan.kind == "BASIC" else "enhancedFindings"
-    listed = scan.findings[place.start : end]
+    page_findings = scan.findings[place.start : end]
     if scan.kind == "ENHANCED":
         known = intelligence.read(store().settings.state)
-        listed = [intelligence.knowledge_about(finding, known).applied_to(finding) for finding in listed]
-    found = scan.findings_summary() | {kind: listed}
+        page_findings = [
+            intelligence.knowledge_about(finding, known).applied_to(finding) for finding in page_findings
+        ]
+    findings = scan.findings_summary() | {kind: page_findings}
     more = {"nextToken": _Place(place.page + 1, end, scan.id).token()} if end < len(scan.findings) else {}
-    return {"imageScanFindings": found} | more
+    return {"imageScanFindings": findings} | more
 
 
 def _quirks(repo: Any, image: Any, manifest: StoredManifest, place: _Place) -> None:

@@ -99,10 +99,10 @@ def _scans(image: Any) -> dict[str, Scan]:
 
 def _begin(repo: Any, image: Any, manifest: StoredManifest, *, at_once: bool = False) -> Scan:
     kind = scanning.scan_type()
-    scan, held = Scan(kind, _RUNNING[kind], datetime.now(UTC)), _scans(image).get(kind)
-    if held and held.completed and kind == "ENHANCED":
+    scan, earlier = Scan(kind, _RUNNING[kind], datetime.now(UTC)), _scans(image).get(kind)
+    if earlier and earlier.completed and kind == "ENHANCED":
         # Continuous: the old result stays readable until there is a newer one.
-        scan = replace(held, started=scan.started, is_first=False, id=scan.id)
+        scan = replace(earlier, started=scan.started, is_first=False, id=scan.id)
     _scans(image)[kind] = scan
     if at_once:
         _finish(repo, image, manifest, scan, at_once=True)
@@ -137,14 +137,14 @@ def _play_phases(repo: Any, image: Any, scenes: list[tuple[Scan, float]]) -> Non
 def _look(repo: Any, image: Any, scan: Scan) -> Scan:
     state = store().settings.state
     try:
-        found = findings.read(state, repo.name, image.image_digest, image.image_tags)
+        result = findings.read(state, repo.name, image.image_digest, image.image_tags)
     except findings.InvalidFindingsError as error:
         # The file was written without the command: fail, instead of scanning for ever.
         return replace(scan, status="FAILED", reason=str(error))
     if scan.kind == "ENHANCED":
-        found = enhanced_findings.as_enhanced(found, repo, image)
+        result = enhanced_findings.as_enhanced(result, repo, image)
     else:
-        found = enhanced_findings.as_basic(found)
+        result = enhanced_findings.as_basic(result)
     once = scan.kind == "ENHANCED" and scanning.configuration(repo)["scanFrequency"] == "SCAN_ON_PUSH"
     now = datetime.now(UTC)
     return replace(
@@ -153,8 +153,8 @@ def _look(repo: Any, image: Any, scan: Scan) -> Scan:
         coverage="SCAN_FREQUENCY_SCAN_ON_PUSH" if once else "SUCCESSFUL",
         looked=now,
         completed=now,
-        counts=found.counts,
-        findings=found.findings,
+        counts=result.counts,
+        findings=result.findings,
     )
 
 

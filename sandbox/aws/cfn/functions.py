@@ -60,8 +60,8 @@ def _layer(context: Context, properties: Properties) -> Created:
 def _version(context: Context, properties: Properties) -> Created:
     function = properties["FunctionName"]
     version = context.call("lambda", "PublishVersion", FunctionName=function)["Version"]
-    found = context.call("lambda", "GetFunction", FunctionName=function, Qualifier=version)
-    arn = found["Configuration"]["FunctionArn"]
+    function_version = context.call("lambda", "GetFunction", FunctionName=function, Qualifier=version)
+    arn = function_version["Configuration"]["FunctionArn"]
     return Created(arn, {"Version": version, "FunctionArn": arn})
 
 

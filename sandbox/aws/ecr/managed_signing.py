@@ -43,9 +43,9 @@ def _covers_repository(rule: dict[str, Any], repository: str) -> bool:
 
 def state() -> ManagedSigning:
     """Return the state of this sandbox's registry; make it if there is none."""
-    found = store().managed_signing = store().managed_signing or ManagedSigning()
-    assert isinstance(found, ManagedSigning)
-    return found
+    signing = store().managed_signing = store().managed_signing or ManagedSigning()
+    assert isinstance(signing, ManagedSigning)
+    return signing
 
 
 def sign_push(repo: Any, manifest: StoredManifest, caller: str) -> None:

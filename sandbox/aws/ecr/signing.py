@@ -52,10 +52,10 @@ class SigningOperations(LayerOperations):
 
 
 def _configuration() -> dict[str, Any]:
-    found = managed_signing.state().configuration
-    if found is None:
+    configuration = managed_signing.state().configuration
+    if configuration is None:
         raise EcrError("SigningConfigurationNotFoundException", "The registry has no signing configuration")
-    return found
+    return configuration
 
 
 def _check(rules: list[dict[str, Any]]) -> None:

@@ -151,8 +151,8 @@ def send_to_dead_letters(
 
 def _statements(policy: Any) -> list[dict[str, Any]]:
     document = json.loads(policy) if isinstance(policy, str) and policy else policy or {}
-    found = document.get("Statement", [])
-    return found if isinstance(found, list) else [found]
+    statements = document.get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
 
 
 def _permit(statements: list[dict[str, Any]], action: str, rule: Rule, resource: str) -> None:

@@ -69,10 +69,10 @@ def key_needs(action: str, resource: str) -> Iterator[Need]:
     uses = _USES.get(action, [])
     key = _KEYS[action.partition(":")[0]](resource.split(":", 5)[5]) if uses else None
     backend = kms_backends[ACCOUNT][REGION]
-    found = backend.any_id_to_key_id(key) if key else None
-    if found and not any(alias.startswith("alias/aws/") for alias in backend.keys[found].aliases):
+    key_id = backend.any_id_to_key_id(key) if key else None
+    if key_id and not any(alias.startswith("alias/aws/") for alias in backend.keys[key_id].aliases):
         for use in uses:
-            yield use, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{found}"
+            yield use, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"
 
 
 def kms_context(action: str) -> dict[str, str]:

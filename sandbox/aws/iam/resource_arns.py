@@ -150,8 +150,8 @@ def _kms(call: ServiceCall) -> Iterator[Need]:
     if not key:
         yield call.need("*")
         return
-    found = kms_backends[call.account][call.region].any_id_to_key_id(key)
-    yield call.need(call.arn(f"key/{found}"))
+    key_id = kms_backends[call.account][call.region].any_id_to_key_id(key)
+    yield call.need(call.arn(f"key/{key_id}"))
 
 
 def _events(call: ServiceCall) -> Iterator[Need]:

@@ -50,16 +50,16 @@ class Clusters(Inspector2Response):
 
 
 def _clusters(resource: re.Match[str]) -> list[dict[str, Any]]:
-    found: Counter[_Place] = Counter()
+    counts: Counter[_Place] = Counter()
     for place, tasks, images in _running_images():
         if any(_is_of(image, resource) for image in images):
-            found[place] += tasks
+            counts[place] += tasks
     return [
         {
             "clusterArn": cluster,
-            "clusterDetails": [_details(one, found[one]) for one in found if one[0] == cluster],
+            "clusterDetails": [_details(one, counts[one]) for one in counts if one[0] == cluster],
         }
-        for cluster in dict.fromkeys(cluster for cluster, *_ in found)
+        for cluster in dict.fromkeys(cluster for cluster, *_ in counts)
     ]
 
 

@@ -66,13 +66,13 @@ class Coverages(Inspector2Response):
     """The operation that moto lacks."""
 
     def list_coverage(self) -> ActionResult:
-        asked, size = self._get_param("filterCriteria") or {}, self._get_param("maxResults")
+        criteria, size = self._get_param("filterCriteria") or {}, self._get_param("maxResults")
         size = LARGEST_PAGE if size is None else size
         if not 1 <= size <= LARGEST_PAGE:
             raise InspectorError(f"maxResults must be between 1 and {LARGEST_PAGE}")
-        found = filters.filter_items(_image_records(), asked, _CRITERIA, ("EQUALS", "NOT_EQUALS"))
+        records = filters.filter_items(_image_records(), criteria, _CRITERIA, ("EQUALS", "NOT_EQUALS"))
         try:
-            listed, token = page(found, self._get_param("nextToken"), size)
+            listed, token = page(records, self._get_param("nextToken"), size)
         except EcrError as error:
             raise InspectorError("Invalid next token") from error
         answer = {"coveredResources": [covered.record() for covered in listed]}

@@ -65,17 +65,15 @@ class _ImageFinding:
 
 
 _CRITERIA: Mapping[str, Callable[[_ImageFinding], str | None]] = {
-    "ecrImageHash": lambda found: found.digest,
-    "ecrImageRepositoryName": lambda found: found.repository,
-    "exploitAvailable": lambda found: found.knowledge.applied_to(found.finding).get("exploitAvailable"),
-    "findingArn": lambda found: found.finding["findingArn"],
-    "findingStatus": lambda found: found.finding["status"],
-    "findingType": lambda found: found.finding["type"],
-    "fixAvailable": lambda found: found.finding.get("fixAvailable"),
-    "severity": lambda found: found.finding["severity"],
-    "vulnerabilityId": lambda found: found.finding.get("packageVulnerabilityDetails", {}).get(
-        "vulnerabilityId"
-    ),
+    "ecrImageHash": lambda one: one.digest,
+    "ecrImageRepositoryName": lambda one: one.repository,
+    "exploitAvailable": lambda one: one.knowledge.applied_to(one.finding).get("exploitAvailable"),
+    "findingArn": lambda one: one.finding["findingArn"],
+    "findingStatus": lambda one: one.finding["status"],
+    "findingType": lambda one: one.finding["type"],
+    "fixAvailable": lambda one: one.finding.get("fixAvailable"),
+    "severity": lambda one: one.finding["severity"],
+    "vulnerabilityId": lambda one: one.finding.get("packageVulnerabilityDetails", {}).get("vulnerabilityId"),
 }
 _COMPARISONS = ("EQUALS", "PREFIX", "NOT_EQUALS")
 
@@ -90,12 +88,12 @@ class Inspector2(Inspector2Response):
             raise InspectorError(f"maxResults must be between 1 and {LARGEST_PAGE}")
         if self._get_param("sortCriteria"):
             raise InspectorError("the sandbox does not sort findings")
-        found = filters.filter_items(_image_findings(), criteria, _CRITERIA, _COMPARISONS)
+        matching = filters.filter_items(_image_findings(), criteria, _CRITERIA, _COMPARISONS)
         try:
-            listed, token = page(found, self._get_param("nextToken"), size)
+            listed, token = page(matching, self._get_param("nextToken"), size)
         except EcrError as error:
             raise InspectorError("Invalid next token") from error
-        answer = {"findings": [found.as_inspector() for found in listed]}
+        answer = {"findings": [one.as_inspector() for one in listed]}
         return ActionResult(answer | ({"nextToken": token} if token else {}))
 
     def batch_get_finding_details(self) -> ActionResult:

@@ -184,9 +184,9 @@ def _missing_permission(report: _Report, bucket: str, key: str) -> str:
     }
     for action, resource in needs:
         attached = [one for one in statements_on(resource) if _is_named_by(one)]
-        found = applying_statements(attached, action, resource, context)
-        used_statements.record_use(resource, found)
-        if {one["Effect"] for one in found} != {"Allow"}:
+        statements = applying_statements(attached, action, resource, context)
+        used_statements.record_use(resource, statements)
+        if {one["Effect"] for one in statements} != {"Allow"}:
             return f"{action} on {resource}"
     return ""
 
