@@ -11,10 +11,8 @@ turns; numbers are medians. Ours runs in a new process each time, as in a cold f
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import random
 import re
 import statistics
 import subprocess
@@ -22,12 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_MIB = 1024 * 1024
+from benchmarks.source_registry import MIB, Case, SourceRegistry
+
 _OURS = "ours"
 _SKOPEO = "skopeo copy"
 # One line of the registry's access log: method, path, status, bytes of the answer.
@@ -35,21 +34,7 @@ _LINE = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/v2/\S+) HTTP[^"]*" (?P<status
 _PEAK = "print(int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1024)"
 
 
-@dataclass(frozen=True)
-class Case:
-    """One measured copy. `before`: the number of layers that the target already has from another image. `again`: the
-    target already has the image itself.
-    """
-
-    name: str
-    sizes: tuple[int, ...]  # of the layers, in bytes
-    within_one: bool = False
-    before: int = 0
-    again: bool = False
-    times: int = 5
-
-
-_BIG = (128 * _MIB,) * 8
+_BIG = (128 * MIB,) * 8
 CASES = (
     Case("1 GiB, 8 layers, between registries", _BIG, times=3),
     Case("1 GiB, 8 layers, inside one registry", _BIG, within_one=True, times=3),
@@ -113,7 +98,7 @@ def _copy(source: str, target: str, repository: str, to: str, digest: str, tag: 
 
 def _measure(case: Case) -> dict[str, Any]:
     runs: dict[str, list[Run]] = {_OURS: [], _SKOPEO: []}
-    with tempfile.TemporaryDirectory() as folder, _Source(Path(folder), case) as source:
+    with tempfile.TemporaryDirectory() as folder, SourceRegistry(Path(folder), case) as source:
         start = _skopeo_start()
         for number in range(case.times):
             for who in sorted(runs, reverse=bool(number % 2)):
@@ -140,80 +125,7 @@ def _median(values: Iterator[float]) -> float:
     return statistics.median(values)
 
 
-@dataclass
-class _Source(ExitStack):
-    """A registry with the image, and with the content that the target already has."""
-
-    folder: Path
-    case: Case
-    address: str = ""
-    digests: list[str] = field(default_factory=list)  # of the image, and of the one before
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def __enter__(self) -> _Source:
-        from tests.integration.docker_registry import docker_registry
-
-        super().__enter__()
-        self.address = self.enter_context(docker_registry(self.folder / "source"))
-        layers = [_layer(self.folder / "source/data", n, size) for n, size in enumerate(self.case.sizes)]
-        self.digests = [_push_image(self.address, layers)]
-        if self.case.before:
-            other = _layer(self.folder / "source/data", 1000, self.case.sizes[0])
-            self.digests.append(_push_image(self.address, [*layers[: self.case.before], other]))
-        return self
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "source/log"
-
-
-def _layer(data: Path, number: int, size: int) -> dict[str, Any]:
-    """Put a layer where the registry keeps its blobs: pushing gigabytes would measure nothing here."""
-    piece = random.Random(number).randbytes(min(_MIB, size))  # noqa: S311 - the same layers each time
-    digest = hashlib.sha256()
-    incoming = data.parent / "incoming"
-    with incoming.open("wb") as file:
-        for count in range(max(1, size // _MIB)):
-            chunk = count.to_bytes(8) + piece[8:]
-            digest.update(chunk)
-            file.write(chunk)
-    value, root = digest.hexdigest(), data / "docker/registry/v2"
-    link = root / f"repositories/app/_layers/sha256/{value}/link"
-    link.parent.mkdir(parents=True)
-    link.write_text(f"sha256:{value}")
-    content = root / f"blobs/sha256/{value[:2]}/{value}/data"
-    content.parent.mkdir(parents=True)
-    size = incoming.stat().st_size
-    incoming.rename(content)
-    media_type = "application/vnd.oci.image.layer.v1.tar"
-    return {"mediaType": media_type, "digest": f"sha256:{value}", "size": size}
-
-
-def _push_image(address: str, layers: list[dict[str, Any]]) -> str:
-    from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST
-    from imagegate.oci.manifest import Manifest
-    from tests.integration.docker_registry import client_of
-
-    registry = client_of(address)
-    diffs = [layer["digest"] for layer in layers]
-    rootfs = {"type": "layers", "diff_ids": diffs}
-    config = registry.push_blob(
-        "app", json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()
-    )
-    document = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": config.as_json() | {"mediaType": OCI_CONFIG},
-        "layers": layers,
-    }
-    manifest = Manifest.parse(json.dumps(document).encode())
-    registry.push_manifest("app", manifest)
-    return str(manifest.digest)
-
-
-def _run(case: Case, source: _Source, who: str, name: str, start: float) -> Run:
+def _run(case: Case, source: SourceRegistry, who: str, name: str, start: float) -> Run:
     with _target(case, source, name) as (target, to, logs):
         if case.again:
             _ours(source.address, target, to, source.digests[0], "1.0")
@@ -230,7 +142,7 @@ def _run(case: Case, source: _Source, who: str, name: str, start: float) -> Run:
 
 
 @contextmanager
-def _target(case: Case, source: _Source, name: str) -> Iterator[tuple[str, str, set[Path]]]:
+def _target(case: Case, source: SourceRegistry, name: str) -> Iterator[tuple[str, str, set[Path]]]:
     from tests.integration.docker_registry import docker_registry
 
     if case.within_one:
