@@ -32,9 +32,9 @@ KEYS = {
 # One image, but with the findings of the second: it must be blocked, and the demo must say that this is wrong.
 SPOILED = """
 import dataclasses, sys
-from sandbox import demo
-demo.STORY = (dataclasses.replace(demo.STORY[0], findings=demo.STORY[1].findings),)
-sys.exit(demo.main(["--state", sys.argv[1]]))
+from sandbox.demo import command
+command.STORY = (dataclasses.replace(command.STORY[0], findings=command.STORY[1].findings),)
+sys.exit(command.main(["--state", sys.argv[1]]))
 """
 
 
