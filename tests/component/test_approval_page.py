@@ -90,7 +90,7 @@ def test_everything_that_a_decision_rests_on_is_on_the_page(gate: Waiting) -> No
         str(release.policy),
         f"Approved by {BEN} on 2026-11-21 09:00 UTC : tested on the canary",
         "tag:team=platform",
-        f"Whoever brought the image does not decide about it: {CI} .",
+        f"The people who brought the image may not decide about it: {CI} .",
         f'imagegate decide approve {release.image} --reason "…"',
         f'imagegate decide reject {release.image} --reason "…"',
     ):
@@ -198,7 +198,7 @@ def test_the_required_power_is_printed_if_no_approvers_are_listed(gate: Waiting)
     gate.asks(ApprovalTerms())
     shown = read(gate.opens(gate.link(gate.waits())))
     assert "1 approval is needed before 2026-11-28 08:00 UTC" in shown
-    assert "Whoever IAM lets call decide" in shown
+    assert "Anybody whom IAM lets call decide" in shown
 
 
 def test_whatever_a_page_shows_is_text(gate: Waiting) -> None:
