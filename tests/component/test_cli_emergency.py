@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import click
 import pytest
 
 from imagegate.oci.image import ImageRef
@@ -150,6 +151,20 @@ def test_the_command_asks_the_person_before_it_starts(
     result = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN)
     assert (result.code, len(url.bodies)) == (code, asked)
     assert "cannot be undone" in questions[0]
+
+
+def test_ctrl_c_at_the_question_revokes_nothing(
+    gate: CliGate, url: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released(gate)
+
+    def interrupt(_text: str, **_how: Any) -> bool:
+        raise click.Abort
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", interrupt)
+    result = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN)
+    assert (result.code, result.err, url.bodies) == (130, "imagegate: nothing was revoked\n", [])
 
 
 def test_what_was_never_signed_is_no_failure_of_the_function(gate: CliGate, url: Served) -> None:

@@ -181,6 +181,14 @@ def test_a_revoked_image_is_no_success(gate: CliGate) -> None:
     assert (result.code, result.json["state"], result.json["by"]) == (1, "revoked", "ann")
 
 
+def test_a_revoked_image_is_not_approved_any_more(gate: CliGate, url: Served) -> None:
+    image = held(ask(gate))
+    changed(gate, image, revoked=Revocation(NOW, CALLER, "stolen"))
+    result = gate.call("decide", "approve", "shop-dev:1.0")
+    assert (result.code, "its signature was revoked on" in result.err) == (1, True), result.err
+    assert gate.world.starter.requests == []
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [

@@ -44,9 +44,8 @@ def run(
         _show(images, rate)
     started: int | None = None
     if images.start and not dry_run:
-        if not yes and not confirm(f"Start {_releases(len(images.start))}?"):
-            say("imagegate: nothing was started", err=True)
-            raise click.exceptions.Exit(1)
+        if not yes:
+            confirm(f"Start {_releases(len(images.start))}?", "nothing was started")
         started = start(stack, images.start, rate)
     if as_json:
         return show_json(images.as_json(started))

@@ -11,7 +11,7 @@ from imagegate.canonical_json import timestamp
 from imagegate.errors import RejectedInputError
 from imagegate_cli.context import CommandLine
 from imagegate_cli.decisions.parameters import EndType, Scope, ScopeType
-from imagegate_cli.output.terminal import confirm, say, show_json
+from imagegate_cli.output.terminal import confirm, show_json
 from imagegate_cli.stack import Stack
 
 if TYPE_CHECKING:
@@ -127,6 +127,4 @@ def _confirm(image: ImageRef, *, this_gate_only: bool, as_json: bool) -> None:
         raise click.UsageError("there is no terminal to confirm on: add --yes to revoke")
     where = "by its gate" if this_gate_only else "by its gate and every gate after it"
     question = f"Revoke what was signed {where} for {image}? This cannot be undone"
-    if not confirm(question):
-        say("imagegate: nothing was revoked", err=True)
-        raise click.exceptions.Exit(1)
+    confirm(question, "nothing was revoked")

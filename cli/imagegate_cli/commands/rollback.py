@@ -104,8 +104,7 @@ def _confirm(plan: RollbackPlan, *, as_json: bool) -> None:
     from imagegate_cli.releases import view
 
     view.console(stderr=True).print(rollbacks.planned(plan))
-    if not confirm("Notify deployers?"):
-        raise click.exceptions.Exit(1)
+    confirm("Notify deployers?", "nothing was done")
 
 
 def _show(plan: RollbackPlan, response: dict[str, Any] | None, *, as_json: bool) -> None:

@@ -17,9 +17,18 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(printable(text), err=err)
 
 
-def confirm(question: str) -> bool:
-    """Ask on stderr, since stdout is for results. Return the answer."""
-    return click.confirm(printable(question), err=True)
+def confirm(question: str, otherwise: str) -> None:
+    """Ask on stderr, since stdout is for results. If the answer is no, say `otherwise` and exit with 1.
+
+    Ctrl-C is a no, too, with exit code 130: nothing has been done yet.
+    """
+    try:
+        is_confirmed, code = click.confirm(printable(question), err=True), 1
+    except click.Abort:
+        is_confirmed, code = False, 130
+    if not is_confirmed:
+        say(f"imagegate: {otherwise}", err=True)
+        raise click.exceptions.Exit(code)
 
 
 def show_json(document: Any) -> None:

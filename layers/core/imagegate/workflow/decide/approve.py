@@ -59,7 +59,11 @@ class DecideApproval:
         return result
 
     def _request(self, release: Release) -> ApprovalRequest:
-        """Return the approval request. Raises an error if the attempt does not wait, or is no longer the latest."""
+        """Return the approval request. Raises an error if the attempt does not wait, is revoked, or not the latest."""
+        if release.revoked:
+            raise ApprovalRefusedError(
+                f"{release.image}: its signature was {release.revoked}; push another image"
+            )
         request = pending_request(release, self.records.policy(release.policy), self.ledger)
         if request is None:
             raise RecordNotFoundError(f"{release.id} does not wait for an approval: imagegate list --waiting")
