@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from imagegate.canonical_json import timestamp
 from imagegate.deployment.rollback import Rollback
@@ -43,6 +43,7 @@ from imagegate.oci.reference import Container
 from imagegate.policy.policy import Entry, Policy, RepositoryPattern, Scanner, Stage
 from imagegate.policy.replication import Replica
 from imagegate.policy.waiver import Waiver
+from imagegate.ports.ledger import StepResults
 from imagegate.release.order import Order
 from imagegate.release.release import (
     CurrentRelease,
@@ -345,8 +346,8 @@ class FakeLedger:
             self._change(release, tags=known.tags | tags, pushed_at=later, changes=known.changes + 1)
         return known.is_open
 
-    def record(self, release: ReleaseId, **fields: Any) -> None:
-        self._change(release, **fields)
+    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> None:
+        self._change(release, **results)
 
     def close(
         self,

@@ -172,13 +172,7 @@ class Stack:
     @cached_property
     def installed_at(self) -> datetime | None:
         """The time of the installation, or None if the ledger has none. Images pushed before it are ignored."""
-        from imagegate.aws import ledger_items as items
-        from imagegate.aws.clients import client
-
-        key = items.key(items.INSTALLATION, items.INSTALLATION)
-        table = self.output("LedgerTable")
-        response = client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
-        return items.read_installation(response["Item"]) if "Item" in response else None
+        return self.ledger.installation()
 
     def execution_arn(self, release: Release) -> str:
         machine = self.output("ReleaseStateMachine")

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from imagegate.aws.sbom_exports import S3SbomExports
+from imagegate.aws.records import S3SbomExports
 from imagegate.errors import RecordNotFoundError, RegistryUnavailableError, SbomRefusedError
 from imagegate.evidence import sbom_document
 from imagegate.evidence.sbom import NOT_ATTACHED_YET, Export
@@ -495,7 +495,7 @@ def test_a_document_is_read_unless_it_is_too_large(bucket: Any, monkeypatch: pyt
     bucket.put_object(Bucket=BUCKET, Key="sboms/a/1", Body=DOCUMENT)
     exports = S3SbomExports(BUCKET)
     assert exports.document("sboms/a/1") == DOCUMENT
-    monkeypatch.setattr("imagegate.aws.sbom_exports.MAX_SBOM", len(DOCUMENT) - 1)
+    monkeypatch.setattr("imagegate.aws.records.MAX_SBOM", len(DOCUMENT) - 1)
     with pytest.raises(SbomRefusedError, match="at most"):
         exports.document("sboms/a/1")
     with pytest.raises(RecordNotFoundError):

@@ -15,23 +15,18 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from imagegate.aws import clients as aws
-from imagegate.aws.ledger import DynamoLedger
-from imagegate.aws.ledger_items import (
-    CorruptLedgerError,
-    ignored_key,
-    moment,
-    read_release,
-    read_token,
-    write_release,
-    write_token,
-)
+from imagegate.aws.dynamodb import Item, plain, typed
+from imagegate.aws.ledger import DynamoLedger, keys
+from imagegate.aws.ledger.items import CorruptLedgerError, moment
+from imagegate.aws.ledger.release_item import read_release, write_release
+from imagegate.aws.ledger.waiting import read_token, write_token
 from imagegate.errors import RecordNotFoundError, ThrottledError
 from imagegate.evidence.sbom import Sbom
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
-from imagegate.ports.ledger import Ledger
+from imagegate.ports.ledger import Ledger, StepResults
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import (
     CurrentRelease,
@@ -185,8 +180,9 @@ def test_a_later_judgement_leaves_no_reasons_of_the_earlier_one(ledger: DynamoLe
 @pytest.mark.parametrize("field", ["outcome", "tags", "closed_at", "nonsense"])
 def test_what_closing_alone_may_change_is_not_recorded(ledger: DynamoLedger, field: str) -> None:
     ledger.begin(OPEN)
+    results: Any = {field: "x"}
     with pytest.raises(TypeError, match=field):
-        ledger.record(FIRST, **{field: "x"})
+        ledger.record(FIRST, **results)
 
 
 # closing
@@ -240,7 +236,7 @@ def test_an_attempt_without_tags_can_be_closed(ledger: DynamoLedger) -> None:
     assert ledger.close(FIRST, Outcome.WITHDRAWN, None, NOW, "")
 
 
-PROOF = {
+PROOF: StepResults = {
     "verdict": "PASS",
     "decision": Digest.of(b"decision"),
     "signature": Digest.of(b"signature"),
@@ -267,7 +263,7 @@ def test_an_attempt_closes_while_what_proves_it_is_as_it_was_read(ledger: Dynamo
         {"break_glass": "by ann"},
     ],
 )
-def test_it_does_not_close_by_proof_that_has_changed(ledger: DynamoLedger, change: dict[str, Any]) -> None:
+def test_it_does_not_close_by_proof_that_has_changed(ledger: DynamoLedger, change: StepResults) -> None:
     ledger.begin(OPEN)
     ledger.record(FIRST, **PROOF)
     read = ledger.get(FIRST)
@@ -389,11 +385,15 @@ def test_what_does_not_fit_on_one_page_is_read_on(
 # damage
 
 
+def stored(item: Item) -> dict[str, Any]:
+    return plain(typed(item))
+
+
 @pytest.mark.parametrize(
     "attribute", ["repository", "digest", "attempt", "stage", "policy", "reason", "startedAt"]
 )
 def test_an_attempt_without_a_needed_attribute_is_an_error_that_names_it(attribute: str) -> None:
-    item = write_release(OPEN)
+    item = stored(write_release(OPEN))
     del item[attribute]
     with pytest.raises(CorruptLedgerError, match=f"IMAGE#shop-dev@.* ATTEMPT#00001 .*{attribute}"):
         read_release(item)
@@ -419,12 +419,12 @@ def test_an_attempt_without_a_needed_attribute_is_an_error_that_names_it(attribu
 )
 def test_an_attempt_with_a_malformed_attribute_is_refused(attribute: str, value: dict[str, str]) -> None:
     with pytest.raises(CorruptLedgerError, match="ATTEMPT#00001"):
-        read_release({**write_release(OPEN), attribute: value})
+        read_release(plain({**typed(write_release(OPEN)), attribute: value}))
 
 
 @pytest.mark.parametrize("attribute", ["token", "platforms", "since"])
 def test_a_token_without_a_needed_attribute_is_refused(attribute: str) -> None:
-    item = write_token(token())
+    item = stored(write_token(token()))
     del item[attribute]
     with pytest.raises(CorruptLedgerError, match=attribute):
         read_token(item)
@@ -474,7 +474,7 @@ releases = st.builds(
 
 @given(releases)
 def test_a_release_survives_the_ledger_unchanged(release: Release) -> None:
-    assert read_release(write_release(release)) == release
+    assert read_release(stored(write_release(release))) == release
 
 
 @given(times, times)
@@ -547,27 +547,25 @@ def test_a_notice_is_noted_once_and_for_all(ledger: DynamoLedger) -> None:
 def test_unprocessed_keys_of_a_batch_are_requested_again_but_not_for_ever(
     ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch, leaves: int
 ) -> None:
-    real, calls = ledger._client, []
+    client: Any = aws.client("dynamodb")
+    real, calls = client.batch_write_item, []
 
-    class Busy:
+    def write_one(**arguments: Any) -> Any:
         """DynamoDB under load: of each batch one item is done."""
+        calls.append(1)
+        [(table, requests)] = arguments["RequestItems"].items()
+        if len(calls) > leaves:
+            return real(**arguments)
+        real(RequestItems={table: requests[:1]})
+        return {"UnprocessedItems": {table: requests[1:]} if requests[1:] else {}}
 
-        def batch_write_item(self, **arguments: Any) -> Any:
-            calls.append(1)
-            [(table, asked)] = arguments["RequestItems"].items()
-            if len(calls) > leaves:
-                return real.batch_write_item(**arguments)
-            real.batch_write_item(RequestItems={table: asked[:1]})
-            return {"UnprocessedItems": {table: asked[1:]} if asked[1:] else {}}
-
-    monkeypatch.setattr(DynamoLedger, "_client", Busy())
+    monkeypatch.setattr(client, "batch_write_item", write_one)
     clocks = {place: Clock(NOW) for place in PLACES[:20]}
     if leaves > 8:
         with pytest.raises(ThrottledError):
             ledger.keep_clocks("shop-dev", clocks)
         return
     ledger.keep_clocks("shop-dev", clocks)
-    monkeypatch.setattr(DynamoLedger, "_client", real)
     assert ledger.clocks("shop-dev") == clocks
 
 
@@ -602,7 +600,7 @@ def test_why_an_image_was_ignored_is_kept_for_a_while(ledger: DynamoLedger, tabl
         ledger.note_ignored(ignored)
         assert ledger.ignored(IMAGE) == ignored
     assert ledger.latest(IMAGE) is None
-    item = table.get_item(TableName=TABLE, Key=ignored_key(IMAGE))["Item"]
+    item = table.get_item(TableName=TABLE, Key=typed(keys.ignored(IMAGE)))["Item"]
     assert int(item["expires"]["N"]) == int((NOW + timedelta(days=30)).timestamp())
 
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from imagegate.aws.kms import KmsApprovalLinks
     from imagegate.aws.ledger import DynamoLedger
     from imagegate.aws.link_decider import LambdaDecider
-    from imagegate.aws.records import S3Records
-    from imagegate.aws.sbom_exports import S3SbomExports
+    from imagegate.aws.records import S3Records, S3SbomExports
     from imagegate.aws.signer import AwsSigner
     from imagegate.aws.sns import SnsNotifications
     from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
@@ -85,7 +84,7 @@ def records() -> S3Records:
 
 @cache
 def sbom_exports() -> S3SbomExports:
-    from imagegate.aws.sbom_exports import S3SbomExports
+    from imagegate.aws.records import S3SbomExports
 
     return S3SbomExports(setting("RECORDS_BUCKET"))
 

@@ -1,10 +1,14 @@
-"""A DynamoDB table: conditional writes, strongly consistent reads, batches that are asked for until they are whole."""
+"""One DynamoDB table: conditional writes, strongly consistent reads, batches that are repeated until all is done.
+
+Items and values are plain Python here: text, integers, lists and sets of text.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
@@ -14,77 +18,154 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Item = Mapping[str, Any]
+Key = dict[str, str]
 
 # Amazon DynamoDB API reference, BatchGetItem and BatchWriteItem.
 _READS_AT_ONCE, _WRITES_AT_ONCE = 100, 25
 _BATCH_TRIES = 8
+_SERIALIZER, _DESERIALIZER = TypeSerializer(), TypeDeserializer()
+
+
+def typed(item: Item) -> dict[str, Any]:
+    """Return the item as DynamoDB's API takes it: `{"pk": {"S": "…"}}`."""
+    return {name: _SERIALIZER.serialize(value) for name, value in item.items()}
+
+
+def plain(item: Item) -> dict[str, Any]:
+    """Return an item of DynamoDB's API as plain Python. Numbers are `Decimal`, sets are `set`."""
+    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+
+
+def key(pk: str, sk: str) -> Key:
+    """Return the key of one item."""
+    return {"pk": pk, "sk": sk}
 
 
 class DynamoTable:
-    """What the ledger and the grants have in common."""
+    """A table with the key attributes `pk` and `sk`."""
 
-    def __init__(self, table: str) -> None:
-        self._table = table
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     @property
     def _client(self) -> DynamoDBClient:
         made: DynamoDBClient = client("dynamodb")
         return made
 
-    def _get(self, key: dict[str, Any]) -> Item | None:
-        with translated({}, asked=key["pk"]["S"]):
-            return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+    def get(self, key: Key) -> Item | None:
+        """Return one item, or None if there is no such item."""
+        with translated({}, asked=key["pk"]):
+            item = self._client.get_item(TableName=self._name, Key=typed(key), ConsistentRead=True).get(
+                "Item"
+            )
+        return None if item is None else plain(item)
 
-    def _put(self, item: dict[str, Any], condition: str = "", values: dict[str, Any] | None = None) -> bool:
-        more: dict[str, Any] = {"ConditionExpression": condition} if condition else {}
-        if values:
-            more["ExpressionAttributeValues"] = values
-        return self._conditional(self._client.put_item, Item=item, **more)
+    def put(self, item: Item, condition: str = "", values: Item | None = None) -> bool:
+        """Write the whole item. Return False if the condition does not hold."""
+        return self._write(self._client.put_item, condition, values, Item=typed(item))
 
-    def _conditional(self, write: Callable[..., Any], **arguments: Any) -> bool:
-        """False: the condition did not hold."""
+    def update(
+        self,
+        key: Key,
+        expression: str,
+        condition: str,
+        values: Item | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Change attributes of one item. Return False if the condition does not hold."""
+        more: dict[str, Any] = {"ExpressionAttributeNames": dict(names)} if names else {}
+        return self._write(
+            self._client.update_item, condition, values, Key=typed(key), UpdateExpression=expression, **more
+        )
+
+    def delete(
+        self,
+        key: Key,
+        condition: str = "",
+        values: Item | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Delete one item, if it is there. Return False if the condition does not hold."""
+        more: dict[str, Any] = {"ExpressionAttributeNames": dict(names)} if names else {}
+        return self._write(self._client.delete_item, condition, values, Key=typed(key), **more)
+
+    def partition(
+        self, pk: str, *, prefix: str = "", newest_first: bool = False, limit: int = 0
+    ) -> Iterator[Item]:
+        """Yield the items of one partition key, strongly consistent. `limit`: items per page, where few are read."""
+        values = {":pk": pk, ":sk": prefix} if prefix else {":pk": pk}
+        return self._query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)" if prefix else "pk = :pk",
+            ExpressionAttributeValues=typed(values),
+            ConsistentRead=True,
+            **_order(newest_first, limit),
+        )
+
+    def index(
+        self, name: str, attribute: str, value: str, *, newest_first: bool = False, limit: int = 0
+    ) -> Iterator[Item]:
+        """Yield the items of an index that have this value, eventually consistent. `limit`: items per page."""
+        return self._query(
+            IndexName=name,
+            KeyConditionExpression="#by = :value",
+            ExpressionAttributeNames={"#by": attribute},
+            ExpressionAttributeValues=typed({":value": value}),
+            **_order(newest_first, limit),
+        )
+
+    def read_all(self, keys: Sequence[Key]) -> Iterator[Item]:
+        """Yield the items of any number of keys; BatchGetItem may leave some unread, and these are requested again."""
+        for start in range(0, len(keys), _READS_AT_ONCE):
+            batch = [typed(key) for key in keys[start:][:_READS_AT_ONCE]]
+            request: Any = {self._name: {"Keys": batch, "ConsistentRead": True}}
+            for _ in range(_BATCH_TRIES):
+                with translated({}):
+                    response: Any = self._client.batch_get_item(RequestItems=request)
+                yield from map(plain, response.get("Responses", {}).get(self._name, ()))
+                request = response.get("UnprocessedKeys")
+                if not request:
+                    break
+            else:
+                raise ThrottledError(f"{self._name}: BatchGetItem leaves keys unread")
+
+    def write_all(self, items: Sequence[Item]) -> None:
+        """Write any number of items, without conditions."""
+        writes: list[Any] = [{"PutRequest": {"Item": typed(item)}} for item in items]
+        for start in range(0, len(writes), _WRITES_AT_ONCE):
+            request: Any = {self._name: writes[start:][:_WRITES_AT_ONCE]}
+            for _ in range(_BATCH_TRIES):
+                with translated({}):
+                    request = self._client.batch_write_item(RequestItems=request).get("UnprocessedItems")
+                if not request:
+                    break
+            else:
+                raise ThrottledError(f"{self._name}: BatchWriteItem leaves items unwritten")
+
+    def _write(
+        self, write: Callable[..., Any], condition: str, values: Item | None, **arguments: Any
+    ) -> bool:
+        arguments |= {"ConditionExpression": condition} if condition else {}
+        arguments |= {"ExpressionAttributeValues": typed(values)} if values else {}
         try:
             with translated({}):
-                write(TableName=self._table, **arguments)
+                write(TableName=self._name, **arguments)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 return False
             raise
         return True
 
-    def _read_all(self, keys: Sequence[dict[str, Any]]) -> Iterator[Item]:
-        """Any number of them. BatchGetItem answers with what it could not read, too: that is asked for again."""
-        for start in range(0, len(keys), _READS_AT_ONCE):
-            asked: Any = {self._table: {"Keys": keys[start:][:_READS_AT_ONCE], "ConsistentRead": True}}
-            for _ in range(_BATCH_TRIES):
-                with translated({}):
-                    answer: Any = self._client.batch_get_item(RequestItems=asked)
-                yield from answer.get("Responses", {}).get(self._table, ())
-                asked = answer.get("UnprocessedKeys")
-                if not asked:
-                    break
-            else:
-                raise ThrottledError(f"{self._table}: BatchGetItem leaves keys unread")
-
-    def _write_all(self, written: Sequence[Item]) -> None:
-        """Any number of them, without conditions."""
-        requests: list[Any] = [{"PutRequest": {"Item": item}} for item in written]
-        for start in range(0, len(requests), _WRITES_AT_ONCE):
-            asked: Any = {self._table: requests[start:][:_WRITES_AT_ONCE]}
-            for _ in range(_BATCH_TRIES):
-                with translated({}):
-                    asked = self._client.batch_write_item(RequestItems=asked).get("UnprocessedItems")
-                if not asked:
-                    break
-            else:
-                raise ThrottledError(f"{self._table}: BatchWriteItem leaves items unwritten")
-
     def _query(self, **arguments: Any) -> Iterator[Item]:
-        """Page by page, as far as the caller reads."""
+        """Yield items page by page, as far as the caller reads."""
         while True:
             with translated({}):
-                page = self._client.query(TableName=self._table, **arguments)
-            yield from page["Items"]
+                page = self._client.query(TableName=self._name, **arguments)
+            yield from map(plain, page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _order(newest_first: bool, limit: int) -> dict[str, Any]:
+    order = {"ScanIndexForward": False} if newest_first else {}
+    return order | ({"Limit": limit} if limit else {})

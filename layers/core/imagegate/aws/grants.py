@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from imagegate.aws.dynamodb import DynamoTable, Item
+from imagegate.aws.dynamodb import DynamoTable, Item, Key, key
 from imagegate.canonical_json import timestamp
 from imagegate.errors import RejectedInputError
 from imagegate.grants.approval import Approval, Choice
@@ -44,8 +44,8 @@ class _Kind(Generic[_T]):
     attribute: str
     parse: Callable[[Any], _T]
 
-    def key(self, name: str) -> dict[str, Any]:
-        return {"pk": {"S": self.pk}, "sk": {"S": name}}
+    def key(self, name: str) -> Key:
+        return key(self.pk, name)
 
 
 _WAIVER = _Kind("WAIVER", "waiver", Waiver.from_json)
@@ -56,8 +56,11 @@ class CorruptGrantError(RejectedInputError):
     """A grant in the table cannot be read, or is not the one that its name says."""
 
 
-class DynamoGrants(DynamoTable):
-    """Nothing is ever deleted: what is withdrawn says so, and by whom."""
+class DynamoGrants:
+    """Waivers, break-glass, approvals and orders. No item is ever deleted: a withdrawn grant says when and by whom."""
+
+    def __init__(self, table: str) -> None:
+        self._table = DynamoTable(table)
 
     def waivers(self) -> list[Waiver]:
         return self._all(_WAIVER)
@@ -78,62 +81,44 @@ class DynamoGrants(DynamoTable):
         return self._withdraw(_BREAK_GLASS, name, at, by)
 
     def approvals(self, release: ReleaseId) -> list[Approval]:
-        found = self._query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": _approval_key(release)}},
-            ConsistentRead=True,
-        )
-        return [_read_approval(release, item) for item in found]
+        return [_read_approval(release, item) for item in self._table.partition(_approval_key(release))]
 
     def decide(self, approval: Approval) -> bool:
-        """Who has approved may still reject, as long as it is not too late; nothing else changes a decision."""
+        """Store the first decision of a person; only an approval may still become a rejection."""
         item = {
-            "pk": {"S": _approval_key(approval.release)},
-            "sk": {"S": approval.by},
-            "choice": {"S": str(approval.choice)},
-            "approval": {"S": json.dumps(approval.as_json())},
+            **key(_approval_key(approval.release), approval.by),
+            "choice": str(approval.choice),
+            "approval": json.dumps(approval.as_json()),
         }
         first = "attribute_not_exists(pk)"
         if approval.choice is not Choice.REJECT:
-            return self._put(item, first)
-        return self._put(item, f"{first} OR choice = :approve", {":approve": {"S": str(Choice.APPROVE)}})
+            return self._table.put(item, first)
+        return self._table.put(item, f"{first} OR choice = :approve", {":approve": str(Choice.APPROVE)})
 
     def orders(self, image: ImageRef) -> list[Order]:
-        found = self._query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": _order_key(image)}},
-            ConsistentRead=True,
-        )
-        return [_read_order(image, item) for item in found]
+        return [_read_order(image, item) for item in self._table.partition(_order_key(image))]
 
     def order(self, order: Order) -> None:
         at = order.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        told = {"S": json.dumps(order.as_json())}
-        self._put({"pk": {"S": _order_key(order.image)}, "sk": {"S": at}, "order": told})
+        self._table.put({**key(_order_key(order.image), at), "order": json.dumps(order.as_json())})
 
     def _all(self, kind: _Kind[_T]) -> list[_T]:
-        found = self._query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": kind.pk}},
-            ConsistentRead=True,
-        )
-        return [_read(kind, item) for item in found]
+        return [_read(kind, item) for item in self._table.partition(kind.pk)]
 
     def _grant(self, kind: _Kind[_T], granted: _T) -> bool:
-        item = {**kind.key(granted.id), kind.attribute: {"S": json.dumps(granted.as_json())}}
-        return self._put(item, "attribute_not_exists(pk)")
+        item = {**kind.key(granted.id), kind.attribute: json.dumps(granted.as_json())}
+        return self._table.put(item, "attribute_not_exists(pk)")
 
     def _withdraw(self, kind: _Kind[_T], name: str, at: datetime, by: str) -> _T | None:
-        """The first withdrawal stands."""
-        key = kind.key(name)
-        self._conditional(
-            self._client.update_item,
-            Key=key,
-            UpdateExpression="SET withdrawnAt = :at, withdrawnBy = :by",
-            ConditionExpression="attribute_exists(pk) AND attribute_not_exists(withdrawnAt)",
-            ExpressionAttributeValues={":at": {"S": timestamp(at)}, ":by": {"S": by}},
+        """Record the withdrawal unless there is one already. Return the grant, or None if there is none."""
+        where = kind.key(name)
+        self._table.update(
+            where,
+            "SET withdrawnAt = :at, withdrawnBy = :by",
+            "attribute_exists(pk) AND attribute_not_exists(withdrawnAt)",
+            {":at": timestamp(at), ":by": by},
         )
-        item = self._get(key)
+        item = self._table.get(where)
         return None if item is None else _read(kind, item)
 
 
@@ -146,9 +131,9 @@ def _order_key(image: ImageRef) -> str:
 
 
 def _read_order(image: ImageRef, item: Item) -> Order:
-    name = f"{item['pk']['S']} {item['sk']['S']}"
+    name = f"{item['pk']} {item['sk']}"
     try:
-        order = Order.from_json(json.loads(item["order"]["S"]))
+        order = Order.from_json(json.loads(item["order"]))
     except (KeyError, TypeError, ValueError, RejectedInputError) as error:
         raise CorruptGrantError(f"the order {name} cannot be read: {error!r}") from error
     if order.image != image:
@@ -157,23 +142,23 @@ def _read_order(image: ImageRef, item: Item) -> Order:
 
 
 def _read_approval(release: ReleaseId, item: Item) -> Approval:
-    name = f"{item['pk']['S']} {item['sk']['S']}"
+    name = f"{item['pk']} {item['sk']}"
     try:
-        approval = Approval.from_json(json.loads(item["approval"]["S"]))
+        approval = Approval.from_json(json.loads(item["approval"]))
     except (KeyError, TypeError, ValueError, RejectedInputError) as error:
         raise CorruptGrantError(f"the approval {name} cannot be read: {error!r}") from error
-    if (approval.release, approval.by) != (release, item["sk"]["S"]):
+    if (approval.release, approval.by) != (release, item["sk"]):
         raise CorruptGrantError(f"the approval {name} says what another one would say")
     return approval
 
 
 def _read(kind: _Kind[_T], item: Item) -> _T:
     """Fails closed: a grant that cannot be read is a fault, not one grant less to look at."""
-    name = item["sk"]["S"]
+    name = item["sk"]
     try:
-        raw = json.loads(item[kind.attribute]["S"])
+        raw = json.loads(item[kind.attribute])
         if "withdrawnAt" in item:
-            raw["withdrawnAt"] = item["withdrawnAt"]["S"]
+            raw["withdrawnAt"] = item["withdrawnAt"]
         granted = kind.parse(raw)
     except (KeyError, TypeError, ValueError, RejectedInputError) as error:
         raise CorruptGrantError(f"the {kind.attribute} {name} cannot be read: {error!r}") from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
-from imagegate.errors import RecordNotFoundError, ThrottledError
+from imagegate.errors import AccessRefusedError, RecordNotFoundError, SbomRefusedError, ThrottledError
+from imagegate.evidence.sbom_document import MAX_SBOM
 from imagegate.oci.image import Digest
 from imagegate.policy.file import load as policy_file
 from imagegate.policy.policy import Policy
@@ -15,6 +17,7 @@ from imagegate.policy.policy import Policy
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_EXPORT_ERRORS = {"AccessDenied": AccessRefusedError, "NoSuchKey": RecordNotFoundError}
 # Few policies live at a time: the one that is deployed, and those that running releases are pinned to.
 _CACHED_POLICIES = 8
 # The roles may not list the bucket, and then S3 says of a missing key that access is denied
@@ -92,6 +95,36 @@ class S3Records:
         with translated(_MISSING, asked=f"{name} is missing, or may not be read"):
             content = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return digest.check(content, name)
+
+
+class S3SbomExports:
+    """One bucket; the prefix of an export is its release's."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    @property
+    def _client(self) -> S3Client:
+        made: S3Client = client("s3")
+        return made
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        with translated(_EXPORT_ERRORS, asked=f"s3://{self._bucket}/{prefix}"):
+            for page in pages:
+                yield from (found["Key"] for found in page.get("Contents", ()))
+
+    def document(self, key: str) -> bytes:
+        """Raise `SbomRefusedError` when it is too large; what is not read is left in the connection."""
+        name = f"s3://{self._bucket}/{key}"
+        with translated(_EXPORT_ERRORS, asked=name):
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        if answer["ContentLength"] > MAX_SBOM:
+            answer["Body"].close()
+            raise SbomRefusedError(
+                f"{name}: has {answer['ContentLength']} bytes; at most {MAX_SBOM} are attached"
+            )
+        return answer["Body"].read()
 
 
 def _decision_key(digest: Digest) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import urllib3
 
-from imagegate.aws.dynamodb import DynamoTable
+from imagegate.aws.dynamodb import DynamoTable, key
 from imagegate.errors import ServiceUnavailableError, ThrottledError
 from imagegate.grants.caller_proof import (
     LONGEST_ANSWER,
@@ -71,17 +71,15 @@ class StsIdentities:
             ) from None
 
 
-class UsedProofs(DynamoTable):
-    """Items of the ledger: `PROOF#sha256:…` / `PROOF`. They expire."""
+class UsedProofs:
+    """Proofs that were used, as items of the ledger's table: `PROOF#sha256:…` / `PROOF`. They expire."""
 
-    def use(self, asked: Digest, until: datetime) -> bool:
-        """False: it was used before."""
-        us = {"S": uuid.uuid4().hex}
-        item = {
-            "pk": {"S": f"PROOF#{asked}"},
-            "sk": {"S": "PROOF"},
-            "usedBy": us,
-            "expires": {"N": str(int(until.timestamp()))},
-        }
-        # The second: a write that was answered to nobody is sent again by the SDK.
-        return self._put(item, "attribute_not_exists(pk) OR usedBy = :us", {":us": us})
+    def __init__(self, table: str) -> None:
+        self._table = DynamoTable(table)
+
+    def use(self, request: Digest, until: datetime) -> bool:
+        """Record that the proof of this request is used. Return False if it was used before."""
+        us = uuid.uuid4().hex
+        item = {**key(f"PROOF#{request}", "PROOF"), "usedBy": us, "expires": int(until.timestamp())}
+        # The second condition: the SDK repeats a write whose response was lost, and then finds its own item.
+        return self._table.put(item, "attribute_not_exists(pk) OR usedBy = :us", {":us": us})

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol, TypedDict, Unpack
 
 from imagegate.deployment.rollback import Rollback
+from imagegate.evidence.sbom import Sbom
 from imagegate.findings.finding import Place
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.release.release import CurrentRelease, History, Outcome, Release, ReleaseId, WaitingScan
+from imagegate.release.promotion import Promotion
+from imagegate.release.release import (
+    CurrentRelease,
+    Ending,
+    History,
+    Outcome,
+    Release,
+    ReleaseId,
+    WaitingScan,
+)
 from imagegate.release.revocation import Revocation
 from imagegate.release.start import IgnoredImage
 
@@ -42,11 +52,33 @@ class ReleaseLists(Protocol):
         """Return the latest attempts of one repository."""
 
 
+class StepResults(TypedDict, total=False):
+    """Results that a step may record on an attempt: fields of `Release`. None or an empty value removes one."""
+
+    verdict: str | None
+    attention: str | None
+    reasons: Sequence[dict[str, str]]
+    remedies: Sequence[str]
+    decision: Digest | None
+    signature: Digest | None
+    evidence: Sequence[Digest]
+    sbom: Sbom | None
+    platforms: Sequence[Digest]
+    promotion: Promotion | None
+    uploads: Mapping[Digest, str]
+    detail: str
+    break_glass: str
+    ending: Ending | None
+    soaks_until: datetime | None
+    clean_since: Mapping[Digest, datetime]
+    replicating_since: datetime | None
+
+
 class RecordedReleases(Releases, Protocol):
     """Attempts, for steps that record results."""
 
-    def record(self, release: ReleaseId, **fields: Any) -> None:
-        """Record results of a step (verdict, reasons, decision, signature, promotion, …) on an open attempt."""
+    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> None:
+        """Record results on an attempt. Raises `RecordNotFoundError` if it was never begun."""
 
     def note_platforms(self, release: Release) -> None:
         """Record each platform of a released index as released with it."""

@@ -19,7 +19,7 @@ from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.ports.images import Images
-from imagegate.ports.ledger import RecordedReleases
+from imagegate.ports.ledger import RecordedReleases, StepResults
 from imagegate.ports.records import Records
 from imagegate.ports.registry import Registry
 from imagegate.ports.signer import Signer
@@ -64,8 +64,10 @@ class SignImage:
         release = ReleaseId(decision.image, decision.attempt)
         signing = _Signing(self, decision, digest, now)
         signed = signing.find_existing() or signing.sign()
-        fields = {"evidence": signed.evidence} if signed.evidence else {}
-        self.ledger.record(release, signature=signed.signature, **fields)
+        results: StepResults = {"signature": signed.signature}
+        if signed.evidence:
+            results["evidence"] = signed.evidence
+        self.ledger.record(release, **results)
         if self.ledger.get(release).revoked:
             raise DecisionRefusedError(f"{decision.image}: revoked while it was signed; revoke it once more")
         return signed

@@ -1,0 +1,55 @@
+"""The ledger in one DynamoDB table: a class for each part, `DynamoLedger` for all of them."""
+
+from __future__ import annotations
+
+from imagegate.aws.dynamodb import DynamoTable
+from imagegate.aws.ledger.applications import DynamoClocks, DynamoCurrentReleases, DynamoRollbacks
+from imagegate.aws.ledger.images import DynamoBaseImages, DynamoImages, DynamoTagClaims
+from imagegate.aws.ledger.notices import DynamoNotices
+from imagegate.aws.ledger.releases import DynamoReleases
+from imagegate.aws.ledger.waiting import DynamoHeldReleases, DynamoRepeatedRequests, DynamoScanTokens
+
+
+class DynamoLedger:
+    """All parts of the ledger in one object: its methods are those of the parts."""
+
+    def __init__(self, name: str) -> None:
+        table = DynamoTable(name)
+
+        releases = DynamoReleases(table)
+        self.latest, self.history, self.get = releases.latest, releases.history, releases.get
+        self.recent, self.recent_of_repository = releases.recent, releases.recent_of_repository
+        self.begin, self.join, self.close = releases.begin, releases.join, releases.close
+        self.record, self.note_platforms = releases.record, releases.note_platforms
+        self.note_announcement, self.revoke = releases.note_announcement, releases.revoke
+
+        tokens = DynamoScanTokens(table)
+        self.keep_token, self.forget_token = tokens.keep_token, tokens.forget_token
+        self.tokens_of, self.all_tokens = tokens.tokens_of, tokens.all_tokens
+        held = DynamoHeldReleases(table)
+        self.hold, self.held, self.stop_holding = held.hold, held.held, held.stop_holding
+        requests = DynamoRepeatedRequests(table)
+        self.request_again, self.requested_again = requests.request_again, requests.requested_again
+        self.forget_request = requests.forget_request
+
+        images = DynamoImages(table)
+        self.note_ignored, self.ignored = images.note_ignored, images.ignored
+        self.note_pusher, self.pushers = images.note_pusher, images.pushers
+        claims = DynamoTagClaims(table)
+        self.claim_tag, self.holder = claims.claim_tag, claims.holder
+        bases = DynamoBaseImages(table)
+        self.note_base, self.bases, self.latest_base = bases.note_base, bases.bases, bases.latest_base
+
+        clocks = DynamoClocks(table)
+        self.clocks, self.keep_clocks = clocks.clocks, clocks.keep_clocks
+        current = DynamoCurrentReleases(table)
+        self.note_current_release, self.current_release = (
+            current.note_current_release,
+            current.current_release,
+        )
+        rollbacks = DynamoRollbacks(table)
+        self.note_rollback, self.rollbacks = rollbacks.note_rollback, rollbacks.rollbacks
+
+        notices = DynamoNotices(table)
+        self.note, self.claim, self.is_noted = notices.note, notices.claim, notices.is_noted
+        self.installed_at, self.installation = notices.installed_at, notices.installation

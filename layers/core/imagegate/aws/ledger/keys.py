@@ -1,0 +1,78 @@
+"""Keys of the ledger's items, in one place. docs/explanation/architecture.md lists them for people."""
+
+from __future__ import annotations
+
+from imagegate.aws.dynamodb import Key, key
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import ReleaseId, WaitingScan
+
+# Prefixes of sort keys among the items of one image.
+ATTEMPT, INDEX = "ATTEMPT#", "INDEX#"
+
+
+def image(image: ImageRef) -> str:
+    """Return the partition of the image's attempts, and of the indexes that it was released with."""
+    return f"IMAGE#{image}"
+
+
+def attempt(release: ReleaseId) -> Key:
+    return key(image(release.image), f"{ATTEMPT}{release.attempt:05d}")
+
+
+def platform(platform: ImageRef, index: Digest) -> Key:
+    return key(image(platform), f"{INDEX}{index}")
+
+
+def scans(image: ImageRef) -> str:
+    return f"SCAN#{image}"
+
+
+def token(scan: WaitingScan) -> Key:
+    return key(scans(scan.image), f"{scan.release.image}#{scan.release.attempt}")
+
+
+def held(release: ReleaseId) -> Key:
+    return key(f"HELD#{release.image}", f"{ATTEMPT}{release.attempt:05d}")
+
+
+def repeated_request(image: ImageRef) -> Key:
+    return key(f"ASKED#{image}", "ASKED")
+
+
+def ignored(image: ImageRef) -> Key:
+    return key(f"IGNORED#{image}", "IGNORED")
+
+
+def pushers(image: ImageRef) -> str:
+    return f"PUSHER#{image}"
+
+
+def rollbacks(repository: str) -> str:
+    return f"ROLLBACK#{repository}"
+
+
+def tag_claim(repository: str, tag: str) -> Key:
+    return key(f"TAG#{repository}:{tag}", "CLAIM")
+
+
+def clocks(application: str) -> str:
+    return f"CLOCK#{application}"
+
+
+def base(chain_id: str, stage: str) -> Key:
+    return key(f"BASE#{chain_id}", stage)
+
+
+def latest_base(repository: str) -> Key:
+    return key(f"BASE#{repository}", "LATEST")
+
+
+def current_release(repository: str) -> Key:
+    return key(f"STANDING#{repository}", "STANDING")
+
+
+def notice(notice: str) -> Key:
+    return key(f"NOTICE#{notice}", "NOTICE")
+
+
+INSTALLATION = key("INSTALLATION", "INSTALLATION")

@@ -1,0 +1,161 @@
+"""Attempts of releases in the ledger: conditional writes decide every race, consistent reads every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Unpack
+
+from imagegate.aws.dynamodb import DynamoTable
+from imagegate.aws.ledger import keys
+from imagegate.aws.ledger.items import day, moment
+from imagegate.aws.ledger.release_item import (
+    OPTIONAL,
+    optional,
+    read_history,
+    read_release,
+    write_platform,
+    write_release,
+)
+from imagegate.errors import RecordNotFoundError
+from imagegate.oci.image import ImageRef
+from imagegate.ports.ledger import StepResults
+from imagegate.release.release import History, Outcome, Release, ReleaseId
+from imagegate.release.revocation import Revocation
+
+BY_REPOSITORY = "by-repository"
+BY_DAY = "by-day"
+
+_DAYS_BACK = 90
+_RECORDED = frozenset(StepResults.__annotations__)
+# These fields prove how an attempt ends.
+_PROOF = ("verdict", "decision", "signature", "break_glass", "revoked", "ending")
+_EXISTS = "attribute_exists(pk)"
+_IS_OPEN = "attribute_exists(pk) AND attribute_not_exists(outcome)"
+
+
+class DynamoReleases:
+    """One item per attempt, and one per platform that was released with an index."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def latest(self, image: ImageRef) -> Release | None:
+        items = self._table.partition(keys.image(image), prefix=keys.ATTEMPT, newest_first=True, limit=1)
+        return next(map(read_release, items), None)
+
+    def history(self, image: ImageRef) -> History:
+        return read_history(self._table.partition(keys.image(image), newest_first=True))
+
+    def get(self, release: ReleaseId) -> Release:
+        item = self._table.get(keys.attempt(release))
+        if item is None:
+            raise RecordNotFoundError(f"{release} was never begun")
+        return read_release(item)
+
+    def recent(self, limit: int, now: datetime) -> list[Release]:
+        """Return the latest attempts of all repositories, at most 90 days back."""
+        releases: list[Release] = []
+        for back in range(_DAYS_BACK):
+            if len(releases) >= limit:
+                break
+            date = day(now - timedelta(days=back))
+            releases += self._newest(BY_DAY, "day", date, limit - len(releases))
+        return releases
+
+    def recent_of_repository(self, repository: str, limit: int) -> list[Release]:
+        return self._newest(BY_REPOSITORY, "repository", repository, limit)
+
+    def begin(self, release: Release) -> bool:
+        return self._table.put(write_release(release), "attribute_not_exists(pk)")
+
+    def join(self, release: ReleaseId, tags: frozenset[str], pushed_at: datetime) -> bool:
+        """Join as the port says. A repeated event counts as no change: nobody has to look again."""
+        known = self.get(release)
+        is_later = known.pushed_at is None or pushed_at > known.pushed_at
+        if known.is_open and tags <= known.tags and not is_later:
+            return True
+        values: dict[str, Any] = {":one": 1, **({":tags": tags} if tags else {})}
+        adds = "ADD changes :one" + (", tags :tags" if tags else "")
+        if is_later:
+            newer = f"{_IS_OPEN} AND (attribute_not_exists(pushedAt) OR pushedAt < :pushed)"
+            pushed = values | {":pushed": moment(pushed_at)}
+            if self._table.update(keys.attempt(release), f"SET pushedAt = :pushed {adds}", newer, pushed):
+                return True
+        return self._table.update(keys.attempt(release), adds, _IS_OPEN, values)
+
+    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> None:
+        """Record as the port says. None or an empty value removes what was recorded before."""
+        unknown = results.keys() - _RECORDED
+        if unknown:
+            raise TypeError(f"no step records {', '.join(sorted(unknown))}")
+        given = optional(results)
+        gone = [OPTIONAL[name][0] for name in results if OPTIONAL[name][0] not in given]
+        if results and not self._change(release, _EXISTS, given, gone):
+            self._require(release)
+
+    def close(
+        self,
+        release: ReleaseId,
+        outcome: Outcome,
+        seen: int | None,
+        at: datetime,
+        detail: str,
+        proof: Release | None = None,
+    ) -> bool:
+        given = optional({"outcome": outcome, "closed_at": at, "detail": detail})
+        condition, values = _unchanged_since(proof) if proof else (_IS_OPEN, {})
+        if seen is not None:
+            condition, values = f"{condition} AND changes = :seen", {**values, ":seen": seen}
+        if self._change(release, condition, given, values=values):
+            return True
+        return self.get(release).outcome is outcome
+
+    def note_announcement(self, release: ReleaseId, message_id: str) -> None:
+        if not self._change(release, _EXISTS, optional({"message_id": message_id})):
+            self._require(release)
+
+    def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
+        first = f"{_EXISTS} AND attribute_not_exists(revoked)"
+        if not self._change(release, first, optional({"revoked": revocation})):
+            self._require(release)
+
+    def note_platforms(self, release: Release) -> None:
+        for platform in release.platforms:
+            self._table.put(write_platform(release, platform))
+
+    def _change(
+        self,
+        release: ReleaseId,
+        condition: str,
+        given: Mapping[str, str],
+        gone: list[str] | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Set and remove attributes if the condition holds. Their names are placeholders: many are reserved words."""
+        names = {f"#{attribute}": attribute for attribute in [*given, *(gone or ())]}
+        sets = ", ".join(f"#{attribute} = :{attribute}" for attribute in given)
+        removes = ", ".join(f"#{attribute}" for attribute in gone or ())
+        expression = f"{f'SET {sets}' if sets else ''} {f'REMOVE {removes}' if removes else ''}".strip()
+        all_values = {f":{attribute}": value for attribute, value in given.items()} | dict(values or {})
+        return self._table.update(keys.attempt(release), expression, condition, all_values, names)
+
+    def _require(self, release: ReleaseId) -> None:
+        """Raise `RecordNotFoundError` if the attempt was never begun."""
+        self.get(release)
+
+    def _newest(self, index: str, attribute: str, value: str, limit: int) -> list[Release]:
+        items = self._table.index(index, attribute, value, newest_first=True, limit=limit)
+        return [read_release(item) for item in islice(items, limit)]
+
+
+def _unchanged_since(release: Release) -> tuple[str, dict[str, Any]]:
+    """Return the condition that it is open and that what proves its end is as in this reading, and the values."""
+    proof = optional({name: getattr(release, name) for name in _PROOF})
+    attributes = [OPTIONAL[name][0] for name in _PROOF]
+    same = (
+        f"{attribute} = :was_{attribute}" if attribute in proof else f"attribute_not_exists({attribute})"
+        for attribute in attributes
+    )
+    return " AND ".join((_IS_OPEN, *same)), {f":was_{name}": value for name, value in proof.items()}
