@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 from imagegate.aws import clients as aws
 from imagegate.aws import ecr_registry
-from imagegate.aws.ecr_registry import EcrElsewhere, LayerState, ecr_layers
+from imagegate.aws.ecr_registry import LayerState, RemoteEcr, ecr_layers
 from imagegate.errors import AccessRefusedError, ImageGateError, ThrottledError
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import RemoteRegistry
@@ -97,7 +97,7 @@ class Account:
 
 def test_a_role_there_is_taken_and_the_login_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     account = Account(monkeypatch)
-    there = EcrElsewhere(WHERE, lambda: NOW)
+    there = RemoteEcr(WHERE, lambda: NOW)
     login = there.log_in()
     assert login.endpoint == f"https://{WHERE.registry}"
     assert login.expires_at < NOW + timedelta(minutes=61)
@@ -107,7 +107,7 @@ def test_a_role_there_is_taken_and_the_login_ends_with_it(monkeypatch: pytest.Mo
 
 def test_a_role_whose_credentials_are_about_to_end_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     account = Account(monkeypatch, lifetime=timedelta(minutes=14))
-    there = EcrElsewhere(WHERE, lambda: NOW)
+    there = RemoteEcr(WHERE, lambda: NOW)
     there.log_in()
     there.log_in()
     assert account.taken == 2
@@ -116,4 +116,4 @@ def test_a_role_whose_credentials_are_about_to_end_is_taken_again(monkeypatch: p
 def test_a_role_of_another_account_than_the_registrys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     Account(monkeypatch).host = "999999999999.dkr.ecr.eu-west-1.amazonaws.com"
     with pytest.raises(AccessRefusedError, match="leads to 999999999999"):
-        EcrElsewhere(WHERE, lambda: NOW).log_in()
+        RemoteEcr(WHERE, lambda: NOW).log_in()

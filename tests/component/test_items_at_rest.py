@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -167,8 +168,13 @@ def test_every_kind_of_item_is_written_as_it_always_was(tables: Any) -> None:
     fill_grants()
     written = at_rest(tables)
     assert written == json.loads(KNOWN.read_text())
-    pks = {item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}
-    assert len(pks) == 18
+    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 18
+
+
+def test_the_architecture_page_lists_every_kind_of_item_in_the_ledger() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "architecture.md").read_text()
+    kinds = {item["pk"]["S"].partition("#")[0] for item in json.loads(KNOWN.read_text())["ledger"]}
+    assert kinds == set(re.findall(r"^\| [^|]+ \| `([A-Z]+)[#`]", page, re.MULTILINE))
 
 
 def test_items_of_earlier_versions_are_read_back(tables: Any) -> None:

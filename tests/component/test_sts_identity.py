@@ -111,7 +111,7 @@ def test_sts_in_trouble_is_a_fault_that_passes(
     sts: Sts, status: int, content: bytes, error: type[Exception]
 ) -> None:
     sts.status, sts.content = status, content
-    with pytest.raises(error, match="ask again"):
+    with pytest.raises(error, match="try again"):
         who()
     assert len(sts.asked) == 1
 

@@ -1,7 +1,7 @@
 """imagegate: the gate for container images in Amazon ECR.
 
-`domain` decides and does no I/O; `adapters` talk to AWS and the registry; `steps` carry out one step of a
-release each, over the ports of `ports.py`; the handlers in `functions/` wire them.
+Packages by subject decide and do no I/O. `workflow` has the steps of a release, written over the protocols in `ports`;
+`aws` and `oci` fulfil these; `wiring` puts them together for the handlers in `functions/`.
 """
 
 __version__ = "0.1.0"

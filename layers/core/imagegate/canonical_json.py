@@ -15,7 +15,7 @@ from imagegate.errors import RejectedInputError
 
 
 def canonical_json(value: Any) -> bytes:
-    """Encode strings, booleans, null, integers, lists and dicts with string keys; `RejectedInputError` for others."""
+    """Encode strings, booleans, null, integers, lists and dicts with string keys. Raises `RejectedInputError`."""
     _check(value)
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -24,7 +24,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def _check(value: Any) -> None:
-    """Nothing whose text depends on who writes it: no floats, no keys that are not strings."""
+    """Refuse values that encoders write differently: floats, and keys that are not strings."""
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise RejectedInputError("not canonical JSON: a key that is not a string")
@@ -36,18 +36,18 @@ def _check(value: Any) -> None:
         raise RejectedInputError(f"not canonical JSON: {type(value).__name__}")
 
 
-@lru_cache(maxsize=1024)  # the same few times again and again
+@lru_cache(maxsize=1024)  # a document repeats the same few times
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds: `2026-11-21T07:52:38Z`."""
+    """Return RFC 3339 in UTC with whole seconds: `2026-11-21T07:52:38Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_timestamp(text: object) -> datetime:
-    """Read what `timestamp` writes, and any other RFC 3339 time with a zone."""
+    """Read an RFC 3339 time with a zone, as `timestamp` writes it or in another form. Raises `RejectedInputError`."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
         if moment is not None and moment.tzinfo is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass  # refused below, as everything else
+        pass  # refused below
     raise RejectedInputError(f"not an RFC 3339 time with a zone: {text!r}")

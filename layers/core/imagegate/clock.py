@@ -1,6 +1,6 @@
 """The only module of the product that reads the wall clock.
 
-Everything else takes the time, or a `Clock`, as an argument; a contract test finds what does not.
+All others take the time, or a `Clock`, as an argument; a contract test finds those that do not.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the time, by the clock of this machine."""
+    """Return the time of this machine's clock."""
     return datetime.now(UTC)

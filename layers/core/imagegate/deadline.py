@@ -1,9 +1,9 @@
-"""A time limit on work that may hang, for those who must answer whatever happens."""
+"""A time limit on work that may hang, for callers that must answer in any case."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from concurrent.futures import Future, wait
 from threading import Thread
 from typing import TypeVar
 
@@ -13,24 +13,23 @@ T = TypeVar("T")
 
 
 class OverdueError(RetryableError):
-    """It took longer than there was time for."""
+    """The work took longer than its time limit."""
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """What `work` returns or raises; `OverdueError` when it takes longer. Then it goes on, and nobody listens."""
-    ended: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    """Return or raise what `work` does. Raises `OverdueError` if it takes longer; then it continues, ignored.
 
-    def run() -> None:
-        try:
-            ended.put((work(), None))
-        except BaseException as error:  # noqa: BLE001 - raised again, where somebody waits
-            ended.put((None, error))
+    The thread is a daemon: the interpreter waits at exit for threads of a `ThreadPoolExecutor`, even for hung ones.
+    """
+    future: Future[T] = Future()
+    Thread(target=_complete, args=(future, work), daemon=True).start()
+    if not wait([future], timeout=seconds).done:
+        raise OverdueError(f"no end within {seconds:g} s")
+    return future.result()
 
-    Thread(target=run, daemon=True).start()
+
+def _complete(future: Future[T], work: Callable[[], T]) -> None:
     try:
-        result, error = ended.get(timeout=seconds)
-    except Empty:
-        raise OverdueError(f"no end within {seconds:g} s") from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - `future.result` raises it again in the caller's thread
+        future.set_exception(error)

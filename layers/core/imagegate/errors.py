@@ -1,4 +1,4 @@
-"""One root error, two branches: what may be tried again, and what is refused.
+"""One root error with two branches: errors that may pass when the call is repeated, and rejected input.
 
 Class names are a wire contract: the state machine retries and catches by them (`errorType`).
 """
@@ -9,14 +9,14 @@ _LONGEST = 4_000  # characters of a message
 
 
 class ImageGateError(Exception):
-    """Root of every error that imagegate raises on purpose. Its message is one line, whoever wrote parts of it."""
+    """Root of every error that imagegate raises on purpose. Its message is one printable line."""
 
     def __str__(self) -> str:
         return one_line(super().__str__(), _LONGEST)
 
 
 class RetryableError(ImageGateError):
-    """The same call may succeed later; the state machine and the queues try again."""
+    """The same call may succeed later; the state machine and the queues repeat it."""
 
 
 class RejectedInputError(ImageGateError):
@@ -24,7 +24,7 @@ class RejectedInputError(ImageGateError):
 
 
 class ThrottledError(RetryableError):
-    """A service asked to be called less often."""
+    """A service gets too many requests."""
 
 
 class ServiceUnavailableError(RetryableError):
@@ -32,7 +32,7 @@ class ServiceUnavailableError(RetryableError):
 
 
 class FindingsChangedError(RetryableError):
-    """The scan was run again while its findings were read, page by page."""
+    """The image was scanned again while the findings were read page by page."""
 
 
 class RegistryUnavailableError(RetryableError):
@@ -40,7 +40,7 @@ class RegistryUnavailableError(RetryableError):
 
 
 class InvalidDigestError(RejectedInputError):
-    """Not a well-formed sha256 digest."""
+    """A digest that is not well-formed sha256."""
 
 
 class InvalidEventError(RejectedInputError):
@@ -51,7 +51,7 @@ class InvalidPolicyError(RejectedInputError):
     """The policy file cannot be used; the message lists every fault with its path and line."""
 
     def __str__(self) -> str:
-        """One line for each fault: each of the arguments is one."""
+        """Return one line per fault; each argument is a fault."""
         return "\n".join(printable(str(fault)) for fault in self.args)
 
 
@@ -60,7 +60,7 @@ class ImageNotFoundError(RejectedInputError):
 
 
 class ScanRefusedError(RejectedInputError):
-    """No scan of this image will be begun; the message says why."""
+    """No scan of this image starts; the message says why."""
 
 
 class UnsupportedImageError(ScanRefusedError):
@@ -72,27 +72,27 @@ class AmbiguousDocumentError(RejectedInputError):
 
 
 class CorruptContentError(RejectedInputError):
-    """Bytes that do not have the digest under which they were asked for."""
+    """Content whose digest is not the requested one."""
 
 
 class MissingRepositoryError(RejectedInputError):
-    """The repository that an image is to be promoted to does not exist, and is not ours to make."""
+    """The repository to promote to does not exist, and is in a registry where this stack creates none."""
 
 
 class MissingLayerError(RejectedInputError):
-    """An image is there, but not everything that it consists of: it has to be pushed again."""
+    """The manifest is there, but a layer is missing: the image has to be pushed again."""
 
 
 class ArchivedContentError(RejectedInputError):
-    """An image or a layer lies in the archive, where nobody can pull it."""
+    """An image or a layer is archived, so nobody can pull it."""
 
 
 class QuotaReachedError(RejectedInputError):
-    """The registry takes no more of this kind: a quota of the account or of the repository is used up."""
+    """A quota of the account or of the repository is used up."""
 
 
 class AccessRefusedError(RejectedInputError):
-    """The registry or a service said that this role may not do that."""
+    """The registry or a service denies this role the call."""
 
 
 class TagConflictError(RejectedInputError):
@@ -104,22 +104,22 @@ class RecordNotFoundError(RejectedInputError):
 
 
 class SbomRefusedError(RejectedInputError):
-    """What was exported is no SBOM of the image; the message says why."""
+    """An exported file is not an SBOM of the image; the message says why."""
 
 
 class DecisionRefusedError(RejectedInputError):
-    """`sign_image` was asked to sign what it must not sign."""
+    """A request to `sign_image` for a decision that it must not sign."""
 
 
 class UnprovenEndingError(RejectedInputError):
-    """`announce` was asked to close a release as what the ledger does not prove; the release stays open."""
+    """A request to `announce` for an outcome that the ledger does not prove; the release stays open."""
 
 
 class VerificationError(RejectedInputError):
-    """A signature that does not hold.
+    """A signature that is not valid.
 
-    `check` names what failed as trust policies do (Notary Project, "Signature Verification details"); it is empty where
-    nothing could be checked.
+    `check` is the name of the failed check in trust policies (Notary Project, "Signature Verification details"); it is
+    empty if no check was possible.
     """
 
     check = ""
@@ -136,7 +136,7 @@ class IntegrityError(VerificationError):
 
 
 class AuthenticityError(VerificationError):
-    """The chain does not meet the requirements or lead to the trust store, or the signer is not the one expected."""
+    """The certificate chain breaks a rule or ends outside the trust store, or the signer is not the expected one."""
 
     check = "authenticity"
 
@@ -154,7 +154,7 @@ class ExpiryError(VerificationError):
 
 
 class RevocationError(VerificationError):
-    """What signed has been revoked, or nobody can tell whether it has."""
+    """The signature, its profile or a certificate is revoked, or its status is unknown."""
 
     check = "revocation"
 
@@ -164,11 +164,11 @@ class RevokedError(RevocationError):
 
 
 class RevocationUnansweredError(RevocationError):
-    """AWS Signer was asked whether something has been revoked, and could not answer now."""
+    """AWS Signer could not say now whether something is revoked."""
 
 
 class UnsupportedEnvelopeError(VerificationError):
-    """A signature in an envelope format that is not read here."""
+    """A signature in an envelope format that imagegate does not read."""
 
 
 class TrustPolicyError(VerificationError):

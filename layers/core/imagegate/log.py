@@ -1,4 +1,4 @@
-"""How log entries are written: one line of JSON each, in which nothing steers what shows it."""
+"""Log entries as one line of JSON each, without characters that control a terminal."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from imagegate.text import json_text
 
 
 def log_line(entry: dict[str, Any]) -> str:
-    """Serialise an entry of the Powertools Logger (its option `json_serializer`)."""
+    """Return an entry of the Powertools Logger as JSON (its option `json_serializer`)."""
     return json_text(entry, default=str, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Settings from the environment, read when they are needed: importing a handler needs none."""
+"""Settings from the environment, read on first use: to import a handler needs none."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from imagegate.errors import RejectedInputError
 
 
 class MissingSettingError(RejectedInputError):
-    """The template does not give this function what it needs."""
+    """The template does not set a variable that this function needs."""
 
 
 def setting(name: str) -> str:
+    """Return an environment variable. Raises `MissingSettingError`."""
     try:
         return os.environ[name]
     except KeyError:

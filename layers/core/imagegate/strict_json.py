@@ -1,7 +1,7 @@
-"""Read JSON so that no other client can read it otherwise.
+"""Strict reading of JSON: a document that another client could read differently is refused.
 
-Go's decoder folds the case of keys, merges duplicates and mends broken text; Python's does none of it. A document that
-the two could read differently is refused. Sources: Go's encoding/json, "Unmarshal"; RFC 8259, sections 4 and 8.
+Go's decoder folds the case of keys, merges duplicate keys and repairs broken text; Python's does none of these.
+Sources: Go's encoding/json, "Unmarshal"; RFC 8259, sections 4 and 8.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 LONGEST = (
     4 * 1024 * 1024
-)  # bytes; what registries take as a manifest at most (distribution-spec, "Pushing Manifests")
-# What is deeper could exhaust the stack of whoever reads it.
+)  # bytes; the largest manifest that registries accept (distribution-spec, "Pushing Manifests")
+# Deeper documents could exhaust the stack of a reader.
 DEPTH = 32
-SIGNED_DEPTH = 16  # of what is signed, and of trust policies, which need five at most
+SIGNED_DEPTH = 16  # of signed documents, and of trust policies, which need at most five
 _SHOWN = 200
 # Go folds ASCII case and exactly these two letters beyond it (unicode.SimpleFold).
 _FOLDED = str.maketrans({"\u017f": "s", "\u212a": "k"})
@@ -35,10 +35,10 @@ def read_object(
     depth: int = DEPTH,
     longest: int = LONGEST,
 ) -> dict[str, Any]:
-    """Return the JSON object that `content` is, and nothing else.
+    """Return the JSON object that `content` consists of.
 
     Raises `refused` for more than `longest` bytes, anything but UTF-8, a byte order mark, duplicate keys, NaN, half
-    surrogates, more than `depth` levels, and whatever stands behind the object.
+    surrogates, more than `depth` levels, and any content after the object.
     """
     if len(content) > longest:
         raise refused(f"{name} has {len(content)} bytes; at most {longest} are read")
@@ -54,19 +54,19 @@ def read_object(
 
 
 def known_keys(*names: str) -> Mapping[str, str]:
-    """Return the keys of one struct, by what Go folds them to."""
+    """Return the keys of one struct by their folded form."""
     return MappingProxyType({fold(name): name for name in names})
 
 
 def check_keys(value: Any, known: Mapping[str, str], name: str) -> dict[str, Any]:
-    """Return the object. Raise `AmbiguousDocumentError` for a key that Go would take for one of the known ones."""
+    """Return the object. Raises `AmbiguousDocumentError` for a key that Go would read as one of the known keys."""
     if not isinstance(value, dict):
         raise AmbiguousDocumentError(f"{name} is not a JSON object")
     for key in value:
-        meant = known.get(fold(key))
-        if meant is not None and meant != key:
+        known_key = known.get(fold(key))
+        if known_key is not None and known_key != key:
             raise AmbiguousDocumentError(
-                f"{name} has the key {shown(key)}, which other clients read as {meant!r}"
+                f"{name} has the key {shown(key)}, which other clients read as {known_key!r}"
             )
     return value
 
@@ -77,21 +77,21 @@ def fold(key: str) -> str:
 
 
 def optional(kind: type[T], value: dict[str, Any], key: str, name: str) -> T | None:
-    """Return a value of exactly this type, or None where it is absent or null."""
-    found = value.get(key)
-    if found is None:
+    """Return a value of exactly this type, or None if it is absent or null."""
+    member = value.get(key)
+    if member is None:
         return None
-    if type(found) is not kind:
-        raise AmbiguousDocumentError(f"{name}: {key} is {shown(found)}, which is no {kind.__name__}")
-    return found
+    if type(member) is not kind:
+        raise AmbiguousDocumentError(f"{name}: {key} is {shown(member)}, which is no {kind.__name__}")
+    return member
 
 
 def texts(value: dict[str, Any], key: str, name: str) -> dict[str, str]:
-    """Return a map of strings to strings, empty where it is absent or null."""
-    found = optional(dict, value, key, name) or {}
-    if not all(isinstance(text, str) for text in found.values()):
+    """Return a map of strings to strings, empty if it is absent or null."""
+    members = optional(dict, value, key, name) or {}
+    if not all(isinstance(text, str) for text in members.values()):
         raise AmbiguousDocumentError(f"{name}: not every value of {key} is text")
-    return found
+    return members
 
 
 def require_keys(
@@ -101,7 +101,7 @@ def require_keys(
     refused: type[RejectedInputError],
     optional: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Return the object, which has all that is required and nothing that is not known. Raises `refused`."""
+    """Return the object. Raises `refused` if a required key is missing or a key is unknown."""
     if not isinstance(value, dict):
         raise refused(f"{name} is not an object")
     missing, unknown = sorted(required - set(value)), sorted(set(value) - required - optional)
@@ -111,26 +111,26 @@ def require_keys(
 
 
 def is_texts(value: Any) -> bool:
-    """Say whether it is a list of strings."""
+    """Say whether the value is a list of strings."""
     return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def shown(value: Any) -> str:
-    """Return what somebody else wrote for a message: in ASCII, and never long."""
+    """Return a foreign value for a message: in ASCII, and cut if it is long."""
     text = ascii(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise _RefusedError(f"the key {shown(twice)} is there twice")
-    return found
+    return members
 
 
 class _RefusedError(ValueError):
-    """Says why in words of ours: nothing of the document is shown unescaped."""
+    """A reason in our own words: no text of the document appears in it unescaped."""
 
 
 def _refuse_constant(text: str) -> None:

@@ -1,8 +1,8 @@
 """Text from outside as one printable line: names, versions, tags, labels, reasons and errors that others wrote.
 
-Rules: a line that is shown breaks nowhere but at its end, and steers nothing: no terminal, no reader's eye, no log.
-White space that is not a plain space becomes one; what cannot be seen is shown as an escape (`\\x1b`, `\\u202e`).
-Each kind of output applies this at one place: mail (`Message`), terminal, Markdown, SARIF, HTML, JSON, log.
+Rules: a line ends only at its end, and controls neither a terminal nor a log nor the order in which people read it.
+Other white space becomes a plain space; invisible characters are shown as escapes (`\\x1b`, `\\u202e`).
+Each kind of output applies this in one place: mail (`Message`), terminal, Markdown, SARIF, HTML, JSON, log.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-# Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point: printable for Python, and seen by nobody. U+FE0F stays:
+# Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point: printable for Python, but invisible. U+FE0F is kept:
 # it is part of an emoji. Format characters (Cf) are not printable for Python.
 _UNSEEN = (
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef"
     "\u2800"  # a blank of braille
 )
 _INVISIBLE = re.compile(f"[{_UNSEEN}]")
-# RFC 3986: what a URL is written with.
+# RFC 3986: the characters of a URL.
 _URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", re.IGNORECASE)
 # Amazon SNS API reference, Publish: fewer than 100 ASCII characters, no control characters.
 _SUBJECT_LIMIT = 99
-MESSAGE_LIMIT = 500  # of what a service says is wrong: more is no explanation
+MESSAGE_LIMIT = 500  # characters of an error message of a service
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """Return the text as one line that can be printed, with its plain spaces as they are."""
+    """Return the text as one printable line, with its plain spaces as they are."""
     if not text.isprintable() or not text.isascii():
         text = re.sub(r"[^\S ](?:\s*[^\S ])?", " ", text)
         text = "".join(character if _is_seen(character) else _escaped(character) for character in text)
@@ -35,35 +35,35 @@ def printable(text: str, limit: int | None = None) -> str:
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """Return the text as one printable line with single spaces, cut with `…` where it is longer than `limit`."""
+    """Return the text as one printable line with single spaces, cut with `…` if it is longer than `limit`."""
     return printable(" ".join(printable(text).split()), limit)
 
 
 def is_one_line(text: str) -> bool:
-    """Whether the text can be shown as it is."""
+    """Say whether the text is one printable line already."""
     return printable(text) == text
 
 
 def subject_line(text: str) -> str:
-    """Return the text as the subject of a mail may be: one line of ASCII, and short."""
+    """Return the text as the subject of a mail: one short line of ASCII."""
     ascii_only = "".join(c if " " <= c <= "~" else "?" for c in one_line(text))
     return ascii_only if len(ascii_only) <= _SUBJECT_LIMIT else ascii_only[: _SUBJECT_LIMIT - 3] + "..."
 
 
 def json_text(document: Any, **how: Any) -> str:
-    """Return JSON that can be printed; what cannot be seen is written `\\u202e`. Programs read the same values.
+    """Return printable JSON with invisible characters as `\\u202e`; programs read the same values from it.
 
-    `how`: as `json.dumps` takes it.
+    `how`: options of `json.dumps`.
     """
     written = json.dumps(document, ensure_ascii=False, **how)
     if written.isascii() and "\x7f" not in written:
         return written
-    # Outside of strings there is nothing but ASCII, and no control character but the line ends of the indentation.
+    # Outside of strings JSON is ASCII, and its only control characters are the line ends of the indentation.
     return "".join(c if c == "\n" or _is_seen(c) else _json_escaped(c) for c in written)
 
 
 def web_link(text: str) -> str | None:
-    """Return the text if it is a link that may be followed: https or http, with a host; else None."""
+    """Return the text if it is an https or http link with a host, else None."""
     if not _URL.fullmatch(text):
         return None
     try:
@@ -73,7 +73,7 @@ def web_link(text: str) -> str | None:
 
 
 def lines_only(document: Any) -> Any:
-    """Return a document of strings, lists and objects with each string, at any depth, as one line."""
+    """Return the document with each of its strings, at any depth, as one printable line."""
     if isinstance(document, str):
         return one_line(document)
     if isinstance(document, dict):
@@ -91,6 +91,6 @@ def _escaped(character: str) -> str:
 
 
 def _json_escaped(character: str) -> str:
-    """RFC 8259, "Strings": a character beyond U+FFFF is a pair."""
+    """Return the escape; RFC 8259, "Strings": of a character beyond U+FFFF, a surrogate pair."""
     pair = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{pair[at : at + 2].hex()}" for at in range(0, len(pair), 2))

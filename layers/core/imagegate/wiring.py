@@ -1,4 +1,4 @@
-"""Which adapter stands behind which port, made from the function's settings when it is first used."""
+"""Adapters behind the ports, made from the function's settings on first use."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def registry() -> HttpRegistry:
 
 
 @cache
-def registry_at(where: RemoteRegistry) -> HttpRegistry:
-    """Of another account or Region; images come there from the stack's own."""
-    from imagegate.aws.ecr_registry import EcrElsewhere
+def registry_at(remote: RemoteRegistry) -> HttpRegistry:
+    """Return the registry of another account or Region, for images from the stack's own."""
+    from imagegate.aws.ecr_registry import RemoteEcr
     from imagegate.oci.client import HttpRegistry
 
-    there = EcrElsewhere(where)
-    return HttpRegistry(there.log_in, source=registry(), layers=there.layers)
+    ecr = RemoteEcr(remote)
+    return HttpRegistry(ecr.log_in, source=registry(), layers=ecr.layers)
 
 
 @cache
@@ -107,7 +107,7 @@ def grants() -> DynamoGrants:
 
 @cache
 def approval_links() -> KmsApprovalLinks:
-    """Only who makes links needs to know where the page is."""
+    """Return the links; only functions that make some need the address of the page."""
     from imagegate.aws.kms import KmsApprovalLinks
 
     return KmsApprovalLinks(setting("APPROVAL_KEY"), lambda: setting("APPROVAL_PAGE_URL"))
@@ -197,34 +197,34 @@ def approval_mails() -> SnsNotifications:
 
 @cache
 def policy() -> Policy:
-    """The policy of this deployment; running releases read the one that they are pinned to."""
+    """Return the policy of this deployment; running releases read the one that they started with."""
     return records().policy(Digest.parse(setting("POLICY_DIGEST")))
 
 
 def second_look() -> timedelta:
-    """How long after a first look that found nothing a second one confirms it."""
+    """Return how long after a scan without findings a second look has to confirm it."""
     return timedelta(seconds=float(setting("SECOND_LOOK_SECONDS")))
 
 
 def timeout_share() -> float:
-    """How much of a stage's `scan.timeout` a release waits: all of it, where time runs as it does."""
+    """Return which share of a stage's `scan.timeout` a release waits: 1, or less in the sandbox."""
     return float(setting("SCAN_TIMEOUT_SHARE"))
 
 
 def installed_at() -> datetime:
-    """Images that were pushed before this are left alone."""
+    """Return the time of the installation; images that were pushed before are ignored."""
     return parse_timestamp(setting("INSTALLED_AT"))
 
 
 def allowed_images() -> tuple[str, ...]:
-    """What may run though no gate has seen it."""
+    """Return the prefixes of images that may run without a gate."""
     from imagegate.oci.reference import parse_prefixes
 
     return parse_prefixes(setting("ALLOWED_IMAGES"))
 
 
 def on_error() -> OnError:
-    """What becomes of a deployment that could not be checked."""
+    """Return what happens to a deployment that cannot be checked."""
     from imagegate.notices.deployment_notice import OnError
 
     return OnError(setting("DEPLOYMENT_CHECK_ON_ERROR"))

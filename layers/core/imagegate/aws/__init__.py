@@ -1,1 +1,1 @@
-"""Talks to AWS: one module for each service."""
+"""Clients of AWS: one module per service, a package for the ledger."""

@@ -1,4 +1,4 @@
-"""boto3 clients, and the one place where their errors become ours."""
+"""Clients of boto3, and the one place that turns their errors into ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONFIG = Config(
     connect_timeout=5,
     read_timeout=20,
 )
-# What services answer when asked too often (AWS SDKs reference guide, "Retry behavior").
+# The error codes of services that get too many requests (AWS SDKs reference guide, "Retry behavior").
 _THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
     (
         "ProvisionedThroughputExceededException",
@@ -37,16 +37,16 @@ _THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
 
 @cache
 def client(service: str) -> Any:
-    """The client of one service: made on first use, for making one costs up to 45 ms of a cold start.
+    """Return the client of one service, made on first use: to make one takes up to 45 ms of a cold start.
 
-    Raises `ServiceUnavailableError` where the service did not answer, or answered 5xx, after the SDK's own retries.
+    Its calls raise `ServiceUnavailableError` if the service does not answer, or answers 5xx, after the SDK's retries.
     """
-    return _made(service)
+    return _make(service)
 
 
 def client_with(service: str, credentials: Mapping[str, str], region: str) -> Any:
-    """With the credentials that STS gave (`AccessKeyId`, `SecretAccessKey`, `SessionToken`), in another Region."""
-    return _made(
+    """Return a client for another Region, with credentials as STS returns them (`AccessKeyId`, …)."""
+    return _make(
         service,
         region_name=region,
         aws_access_key_id=credentials["AccessKeyId"],
@@ -55,7 +55,7 @@ def client_with(service: str, credentials: Mapping[str, str], region: str) -> An
     )
 
 
-def _made(service: str, **options: str) -> Any:
+def _make(service: str, **options: str) -> Any:
     made = boto3.client(service, config=_CONFIG, **options)  # type: ignore[call-overload]
     made.meta.events.register("after-call", _refuse_fault)
     made.meta.events.register("after-call-error", _refuse_silence)
@@ -65,8 +65,8 @@ def _made(service: str, **options: str) -> Any:
 def _refuse_fault(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
     if http_response.status_code >= 500:
         code = parsed.get("Error", {}).get("Code", "")
-        asked = f"{model.service_model.service_name}:{model.name}"
-        raise ServiceUnavailableError(f"{asked} answered {http_response.status_code} {code}")
+        operation = f"{model.service_model.service_name}:{model.name}"
+        raise ServiceUnavailableError(f"{operation} answered {http_response.status_code} {code}")
 
 
 def _refuse_silence(exception: Exception, **_: Any) -> None:
@@ -75,10 +75,10 @@ def _refuse_silence(exception: Exception, **_: Any) -> None:
 
 
 @contextmanager
-def translated(errors: Mapping[str, type[ImageGateError]], asked: str = "") -> Iterator[None]:
-    """Raise ours for the named error codes and for throttling; every other error propagates.
+def translated(errors: Mapping[str, type[ImageGateError]], subject: str = "") -> Iterator[None]:
+    """Raise our errors for these error codes and for throttling; every other error propagates.
 
-    `asked` says in the message what was wanted (an image, a profile). Also usable as a decorator.
+    `subject` begins the message: an image, a profile. Also usable as a decorator.
     """
     try:
         yield
@@ -87,4 +87,4 @@ def translated(errors: Mapping[str, type[ImageGateError]], asked: str = "") -> I
         ours = {**_THROTTLED, **errors}.get(code)
         if ours is None:
             raise
-        raise ours(f"{asked}: {error}" if asked else str(error)) from error
+        raise ours(f"{subject}: {error}" if subject else str(error)) from error

@@ -49,12 +49,12 @@ class DynamoTable:
 
     @property
     def _client(self) -> DynamoDBClient:
-        made: DynamoDBClient = client("dynamodb")
-        return made
+        dynamodb: DynamoDBClient = client("dynamodb")
+        return dynamodb
 
     def get(self, key: Key) -> Item | None:
         """Return one item, or None if there is no such item."""
-        with translated({}, asked=key["pk"]):
+        with translated({}, subject=key["pk"]):
             item = self._client.get_item(TableName=self._name, Key=typed(key), ConsistentRead=True).get(
                 "Item"
             )

@@ -1,4 +1,4 @@
-"""Amazon ECR: images and their scans. Manifests are taken as bytes and checked, tags are only looked up."""
+"""Amazon ECR: images and their scans. Manifests are read as bytes and checked by digest; tags are only looked up."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _GONE: Mapping[str, type[ImageGateError]] = {
 # BatchGetImage answers 200 with failures in it (Amazon ECR API reference, ImageFailure.failureCode).
 _ABSENT = frozenset({"ImageNotFound", "ImageTagDoesNotMatchDigest"})
 _DENIED: Mapping[str, type[ImageGateError]] = {"AccessDeniedException": AccessRefusedError}
-# Where Inspector scans, ECR asks it with the permissions of whoever calls (user guide, "Enhanced scanning").
+# If Inspector scans, ECR calls it with the permissions of its own caller (user guide, "Enhanced scanning").
 _NEEDED = (
     "this role may not read the scan; it needs ecr:DescribeImageScanFindings and, where the registry is scanned by"
     " Inspector, inspector2:ListFindings and inspector2:ListCoverage on *"
@@ -50,7 +50,7 @@ _NEEDED = (
 _ENHANCED_BY_ITSELF = frozenset({"CONTINUOUS_SCAN", "SCAN_ON_PUSH"})
 
 
-# Starting a scan: what will never work is refused. That the image's daily scan was used up is no error.
+# Errors of StartImageScan that no later call avoids. To have used up the daily scan of an image is none.
 _REFUSED: Mapping[str, type[ImageGateError]] = {
     **_GONE,
     "ImageArchivedException": ScanRefusedError,
@@ -71,51 +71,51 @@ class Ecr:
 
     @property
     def _client(self) -> ECRClient:
-        made: ECRClient = client("ecr")
-        return made
+        ecr: ECRClient = client("ecr")
+        return ecr
 
     # images
 
     def facts(self, image: ImageRef) -> EcrImage:
-        with translated(_GONE, asked=str(image)):
-            answer = self._client.describe_images(
+        with translated(_GONE, subject=str(image)):
+            response = self._client.describe_images(
                 repositoryName=image.repository, imageIds=[{"imageDigest": str(image.digest)}]
             )
-        if not answer["imageDetails"]:
+        if not response["imageDetails"]:
             raise ImageNotFoundError(f"{image}: ECR describes no such image")
-        return _facts(image, answer["imageDetails"][0])
+        return _facts(image, response["imageDetails"][0])
 
     def replicas(self, image: ImageRef) -> list[Replica]:
-        with translated(_GONE, asked=str(image)):
-            answer = self._client.describe_image_replication_status(
+        with translated(_GONE, subject=str(image)):
+            response = self._client.describe_image_replication_status(
                 repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}
             )
         return [
             Replica(one["region"], ReplicaStatus(one["status"]), one.get("failureCode", ""))
-            for one in answer.get("replicationStatuses", ())
+            for one in response.get("replicationStatuses", ())
         ]
 
     def digest_of(self, repository: str, tag: str) -> Digest | None:
         try:
-            found = self._get(repository, {"imageTag": tag})
+            image = self._get(repository, {"imageTag": tag})
         except ImageNotFoundError:
             return None
-        return Digest.parse(found["imageId"].get("imageDigest"))
+        return Digest.parse(image["imageId"].get("imageDigest"))
 
     def manifest(self, image: ImageRef) -> Manifest:
-        found = self._get(image.repository, {"imageDigest": str(image.digest)})
-        content = image.digest.check(found["imageManifest"].encode(), str(image))
-        return Manifest.parse(content, found.get("imageManifestMediaType"))
+        described = self._get(image.repository, {"imageDigest": str(image.digest)})
+        content = image.digest.check(described["imageManifest"].encode(), str(image))
+        return Manifest.parse(content, described.get("imageManifestMediaType"))
 
     def _get(self, repository: str, wanted: ImageIdentifierTypeDef) -> Any:
         name = f"{repository} {' '.join(map(str, wanted.values()))}"
-        with translated(_GONE, asked=name):
-            answer = self._client.batch_get_image(
+        with translated(_GONE, subject=name):
+            response = self._client.batch_get_image(
                 repositoryName=repository, imageIds=[wanted], acceptedMediaTypes=list(MANIFEST_MEDIA_TYPES)
             )
-        if answer.get("images"):
-            return answer["images"][0]
-        failures = answer.get("failures", [])
+        if response.get("images"):
+            return response["images"][0]
+        failures = response.get("failures", [])
         codes = {failure.get("failureCode", "") for failure in failures}
         if codes <= _ABSENT:
             raise ImageNotFoundError(f"{name}: there is no such image")
@@ -129,20 +129,20 @@ class Ecr:
                 yield from (repository["repositoryName"] for repository in page["repositories"])
 
     def pushed_since(self, repository: str, since: datetime) -> Iterator[EcrImage]:
-        """ECR does not filter by time: all tagged images are listed, 1,000 a page."""
+        """Yield the images. ECR does not filter by time: this lists all tagged images, 1,000 per page."""
         pages = self._client.get_paginator("describe_images").paginate(
             repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
         )
-        with translated(_GONE, asked=repository):
+        with translated(_GONE, subject=repository):
             for page in pages:
                 for detail in page["imageDetails"]:
                     if detail["imagePushedAt"] >= since:
                         yield _facts(ImageRef.of(repository, detail["imageDigest"]), detail)
 
     def make_repository(self, name: str, like: str) -> bool:
-        with translated(_GONE, asked=like):
+        with translated(_GONE, subject=like):
             model: Any = self._client.describe_repositories(repositoryNames=[like])["repositories"][0]
-        alike: Any = {
+        settings: Any = {
             setting: model[setting]
             for setting in (
                 "encryptionConfiguration",
@@ -152,9 +152,9 @@ class Ecr:
             if model.get(setting)
         }
         try:
-            with translated({}, asked=name):
+            with translated({}, subject=name):
                 self._client.create_repository(
-                    repositoryName=name, imageScanningConfiguration={"scanOnPush": True}, **alike
+                    repositoryName=name, imageScanningConfiguration={"scanOnPush": True}, **settings
                 )
         except ClientError as error:
             if error.response["Error"]["Code"] != "RepositoryAlreadyExistsException":
@@ -165,16 +165,16 @@ class Ecr:
     # scans
 
     def status(self, image: ImageRef) -> ScanStatus:
-        """Raise `ImageNotFoundError` when the image is gone, `AccessRefusedError` where a permission is missing.
+        """Return the status. Raises `ImageNotFoundError`, or `AccessRefusedError` if a permission is missing.
 
-        How the registry scans, and what Inspector covers, is asked before the result: so the result is at least as new.
+        The registry's configuration and Inspector's coverage are read before the result, so the result is not older.
         """
-        basis = self._scans_by()
+        basis = self._basis()
         coverage = Inspector().coverage(self._arn(image)) if basis is Basis.ENHANCED else ()
         try:
             head = self._findings_page(image, maxResults=1)
         except ClientError as error:
-            # What ECR says until a first scan was begun.
+            # The response of ECR until a first scan has begun.
             if error.response["Error"]["Code"] != "ScanNotFoundException":
                 raise
             head = {}
@@ -183,45 +183,47 @@ class Ecr:
             status = replace(status, pushed_at=timestamp(self.facts(image).pushed_at))
         return status
 
-    def _scans_by(self) -> Basis:
-        with translated({}, asked="the registry's scanning configuration"):
-            answer = self._client.get_registry_scanning_configuration()
-        is_enhanced = answer["scanningConfiguration"].get("scanType") == "ENHANCED"
+    def _basis(self) -> Basis:
+        with translated({}, subject="the registry's scanning configuration"):
+            response = self._client.get_registry_scanning_configuration()
+        is_enhanced = response["scanningConfiguration"].get("scanType") == "ENHANCED"
         return Basis.ENHANCED if is_enhanced else Basis.BASIC
 
     def _arn(self, image: ImageRef) -> str:
-        """As Inspector names an image."""
+        """Return the ARN by which Inspector names an image."""
         account, here = self._registry.partition(".")[0], self._client.meta
         where = f"{here.partition}:ecr:{here.region_name}:{account}"
         return f"arn:{where}:repository/{image.repository}/{image.digest}"
 
     def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
-        """Raise `FindingsChangedError` when the pages are not of one scan: it was run again meanwhile, or by another
-        scanner, whose findings have another form."""
+        """Yield every finding. Raises `FindingsChangedError` if the pages belong to more than one scan.
+
+        That is so if the image was scanned again meanwhile, or by another scanner, whose findings have another form.
+        """
         more: dict[str, Any] = {}
         while True:
             with translated({"InvalidParameterException": FindingsChangedError} if more else {}, str(image)):
                 page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
-            found = page.get("imageScanFindings", {})
-            if lists_other_findings(found, basis):
+            findings = page.get("imageScanFindings", {})
+            if lists_other_findings(findings, basis):
                 raise FindingsChangedError(f"{image}: it lists the findings of another scanner")
-            yield from read_findings(found, basis)
+            yield from read_findings(findings, basis)
             if not page.get("nextToken"):
                 return
             more = {"nextToken": page["nextToken"]}
 
-    def _findings_page(self, image: ImageRef, **asked: Any) -> Any:
-        with translated(_GONE, asked=str(image)), translated(_DENIED, asked=f"{image}: {_NEEDED}"):
+    def _findings_page(self, image: ImageRef, **paging: Any) -> Any:
+        with translated(_GONE, subject=str(image)), translated(_DENIED, subject=f"{image}: {_NEEDED}"):
             return self._client.describe_image_scan_findings(
-                repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}, **asked
+                repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}, **paging
             )
 
     def scanning(self, repository: str) -> Scanning:
-        """Raise `ImageNotFoundError` when there is no such repository."""
-        with translated(_GONE, asked=repository):
+        """Say how images are scanned. Raises `ImageNotFoundError` if there is no such repository."""
+        with translated(_GONE, subject=repository):
             registry = self._client.get_registry_scanning_configuration()
-            answer = self._client.batch_get_repository_scanning_configuration(repositoryNames=[repository])
-        configurations = answer.get("scanningConfigurations")
+            response = self._client.batch_get_repository_scanning_configuration(repositoryNames=[repository])
+        configurations = response.get("scanningConfigurations")
         if not configurations:
             raise ImageNotFoundError(f"{repository}: ECR knows no scanning configuration of it")
         frequency = configurations[0].get("scanFrequency")
@@ -231,18 +233,18 @@ class Ecr:
         return Scanning.BY_ITSELF if on_push else Scanning.ON_REQUEST
 
     def is_continuous(self, repository: str) -> bool:
-        with translated(_GONE, asked=repository):
-            answer = self._client.batch_get_repository_scanning_configuration(repositoryNames=[repository])
-        found = answer.get("scanningConfigurations", ())
-        return any(one.get("scanFrequency") == "CONTINUOUS_SCAN" for one in found)
+        with translated(_GONE, subject=repository):
+            response = self._client.batch_get_repository_scanning_configuration(repositoryNames=[repository])
+        configurations = response.get("scanningConfigurations", ())
+        return any(one.get("scanFrequency") == "CONTINUOUS_SCAN" for one in configurations)
 
     def scanner(self) -> Scanner:
-        return Scanner.ENHANCED if self._scans_by() is Basis.ENHANCED else Scanner.BASIC
+        return Scanner.ENHANCED if self._basis() is Basis.ENHANCED else Scanner.BASIC
 
     def start(self, image: ImageRef) -> None:
-        """Raise `ScanRefusedError` when ECR cannot scan such an image, or this registry scans otherwise."""
+        """Start a scan. Raises `ScanRefusedError` if ECR cannot scan such an image, or if Inspector scans here."""
         try:
-            with translated(_REFUSED, asked=f"{image} cannot be scanned"):
+            with translated(_REFUSED, subject=f"{image} cannot be scanned"):
                 self._client.start_image_scan(
                     repositoryName=image.repository, imageId={"imageDigest": str(image.digest)}
                 )
@@ -264,20 +266,20 @@ def _facts(image: ImageRef, detail: Any) -> EcrImage:
 
 
 def _status(digest: Digest, head: Any, basis: Basis = Basis.BASIC) -> ScanStatus:
-    """What an answer of DescribeImageScanFindings says. `{}`: no scan is known.
+    """Read a response of DescribeImageScanFindings; `{}` if no scan is known.
 
-    Who scans is not in the answer: both scanners say COMPLETE, and an empty list has no form.
+    The response does not name the scanner: both say COMPLETE, and an empty list has no form.
     """
-    state, found = head.get("imageScanStatus", {}), head.get("imageScanFindings", {})
-    completed, counts = found.get("imageScanCompletedAt"), found.get("findingSeverityCounts")
+    state, findings = head.get("imageScanStatus", {}), head.get("imageScanFindings", {})
+    completed, counts = findings.get("imageScanCompletedAt"), findings.get("findingSeverityCounts")
     return ScanStatus(
         image=digest,
         status=state.get("status"),
         description=state.get("description", ""),
         completed_at=timestamp(completed) if completed else None,
         counts=count_severities(counts or {}),
-        lists_findings=any(read_findings(found, basis)),
+        lists_findings=any(read_findings(findings, basis)),
         basis=basis,
         has_counts=counts is not None,
-        lists_others=lists_other_findings(found, basis),
+        lists_others=lists_other_findings(findings, basis),
     )

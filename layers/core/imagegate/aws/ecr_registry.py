@@ -1,6 +1,6 @@
-"""What only ECR's registries offer: their login, and one question about a hundred layers.
+"""Calls that only registries of ECR offer: the login, and the state of a hundred layers at once.
 
-The stack's own, or that of another account or Region, for which a role there is taken.
+They go to the stack's own registry, or to one in another account or Region by assuming a role there.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class LayerState(StrEnum):
 
 
 def ecr_login() -> Login:
-    """Ask ECR (GetAuthorizationToken); the answer is good for 12 hours."""
+    """Log in to ECR (GetAuthorizationToken). The login is valid for 12 hours."""
     return _login(client("ecr"))
 
 
 def ecr_layers(repository: str, digests: Sequence[Digest]) -> Mapping[Digest, LayerState]:
-    """Ask ECR (BatchCheckLayerAvailability). What it does not know (any more) is `UNAVAILABLE`."""
+    """Return the state of layers (BatchCheckLayerAvailability); `UNAVAILABLE` for those that ECR does not know."""
     return _layers(client("ecr"), repository, digests)
 
 
@@ -46,11 +46,11 @@ def own_registry() -> HttpRegistry:
     return HttpRegistry(ecr_login, layers=ecr_layers)
 
 
-class EcrElsewhere:
-    """ECR in another account or Region, by a role there. Its credentials end after an hour, and so does the login."""
+class RemoteEcr:
+    """ECR in another account or Region, by a role there. Credentials and login expire after an hour."""
 
-    def __init__(self, where: RemoteRegistry, clock: Clock = utc_now) -> None:
-        self._where = where
+    def __init__(self, registry: RemoteRegistry, clock: Clock = utc_now) -> None:
+        self._registry = registry
         self._clock = clock
         self._ends = datetime.min.replace(tzinfo=UTC)
         self._client: Any = None
@@ -58,8 +58,10 @@ class EcrElsewhere:
     def log_in(self) -> Login:
         login = _login(self._current())
         host = login.endpoint.removeprefix("https://")
-        if host != self._where.registry:
-            raise AccessRefusedError(f"{self._where.role} leads to {host}, not to {self._where.registry}")
+        if host != self._registry.registry:
+            raise AccessRefusedError(
+                f"{self._registry.role} leads to {host}, not to {self._registry.registry}"
+            )
         return Login(login.endpoint, login.authorization, min(login.expires_at, self._ends))
 
     def layers(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, LayerState]:
@@ -68,29 +70,29 @@ class EcrElsewhere:
     def _current(self) -> Any:
         if self._clock() + _MARGIN >= self._ends:
             refused = {"AccessDenied": AccessRefusedError, "AccessDeniedException": AccessRefusedError}
-            with translated(refused, self._where.role):
-                granted = client("sts").assume_role(RoleArn=self._where.role, RoleSessionName=_SESSION)
-            self._ends = granted["Credentials"]["Expiration"]
-            region = self._where.registry.split(".")[3]
-            self._client = client_with("ecr", granted["Credentials"], region)
+            with translated(refused, self._registry.role):
+                session = client("sts").assume_role(RoleArn=self._registry.role, RoleSessionName=_SESSION)
+            self._ends = session["Credentials"]["Expiration"]
+            region = self._registry.registry.split(".")[3]
+            self._client = client_with("ecr", session["Credentials"], region)
         return self._client
 
 
 def _login(ecr: Any) -> Login:
     with translated({"AccessDeniedException": AccessRefusedError}, "a token for the registry"):
-        granted = ecr.get_authorization_token()["authorizationData"][0]
-    return Login(granted["proxyEndpoint"], granted["authorizationToken"], granted["expiresAt"])
+        token = ecr.get_authorization_token()["authorizationData"][0]
+    return Login(token["proxyEndpoint"], token["authorizationToken"], token["expiresAt"])
 
 
 def _layers(ecr: Any, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, LayerState]:
-    found = dict.fromkeys(digests, LayerState.UNAVAILABLE)
+    states = dict.fromkeys(digests, LayerState.UNAVAILABLE)
     for start in range(0, len(digests), _LAYERS_A_CALL):
-        some = [str(digest) for digest in digests[start : start + _LAYERS_A_CALL]]
+        batch = [str(digest) for digest in digests[start : start + _LAYERS_A_CALL]]
         with translated({"AccessDeniedException": AccessRefusedError}, f"the layers of {repository}"):
             try:
-                answer = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=some)
+                response = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=batch)
             except ecr.exceptions.RepositoryNotFoundException:
-                return found  # a push may make it, or says that it is missing
-        for layer in answer.get("layers", ()):
-            found[Digest.parse(layer["layerDigest"])] = LayerState(layer["layerAvailability"])
-    return found
+                return states  # a push may create the repository, or fails because it is missing
+        for layer in response.get("layers", ()):
+            states[Digest.parse(layer["layerDigest"])] = LayerState(layer["layerAvailability"])
+    return states

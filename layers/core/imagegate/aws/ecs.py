@@ -34,29 +34,29 @@ class Ecs:
         self._written: dict[str, list[Container]] = {}
 
     def revision(self, arn: str) -> tuple[str, list[Container]]:
-        """Source: DescribeServiceRevisions. A digest is absent where ECS has not resolved it (yet)."""
-        with translated(_ABSENT, asked=arn):
-            answer = client("ecs").describe_service_revisions(serviceRevisionArns=[arn])
-        if not answer.get("serviceRevisions"):
-            said = "; ".join(failure.get("reason", "") for failure in answer.get("failures", ()))
-            raise RecordNotFoundError(f"{arn}: ECS describes no such service revision {said}".strip())
-        found = answer["serviceRevisions"][0]
+        """Read DescribeServiceRevisions. A digest is absent if ECS has not resolved the image yet."""
+        with translated(_ABSENT, subject=arn):
+            response = client("ecs").describe_service_revisions(serviceRevisionArns=[arn])
+        if not response.get("serviceRevisions"):
+            reasons = "; ".join(failure.get("reason", "") for failure in response.get("failures", ()))
+            raise RecordNotFoundError(f"{arn}: ECS describes no such service revision {reasons}".strip())
+        revision = response["serviceRevisions"][0]
         images = [
-            container(image.get("containerName", ""), image) for image in found.get("containerImages", ())
+            container(image.get("containerName", ""), image) for image in revision.get("containerImages", ())
         ]
-        return str(found.get("taskDefinition", "")), images
+        return str(revision.get("taskDefinition", "")), images
 
     def written(self, task_definition: str) -> list[Container]:
-        """Source: DescribeTaskDefinition."""
+        """Read DescribeTaskDefinition, once per ARN."""
         if task_definition not in self._written:
-            with translated(_ABSENT, asked=task_definition):
-                answer = client("ecs").describe_task_definition(taskDefinition=task_definition)
-            found = answer["taskDefinition"].get("containerDefinitions", ())
-            self._written[task_definition] = [container(one.get("name", ""), one) for one in found]
+            with translated(_ABSENT, subject=task_definition):
+                response = client("ecs").describe_task_definition(taskDefinition=task_definition)
+            definitions = response["taskDefinition"].get("containerDefinitions", ())
+            self._written[task_definition] = [container(one.get("name", ""), one) for one in definitions]
         return self._written[task_definition]
 
 
-def container(name: str, said: Mapping[str, Any]) -> Container:
-    """One container as ECS tells it, in any of its answers and events. Raises `InvalidDigestError`."""
-    digest = said.get("imageDigest")
-    return Container(name, said.get("image", ""), Digest.parse(digest) if digest else None)
+def container(name: str, description: Mapping[str, Any]) -> Container:
+    """Return a container of any response or event of ECS. Raises `InvalidDigestError`."""
+    digest = description.get("imageDigest")
+    return Container(name, description.get("image", ""), Digest.parse(digest) if digest else None)

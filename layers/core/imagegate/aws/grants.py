@@ -1,4 +1,4 @@
-"""What was granted at run time, in a DynamoDB table of its own: it gives power, so one function alone writes it.
+"""Grants in a DynamoDB table of their own: they give power, so only one function writes them.
 
 | item | pk | sk |
 | --- | --- | --- |
@@ -38,7 +38,7 @@ _T = TypeVar("_T", bound=_Grant)
 
 @dataclass(frozen=True, slots=True)
 class _Kind(Generic[_T]):
-    """`pk` of its items, the attribute that has what was granted, and how that is read."""
+    """A kind of grant: the partition of its items, the attribute that holds it, and its parser."""
 
     pk: str
     attribute: str
@@ -53,7 +53,7 @@ _BREAK_GLASS = _Kind("BREAK_GLASS", "breakGlass", BreakGlass.from_json)
 
 
 class CorruptGrantError(RejectedInputError):
-    """A grant in the table cannot be read, or is not the one that its name says."""
+    """A grant in the table cannot be read, or its content does not belong to its key."""
 
 
 class DynamoGrants:
@@ -148,12 +148,12 @@ def _read_approval(release: ReleaseId, item: Item) -> Approval:
     except (KeyError, TypeError, ValueError, RejectedInputError) as error:
         raise CorruptGrantError(f"the approval {name} cannot be read: {error!r}") from error
     if (approval.release, approval.by) != (release, item["sk"]):
-        raise CorruptGrantError(f"the approval {name} says what another one would say")
+        raise CorruptGrantError(f"the approval {name} does not belong to its key")
     return approval
 
 
 def _read(kind: _Kind[_T], item: Item) -> _T:
-    """Fails closed: a grant that cannot be read is a fault, not one grant less to look at."""
+    """Return the grant. Raises `CorruptGrantError`: a damaged grant must not look like no grant."""
     name = item["sk"]
     try:
         raw = json.loads(item[kind.attribute])
@@ -163,5 +163,5 @@ def _read(kind: _Kind[_T], item: Item) -> _T:
     except (KeyError, TypeError, ValueError, RejectedInputError) as error:
         raise CorruptGrantError(f"the {kind.attribute} {name} cannot be read: {error!r}") from error
     if granted.id != name:
-        raise CorruptGrantError(f"the {kind.attribute} {name} says what {granted.id} would say")
+        raise CorruptGrantError(f"the {kind.attribute} {name} has the content of {granted.id}")
     return granted

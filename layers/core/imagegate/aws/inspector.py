@@ -1,4 +1,4 @@
-"""Amazon Inspector: what ECR does not say: whether it looked at an image, EPSS, known exploits, where images run."""
+"""Amazon Inspector: its coverage of images, EPSS, known exploits, and the clusters that images run in."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from imagegate.release.revocation import RunsIn
 DETAILS_A_CALL = 10
 _FINDINGS_A_PAGE = 100
 _NEEDED = (
-    "this role may not ask Inspector whether it has looked at the image; it needs inspector2:ListCoverage and"
+    "this role may not read whether Inspector has looked at the image; it needs inspector2:ListCoverage and"
     " inspector2:ListFindings on *"
 )
 # Amazon Inspector API reference, CoveredResource: a container image is scanned for packages.
 _IMAGE, _PACKAGES = "AWS_ECR_CONTAINER_IMAGE", "PACKAGE"
-# Inspector has answered, and FIRST has not scored the vulnerability: it is too new, and nothing is known against it.
+# The score of a vulnerability that Inspector knows and FIRST has not scored yet: it is too new.
 _NO_SCORE = 0.0
 
 
@@ -35,9 +35,9 @@ class Inspector:
         return client("inspector2")
 
     def details(self, findings: Sequence[Finding]) -> list[Finding]:
-        """At most 10: the same findings with `known_exploited` and `epss` as BatchGetFindingDetails says.
+        """Add `known_exploited` and `epss` from BatchGetFindingDetails to at most 10 findings.
 
-        What Inspector has no details of is left as it is. Raises `ValueError` for more than 10.
+        A finding without details is returned as it is. Raises `ValueError` for more than 10.
         """
         if len(findings) > DETAILS_A_CALL:
             raise ValueError(
@@ -46,13 +46,13 @@ class Inspector:
         arns = list(dict.fromkeys(finding.arn for finding in findings if finding.arn))
         if not arns:
             return list(findings)
-        with translated({}, asked="details of findings"):
-            answer = self._client.batch_get_finding_details(findingArns=arns)
-        told = {detail.get("findingArn"): detail for detail in answer.get("findingDetails", ())}
-        return [_detailed(finding, told.get(finding.arn)) for finding in findings]
+        with translated({}, subject="details of findings"):
+            response = self._client.batch_get_finding_details(findingArns=arns)
+        details = {detail.get("findingArn"): detail for detail in response.get("findingDetails", ())}
+        return [_with_details(finding, details.get(finding.arn)) for finding in findings]
 
     def epss(self, image: ImageRef) -> dict[str, float]:
-        """EPSS by finding ARN, of all active findings of the image."""
+        """Return EPSS by finding ARN, for all active findings of the image."""
         wanted = {
             "ecrImageHash": _equals(str(image.digest)),
             "ecrImageRepositoryName": _equals(image.repository),
@@ -61,7 +61,7 @@ class Inspector:
         pages = self._client.get_paginator("list_findings").paginate(
             filterCriteria=wanted, PaginationConfig={"PageSize": _FINDINGS_A_PAGE}
         )
-        with translated({}, asked=str(image)):
+        with translated({}, subject=str(image)):
             return {
                 finding["findingArn"]: finding.get("epss", {}).get("score", _NO_SCORE)
                 for page in pages
@@ -69,7 +69,7 @@ class Inspector:
             }
 
     def coverage(self, image: str) -> tuple[Coverage, ...]:
-        """The records about an image, by its ARN; empty where Inspector does not know it (yet)."""
+        """Return the records about an image, by its ARN; empty if Inspector does not know it yet."""
         wanted = {
             "resourceId": _equals(image),
             "resourceType": _equals(_IMAGE),
@@ -86,25 +86,25 @@ class Inspector:
             )
 
     def clusters(self, image: ImageRef) -> list[RunsIn]:
-        """Where the image runs, or ran lately: GetClustersForImage, of Amazon ECS and Amazon EKS."""
+        """List the clusters of ECS and EKS that run the image or ran it lately (GetClustersForImage)."""
         caller = client("sts").get_caller_identity()
         partition, account = caller["Arn"].split(":")[1], caller["Account"]
         region = self._client.meta.region_name
         arn = f"arn:{partition}:ecr:{region}:{account}:repository/{image.repository}/{image.digest}"
-        found: list[RunsIn] = []
-        asked: dict[str, Any] = {"filter": {"resourceId": arn}}
-        with translated({"AccessDeniedException": AccessRefusedError}, asked=str(image)):
+        clusters: list[RunsIn] = []
+        request: dict[str, Any] = {"filter": {"resourceId": arn}}
+        with translated({"AccessDeniedException": AccessRefusedError}, subject=str(image)):
             while True:
-                answer = self._client.get_clusters_for_image(**asked)
-                found += map(_runs_in, answer.get("cluster", ()))
-                if not answer.get("nextToken"):
-                    return found
-                asked["nextToken"] = answer["nextToken"]
+                response = self._client.get_clusters_for_image(**request)
+                clusters += map(_runs_in, response.get("cluster", ()))
+                if not response.get("nextToken"):
+                    return clusters
+                request["nextToken"] = response["nextToken"]
 
 
 def _coverage(record: Mapping[str, Any]) -> Coverage:
-    status, looked = record["scanStatus"], record.get("lastScannedAt")
-    return Coverage(status["statusCode"], status["reason"], timestamp(looked) if looked else None)
+    status, scanned_at = record["scanStatus"], record.get("lastScannedAt")
+    return Coverage(status["statusCode"], status["reason"], timestamp(scanned_at) if scanned_at else None)
 
 
 def _runs_in(cluster: Mapping[str, Any]) -> RunsIn:
@@ -117,9 +117,9 @@ def _equals(value: str) -> list[dict[str, str]]:
     return [{"comparison": "EQUALS", "value": value}]
 
 
-def _detailed(finding: Finding, detail: Mapping[str, Any] | None) -> Finding:
-    """CISA's data is there for what is in its catalogue (KEV), and only for that."""
+def _with_details(finding: Finding, detail: Mapping[str, Any] | None) -> Finding:
+    """Add the details to a finding. CISA's data is present only for vulnerabilities in its catalogue (KEV)."""
     if detail is None:
         return finding
-    known = finding.epss or _NO_SCORE
-    return replace(finding, known_exploited="cisaData" in detail, epss=detail.get("epssScore", known))
+    score = finding.epss or _NO_SCORE
+    return replace(finding, known_exploited="cisaData" in detail, epss=detail.get("epssScore", score))

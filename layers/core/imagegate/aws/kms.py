@@ -19,19 +19,19 @@ _ALGORITHM: Literal["HMAC_SHA_256"] = "HMAC_SHA_256"
 
 
 class KmsApprovalLinks:
-    """`page`: the address of the page, asked for only by who makes links."""
+    """Links to the page whose address `page` returns; it is called only to make links."""
 
     def __init__(self, key: str, page: Callable[[], str]) -> None:
         self._key = key
         self._page = page
 
     def link(self, link: ApprovalLink) -> str:
-        with translated({}, asked="approval link"):
-            made = _kms().generate_mac(KeyId=self._key, MacAlgorithm=_ALGORITHM, Message=link.signed)
-        return f"{self._page().rstrip('/')}/?t={link.token(made['Mac'])}"
+        with translated({}, subject="approval link"):
+            mac = _kms().generate_mac(KeyId=self._key, MacAlgorithm=_ALGORITHM, Message=link.signed)
+        return f"{self._page().rstrip('/')}/?t={link.token(mac['Mac'])}"
 
     def read(self, token: str, now: datetime) -> ApprovalLink:
-        """KMS is asked about nothing that is malformed or over."""
+        """Read and verify a link. Malformed and expired links are refused without a call to KMS."""
         link, mac = parse_link(token, now)
         refusals = {"KMSInvalidMacException": LinkRefusedError}
         try:
@@ -44,5 +44,5 @@ class KmsApprovalLinks:
 
 
 def _kms() -> KMSClient:
-    made: KMSClient = client("kms")
-    return made
+    kms: KMSClient = client("kms")
+    return kms

@@ -1,4 +1,4 @@
-"""Asks `decide` for a decision by link. The page itself writes nothing, and `decide` trusts it in nothing."""
+"""Decisions by link: the page calls `decide` for them. It writes nothing itself, and `decide` does not trust it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class LambdaDecider:
         self._function = function
 
     def decide(self, token: str, reason: str) -> dict[str, Any]:
-        """Deciding the same again is no error, so the SDK may repeat the call."""
-        asked = {"schema": 1, "action": "decide-by-link", "token": token, "reason": reason}
+        """Call `decide`. The SDK may repeat the call: to decide the same again is no error."""
+        request = {"schema": 1, "action": "decide-by-link", "token": token, "reason": reason}
         functions: LambdaClient = client("lambda")
-        with translated({}, asked="decide"):
-            answer = functions.invoke(
-                FunctionName=self._function, Payload=json.dumps({"body": json.dumps(asked)})
+        with translated({}, subject="decide"):
+            response = functions.invoke(
+                FunctionName=self._function, Payload=json.dumps({"body": json.dumps(request)})
             )
-        content = answer["Payload"].read()
-        if "FunctionError" in answer:
+        content = response["Payload"].read()
+        if "FunctionError" in response:
             raise ServiceUnavailableError(f"decide ended in an error: {content[:500]!r}")
-        return _told(json.loads(content))
+        return _read(json.loads(content))
 
 
-def _told(answer: dict[str, Any]) -> dict[str, Any]:
-    status, told = int(answer["statusCode"]), json.loads(answer["body"])
+def _read(response: dict[str, Any]) -> dict[str, Any]:
+    status, body = int(response["statusCode"]), json.loads(response["body"])
     if status == _TOO_MANY:
-        raise ThrottledError(told["message"])
+        raise ThrottledError(body["message"])
     if status >= _FAULT:
-        raise ServiceUnavailableError(told["message"])
+        raise ServiceUnavailableError(body["message"])
     if status != 200:
-        raise NotDecidedError(told["message"])
-    return dict(told)
+        raise NotDecidedError(body["message"])
+    return dict(body)

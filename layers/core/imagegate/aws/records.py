@@ -1,4 +1,4 @@
-"""Policies and decision records in S3, content-addressed: a key is written once and names its bytes."""
+"""Documents in S3: policies and records, content-addressed (a key is written once), and the SBOMs of Inspector."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _EXPORT_ERRORS = {"AccessDenied": AccessRefusedError, "NoSuchKey": RecordNotFoundError}
-# Few policies live at a time: the one that is deployed, and those that running releases are pinned to.
+# Few policies are in use at a time: the deployed one, and those that running releases are pinned to.
 _CACHED_POLICIES = 8
-# The roles may not list the bucket, and then S3 says of a missing key that access is denied
+# The roles may not list the bucket, and then S3 answers AccessDenied for a missing key
 # (Amazon S3 API reference, GetObject, "Permissions").
 _MISSING = dict.fromkeys(("NoSuchKey", "AccessDenied"), RecordNotFoundError)
-# Somebody writes the same key in this moment: they may fail yet, so the write has to be tried again.
+# Another caller writes the same key now. That write may still fail, so this one has to be repeated.
 _WRITTEN_NOW = {"ConditionalRequestConflict": ThrottledError}
 
 
@@ -40,8 +40,8 @@ class S3Records:
 
     @property
     def _client(self) -> S3Client:
-        made: S3Client = client("s3")
-        return made
+        s3: S3Client = client("s3")
+        return s3
 
     def put_decision(self, content: bytes) -> Digest:
         digest = Digest.of(content)
@@ -82,7 +82,7 @@ class S3Records:
 
     def _put(self, key: str, content: bytes, media_type: str) -> None:
         try:
-            with translated(_WRITTEN_NOW, asked=f"{self.uri}/{key}"):
+            with translated(_WRITTEN_NOW, subject=f"{self.uri}/{key}"):
                 self._client.put_object(
                     Bucket=self._bucket, Key=key, Body=content, ContentType=media_type, IfNoneMatch="*"
                 )
@@ -92,39 +92,39 @@ class S3Records:
 
     def _get(self, key: str, digest: Digest) -> bytes:
         name = f"{self.uri}/{key}"
-        with translated(_MISSING, asked=f"{name} is missing, or may not be read"):
+        with translated(_MISSING, subject=f"{name} is missing, or may not be read"):
             content = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return digest.check(content, name)
 
 
 class S3SbomExports:
-    """One bucket; the prefix of an export is its release's."""
+    """SBOMs in the records bucket that Inspector exported; nobody else may write there. Each release has its prefix."""
 
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
 
     @property
     def _client(self) -> S3Client:
-        made: S3Client = client("s3")
-        return made
+        s3: S3Client = client("s3")
+        return s3
 
     def keys(self, prefix: str) -> Iterator[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        with translated(_EXPORT_ERRORS, asked=f"s3://{self._bucket}/{prefix}"):
+        with translated(_EXPORT_ERRORS, subject=f"s3://{self._bucket}/{prefix}"):
             for page in pages:
-                yield from (found["Key"] for found in page.get("Contents", ()))
+                yield from (entry["Key"] for entry in page.get("Contents", ()))
 
     def document(self, key: str) -> bytes:
-        """Raise `SbomRefusedError` when it is too large; what is not read is left in the connection."""
+        """Return a file. Raises `SbomRefusedError` if it is too large, without reading it."""
         name = f"s3://{self._bucket}/{key}"
-        with translated(_EXPORT_ERRORS, asked=name):
-            answer = self._client.get_object(Bucket=self._bucket, Key=key)
-        if answer["ContentLength"] > MAX_SBOM:
-            answer["Body"].close()
+        with translated(_EXPORT_ERRORS, subject=name):
+            response = self._client.get_object(Bucket=self._bucket, Key=key)
+        if response["ContentLength"] > MAX_SBOM:
+            response["Body"].close()
             raise SbomRefusedError(
-                f"{name}: has {answer['ContentLength']} bytes; at most {MAX_SBOM} are attached"
+                f"{name}: has {response['ContentLength']} bytes; at most {MAX_SBOM} are attached"
             )
-        return answer["Body"].read()
+        return response["Body"].read()
 
 
 def _decision_key(digest: Digest) -> str:

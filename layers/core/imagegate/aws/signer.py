@@ -1,4 +1,4 @@
-"""AWS Signer: one signing profile per stage; a signature by it means "passed this stage's gate"."""
+"""AWS Signer: one signing profile per stage. A signature by it means "passed this stage's gate"."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ _REFUSED = {"AccessDeniedException": AccessRefusedError}
 
 
 class AwsSigner:
-    """`prefix` begins the name of every profile; `trusted_roots`: SHA-256 of root certificates, lower-case hex.
+    """Signatures by AWS Signer, checked with the product's own Notation verifier.
 
-    `revoked` asks whether a signature has been revoked since; without it that check is skipped.
+    `prefix` begins the name of every profile. `trusted_roots` has the SHA-256 of root certificates in lower-case hex.
+    `revoked` finds out whether a signature has been revoked since; without it that check is skipped.
     """
 
     def __init__(self, prefix: str, trusted_roots: frozenset[str], revoked: Revoked | None = None) -> None:
@@ -38,7 +39,7 @@ class AwsSigner:
         self._revoked = revoked
 
     def make_profile(self, stage: str) -> None:
-        """Make sure that the stage's profile exists and is active. Raises `RejectedInputError` when it cannot sign."""
+        """Make sure that the stage's profile exists and is active. Raises `RejectedInputError` if it cannot sign."""
         name = self.profile_name(stage)
         signer = client("signer")
         with translated(_REFUSED, f"signing profile {name}"):
@@ -63,12 +64,12 @@ class AwsSigner:
         return name
 
     def profile_arn(self, stage: str) -> str:
-        """Without a version: it stands for every version of the profile."""
+        """Return the ARN without a version: it means every version of the profile."""
         return f"{self._arn_prefix}:/signing-profiles/{self.profile_name(stage)}"
 
     def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
-        """Sign a Notation payload: the JWS envelope, and what the manifest's annotations shall say."""
-        # Here, as in `verify`: whoever only makes profiles never loads cryptography.
+        """Sign a Notation payload. Return the JWS envelope and the annotations of the signature manifest."""
+        # Imported here, as in `verify`: a function that only makes profiles never loads cryptography.
         from imagegate.notation.verifier import thumbprints
 
         name = self.profile_name(stage)
@@ -86,9 +87,9 @@ class AwsSigner:
         return envelope, {**signed.get("metadata", {}), THUMBPRINTS: chain}
 
     def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
-        """Check an envelope by this stage's profile: its signed annotations, or `VerificationError`.
+        """Check an envelope by this stage's profile and return its signed annotations.
 
-        `ServiceUnavailableError` where nobody could say now whether it has been revoked.
+        Raises `VerificationError`, or `ServiceUnavailableError` if Signer cannot say now whether it has been revoked.
         """
         from imagegate.notation.verifier import verify_envelope
 
@@ -106,19 +107,19 @@ class AwsSigner:
         return verified.annotations
 
     def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
-        """Revoke what made this envelope, also again; its stage, or None where none of these stages made it.
+        """Revoke the signature, also a second time. Return its stage, or None if none of these stages made it.
 
-        AWS Signer API reference, RevokeSignature: for good, and by the job, so that other signatures stand.
+        AWS Signer API reference, RevokeSignature: it is final, and by signing job, so other signatures stay valid.
         """
         from imagegate.notation.attributes import read_attributes
         from imagegate.notation.jws import parse_envelope
 
-        made = read_attributes(parse_envelope(envelope).protected).aws
-        profile = made.profile_version_arn.rpartition("/")[0] if made else ""
+        attributes = read_attributes(parse_envelope(envelope).protected).aws
+        profile = attributes.profile_version_arn.rpartition("/")[0] if attributes else ""
         stage = next((stage for stage in stages if self.profile_arn(stage) == profile), None)
-        if made is None or stage is None:
+        if attributes is None or stage is None:
             return None
-        job = made.job_arn.rpartition("/")[2]
+        job = attributes.job_arn.rpartition("/")[2]
         signer = client("signer")
         with translated(_REFUSED, f"revoking signing job {job}"):
             if "revocationRecord" not in signer.describe_signing_job(jobId=job):
@@ -127,7 +128,7 @@ class AwsSigner:
 
     @cached_property
     def _arn_prefix(self) -> str:
-        """`arn:PARTITION:signer:REGION:ACCOUNT`, as the credentials say: everyone may ask STS who they are."""
+        """`arn:PARTITION:signer:REGION:ACCOUNT`, read from STS: everyone may call GetCallerIdentity."""
         caller = client("sts").get_caller_identity()
         partition = caller["Arn"].split(":")[1]
         return f"arn:{partition}:signer:{client('signer').meta.region_name}:{caller['Account']}"

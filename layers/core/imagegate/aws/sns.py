@@ -1,4 +1,4 @@
-"""How a release ended: an EventBridge event for deployers, an SNS message for people and their tools."""
+"""Announcements: an EventBridge event for deployers, an SNS message for people and their tools."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 SOURCE = "imagegate"
 
-# Amazon EventBridge API reference, PutEvents: entries that may be sent again as they are.
+# Amazon EventBridge API reference, PutEvents: error codes of entries that may be sent again as they are.
 _TRANSIENT = frozenset({"InternalException", "InternalFailure", "ThrottlingException", "ServiceUnavailable"})
 
 
 class EventRefusedError(RejectedInputError):
-    """EventBridge does not take the event, now or later."""
+    """EventBridge refuses the event, and would refuse it again."""
 
 
 class SnsNotifications:
@@ -31,14 +31,14 @@ class SnsNotifications:
         self._topic_arn = topic_arn
 
     def publish(self, announcement: Message) -> str:
-        """The event first: when this is tried again, a doubled event costs less than a doubled mail."""
+        """Publish the event before the message: if this is repeated, a second event costs less than a second mail."""
         self._put_event(announcement)
         return self.send(announcement)
 
     def _put_event(self, announcement: Message) -> None:
         events: EventBridgeClient = client("events")
         with translated({}):
-            answer = events.put_events(
+            response = events.put_events(
                 Entries=[
                     {
                         "Source": SOURCE,
@@ -47,25 +47,25 @@ class SnsNotifications:
                     }
                 ]
             )
-        # PutEvents answers 200 also for what it did not take.
-        if answer["FailedEntryCount"]:
-            code = answer["Entries"][0].get("ErrorCode", "unknown")
+        # PutEvents answers 200 also if it did not take an entry.
+        if response["FailedEntryCount"]:
+            code = response["Entries"][0].get("ErrorCode", "unknown")
             message = f"{announcement.subject}: EventBridge did not take the event: {code}"
             raise (ThrottledError if code in _TRANSIENT else EventRefusedError)(message)
 
     def send(self, announcement: Message) -> str:
-        """To the topic alone."""
+        """Send to the topic only."""
         sns: SNSClient = client("sns")
         attributes: dict[str, MessageAttributeValueTypeDef] = {
             name: {"DataType": "String", "StringValue": value}
             for name, value in announcement.attributes.items()
         }
         with translated({}):
-            answer = sns.publish(
+            response = sns.publish(
                 TopicArn=self._topic_arn,
                 Subject=announcement.subject,
                 Message=as_sns_message(announcement),
                 MessageStructure="json",
                 MessageAttributes=attributes,
             )
-        return answer["MessageId"]
+        return response["MessageId"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_stepfunctions import SFNClient
 
-# Somebody was faster, or the state machine stopped waiting (AWS Step Functions API reference, SendTaskSuccess).
+# Another caller was faster, or the task no longer waits (AWS Step Functions API reference, SendTaskSuccess).
 _NOT_WAITING = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 
 
@@ -28,20 +28,20 @@ class StepFunctionsWorkflow:
 
     def start(self, name: str, payload: dict[str, Any]) -> bool:
         try:
-            with translated({}, asked=name):
-                # Sorted: only byte-equal input makes a repeated start of a running execution a success.
+            with translated({}, subject=name):
+                # Sorted: to start a running execution again succeeds only with byte-equal input.
                 _step_functions().start_execution(
                     stateMachineArn=self._arn, name=name, input=json.dumps(payload, sort_keys=True)
                 )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
-            return self._runs(name)
+            return self._is_running(name)
         return True
 
-    def _runs(self, name: str) -> bool:
+    def _is_running(self, name: str) -> bool:
         arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
-        with translated({}, asked=name):
+        with translated({}, subject=name):
             return _step_functions().describe_execution(executionArn=arn)["status"] == "RUNNING"
 
 
@@ -62,7 +62,7 @@ class StepFunctionsTasks:
 
 
 class LambdaStarter:
-    """Sends requests to `start_release`, asynchronously: Lambda keeps them and tries again."""
+    """Requests to `start_release`, sent asynchronously: Lambda stores them and repeats failed ones."""
 
     def __init__(self, function: str) -> None:
         self._function = function
@@ -75,7 +75,7 @@ class LambdaStarter:
             "reason": str(reason),
         }
         functions: LambdaClient = client("lambda")
-        with translated({}, asked=str(image)):
+        with translated({}, subject=str(image)):
             functions.invoke(
                 FunctionName=self._function,
                 InvocationType="Event",
@@ -84,5 +84,5 @@ class LambdaStarter:
 
 
 def _step_functions() -> SFNClient:
-    made: SFNClient = client("stepfunctions")
-    return made
+    states: SFNClient = client("stepfunctions")
+    return states

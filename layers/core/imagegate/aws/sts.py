@@ -1,4 +1,4 @@
-"""Asks AWS STS who signed a request that was rebuilt from a proof, and remembers that the proof was used."""
+"""AWS STS says who signed a request that was rebuilt from a proof; DynamoDB remembers that the proof was used."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _THROTTLED, _FAULT = 429, 500
 
 
 def sts_endpoint(audience: Audience) -> str:
-    """STS of the audience's own Region; in the sandbox, where AWS's own variable says so, the sandbox."""
+    """Return STS of the audience's own Region, or the endpoint that AWS_ENDPOINT_URL names, as in the sandbox."""
     return os.environ.get("AWS_ENDPOINT_URL") or audience.sts
 
 
 class StsIdentities:
-    """Sends what was rebuilt, to STS alone: no proxy and no redirect, and no second try."""
+    """Requests that were rebuilt from proofs, sent to STS only: no proxy, no redirect, no second attempt."""
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=_SECONDS), retries=False)
 
-    def identity(self, proof: Proof, audience: Audience, asked: str) -> Identity:
-        """Raise `ProofRefusedError` unless it is the signature of exactly this; retryable where STS is silent."""
-        status, content = self._send(proof.request(audience, asked, sts_endpoint(audience)))
+    def identity(self, proof: Proof, audience: Audience, request_digest: str) -> Identity:
+        """Return who signed exactly this request. Raises `ProofRefusedError`, or a retryable error if STS is silent."""
+        status, content = self._send(proof.request(audience, request_digest, sts_endpoint(audience)))
         if status == _THROTTLED or b"<Code>Throttling" in content:
-            raise ThrottledError("STS was asked too often who calls: ask again")
+            raise ThrottledError("STS gets too many requests to say who calls: try again")
         if status >= _FAULT:
-            raise ServiceUnavailableError(f"STS answered {status} when asked who calls: ask again")
+            raise ServiceUnavailableError(f"STS answered {status} and did not say who calls: try again")
         if status != 200:
             raise ProofRefusedError(
                 f"STS does not confirm who calls (HTTP {status}): the credentials have expired, "
@@ -52,7 +52,7 @@ class StsIdentities:
 
     def _send(self, request: IdentityRequest) -> tuple[int, bytes]:
         try:
-            answer = self._pool.request(
+            response = self._pool.request(
                 "POST",
                 request.url,
                 body=request.body,
@@ -61,13 +61,13 @@ class StsIdentities:
                 preload_content=False,
             )
             try:
-                return answer.status, answer.read(LONGEST_ANSWER + 1, decode_content=False)
+                return response.status, response.read(LONGEST_ANSWER + 1, decode_content=False)
             finally:
-                answer.close()
+                response.close()
         except urllib3.exceptions.HTTPError as error:
-            # Without its text: that could repeat headers.
+            # The text of the error is left out: it could contain headers.
             raise ServiceUnavailableError(
-                f"STS did not say who calls ({type(error).__name__}): ask again"
+                f"STS did not say who calls ({type(error).__name__}): try again"
             ) from None
 
 

@@ -53,7 +53,7 @@ class ReleaseLists(Protocol):
 
 
 class StepResults(TypedDict, total=False):
-    """Results that a step may record on an attempt: fields of `Release`. None or an empty value removes one."""
+    """Results that a step may record on an attempt. A field is removed by None or an empty value."""
 
     verdict: str | None
     attention: str | None

@@ -71,7 +71,7 @@ class DynamoReleases:
         return self._table.put(write_release(release), "attribute_not_exists(pk)")
 
     def join(self, release: ReleaseId, tags: frozenset[str], pushed_at: datetime) -> bool:
-        """Join as the port says. A repeated event counts as no change: nobody has to look again."""
+        """Add tags and a later push. A repeated event is no change, so that no step has to look again."""
         known = self.get(release)
         is_later = known.pushed_at is None or pushed_at > known.pushed_at
         if known.is_open and tags <= known.tags and not is_later:
@@ -86,7 +86,7 @@ class DynamoReleases:
         return self._table.update(keys.attempt(release), adds, _IS_OPEN, values)
 
     def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> None:
-        """Record as the port says. None or an empty value removes what was recorded before."""
+        """Record the results of a step; an earlier result is removed by None or an empty value."""
         unknown = results.keys() - _RECORDED
         if unknown:
             raise TypeError(f"no step records {', '.join(sorted(unknown))}")
