@@ -1,11 +1,6 @@
 """Grants in a DynamoDB table of their own: they give power, so only one function writes them.
 
-| item | pk | sk |
-| --- | --- | --- |
-| waiver | `WAIVER` | id of the waiver |
-| break-glass | `BREAK_GLASS` | its id |
-| approval or rejection | `APPROVAL#repository@digest#00001` | ARN of who decided |
-| order of a release by hand | `ORDER#repository@digest` | when |
+docs/reference/ledger.md lists the keys.
 """
 
 from __future__ import annotations

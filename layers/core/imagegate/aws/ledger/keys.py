@@ -1,4 +1,4 @@
-"""Keys of the ledger's items, in one place. docs/explanation/architecture.md lists them for people."""
+"""Keys of the ledger's items, in one place. docs/reference/ledger.md lists them for people."""
 
 from __future__ import annotations
 
