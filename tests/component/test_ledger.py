@@ -551,7 +551,7 @@ def test_unprocessed_keys_of_a_batch_are_requested_again_but_not_for_ever(
     real, calls = client.batch_write_item, []
 
     def write_one(**arguments: Any) -> Any:
-        """DynamoDB under load: of each batch one item is done."""
+        """Write one item of each batch, as DynamoDB may do under load."""
         calls.append(1)
         [(table, requests)] = arguments["RequestItems"].items()
         if len(calls) > leaves:
