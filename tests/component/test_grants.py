@@ -206,7 +206,7 @@ def test_an_approval_that_is_not_what_its_name_says_is_a_fault(
     table: Any, grants: DynamoGrants, changes: dict[str, Any]
 ) -> None:
     approval(table, **changes)
-    with pytest.raises(CorruptGrantError, match="says what another one would say"):
+    with pytest.raises(CorruptGrantError, match="does not belong to its key"):
         grants.approvals(RELEASE)
 
 
