@@ -45,8 +45,7 @@ STUMBLES = re.compile(
 # The plain form of each; the third person is made of it.
 VERBS = frozenset((Path(__file__).parent / "verbs.txt").read_text().split())
 # Folders that are not rewritten yet.
-NOT_YET: tuple[str, ...] = (
-)
+NOT_YET: tuple[str, ...] = ()
 
 
 def files(folder: str) -> list[Path]:
