@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
 from imagegate.canonical_json import timestamp
-from imagegate.errors import DecisionRefusedError, ImageNotFoundError, TagConflictError
+from imagegate.errors import DecisionRefusedError, ImageNotFoundError
 from imagegate.evidence import attestation
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import ApprovalStatus, approval_status, find_held_attempt
 from imagegate.grants.break_glass import active_break_glass
-from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.image import ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
 from imagegate.ports.grants import Grants
 from imagegate.ports.images import Images
-from imagegate.ports.ledger import Pushers, RecordedReleases, RepeatedRequests, TagClaims
+from imagegate.ports.ledger import Pushers
 from imagegate.ports.records import Records
 from imagegate.ports.registry import Registry
 from imagegate.ports.signer import Signer
-from imagegate.release.promotion import Promotion, TagPlan, plan_tags
-from imagegate.release.release import Ending, Outcome, Release, ReleaseId, StartReason
+from imagegate.release.promotion import TagPlan, plan_tags
+from imagegate.release.release import Ending, Outcome, Release, ReleaseId
 from imagegate.workflow.copying import Copy, OutOfTimeError
 from imagegate.workflow.examination.signatures import verify_signature
 from imagegate.workflow.pending_approval import pending_request
 from imagegate.workflow.replicate import AwaitReplicas
+from imagegate.workflow.set_tags import SetTags, TagLedger
 
 _SECOND = timedelta(seconds=1)
 
@@ -59,7 +60,7 @@ class PromoteResult:
         }
 
 
-class PromotionLedger(RecordedReleases, RepeatedRequests, TagClaims, Pushers, Protocol):
+class PromotionLedger(TagLedger, Pushers, Protocol):
     """The parts of the ledger that `PromoteImage` uses."""
 
 
@@ -124,7 +125,15 @@ class PromoteImage:
             return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
         if not plan.move:
             return Outcome.RELEASED, "no tag of this image is promoted from this stage"
-        return _Tagging(self, release, target, manifest, copy).run(plan, now)
+        step = SetTags(
+            images=self.images,
+            ledger=self.ledger,
+            release=release,
+            target=target,
+            manifest=manifest,
+            copy=copy,
+        )
+        return step.run(plan, now)
 
     def _replicated(
         self, release: Release, policy: Policy, outcome: Outcome, target: str, now: datetime
@@ -221,101 +230,3 @@ def _is_promoted(release: Release, policy: Policy) -> bool:
         return False
     stage = policy.stages[release.stage]
     return {tag for tag in release.tags if stage.promotes(tag)} <= set(release.promotion.tags)
-
-
-@dataclass(slots=True)
-class _Tagging:
-    """Sets the tags in the target. It notes why a tag does not move."""
-
-    step: PromoteImage
-    release: Release
-    target: str  # as in the ledger: with the registry if it is another one
-    manifest: Manifest
-    copy: Copy
-    moved: list[str] = field(default_factory=list)
-    newer: list[str] = field(default_factory=list)
-    conflicts: list[str] = field(default_factory=list)
-
-    def run(self, plan: TagPlan, now: datetime) -> tuple[Outcome, str]:
-        there = ImageRef(self.target, self.release.image.digest)
-        is_here = self.copy.registry is self.copy.origin
-        known = self.step.ledger.latest(there) if is_here else None
-        for tag in plan.move:
-            self._move(tag)
-        if self.moved:
-            promotion = Promotion(self.target, self.release.image.digest, tuple(self.moved))
-            self.step.ledger.record(self.release.id, promotion=promotion)
-            if known and known.outcome in (None, Outcome.BLOCKED):
-                # The image and its tag were there before, so ECR sends no event about the promotion.
-                self.step.ledger.request_again(there, now)
-        return self._outcome(), "; ".join(self._notes(plan))
-
-    def _move(self, tag: str) -> None:
-        if not self._claims(tag):
-            return
-        if tag == self.copy.tagged:
-            self.moved.append(tag)  # this release claimed it before it looked
-            return
-        try:
-            self._push(self.manifest, tag)
-        except TagConflictError as conflict:
-            self.conflicts.append(str(conflict))
-            return
-        # A newer image may have claimed and taken the tag between the claim and the push.
-        if self._claims(tag):
-            self.moved.append(tag)
-
-    def _claims(self, tag: str) -> bool:
-        pushed_at = self.release.pushed_at or self.release.started_at
-        if self._is_taken_from_before(tag, pushed_at):
-            self.newer.append(tag)
-            return False
-        if self.step.ledger.claim_tag(self.target, tag, self.release.image.digest, pushed_at):
-            return True
-        self.newer.append(tag)
-        self._give_back(tag)
-        return False
-
-    def _is_taken_from_before(self, tag: str, pushed_at: datetime) -> bool:
-        """Say whether an adopted image would take the tag of a later image, pushed before tags were claimed."""
-        if self.release.reason is not StartReason.ADOPTED or self.step.ledger.holder(self.target, tag):
-            return False
-        there = self._digest_of(tag)
-        if there in (None, self.release.image.digest):
-            return False
-        if self.copy.registry is not self.copy.origin:
-            return True  # only the stack of that registry knows when that image arrived
-        return self.step.images.facts(ImageRef(self.target, there)).pushed_at > pushed_at
-
-    def _give_back(self, tag: str) -> None:
-        """Move the tag back to its holder, if this call or one that was killed had moved it."""
-        holder = self.step.ledger.holder(self.target, tag)
-        ours = self._digest_of(tag) == self.release.image.digest
-        if ours and holder is not None and holder != self.release.image.digest:
-            self._push(self.copy.registry.manifest(self.copy.target, holder), tag)
-
-    def _push(self, manifest: Manifest, tag: str) -> None:
-        self.copy.registry.push_manifest(self.copy.target, manifest, tag)
-
-    def _digest_of(self, tag: str) -> Digest | None:
-        try:
-            return self.copy.registry.manifest(self.copy.target, tag).digest
-        except ImageNotFoundError:
-            return None
-
-    def _outcome(self) -> Outcome:
-        if self.conflicts:
-            return Outcome.CONFLICT
-        return Outcome.RELEASED if self.moved else Outcome.SUPERSEDED
-
-    def _notes(self, plan: TagPlan) -> list[str]:
-        notes = list(self.conflicts)
-        if self.conflicts and self.moved:
-            notes.append(f"promoted nevertheless: {', '.join(self.moved)}")
-        if self.newer:
-            notes.append(f"a newer image has {', '.join(self.newer)} in {self.target}")
-        if plan.gone:
-            notes.append(f"moved to another image: {', '.join(plan.gone)}")
-        if left := self.copy.left_behind:
-            notes.append(f"referrers that could run are not evidence and stay: {', '.join(left)}")
-        return notes

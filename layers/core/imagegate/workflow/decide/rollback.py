@@ -70,8 +70,8 @@ class PlanRollback:
 
     def releases(self, repository: str, stage: Stage) -> list[Release]:
         """Return the releases that were announced to deployers, newest first."""
-        found = self.ledger.recent_of_repository(repository, _MOST_RELEASES)
-        return announced_releases(found, self.ledger.rollbacks(repository), stage)
+        releases = self.ledger.recent_of_repository(repository, _MOST_RELEASES)
+        return announced_releases(releases, self.ledger.rollbacks(repository), stage)
 
     def _stage(self, repository: str) -> Stage:
         stage = self.policy.stage_of(repository)

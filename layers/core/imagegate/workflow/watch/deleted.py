@@ -68,8 +68,8 @@ class AnnounceDeletion:
 
     def _current(self, repository: str, stage: Stage) -> Release | None:
         """Return the release that was announced to deployers last, or None."""
-        found = self.ledger.recent_of_repository(repository, _MOST_RELEASES)
-        return next(iter(announced_releases(found, self.ledger.rollbacks(repository), stage)), None)
+        releases = self.ledger.recent_of_repository(repository, _MOST_RELEASES)
+        return next(iter(announced_releases(releases, self.ledger.rollbacks(repository), stage)), None)
 
     def _is_there(self, image: ImageRef) -> bool:
         try:

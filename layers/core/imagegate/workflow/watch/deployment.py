@@ -85,16 +85,16 @@ class JudgeContainers:
         return [apply_break_glass(ruling, granted, now) for ruling in rulings]
 
     def _ruling(self, container: Container) -> DeploymentRuling:
-        found = find_gate(container, self.images.registry, self.policy, self.allowed)
-        if isinstance(found, DeploymentRuling):
-            return found
-        digest = found.digest or self.images.digest_of(found.repository, found.tag or "")
+        located = find_gate(container, self.images.registry, self.policy, self.allowed)
+        if isinstance(located, DeploymentRuling):
+            return located
+        digest = located.digest or self.images.digest_of(located.repository, located.tag or "")
         if digest is None:
-            return rule_missing_tag(found)
-        image = ImageRef(found.repository, digest)
+            return rule_missing_tag(located)
+        image = ImageRef(located.repository, digest)
         own = self.ledger.history(image)
         indexes = [(it, self.ledger.history(ImageRef(image.repository, it))) for it in own.indexes]
-        return rule_on_image(found, image, own, indexes)
+        return rule_on_image(located, image, own, indexes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +182,10 @@ class FindDrift:
 
     def run(self, task: RunningTask, now: datetime) -> DriftResult:
         """Send alerts about containers of the task that may not run. Raises any fault, so that Lambda retries."""
-        found = [ruling for ruling in self.judge.run(task.containers, now) if not ruling.may_run]
-        if not found:
+        rulings = [ruling for ruling in self.judge.run(task.containers, now) if not ruling.may_run]
+        if not rulings:
             return DriftResult(())
-        refused = tuple(ruling for ruling in found if self._is_in_definition(task, ruling))
+        refused = tuple(ruling for ruling in rulings if self._is_in_definition(task, ruling))
         return DriftResult(refused, self.tell.run([of_task(task, ruling) for ruling in refused], now))
 
     def _is_in_definition(self, task: RunningTask, ruling: DeploymentRuling) -> bool:
