@@ -162,7 +162,7 @@ def test_nothing_is_released_without_its_signature_whatever_a_step_noted() -> No
         world.announce(image, Outcome.RELEASED)
 
 
-def test_where_nothing_follows_a_signature_is_enough_and_needed() -> None:
+def test_a_last_stage_needs_exactly_a_signature() -> None:
     world = World()
     deploy(world, "dev", promotes_to=None)
     image, judged = world.judged()

@@ -201,7 +201,7 @@ def test_the_required_power_is_printed_if_no_approvers_are_listed(gate: Waiting)
     assert "Anybody whom IAM lets call decide" in shown
 
 
-def test_whatever_a_page_shows_is_text(gate: Waiting) -> None:
+def test_every_value_on_a_page_is_text(gate: Waiting) -> None:
     hostile = [finding(1, Severity.HIGH, EVIL, EVIL, EVIL), replace(AFTER[0], vulnerability=EVIL)]
     waiver = Waiver(
         owner=EVIL,

@@ -318,7 +318,7 @@ def test_a_lost_execution_goes_on_with_the_approval() -> None:
 @pytest.mark.parametrize(
     "outcome", [Outcome.RELEASED, Outcome.BLOCKED, Outcome.FAILED, Outcome.SUPERSEDED, None]
 )
-def test_what_does_not_wait_cannot_be_decided_about(world: World, outcome: Outcome | None) -> None:
+def test_a_release_that_does_not_wait_takes_no_decision(world: World, outcome: Outcome | None) -> None:
     image = held(world)
     world.ledger.releases[image, 1] = replace(world.ledger.get(ReleaseId(image, 1)), outcome=outcome)
     with pytest.raises(RecordNotFoundError, match="does not wait"):
@@ -403,7 +403,7 @@ def test_an_image_is_judged_again_after_its_soak() -> None:
     assert world.judge(image, now=NOW + DAY).outcome is Outcome.BLOCKED
 
 
-def test_what_has_been_there_for_long_does_not_soak_again() -> None:
+def test_an_old_image_does_not_soak_again() -> None:
     world = soaking(0.01)
     image = world.signed()
     assert world.promote(image).outcome is Outcome.RELEASED

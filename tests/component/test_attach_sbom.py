@@ -226,7 +226,7 @@ def test_of_an_image_without_an_sbom_one_is_exported(world: Attaching, image: Im
         },
     ],
 )
-def test_what_the_build_attached_is_kept_in_whatever_form_it_is(
+def test_an_sbom_of_the_build_is_kept_in_any_form(
     world: Attaching, image: ImageRef, form: dict[str, Any]
 ) -> None:
     content = form.get("content", b"{}")
@@ -304,7 +304,7 @@ def test_more_platforms_than_an_export_takes_are_exported_ten_by_ten(world: Atta
 # What is attached
 
 
-def test_what_inspector_wrote_is_attached_byte_for_byte(world: Attaching, image: ImageRef) -> None:
+def test_the_export_of_inspector_is_attached_byte_for_byte(world: Attaching, image: ImageRef) -> None:
     world.write(image, image.digest, Digest.of(b"another"))
     assert world.call(image, DONE).route is SbomRoute.DONE
     [sbom] = world.sboms(image.digest)
@@ -363,7 +363,7 @@ def test_it_is_promoted_also_where_it_is_not_listed_yet(world: Attaching) -> Non
 
 
 @pytest.mark.parametrize("is_ours", [True, False])
-def test_what_came_along_is_kept_also_where_it_is_not_listed_yet(world: Attaching, is_ours: bool) -> None:
+def test_promoted_evidence_is_kept_before_it_is_listed(world: Attaching, is_ours: bool) -> None:
     """In the repository of the next stage, by what the ledger knows of the stage before."""
     image = world.begun(world.registry.push_image(DEV, "1.0"))
     if is_ours:
@@ -388,7 +388,7 @@ def test_what_came_along_is_kept_also_where_it_is_not_listed_yet(world: Attachin
     assert (world.release(there).sbom or NOT_ATTACHED_YET).manifests == (sbom,)
 
 
-def test_what_was_attached_to_an_image_that_was_deleted_and_pushed_again_is_attached_again(
+def test_evidence_of_a_deleted_and_repushed_image_is_attached_again(
     world: Attaching, image: ImageRef
 ) -> None:
     world.write(image, image.digest)
@@ -416,7 +416,7 @@ def test_an_export_that_wrote_nothing_is_noticed_and_said(world: Attaching, imag
     )
 
 
-def test_what_is_missing_though_it_is_scanned_continuously_is_said_otherwise(
+def test_a_missing_export_despite_continuous_scanning_has_another_message(
     world: Attaching, image: ImageRef
 ) -> None:
     world.call(image, DONE)

@@ -76,7 +76,7 @@ def test_written_findings_are_read_back_unchanged() -> None:
 
 
 @pytest.mark.parametrize("raw", [None, [], {}, {**glass().as_json(), "expires": "soon"}])
-def test_what_cannot_be_read_is_refused(raw: Any) -> None:
+def test_an_unreadable_document_is_refused(raw: Any) -> None:
     with pytest.raises(RejectedInputError):
         BreakGlass.from_json(raw)
 
@@ -141,7 +141,7 @@ def test_one_from_before_a_revocation_lets_nothing_through_and_one_from_after_do
     assert cluster.check(container, now=later).rulings[0].may_run
 
 
-def test_what_passed_or_is_no_image_of_ours_is_left_as_it_is() -> None:
+def test_break_glass_does_not_change_passed_and_foreign_images() -> None:
     cluster = Cluster()
     cluster.known(attempt())
     cluster.grants.break_glass(glass())

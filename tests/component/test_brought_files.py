@@ -120,7 +120,7 @@ def test_a_statement_about_one_vulnerability_applies_to_no_advisory_about_severa
     assert "not applied, because they may be about something else" in both.json["notes"][0]
 
 
-def test_what_is_written_has_every_finding_also_without_a_package(judge: Judge, tmp_path: Path) -> None:
+def test_written_vex_has_every_finding_even_without_a_package(judge: Judge, tmp_path: Path) -> None:
     case, out = CASES / "09-write-vex-forgets-findings", tmp_path / "out.json"
     policy = (case / "policy.yaml").read_text()
     assert judge("--findings", str(case / "scan.sarif"), "--write-vex", str(out), policy=policy).code == 1
@@ -154,7 +154,9 @@ def sarif(level: str = "error") -> dict[str, Any]:
         ),
     ],
 )
-def test_what_may_be_critical_never_passes_as_high(judge: Judge, limits: str, code: int, says: str) -> None:
+def test_a_possibly_critical_finding_never_counts_as_high(
+    judge: Judge, limits: str, code: int, says: str
+) -> None:
     policy = f'version: 1\nstages: {{dev: {{repositories: "{{app}}-dev", findings: {{max: {limits}}}}}}}\n'
     result = judge("--findings", sarif(), policy=policy)
     assert result.code == code, result.out + result.err

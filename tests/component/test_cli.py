@@ -478,7 +478,7 @@ def test_a_wrong_call_is_one_line_with_the_fault(gate: Gate, arguments: list[str
         ("shop-dev", "no image of shop-dev was released yet"),
     ],
 )
-def test_what_is_missing_is_named(gate: Gate, reference: str, says: str) -> None:
+def test_a_missing_image_or_release_is_named(gate: Gate, reference: str, says: str) -> None:
     gate.push("shop-dev", "1.0")
     result = gate.call("status", reference)
     assert (result.code, result.out) == (2, "")

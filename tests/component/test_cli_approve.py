@@ -36,7 +36,7 @@ def held(gate: CliGate, tag: str = "1.0") -> ImageRef:
     return image
 
 
-def test_what_waits_is_listed_and_approved_by_its_tag(asking: CliGate, url: Served) -> None:
+def test_a_waiting_image_is_listed_and_approved_by_its_tag(asking: CliGate, url: Served) -> None:
     image = held(asking)
     listed = asking.call("list", "--waiting", "--json").json
     assert [(one["repository"], one["outcome"]) for one in listed] == [("shop-dev", "held")]
@@ -96,7 +96,9 @@ def test_a_caller_without_the_power_is_refused_in_plain_words(gate: CliGate, url
     ("reference", "says"),
     [("shop-dev", "name one image"), ("shop-staging:1.0", "does not wait for an approval")],
 )
-def test_what_does_not_wait_is_said(asking: CliGate, url: Served, reference: str, says: str) -> None:
+def test_a_release_that_does_not_wait_is_named(
+    asking: CliGate, url: Served, reference: str, says: str
+) -> None:
     held(asking)
     asking.judged("1.0", [], repository=STAGING)
     result = asking.call("decide", "approve", reference)
@@ -109,7 +111,7 @@ def test_nothing_that_waits_is_no_error(asking: CliGate) -> None:
     assert (result.code, result.out, result.err) == (0, "", "nothing waits for an approval\n")
 
 
-def test_what_soaks_says_until_when(gate: CliGate) -> None:
+def test_a_soaking_image_shows_when_its_soak_ends(gate: CliGate) -> None:
     gate.deploy(with_stage(POLICY, "dev", soak=timedelta(days=1)))
     image = gate.world.signed()
     gate.world.promote(image)

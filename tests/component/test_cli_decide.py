@@ -96,7 +96,7 @@ def test_the_same_waiver_twice_is_one(gate: CliGate, url: Served) -> None:
     assert "Was waived" in gate.call("decide", "waive", "shop-*", *FINDING, *WHY).out
 
 
-def test_what_frees_nothing_says_so(gate: CliGate, url: Served) -> None:
+def test_a_waiver_that_releases_nothing_says_so(gate: CliGate, url: Served) -> None:
     gate.blocked(findings=critical(3))
     result = gate.call("decide", "waive", "shop-*", *FINDING, *WHY)
     assert "No image that is blocked now would pass by it." in result.out
@@ -112,7 +112,7 @@ def test_what_frees_nothing_says_so(gate: CliGate, url: Served) -> None:
         (("shop-*", *FINDING, *WHY, "--until", "fix_available"), "basic scanning does not say"),
     ],
 )
-def test_what_would_never_count_is_refused_in_one_line(
+def test_a_waiver_that_would_never_count_is_refused_in_one_line(
     gate: CliGate, url: Served, arguments: tuple[str, ...], says: str
 ) -> None:
     result = gate.call("decide", "waive", *arguments)

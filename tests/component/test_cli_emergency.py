@@ -80,7 +80,7 @@ def test_it_is_listed_and_withdrawn_by_its_name(gate: CliGate, url: Served) -> N
         (("till:1.0", *WHY), 2, "no stage of the deployed policy"),
     ],
 )
-def test_what_would_not_count_is_refused(
+def test_a_waiver_that_would_not_count_is_refused(
     gate: CliGate, url: Served, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
     gate.blocked()
@@ -167,7 +167,7 @@ def test_ctrl_c_at_the_question_revokes_nothing(
     assert (result.code, result.err, url.bodies) == (130, "imagegate: nothing was revoked\n", [])
 
 
-def test_what_was_never_signed_is_no_failure_of_the_function(gate: CliGate, url: Served) -> None:
+def test_revoking_an_unsigned_image_is_no_failure_of_the_function(gate: CliGate, url: Served) -> None:
     gate.blocked()
     result = gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, "--yes")
     assert (result.code, "no gate has signed it" in result.err) == (2, True)

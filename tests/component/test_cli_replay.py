@@ -96,7 +96,7 @@ def test_a_mode_that_changes_is_a_change(gate: CliGate, policy: Path) -> None:
     assert "the stage says enforce now: 1 CRITICAL" in result.out
 
 
-def test_what_only_fails_where_nothing_is_blocked_is_no_block(gate: CliGate, policy: Path) -> None:
+def test_a_violation_in_observe_mode_is_no_block(gate: CliGate, policy: Path) -> None:
     gate.deploy(with_stage(POLICY, mode=Mode.OBSERVE))
     gate.judged("1.0", HIGH)
     gate.blocked("2.0")
@@ -145,7 +145,7 @@ def test_it_is_judged_at_the_time_of_the_decision_with_the_grants_of_that_time(
     assert effects(gate, write(policy)) == []
 
 
-def test_what_was_judged_before_findings_were_kept_is_counted(gate: CliGate, policy: Path) -> None:
+def test_releases_from_before_findings_were_kept_are_counted(gate: CliGate, policy: Path) -> None:
     for tag in ("1.0", "2.0"):
         image = gate.blocked(tag)
         forget_findings(gate, image)

@@ -147,7 +147,7 @@ def test_only_the_asked_stage_and_period_are_looked_at(observed: CliGate) -> Non
     assert "no stage 'stagin' (did you mean staging?); there are dev, staging" in wrong.err
 
 
-def test_what_was_judged_under_an_earlier_policy_is_said(observed: CliGate) -> None:
+def test_releases_judged_under_an_earlier_policy_are_named(observed: CliGate) -> None:
     observed.judged("1.0", [finding("CVE-1")])
     observed.deploy(with_stage(observed.world.policy, scan_timeout=timedelta(hours=1)))
     assert "1 of them was judged under an earlier policy." in observed.call("policy", "report").out
@@ -218,7 +218,7 @@ def test_images_that_need_different_versions_are_one_upgrade_with_both(observed:
     )
 
 
-def test_what_frees_an_image_only_together_is_one_step(observed: CliGate) -> None:
+def test_actions_that_help_only_together_are_one_step(observed: CliGate) -> None:
     observed.judged("1.0", [finding("CVE-1", "a", "2"), finding("CVE-2", "b", "3")])
     assert texts(observed)[0] == "upgrade a to 2 and upgrade b to 3: frees 1 image (shop-dev:1.0)"
 

@@ -95,7 +95,7 @@ def too_many_manifests(world: World) -> ImageRef:
         (too_many_manifests, f"more than {MANIFESTS} manifests"),
     ],
 )
-def test_what_is_larger_than_any_image_is_refused(
+def test_a_size_larger_than_any_image_is_refused(
     world: World, made: Callable[[World], ImageRef], why: str
 ) -> None:
     image = made(world)

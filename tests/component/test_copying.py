@@ -74,7 +74,7 @@ def test_all_blobs_are_copied_before_the_first_manifest(world: World) -> None:
     assert kinds == sorted(kinds)  # copy, then manifest
 
 
-def test_what_ended_before_costs_three_requests_however_much_it_is(world: World) -> None:
+def test_a_repeated_copy_costs_three_requests_at_any_size(world: World) -> None:
     index, platforms = world.index("amd64", "arm64", "s390x")
     for platform in platforms:
         world.scans.finish(platform)

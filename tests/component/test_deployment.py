@@ -174,7 +174,7 @@ def test_a_platform_counts_as_the_index_it_was_released_with(
     assert ruled(*own, indexes=indexes).rule is expected
 
 
-def test_what_was_revoked_is_a_word_of_when_it_was_revoked() -> None:
+def test_an_index_released_before_a_revocation_does_not_count() -> None:
     revoked = attempt(closed_at=SOONER, revoked=Revocation(LATER, "ann", "its key leaked"))
     before, after = (of_index(attempt(closed_at=at)) for at in (NOW, MUCH_LATER))
     assert ruled(revoked, indexes={INDEX: (before,)}).rule is DeploymentRule.REFUSED

@@ -216,7 +216,7 @@ def test_no_waiver_opens_the_way_in() -> None:
     assert ENTRY not in WAIVABLE
 
 
-def test_what_was_there_before_the_installation_is_adopted_in_place(world: World) -> None:
+def test_images_from_before_the_installation_are_adopted_in_place(world: World) -> None:
     image = world.registry.push_image(STAGING, "1.0", at=NOW - timedelta(days=9))
     world.scans.finish(image)
     begun = world.starting().on_request(image, ("1.0",), StartReason.ADOPTED, NOW)
@@ -232,13 +232,13 @@ def test_nothing_else_adopts_it(world: World, ask: StartReason) -> None:
     assert world.judge(image).verdict == "BLOCK"
 
 
-def test_what_was_pushed_after_the_installation_is_not_adopted(world: World) -> None:
+def test_images_pushed_after_the_installation_are_not_adopted(world: World) -> None:
     image = pushed_straight(world)
     found = world.starting().on_request(image, ("1.0",), StartReason.ADOPTED, NOW)
     assert found == Ignore("pushed after the installation: it is no image to adopt")
 
 
-def test_what_was_refused_and_is_then_promoted_is_judged_again(world: World) -> None:
+def test_a_refused_image_that_is_then_promoted_is_judged_again(world: World) -> None:
     """Its tag is there already, so that no event tells of the promotion."""
     image = world.signed()
     early = pushed_straight(world)

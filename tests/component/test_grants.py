@@ -103,7 +103,7 @@ def test_a_withdrawn_waiver_stays_and_says_when_and_by_whom(table: Any, grants: 
     assert [item["withdrawnBy"] for item in items(table)] == [{"S": BEN}]
 
 
-def test_what_was_never_granted_cannot_be_withdrawn(table: Any, grants: DynamoGrants) -> None:
+def test_only_a_granted_waiver_can_be_withdrawn(table: Any, grants: DynamoGrants) -> None:
     assert grants.withdraw("w-0", NOW, BEN) is None
     assert items(table) == []
 
@@ -162,7 +162,7 @@ def test_every_read_is_consistent_and_of_waivers_alone(aws_account: None, grants
     ("code", "error"),
     [("ThrottlingException", ThrottledError), ("AccessDeniedException", ClientError)],
 )
-def test_what_dynamodb_refuses_is_not_taken_for_an_answer(
+def test_an_error_of_dynamodb_is_not_taken_for_an_answer(
     aws_account: None, grants: DynamoGrants, code: str, error: type[Exception]
 ) -> None:
     with Stubber(aws.client("dynamodb")) as stub:

@@ -158,7 +158,7 @@ def test_an_endless_wait_ends_in_one_line(kind: str, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("framing", [CHUNKED, LONG], ids=["chunked", "long"])
 @pytest.mark.parametrize("status", ["302 There", "401 No"])
-def test_what_follows_a_refusal_does_not_wait_for_its_end(framing: bytes, status: str) -> None:
+def test_the_request_after_a_refusal_does_not_wait_for_its_body(framing: bytes, status: str) -> None:
     refused = threading.Event()
 
     def answer(line: str) -> Iterator[bytes]:

@@ -125,7 +125,7 @@ def test_an_image_that_is_gone_meanwhile_is_not_remembered(world: World) -> None
 
 
 @pytest.mark.parametrize("result", ["unmanaged", "untagged", "failed", "old"])
-def test_what_the_reconciler_never_asks_for_is_not_remembered(world: World, result: str) -> None:
+def test_images_that_the_reconciler_never_starts_are_not_recorded(world: World, result: str) -> None:
     long_ago = NOW - timedelta(days=9)
     if result == "unmanaged":
         found = world.start(world.registry.push_image("tools", "1.0"))

@@ -64,7 +64,7 @@ def test_only_this_machine_is_called_without_tls(text: str, endpoint: str) -> No
 @pytest.mark.parametrize(
     "text", ["", "https://ghcr.io/a/b:1", "docker://nginx", "Nginx", "nginx:", "nginx:a b", "nginx@sha256:1"]
 )
-def test_what_names_no_image_is_refused_with_the_form(text: str) -> None:
+def test_a_text_that_names_no_image_is_refused_with_the_expected_form(text: str) -> None:
     with pytest.raises(CannotTellError, match="write HOST/NAME:TAG"):
         RemoteImage.parse(text)
 
@@ -75,7 +75,7 @@ def test_an_image_is_found_and_goes_by_its_digest_from_then_on() -> None:
         assert opened.image.digest == MANIFEST.digest
 
 
-def test_what_docker_login_has_kept_is_used(home: Path) -> None:
+def test_credentials_of_docker_login_are_used(home: Path) -> None:
     with token_registry() as registry:
         host = f"127.0.0.1:{registry.script.port}"
         (home / ".docker").mkdir()

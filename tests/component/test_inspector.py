@@ -70,7 +70,7 @@ def listed(number: int, **more: Any) -> dict[str, Any]:
 # details
 
 
-def test_what_is_in_cisas_catalogue_is_known_to_be_exploited_and_nothing_else_is(
+def test_only_vulnerabilities_in_cisas_catalogue_are_known_to_be_exploited(
     inspector: Intelligence, stub: Stubber
 ) -> None:
     details = [

@@ -174,7 +174,7 @@ def test_anything_but_a_configuration_is_refused_and_not_judged(
     assert judge("--findings", scanned, policy=POLICY).code == 2  # not known, and no refusal
 
 
-def test_what_is_not_judged_here_is_named(judge: Judge) -> None:
+def test_parts_of_a_report_that_are_not_judged_are_named(judge: Judge) -> None:
     result = judge("--findings", trivy(), "--config", CONFIG, "--json", policy=POLICY)
     assert result.json["notes"] == [
         "not judged here, but in the pipeline: image.max_age, evidence.require_provenance",

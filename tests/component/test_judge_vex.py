@@ -143,7 +143,7 @@ def policy_with(waivers: list[tuple[str, str, bool]]) -> str:
 
 @given(FOUND, WAIVED)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_written_is_read_to_the_same_verdict(
+def test_written_vex_leads_to_the_same_verdict(
     judge: Judge, tmp_path: Path, found: list[tuple[str, str, str]], waived: list[tuple[str, str, bool]]
 ) -> None:
     report, out = trivy(*found, Packages=[{"Name": "a"}]), tmp_path / "out.json"

@@ -150,7 +150,7 @@ def test_nothing_is_noted_on_an_attempt_that_was_never_begun(ledger: DynamoLedge
     assert ledger.latest(IMAGE) is None
 
 
-def test_what_steps_record_is_read_back(ledger: DynamoLedger) -> None:
+def test_recorded_fields_are_read_back(ledger: DynamoLedger) -> None:
     ledger.begin(OPEN)
     decision, signature = Digest.of(b"decision"), Digest.of(b"signature")
     promotion = Promotion("shop-staging", IMAGE.digest, ("v1", "latest"))
@@ -178,7 +178,7 @@ def test_a_later_judgement_leaves_no_reasons_of_the_earlier_one(ledger: DynamoLe
 
 
 @pytest.mark.parametrize("field", ["outcome", "tags", "closed_at", "nonsense"])
-def test_what_closing_alone_may_change_is_not_recorded(ledger: DynamoLedger, field: str) -> None:
+def test_fields_that_only_closing_may_change_are_not_recorded(ledger: DynamoLedger, field: str) -> None:
     ledger.begin(OPEN)
     results: Any = {field: "x"}
     with pytest.raises(TypeError, match=field):
@@ -371,9 +371,7 @@ def test_releases_are_listed_newest_first_over_days(ledger: DynamoLedger) -> Non
     assert ages(ledger.recent(2, NOW)) == [0, 1]
 
 
-def test_what_does_not_fit_on_one_page_is_read_on(
-    ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_further_pages_are_read(ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         ledger.keep_token(token(f"t{number}", attempt=number + 1))
     real = aws.client("dynamodb").query
@@ -628,7 +626,7 @@ def test_the_first_revocation_is_kept_on_an_open_or_closed_attempt(ledger: Dynam
         ledger.revoke(replace(FIRST, attempt=2), first)
 
 
-def test_who_pushed_an_image_is_kept_once_each(ledger: DynamoLedger) -> None:
+def test_every_pusher_of_an_image_is_recorded_once(ledger: DynamoLedger) -> None:
     ann, ben = (f"arn:aws:iam::123456789012:user/{name}" for name in ("ann", "ben"))
     for arn in (ann, ben, ann):
         ledger.note_pusher(IMAGE, arn)

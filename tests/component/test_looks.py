@@ -82,7 +82,7 @@ def test_the_time_until_the_second_look_is_a_setting(monkeypatch: pytest.MonkeyP
 # two looks
 
 
-def test_what_enhanced_scanning_finds_nothing_in_is_not_judged_at_the_first_look(world: World) -> None:
+def test_an_empty_enhanced_scan_is_not_judged_at_the_first_look(world: World) -> None:
     image = pushed(world)
     judged = world.judge(image, now=NOW)
     assert (judged.route, judged.decision) == (JudgeRoute.LOOK_AGAIN, None)
@@ -249,7 +249,7 @@ def test_events_and_the_reconciler_wake_by_the_same_rule(world: World, missing: 
     assert world.workflow.woken == {"token": {"waited": "READY", "why": ""}}
 
 
-def test_what_inspector_never_looks_at_ends_the_wait_at_once(world: World) -> None:
+def test_an_image_that_inspector_never_scans_ends_the_wait_at_once(world: World) -> None:
     image = pushed(world)
     change(world, image, coverage=(Coverage("INACTIVE", "IMAGE_SIZE_EXCEEDED"),))
     assert world.wait(image) is WaitOutcome.READY

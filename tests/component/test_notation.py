@@ -247,7 +247,7 @@ UNDERSTOOD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("protected", UNDERSTOOD.values(), ids=UNDERSTOOD.keys())
-def test_what_newer_signers_add_is_understood(protected: Any) -> None:
+def test_members_of_newer_signers_are_accepted(protected: Any) -> None:
     assert verify(Draft(protected=protected).envelope()).annotations == SIGNED
 
 
@@ -276,7 +276,7 @@ PAYLOADS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("target", PAYLOADS.values(), ids=PAYLOADS.keys())
-def test_what_is_signed_is_the_subject(target: Any) -> None:
+def test_a_payload_about_another_subject_is_refused(target: Any) -> None:
     with pytest.raises(IntegrityError):
         verify(Draft(payload={"targetArtifact": target}).envelope())
 

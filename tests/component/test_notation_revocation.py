@@ -200,6 +200,6 @@ def test_times_are_requested_in_utc(service: Service) -> None:
         "notation.revocation",
     ],
 )
-def test_who_does_not_verify_never_loads_cryptography(module: str) -> None:
+def test_cryptography_is_loaded_only_to_verify(module: str) -> None:
     program = f"import sys, imagegate.{module}; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -41,7 +41,7 @@ def test_the_prefix_of_this_stack_says_nothing_about_names_elsewhere() -> None:
         (f"registry: {HOST}, role: '{ROLE}', promotes_to: dev", "the stack there promotes from it"),
     ],
 )
-def test_what_cannot_be_elsewhere_is_a_fault(production: str, says: str) -> None:
+def test_an_impossible_remote_registry_is_a_fault(production: str, says: str) -> None:
     with pytest.raises(InvalidPolicyError, match=says):
         parse_policy(policy(production))
 

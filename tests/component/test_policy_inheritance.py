@@ -146,7 +146,7 @@ def test_off_removes_inherited_rules_and_a_new_value_restores_them() -> None:
     assert anew.deny == Rule(frozenset({"CVE-2024-3094"}))
 
 
-def test_what_enhanced_scanning_calls_untriaged_is_undefined_in_each_layer() -> None:
+def test_untriaged_findings_are_undefined_in_each_module() -> None:
     found = stage(
         "findings: {max: {undefined: 3}}, alerts: {untriaged: log}", "findings: {max: {untriaged: 2}}"
     )
@@ -171,7 +171,7 @@ def test_a_fault_in_the_defaults_is_reported_once_at_its_line() -> None:
 
 
 @pytest.mark.parametrize("key", ["repositories: x", "promotes_to: base"])
-def test_what_each_stage_has_for_itself_is_no_default(key: str) -> None:
+def test_settings_that_differ_by_stage_are_no_defaults(key: str) -> None:
     assert faults(three(defaults=key)) == [
         f"3: defaults.{key.partition(':')[0]}: every stage has its own: write it there"
     ]

@@ -267,7 +267,7 @@ def test_basic_scanning_is_enough_for_the_other_rules(text: str) -> None:
     assert parse_policy(three(text, scanner="basic").encode()).scanner is Scanner.BASIC
 
 
-def test_what_defaults_ask_for_in_vain_is_said_once() -> None:
+def test_an_ineffective_default_is_reported_once() -> None:
     assert faults(three(defaults="findings: {only_fixable: true}", scanner="basic")) == [
         f"3: defaults.findings.only_fixable: basic scanning does not say {FIX}: {RULE}"
     ]

@@ -125,7 +125,7 @@ SHAPE_FAULTS = [text for text, fault in BAD_RULES if not BETWEEN_PARTS.search(fa
 
 
 @pytest.mark.parametrize("dev", SHAPE_FAULTS)
-def test_what_has_the_wrong_shape_is_not_valid(dev: str) -> None:
+def test_a_value_of_the_wrong_shape_is_not_valid(dev: str) -> None:
     assert not is_valid(three(dev))
 
 

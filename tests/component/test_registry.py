@@ -582,7 +582,7 @@ def test_without_a_referrers_api_the_list_is_kept_under_its_tag(is_there: bool) 
     assert script.requests[-1].headers["content-type"] == OCI_INDEX
 
 
-def test_what_is_listed_already_is_not_listed_twice() -> None:
+def test_a_listed_referrer_is_not_listed_twice() -> None:
     listed = Reply(body=index(b"1", SIGNATURE.content), headers={"Content-Type": OCI_INDEX})
     with registry(without_referrers_api(listed, is_there=True)) as (client, script):
         client.push_manifest(IMAGE.repository, SIGNATURE)

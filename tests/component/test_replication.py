@@ -91,7 +91,7 @@ def test_it_is_not_waited_for_ever(world: World) -> None:
     assert world.ledger.get(ReleaseId(image, 1)).attention == "alert"
 
 
-def test_what_ecr_says_is_read(monkeypatch: pytest.MonkeyPatch, aws_account: None) -> None:
+def test_the_answer_of_ecr_is_read(monkeypatch: pytest.MonkeyPatch, aws_account: None) -> None:
     image = ImageRef(DEV, Digest.of(b"image"))
     ecr: Any = boto3.client("ecr")
     monkeypatch.setattr("imagegate.aws.ecr.client", lambda _service: ecr)

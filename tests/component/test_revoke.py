@@ -147,7 +147,7 @@ def test_an_attempt_that_is_open_ends_blocked_and_signs_nothing(world: World) ->
         world.sign(world.ledger.get(ReleaseId(image, 1)).decision)
 
 
-def test_what_was_never_signed_cannot_be_revoked(world: World) -> None:
+def test_an_unsigned_image_cannot_be_revoked(world: World) -> None:
     image, _ = world.judged(critical())
     with pytest.raises(RecordNotFoundError, match="no gate has signed it"):
         revoke(world, image)

@@ -82,7 +82,7 @@ def test_a_rollback_after_a_new_release_returns_to_the_earlier_target(world: Wor
     assert target(world, hours=6) == second
 
 
-def test_what_does_not_hold_any_more_is_skipped_and_said(world: World, three: Three) -> None:
+def test_a_revoked_release_is_skipped_and_named(world: World, three: Three) -> None:
     first, second, _ = three
     world.ledger.revoke(ReleaseId(second, 1), Revocation(NOW, CALLER, "stolen"))
     plan = world.planning().run(DEV, None, NOW + 3 * HOUR)
@@ -117,7 +117,7 @@ def test_one_can_be_named_and_has_to_hold(world: World, three: Three) -> None:
         target(world, Digest.of(b"other"))
 
 
-def test_where_nothing_was_released_there_is_nothing(world: World) -> None:
+def test_without_a_release_there_is_no_rollback(world: World) -> None:
     for repository in (DEV, "unmanaged"):
         with pytest.raises(RecordNotFoundError):
             world.planning().run(repository, None, NOW)

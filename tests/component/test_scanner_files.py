@@ -88,7 +88,7 @@ def test_a_file_says_which_image_it_is_about(name: str) -> None:
     assert read(FIXTURES / name).digest == IMAGE
 
 
-def test_what_a_scanner_can_tell_does_not_depend_on_a_file() -> None:
+def test_the_abilities_of_a_scanner_do_not_depend_on_a_file() -> None:
     assert knows("basic") == knows("sarif") == frozenset()
     assert knows("enhanced") == {"fix", "exploit", "layer"}
     assert knows("trivy") == knows("grype") == {"fix", "layer"}
@@ -135,7 +135,7 @@ def test_a_file_that_is_no_report_is_refused_with_its_content_described(
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
-def test_what_powershell_writes_is_read(file: Callable[[Any], Path], encoding: str) -> None:
+def test_files_of_powershell_are_read(file: Callable[[Any], Path], encoding: str) -> None:
     assert read(file((FIXTURES / "trivy.json").read_text().encode(encoding))).scanner == "trivy"
 
 
@@ -332,7 +332,7 @@ PLACES = {name: list(places(raw)) for name, raw in DOCUMENTS.items()}
 
 @given(st.data(), st.sampled_from(NAMES))
 @settings(max_examples=600)
-def test_whatever_is_changed_in_a_file_it_is_read_or_refused(data: st.DataObject, name: str) -> None:
+def test_every_changed_file_is_read_or_refused(data: st.DataObject, name: str) -> None:
     raw = copy.deepcopy(DOCUMENTS[name])
     for _ in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(PLACES[name]))
@@ -401,9 +401,7 @@ def test_a_file_that_was_cut_off_is_refused(
 
 @given(st.binary(max_size=64))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_bytes_are_in_a_file_there_is_no_traceback(
-    file: Callable[[Any], Path], content: bytes
-) -> None:
+def test_no_bytes_in_a_file_cause_a_traceback(file: Callable[[Any], Path], content: bytes) -> None:
     with pytest.raises(ScannerFileError):
         read(file(content))
 

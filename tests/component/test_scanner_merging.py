@@ -36,7 +36,7 @@ def test_a_single_report_is_not_merged() -> None:
     assert merge([]) == []
 
 
-def test_what_two_scanners_report_counts_once() -> None:
+def test_a_finding_of_two_scanners_counts_once() -> None:
     trivy = report_of(finding("CVE-2026-0001", "a 1.0"))
     grype = report_of(finding("GHSA-1", "a 1.0", aliases=("CVE-2026-0001",)), scanner="grype")
     (merged,) = merge([trivy, grype])
@@ -101,7 +101,7 @@ def test_the_highest_epss_wins() -> None:
     assert merge(reports)[0].epss == 0.3
 
 
-def test_what_is_known_of_a_vulnerability_is_known_in_each_of_its_packages() -> None:
+def test_knowledge_about_a_vulnerability_applies_to_each_of_its_packages() -> None:
     trivy = report_of(finding("CVE-1", "a"), finding("CVE-1", "b"))
     grype = report_of(finding("CVE-1", "a", known_exploited=True, epss=0.5), scanner="grype")
     merged = merge([trivy, grype])

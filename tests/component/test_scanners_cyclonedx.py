@@ -139,7 +139,7 @@ def test_a_vulnerability_without_packages_counts() -> None:
     assert finding.packages == ()
 
 
-def test_what_an_sbom_says_itself_of_its_vulnerabilities_sets_nothing_aside() -> None:
+def test_analysis_states_in_an_sbom_exclude_no_finding() -> None:
     report = parsed(sbom(vulnerability(analysis={"state": "not_affected"})))
     assert len(report.findings) == 1
     assert "1 findings have an analysis in the SBOM and count like all others" in report.notes[0]

@@ -34,7 +34,7 @@ def test_an_advisory_about_several_cves_keeps_its_own_name() -> None:
     assert log4j.names == ("GHSA-jfh8-c2jp-5v3q", "CVE-2021-44228", "CVE-2021-45046")
 
 
-def test_what_grype_does_not_list_is_none_where_its_database_has_it_and_unknown_elsewhere() -> None:
+def test_an_absent_value_of_grype_is_none_if_its_database_has_the_data_and_else_unknown() -> None:
     raw = fixture("grype.json")
     assert (parsed(raw).findings[2].epss, parsed(raw).findings[2].known_exploited) == (0.0, False)
     del raw["descriptor"]["db"]["providers"]
@@ -78,7 +78,7 @@ def test_grype_packs_the_images_configuration_in_base64() -> None:
     assert report.platform == "linux/amd64"
 
 
-def test_what_grype_finds_in_a_directory_is_about_no_image() -> None:
+def test_a_report_of_grype_about_a_directory_is_about_no_image() -> None:
     raw = fixture("grype.json")
     raw["source"] = {"type": "directory", "target": "./shop"}
     report = parsed(raw)

@@ -128,7 +128,7 @@ def test_gitlab_names_the_vulnerability_by_its_identifiers_and_not_by_weaknesses
     assert report.findings[2].packages[0].fixed == "2.15.0"
 
 
-def test_what_gitlab_flags_as_a_false_positive_counts() -> None:
+def test_findings_that_gitlab_flags_as_false_positives_count() -> None:
     flags = [{"type": "flagged-as-likely-false-positive", "origin": "x", "description": "y"}]
     report = parsed(changed("gitlab.json", "vulnerabilities", 0, "flags", to=flags))
     assert len(report.findings) == 3
@@ -240,7 +240,7 @@ def test_a_report_of_snyk_that_tested_nothing_proves_nothing(change: Json, why: 
     assert report.is_complete is not bool(why)
 
 
-def test_what_snyk_set_aside_left_out_or_found_beside_is_noted() -> None:
+def test_ignored_omitted_and_extra_results_of_snyk_are_noted() -> None:
     document = {**fixture("snyk.json"), "severityThreshold": "high", "filtered": {"ignore": [{"id": "x"}]}}
     document["vulnerabilities"][2]["type"] = "license"
     threshold, ignored, licence = parsed(document).notes

@@ -84,7 +84,7 @@ def world() -> Signed:
     return Signed()
 
 
-def test_what_the_gate_says_counts(world: Signed) -> None:
+def test_a_signature_that_names_a_decision_of_the_gate_counts(world: Signed) -> None:
     assert world.verify(world.sign(SAID)) == SAID
 
 

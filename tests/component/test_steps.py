@@ -93,7 +93,7 @@ def test_a_tag_left_out_of_the_event_is_read_from_the_image(world: World) -> Non
     assert world.ledger.get(ReleaseId(image, 1)).tags == {"1.0"}
 
 
-def test_what_is_not_ours_starts_nothing(world: World) -> None:
+def test_a_repository_without_a_stage_starts_nothing(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     elsewhere = world.registry.push_image("tools", "1.0")
     then = NOW - timedelta(days=9)
@@ -823,7 +823,7 @@ def test_a_tag_that_a_newer_image_claimed_meanwhile_is_given_back(
     assert world.registry.tags[STAGING, "1.0"] == newer.digest
 
 
-def test_what_moved_is_recorded_also_when_another_tag_could_not(world: World) -> None:
+def test_moved_tags_are_recorded_even_if_another_tag_could_not_move(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.registry.push_image(DEV, "2.0")
     world.scans.finish(image)

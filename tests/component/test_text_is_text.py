@@ -106,7 +106,7 @@ def test_a_mail_has_the_lines_of_its_clean_twin(text: str) -> None:
 
 
 @poison
-def test_whatever_makes_a_message_its_lines_are_lines(text: str) -> None:
+def test_every_message_has_only_its_own_line_breaks(text: str) -> None:
     told = Message(text, [text, f"Repository   {text}"], CLEAN, {text: text}, {CLEAN: text})
     assert len(told.text.splitlines()) == 2
     assert_is_mail(told)
@@ -183,7 +183,7 @@ def test_a_screen_has_the_lines_of_its_clean_twin(text: str) -> None:
 
 
 @poison
-def test_whatever_is_given_to_the_console_is_text(text: str) -> None:
+def test_every_value_on_the_console_is_text(text: str) -> None:
     for told, clean in zip(everything_rich_can_show(text), everything_rich_can_show(CLEAN), strict=True):
         out = printed(told, 10_000)
         assert_prints_as_text(out)

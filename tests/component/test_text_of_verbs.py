@@ -242,7 +242,7 @@ def test_texts_of_people_are_one_line_or_refused(action: str, name: str) -> None
 
 
 @pytest.mark.parametrize("text", ["two  spaces", "Grüße, 漢字 & co.", "a\\b | <c> [d] `e`", "CVE: 👍\ufe0f"])
-def test_what_can_be_seen_may_be_written(text: str) -> None:
+def test_printable_text_may_be_written(text: str) -> None:
     asked = {"schema": 1, "action": "revoke", **ASKED["revoke"], "reason": text}
     assert parse_decision({"body": json.dumps(asked)}).reason == text  # type: ignore[union-attr]
 

@@ -159,7 +159,7 @@ def test_the_product_does_not_know_the_sandbox() -> None:
     assert forbidden([*LAYERS, *HANDLERS, *CLI], *NOT_IN_PRODUCT) == []
 
 
-def test_what_runs_in_lambda_does_not_know_the_command_line() -> None:
+def test_code_of_lambda_does_not_import_the_command_line() -> None:
     assert forbidden([*LAYERS, *HANDLERS], "imagegate_cli", "rich") == []
 
 

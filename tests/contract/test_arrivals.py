@@ -52,7 +52,7 @@ def test_the_image_of_a_scan_event_is_found_for_both_scanners(name: str, reposit
 @pytest.mark.parametrize(
     "detail_type", ["ECR Replication Action", "Inspector2 Scan", "Something Else", None, 7]
 )
-def test_what_lacks_its_detail_is_refused(parse: Any, detail_type: object) -> None:
+def test_an_event_without_its_detail_is_refused(parse: Any, detail_type: object) -> None:
     with pytest.raises(InvalidEventError):
         parse({"detail-type": detail_type, "detail": {}})
 

@@ -89,5 +89,5 @@ def test_no_read_hides(source: str, text: str) -> None:
         "from email.utils import formatdate\nformatdate(0, usegmt=True)",
     ],
 )
-def test_what_is_no_read_is_let_be(source: str) -> None:
+def test_other_calls_than_reads_are_ignored(source: str) -> None:
     assert found(source) == []

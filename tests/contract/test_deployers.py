@@ -208,7 +208,7 @@ def listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
-def test_what_they_have_in_common_is_the_same() -> None:
+def test_common_resources_of_the_templates_are_equal() -> None:
     for resource in ("NotDeployed", "NotDeployedPolicy", "DeploymentFailed", "SomethingWasNotDeployed"):
         assert len({json.dumps(one["Resources"][resource]) for one in TEMPLATES.values()}) == 1, resource
     starts = [one["Resources"]["Deployer"]["Properties"]["Events"] for one in TEMPLATES.values()]

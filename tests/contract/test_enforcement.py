@@ -147,7 +147,7 @@ def test_nobody_but_the_gate_uses_the_profiles(operation: str) -> None:
         assert not allowed(role, action, resource)
 
 
-def test_what_is_not_the_gates_is_left_alone() -> None:
+def test_profiles_of_others_are_not_restricted() -> None:
     assert allowed(ADMIN, "signer:SignPayload", PROFILE.replace("imagegate__", "firmware_"))
     assert allowed(ADMIN, "signer:GetSigningProfile", PROFILE)
     other = "999999999999"

@@ -32,15 +32,15 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(least_privilege, "UNREACHED", {("*", "WriteItsLog"): "because"})
 
 
-def test_what_is_used_or_listed_is_in_order() -> None:
+def test_used_and_listed_statements_are_in_order() -> None:
     assert faults(SMALL, read_used("imagegate-SomeRole-1X Read\ns3 Tls\nlambda Other\n")) == []
 
 
-def test_what_nothing_uses_is_named() -> None:
+def test_an_unused_statement_is_named() -> None:
     assert faults(SMALL, read_used("s3 Tls\n")) == ["SomeRole Read: no test uses it"]
 
 
-def test_what_is_listed_without_need_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_needless_entry_of_the_list_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = read_used("gate-SomeRole-1X Read\ngate-SomeRole-1X WriteItsLog\ns3 Tls\n")
     assert "SomeRole WriteItsLog: listed as unreached, and used" in faults(SMALL, seen)
     monkeypatch.setitem(least_privilege.UNREACHED, ("SomeRole", "Gone"), "because")

@@ -65,9 +65,7 @@ def test_a_replica_is_announced_by_the_event_of_the_guide(repo: Repository, tmp_
     assert repo.call("HEAD", "manifests/3.17").headers["Docker-Content-Digest"] == image.digest
 
 
-def test_what_was_pulled_through_is_announced_by_the_event_of_the_guide(
-    repo: Repository, tmp_path: Path
-) -> None:
+def test_a_cached_image_is_announced_by_the_event_of_the_guide(repo: Repository, tmp_path: Path) -> None:
     index = build_index(tmp_path, platforms={"linux/amd64": FILES, "linux/arm64": FILES})
     assert come(repo, "pull-through", tmp_path) == 0
     assert announced(repo) == [

@@ -77,7 +77,7 @@ def test_clusters_list_the_services_that_run_an_image_with_their_task_counts(
     assert clusters(inspector, arn(f"{app}-dev", DIGEST)) == []
 
 
-def test_what_runs_nowhere_any_more_has_no_clusters(ecs: Any, inspector: Any, app: str) -> None:
+def test_an_image_that_no_longer_runs_has_no_clusters(ecs: Any, inspector: Any, app: str) -> None:
     where = cluster(ecs)
     old, new = (definition(ecs, f"{REGISTRY}/{app}@{digest}") for digest in (DIGEST, OTHER))
     name = service(ecs, where, old, 1)

@@ -135,7 +135,7 @@ def test_reading_a_revision_needs_permission_for_its_service_too() -> None:
     assert needs(other) == [("ecs:DescribeTaskDefinition", "*")]
 
 
-def test_who_may_read_no_revision_is_refused(cloud: ServedCloud, ecs: Any) -> None:
+def test_reading_a_revision_needs_a_permission(cloud: ServedCloud, ecs: Any) -> None:
     iam, name = cloud.client("iam"), f"u{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]

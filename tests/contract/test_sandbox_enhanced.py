@@ -333,7 +333,7 @@ class TestCoverage:
         assert found["findingSeverityCounts"] == {"HIGH": 1}
         assert [one["severity"] for one in found["enhancedFindings"]] == ["HIGH"]
 
-    def test_what_is_scanned_on_push_only_is_complete_and_inactive(
+    def test_an_image_scanned_only_on_push_is_complete_and_inactive(
         self, repo: Repository, ecr: Any, rules: Any
     ) -> None:
         rules(scanType="ENHANCED", rules=[{"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": EVERY}])
@@ -358,14 +358,14 @@ class TestCoverage:
         repo.image("v1")
         eventually(lambda: covered(repo, scanStatusReason="IMAGE_SIZE_EXCEEDED"))
 
-    def test_what_is_not_known_is_refused(self, repo: Repository) -> None:
+    def test_an_unknown_value_is_refused(self, repo: Repository) -> None:
         client = repo.sandbox.client("inspector2")
         value = [{"comparison": "EQUALS", "value": "x"}]
         assert refusal(client.list_coverage, maxResults=200, nextToken="?") == "ValidationException"
         assert refusal(client.list_coverage, filterCriteria={"scanMode": value}) == "ValidationException"
 
 
-def test_what_is_scanned_by_ecr_itself_has_no_coverage(repo: Repository) -> None:
+def test_images_with_basic_scanning_have_no_coverage(repo: Repository) -> None:
     repo.image("v1")
     eventually(lambda: repo.events("ECR Image Scan"))
     assert covered(repo) == []
@@ -438,7 +438,7 @@ def test_enhanced_scanning_refuses_start_image_scan(repo: Repository, ecr: Any, 
         ecr.start_image_scan(**wanted)
 
 
-def test_what_no_filter_matches_is_never_scanned(repo: Repository, ecr: Any, rules: Any) -> None:
+def test_a_repository_that_no_filter_matches_is_never_scanned(repo: Repository, ecr: Any, rules: Any) -> None:
     elsewhere = [{"filter": "other/*", "filterType": "WILDCARD"}]
     rules(
         scanType="ENHANCED",

@@ -209,7 +209,7 @@ def test_a_disabled_rule_is_silent(cloud: SmallCloud) -> None:
     ("prefix", "name", "code"),
     [("forbidden", "listener", "NO_PERMISSIONS"), ("allowed", "gone", "NO_RESOURCE")],
 )
-def test_what_cannot_be_delivered_goes_to_the_rules_queue(
+def test_undelivered_events_go_to_the_rules_queue(
     cloud: SmallCloud, function: str, prefix: str, name: str, code: str
 ) -> None:
     url, arn = queue(cloud)
@@ -243,7 +243,7 @@ def test_a_queue_keeps_its_policy_when_another_attribute_is_set(cloud: SmallClou
 # What AWS services send
 
 
-def test_what_services_send_has_the_shape_of_awss_samples(cloud: SmallCloud, inbox: str) -> None:
+def test_events_of_services_have_the_shape_of_awss_samples(cloud: SmallCloud, inbox: str) -> None:
     cloud.emit("aws.ecr", "ECR Image Action", PUSH)
     [event] = bodies(cloud, inbox)
     assert list(event) == [

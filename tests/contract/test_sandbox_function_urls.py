@@ -115,7 +115,7 @@ def test_the_event_is_payload_format_two(url: str, admin: Keys) -> None:
     assert isinstance(context["timeEpoch"], int)
 
 
-def test_what_is_not_there_is_not_in_the_event(url: str, admin: Keys) -> None:
+def test_absent_parts_of_a_request_are_not_in_the_event(url: str, admin: Keys) -> None:
     event = call(url, admin).json()["event"]
     assert (event["rawPath"], event["rawQueryString"]) == ("/", "")
     assert not {"body", "cookies", "queryStringParameters"} & set(event)

@@ -243,7 +243,7 @@ def test_a_write_says_whether_it_would_replace_something() -> None:
     assert object_keys({}) == {}
 
 
-def test_what_is_deleted_together_needs_the_permission_of_each() -> None:
+def test_deleting_several_objects_needs_the_permission_for_each() -> None:
     objects = "<Object><Key>a/&amp;1</Key></Object><Object><Key>b</Key><VersionId>1</VersionId></Object>"
     body = f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{objects}</Delete>'
     assert list(deletion_needs("bucket", body.encode())) == [

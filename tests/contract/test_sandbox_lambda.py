@@ -164,7 +164,7 @@ def test_each_invocation_is_journaled(cloud: ServedCloud) -> None:
     assert (last["function"], last["error"]) == (cloud.outputs["WhereFunction"], None)
 
 
-def test_what_a_function_prints_is_in_its_log(cloud: ServedCloud) -> None:
+def test_the_output_of_a_function_is_in_its_log(cloud: ServedCloud) -> None:
     cloud.invoke("Misbehave", {"mark": "printed"})
     name = cloud.outputs["Misbehave"].split(":")[6]
     assert "misbehaving {'mark': 'printed'}" in (cloud.state / "logs" / f"{name}.log").read_text()

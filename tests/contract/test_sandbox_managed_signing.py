@@ -81,7 +81,7 @@ def test_a_configuration_is_kept_until_it_is_deleted(ecr: Any, profile: str) -> 
         [{"signingProfileArn": "arn:aws:signer:eu-central-1:123456789012:/signing-profiles/ok"}] * 11,
     ],
 )
-def test_what_the_model_does_not_allow_is_refused(ecr: Any, rules: list[dict[str, str]]) -> None:
+def test_values_that_the_service_model_forbids_are_refused(ecr: Any, rules: list[dict[str, str]]) -> None:
     with pytest.raises(ClientError):
         ecr.put_signing_configuration(signingConfiguration={"rules": rules})
 

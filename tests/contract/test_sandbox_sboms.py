@@ -223,7 +223,7 @@ def test_a_second_export_at_a_time_is_refused_until_the_first_is_over_or_cancell
         ({"keyPrefix": "decisions/x"}, "INVALID_PERMISSIONS"),
     ],
 )
-def test_what_cannot_be_written_fails_with_a_reason(
+def test_an_export_that_cannot_be_written_fails_with_a_reason(
     inspector: Any, bucket: str, key: str, change: dict[str, str], error: str
 ) -> None:
     wanted = export_request(bucket, key, "sboms/x")

@@ -54,7 +54,7 @@ def blobs(layout: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("skopeo")
-def test_what_skopeo_copies_in_is_released_and_comes_out_as_it_was(
+def test_an_image_copied_by_skopeo_is_released_unchanged(
     gate: Gate, clients: Clients, tmp_path: Path
 ) -> None:
     clients.repository("skopeo-dev")

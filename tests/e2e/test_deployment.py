@@ -212,7 +212,7 @@ def test_drift_is_announced_once_for_ten_tasks(gate: Gate) -> None:
     assert gate.dead_letters() == []
 
 
-def test_what_the_check_cannot_handle_is_kept(gate: Gate) -> None:
+def test_events_that_the_check_cannot_handle_are_kept(gate: Gate) -> None:
     keeps_what_fails(gate)
 
 

@@ -115,7 +115,7 @@ def test_an_image_with_its_soci_index_is_released_whole(gate: Gate) -> None:
     assert found == [content for content, _ in bench.shelf.manifests.values()]
 
 
-def test_what_cosign_and_referrers_tags_point_to_starts_nothing(gate: Gate) -> None:
+def test_tags_of_cosign_and_of_referrers_start_nothing(gate: Gate) -> None:
     bench, image = Bench(), f"sha256-{'a' * 64}"
     signed = bench.blob({"critical": {}}, "application/vnd.dev.cosign.simplesigning.v1+json")
     signature = push(gate, "signed-dev", bench.shelf, bench.oci(NOTHING, [signed]), f"{image}.sig")

@@ -53,7 +53,7 @@ def keeps_what_fails(gate: Gate) -> None:
     gate.eventually(all_kept, f"a dead letter of each of {sorted(names)}")
 
 
-def test_what_a_function_cannot_handle_is_kept(gate: Gate) -> None:
+def test_events_that_a_function_cannot_handle_are_kept(gate: Gate) -> None:
     keeps_what_fails(gate)
 
 

@@ -223,7 +223,7 @@ def test_a_clients_signature_with_a_profile_is_not_a_gates_signature(gate: Gate,
 
 
 @pytest.mark.usefixtures("plugin")
-def test_what_the_client_signs_with_a_gates_profile_passes_no_gate(gate: Gate, client: Client) -> None:
+def test_a_clients_signature_with_a_gates_profile_passes_no_gate(gate: Gate, client: Client) -> None:
     """Why nobody else may use the profiles: docs/how-to/check-deployments.md."""
     gate.findings("forced-dev", CRITICAL=1)
     digest = gate.push("forced-dev", "1.0")

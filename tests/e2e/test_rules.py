@@ -160,7 +160,7 @@ def test_a_probable_exploitation_has_no_time_either(gate: Gate, debian: LayoutIm
     assert rules(release) == ["findings.high"]
 
 
-def test_what_is_promoted_carries_the_signature_that_the_next_gate_asks_for(
+def test_a_promoted_image_has_the_signature_that_the_next_gate_requires(
     gate: Gate, debian: LayoutImage
 ) -> None:
     digest = app(gate, "carried", debian)

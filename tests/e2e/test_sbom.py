@@ -95,7 +95,7 @@ def called(gate: Gate, *arguments: str) -> str:
     return ran.stdout
 
 
-def test_what_passes_gets_one_sbom_that_goes_along_and_is_not_made_again(gate: Gate) -> None:
+def test_a_passing_image_gets_one_sbom_that_is_promoted_and_not_made_again(gate: Gate) -> None:
     gate.quirks(referrer_listing_delay_seconds=3.0)
     gate.findings("shop-dev", HIGH=2)
     digest = gate.push("shop-dev", "1.0")
@@ -134,7 +134,7 @@ def test_another_attempt_attaches_no_second_one(gate: Gate) -> None:
     [_] = gate.eventually(lambda: sboms(gate, "again-dev", digest), "its SBOM is listed")
 
 
-def test_what_the_build_attached_is_kept_and_not_doubled(gate: Gate) -> None:
+def test_an_sbom_of_the_build_is_kept_and_not_doubled(gate: Gate) -> None:
     gate.quirks(hold_scans=True)
     digest = gate.push("built-dev", "1.0")
     ours = attach(gate, "built-dev", digest, b'{"bomFormat": "CycloneDX", "specVersion": "1.6"}')

@@ -73,7 +73,7 @@ def test_nothing_is_signed_before_the_findings_are_there(enhanced: Gate, quirk: 
     assert enhanced.signatures(repository, digest) == []
 
 
-def test_what_is_clean_is_looked_at_twice_and_then_released(enhanced: Gate) -> None:
+def test_an_empty_scan_is_read_twice_before_the_release(enhanced: Gate) -> None:
     digest = enhanced.push("inspected-twice-dev", "1.0")
     released = enhanced.ended("inspected-twice-dev", digest)
     assert released["outcome"] == "released"
@@ -85,7 +85,7 @@ def test_what_is_clean_is_looked_at_twice_and_then_released(enhanced: Gate) -> N
     assert judged >= looked.replace(microsecond=0) + timedelta(seconds=1)  # a minute, on the sandbox's scale
 
 
-def test_what_inspector_will_never_look_at_is_said_at_once(enhanced: Gate) -> None:
+def test_an_image_that_inspector_will_never_scan_is_reported_at_once(enhanced: Gate) -> None:
     enhanced.quirks(coverage_reason="IMAGE_SIZE_EXCEEDED")
     digest = enhanced.push("inspected-huge-dev", "1.0")
     blocked = enhanced.ended("inspected-huge-dev", digest)

@@ -101,7 +101,7 @@ def test_every_behaviour_is_recorded_with_the_documented_permissions(recordings:
     assert {file.stem for file in recordings.iterdir()} == {one.id for one in behaviours()}
 
 
-def test_what_was_made_is_removed(recordings: Path, cloud: ServedCloud) -> None:
+def test_every_made_resource_is_removed(recordings: Path, cloud: ServedCloud) -> None:
     assert list(recordings.iterdir())
     assert left_over(cloud) == []
 
@@ -215,7 +215,7 @@ def test_every_chapter_has_probes_or_a_reason_why_not() -> None:
         "-----BEGIN CERTIFICATE-----",
     ],
 )
-def test_what_looks_like_an_account_or_a_key_is_not_written(text: str) -> None:
+def test_text_that_looks_like_an_account_or_a_key_is_not_written(text: str) -> None:
     assert leaks(json.dumps({"message": text}))
     sanitiser = Sanitiser("111122223333", "eu-central-1", "imagegate-contract-00", ["hunter2"])
     with pytest.raises(LeakError):
@@ -225,7 +225,7 @@ def test_what_looks_like_an_account_or_a_key_is_not_written(text: str) -> None:
     assert "hunter2" not in str(error.value)
 
 
-def test_what_is_expected_becomes_a_placeholder() -> None:
+def test_expected_values_become_placeholders() -> None:
     sanitiser = Sanitiser("111122223333", "eu-central-1", "imagegate-contract-00", ["hunter2"])
     own = "sha256:" + "a" * 64
     sanitiser.sent({"imageDigest": own})

@@ -82,7 +82,7 @@ def test_the_list_of_referrers_grows_and_has_each_once(target: HttpRegistry) -> 
     assert listed.media_type == OCI_INDEX
 
 
-def test_nothing_refers_to_an_image_that_nobody_signed(target: HttpRegistry) -> None:
+def test_an_unsigned_image_has_no_referrers(target: HttpRegistry) -> None:
     assert target.referrers(ImageRef("list", Digest.of(b"unsigned"))) == []
 
 

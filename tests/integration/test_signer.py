@@ -70,7 +70,7 @@ def test_it_is_a_signer(signer: AwsSigner) -> None:
     assert port
 
 
-def test_what_a_stage_signs_is_verified_for_that_stage(signer: AwsSigner) -> None:
+def test_a_signature_is_verified_for_the_stage_that_signed(signer: AwsSigner) -> None:
     envelope, _ = signer.sign("dev", PAYLOAD)
     assert signer.verify(envelope, SUBJECT, "dev", now()) == SIGNED
 

@@ -120,7 +120,7 @@ values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 
 
 @given(st.lists(values, max_size=9) | st.dictionaries(st.text(max_size=5), values, max_size=9))
-def test_whatever_json_comes_is_refused(content: Any) -> None:
+def test_any_other_json_is_refused(content: Any) -> None:
     with pytest.raises(LinkRefusedError):
         parse_link(written(content), NOON)
 
@@ -215,7 +215,7 @@ def test_no_link_is_about_what_cannot_be(changes: dict[str, Any]) -> None:
         link(**changes)
 
 
-def test_whatever_a_link_is_about_is_authenticated() -> None:
+def test_every_field_of_a_link_is_authenticated() -> None:
     others = [
         link(purpose=Purpose.REJECT),
         link(release=ReleaseId(image(), 2)),

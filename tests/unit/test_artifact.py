@@ -232,7 +232,7 @@ def test_an_index_is_no_evidence() -> None:
 
 
 @given(st.binary(max_size=1024))
-def test_whatever_is_in_a_layer_it_is_a_document_or_refused(content: bytes) -> None:
+def test_every_layer_is_a_document_or_refused(content: bytes) -> None:
     assert not Made(OCI_CONFIG, config(), [(IN_TOTO, b"\xff" + content)]).is_evidence
 
 
@@ -276,7 +276,7 @@ def test_a_soci_index_comes_after_its_image_for_runtimes_take_the_first() -> Non
 
 
 @pytest.mark.parametrize("kind", [OCI_CONFIG, DOCKER_CONFIG])
-def test_what_runs_has_a_config_that_everybody_reads(kind: str) -> None:
+def test_an_image_that_runs_has_a_config_that_every_client_reads(kind: str) -> None:
     check_image(Made(kind, b"{}", []).manifest)
     for other in ("application/json", kind.upper(), f"{kind}; x=y", "application/vnd.example"):
         with pytest.raises(AmbiguousDocumentError, match="no scanner reads"):

@@ -150,14 +150,14 @@ LONGEST = decision(
 
 
 @given(decisions | st.just(LONGEST))
-def test_what_is_signed_fits_the_signers_payload(made: Decision) -> None:
+def test_the_signed_payload_fits_the_limit_of_signer(made: Decision) -> None:
     """AWS Signer API reference, SignPayload: at most 4,096 bytes."""
     payload = attestation.notation_payload(made, digest("record"), digest("vsa"), made.subject)
     assert 1 <= len(payload) <= 4096
 
 
 @given(decisions)
-def test_what_is_signed_binds_the_image_to_stage_policy_decision_and_summary(made: Decision) -> None:
+def test_the_signed_payload_binds_the_image_to_stage_policy_decision_and_summary(made: Decision) -> None:
     payload = json.loads(attestation.notation_payload(made, digest("record"), digest("vsa"), made.subject))
     assert payload == {
         "targetArtifact": {

@@ -57,7 +57,7 @@ def test_it_is_the_form_of_rfc_8785(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [b"bytes", {1, 2}, datetime(2026, 1, 1, tzinfo=UTC), object()])
-def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
+def test_a_value_without_a_canonical_form_is_refused(value: Any) -> None:
     with pytest.raises(RejectedInputError):
         canonical_json({"value": value})
 

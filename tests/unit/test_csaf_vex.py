@@ -139,7 +139,7 @@ def test_a_component_of_a_platform_is_a_part_of_a_product() -> None:
     assert one.fault == ""
 
 
-def test_what_a_distribution_says_holds_where_the_user_says_that_the_image_is_built_on_it() -> None:
+def test_a_distributions_statements_apply_if_the_user_says_that_the_image_is_built_on_it() -> None:
     fixed = document(vulnerability({"fixed": [RPM]}))
     assert is_aside(fixed)
     assert not is_aside(fixed, image=SHOP)
@@ -241,7 +241,7 @@ def test_one_odd_statement_is_named_and_sets_nothing_aside(
         ),
     ],
 )
-def test_what_narrows_a_product_and_is_not_understood_is_a_fault(tree: Json, fault: str) -> None:
+def test_an_unknown_qualifier_of_a_product_is_a_fault(tree: Json, fault: str) -> None:
     (one,) = statements(vulnerability({"fixed": ["p"]}), tree=tree)
     assert fault in one.fault
 

@@ -121,7 +121,7 @@ def test_a_config_is_read_as_the_specification_writes_it() -> None:
     )
 
 
-def test_what_a_config_leaves_out_is_empty() -> None:
+def test_missing_members_of_a_config_are_empty() -> None:
     assert ImageConfig.parse(b'{"rootfs": {"type": "layers"}}') == ImageConfig()
     nothing = {"config": {"Labels": None}, "rootfs": None, "os": "linux", "architecture": "amd64"}
     assert ImageConfig.of(nothing) == ImageConfig(platform="linux/amd64")

@@ -352,7 +352,7 @@ def test_bytes_that_clients_mend_differently_are_refused(content: bytes) -> None
         index(blob("a", OCI_MANIFEST, platform={"os": "linux", "architecture": "a\nb"})),
     ],
 )
-def test_what_is_missing_empty_or_of_another_type_is_refused(raw: dict[str, Any]) -> None:
+def test_a_missing_empty_or_mistyped_field_is_refused(raw: dict[str, Any]) -> None:
     with pytest.raises(AmbiguousDocumentError):
         Manifest.parse(encode(raw))
 
@@ -430,7 +430,7 @@ def embedding(data: object, content: bytes = b"hello", size: int | None = None) 
     return Descriptor.parse({**described.as_json(), "data": data})
 
 
-def test_what_is_embedded_is_the_content() -> None:
+def test_embedded_data_is_the_content() -> None:
     assert embedding("aGVsbG8=").embedded == b"hello"
     assert embedding("", b"").embedded == b""
 
@@ -452,7 +452,7 @@ def test_without_it_there_is_none() -> None:
         ("aGVsbG8*", 5),
     ],
 )
-def test_what_is_not_the_content_is_refused(data: Any, size: int) -> None:
+def test_embedded_data_of_another_digest_is_refused(data: Any, size: int) -> None:
     with pytest.raises(AmbiguousDocumentError):
         embedding(data, size=size)
 

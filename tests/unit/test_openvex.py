@@ -481,7 +481,7 @@ IRI = re.compile(r"[a-z]+:[^\s<>\"{}|\\^`\x00-\x20]+")
 
 
 @given(st.lists(TOLD, max_size=5), TEXTS, st.booleans())
-def test_what_is_written_has_every_finding_under_valid_names(
+def test_written_vex_has_every_finding_with_valid_purls(
     told: list[openvex_writer.WrittenStatement], name: str, has_digest: bool
 ) -> None:
     product = openvex_writer.product_of(name, Digest.parse(OURS) if has_digest else None)
@@ -497,7 +497,7 @@ def test_what_is_written_has_every_finding_under_valid_names(
 
 
 @given(st.lists(SOME_PACKAGES, min_size=1, max_size=3), st.booleans())
-def test_what_is_written_is_read_again_as_the_same(packages: list[Package], is_waived: bool) -> None:
+def test_written_vex_is_read_back_unchanged(packages: list[Package], is_waived: bool) -> None:
     told = [openvex_writer.WrittenStatement(CVE, one, WAIVER if is_waived else None) for one in packages]
     written = json.dumps(openvex_writer.document("pkg:oci/shop", told, NOW)).encode()
     (read,) = [vex_document.parse(written)]

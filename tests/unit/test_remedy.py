@@ -86,7 +86,7 @@ def test_packages_that_share_a_finding_are_upgraded_together() -> None:
     assert texts(case) == ["upgrade a to 2 and b to 5: removes 2", "upgrade c to 2: removes 1"]
 
 
-def test_what_has_no_fix_stays_and_is_counted() -> None:
+def test_findings_without_a_fix_stay_and_are_counted() -> None:
     case = blocked(critical(1, package("a", None)), critical(2, package("b")), critical(3))
     assert texts(case) == ["upgrade b to 2: removes 1"]
     assert remedies(case).left == {"findings.critical": 2}
@@ -122,7 +122,7 @@ def test_one_upgrade_mends_every_platform_and_is_counted_once() -> None:
     assert texts(blocked(platforms=scans)) == ["upgrade a to 2: removes 2"]
 
 
-def test_what_only_warns_is_off_or_is_waived_needs_no_remedy() -> None:
+def test_warnings_and_waived_findings_need_no_remedy() -> None:
     others = [Finding(f"CVE-{n}", HIGH, (package("z"),)) for n in (7, 8, 9)]
     case = blocked(critical(1, package("a")), *others)
     for action in (Action.WARN, Action.OFF):
@@ -168,7 +168,7 @@ def test_unknown_findings_are_fixed_like_counted_ones() -> None:
     assert texts(case) == ["upgrade a to 2: removes 1"]
 
 
-def test_what_breaks_two_rules_is_removed_once() -> None:
+def test_a_package_that_breaks_two_rules_is_removed_once() -> None:
     rules = FindingRules(max=LIMITS, deny=Rule(frozenset({"CVE-1"})))
     assert texts(trial(critical(1, package("a")), rules=rules)) == ["upgrade a to 2: removes 1"]
 

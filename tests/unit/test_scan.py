@@ -110,7 +110,7 @@ def test_a_result_never_counts_without_a_time_since_the_push() -> None:
             assert max(time for time in times if time) >= head.pushed_at
 
 
-def test_what_is_over_and_not_ready_yet_says_what_is_missing() -> None:
+def test_a_finished_scan_that_is_not_ready_names_the_missing_parts() -> None:
     for head in every_head():
         assert bool(head.missing) is (head.readiness is not Readiness.READY)
 
@@ -159,7 +159,7 @@ def test_a_summary_before_its_findings_is_not_ready_yet(status: str | None) -> N
 
 @pytest.mark.parametrize("status", [None, "PENDING", *READY_STATUSES])
 @pytest.mark.parametrize("reason", REFUSALS)
-def test_what_inspector_will_never_look_at_is_said_at_once(status: str | None, reason: str) -> None:
+def test_an_image_that_inspector_will_never_scan_is_reported_at_once(status: str | None, reason: str) -> None:
     scan = finished({}, status, basis=Basis.ENHANCED, coverage=(covered(reason, None),))
     assert scan.readiness is Readiness.IMPOSSIBLE
     assert scan.explain().startswith(f"{reason}: ")
@@ -203,7 +203,7 @@ NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 EARLIER = NOW - timedelta(minutes=2)
 
 
-def test_where_enhanced_scanning_finds_nothing_the_first_look_is_remembered() -> None:
+def test_the_first_look_at_an_empty_enhanced_scan_is_recorded() -> None:
     clean = finished(status="ACTIVE")
     assert clean.first_seen_clean(None, NOW) == NOW
     assert clean.first_seen_clean(EARLIER, NOW) == EARLIER

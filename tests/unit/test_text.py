@@ -28,7 +28,7 @@ def test_any_text_is_one_printable_line(text: str) -> None:
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=60).filter(is_one_line))
-def test_what_can_be_seen_is_shown_as_it_is(text: str) -> None:
+def test_printable_text_is_shown_unchanged(text: str) -> None:
     assert one_line(text) == printable(text) == text
 
 
@@ -44,7 +44,7 @@ def test_what_can_be_seen_is_shown_as_it_is(text: str) -> None:
         ("é 漢 👍\ufe0f", "é 漢 👍\ufe0f"),
     ],
 )
-def test_what_cannot_be_seen_is_shown_as_an_escape(text: str, shown: str) -> None:
+def test_unprintable_text_is_shown_as_an_escape(text: str, shown: str) -> None:
     assert one_line(text) == shown
 
 

@@ -188,7 +188,7 @@ def test_time_may_start_with_the_first_fix_instead(
         (NoGrace(), {"known_exploited": True, "exploit": True, "epss": 1.0}, RulingReason.GRACE),
     ],
 )
-def test_what_is_exploited_or_will_be_has_no_time(
+def test_exploited_and_likely_exploited_findings_have_no_grace_time(
     no_grace: NoGrace, told: dict[str, Any], expected: RulingReason | tuple[str, ...]
 ) -> None:
     found = ruling(finding(**told), rules(grace={HIGH: 7 * DAY}, no_grace=no_grace))
@@ -215,7 +215,7 @@ def test_whether_something_is_urgent_does_not_matter_once_its_time_is_over() -> 
         (frozenset({("CVE-2026-1", "openssl"), ("CVE-2026-1", "zlib")}), RulingReason.NOT_WORSE),
     ],
 )
-def test_what_the_next_stage_has_in_every_package_does_not_count(
+def test_findings_that_the_next_stage_has_in_every_package_do_not_count(
     baseline: frozenset[tuple[str, str]] | None, reason: RulingReason
 ) -> None:
     both = finding("CVE-2026-1", HIGH, package("openssl"), package("zlib"))
@@ -367,7 +367,7 @@ def test_a_ruling_has_only_the_members_with_a_value() -> None:
     }
 
 
-def test_what_holds_comes_first() -> None:
+def test_blocking_rulings_come_first() -> None:
     asked = FindingRules(
         max=LIMIT, deny=Rule(frozenset({"CVE-2026-1"})), prohibited=Rule((ProhibitedPackage("openssl"),))
     )
@@ -460,7 +460,7 @@ def test_of_two_severities_the_graver_one_is_worse(one: Severity, other: Severit
     assert worse(one, None) is worse(None, one) is one
 
 
-def test_what_the_baseline_still_has_and_what_is_new_is_told() -> None:
+def test_findings_of_the_baseline_and_new_ones_are_named() -> None:
     both = finding("CVE-2026-1", HIGH, package("openssl"), package("zlib"))
     known = frozenset({("CVE-2026-1", "zlib"), ("CVE-2026-5", "gone")})
     found = tallied(rules(), both, finding("CVE-7"), baseline=known)
