@@ -18,7 +18,7 @@ from rich.text import Text
 from imagegate.aws.clients import client
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release
-from imagegate_cli.releases import view
+from imagegate_cli.output import screen
 from imagegate_cli.releases.steps import ExecutionHistory
 from imagegate_cli.stack import Stack, find_stack
 from sandbox.cloud import Cloud
@@ -44,7 +44,7 @@ class DemoError(Exception):
 def main(argv: Sequence[str]) -> int:
     """Run the demo; return 0 if all three images ended as they must, else 1."""
     options = _parser().parse_args(argv)
-    console = view.console()
+    console = screen.console()
     console.width = min(console.width, _WIDTH)
     try:
         wrong = _run(options.state, console)

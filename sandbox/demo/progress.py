@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imagegate.release.release import Release
+from imagegate_cli.output import screen
 from imagegate_cli.releases import view
 from imagegate_cli.releases.steps import NAMES, ExecutionHistory, ExecutionStep, StepState, steps_of
 
@@ -20,7 +21,7 @@ class View:
 
     def __init__(self, console: Console, history: ExecutionHistory) -> None:
         self._history = history
-        self._unicode = view.speaks_unicode(console)
+        self._unicode = screen.speaks_unicode(console)
         self._live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
         self._console = console
         self._said = 0
@@ -48,7 +49,7 @@ class View:
     def _cell(self, step: ExecutionStep) -> Text:
         mark = view.mark(step.state, unicode=self._unicode)
         is_word = step.name in ("Judge Image", "Announce") and step.state is not StepState.RUNNING
-        return Text.assemble(mark, " ", view.coloured(step.result)) if is_word and step.result else mark
+        return Text.assemble(mark, " ", screen.coloured(step.result)) if is_word and step.result else mark
 
     def _line(self, release: Release) -> Text:
         done = [step for step in steps_of(release) if step.state is StepState.DONE]

@@ -14,7 +14,8 @@ from imagegate.aws.clients import client
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
 from imagegate_cli.durations import span
-from imagegate_cli.releases import facts, view
+from imagegate_cli.output import screen
+from imagegate_cli.releases import facts
 from imagegate_cli.stack import Stack
 from sandbox.demo.story import Act
 
@@ -141,7 +142,7 @@ def _narrow(hops: Sequence[Hop]) -> Table:
 
 
 def _verdict(release: Release) -> Group:
-    return Group(view.coloured(release.verdict), *(reason["message"] for reason in release.reasons))
+    return Group(screen.coloured(release.verdict), *(reason["message"] for reason in release.reasons))
 
 
 def _signature(release: Release) -> str:
@@ -154,7 +155,7 @@ def _place(release: Release) -> Text:
         return Text(f"{release.promotion.repository}:{tags}", style="green")
     if release.outcome is Outcome.HELD:
         return Text("held for an approval", style="yellow")
-    return view.coloured(str(release.outcome))
+    return screen.coloured(str(release.outcome))
 
 
 def _seconds(hop: Hop) -> str:

@@ -16,6 +16,7 @@ from imagegate.evidence.sbom import Sbom
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, Release, StartReason
 from imagegate_cli import durations
+from imagegate_cli.output import screen
 from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.releases import facts, view
 from imagegate_cli.releases.states import ImageStatus, state_of
@@ -35,7 +36,7 @@ def _rendered(releases: list[Release], width: int) -> list[str]:
 
 
 def _printed(shown: RenderableType, width: int) -> str:
-    console = view.console()
+    console = screen.console()
     console.width, console.file = width, io.StringIO()
     console.print(shown)
     return console.file.getvalue()

@@ -43,10 +43,9 @@ from imagegate.release.release import Outcome
 from imagegate.text import is_one_line
 from imagegate_cli.enforcement.formats import markdown as report_markdown
 from imagegate_cli.enforcement.report import EnforcementReport
-from imagegate_cli.output import markdown, terminal
+from imagegate_cli.output import markdown, screen, terminal
 from imagegate_cli.output.screen import Text
 from imagegate_cli.output.spinner import Spinner
-from imagegate_cli.releases import view
 from tests.poison import CLEAN, NAMES, PAYLOADS, CannotFillError, filled, made
 
 poison = pytest.mark.parametrize("text", PAYLOADS, ids=NAMES)
@@ -129,7 +128,7 @@ def assert_is_mail(told: Message) -> None:
 
 
 def printed(shown: Any, width: int = 200) -> str:
-    console = view.console()
+    console = screen.console()
     console.width, console.file = width, io.StringIO()
     for part in shown if isinstance(shown, list) else [shown]:
         console.print(part)
@@ -198,17 +197,15 @@ def test_markup_is_shown_as_it_is_written() -> None:
 
 @poison
 def test_a_spinner_shows_text(text: str) -> None:
-    patience = Spinner(text)
-    console = view.console(stderr=True)
+    console = screen.console(stderr=True)
     console._force_terminal = True
     console.file = io.StringIO()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(view, "console", lambda **_: console)
-        patience._speak()
-        patience.__exit__()
-    assert patience._status is not None
-    assert isinstance(patience._status.status, Text)
-    assert_prints_as_text(patience._status.status.plain)
+    spinner = Spinner(text, console=lambda: console)
+    spinner._speak()
+    spinner.__exit__()
+    assert spinner._status is not None
+    assert isinstance(spinner._status.status, Text)
+    assert_prints_as_text(spinner._status.status.plain)
 
 
 @poison

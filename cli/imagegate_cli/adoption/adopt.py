@@ -93,12 +93,12 @@ class _Progress:
     """One line on stderr: rewritten on a terminal, else printed once a minute."""
 
     def __init__(self, total: int, rate: float) -> None:
+        from imagegate_cli.output import screen
         from imagegate_cli.output.screen import Text
-        from imagegate_cli.releases import view
 
         self.done = 0
         self._total, self._rate = total, rate
-        self._console = view.console(stderr=True)
+        self._console = screen.console(stderr=True)
         self._status = self._console.status(Text(self._line))
         self._printed_at = time.monotonic()
 
@@ -127,9 +127,9 @@ class _Progress:
 
 
 def _show(images: Preview, rate: float) -> None:
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
-    console = view.console()
+    console = screen.console()
     if images.start or images.left_out:
         console.print(_table(images))
         console.print()

@@ -60,7 +60,7 @@ def reject(command_line: CommandLine, reference: RepositoryReference, reason: st
 def _decide(stack: Stack, reference: RepositoryReference, action: str, reason: str, *, as_json: bool) -> None:
     from imagegate_cli.decisions import approvals
     from imagegate_cli.decisions.client import request_decision
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     release = _held_release(stack, reference)
     image = release.image
@@ -68,7 +68,7 @@ def _decide(stack: Stack, reference: RepositoryReference, action: str, reason: s
     response = request_decision(stack, action, **fields, reason=reason)
     if as_json:
         return show_json(response)
-    return view.console().print(approvals.decided(response, str(reference)))
+    return screen.console().print(approvals.decided(response, str(reference)))
 
 
 def _held_release(stack: Stack, reference: RepositoryReference) -> Release:

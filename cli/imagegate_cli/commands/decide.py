@@ -162,11 +162,11 @@ def _grant(stack: Stack, waiver: dict[str, Any], *, as_json: bool) -> None:
 
     response = request_decision(stack, "waive", waiver=waiver)
     from imagegate_cli.decisions import waivers
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     if as_json:
         return show_json(waivers.as_json(response))
-    return view.console().print(waivers.granted(response, now().date()))
+    return screen.console().print(waivers.granted(response, now().date()))
 
 
 def _import(
@@ -180,7 +180,7 @@ def _import(
 ) -> None:
     from imagegate_cli.decisions import waivers
     from imagegate_cli.judgement import vex
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     wanted = waivers.waivers_of_vex([vex.read(path) for path in paths], scope, stack, expires)
     imported = [_imported(stack, waiver | more) for waiver in wanted.waivers]
@@ -189,7 +189,7 @@ def _import(
     if as_json:
         show_json([one.as_json() for one in imported])
     elif imported:
-        view.console().print(waivers.imported(imported, wanted.statements))
+        screen.console().print(waivers.imported(imported, wanted.statements))
     else:
         names = ", ".join(map(str, paths))
         say(f"imagegate: {names} sets nothing aside for {scope.text}; nothing was waived", err=True)
@@ -215,7 +215,7 @@ def withdraw(command_line: CommandLine, name: str, *, as_json: bool) -> None:
     """Withdraw a waiver or a break-glass; imagegate decide list shows its ID. It does not count from now on."""
     from imagegate_cli.decisions import emergencies, waivers
     from imagegate_cli.decisions.client import request_decision
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     response = request_decision(command_line.stack, "withdraw", id=name)
     is_glass = "breakGlass" in response
@@ -223,7 +223,7 @@ def withdraw(command_line: CommandLine, name: str, *, as_json: bool) -> None:
         key, field = ("break_glass", "breakGlass") if is_glass else ("waiver", "waiver")
         return show_json({key: response[field]})
     text = emergencies.withdrawn(response) if is_glass else waivers.withdrawn(response)
-    return view.console().print(text)
+    return screen.console().print(text)
 
 
 @decide.command("list")
@@ -239,7 +239,7 @@ def withdraw(command_line: CommandLine, name: str, *, as_json: bool) -> None:
 def list_(command_line: CommandLine, *, repository: str | None, show_all: bool, as_json: bool) -> None:
     """List waivers, also those of the deployed policy, and break-glass; the soonest end first."""
     from imagegate_cli.decisions import grants
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     stack, at = command_line.stack, now()
     policy = stack.policy
@@ -250,7 +250,7 @@ def list_(command_line: CommandLine, *, repository: str | None, show_all: bool, 
     if as_json:
         return show_json([one.as_json() for one in shown])
     if shown:
-        console = view.console()
+        console = screen.console()
         console.print(grants.table_of(shown, console.width))
     if hidden := len(items) - len(shown):
         return say(f"{hidden} more {'is' if hidden == 1 else 'are'} over; --all shows them", err=True)

@@ -47,7 +47,7 @@ def break_glass(
     """
     from imagegate_cli.decisions import emergencies
     from imagegate_cli.decisions.client import request_decision
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     stack = command_line.stack
     digest = str(scope.digest or _image(stack, scope).digest)
@@ -61,7 +61,7 @@ def break_glass(
     )
     if as_json:
         return show_json(emergencies.as_json(response))
-    return view.console().print(emergencies.granted(response))
+    return screen.console().print(emergencies.granted(response))
 
 
 @click.command()
@@ -89,7 +89,7 @@ def revoke(
     """
     from imagegate_cli.decisions import emergencies
     from imagegate_cli.decisions.client import request_decision
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     stack = command_line.stack
     image = _image(stack, scope)
@@ -99,7 +99,7 @@ def revoke(
     response = request_decision(stack, "revoke", **fields, onward=not this_gate_only)
     if as_json:
         return show_json(response)
-    return view.console().print(emergencies.revoked(response))
+    return screen.console().print(emergencies.revoked(response))
 
 
 def _image(stack: Stack, scope: Scope) -> ImageRef:

@@ -165,9 +165,9 @@ def _formatted(opinion: Opinion, form: str, *, explain: bool) -> str:
     if form == "markdown":
         return forms.as_markdown(opinion)
     from imagegate_cli.judgement.table import render_opinion
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
-    console = view.console()
+    console = screen.console()
     with console.capture() as capture:
         console.print(render_opinion(opinion, console.width, explain=explain))
     return capture.get()

@@ -128,9 +128,10 @@ def _show_states(
             "nothing waits for an approval" if options["waiting"] else "no such image in the last 90 days"
         )
         return say(nothing, err=True)
+    from imagegate_cli.output import screen
     from imagegate_cli.releases import view
 
-    console = view.console()
+    console = screen.console()
     console.print(view.state_table(shown, now(), console.width))
     if options["waiting"]:
         say("Approve one: imagegate decide approve REPOSITORY:TAG", err=True)

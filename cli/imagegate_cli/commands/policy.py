@@ -86,10 +86,10 @@ def explain(
     explanation = policy_explain.explain(source, loaded, _stage_of(loaded, name), name, at)
     if as_json:
         return show_json(policy_explain.as_json(explanation))
+    from imagegate_cli.output import screen
     from imagegate_cli.policy import table as policy_table
-    from imagegate_cli.releases import view
 
-    console = view.console()
+    console = screen.console()
     return console.print(policy_table.explanation_table(explanation))
 
 

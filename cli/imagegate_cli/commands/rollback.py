@@ -101,17 +101,17 @@ def _confirm(plan: RollbackPlan, *, as_json: bool) -> None:
             "there is no terminal to confirm on: add --yes to go back, or --dry-run to look first"
         )
     from imagegate_cli.decisions import rollbacks
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
-    view.console(stderr=True).print(rollbacks.planned(plan))
+    screen.console(stderr=True).print(rollbacks.planned(plan))
     confirm("Notify deployers?", "nothing was done")
 
 
 def _show(plan: RollbackPlan, response: dict[str, Any] | None, *, as_json: bool) -> None:
     from imagegate_cli.decisions import rollbacks
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     if as_json:
         return show_json(rollbacks.as_json(plan, response))
     text = rollbacks.planned(plan) if response is None else rollbacks.done(plan, response)
-    return view.console().print(text)
+    return screen.console().print(text)

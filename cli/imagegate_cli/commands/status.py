@@ -79,9 +79,10 @@ def show_one(stack: Stack, release: Release, *, as_json: bool) -> ImageState:
     if as_json:
         show_json(status.as_json(now()))
     else:
+        from imagegate_cli.output import screen
         from imagegate_cli.releases import view
 
-        view.console().print(view.detail_of(status, now()))
+        screen.console().print(view.detail_of(status, now()))
     return status.state
 
 
@@ -89,9 +90,10 @@ def show_many(attempts: list[Release], *, as_json: bool) -> None:
     """Show attempts as a table."""
     if as_json:
         return show_json([facts.as_json(one) for one in attempts])
+    from imagegate_cli.output import screen
     from imagegate_cli.releases import view
 
-    console = view.console()
+    console = screen.console()
     return console.print(view.table_of(attempts, now(), console.width))
 
 

@@ -104,10 +104,10 @@ def verify(
     if as_json:
         show_json(report.as_json())
     else:
-        from imagegate_cli.releases import view
+        from imagegate_cli.output import screen
         from imagegate_cli.verification.view import report_view
 
-        view.console().print(report_view(report))
+        screen.console().print(report_view(report))
     raise click.exceptions.Exit(report.exit_code)
 
 

@@ -17,8 +17,7 @@ from imagegate_cli.judgement.opinion import (
     describe_unsolved,
     headline,
 )
-from imagegate_cli.output.screen import Text
-from imagegate_cli.releases.view import coloured
+from imagegate_cli.output.screen import Text, coloured
 
 _MOST = 40
 _SEVERITIES = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -11,6 +12,30 @@ from rich.segment import Segment
 from rich.table import Table
 
 from imagegate.text import printable
+
+# Output that goes to a file or a pipe is wide, so that digests are whole and grep and cut work.
+_PIPED_WIDTH = 240
+_COLOURS = {
+    "released": "green",
+    "blocked": "red",
+    "held": "yellow",
+    "conflict": "red",
+    "superseded": "dim",
+    "withdrawn": "dim",
+    "failed": "bold red",
+    "open": "cyan",
+    "in progress": "cyan",
+    "soaking": "cyan",
+    "waiting for approval": "yellow",
+    "rejected": "red",
+    "expired": "red",
+    "observed": "yellow",
+    "broken glass": "yellow",
+    "revoked": "bold red",
+    "PASS": "green",
+    "BLOCK": "red",
+    "ERROR": "bold red",
+}
 
 
 class Text(rich.text.Text):
@@ -35,6 +60,24 @@ class Screen(Console):
 
     def render_str(self, text: str, *args: Any, **kwargs: Any) -> rich.text.Text:
         return super().render_str(printable(text), *args, **kwargs)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return the console. It heeds NO_COLOR, TERM and COLUMNS."""
+    made = Screen(stderr=stderr)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = _PIPED_WIDTH
+    return made
+
+
+def coloured(word: str | None) -> Text:
+    """Return an outcome or a verdict in its colour."""
+    return Text(word or "", style=_COLOURS.get(word or "", ""))
+
+
+def speaks_unicode(console: Console) -> bool:
+    """Tell whether the console's encoding is Unicode."""
+    return console.encoding.lower().startswith("utf")
 
 
 def labelled(rows: Iterable[tuple[str, RenderableType]]) -> Table:

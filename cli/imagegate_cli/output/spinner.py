@@ -19,10 +19,16 @@ _THREADS = 8
 
 
 class Spinner:
-    """Shows `text`, and how many of `total` are done. Threads may share it."""
+    """Shows `text`, and how many of `total` are done. Threads may share it.
 
-    def __init__(self, text: str, total: int | None = None) -> None:
+    `console` opens the console, by default that of stderr.
+    """
+
+    def __init__(
+        self, text: str, total: int | None = None, console: Callable[[], Console] | None = None
+    ) -> None:
         self._text, self._total, self._done = text, total, 0
+        self._console = console
         self._lock = threading.Lock()
         self._status: Status | None = None
         self._is_over = False
@@ -44,10 +50,10 @@ class Spinner:
 
     def _speak(self) -> None:
         # Imported late: most commands end before anything is shown.
+        from imagegate_cli.output import screen
         from imagegate_cli.output.screen import Text
-        from imagegate_cli.releases import view
 
-        console: Console = view.console(stderr=True)
+        console = self._console() if self._console else screen.console(stderr=True)
         with self._lock:
             if self._is_over:
                 return

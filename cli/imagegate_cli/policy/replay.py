@@ -146,19 +146,19 @@ def _problem(
 
 
 def _print(result: ReplayResult, since: timedelta) -> None:
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
-    console = view.console()
+    console = screen.console()
     if result.changes:
-        console.print(_table(result.changes, console.width, unicode=view.speaks_unicode(console)))
+        console.print(_table(result.changes, console.width, unicode=screen.speaks_unicode(console)))
         console.print()
     for line in _totals(result, since):
         console.print(line)
 
 
 def _table(changes: Sequence[ReplayedImage], width: int, *, unicode: bool) -> Table:
+    from imagegate_cli.output import screen
     from imagegate_cli.output.screen import Text, plain_table
-    from imagegate_cli.releases import view
 
     table = plain_table()
     table.add_column("IMAGE", overflow="fold", min_width=16)
@@ -169,7 +169,7 @@ def _table(changes: Sequence[ReplayedImage], width: int, *, unicode: bool) -> Ta
     for one in changes:
         arrow = " → " if unicode else " -> "
         after = "?" if one.effect is Effect.UNKNOWN else str(one.after)
-        verdict = Text.assemble(view.coloured(str(one.before)), arrow, view.coloured(after))
+        verdict = Text.assemble(screen.coloured(str(one.before)), arrow, screen.coloured(after))
         stage = (one.stage.name,) if width >= _WIDE else ()
         table.add_row(facts.name(one.release), *stage, verdict, one.why)
     return table

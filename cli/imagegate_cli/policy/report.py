@@ -68,9 +68,9 @@ def report(
         return show_json(dumped(collected))
     if as_markdown:
         return print_content(formats.markdown(collected))
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
-    console = view.console()
+    console = screen.console()
     for part in formats.on_terminal(collected):
         console.print(part)
     return None

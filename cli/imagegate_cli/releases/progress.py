@@ -107,6 +107,7 @@ class LiveSteps:
     def show(self, release: Release | None) -> None:
         from rich.console import Group
 
+        from imagegate_cli.output import screen
         from imagegate_cli.output.screen import Text
         from imagegate_cli.releases import view
 
@@ -114,7 +115,7 @@ class LiveSteps:
             return self._live.update(Text(f"{self._reference}: waiting for its release", style="dim"))
         title = f"{self._reference} at the {release.stage} gate, attempt {release.attempt}"
         steps = steps_of(release, self._history.entered(release))
-        pretty = view.speaks_unicode(self._console)
+        pretty = screen.speaks_unicode(self._console)
         return self._live.update(
             Group(Text(title, style="bold"), view.steps_table(steps, unicode=pretty, animated=True), Text())
         )
@@ -131,11 +132,11 @@ def choose(
     history: ExecutionHistory, reference: RepositoryReference, *, watch: bool, as_json: bool
 ) -> Progress:
     """Return the view for these options. With --json it goes to stderr."""
-    from imagegate_cli.releases import view
+    from imagegate_cli.output import screen
 
     if not watch:
-        return OneLine(view.console(stderr=True), reference)
-    console = view.console(stderr=as_json)
+        return OneLine(screen.console(stderr=True), reference)
+    console = screen.console(stderr=as_json)
     return LiveSteps(console, history, reference) if console.is_terminal else Lines(history, stderr=as_json)
 
 

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.spinner import Spinner
 from rich.table import Table
 
 from imagegate.release.release import Release, ReleaseId
 from imagegate_cli.durations import span
-from imagegate_cli.output.screen import Screen, Text, labelled, plain_table
+from imagegate_cli.output.screen import Text, coloured, labelled, plain_table
 from imagegate_cli.releases import facts
 from imagegate_cli.releases.states import ImageStatus
 from imagegate_cli.releases.steps import ExecutionStep, StepState
 
-# Output that goes to a file or a pipe is wide, so that digests are whole and grep and cut work.
-_PIPED_WIDTH = 240
 _WIDE = 100
-_COLOURS = {
-    "released": "green",
-    "blocked": "red",
-    "held": "yellow",
-    "conflict": "red",
-    "superseded": "dim",
-    "withdrawn": "dim",
-    "failed": "bold red",
-    "open": "cyan",
-    "in progress": "cyan",
-    "soaking": "cyan",
-    "waiting for approval": "yellow",
-    "rejected": "red",
-    "expired": "red",
-    "observed": "yellow",
-    "broken glass": "yellow",
-    "revoked": "bold red",
-    "PASS": "green",
-    "BLOCK": "red",
-    "ERROR": "bold red",
-}
 _MARKS = {
     StepState.WAITING: ("·", ".", "dim"),
     StepState.RUNNING: ("…", ">", "cyan"),
@@ -48,19 +24,6 @@ _MARKS = {
     StepState.SKIPPED: ("-", "-", "dim"),
     StepState.FAILED: ("✗", "x", "bold red"),
 }
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Return the console. It heeds NO_COLOR, TERM and COLUMNS."""
-    made = Screen(stderr=stderr)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
-        made.width = _PIPED_WIDTH
-    return made
-
-
-def coloured(word: str | None) -> Text:
-    """Return an outcome or a verdict in its colour."""
-    return Text(word or "", style=_COLOURS.get(word or "", ""))
 
 
 def table_of(
@@ -177,11 +140,6 @@ def mark(state: StepState, *, unicode: bool) -> Text:
     """Return the sign of a step's state."""
     pretty, plain, style = _MARKS[state]
     return Text(pretty if unicode else plain, style=style)
-
-
-def speaks_unicode(console: Console) -> bool:
-    """Tell whether the console's encoding is Unicode."""
-    return console.encoding.lower().startswith("utf")
 
 
 def age(moment: datetime, now: datetime) -> str:
