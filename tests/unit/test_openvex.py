@@ -507,3 +507,11 @@ def test_written_vex_is_read_back_unchanged(packages: list[Package], is_waived: 
             Finding(CVE, Severity.HIGH, (package,)), package, IMAGE
         )
         assert (aside is not None) is is_waived
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_verdicts_on_the_same_package_the_stricter_one_is_written(order: int) -> None:
+    accepted = replace(WAIVER, justification=None)
+    twice = [openvex_writer.WrittenStatement(CVE, OPENSSL, waiver) for waiver in (WAIVER, accepted)]
+    (statement,) = openvex_writer.document("pkg:oci/shop", twice[::order], NOW)["statements"]
+    assert statement["status"] == "affected"

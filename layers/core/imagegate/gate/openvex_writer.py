@@ -41,14 +41,21 @@ def document(
     """Return a document: a finding waived with a justification is `not_affected`, every other one `affected`."""
     statements_by_key: dict[tuple[str, str], WrittenStatement] = {}
     for current in verdicts:
-        # A finding may occur twice: it is affected unless both are waived.
+        # A finding may occur twice: the stricter verdict counts.
         key = (current.vulnerability, write_package_url(current.package) if current.package else "")
-        if key not in statements_by_key or current.waiver is None:
+        if key not in statements_by_key or _strictness(current) > _strictness(statements_by_key[key]):
             statements_by_key[key] = current
     statements = [_written(product, package, current) for (_, package), current in statements_by_key.items()]
     body = {"author": author, "timestamp": timestamp(now), "version": 1, "statements": statements}
     name = hashlib.sha256(canonical_json(body)).hexdigest()
     return {"@context": CONTEXT, "@id": f"https://openvex.dev/docs/public/vex-{name}", **body}
+
+
+def _strictness(statement: WrittenStatement) -> int:
+    """Order verdicts: waived with a justification, waived without one, not waived."""
+    if statement.waiver is None:
+        return 2
+    return 0 if statement.waiver.justification else 1
 
 
 def _written(product: str, package: str, statement: WrittenStatement) -> dict[str, Any]:
