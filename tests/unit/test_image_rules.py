@@ -297,3 +297,52 @@ def test_unknown_facts_of_one_of_several_platforms_differ_too() -> None:
 
 def test_facts_that_no_rule_needs_may_be_unknown() -> None:
     assert violations_of(ImageRules(), ImageFacts(FACTS.image), EvidenceRules()) == []
+
+
+# Whatever an image lacks, a person reads what to do about it.
+_WRONG = one_platform(
+    size=2_000_000_000,
+    config=ImageConfig("", {}, "linux/amd64"),
+    base=None,
+    base_is_known=True,
+    unread_layers=("application/x-other",),
+)
+_DEMANDS = ImageRules(
+    max_age=Rule(DAY),
+    max_size=Rule(1_000_000),
+    labels=Rule({"team": "shop", "org.opencontainers.image.source": "https://*"}),
+    base_images=GOLDEN,
+    platforms=Rule(frozenset({"linux/arm64"})),
+    non_root=Rule(True),
+    tags=Rule(("v*",)),
+    forbidden_tags=Rule(("latest",)),
+)
+_EVIDENCE = EvidenceRules(require_signature=Rule(True), require_provenance=Rule(("https://ci.example/*",)))
+
+
+def test_each_violation_says_what_to_do() -> None:
+    facts = replace(
+        _WRONG,
+        first_pushed_at=NOON - 9 * DAY,
+        tags=frozenset({"latest"}),
+        signature=Evidence((), "carries no valid signature of the dev gate"),
+        provenance=Evidence((), "carries no provenance"),
+    )
+    advice = {one.rule: one.advice for one in violations_of(_DEMANDS, facts, _EVIDENCE)}
+    assert set(advice) == {
+        *(
+            rules.AGE,
+            rules.TAGS,
+            rules.FORBIDDEN_TAGS,
+            rules.PLATFORMS,
+            rules.LAYERS,
+            rules.SIZE,
+            rules.NON_ROOT,
+        ),
+        *(rules.LABELS, rules.BASE, rules.SIGNATURE, rules.PROVENANCE),
+    }
+    assert all(advice.values())
+    assert "USER 10001" in advice[rules.NON_ROOT]
+    assert advice[rules.LABELS].endswith('LABEL team="shop" org.opencontainers.image.source="…"')
+    assert "--platform linux/amd64,linux/arm64" in advice[rules.PLATFORMS]
+    assert "imagegate list --stage golden" in advice[rules.BASE]

@@ -174,12 +174,18 @@ def test_a_package_that_breaks_two_rules_is_removed_once() -> None:
 
 
 def test_the_message_names_findings_that_no_action_fixes() -> None:
-    found = remedies(blocked(critical(1, package("a")), critical(2, package("b", None))))
+    unfixed = replace(critical(2, package("b", None)), fixable=False)
+    found = remedies(blocked(critical(1, package("a")), unfixed))
     assert found.texts == (
         "upgrade a to 2: removes 1",
         "1 CRITICAL without a known fix: wait for one, or waive",
     )
     assert Remedies().texts == ()
+
+
+def test_no_known_fix_is_not_said_where_the_scanner_does_not_tell() -> None:
+    (text,) = remedies(blocked(critical(1, package("b", None)))).texts
+    assert text.startswith("1 CRITICAL: this scanner does not say whether fixes exist")
 
 
 # rebuilding

@@ -17,7 +17,7 @@ from imagegate_cli.judgement.opinion import (
     Opinion,
     count_not_counting,
     decision_text,
-    describe_unsolved,
+    describe_remedies,
     headline,
 )
 from imagegate_cli.output import markdown as md
@@ -49,7 +49,7 @@ def as_json(opinion: Opinion) -> dict[str, Any]:
         "policy": str(opinion.policy),
         "judgedAt": timestamp(opinion.now),
         "scanners": list(opinion.scanners),
-        "reasons": [{**reason.as_json(), "unknown": reason.is_unknown} for reason in judged.verdict.reasons],
+        "reasons": [_reason(reason) for reason in judged.verdict.reasons],
         "remedies": judged.remedies.as_json(),
         "aside": count_not_counting(opinion),
         "waivers": [{"id": waiver.id, **waiver.as_json()} for waiver in judged.used_waivers],
@@ -57,6 +57,10 @@ def as_json(opinion: Opinion) -> dict[str, Any]:
         "notes": list(opinion.notes),
         "findings": [_line(line) for line in opinion.lines()],
     }
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {**reason.as_json(), "unknown": reason.is_unknown, "advice": reason.advice}
 
 
 def _line(line: Line) -> dict[str, Any]:
@@ -192,7 +196,7 @@ def as_markdown(opinion: Opinion, *, most: int = 50) -> str:
         f"- {'' if reason.action == 'enforce' else '(warning) '}{md.text(reason.message)} {md.code(reason.rule)}"
         for reason in opinion.judged.verdict.reasons
     ]
-    remedies = [*map(str, opinion.judged.remedies.actions), *describe_unsolved(opinion)]
+    remedies = describe_remedies(opinion)
     if remedies:
         lines += ["", "**What would make it pass**", ""]
         lines += [f"- {md.text(text)}" for text in remedies]

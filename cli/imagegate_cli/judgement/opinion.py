@@ -136,6 +136,13 @@ def count_not_counting(opinion: Opinion) -> dict[str, int]:
     return numbers
 
 
+def describe_remedies(opinion: Opinion) -> list[str]:
+    """Describe what would make the image pass, in the order to do it: the image itself first, then its findings."""
+    judged = opinion.judged
+    about_image = dict.fromkeys(reason.advice for reason in judged.verdict.blocking if reason.advice)
+    return [*about_image, *map(str, judged.remedies.actions), *describe_unsolved(opinion)]
+
+
 def describe_unsolved(opinion: Opinion) -> list[str]:
     """Describe what still blocks after all remedies, with examples."""
     lines = opinion.lines() if opinion.judged.remedies.left else []

@@ -14,7 +14,7 @@ from imagegate_cli.judgement.opinion import (
     Opinion,
     count_not_counting,
     decision_text,
-    describe_unsolved,
+    describe_remedies,
     headline,
 )
 from imagegate_cli.output.screen import Text, coloured
@@ -59,14 +59,11 @@ def _reasons(reasons: Sequence[Reason]) -> Table:
 
 
 def _remedies(opinion: Opinion) -> Iterator[RenderableType]:
-    remedies, unsolved = opinion.judged.remedies, describe_unsolved(opinion)
-    if not remedies.actions and not unsolved:
-        return
-    yield Text()
-    yield Text("What would make it pass:", style="bold")
-    for action in remedies.actions:
-        yield Text(f"  {action!s}")
-    for text in unsolved:
+    texts = describe_remedies(opinion)
+    if texts:
+        yield Text()
+        yield Text("What would make it pass:", style="bold")
+    for text in texts:
         yield Text(f"  {text}")
 
 

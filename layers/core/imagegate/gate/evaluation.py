@@ -47,6 +47,12 @@ class EvaluationResult:
     rebuild: Rebuild | None
     started_clocks: Mapping[Place, Clock]  # to be stored
 
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """Sentences for people, in the order to do them: about the image itself, then about its findings."""
+        about_image = dict.fromkeys(reason.advice for reason in self.verdict.blocking if reason.advice)
+        return (*about_image, *self.remedies.texts)
+
 
 class PlatformScanReader:
     """The reading of one platform's scan: each finding is ruled on, added to the tally and packed."""

@@ -15,6 +15,7 @@ from imagegate.policy import rules
 from imagegate.policy.rules import EvidenceRules, ImageRules, Rule, active
 
 T = TypeVar("T")
+_USER = "add to the Dockerfile, after the last command that needs root: USER 10001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Violation:
     action: rules.Action
     is_unknown: bool = False
     platform: Digest | None = None  # the platform that violates it; None: the image as a whole
+    advice: str = ""  # what makes the image satisfy the rule, with the line or command to paste
 
 
 def violations(
@@ -50,7 +52,10 @@ def _age(image: ImageRules, facts: ImageFacts, now: datetime) -> Iterator[Violat
         first = f"{facts.first_pushed_at:%Y-%m-%d}"
         days = (now - facts.first_pushed_at) // timedelta(days=1)
         yield Violation(
-            rules.AGE, f"first pushed {days} days ago, on {first} (at most {_days(rule.value)})", rule.action
+            rules.AGE,
+            f"first pushed {days} days ago, on {first} (at most {_days(rule.value)})",
+            rule.action,
+            advice="build it again from today's base and packages (docker build --pull --no-cache …), and push that",
         )
 
 
@@ -67,12 +72,16 @@ def _tags(image: ImageRules, facts: ImageFacts) -> Iterator[Violation]:
                 rules.TAGS,
                 f"tagged {', '.join(others)}; tags must match {' or '.join(rule.value)}",
                 rule.action,
+                advice=f"push it under tags that match {' or '.join(rule.value)} alone",
             )
     if rule := active(image.forbidden_tags):
         forbidden = [tag for tag in sorted(facts.tags) if _matches(tag, rule.value)]
         if forbidden:
             yield Violation(
-                rules.FORBIDDEN_TAGS, f"tagged {', '.join(forbidden)}, which no image may be", rule.action
+                rules.FORBIDDEN_TAGS,
+                f"tagged {', '.join(forbidden)}, which no image may be",
+                rule.action,
+                advice=f"push it under another tag than {' or '.join(forbidden)}",
             )
 
 
@@ -90,6 +99,7 @@ def _platforms(image: ImageRules, facts: ImageFacts) -> Iterator[Violation]:
             rules.PLATFORMS,
             f"not built for {', '.join(lacking)}; only for {', '.join(sorted(names))}",
             rule.action,
+            advice=f"docker buildx build --platform {','.join(sorted({*names, *lacking}))} …",
         )
 
 
@@ -113,7 +123,10 @@ def _layers(facts: PlatformFacts) -> Iterator[Violation]:
     if facts.unread_layers:
         types = ", ".join(dict.fromkeys(facts.unread_layers))
         yield Violation(
-            rules.LAYERS, f"has layers that no scanner reads, of the type {types}", rules.Action.ENFORCE
+            rules.LAYERS,
+            f"has layers that no scanner reads, of the type {types}",
+            rules.Action.ENFORCE,
+            advice="docker buildx build --output type=registry,compression=gzip,force-compression=true …",
         )
 
 
@@ -124,7 +137,10 @@ def _size(image: ImageRules, facts: PlatformFacts) -> Iterator[Violation]:
         yield _unknown(rules.SIZE, rule, "how large the image is")
     elif facts.size > rule.value:
         yield Violation(
-            rules.SIZE, f"{megabytes(facts.size)} compressed (at most {megabytes(rule.value)})", rule.action
+            rules.SIZE,
+            f"{megabytes(facts.size)} compressed (at most {megabytes(rule.value)})",
+            rule.action,
+            advice="make it smaller: docker history IMAGE shows how large each layer is",
         )
 
 
@@ -140,13 +156,14 @@ def _of_config(image: ImageRules, facts: PlatformFacts) -> Iterator[Violation]:
         if facts.config is None:
             yield _unknown(rules.LABELS, labels, "which labels it has: its config is missing")
             return
-        wrong = [
-            _label(name, pattern, facts.config.labels.get(name))
-            for name, pattern in labels.value.items()
-            if not _matches(facts.config.labels.get(name), (pattern,))
-        ]
-        if wrong:
-            yield Violation(rules.LABELS, "; ".join(wrong), labels.action)
+        own = facts.config.labels
+        lacking = {name: glob for name, glob in labels.value.items() if not _matches(own.get(name), (glob,))}
+        if lacking:
+            message = "; ".join(_label(name, glob, own.get(name)) for name, glob in lacking.items())
+            lines = " ".join(f'{name}="{_example(glob)}"' for name, glob in lacking.items())
+            yield Violation(
+                rules.LABELS, message, labels.action, advice=f"add to the Dockerfile: LABEL {lines}"
+            )
 
 
 def _non_root(rule: Rule[bool], names: bool | None, config: ImageConfig | None) -> Iterator[Violation]:
@@ -154,11 +171,19 @@ def _non_root(rule: Rule[bool], names: bool | None, config: ImageConfig | None) 
         yield _unknown(rules.NON_ROOT, rule, "which user it runs as: its config is missing")
     elif rule.value and config.runs_as is RunsAs.ROOT:
         yield Violation(
-            rules.NON_ROOT, f"runs as root (USER: {config.user or 'none, which is root'})", rule.action
+            rules.NON_ROOT,
+            f"runs as root (USER: {config.user or 'none, which is root'})",
+            rule.action,
+            advice=_USER,
         )
     elif rule.value and config.runs_as is RunsAs.NAMED and not names:
         what = f"whether the user {config.user} is root: write a number, such as USER 10001"
-        yield _unknown(rules.NON_ROOT, rule, what)
+        yield replace(_unknown(rules.NON_ROOT, rule, what), advice=_USER)
+
+
+def _example(pattern: str) -> str:
+    """Return a value for a label: the pattern itself if only one value matches, else a gap to fill in."""
+    return "…" if set(pattern) & set("*?[") else pattern
 
 
 def _label(name: str, pattern: str, value: str | None) -> str:
@@ -175,14 +200,24 @@ def _base(image: ImageRules, facts: PlatformFacts) -> Iterator[Violation]:
             f"; it claims {facts.claimed_base}, and its layers do not prove it" if facts.claimed_base else ""
         )
         yield Violation(
-            rules.BASE, f"built on no released image of {' or '.join(rule.value)}{claim}", rule.action
+            rules.BASE,
+            f"built on no released image of {' or '.join(rule.value)}{claim}",
+            rule.action,
+            advice=_on_a_base(rule.value),
         )
     elif facts.base.stage not in rule.value:
         yield Violation(
             rules.BASE,
             f"built on {facts.base} of {facts.base.stage}, not on one of {' or '.join(rule.value)}",
             rule.action,
+            advice=_on_a_base(rule.value),
         )
+
+
+def _on_a_base(stages: tuple[str, ...]) -> str:
+    if not stages:
+        return ""  # nothing satisfies such a rule
+    return f"build it FROM an image that `imagegate list --stage {stages[0]}` shows as released"
 
 
 def _evidence(evidence: EvidenceRules, facts: ImageFacts) -> Iterator[Violation]:
@@ -191,17 +226,30 @@ def _evidence(evidence: EvidenceRules, facts: ImageFacts) -> Iterator[Violation]
             yield _unknown(rules.SIGNATURE, rule, "whether the gate before signed it")
         elif rule.value and (facts.signature.problem or not facts.signature.found):
             problem = facts.signature.problem or "carries no signature of the gate before"
-            yield Violation(rules.SIGNATURE, problem, rule.action)
+            advice = "let it pass the gate before this one first; `imagegate status` of it there shows what blocks it"
+            yield Violation(rules.SIGNATURE, problem, rule.action, advice=advice)
     if builders := active(evidence.require_provenance):
         if facts.provenance is None:
             yield _unknown(rules.PROVENANCE, builders, "whether it has a provenance")
         elif facts.provenance.problem:
-            yield Violation(rules.PROVENANCE, facts.provenance.problem, builders.action)
+            yield Violation(
+                rules.PROVENANCE, facts.provenance.problem, builders.action, advice=_built_by(builders.value)
+            )
         elif not any(_matches(builder, builders.value) for builder in facts.provenance.found):
             by = ", ".join(facts.provenance.found)
             yield Violation(
-                rules.PROVENANCE, f"built by {by}, not by {' or '.join(builders.value)}", builders.action
+                rules.PROVENANCE,
+                f"built by {by}, not by {' or '.join(builders.value)}",
+                builders.action,
+                advice=_built_by(builders.value),
             )
+
+
+def _built_by(builders: tuple[str, ...]) -> str:
+    if not builders:
+        return ""
+    builder = _example(builders[0])
+    return f"docker buildx build --provenance mode=max,builder-id={builder} … (a builder that matches {builders[0]})"
 
 
 def _matches(text: str | None, globs: tuple[str, ...]) -> bool:

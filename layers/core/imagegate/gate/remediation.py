@@ -58,15 +58,19 @@ class Remedies:
 
     actions: tuple[Remedy, ...] = ()
     left: Mapping[str, int] = field(default_factory=dict)
+    # The rules of `left` for which the scanner does not say whether fixes exist; for people, in no record.
+    untold: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The sentences for people: one for each action, and one for each rule that still blocks after them."""
-        left = [
-            f"{number} {rule.removeprefix('findings.').upper()} without a known fix: wait for one, or waive"
-            for rule, number in self.left.items()
-        ]
-        return (*map(str, self.actions), *left)
+        return (*map(str, self.actions), *(self._about(rule, number) for rule, number in self.left.items()))
+
+    def _about(self, rule: str, number: int) -> str:
+        findings = f"{number} {rule.removeprefix('findings.').upper()}"
+        if rule in self.untold:
+            return f"{findings}: this scanner does not say whether fixes exist; look them up and upgrade, or waive"
+        return f"{findings} without a known fix: wait for one, or waive"
 
     def as_json(self) -> dict[str, Any]:
         return {"actions": [remedy.as_json() for remedy in self.actions], "left": dict(self.left)}
@@ -125,7 +129,14 @@ def remedies(
     for (_, rule), number in _unmet(chosen, needs).items():
         left[rule] = max(left.get(rule, 0), number)
     actions = sorted((candidate.remedy() for candidate in chosen), key=lambda remedy: -remedy.removes)
-    return Remedies(tuple(actions), left)
+    untold = {
+        one.finding.rule for one in blocking if not one.finding.is_fix_told and not _has_fix(one.finding)
+    }
+    return Remedies(tuple(actions), left, frozenset(untold & set(left)))
+
+
+def _has_fix(finding: OpenFinding) -> bool:
+    return bool(finding.fixes) and all(fix.fixed is not None for fix in finding.fixes)
 
 
 def _needs(stage: Stage, scan: PlatformScan) -> Iterator[tuple[str, int]]:

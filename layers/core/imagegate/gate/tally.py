@@ -27,6 +27,7 @@ class OpenFinding:
     rule: str
     places: tuple[Place, ...]
     fixes: tuple[PackageFix, ...]
+    is_fix_told: bool = True  # False: the scanner does not say whether a fix exists
 
 
 @dataclass(slots=True)
@@ -80,7 +81,10 @@ class FindingTally:
         # A scan names the same few packages again and again: one string for each saves memory.
         one = self._names.setdefault
         fixes = [PackageFix(one(p.name, p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages]
-        self.open.append(OpenFinding(finding.severity, ruling.rule, finding.places, tuple(fixes)))
+        is_fix_told = finding.fixable is not None
+        self.open.append(
+            OpenFinding(finding.severity, ruling.rule, finding.places, tuple(fixes), is_fix_told)
+        )
         is_unknown = ruling.reason is RulingReason.UNKNOWN
         if ruling.rule not in (DENIED, PROHIBITED):
             (self.unknown if is_unknown else self.counting).add(finding)

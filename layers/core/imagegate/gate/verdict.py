@@ -49,6 +49,7 @@ class Reason:
     message: str
     action: Action = Action.ENFORCE
     is_unknown: bool = False  # a fact is missing: it blocks, but it is not a refusal
+    advice: str = ""  # what would make the reason go away; for people, in no record
 
     def as_json(self) -> dict[str, str]:
         return {"rule": self.rule, "message": self.message, "action": str(self.action)}
@@ -188,7 +189,9 @@ def _no_scan(case: Case, scan: PlatformScan) -> Reason:
     if scan.status.says_it_is_over and scan.status.basis is not Basis.LIST:
         status = f"{status}, without {missing}"
     minutes = format_duration(case.stage.scan_timeout)
-    return Reason("scan.timeout", scan.label(f"no scan result within {minutes} (last status: {status})"))
+    message = f"no scan result within {minutes} (last status: {status})"
+    advice = f"when the scanner has looked at it, judge it again: imagegate release {case.facts.image}"
+    return Reason("scan.timeout", scan.label(message), advice=advice)
 
 
 def _judge_single_findings(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
@@ -252,7 +255,9 @@ def _waived(case: Case, violation: Violation) -> Reason:
         else None
     )
     if waiver is None:
-        return Reason(violation.rule, violation.message, violation.action, violation.is_unknown)
+        return Reason(
+            violation.rule, violation.message, violation.action, violation.is_unknown, violation.advice
+        )
     return Reason(violation.rule, f"{violation.message}; {waiver}", Action.WARN)
 
 

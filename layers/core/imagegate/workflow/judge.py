@@ -155,7 +155,7 @@ class JudgeImage:
             verdict=str(decision.verdict),
             attention=str(attention(stage, found.verdict)),
             reasons=decision.reasons,
-            remedies=found.remedies.texts[:_MOST_REMEDIES],
+            remedies=found.advice[:_MOST_REMEDIES],
             decision=digest,
             platforms=_platforms(release.image, found.scans),
             ending=None,
