@@ -93,7 +93,7 @@ def test_an_answer_that_names_nothing_is_a_no(service: Service, content: bytes) 
     assert AwsRevocations()(query()) == []
 
 
-def test_what_is_revoked_is_named(service: Service) -> None:
+def test_the_revoked_parts_of_a_signature_are_named(service: Service) -> None:
     service.content = b'{"revokedEntities": ["' + JOB.encode() + b'"]}'
     assert AwsRevocations()(query()) == [JOB]
 
