@@ -22,7 +22,7 @@ DECIDING = (
     *(f"approval_page/{name}" for name in ("view", "image_difference")),
 )
 PURE = sorted(
-    [path for name in SUBJECTS for path in (LAYER / name).glob("*.py")]
+    [path for name in SUBJECTS for path in (LAYER / name).rglob("*.py")]
     + [LAYER / f"{name}.py" for name in DECIDING]
 )
 STEPS = sorted((LAYER / "workflow").rglob("*.py"))

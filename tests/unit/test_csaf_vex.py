@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate.gate import vex_document
-from imagegate.gate.openvex import InvalidVexError, Statement
-from imagegate.gate.openvex_history import StatementHistory
-from imagegate.gate.openvex_image import Image, Name
+from imagegate.gate.vex import document as vex_document
+from imagegate.gate.vex.history import StatementHistory
+from imagegate.gate.vex.image import Image, Name
+from imagegate.gate.vex.openvex import InvalidVexError, Statement
 from tests.fakes import NOW
 
 CVE = "CVE-2026-1111"

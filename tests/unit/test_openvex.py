@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Package, Severity
-from imagegate.gate import openvex, openvex_writer, vex_document
-from imagegate.gate.openvex_history import StatementHistory
-from imagegate.gate.openvex_image import Image, Name
+from imagegate.gate.vex import document as vex_document
+from imagegate.gate.vex import openvex
+from imagegate.gate.vex import writer as openvex_writer
+from imagegate.gate.vex.history import StatementHistory
+from imagegate.gate.vex.image import Image, Name
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import RepositoryPattern
 from imagegate.policy.waiver import Waiver

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.errors import RejectedInputError
-from imagegate.gate import vex_document
+from imagegate.gate.vex import document as vex_document
 from tests.unit.test_csaf_vex import NOT_AFFECTED, RPM, document, vulnerability
 
 Json = dict[str, Any]

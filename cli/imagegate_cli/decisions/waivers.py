@@ -17,7 +17,7 @@ from imagegate_cli.durations import days_in_words
 from imagegate_cli.output.screen import Text, labelled, plain_table
 
 if TYPE_CHECKING:
-    from imagegate.gate.openvex import Statement, VexDocument
+    from imagegate.gate.vex.openvex import Statement, VexDocument
     from imagegate_cli.stack import Stack
 
 # Longer lists are cut; --json has all.
@@ -36,8 +36,8 @@ class VexWaivers:
 
 def waivers_of_vex(documents: Sequence[VexDocument], scope: Scope, stack: Stack, expires: date) -> VexWaivers:
     """Return the waivers that the documents justify now, for the images of the scope."""
-    from imagegate.gate.openvex_history import StatementHistory
-    from imagegate.gate.openvex_image import Image, Name
+    from imagegate.gate.vex.history import StatementHistory
+    from imagegate.gate.vex.image import Image, Name
 
     history = StatementHistory(documents, now())
     image = Image(

@@ -20,7 +20,7 @@ from imagegate.findings.finding import Finding, FindingCounts
 from imagegate.findings.scan import Basis, ScanStatus
 from imagegate.gate.evaluation import ImageEvaluation
 from imagegate.gate.facts import ImageFacts, PlatformFacts
-from imagegate.gate.openvex_history import StatementHistory
+from imagegate.gate.vex.history import StatementHistory
 from imagegate.oci.image import Digest, ImageRef, repository_name
 from imagegate.oci.image_config import ImageConfig
 from imagegate.policy.policy import Policy, Stage

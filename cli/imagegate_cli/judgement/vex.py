@@ -8,10 +8,10 @@ from pathlib import Path
 
 from imagegate.errors import RejectedInputError
 from imagegate.findings.finding import Finding, Package
-from imagegate.gate import openvex_writer, vex_document
-from imagegate.gate.openvex import Statement, VexDocument
-from imagegate.gate.openvex_history import StatementHistory, waiver_of
-from imagegate.gate.openvex_image import Image, Name
+from imagegate.gate.vex import document, writer
+from imagegate.gate.vex.history import StatementHistory, waiver_of
+from imagegate.gate.vex.image import Image, Name
+from imagegate.gate.vex.openvex import Statement, VexDocument
 from imagegate.policy.policy import Policy
 from imagegate.policy.waiver import Waiver
 from imagegate.text import json_text, lines_only
@@ -32,7 +32,7 @@ def read(path: Path) -> VexDocument:
     name = name_of(path)
     content = decode(content_of(path, MAX_BYTES), name).encode()
     try:
-        return vex_document.parse(content, "standard input" if str(path) == STDIN else path.name)
+        return document.parse(content, "standard input" if str(path) == STDIN else path.name)
     except RejectedInputError as error:
         raise ScannerFileError(f"{name}: {error}") from error
 
@@ -144,7 +144,7 @@ def write_document(opinion: Opinion) -> str:
     """Write every finding: `not_affected` if waived with a justification, else `affected` with the planned action."""
     waivers = {waiver.id: waiver for waiver in opinion.judged.used_waivers}
     statements = [
-        openvex_writer.WrittenStatement(
+        writer.WrittenStatement(
             vulnerability=line.finding.vulnerability,
             package=package,
             waiver=waivers.get(line.ruling.get("waiver", "")),
@@ -156,6 +156,6 @@ def write_document(opinion: Opinion) -> str:
         for package in line.finding.packages or (None,)
     ]
     name = Name.parse(opinion.subject).last
-    product = openvex_writer.product_of(name, opinion.digest)
-    document = openvex_writer.document(product, statements, opinion.now)
-    return json_text(lines_only(document), indent=2) + "\n"
+    product = writer.product_of(name, opinion.digest)
+    openvex = writer.document(product, statements, opinion.now)
+    return json_text(lines_only(openvex), indent=2) + "\n"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from imagegate.canonical_json import canonical_json, timestamp
 from imagegate.findings.finding import Package
 from imagegate.findings.package_url import write_package_url
-from imagegate.gate.openvex import CONTEXT
+from imagegate.gate.vex.openvex import CONTEXT
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import Waiver
 

@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta
 
 from imagegate.findings.finding import Finding, Package
 from imagegate.findings.package_url import Match, PackageUrl, write_package_url
-from imagegate.gate.openvex import Component, Statement, VexDocument
-from imagegate.gate.openvex_image import Image, match_component
+from imagegate.gate.vex.image import Image, match_component
+from imagegate.gate.vex.openvex import Component, Statement, VexDocument
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import EVERY_PACKAGE, Waiver
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.errors import RejectedInputError
-from imagegate.gate.csaf_products import Product, ProductTree, listed, mapped, text_of
-from imagegate.gate.openvex import InvalidVexError, Statement, VexDocument
+from imagegate.gate.vex.csaf_products import Product, ProductTree, listed, mapped, text_of
+from imagegate.gate.vex.openvex import InvalidVexError, Statement, VexDocument
 from imagegate.policy.waiver import JUSTIFICATIONS
 
 CATEGORY = "csaf_vex"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from imagegate.gate import csaf_vex, openvex
-from imagegate.gate.openvex import InvalidVexError, VexDocument
+from imagegate.gate.vex import csaf, openvex
+from imagegate.gate.vex.openvex import InvalidVexError, VexDocument
 
 
 def parse(content: bytes, name: str = "") -> VexDocument:
@@ -15,7 +15,7 @@ def parse(content: bytes, name: str = "") -> VexDocument:
         raw = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise InvalidVexError(f"not a VEX document: not JSON that can be read ({error})") from error
-    return csaf_vex.read(raw, name) if csaf_vex.is_document(raw) else openvex.read(raw, name)
+    return csaf.read(raw, name) if csaf.is_document(raw) else openvex.read(raw, name)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imagegate.gate.openvex import Component
+from imagegate.gate.vex.openvex import Component
 
 # The relationships in which a product is a part of another one, or is installed on it.
 _PART_OF = (

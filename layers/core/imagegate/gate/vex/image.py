@@ -14,7 +14,7 @@ from typing import Self
 from imagegate.errors import InvalidDigestError
 from imagegate.findings.finding import Package
 from imagegate.findings.package_url import Match, PackageUrl, names_match
-from imagegate.gate.openvex import Component, Statement
+from imagegate.gate.vex.openvex import Component, Statement
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import RepositoryPattern
 

@@ -1,0 +1,1 @@
+"""VEX documents: OpenVEX and CSAF, read and written."""
