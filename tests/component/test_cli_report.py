@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.policy import Mode
-from imagegate.policy.rules import FindingRules, ImageRules, ProhibitedPackage, Rule
+from imagegate.policy.policy import Entry, Mode
+from imagegate.policy.rules import EvidenceRules, FindingRules, ImageRules, ProhibitedPackage, Rule
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate_cli.enforcement.current_images import pattern_of, sort_images
 from imagegate_cli.enforcement.report import ModeChange, mode_change
@@ -258,11 +258,27 @@ def test_actions_and_waivers_of_one_image_are_one_step(observed: CliGate) -> Non
     )
 
 
-def test_rules_that_can_be_waived_are_waived_as_a_whole(observed: CliGate) -> None:
+def test_a_rule_about_the_image_is_satisfied_before_it_is_waived(observed: CliGate) -> None:
     dev = ImageRules(tags=Rule(("v*",)))
     observed.deploy(with_stage(POLICY, mode=Mode.OBSERVE, image=dev))
     observed.judged("1.0", [])
-    assert texts(observed)[0] == "waive image.tags for shop-dev: frees 1 image (shop-dev:1.0)"
+    assert texts(observed)[:2] == [
+        "push it under tags that match v* alone: frees 1 image (shop-dev:1.0)",
+        "waive image.tags for shop-dev",
+    ]
+    out = observed.call("policy", "report", "--stage", "dev", columns=400).out
+    assert "This one change, or this one waiver alone, leaves no image blocked." in out
+
+
+def test_a_missing_signature_is_never_waived(gate: CliGate) -> None:
+    rules = EvidenceRules(require_signature=Rule(True))
+    gate.deploy(with_stage(POLICY, "staging", evidence=rules, entry=Entry.OPEN))
+    gate.judged("1.0", [], repository="shop-staging")
+    report = stage(gate, name="staging")
+    assert [step["waivers"] for step in report["steps"]] == [[]]
+    assert [action["kind"] for action in report["steps"][0]["actions"]] == ["change"]
+    assert "pass the gate before this one first" in report["steps"][0]["actions"][0]["texts"][0]
+    assert report["or_waivers"] == []
 
 
 def test_a_prohibited_package_is_waived_by_its_rule(observed: CliGate) -> None:

@@ -18,7 +18,7 @@ from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
-from imagegate.policy.policy import Policy, RepositoryPattern, Stage
+from imagegate.policy.policy import Mode, Policy, RepositoryPattern, Stage
 from imagegate.policy.rules import (
     Action,
     EvidenceRules,
@@ -36,7 +36,7 @@ from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult
 from imagegate_cli.verification.evidence import read
 from tests.component.one_gate import World
-from tests.fakes import DEV, LATER, NOW, POLICY, STAGING
+from tests.fakes import DEV, LATER, NOW, POLICY, STAGING, critical
 
 HIGH = Finding("CVE-2026-1", Severity.HIGH, (Package("openssl", "3.0.1", "3.0.2"),), fixable=True)
 STRICT = {Severity.HIGH: Rule(0), Severity.CRITICAL: Rule(0)}
@@ -301,6 +301,24 @@ def test_a_signature_of_the_gate_before_is_required(world: World) -> None:
     decision = judged(world, beside)[1]
     assert rules_of(decision) == ["image.entry", "evidence.require_signature"]
     assert "carries no valid signature of the dev gate" in decision.reasons[1]["message"]
+
+
+def test_a_missing_signature_names_the_reasons_of_the_gate_before(world: World) -> None:
+    staging = replace(POLICY.stages["staging"], evidence=EvidenceRules(require_signature=Rule(True)))
+    dev = replace(POLICY.stages["dev"], mode=Mode.OBSERVE)
+    world.policy = world.records.policies[POLICY.digest] = replace(
+        POLICY, stages={**POLICY.stages, "dev": dev, "staging": staging}
+    )
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.scans.finish(image, critical())
+    world.judge(image)
+    reasons = world.ledger.get(ReleaseId(image, 1)).reasons
+    world.promote(image)
+    staged = ImageRef(STAGING, image.digest)
+    world.scans.finish(staged)
+    message = judged(world, staged)[1].reasons[0]["message"]
+    assert message.endswith(f" gate; dev did not let it pass: {reasons[0]['message']}")
 
 
 def test_signatures_that_others_attach_do_not_hide_the_one_of_the_gate_before(

@@ -118,6 +118,20 @@ def test_a_stage_that_is_open_to_pushes_is_named(call: Call, file: Path) -> None
     assert f"{file}:15: {note}\n" in result.out
 
 
+def test_a_signature_that_a_stage_before_may_not_give_is_a_note(call: Call, file: Path) -> None:
+    evidence = "    approval: required\n    evidence: {require_signature: true}"
+    text = TEXT.replace("    approval: required", evidence)
+    file.write_text(text)
+    note = (
+        f"{file}:15: note: stages.prod.evidence.require_signature: dev only observes: an image that does not pass "
+        "there goes on without a signature, and prod blocks it; say off until dev enforces"
+    )
+    assert note in call("check", file).out.splitlines()
+    for change in (("mode: observe", "mode: enforce"), ("true}", "{value: true, action: warn}}")):
+        file.write_text(text.replace(*change))
+        assert "only observes" not in call("check", file).out
+
+
 def test_check_as_json(call: Call, file: Path) -> None:
     good = call("check", file, "--json").json
     assert good["stages"][1] == {

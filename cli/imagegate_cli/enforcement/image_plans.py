@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from imagegate.findings.finding import Package, Place
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import BaseImage, ImageFacts
 from imagegate.gate.tally import OpenFinding
+from imagegate.gate.verdict import Reason
 from imagegate.policy.policy import Stage
-from imagegate.policy.rules import DENIED, PROHIBITED, WAIVABLE, active
+from imagegate.policy.rules import DENIED, PROHIBITED, SIGNATURE, WAIVABLE, active
 from imagegate.policy.rules import Action as Doing
 from imagegate_cli.enforcement.shortest_plan import FixAction, ImagePlan, Need, Waive
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from imagegate_cli.stack import Stack
 
 _REBUILD = "rebuild"
+_CHANGE = "change"  # of the image, so that it satisfies a rule
 # `rebuild on base/debian:12 (sha256:0123456789ab)`: rebuilds on any tag of a repository are one action.
 _ON = re.compile(r"rebuild on ([^\s:@]+)")
 
@@ -37,14 +39,13 @@ def plan_of(stack: Stack, name: str, decision: Decision) -> ImagePlan:
         repository=decision.image.repository,
         judged_at=timestamp(decision.judged_at),
         texts=dict(_actions(decision.remedies or {})),
-        rules=frozenset(Waive(reason["rule"]) for reason in others if reason["rule"] in WAIVABLE),
     )
     try:
         plan = _with_needs(stack, plan, decision)
     except (RejectedInputError, KeyError):
         reasons = "; ".join(reason["message"] for reason in blocking)
         return replace(plan, obstacles=(f"{reasons} (its findings were not kept)",))
-    obstacles += _unwaivable(plan)
+    obstacles += [*plan.obstacles, *_unwaivable(plan)]
     if not (plan.texts or plan.waives or obstacles):
         obstacles += [reason["message"] for reason in blocking] or ["it is not known why"]
     return replace(plan, obstacles=tuple(obstacles))
@@ -60,7 +61,31 @@ def _with_needs(stack: Stack, plan: ImagePlan, decision: Decision) -> ImagePlan:
     left = (decision.remedies or {}).get("left", {})
     needs = [need for rule, need in _needs(stage, again, upgraded, gone) if rule in left]
     at_once = [need for _, need in _needs(stage, again, set(), frozenset())]
-    return replace(plan, needs=tuple(needs), needs_at_once=tuple(at_once))
+    plan = replace(plan, needs=tuple(needs), needs_at_once=tuple(at_once))
+    return _with_rules(plan, [reason for reason in again.verdict.blocking if reason.rule in WAIVABLE])
+
+
+def _with_rules(plan: ImagePlan, reasons: Sequence[Reason]) -> ImagePlan:
+    """Add how to satisfy each rule about the image, and a waiver only of a rule for which nothing else is known.
+
+    A missing signature is never waived: the image passes the gate before, and gets one.
+    """
+    others = [reason for reason in reasons if not _is_about_findings(reason.rule)]
+    unsigned = tuple(reason.message for reason in others if reason.rule == SIGNATURE)
+    unknown = {reason.rule for reason in others if not reason.advice}
+    changes = {
+        FixAction(_CHANGE, (reason.rule, reason.advice)): reason.advice
+        for reason in others
+        if reason.rule not in unknown
+    }
+    return replace(
+        plan,
+        texts={**plan.texts, **changes},
+        rules=frozenset(Waive(rule) for rule in unknown - {SIGNATURE}),
+        rules_at_once=frozenset(Waive(reason.rule) for reason in others if reason.rule != SIGNATURE),
+        obstacles=unsigned if SIGNATURE in unknown else (),
+        obstacles_at_once=unsigned,
+    )
 
 
 def _is_about_findings(rule: str) -> bool:

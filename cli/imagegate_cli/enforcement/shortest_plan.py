@@ -18,8 +18,8 @@ _FEW = 5
 class FixAction:
     """An action of a team. It is the same action in several images if it is about the same base or packages."""
 
-    kind: str  # rebuild, upgrade
-    about: tuple[str, ...]  # the base, or the packages
+    kind: str  # rebuild, upgrade, change
+    about: tuple[str, ...]  # the base, or the packages, or a rule and how to satisfy it
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,7 +59,9 @@ class ImagePlan:
     texts: Mapping[FixAction, str] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()  # after the actions
     needs_at_once: tuple[Need, ...] = ()  # without any action
-    rules: frozenset[Waive] = frozenset()
+    rules: frozenset[Waive] = frozenset()  # that no action satisfies
+    rules_at_once: frozenset[Waive] = frozenset()  # more of them, without any action
+    obstacles_at_once: tuple[str, ...] = ()  # reasons that no waiver should remove
     obstacles: tuple[str, ...] = ()  # reasons that neither actions nor waivers remove
 
     @property
@@ -76,7 +78,14 @@ class ImagePlan:
 
     def at_once(self) -> ImagePlan:
         """Return the plan without actions, by waivers alone."""
-        return replace(self, texts={}, needs=self.needs_at_once)
+        obstacles = (*self.obstacles, *self.obstacles_at_once)
+        return replace(
+            self,
+            texts={},
+            needs=self.needs_at_once,
+            rules=self.rules | self.rules_at_once,
+            obstacles=obstacles,
+        )
 
     def is_freed(self, actions: frozenset[FixAction], waived: frozenset[Waive]) -> bool:
         """Tell whether these actions and waivers free the image."""

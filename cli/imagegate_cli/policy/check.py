@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from imagegate.policy.file.yaml import Fault, dotted
-from imagegate.policy.policy import Entry, Policy
-from imagegate.policy.rules import Action
+from imagegate.policy.policy import Entry, Mode, Policy
+from imagegate.policy.rules import Action, active
 from imagegate.policy.waiver import ENDING, Waiver
 from imagegate_cli.policy import effective as policy_effective
 from imagegate_cli.policy.source import PolicyFile
@@ -67,6 +67,7 @@ def _stage(source: PolicyFile, policy: Policy, name: str) -> StageLine:
 def _notes(source: PolicyFile, policy: Policy, today: date) -> Iterator[Fault]:
     yield from _open_stages(source, policy)
     yield from _unknown_pushers(source, policy)
+    yield from _unsigned_by_observers(source, policy)
     for number, waiver in enumerate(policy.waivers):
         path = ("waivers", number)
         if (state := ending(waiver, today)) is not None:
@@ -94,6 +95,20 @@ def _unknown_pushers(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
             yield Fault(
                 source.examined.document.line_of(path), path, f"whoever pushed the image {known}, {roles}"
             )
+
+
+def _unsigned_by_observers(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
+    """Note each stage that blocks what has no signature, after a stage that only observes."""
+    for name, stage in policy.stages.items():
+        rule = active(stage.evidence.require_signature)
+        observers = [one.name for one in policy.stages_before(stage) if one.mode is Mode.OBSERVE]
+        if rule is None or rule.action is not Action.ENFORCE or stage.mode is Mode.OBSERVE or not observers:
+            continue
+        path = ("stages", name, "evidence", "require_signature")
+        written = source.examined.gates.locate((*path, "value"))
+        text = f"{' and '.join(observers)} only observes: an image that does not pass there goes on without a signature"
+        todo = f"and {name} blocks it; say off until {' and '.join(observers)} enforces"
+        yield Fault(source.examined.document.line_of(written), path, f"{text}, {todo}")
 
 
 def ending(waiver: Waiver, today: date) -> str | None:

@@ -10,11 +10,14 @@ from typing import Any
 from imagegate.errors import RejectedInputError
 from imagegate.evidence.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMENT_TYPE, read_statement
 from imagegate.gate.facts import Evidence
+from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Policy, Stage
+from imagegate.policy.rules import Action
 from imagegate.ports.images import Images
 from imagegate.ports.registry import Registry
 from imagegate.ports.signer import Signer
+from imagegate.release.release import Release
 from imagegate.workflow.examination.contents import Contents
 from imagegate.workflow.examination.signatures import verify_signature
 
@@ -22,6 +25,7 @@ from imagegate.workflow.examination.signatures import verify_signature
 _PROVENANCE = ("https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2")
 _STATEMENTS = (STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1")
 _DSSE = "application/vnd.dsse.envelope"
+_MOST_REASONS = 3  # of the gate before, in a sentence
 _MOST_ATTESTATIONS = 50  # of one image; more would only waste time
 
 
@@ -32,9 +36,12 @@ class ReadEvidence:
     signer: Callable[[], Signer]
 
     def signature(
-        self, policy: Policy, stage: Stage, image: ImageRef, now: datetime, known: Collection[Digest] = ()
+        self, policy: Policy, stage: Stage, image: ImageRef, now: datetime, attempts: Collection[Release] = ()
     ) -> Evidence:
-        """Return which gates before signed the image. `known`: the signatures in the ledger, which are read first."""
+        """Return which gates before signed the image, or the reasons why they did not.
+
+        `attempts`: the last ones at the gates before. Their signatures are read first.
+        """
         before = [one.name for one in policy.stages_before(stage)]
         subject = self.images.manifest(image).descriptor
         listed = [
@@ -42,6 +49,7 @@ class ReadEvidence:
             for referrer in self.registry().referrers(image)
             if referrer.artifact_type == NOTATION_SIGNATURE
         ]
+        known = {attempt.signature for attempt in attempts}
         signatures = sorted(listed, key=lambda one: one.digest not in known)[:_MOST_ATTESTATIONS]
         gates, faults = list[str](), list[str]()
         for name in before:
@@ -58,7 +66,8 @@ class ReadEvidence:
             return Evidence(tuple(gates))
         expected = " or ".join(before) or "a stage before this one"
         why = f" ({faults[0]})" if faults else ""
-        return Evidence(problem=f"carries no valid signature of the {expected} gate{why}")
+        refused = "".join(map(_refusal, attempts))
+        return Evidence(problem=f"carries no valid signature of the {expected} gate{why}{refused}")
 
     def provenance(self, contents: Contents) -> Evidence:
         """Return the builders that provenance statements about the image, or about its platforms, name."""
@@ -93,6 +102,16 @@ class ReadEvidence:
                     yield from _statement(self.registry().blob(repository, layer))
                 except RejectedInputError:
                     continue  # too large, or its bytes are not those of its digest: it proves nothing
+
+
+def _refusal(attempt: Release) -> str:
+    """Return `; dev did not let it pass: 2 CRITICAL (at most 0)`, or an empty text if it passed there."""
+    if attempt.verdict is None or attempt.verdict == VerdictOutcome.PASS:
+        return ""
+    reasons = [reason["message"] for reason in attempt.reasons if reason["action"] == Action.ENFORCE]
+    more = len(reasons) - _MOST_REASONS
+    text = "; ".join(reasons[:_MOST_REASONS]) or f"the verdict was {attempt.verdict}"
+    return f"; {attempt.stage} did not let it pass: {text}" + (f" (+{more} more)" if more > 0 else "")
 
 
 def _statement(content: bytes) -> Iterator[dict[str, Any]]:

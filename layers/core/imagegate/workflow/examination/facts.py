@@ -10,7 +10,7 @@ from typing import Protocol
 from imagegate.errors import AmbiguousDocumentError, RecordNotFoundError
 from imagegate.gate.facts import BaseImage, ImageFacts, PlatformFacts
 from imagegate.oci.artifact import check_image, unread_layers
-from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.image import Descriptor, ImageRef
 from imagegate.oci.image_config import ImageConfig
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Policy, Stage
@@ -66,7 +66,7 @@ class ReadFacts:
             first_pushed_at=min(here.pushed_at, self._first_seen(policy, release)),
             platforms=tuple(self._platform(policy, contents, leaf) for leaf in contents.leaves),
             signature=evidence.signature(
-                policy, stage, release.image, now, self._signed_before(policy, release.image)
+                policy, stage, release.image, now, self._before(policy, release.image)
             )
             if is_on(rules.require_signature)
             else None,
@@ -74,12 +74,12 @@ class ReadFacts:
             provenance=evidence.provenance(contents) if is_on(rules.require_provenance) else None,
         )
 
-    def _signed_before(self, policy: Policy, image: ImageRef) -> set[Digest]:
+    def _before(self, policy: Policy, image: ImageRef) -> list[Release]:
+        """Return the last attempt at each gate before this one."""
         before = (
             ImageRef(repository, image.digest) for repository in policy.repositories_before(image.repository)
         )
-        latest = (self.ledger.latest(one) for one in before)
-        return {one.signature for one in latest if one and one.signature}
+        return [latest for one in before if (latest := self.ledger.latest(one))]
 
     def _first_seen(self, policy: Policy, release: Release) -> datetime:
         """Return when the first stage first released the image. A later tag does not make the image younger."""
