@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import click
 
-from imagegate.errors import ImageGateError
+from imagegate.errors import ImageGateError, ServiceUnavailableError
 from imagegate.text import one_line
 from imagegate_cli.output.terminal import say
 
@@ -50,6 +51,8 @@ def explain(error: BaseException) -> str:
         return f"{error.format_message()} (see {path} --help)"
     if isinstance(error, click.ClickException):
         return error.format_message()
+    if isinstance(error, ServiceUnavailableError) and error.__cause__ is not None:
+        return _explain_aws(error.__cause__) or str(error)
     if isinstance(error, ImageGateError):
         return str(error)
     return _explain_aws(error) or f"{type(error).__name__}: {error} (IMAGEGATE_DEBUG=1 shows where)"
@@ -68,20 +71,28 @@ def _explain_aws(error: BaseException) -> str | None:
     if isinstance(error, (aws.SSOError, aws.TokenRetrievalError, aws.CredentialRetrievalError)):
         return f"{error}: sign in again (aws sso login)"
     if isinstance(error, (aws.ConnectionError, aws.HTTPClientError)):
-        return f"{error}: check the network and AWS_ENDPOINT_URL (a restarted sandbox has a new .sandbox/env)"
+        return f"{error}: {_unreachable(str(error))}"
     return str(error) if isinstance(error, aws.BotoCoreError) else None
 
 
+def _unreachable(message: str) -> str:
+    """Return what to do about an endpoint that does not answer. The sandbox is on loopback."""
+    if _LOOPBACK.search(message):
+        return "is `make sandbox` running? After a restart: source .sandbox/env"
+    return "check the network and AWS_ENDPOINT_URL"
+
+
+_LOOPBACK = re.compile(r"//(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])[:/]")
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationErrorException"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+# The key is known, but the signature was made with another secret.
+_WRONG_SECRET = {"InvalidSignatureException", "SignatureDoesNotMatch"}
 _UNKNOWN = {
     "AuthFailure",
     "IncompleteSignature",
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
-    "InvalidSignatureException",
     "MissingAuthenticationToken",
-    "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
 
@@ -93,6 +104,9 @@ def _explain_refusal(error: BaseException) -> str:
         return f"access denied: {message}; use a role that may"
     if code in _EXPIRED:
         return "the AWS credentials have expired: sign in again"
+    if code in _WRONG_SECRET:
+        remedy = "check AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and this machine's clock"
+        return f"AWS does not accept the signature ({code}): {remedy}"
     if code in _UNKNOWN:
         return f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID"
     return f"{getattr(error, 'operation_name', 'AWS')} failed with {code}: {message}"

@@ -253,7 +253,7 @@ def test_the_policy_can_require_a_reason() -> None:
     world = gate(needs_reason=True)
     image = held(world)
     for reason in ("", "  "):
-        with pytest.raises(ApprovalRefusedError, match="asks for a reason"):
+        with pytest.raises(ApprovalRefusedError, match="requires a reason: add --reason TEXT"):
             decide(world, image, reason=reason)
     assert decide(world, image, reason="tested by hand").status is ApprovalStatus.APPROVED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import zipfile
 from datetime import UTC, datetime
@@ -41,7 +42,23 @@ def test_a_recorded_bundle_is_judged_again_as_it_was(verify: Any, bundle: Path, 
 
 
 def test_without_its_root_nothing_is_believed(verify: Any) -> None:
-    assert verify(str(RECORDED / "v1-passed.zip")).code == 1
+    result = verify(str(RECORDED / "v1-passed.zip"))
+    assert result.code == 1
+    remedy = "name its file with --trust-root or IMAGEGATE_TRUST_ROOT"
+    assert " ".join(result.out.split()).count(remedy) == 1
+
+
+def test_the_root_can_be_named_by_the_environment(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGEGATE_TRUST_ROOT", str(ROOT))
+    result = verify(str(RECORDED / "v1-passed.zip"))
+    assert result.code == 0
+    assert "--trust-root" not in result.out
+
+
+def test_digests_stay_whole_in_80_columns(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    result = verify(str(RECORDED / "v1-passed.zip"), "--trust-root", str(ROOT))
+    assert len(re.findall(r"sha256:[0-9a-f]{64}\b", result.out)) == result.out.count("sha256:") > 3
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"not a zip file at all"])

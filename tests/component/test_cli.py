@@ -290,6 +290,16 @@ def test_a_blocked_image_is_shown_with_its_reasons(gate: Gate) -> None:
     assert "blocked" in result.out
 
 
+def test_the_requested_tag_is_printed_first(gate: Gate) -> None:
+    image = gate.push("shop-dev", "1.2")
+    release = gate.begin(image, "1.2")
+    assert gate.ledger.join(release, frozenset({"1.1"}), STARTED)
+    gate.close(release, Outcome.RELEASED)
+    assert "shop-dev:1.1 (+1)" in gate.call("status", f"shop-dev@{image.digest}").out
+    assert "shop-dev:1.2 (+1)" in gate.call("status", "shop-dev:1.2").out
+    assert "shop-dev:1.2 (+1)" in gate.call("status", "shop-dev:1.2", "--wait").out
+
+
 def test_a_pasted_registry_address_does_not_count(gate: Gate) -> None:
     gate.released(gate.push("shop-dev", "1.0"))
     for registry in ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "127.0.0.1:5000"):
@@ -407,6 +417,13 @@ def test_watching_without_a_terminal_prints_a_line_per_step(gate: Gate) -> None:
     assert "\x1b" not in result.out
 
 
+def test_the_steps_of_a_release_that_ended_before_have_no_time_of_now(gate: Gate) -> None:
+    gate.released(gate.push("shop-dev", "1.0"))
+    result = gate.call("status", "--watch", "shop-dev:1.0")
+    assert result.code == 0
+    assert result.out.splitlines()[0] == "Await Scan: done"
+
+
 # release
 
 
@@ -506,6 +523,9 @@ def test_a_stack_of_something_else_is_no_gate(gate: Gate) -> None:
         ("AccessDeniedException", "access denied: User: me is not authorized"),
         ("ExpiredTokenException", "have expired"),
         ("UnrecognizedClientException", "does not accept these credentials"),
+        ("InvalidClientTokenId", "AWS_ACCESS_KEY_ID"),
+        ("SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"),
+        ("InvalidSignatureException", "AWS_SECRET_ACCESS_KEY"),
         ("ThrottlingException", "Rate exceeded"),
         ("InternalServerError", "DescribeStacks failed with InternalServerError"),
     ],
@@ -537,6 +557,7 @@ def test_an_endpoint_that_does_not_answer_is_one_line(
     err = capsys.readouterr().err
     assert exited.value.code == 2
     assert "http://127.0.0.1:9" in err
+    assert "is `make sandbox` running?" in err
     assert len(err.splitlines()) == 1
 
 

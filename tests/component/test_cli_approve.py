@@ -93,17 +93,24 @@ def test_a_caller_without_the_power_is_refused_in_plain_words(gate: CliGate, url
 
 
 @pytest.mark.parametrize(
-    ("reference", "says"),
-    [("shop-dev", "name one image"), ("shop-staging:1.0", "does not wait for an approval")],
+    ("reference", "says", "code"),
+    [("shop-dev", "name one image", 2), ("shop-staging:1.0", "does not wait for an approval", 1)],
 )
 def test_a_release_that_does_not_wait_is_named(
-    asking: CliGate, url: Served, reference: str, says: str
+    asking: CliGate, url: Served, reference: str, says: str, code: int
 ) -> None:
     held(asking)
     asking.judged("1.0", [], repository=STAGING)
     result = asking.call("decide", "approve", reference)
-    assert (result.code, says in result.err) == (2, True), result.err
+    assert (result.code, says in result.err) == (code, True), result.err
     assert url.bodies == []
+
+
+def test_a_missing_reason_is_refused_with_its_option(gate: CliGate, url: Served) -> None:
+    held(ask(gate, needs_reason=True))
+    result = gate.call("decide", "approve", "shop-dev:1.0")
+    assert (result.code, result.out) == (1, "")
+    assert "add --reason TEXT" in result.err
 
 
 def test_nothing_that_waits_is_no_error(asking: CliGate) -> None:

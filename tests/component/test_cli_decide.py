@@ -280,6 +280,17 @@ def test_anything_but_an_openvex_document_is_one_line(gate: CliGate, url: Served
     assert "nothing was waived" in result.err
 
 
+def test_a_file_that_is_no_json_is_refused_with_its_name_and_line(
+    gate: CliGate, url: Served, tmp_path: Path
+) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("# Shop\n")
+    result = gate.call("decide", "waive", "shop-*", "--vex", str(file), "--expires", "30d")
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert f"{file}: not a VEX document" in result.err
+    assert "line 1 column 1" in result.err
+
+
 # Withdrawing
 
 

@@ -72,7 +72,13 @@ def test_a_table_fits_and_loses_nothing(width: int) -> None:
 
 
 def test_a_digest_stays_whole_in_80_columns() -> None:
-    shown = _closed(signature=Digest.of(b"signature"), decision=Digest.of(b"decision"))
+    shown = _closed(
+        signature=Digest.of(b"signature"),
+        decision=Digest.of(b"decision"),
+        outcome=Outcome.HELD,
+        break_glass="by ann until 2026-11-30",
+        started_by="arn:aws:iam::123456789012:user/ann",
+    )
     printed = _printed(view.detail_of(_status(shown), STARTED), 80)
     for digest in (shown.image.digest, shown.signature, shown.decision, shown.policy):
         assert str(digest) in printed

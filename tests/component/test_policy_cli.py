@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -185,6 +187,13 @@ def test_anything_but_a_policy_is_one_line(call: Call, tmp_path: Path, content: 
     assert (result.code, result.err) == (1, "")
     assert result.out.startswith(f"{path}:{fault}")
     assert result.out.count("\n") == 1
+
+
+def test_a_policy_is_read_from_standard_input(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"stages: 7")))
+    result = call("check", "-")
+    assert result.code == 1
+    assert "standard input:1: " in result.out + result.err
 
 
 def test_an_unreadable_file_is_one_line_on_stderr(call: Call, tmp_path: Path) -> None:

@@ -293,7 +293,9 @@ def test_policies_for_other_programs_are_printed(
     assert len(list(yaml.safe_load_all(printed.out))) == resources
     assert f"{gate.cloud.env['IMAGEGATE_REGISTRY']}/checked-dev" in printed.out
     assert "kubectl apply" in printed.err
-    assert verify(gate, "--print-policy", program).code == 2  # without the root certificate
+    assert (
+        verify(gate, "--print-policy", program, IMAGEGATE_TRUST_ROOT="").code == 2
+    )  # without the root certificate
 
 
 # What it costs

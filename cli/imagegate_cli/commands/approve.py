@@ -8,7 +8,6 @@ import click
 
 from imagegate.release.release import Outcome
 from imagegate_cli.context import CommandLine
-from imagegate_cli.faults import NotFoundError
 from imagegate_cli.output.terminal import show_json
 from imagegate_cli.reference import ReferenceType, RepositoryReference
 from imagegate_cli.stack import Stack
@@ -72,6 +71,7 @@ def _decide(stack: Stack, reference: RepositoryReference, action: str, reason: s
 
 
 def _held_release(stack: Stack, reference: RepositoryReference) -> Release:
+    from imagegate_cli.decisions.client import RefusedError
     from imagegate_cli.releases import find as releases
 
     if not reference.names_an_image:
@@ -81,5 +81,5 @@ def _held_release(stack: Stack, reference: RepositoryReference) -> Release:
         raise releases.missing(stack, reference)
     if release.outcome is not Outcome.HELD:
         now = release.outcome or "not over"
-        raise NotFoundError(f"{reference} does not wait for an approval: attempt {release.attempt} is {now}")
+        raise RefusedError(f"{reference} does not wait for an approval: attempt {release.attempt} is {now}")
     return release

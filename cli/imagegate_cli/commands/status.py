@@ -65,7 +65,7 @@ def show(stack: Stack, reference: RepositoryReference, *, as_json: bool) -> None
         release = find.newest(stack, reference)
         if release is None:
             raise find.missing(stack, reference)
-        show_one(stack, release, as_json=as_json)
+        show_one(stack, release, tag=reference.tag, as_json=as_json)
         return None
     attempts = find.of_repository(stack, reference.repository, _LIMIT)
     if not attempts:
@@ -73,8 +73,8 @@ def show(stack: Stack, reference: RepositoryReference, *, as_json: bool) -> None
     return show_many(attempts, as_json=as_json)
 
 
-def show_one(stack: Stack, release: Release, *, as_json: bool) -> ImageState:
-    """Show one attempt with its state, waivers and approvals. Return the state."""
+def show_one(stack: Stack, release: Release, *, tag: str | None = None, as_json: bool) -> ImageState:
+    """Show one attempt with its state, waivers and approvals. Return the state. `tag` is printed first."""
     status = status_of(stack, release, now(), break_glass_of(stack))
     if as_json:
         show_json(status.as_json(now()))
@@ -82,7 +82,7 @@ def show_one(stack: Stack, release: Release, *, as_json: bool) -> ImageState:
         from imagegate_cli.output import screen
         from imagegate_cli.releases import view
 
-        screen.console().print(view.detail_of(status, now()))
+        screen.console().print(view.detail_of(status, now(), tag))
     return status.state
 
 
@@ -115,7 +115,7 @@ def wait_for(
     except WaitTimeoutError:
         say(f"imagegate: {_not_ended(stack, reference, release, timeout)}", err=True)
         raise click.exceptions.Exit(facts.TIMED_OUT) from None
-    state = show_one(stack, release, as_json=as_json)
+    state = show_one(stack, release, tag=reference.tag, as_json=as_json)
     raise click.exceptions.Exit(_exit_code(release, state))
 
 

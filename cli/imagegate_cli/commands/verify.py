@@ -54,7 +54,11 @@ class VerifyOptions:
 @click.argument("subject", metavar="REPOSITORY:TAG|@DIGEST|FILE", required=False)
 @click.option("--gate", help="Require the signature of this stage's gate. Default: of any gate.")
 @click.option(
-    "--trust-root", type=_PATH, help="Root certificates in PEM. Default: of the stack, or AWS Signer's."
+    "--trust-root",
+    type=_PATH,
+    envvar="IMAGEGATE_TRUST_ROOT",
+    show_envvar=True,
+    help="Root certificates in PEM. Default: of the stack, or AWS Signer's.",
 )
 @click.option("--profile", help="ARN of the gates' signing profiles, up to __STAGE; instead of a stack.")
 @click.option(

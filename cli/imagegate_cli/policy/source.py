@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # One byte more than the parser accepts. It ends the read of an endless file such as /dev/zero.
 _MOST = (1 << 20) + 1
+_STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ class PolicyFile:
 
 
 def content_of(path: Path) -> bytes:
-    """Return the content of the file. Raises `CannotTellError` if it cannot be read."""
+    """Return the content of the file, or of standard input for `-`. Raises `CannotTellError` if it cannot be read."""
+    if str(path) == _STDIN:
+        return sys.stdin.buffer.read(_MOST)
     try:
         with path.open("rb") as file:
             return file.read(_MOST)
@@ -40,7 +44,8 @@ def examined_file(path: Path, today: date, prefix: str = "") -> PolicyFile:
     """Parse the file as one that is deployed today. `prefix` is that of every repository."""
     from imagegate.policy.file.load import load_policy
 
-    return PolicyFile(str(path), load_policy(content_of(path), prefix=prefix, today=today))
+    name = "standard input" if str(path) == _STDIN else str(path)
+    return PolicyFile(name, load_policy(content_of(path), prefix=prefix, today=today))
 
 
 def deployed_policy(stack: Stack) -> PolicyFile:

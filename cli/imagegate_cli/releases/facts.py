@@ -55,9 +55,12 @@ def seconds(release: Release, end: datetime | None) -> float | None:
     return round((end - release.started_at).total_seconds(), 1) if end else None
 
 
-def name(release: Release) -> str:
-    """Return the name for people: `shop-dev:1.0 (+1)`, where one more tag is on the image."""
-    tags = sorted(release.tags)
+def name(release: Release, tag: str | None = None) -> str:
+    """Return the name for people: `shop-dev:1.0 (+1)`, where one more tag is on the image.
+
+    `tag` is printed first if the image has it.
+    """
+    tags = sorted(release.tags, key=lambda one: (one != tag, one))
     if not tags:
         return f"{release.image.repository}@{release.image.digest.short}"
     more = f" (+{len(tags) - 1})" if len(tags) > 1 else ""

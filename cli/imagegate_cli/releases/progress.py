@@ -71,10 +71,14 @@ class Lines:
         self._history = history
         self._stderr = stderr
         self._printed: set[str] = set()
+        self._is_timed = False
 
     def show(self, release: Release | None) -> None:
         if release is None:
+            self._is_timed = True
             return self._say("waiting for the release to begin")
+        # The steps of a release that ended before the first look have unknown times.
+        self._is_timed = self._is_timed or release.is_open
         for step in steps_of(release, self._history.entered(release)):
             if step.state is StepState.RUNNING:
                 self._say(f"{step.name} …")
@@ -85,7 +89,7 @@ class Lines:
     def _say(self, text: str) -> None:
         if text not in self._printed:
             self._printed.add(text)
-            say(f"{now():%H:%M:%S} {text}", err=self._stderr)
+            say(f"{now():%H:%M:%S} {text}" if self._is_timed else text, err=self._stderr)
 
     def __enter__(self) -> Self:
         return self

@@ -69,16 +69,19 @@ def state_table(statuses: Iterable[ImageStatus], now: datetime, width: int) -> T
     return table
 
 
-def detail_of(status: ImageStatus, now: datetime) -> RenderableType:
-    """Return all facts of one image. A digest fits beside the labels in 80 columns."""
-    return labelled(_rows(status, now))
+def detail_of(status: ImageStatus, now: datetime, tag: str | None = None) -> RenderableType:
+    """Return all facts of one image. `tag` is printed first if the image has it.
+
+    A digest fits beside the labels in 80 columns: no label has more than seven characters.
+    """
+    return labelled(_rows(status, now, tag))
 
 
-def _rows(status: ImageStatus, now: datetime) -> list[tuple[str, RenderableType]]:
+def _rows(status: ImageStatus, now: datetime, tag: str | None) -> list[tuple[str, RenderableType]]:
     release, waits = status.release, str(status.pending or "")
     promotion = release.promotion
     rows: list[tuple[str, RenderableType]] = [
-        ("Image", facts.name(release)),
+        ("Image", facts.name(release, tag)),
         ("Digest", str(release.image.digest)),
         ("State", coloured(str(status.state))),
         ("Outcome", coloured(str(release.outcome or "open"))),
@@ -86,10 +89,10 @@ def _rows(status: ImageStatus, now: datetime) -> list[tuple[str, RenderableType]
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
         ("Remedy", Group(*(Text(text) for text in release.remedies)) if release.remedies else ""),
         ("Cause", release.detail),
-        ("Waits for", waits),
+        ("Waits", f"for {waits}" if waits else ""),
         ("Soaks", f"until {release.soaks_until:%Y-%m-%d %H:%M} UTC" if _soaks(release) else ""),
         ("Waived", status.waived(now)),
-        ("Let through", release.break_glass or ", ".join(map(str, status.glass))),
+        ("Allowed", release.break_glass or ", ".join(map(str, status.glass))),
         ("Revoked", Text(str(release.revoked or ""), "red")),
         ("Went to", f"{promotion.repository}: {', '.join(promotion.tags)}" if promotion else ""),
         ("Signed", str(release.signature or "")),
@@ -98,7 +101,7 @@ def _rows(status: ImageStatus, now: datetime) -> list[tuple[str, RenderableType]
         ("Policy", str(release.policy)),
         ("Message", release.message_id or ""),
         ("Attempt", f"{release.attempt} ({release.reason}) at the {release.stage} gate"),
-        ("Begun by", release.started_by),
+        ("By", release.started_by),
         ("Time", _time(release)),
     ]
     return [(label, value) for label, value in rows if str(value)]

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from imagegate.errors import RejectedInputError, RevocationError, RevokedError
+from imagegate.errors import RejectedInputError, RevocationError, RevokedError, UntrustedRootError
 from imagegate.evidence import attestation
 from imagegate.evidence.signature_manifest import read_signature_manifest
 from imagegate.oci.image import Descriptor, Digest
@@ -57,6 +57,7 @@ class CheckedSignature:
     signed: dict[str, str] = field(default_factory=dict)  # our annotations
     failure: str = ""  # the check that failed: integrity, authenticity, …
     problem: str = ""  # the message of the failed check
+    has_untrusted_root: bool = False  # its chain is complete, but no trusted root is in it
     is_unknown: bool = False  # AWS Signer did not say whether it has been revoked
     logged: tuple[str, ...] = ()  # failed checks that a trust policy only logs
 
@@ -76,7 +77,14 @@ class CheckedSignature:
         """Return the signature with its failed check, named as in the Notation specification."""
         failure = str(getattr(error, "check", "")) or "integrity"
         is_unknown = isinstance(error, RevocationError) and not isinstance(error, RevokedError)
-        return replace(self, failure=failure, problem=str(error), is_unknown=is_unknown)
+        is_untrusted = isinstance(error, UntrustedRootError)
+        return replace(
+            self,
+            failure=failure,
+            problem=str(error),
+            is_unknown=is_unknown,
+            has_untrusted_root=is_untrusted,
+        )
 
 
 def signatures_of(evidence: ImageEvidence, trust: Trust, now: datetime) -> Iterator[CheckedSignature]:

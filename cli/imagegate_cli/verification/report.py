@@ -98,7 +98,8 @@ def verify_image(source: ImageSource, trust: Trust, gate: str | None, now: datet
     evidence = read_evidence(source.registry, source.image)
     signatures = tuple(signatures_of(evidence, trust, now))
     report = VerificationReport(source.name, evidence, signatures, gate)
-    return _with_revocation_note(_with_later_events(report, source, now), trust)
+    report = _with_later_events(report, source, now)
+    return _with_revocation_note(replace(report, notes=(*report.notes, *_root_notes(report))), trust)
 
 
 def _with_later_events(report: VerificationReport, source: ImageSource, now: datetime) -> VerificationReport:
@@ -129,9 +130,17 @@ def verify_bundle(
     )
     profiles = dict.fromkeys(one.signer for one in report.accepted)
     note = f"whether {', '.join(profiles)} is yours was not checked: name the gates' profiles with --profile"
-    notes = () if knows_profiles or not profiles else (note,)
+    notes: tuple[str, ...] = () if knows_profiles or not profiles else (note,)
+    notes = (*notes, *_root_notes(report))
     report = replace(report, problems=tuple(_problems(report, bundle, again)), notes=notes)
     return _with_revocation_note(report, trust)
+
+
+def _root_notes(report: VerificationReport) -> tuple[str, ...]:
+    """Return what to do if no signature counts and the root of one is not trusted; empty if there is nothing."""
+    if report.accepted or not any(one.has_untrusted_root for one in report.signatures):
+        return ()
+    return ("if the root certificate is yours, name its file with --trust-root or IMAGEGATE_TRUST_ROOT",)
 
 
 def _with_revocation_note(report: VerificationReport, trust: Trust) -> VerificationReport:

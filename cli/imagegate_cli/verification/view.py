@@ -42,16 +42,16 @@ def _rerun_line(again: Rerun) -> Text:
 
 def _rows(one: CheckedSignature) -> list[tuple[str, str]]:
     return [
-        ("Signed by", _signer(one)),
+        ("Signer", _signer(one)),
         ("Valid", "yes" if one.holds else f"no: {one.problem}"),
-        *(("Let pass", problem) for problem in one.logged),
+        *(("Logged", problem) for problem in one.logged),
         ("When", f"{one.signed_at:%Y-%m-%d %H:%M:%S} UTC" if one.signed_at else ""),
         ("Profile", one.signer if one.kind else ""),
         ("Policy", one.of(attestation.POLICY)),
         ("Record", one.of(attestation.DECISION)),
         ("Summary", one.of(attestation.VSA)),
         ("Index", one.of(attestation.INDEX)),
-        ("Manifest", str(one.manifest)),
+        ("Stored", str(one.manifest)),
     ]
 
 

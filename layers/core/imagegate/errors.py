@@ -141,6 +141,10 @@ class AuthenticityError(VerificationError):
     check = "authenticity"
 
 
+class UntrustedRootError(AuthenticityError):
+    """The certificate chain is complete and ends outside the trust store. Another trust store may accept it."""
+
+
 class AuthenticTimestampError(VerificationError):
     """A certificate was not valid when the signature was made, or that time is not authentic."""
 

@@ -71,7 +71,7 @@ class ApprovalRequest:
         if not self._is_approver(person):
             return f"{person.arn} is none of the approvers of {self.stage}"
         if self.terms.needs_reason and not reason.strip():
-            return f"{self.stage} asks for a reason"
+            return f"{self.stage} requires a reason: add --reason TEXT, or fill in the field of the page"
         return None
 
     def key(self, arn: str) -> str:

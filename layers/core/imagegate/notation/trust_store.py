@@ -13,7 +13,7 @@ from typing import Self
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from imagegate.errors import AuthenticityError, TrustPolicyError
+from imagegate.errors import AuthenticityError, TrustPolicyError, UntrustedRootError
 from imagegate.notation.attributes import Scheme
 from imagegate.notation.certificates import thumbprint
 from imagegate.notation.trust_policy import StoreName, StoreType
@@ -67,7 +67,7 @@ def check_trust(
         if name not in stores:
             raise AuthenticityError(f"the trust store {name} does not exist")
     if not any(stores[name].has_one_of(chain) for name in usable):
-        raise AuthenticityError(f"the root {root!a} ({chain[-1]}) is not trusted")
+        raise UntrustedRootError(f"the root {root!a} ({chain[-1]}) is not trusted")
 
 
 def read_trust_stores(folder: Path) -> dict[StoreName, TrustStore]:
