@@ -14,6 +14,7 @@ from imagegate_cli.faults import report
 # Function and summary of each command. A run imports only the command that it needs, and --help none.
 _COMMANDS = {
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
+    "doctor": ("doctor", "Check credentials, clock, stack, permissions and scanner, and say what to do."),
     "judge": ("judge", "Judge scanners' files, or an image in ECR, as the pipeline would."),
     "list": ("list_", "List the current state of each image, by its newest attempt of the last 90 days."),
     "policy": ("policy", "Check, explain and try policy files; report what the deployed policy blocks."),

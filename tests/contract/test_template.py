@@ -13,6 +13,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from imagegate import __version__
 from imagegate.events.decide_call import LINKS_ALIAS
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,10 @@ def test_every_parameter_is_described_and_constrained() -> None:
 
 def test_every_output_is_described() -> None:
     assert all(output["Description"] for output in TEMPLATE["Outputs"].values())
+
+
+def test_the_stack_says_the_version_of_the_package() -> None:
+    assert TEMPLATE["Outputs"]["Version"]["Value"] == __version__
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -1,0 +1,1 @@
+"""`imagegate doctor`: checks what the command line needs, and says what to do."""
