@@ -13,6 +13,7 @@ from imagegate_cli.faults import report
 
 # Function and summary of each command. A run imports only the command that it needs, and --help none.
 _COMMANDS = {
+    "completion": ("completion", "Print the script that completes commands and options in a shell."),
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
     "doctor": ("doctor", "Check credentials, clock, stack, permissions and scanner, and say what to do."),
     "judge": ("judge", "Judge scanners' files, or an image in ECR, as the pipeline would."),
