@@ -19,6 +19,7 @@ DIGEST = f"sha256:{'a' * 64}"
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
     return tmp_path
 
 

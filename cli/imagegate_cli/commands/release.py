@@ -75,8 +75,8 @@ def release(
 
     With --import the image comes from another registry: HOST/NAME:TAG, HOST/NAME@DIGEST, or a name of Docker Hub
     (nginx:1.27). REPOSITORY must exist and belong to a first stage. The copy uses your own AWS credentials, which must
-    be allowed to push there (as with AmazonEC2ContainerRegistryPowerUser). Credentials for SOURCE are those in
-    ~/.docker/config.json.
+    be allowed to push there (as with AmazonEC2ContainerRegistryPowerUser). Credentials for SOURCE are those
+    of docker login, also in a credential helper; DOCKER_CONFIG names another folder than ~/.docker.
 
     With --adopt all matching tagged images from before the installation are released. They are shown first, and started
     a few at a time. The same command goes on where it stopped.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 from imagegate.errors import AccessRefusedError, ImageNotFoundError, RejectedInputError
 from imagegate.oci.image import ImageRef
+from imagegate_cli.docker_credentials import credentials_of
 from imagegate_cli.faults import CannotTellError, NotFoundError
 from imagegate_cli.reference import RepositoryReference
-from imagegate_cli.verification.sources import credentials_of
 
 if TYPE_CHECKING:
     from imagegate.oci.client import HttpRegistry
@@ -74,7 +74,7 @@ class RemoteImage:
             # Registries respond alike for a private image and for one that does not exist.
             raise AccessRefusedError(
                 f"no access to {self}, or there is no such image: check its name, and sign in: docker login"
-                f" {self.host} (only credentials in ~/.docker/config.json itself are used): {error}"
+                f" {self.host} (in another folder than ~/.docker: set DOCKER_CONFIG): {error}"
             ) from error
         return Opened(registry, ImageRef(repository, manifest.digest))
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports.registry import Registry
+from imagegate_cli.docker_credentials import credentials_of
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.reference import RepositoryReference
 from imagegate_cli.releases.find import image_of, missing
@@ -84,17 +82,7 @@ def in_registry(text: str) -> ImageSource:
         raise CannotTellError(f"{text} names no image; write HOST/REPOSITORY:TAG or HOST/REPOSITORY@DIGEST")
     scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
     endpoint = f"{scheme}://{host}"
-    registry = HttpRegistry(lambda: Login(endpoint, credentials_of(host)), guard=Guard(endpoint))
+    credentials = credentials_of(host)
+    registry = HttpRegistry(lambda: Login(endpoint, credentials), guard=Guard(endpoint))
     digest = reference.digest or registry.manifest(reference.repository, reference.tag or "").digest
     return ImageSource(registry, ImageRef(reference.repository, digest), text, host=host)
-
-
-def credentials_of(host: str) -> str:
-    """Return the credentials that `docker login` stored for the registry; empty if it stored none."""
-    try:
-        raw = json.loads((Path.home() / ".docker/config.json").read_text())
-        auth = raw["auths"][host]["auth"]
-        base64.b64decode(auth, validate=True)
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return str(auth)
