@@ -170,7 +170,7 @@ def test_without_continuous_scanning_there_is_no_sbom_and_the_message_says_why(g
         client.put_registry_scanning_configuration(scanType="ENHANCED", rules=before)
     assert release["outcome"] == "released"
     assert sboms(gate, "once-dev", digest) == []
-    said = "once-dev, which is not scanned continuously: set CONTINUOUS_SCAN for it"
+    said = "once-dev, which it does not scan continuously: set CONTINUOUS_SCAN for it"
     assert said in noted(release)
     message = next(m for m in gate.messages() if m["message_id"] == release["messageId"])
     assert said in json.dumps(message)

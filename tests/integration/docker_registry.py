@@ -80,7 +80,7 @@ def evidence(registry: HttpRegistry, repository: str, subject: Manifest, text: s
     config = entry(Descriptor("", Digest.of(b"{}"), 2), SIGNATURE)
     layers = [entry(registry.push_blob(repository, text.encode()), "application/jose+json")]
     note = {"text": text}
-    return pushed(registry, repository, b"", subject=about, config=config, layers=layers, annotations=note)
+    return pushed(registry, repository, b"{}", subject=about, config=config, layers=layers, annotations=note)
 
 
 def index_of(registry: HttpRegistry, repository: str, children: list[Manifest]) -> Manifest:
