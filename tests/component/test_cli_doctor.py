@@ -113,6 +113,7 @@ def test_a_missing_permission_is_named_and_hides_no_other(gate: CliGate, aws: Fa
     assert result.code == 1
     [line] = [line for line in result.out.splitlines() if not line.startswith("ok ")]
     assert "access denied: not authorized: DescribeRepositories" in line
+    assert "(needed by status, verify, release --import)" in line
 
 
 def test_another_scanner_than_the_policy_says_is_a_fault(gate: CliGate, aws: FakeAws) -> None:

@@ -26,6 +26,15 @@ _MOST_SKEW = timedelta(minutes=5)
 _CONNECT_SECONDS = 3.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _WRONG = 1
+# The commands that need what a check reads.
+_VERBS = {
+    "ledger": "status, list, release",
+    "records": "verify, judge, policy",
+    "grants": "decide list, judge",
+    "registry": "status, verify, release --import",
+    "scanner": "judge",
+    "coverage": "judge",
+}
 
 
 class CheckState(StrEnum):
@@ -138,22 +147,22 @@ class Diagnosis:
 
     def _check_ledger(self) -> str:
         _ = self._found().installed_at  # reads the ledger
-        return "can be read: status, list, release"
+        return f"can be read: {_VERBS['ledger']}"
 
     def _check_records(self) -> str:
         stages = self._found().policy.stages
-        return f"can be read: verify, judge, policy (stages: {', '.join(stages)})"
+        return f"can be read: {_VERBS['records']} (stages: {', '.join(stages)})"
 
     def _check_grants(self) -> str:
         next(iter(self._found().grants.waivers()), None)
-        return "can be read: decide list, judge"
+        return f"can be read: {_VERBS['grants']}"
 
     def _check_registry(self) -> str:
         from imagegate.aws.clients import client
 
         self._found()
         client("ecr").describe_repositories(maxResults=1)
-        return "can be read: status, verify, release --import"
+        return f"can be read: {_VERBS['registry']}"
 
     def _check_scanner(self) -> str:
         stack = self._found()
@@ -171,7 +180,7 @@ class Diagnosis:
         if self._found().policy.scanner is not Scanner.ENHANCED:
             return "not needed: the policy's scanner is basic"
         client("inspector2").list_coverage(maxResults=1)
-        return "of Amazon Inspector can be read: judge"
+        return f"of Amazon Inspector can be read: {_VERBS['coverage']}"
 
     def _check_decisions(self) -> str:
         stack = self._found()
@@ -196,7 +205,8 @@ def _result(name: str, check: Callable[[], str]) -> DiagnosisResult:
     except _FaultError as error:
         return DiagnosisResult(name, CheckState.WRONG, str(error))
     except (ImageGateError, CannotTellError, BotoCoreError, ClientError) as error:
-        return DiagnosisResult(name, CheckState.WRONG, explain(error))
+        needed = f" (needed by {_VERBS[name]})" if name in _VERBS else ""
+        return DiagnosisResult(name, CheckState.WRONG, explain(error) + needed)
 
 
 def _loopback_endpoint() -> str:
