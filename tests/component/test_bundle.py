@@ -48,6 +48,32 @@ def test_without_its_root_nothing_is_believed(verify: Any) -> None:
     assert " ".join(result.out.split()).count(remedy) == 1
 
 
+def test_of_several_images_the_highest_exit_code_counts_and_all_are_shown(
+    verify: Any, tmp_path: Path
+) -> None:
+    good, trusted = str(RECORDED / "v1-passed.zip"), ("--trust-root", str(ROOT))
+    both = verify(good, good, *trusted, "--json")
+    assert both.code == 0
+    assert [one["verified"] for one in both.json] == [True, True]
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"PK")
+    result = verify(str(broken), good, *trusted)
+    assert result.code == 2
+    assert f"{good}: passed the dev gate" in " ".join(result.out.split())
+    assert len(result.err.splitlines()) == 1
+    refused = verify(good, good, "--gate", "production", *trusted)
+    assert refused.code == 1
+    with_error = verify(str(broken), good, *trusted, "--json")
+    assert (with_error.code, [one["verified"] for one in with_error.json]) == (2, [False, True])
+    assert "not a bundle" in with_error.json[0]["error"]
+
+
+def test_a_bundle_is_written_of_one_image_only(verify: Any) -> None:
+    result = verify("shop-dev:1.0", "shop-dev:1.1", "--bundle", "x.zip")
+    assert (result.code, result.out) == (2, "")
+    assert "--bundle is for one image" in result.err
+
+
 def test_the_root_can_be_named_by_the_environment(verify: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGEGATE_TRUST_ROOT", str(ROOT))
     result = verify(str(RECORDED / "v1-passed.zip"))

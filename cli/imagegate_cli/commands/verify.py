@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagegate.errors import RejectedInputError
+from imagegate.errors import ImageGateError, RejectedInputError
+from imagegate.text import one_line
 from imagegate_cli.context import CommandLine, now
-from imagegate_cli.faults import CannotTellError
+from imagegate_cli.faults import CANNOT_TELL, CannotTellError, explain
 from imagegate_cli.output.terminal import print_content, say, show_json
 from imagegate_cli.reference import RepositoryReference
 
@@ -51,7 +52,7 @@ class VerifyOptions:
 
 
 @click.command()
-@click.argument("subject", metavar="REPOSITORY:TAG|@DIGEST|FILE", required=False)
+@click.argument("subjects", metavar="[REPOSITORY:TAG|@DIGEST|FILE]...", nargs=-1)
 @click.option("--gate", help="Require the signature of this stage's gate. Default: of any gate.")
 @click.option(
     "--trust-root",
@@ -78,15 +79,20 @@ class VerifyOptions:
     type=click.Choice(["notation", "kyverno", "ratify"]),
     help="Verify nothing; print a policy for that program, for all gates or for --gate.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object; of several images a list.")
 @click.pass_obj
 def verify(
-    command_line: CommandLine, /, subject: str | None, print_policy: str | None, as_json: bool, **options: Any
+    command_line: CommandLine,
+    /,
+    subjects: tuple[str, ...],
+    print_policy: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Verify which gate an image passed, when, under which policy, on which evidence.
 
     An image in ECR, or in another OCI registry (HOST/REPOSITORY:TAG, with --profile); or a FILE that --bundle wrote,
-    which is judged again on this machine, without AWS.
+    which is judged again on this machine, without AWS. Several can be named: the highest exit code counts.
 
     \b
     Exit codes:
@@ -98,21 +104,57 @@ def verify(
     if print_policy:
         _print(command_line.stack, print_policy, given)
         return
-    if subject is None:
+    if not subjects:
         raise click.UsageError("name an image or a bundle, or say --print-policy")
-    report = (
-        _verify_bundle(subject, given, now())
-        if Path(subject).is_file()
-        else _verify_image(command_line, subject, given, now())
-    )
-    if as_json:
-        show_json(report.as_json())
-    else:
-        from imagegate_cli.output import screen
-        from imagegate_cli.verification.view import report_view
+    if len(subjects) == 1:
+        report = _verify(command_line, subjects[0], given)
+        if as_json:
+            show_json(report.as_json())
+        else:
+            _show(report)
+        raise click.exceptions.Exit(report.exit_code)
+    if given.bundle is not None:
+        raise click.UsageError("--bundle is for one image")
+    raise click.exceptions.Exit(_verify_each(command_line, subjects, given, as_json=as_json))
 
-        screen.console().print(report_view(report))
-    raise click.exceptions.Exit(report.exit_code)
+
+def _verify(command_line: CommandLine, subject: str, options: VerifyOptions) -> VerificationReport:
+    if Path(subject).is_file():
+        return _verify_bundle(subject, options, now())
+    return _verify_image(command_line, subject, options, now())
+
+
+def _verify_each(
+    command_line: CommandLine, subjects: tuple[str, ...], options: VerifyOptions, *, as_json: bool
+) -> int:
+    """Verify and show all images, and return the highest exit code. An error of one does not stop the others."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    codes, documents = [], []
+    for subject in subjects:
+        try:
+            report = _verify(command_line, subject, options)
+        except (ImageGateError, click.ClickException, BotoCoreError, ClientError) as error:
+            say(f"imagegate: {subject}: {one_line(explain(error))}", err=True)
+            documents.append({"subject": subject, "verified": False, "error": explain(error)})
+            codes.append(CANNOT_TELL)
+            continue
+        if not as_json:
+            if any("digest" in one for one in documents):
+                say("")  # between two reports
+            _show(report)
+        documents.append(report.as_json())
+        codes.append(report.exit_code)
+    if as_json:
+        show_json(documents)
+    return max(codes)
+
+
+def _show(report: VerificationReport) -> None:
+    from imagegate_cli.output import screen
+    from imagegate_cli.verification.view import report_view
+
+    screen.console().print(report_view(report))
 
 
 def _print(stack: Stack, kind: str, options: VerifyOptions) -> None:
