@@ -186,25 +186,41 @@ def test_a_repository_of_no_stage_is_said(gate: CliGate, policy: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
-        ("    evidence: {require_signature: true}\n", "the record does not say"),
+        ("    image: {base_images: [staging]}\n", "the record does not say: it is not known what"),
         (
             "    findings: {max: {critical: 0, high: 0}, no_worse_than: next_stage}\n",
             "the image of the next stage was not recorded",
         ),
     ],
 )
-def test_a_fact_that_the_record_lacks_is_not_reported_as_a_block(
+def test_a_fact_that_the_record_lacks_is_no_change(
     gate: CliGate, policy: Path, rules: str, says: str
 ) -> None:
     gate.judged("1.0", HIGH)
-    file = write(policy, "" if "signature" in rules else rules, rules if "signature" in rules else "")
-    if "signature" in rules:
-        gate.judged("1.0", HIGH, repository="shop-staging")
-    told = gate.call("policy", "replay", file, "--json").json
-    [one] = told["changes"]
+    file = write(policy, rules)
+    report = gate.call("policy", "replay", file, "--json").json
+    assert (report["changes"], report["effects"]) == ([], {})
+    [one] = report["cannot_be_told"]
     assert one["effect"] == "cannot be told"
     assert says in one["why"]
-    assert "→ ?" in gate.call("policy", "replay", file).out
+    result = gate.call("policy", "replay", file, "--exit-code", columns=400)
+    assert result.code == 0
+    assert "No verdict changes: 1 image of the last 7 days judged again" in result.out
+    assert f"1 cannot be told, and not counted as a change: {says}" in result.out
+
+
+def test_facts_that_no_rule_asked_for_are_recorded_for_a_later_policy(gate: CliGate, policy: Path) -> None:
+    gate.judged("1.0", [])
+    rules = (
+        "    image: {non_root: true, labels: [a.label], max_size: 1GB, tags: ['*'], max_age: 90d}\n"
+        "    evidence: {require_provenance: ['https://ci.example/*']}\n"
+    )
+    report = gate.call("policy", "replay", write(policy, rules), "--json").json
+    assert report["cannot_be_told"] == []
+    [change] = report["changes"]
+    found = {reason["rule"]: reason["message"] for reason in change["after"]["reasons"]}
+    assert set(found) == {"image.labels", "image.non_root", "evidence.require_provenance"}
+    assert "carries no SLSA provenance" in found["evidence.require_provenance"]
 
 
 def test_every_fault_of_the_policy_is_a_line_and_nothing_is_judged(gate: CliGate, policy: Path) -> None:

@@ -15,6 +15,7 @@ from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.findings.versions import VERSIONS
 from imagegate.gate import findings_record
 from imagegate.gate.decision_record import Decision
+from imagegate.gate.facts import ImageFacts
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
@@ -319,6 +320,34 @@ def test_a_missing_signature_names_the_reasons_of_the_gate_before(world: World) 
     world.scans.finish(staged)
     message = judged(world, staged)[1].reasons[0]["message"]
     assert message.endswith(f" gate; dev did not let it pass: {reasons[0]['message']}")
+
+
+def test_the_gates_that_signed_are_recorded_from_the_ledger_where_no_rule_asks(world: World) -> None:
+    image = world.signed()
+    assert world.promote(image)
+    staged = ImageRef(STAGING, image.digest)
+    world.scans.finish(staged)
+    facts = judged(world, staged)[1].facts
+    assert facts
+    assert facts["signature"] == {"found": ["dev"], "problem": "", "byLedger": True}
+    assert ImageFacts.from_json(facts).as_json() == facts
+    beside = world.registry.push_image(STAGING, "2.0", seed="pushed past the gate")
+    world.scans.finish(beside)
+    facts = judged(world, beside)[1].facts
+    assert facts
+    assert facts["signature"]["problem"] == "carries no valid signature of the dev gate"
+
+
+def test_many_attestations_are_not_read_where_no_rule_asks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.scans.finish(image)
+    junk = [Descriptor(OCI_MANIFEST, Digest.of(bytes([n])), 1, artifact_type="a/b") for n in range(5)]
+    monkeypatch.setattr(world.registry, "referrers", lambda _: junk)
+    facts = judged(world, image)[1].facts
+    assert facts
+    assert facts["provenance"] is None
 
 
 def test_signatures_that_others_attach_do_not_hide_the_one_of_the_gate_before(

@@ -130,9 +130,16 @@ class ReplayResult:
 
     @property
     def changes(self) -> list[ReplayedImage]:
-        changed = [one for one in self.replayed if one.effect]
+        """The images whose verdict changes, as far as the records tell."""
+        changed = [one for one in self.replayed if one.effect not in (None, Effect.UNKNOWN)]
         changed.sort(key=lambda one: (_ORDER[one.effect or Effect.PASSES], facts.name(one.release)))
         return changed
+
+    @property
+    def unknown(self) -> list[ReplayedImage]:
+        """The images whose record lacks a fact that the new rules need. They are no changes."""
+        images = [one for one in self.replayed if one.effect is Effect.UNKNOWN]
+        return sorted(images, key=lambda one: facts.name(one.release))
 
     def as_json(self) -> dict[str, Any]:
         numbers = Counter(one.effect for one in self.changes)
@@ -142,6 +149,7 @@ class ReplayResult:
             "judged_again": len(self.replayed),
             "effects": {str(effect): numbers[effect] for effect in Effect if numbers[effect]},
             "changes": [one.as_json() for one in self.changes],
+            "cannot_be_told": [one.as_json() for one in self.unknown],
             "not_judged_again": [one.as_json() for one in self.unreadable],
             "unmanaged": sorted({release.image.repository for release in self.unmanaged}),
         }

@@ -41,7 +41,12 @@ _NO_BASELINE = "the image of the next stage was not recorded, so every finding c
 )
 @click.option("--repository", metavar="GLOB", help="Only images of these repositories.")
 @click.option("--exit-code", "by_code", is_flag=True, help="Exit with 1 where a verdict changes.")
-@click.option("--json", "as_json", is_flag=True, help="Print one object: changes, effects, images left out.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one object: changes, effects, images left out.",
+)
 @click.pass_obj
 def replay(
     command_line: CommandLine,
@@ -55,7 +60,7 @@ def replay(
     """Judge the images of the last days again, under a policy that is not deployed yet. Writes nothing.
 
     The newest decision of each image counts. The image is judged as at the time of that decision, with the findings
-    and the granted waivers of its record.
+    and the granted waivers of its record. An image whose record lacks a fact that the new rules need is no change.
 
     \b
     Exit codes:
@@ -168,8 +173,7 @@ def _table(changes: Sequence[ReplayedImage], width: int, *, unicode: bool) -> Ta
     table.add_column("WHY", overflow="fold", min_width=24)
     for one in changes:
         arrow = " → " if unicode else " -> "
-        after = "?" if one.effect is Effect.UNKNOWN else str(one.after)
-        verdict = Text.assemble(screen.coloured(str(one.before)), arrow, screen.coloured(after))
+        verdict = Text.assemble(screen.coloured(str(one.before)), arrow, screen.coloured(str(one.after)))
         stage = (one.stage.name,) if width >= _WIDE else ()
         table.add_row(facts.name(one.release), *stage, verdict, one.why)
     return table
@@ -183,6 +187,8 @@ def _totals(result: ReplayResult, since: timedelta) -> list[str]:
     lines = [f"{number} of {images} change{'s' if number == 1 else ''}: {effects}" if number else ""]
     if not number:
         lines = [f"No verdict changes: {images} of the last {period_in_words(since)} judged again"]
+    for why, count in Counter(one.why for one in result.unknown).items():
+        lines.append(f"{count} cannot be told, and not counted as a change: {why}")
     for why, count in Counter(one.why.partition(": ")[0] for one in result.unreadable).items():
         lines.append(f"{count} could not be judged again ({why})")
     if result.unmanaged:

@@ -63,13 +63,15 @@ class Evidence:
 
     found: tuple[str, ...] = ()  # stages that signed; builder ids
     problem: str = ""
+    is_by_ledger: bool = False  # no rule asked for it: the ledger has it, and nobody has verified a signature
 
     def as_json(self) -> dict[str, Any]:
-        return {"found": list(self.found), "problem": self.problem}
+        by_ledger = {"byLedger": True} if self.is_by_ledger else {}
+        return {"found": list(self.found), "problem": self.problem, **by_ledger}
 
     @classmethod
     def from_json(cls, raw: Any) -> Evidence:
-        return cls(tuple(map(str, raw["found"])), str(raw["problem"]))
+        return cls(tuple(map(str, raw["found"])), str(raw["problem"]), raw.get("byLedger") is True)
 
 
 class CameBy(StrEnum):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from imagegate.errors import RejectedInputError
+from imagegate.errors import ImageGateError, RejectedInputError
 from imagegate.evidence.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMENT_TYPE, read_statement
-from imagegate.gate.facts import Evidence
+from imagegate.gate.facts import CameBy, Evidence
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Policy, Stage
@@ -25,6 +25,7 @@ from imagegate.workflow.examination.signatures import verify_signature
 _PROVENANCE = ("https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2")
 _STATEMENTS = (STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1")
 _DSSE = "application/vnd.dsse.envelope"
+_CHEAP = 4  # of one image, if no rule needs them
 _MOST_REASONS = 3  # of the gate before, in a sentence
 _MOST_ATTESTATIONS = 50  # of one image; more would only waste time
 
@@ -62,18 +63,24 @@ class ReadEvidence:
                     continue
                 gates.append(name)
                 break
-        if gates:
-            return Evidence(tuple(gates))
-        expected = " or ".join(before) or "a stage before this one"
-        why = f" ({faults[0]})" if faults else ""
-        refused = "".join(map(_refusal, attempts))
-        return Evidence(problem=f"carries no valid signature of the {expected} gate{why}{refused}")
+        return Evidence(tuple(gates)) if gates else Evidence(problem=_unsigned(before, attempts, faults))
 
     def provenance(self, contents: Contents) -> Evidence:
         """Return the builders that provenance statements about the image, or about its platforms, name."""
+        return self._provenance(contents, list(self._attestations(contents)))
+
+    def cheap_provenance(self, contents: Contents) -> Evidence | None:
+        """Return the same for an image with few attestations, or None if it would take many reads, or fails."""
+        try:
+            attestations = list(self._attestations(contents))
+            return self._provenance(contents, attestations) if len(attestations) <= _CHEAP else None
+        except ImageGateError:
+            return None
+
+    def _provenance(self, contents: Contents, attestations: Sequence[Descriptor]) -> Evidence:
         subjects = {contents.image.digest, *(leaf.digest for leaf in contents.leaves)}
         builders: dict[str, None] = {}
-        for attestation in self._attestations(contents):
+        for attestation in attestations:
             for statement in self._statements(contents.image.repository, attestation):
                 if _is_about(statement, subjects) and (builder := _builder(statement)):
                     builders.setdefault(builder)
@@ -102,6 +109,27 @@ class ReadEvidence:
                     yield from _statement(self.registry().blob(repository, layer))
                 except RejectedInputError:
                     continue  # too large, or its bytes are not those of its digest: it proves nothing
+
+
+def signature_by_ledger(
+    policy: Policy, stage: Stage, attempts: Collection[Release], came_by: CameBy
+) -> Evidence:
+    """Return which gates before signed the image, as the ledger has it. Only a promotion brings a signature along."""
+    before = [one.name for one in policy.stages_before(stage)]
+    signed = tuple(
+        attempt.stage
+        for attempt in attempts
+        if attempt.stage in before and attempt.signature and not attempt.revoked
+    )
+    if signed and came_by is CameBy.PROMOTION:
+        return Evidence(signed, is_by_ledger=True)
+    return Evidence(problem=_unsigned(before, attempts), is_by_ledger=True)
+
+
+def _unsigned(before: Sequence[str], attempts: Collection[Release], faults: Sequence[str] = ()) -> str:
+    expected = " or ".join(before) or "a stage before this one"
+    why = f" ({faults[0]})" if faults else ""
+    return f"carries no valid signature of the {expected} gate{why}{''.join(map(_refusal, attempts))}"
 
 
 def _refusal(attempt: Release) -> str:

@@ -1,4 +1,7 @@
-"""Read the facts about an image that its rules need. Its configs are always read, as every runtime does."""
+"""Read the facts about an image, also those that no rule needs now: a later policy is replayed on the recorded facts.
+
+Its configs are always read, as every runtime does. Facts that cost many calls are read only if a rule needs them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from imagegate.errors import AmbiguousDocumentError, RecordNotFoundError
-from imagegate.gate.facts import BaseImage, ImageFacts, PlatformFacts
+from imagegate.gate.facts import BaseImage, CameBy, Evidence, ImageFacts, PlatformFacts
 from imagegate.oci.artifact import check_image, unread_layers
 from imagegate.oci.image import Descriptor, ImageRef
 from imagegate.oci.image_config import ImageConfig
@@ -23,7 +26,7 @@ from imagegate.release.release import EcrImage, Release, ReleaseId
 from imagegate.strict_json import LONGEST
 from imagegate.workflow.examination.contents import Contents
 from imagegate.workflow.examination.entry import ReadEntry
-from imagegate.workflow.examination.evidence import ReadEvidence
+from imagegate.workflow.examination.evidence import ReadEvidence, signature_by_ledger
 from imagegate.workflow.examination.signatures import content_of
 
 # OCI image-spec, annotations.md: the base image that the builder claims.
@@ -58,21 +61,35 @@ class ReadFacts:
         Raises `ImageNotFoundError` if it was deleted meanwhile, and `AmbiguousDocumentError` for a config that clients
         could read differently.
         """
+        came_by = ReadEntry(self.ledger).run(policy, release.image, here.tags)
         evidence = ReadEvidence(images=self.images, registry=self.registry, signer=self.signer)
-        rules = stage.evidence
+        is_required = is_on(stage.evidence.require_provenance)
         return ImageFacts(
             image=release.image,
             tags=release.tags & here.tags,
             first_pushed_at=min(here.pushed_at, self._first_seen(policy, release)),
-            platforms=tuple(self._platform(policy, contents, leaf) for leaf in contents.leaves),
-            signature=evidence.signature(
-                policy, stage, release.image, now, self._before(policy, release.image)
-            )
-            if is_on(rules.require_signature)
-            else None,
-            came_by=ReadEntry(self.ledger).run(policy, release.image, here.tags),
-            provenance=evidence.provenance(contents) if is_on(rules.require_provenance) else None,
+            platforms=tuple(self._platform(policy, stage, contents, leaf) for leaf in contents.leaves),
+            signature=self._signature(evidence, policy, stage, release.image, came_by, now),
+            came_by=came_by,
+            provenance=evidence.provenance(contents) if is_required else evidence.cheap_provenance(contents),
         )
+
+    def _signature(
+        self,
+        evidence: ReadEvidence,
+        policy: Policy,
+        stage: Stage,
+        image: ImageRef,
+        came_by: CameBy,
+        now: datetime,
+    ) -> Evidence | None:
+        """Return which gates before signed the image: verified if a rule asks for it, else by the ledger alone."""
+        attempts = self._before(policy, image)
+        if is_on(stage.evidence.require_signature):
+            return evidence.signature(policy, stage, image, now, attempts)
+        if not policy.stages_before(stage) or not (attempts or came_by is not CameBy.PROMOTION):
+            return None  # no gate before could sign it, or nothing is known of the one that did
+        return signature_by_ledger(policy, stage, attempts, came_by)
 
     def _before(self, policy: Policy, image: ImageRef) -> list[Release]:
         """Return the last attempt at each gate before this one."""
@@ -91,7 +108,7 @@ class ReadFacts:
                 continue  # it was pushed directly into a later stage
         return release.started_at
 
-    def _platform(self, policy: Policy, contents: Contents, leaf: Descriptor) -> PlatformFacts:
+    def _platform(self, policy: Policy, stage: Stage, contents: Contents, leaf: Descriptor) -> PlatformFacts:
         manifest = contents.manifests[leaf.digest]
         config = self._config(contents, manifest)
         base = self._base(policy, leaf, config)
@@ -101,7 +118,8 @@ class ReadFacts:
             size=sum(blob.size for blob in manifest.blobs),
             config=config,
             base=base,
-            base_is_known=True,
+            # Without a stage of base images, the ledger keeps no bases to compare with.
+            base_is_known=bool(policy.base_stages) or is_on(stage.image.base_images),
             claimed_base=_claimed(manifest),
             base_layers=_base_layers(manifest, config, base),
             unread_layers=unread_layers(manifest),
