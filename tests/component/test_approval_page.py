@@ -472,6 +472,22 @@ def test_an_old_link_does_not_decide_about_a_new_attempt(gate: Waiting) -> None:
     assert (answer["statusCode"], "<form" in answer["body"]) == (410, False)
 
 
+def test_the_page_of_an_earlier_attempt_names_the_one_that_was_decided(gate: Waiting) -> None:
+    release = gate.waits()
+    ledger = gate.world.ledger
+    held = replace(release, attempt=2, reason=StartReason.NEW_TAG)
+    ledger.releases[release.image, 2] = held
+    for purpose in (Purpose.VIEW, Purpose.APPROVE):
+        answer = gate.opens(gate.link(release, purpose))
+        assert answer["statusCode"] == 410
+        assert "This link is about attempt 1; attempt 2 is about this image now." in read(answer)
+    ledger.releases[release.image, 3] = replace(
+        held, attempt=3, reason=StartReason.APPROVED, outcome=Outcome.RELEASED
+    )
+    assert "attempt 2 decided this." in read(gate.opens(gate.link(release)))
+    assert gate.opens(gate.link(held))["statusCode"] == 200
+
+
 def test_a_person_decides_once(gate: Waiting) -> None:
     release = gate.waits()
     gate.decides(release, ANN)

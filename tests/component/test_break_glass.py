@@ -202,6 +202,25 @@ def test_it_does_not_reopen_what_is_not_blocked(world: World) -> None:
     assert isinstance(begun, Ignore)
 
 
+def test_an_image_that_passed_needs_none(world: World) -> None:
+    image = world.signed()
+    world.promote(image)
+    world.announce(image, Outcome.RELEASED)
+    with pytest.raises(BreakGlassRefusedError, match="the image passed the dev gate and is signed"):
+        world.glass().run(glass(digest=image.digest), LATER)
+    assert world.grants.broken_glass() == []
+
+
+def test_a_revoked_image_is_let_through_with_a_warning(world: World) -> None:
+    image = world.signed()
+    world.promote(image)
+    world.announce(image, Outcome.RELEASED)
+    world.ledger.revoke(ReleaseId(image, 1), Revocation(NOW, ANN, "stolen"))
+    result = world.glass().run(glass(digest=image.digest, granted_at=LATER), LATER)
+    [revoked] = result.revoked
+    assert (revoked.image, result.resumed) == (image, ())
+
+
 # Who hears of it
 
 

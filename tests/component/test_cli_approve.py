@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -71,7 +72,10 @@ def test_the_names_of_approvers_are_shown(gate: CliGate, url: Served) -> None:
     [listed] = gate.call("list", "--waiting", "--json").json
     assert listed["approval"] == told
     gate.call("decide", "reject", "shop-dev:1.0")
-    assert "rejected by ann: it stays out of staging" in gate.call("status", "shop-dev:1.0", columns=140).out
+    out = gate.call("status", "shop-dev:1.0", columns=140).out
+    assert re.search(r"State +rejected *\n", out)
+    assert re.search(r"Answer +rejected by ann: it stays out of staging *\n", out)
+    assert "Waits" not in out
 
 
 def test_a_rejection_says_how_to_ask_anew(asking: CliGate, url: Served) -> None:

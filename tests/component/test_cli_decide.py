@@ -100,6 +100,12 @@ def test_a_waiver_that_releases_nothing_says_so(gate: CliGate, url: Served) -> N
     gate.blocked(findings=critical(3))
     result = gate.call("decide", "waive", "shop-*", *FINDING, *WHY)
     assert "No image that is blocked now would pass by it." in result.out
+    assert "It is not enough for:" in result.out
+    assert "shop-dev:1.0: 2 CRITICAL (at most 0): CVE-2026-0001" in result.out
+    told = gate.call("decide", "waive", "shop-*", *FINDING, *WHY, "--json").json
+    assert [one["tags"] for one in told["still_blocked"]] == [["1.0"]]
+    other = gate.call("decide", "waive", "shop-*", "--cve", "CVE-1999-1", "--package", "bash", *WHY)
+    assert "It is not enough for" not in other.out
 
 
 @pytest.mark.parametrize(

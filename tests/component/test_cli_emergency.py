@@ -60,7 +60,7 @@ def test_it_is_listed_and_withdrawn_by_its_name(gate: CliGate, url: Served) -> N
     [one] = gate.call("decide", "list", "--json").json
     assert (one["id"], one["break_glass"]["reason"]) == (glass.id, "the shop is down")
     ended = gate.call("decide", "withdraw", glass.id)
-    assert (ended.code, "It is not deployed any more" in ended.out) == (0, True)
+    assert (ended.code, "It is not deployed any more, unless it has passed" in ended.out) == (0, True)
     assert gate.call("decide", "list").out == ""
     [one] = gate.call("decide", "list", "--all", "--json").json
     assert one["state"] == "withdrawn"
@@ -115,6 +115,20 @@ def test_it_is_not_released_again_and_that_is_said_at_once(gate: CliGate, url: S
     result = gate.call("release", "shop-dev:1.0")
     assert (result.code, gate.world.starter.requests) == (1, [])
     assert "push another image" in result.err
+
+
+def test_a_revoked_image_that_is_let_through_is_warned_about(gate: CliGate, url: Served) -> None:
+    image = released(gate)
+    gate.call("decide", "revoke", "shop-dev:1.0", *STOLEN, "--yes")
+    result = gate.call("decide", "break-glass", "shop-dev:1.0", *WHY, columns=400)
+    assert result.code == 0
+    assert f"Warning: its signature was revoked. {image}: revoked on " in result.out
+
+
+def test_an_image_that_passed_needs_no_break_glass(gate: CliGate, url: Served) -> None:
+    released(gate)
+    result = gate.call("decide", "break-glass", "shop-dev:1.0", *WHY)
+    assert (result.code, "passed the dev gate and is signed" in result.err) == (1, True)
 
 
 def test_twice_is_once(gate: CliGate, url: Served) -> None:

@@ -117,6 +117,24 @@ def test_one_can_be_named_and_has_to_hold(world: World, three: Three) -> None:
         target(world, Digest.of(b"other"))
 
 
+def test_a_release_that_a_rollback_left_can_be_named_to_roll_forward(world: World, three: Three) -> None:
+    _, second, third = three
+    back(world, second, third)
+    plan = world.planning().run(DEV, third.digest, NOW + 4 * HOUR)
+    assert (plan.current.image, plan.target.image, plan.is_forward) == (second, third, True)
+    back(world, third, second, 4)
+    assert target(world, hours=5) == second
+
+
+def test_the_current_release_is_no_target(world: World, three: Three) -> None:
+    *_, third = three
+    with pytest.raises(RollbackRefusedError, match="is the current release already"):
+        target(world, third.digest)
+    with pytest.raises(RollbackRefusedError, match="is the current release already"):
+        back(world, third, third)
+    assert world.notifications.messages == []
+
+
 def test_without_a_release_there_is_no_rollback(world: World) -> None:
     for repository in (DEV, "unmanaged"):
         with pytest.raises(RecordNotFoundError):
@@ -269,6 +287,7 @@ def test_a_person_sees_from_where_to_where(cli: CliGate) -> None:
     assert "Back to" in shown.out
     done = cli.call("rollback", "shop", "dev", "--reason", "it leaks", "--yes")
     assert (done.code, "Deployers were notified" in done.out) == (0, True), done.err
+    assert "Forward to" in cli.call("rollback", "shop", "dev", "--to", "1.2", "--dry-run").out
     asked = cli.call("rollback", "shop", "dev", "--to", "1.0", "--reason", "x", "--yes", "--json").json
     assert (asked["tags"], asked["rollback"]["by"]) == (["1.0"], CALLER)
 
@@ -280,6 +299,7 @@ def test_a_person_sees_from_where_to_where(cli: CliGate) -> None:
         (("shop", "dev", "--reason", "x"), 2, "add --yes"),
         (("shop", "nowhere", "--dry-run"), 2, "there is no stage nowhere"),
         (("till", "dev", "--dry-run"), 2, "nothing was released here yet"),
+        (("shop", "dev", "--to", "1.2", "--dry-run"), 1, "is the current release already"),
         (("shop", "dev", "--to", "9", "--dry-run"), 2, "has no tag 9"),
         (("shop", "dev", "--to", f"sha256:{'0' * 64}", "--dry-run"), 1, "was never released here"),
     ],

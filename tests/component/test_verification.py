@@ -29,6 +29,7 @@ from imagegate.notation.verifier import Verifier, thumbprints
 from imagegate.oci.image import Descriptor, Digest
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.verification import trust_policy as trust_policies
+from imagegate_cli.verification.after_signing import AfterSigning
 from imagegate_cli.verification.checks import CheckedSignature, Kind, Trust, signatures_of
 from imagegate_cli.verification.evidence import ImageEvidence, Piece
 from imagegate_cli.verification.report import VerificationReport
@@ -191,6 +192,13 @@ def test_another_gate_that_is_not_known_does_not_hide_a_missing_one() -> None:
 
 def test_a_foreign_signature_that_nobody_can_tell_of_is_no_reason_to_wait() -> None:
     assert Looking(stage=None, revoked=nobody_answers).report(evidence(signed({}))).exit_code == 1
+
+
+def test_a_revoked_image_is_said_to_have_passed_first() -> None:
+    report = Looking(revoked=revoked).report(evidence(signed(SAID)))
+    when = "revoked on 2026-11-21 08:00 UTC by ann: stolen"
+    known = replace(report, since=AfterSigning("dev", f"its signature was {when}", revoked=when))
+    assert (known.exit_code, known.headline) == (1, f"shop-dev:1.0: passed the dev gate, then {when}")
 
 
 # By a trust policy

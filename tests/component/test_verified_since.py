@@ -58,6 +58,12 @@ def test_a_revocation_names_the_person_and_the_reason(gate: CliGate) -> None:
     assert f"by {CALLER}: stolen" in events_after_signing(gate.stack, known(gate, revoked)).problem(["dev"])
 
 
+def test_a_revoked_image_passed_before(gate: CliGate) -> None:
+    revoked = attempt(revoked=Revocation(NOW, CALLER, "stolen"))
+    [note] = events_after_signing(gate.stack, known(gate, revoked)).notes([], NOW)
+    assert note == f"it passed the dev gate, then it was revoked on 2026-11-21 08:00 UTC by {CALLER}: stolen"
+
+
 def test_a_broken_glass_is_shown_while_it_counts_and_for_ever_after(gate: CliGate) -> None:
     image = known(gate, blocked())
     glass = BreakGlass("shop-*", image.digest, "down", NOW + timedelta(hours=4), NOW, CALLER)

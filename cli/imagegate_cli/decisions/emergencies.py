@@ -31,7 +31,9 @@ def granted(response: dict[str, Any]) -> RenderableType:
         ("By", glass.granted_by),
         ("Id", glass.id),
     ]
+    revoked = [f"Warning: its signature was revoked. {one}" for one in response.get("revoked", ())]
     notes = [
+        *revoked,
         "",
         "People were notified. The image is not signed; it may be deployed until then.",
         f"End it now:  imagegate decide withdraw {glass.id}",
@@ -50,7 +52,7 @@ def withdrawn(response: dict[str, Any]) -> RenderableType:
         ("Since", f"{glass.ends_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Id", glass.id),
     ]
-    note = "It is not deployed any more. Containers that run were not stopped."
+    note = "It is not deployed any more, unless it has passed its gate since. Containers that run were not stopped."
     return Group(labelled(rows), Text(), Text(note))
 
 

@@ -24,7 +24,7 @@ def _rows(plan: RollbackPlan) -> Iterator[tuple[str, RenderableType]]:
     yield "From", _release(plan.current)
     for release, why in plan.skipped:
         yield "Not", Text(f"{_release(release)}: {why}", "yellow")
-    yield "Back to", _release(plan.target)
+    yield "Forward to" if plan.is_forward else "Back to", _release(plan.target)
 
 
 def done(plan: RollbackPlan, response: dict[str, Any]) -> RenderableType:

@@ -72,15 +72,23 @@ class ImportedWaiver:
 
 
 def as_json(response: dict[str, Any]) -> dict[str, Any]:
-    """Return `waiver`, as decision records keep it, `is_new`, and `released`: the images that are judged again."""
-    return {"waiver": response["waiver"], "is_new": response["isNew"], "released": response["released"]}
+    """Return `waiver`, as decision records keep it, `is_new`, and the images that it is about.
+
+    `released` are judged again; `still_blocked` need more, each with `why`.
+    """
+    return {
+        "waiver": response["waiver"],
+        "is_new": response["isNew"],
+        "released": response["released"],
+        "still_blocked": response.get("stillBlocked", []),
+    }
 
 
 def granted(response: dict[str, Any], today: date) -> RenderableType:
     """Show a granted waiver, and the images that are judged again because of it."""
     waiver, name = Waiver.from_json(response["waiver"]), str(response["waiver"]["id"])
     rows = labelled(_rows(waiver, name, today, is_new=response["isNew"]))
-    return Group(rows, *freed(response["released"]))
+    return Group(rows, *freed(response["released"]), *_still_blocked(response.get("stillBlocked", ())))
 
 
 def _rows(waiver: Waiver, name: str, today: date, *, is_new: bool) -> Iterator[tuple[str, str]]:
@@ -119,6 +127,16 @@ def freed(released: Sequence[dict[str, Any]]) -> Iterator[RenderableType]:
         yield Text(f"  imagegate status --watch {reference(image)}")
     if number > _MOST:
         yield Text(f"  … and {number - _MOST} more: imagegate list --outcome open")
+
+
+def _still_blocked(images: Sequence[dict[str, Any]]) -> Iterator[RenderableType]:
+    """Yield what blocks the images for which the waiver is not enough."""
+    if images:
+        yield Text("It is not enough for:")
+    for image in images[:_MOST]:
+        yield Text(f"  {reference(image)}: {image['why']}")
+    if len(images) > _MOST:
+        yield Text(f"  … and {len(images) - _MOST} more; --json has all")
 
 
 def reference(image: dict[str, Any]) -> str:

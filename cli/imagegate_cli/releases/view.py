@@ -13,7 +13,7 @@ from imagegate.release.release import Release, ReleaseId
 from imagegate_cli.durations import span
 from imagegate_cli.output.screen import Text, coloured, labelled, plain_table
 from imagegate_cli.releases import facts
-from imagegate_cli.releases.states import ImageStatus
+from imagegate_cli.releases.states import ImageState, ImageStatus
 from imagegate_cli.releases.steps import ExecutionStep, StepState
 
 _WIDE = 100
@@ -79,7 +79,7 @@ def detail_of(status: ImageStatus, now: datetime, tag: str | None = None) -> Ren
 
 def _rows(status: ImageStatus, now: datetime, tag: str | None) -> list[tuple[str, RenderableType]]:
     release, waits = status.release, str(status.pending or "")
-    promotion = release.promotion
+    promotion, is_waiting = release.promotion, status.state is ImageState.WAITING
     rows: list[tuple[str, RenderableType]] = [
         ("Image", facts.name(release, tag)),
         ("Digest", str(release.image.digest)),
@@ -89,7 +89,8 @@ def _rows(status: ImageStatus, now: datetime, tag: str | None) -> list[tuple[str
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
         ("Remedy", Group(*(Text(text) for text in release.remedies)) if release.remedies else ""),
         ("Cause", release.detail),
-        ("Waits", f"for {waits}" if waits else ""),
+        ("Waits", f"for {waits}" if is_waiting and waits else ""),
+        ("Answer", "" if is_waiting else waits),
         ("Soaks", f"until {release.soaks_until:%Y-%m-%d %H:%M} UTC" if _soaks(release) else ""),
         ("Waived", status.waived(now)),
         ("Allowed", release.break_glass or ", ".join(map(str, status.glass))),

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from imagegate.deployment.check import explain_refusal, last_decided_attempt, passes
+from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import ImageRef
 from imagegate_cli.stack import Stack
@@ -22,6 +23,7 @@ class AfterSigning:
     stage: str = ""
     refused: str = ""  # why the gate refuses the image now; empty if it does not
     broken_glass: tuple[BreakGlass, ...] = ()
+    revoked: str = ""  # `revoked on 2026-11-21 08:00 UTC by ARN: why`; empty if it is not
     unread: str = ""  # why the ledger could not be read
 
     def problem(self, gates: Sequence[str]) -> str:
@@ -30,7 +32,8 @@ class AfterSigning:
 
     def notes(self, gates: Sequence[str], now: datetime) -> tuple[str, ...]:
         """Return other refusals, every break-glass, and why the ledger could not be read."""
-        note = f"it did not pass the {self.stage} gate: {self.refused}"
+        note = f"it passed the {self.stage} gate, then it was {self.revoked}" if self.revoked else ""
+        note = note or f"it did not pass the {self.stage} gate: {self.refused}"
         refusals = (note,) if self.refused and not self._is_by(gates) else ()
         unread = (f"later events are not known: {self.unread}",) if self.unread else ()
         return (*refusals, *(_note(one, now) for one in self.broken_glass), *unread)
@@ -41,6 +44,7 @@ class AfterSigning:
     def as_json(self) -> dict[str, Any]:
         return {
             "refused": self.refused or None,
+            "revoked": self.revoked or None,
             "breakGlass": [{"id": one.id, **one.as_json()} for one in self.broken_glass],
         }
 
@@ -58,7 +62,9 @@ def events_after_signing(stack: Stack, image: ImageRef) -> AfterSigning:
         return AfterSigning(unread="you may not read the ledger")
     if stage is None or attempt is None or passes(attempt, stage):
         return AfterSigning(broken_glass=glass)
-    return AfterSigning(stage.name, explain_refusal(attempt), glass)
+    was_signed = attempt.verdict == VerdictOutcome.PASS
+    revoked = str(attempt.revoked) if attempt.revoked and was_signed else ""
+    return AfterSigning(stage.name, explain_refusal(attempt), glass, revoked)
 
 
 def _note(one: BreakGlass, now: datetime) -> str:

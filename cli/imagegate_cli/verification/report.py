@@ -63,6 +63,9 @@ class VerificationReport:
 
     @property
     def headline(self) -> str:
+        is_revoked = self.since and self.since.revoked and self.gate in (None, self.since.stage)
+        if self.since and is_revoked and self.exit_code:
+            return f"{self.subject}: passed the {self.since.stage} gate, then {self.since.revoked}"
         if self.problems:
             return f"{self.subject}: does not hold: {self.problems[0]}"
         if self._unknown:

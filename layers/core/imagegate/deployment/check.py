@@ -193,13 +193,17 @@ def last_decided_attempt(attempts: Sequence[Release], stage: Stage) -> Release |
 
 def passes(release: Release, stage: Stage) -> bool:
     """Return True if the attempt passed the gate of this stage, is signed, and is not revoked."""
+    return has_passed(release) and release.stage == stage.name
+
+
+def has_passed(release: Release) -> bool:
+    """Return True if the attempt passed its gate, is signed, and is not revoked."""
     is_settled = release.outcome in _PASSED or (release.is_open and release.soaks_until is not None)
     return (
         is_settled
         and release.verdict == VerdictOutcome.PASS
         and release.signature is not None
         and release.revoked is None
-        and release.stage == stage.name
     )
 
 

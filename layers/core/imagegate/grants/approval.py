@@ -67,7 +67,8 @@ class ApprovalRequest:
         if not person.is_a_person:
             return f"{person.arn} is no user, and no session of a role: nobody knows who that is"
         if self.key(person.arn) in self.bringers:
-            return "whoever brought the image does not decide about it"
+            who = person.arn.removeprefix(MAIL)
+            return f"whoever brought the image does not decide about it, and {who} did: ask somebody else"
         if not self._is_approver(person):
             return f"{person.arn} is none of the approvers of {self.stage}"
         if self.terms.needs_reason and not reason.strip():
@@ -181,3 +182,18 @@ def find_held_attempt(release: Release, attempts: Sequence[Release]) -> Release 
         number = at.attempt
         at = next((one for one in attempts if one.attempt < number), None)
     return at if at is not None and at.attempt < release.attempt and at.outcome is Outcome.HELD else None
+
+
+def find_replacement(release: Release, attempts: Sequence[Release]) -> Release | None:
+    """Return the newest held attempt that has replaced this one, else the newest later attempt, or None.
+
+    Attempts that continue this one after its approval do not replace it. `attempts`: newest first.
+    """
+    later = [one for one in attempts if one.attempt > release.attempt]
+    others = [one for one in later if _held_number(one, attempts) != release.attempt]
+    return next((one for one in others if one.outcome is Outcome.HELD), next(iter(others), None))
+
+
+def _held_number(release: Release, attempts: Sequence[Release]) -> int | None:
+    held = find_held_attempt(release, attempts)
+    return held.attempt if held else None

@@ -14,20 +14,28 @@ from imagegate.release.revocation import Revocation, RunsIn
 
 @dataclass(frozen=True, slots=True)
 class WaiverResult:
-    """A granted waiver. `freed`: the blocked releases that are judged again, because they may pass now."""
+    """A granted waiver. `freed`: the blocked releases that are judged again, because they may pass now.
+
+    `still_blocked`: those that use the waiver and need more, each with the first reason that remains.
+    """
 
     waiver: Waiver
     is_new: bool
     freed: tuple[Release, ...] = ()
+    still_blocked: tuple[tuple[Release, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BreakGlassResult:
-    """A granted break-glass. `resumed`: the blocked releases that go on to their next stage."""
+    """A granted break-glass. `resumed`: the blocked releases that go on to their next stage.
+
+    `revoked`: releases whose signature was revoked, which may run by it all the same.
+    """
 
     glass: BreakGlass
     is_new: bool
     resumed: tuple[Release, ...] = ()
+    revoked: tuple[Release, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

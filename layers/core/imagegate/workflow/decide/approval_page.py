@@ -14,14 +14,14 @@ from imagegate.approval_page.view import ApprovalView
 from imagegate.errors import ImageNotFoundError, RecordNotFoundError
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import ImageFacts, PlatformFacts
-from imagegate.grants.approval import ApprovalRequest, Choice
-from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError
+from imagegate.grants.approval import ApprovalRequest, Choice, find_replacement
+from imagegate.grants.approval_link import ApprovalLink, LinkEndedError, LinkRefusedError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports.grants import ApprovalLinks, Grants, LinkDecider
 from imagegate.ports.images import Images
 from imagegate.ports.ledger import CurrentReleases, Pushers, Releases
 from imagegate.ports.records import StoredRecords
-from imagegate.release.release import Release, ReleaseId, StartReason
+from imagegate.release.release import Release, ReleaseId
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.stored_findings import findings_of
 from imagegate.workflow.pending_approval import pending_request
@@ -42,10 +42,15 @@ class ShowApproval:
     images: Images
 
     def run(self, token: str, now: datetime) -> ApprovalView:
-        """Return the page of a link. Raises `LinkRefusedError`, or `RecordNotFoundError` if the release is gone."""
+        """Return the page of a link.
+
+        Raises `LinkRefusedError`, `LinkEndedError` if another attempt has replaced this one, or `RecordNotFoundError`
+        if the release is gone.
+        """
         link = self.links.read(token, now)
         release = self.ledger.get(link.release)
         target = self._target(link, release)
+        self._check_not_replaced(release)
         decision = self._decision(release.decision) if release.decision else None
         contents = self._contents(release.image, sorted(release.tags), decision)
         decided = tuple(sorted(self.grants.approvals(release.id), key=lambda one: one.at))
@@ -72,12 +77,19 @@ class ShowApproval:
             raise LinkRefusedError(f"this link is about {link.stage}, and {release.id} does not go there")
         return target
 
+    def _check_not_replaced(self, release: Release) -> None:
+        """Raise `LinkEndedError` if another attempt is, or was, decided instead of this one."""
+        if release.revoked:
+            return  # the page says so
+        attempts = self.ledger.history(release.image).attempts
+        other = find_replacement(release, attempts)
+        if other is None:
+            return
+        is_decided = other.outcome is not None and other.attempt != attempts[0].attempt
+        what = "decided this" if is_decided else "is about this image now"
+        raise LinkEndedError(f"this link is about attempt {release.attempt}; attempt {other.attempt} {what}")
+
     def _request(self, release: Release) -> ApprovalRequest | None:
-        """Return the approval request, or None if there is none, or if a later attempt has replaced it."""
-        latest = self.ledger.latest(release.image)
-        is_last = latest is None or latest.attempt == release.attempt
-        if not is_last and latest and latest.reason is not StartReason.APPROVED:
-            return None
         return pending_request(release, self.records.policy(release.policy), self.ledger)
 
     def _decision(self, digest: Digest) -> Decision:

@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import Protocol
 
 from imagegate.errors import ImageNotFoundError, RecordNotFoundError, RejectedInputError
-from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus, Choice, approval_status
+from imagegate.grants.approval import (
+    Approval,
+    ApprovalRequest,
+    ApprovalStatus,
+    Choice,
+    approval_status,
+    find_replacement,
+)
 from imagegate.grants.results import ApprovalResult
 from imagegate.notices import approval_notice
 from imagegate.policy.approval_terms import TAG, Person
@@ -67,14 +74,10 @@ class DecideApproval:
         request = pending_request(release, self.records.policy(release.policy), self.ledger)
         if request is None:
             raise RecordNotFoundError(f"{release.id} does not wait for an approval: imagegate list --waiting")
-        latest = self.ledger.latest(release.image)
-        if (
-            latest is not None
-            and latest.attempt != release.attempt
-            and latest.reason is not StartReason.APPROVED
-        ):
+        other = find_replacement(release, self.ledger.history(release.image).attempts)
+        if other is not None:
             raise ApprovalRefusedError(
-                f"{release.image}: attempt {latest.attempt} has begun since; decide about that"
+                f"{release.image}: attempt {other.attempt} has begun since; decide about that"
             )
         if not self._tags(release):
             raise ApprovalRefusedError(f"{release.image}: another image has its tags by now")

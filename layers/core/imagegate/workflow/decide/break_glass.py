@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Protocol
 
+from imagegate.deployment.check import has_passed
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.grants.results import BreakGlassResult
@@ -46,6 +47,7 @@ class GrantBreakGlass:
         if fault := request.fault():
             raise BreakGlassRefusedError(f"the break-glass for {request.where} {fault}")
         known = list(self._known(request, now))
+        self._check_needed(request, known)
         platforms = {platform: None for release in known for platform in release.platforms}
         glass = self._granted(request, now) or replace(request, platforms=tuple(platforms))
         is_new = self.grants.break_glass(glass)
@@ -53,7 +55,8 @@ class GrantBreakGlass:
         blocked = tuple(release for release in known if release.outcome is Outcome.BLOCKED)
         for release in blocked:
             self.starter.request(release.image, sorted(release.tags), StartReason.BREAK_GLASS)
-        return BreakGlassResult(glass, is_new, blocked)
+        revoked = tuple(release for release in known if release.revoked)
+        return BreakGlassResult(glass, is_new, blocked, revoked)
 
     def withdraw(self, break_glass_id: str, by: str, now: datetime) -> BreakGlass:
         """End the break-glass now. Raises `RecordNotFoundError` if there is none with this ID."""
@@ -64,6 +67,14 @@ class GrantBreakGlass:
             )
         self.notifications.publish(glass_withdrawn(glass, by))
         return glass
+
+    def _check_needed(self, request: BreakGlass, known: Sequence[Release]) -> None:
+        """Raise `BreakGlassRefusedError` if the image has passed wherever the request covers it."""
+        if known and all(has_passed(release) for release in known):
+            where = ", ".join(sorted(f"the {release.stage} gate" for release in known))
+            raise BreakGlassRefusedError(
+                f"the break-glass for {request.where} would do nothing: the image passed {where} and is signed"
+            )
 
     def _granted(self, request: BreakGlass, now: datetime) -> BreakGlass | None:
         """Return the same break-glass if it was granted before and still counts, or None."""

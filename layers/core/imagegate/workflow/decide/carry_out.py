@@ -172,6 +172,7 @@ def _granted_json(granted: WaiverResult) -> dict[str, Any]:
         "waiver": _waiver_json(granted.waiver),
         "isNew": granted.is_new,
         "released": _releases_json(granted.freed),
+        "stillBlocked": [{**_release_json(release), "why": why} for release, why in granted.still_blocked],
     }
 
 
@@ -180,6 +181,7 @@ def _broken_json(broken: BreakGlassResult) -> dict[str, Any]:
         "breakGlass": _break_glass_json(broken.glass),
         "isNew": broken.is_new,
         "released": _releases_json(broken.resumed),
+        "revoked": [f"{release.image}: {release.revoked}" for release in broken.revoked],
     }
 
 
@@ -217,11 +219,12 @@ def decided_json(result: ApprovalResult) -> dict[str, Any]:
 
 
 def _releases_json(releases: Iterable[Release]) -> list[dict[str, Any]]:
-    return [
-        {
-            "repository": release.image.repository,
-            "digest": str(release.image.digest),
-            "tags": sorted(release.tags),
-        }
-        for release in releases
-    ]
+    return [_release_json(release) for release in releases]
+
+
+def _release_json(release: Release) -> dict[str, Any]:
+    return {
+        "repository": release.image.repository,
+        "digest": str(release.image.digest),
+        "tags": sorted(release.tags),
+    }

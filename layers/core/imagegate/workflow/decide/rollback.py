@@ -36,6 +36,7 @@ class RollbackPlan:
     current: Release
     target: Release
     skipped: tuple[tuple[Release, str], ...] = ()
+    is_forward: bool = False  # to a release that an earlier rollback left
 
 
 class RollbackLedger(Releases, ReleaseLists, Rollbacks, Protocol):
@@ -52,8 +53,14 @@ class PlanRollback:
     signer: Callable[[], Signer]
     policy: Policy
 
-    def run(self, repository: str, to: Digest | None, now: datetime) -> RollbackPlan:
-        """Plan to go back to `to`, or to the last valid release if it is None. Raises `RollbackRefusedError`."""
+    def run(
+        self, repository: str, to: Digest | None, now: datetime, *, may_stay: bool = False
+    ) -> RollbackPlan:
+        """Plan to go to `to`, or back to the last valid release if it is None.
+
+        `to` may also be a release that an earlier rollback left. With `may_stay` it may be the current one.
+        Raises `RollbackRefusedError`.
+        """
         stage = self._stage(repository)
         releases = self.releases(repository, stage)
         if not releases:
@@ -61,17 +68,24 @@ class PlanRollback:
         current, *before = releases
         if to is None:
             return self._last_valid(current, before, stage, now)
-        target = next((one for one in releases if one.image.digest == to), None)
+        if current.image.digest == to and not may_stay:
+            raise RollbackRefusedError(f"{repository}: {to.short} is the current release already")
+        left = self._left(repository, stage)
+        target = next((one for one in (*releases, *left) if one.image.digest == to), None)
         if target is None:
             raise RollbackRefusedError(f"{repository}: {to.short} was never released here")
         if why := self._problem(target, stage, now):
             raise RollbackRefusedError(f"{target.image}: {why}")
-        return RollbackPlan(current, target)
+        return RollbackPlan(current, target, is_forward=target not in releases)
 
     def releases(self, repository: str, stage: Stage) -> list[Release]:
         """Return the releases that were announced to deployers, newest first."""
         releases = self.ledger.recent_of_repository(repository, _MOST_RELEASES)
         return announced_releases(releases, self.ledger.rollbacks(repository), stage)
+
+    def _left(self, repository: str, stage: Stage) -> list[Release]:
+        """Return every release that was announced, newest first, also those that a rollback left."""
+        return announced_releases(self.ledger.recent_of_repository(repository, _MOST_RELEASES), (), stage)
 
     def _stage(self, repository: str) -> Stage:
         stage = self.policy.stage_of(repository)
@@ -118,8 +132,10 @@ class RollBack:
 
         `came_from` is the release that `by` believes to be the current one. Raises `RollbackRefusedError`.
         """
-        plan = self.plan.run(repository, to, now)
+        plan = self.plan.run(repository, to, now, may_stay=True)
         known = self._known(repository, to, came_from) if plan.current.image.digest == to else None
+        if known is None and plan.current.image.digest == to:
+            raise RollbackRefusedError(f"{repository}: {to.short} is the current release already")
         if known is None and plan.current.image.digest != came_from:
             raise RollbackRefusedError(
                 f"{repository}: {plan.current.image.digest.short} was released meanwhile; plan the rollback again"

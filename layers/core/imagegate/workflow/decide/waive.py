@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.findings.finding import Versions
+from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.results import WaiverResult
 from imagegate.policy.policy import Policy, Scanner
 from imagegate.policy.waiver import Waiver
@@ -49,10 +49,10 @@ class GrantWaiver:
                     f"the waiver of {waiver.subject} was withdrawn this second: request it again"
                 )
         # Also for a waiver that was granted before: the first call may have been killed here.
-        freed = tuple(self._freed(known or granted, now))
-        for release in freed:
+        result = self._effect(known or granted, now, is_new=known is None)
+        for release in result.freed:
             self.starter.request(release.image, sorted(release.tags), StartReason.NEW_WAIVER)
-        return WaiverResult(known or granted, known is None, freed)
+        return result
 
     def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver:
         """Withdraw the waiver. Raises `RecordNotFoundError` if there is none with this ID."""
@@ -76,12 +76,18 @@ class GrantWaiver:
                 return other
         return None
 
-    def _freed(self, waiver: Waiver, now: datetime) -> Iterator[Release]:
-        """Yield the blocked releases that the waiver covers and that would pass now, each image once."""
+    def _effect(self, waiver: Waiver, now: datetime, *, is_new: bool) -> WaiverResult:
+        """Judge the blocked releases that the waiver covers again, each image once."""
 
         def is_about(release: Release) -> bool:
             digests = (release.image.digest, *release.platforms)
             return waiver.covers_image(release.image.repository, digests)
 
         find = FindFreed(ledger=self.ledger, records=self.records, versions=self.versions)
-        return find.run(self.policy, self.grants.waivers(), now, is_about)
+        freed, left = list[Release](), list[tuple[Release, str]]()
+        for release, result in find.judge_again(self.policy, self.grants.waivers(), now, is_about):
+            if result.verdict.outcome is VerdictOutcome.PASS:
+                freed.append(release)
+            elif waiver.id in {one.id for one in result.used_waivers}:
+                left.append((release, result.verdict.blocking[0].message))
+        return WaiverResult(waiver, is_new, tuple(freed), tuple(left))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from imagegate.errors import RejectedInputError
 from imagegate.findings.finding import Versions
 from imagegate.gate.decision_record import Decision
+from imagegate.gate.evaluation import EvaluationResult
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy
@@ -37,6 +38,18 @@ class FindFreed:
         is_wanted: Callable[[Release], bool],
     ) -> Iterator[Release]:
         """Yield the last attempt of each image, if it was blocked and would pass now."""
+        for release, result in self.judge_again(policy, waivers, now, is_wanted):
+            if result.verdict.outcome is VerdictOutcome.PASS:
+                yield release
+
+    def judge_again(
+        self,
+        policy: Policy,
+        waivers: Sequence[Waiver],
+        now: datetime,
+        is_wanted: Callable[[Release], bool],
+    ) -> Iterator[tuple[Release, EvaluationResult]]:
+        """Yield the last attempt of each image that was blocked, with what its verdict would be now."""
         seen: set[ImageRef] = set()
         for release in self.ledger.recent(_MOST_RELEASES, now):
             if release.image in seen or now - release.started_at > _LOOKS_BACK:
@@ -44,18 +57,18 @@ class FindFreed:
             seen.add(release.image)
             if release.outcome is not Outcome.BLOCKED or release.decision is None or not is_wanted(release):
                 continue
-            if self._would_pass(release, release.decision, policy, waivers, now):
-                yield release
+            if result := self._judge(release, release.decision, policy, waivers, now):
+                yield release, result
 
-    def _would_pass(
+    def _judge(
         self, release: Release, digest: Digest, policy: Policy, waivers: Sequence[Waiver], now: datetime
-    ) -> bool:
+    ) -> EvaluationResult | None:
+        """Return the result, or None if no stage has the image, or if it was judged before findings were kept."""
         stage = policy.stage_of(release.image.repository)
         if stage is None:
-            return False
+            return None
         try:
             decision = Decision.decode(self.records.decision(digest))
-            result = Replay(self.records, self.versions).run(decision, policy, stage, waivers, now)
+            return Replay(self.records, self.versions).run(decision, policy, stage, waivers, now)
         except RejectedInputError:
-            return False  # judged before findings were kept, or unreadable: the next push is judged again
-        return result.verdict.outcome is VerdictOutcome.PASS
+            return None  # the next push is judged again
