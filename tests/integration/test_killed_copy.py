@@ -34,7 +34,8 @@ source, target, digest, to = sys.argv[1:]
 origin = client_of(source)
 registry = client_of(target, source=origin)
 print("ready", flush=True)
-copy = Copy(origin, registry, ImageRef.of("killed", digest), to, lambda: True)
+image = ImageRef.of("killed", digest)
+copy = Copy(origin=origin, registry=registry, image=image, target=to, has_time=lambda: True)
 registry.push_manifest(to, copy.run(copy.find()), "1.0")
 print("done", flush=True)
 """
