@@ -133,6 +133,9 @@ def test_the_current_release_is_no_target(world: World, three: Three) -> None:
     with pytest.raises(RollbackRefusedError, match="is the current release already"):
         back(world, third, third)
     assert world.notifications.messages == []
+    world.ledger.revoke(ReleaseId(third, 1), Revocation(NOW, CALLER, "stolen"))
+    with pytest.raises(RollbackRefusedError, match="stolen"):
+        target(world, third.digest)
 
 
 def test_without_a_release_there_is_no_rollback(world: World) -> None:

@@ -68,14 +68,14 @@ class PlanRollback:
         current, *before = releases
         if to is None:
             return self._last_valid(current, before, stage, now)
-        if current.image.digest == to and not may_stay:
-            raise RollbackRefusedError(f"{repository}: {to.short} is the current release already")
         left = self._left(repository, stage)
         target = next((one for one in (*releases, *left) if one.image.digest == to), None)
         if target is None:
             raise RollbackRefusedError(f"{repository}: {to.short} was never released here")
         if why := self._problem(target, stage, now):
             raise RollbackRefusedError(f"{target.image}: {why}")
+        if current.image.digest == to and not may_stay:
+            raise RollbackRefusedError(f"{repository}: {to.short} is the current release already")
         return RollbackPlan(current, target, is_forward=target not in releases)
 
     def releases(self, repository: str, stage: Stage) -> list[Release]:
