@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 
+# Bytecode is kept, whatever the shell says: every test and every function of the sandbox starts from it.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup demo sandbox test check coverage days docs reference format dist deploy build lambda-image clean lock
 
 help: ## List the targets
@@ -24,7 +27,7 @@ $(VENV)/.uv: requirements/uv.txt
 
 $(VENV)/.ready: $(VENV)/.uv requirements/dev.txt pyproject.toml
 	@echo "Setting up $(VENV) …"
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -32,7 +35,7 @@ $(VENV)/.ready: $(VENV)/.uv requirements/dev.txt pyproject.toml
 $(SAM): $(VENV)/.uv requirements/sam.txt
 	@echo "Setting up .venv-sam …"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-sam
-	@VIRTUAL_ENV=.venv-sam $(BIN)/uv pip install --quiet --require-hashes -r requirements/sam.txt
+	@VIRTUAL_ENV=.venv-sam $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements/sam.txt
 	@touch $@
 
 # State machines, pages and workflow files are checked by Node programs; Node comes from a Python package.
