@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 
 from imagegate.findings.finding import Severity
 from imagegate.policy.approval_terms import ApprovalTerms
-from imagegate.policy.file.load import parse_policy
+from imagegate.policy.file.load import load_policy, parse_policy
 from imagegate.policy.policy import Entry, Mode, Scanner, Stage
 from imagegate.policy.rules import DEFAULT_MAX_FINDINGS, Action, EvidenceRules, FindingRules, ImageRules, Rule
-from tests.component.policies import SAMPLES, SHIPPED, TODAY, sample
+from imagegate_cli.policy.check import check
+from imagegate_cli.policy.source import PolicyFile
+from tests.component.policies import ROOT, SAMPLES, SHIPPED, TODAY, sample
+
+_YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
@@ -21,6 +26,22 @@ def test_a_sample_has_no_fault_and_leads_to_an_approved_production(path: Path) -
     assert [name for name, stage in policy.stages.items() if stage.approval] == ["production"]
     assert policy.target_of("shop-production") is None
     assert not policy.waivers
+
+
+def samples_of_the_documentation() -> list[tuple[str, str]]:
+    """Return each whole policy in the README and the documentation, with the name of its page."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    blocks = [(page.name, found) for page in pages for found in _YAML.findall(page.read_text())]
+    return [(name, text) for name, text in blocks if text.startswith("version: 1") and "\nstages:" in text]
+
+
+def test_no_sample_blocks_what_a_stage_that_observes_lets_go_on_unsigned() -> None:
+    documented = samples_of_the_documentation()
+    assert "README.md" in [name for name, _ in documented]
+    files = [(path.name, path.read_text()) for path in SAMPLES]
+    for name, text in [*documented, *files]:
+        source = PolicyFile(name, load_policy(text.encode(), today=TODAY))
+        assert [note for note in check(source, TODAY).notes if "only observes" in str(note)] == [], name
 
 
 def waivers_of(text: str) -> str:
