@@ -123,6 +123,7 @@ def test_a_release_that_a_rollback_left_can_be_named_to_roll_forward(world: Worl
     plan = world.planning().run(DEV, third.digest, NOW + 4 * HOUR)
     assert (plan.current.image, plan.target.image, plan.is_forward) == (second, third, True)
     back(world, third, second, 4)
+    assert world.notifications.messages[-1].subject.startswith(f"ROLLED FORWARD: {DEV} goes forward to ")
     assert target(world, hours=5) == second
 
 

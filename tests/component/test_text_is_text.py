@@ -31,8 +31,8 @@ import rich.tree
 from aws_lambda_powertools import Logger
 from markdown_it import MarkdownIt
 
-import cli
 import imagegate.notices
+import imagegate_cli
 from imagegate.approval_page import html as approval_html
 from imagegate.approval_page.view import ApprovalView
 from imagegate.gate.decision_record import Decision
@@ -44,7 +44,7 @@ from imagegate.text import is_one_line
 from imagegate_cli.enforcement.formats import markdown as report_markdown
 from imagegate_cli.enforcement.report import EnforcementReport
 from imagegate_cli.output import markdown, screen, terminal
-from imagegate_cli.output.screen import Text
+from imagegate_cli.output.screen import Text, console, labelled
 from imagegate_cli.output.spinner import Spinner
 from tests.poison import CLEAN, NAMES, PAYLOADS, CannotFillError, filled, made
 
@@ -141,7 +141,7 @@ def _is_shown(hint: Any) -> bool:
 
 
 def screens(text: str) -> Iterator[tuple[str, Any]]:
-    for function, hints in functions_of(cli, _is_shown):
+    for function, hints in functions_of(imagegate_cli, _is_shown):
         try:
             told = called(function, hints, text)
             yield (
@@ -359,3 +359,10 @@ def test_every_function_logs_so() -> None:
         assert "Logger(" not in source or re.search(r"Logger\(json_serializer=(log\.)?log_line\)", source), (
             handler
         )
+
+
+def test_a_piped_table_has_no_blanks_at_the_end_of_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(labelled([("A", "x"), ("Longer", "a value\nof two lines")]))
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) >= 2
+    assert [line for line in printed if line != line.rstrip()] == []

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import rich.text
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
+from rich.segment import Segment, Segments
 from rich.table import Table
 
 from imagegate.text import printable
@@ -57,6 +57,16 @@ class Screen(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         return super().render(_as_line(renderable), options)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print; where no terminal shows it, without the blanks that fill the last column of a table."""
+        if self.is_terminal:
+            super().print(*objects, **how)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **how)
+        text = "\n".join(line.rstrip(" ") for line in captured.get().split("\n"))
+        super().print(Segments([Segment(text)]), end="", soft_wrap=True)
 
     def render_str(self, text: str, *args: Any, **kwargs: Any) -> rich.text.Text:
         return super().render_str(printable(text), *args, **kwargs)

@@ -10,11 +10,15 @@ from imagegate.policy.rules import Attention
 from imagegate.release.release import Outcome, Release
 
 
-def announcement(release: Release, rollback: Rollback) -> Message:
-    """Compose an `Image Released` of the earlier release, so that deployers need no code for rollbacks."""
+def announcement(release: Release, rollback: Rollback, *, is_forward: bool = False) -> Message:
+    """Compose an `Image Released` of the earlier release, so that deployers need no code for rollbacks.
+
+    `is_forward`: it is a release that an earlier rollback left.
+    """
+    verb, way = ("ROLLED FORWARD", "forward") if is_forward else ("ROLLED BACK", "back")
     again = announce(release, Outcome.RELEASED)
     tags = ", ".join(sorted(release.tags)) or "no tag"
-    head = f"{rollback.repository} goes back to {tags} ({release.image.digest.short})"
+    head = f"{rollback.repository} goes {way} to {tags} ({release.image.digest.short})"
     text = [
         f"{head}, from {rollback.came_from.short}.",
         f"{release.image.digest} was announced to deployers again; it passed the {release.stage} gate before.",
@@ -25,7 +29,7 @@ def announcement(release: Release, rollback: Rollback) -> Message:
         f"More: imagegate status {release.image}",
     ]
     return Message(
-        subject=f"ROLLED BACK: {head}: {rollback.reason}",
+        subject=f"{verb}: {head}: {rollback.reason}",
         lines=text,
         detail_type=again.detail_type,
         detail={

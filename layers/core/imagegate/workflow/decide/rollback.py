@@ -144,7 +144,7 @@ class RollBack:
         at = max(now, plan.current.closed_at or now)
         rollback = known or Rollback(repository, to, came_from, by, at, reason)
         self.ledger.note_rollback(rollback)
-        self.notifications.publish(announcement(plan.target, rollback))
+        self.notifications.publish(announcement(plan.target, rollback, is_forward=plan.is_forward))
         return rollback
 
     def _known(self, repository: str, to: Digest, came_from: Digest) -> Rollback | None:
