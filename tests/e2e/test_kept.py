@@ -93,8 +93,10 @@ def test_a_release_whose_execution_was_stopped_gets_another_attempt(gate: Gate) 
     digest = gate.push("stopped-dev", "1.0")
     gate.eventually(lambda: gate.releases("stopped-dev", digest), "the release is begun")
     states = gate.cloud.client("stepfunctions")
-    [running] = [one for one in gate.executions() if one["status"] == "RUNNING"]
-    states.stop_execution(executionArn=running["executionArn"])
+    # Other tests may have left some running.
+    arns = [one["executionArn"] for one in gate.executions() if one["status"] == "RUNNING"]
+    [running] = [arn for arn in arns if digest in states.describe_execution(executionArn=arn)["input"]]
+    states.stop_execution(executionArn=running)
     gate.push("stopped-dev", "1.0")
     gate.push("stopped-dev", "1.1")
     ended = gate.ended("stopped-dev", digest, attempt=2)
