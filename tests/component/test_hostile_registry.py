@@ -41,7 +41,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr(registry_wire, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(registry_wire, "_PATIENCE_SECONDS", 1.0)
     monkeypatch.setattr(registry_wire, "_SLOWEST", 1 << 20)
 
 
