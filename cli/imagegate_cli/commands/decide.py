@@ -246,7 +246,7 @@ def list_(command_line: CommandLine, *, repository: str | None, show_all: bool, 
     waivers = grants.waiver_statuses(stack.grants.waivers(), policy.waivers, policy.waiver_terms, at)
     items: list[grants.GrantedItem] = [*grants.glass_statuses(stack.grants.broken_glass(), at), *waivers]
     items = [one for one in items if repository is None or one.is_about(repository)]
-    shown = [one for one in items if show_all or not one.is_over]
+    shown = [one for one in items if show_all or not one.state.is_over]
     if as_json:
         return show_json([one.as_json() for one in shown])
     if shown:

@@ -228,9 +228,9 @@ def _trust(source: ImageSource, options: VerifyOptions) -> Trust:
 
 
 def _write(source: ImageSource, report: VerificationReport, path: Path) -> None:
+    """Write the bundle of the image. Raises `CannotTellError` if it was never judged by the stack."""
     from imagegate_cli.verification import bundle as bundles
 
-    """Write the bundle of the image. Raises `CannotTellError` if it was never judged by the stack."""
     if source.stack is None:
         raise CannotTellError("a bundle is made from the stack's records; this registry has none")
     digest = report.decision_digest or source.latest_decision()

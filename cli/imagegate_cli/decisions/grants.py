@@ -30,9 +30,12 @@ class GrantState(StrEnum):
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
 
+    @property
+    def is_over(self) -> bool:
+        return self in (GrantState.EXPIRED, GrantState.WITHDRAWN)
+
 
 _STYLES = {GrantState.COUNTS: "green", GrantState.ENDING: "yellow", GrantState.IDLE: "red"}
-_OVER = (GrantState.EXPIRED, GrantState.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,6 @@ class GrantedItem(Protocol):
     @property
     def says(self) -> str: ...
     @property
-    def is_over(self) -> bool: ...
-    @property
     def row(self) -> GrantRow: ...
     def is_about(self, repository: str) -> bool: ...
     def as_json(self) -> dict[str, Any]: ...
@@ -67,10 +68,6 @@ class GlassStatus:
     glass: BreakGlass
     state: GrantState
     says: str
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in _OVER
 
     @property
     def row(self) -> GrantRow:
@@ -104,10 +101,6 @@ class WaiverStatus:
     says: str
 
     @property
-    def is_over(self) -> bool:
-        return self.state in _OVER
-
-    @property
     def row(self) -> GrantRow:
         waiver = self.waiver
         name = waiver.id if self.is_granted else "policy.yaml"
@@ -135,8 +128,8 @@ def waiver_statuses(
     waivers = [WaiverStatus(waiver, True, *_waiver_state(waiver, terms, now)) for waiver in granted]
     waivers += [WaiverStatus(waiver, False, *_waiver_state(waiver, terms, now)) for waiver in of_policy]
     waivers.sort(key=lambda one: (one.waiver.expires, one.waiver.id))
-    over = [one for one in waivers if one.is_over]
-    return [one for one in waivers if not one.is_over] + over[::-1]
+    over = [one for one in waivers if one.state.is_over]
+    return [one for one in waivers if not one.state.is_over] + over[::-1]
 
 
 def _waiver_state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[GrantState, str]:
@@ -156,7 +149,7 @@ def _waiver_state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[Gr
 def glass_statuses(granted: Iterable[BreakGlass], now: datetime) -> list[GlassStatus]:
     """Return every break-glass, the soonest end first; those that are over come last."""
     statuses = [GlassStatus(glass, *_glass_state(glass, now)) for glass in granted]
-    return sorted(statuses, key=lambda one: (one.is_over, one.glass.ends_at))
+    return sorted(statuses, key=lambda one: (one.state.is_over, one.glass.ends_at))
 
 
 def _glass_state(glass: BreakGlass, now: datetime) -> tuple[GrantState, str]:

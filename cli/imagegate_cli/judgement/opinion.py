@@ -139,8 +139,7 @@ def count_not_counting(opinion: Opinion) -> dict[str, int]:
 def describe_remedies(opinion: Opinion) -> list[str]:
     """Describe what would make the image pass, in the order to do it: the image itself first, then its findings."""
     judged = opinion.judged
-    about_image = dict.fromkeys(reason.advice for reason in judged.verdict.blocking if reason.advice)
-    return [*about_image, *map(str, judged.remedies.actions), *describe_unsolved(opinion)]
+    return [*judged.image_advice, *map(str, judged.remedies.actions), *describe_unsolved(opinion)]
 
 
 def describe_unsolved(opinion: Opinion) -> list[str]:

@@ -48,10 +48,14 @@ class EvaluationResult:
     started_clocks: Mapping[Place, Clock]  # to be stored
 
     @property
+    def image_advice(self) -> tuple[str, ...]:
+        """The advice of the reasons that block, each once: what to change about the image itself."""
+        return tuple(dict.fromkeys(reason.advice for reason in self.verdict.blocking if reason.advice))
+
+    @property
     def advice(self) -> tuple[str, ...]:
         """Sentences for people, in the order to do them: about the image itself, then about its findings."""
-        about_image = dict.fromkeys(reason.advice for reason in self.verdict.blocking if reason.advice)
-        return (*about_image, *self.remedies.texts)
+        return (*self.image_advice, *self.remedies.texts)
 
 
 class PlatformScanReader:
