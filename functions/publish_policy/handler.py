@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
 from imagegate.canonical_json import timestamp
-from imagegate.events.cloudformation import CustomResourceRequest, respond
+from imagegate.events.cloudformation import CustomResourceRequest, respond, settings_digest
 from imagegate.events.validation import parse
 from imagegate.log import log_line
 from imagegate.policy.file.load import parse_policy as parse_policy
@@ -21,12 +21,17 @@ from imagegate.workflow.publish import PublishPolicy
 logger = Logger(json_serializer=log_line)
 
 
-def publish() -> dict[str, str]:
+def publish(request: CustomResourceRequest) -> dict[str, str]:
+    """Publish the policy; return the attributes of the custom resource. Raises `InvalidPolicyError`."""
     parser = partial(parse_policy, prefix=setting("REPOSITORY_PREFIX"), today=wiring.now().date())
     step = PublishPolicy(records=wiring.records(), signer=wiring.signer(), scans=wiring.ecr(), parse=parser)
     policy = step.run(Path(setting("POLICY_FILE")).read_bytes())
     installed_at = wiring.ledger().installed_at(wiring.now())
-    return {"Digest": str(policy.digest), "InstalledAt": timestamp(installed_at)}
+    return {
+        "Digest": str(policy.digest),
+        "InstalledAt": timestamp(installed_at),
+        "Settings": settings_digest(request),
+    }
 
 
 @logger.inject_lambda_context
@@ -36,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     reason = ""
     try:
         # Policies and profiles stay when the stack is deleted: signatures must stay verifiable.
-        data = {} if request.RequestType == "Delete" else publish()
+        data = {} if request.RequestType == "Delete" else publish(request)
     except Exception as error:
         # CloudFormation needs a response to every fault, or it waits for an hour.
         logger.exception("the policy was not published")

@@ -9,11 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from imagegate.approval_page.http import ShowPage, parse_request
 from imagegate.errors import InvalidEventError
-from imagegate.events.cloudformation import CustomResourceRequest
+from imagegate.events.cloudformation import CustomResourceRequest, settings_digest
 from imagegate.events.decide_call import parse_call
 from imagegate.events.ecs import DeploymentHook, TaskStateChange, parse_hook, parse_task
 from imagegate.events.eventbridge import CloudTrailPutImage, EcrImageAction, EcrImageScan
@@ -211,3 +213,14 @@ def test_a_custom_resource_has_an_id_once_it_is_created(kind: str) -> None:
     assert parse(CustomResourceRequest, {**later, "PhysicalResourceId": "id"}).PhysicalResourceId == "id"
     with pytest.raises(InvalidEventError, match="PhysicalResourceId"):
         parse(CustomResourceRequest, later)
+
+
+@given(st.lists(st.text(), max_size=3), st.lists(st.text(), max_size=3))
+def test_other_settings_have_another_digest(one: list[str], other: list[str]) -> None:
+    def digest(values: list[str]) -> str:
+        sample = json.loads((EVENTS / "publish_policy.json").read_text())
+        request = {**sample, "ResourceProperties": {"ServiceToken": "arn", "Settings": values}}
+        return settings_digest(parse(CustomResourceRequest, request))
+
+    assert (digest(one) == digest(other)) is (one == other)
+    assert len(digest(one)) == 32

@@ -59,7 +59,8 @@ def _layer(context: Context, properties: Properties) -> Created:
 @resource("AWS::Lambda::Version", "Version", "FunctionArn")
 def _version(context: Context, properties: Properties) -> Created:
     function = properties["FunctionName"]
-    version = context.call("lambda", "PublishVersion", FunctionName=function)["Version"]
+    described = {key: properties[key] for key in ("Description", "CodeSha256") if key in properties}
+    version = context.call("lambda", "PublishVersion", FunctionName=function, **described)["Version"]
     function_version = context.call("lambda", "GetFunction", FunctionName=function, Qualifier=version)
     arn = function_version["Configuration"]["FunctionArn"]
     return Created(arn, {"Version": version, "FunctionArn": arn})

@@ -6,11 +6,13 @@ Source: CloudFormation user guide, "Custom resource request objects" and "Custom
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any, Literal, Self
 
 import urllib3
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from imagegate.canonical_json import canonical_json
 from imagegate.errors import RetryableError
 
 # The whole response may have 4,096 bytes; a policy with many faults would exceed it.
@@ -35,6 +37,12 @@ class CustomResourceRequest(BaseModel):
         if self.RequestType != "Create" and not self.PhysicalResourceId:
             raise ValueError("PhysicalResourceId is missing")
         return self
+
+
+def settings_digest(request: CustomResourceRequest) -> str:
+    """Return 32 hexadecimal digits that name the values in the property `Settings`: another value, another digest."""
+    values = request.ResourceProperties.get("Settings", [])
+    return sha256(canonical_json(values)).hexdigest()[:32]
 
 
 class NoAnswerError(RetryableError):
