@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Thread
@@ -31,8 +31,16 @@ class ServedCloud:
     process: subprocess.Popen[str]
     printed: str
     env: dict[str, str]
+    clients: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     def client(self, service: str, **credentials: str) -> Any:
+        """Return a client, the administrator's without credentials. Clients are kept: making one takes 50 ms."""
+        key = (service, *sorted(credentials.items()))
+        if key not in self.clients:
+            self.clients[key] = self._new_client(service, credentials)
+        return self.clients[key]
+
+    def _new_client(self, service: str, credentials: Mapping[str, str]) -> Any:
         own = {
             "aws_access_key_id": self.env["AWS_ACCESS_KEY_ID"],
             "aws_secret_access_key": self.env["AWS_SECRET_ACCESS_KEY"],
