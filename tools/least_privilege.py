@@ -31,6 +31,8 @@ UNREACHED: Mapping[tuple[str, str], str] = {
     ("ApprovalPageRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
     ("ReleaseRole", "DeliverItsLog"): "the sandbox keeps logs in files",
     ("PromoteImageRole", "TakeRolesElsewhere"): "the sandbox has one account",
+    ("PromoteImageRole", "SeeTheKeysOfRepositories"): "no stack of the tests has a customer's key",
+    ("PromoteImageRole", "LetEcrUseTheKeysOfRepositories"): "no stack of the tests has a customer's key",
     ("kms", "AlarmsReachTheTopic"): "alarms exist in the sandbox, and never evaluate",
     ("sns", "AlarmsPublish"): "alarms exist in the sandbox, and never evaluate",
     ("kms", "TablesAreEncryptedByAGrant"): "the sandbox encrypts nothing, and makes no grants",

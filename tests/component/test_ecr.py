@@ -602,6 +602,10 @@ def test_a_missing_repository_is_made_like_its_source_and_only_once(account: Any
             "encryptionType": "KMS",
             "kmsKey": "arn:aws:kms:us-east-1:123456789012:key/k",
         },
+        tags=[
+            {"Key": "team", "Value": "shop"},
+            {"Key": "aws:cloudformation:stack-name", "Value": "repositories"},
+        ],
     )
     assert ecr.make_repository("shop-staging", like="shop-dev")
     assert not ecr.make_repository("shop-staging", like="shop-dev")
@@ -612,6 +616,8 @@ def test_a_missing_repository_is_made_like_its_source_and_only_once(account: Any
     assert made["encryptionConfiguration"] == source["encryptionConfiguration"]
     assert made["imageTagMutability"] == "IMMUTABLE"
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
+    tags = account.list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
+    assert tags == [{"Key": "team", "Value": "shop"}]
 
 
 def test_exceptions_from_immutability_are_taken_over_too(ecr: Ecr, stub: Stubber) -> None:
@@ -620,8 +626,12 @@ def test_exceptions_from_immutability_are_taken_over_too(ecr: Ecr, stub: Stubber
         "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
         "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "latest"}],
     }
-    stub.add_response("describe_repositories", {"repositories": [{"repositoryName": "shop-dev", **alike}]})
-    wanted = {"repositoryName": "shop-staging", "imageScanningConfiguration": {"scanOnPush": True}, **alike}
+    arn = "arn:aws:ecr:us-east-1:123456789012:repository/shop-dev"
+    source = {"repositoryName": "shop-dev", "repositoryArn": arn, **alike}
+    stub.add_response("describe_repositories", {"repositories": [source]})
+    stub.add_response("list_tags_for_resource", {"tags": []}, {"resourceArn": arn})
+    made = {"repositoryName": "shop-staging", "imageScanningConfiguration": {"scanOnPush": True}, "tags": []}
+    wanted: dict[str, Any] = {**made, **alike}
     stub.add_response("create_repository", {"repository": {}}, wanted)
     assert ecr.make_repository("shop-staging", like="shop-dev")
 

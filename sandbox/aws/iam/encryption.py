@@ -1,4 +1,4 @@
-"""The KMS permissions that a request to S3, SNS, SQS or DynamoDB needs, because the service calls KMS for the caller.
+"""The KMS permissions that a request to S3, SNS, SQS, DynamoDB or ECR needs: the service calls KMS for the caller.
 
 Keys that AWS manages need no permission.
 """
@@ -14,7 +14,7 @@ from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
-from sandbox.aws.iam.resource_arns import Need
+from sandbox.aws.iam.resource_arns import Need, ServiceCall
 from sandbox.settings import ACCOUNT, REGION
 
 # Actions on the key: a new data key to write, the old one to read.
@@ -75,7 +75,23 @@ def key_needs(action: str, resource: str) -> Iterator[Need]:
             yield use, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"
 
 
+def repository_key_needs(call: ServiceCall) -> list[Need]:
+    """Return what ECR does with a customer's key for whoever creates a repository.
+
+    Pushes and pulls need nothing: ECR uses its grants. Source: Amazon ECR user guide, "Encryption at rest".
+    """
+    encryption = call.parameters.get("encryptionConfiguration") or {}
+    if (call.service, call.operation) != ("ecr", "CreateRepository") or not encryption.get("kmsKey"):
+        return []
+    backend = kms_backends[call.account][call.region]
+    key = backend.keys[backend.any_id_to_key_id(encryption["kmsKey"])]
+    if any(alias.startswith("alias/aws/") for alias in key.aliases):
+        return []
+    return [("kms:DescribeKey", key.arn), ("kms:CreateGrant", key.arn)]
+
+
 def kms_context(action: str) -> dict[str, str]:
     """Return the context that a service adds when it calls KMS for a caller."""
     service = action.partition(":")[0]
-    return {"kms:ViaService": f"{service}.{REGION}.amazonaws.com", "kms:CallerAccount": ACCOUNT}
+    via = f"{service}.{REGION}.amazonaws.com"
+    return {"kms:ViaService": via, "kms:CallerAccount": ACCOUNT, "kms:GrantIsForAWSResource": "true"}

@@ -26,7 +26,7 @@ from moto.sts.models import sts_backends
 from werkzeug.exceptions import HTTPException
 
 from sandbox.aws.iam import used_statements
-from sandbox.aws.iam.encryption import key_needs, kms_context
+from sandbox.aws.iam.encryption import key_needs, kms_context, repository_key_needs
 from sandbox.aws.iam.policies import Context, Statement, applying_statements, statements_of
 from sandbox.aws.iam.resource_arns import (
     Need,
@@ -254,8 +254,10 @@ def _authorize(response: Any, request_class: type, resource: str = "*") -> None:
         raise _refusal(protocol, *_refuse_unknown_key(protocol))
     query = urlparse(response.uri).query
     context = condition_keys(call) if call else {**listing_keys(query), **object_keys(response.headers)}
-    for need in wanted:
-        if missing := principal.refused(*need, context):
+    needed = [(need, context) for need in wanted]
+    needed += [(need, kms_context("ecr:")) for need in (repository_key_needs(call) if call else [])]
+    for need, its_context in needed:
+        if missing := principal.refused(*need, its_context):
             action, on = missing
             message = f"User: {principal.arn} is not authorized to perform: {action} on resource: {on}"
             default = "AccessDeniedException" if "json" in protocol else "AccessDenied"

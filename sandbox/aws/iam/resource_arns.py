@@ -57,6 +57,8 @@ def _ecr(call: ServiceCall) -> Iterator[Need]:
         yield "inspector2:ListFindings", "*"  # ECR calls Inspector on behalf of the caller
     for name in names:
         yield call.need(call.arn(f"repository/{name}"), _ECR_ACTIONS.get(call.operation))
+        if call.operation == "CreateRepository" and call.parameters.get("tags"):
+            yield call.need(call.arn(f"repository/{name}"), "TagResource")
     if not names:
         listing = call.operation == "DescribeRepositories"
         yield call.need(call.arn("repository/*") if listing else call.text("resourceArn") or "*")

@@ -151,6 +151,9 @@ class Ecr:
             )
             if model.get(setting)
         }
+        tags = self._client.list_tags_for_resource(resourceArn=model["repositoryArn"])["tags"]
+        # Nobody but AWS may set its own.
+        settings["tags"] = [tag for tag in tags if not tag["Key"].startswith("aws:")]
         try:
             with translated({}, subject=name):
                 self._client.create_repository(

@@ -42,7 +42,7 @@ class Images(Protocol):
         """Yield the tagged images that were first pushed at that time or later."""
 
     def make_repository(self, name: str, like: str) -> bool:
-        """Create `name` with the encryption of `like`, and return whether it was missing.
+        """Create `name` with the encryption, mutability and tags of `like`, and return whether it was missing.
 
         ECR mounts blobs only between repositories with equal encryption.
         """

@@ -12,7 +12,7 @@ from imagegate.ports.images import Images
 from imagegate.ports.ledger import RecordedReleases
 from imagegate.release.release import Release
 
-_PAUSE = timedelta(seconds=30)
+PAUSE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class AwaitReplicas:
         replicas = self.images.replicas(image)
         waits = unfinished_regions(wanted, replicas)
         if waits and now < since + wanted.timeout:
-            return now.replace(microsecond=0) + _PAUSE
+            return now.replace(microsecond=0) + PAUSE
         notes = describe_failures(wanted, replicas)
         if waits:
             minutes = int(wanted.timeout.total_seconds() // 60)
