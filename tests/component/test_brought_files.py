@@ -47,7 +47,8 @@ CASES = Path(__file__).parent / "fixtures" / "brought"
             "08-trivy-secrets-in-silence",
             "--findings trivy.json",
             1,
-            "also reports 1 secret (1 CRITICAL), 1 licence",
+            "1 secret (1 CRITICAL): counted by severity, as vulnerabilities are, because the policy has no "
+            "findings.secrets 1 license (1 CRITICAL): counted",
         ),
         ("08-trivy-secrets-in-silence", "--findings trivy.sarif", 1, "aws-access-key-id"),
         *(
@@ -55,7 +56,7 @@ CASES = Path(__file__).parent / "fixtures" / "brought"
                 "07-sarif-error-is-not-high",
                 f"--findings {name}.sarif",
                 1,
-                "1 CRITICAL of which this scanner does not tell fixes",
+                "1 CRITICAL whose fixes this scanner does not tell",
             )
             for name in ("level", "score", "undefined")
         ),
@@ -80,6 +81,42 @@ def test_a_file_that_people_bring_has_its_right_outcome(
     result = judge(*arguments, policy=(CASES / case / "policy.yaml").read_text())
     assert result.code == code, result.out + result.err
     assert says in " ".join(result.out.split()) + result.err
+
+
+SECRETS = CASES / "08-trivy-secrets-in-silence"
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "says"),
+    [
+        ("0", 1, "1 secret (at most 0): aws-access-key-id (app/.env) [findings.secrets]"),
+        ("1", 0, "PASS"),
+        ("{value: 0, action: warn}", 0, "1 secret (at most 0)"),
+        ("off", 0, "1 secret (1 CRITICAL): not judged, because findings.secrets is off"),
+    ],
+)
+def test_both_forms_of_one_scan_have_one_verdict_by_the_rule_of_secrets(
+    judge: Judge, rule: str, code: int, says: str
+) -> None:
+    policy = (SECRETS / "policy.yaml").read_text()
+    policy = policy.replace("findings: {", f"findings: {{licenses: off, secrets: {rule}, ")
+    for name in ("trivy.json", "trivy.sarif"):
+        result = judge("--findings", str(SECRETS / name), policy=policy)
+        assert result.code == code, result.out + result.err
+        assert says in " ".join(result.out.split())
+        assert "findings.critical" not in result.out
+
+
+def test_a_rule_that_no_report_can_answer_is_named(judge: Judge) -> None:
+    policy = "version: 1\nstages: {dev: {repositories: '{app}-dev', findings: {secrets: 0, licenses: 0}}}\n"
+    result = judge(
+        "--findings", grype(("CVE-2026-1",)), policy=policy.replace("0, lic", "0, max: {critical: 9}, lic")
+    )
+    assert result.code == 0, result.err
+    assert (
+        "not judged: findings.secrets, because no report is of a scanner that looks for secrets" in result.out
+    )
+    assert "not judged: findings.licenses" in result.out
 
 
 def grype(*found: tuple[str, ...]) -> dict[str, Any]:

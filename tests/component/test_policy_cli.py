@@ -134,6 +134,16 @@ def test_a_signature_that_a_stage_before_may_not_give_is_a_note(call: Call, file
         assert "only observes" not in call("check", file).out
 
 
+def test_a_rule_that_no_scan_of_ecr_can_answer_is_a_note(call: Call, file: Path) -> None:
+    rules = "    approval: required\n    findings: {secrets: 0, licenses: {value: 2, action: warn}}"
+    file.write_text(TEXT.replace("    approval: required", rules))
+    notes = [line for line in call("check", file).out.splitlines() if "ECR and Inspector report no" in line]
+    assert [note.partition(": ECR")[0] for note in notes] == [
+        f"{file}:15: note: stages.prod.findings.secrets",
+        f"{file}:15: note: stages.prod.findings.licenses",
+    ]
+
+
 def test_check_as_json(call: Call, file: Path) -> None:
     good = call("check", file, "--json").json
     assert good["stages"][1] == {

@@ -13,13 +13,16 @@ from imagegate.policy.file.load import parse_policy
 from imagegate.policy.file.schema.policy import GateShape
 from imagegate.policy.file.schema.shape import FilterShape, RuleShape
 from imagegate.policy.policy import Stage
-from imagegate.policy.rules import Action, Attention, GraceStart, NoGrace, Rule
+from imagegate.policy.rules import RULES_OF_KINDS, Action, Attention, GraceStart, NoGrace, Rule
 from tests.component.policies import dev_faults, stage, three
 
 # Its path, its plain value, and its long form.
 RULES_AS_WRITTEN: list[tuple[str, str, Any]] = [
     ("findings.max.low", "7", 7),
     ("findings.deny", "[CVE-2021-44228, GHSA-jfh8-c2jp-5v3q]", {"CVE-2021-44228", "GHSA-jfh8-c2jp-5v3q"}),
+    ("findings.secrets", "0", 0),
+    ("findings.misconfigurations", "3", 3),
+    ("findings.licenses", "12", 12),
     ("image.max_age", "90d", timedelta(days=90)),
     ("image.max_size", "500MB", 500_000_000),
     ("image.max_size", "1.5GiB", 3 << 29),
@@ -32,6 +35,7 @@ RULES_AS_WRITTEN: list[tuple[str, str, Any]] = [
     ("image.forbidden_tags", "[latest]", ("latest",)),
     ("evidence.require_provenance", "['https://x/*']", ("https://x/*",)),
 ]
+KINDS = {rule: kind for kind, rule in RULES_OF_KINDS.items()}
 
 
 def written(path: str, value: str) -> str:
@@ -44,6 +48,8 @@ def rule_at(of: Stage, path: str) -> Rule[Any] | None:
     first, *rest = path.split(".")
     if rest[0] == "max":
         return of.findings.max.get(Severity.parse(rest[1]))
+    if path in KINDS:
+        return of.findings.max_of_kind.get(KINDS[path])
     rule: Rule[Any] | None = getattr(getattr(of, first), rest[0])
     return rule
 
@@ -55,7 +61,9 @@ def test_a_rule_is_its_plain_value_or_a_value_with_an_action_or_off(path: str, t
         long = written(path, f"{{value: {text}, action: {action}}}")
         assert rule_at(stage(long), path) == Rule(value, action)
     assert rule_at(stage(written(path, f"{{value: {text}}}")), path) == Rule(value)
-    assert rule_at(stage(written(path, "off")), path) is None
+    off = rule_at(stage(written(path, "off")), path)
+    # A kind that is off is not judged at all; one that is not written counts by severity.
+    assert off == (Rule(0, Action.OFF) if path in KINDS else None)
 
 
 @pytest.mark.parametrize("path", ["image.non_root", "evidence.require_signature"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imagegate.findings.finding import Severity
+from imagegate.findings.finding import FindingKind, Severity
 from tests.component.scanner_files import IMAGE, LOG4J, Json, fixture, parsed, refusal, severities
 
 HARBOR = "application/vnd.security.vulnerability.report; version=1.1"
@@ -243,10 +243,11 @@ def test_a_report_of_snyk_that_tested_nothing_proves_nothing(change: Json, why: 
 def test_ignored_omitted_and_extra_results_of_snyk_are_noted() -> None:
     document = {**fixture("snyk.json"), "severityThreshold": "high", "filtered": {"ignore": [{"id": "x"}]}}
     document["vulnerabilities"][2]["type"] = "license"
-    threshold, ignored, licence = parsed(document).notes
+    report = parsed(document)
+    threshold, ignored = report.notes
     assert "only findings from severity high on" in threshold
     assert ignored.startswith("1 findings were set aside by Snyk's own policy")
-    assert "1 licence issues: they count" in licence
+    assert [one.kind for one in report.findings].count(FindingKind.LICENSE) == 1
 
 
 @pytest.mark.parametrize("probability", ["1.5", "often", "1e3", "-0.1"])

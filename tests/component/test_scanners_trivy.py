@@ -161,12 +161,12 @@ def as_trivy(*results: Json) -> Json:
 def test_trivys_two_forms_of_one_scan_say_the_same(result: Json) -> None:
     in_json = parsed(as_trivy({"Target": "/app/.env", **result}))
     in_sarif = parsed(as_sarif("/app/.env", result))
-    assert [(one.vulnerability, one.severity, one.packages) for one in in_json.findings] == [
-        (one.vulnerability, one.severity, one.packages) for one in in_sarif.findings
+    assert [(one.vulnerability, one.severity, one.packages, one.kind) for one in in_json.findings] == [
+        (one.vulnerability, one.severity, one.packages, one.kind) for one in in_sarif.findings
     ]
-    assert in_json.findings[0].fixable is None
-    (note,) = in_json.notes
-    assert "Trivy also reports 1 " in note
+    (finding,) = in_json.findings
+    assert finding.fixable is None
+    assert f"{finding.kind.title()}s" in result
 
 
 def test_misconfigurations_that_are_none_are_no_findings() -> None:

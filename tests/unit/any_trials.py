@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from imagegate.findings.finding import Finding, Package
+from imagegate.findings.finding import Finding, FindingKind, Package
 from imagegate.findings.scan import WaitOutcome
 from imagegate.gate.facts import Evidence, PlatformFacts
 from imagegate.gate.finding_rules import Clock
@@ -68,6 +68,7 @@ findings = mixed(
     exploit=(None, False, True),
     known_exploited=(None, False, True),
     epss=(None, 0.1, 0.5),
+    kind=(FindingKind.VULNERABILITY, FindingKind.VULNERABILITY, FindingKind.SECRET),
 )
 OFTEN_NONE = (None,) * 3
 finding_rules = mixed(
@@ -105,6 +106,10 @@ finding_rules = mixed(
         Rule((ProhibitedPackage("lod*", "<3"), ProhibitedPackage("open*", "<1", "deb"))),
         Rule((ProhibitedPackage("zlib"),)),
         Rule((ProhibitedPackage("zlib"),), Action.WARN),
+    ),
+    max_of_kind=(
+        {},
+        *({FindingKind.SECRET: Limit(number, action)} for number in (0, 1) for action in Action),
     ),
 )
 RARELY = (None,) * 6

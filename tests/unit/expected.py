@@ -69,8 +69,12 @@ def _is_recent(trial: Trial, platform: Platform) -> Answer:
 
 def _of_findings(trial: Trial, findings: tuple[Finding, ...]) -> Iterator[tuple[Action, Answer]]:
     asked = trial.stage.findings
+    for kind, limit in asked.max_of_kind.items():
+        counted = [one for one in findings if one.kind is kind and not waives(trial, one)]
+        yield limit.action, len(counted) <= limit.value
+    by_severity = [one for one in findings if one.kind not in asked.max_of_kind]
     for severity, limit in asked.max.items():
-        answers = [counts(trial, finding) for finding in findings if finding.severity is severity]
+        answers = [counts(trial, finding) for finding in by_severity if finding.severity is severity]
         surely, perhaps = answers.count(True), answers.count(None)
         yield limit.action, surely + perhaps <= limit.value or (False if surely > limit.value else None)
     for finding in findings:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imagegate.findings.finding import Finding, Severity
+from imagegate.findings.finding import Finding, FindingKind, Severity
 from imagegate.findings.scan import WaitOutcome
 from imagegate.gate import evaluation as judging
 from imagegate.gate import image_rules, verdict
@@ -37,6 +37,9 @@ findings.low                | PASS      | PASS | PASS warn      | BLOCK enforce 
 findings.informational      | PASS      | PASS | PASS warn      | BLOCK enforce | PASS used      | ERROR enforce | PASS warn     | PASS used
 findings.undefined          | PASS      | PASS | PASS warn      | BLOCK enforce | PASS used      | ERROR enforce | PASS warn     | PASS used
 findings.denied             | PASS      | PASS | PASS warn      | BLOCK enforce | PASS used      | -             | -             | -
+findings.secrets            | PASS      | PASS | PASS warn      | BLOCK enforce | PASS used      | -             | -             | -
+findings.misconfigurations  | PASS      | PASS | PASS warn      | BLOCK enforce | PASS used      | -             | -             | -
+findings.licenses           | PASS      | PASS | PASS warn      | BLOCK enforce | PASS used      | -             | -             | -
 findings.incomplete         | PASS      | -    | -              | -             | -              | ERROR enforce | -             | ERROR enforce
 packages.prohibited         | PASS      | PASS | PASS warn      | BLOCK enforce | PASS used      | ERROR enforce | PASS warn     | PASS used
 scan.unsupported            | PASS      | -    | -              | BLOCK enforce | PASS warn used | -             | -             | -
@@ -109,6 +112,21 @@ def _limit(severity: Severity) -> Subject:
     return Subject(asked, _found(one, other), _found(silent, other), _found(other, without), waiver())
 
 
+def _limit_of(kind: FindingKind) -> Subject:
+    """Return a limit of one finding of a kind, whatever the severity; those without a fix count, too."""
+    one, other = (
+        replace(finding(f"CVE-2026-{number}", severity, fixable=None), kind=kind)
+        for number, severity in ((1, Severity.CRITICAL), (2, Severity.LOW))
+    )
+
+    def asked(plain: Trial, action: Action) -> Trial:
+        limits = dict.fromkeys(Severity, Limit(0))
+        every = frozenset(Severity)
+        return plain.with_rules(max=limits, only_fixable=every, max_of_kind={kind: Limit(1, action)})
+
+    return Subject(asked, _found(one, other), good=_found(one), waiver=waiver())
+
+
 def _denied() -> Subject:
     """Return a finding that is denied by another of its names; it has no fix, and its severity has no limit."""
     denied = finding(aliases=("GHSA-1",), fixable=False)
@@ -161,6 +179,7 @@ ROOT = ImageConfig("root", {"team": "shop"})
 UNKNOWN = Subject(_always, lambda plain: plain, _scan(hidden={Severity.LOW: 1}))
 SUBJECTS: dict[str, Subject] = {
     **{f"findings.{severity.lower()}": _limit(severity) for severity in Severity},
+    **{rule: _limit_of(kind) for kind, rule in rules.RULES_OF_KINDS.items()},
     "findings.denied": _denied(),
     "findings.incomplete": UNKNOWN,
     "packages.prohibited": _prohibited(),

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.findings.finding import Finding, Package
+from imagegate.findings.finding import Finding, FindingKind, Package
 from imagegate.gate.remediation import Rebuild, Remedies, Remedy
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.policy.rules import (
     DENIED,
     PROHIBITED,
+    RULES_OF_KINDS,
     Action,
     FindingRules,
     Limit,
@@ -178,14 +179,38 @@ def test_the_message_names_findings_that_no_action_fixes() -> None:
     found = remedies(blocked(critical(1, package("a")), unfixed))
     assert found.texts == (
         "upgrade a to 2: removes 1",
-        "1 CRITICAL without a known fix: wait for one, or waive",
+        "1 CRITICAL without a known fix: wait for one, or waive it: CVE-2 (b 1)",
     )
     assert Remedies().texts == ()
 
 
 def test_no_known_fix_is_not_said_where_the_scanner_does_not_tell() -> None:
     (text,) = remedies(blocked(critical(1, package("b", None)))).texts
-    assert text.startswith("1 CRITICAL: this scanner does not say whether fixes exist")
+    assert text.startswith(
+        "1 CRITICAL whose fixes this scanner does not tell: look for newer versions, or waive it: "
+    )
+
+
+def test_each_way_to_deal_with_findings_of_one_rule_is_named() -> None:
+    no_fix = [replace(critical(number, package("a", None)), fixable=False) for number in (1, 2)]
+    secret = Finding("aws-access-key-id", CRITICAL, (Package("app/.env"),), kind=FindingKind.SECRET)
+    assert remedies(blocked(*no_fix, critical(3, package("b", None)), secret)).texts == (
+        "2 CRITICAL without a known fix: wait for one, or waive them: CVE-1 (a 1), CVE-2 (a 1)",
+        "1 CRITICAL whose fixes this scanner does not tell: look for newer versions, or waive it: CVE-3 (b 1)",
+        "revoke 1 secret and build the image without it (RUN --mount=type=secret); a layer that deletes it is not"
+        " enough: aws-access-key-id (app/.env)",
+    )
+
+
+@pytest.mark.parametrize("kind", RULES_OF_KINDS)
+def test_a_rule_of_a_kind_has_its_own_remedy(kind: FindingKind) -> None:
+    found = [Finding(f"x-{number}", HIGH, (Package("app/x"),), kind=kind) for number in range(3)]
+    rules = FindingRules(max=LIMITS, max_of_kind={kind: Limit(1)})
+    result = remedies(trial(*found, rules=rules))
+    assert result.left == {RULES_OF_KINDS[kind]: 2}
+    (text,) = result.texts
+    assert f"2 {kind}s" in text
+    assert text.endswith("x-0 (app/x), x-1 (app/x), x-2 (app/x)")
 
 
 # rebuilding

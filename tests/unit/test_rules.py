@@ -43,9 +43,7 @@ def test_a_rule_enforces_unless_it_says_otherwise() -> None:
 
 def test_a_severity_has_its_own_limit_or_none() -> None:
     rules = FindingRules(max={Severity.HIGH: Limit(3), Severity.LOW: Limit(0, Action.OFF)})
-    assert rules.limit(Severity.HIGH) == Limit(3)
-    assert rules.limit(Severity.LOW) is None
-    assert rules.limit(Severity.CRITICAL) is None
+    assert dict(rules.limits()) == {"findings.high": Limit(3)}
 
 
 def test_rules_that_nobody_sets_ask_for_nothing() -> None:

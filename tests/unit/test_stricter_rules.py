@@ -24,6 +24,14 @@ def _limits(change: Callable[[Limit], Limit]) -> Callable[[Stage], Stage]:
     return changed
 
 
+def _kinds(change: Callable[[Limit], Limit]) -> Callable[[Stage], Stage]:
+    def changed(gate: Stage) -> Stage:
+        limits = {kind: change(limit) for kind, limit in gate.findings.max_of_kind.items()}
+        return replace(gate, findings=replace(gate.findings, max_of_kind=limits))
+
+    return changed
+
+
 def _findings(**changes: Any) -> Callable[[Stage], Stage]:
     return lambda gate: replace(gate, findings=replace(gate.findings, **changes))
 
@@ -77,6 +85,9 @@ def _labelled(gate: Stage) -> Stage:
 STRICTER: Mapping[str, Callable[[Stage], Stage]] = {
     "lower limits": _limits(lambda limit: replace(limit, value=max(limit.value - 1, 0))),
     "limits that enforce": _limits(lambda limit: replace(limit, action=Action.ENFORCE)),
+    "lower limits of kinds": _kinds(lambda limit: replace(limit, value=max(limit.value - 1, 0))),
+    "limits of kinds that enforce": _kinds(lambda limit: replace(limit, action=Action.ENFORCE)),
+    "no secret": _kinds(lambda _: Limit(0)),
     "limits for all": _all_limited,
     "none of any severity": _findings(max=dict.fromkeys(Severity, Limit(0))),
     "rules about findings that enforce": lambda gate: replace(gate, findings=_enforced(gate.findings)),

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagegate.findings.finding import EXAMPLES, Finding, Severity
+from imagegate.findings.finding import EXAMPLES, Finding, FindingKind, Severity
 from imagegate.gate.finding_rules import Clock, FindingEvaluator, FindingRuling, RulingReason, Terms
 from imagegate.gate.tally import FindingTally, StartedClocks, worse
 from imagegate.policy.rules import (
     DENIED,
     PROHIBITED,
+    RULES_OF_KINDS,
     Action,
     FindingRules,
     GraceStart,
@@ -73,6 +74,25 @@ def test_a_finding_of_a_severity_with_a_limit_counts() -> None:
     assert ruling(finding(severity=LOW), rules()) == FindingRuling("findings.low", RulingReason.NO_LIMIT)
     off = rules(max={HIGH: Limit(0, Action.OFF)})
     assert ruling(finding(), off) == FindingRuling("findings.high", RulingReason.NO_LIMIT)
+
+
+@pytest.mark.parametrize(("kind", "rule"), RULES_OF_KINDS.items())
+def test_a_kind_with_a_rule_counts_there_alone_whatever_its_severity(kind: FindingKind, rule: str) -> None:
+    """Neither filters nor grace are for it; without a rule it counts as a vulnerability does."""
+    for severity in Severity:
+        one = replace(finding(severity=severity), kind=kind, at_worst=Severity.CRITICAL)
+        asked = rules(
+            max=dict.fromkeys(Severity, Limit(0)),
+            only_fixable=frozenset(Severity),
+            grace=dict.fromkeys(Severity, DAY),
+            max_of_kind={kind: Limit(0)},
+        )
+        assert ruling(one, asked) == FindingRuling(rule, RulingReason.COUNTS)
+        assert ruling(one, asked, waivers=waivers(waiver())).reason is RulingReason.WAIVED
+        off = replace(asked, max_of_kind={kind: Limit(0, Action.OFF)})
+        assert ruling(one, off) == FindingRuling(rule, RulingReason.NO_LIMIT)
+        other = replace(asked, max_of_kind={})
+        assert rulings(one, other) == rulings(replace(one, kind=FindingKind.VULNERABILITY), other)
 
 
 @pytest.mark.parametrize("reason", RulingReason)

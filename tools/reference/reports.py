@@ -39,8 +39,9 @@ Files are UTF-8, or UTF-16 with a byte order mark, as `>` of PowerShell writes i
 
 Findings that the tool or service has closed, suppressed, archived, flagged as false positives or given an analysis
 count like all others, and a note names them: only the policy, its waivers and `--vex` set findings aside. Secrets,
-misconfigurations and licences of Trivy and licence issues of Snyk count by their severity. A note names each other
-section of a report.
+misconfigurations and licenses of Trivy and license issues of Snyk have
+[rules of their own](policy.md#secrets-misconfigurations-and-licenses); without such a rule they count by severity,
+and a note says so. A note names each other section of a report.
 """
 
 

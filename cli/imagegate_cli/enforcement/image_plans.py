@@ -139,9 +139,9 @@ def _is_fixed(finding: OpenFinding, upgraded: set[str], gone: frozenset[Place]) 
 
 
 def _limits(stage: Stage) -> Iterator[tuple[str, int]]:
-    for severity, limit in stage.findings.max.items():
+    for name, limit in stage.findings.limits():
         if limit.action is Doing.ENFORCE:
-            yield f"findings.{severity.lower()}", limit.value
+            yield name, limit.value
     for name, rule in ((DENIED, stage.findings.deny), (PROHIBITED, stage.findings.prohibited)):
         if rule is not None and rule.action is Doing.ENFORCE:
             yield name, 0

@@ -17,7 +17,6 @@ from imagegate_cli.judgement.opinion import (
     Opinion,
     count_not_counting,
     decision_text,
-    describe_remedies,
     headline,
 )
 from imagegate_cli.output import markdown as md
@@ -126,7 +125,10 @@ def _rule(line: Line) -> dict[str, Any]:
     rule: dict[str, Any] = {
         "id": finding.vulnerability,
         "shortDescription": _message(str(finding)),
-        "properties": {"security-severity": _SCORES[finding.severity], "tags": ["security", "vulnerability"]},
+        "properties": {
+            "security-severity": _SCORES[finding.severity],
+            "tags": ["security", str(finding.kind)],
+        },
     }
     link = web_link(finding.url or "")
     return rule | ({"helpUri": link} if link else {})
@@ -196,7 +198,7 @@ def as_markdown(opinion: Opinion, *, most: int = 50) -> str:
         f"- {'' if reason.action == 'enforce' else '(warning) '}{md.text(reason.message)} {md.code(reason.rule)}"
         for reason in opinion.judged.verdict.reasons
     ]
-    remedies = describe_remedies(opinion)
+    remedies = opinion.judged.advice
     if remedies:
         lines += ["", "**What would make it pass**", ""]
         lines += [f"- {md.text(text)}" for text in remedies]

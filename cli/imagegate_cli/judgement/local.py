@@ -7,7 +7,8 @@ finding has been known) are left out, and a note names them.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import click
 
 from imagegate.canonical_json import timestamp
-from imagegate.findings.finding import Finding, FindingCounts
+from imagegate.findings.finding import Finding, FindingCounts, Severity
 from imagegate.findings.scan import Basis, ScanStatus
 from imagegate.gate.evaluation import ImageEvaluation
 from imagegate.gate.facts import ImageFacts, PlatformFacts
@@ -24,7 +25,7 @@ from imagegate.gate.vex.history import StatementHistory
 from imagegate.oci.image import Digest, ImageRef, repository_name
 from imagegate.oci.image_config import ImageConfig
 from imagegate.policy.policy import Policy, Stage
-from imagegate.policy.rules import EvidenceRules, ImageRules, Rule, is_on
+from imagegate.policy.rules import RULES_OF_KINDS, EvidenceRules, ImageRules, Rule, is_on
 from imagegate.policy.waiver import Waiver
 from imagegate_cli.judgement import configuration, vex
 from imagegate_cli.judgement.catalogues import add_catalogues, epss_scores, known_exploited
@@ -32,7 +33,7 @@ from imagegate_cli.judgement.opinion import Opinion
 from imagegate_cli.scanners.document import ScannerFileError
 from imagegate_cli.scanners.formats import read
 from imagegate_cli.scanners.merging import merge
-from imagegate_cli.scanners.report import ScannerReport
+from imagegate_cli.scanners.report import ScannerReport, kinds_told
 
 T = TypeVar("T", ImageRules, EvidenceRules)
 
@@ -68,6 +69,7 @@ def judge_files(options: JudgeOptions, policy: Policy, now: datetime) -> Opinion
     facts = _facts(options, reports, digest, config)
     local_stage, notes = _without_what_is_unknown(stage, options)
     findings = _findings(options, reports)
+    notes += _notes_on_kinds(stage, reports, findings)
     grants, doubts = _apply_vex(options, policy, reports, findings, facts.platforms[0].platform, now)
     evaluation = ImageEvaluation(policy, local_stage, facts, now, grants=grants, versions=VERSIONS)
     evaluation.read_scan(_status(reports, facts, findings), findings)
@@ -166,6 +168,24 @@ def _without_what_is_unknown(stage: Stage, options: JudgeOptions) -> tuple[Stage
         image=_without(image, removed),
         evidence=_without(evidence, removed),
     ), notes
+
+
+def _notes_on_kinds(
+    stage: Stage, reports: Sequence[ScannerReport], findings: Sequence[Finding]
+) -> Iterator[str]:
+    """Yield how findings that are no vulnerabilities count where no rule is about them, and the rules in vain."""
+    told = frozenset().union(*(kinds_told(report.scanner) for report in reports))
+    for kind, rule in RULES_OF_KINDS.items():
+        levels = Counter(finding.severity for finding in findings if finding.kind is kind)
+        limit = stage.findings.max_of_kind.get(kind)
+        by_level = ", ".join(f"{levels[level]} {level}" for level in Severity if level in levels)
+        number = f"{kind.counted(levels.total())} ({by_level})"
+        if levels and limit is None:
+            yield f"{number}: counted by severity, as vulnerabilities are, because the policy has no {rule}"
+        elif levels and not is_on(limit):
+            yield f"{number}: not judged, because {rule} is off"
+        elif is_on(limit) and kind not in told:
+            yield f"not judged: {rule}, because no report is of a scanner that looks for {kind}s"
 
 
 def _without(rules: T, rule_names: Collection[str]) -> T:

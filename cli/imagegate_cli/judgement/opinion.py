@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,6 @@ from imagegate.policy.policy import Mode, Stage
 from imagegate_cli.faults import CANNOT_TELL
 
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
-_MOST_NAMES = 3
 # Reasons of rulings, the gravest first.
 _WHY = ("denied", "prohibited", "counts", "unknown", "grace", "waived", "not worse", "no fix", "no limit")
 
@@ -43,11 +42,6 @@ class Line:
     @property
     def counts(self) -> bool:
         return self.why in ("denied", "prohibited", "counts", "unknown")
-
-    @property
-    def has_fix(self) -> bool:
-        packages = self.finding.packages
-        return bool(packages) and all(package.fixed for package in packages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,35 +128,3 @@ def count_not_counting(opinion: Opinion) -> dict[str, int]:
         for why, number in scan.tally.aside.items():
             numbers[str(why)] = numbers.get(str(why), 0) + number
     return numbers
-
-
-def describe_remedies(opinion: Opinion) -> list[str]:
-    """Describe what would make the image pass, in the order to do it: the image itself first, then its findings."""
-    judged = opinion.judged
-    return [*judged.image_advice, *map(str, judged.remedies.actions), *describe_unsolved(opinion)]
-
-
-def describe_unsolved(opinion: Opinion) -> list[str]:
-    """Describe what still blocks after all remedies, with examples."""
-    lines = opinion.lines() if opinion.judged.remedies.left else []
-    texts = []
-    for rule, number in opinion.judged.remedies.left.items():
-        of_rule = [line for line in lines if any(one["rule"] == rule for one in line.rulings) and line.counts]
-        unsolved = [line.finding for line in of_rule if not line.has_fix]
-        what = rule.removeprefix("findings.").upper() if rule.startswith("findings.") else rule
-        texts.append(f"{number} {what} {_why_unsolved(number, unsolved)}{_examples(unsolved)}")
-    return texts
-
-
-def _why_unsolved(number: int, findings: Sequence[Finding]) -> str:
-    """Say that there is no fix, or that the scanner does not tell whether there is one."""
-    them = "it" if number == 1 else "them"
-    if findings and all(finding.fixable is None for finding in findings):
-        return f"of which this scanner does not tell fixes: look for a newer version, or waive {them}"
-    return f"without a known fix, only a waiver lets {them} pass"
-
-
-def _examples(findings: Sequence[Finding]) -> str:
-    names = list(dict.fromkeys(map(str, findings)))
-    more = " …" if len(names) > _MOST_NAMES else ""
-    return f": {', '.join(names[:_MOST_NAMES])}{more}" if names else ""

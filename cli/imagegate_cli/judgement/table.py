@@ -14,7 +14,6 @@ from imagegate_cli.judgement.opinion import (
     Opinion,
     count_not_counting,
     decision_text,
-    describe_remedies,
     headline,
 )
 from imagegate_cli.output.screen import Text, coloured
@@ -59,7 +58,7 @@ def _reasons(reasons: Sequence[Reason]) -> Table:
 
 
 def _remedies(opinion: Opinion) -> Iterator[RenderableType]:
-    texts = describe_remedies(opinion)
+    texts = opinion.judged.advice
     if texts:
         yield Text()
         yield Text("What would make it pass:", style="bold")

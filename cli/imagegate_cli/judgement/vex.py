@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from imagegate.errors import RejectedInputError
-from imagegate.findings.finding import Finding, Package
+from imagegate.findings.finding import Finding, FindingKind, Package
 from imagegate.gate.vex import document, writer
 from imagegate.gate.vex.history import StatementHistory, waiver_of
 from imagegate.gate.vex.image import Image, Name
@@ -141,7 +141,7 @@ def _note(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
 
 
 def write_document(opinion: Opinion) -> str:
-    """Write every finding: `not_affected` if waived with a justification, else `affected` with the planned action."""
+    """Write every vulnerability: `not_affected` if it is waived with a justification, else `affected` with the plan."""
     waivers = {waiver.id: waiver for waiver in opinion.judged.used_waivers}
     statements = [
         writer.WrittenStatement(
@@ -153,6 +153,7 @@ def write_document(opinion: Opinion) -> str:
             aliases=line.finding.aliases,
         )
         for line in opinion.lines()
+        if line.finding.kind is FindingKind.VULNERABILITY
         for package in line.finding.packages or (None,)
     ]
     name = Name.parse(opinion.subject).last

@@ -9,7 +9,7 @@ from typing import Any
 
 from imagegate.policy.file.yaml import Fault, dotted
 from imagegate.policy.policy import Entry, Mode, Policy
-from imagegate.policy.rules import Action, active
+from imagegate.policy.rules import RULES_OF_KINDS, Action, active, is_on
 from imagegate.policy.waiver import ENDING, Waiver
 from imagegate_cli.policy import effective as policy_effective
 from imagegate_cli.policy.source import PolicyFile
@@ -68,6 +68,7 @@ def _notes(source: PolicyFile, policy: Policy, today: date) -> Iterator[Fault]:
     yield from _open_stages(source, policy)
     yield from _unknown_pushers(source, policy)
     yield from _unsigned_by_observers(source, policy)
+    yield from _only_in_reports(source, policy)
     for number, waiver in enumerate(policy.waivers):
         path = ("waivers", number)
         if (state := ending(waiver, today)) is not None:
@@ -109,6 +110,19 @@ def _unsigned_by_observers(source: PolicyFile, policy: Policy) -> Iterator[Fault
         text = f"{' and '.join(observers)} only observes: an image that does not pass there goes on without a signature"
         todo = f"and {name} blocks it; say off until {' and '.join(observers)} enforces"
         yield Fault(source.examined.document.line_of(written), path, f"{text}, {todo}")
+
+
+def _only_in_reports(source: PolicyFile, policy: Policy) -> Iterator[Fault]:
+    """Note each rule about findings that no scan of ECR has."""
+    noted: set[tuple[int, str]] = set()
+    for name, stage in policy.stages.items():
+        for kind, rule in RULES_OF_KINDS.items():
+            path = ("stages", name, *rule.split("."))
+            line = source.examined.document.line_of(source.examined.gates.locate(path))
+            if is_on(stage.findings.max_of_kind.get(kind)) and (line, rule) not in noted:
+                noted.add((line, rule))
+                text = f"ECR and Inspector report no {kind}s: only imagegate judge looks, in reports of Trivy"
+                yield Fault(line, path, text)
 
 
 def ending(waiver: Waiver, today: date) -> str | None:

@@ -21,6 +21,7 @@ Place = tuple[str, ...]
 RULES_IN_ORDER: tuple[Place, ...] = (
     *((*LIMITS, severity.lower()) for severity in Severity),
     *(("findings", key) for key in ("only_fixable", "grace", "no_grace", "no_worse_than", "deny")),
+    *(("findings", key) for key in ("secrets", "misconfigurations", "licenses")),
     ("packages", "prohibited"),
     *(("image", key) for key in ("max_age", "max_size", "labels", "base_images", "platforms")),
     *(("image", key) for key in ("non_root", "tags", "forbidden_tags")),

@@ -80,8 +80,11 @@ class _Group:
         self.firsts.add(finding.vulnerability)
         self.cves.update(_cves(finding))
 
-    def contradicts(self, cves: set[str]) -> bool:
-        """Return whether the CVEs differ: two CVEs are two vulnerabilities, even if one advisory names both."""
+    def contradicts(self, finding: Finding) -> bool:
+        """Return whether the kinds or the CVEs differ: two CVEs are two vulnerabilities, even of one advisory."""
+        if any(member.kind is not finding.kind for member in self.members.values()):
+            return True
+        cves = _cves(finding)
         return bool(cves and self.cves) and self.cves.isdisjoint(cves)
 
     def merged(self) -> Finding:
@@ -122,7 +125,7 @@ class _FindingGroups:
         numbers = self._by_name.find(cves or finding.names, finding)
         if cves:
             numbers |= self._by_advisory.find(finding.names, finding)
-        return [number for number in sorted(numbers) if not self.all[number].contradicts(set(cves))]
+        return [number for number in sorted(numbers) if not self.all[number].contradicts(finding)]
 
 
 class _Places:
@@ -180,6 +183,7 @@ def _merged(members: Sequence[Finding], informers: Sequence[Finding]) -> Finding
         aliases=tuple(aliases),
         fixable=merge_fixable(packages, informers),
         url=next((one.url for one in informers if one.url), None),
+        kind=members[0].kind,
         arn=next((one.arn for one in informers if one.arn), None),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.findings.finding import Finding, FindingKind, Package, Severity
 
 # Facts beside vulnerability, severity and package: "fix" (does one exist), "exploit" (is one available), "epss",
 # "kev" (is it known to be exploited), "layer" (which layer has the package).
@@ -26,6 +26,12 @@ _KNOWS: Mapping[str, frozenset[str]] = {
     "basic": frozenset(),
     "sarif": frozenset(),
 }
+# The kinds of findings, beside vulnerabilities, that a scanner may report.
+_TELLS: Mapping[str, frozenset[FindingKind]] = {
+    "trivy": frozenset(FindingKind),
+    "sarif": frozenset(FindingKind),  # Trivy's
+    "snyk": frozenset({FindingKind.LICENSE}),
+}
 # The scanner with the most facts comes first: if two contradict each other in a detail, the first wins.
 SCANNERS = tuple(_KNOWS)
 
@@ -33,6 +39,11 @@ SCANNERS = tuple(_KNOWS)
 def knows(scanner: str) -> frozenset[str]:
     """Return the facts that every report of this scanner has; `ScannerReport.knows` has those of one report."""
     return _KNOWS[scanner]
+
+
+def kinds_told(scanner: str) -> frozenset[FindingKind]:
+    """Return the kinds of findings, beside vulnerabilities, that this scanner looks for."""
+    return _TELLS.get(scanner, frozenset())
 
 
 @dataclass(frozen=True, slots=True)

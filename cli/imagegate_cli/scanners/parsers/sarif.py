@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.findings.finding import Finding, FindingKind, Package, Severity
 from imagegate_cli.scanners import fields
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, package_of
@@ -21,11 +21,16 @@ _LOG = frozenset({"$schema", "version", "runs", "properties"})
 _TRIVY = re.compile(
     r"Package: (\S+)\nInstalled Version: (\S*)\nVulnerability (\S+)\nSeverity: (\S*)\nFixed Version:([^\n]*)"
 )
-# Of Trivy's secrets, misconfigurations and licences.
+# Of Trivy's secrets, misconfigurations and licenses.
 _TRIVY_OTHER = re.compile(
-    r"Artifact: ([^\n]*)\n(?:Type: [^\n]*\n)?(?:Secret|Vulnerability|License) [^\n]*\n"
+    r"Artifact: ([^\n]*)\n(?:Type: [^\n]*\n)?(Secret|Vulnerability|License) [^\n]*\n"
     r"(?:Severity: (\S*)|PkgName: ([^\n]*)\n Classification: [^\n]*\n Path: ([^\n]*))"
 )
+_KINDS = {
+    "Secret": FindingKind.SECRET,
+    "Vulnerability": FindingKind.MISCONFIGURATION,
+    "License": FindingKind.LICENSE,
+}
 _GRYPE = re.compile(r"A (\w+) vulnerability in (\S+) package: (.+?), version (\S+) was found")
 _NOTE = "SARIF has no fields for fixes and exploits: rules about them are unknown; the scanner's own JSON has more"
 
@@ -120,13 +125,13 @@ def _parse_trivy(text: str) -> Finding | None:
 
 
 def _parse_trivy_other(text: str) -> Finding | None:
-    """Parse a secret, misconfiguration or licence; its location is used as the package, as in Trivy's JSON."""
+    """Parse a secret, misconfiguration or license; its location is used as the package, as in Trivy's JSON."""
     match = _TRIVY_OTHER.match(text)
     if not match:
         return None
-    artifact, severity, package, path = match.groups()
+    artifact, kind, severity, package, path = match.groups()
     where = package or path or artifact.lstrip("/")
-    return Finding("", Severity.parse(severity), (Package(where),) if where else ())
+    return Finding("", Severity.parse(severity), (Package(where),) if where else (), kind=_KINDS[kind])
 
 
 def _parse_grype(text: str) -> Finding | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imagegate.findings.finding import Finding, Package
+from imagegate.findings.finding import Finding, FindingKind, Package
 from imagegate_cli.scanners import fields
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, preferred
@@ -112,6 +112,7 @@ def _finding(raw: Raw, manager: str | None) -> tuple[tuple[str, ...], Finding]:
         exploit=_EXPLOITS.get(exploit.lower()),
         epss=fields.decimal(raw, "epssDetails", "probability", highest=1),
         published=fields.day_or_moment(raw, "publicationTime"),
+        kind=FindingKind.LICENSE if _is_license(raw) else FindingKind.VULNERABILITY,
         url=f"https://security.snyk.io/vuln/{own}" if own.startswith("SNYK-") else None,
     )
     return (own, package.name, package.installed or ""), finding
@@ -155,9 +156,6 @@ def _notes(project: Raw) -> Iterator[str]:
     ignored = len(fields.elements(project, "filtered", "ignore"))
     if ignored:
         yield f"{ignored} findings were set aside by Snyk's own policy (.snyk), not by the policy"
-    licenses = [one for one in fields.elements(project, "vulnerabilities") if _is_license(one)]
-    if licenses:
-        yield f"Snyk also reports {len(licenses)} licence issues: they count as vulnerabilities do"
     yield from fields.unread_notes(fields.unread_sections(project, _PROJECT), "Snyk")
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from imagegate.findings.finding import Finding, Package, Severity
+from imagegate.findings.finding import Finding, FindingKind, Package, Severity
 from imagegate_cli.scanners import fields
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, platform_of, preferred, type_of
@@ -95,35 +94,35 @@ class _Result:
         )
         listed = fields.each(raw, "Packages", read=lambda one: _package(one, ecosystem, place))
         self.packages = [package for package in listed if package is not None]
-        self.others: dict[str, Sequence[Finding | None]] = {
-            "secret": fields.each(raw, "Secrets", read=self._secret),
-            "misconfiguration": fields.each(raw, "Misconfigurations", read=self._misconfiguration),
-            "licence": fields.each(raw, "Licenses", read=self._licence),
-        }
+        others: list[Finding | None] = fields.each(raw, "Secrets", read=self._secret)
+        others += fields.each(raw, "Misconfigurations", read=self._misconfiguration)
+        others += fields.each(raw, "Licenses", read=self._license)
+        self.others = [finding for finding in others if finding is not None]
         self.set_aside = len(fields.elements(raw, "ExperimentalModifiedFindings"))
         self.unread = fields.unread_sections(raw, _RESULT)
 
     @property
     def findings(self) -> list[Finding]:
         """The same findings as in Trivy's SARIF, so that both forms of one scan have one verdict."""
-        return self.vulnerabilities + [one for others in self.others.values() for one in others if one]
+        return self.vulnerabilities + self.others
 
     def _secret(self, raw: Raw) -> Finding:
-        return self._other_finding(raw, fields.text(raw, "RuleID"), self.target)
+        return self._other_finding(FindingKind.SECRET, raw, fields.text(raw, "RuleID"), self.target)
 
     def _misconfiguration(self, raw: Raw) -> Finding | None:
         if fields.optional(raw, "Status") in _NOT_FINDINGS:
             return None
-        return self._other_finding(raw, fields.text(raw, "ID"), self.target)
+        return self._other_finding(FindingKind.MISCONFIGURATION, raw, fields.text(raw, "ID"), self.target)
 
-    def _licence(self, raw: Raw) -> Finding:
+    def _license(self, raw: Raw) -> Finding:
         package = fields.optional(raw, "PkgName") or ""
         name = f"{package}:{fields.text(raw, 'Name')}"
-        return self._other_finding(raw, name, package or fields.optional(raw, "FilePath") or self.target)
+        where = package or fields.optional(raw, "FilePath") or self.target
+        return self._other_finding(FindingKind.LICENSE, raw, name, where)
 
-    def _other_finding(self, raw: Raw, name: str, where: str) -> Finding:
+    def _other_finding(self, kind: FindingKind, raw: Raw, name: str, where: str) -> Finding:
         severity = Severity.parse(fields.optional(raw, "Severity"))
-        return Finding(name, severity, (Package(where),) if where else ())
+        return Finding(name, severity, (Package(where),) if where else (), kind=kind)
 
 
 def _package(raw: Raw, ecosystem: str | None, place: str | None) -> Package | None:
@@ -186,7 +185,6 @@ def _notes(document: Raw, results: list[_Result]) -> list[str]:
         notes.append(
             f"{name} is no longer supported by its distributor: not all of its vulnerabilities are known"
         )
-    notes += _note_on_others(results)
     unread: dict[str, int] = fields.unread_sections(document, _REPORT)
     for result in results:
         unread |= {name: unread.get(name, 0) + number for name, number in result.unread.items()}
@@ -197,15 +195,3 @@ def _notes(document: Raw, results: list[_Result]) -> list[str]:
             f"{set_aside} findings were set aside by Trivy's own settings (.trivyignore, VEX), not by the policy"
         )
     return notes
-
-
-def _note_on_others(results: list[_Result]) -> list[str]:
-    """Return a note on findings other than vulnerabilities."""
-    parts = []
-    for kind in ("secret", "misconfiguration", "licence"):
-        findings = [one for result in results for one in result.others[kind] if one]
-        levels = Counter(one.severity for one in findings)
-        by_level = ", ".join(f"{levels[level]} {level}" for level in Severity if level in levels)
-        if findings:
-            parts.append(f"{len(findings)} {kind}{'s' if len(findings) > 1 else ''} ({by_level})")
-    return [f"Trivy also reports {', '.join(parts)}: they count as vulnerabilities do"] if parts else []

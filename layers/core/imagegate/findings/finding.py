@@ -1,4 +1,5 @@
-"""Findings of scanners in one normal form. One finding is one vulnerability in one or more packages of an image.
+"""Findings of scanners in one normal form. One finding is one vulnerability in one or more packages of an image;
+or a secret, a misconfiguration or a license, whose place is used as the package.
 
 A fact that the scanner does not report is None, never False: a rule must not take silence for an answer.
 """
@@ -27,6 +28,19 @@ class Severity(StrEnum):
     def parse(cls, text: object) -> Severity:
         """Return the severity. An unknown text counts as UNDEFINED, for which the policy has a limit of its own."""
         return cls.__members__.get(str(text).upper(), cls.UNDEFINED)
+
+
+class FindingKind(StrEnum):
+    """The kinds of findings. A secret, a misconfiguration or a license has the name of the scanner's rule."""
+
+    VULNERABILITY = "vulnerability"
+    SECRET = "secret"  # noqa: S105 - not a password
+    MISCONFIGURATION = "misconfiguration"
+    LICENSE = "license"
+
+    def counted(self, number: int) -> str:
+        """Return the number of secrets, misconfigurations or licenses with the noun: `2 secrets`."""
+        return f"{number} {self.value}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,7 @@ class Finding:
     url: str | None = None
     arn: str | None = None  # Inspector's name of the finding
     at_worst: Severity | None = None  # the worst possible severity if the scanner does not know it; else None
+    kind: FindingKind = FindingKind.VULNERABILITY
 
     @property
     def names(self) -> tuple[str, ...]:

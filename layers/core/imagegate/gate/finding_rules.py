@@ -163,19 +163,20 @@ class FindingEvaluator:
     def _limited_at_worst(self, finding: Finding) -> FindingRuling | None:
         """Rule on the worst severity that the finding may have. If it would count there, it is unknown."""
         worst = finding.at_its_worst
-        ruling = self._limited(worst) if worst else None
-        if worst is None or ruling is None or not ruling.holds:
+        if worst is None or finding.kind in self.terms.rules.max_of_kind:
+            return None
+        ruling = self._limited(worst)
+        if not ruling.holds:
             return None
         missing = (*ruling.missing, f"whether it is {finding.severity} or {worst.severity}")
         return replace(ruling, reason=RulingReason.UNKNOWN, missing=missing)
 
     def _limited(self, finding: Finding) -> FindingRuling:
-        rule = f"findings.{finding.severity.lower()}"
-        if self.terms.rules.limit(finding.severity) is None:
+        rule, limit = self.terms.rules.limit_for(finding)
+        if limit is None:
             return FindingRuling(rule, RulingReason.NO_LIMIT)
         missing: list[str] = []
-        set_aside = self._without_fix(rule, finding, missing) or self._not_worse(rule, finding)
-        set_aside = set_aside or self._in_grace(rule, finding, missing)
+        set_aside = self._filtered(rule, finding, missing)
         if set_aside is not None:
             return set_aside
         waiver = self._waiver(finding)
@@ -186,6 +187,13 @@ class FindingEvaluator:
             if missing
             else FindingRuling(rule, RulingReason.COUNTS)
         )
+
+    def _filtered(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
+        """Return the ruling of the first filter that sets the finding aside. Filters are about severities."""
+        if finding.kind in self.terms.rules.max_of_kind:
+            return None
+        set_aside = self._without_fix(rule, finding, missing) or self._not_worse(rule, finding)
+        return set_aside or self._in_grace(rule, finding, missing)
 
     def _without_fix(self, rule: str, finding: Finding, missing: list[str]) -> FindingRuling | None:
         if finding.severity not in self.terms.rules.only_fixable:

@@ -12,7 +12,7 @@ from typing import Any
 
 from imagegate.canonical_json import parse_timestamp, timestamp
 from imagegate.errors import CorruptContentError
-from imagegate.findings.finding import Finding, Package, Place, Severity
+from imagegate.findings.finding import Finding, FindingKind, Package, Place, Severity
 from imagegate.gate.finding_rules import Clock, FindingRuling
 
 SCHEMA = "imagegate.findings/v1"
@@ -98,6 +98,8 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.value,
         "packages": [_package_json(package) for package in finding.packages],
     }
+    if finding.kind is not FindingKind.VULNERABILITY:
+        line["kind"] = finding.kind.value
     if finding.at_worst:
         line["at_worst"] = finding.at_worst.value
     if finding.aliases:
@@ -123,6 +125,7 @@ def _finding_of(raw: dict[str, Any]) -> Finding:
         packages=tuple(Package(**package) for package in raw["packages"]),
         aliases=tuple(raw.get("aliases", ())),
         epss=raw.get("epss"),
+        kind=FindingKind(raw.get("kind", FindingKind.VULNERABILITY)),
         at_worst=Severity(raw["at_worst"]) if "at_worst" in raw else None,
         **{name: raw.get(name) for name in _FINDING},
     )

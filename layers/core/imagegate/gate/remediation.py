@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import Any
 
-from imagegate.findings.finding import Later, Place
+from imagegate.findings.finding import FindingKind, Later, Place
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.tally import OpenFinding
 from imagegate.gate.verdict import PlatformScan
@@ -20,6 +20,16 @@ from imagegate.policy.rules import DENIED, PROHIBITED, Action
 _TRIED = 5_000
 # A greedy list that is longer than this is taken as it is.
 _SHORTENED = 6
+_MOST_NAMES = 3
+# Advice about findings that no upgrade removes: {number} is `2 HIGH` or `1 secret`, {them} is `it` or `them`.
+_NO_FIX = "{number} without a known fix: wait for one, or waive {them}"
+_UNTOLD = "{number} whose fixes this scanner does not tell: look for newer versions, or waive {them}"
+_OF_KIND = {
+    FindingKind.SECRET: "revoke {number} and build the image without {them} (RUN --mount=type=secret); a layer"
+    " that deletes {them} is not enough",
+    FindingKind.MISCONFIGURATION: "correct {number}, or waive {them}",
+    FindingKind.LICENSE: "replace the package of {number}, or waive {them}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +68,13 @@ class Remedies:
 
     actions: tuple[Remedy, ...] = ()
     left: Mapping[str, int] = field(default_factory=dict)
-    # The rules of `left` for which the scanner does not say whether fixes exist; for people, in no record.
-    untold: frozenset[str] = field(default=frozenset(), compare=False)
+    # The sentences about the rules of `left`; for people, in no record.
+    unsolved: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The sentences for people: one for each action, and one for each rule that still blocks after them."""
-        return (*map(str, self.actions), *(self._about(rule, number) for rule, number in self.left.items()))
-
-    def _about(self, rule: str, number: int) -> str:
-        findings = f"{number} {rule.removeprefix('findings.').upper()}"
-        if rule in self.untold:
-            return f"{findings}: this scanner does not say whether fixes exist; look them up and upgrade, or waive"
-        return f"{findings} without a known fix: wait for one, or waive"
+        """The sentences for people: one for each action, then those about what still blocks after them."""
+        return (*map(str, self.actions), *self.unsolved)
 
     def as_json(self) -> dict[str, Any]:
         return {"actions": [remedy.as_json() for remedy in self.actions], "left": dict(self.left)}
@@ -129,21 +133,40 @@ def remedies(
     for (_, rule), number in _unmet(chosen, needs).items():
         left[rule] = max(left.get(rule, 0), number)
     actions = sorted((candidate.remedy() for candidate in chosen), key=lambda remedy: -remedy.removes)
-    untold = {
-        one.finding.rule for one in blocking if not one.finding.is_fix_told and not _has_fix(one.finding)
-    }
-    return Remedies(tuple(actions), left, frozenset(untold & set(left)))
+    unsolved = tuple(
+        text for rule, number in left.items() for text in _describe_unsolved(rule, number, blocking)
+    )
+    return Remedies(tuple(actions), left, unsolved)
 
 
-def _has_fix(finding: OpenFinding) -> bool:
-    return bool(finding.fixes) and all(fix.fixed is not None for fix in finding.fixes)
+def _describe_unsolved(rule: str, number: int, blocking: Iterable[_BlockingFinding]) -> Iterator[str]:
+    """Yield a sentence for each way to deal with the findings of a rule that have no fix, with a few of their names."""
+    by_advice: dict[str, dict[tuple[Place, ...], OpenFinding]] = {}
+    for one in (blocked.finding for blocked in blocking):
+        if one.rule == rule and not one.has_fix:
+            by_advice.setdefault(_advice(one), {})[one.places] = one
+    for advice, findings in by_advice.items():
+        some, one = min(number, len(findings)), next(iter(findings.values()))
+        names = list(dict.fromkeys(map(str, findings.values())))
+        more = " …" if len(names) > _MOST_NAMES else ""
+        text = advice.format(number=_name(rule, some, one.kind), them="it" if some == 1 else "them")
+        yield f"{text}: {', '.join(names[:_MOST_NAMES])}{more}"
+
+
+def _advice(finding: OpenFinding) -> str:
+    return _OF_KIND.get(finding.kind) or (_NO_FIX if finding.is_fix_told else _UNTOLD)
+
+
+def _name(rule: str, number: int, kind: FindingKind) -> str:
+    if kind is not FindingKind.VULNERABILITY:
+        return kind.counted(number)
+    return f"{number} {rule.removeprefix('findings.').upper() if rule.startswith('findings.') else rule}"
 
 
 def _needs(stage: Stage, scan: PlatformScan) -> Iterator[tuple[str, int]]:
     """Yield each rule that blocks, with the number of findings that have to be removed."""
     numbers = Counter(one.rule for one in scan.tally.open)
-    for severity, limit in stage.findings.max.items():
-        rule = f"findings.{severity.lower()}"
+    for rule, limit in stage.findings.limits():
         if limit.action is Action.ENFORCE and numbers[rule] > limit.value:
             yield rule, numbers[rule] - limit.value
     deny, prohibited = stage.findings.deny, stage.findings.prohibited

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from imagegate.findings.finding import EXAMPLES, Finding, FindingCounts, Place, Severity
+from imagegate.findings.finding import EXAMPLES, Finding, FindingCounts, FindingKind, Place, Severity
 from imagegate.gate.finding_rules import Clock, FindingRuling, RulingReason, Terms
-from imagegate.policy.rules import DENIED, PROHIBITED
+from imagegate.policy.rules import rule_of
 
 
 class PackageFix(NamedTuple):
@@ -28,6 +28,20 @@ class OpenFinding:
     places: tuple[Place, ...]
     fixes: tuple[PackageFix, ...]
     is_fix_told: bool = True  # False: the scanner does not say whether a fix exists
+    kind: FindingKind = FindingKind.VULNERABILITY
+
+    @property
+    def has_fix(self) -> bool:
+        return bool(self.fixes) and all(fix.fixed is not None for fix in self.fixes)
+
+    def __str__(self) -> str:
+        """Return the same text as of the whole finding: `CVE-2026-1 (openssl 3.0.1)`."""
+        packages = ", ".join(
+            dict.fromkeys(
+                f"{fix.package} {fix.installed}" if fix.installed else fix.package for fix in self.fixes
+            )
+        )
+        return f"{self.places[0][0]} ({packages})" if packages else self.places[0][0]
 
 
 @dataclass(slots=True)
@@ -40,7 +54,7 @@ class FindingTally:
     unknown: FindingCounts = field(default_factory=FindingCounts)
     missing: dict[str, None] = field(default_factory=dict)  # facts that the scanner does not give
     aside: dict[RulingReason, int] = field(default_factory=dict)  # findings that do not count, by reason
-    violations: dict[str, int] = field(default_factory=dict)  # of the rules about single findings
+    violations: dict[str, int] = field(default_factory=dict)  # of the rules that are not about a severity
     examples_of: dict[str, list[str]] = field(default_factory=dict)  # findings that violate those rules
     incomparable: list[str] = field(default_factory=list)  # findings whose package may be prohibited
     open: list[OpenFinding] = field(default_factory=list)
@@ -83,10 +97,12 @@ class FindingTally:
         fixes = [PackageFix(one(p.name, p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages]
         is_fix_told = finding.fixable is not None
         self.open.append(
-            OpenFinding(finding.severity, ruling.rule, finding.places, tuple(fixes), is_fix_told)
+            OpenFinding(
+                finding.severity, ruling.rule, finding.places, tuple(fixes), is_fix_told, finding.kind
+            )
         )
         is_unknown = ruling.reason is RulingReason.UNKNOWN
-        if ruling.rule not in (DENIED, PROHIBITED):
+        if ruling.rule == rule_of(finding.severity):
             (self.unknown if is_unknown else self.counting).add(finding)
             return
         examples = self.incomparable if is_unknown else self.examples_of.setdefault(ruling.rule, [])
@@ -121,7 +137,7 @@ class StartedClocks:
 def _as_ruled(finding: Finding, ruling: FindingRuling) -> Finding:
     """Return the finding with the severity that the ruling is about."""
     worst = finding.at_its_worst
-    return worst if worst and ruling.rule == f"findings.{worst.severity.lower()}" else finding
+    return worst if worst and ruling.rule == rule_of(worst.severity) else finding
 
 
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}

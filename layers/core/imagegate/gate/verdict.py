@@ -24,11 +24,13 @@ from imagegate.policy.rules import (
     DENIED,
     ENTRY,
     PROHIBITED,
+    RULES_OF_KINDS,
     UNSUPPORTED,
     Action,
     Attention,
-    Rule,
+    Limit,
     active,
+    rule_of,
 )
 from imagegate.policy.waiver import Waivers
 
@@ -218,16 +220,22 @@ def _list_examples(examples: list[str], number: int) -> str:
 
 
 def _over_limit(stage: Stage, scan: PlatformScan) -> Iterator[Reason]:
+    limits = dict(stage.findings.limits())
     for severity in Severity:
-        limit = stage.findings.limit(severity)
-        if limit is not None:
+        if (limit := limits.get(rule_of(severity))) is not None:
             yield from _over(limit, severity, scan)
+    for kind, rule in RULES_OF_KINDS.items():
+        number = scan.tally.violations.get(rule, 0)
+        if (limit := limits.get(rule)) is not None and number > limit.value:
+            examples = _list_examples(scan.tally.examples_of[rule], number)
+            message = f"{kind.counted(number)} (at most {limit.value}): {examples}"
+            yield Reason(rule, scan.label(message), limit.action)
 
 
-def _over(limit: Rule[int], severity: Severity, scan: PlatformScan) -> Iterator[Reason]:
+def _over(limit: Limit, severity: Severity, scan: PlatformScan) -> Iterator[Reason]:
     counting, unknown = scan.tally.counting, scan.tally.unknown
     certain, possible = counting.counts.get(severity, 0), unknown.counts.get(severity, 0)
-    rule = f"findings.{severity.lower()}"
+    rule = rule_of(severity)
     if certain > limit.value:
         message = f"{certain} {severity} (at most {limit.value}): {counting.named(severity)}"
         yield Reason(rule, scan.label(message), limit.action)

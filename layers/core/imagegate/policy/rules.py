@@ -5,13 +5,13 @@ A rule that is None or off is not checked. The ids of the rules are part of mess
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from imagegate.findings.finding import Package, Severity
+from imagegate.findings.finding import Finding, FindingKind, Package, Severity
 from imagegate.findings.package_url import is_package_named
 
 CYCLONEDX_JSON = "application/vnd.cyclonedx+json"
@@ -20,6 +20,12 @@ T = TypeVar("T")
 
 DENIED = "findings.denied"
 PROHIBITED = "packages.prohibited"
+# The rules about findings that are no vulnerabilities.
+RULES_OF_KINDS: Mapping[FindingKind, str] = {
+    FindingKind.SECRET: "findings.secrets",
+    FindingKind.MISCONFIGURATION: "findings.misconfigurations",
+    FindingKind.LICENSE: "findings.licenses",
+}
 UNSUPPORTED = "scan.unsupported"
 AGE = "image.max_age"
 SIZE = "image.max_size"
@@ -67,6 +73,11 @@ def is_on(rule: Rule[Any] | None) -> bool:
 def active(rule: Rule[T] | None) -> Rule[T] | None:
     """Return the rule, or None if it is off."""
     return rule if is_on(rule) else None
+
+
+def rule_of(severity: Severity) -> str:
+    """Return the name of the rule that limits the findings of a severity."""
+    return f"findings.{severity.lower()}"
 
 
 class GraceStart(StrEnum):
@@ -124,10 +135,22 @@ class FindingRules:
     )
     deny: Rule[frozenset[str]] | None = None  # vulnerabilities that no image may have
     prohibited: Rule[tuple[ProhibitedPackage, ...]] | None = None
+    # Of findings that are no vulnerabilities. A kind without a limit here counts by severity, as vulnerabilities do.
+    max_of_kind: Mapping[FindingKind, Limit] = field(default_factory=dict)
 
-    def limit(self, severity: Severity) -> Limit | None:
-        """Return the limit for a severity, or None if there is none or it is off."""
-        return active(self.max.get(severity))
+    def limit_for(self, finding: Finding) -> tuple[str, Limit | None]:
+        """Return the rule that counts a finding, and its limit, or None if there is none or it is off."""
+        if finding.kind in self.max_of_kind:
+            return RULES_OF_KINDS[finding.kind], active(self.max_of_kind[finding.kind])
+        return rule_of(finding.severity), active(self.max.get(finding.severity))
+
+    def limits(self) -> Iterator[tuple[str, Limit]]:
+        """Yield each rule that limits a number of findings, with its limit, if it is not off; the gravest first."""
+        by_severity = ((rule_of(severity), self.max.get(severity)) for severity in Severity)
+        by_kind = ((name, self.max_of_kind.get(kind)) for kind, name in RULES_OF_KINDS.items())
+        for name, limit in (*by_severity, *by_kind):
+            if limit is not None and is_on(limit):
+                yield name, limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ LIMITS = ("findings", "max")
 GRACE, NO_GRACE, LABELS = ("findings", "grace"), ("findings", "no_grace"), ("image", "labels")
 FILTERS = frozenset({("findings", "only_fixable"), GRACE, NO_GRACE, ("findings", "no_worse_than")})
 RULES = FILTERS | {
-    ("findings", "deny"),
+    *(("findings", key) for key in ("deny", "secrets", "misconfigurations", "licenses")),
     ("packages", "prohibited"),
     *(("image", key) for key in ("max_age", "max_size", "base_images", "platforms", "non_root")),
     *(("image", key) for key in ("labels", "tags", "forbidden_tags")),

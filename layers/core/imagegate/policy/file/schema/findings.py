@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from imagegate.findings.finding import Severity
+from imagegate.findings.finding import FindingKind, Severity
 from imagegate.policy.file.schema.packages import Prohibited, ProhibitedShape
 from imagegate.policy.file.schema.shape import FilterShape, RuleShape, Shape, rule
 from imagegate.policy.file.values import OFF, Grace, Probability, Vulnerability
 from imagegate.policy.file.yaml import describe
-from imagegate.policy.rules import FindingRules, GraceStart, Limit, NoGrace, ProhibitedPackage
+from imagegate.policy.rules import Action, FindingRules, GraceStart, Limit, NoGrace, ProhibitedPackage
 
 # `untriaged` is what enhanced scanning calls `undefined`.
 SeverityName = Literal["critical", "high", "medium", "low", "informational", "undefined", "untriaged"]
@@ -29,7 +29,10 @@ class PackagesShape(Shape):
     )
 
 
-class LimitShape(RuleShape[Annotated[int, Field(ge=0, le=1_000_000)]]):
+_Number = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class LimitShape(RuleShape[_Number]):
     """The limit of findings of one severity."""
 
 
@@ -53,6 +56,13 @@ def _limits(shape: MaxShape | None) -> dict[Severity, Limit]:
     given = {name: getattr(shape, name) for name in MaxShape.model_fields} if shape else {}
     limits = {Severity.parse(name): rule(limit, int) for name, limit in given.items()}
     return {severity: limit for severity, limit in limits.items() if limit is not None}
+
+
+def _limit_or_off(shape: RuleShape[_Number] | None) -> Limit | None:
+    """Return the limit of a kind of findings, or None if the policy does not have the rule: that is not off."""
+    if shape is None:
+        return None
+    return rule(shape, int) or Limit(0, Action.OFF)
 
 
 class GraceShape(Shape):
@@ -141,6 +151,18 @@ class FindingsShape(Shape):
         description="Vulnerabilities that no image may have, by name; no filter applies to them.",
         examples=[["CVE-2021-44228"]],
     )
+    secrets: RuleShape[_Number] | None = Field(
+        default=None,
+        description="At most so many secrets, of any severity. Without this rule they count by severity.",
+    )
+    misconfigurations: RuleShape[_Number] | None = Field(
+        default=None,
+        description="At most so many misconfigurations, of any severity. Without this rule they count by severity.",
+    )
+    licenses: RuleShape[_Number] | None = Field(
+        default=None,
+        description="At most so many findings about licenses. Without this rule they count by severity.",
+    )
     no_worse_than: FilterShape[Literal["next_stage"]] | None = Field(
         default=None,
         description="next_stage: findings that the image released into the next stage also has do not count.",
@@ -159,7 +181,13 @@ class FindingsShape(Shape):
             no_worse_than_next=bool(self.no_worse_than and self.no_worse_than.active_value),
             deny=rule(self.deny, frozenset),
             prohibited=rule(packages.prohibited, _packages),
+            max_of_kind={kind: limit for kind, limit in self._limits_of_kinds() if limit is not None},
         )
+
+    def _limits_of_kinds(self) -> Iterator[tuple[FindingKind, Limit | None]]:
+        yield FindingKind.SECRET, _limit_or_off(self.secrets)
+        yield FindingKind.MISCONFIGURATION, _limit_or_off(self.misconfigurations)
+        yield FindingKind.LICENSE, _limit_or_off(self.licenses)
 
 
 def _packages(shapes: Iterable[ProhibitedShape]) -> tuple[ProhibitedPackage, ...]:
