@@ -15,6 +15,7 @@ from imagegate_cli.faults import report
 _COMMANDS = {
     "completion": ("completion", "Print the script that completes commands and options in a shell."),
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
+    "dlq": ("dlq", "Show events that could not be handled; start their releases again, or drop them."),
     "doctor": ("doctor", "Check credentials, clock, stack, permissions and scanner, and say what to do."),
     "judge": ("judge", "Judge scanners' files, or an image in ECR, as the pipeline would."),
     "list": ("list_", "List the current state of each image, by its newest attempt of the last 90 days."),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
     from imagegate.release.release import Release
     from imagegate.workflow.decide.rollback import PlanRollback
+    from imagegate_cli.dead_letters.queue import DeadLetterQueue
     from imagegate_cli.decisions.client import ReleaseOrders
 
 _DOMAINS = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
@@ -146,6 +147,13 @@ class Stack:
         from imagegate.aws.grants import DynamoGrants
 
         return DynamoGrants(self.output("GrantsTable"))
+
+    @cached_property
+    def dead_letters(self) -> DeadLetterQueue:
+        from imagegate.aws.clients import client
+        from imagegate_cli.dead_letters.queue import DeadLetterQueue
+
+        return DeadLetterQueue(client("sqs"), self.output("DeadLettersQueue"))
 
     @property
     def policy_digest(self) -> Digest:

@@ -1,4 +1,4 @@
-"""The policies in docs/powers/ for people to attach: one for each power, and one for the organisation."""
+"""The policies in docs/powers/ for people to attach: for each power, for the organisation, and for dead letters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def statements(name: str) -> list[dict[str, Any]]:
 
 
 def test_each_power_has_a_policy_an_alias_and_a_url() -> None:
-    assert {path.stem for path in FOLDER.glob("*.json")} == {*Power, "only-by-url.scp"}
+    assert {path.stem for path in FOLDER.glob("*.json")} == {*Power, "only-by-url.scp", "dead-letters"}
     aliases = {one["Properties"]["Name"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Alias"}
     urls = [one["Properties"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Url"]
     assert aliases >= set(Power)
