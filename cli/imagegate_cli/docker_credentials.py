@@ -63,13 +63,20 @@ def _read_config() -> dict[str, Any]:
 
 
 def _stored(config: dict[str, Any], host: str) -> str:
-    """Return the credentials in the configuration itself."""
-    credentials = _text_in(_object_in(_object_in(config, "auths"), host), "auth")
+    """Return the credentials in the configuration itself. The name of a registry may have a scheme and a path."""
+    auths = _object_in(config, "auths")
+    name = host if host in auths else next((key for key in auths if _host_of(key) == host), host)
+    credentials = _text_in(_object_in(auths, name), "auth")
     try:
         base64.b64decode(credentials, validate=True)
     except (binascii.Error, ValueError):
         return ""
     return credentials
+
+
+def _host_of(key: str) -> str:
+    """Return the registry's host of a key such as `https://registry.example/v1/`."""
+    return key.removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
 def _ask_helper(program: str, path: str, host: str) -> str:

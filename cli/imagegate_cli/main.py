@@ -22,7 +22,10 @@ _COMMANDS = {
     "policy": ("policy", "Check, explain and try policy files; report what the deployed policy blocks."),
     "release": ("release", "Release the image that REPOSITORY:TAG points to now, also again."),
     "rollback": ("rollback", "Return to the release of APP in STAGE before the last."),
-    "status": ("status", "Show the newest attempt of an image, or the newest attempts of a repository."),
+    "status": (
+        "status",
+        "Show the newest attempt of an image, or the current state of each image of a repository.",
+    ),
     "verify": ("verify", "Verify which gate an image passed, when, under which policy, on which evidence."),
 }
 

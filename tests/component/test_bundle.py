@@ -61,6 +61,9 @@ def test_of_several_images_the_highest_exit_code_counts_and_all_are_shown(
     assert result.code == 2
     assert f"{good}: passed the dev gate" in " ".join(result.out.split())
     assert len(result.err.splitlines()) == 1
+    assert not result.out.startswith("\n")
+    twice = verify(good, str(broken), good, *trusted)
+    assert twice.out == f"{result.out}\n{result.out}"
     refused = verify(good, good, "--gate", "production", *trusted)
     assert refused.code == 1
     with_error = verify(str(broken), good, *trusted, "--json")

@@ -136,6 +136,15 @@ def test_one_image_is_named_by_its_digest(gate: CliGate, url: Served) -> None:
         assert result.json["waiver"]["repositories"] == scope.partition("@")[0]
 
 
+def test_a_pattern_that_matches_no_repository_is_noted_and_granted(gate: CliGate, url: Served) -> None:
+    gate.blocked()
+    assert gate.call("decide", "waive", "shop-*", *FINDING, *WHY).err == ""
+    result = gate.call("decide", "waive", "nosuch-*", *FINDING, *WHY)
+    assert result.code == 0
+    assert result.err == "imagegate: nosuch-* matches no repository of a stage now\n"
+    assert "No image that is blocked now would pass by it." in result.out
+
+
 def test_a_tag_is_refused_and_the_digest_is_shown(gate: CliGate, url: Served) -> None:
     image = gate.blocked()
     result = gate.call("decide", "waive", "shop-dev:1.0", *FINDING, *WHY)
@@ -236,6 +245,23 @@ def test_a_refused_statement_does_not_hide_the_others(gate: CliGate, url: Served
     assert "covers every package" in refused["refused"]
     assert "must be the name of one vulnerability" in odd["refused"]
     assert kept["is_new"]
+
+
+def test_a_product_that_the_user_says_is_this_image_is_taken(
+    gate: CliGate, url: Served, tmp_path: Path
+) -> None:
+    part = {"@id": "pkg:golang/golang.org/x/net"}
+    product = {"@id": f"pkg:oci/fleet@sha256%3A{'a' * 64}", "subcomponents": [part]}
+    file = vex(tmp_path / "vex.json", {**statement_of("CVE-2026-1001"), "products": [product]})
+    arguments = ("decide", "waive", "shop-*", "--vex", file, "--expires", "30d")
+    refused = gate.call(*arguments)
+    assert "it is about another product" in refused.err
+    assert gate.world.grants.waivers() == []
+    assert gate.call(*arguments, "--vex-product", "pkg:oci/fleet@*").code == 0
+    [kept] = gate.world.grants.waivers()
+    assert (kept.vulnerability, kept.package, kept.digest) == ("CVE-2026-1001", part["@id"], None)
+    alone = gate.call("decide", "waive", "shop-*", *FINDING, *WHY, "--vex-product", "x")
+    assert (alone.code, "--vex-product is about --vex FILE" in alone.err) == (2, True)
 
 
 def test_only_what_holds_now_about_what_is_asked_for_is_waived(

@@ -90,6 +90,35 @@ def test_there_is_one_row_per_image_and_history_has_every_attempt(gate: CliGate)
     assert [one["attempt"] for one in gate.call("list", "--outcome", "blocked", "--json").json] == [1]
 
 
+def test_a_repository_has_the_same_states_as_the_list(gate: CliGate) -> None:
+    revoked = gate.judged("1.0", [])
+    changed(gate, revoked, revoked=Revocation(NOW, CALLER, "stolen"))
+    gate.blocked("2.0")
+    gate.judged("3.0", [], repository="cart-dev")
+    rows = gate.call("status", "shop-dev", "--json").json
+    assert {(one["tags"][0], one["state"]) for one in rows} == {("1.0", "revoked"), ("2.0", "blocked")}
+    shown = [line for line in gate.call("list").out.splitlines() if "cart-dev" not in line]
+    assert gate.call("status", "shop-dev").out.splitlines() == shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"outcome": Outcome.HELD}, "waiting for approval"),
+        ({"revoked": Revocation(NOW, CALLER, "stolen")}, "revoked"),
+        ({"outcome": Outcome.BLOCKED}, "blocked"),
+    ],
+)
+def test_an_image_is_shown_in_one_state_and_not_in_another_word_beside_it(
+    gate: CliGate, changes: dict[str, Any], state: str
+) -> None:
+    image = gate.judged("1.0", [])
+    changed(gate, image, **changes)
+    rows = gate.call("status", "shop-dev:1.0").out.splitlines()
+    assert f"State    {state}" in [row.rstrip() for row in rows]
+    assert not any(row.startswith("Outcome") for row in rows)
+
+
 def test_rows_are_chosen_by_state_stage_app_and_time(gate: CliGate) -> None:
     gate.blocked("1.0")
     gate.judged("2.0", [], repository="cart-dev")

@@ -49,6 +49,18 @@ def test_another_folder_is_named_by_the_environment(home: Path, monkeypatch: pyt
     assert credentials_of(HOST) == STORED
 
 
+@pytest.mark.parametrize("key", ["https://{}", "http://{}", "https://{}/", "https://{}/v1/", "{}/v2"])
+def test_a_registry_is_found_under_a_name_with_a_scheme_and_a_path(home: Path, key: str) -> None:
+    configure(
+        home / ".docker", auths={key.format(HOST): {"auth": STORED}, f"https://x.{HOST}": {"auth": "eA=="}}
+    )
+    assert credentials_of(HOST) == STORED
+    assert credentials_of("other.example") == ""
+    exact = {HOST: {"auth": HELD}}
+    configure(home / ".docker", auths={key.format(HOST): {"auth": STORED}, **exact})
+    assert credentials_of(HOST) == HELD
+
+
 @pytest.mark.parametrize("config", [{"credHelpers": {HOST: "test"}}, {"credsStore": "test"}])
 def test_a_helper_gets_the_name_of_the_registry_and_answers(home: Path, config: dict[str, Any]) -> None:
     add_helper(home, f"""test "$1" = get && test "$(cat)" = {HOST} && echo '{ANSWER}'""")

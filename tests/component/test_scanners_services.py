@@ -50,6 +50,11 @@ def test_inspector_scan_tells_fixes_exploits_scores_and_paths() -> None:
         ),
         (changed("inspector_scan.json", *INSPECTOR, "vulnerabilities", to=[]), "lists 0 of 1 CRITICAL"),
         (changed("inspector_scan.json", "sbom", "inspector", to={}), "neither counts nor lists"),
+        # AWS does not document the shape of INSPECTOR_ALT: what is not understood never passes.
+        (
+            changed("inspector_scan.json", "sbom", "inspector", to={"findings": [{"id": "CVE-2026-1"}]}),
+            "neither counts nor lists",
+        ),
     ],
 )
 def test_an_answer_that_is_not_whole_is_not_judged(document: Json, why: str) -> None:

@@ -22,6 +22,7 @@ Files are UTF-8, or UTF-16 with a byte order mark, as `>` of PowerShell writes i
 
 - a report that is not whole: one page of several, a summary that counts more findings than are listed, a scan that
   failed or is not over;
+- Inspector Scan's output format `INSPECTOR_ALT`, whose shape AWS does not document: use `INSPECTOR`, or CycloneDX;
 - an empty report that does not say that anybody looked, such as an SBOM of Trivy without vulnerabilities;
 - findings about several images;
 - a field that the format prescribes and that is missing or of another type: the message names its path.

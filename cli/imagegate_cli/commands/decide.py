@@ -49,7 +49,13 @@ decide.add_command(revoke)
     "--vex",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="OpenVEX document: waive what it says is not affected. May be repeated.",
+    help="OpenVEX or CSAF VEX document: waive what it says is not affected. May be repeated.",
+)
+@click.option(
+    "--vex-product",
+    "vex_products",
+    multiple=True,
+    help="A product of the VEX documents that is these images: a name in them, or a glob. May be repeated.",
 )
 @click.option("--reason", help="Why; kept in every decision that uses the waiver.")
 @click.option(
@@ -71,6 +77,7 @@ def waive(
     scope: Scope,
     *,
     vex: tuple[Path, ...],
+    vex_products: tuple[str, ...],
     expires: date,
     owner: str | None,
     ticket: str | None,
@@ -95,12 +102,14 @@ def waive(
       2  nothing was decided
     """
     _check_options(vex, options)
+    if vex_products and not vex:
+        raise click.UsageError("--vex-product is about --vex FILE")
     stack = command_line.stack
     _check_scope(stack, scope)
     more = {"ticket": ticket} if ticket else {}
     if vex:
         more |= {"owner": owner} if owner else {}
-        return _import(stack, scope, vex, expires, more, as_json=as_json)
+        return _import(stack, scope, (vex, vex_products), expires, more, as_json=as_json)
     waiver = {**_waiver(scope, expires, options), **more, "owner": owner or name_of(stack.caller_arn)}
     return _grant(stack, waiver, as_json=as_json)
 
@@ -139,7 +148,10 @@ def _check_scope(stack: Stack, scope: Scope) -> None:
         raise click.UsageError(f"a waiver is about an image, not about the tag {scope.tag}: {hint}")
     if not scope.is_pattern:
         # A waiver for a misspelt name would never be used.
-        releases.check_managed(stack, RepositoryReference(scope.repositories))
+        return releases.check_managed(stack, RepositoryReference(scope.repositories))
+    if releases.matches_nothing(stack, scope.repositories):
+        say(f"imagegate: {scope.repositories} matches no repository of a stage now", err=True)
+    return None
 
 
 def _waiver(scope: Scope, expires: date, options: dict[str, str | None]) -> dict[str, Any]:
@@ -172,7 +184,7 @@ def _grant(stack: Stack, waiver: dict[str, Any], *, as_json: bool) -> None:
 def _import(
     stack: Stack,
     scope: Scope,
-    paths: tuple[Path, ...],
+    documents: tuple[tuple[Path, ...], tuple[str, ...]],
     expires: date,
     more: dict[str, str],
     *,
@@ -182,7 +194,8 @@ def _import(
     from imagegate_cli.judgement import vex
     from imagegate_cli.output import screen
 
-    wanted = waivers.waivers_of_vex([vex.read(path) for path in paths], scope, stack, expires)
+    paths, products = documents
+    wanted = waivers.waivers_of_vex([vex.read(path) for path in paths], products, scope, stack, expires)
     imported = [_imported(stack, waiver | more) for waiver in wanted.waivers]
     for note in wanted.notes:
         say(f"imagegate: not waived: {note}", err=True)

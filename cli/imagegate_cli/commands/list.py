@@ -12,11 +12,11 @@ import click
 
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
-from imagegate_cli.commands.status import show_many
+from imagegate_cli.commands.status import show_many, show_states
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import PeriodType
 from imagegate_cli.output.spinner import map_with_spinner
-from imagegate_cli.output.terminal import say, show_json
+from imagegate_cli.output.terminal import say
 from imagegate_cli.releases.find import check_stage
 from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, status_of
 from imagegate_cli.stack import Stack
@@ -121,19 +121,13 @@ def _show_states(
     statuses: Iterator[ImageStatus], limit: int, options: dict[str, Any], *, as_json: bool
 ) -> None:
     shown = list(islice(statuses, limit))
-    if as_json:
-        return show_json([one.as_json(now()) for one in shown])
-    if not shown:
+    if not shown and not as_json:
         nothing = (
             "nothing waits for an approval" if options["waiting"] else "no such image in the last 90 days"
         )
         return say(nothing, err=True)
-    from imagegate_cli.output import screen
-    from imagegate_cli.releases import view
-
-    console = screen.console()
-    console.print(view.state_table(shown, now(), console.width))
-    if options["waiting"]:
+    show_states(shown, as_json=as_json)
+    if options["waiting"] and not as_json:
         say("Approve one: imagegate decide approve REPOSITORY:TAG", err=True)
     return None
 

@@ -1,8 +1,8 @@
-"""`imagegate status`: the newest attempt of an image, or the newest attempts of a repository."""
+"""`imagegate status`: the newest attempt of an image, or the current state of each image of a repository."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -14,7 +14,7 @@ from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.reference import ReferenceType, RepositoryReference
 from imagegate_cli.releases import facts, find
 from imagegate_cli.releases.progress import choose
-from imagegate_cli.releases.states import ImageState, break_glass_of, status_of
+from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, status_of
 from imagegate_cli.releases.steps import ExecutionHistory
 from imagegate_cli.releases.waiting import Deadline, WaitTimeoutError, wait_for_begin, wait_for_end
 from imagegate_cli.stack import Stack
@@ -39,7 +39,7 @@ def status(
     watch: bool,
     timeout: float,
 ) -> None:
-    """Show the newest attempt of an image, or the newest attempts of a repository.
+    """Show the newest attempt of an image, or the current state of each image of a repository.
 
     With :TAG it is the newest attempt of the image that the tag points to now.
 
@@ -70,7 +70,8 @@ def show(stack: Stack, reference: RepositoryReference, *, as_json: bool) -> None
     attempts = find.of_repository(stack, reference.repository, _LIMIT)
     if not attempts:
         raise find.missing(stack, reference)
-    return show_many(attempts, as_json=as_json)
+    at, glass = now(), break_glass_of(stack)
+    return show_states([status_of(stack, one, at, glass) for one in attempts], as_json=as_json)
 
 
 def show_one(stack: Stack, release: Release, *, tag: str | None = None, as_json: bool) -> ImageState:
@@ -84,6 +85,17 @@ def show_one(stack: Stack, release: Release, *, tag: str | None = None, as_json:
 
         screen.console().print(view.detail_of(status, now(), tag))
     return status.state
+
+
+def show_states(statuses: Sequence[ImageStatus], *, as_json: bool) -> None:
+    """Show current states, one row for each image."""
+    if as_json:
+        return show_json([one.as_json(now()) for one in statuses])
+    from imagegate_cli.output import screen
+    from imagegate_cli.releases import view
+
+    console = screen.console()
+    return console.print(view.state_table(statuses, now(), console.width))
 
 
 def show_many(attempts: list[Release], *, as_json: bool) -> None:

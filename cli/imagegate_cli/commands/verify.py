@@ -130,7 +130,7 @@ def _verify_each(
     """Verify and show all images, and return the highest exit code. An error of one does not stop the others."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    codes, documents = [], []
+    codes, documents, is_first = [], [], True
     for subject in subjects:
         try:
             report = _verify(command_line, subject, options)
@@ -140,8 +140,9 @@ def _verify_each(
             codes.append(CANNOT_TELL)
             continue
         if not as_json:
-            if any("digest" in one for one in documents):
-                say("")  # between two reports
+            if not is_first:
+                say("")
+            is_first = False
             _show(report)
         documents.append(report.as_json())
         codes.append(report.exit_code)

@@ -34,8 +34,13 @@ class VexWaivers:
     notes: list[str]  # why other statements are not used
 
 
-def waivers_of_vex(documents: Sequence[VexDocument], scope: Scope, stack: Stack, expires: date) -> VexWaivers:
-    """Return the waivers that the documents justify now, for the images of the scope."""
+def waivers_of_vex(
+    documents: Sequence[VexDocument], products: Sequence[str], scope: Scope, stack: Stack, expires: date
+) -> VexWaivers:
+    """Return the waivers that the documents justify now, for the images of the scope.
+
+    `products`: globs for products that are these images, as the user says.
+    """
     from imagegate.gate.vex.history import StatementHistory
     from imagegate.gate.vex.image import Image, Name
 
@@ -45,6 +50,7 @@ def waivers_of_vex(documents: Sequence[VexDocument], scope: Scope, stack: Stack,
         digests=frozenset({str(scope.digest)} if scope.digest else ()),
         patterns=tuple(stage.repositories for stage in stack.policy.stages.values()),
         any_digest=scope.digest is None,
+        products=tuple(products),
     )
     waivers, notes = history.waivers(image, scope.repositories, scope.digest, expires)
     requests = [waiver.as_json() for waiver in waivers]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from imagegate.errors import ImageGateError
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release, ReleaseId
@@ -81,6 +83,17 @@ def check_stage(stack: Stack, name: str) -> None:
         return
     if name not in stages:
         raise NotFoundError(f"there is no stage {name}: the policy has {', '.join(stages)}")
+
+
+def matches_nothing(stack: Stack, glob: str) -> bool:
+    """Return True if the glob matches no repository of a stage; False if the caller may not know."""
+    from botocore.exceptions import ClientError
+
+    try:
+        names = [name for name in stack.images.repositories() if fnmatchcase(name, glob)]
+        return not any(stack.policy.stage_of(name) for name in names)
+    except (ClientError, ImageGateError):
+        return False
 
 
 def check_managed(stack: Stack, reference: RepositoryReference) -> None:

@@ -84,7 +84,6 @@ def _rows(status: ImageStatus, now: datetime, tag: str | None) -> list[tuple[str
         ("Image", facts.name(release, tag)),
         ("Digest", str(release.image.digest)),
         ("State", coloured(str(status.state))),
-        ("Outcome", coloured(str(release.outcome or "open"))),
         ("Verdict", coloured(release.verdict)),
         ("Reasons", Group(*(_reason(reason) for reason in release.reasons)) if release.reasons else ""),
         ("Remedy", Group(*(Text(text) for text in release.remedies)) if release.remedies else ""),

@@ -78,9 +78,7 @@ class Image:
 
     def match(self, product: Component) -> Match:
         """Match a product with this image."""
-        if any(
-            fnmatchcase(name, glob) for name in (*product.names, *product.labels) for glob in self.products
-        ):
+        if self.is_named(product):
             return Match.YES
         if not product.names and not product.hashes:
             return Match.PERHAPS
@@ -91,8 +89,15 @@ class Image:
             matches.append(Match.PERHAPS)
         return min(matches, default=Match.NO)
 
+    def is_named(self, product: Component) -> bool:
+        """Return True if whoever judges the image says that it is this product."""
+        names = (*product.names, *product.labels)
+        return any(fnmatchcase(name, glob) for name in names for glob in self.products)
+
     def digest_in(self, product: Component) -> Digest | None:
-        """Return the digest in the names of a product, or None if it has none."""
+        """Return the digest in the names of a product, or None if it has none or is said to be this image."""
+        if self.is_named(product):
+            return None
         urls = [PackageUrl.parse(name) for name in product.names]
         texts = [url.version for url in urls if url and url.type == _OCI and url.version]
         texts += [name.rpartition("@")[2] for name in product.names if _REFERENCE.fullmatch(name)]
