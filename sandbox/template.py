@@ -78,9 +78,8 @@ def package_files(template: Template, folder: Path, upload: Upload) -> Template:
             if isinstance(uri, str):
                 properties["CodeUri"] = upload(zip_folder(folder / uri))
         elif kind == "AWS::Serverless::LayerVersion":
-            # `sam build` puts the content of a layer with a build method under python/.
-            built = str((definition.get("Metadata") or {}).get("BuildMethod", ""))
-            prefix = "python/" if built.startswith("python") else ""
+            # The build of a layer, if it has one, puts the packages under python/.
+            prefix = "python/" if "BuildMethod" in (definition.get("Metadata") or {}) else ""
             properties["ContentUri"] = upload(zip_folder(folder / properties["ContentUri"], prefix))
         elif kind == "AWS::Serverless::StateMachine" and "DefinitionUri" in properties:
             text = (folder / properties.pop("DefinitionUri")).read_text()

@@ -11,8 +11,12 @@ import types
 import typing
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from functools import cache
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import imagegate
 from imagegate.grants.approval import ApprovalRequest
 from imagegate.grants.approval_link import ApprovalLink, Purpose
 from imagegate.oci.image import Digest, ImageRef
@@ -111,9 +115,21 @@ def _plain(hint: Any, text: str) -> Any:
     raise CannotFillError(hint)
 
 
+@cache
+def product_types() -> dict[str, Any]:
+    """Return every class of the product by its name: modules import some of them for checkers only."""
+    modules = [import_module(found.name) for found in walk_packages(imagegate.__path__, "imagegate.")]
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    }
+
+
 def made(kind: type[Any], text: str, **fields: Any) -> Any:
     """Return an instance of the dataclass; `fields` are used as given."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, None, product_types())
     wanted = {one.name: hints[one.name] for one in dataclasses.fields(kind) if one.init}
     if kind is ApprovalLink:  # made of checked names alone, and refuses others
         return kind(Purpose.APPROVE, filled(ReleaseId, text), CLEAN, NOW, "mailto:ann@example.com")

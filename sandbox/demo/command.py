@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from imagegate.aws.clients import client
+from imagegate.aws.clients import client, forget
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release
 from imagegate_cli.output import screen
@@ -77,7 +77,7 @@ def _run(state: Path, console: Console) -> list[str]:
     began = time.monotonic()
     with Cloud(settings, progress=lambda text: console.print(text, style="dim")) as cloud:
         os.environ.update(cloud.env)
-        client.cache_clear()
+        forget()
         ready = time.monotonic()
         console.print(f"ready after {ready - began:.1f} s", style="dim")
         console.print()

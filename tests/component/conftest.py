@@ -27,9 +27,9 @@ def aws_account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    aws.client.cache_clear()
+    aws.forget()
     yield
-    aws.client.cache_clear()
+    aws.forget()
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    aws.client.cache_clear()
+    aws.forget()
     yield
-    aws.client.cache_clear()
+    aws.forget()
 
 
 def test_a_service_that_answers_500_is_called_again_later(monkeypatch: pytest.MonkeyPatch) -> None:

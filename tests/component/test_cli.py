@@ -153,7 +153,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    aws.client.cache_clear()
+    aws.forget()
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def gate(
         _make_ledger()
         _make_stack("imagegate")
         yield Gate(capsys, monkeypatch)
-    aws.client.cache_clear()
+    aws.forget()
 
 
 def _make_stack(name: str) -> None:
@@ -549,11 +549,11 @@ def test_an_endpoint_that_does_not_answer_is_one_line(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    aws.client.cache_clear()
+    aws.forget()
     monkeypatch.setattr(sys, "argv", ["imagegate", "list"])
     with pytest.raises(SystemExit) as exited:
         main()
-    aws.client.cache_clear()
+    aws.forget()
     err = capsys.readouterr().err
     assert exited.value.code == 2
     assert "http://127.0.0.1:9" in err
@@ -569,8 +569,7 @@ def test_missing_settings_of_aws_are_one_line(
     gate: Gate, monkeypatch: pytest.MonkeyPatch, unset: str, says: str
 ) -> None:
     monkeypatch.delenv(unset)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    aws.client.cache_clear()
+    aws.forget()
     result = gate.call("list")
     assert result.code == 2
     assert says in result.err

@@ -206,9 +206,9 @@ def test_a_request_is_read_as_it_was_sent(encoded: bool) -> None:
     [
         ("", "must be a JSON object"),
         ("x" * 64_001, "at most 64000 bytes"),
-        ("{", "Invalid JSON"),
+        ("{", "not a decision"),
         ("[]", "not a decision"),
-        ({"schema": 1, "action": "approve"}, "approve"),
+        ({"schema": 1, "action": "approve"}, "repository"),
         ({"schema": 2, "action": "withdraw", "id": "w-1"}, "schema"),
         (waive(expires="soon"), "waiver.expires"),
         (waive(reason=""), "waiver.reason"),
@@ -219,12 +219,12 @@ def test_a_request_is_read_as_it_was_sent(encoded: bool) -> None:
         (waive(package="pkg:npm"), "must be a package URL"),
         (waive(package="pkg:npm/x@1?arch=y"), "must be a package URL"),
         # Who grants it, and when, is not for the caller to say.
-        (waive(grantedBy="arn:aws:iam::1:root"), "waiver.grantedBy: Extra inputs are not permitted"),
-        (waive(granted_at="2026-01-01"), "waiver.granted_at"),
-        ({**waive(), "by": "root"}, "by: Extra inputs"),
+        (waive(grantedBy="arn:aws:iam::1:root"), r"unknown field `grantedBy` - at `\$.waiver`"),
+        (waive(granted_at="2026-01-01"), "unknown field `granted_at`"),
+        ({**waive(), "by": "root"}, "unknown field `by`"),
     ],
 )
-def test_anything_but_a_decision_is_refused_with_every_faulty_field(body: Any, says: str) -> None:
+def test_anything_but_a_decision_is_refused_with_the_field_at_fault(body: Any, says: str) -> None:
     with pytest.raises(InvalidEventError, match=says):
         parse_decision(event(body))
 

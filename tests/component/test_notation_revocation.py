@@ -13,7 +13,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
@@ -142,17 +141,16 @@ def test_no_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch, service: Servic
 def test_no_credentials_are_no_answer(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials of other tests
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with pytest.raises(RevocationError):
         AwsRevocations()(query())
 
 
 def test_the_answer_of_aws_is_asked_for_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name in ("DEFAULT_REGION", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "us-east-1")
     asked = list[str]()
 
     def send(_: object, request: Any) -> Any:
@@ -170,7 +168,6 @@ def test_the_answer_of_aws_is_asked_for_under_its_own_name(monkeypatch: pytest.M
 def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch, service: Service) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials of other tests
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     with pytest.raises(RevocationError, match="without AWS credentials: sign in"):

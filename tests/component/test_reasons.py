@@ -227,5 +227,5 @@ def test_a_request_names_nobody() -> None:
     assert isinstance(request, RequestedRelease)
     assert request.reason is StartReason.PUSH
     named = {**REQUEST, "request": {**REQUEST["request"], "by": ANN}}  # type: ignore[dict-item]
-    with pytest.raises(InvalidEventError, match="by: Extra inputs"):
+    with pytest.raises(InvalidEventError, match="unknown field `by`"):
         parse_start(named, f"{FUNCTION}:requests")

@@ -46,7 +46,7 @@ from imagegate_cli.enforcement.report import EnforcementReport
 from imagegate_cli.output import markdown, screen, terminal
 from imagegate_cli.output.screen import Text, console, labelled
 from imagegate_cli.output.spinner import Spinner
-from tests.poison import CLEAN, NAMES, PAYLOADS, CannotFillError, filled, made
+from tests.poison import CLEAN, NAMES, PAYLOADS, CannotFillError, filled, made, product_types
 
 poison = pytest.mark.parametrize("text", PAYLOADS, ids=NAMES)
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,8 @@ ROOT = Path(__file__).parents[2]
 def functions_of(package: ModuleType, returns: Callable[[Any], bool]) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield every public function of the package that returns such a type, with its annotations."""
     names = {**vars(rich.console), "Table": rich.table.Table, "Text": Text}
+    if package.__name__.startswith("imagegate."):
+        names = {**product_types(), **names}
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         module = importlib.import_module(found.name)
         for name, function in vars(module).items():

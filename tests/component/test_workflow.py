@@ -111,5 +111,5 @@ def test_a_request_is_asynchronous_and_has_the_form_that_start_release_reads() -
         stub.add_response("invoke", {"StatusCode": 202}, expected)
         STARTER.request(IMAGE, {"v2", "v1"}, StartReason.LATE_SCAN)
         stub.assert_no_pending_responses()
-    request = StartEnvelope.model_validate(json.loads(sent)).request
+    request = StartEnvelope.parse(json.loads(sent)).request
     assert (request.image, request.reason) == (IMAGE, StartReason.LATE_SCAN)

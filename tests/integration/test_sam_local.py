@@ -64,9 +64,6 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy(source, target)
     architecture = f"Architecture={machine_architecture()}"
     sam(folder, "build", "CoreLayer", "--parameter-overrides", architecture)
-    # Compiled once, not in each of the containers.
-    compiled = ["python3.13", "-m", "compileall", "-q", str(folder / ".aws-sam/build/CoreLayer")]
-    subprocess.run(compiled, check=True, stdout=subprocess.DEVNULL)
     return folder
 
 

@@ -46,9 +46,9 @@ def _endpoint(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     monkeypatch.setenv("AWS_DEFAULT_REGION", sandbox.settings.region)
     for name, value in sandbox.admin.items():
         monkeypatch.setenv(name.upper(), value)
-    aws.client.cache_clear()
+    aws.forget()
     yield
-    aws.client.cache_clear()
+    aws.forget()
 
 
 @pytest.fixture

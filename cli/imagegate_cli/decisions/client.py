@@ -94,15 +94,16 @@ class ReleaseOrders:
 
 
 def _send(url: str, stack: Stack, power: Power, decision: dict[str, Any]) -> tuple[int, bytes]:
-    import boto3
     from botocore import exceptions as aws
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.httpsession import URLLib3Session
     from botocore.utils import get_environ_proxies
 
+    from imagegate.aws.clients import session
+
     # The session that found the stack: a new one could require a second factor again.
-    credentials = (boto3.DEFAULT_SESSION or boto3.Session()).get_credentials()
+    credentials = session().get_credentials()
     if credentials is None:
         raise aws.NoCredentialsError
     keys = credentials.get_frozen_credentials()

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imagegate.findings.finding import Finding, Place, Severity
-from imagegate.oci.image import ImageRef
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
 
 NAMED = 10  # the most findings, packages and platforms that are named; the rest is counted
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.approval_page.image_difference import ComparedImage, Difference
-from imagegate.gate.decision_record import Decision
 from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus, Choice, approval_status
-from imagegate.grants.approval_link import ApprovalLink
 from imagegate.release.release import Outcome, Release
+
+if TYPE_CHECKING:
+    from imagegate.approval_page.image_difference import ComparedImage, Difference
+    from imagegate.gate.decision_record import Decision
+    from imagegate.grants.approval_link import ApprovalLink
 
 _ASIDE = ("waived", "grace", "no fix", "not worse")
 

@@ -1,4 +1,4 @@
-"""Clients of boto3, and the one place that turns their errors into ours."""
+"""Clients of AWS's services by botocore, and the one place that turns their errors into ours."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.session import Session
 
 from imagegate.errors import ImageGateError, ServiceUnavailableError, ThrottledError
 
@@ -36,12 +36,24 @@ _THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
 
 
 @cache
+def session() -> Session:
+    """Return the session of this process: all clients share what it has loaded, and its credentials."""
+    return Session()
+
+
+@cache
 def client(service: str) -> Any:
-    """Return the client of one service, made on first use: to make one takes up to 45 ms of a cold start.
+    """Return the client of one service, made on first use: each takes a part of a cold start.
 
     Its calls raise `ServiceUnavailableError` if the service does not answer, or answers 5xx, after the SDK's retries.
     """
     return _make(service)
+
+
+def forget() -> None:
+    """Forget all clients and their credentials: the next call finds these anew."""
+    client.cache_clear()
+    session.cache_clear()
 
 
 def client_with(service: str, credentials: Mapping[str, str], region: str) -> Any:
@@ -55,8 +67,8 @@ def client_with(service: str, credentials: Mapping[str, str], region: str) -> An
     )
 
 
-def _make(service: str, **options: str) -> Any:
-    made = boto3.client(service, config=_CONFIG, **options)  # type: ignore[call-overload]
+def _make(service: str, **options: Any) -> Any:
+    made = session().create_client(service, config=_CONFIG, **options)
     made.meta.events.register("after-call", _refuse_fault)
     made.meta.events.register("after-call-error", _refuse_silence)
     return made

@@ -1,6 +1,6 @@
 """One DynamoDB table: conditional writes, strongly consistent reads, batches that are repeated until all is done.
 
-Items and values are plain Python here: text, integers, lists and sets of text.
+Items and values are plain Python here: text, integers, truth values, lists, mappings and sets of text.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
@@ -23,17 +22,53 @@ Key = dict[str, str]
 # Amazon DynamoDB API reference, BatchGetItem and BatchWriteItem.
 _READS_AT_ONCE, _WRITES_AT_ONCE = 100, 25
 _BATCH_TRIES = 8
-_SERIALIZER, _DESERIALIZER = TypeSerializer(), TypeDeserializer()
 
 
 def typed(item: Item) -> dict[str, Any]:
     """Return the item as DynamoDB's API takes it: `{"pk": {"S": "…"}}`."""
-    return {name: _SERIALIZER.serialize(value) for name, value in item.items()}
+    return {name: _typed_value(value) for name, value in item.items()}
 
 
 def plain(item: Item) -> dict[str, Any]:
-    """Return an item of DynamoDB's API as plain Python. Numbers are `Decimal`, sets are `set`."""
-    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+    """Return an item of DynamoDB's API as plain Python. Lists are `list`, sets are `set`."""
+    return {name: _plain_value(value) for name, value in item.items()}
+
+
+def _typed_value(value: Any) -> dict[str, Any]:
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case set() | frozenset():
+            return {"SS": sorted(value)}
+        case Mapping():
+            return {"M": typed(value)}
+        case list() | tuple():
+            return {"L": [_typed_value(member) for member in value]}
+    raise TypeError(f"the tables have no value of the type {type(value).__name__}")
+
+
+def _plain_value(attribute: Mapping[str, Any]) -> Any:
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "NULL":
+            return None
+        case "N":
+            return int(value)
+        case "SS":
+            return set(value)
+        case "M":
+            return plain(value)
+        case "L":
+            return [_plain_value(member) for member in value]
+        case "S" | "BOOL":
+            return value
+    raise TypeError(f"the tables have no value of the type {kind}")
 
 
 def key(pk: str, sk: str) -> Key:

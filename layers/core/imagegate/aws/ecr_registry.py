@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.aws.clients import client, client_with, translated
 from imagegate.clock import Clock, utc_now
@@ -16,7 +16,9 @@ from imagegate.errors import AccessRefusedError
 from imagegate.oci.client import HttpRegistry
 from imagegate.oci.image import Digest
 from imagegate.oci.login import Login
-from imagegate.policy.policy import RemoteRegistry
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import RemoteRegistry
 
 _LAYERS_A_CALL = 100  # Amazon ECR API reference, BatchCheckLayerAvailability.layerDigests
 _SESSION = "imagegate-promotion"

@@ -9,17 +9,19 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from imagegate.aws.dynamodb import DynamoTable, Item, Key, key
 from imagegate.canonical_json import timestamp
 from imagegate.errors import RejectedInputError
 from imagegate.grants.approval import Approval, Choice
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.oci.image import ImageRef
 from imagegate.policy.waiver import Waiver
 from imagegate.release.order import Order
-from imagegate.release.release import ReleaseId
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+    from imagegate.release.release import ReleaseId
 
 
 class _Grant(Protocol):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.aws.clients import client, translated
 from imagegate.canonical_json import timestamp
 from imagegate.errors import AccessRefusedError
 from imagegate.findings.coverage import Coverage
-from imagegate.findings.finding import Finding
-from imagegate.oci.image import ImageRef
 from imagegate.release.revocation import RunsIn
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Finding
+    from imagegate.oci.image import ImageRef
 
 # Amazon Inspector API reference: BatchGetFindingDetails, findingArns; ListFindings, maxResults.
 DETAILS_A_CALL = 10

@@ -11,11 +11,11 @@ from imagegate.aws.clients import client, translated
 from imagegate.errors import AccessRefusedError, RecordNotFoundError, SbomRefusedError, ThrottledError
 from imagegate.evidence.sbom_document import MAX_SBOM
 from imagegate.oci.image import Digest
-from imagegate.policy.file import load as policy_file
-from imagegate.policy.policy import Policy
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from imagegate.policy.policy import Policy
 
 _EXPORT_ERRORS = {"AccessDenied": AccessRefusedError, "NoSuchKey": RecordNotFoundError}
 # Few policies are in use at a time: the deployed one, and those that running releases are pinned to.
@@ -74,7 +74,9 @@ class S3Records:
 
     def policy(self, digest: Digest) -> Policy:
         if digest not in self._policies:
-            policy = policy_file.parse_policy(self.policy_content(digest), name=str(digest))
+            from imagegate.policy.file.load import parse_policy
+
+            policy = parse_policy(self.policy_content(digest), name=str(digest))
             if len(self._policies) >= _CACHED_POLICIES:
                 self._policies.clear()
             self._policies[digest] = policy

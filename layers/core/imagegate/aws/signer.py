@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from imagegate.aws.clients import client, translated
 from imagegate.canonical_json import canonical_json
@@ -17,8 +18,10 @@ from imagegate.errors import (
 )
 from imagegate.evidence.attestation import NOTATION_PAYLOAD
 from imagegate.evidence.signature_manifest import THUMBPRINTS
-from imagegate.notation.revocation import Revoked
-from imagegate.oci.image import Descriptor
+
+if TYPE_CHECKING:
+    from imagegate.notation.revocation import Revoked
+    from imagegate.oci.image import Descriptor
 
 PLATFORM = "Notation-OCI-SHA384-ECDSA"
 # AWS Signer API reference, PutSigningProfile.profileName.

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
-from imagegate.oci.image import ImageRef
 from imagegate.release.start import SCHEMA
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from imagegate.oci.image import ImageRef
 
 # Another caller was faster, or the task no longer waits (AWS Step Functions API reference, SendTaskSuccess).
 _NOT_WAITING = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import urllib3
 
@@ -19,7 +20,9 @@ from imagegate.grants.caller_proof import (
     ProofRefusedError,
     read_identity,
 )
-from imagegate.oci.image import Digest
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest
 
 _SECONDS = 3.0
 _THROTTLED, _FAULT = 429, 500

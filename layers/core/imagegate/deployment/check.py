@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from imagegate.errors import RejectedInputError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.break_glass import BreakGlass, active_break_glass
-from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container, Reference, is_covered
 from imagegate.policy.policy import Mode, Policy, Stage
 from imagegate.release.release import History, Outcome, Release
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest, ImageRef
 
 _PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
 _REFUSED = frozenset({Outcome.BLOCKED, Outcome.WITHDRAWN})

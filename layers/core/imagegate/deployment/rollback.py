@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.deployment.check import passes
 from imagegate.oci.image import Digest
-from imagegate.policy.policy import Stage
 from imagegate.release.release import Outcome, Release
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Stage
 
 _ANNOUNCED = frozenset({Outcome.RELEASED, Outcome.HELD})
 

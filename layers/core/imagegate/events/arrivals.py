@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.errors import InvalidEventError
 from imagegate.events.eventbridge import parse_arrival, parse_put_image
 from imagegate.events.step_requests import StartEnvelope
-from imagegate.release.start import Push
 from imagegate.workflow.reasons import Pusher, RequestedRelease
+
+if TYPE_CHECKING:
+    from imagegate.release.start import Push
 
 # The alias of `start_release` for requests. EventBridge never calls it.
 REQUESTS_ALIAS = "requests"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import urllib3
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from msgspec import Struct, field
 
 from imagegate.canonical_json import canonical_json
 from imagegate.errors import RetryableError
@@ -20,23 +20,19 @@ _REASON_BYTES = 2000
 _HTTP = urllib3.PoolManager(timeout=20)
 
 
-class CustomResourceRequest(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
+class CustomResourceRequest(Struct, frozen=True, kw_only=True):
     RequestType: Literal["Create", "Update", "Delete"]
     ResponseURL: str
     StackId: str
     RequestId: str
     LogicalResourceId: str
     PhysicalResourceId: str | None = None
-    ResourceProperties: dict[str, Any] = Field(default_factory=dict)
+    ResourceProperties: dict[str, Any] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _check_id(self) -> Self:
-        """Raise an error if a resource that was created before has no ID."""
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if a resource that was created before has no ID."""
         if self.RequestType != "Create" and not self.PhysicalResourceId:
             raise ValueError("PhysicalResourceId is missing")
-        return self
 
 
 def settings_digest(request: CustomResourceRequest) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+import msgspec
 
 from imagegate.errors import (
     AccessRefusedError,
@@ -24,9 +24,8 @@ from imagegate.errors import (
     RecordNotFoundError,
     RejectedInputError,
 )
-from imagegate.events.decisions import ANY_DECISION, DecisionModel, LinkDecisionModel
+from imagegate.events.decisions import DecisionModel, LinkDecisionModel
 from imagegate.events.proven import CheckCaller, ProvenEnvelope, SignedRequest
-from imagegate.events.validation import list_faults
 from imagegate.grants.caller_proof import NOBODY, Identity, ProofRefusedError
 from imagegate.grants.power import power_of
 
@@ -47,8 +46,8 @@ def parse_call(
     if function_arn.endswith(f":{LINKS_ALIAS}"):
         return NOBODY, _parse_link_decision(event)
     caller, envelope = caller_arn(event), _parse_envelope(event)
-    signed = _validate(lambda: SignedRequest.model_validate_json(envelope.request))
-    decision = _validate(lambda: ANY_DECISION.validate_python(signed.decision))
+    signed = _validate(lambda: msgspec.json.decode(envelope.request, type=SignedRequest))
+    decision = _validate(lambda: msgspec.convert(signed.decision, DecisionModel))
     if isinstance(decision, LinkDecisionModel):
         raise AccessRefusedError("decisions by link are made on the approval page")
     _check_alias(decision, function_arn)
@@ -67,9 +66,10 @@ def caller_arn(event: dict[str, Any]) -> str:
 
 
 def parse_decision(event: dict[str, Any]) -> DecisionModel:
-    """Return the decision in the body. Raises `InvalidEventError` that names every field at fault."""
+    """Return the decision in the body. Raises `InvalidEventError` that names the field at fault."""
     content = _body(event)
-    return _validate(lambda: ANY_DECISION.validate_json(content))
+    decision: DecisionModel = _validate(lambda: msgspec.json.decode(content, type=DecisionModel))
+    return decision
 
 
 def _parse_link_decision(event: dict[str, Any]) -> LinkDecisionModel:
@@ -91,7 +91,7 @@ def _check_alias(decision: DecisionModel, function_arn: str) -> None:
 def _parse_envelope(event: dict[str, Any]) -> ProvenEnvelope:
     content = _body(event)
     try:
-        return _validate(lambda: ProvenEnvelope.model_validate_json(content))
+        return _validate(lambda: msgspec.json.decode(content, type=ProvenEnvelope))
     except InvalidEventError as error:
         message = "there is no complete proof of the caller: use the imagegate of this gate's version"
         raise ProofRefusedError(message) from error
@@ -110,8 +110,8 @@ def _body(event: dict[str, Any]) -> bytes:
 def _validate(parse: Callable[[], _Parsed]) -> _Parsed:
     try:
         return parse()
-    except ValidationError as error:
-        raise InvalidEventError(f"not a decision: {list_faults(error)}") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidEventError(f"not a decision: {error}") from error
 
 
 def error_response(error: ImageGateError) -> tuple[int, dict[str, Any]]:

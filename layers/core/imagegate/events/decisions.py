@@ -1,19 +1,17 @@
-"""The body of a request to `decide`, as pydantic models: what a person may decide, one model per action."""
+"""The body of a request to `decide`, as typed models: what a person may decide, one model per action."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
-from pydantic_core import PydanticCustomError
+from msgspec import Meta, Struct, field, structs
 
 from imagegate.errors import InvalidEventError
 from imagegate.grants.approval import Choice
 from imagegate.grants.approval_link import LONGEST_TOKEN
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.file.schema.packages import PACKAGE_URL, match_package_url
-from imagegate.policy.file.values import Vulnerability
+from imagegate.policy.names import A_VULNERABILITY, PACKAGE_URL, VULNERABILITY, match_package_url
 from imagegate.policy.waiver import JUSTIFICATIONS, Waiver
 from imagegate.release.release import ReleaseId, StartReason
 from imagegate.text import is_one_line, one_line
@@ -29,52 +27,51 @@ from imagegate.workflow.decide.requests import (
     WithdrawWaiverRequest,
 )
 
-
-def _check_one_line(value: str) -> str:
-    """Return the text if it is one printable line: others will read it beside other texts."""
-    if is_one_line(value):
-        return value
-    raise PydanticCustomError(
-        "not_one_line",
-        "must be one line of printable text, not {shown}",
-        {"shown": repr(one_line(value, 60))},
-    )
+Plain = Annotated[str, Meta(max_length=500)]
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
-Plain = Annotated[str, Field(max_length=500), AfterValidator(_check_one_line)]
-Text = Annotated[Plain, Field(min_length=1)]
+class _Texts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields whose texts are each one printable line: others will read them beside other texts."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a text of more than one line."""
+        for name, value in structs.asdict(self).items():
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str) and not is_one_line(text):
+                    raise ValueError(f"{name} must be one line of printable text, not {one_line(text, 60)!r}")
 
 
-def _normalize_package(value: str) -> str:
-    """Check a package URL and escape its namespace, as the policy file does: otherwise it would match nothing."""
-    if not value.startswith(PACKAGE_URL):
-        return value
-    match_package_url(value)
-    return value.replace("/@", "/%40")  # how purl-spec writes a namespace that begins with @
+class _DecisionModel(_Texts, frozen=True, kw_only=True, tag_field="action"):
+    schema_: Literal[1] = field(name="schema")
+
+    @property
+    def action(self) -> str:
+        return str(self.__struct_config__.tag)
 
 
-class _DecisionModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_: Literal[1] = Field(alias="schema")
-
-
-class WaiverModel(BaseModel):
+class WaiverModel(_Texts, frozen=True, kw_only=True):
     """A requested waiver. The caller does not say who grants it, and when."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     owner: Text
     reason: Text
     expires: date
     rule: Text | None = None
-    vulnerability: Vulnerability | None = None
-    package: Annotated[Text, AfterValidator(_normalize_package)] | None = None
+    vulnerability: str | None = None
+    package: Text | None = None
     repositories: Text | None = None
     digest: str | None = None
     ticket: Text | None = None
     until: Literal["fix_available"] | None = None
     justification: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a name that would match nothing."""
+        super().__post_init__()
+        if self.vulnerability is not None and not VULNERABILITY.fullmatch(self.vulnerability):
+            raise ValueError(f"vulnerability must be {A_VULNERABILITY}, not {self.vulnerability!r:.80}")
+        if self.package and self.package.startswith(PACKAGE_URL):
+            match_package_url(self.package)
 
     def as_waiver(self) -> Waiver:
         """Raise `InvalidEventError` or `InvalidDigestError`."""
@@ -82,21 +79,24 @@ class WaiverModel(BaseModel):
             raise InvalidEventError("a waiver is about a vulnerability or about a rule, not about both")
         if self.justification and self.justification not in JUSTIFICATIONS:
             raise InvalidEventError(f"justification must be one of {', '.join(JUSTIFICATIONS)}")
-        fields = self.model_dump(exclude={"digest", "until"})
-        digest = Digest.parse(self.digest) if self.digest else None
-        return Waiver(**fields, digest=digest, until_fix=self.until is not None)
+        fields = structs.asdict(self)
+        until = fields.pop("until")
+        fields["digest"] = Digest.parse(self.digest) if self.digest else None
+        if self.package and self.package.startswith(PACKAGE_URL):
+            fields["package"] = self.package.replace(
+                "/@", "/%40"
+            )  # purl-spec: a namespace that begins with @
+        return Waiver(**fields, until_fix=until is not None)
 
 
-class WaiveModel(_DecisionModel):
-    action: Literal["waive"]
+class WaiveModel(_DecisionModel, frozen=True, kw_only=True, tag="waive"):
     waiver: WaiverModel
 
     def as_request(self) -> WaiveRequest:
         return WaiveRequest(self.waiver.as_waiver())
 
 
-class WithdrawModel(_DecisionModel):
-    action: Literal["withdraw"]
+class WithdrawModel(_DecisionModel, frozen=True, kw_only=True, tag="withdraw"):
     id: Text
 
     def as_request(self) -> WithdrawWaiverRequest | WithdrawBreakGlassRequest:
@@ -106,21 +106,19 @@ class WithdrawModel(_DecisionModel):
         return WithdrawWaiverRequest(self.id)
 
 
-class BreakGlassModel(_DecisionModel):
-    action: Literal["break-glass"]
+class BreakGlassModel(_DecisionModel, frozen=True, kw_only=True, tag="break-glass"):
     repositories: Text
     digest: str
     reason: Text
-    expires: AwareDatetime
+    expires: Annotated[datetime, Meta(tz=True)]
 
     def as_request(self) -> BreakGlassRequest:
         return BreakGlassRequest(self.repositories, Digest.parse(self.digest), self.reason, self.expires)
 
 
-class RevokeModel(_DecisionModel):
+class RevokeModel(_DecisionModel, frozen=True, kw_only=True, tag="revoke"):
     """`onward` also revokes what the gates after this one signed."""
 
-    action: Literal["revoke"]
     repository: Text
     digest: str
     reason: Text
@@ -130,11 +128,10 @@ class RevokeModel(_DecisionModel):
         return RevokeRequest(ImageRef.of(self.repository, self.digest), self.reason, self.onward)
 
 
-class ApprovalDecisionModel(_DecisionModel):
-    action: Literal["approve", "reject"]
+class _ApprovalDecisionModel(_DecisionModel, frozen=True, kw_only=True):
     repository: Text
     digest: str
-    attempt: int = Field(ge=1)
+    attempt: Annotated[int, Meta(ge=1)]
     reason: Plain = ""
 
     def as_request(self) -> ApprovalDecisionRequest:
@@ -142,22 +139,28 @@ class ApprovalDecisionModel(_DecisionModel):
         return ApprovalDecisionRequest(release, Choice(self.action), self.reason)
 
 
-class LinkDecisionModel(_DecisionModel):
-    action: Literal["decide-by-link"]
-    token: Annotated[str, Field(max_length=LONGEST_TOKEN)]
+class ApproveModel(_ApprovalDecisionModel, frozen=True, kw_only=True, tag="approve"):
+    """An approval."""
+
+
+class RejectModel(_ApprovalDecisionModel, frozen=True, kw_only=True, tag="reject"):
+    """A rejection."""
+
+
+class LinkDecisionModel(_DecisionModel, frozen=True, kw_only=True, tag="decide-by-link"):
+    token: Annotated[str, Meta(max_length=LONGEST_TOKEN)]
     reason: Plain = ""
 
     def as_request(self) -> LinkDecisionRequest:
         return LinkDecisionRequest(self.token, self.reason)
 
 
-class RollbackModel(_DecisionModel):
+class RollbackModel(_DecisionModel, frozen=True, kw_only=True, tag="rollback"):
     """`from` is the image that the caller believes to be the current release."""
 
-    action: Literal["rollback"]
     repository: Text
     to: str
-    from_: str = Field(alias="from")
+    from_: str = field(name="from")
     reason: Text
 
     def as_request(self) -> RollbackRequest:
@@ -165,13 +168,12 @@ class RollbackModel(_DecisionModel):
         return RollbackRequest(repository=self.repository, to=to, came_from=came_from, reason=self.reason)
 
 
-class ReleaseByHandModel(_DecisionModel):
+class ReleaseByHandModel(_DecisionModel, frozen=True, kw_only=True, tag="release"):
     """`adopt` is for an image from before the installation."""
 
-    action: Literal["release"]
     repository: Text
     digest: str
-    tags: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    tags: Annotated[list[Text], Meta(min_length=1, max_length=1000)]
     adopt: bool = False
 
     def as_request(self) -> ReleaseByHandRequest:
@@ -184,11 +186,9 @@ DecisionModel = (
     | WithdrawModel
     | BreakGlassModel
     | RevokeModel
-    | ApprovalDecisionModel
+    | ApproveModel
+    | RejectModel
     | LinkDecisionModel
     | RollbackModel
     | ReleaseByHandModel
-)
-ANY_DECISION: TypeAdapter[DecisionModel] = TypeAdapter(
-    Annotated[DecisionModel, Field(discriminator="action")]
 )

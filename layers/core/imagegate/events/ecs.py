@@ -6,43 +6,38 @@ events"; samples in `events/`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from msgspec import Meta, Struct, field, to_builtins
 
 from imagegate.aws.ecs import container
 from imagegate.events.validation import parse
 from imagegate.notices.deployment_notice import RunningTask, ServiceRevision, Workload
 
-_REVISION = r"^arn:[a-z0-9-]+:ecs:[a-z0-9-]+:\d{12}:service-revision/[^/]+/[^/]+/[^/]+$"
-_CLUSTER = r"^arn:[a-z0-9-]+:ecs:[a-z0-9-]+:\d{12}:cluster/[^/]+$"
+_REVISION = r"\Aarn:[a-z0-9-]+:ecs:[a-z0-9-]+:[0-9]{12}:service-revision/[^/]+/[^/]+/[^/]+\Z"
+_CLUSTER = r"\Aarn:[a-z0-9-]+:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[^/]+\Z"
 
 
-class _FromEcs(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
+_Text = Annotated[str, Meta(min_length=1)]
 
 
-class ExecutionDetails(_FromEcs):
-    target_service_revision_arn: str = Field(pattern=_REVISION)
+class _FromEcs(Struct, frozen=True, kw_only=True, rename="camel"):
+    pass
 
 
-class DeploymentHook(_FromEcs):
-    """One call of a hook. Earlier editions of the guide print the execution's details at the top level."""
+class ExecutionDetails(_FromEcs, frozen=True, kw_only=True, rename="camel"):
+    target_service_revision_arn: Annotated[str, Meta(pattern=_REVISION)]
+
+
+class DeploymentHook(_FromEcs, frozen=True, kw_only=True, rename="camel"):
+    """One call of a hook."""
 
     lifecycle_stage: str = ""
     resource_arn: str = ""
     execution_details: ExecutionDetails
 
-    @model_validator(mode="before")
-    @classmethod
-    def _has_details(cls, event: Any) -> Any:
-        if isinstance(event, dict) and "executionDetails" not in event:
-            return {**event, "executionDetails": event}
-        return event
 
-
-class TaskContainer(_FromEcs):
+class TaskContainer(_FromEcs, frozen=True, kw_only=True, rename="camel"):
     """A container of a task. ECS knows the digest only of images in Amazon ECR."""
 
     name: str = ""
@@ -50,21 +45,24 @@ class TaskContainer(_FromEcs):
     image_digest: str | None = None
 
 
-class TaskDetail(_FromEcs):
-    cluster_arn: str = Field(pattern=_CLUSTER)
-    task_arn: str = Field(min_length=1)
-    task_definition_arn: str = Field(min_length=1)
+class TaskDetail(_FromEcs, frozen=True, kw_only=True, rename="camel"):
+    cluster_arn: Annotated[str, Meta(pattern=_CLUSTER)]
+    task_arn: _Text
+    task_definition_arn: _Text
     group: str | None = None
     containers: list[TaskContainer]
 
 
-class TaskStateChange(_FromEcs):
-    detail_type: Literal["ECS Task State Change"] = Field(alias="detail-type")
+class TaskStateChange(_FromEcs, frozen=True, kw_only=True, rename="camel"):
+    detail_type: Literal["ECS Task State Change"] = field(name="detail-type")
     detail: TaskDetail
 
 
 def parse_hook(event: object) -> ServiceRevision:
     """Return the service revision of a hook. Raises `InvalidEventError`."""
+    # Earlier editions of the guide print the execution's details at the top level.
+    if isinstance(event, dict) and "executionDetails" not in event:
+        event = {**event, "executionDetails": event}
     hook = parse(DeploymentHook, event)
     revision = hook.execution_details.target_service_revision_arn
     _, cluster, service, _ = revision.split("/")
@@ -79,5 +77,5 @@ def parse_task(event: object) -> RunningTask:
         Workload(detail.cluster_arn.rpartition("/")[2], detail.group or f"family:{family}"),
         arn=detail.task_arn,
         definition=detail.task_definition_arn,
-        containers=tuple(container(one.name, one.model_dump(by_alias=True)) for one in detail.containers),
+        containers=tuple(container(one.name, to_builtins(one)) for one in detail.containers),
     )

@@ -1,4 +1,4 @@
-"""Events that EventBridge sends, as pydantic models. Unknown fields are ignored; a missing field is a fault.
+"""Events that EventBridge sends, as typed models. Unknown fields are ignored; a missing field is a fault.
 
 Source: Amazon ECR user guide, "Sample events from Amazon ECR" (`ecr-eventbridge.html`); samples in `events/`.
 """
@@ -6,10 +6,9 @@ Source: Amazon ECR user guide, "Sample events from Amazon ECR" (`ecr-eventbridge
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from msgspec import Meta, Struct, field
 
 from imagegate.errors import InvalidEventError
 from imagegate.events.validation import parse
@@ -22,22 +21,24 @@ CLOUDTRAIL = "AWS API Call via CloudTrail"
 IMAGE_ACTION = "ECR Image Action"
 
 
-class _Incoming(BaseModel):
-    model_config = ConfigDict(
-        extra="ignore", frozen=True, alias_generator=lambda name: name.replace("_", "-")
-    )
+_Text = Annotated[str, Meta(min_length=1)]
+_Digest = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 
 
-class _ImageDetail(_Incoming):
-    repository_name: str = Field(min_length=1)
-    image_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+class _Incoming(Struct, frozen=True, kw_only=True, rename="kebab"):
+    pass
+
+
+class _ImageDetail(_Incoming, frozen=True, kw_only=True, rename="kebab"):
+    repository_name: _Text
+    image_digest: _Digest
 
     @property
     def image(self) -> ImageRef:
         return ImageRef.of(self.repository_name, self.image_digest)
 
 
-class ImageActionDetail(_ImageDetail):
+class ImageActionDetail(_ImageDetail, frozen=True, kw_only=True, rename="kebab"):
     """`detail` of "ECR Image Action". The tag and the media types may be missing, also for tagged pushes."""
 
     result: str
@@ -47,33 +48,33 @@ class ImageActionDetail(_ImageDetail):
     artifact_media_type: str | None = None
 
 
-class ImageScanDetail(_ImageDetail):
+class ImageScanDetail(_ImageDetail, frozen=True, kw_only=True, rename="kebab"):
     """`detail` of "ECR Image Scan" (basic scanning). It only says when to look: the result is read from ECR."""
 
     scan_status: str
-    finding_severity_counts: dict[str, int] = Field(default_factory=dict)
-    image_tags: list[str] = Field(default_factory=list)
+    finding_severity_counts: dict[str, int] = field(default_factory=dict)
+    image_tags: list[str] = field(default_factory=list)
 
 
-class ReplicationDetail(_ImageDetail):
+class ReplicationDetail(_ImageDetail, frozen=True, kw_only=True, rename="kebab"):
     """`detail` of "ECR Replication Action". ECR sends it in the destination's account and Region."""
 
     result: str
     image_tag: str | None = None
 
 
-class PullThroughCacheDetail(_ImageDetail):
+class PullThroughCacheDetail(_ImageDetail, frozen=True, kw_only=True, rename="kebab"):
     """`detail` of "ECR Pull Through Cache Action"."""
 
     sync_status: str
     image_tag: str | None = None
 
 
-class Inspector2ScanDetail(_Incoming):
+class Inspector2ScanDetail(_Incoming, frozen=True, kw_only=True, rename="kebab"):
     """`detail` of "Inspector2 Scan" (enhanced scanning). The repository is an ARN or a name."""
 
-    repository_name: str = Field(min_length=1)
-    image_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    repository_name: _Text
+    image_digest: _Digest
     scan_status: str
 
     @property
@@ -81,43 +82,39 @@ class Inspector2ScanDetail(_Incoming):
         return ImageRef.of(self.repository_name.rpartition(":repository/")[2], self.image_digest)
 
 
-class _Event(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
+class _Event(Struct, frozen=True, kw_only=True):
     account: str
     region: str
     time: datetime
 
 
-class EcrImageAction(_Event):
-    detail_type: Literal["ECR Image Action"] = Field(alias="detail-type")
+class EcrImageAction(_Event, frozen=True, kw_only=True):
+    detail_type: Literal["ECR Image Action"] = field(name="detail-type")
     detail: ImageActionDetail
 
 
-class _Recorded(BaseModel):
+class _Recorded(Struct, frozen=True, kw_only=True, rename="camel"):
     """A part of a CloudTrail record, which has names in camel case."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
+
+class _ImageId(_Recorded, frozen=True, kw_only=True, rename="camel"):
+    image_digest: _Digest
 
 
-class _ImageId(_Recorded):
-    image_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
-
-
-class _StoredImage(_Recorded):
-    repository_name: str = Field(min_length=1)
+class _StoredImage(_Recorded, frozen=True, kw_only=True, rename="camel"):
+    repository_name: _Text
     image_id: _ImageId
 
 
-class _Stored(_Recorded):
+class _Stored(_Recorded, frozen=True, kw_only=True, rename="camel"):
     image: _StoredImage
 
 
-class _Identity(_Recorded):
-    arn: str = Field(min_length=1)
+class _Identity(_Recorded, frozen=True, kw_only=True, rename="camel"):
+    arn: _Text
 
 
-class PutImageCall(_Recorded):
+class PutImageCall(_Recorded, frozen=True, kw_only=True, rename="camel"):
     """`detail` of "AWS API Call via CloudTrail" for PutImage. A call that was refused has no response elements."""
 
     event_name: Literal["PutImage"]
@@ -125,10 +122,10 @@ class PutImageCall(_Recorded):
     response_elements: _Stored | None = None
 
 
-class CloudTrailPutImage(_Event):
+class CloudTrailPutImage(_Event, frozen=True, kw_only=True):
     """A recorded call of PutImage (AWS CloudTrail user guide, "Amazon ECR log file entries")."""
 
-    detail_type: Literal["AWS API Call via CloudTrail"] = Field(alias="detail-type")
+    detail_type: Literal["AWS API Call via CloudTrail"] = field(name="detail-type")
     detail: PutImageCall
 
     @property
@@ -141,23 +138,23 @@ class CloudTrailPutImage(_Event):
         return Pusher(reference, self.detail.user_identity.arn)
 
 
-class EcrReplication(_Event):
-    detail_type: Literal["ECR Replication Action"] = Field(alias="detail-type")
+class EcrReplication(_Event, frozen=True, kw_only=True):
+    detail_type: Literal["ECR Replication Action"] = field(name="detail-type")
     detail: ReplicationDetail
 
 
-class EcrPullThroughCache(_Event):
-    detail_type: Literal["ECR Pull Through Cache Action"] = Field(alias="detail-type")
+class EcrPullThroughCache(_Event, frozen=True, kw_only=True):
+    detail_type: Literal["ECR Pull Through Cache Action"] = field(name="detail-type")
     detail: PullThroughCacheDetail
 
 
-class Inspector2Scan(_Event):
-    detail_type: Literal["Inspector2 Scan"] = Field(alias="detail-type")
+class Inspector2Scan(_Event, frozen=True, kw_only=True):
+    detail_type: Literal["Inspector2 Scan"] = field(name="detail-type")
     detail: Inspector2ScanDetail
 
 
-class EcrImageScan(_Event):
-    detail_type: Literal["ECR Image Scan"] = Field(alias="detail-type")
+class EcrImageScan(_Event, frozen=True, kw_only=True):
+    detail_type: Literal["ECR Image Scan"] = field(name="detail-type")
     detail: ImageScanDetail
 
 

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
-from pydantic.alias_generators import to_camel
+from msgspec import Meta, Struct, field
 
 from imagegate.grants.caller_proof import (
     LONGEST_LIFE,
@@ -40,32 +39,31 @@ class Uses(Protocol):
     def use(self, request: Digest, until: datetime) -> bool: ...
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
-
-
-class ProofModel(_Model):
+class ProofModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     date: str
     access_key_id: str
     signature: str
-    session_token: SecretStr = SecretStr("")
+    session_token: str = ""
+
+    def __repr__(self) -> str:
+        return "ProofModel(…)"  # the token is a secret
 
     @property
     def proof(self) -> Proof:
-        return Proof(self.date, self.access_key_id, self.signature, self.session_token.get_secret_value())
+        return Proof(self.date, self.access_key_id, self.signature, self.session_token)
 
 
-class ProvenEnvelope(_Model):
-    schema_: Literal[2] = Field(alias="schema")
-    request: Annotated[str, Field(min_length=1, max_length=LONGEST)]
+class ProvenEnvelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    schema_: Literal[2] = field(name="schema")
+    request: Annotated[str, Meta(min_length=1, max_length=LONGEST)]
     proof: ProofModel
 
 
-class SignedRequest(_Model):
+class SignedRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The text that the caller signs. `nonce` distinguishes two equal requests."""
 
-    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-    expires: AwareDatetime
+    nonce: Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+    expires: Annotated[datetime, Meta(tz=True)]
     decision: dict[str, Any]
 
 

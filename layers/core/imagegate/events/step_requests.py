@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, Struct, field
 
 from imagegate.events.validation import parse
 from imagegate.evidence.sbom import Export
@@ -12,32 +12,32 @@ from imagegate.findings.scan import WaitOutcome
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, ReleaseId, StartReason
 
+_Text = Annotated[str, Meta(min_length=1)]
 
-class _StepRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
+class _StepRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @classmethod
     def parse(cls, event: object) -> Self:
-        """Return the request. Raises `InvalidEventError` that names every field at fault."""
+        """Return the request. Raises `InvalidEventError` that names the field at fault."""
         return parse(cls, event)
 
 
-class ReleaseModel(_StepRequest):
+class ReleaseModel(_StepRequest, frozen=True, kw_only=True):
     repository: str
     digest: str
-    attempt: int = Field(ge=1)
+    attempt: Annotated[int, Meta(ge=1)]
 
     @property
     def id(self) -> ReleaseId:
         return ReleaseId(ImageRef.of(self.repository, self.digest), self.attempt)
 
 
-class StartRequestModel(_StepRequest):
+class StartRequestModel(_StepRequest, frozen=True, kw_only=True):
     """A request for a release. It proves nothing and names nobody: `start_release` looks up the reason."""
 
     repository: str
     digest: str
-    tags: list[str] = Field(min_length=1)
+    tags: Annotated[list[str], Meta(min_length=1)]
     reason: StartReason
 
     @property
@@ -45,29 +45,29 @@ class StartRequestModel(_StepRequest):
         return ImageRef.of(self.repository, self.digest)
 
 
-class StartEnvelope(_StepRequest):
-    schema_: Literal[1] = Field(alias="schema")
+class StartEnvelope(_StepRequest, frozen=True, kw_only=True):
+    schema_: Literal[1] = field(name="schema")
     request: StartRequestModel
 
 
-class AwaitScanRequest(_StepRequest):
-    schema_: Literal[1] = Field(alias="schema")
+class AwaitScanRequest(_StepRequest, frozen=True, kw_only=True):
+    schema_: Literal[1] = field(name="schema")
     release: ReleaseModel
-    token: str = Field(min_length=1)
+    token: _Text
 
 
-class JudgeRequest(_StepRequest):
-    schema_: Literal[1] = Field(alias="schema")
+class JudgeRequest(_StepRequest, frozen=True, kw_only=True):
+    schema_: Literal[1] = field(name="schema")
     release: ReleaseModel
     # Executions that an earlier state machine has started send these two; they are ignored.
     waited: WaitOutcome | None = None
     why: str = ""
 
 
-class SignRequest(_StepRequest):
+class SignRequest(_StepRequest, frozen=True, kw_only=True):
     """The digest of a decision, and nothing else: `sign_image` reads and checks the rest itself."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[1] = field(name="schema")
     decision: str
 
     @property
@@ -75,13 +75,13 @@ class SignRequest(_StepRequest):
         return Digest.parse(self.decision)
 
 
-class ExportModel(_StepRequest):
+class ExportModel(_StepRequest, frozen=True, kw_only=True):
     """An export of SBOMs by Amazon Inspector. `report` is empty if Inspector refused to start one."""
 
     report: str
     status: str
     why: str
-    batch: int = Field(ge=0)
+    batch: Annotated[int, Meta(ge=0)]
     polls: int = 0  # how often the state machine has looked at it
 
     @property
@@ -89,23 +89,23 @@ class ExportModel(_StepRequest):
         return Export(self.report, self.status, self.why, self.batch)
 
 
-class AttachSbomRequest(_StepRequest):
+class AttachSbomRequest(_StepRequest, frozen=True, kw_only=True):
     """`export` is the export that has just ended, or None if there was none yet."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[1] = field(name="schema")
     release: ReleaseModel
     export: ExportModel | None
 
 
-class PromoteRequest(_StepRequest):
-    schema_: Literal[1] = Field(alias="schema")
+class PromoteRequest(_StepRequest, frozen=True, kw_only=True):
+    schema_: Literal[1] = field(name="schema")
     release: ReleaseModel
 
 
-class AnnounceRequest(_StepRequest):
+class AnnounceRequest(_StepRequest, frozen=True, kw_only=True):
     """`error` and `cause` are set if the execution failed. The ledger proves every other outcome."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[1] = field(name="schema")
     release: ReleaseModel
     outcome: Outcome
     error: str = ""

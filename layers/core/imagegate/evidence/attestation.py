@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from imagegate.canonical_json import canonical_json, timestamp
@@ -18,11 +18,13 @@ from imagegate.errors import (
     InvalidDigestError,
     RejectedInputError,
 )
-from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.artifact import MAX_DOCUMENT
 from imagegate.oci.image import Descriptor, Digest
 from imagegate.strict_json import check_keys, known_keys, read_object
+
+if TYPE_CHECKING:
+    from imagegate.gate.decision_record import Decision
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 VSA_TYPE = "https://slsa.dev/verification_summary/v1"

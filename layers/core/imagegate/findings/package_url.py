@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from imagegate.findings.finding import Package
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Package
 
 _PURL = re.compile(
     r"pkg:([a-z][a-z0-9.+-]*)/(?:([^?#]*)/)?([^/?#@]+)(?:@([^/?#]+))?(?:\?([^#]*))?(?:#(.*))?", re.DOTALL

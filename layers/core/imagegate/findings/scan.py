@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from imagegate.canonical_json import parse_timestamp
-from imagegate.findings.coverage import Coverage
-from imagegate.findings.finding import Severity
-from imagegate.oci.image import Digest
+
+if TYPE_CHECKING:
+    from imagegate.findings.coverage import Coverage
+    from imagegate.findings.finding import Severity
+    from imagegate.oci.image import Digest
 
 # Amazon ECR API reference, ImageScanStatus.status: a basic scan ends with COMPLETE, an enhanced one with ACTIVE, or
 # with COMPLETE if the repository is scanned on push only.

@@ -9,17 +9,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from imagegate.canonical_json import canonical_json, parse_timestamp, timestamp
 from imagegate.errors import DecisionRefusedError, RejectedInputError
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Severity, count_severities
 from imagegate.findings.scan import Basis, ScanStatus
-from imagegate.gate.evaluation import EvaluationResult
 from imagegate.gate.verdict import PlatformScan, Verdict, VerdictOutcome
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.policy.policy import Mode
+
+if TYPE_CHECKING:
+    from imagegate.gate.evaluation import EvaluationResult
 
 T = TypeVar("T")
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.findings.finding import Finding, Place, Versions
 from imagegate.findings.scan import ScanStatus, WaitOutcome
-from imagegate.gate.facts import ImageFacts
 from imagegate.gate.finding_rules import Clock, FindingEvaluator, Terms
 from imagegate.gate.findings_record import FindingsWriter
 from imagegate.gate.remediation import Rebuild, Remedies, remedies
 from imagegate.gate.tally import FindingTally, StartedClocks
 from imagegate.gate.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
-from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver, Waivers
+
+if TYPE_CHECKING:
+    from imagegate.gate.facts import ImageFacts
+    from imagegate.policy.policy import Policy, Stage
 
 _EXAMPLES = 5
 

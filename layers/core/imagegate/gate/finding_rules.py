@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.canonical_json import timestamp
-from imagegate.findings.finding import Finding, Package, Place, Satisfies, Severity
 from imagegate.policy.rules import DENIED, PROHIBITED, FindingRules, GraceStart, active
-from imagegate.policy.waiver import Waiver, Waivers
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Finding, Package, Place, Satisfies, Severity
+    from imagegate.policy.waiver import Waiver, Waivers
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from imagegate.gate.facts import ImageFacts, PlatformFacts
-from imagegate.oci.image import Digest
 from imagegate.oci.image_config import ImageConfig, RunsAs
 from imagegate.policy import rules
 from imagegate.policy.rules import EvidenceRules, ImageRules, Rule, active
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest
 
 T = TypeVar("T")
 _USER = "add to the Dockerfile, after the last command that needs root: USER 10001"

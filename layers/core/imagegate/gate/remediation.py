@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.findings.finding import FindingKind, Later, Place
-from imagegate.gate.facts import BaseImage
-from imagegate.gate.tally import OpenFinding
-from imagegate.gate.verdict import PlatformScan
-from imagegate.policy.policy import Stage
+from imagegate.findings.finding import FindingKind
 from imagegate.policy.rules import DENIED, PROHIBITED, Action
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Later, Place
+    from imagegate.gate.facts import BaseImage
+    from imagegate.gate.tally import OpenFinding
+    from imagegate.gate.verdict import PlatformScan
+    from imagegate.policy.policy import Stage
 
 # The most sets of actions that are tried to find a list that is shorter than the greedy one.
 _TRIED = 5_000

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.duration import format_duration
@@ -17,7 +18,6 @@ from imagegate.findings.finding import Severity
 from imagegate.findings.scan import Basis, Readiness, ScanStatus, WaitOutcome
 from imagegate.gate.facts import CameBy, ImageFacts
 from imagegate.gate.image_rules import Violation, violations
-from imagegate.gate.tally import FindingTally
 from imagegate.policy.policy import Entry, Stage
 from imagegate.policy.rules import (
     AMBIGUOUS,
@@ -32,7 +32,10 @@ from imagegate.policy.rules import (
     active,
     rule_of,
 )
-from imagegate.policy.waiver import Waivers
+
+if TYPE_CHECKING:
+    from imagegate.gate.tally import FindingTally
+    from imagegate.policy.waiver import Waivers
 
 ENDING = "waiver.ending"
 

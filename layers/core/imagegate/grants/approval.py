@@ -11,14 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from imagegate.canonical_json import parse_timestamp, timestamp
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.approval_terms import MAIL, ApprovalTerms, Person
-from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Policy
 
 
 class Choice(StrEnum):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus
-from imagegate.grants.break_glass import BreakGlass
-from imagegate.oci.image import ImageRef
-from imagegate.policy.waiver import Waiver
-from imagegate.release.release import Release
-from imagegate.release.revocation import Revocation, RunsIn
+if TYPE_CHECKING:
+    from imagegate.grants.approval import Approval, ApprovalRequest, ApprovalStatus
+    from imagegate.grants.break_glass import BreakGlass
+    from imagegate.oci.image import ImageRef
+    from imagegate.policy.waiver import Waiver
+    from imagegate.release.release import Release
+    from imagegate.release.revocation import Revocation, RunsIn
 
 
 @dataclass(frozen=True, slots=True)

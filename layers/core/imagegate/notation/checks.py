@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from imagegate.errors import (
     AuthenticityError,
@@ -32,8 +33,10 @@ from imagegate.notation.payload import signed_annotations
 from imagegate.notation.revocation import Revoked, check_revocation, revocation_query
 from imagegate.notation.trust_policy import StoreType, TrustPolicy
 from imagegate.notation.trust_store import TrustStores, check_trust
-from imagegate.oci.image import Descriptor
 from imagegate.strict_json import shown
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Descriptor
 
 # Between the clocks of signer and verifier.
 _CLOCK_SKEW = timedelta(minutes=5)

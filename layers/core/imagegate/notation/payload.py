@@ -5,12 +5,14 @@ Source: notaryproject signature specification, "Payload".
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.errors import IntegrityError
 from imagegate.notation.attributes import NOTARY
-from imagegate.oci.image import Descriptor
 from imagegate.strict_json import SIGNED_DEPTH, read_object, require_keys, shown
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Descriptor
 
 _REQUIRED = frozenset({"mediaType", "digest", "size"})
 _OPTIONAL = frozenset({"annotations", "artifactType"})

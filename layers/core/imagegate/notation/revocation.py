@@ -19,12 +19,12 @@ from imagegate.errors import (
     RevocationUnansweredError,
     RevokedError,
 )
-from imagegate.notation.attributes import AwsSignature
 from imagegate.strict_json import shown
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
+    from imagegate.notation.attributes import AwsSignature
     from imagegate.notation.certificates import Chain
 
 _PLATFORM = "Notation-OCI-SHA384-ECDSA"
@@ -107,11 +107,11 @@ class AwsRevocations:
 
 
 def _make_client(region: str) -> Any:
-    import boto3
     from botocore.config import Config
+    from botocore.session import Session
 
     config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=3, read_timeout=10)
-    client = boto3.client("signer", region_name=region, config=config)
+    client = Session().create_client("signer", region_name=region, config=config)
     # The SDK puts `data-` before every host, but only AWS's own hosts have that name.
     client.meta.config.inject_host_prefix = client.meta.endpoint_url.startswith("https://signer")
     client.meta.events.register("after-call.signer.GetRevocationStatus", _check_response)

@@ -9,10 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from imagegate.errors import TrustPolicyError
-from imagegate.notation.identities import Identity
 from imagegate.strict_json import shown
+
+if TYPE_CHECKING:
+    from imagegate.notation.identities import Identity
 
 EVERYWHERE = "*"
 # distribution/reference: a registry, and a repository in it; no scheme, no tag, no digest.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from imagegate.errors import IntegrityError, RejectedInputError, VerificationError
 from imagegate.evidence.attestation import JOSE
 from imagegate.evidence.signature_manifest import check_envelope_type, read_signature_manifest
-from imagegate.notation.attributes import Scheme
 from imagegate.notation.certificates import thumbprint
 from imagegate.notation.checks import (
     check_authentic_timestamp,
@@ -24,7 +24,6 @@ from imagegate.notation.checks import (
 )
 from imagegate.notation.identities import SigningProfile, parse_identity
 from imagegate.notation.jws import MAX_ENVELOPE, parse_envelope
-from imagegate.notation.revocation import Revoked
 from imagegate.notation.trust_policy import (
     EVERYWHERE,
     Check,
@@ -37,7 +36,11 @@ from imagegate.notation.trust_policy import (
     TrustPolicyDocument,
 )
 from imagegate.notation.trust_store import TrustStore, TrustStores
-from imagegate.oci.image import Descriptor
+
+if TYPE_CHECKING:
+    from imagegate.notation.attributes import Scheme
+    from imagegate.notation.revocation import Revoked
+    from imagegate.oci.image import Descriptor
 
 _ROOTS = StoreName(StoreType.SIGNING_AUTHORITY, "trusted-roots")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.grants.approval import ApprovalRequest
 from imagegate.notices.message import TEXT_LIMIT, Message, image_name
 from imagegate.policy.rules import Attention
 from imagegate.release.release import Outcome, Release
 from imagegate.text import one_line
+
+if TYPE_CHECKING:
+    from imagegate.grants.approval import ApprovalRequest
 
 _NEXT_STEP: Mapping[Outcome, str] = {
     Outcome.BLOCKED: "Fix what is named above and push again; nothing was signed and nothing was copied.",

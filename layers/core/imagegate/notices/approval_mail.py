@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from imagegate.grants.approval import ApprovalRequest
 from imagegate.grants.approval_link import ApprovalLink, Purpose
 from imagegate.notices.message import Message, aligned, image_name
 from imagegate.policy.approval_terms import MAIL
-from imagegate.release.release import Release
+
+if TYPE_CHECKING:
+    from imagegate.grants.approval import ApprovalRequest
+    from imagegate.release.release import Release
 
 APPROVAL_REQUESTED = "Image Approval Asked"
 MakeLink = Callable[[ApprovalLink], str]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.grants.approval import Approval, ApprovalRequest
 from imagegate.notices.message import Message, aligned, image_name
 from imagegate.policy.rules import Attention
-from imagegate.release.release import Release
+
+if TYPE_CHECKING:
+    from imagegate.grants.approval import Approval, ApprovalRequest
+    from imagegate.release.release import Release
 
 APPROVAL_REJECTED = "Image Rejected"
 APPROVAL_EXPIRED = "Image Approval Expired"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.notices.message import Message, image_name
-from imagegate.policy.policy import Stage
 from imagegate.policy.rules import Attention
-from imagegate.release.release import Release
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Stage
+    from imagegate.release.release import Release
 
 IMAGE_DELETED = "Image Deleted"
 _TAGS_SHOWN = 20

@@ -6,13 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.deployment.check import DeploymentRuling
 from imagegate.notices.message import Message, aligned
-from imagegate.oci.reference import Container
 from imagegate.policy.rules import Attention
 from imagegate.text import one_line
+
+if TYPE_CHECKING:
+    from imagegate.deployment.check import DeploymentRuling
+    from imagegate.oci.reference import Container
 
 DEPLOYMENT_REFUSED = "Deployment Refused"
 DEPLOYMENT_OBSERVED = "Deployment Would Be Refused"

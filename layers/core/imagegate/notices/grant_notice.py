@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.grants.break_glass import BreakGlass
 from imagegate.notices.message import Message, aligned
-from imagegate.oci.image import ImageRef
 from imagegate.policy.rules import Attention
-from imagegate.release.revocation import Revocation, RunsIn
+
+if TYPE_CHECKING:
+    from imagegate.grants.break_glass import BreakGlass
+    from imagegate.oci.image import ImageRef
+    from imagegate.release.revocation import Revocation, RunsIn
 
 BREAK_GLASS = "Break Glass"
 SIGNATURE_REVOKED = "Image Signature Revoked"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.release.release import Release
 from imagegate.text import json_text, one_line, printable, subject_line
+
+if TYPE_CHECKING:
+    from imagegate.release.release import Release
 
 TEXT_LIMIT = 300  # characters of a text from outside
 _LINE_LIMIT = 4_000  # links to decide are long, and must stay whole

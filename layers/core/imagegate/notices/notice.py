@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from imagegate.notices.message import Message, aligned
 from imagegate.policy.rules import Attention
-from imagegate.policy.waiver import Waiver
+
+if TYPE_CHECKING:
+    from imagegate.policy.waiver import Waiver
 
 WAIVER_ENDING = "Waiver Ending"
 NOT_RECONCILED = "Not Reconciled"

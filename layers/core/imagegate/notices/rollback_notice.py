@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imagegate.canonical_json import timestamp
-from imagegate.deployment.rollback import Rollback
 from imagegate.notices.announcement import announce
 from imagegate.notices.message import Message
 from imagegate.policy.rules import Attention
 from imagegate.release.release import Outcome, Release
+
+if TYPE_CHECKING:
+    from imagegate.deployment.rollback import Rollback
 
 
 def announcement(release: Release, rollback: Rollback, *, is_forward: bool = False) -> Message:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.errors import AmbiguousDocumentError
 from imagegate.oci.image import DOCKER_CONFIG, OCI_CONFIG, OCI_MANIFEST, Descriptor, Digest
 from imagegate.oci.image_config import CONFIG_KEYS, CONTAINER_KEYS
-from imagegate.oci.manifest import Manifest
 from imagegate.strict_json import check_keys, fold, read_object, shown
+
+if TYPE_CHECKING:
+    from imagegate.oci.manifest import Manifest
 
 EMPTY_CONFIG = Digest.of(b"{}")  # image-spec, "Guidance for an Empty Descriptor"
 ATTESTATION = "attestation-manifest"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from imagegate.clock import Clock, utc_now
@@ -22,11 +23,13 @@ from imagegate.oci import referrers as referrers_tag
 from imagegate.oci.copy import BlobCopy
 from imagegate.oci.http import Connection
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_INDEX, Descriptor, Digest, ImageRef
-from imagegate.oci.login import Login
 from imagegate.oci.manifest import Manifest
 from imagegate.oci.repository import NOT_FOUND, LayerCheck, RepositoryClient
 from imagegate.oci.response import RegistryResponse, resolve_url
-from imagegate.oci.wire import Guard
+
+if TYPE_CHECKING:
+    from imagegate.oci.login import Login
+    from imagegate.oci.wire import Guard
 
 _ACCEPTED = ", ".join(MANIFEST_MEDIA_TYPES)
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from imagegate.errors import (
     ArchivedContentError,
@@ -26,8 +26,10 @@ from imagegate.errors import (
     ThrottledError,
 )
 from imagegate.oci.http import MOST_AT_ONCE, THROTTLED_ATTEMPTS
-from imagegate.oci.image import Descriptor, Digest
 from imagegate.oci.repository import RepositoryClient, upload_location
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Descriptor, Digest
 
 # Larger blobs are sent by PATCH, which costs one request more: such an upload can be interrupted and continued later.
 _LONG = 256 * 1024 * 1024

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from imagegate.clock import Clock
+if TYPE_CHECKING:
+    from imagegate.clock import Clock
 
 # A token that expires during a long upload cannot be exchanged half-way.
 _TOKEN_MARGIN = timedelta(minutes=15)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from imagegate.oci.image import ImageRef
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
 
 
 class Workflow(Protocol):

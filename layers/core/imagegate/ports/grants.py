@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from imagegate.grants.approval import Approval
-from imagegate.grants.approval_link import ApprovalLink
-from imagegate.grants.break_glass import BreakGlass
-from imagegate.oci.image import ImageRef
-from imagegate.policy.waiver import Waiver
-from imagegate.release.order import Order
-from imagegate.release.release import ReleaseId
+if TYPE_CHECKING:
+    from imagegate.grants.approval import Approval
+    from imagegate.grants.approval_link import ApprovalLink
+    from imagegate.grants.break_glass import BreakGlass
+    from imagegate.oci.image import ImageRef
+    from imagegate.policy.waiver import Waiver
+    from imagegate.release.order import Order
+    from imagegate.release.release import ReleaseId
 
 
 class Grants(Protocol):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from imagegate.findings.finding import Finding
-from imagegate.findings.scan import Basis, Scanning, ScanStatus
-from imagegate.oci.image import Digest, ImageRef
-from imagegate.oci.manifest import Manifest
-from imagegate.policy.policy import Scanner
-from imagegate.policy.replication import Replica
-from imagegate.release.release import EcrImage
-from imagegate.release.revocation import RunsIn
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Finding
+    from imagegate.findings.scan import Basis, Scanning, ScanStatus
+    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.oci.manifest import Manifest
+    from imagegate.policy.policy import Scanner
+    from imagegate.policy.replication import Replica
+    from imagegate.release.release import EcrImage
+    from imagegate.release.revocation import RunsIn
 
 
 class Images(Protocol):

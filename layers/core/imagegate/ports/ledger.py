@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
 
-from imagegate.deployment.rollback import Rollback
-from imagegate.evidence.sbom import Sbom
-from imagegate.findings.finding import Place
-from imagegate.gate.facts import BaseImage
-from imagegate.gate.finding_rules import Clock
-from imagegate.oci.image import Digest, ImageRef
-from imagegate.release.promotion import Promotion
-from imagegate.release.release import (
-    CurrentRelease,
-    Ending,
-    History,
-    Outcome,
-    Release,
-    ReleaseId,
-    WaitingScan,
-)
-from imagegate.release.revocation import Revocation
-from imagegate.release.start import IgnoredImage
+if TYPE_CHECKING:
+    from imagegate.deployment.rollback import Rollback
+    from imagegate.evidence.sbom import Sbom
+    from imagegate.findings.finding import Place
+    from imagegate.gate.facts import BaseImage
+    from imagegate.gate.finding_rules import Clock
+    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.release.promotion import Promotion
+    from imagegate.release.release import (
+        CurrentRelease,
+        Ending,
+        History,
+        Outcome,
+        Release,
+        ReleaseId,
+        WaitingScan,
+    )
+    from imagegate.release.revocation import Revocation
+    from imagegate.release.start import IgnoredImage
 
 
 class Releases(Protocol):

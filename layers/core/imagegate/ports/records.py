@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from imagegate.oci.image import Digest
-from imagegate.policy.policy import Policy
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest
+    from imagegate.policy.policy import Policy
 
 
 class StoredRecords(Protocol):

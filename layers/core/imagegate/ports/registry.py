@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from imagegate.oci.image import Descriptor, Digest, ImageRef
-from imagegate.oci.manifest import Manifest
+if TYPE_CHECKING:
+    from imagegate.oci.image import Descriptor, Digest, ImageRef
+    from imagegate.oci.manifest import Manifest
 
 
 class Registry(Protocol):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from imagegate.notices.message import Message
-from imagegate.oci.reference import Container
+if TYPE_CHECKING:
+    from imagegate.notices.message import Message
+    from imagegate.oci.reference import Container
 
 
 class Services(Protocol):

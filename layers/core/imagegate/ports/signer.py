@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from imagegate.oci.image import Descriptor
+if TYPE_CHECKING:
+    from imagegate.oci.image import Descriptor
 
 
 class Signer(Protocol):

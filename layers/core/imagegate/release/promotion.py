@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.oci.image import Digest
-from imagegate.policy.policy import Stage
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest
+    from imagegate.policy.policy import Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.evidence.sbom import Sbom
-from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.rules import AMBIGUOUS, ENTRY
-from imagegate.release.promotion import Promotion
-from imagegate.release.revocation import Revocation
+
+if TYPE_CHECKING:
+    from imagegate.evidence.sbom import Sbom
+    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.release.promotion import Promotion
+    from imagegate.release.revocation import Revocation
 
 # An image that is blocked only by these rules may pass once its scan is complete.
 _LATE_SCAN_RULES = frozenset({"scan.timeout", "findings.incomplete"})

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival, Stage
 from imagegate.release.release import EcrImage, Outcome, Release, StartReason
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest, ImageRef
 
 SCHEMA = 1
 

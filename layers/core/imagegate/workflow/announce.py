@@ -6,20 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import UnprovenEndingError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import approval_request
 from imagegate.notices import approval_mail
 from imagegate.notices.announcement import announce
-from imagegate.notices.message import Message
-from imagegate.ports.grants import ApprovalLinks
 from imagegate.ports.ledger import CurrentReleases, HeldReleases, RecordedReleases, ReleaseAttempts
-from imagegate.ports.records import StoredRecords
-from imagegate.ports.services import Mails, Notifications
 from imagegate.release.proof import missing_proof
 from imagegate.release.release import CurrentRelease, Ending, Outcome, Release, ReleaseId
+
+if TYPE_CHECKING:
+    from imagegate.notices.message import Message
+    from imagegate.ports.grants import ApprovalLinks
+    from imagegate.ports.records import StoredRecords
+    from imagegate.ports.services import Mails, Notifications
 
 # An image that passed is released in its stage, also while it waits for the approval of the next one.
 _PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})

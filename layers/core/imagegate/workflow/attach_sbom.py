@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.errors import RejectedInputError
 from imagegate.evidence import attestation
@@ -26,16 +26,18 @@ from imagegate.evidence.sbom_document import (
 )
 from imagegate.oci.artifact import REFERENCE
 from imagegate.oci.image import Descriptor, Digest, ImageRef
-from imagegate.oci.manifest import Manifest
-from imagegate.policy.policy import Policy
-from imagegate.policy.rules import SbomFormat
-from imagegate.ports.images import Images, Scans
-from imagegate.ports.ledger import RecordedReleases
-from imagegate.ports.records import Records, SbomExports
-from imagegate.ports.registry import Registry
-from imagegate.release.release import Release, ReleaseId
 from imagegate.workflow.examination.contents import Contents, read_contents
 from imagegate.workflow.examination.signatures import content_of
+
+if TYPE_CHECKING:
+    from imagegate.oci.manifest import Manifest
+    from imagegate.policy.policy import Policy
+    from imagegate.policy.rules import SbomFormat
+    from imagegate.ports.images import Images, Scans
+    from imagegate.ports.ledger import RecordedReleases
+    from imagegate.ports.records import Records, SbomExports
+    from imagegate.ports.registry import Registry
+    from imagegate.release.release import Release, ReleaseId
 
 # Only Inspector may write below this prefix of the bucket.
 PREFIX = "sboms"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import (
     AmbiguousDocumentError,
@@ -12,12 +12,14 @@ from imagegate.errors import (
 )
 from imagegate.findings.scan import WaitOutcome
 from imagegate.oci.image import ImageRef
-from imagegate.ports.executions import Starter, Tasks
-from imagegate.ports.images import Images, Scans
 from imagegate.ports.ledger import Releases, ScanTokens
 from imagegate.release.release import ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.scan_wait import is_over, why_never
+
+if TYPE_CHECKING:
+    from imagegate.ports.executions import Starter, Tasks
+    from imagegate.ports.images import Images, Scans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from imagegate.errors import (
     AmbiguousDocumentError,
@@ -18,10 +19,12 @@ from imagegate.errors import (
 )
 from imagegate.oci.artifact import prove_cannot_run
 from imagegate.oci.image import Descriptor, Digest, ImageRef
-from imagegate.oci.manifest import Manifest
-from imagegate.ports.registry import Registry
 from imagegate.workflow.examination.contents import DEPTH, EVIDENCE_BYTES, MANIFESTS
 from imagegate.workflow.examination.signatures import content_of
+
+if TYPE_CHECKING:
+    from imagegate.oci.manifest import Manifest
+    from imagegate.ports.registry import Registry
 
 # Evidence (an attestation), and evidence about it (its signature); nothing deeper is copied.
 _REFERRER_LEVELS = 2

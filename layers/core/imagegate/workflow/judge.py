@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from imagegate.errors import ImageNotFoundError
 from imagegate.evidence.sbom import NOT_ATTACHED_YET
@@ -14,15 +14,17 @@ from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.verdict import PlatformScan, VerdictOutcome, attention
 from imagegate.grants.break_glass import active_break_glass
-from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode, Stage
-from imagegate.ports.grants import Grants
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import BaseImages, Clocks, RecordedReleases
-from imagegate.ports.records import Records
 from imagegate.release.release import EcrImage, Ending, Outcome, Release, ReleaseId
 from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage, NotYet
 from imagegate.workflow.reuse import ReuseVerdict
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.ports.grants import Grants
+    from imagegate.ports.images import Images
+    from imagegate.ports.records import Records
 
 # The most remedies in a message; the decision record has all.
 _MOST_REMEDIES = 20

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imagegate.grants.approval import ApprovalRequest, approval_request
 from imagegate.oci.image import ImageRef
-from imagegate.policy.policy import Policy
-from imagegate.ports.ledger import Pushers
-from imagegate.release.release import Release
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Policy
+    from imagegate.ports.ledger import Pushers
+    from imagegate.release.release import Release
 
 
 def pending_request(release: Release, policy: Policy, ledger: Pushers) -> ApprovalRequest | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from imagegate.canonical_json import timestamp
 from imagegate.errors import DecisionRefusedError, ImageNotFoundError
@@ -15,14 +15,8 @@ from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import ApprovalStatus, approval_status, find_held_attempt
 from imagegate.grants.break_glass import active_break_glass
 from imagegate.oci.image import ImageRef
-from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
-from imagegate.ports.grants import Grants
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import Pushers
-from imagegate.ports.records import Records
-from imagegate.ports.registry import Registry
-from imagegate.ports.signer import Signer
 from imagegate.release.promotion import TagPlan, plan_tags
 from imagegate.release.release import Ending, Outcome, Release, ReleaseId
 from imagegate.workflow.copying import Copy, OutOfTimeError
@@ -30,6 +24,14 @@ from imagegate.workflow.examination.signatures import verify_signature
 from imagegate.workflow.pending_approval import pending_request
 from imagegate.workflow.replicate import AwaitReplicas
 from imagegate.workflow.set_tags import SetTags, TagLedger
+
+if TYPE_CHECKING:
+    from imagegate.oci.manifest import Manifest
+    from imagegate.ports.grants import Grants
+    from imagegate.ports.images import Images
+    from imagegate.ports.records import Records
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.signer import Signer
 
 _SECOND = timedelta(seconds=1)
 

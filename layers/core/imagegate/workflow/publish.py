@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imagegate.errors import InvalidPolicyError
 from imagegate.policy.policy import Policy, Scanner
-from imagegate.ports.images import Scans
-from imagegate.ports.records import Records
-from imagegate.ports.signer import Signer
+
+if TYPE_CHECKING:
+    from imagegate.ports.images import Scans
+    from imagegate.ports.records import Records
+    from imagegate.ports.signer import Signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

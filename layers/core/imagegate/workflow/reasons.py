@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import RejectedInputError
 from imagegate.grants.approval import ApprovalStatus, approval_status
 from imagegate.grants.break_glass import active_break_glass as breaks_glass
-from imagegate.oci.image import ImageRef
-from imagegate.policy.policy import Policy
-from imagegate.ports.grants import Grants
 from imagegate.ports.ledger import Pushers, Releases
-from imagegate.ports.records import Records
 from imagegate.release.order import newest_order
 from imagegate.release.release import Release, StartReason
 from imagegate.release.start import Ignore, Push
 from imagegate.workflow.pending_approval import pending_request
-from imagegate.workflow.start import StartRelease
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+    from imagegate.policy.policy import Policy
+    from imagegate.ports.grants import Grants
+    from imagegate.ports.records import Records
+    from imagegate.workflow.start import StartRelease
 
 _BY_HAND = (StartReason.OPERATOR, StartReason.ADOPTED)
 # Reasons that only `start_release` itself finds; no request may give them.

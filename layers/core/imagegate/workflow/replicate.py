@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from imagegate.oci.image import ImageRef
 from imagegate.policy.replication import Replication, describe_failures, unfinished_regions
 from imagegate.policy.rules import Attention
-from imagegate.ports.images import Images
-from imagegate.ports.ledger import RecordedReleases
-from imagegate.release.release import Release
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+    from imagegate.ports.images import Images
+    from imagegate.ports.ledger import RecordedReleases
+    from imagegate.release.release import Release
 
 PAUSE = timedelta(minutes=1)
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from imagegate.errors import RecordNotFoundError
 from imagegate.gate.decision_record import VALID_FOR, Decision
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.oci.image import Digest
-from imagegate.policy.policy import Stage
-from imagegate.ports.ledger import RecordedReleases
-from imagegate.ports.records import Records
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest
+    from imagegate.policy.policy import Stage
+    from imagegate.ports.ledger import RecordedReleases
+    from imagegate.ports.records import Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import ImageNotFoundError, TagConflictError
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.oci.manifest import Manifest
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import RecordedReleases, RepeatedRequests, TagClaims
 from imagegate.release.promotion import Promotion, TagPlan
 from imagegate.release.release import Outcome, Release, StartReason
-from imagegate.workflow.copying import Copy
+
+if TYPE_CHECKING:
+    from imagegate.oci.manifest import Manifest
+    from imagegate.ports.images import Images
+    from imagegate.workflow.copying import Copy
 
 
 class TagLedger(RecordedReleases, RepeatedRequests, TagClaims, Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from imagegate.errors import (
     DecisionRefusedError,
@@ -18,14 +19,16 @@ from imagegate.evidence import attestation
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
-from imagegate.ports.images import Images
-from imagegate.ports.ledger import RecordedReleases, StepResults
-from imagegate.ports.records import Records
-from imagegate.ports.registry import Registry
-from imagegate.ports.signer import Signer
 from imagegate.release.release import ReleaseId
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.signatures import verify_signature
+
+if TYPE_CHECKING:
+    from imagegate.ports.images import Images
+    from imagegate.ports.ledger import RecordedReleases, StepResults
+    from imagegate.ports.records import Records
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.signer import Signer
 
 _MOST_SIGNATURES = 50  # that are read to find ours; if an image has more, it may get a second one
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import ImageNotFoundError, RejectedInputError, RetryableError
-from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Arrival, Policy, Stage
-from imagegate.ports.executions import Workflow
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import IgnoredImages, Pushers, ReleaseAttempts, TagHolders
-from imagegate.ports.records import Records
-from imagegate.ports.registry import Registry
 from imagegate.release.release import EcrImage, Outcome, Release, StartReason
 from imagegate.release.start import (
     Begin,
@@ -28,6 +23,13 @@ from imagegate.release.start import (
     workflow_input,
 )
 from imagegate.workflow.examination.contents import is_artifact
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+    from imagegate.ports.executions import Workflow
+    from imagegate.ports.images import Images
+    from imagegate.ports.records import Records
+    from imagegate.ports.registry import Registry
 
 # Concurrent starts of one image race for the next attempt; a loser reads again and joins the winner.
 _MOST_RACES = 5

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from imagegate.aws.dynamodb import DynamoTable, Item, key
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import moment, reading, text
 from imagegate.canonical_json import parse_timestamp
 from imagegate.deployment.rollback import Rollback
-from imagegate.findings.finding import Place
 from imagegate.gate.finding_rules import Clock
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import CurrentRelease
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Place
 
 
 class DynamoClocks:

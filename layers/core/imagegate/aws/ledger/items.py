@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from imagegate.aws.dynamodb import Item
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import ImageRef
+
+if TYPE_CHECKING:
+    from imagegate.aws.dynamodb import Item
 
 
 class CorruptLedgerError(RejectedInputError):
@@ -43,9 +45,9 @@ def text(item: Item, attribute: str) -> str:
 def number(item: Item, attribute: str) -> int:
     """Return an integer. Raises `ValueError` or `KeyError`."""
     value = item[attribute]
-    if not isinstance(value, Decimal) or value != int(value):
+    if not isinstance(value, int):
         raise ValueError(f"{attribute} is no integer")
-    return int(value)
+    return value
 
 
 def text_set(item: Item, attribute: str) -> frozenset[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imagegate.aws.dynamodb import Key, key
-from imagegate.oci.image import Digest, ImageRef
-from imagegate.release.release import ReleaseId, WaitingScan
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.release.release import ReleaseId, WaitingScan
 
 # Prefixes of sort keys among the items of one image.
 ATTEMPT, INDEX = "ATTEMPT#", "INDEX#"

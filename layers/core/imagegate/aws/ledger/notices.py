@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from imagegate.aws.dynamodb import DynamoTable
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import moment, reading, text
 from imagegate.canonical_json import parse_timestamp
+
+if TYPE_CHECKING:
+    from imagegate.aws.dynamodb import DynamoTable
 
 # Longer than any call that claims and does something; Lambda repeats a failed event after a minute.
 _CLAIM_LASTS = timedelta(seconds=55)

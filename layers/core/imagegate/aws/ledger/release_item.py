@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagegate.aws.dynamodb import Item
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import day, moment, number, reading, text, text_set
 from imagegate.canonical_json import parse_timestamp
@@ -15,6 +14,9 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import Ending, History, Outcome, Release, StartReason
 from imagegate.release.revocation import Revocation
+
+if TYPE_CHECKING:
+    from imagegate.aws.dynamodb import Item
 
 
 def _promotion(content: str) -> Promotion:

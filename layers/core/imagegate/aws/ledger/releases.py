@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from imagegate.aws.dynamodb import DynamoTable
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import day, moment
 from imagegate.aws.ledger.release_item import (
@@ -19,10 +18,13 @@ from imagegate.aws.ledger.release_item import (
     write_release,
 )
 from imagegate.errors import RecordNotFoundError
-from imagegate.oci.image import ImageRef
 from imagegate.ports.ledger import StepResults
-from imagegate.release.release import History, Outcome, Release, ReleaseId
-from imagegate.release.revocation import Revocation
+
+if TYPE_CHECKING:
+    from imagegate.aws.dynamodb import DynamoTable
+    from imagegate.oci.image import ImageRef
+    from imagegate.release.release import History, Outcome, Release, ReleaseId
+    from imagegate.release.revocation import Revocation
 
 BY_REPOSITORY = "by-repository"
 BY_DAY = "by-day"

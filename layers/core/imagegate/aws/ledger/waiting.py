@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from imagegate.aws.dynamodb import DynamoTable, Item
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import image_of, moment, reading, text
 from imagegate.canonical_json import parse_timestamp
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import ReleaseId, WaitingScan
+
+if TYPE_CHECKING:
+    from imagegate.aws.dynamodb import DynamoTable, Item
 
 # The index over all items that wait, and the values of its attribute `waiting`.
 WAITING = "waiting"

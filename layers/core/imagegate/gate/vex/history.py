@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from imagegate.findings.finding import Finding, Package
 from imagegate.findings.package_url import Match, PackageUrl, write_package_url
 from imagegate.gate.vex.image import Image, match_component
-from imagegate.gate.vex.openvex import Component, Statement, VexDocument
-from imagegate.oci.image import Digest
 from imagegate.policy.waiver import EVERY_PACKAGE, Waiver
+
+if TYPE_CHECKING:
+    from imagegate.gate.vex.openvex import Component, Statement, VexDocument
+    from imagegate.oci.image import Digest
 
 _CVE = "CVE-"
 # Tolerance for clocks of authors that are ahead.

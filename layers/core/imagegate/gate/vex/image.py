@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from imagegate.errors import InvalidDigestError
-from imagegate.findings.finding import Package
 from imagegate.findings.package_url import Match, PackageUrl, names_match
-from imagegate.gate.vex.openvex import Component, Statement
 from imagegate.oci.image import Digest
-from imagegate.policy.policy import RepositoryPattern
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Package
+    from imagegate.gate.vex.openvex import Component, Statement
+    from imagegate.policy.policy import RepositoryPattern
 
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _OCI = "oci"

@@ -6,15 +6,17 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from imagegate.canonical_json import canonical_json, timestamp
-from imagegate.findings.finding import Package
 from imagegate.findings.package_url import write_package_url
 from imagegate.gate.vex.openvex import CONTEXT
-from imagegate.oci.image import Digest
-from imagegate.policy.waiver import Waiver
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Package
+    from imagegate.oci.image import Digest
+    from imagegate.policy.waiver import Waiver
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from imagegate.duration import duration_pattern, parse_duration
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 from imagegate.policy.file.yaml import describe, did_you_mean
+from imagegate.policy.names import A_VULNERABILITY, VULNERABILITY
 
 OFF = "off"
 
@@ -32,8 +33,6 @@ _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
 _REGISTRY = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=.@_/-]{1,512}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
-# Names are compared exactly: a name that no scanner writes would match nothing, and nobody would notice.
-_VULNERABILITY = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}|(?![Cc][Vv][Ee])[A-Za-z0-9][A-Za-z0-9.:_/-]{2,}")
 
 
 def read_text(value: object) -> str:
@@ -194,8 +193,8 @@ Platform = Annotated[
 ]
 Vulnerability = Annotated[
     str,
-    BeforeValidator(matching(_VULNERABILITY, "the name of one vulnerability such as CVE-2021-44228")),
-    pattern_schema(_VULNERABILITY, "CVE-2021-44228", "GHSA-jfh8-c2jp-5v3q"),
+    BeforeValidator(matching(VULNERABILITY, A_VULNERABILITY)),
+    pattern_schema(VULNERABILITY, "CVE-2021-44228", "GHSA-jfh8-c2jp-5v3q"),
 ]
 Text = Annotated[str, BeforeValidator(read_text), WithJsonSchema({"type": "string", "minLength": 1})]
 Region = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from imagegate.approval_page import image_difference
 from imagegate.approval_page import view as approval_view
@@ -17,14 +17,16 @@ from imagegate.gate.facts import ImageFacts, PlatformFacts
 from imagegate.grants.approval import ApprovalRequest, Choice, find_replacement
 from imagegate.grants.approval_link import ApprovalLink, LinkEndedError, LinkRefusedError
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports.grants import ApprovalLinks, Grants, LinkDecider
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import CurrentReleases, Pushers, Releases
-from imagegate.ports.records import StoredRecords
 from imagegate.release.release import Release, ReleaseId
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.stored_findings import findings_of
 from imagegate.workflow.pending_approval import pending_request
+
+if TYPE_CHECKING:
+    from imagegate.ports.grants import ApprovalLinks, Grants, LinkDecider
+    from imagegate.ports.images import Images
+    from imagegate.ports.records import StoredRecords
 
 _BASE_NAME = "org.opencontainers.image.base.name"  # OCI image-spec, annotations.md
 

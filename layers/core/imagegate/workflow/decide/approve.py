@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import ImageNotFoundError, RecordNotFoundError, RejectedInputError
 from imagegate.grants.approval import (
@@ -18,14 +18,16 @@ from imagegate.grants.approval import (
 from imagegate.grants.results import ApprovalResult
 from imagegate.notices import approval_notice
 from imagegate.policy.approval_terms import TAG, Person
-from imagegate.ports.executions import Starter
-from imagegate.ports.grants import WritableGrants
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import HeldReleases, Notices, Pushers, RecordedReleases
-from imagegate.ports.records import Records
-from imagegate.ports.services import Notifications, People
 from imagegate.release.release import Release, ReleaseId, StartReason
 from imagegate.workflow.pending_approval import pending_request
+
+if TYPE_CHECKING:
+    from imagegate.ports.executions import Starter
+    from imagegate.ports.grants import WritableGrants
+    from imagegate.ports.images import Images
+    from imagegate.ports.records import Records
+    from imagegate.ports.services import Notifications, People
 
 
 class ApprovalRefusedError(RejectedInputError):

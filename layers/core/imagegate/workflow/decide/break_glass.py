@@ -6,19 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.deployment.check import has_passed
 from imagegate.errors import RecordNotFoundError, RejectedInputError
-from imagegate.grants.break_glass import BreakGlass
 from imagegate.grants.results import BreakGlassResult
 from imagegate.notices.grant_notice import glass_broken, glass_withdrawn
 from imagegate.oci.image import ImageRef
-from imagegate.ports.executions import Starter
-from imagegate.ports.grants import WritableGrants
 from imagegate.ports.ledger import Notices, ReleaseLists, Releases
-from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release, StartReason
+
+if TYPE_CHECKING:
+    from imagegate.grants.break_glass import BreakGlass
+    from imagegate.ports.executions import Starter
+    from imagegate.ports.grants import WritableGrants
+    from imagegate.ports.services import Notifications
 
 # With a pattern, only the newest releases are searched; with the name of a repository, all.
 _MOST_RELEASES = 300

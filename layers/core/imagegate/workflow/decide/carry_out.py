@@ -5,23 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.errors import InvalidEventError
-from imagegate.findings.finding import Versions
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.grants.results import ApprovalResult, BreakGlassResult, RevocationResult, WaiverResult
-from imagegate.policy.policy import Policy
-from imagegate.policy.waiver import Waiver
-from imagegate.ports.executions import Starter
-from imagegate.ports.grants import ApprovalLinks, WritableGrants
-from imagegate.ports.images import Images, Usage
-from imagegate.ports.ledger import Ledger
-from imagegate.ports.records import Records
-from imagegate.ports.registry import Registry
-from imagegate.ports.services import Notifications, People
-from imagegate.ports.signer import Signer
-from imagegate.release.release import Release
 from imagegate.release.revocation import Revocation
 from imagegate.workflow.decide.approve import DecideApproval
 from imagegate.workflow.decide.break_glass import GrantBreakGlass
@@ -41,6 +28,21 @@ from imagegate.workflow.decide.requests import (
 from imagegate.workflow.decide.revoke import RevokeSignatures
 from imagegate.workflow.decide.rollback import PlanRollback, RollBack
 from imagegate.workflow.decide.waive import GrantWaiver
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Versions
+    from imagegate.grants.results import ApprovalResult, BreakGlassResult, RevocationResult, WaiverResult
+    from imagegate.policy.policy import Policy
+    from imagegate.policy.waiver import Waiver
+    from imagegate.ports.executions import Starter
+    from imagegate.ports.grants import ApprovalLinks, WritableGrants
+    from imagegate.ports.images import Images, Usage
+    from imagegate.ports.ledger import Ledger
+    from imagegate.ports.records import Records
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.services import Notifications, People
+    from imagegate.ports.signer import Signer
+    from imagegate.release.release import Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
-from imagegate.oci.image import ImageRef
-from imagegate.policy.policy import Policy
-from imagegate.ports.executions import Starter
-from imagegate.ports.grants import WritableGrants
-from imagegate.ports.images import Images
-from imagegate.ports.ledger import Releases
 from imagegate.release.order import Order
-from imagegate.release.release import StartReason
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+    from imagegate.policy.policy import Policy
+    from imagegate.ports.executions import Starter
+    from imagegate.ports.grants import WritableGrants
+    from imagegate.ports.images import Images
+    from imagegate.ports.ledger import Releases
+    from imagegate.release.release import StartReason
 
 
 class OrderRefusedError(RejectedInputError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from imagegate.grants.approval import Choice
-from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.waiver import Waiver
-from imagegate.release.release import ReleaseId, StartReason
+if TYPE_CHECKING:
+    from imagegate.grants.approval import Choice
+    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.policy.waiver import Waiver
+    from imagegate.release.release import ReleaseId, StartReason
 
 
 @dataclass(frozen=True, slots=True)

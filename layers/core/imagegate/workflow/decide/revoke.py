@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import (
     AccessRefusedError,
@@ -19,13 +19,15 @@ from imagegate.grants.results import RevocationResult
 from imagegate.notices.grant_notice import signature_revoked
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Scanner
-from imagegate.ports.images import Usage
 from imagegate.ports.ledger import Notices, RevocableReleases
-from imagegate.ports.registry import Registry
-from imagegate.ports.services import Notifications
-from imagegate.ports.signer import Signer
-from imagegate.release.release import Release
-from imagegate.release.revocation import Revocation, RunsIn
+
+if TYPE_CHECKING:
+    from imagegate.ports.images import Usage
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.services import Notifications
+    from imagegate.ports.signer import Signer
+    from imagegate.release.release import Release
+    from imagegate.release.revocation import Revocation, RunsIn
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.deployment.check import explain_refusal, last_decided_attempt, passes
 from imagegate.deployment.rollback import Rollback, announced_releases
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.notices.rollback_notice import announcement
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.policy import Policy, Stage
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import ReleaseLists, Releases, Rollbacks
-from imagegate.ports.registry import Registry
-from imagegate.ports.services import Notifications
-from imagegate.ports.signer import Signer
-from imagegate.release.release import Release
 from imagegate.workflow.examination.signatures import verify_signature
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Policy, Stage
+    from imagegate.ports.images import Images
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.services import Notifications
+    from imagegate.ports.signer import Signer
+    from imagegate.release.release import Release
 
 # The most releases of one repository that are searched, newest first.
 _MOST_RELEASES = 200

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
-from imagegate.findings.finding import Versions
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.results import WaiverResult
 from imagegate.policy.policy import Policy, Scanner
-from imagegate.policy.waiver import Waiver
-from imagegate.ports.executions import Starter
-from imagegate.ports.grants import WritableGrants
-from imagegate.ports.ledger import ReleaseLists
-from imagegate.ports.records import Records
 from imagegate.release.release import Release, StartReason
 from imagegate.workflow.examination.freed import FindFreed
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Versions
+    from imagegate.policy.waiver import Waiver
+    from imagegate.ports.executions import Starter
+    from imagegate.ports.grants import WritableGrants
+    from imagegate.ports.ledger import ReleaseLists
+    from imagegate.ports.records import Records
 
 
 class WaiverRefusedError(RejectedInputError):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from imagegate.errors import AmbiguousDocumentError
 from imagegate.oci.artifact import NO_PLATFORM, Child, find_form, is_attestation, prove_cannot_run
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Descriptor, Digest, ImageRef
-from imagegate.oci.manifest import Manifest
-from imagegate.ports.images import Images
-from imagegate.ports.registry import Registry
 from imagegate.strict_json import shown
 from imagegate.workflow.examination.signatures import content_of
+
+if TYPE_CHECKING:
+    from imagegate.oci.manifest import Manifest
+    from imagegate.ports.images import Images
+    from imagegate.ports.registry import Registry
 
 # No image that people build comes near these bounds.
 DEPTH = 4

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from imagegate.findings.finding import Finding
-from imagegate.gate.finding_rules import FindingEvaluator
-from imagegate.oci.image import ImageRef
-from imagegate.ports.images import Intelligence
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Finding
+    from imagegate.gate.finding_rules import FindingEvaluator
+    from imagegate.oci.image import ImageRef
+    from imagegate.ports.images import Intelligence
 
 # Amazon Inspector API reference, BatchGetFindingDetails.
 _AT_ONCE = 10

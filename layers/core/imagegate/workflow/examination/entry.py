@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.gate.facts import CameBy
 from imagegate.oci.image import ImageRef
-from imagegate.policy.policy import Policy
 from imagegate.ports.ledger import Releases, TagHolders
 from imagegate.release.release import History, StartReason
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Policy
 
 
 class EntryLedger(Releases, TagHolders, Protocol):

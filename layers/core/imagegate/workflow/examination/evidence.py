@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.errors import ImageGateError, RejectedInputError
 from imagegate.evidence.attestation import IN_TOTO, NOTATION_SIGNATURE, STATEMENT_TYPE, read_statement
 from imagegate.gate.facts import CameBy, Evidence
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Descriptor, Digest, ImageRef
-from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.rules import Action
-from imagegate.ports.images import Images
-from imagegate.ports.registry import Registry
-from imagegate.ports.signer import Signer
-from imagegate.release.release import Release
-from imagegate.workflow.examination.contents import Contents
 from imagegate.workflow.examination.signatures import verify_signature
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Policy, Stage
+    from imagegate.ports.images import Images
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.signer import Signer
+    from imagegate.release.release import Release
+    from imagegate.workflow.examination.contents import Contents
 
 # SLSA provenance, https://slsa.dev/provenance/v1 and /v0.2; in-toto Statement v1 and v0.1.
 _PROVENANCE = ("https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2")

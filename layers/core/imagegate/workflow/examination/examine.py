@@ -10,30 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.canonical_json import timestamp
 from imagegate.errors import AmbiguousDocumentError, FindingsChangedError, RecordNotFoundError
-from imagegate.findings.finding import Finding, Versions
 from imagegate.findings.scan import SECOND_LOOK, Readiness, ScanStatus, WaitOutcome
 from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluation, PlatformScanReader
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.remediation import Rebuild
 from imagegate.oci.image import Descriptor, Digest, ImageRef
-from imagegate.policy.policy import Policy, Stage
-from imagegate.policy.waiver import Waiver
-from imagegate.ports.grants import Grants
-from imagegate.ports.images import Images, Intelligence, Scans
 from imagegate.ports.ledger import Clocks, CurrentReleases
-from imagegate.ports.records import Records
-from imagegate.ports.registry import Registry
-from imagegate.ports.signer import Signer
-from imagegate.release.release import EcrImage, Release
 from imagegate.workflow.examination.contents import Contents, read_contents
 from imagegate.workflow.examination.details import AddDetails
 from imagegate.workflow.examination.facts import FactsLedger, ReadFacts
 from imagegate.workflow.examination.scan_wait import ScanImpossible, why_never
 from imagegate.workflow.examination.stored_findings import places_of
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Finding, Versions
+    from imagegate.policy.policy import Policy, Stage
+    from imagegate.policy.waiver import Waiver
+    from imagegate.ports.grants import Grants
+    from imagegate.ports.images import Images, Intelligence, Scans
+    from imagegate.ports.records import Records
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.signer import Signer
+    from imagegate.release.release import EcrImage, Release
 
 # If a scan runs again while its pages are read, they are of two scans, and are read again.
 _MOST_READS = 3

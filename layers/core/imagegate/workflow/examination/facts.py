@@ -8,26 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import AmbiguousDocumentError, RecordNotFoundError
 from imagegate.gate.facts import BaseImage, CameBy, Evidence, ImageFacts, PlatformFacts
 from imagegate.oci.artifact import check_image, unread_layers
 from imagegate.oci.image import Descriptor, ImageRef
 from imagegate.oci.image_config import ImageConfig
-from imagegate.oci.manifest import Manifest
-from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.rules import is_on
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import BaseImages, Releases, TagHolders
-from imagegate.ports.registry import Registry
-from imagegate.ports.signer import Signer
 from imagegate.release.release import EcrImage, Release, ReleaseId
 from imagegate.strict_json import LONGEST
-from imagegate.workflow.examination.contents import Contents
 from imagegate.workflow.examination.entry import ReadEntry
 from imagegate.workflow.examination.evidence import ReadEvidence, signature_by_ledger
 from imagegate.workflow.examination.signatures import content_of
+
+if TYPE_CHECKING:
+    from imagegate.oci.manifest import Manifest
+    from imagegate.policy.policy import Policy, Stage
+    from imagegate.ports.images import Images
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.signer import Signer
+    from imagegate.workflow.examination.contents import Contents
 
 # OCI image-spec, annotations.md: the base image that the builder claims.
 _BASE_NAME = "org.opencontainers.image.base.name"

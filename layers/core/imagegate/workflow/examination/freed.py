@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from imagegate.errors import RejectedInputError
-from imagegate.findings.finding import Versions
 from imagegate.gate.decision_record import Decision
-from imagegate.gate.evaluation import EvaluationResult
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.oci.image import Digest, ImageRef
-from imagegate.policy.policy import Policy
-from imagegate.policy.waiver import Waiver
-from imagegate.ports.ledger import ReleaseLists
-from imagegate.ports.records import StoredRecords
 from imagegate.release.release import Outcome, Release
 from imagegate.workflow.examination.replay import Replay
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Versions
+    from imagegate.gate.evaluation import EvaluationResult
+    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.policy.policy import Policy
+    from imagegate.policy.waiver import Waiver
+    from imagegate.ports.ledger import ReleaseLists
+    from imagegate.ports.records import StoredRecords
 
 # Older releases start again only by hand, or with the next push.
 _LOOKS_BACK = timedelta(days=30)

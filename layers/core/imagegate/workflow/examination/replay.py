@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from imagegate.errors import CorruptContentError, RecordNotFoundError
-from imagegate.findings.finding import Place, Versions
 from imagegate.findings.scan import WaitOutcome
 from imagegate.gate import findings_record
 from imagegate.gate.decision_record import Decision, scan_status
@@ -16,10 +16,13 @@ from imagegate.gate.facts import BaseImage, ImageFacts
 from imagegate.gate.finding_rules import Clock
 from imagegate.gate.remediation import Rebuild
 from imagegate.oci.image import Digest
-from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
-from imagegate.ports.records import StoredRecords
 from imagegate.workflow.examination.stored_findings import places_of
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Place, Versions
+    from imagegate.policy.policy import Policy, Stage
+    from imagegate.ports.records import StoredRecords
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imagegate.errors import ImageNotFoundError, RejectedInputError, UnsupportedImageError
 from imagegate.findings.scan import Readiness, Scanning, WaitOutcome
-from imagegate.oci.image import ImageRef
-from imagegate.ports.images import Scans
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+    from imagegate.ports.images import Scans
 
 
 def is_over(scans: Scans, image: ImageRef) -> bool:

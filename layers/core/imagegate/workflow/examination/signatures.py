@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from imagegate.evidence.attestation import check_signed_decision
 from imagegate.evidence.signature_manifest import read_signature_manifest
-from imagegate.oci.image import Descriptor, ImageRef
-from imagegate.ports.registry import Registry
-from imagegate.ports.signer import Signer
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Descriptor, ImageRef
+    from imagegate.ports.registry import Registry
+    from imagegate.ports.signer import Signer
 
 
 def verify_signature(

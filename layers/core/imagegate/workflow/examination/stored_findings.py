@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.errors import RecordNotFoundError
-from imagegate.findings.finding import Finding, Place
 from imagegate.gate import findings_record
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Digest
-from imagegate.ports.records import StoredRecords
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Finding, Place
+    from imagegate.ports.records import StoredRecords
 
 
 def findings_of(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.deployment.rollback import announced_releases
 from imagegate.errors import ImageNotFoundError
 from imagegate.notices.deletion_notice import image_deleted, notice
-from imagegate.oci.image import ImageRef
-from imagegate.policy.policy import Policy, Stage
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import Notices, ReleaseLists, Releases, Rollbacks
-from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+    from imagegate.policy.policy import Policy, Stage
+    from imagegate.ports.images import Images
+    from imagegate.ports.services import Notifications
 
 # An image that passed is released in its stage, also while it waits for the approval of the next one.
 _RELEASED = frozenset({Outcome.RELEASED, Outcome.HELD})

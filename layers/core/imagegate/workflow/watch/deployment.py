@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.deployment.check import (
     DeploymentRuling,
@@ -30,12 +30,14 @@ from imagegate.notices.deployment_notice import (
 )
 from imagegate.oci.image import ImageRef
 from imagegate.oci.reference import Container, resolve_digests
-from imagegate.policy.policy import Policy
-from imagegate.ports.grants import Grants
-from imagegate.ports.images import Images
-from imagegate.ports.ledger import Notices, Releases
-from imagegate.ports.services import Notifications, Services
 from imagegate.text import one_line
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Policy
+    from imagegate.ports.grants import Grants
+    from imagegate.ports.images import Images
+    from imagegate.ports.ledger import Notices, Releases
+    from imagegate.ports.services import Notifications, Services
 
 _LONGEST_FAULT = 300
 

@@ -6,29 +6,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from zlib import crc32
 
 from imagegate.errors import RejectedInputError, RetryableError
-from imagegate.findings.finding import Versions
 from imagegate.findings.scan import Readiness
 from imagegate.grants.approval import ApprovalStatus, approval_request, approval_status
-from imagegate.grants.break_glass import BreakGlass
 from imagegate.notices import approval_notice
 from imagegate.notices.grant_notice import glass_ended, glass_ending
 from imagegate.notices.notice import not_reconciled, waiver_ending
-from imagegate.oci.image import ImageRef
-from imagegate.policy.policy import Policy
-from imagegate.policy.waiver import Waiver
-from imagegate.ports.grants import Grants
-from imagegate.ports.images import Images
 from imagegate.ports.ledger import HeldReleases, IgnoredImages, RecordedReleases, RepeatedRequests, ScanTokens
-from imagegate.ports.records import Records
-from imagegate.ports.services import Notifications
 from imagegate.release.release import EcrImage, ReleaseId, StartReason, WaitingScan
-from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.examination.freed import FindFreed
 from imagegate.workflow.watch.deleted import AnnounceDeletion, DeletionLedger
+
+if TYPE_CHECKING:
+    from imagegate.findings.finding import Versions
+    from imagegate.grants.break_glass import BreakGlass
+    from imagegate.oci.image import ImageRef
+    from imagegate.policy.policy import Policy
+    from imagegate.policy.waiver import Waiver
+    from imagegate.ports.grants import Grants
+    from imagegate.ports.images import Images
+    from imagegate.ports.records import Records
+    from imagegate.ports.services import Notifications
+    from imagegate.workflow.await_scan import ScanCompleted
 
 T = TypeVar("T")
 # EventBridge tries to deliver an event for a day.

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from imagegate.policy.file.schema.shape import Shape
 from imagegate.policy.file.yaml import describe, did_you_mean
+from imagegate.policy.names import PACKAGE_URL, match_package_url
 from imagegate.policy.rules import ProhibitedPackage
 
 # Package URL types (purl-spec, "Known purl types").
@@ -41,18 +42,6 @@ _OTHER_NAMES = {
 }
 # The types whose names contain the namespace, and the separator. For other types the namespace is a distribution.
 _SEPARATORS = {"maven": ":", "npm": "/", "golang": "/", "composer": "/", "github": "/", "swift": "/"}
-PACKAGE_URL = "pkg:"
-# purl-spec: scheme:type/namespace/name@version. Qualifiers and a subpath would mean only a part of the package.
-_PURL = re.compile(r"pkg:([a-z][a-z0-9.+-]*)/((?:[^/?#@\s]+/|@[^/?#@\s]+/)*)([^/?#@\s]+)(?:@([^/?#@\s]+))?")
-
-
-def match_package_url(value: str) -> re.Match[str]:
-    """Return the match: type, namespace, name and version. Raises `ValueError`."""
-    match = _PURL.fullmatch(value)
-    if match is None:
-        example = "pkg:npm/event-stream@3.3.6 (no ? and no #)"
-        raise ValueError(f"must be a package URL such as {example}, not {describe(value)}")
-    return match
 
 
 def _ecosystem(value: object) -> str:

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from imagegate.oci.image import Digest
-from imagegate.policy.file.schema.packages import PACKAGE_URL, match_package_url
 from imagegate.policy.file.schema.shape import Shape
 from imagegate.policy.file.values import Day, DigestText, Text, Vulnerability, one_of
+from imagegate.policy.names import PACKAGE_URL, match_package_url
 from imagegate.policy.rules import WAIVABLE
 from imagegate.policy.waiver import JUSTIFICATIONS, MAX_DAYS, Waiver, WaiverTerms
 
