@@ -20,7 +20,7 @@ from sandbox.settings import Settings
 
 Credentials = Mapping[str, str]
 _BUCKET = "sandbox-packages"
-_SCALED = ("SECOND_LOOK_SECONDS", "SCAN_TIMEOUT_SHARE")
+_SCALED = ("SECOND_LOOK_SECONDS", "SCAN_TIMEOUT_SHARE", "QUIET_SECONDS", "AT_RISK_SECONDS")
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 

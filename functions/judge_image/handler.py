@@ -11,7 +11,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
 from imagegate.events.step_requests import JudgeRequest
-from imagegate.workflow.examination.examine import ExamineImage
 from imagegate.workflow.judge import JudgeImage
 
 logger = Logger(json_serializer=log.log_line)
@@ -20,19 +19,7 @@ metrics = Metrics()
 
 @cache
 def step() -> JudgeImage:
-    examine = ExamineImage(
-        images=wiring.ecr(),
-        scans=wiring.ecr(),
-        ledger=wiring.ledger(),
-        records=wiring.records(),
-        grants=wiring.grants(),
-        registry=wiring.registry,
-        signer=wiring.signer,
-        intelligence=wiring.intelligence,
-        versions=wiring.versions(),
-        second_look=wiring.second_look(),
-        timeout_share=wiring.timeout_share(),
-    )
+    examine = wiring.examination(second_look=wiring.second_look(), timeout_share=wiring.timeout_share())
     images, ledger, records, grants = wiring.ecr(), wiring.ledger(), wiring.records(), wiring.grants()
     return JudgeImage(examine=examine, images=images, ledger=ledger, records=records, grants=grants)
 

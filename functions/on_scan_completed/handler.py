@@ -26,6 +26,6 @@ def step() -> ScanCompleted:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     image = parse_scan(event)
-    woken = step().on_scan(image)
+    woken = step().on_scan(image, wiring.now() + wiring.quiet_time())
     logger.info("scan completed", image=str(image), woken=woken)
     return {"woken": woken}

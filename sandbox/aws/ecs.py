@@ -24,10 +24,10 @@ from moto.ecs.models import ecs_backends
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 from sandbox.aws import awslambda
+from sandbox.aws.ecs_images import describe_task, images_of
 from sandbox.aws.events import rules
 from sandbox.aws.iam import enforcement
 from sandbox.functions import Invocation
-from sandbox.registry.store import store
 from sandbox.settings import Settings
 
 STAGE = "PRE_SCALE_UP"
@@ -49,6 +49,7 @@ class _Deployment:
     images: list[dict[str, str]]
     status: str = "IN_PROGRESS"
     reason: str = ""
+    tasks: list[str] = field(default_factory=list)  # ARNs
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_json(self) -> dict[str, Any]:
@@ -129,6 +130,38 @@ class EcsOperations(EC2ContainerServiceResponse):
         failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in by_arn]
         return ActionResult({"serviceRevisions": revisions, "failures": failures})
 
+    def list_tasks(self) -> ActionResult:
+        """List moto's tasks and those of services, which moto has not; other filters than the cluster's are ignored."""
+        answer = super().list_tasks()
+        arns = [task for one in self._deployed() for task in one.tasks]
+        return ActionResult({"taskArns": [*answer.result["taskArns"], *arns]})
+
+    def describe_tasks(self) -> ActionResult:
+        """Describe tasks with the digests of their images."""
+        arns, deployed = self._get_param("tasks", []), list(self._deployed())
+        of_services = {task: one for one in deployed for task in one.tasks}
+        backend = ecs_backends[_settings.account][_settings.region]
+        single = backend.describe_tasks(
+            self._get_param("cluster", "default"), [arn for arn in arns if arn not in of_services]
+        )
+        tasks = [
+            describe_task(arn, one.service.cluster_arn, f"service:{one.service.name}", one.images)
+            for arn, one in of_services.items()
+            if arn in arns
+        ]
+        tasks += [
+            describe_task(one.task_arn, one.cluster_arn, one.group, images_of(one.task_definition_arn))
+            for one in single
+        ]
+        return ActionResult({"tasks": tasks, "failures": []})
+
+    def _deployed(self) -> Iterator[_Deployment]:
+        """Yield the deployments in this cluster whose tasks run."""
+        cluster = self._get_param("cluster", "default").rpartition("/")[2]
+        for one in successful_deployments():
+            if one.service.cluster_name == cluster and one.service.status == "ACTIVE":
+                yield one
+
     def list_service_deployments(self) -> ActionResult:
         """List deployments, newest first."""
         name = self._get_param("service").rpartition("/")[2]
@@ -147,30 +180,6 @@ def successful_deployments() -> Iterator[_Deployment]:
 
 def _arn(resource: str) -> str:
     return f"arn:aws:ecs:{_settings.region}:{_settings.account}:{resource}"
-
-
-def images_of(task_definition: str) -> list[dict[str, str]]:
-    """Return the images, with digests where the sandbox's registry knows them, as ECS has them for images in ECR."""
-    definition = ecs_backends[_settings.account][_settings.region].describe_task_definition(task_definition)
-    images = []
-    for container in definition.container_definitions:
-        digest = _digest(container["image"])
-        known = {"imageDigest": digest} if digest else {}
-        images.append({"containerName": container["name"], "image": container["image"], **known})
-    return images
-
-
-def _digest(image: str) -> str | None:
-    name, _, digest = image.partition("@")
-    registry, _, path = name.partition("/")
-    if digest:
-        return digest
-    if registry != f"{_settings.account}.dkr.ecr.{_settings.region}.amazonaws.com":
-        return None
-    repository, _, tag = path.partition(":")
-    stored = store().backend.repositories.get(repository)
-    tagged = (one for one in (stored.images if stored else []) if (tag or "latest") in one.image_tags)
-    return next((str(one.image_digest) for one in tagged), None)
 
 
 def _run_deployment(deployment: _Deployment) -> None:
@@ -230,6 +239,7 @@ def _start_tasks(deployment: _Deployment) -> None:
     service = deployment.service
     for _ in range(service.desired_count):
         task = _arn(f"task/{service.cluster_name}/{uuid.uuid4().hex}")
+        deployment.tasks.append(task)
         where = service.cluster_arn, deployment.task_definition, task, f"service:{service.name}"
         _announce_running_task(*where, deployment.images)
 

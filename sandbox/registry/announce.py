@@ -90,6 +90,33 @@ def inspector_scan(repository: Any, digest: str, tags: list[str], counts: dict[s
     _emit("Inspector2 Scan", detail, [repository.arn])
 
 
+def inspector_finding(repository: Any, digest: str, tags: list[str], finding: dict[str, Any]) -> None:
+    """Send `Inspector2 Finding`, one for each finding. `finding`: in Inspector's form."""
+    image = {
+        "repositoryName": repository.name,
+        "imageHash": digest,
+        "imageTags": tags,
+        "registry": repository.registry_id,
+    }
+    arn = f"{repository.arn}/{digest}"
+    resource = {
+        "details": {"awsEcrContainerImage": image},
+        "id": arn,
+        "type": "AWS_ECR_CONTAINER_IMAGE",
+    }
+    named = (
+        "findingArn",
+        "severity",
+        "status",
+        "title",
+        "type",
+        "fixAvailable",
+        "packageVulnerabilityDetails",
+    )
+    detail = {name: finding[name] for name in named if name in finding} | {"resources": [resource]}
+    _emit("Inspector2 Finding", detail, [arn])
+
+
 def _emit(detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
     source = "aws.inspector2" if detail_type.startswith("Inspector2") else "aws.ecr"
     hooks().emit(source, detail_type, detail, resources)

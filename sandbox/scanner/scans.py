@@ -6,7 +6,8 @@ current scan type can be read.
 Rules where AWS's guides are silent: enhanced results are forgotten when the registry goes back to basic scanning; a
 basic scan that runs while the registry changes ends as usual and sends its event, although nobody can read its result
 then. Enhanced scanning announces only the first finished scan of an image: no later one, and none that found no
-operating system.
+operating system. Events of single findings (`Inspector2 Finding`) are left out for the first scan; a later one sends
+one for each finding that was not there before. Closed findings send none.
 """
 
 from __future__ import annotations
@@ -167,6 +168,16 @@ def _keep(repo: Any, image: Any, scan: Scan) -> None:
         _scans(image)[scan.kind] = scan
     if scan.is_announced and scan.status not in ("PENDING", "IN_PROGRESS"):
         _announce(repo, image, scan)
+    if scan.kind == "ENHANCED" and not scan.is_first:
+        _announce_findings(repo, image, scan, latest)
+
+
+def _announce_findings(repo: Any, image: Any, scan: Scan, before: Scan) -> None:
+    """Send an event for each finding that a later scan adds."""
+    known = {finding["findingArn"] for finding in before.findings}
+    for finding in scan.findings:
+        if finding["findingArn"] not in known:
+            announce.inspector_finding(repo, image.image_digest, list(image.image_tags), finding)
 
 
 def _announce(repo: Any, image: Any, scan: Scan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
@@ -108,7 +108,7 @@ def _requested(lambdas: Lambdas, call: Call) -> Any:
 
 def _scanned(lambdas: Lambdas, call: Call) -> Any:
     assert call.event is not None
-    lambdas.step(ScanCompleted).on_scan(call.event.image)
+    lambdas.step(ScanCompleted).on_scan(call.event.image, call.now + timedelta(minutes=10))
 
 
 def _reconcile(lambdas: Lambdas, call: Call) -> Any:

@@ -250,6 +250,7 @@ def test_json_has_the_documented_keys(gate: Gate) -> None:
         "state": "released",
         "by": None,
         "waivers": [],
+        "risk": None,
     }
 
 

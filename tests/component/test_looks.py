@@ -26,7 +26,7 @@ from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult, JudgeRoute
 from imagegate_cli.judgement import remote
 from tests.component.one_gate import World
-from tests.fakes import DEV, NOW, FakeScans, critical
+from tests.fakes import DEV, LATER, NOW, FakeScans, critical
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 PENDING = (Coverage("ACTIVE", "PENDING_INITIAL_SCAN"),)
@@ -242,7 +242,7 @@ def test_events_and_the_reconciler_wake_by_the_same_rule(world: World, missing: 
     whole: ScanStatus = world.scans.results[image.digest]
     change(world, image, **missing)
     assert world.wait(image) is None
-    assert world.completed().on_scan(image) == 0
+    assert world.completed().on_scan(image, LATER) == 0
     assert world.reconcile().woken == 0
     world.scans.results[image.digest] = whole
     assert world.reconcile().woken == 1

@@ -208,13 +208,13 @@ def test_a_scan_event_after_registration_wakes_once(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     assert world.wait(image) is None
     world.scans.finish(image)
-    assert [world.completed().on_scan(image) for _ in range(3)] == [1, 0, 0]
+    assert [world.completed().on_scan(image, LATER) for _ in range(3)] == [1, 0, 0]
 
 
 def test_an_early_scan_event_wakes_nothing(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.wait(image)
-    assert world.completed().on_scan(image) == 0
+    assert world.completed().on_scan(image, LATER) == 0
     assert not world.workflow.woken
 
 
@@ -249,7 +249,7 @@ def test_a_late_scan_after_a_timeout_asks_for_another_attempt(world: World) -> N
     world.workflow.expired.add("token")
     world.judge(image, now=NOW + HALF_HOUR)
     world.scans.finish(image)
-    assert world.completed().on_scan(image) == 0
+    assert world.completed().on_scan(image, LATER) == 0
     assert world.starter.requests == []  # the release is not closed yet: the reconciler comes back to it
     world.announce(image, Outcome.BLOCKED)
     world.reconcile()
@@ -448,9 +448,9 @@ def test_an_index_waits_for_its_last_platform(world: World) -> None:
     index, (amd, arm) = world.index("amd64", "arm64")
     assert world.wait(index) is None
     world.scans.finish(amd)
-    assert world.completed().on_scan(amd) == 0
+    assert world.completed().on_scan(amd, LATER) == 0
     world.scans.finish(arm)
-    assert world.completed().on_scan(arm) == 1
+    assert world.completed().on_scan(arm, LATER) == 1
 
 
 def test_a_platform_of_two_indexes_wakes_both(world: World) -> None:
@@ -460,7 +460,7 @@ def test_a_platform_of_two_indexes_wakes_both(world: World) -> None:
     for index, token in ((first, "one"), (second, "two")):
         world.wait(index, token)
     world.scans.finish(shared)
-    assert world.completed().on_scan(shared) == 2
+    assert world.completed().on_scan(shared, LATER) == 2
     assert set(world.workflow.woken) == {"one", "two"}
 
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "core" / "imagegate"
 # Packages whose modules decide: no I/O, no SDK, the time is passed in.
-SUBJECTS = ("evidence", "gate", "release", "grants", "deployment", "notices")
+SUBJECTS = ("evidence", "gate", "release", "grants", "deployment", "notices", "risk")
 # Modules that decide, in packages that also talk.
 DECIDING = (
     *("errors", "canonical_json", "strict_json", "text", "duration"),

@@ -26,6 +26,7 @@ FOLDERS = (
     "layers/core/imagegate/oci",
     "layers/core/imagegate/policy",
     "layers/core/imagegate/release",
+    "layers/core/imagegate/risk",
     "layers/core/imagegate/workflow",
     "layers/core/imagegate",
     "cli",

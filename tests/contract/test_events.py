@@ -18,7 +18,7 @@ from imagegate.errors import InvalidEventError
 from imagegate.events.cloudformation import CustomResourceRequest, settings_digest
 from imagegate.events.decide_call import parse_call
 from imagegate.events.ecs import DeploymentHook, TaskStateChange, parse_hook, parse_task
-from imagegate.events.eventbridge import CloudTrailPutImage, EcrImageAction, EcrImageScan
+from imagegate.events.eventbridge import CloudTrailPutImage, EcrImageAction, EcrImageScan, parse_finding
 from imagegate.events.proven import CheckCaller
 from imagegate.events.step_requests import (
     AnnounceRequest,
@@ -223,3 +223,14 @@ def test_other_settings_have_another_digest(one: list[str], other: list[str]) ->
 
     assert (digest(one) == digest(other)) is (one == other)
     assert len(digest(one)) == 32
+
+
+def test_a_finding_names_its_images() -> None:
+    finding = json.loads((ROOT / "events/inspector2_finding.json").read_text())
+    [image] = parse_finding(finding) or []
+    assert (image.repository, image.digest.short) == ("inspector2", "sha256:84f507df33c6")
+    of_a_machine = {**finding, "detail": {"resources": [{"type": "AWS_EC2_INSTANCE", "details": {}}]}}
+    assert parse_finding(of_a_machine) == []
+    assert parse_finding({"detail-type": "Scheduled Event"}) is None
+    with pytest.raises(InvalidEventError, match="resources"):
+        parse_finding({**finding, "detail": {}})

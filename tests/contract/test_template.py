@@ -114,7 +114,13 @@ class TestRole:
 def test_who_reads_scans_may_ask_inspector_too() -> None:
     """Under enhanced scanning ECR asks Inspector with the permissions of its caller; without them all fails."""
     readers = who_may("ecr:DescribeImageScanFindings")
-    assert readers == {"OnScanCompletedRole", "ReconcileRole", "AwaitScanRole", "JudgeImageRole"}
+    assert readers == {
+        "OnScanCompletedRole",
+        "ReconcileRole",
+        "AwaitScanRole",
+        "JudgeImageRole",
+        "JudgeAgainRole",
+    }
     for role in readers:
         own = next(one for one in statements(role) if one["Sid"] == "ReadEnhancedScans")
         assert own["Action"] == ["inspector2:ListFindings", "inspector2:ListCoverage"], role
@@ -143,7 +149,10 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ("states:StartExecution", {"StartReleaseRole"}),
         ("ecr:PutImage", {"SignImageRole", "AttachSbomRole", "PromoteImageRole"}),
         ("ecr:CreateRepository", {"PromoteImageRole"}),
-        ("sns:Publish", {"AnnounceRole", "ReconcileRole", "CheckDeploymentRole", "DecideRole"}),
+        (
+            "sns:Publish",
+            {"AnnounceRole", "ReconcileRole", "CheckDeploymentRole", "DecideRole", "JudgeAgainRole"},
+        ),
         ("signer:RevokeSignature", {"DecideRole"}),
         (
             "lambda:InvokeFunction",
@@ -151,7 +160,7 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ),
         ("kms:VerifyMac", {"ApprovalPageRole", "DecideRole"}),
         ("kms:GenerateMac", {"AnnounceRole"}),
-        ("s3:PutObject", {"JudgeImageRole", "PublishPolicyRole"}),
+        ("s3:PutObject", {"JudgeImageRole", "JudgeAgainRole", "PublishPolicyRole"}),
     ],
 )
 def test_only_roles_that_need_a_permission_have_it(action: str, roles: set[str]) -> None:
@@ -186,7 +195,7 @@ def test_nobody_deletes_images_or_records_or_reads_whole_tables(role: str) -> No
     taken = {action for s in statements(role) for action in actions(s)}
     assert not {a for a in taken if re.match(r"(ecr|s3|kms):.*(Delete|Purge)|dynamodb:(Scan|PartiQL)", a)}
     deleted = [s["Sid"] for s in statements(role) if "dynamodb:DeleteItem" in actions(s)]
-    assert deleted in ([], ["EndWaits"], ["KeepTokens"])
+    assert deleted in ([], ["EndWaits"], ["KeepTokens"], ["KeepTheQueue", "KeepRisks"])
 
 
 def test_iam_knows_every_permission_of_the_template() -> None:
@@ -236,6 +245,7 @@ def test_only_the_judge_writes_decisions_and_only_a_deploy_writes_policies() -> 
             {"Fn::Sub": "${Records.Arn}/findings/*"},
             {"Fn::Sub": "${Records.Arn}/waivers/*"},
         ],
+        "JudgeAgainRole": {"Fn::Sub": "${Records.Arn}/later-findings/*"},
         "PublishPolicyRole": {"Fn::Sub": "${Records.Arn}/policies/*"},
     }
 
@@ -272,6 +282,7 @@ def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
         "StartReleaseRole": {"dynamodb:Query"},
         "CheckDeploymentRole": {"dynamodb:Query"},
         "JudgeImageRole": {"dynamodb:Query"},
+        "JudgeAgainRole": {"dynamodb:Query"},
         "PromoteImageRole": {"dynamodb:Query"},
         "ReconcileRole": {"dynamodb:Query"},
     }
@@ -412,6 +423,7 @@ def versions(template: dict[str, Any]) -> set[str]:
             {
                 "StartReleaseFunction",
                 "ReconcileFunction",
+                "JudgeAgainFunction",
                 "DecideFunction",
                 "CheckDeploymentFunction",
             },

@@ -7,6 +7,7 @@ from tests.fakes.grants import FakeApprovalLinks, FakeGrants, FakeLinkDecider
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.records import FakeRecords, FakeSigner
 from tests.fakes.registry import FakeIntelligence, FakeRegistry, FakeScans, FakeUsage
+from tests.fakes.risks import FakeTasks
 from tests.fakes.services import FakeNotifications, FakePeople, FakeServices, FakeStarter, FakeWorkflow
 from tests.fakes.world import DEV, LATER, NOW, POLICY, REGISTRY, STAGING, critical, image_config
 
@@ -30,6 +31,7 @@ __all__ = [
     "FakeServices",
     "FakeSigner",
     "FakeStarter",
+    "FakeTasks",
     "FakeUsage",
     "FakeWorkflow",
     "critical",

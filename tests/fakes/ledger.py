@@ -27,6 +27,7 @@ from imagegate.release.release import (
 )
 from imagegate.release.revocation import Revocation
 from imagegate.release.start import IgnoredImage
+from tests.fakes.risks import FakeRisks
 from tests.fakes.world import NOW
 
 
@@ -36,7 +37,7 @@ def _proof(release: Release) -> tuple[object, ...]:
 
 
 @dataclass
-class FakeLedger:
+class FakeLedger(FakeRisks):
     releases: dict[tuple[ImageRef, int], Release] = field(default_factory=dict)
     tokens: dict[tuple[ImageRef, ReleaseId], WaitingScan] = field(default_factory=dict)
     claims: dict[tuple[str, str], tuple[Digest, datetime]] = field(default_factory=dict)

@@ -41,6 +41,12 @@ class FakeRecords:
     def put_findings(self, content: bytes) -> Digest:
         return self.put_decision(content)
 
+    def put_later_findings(self, content: bytes) -> Digest:
+        return self.put_decision(content)
+
+    def later_findings(self, digest: Digest) -> bytes:
+        return self.decision(digest)
+
     def put_waivers(self, content: bytes) -> Digest:
         return self.put_decision(content)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -12,13 +12,14 @@ import click
 
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
+from imagegate.risk.risk import RiskState
 from imagegate_cli.commands.status import show_many, show_states
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import PeriodType
 from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.output.terminal import say
 from imagegate_cli.releases.find import check_stage
-from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, status_of
+from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, risks_of, status_of
 from imagegate_cli.stack import Stack
 
 # A filter that matches nothing must not read the whole ledger.
@@ -55,6 +56,7 @@ class Filter:
 @click.option(
     "--waiting", is_flag=True, help="Only images that wait for an approval, the longest wait first."
 )
+@click.option("--at-risk", is_flag=True, help="Only released images that would not pass their gate today.")
 @click.option("--waived", is_flag=True, help="Only images that use a waiver.")
 @click.option(
     "--since", type=PeriodType(), default="90d", show_default=True, help="Only attempts since then."
@@ -89,15 +91,21 @@ def list_(
     wanted = Filter(stage, app, now() - since, _states(options), options["waived"])
     if options["history"] or options["outcome"]:
         return _show_history(stack, wanted, options["outcome"], limit, as_json=as_json)
-    statuses = _waiting(stack, wanted) if options["waiting"] else _current(stack, wanted)
+    statuses = _find_statuses(stack, wanted, options)
     return _show_states(statuses, limit, options, as_json=as_json)
 
 
+def _find_statuses(stack: Stack, wanted: Filter, options: dict[str, Any]) -> Iterator[ImageStatus]:
+    if options["waiting"]:
+        return _waiting(stack, wanted)
+    return _at_risk(stack, wanted) if options["at_risk"] else _current(stack, wanted)
+
+
 def _states(options: dict[str, Any]) -> frozenset[ImageState]:
-    flags = {"blocked": ImageState.BLOCKED, "waiting": ImageState.WAITING}
+    flags = {"blocked": ImageState.BLOCKED, "waiting": ImageState.WAITING, "at_risk": ImageState.AT_RISK}
     given = [flag for flag in flags if options[flag]]
-    if len(given) == len(flags):
-        raise click.UsageError("give --blocked or --waiting")
+    if len(given) > 1:
+        raise click.UsageError("give one of --blocked, --waiting and --at-risk")
     return frozenset(flags[flag] for flag in given)
 
 
@@ -123,7 +131,11 @@ def _show_states(
     shown = list(islice(statuses, limit))
     if not shown and not as_json:
         nothing = (
-            "nothing waits for an approval" if options["waiting"] else "no such image in the last 90 days"
+            "nothing waits for an approval"
+            if options["waiting"]
+            else "no released image is at risk"
+            if options["at_risk"]
+            else "no such image in the last 90 days"
         )
         return say(nothing, err=True)
     show_states(shown, as_json=as_json)
@@ -137,6 +149,14 @@ def _waiting(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
     held = [stack.ledger.get(one) for one in stack.ledger.held()]
     held = [one for one in held if wanted.accepts_release(stack, one)]
     yield from _matching(stack, sorted(held, key=lambda one: one.started_at), wanted)
+
+
+def _at_risk(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
+    """Yield the images at risk that match, also of releases that are older than 90 days; the oldest risk first."""
+    risks = (risk for risk in risks_of(stack).values() if risk.state is RiskState.AT_RISK)
+    releases = [release for risk in risks if (release := stack.ledger.latest(risk.image))]
+    anytime = replace(wanted, since=datetime.min.replace(tzinfo=UTC))
+    yield from _matching(stack, [one for one in releases if anytime.accepts_release(stack, one)], anytime)
 
 
 def _current(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
@@ -157,10 +177,12 @@ def _current(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
 
 def _matching(stack: Stack, releases: Sequence[Release], wanted: Filter) -> Iterator[ImageStatus]:
     """Yield the statuses that match. Records are read a few at a time, so that a short list ends soon."""
-    at, glass = now(), break_glass_of(stack)
+    at, glass, risks = now(), break_glass_of(stack), risks_of(stack)
     for first in range(0, len(releases), _BATCH):
         some = releases[first : first + _BATCH]
-        statuses = map_with_spinner("reading states", some, lambda one: status_of(stack, one, at, glass))
+        statuses = map_with_spinner(
+            "reading states", some, lambda one: status_of(stack, one, at, glass, risks)
+        )
         yield from (status for status in statuses if wanted.accepts(status))
 
 

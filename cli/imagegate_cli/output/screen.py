@@ -17,6 +17,7 @@ from imagegate.text import printable
 _PIPED_WIDTH = 240
 _COLOURS = {
     "released": "green",
+    "at risk": "bold red",
     "blocked": "red",
     "held": "yellow",
     "conflict": "red",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,8 +13,10 @@ from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import ApprovalStatus, Choice
 from imagegate.grants.break_glass import BreakGlass
+from imagegate.oci.image import ImageRef
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Outcome, Release
+from imagegate.risk.risk import Risk, RiskState
 from imagegate_cli.decisions.parameters import name_of
 from imagegate_cli.durations import days_in_words
 from imagegate_cli.faults import NotFoundError
@@ -32,6 +34,7 @@ class ImageState(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     RELEASED = "released"
+    AT_RISK = "at risk"
     OBSERVED = "observed"
     BROKEN_GLASS = "broken glass"
     REVOKED = "revoked"
@@ -54,6 +57,7 @@ _DEFINITIONS = {
     ImageState.REJECTED: "A person rejected it: it stays out of the next stage.",
     ImageState.EXPIRED: "Nobody decided in time: it stays out of the next stage until approval is requested again.",
     ImageState.RELEASED: "It passed its gate and is signed; it is in the next stage if there is one.",
+    ImageState.AT_RISK: "It is released and in use, and would not pass its gate today because of its vulnerabilities.",
     ImageState.OBSERVED: "It did not pass, and went on unsigned because its stage only observes.",
     ImageState.BROKEN_GLASS: "It did not pass, and a break-glass lets it run or let it go on.",
     ImageState.REVOKED: "It passed, and its signature was revoked later.",
@@ -68,6 +72,8 @@ _OF_APPROVALS = {
     ApprovalStatus.REJECTED: ImageState.REJECTED,
     ApprovalStatus.EXPIRED: ImageState.EXPIRED,
 }
+# Other states say more than that it is at risk; `imagegate status` shows the risk beside them.
+_MAY_BE_AT_RISK = (ImageState.RELEASED, ImageState.OBSERVED)
 # A break-glass lets an image run only if its gate has stopped it.
 _STOPPED = (Outcome.BLOCKED, Outcome.FAILED)
 
@@ -98,6 +104,7 @@ class ImageStatus:
     waivers: Sequence[Waiver] = ()
     pending: PendingApproval | None = None
     glass: Sequence[BreakGlass] = ()
+    risk: Risk | None = None  # at risk, or not watched
 
     @property
     def by(self) -> str:
@@ -118,6 +125,8 @@ class ImageStatus:
             return str(self.release.revoked)
         if self.state is ImageState.BROKEN_GLASS:
             return self.release.break_glass or str(self.glass[0])
+        if self.state is ImageState.AT_RISK and self.risk:
+            return self.risk.headline
         if self.state is ImageState.SOAKING and self.release.soaks_until:
             return f"until {self.release.soaks_until:%Y-%m-%d %H:%M} UTC"
         return str(self.pending) if self.pending else facts.why(self.release)
@@ -127,13 +136,14 @@ class ImageStatus:
         return ", ".join(f"{one.subject} ({_left(one, now)})" for one in self.waivers)
 
     def as_json(self, now: datetime) -> dict[str, Any]:
-        """Return the keys of the attempt, with `state`, `by`, `waivers` and `approval`."""
+        """Return the keys of the attempt, with `state`, `by`, `waivers`, `risk` and `approval`."""
         waivers = [
             {"id": one.id, "days_left": (one.expires - now.date()).days, **one.as_json()}
             for one in self.waivers
         ]
         more = {"approval": self.pending.as_json()} if self.pending else {}
-        state = {"state": str(self.state), "by": self.by or None, "waivers": waivers}
+        risk = self.risk.as_json() if self.risk else None
+        state = {"state": str(self.state), "by": self.by or None, "waivers": waivers, "risk": risk}
         return {**facts.as_json(self.release), **state, **more}
 
 
@@ -142,12 +152,44 @@ def _left(waiver: Waiver, now: datetime) -> str:
     return days_in_words(days) if days > 0 else "ends today" if days == 0 else "expired"
 
 
-def status_of(stack: Stack, release: Release, now: datetime, glass: Sequence[BreakGlass]) -> ImageStatus:
-    """Return the status of the newest attempt of an image. `glass` has every break-glass of the stack."""
+def status_of(
+    stack: Stack,
+    release: Release,
+    now: datetime,
+    glass: Sequence[BreakGlass],
+    risks: Mapping[ImageRef, Risk] | None = None,
+) -> ImageStatus:
+    """Return the status of the newest attempt of an image.
+
+    `glass` has every break-glass of the stack, and `risks` every risk; without them the image's own one is read.
+    """
+    risk = risk_of(stack, release.image) if risks is None else risks.get(release.image)
     pending = pending_approval(stack, release, now)
     covering = tuple(one for one in glass if one.counts(now) and one.covers(release.image))
     state = state_of(release, pending, covering)
-    return ImageStatus(release, state, _waivers(stack, release), pending, covering)
+    if state in _MAY_BE_AT_RISK and risk is not None and risk.state is RiskState.AT_RISK:
+        state = ImageState.AT_RISK
+    return ImageStatus(release, state, _waivers(stack, release), pending, covering, risk)
+
+
+def risk_of(stack: Stack, image: ImageRef) -> Risk | None:
+    """Return the risk of the image, or None if there is none or the caller may not read it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return stack.ledger.risk(image)
+    except ClientError:
+        return None
+
+
+def risks_of(stack: Stack) -> dict[ImageRef, Risk]:
+    """Return every risk of the stack; none if the caller may not read them."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return {risk.image: risk for risk in stack.ledger.risks()}
+    except ClientError:
+        return {}
 
 
 def break_glass_of(stack: Stack) -> list[BreakGlass]:

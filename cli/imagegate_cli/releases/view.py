@@ -10,6 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from imagegate.release.release import Release, ReleaseId
+from imagegate.risk.risk import Risk
 from imagegate_cli.durations import span
 from imagegate_cli.output.screen import Text, coloured, labelled, plain_table
 from imagegate_cli.releases import facts
@@ -91,6 +92,7 @@ def _rows(status: ImageStatus, now: datetime, tag: str | None) -> list[tuple[str
         ("Waits", f"for {waits}" if is_waiting and waits else ""),
         ("Answer", "" if is_waiting else waits),
         ("Soaks", f"until {release.soaks_until:%Y-%m-%d %H:%M} UTC" if _soaks(release) else ""),
+        ("Risk", _risk(status.risk)),
         ("Waived", status.waived(now)),
         ("Allowed", release.break_glass or ", ".join(map(str, status.glass))),
         ("Revoked", Text(str(release.revoked or ""), "red")),
@@ -105,6 +107,21 @@ def _rows(status: ImageStatus, now: datetime, tag: str | None) -> list[tuple[str
         ("Time", _time(release)),
     ]
     return [(label, value) for label, value in rows if str(value)]
+
+
+def _risk(risk: Risk | None) -> RenderableType:
+    """Return what the risk is about, where the image runs, and which way leads out."""
+    if risk is None:
+        return ""
+    fixed = [f"{one.package} {one.fixed}" for one in risk.findings if one.fixed]
+    lines = [
+        f"{risk.state} since {risk.since:%Y-%m-%d %H:%M} UTC",
+        *risk.why,
+        *(f"runs in {one}" for one in risk.runs),
+        *([f"fixed in {', '.join(dict.fromkeys(fixed))}"] if fixed else []),
+        *(f"without it: {one}" for one in risk.newer),
+    ]
+    return Group(*(Text(line, "red" if number == 0 else "") for number, line in enumerate(lines)))
 
 
 def _soaks(release: Release) -> bool:

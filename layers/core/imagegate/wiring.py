@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.clock import utc_now
@@ -15,6 +15,7 @@ from imagegate.settings import setting
 if TYPE_CHECKING:
     from imagegate.aws.ecr import Ecr
     from imagegate.aws.ecs import Ecs
+    from imagegate.aws.ecs_tasks import EcsTasks
     from imagegate.aws.grants import DynamoGrants
     from imagegate.aws.iam import IamPeople
     from imagegate.aws.inspector import Inspector
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from imagegate.notices.deployment_notice import OnError
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
+    from imagegate.workflow.examination.examine import ExamineImage
 
 
 def now() -> datetime:
@@ -49,6 +51,13 @@ def ecs() -> Ecs:
     from imagegate.aws.ecs import Ecs
 
     return Ecs()
+
+
+@cache
+def ecs_tasks() -> EcsTasks:
+    from imagegate.aws.ecs_tasks import EcsTasks
+
+    return EcsTasks(setting("REGISTRY"))
 
 
 @cache
@@ -147,6 +156,24 @@ def intelligence() -> Inspector:
     return Inspector()
 
 
+def examination(**times: Any) -> ExamineImage:
+    """Return what examines images. `times`: of its waits, if they are not the usual ones."""
+    from imagegate.workflow.examination.examine import ExamineImage
+
+    return ExamineImage(
+        images=ecr(),
+        scans=ecr(),
+        ledger=ledger(),
+        records=records(),
+        grants=grants(),
+        registry=registry,
+        signer=signer,
+        intelligence=intelligence,
+        versions=versions(),
+        **times,
+    )
+
+
 def versions() -> Versions:
     from imagegate.findings.versions import VERSIONS
 
@@ -204,6 +231,16 @@ def policy() -> Policy:
 def second_look() -> timedelta:
     """Return how long after a scan without findings a second look has to confirm it."""
     return timedelta(seconds=float(setting("SECOND_LOOK_SECONDS")))
+
+
+def quiet_time() -> timedelta:
+    """Return how long after an event about an image in use it is judged again."""
+    return timedelta(seconds=float(setting("QUIET_SECONDS")))
+
+
+def at_risk_pace() -> timedelta:
+    """Return the time between two judgements of an image that is at risk."""
+    return timedelta(seconds=float(setting("AT_RISK_SECONDS")))
 
 
 def timeout_share() -> float:

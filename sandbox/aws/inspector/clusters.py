@@ -18,6 +18,7 @@ from moto.inspector2 import urls
 from moto.inspector2.responses import Inspector2Response
 
 from sandbox.aws import ecs
+from sandbox.aws.ecs_images import images_of
 from sandbox.aws.inspector.errors import InspectorError
 from sandbox.registry.errors import EcrError
 from sandbox.registry.paging import page
@@ -76,7 +77,7 @@ def _running_images() -> Iterator[tuple[_Place, int, list[dict[str, str]]]]:
             yield (
                 (task.cluster_arn, task.group, task.task_definition_arn),
                 1,
-                ecs.images_of(task.task_definition_arn),
+                images_of(task.task_definition_arn),
             )
 
 

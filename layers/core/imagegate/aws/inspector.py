@@ -112,7 +112,16 @@ def _coverage(record: Mapping[str, Any]) -> Coverage:
 def _runs_in(cluster: Mapping[str, Any]) -> RunsIn:
     details = cluster.get("clusterDetails", ())
     seen = max((detail["lastInUse"] for detail in details if detail.get("lastInUse")), default=None)
-    return RunsIn(cluster["clusterArn"], sum(detail.get("runningUnitCount", 0) for detail in details), seen)
+    units = sum(detail.get("runningUnitCount", 0) for detail in details)
+    return RunsIn(
+        cluster["clusterArn"], units, seen, ", ".join(dict.fromkeys(filter(None, map(_group, details))))
+    )
+
+
+def _group(detail: Mapping[str, Any]) -> str:
+    """Return the ECS group of the tasks, or an empty text for pods."""
+    ecs = detail.get("clusterMetadata", {}).get("awsEcsMetadataDetails", {})
+    return str(ecs.get("detailsGroup", ""))
 
 
 def _equals(value: str) -> list[dict[str, str]]:

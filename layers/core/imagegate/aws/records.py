@@ -59,6 +59,14 @@ class S3Records:
     def findings(self, digest: Digest) -> bytes:
         return self._get(_findings_key(digest), digest)
 
+    def put_later_findings(self, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        self._put(_later_findings_key(digest), content, "application/gzip")
+        return digest
+
+    def later_findings(self, digest: Digest) -> bytes:
+        return self._get(_later_findings_key(digest), digest)
+
     def put_waivers(self, content: bytes) -> Digest:
         digest = Digest.of(content)
         self._put(f"waivers/sha256/{digest.hex}.json", content, "application/json")
@@ -135,6 +143,10 @@ def _decision_key(digest: Digest) -> str:
 
 def _findings_key(digest: Digest) -> str:
     return f"findings/sha256/{digest.hex}.jsonl.gz"
+
+
+def _later_findings_key(digest: Digest) -> str:
+    return f"later-findings/sha256/{digest.hex}.jsonl.gz"
 
 
 def _policy_key(digest: Digest) -> str:

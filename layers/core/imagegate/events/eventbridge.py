@@ -19,6 +19,7 @@ from imagegate.workflow.reasons import Pusher
 
 CLOUDTRAIL = "AWS API Call via CloudTrail"
 IMAGE_ACTION = "ECR Image Action"
+FINDING = "Inspector2 Finding"
 
 
 _Text = Annotated[str, Meta(min_length=1)]
@@ -158,6 +159,32 @@ class EcrImageScan(_Event, frozen=True, kw_only=True):
     detail: ImageScanDetail
 
 
+class _FoundImage(_Recorded, frozen=True, kw_only=True, rename="camel"):
+    repository_name: _Text
+    image_hash: _Digest
+
+
+class _ResourceDetails(_Recorded, frozen=True, kw_only=True, rename="camel"):
+    aws_ecr_container_image: _FoundImage | None = None
+
+
+class _FindingResource(_Recorded, frozen=True, kw_only=True, rename="camel"):
+    details: _ResourceDetails
+
+
+class FindingDetail(_Recorded, frozen=True, kw_only=True, rename="camel"):
+    """`detail` of "Inspector2 Finding". It only says when to look, because it comes again without news."""
+
+    resources: list[_FindingResource]
+
+
+class Inspector2Finding(_Event, frozen=True, kw_only=True):
+    """Amazon Inspector user guide, "EventBridge event schema for Amazon Inspector events"."""
+
+    detail_type: Literal["Inspector2 Finding"] = field(name="detail-type")
+    detail: FindingDetail
+
+
 # The events by which an image arrives in a repository, by detail-type.
 _ARRIVALS: dict[str, type[EcrImageAction | EcrReplication | EcrPullThroughCache]] = {
     "ECR Image Action": EcrImageAction,
@@ -206,3 +233,13 @@ def parse_deletion(event: dict[str, Any]) -> ImageRef | None:
 def parse_scan(event: dict[str, Any]) -> ImageRef:
     """Return the image whose scan ended, or that was deleted. Raises `InvalidEventError`."""
     return parse(_SCANS.get(event.get("detail-type", ""), EcrImageScan), event).detail.image
+
+
+def parse_finding(event: dict[str, Any]) -> list[ImageRef] | None:
+    """Return the images of an "Inspector2 Finding", or None if the event is another one. Raises `InvalidEventError`."""
+    if event.get("detail-type") != FINDING:
+        return None
+    details = [
+        one.details.aws_ecr_container_image for one in parse(Inspector2Finding, event).detail.resources
+    ]
+    return [ImageRef.of(one.repository_name, one.image_hash) for one in details if one]

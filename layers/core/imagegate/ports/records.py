@@ -42,6 +42,16 @@ class Records(StoredRecords, Protocol):
     def put_policy(self, content: bytes) -> Digest: ...
 
 
+class LaterFindings(StoredRecords, Protocol):
+    """Findings of images in use, as they are judged again: evidence of no decision."""
+
+    def put_later_findings(self, content: bytes) -> Digest:
+        """Store the findings of one platform and return their digest."""
+
+    def later_findings(self, digest: Digest) -> bytes:
+        """Return them. Raises the same errors as `decision`."""
+
+
 class SbomExports(Protocol):
     """The files that Inspector writes when it exports SBOMs."""
 

@@ -35,6 +35,8 @@ class RunsIn:
     cluster: str  # ARN
     units: int
     last_seen: datetime | None = None
+    service: str = ""  # the group of the tasks: service:NAME, or family:NAME of single tasks
 
     def __str__(self) -> str:
-        return f"{self.cluster}: {self.units} running"
+        where = f" {self.service}" if self.service else ""
+        return f"{self.cluster}{where}: {self.units} running"

@@ -13,13 +13,17 @@ from imagegate.errors import (
 from imagegate.findings.scan import WaitOutcome
 from imagegate.oci.image import ImageRef
 from imagegate.ports.ledger import Releases, ScanTokens
-from imagegate.release.release import ReleaseId, StartReason, WaitingScan
+from imagegate.ports.risks import JudgedAgain
+from imagegate.release.release import Outcome, Release, ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.scan_wait import is_over, why_never
 
 if TYPE_CHECKING:
     from imagegate.ports.executions import Starter, Tasks
     from imagegate.ports.images import Images, Scans
+
+# An image that passed is released in its stage, also while it waits for the approval of the next one.
+_WENT_ON = frozenset({Outcome.RELEASED, Outcome.HELD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,7 @@ class AwaitScan:
         return waited
 
 
-class ScanLedger(Releases, ScanTokens, Protocol):
+class ScanLedger(Releases, ScanTokens, JudgedAgain, Protocol):
     """The parts of the ledger that `ScanCompleted` uses."""
 
 
@@ -76,11 +80,13 @@ class ScanCompleted:
     tasks: Tasks
     starter: Starter
 
-    def on_scan(self, image: ImageRef) -> int:
-        """Return the number of waiting releases that were woken."""
+    def on_scan(self, image: ImageRef, judge_by: datetime) -> int:
+        """Return the number of waiting releases that were woken. `judge_by`: when a released image is judged again."""
         waiting = self.ledger.tokens_of(image)
         if not waiting:
-            self._offer_late_scan(image)
+            latest = self._offer_late_scan(image)
+            if latest is not None and latest.outcome in _WENT_ON:
+                self.ledger.judge_by(image, judge_by)
         return sum(self.wake_if_complete(scan) for scan in waiting)
 
     def wake_if_complete(self, scan: WaitingScan) -> bool:
@@ -100,8 +106,9 @@ class ScanCompleted:
             self.ledger.forget_token(scan)
         return False
 
-    def _offer_late_scan(self, image: ImageRef) -> None:
-        """Request another attempt if the last one timed out. `start_release` checks that."""
+    def _offer_late_scan(self, image: ImageRef) -> Release | None:
+        """Request another attempt if the last one timed out, and return that. `start_release` checks it."""
         latest = self.ledger.latest(image)
         if latest is not None and latest.timed_out:
             self.starter.request(image, sorted(latest.tags), StartReason.LATE_SCAN)
+        return latest

@@ -7,6 +7,7 @@ from imagegate.aws.ledger.applications import DynamoClocks, DynamoCurrentRelease
 from imagegate.aws.ledger.images import DynamoBaseImages, DynamoImages, DynamoTagClaims
 from imagegate.aws.ledger.notices import DynamoNotices
 from imagegate.aws.ledger.releases import DynamoReleases
+from imagegate.aws.ledger.risks import DynamoJudgedAgain, DynamoRisks
 from imagegate.aws.ledger.waiting import DynamoHeldReleases, DynamoRepeatedRequests, DynamoScanTokens
 
 
@@ -49,6 +50,14 @@ class DynamoLedger:
         )
         rollbacks = DynamoRollbacks(table)
         self.note_rollback, self.rollbacks = rollbacks.note_rollback, rollbacks.rollbacks
+
+        again = DynamoJudgedAgain(table)
+        self.judge_by, self.due_images, self.due_image = again.judge_by, again.due_images, again.due_image
+        self.keep_judgement, self.judge_later = again.keep_judgement, again.judge_later
+        self.forget_image = again.forget_image
+        risks = DynamoRisks(table)
+        self.risks, self.risk = risks.risks, risks.risk
+        self.keep_risk, self.forget_risk = risks.keep_risk, risks.forget_risk
 
         notices = DynamoNotices(table)
         self.note, self.claim, self.is_noted = notices.note, notices.claim, notices.is_noted

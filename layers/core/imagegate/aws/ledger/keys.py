@@ -75,6 +75,14 @@ def current_release(repository: str) -> Key:
     return key(f"STANDING#{repository}", "STANDING")
 
 
+def judged_again(image: ImageRef) -> Key:
+    return key(f"AGAIN#{image}", "AGAIN")
+
+
+def risk(image: ImageRef) -> Key:
+    return key(f"RISK#{image}", "RISK")
+
+
 def notice(notice: str) -> Key:
     return key(f"NOTICE#{notice}", "NOTICE")
 

@@ -1,0 +1,47 @@
+"""Judge images in use again: on a schedule those that are due; for an event about an image, only note it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cache, partial
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from imagegate import log, wiring
+from imagegate.events.eventbridge import parse_finding
+from imagegate.workflow.watch.announce_risks import AnnounceRisks
+from imagegate.workflow.watch.images_in_use import ImagesInUse
+from imagegate.workflow.watch.judge_again import JudgeAgain, JudgementPace
+from imagegate.workflow.watch.look_again import LookAgain
+
+logger = Logger(json_serializer=log.log_line)
+metrics = Metrics()
+# The time to judge one more image, to announce what was found, and to store it.
+RESERVE_MS = 90_000
+
+
+@cache
+def step() -> JudgeAgain:
+    ecr, ledger, policy = wiring.ecr(), wiring.ledger(), wiring.policy()
+    parts: Any = {"images": ecr, "ledger": ledger, "policy": policy}
+    look = LookAgain(examine=wiring.examination(), scans=ecr, records=wiring.records(), **parts)
+    tasks, usage = wiring.ecs_tasks(), wiring.intelligence()
+    in_use = partial(ImagesInUse, ledger=ledger, running=tasks, usage=usage, scans=ecr, policy=policy)
+    announce = AnnounceRisks(ledger, wiring.notifications())
+    pace = JudgementPace(quiet=wiring.quiet_time(), at_risk=wiring.at_risk_pace())
+    return JudgeAgain(look=look, announce=announce, in_use=in_use, pace=pace, **parts)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    if (images := parse_finding(event)) is not None:
+        return {"noted": sum(step().note(image, wiring.now()) for image in images)}
+    result = step().run(wiring.now(), lambda: context.get_remaining_time_in_millis() > RESERVE_MS)
+    (logger.error if result.faults else logger.info)("images in use judged again", **asdict(result))
+    metrics.add_metric("ImagesAtRisk", MetricUnit.Count, result.at_risk)
+    metrics.add_metric("ImagesNotWatched", MetricUnit.Count, result.not_watched)
+    return asdict(result)

@@ -1,0 +1,93 @@
+"""Images in use in the ledger: when each is judged again, and which are at risk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from imagegate.aws.ledger import keys
+from imagegate.aws.ledger.items import image_of, moment, reading, text
+from imagegate.aws.ledger.waiting import WAITING
+from imagegate.canonical_json import parse_timestamp
+from imagegate.risk.risk import DueImage, Judgement, Risk
+
+if TYPE_CHECKING:
+    from imagegate.aws.dynamodb import DynamoTable, Item
+    from imagegate.oci.image import ImageRef
+
+# Values of the attribute `waiting`, by which the index of that name finds them.
+_AGAIN, _RISK = "again", "risk"
+
+
+class DynamoJudgedAgain:
+    """One item per image in use. `since` is the time when it is due."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def judge_by(self, image: ImageRef, due: datetime) -> None:
+        values = {":due": moment(due), ":again": _AGAIN}
+        is_earlier = "attribute_not_exists(pk) OR since > :due"
+        self._table.update(keys.judged_again(image), "SET since = :due, waiting = :again", is_earlier, values)
+
+    def due_images(self, now: datetime) -> Iterator[DueImage]:
+        for item in self._table.index(WAITING, "waiting", _AGAIN):
+            image = _read_due(item)
+            if image.due > now:
+                return  # the index is in the order of the times
+            yield image
+
+    def due_image(self, image: ImageRef) -> DueImage | None:
+        item = self._table.get(keys.judged_again(image))
+        return None if item is None else _read_due(item)
+
+    def keep_judgement(self, image: DueImage, judgement: Judgement, due: datetime) -> None:
+        key, last = keys.judged_again(image.image), json.dumps(judgement.as_json())
+        values = {":last": last, ":due": moment(due), ":seen": moment(image.due)}
+        if not self._table.update(key, "SET judgement = :last, since = :due", "since = :seen", values):
+            self._table.update(key, "SET judgement = :last", "attribute_exists(pk)", {":last": last})
+
+    def judge_later(self, image: DueImage, due: datetime) -> None:
+        values = {":due": moment(due), ":seen": moment(image.due)}
+        self._table.update(keys.judged_again(image.image), "SET since = :due", "since = :seen", values)
+
+    def forget_image(self, image: DueImage) -> None:
+        self._table.delete(keys.judged_again(image.image), "since = :seen", {":seen": moment(image.due)})
+
+
+class DynamoRisks:
+    """One item per image that is at risk or not watched."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def risks(self) -> Iterator[Risk]:
+        return map(_read_risk, self._table.index(WAITING, "waiting", _RISK))
+
+    def risk(self, image: ImageRef) -> Risk | None:
+        item = self._table.get(keys.risk(image))
+        return None if item is None else _read_risk(item)
+
+    def keep_risk(self, risk: Risk) -> None:
+        where = {**keys.risk(risk.image), "waiting": _RISK, "since": moment(risk.since)}
+        self._table.put({**where, "risk": json.dumps(risk.as_json())})
+
+    def forget_risk(self, image: ImageRef) -> None:
+        self._table.delete(keys.risk(image))
+
+
+def _read_due(item: Item) -> DueImage:
+    with reading(item):
+        last = json.loads(text(item, "judgement")) if "judgement" in item else None
+        return DueImage(
+            image=image_of(text(item, "pk").removeprefix("AGAIN#")),
+            due=parse_timestamp(text(item, "since")),
+            last=Judgement.from_json(last) if last else None,
+        )
+
+
+def _read_risk(item: Item) -> Risk:
+    with reading(item):
+        return Risk.from_json(json.loads(text(item, "risk")))

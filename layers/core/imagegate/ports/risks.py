@@ -1,0 +1,57 @@
+"""Images in use that are judged again, and those that are at risk: parts of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import ImageRef
+    from imagegate.release.revocation import RunsIn
+    from imagegate.risk.risk import DueImage, Judgement, Risk
+
+
+class JudgedAgain(Protocol):
+    """The queue of images in use. Each has one item with the time when it is due."""
+
+    def judge_by(self, image: ImageRef, due: datetime) -> None:
+        """Put the image into the queue, or move it forward; a later time than the stored one changes nothing."""
+
+    def due_images(self, now: datetime) -> Iterator[DueImage]:
+        """Yield the images that are due, the longest due first; eventually consistent."""
+
+    def due_image(self, image: ImageRef) -> DueImage | None:
+        """Return the image's place in the queue with its last judgement, or None."""
+
+    def keep_judgement(self, image: DueImage, judgement: Judgement, due: datetime) -> None:
+        """Store the judgement, and when the next one is due: earlier, if an event said so meanwhile."""
+
+    def judge_later(self, image: DueImage, due: datetime) -> None:
+        """Move the image back in the queue, unless an event has moved it meanwhile."""
+
+    def forget_image(self, image: DueImage) -> None:
+        """Remove the image from the queue, unless an event has moved it forward meanwhile."""
+
+
+class Risks(Protocol):
+    """Images that are at risk or not watched now."""
+
+    def risks(self) -> Iterator[Risk]:
+        """Yield all of them, the oldest first; eventually consistent."""
+
+    def risk(self, image: ImageRef) -> Risk | None:
+        """Return the risk of the image, or None."""
+
+    def keep_risk(self, risk: Risk) -> None:
+        """Store it in place of an earlier one."""
+
+    def forget_risk(self, image: ImageRef) -> None:
+        """Record that it is over."""
+
+
+class RunningImages(Protocol):
+    """Images that run now."""
+
+    def running(self) -> Mapping[ImageRef, Sequence[RunsIn]]:
+        """Return where each image of this registry runs."""

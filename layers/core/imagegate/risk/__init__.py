@@ -1,0 +1,1 @@
+"""Risk: whether a released image would pass its gate today. Decides only."""

@@ -1,0 +1,94 @@
+"""Images in use: the current release of each repository, and all that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from imagegate.deployment.rollback import announced_releases
+from imagegate.errors import AccessRefusedError
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Policy, Scanner
+from imagegate.ports.ledger import ReleaseLists, Rollbacks
+
+if TYPE_CHECKING:
+    from imagegate.ports.images import Scans, Usage
+    from imagegate.ports.risks import RunningImages
+    from imagegate.release.release import Release
+    from imagegate.release.revocation import RunsIn
+
+# The newest attempts of a repository that are searched for its current release; more only if that is not enough.
+_SEARCHED = (20, 200)
+
+
+class CurrentLedger(ReleaseLists, Rollbacks, Protocol):
+    """The parts of the ledger that `ImagesInUse` uses."""
+
+
+@dataclass(kw_only=True)
+class ImagesInUse:
+    """Finds what is in use, and remembers it for one run."""
+
+    ledger: CurrentLedger
+    running: RunningImages
+    usage: Usage
+    scans: Scans
+    policy: Policy
+    faults: dict[str, str] = field(default_factory=dict)  # what could not be read, and why
+    _current: dict[str, Release | None] = field(default_factory=dict)
+    _running: Mapping[ImageRef, Sequence[RunsIn]] | None = None
+    _scanner: Scanner | None = None
+
+    @property
+    def scanner(self) -> Scanner:
+        if self._scanner is None:
+            self._scanner = self.scans.scanner()
+        return self._scanner
+
+    def current(self, repository: str) -> Release | None:
+        """Return the release that was announced to deployers last, or None."""
+        if repository not in self._current:
+            self._current[repository] = self._find_current(repository)
+        return self._current[repository]
+
+    def is_current(self, image: ImageRef) -> bool:
+        current = self.current(image.repository)
+        return current is not None and current.image == image
+
+    def runs(self, image: ImageRef, platforms: Sequence[Digest] = ()) -> list[RunsIn]:
+        """Return where the image or one of its platforms runs: by Amazon ECS, and by Inspector if that scans."""
+        images = [image, *(ImageRef(image.repository, digest) for digest in platforms)]
+        runs = [one for each in images for one in self.all_running().get(each, ())]
+        if self.scanner is not Scanner.ENHANCED:
+            return runs
+        known = {one.cluster for one in runs}
+        try:
+            clusters = [one for each in images for one in self.usage.clusters(each)]
+        except AccessRefusedError as error:
+            self.faults["where images run, by Inspector"] = str(error)
+            return runs
+        return runs + [one for one in clusters if one.units and one.cluster not in known]
+
+    def all_running(self) -> Mapping[ImageRef, Sequence[RunsIn]]:
+        """Return where each image runs, by Amazon ECS; empty if this may not be read."""
+        if self._running is None:
+            try:
+                self._running = self.running.running()
+            except AccessRefusedError as error:
+                self.faults["the tasks of Amazon ECS"] = str(error)
+                self._running = {}
+        return self._running
+
+    def _find_current(self, repository: str) -> Release | None:
+        stage = self.policy.stage_of(repository)
+        if stage is None:
+            return None
+        rollbacks = self.ledger.rollbacks(repository)
+        for number in _SEARCHED:
+            releases = self.ledger.recent_of_repository(repository, number)
+            announced = announced_releases(releases, rollbacks, stage)
+            known = {release.image.digest for release in releases}
+            if announced and all(one.to in known for one in rollbacks[-1:]):
+                return announced[0]
+        return announced[0] if announced else None

@@ -1,0 +1,63 @@
+"""Images in use, and those at risk, in memory: a part of the fake ledger; and what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from imagegate.oci.image import ImageRef
+from imagegate.release.revocation import RunsIn
+from imagegate.risk.risk import DueImage, Judgement, Risk
+
+
+@dataclass
+class FakeRisks:
+    queue: dict[ImageRef, DueImage] = field(default_factory=dict)
+    at_risk: dict[ImageRef, Risk] = field(default_factory=dict)
+
+    def judge_by(self, image: ImageRef, due: datetime) -> None:
+        known = self.queue.get(image, DueImage(image, due))
+        self.queue[image] = replace(known, due=min(due, known.due))
+
+    def due_images(self, now: datetime) -> Iterator[DueImage]:
+        yield from sorted((one for one in self.queue.values() if one.due <= now), key=lambda one: one.due)
+
+    def due_image(self, image: ImageRef) -> DueImage | None:
+        return self.queue.get(image)
+
+    def keep_judgement(self, image: DueImage, judgement: Judgement, due: datetime) -> None:
+        known = self.queue[image.image]
+        self.queue[image.image] = replace(
+            known, last=judgement, due=due if known.due == image.due else known.due
+        )
+
+    def judge_later(self, image: DueImage, due: datetime) -> None:
+        if self.queue[image.image].due == image.due:
+            self.queue[image.image] = replace(self.queue[image.image], due=due)
+
+    def forget_image(self, image: DueImage) -> None:
+        if self.queue[image.image].due == image.due:
+            del self.queue[image.image]
+
+    def risks(self) -> Iterator[Risk]:
+        yield from sorted(self.at_risk.values(), key=lambda one: one.since)
+
+    def risk(self, image: ImageRef) -> Risk | None:
+        return self.at_risk.get(image)
+
+    def keep_risk(self, risk: Risk) -> None:
+        self.at_risk[risk.image] = Risk.from_json(risk.as_json())
+
+    def forget_risk(self, image: ImageRef) -> None:
+        self.at_risk.pop(image, None)
+
+
+@dataclass
+class FakeTasks:
+    """The running tasks of Amazon ECS."""
+
+    runs: dict[ImageRef, list[RunsIn]] = field(default_factory=dict)
+
+    def running(self) -> Mapping[ImageRef, Sequence[RunsIn]]:
+        return self.runs
