@@ -9,17 +9,20 @@ from typing import Any
 
 import pytest
 
+from imagegate.findings.finding import Severity
+from imagegate.gate.decision_record import Decision
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.oci.image import ImageRef
+from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Outcome, Release
-from imagegate.release.revocation import Revocation
+from imagegate.release.revocation import Revocation, RunsIn
+from imagegate.risk.risk import DueImage, Judgement, Risk, RiskFinding, RiskState
 from imagegate_cli.releases.states import ImageState, state_of
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url, with_stage
 from tests.component.deployments import attempt, blocked
 from tests.component.test_cli_approve import ask, held
-from tests.fakes import LATER, NOW, POLICY, critical
+from tests.fakes import DEV, LATER, NOW, POLICY, critical
 
 __all__ = ["gate", "url"]
 
@@ -243,3 +246,86 @@ def test_an_attempt_that_does_not_begin_is_said(gate: CliGate) -> None:
     gate.world.registry.push_image("shop-dev", "1.0")
     result = gate.call("status", "shop-dev:1.0", "--wait", "--timeout", "0.01s")
     assert (result.code, "shop-dev:1.0 has not begun within" in result.err) == (124, True)
+
+
+# risk
+
+
+def at_risk(gate: CliGate, image: ImageRef, **changes: Any) -> Risk:
+    found = RiskFinding("CVE-2026-0000", "openssl", Severity.CRITICAL, "3.0.9")
+    risk = Risk(
+        image=image,
+        stage="dev",
+        tags=("1.0",),
+        state=RiskState.AT_RISK,
+        since=NOW,
+        looked_at=NOW,
+        policy=POLICY.digest,
+        findings=(found,),
+        why=("1 CRITICAL (at most 0): CVE-2026-0000 (openssl 3.0.1)",),
+        runs=(RunsIn("arn:aws:ecs:eu-central-1:1:cluster/web", 2, service="service:shop"),),
+    )
+    gate.world.ledger.keep_risk(replace(risk, **changes))
+    return risk
+
+
+def test_a_released_image_at_risk_says_so_and_its_outcome_stays(gate: CliGate) -> None:
+    image = gate.judged("1.0", [])
+    gate.judged("2.0", [])
+    at_risk(gate, image)
+    assert listed(gate, "--at-risk") == [("1.0", "at risk")]
+    assert sorted(listed(gate)) == [("1.0", "at risk"), ("2.0", "released")]
+    status = gate.call("status", f"{DEV}:1.0", columns=100)
+    for text in ("at risk since 2026-11-21 08:00", "service:shop: 2 running", "fixed in openssl 3.0.9"):
+        assert text in status.out
+
+
+@pytest.mark.parametrize("state", [RiskState.NOT_WATCHED, None])
+def test_no_other_image_is_at_risk(gate: CliGate, state: RiskState | None) -> None:
+    image = gate.judged("1.0", [])
+    if state:
+        at_risk(gate, image, state=state)
+    assert listed(gate) == [("1.0", "released")]
+    assert gate.call("list", "--at-risk").err == "no released image is at risk\n"
+
+
+def test_a_blocked_image_is_blocked_whatever_its_risk(gate: CliGate) -> None:
+    at_risk(gate, gate.blocked("1.0"))
+    assert listed(gate) == [("1.0", "blocked")]
+
+
+def vulnerable(gate: CliGate, *options: str) -> list[tuple[str, bool]]:
+    result = gate.call("list", "--cve", "CVE-2026-0000", "--json", *options)
+    return [(one["tags"][0], one["in_use"]) for one in result.json]
+
+
+def test_who_has_a_vulnerability_is_found_in_use_and_in_the_past(gate: CliGate) -> None:
+    gate.deploy(with_stage(POLICY, mode=Mode.OBSERVE))
+    gate.judged("1.0", critical(), ago=timedelta(days=3))
+    gate.judged("2.0", critical(), ago=timedelta(days=2))
+    assert vulnerable(gate) == [("2.0", True)]
+    assert vulnerable(gate, "--history") == [("2.0", True), ("1.0", False)]
+    assert vulnerable(gate, "--history", "--limit", "1") == [("2.0", True)]
+    assert vulnerable(gate, "--history", "--since", "60h") == [("2.0", True)]
+    assert (
+        gate.call("list", "--cve", "CVE-1").err
+        == "no image in use has CVE-1, by the findings that are known\n"
+    )
+    assert "openssl 3.0.1" in gate.call("list", "--cve", "CVE-2026-0000").out
+
+
+def test_what_was_found_after_the_release_counts(gate: CliGate) -> None:
+    image = gate.judged("1.0", [])
+    other = gate.judged("2.0", critical(), repository="other-dev")
+    [scan] = Decision.decode(gate.world.records.decision(_decision(gate, other))).scans
+    last = Judgement(LATER, RiskState.AT_RISK, LATER, (Digest.parse(scan["findings"]),))
+    gate.world.ledger.queue[image] = DueImage(image, LATER, last)
+    gate.world.ledger.note_vulnerabilities(DEV, ["CVE-2026-0000"])
+    assert vulnerable(gate, "--app", "shop") == [("1.0", True)]
+
+
+def _decision(gate: CliGate, image: ImageRef) -> Digest:
+    latest = gate.world.ledger.latest(image)
+    assert latest is not None
+    assert latest.decision is not None
+    return latest.decision

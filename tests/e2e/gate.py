@@ -66,6 +66,14 @@ class Gate:
 
         assert main([reference, str(file), "--state", str(self.cloud.state)]) == 0
 
+    def scan_again(self, repository: str, digest: str) -> None:
+        """Let the scanner look at a present image again, now."""
+        url = f"http://{self.cloud.env['IMAGEGATE_REGISTRY']}/sandbox-api/rescan"
+        answer = urllib3.request(
+            "POST", url, json={"repository": repository, "digest": digest}, retries=False
+        )
+        assert answer.status == 200
+
     # What an operator sees
 
     def releases(self, repository: str, digest: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -15,6 +15,13 @@ from imagegate.risk.risk import DueImage, Judgement, Risk
 class FakeRisks:
     queue: dict[ImageRef, DueImage] = field(default_factory=dict)
     at_risk: dict[ImageRef, Risk] = field(default_factory=dict)
+    found_in: dict[str, frozenset[str]] = field(default_factory=dict)  # applications, by vulnerability
+
+    def note_vulnerabilities(self, application: str, names: Collection[str]) -> None:
+        self.found_in |= {name: self.found_in.get(name, frozenset()) | {application} for name in names}
+
+    def applications_with(self, name: str) -> list[str]:
+        return sorted(self.found_in.get(name, ()))
 
     def judge_by(self, image: ImageRef, due: datetime) -> None:
         known = self.queue.get(image, DueImage(image, due))
@@ -22,6 +29,9 @@ class FakeRisks:
 
     def due_images(self, now: datetime) -> Iterator[DueImage]:
         yield from sorted((one for one in self.queue.values() if one.due <= now), key=lambda one: one.due)
+
+    def images_in_use(self) -> Iterator[DueImage]:
+        yield from self.queue.values()
 
     def due_image(self, image: ImageRef) -> DueImage | None:
         return self.queue.get(image)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -17,9 +17,10 @@ from imagegate_cli.commands.status import show_many, show_states
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import PeriodType
 from imagegate_cli.output.spinner import map_with_spinner
-from imagegate_cli.output.terminal import say
+from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.releases.find import check_stage
 from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, risks_of, status_of
+from imagegate_cli.releases.vulnerable import find_vulnerable
 from imagegate_cli.stack import Stack
 
 # A filter that matches nothing must not read the whole ledger.
@@ -38,9 +39,9 @@ class Filter:
     states: frozenset[ImageState] = frozenset()
     waived: bool = False
 
-    def accepts_release(self, stack: Stack, release: Release) -> bool:
-        """Tell whether the attempt may match, by the facts of the ledger."""
-        is_of_stage = self.stage in (None, release.stage) and release.started_at >= self.since
+    def accepts_release(self, stack: Stack, release: Release, *, always: bool = False) -> bool:
+        """Tell whether the attempt may match, by the ledger. `always`: also if it is older than `since`."""
+        is_of_stage = self.stage in (None, release.stage) and (always or release.started_at >= self.since)
         return is_of_stage and (self.app is None or self.app == _app_of(stack, release))
 
     def accepts(self, status: ImageStatus) -> bool:
@@ -57,6 +58,7 @@ class Filter:
     "--waiting", is_flag=True, help="Only images that wait for an approval, the longest wait first."
 )
 @click.option("--at-risk", is_flag=True, help="Only released images that would not pass their gate today.")
+@click.option("--cve", help="Only images in use that have this vulnerability; with --history also past ones.")
 @click.option("--waived", is_flag=True, help="Only images that use a waiver.")
 @click.option(
     "--since", type=PeriodType(), default="90d", show_default=True, help="Only attempts since then."
@@ -89,10 +91,35 @@ def list_(
     if stage is not None:
         check_stage(stack, stage)
     wanted = Filter(stage, app, now() - since, _states(options), options["waived"])
+    if options["cve"]:
+        return _show_vulnerable(stack, wanted, options, limit, as_json=as_json)
     if options["history"] or options["outcome"]:
         return _show_history(stack, wanted, options["outcome"], limit, as_json=as_json)
     statuses = _find_statuses(stack, wanted, options)
     return _show_states(statuses, limit, options, as_json=as_json)
+
+
+def _show_vulnerable(
+    stack: Stack, wanted: Filter, options: dict[str, Any], limit: int, *, as_json: bool
+) -> None:
+    """Show who has a vulnerability. All of them, unless --limit is given: a list that ends early would mislead."""
+    source = click.get_current_context().get_parameter_source("limit")
+    most = limit if source is click.core.ParameterSource.COMMANDLINE else None
+    name, with_past = options["cve"], options["history"]
+    found = find_vulnerable(
+        stack, name, lambda one: wanted.accepts_release(stack, one, always=not with_past), with_past=with_past
+    )
+    shown = list(islice(found, most))
+    if as_json:
+        return show_json([one.as_json() for one in shown])
+    if not shown:
+        return say(
+            f"no image {'' if with_past else 'in use '}has {name}, by the findings that are known", err=True
+        )
+    from imagegate_cli.output import screen
+    from imagegate_cli.releases import view
+
+    return screen.console().print(view.vulnerable_table(shown))
 
 
 def _find_statuses(stack: Stack, wanted: Filter, options: dict[str, Any]) -> Iterator[ImageStatus]:
@@ -155,8 +182,9 @@ def _at_risk(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
     """Yield the images at risk that match, also of releases that are older than 90 days; the oldest risk first."""
     risks = (risk for risk in risks_of(stack).values() if risk.state is RiskState.AT_RISK)
     releases = [release for risk in risks if (release := stack.ledger.latest(risk.image))]
-    anytime = replace(wanted, since=datetime.min.replace(tzinfo=UTC))
-    yield from _matching(stack, [one for one in releases if anytime.accepts_release(stack, one)], anytime)
+    yield from _matching(
+        stack, [one for one in releases if wanted.accepts_release(stack, one, always=True)], wanted
+    )
 
 
 def _current(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:

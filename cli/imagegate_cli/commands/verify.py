@@ -36,6 +36,7 @@ class VerifyOptions:
     trust_policy: Path | None
     trust_store: Path | None
     bundle: Path | None
+    fail_on_risk: bool
 
     @property
     def roots(self) -> frozenset[str] | None:
@@ -73,6 +74,7 @@ class VerifyOptions:
 @click.option(
     "--trust-store", type=_PATH, help="The trust stores of that policy. Default: truststore beside it."
 )
+@click.option("--fail-on-risk", is_flag=True, help="Exit with 1 if the image is at risk today.")
 @click.option("--bundle", type=_PATH, help="Write everything that the verdict depends on into this file.")
 @click.option(
     "--print-policy",
@@ -192,9 +194,8 @@ def _verify_image(
     if options.trust_policy:
         policy = trust_policy.read(options.trust_policy, options.trust_store, source.qualified())
         return verify_by_trust_policy(source, policy, now)
-    report = verify_image(
-        source, options.revoking(_trust(source, options), by_default=True), options.gate, now
-    )
+    trust = options.revoking(_trust(source, options), by_default=True)
+    report = verify_image(source, trust, options.gate, now, fails_on_risk=options.fail_on_risk)
     if options.bundle is not None:
         _write(source, report, options.bundle)
     return report

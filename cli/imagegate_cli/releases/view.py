@@ -16,6 +16,7 @@ from imagegate_cli.output.screen import Text, coloured, labelled, plain_table
 from imagegate_cli.releases import facts
 from imagegate_cli.releases.states import ImageState, ImageStatus
 from imagegate_cli.releases.steps import ExecutionStep, StepState
+from imagegate_cli.releases.vulnerable import VulnerableImage
 
 _WIDE = 100
 _MARKS = {
@@ -67,6 +68,16 @@ def state_table(statuses: Iterable[ImageStatus], now: datetime, width: int) -> T
         times = (age(one.release.started_at, now),) if is_wide else ()
         why = "; ".join(filter(None, texts))
         table.add_row(facts.name(one.release), one.release.stage, coloured(str(one.state)), why, *times)
+    return table
+
+
+def vulnerable_table(images: Iterable[VulnerableImage]) -> Table:
+    """Return the images that have a vulnerability, with its packages and where each image is used."""
+    table = plain_table()
+    for name in ("IMAGE", "STAGE", "PACKAGES", "IN USE"):
+        table.add_column(name, overflow="fold")
+    for image in images:
+        table.add_row(*image.row)
     return table
 
 

@@ -96,12 +96,19 @@ class VerificationReport:
         }
 
 
-def verify_image(source: ImageSource, trust: Trust, gate: str | None, now: datetime) -> VerificationReport:
-    """Verify an image by the gates. `gate` is the stage whose signature is required, or None for any."""
+def verify_image(
+    source: ImageSource, trust: Trust, gate: str | None, now: datetime, *, fails_on_risk: bool = False
+) -> VerificationReport:
+    """Verify an image by the gates. `gate` is the stage whose signature is required, or None for any.
+
+    `fails_on_risk`: an image that is at risk today is a problem, though its signatures are valid.
+    """
     evidence = read_evidence(source.registry, source.image)
     signatures = tuple(signatures_of(evidence, trust, now))
     report = VerificationReport(source.name, evidence, signatures, gate)
     report = _with_later_events(report, source, now)
+    if fails_on_risk and report.since and report.since.at_risk:
+        report = replace(report, problems=(*report.problems, f"it is {report.since.at_risk}"))
     return _with_revocation_note(replace(report, notes=(*report.notes, *_root_notes(report))), trust)
 
 

@@ -48,6 +48,7 @@ class EvaluationResult:
     delta: dict[str, Any] | None  # the difference to the baseline; None: there is no baseline
     rebuild: Rebuild | None
     started_clocks: Mapping[Place, Clock]  # to be stored
+    vulnerabilities: frozenset[str]  # all names of all findings, also of those that do not count
 
     @property
     def image_advice(self) -> tuple[str, ...]:
@@ -68,11 +69,13 @@ class PlatformScanReader:
         self.evaluator = FindingEvaluator(terms)
         self.tally = FindingTally(terms.baseline)
         self.clocks = StartedClocks(terms)
+        self.vulnerabilities: set[str] = set()
         self.is_settled = False  # the scan's status was the same before and after its findings were read
         self._writer = FindingsWriter()
 
     def add(self, finding: Finding) -> None:
         """Rule on the next finding of the scan, count it and pack it."""
+        self.vulnerabilities.update(finding.names)
         rulings = self.evaluator.evaluate(finding)
         self.tally.add(finding, rulings)
         self._writer.add(finding, rulings, self.clocks.add(finding), self.terms.base_layers)
@@ -117,6 +120,7 @@ class ImageEvaluation:
         self._scans: list[PlatformScan] = []
         self._packed: list[bytes | None] = []
         self._started: dict[Place, Clock] = {}
+        self._vulnerabilities: set[str] = set()
 
     def open_scan(self, status: ScanStatus, platform: str | None = None) -> PlatformScanReader:
         """Return a reader for the scan of one platform. Its findings count once the reader is accepted."""
@@ -137,6 +141,7 @@ class ImageEvaluation:
         """Take in the findings of one platform; they are complete, or are known to be incomplete."""
         self.waivers.note(reader.terms.waivers)
         self._started |= reader.clocks.started
+        self._vulnerabilities |= reader.vulnerabilities
         self._clocks |= reader.clocks.started
         self._scans.append(PlatformScan(reader.status, reader.tally, reader.platform))
         self._packed.append(reader.pack())
@@ -176,6 +181,7 @@ class ImageEvaluation:
             delta=self._delta(),
             rebuild=newer_base,
             started_clocks=self._started,
+            vulnerabilities=frozenset(self._vulnerabilities),
         )
 
     def _remedies(self, verdict: Verdict, rebuild: Rebuild | None) -> Remedies:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,9 @@ class JudgedAgain(Protocol):
 
     def due_images(self, now: datetime) -> Iterator[DueImage]:
         """Yield the images that are due, the longest due first; eventually consistent."""
+
+    def images_in_use(self) -> Iterator[DueImage]:
+        """Yield all images in the queue; eventually consistent."""
 
     def due_image(self, image: ImageRef) -> DueImage | None:
         """Return the image's place in the queue with its last judgement, or None."""
@@ -48,6 +51,16 @@ class Risks(Protocol):
 
     def forget_risk(self, image: ImageRef) -> None:
         """Record that it is over."""
+
+
+class Vulnerabilities(Protocol):
+    """The applications in which each vulnerability was ever found."""
+
+    def note_vulnerabilities(self, application: str, names: Collection[str]) -> None:
+        """Note vulnerabilities of an application: one read if all are known, else one write for each new one."""
+
+    def applications_with(self, name: str) -> list[str]:
+        """Return the applications that have or had the vulnerability."""
 
 
 class RunningImages(Protocol):

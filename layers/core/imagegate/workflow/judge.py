@@ -16,6 +16,7 @@ from imagegate.gate.verdict import PlatformScan, VerdictOutcome, attention
 from imagegate.grants.break_glass import active_break_glass
 from imagegate.policy.policy import Mode, Stage
 from imagegate.ports.ledger import BaseImages, Clocks, RecordedReleases
+from imagegate.ports.risks import Vulnerabilities
 from imagegate.release.release import EcrImage, Ending, Outcome, Release, ReleaseId
 from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage, NotYet
 from imagegate.workflow.reuse import ReuseVerdict
@@ -62,7 +63,7 @@ class JudgeResult:
         }
 
 
-class JudgementLedger(RecordedReleases, Clocks, BaseImages, Protocol):
+class JudgementLedger(RecordedReleases, Clocks, BaseImages, Vulnerabilities, Protocol):
     """The parts of the ledger that `JudgeImage` uses."""
 
 
@@ -106,6 +107,7 @@ class JudgeImage:
             return self._not_yet(release, examined)
         if examined.found.started_clocks:
             self.ledger.keep_clocks(examined.application, examined.found.started_clocks)
+        self.ledger.note_vulnerabilities(examined.application, examined.found.vulnerabilities)
         verdict = examined.found.verdict
         digest = self._record(release, stage, here, examined)
         if verdict.outcome is VerdictOutcome.PASS and stage.name in policy.base_stages:

@@ -8,6 +8,7 @@ from imagegate.aws.ledger.images import DynamoBaseImages, DynamoImages, DynamoTa
 from imagegate.aws.ledger.notices import DynamoNotices
 from imagegate.aws.ledger.releases import DynamoReleases
 from imagegate.aws.ledger.risks import DynamoJudgedAgain, DynamoRisks
+from imagegate.aws.ledger.vulnerabilities import DynamoVulnerabilities
 from imagegate.aws.ledger.waiting import DynamoHeldReleases, DynamoRepeatedRequests, DynamoScanTokens
 
 
@@ -53,8 +54,12 @@ class DynamoLedger:
 
         again = DynamoJudgedAgain(table)
         self.judge_by, self.due_images, self.due_image = again.judge_by, again.due_images, again.due_image
+        self.images_in_use = again.images_in_use
         self.keep_judgement, self.judge_later = again.keep_judgement, again.judge_later
         self.forget_image = again.forget_image
+        vulnerabilities = DynamoVulnerabilities(table)
+        self.note_vulnerabilities = vulnerabilities.note_vulnerabilities
+        self.applications_with = vulnerabilities.applications_with
         risks = DynamoRisks(table)
         self.risks, self.risk = risks.risks, risks.risk
         self.keep_risk, self.forget_risk = risks.keep_risk, risks.forget_risk

@@ -75,6 +75,15 @@ def current_release(repository: str) -> Key:
     return key(f"STANDING#{repository}", "STANDING")
 
 
+def known_vulnerabilities(application: str) -> Key:
+    return key(f"FOUND#{application}", "FOUND")
+
+
+def vulnerability(name: str) -> str:
+    """Return the partition of the applications that have the vulnerability."""
+    return f"CVE#{name}"
+
+
 def judged_again(image: ImageRef) -> Key:
     return key(f"AGAIN#{image}", "AGAIN")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from imagegate.aws.ledger import keys
@@ -33,11 +34,11 @@ class DynamoJudgedAgain:
         self._table.update(keys.judged_again(image), "SET since = :due, waiting = :again", is_earlier, values)
 
     def due_images(self, now: datetime) -> Iterator[DueImage]:
-        for item in self._table.index(WAITING, "waiting", _AGAIN):
-            image = _read_due(item)
-            if image.due > now:
-                return  # the index is in the order of the times
-            yield image
+        # The index is in the order of the times.
+        return takewhile(lambda image: image.due <= now, self.images_in_use())
+
+    def images_in_use(self) -> Iterator[DueImage]:
+        return map(_read_due, self._table.index(WAITING, "waiting", _AGAIN))
 
     def due_image(self, image: ImageRef) -> DueImage | None:
         item = self._table.get(keys.judged_again(image))

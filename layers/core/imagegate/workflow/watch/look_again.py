@@ -14,6 +14,7 @@ from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Scanner, Stage
 from imagegate.ports.ledger import Clocks, Releases
+from imagegate.ports.risks import Vulnerabilities
 from imagegate.release.release import Outcome, Release
 from imagegate.risk.assess import assess
 from imagegate.risk.risk import Assessment, DueImage, Judgement, NewerRelease, Risk, RiskFinding, RiskState
@@ -52,7 +53,7 @@ class NotInUse:
     ] = ()  # that were released with it as one of their platforms: they are judged
 
 
-class LookLedger(Releases, Clocks, Protocol):
+class LookLedger(Releases, Clocks, Vulnerabilities, Protocol):
     """The parts of the ledger that `LookAgain` uses."""
 
 
@@ -128,6 +129,7 @@ class LookAgain:
             return LookedAgain(replace(last, at=now, state=RiskState.UNKNOWN))
         if examined.found.started_clocks:
             self.ledger.keep_clocks(examined.application, examined.found.started_clocks)
+        self.ledger.note_vulnerabilities(examined.application, examined.found.vulnerabilities)
         answer = _not_silent(assess(examined.found, examined.wait.ended, self._known(release)), last, now)
         answered = last.answered_at if answer.state is RiskState.UNKNOWN else now
         findings = self._keep_findings(examined, last.findings)

@@ -1,0 +1,41 @@
+"""The night of a new vulnerability: one alert, a state, a rebuild, and the message that it is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.gate import Gate
+from tests.e2e.test_waivers import imagegate
+
+REPOSITORY = "night-dev"
+CVE = "CVE-2026-CRITICAL-0"
+
+
+def messages(gate: Gate, kind: str) -> list[dict[str, Any]]:
+    named = (one for one in gate.messages() if f" {REPOSITORY}:" in str(one.get("subject")))
+    return [one for one in named if str(one["subject"]).startswith(kind)]
+
+
+def test_a_new_vulnerability_in_a_released_image_is_one_alert_until_a_rebuild_is_released(gate: Gate) -> None:
+    old = gate.push(REPOSITORY, "1.0", "old")
+    assert gate.ended(REPOSITORY, old)["outcome"] == "released"
+    gate.findings(f"{REPOSITORY}@{old}", CRITICAL=1)
+    gate.scan_again(REPOSITORY, old)
+    [alert] = gate.eventually(lambda: messages(gate, "AT RISK"), "the alert")
+    assert "CVE-2026-CRITICAL-0 (openssl), CRITICAL" in str(alert["message"])
+    status = imagegate(gate, "status", f"{REPOSITORY}:1.0", "--json").json
+    assert (status["state"], status["outcome"]) == ("at risk", "released")
+    assert status["risk"]["findings"][0]["vulnerability"] == CVE
+    listed = imagegate(gate, "list", "--at-risk", "--json").json
+    assert [one["digest"] for one in listed] == [old]
+    [found] = imagegate(gate, "list", "--cve", CVE, "--app", "night", "--json").json
+    assert (found["digest"], found["in_use"], found["packages"][0]["name"]) == (old, True, "openssl")
+    gate.scan_again(REPOSITORY, old)  # an event without news
+    new = gate.push(REPOSITORY, "1.0", "new")
+    assert gate.ended(REPOSITORY, new)["outcome"] == "released"
+    [over] = gate.eventually(lambda: messages(gate, "RISK OVER"), "the risk is over")
+    assert "is not in use any more: night-dev:1.0 took its place" in str(over["message"])
+    assert len(messages(gate, "AT RISK")) == 1
+    assert imagegate(gate, "list", "--at-risk", "--json").json == []
+    assert imagegate(gate, "list", "--cve", CVE, "--app", "night", "--json").json == []
+    assert imagegate(gate, "status", f"{REPOSITORY}@{old}", "--json").json["risk"] is None
