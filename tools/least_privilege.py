@@ -46,6 +46,9 @@ UNREACHED: Mapping[tuple[str, str], str] = {
 # Statements that only some runs use: the reconciler runs every five minutes.
 SOMETIMES: Mapping[tuple[str, str], str] = {
     ("OnScanCompletedRole", "AskForAnotherAttempt"): "for a result after the time-out",
+    ("JudgeAgainRole", "ScanAgain"): "for an image that nobody scanned for a day",
+    ("JudgeAgainRole", "AskForRevocations"): "where a stage requires signatures",
+    ("JudgeAgainRole", "ReadWhatInspectorKnows"): "where a rule needs it",
     ("ReconcileRole", "FindTheCurrentImage"): "once an hour, where no event told",
     ("ReconcileRole", "StartScans"): "for a scan that was to begin and did not",
 }

@@ -232,5 +232,6 @@ def test_a_finding_names_its_images() -> None:
     of_a_machine = {**finding, "detail": {"resources": [{"type": "AWS_EC2_INSTANCE", "details": {}}]}}
     assert parse_finding(of_a_machine) == []
     assert parse_finding({"detail-type": "Scheduled Event"}) is None
-    with pytest.raises(InvalidEventError, match="resources"):
-        parse_finding({**finding, "detail": {}})
+    for broken in ({**finding, "detail": {}}, {**finding, "detail-type": "ECR Image Action"}, {}):
+        with pytest.raises(InvalidEventError, match="Inspector2Finding"):
+            parse_finding(broken)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imagegate.approval_page.image_difference import ComparedImage, Difference
     from imagegate.gate.decision_record import Decision
     from imagegate.grants.approval_link import ApprovalLink
+    from imagegate.risk.risk import Risk
 
 _ASIDE = ("waived", "grace", "no fix", "not worse")
 
@@ -53,6 +54,7 @@ class ApprovalView:
     approvals: tuple[Approval, ...]
     request: ApprovalRequest | None
     headline: Headline
+    risk: Risk | None  # known since it was judged: at risk, or not watched any more
     refusal: str  # why this link cannot decide (any longer); empty if it can, or if it only shows
 
     @property
@@ -71,7 +73,7 @@ class ApprovalView:
 
     @property
     def evidence(self) -> tuple[EvidenceRow, ...]:
-        return tuple(_evidence(self.release, self.decision))
+        return (*_today(self.risk), *_evidence(self.release, self.decision))
 
     @property
     def aside(self) -> Mapping[str, int]:
@@ -126,6 +128,13 @@ def refusal(link: ApprovalLink, head: Headline, decided: Sequence[Approval]) -> 
         choice = "approved" if own.choice is Choice.APPROVE else "rejected"
         return f"You have decided already: you {choice} it on {own.at:%Y-%m-%d %H:%M} UTC."
     return "" if head.is_open else f"There is nothing to decide. {head.text}"
+
+
+def _today(risk: Risk | None) -> tuple[EvidenceRow, ...]:
+    """Return what is known since the image was judged; empty if that is nothing."""
+    if risk is None:
+        return ()
+    return (EvidenceRow("Today", f"{risk.state} since {risk.since:%Y-%m-%d %H:%M} UTC: {risk.headline}"),)
 
 
 def _evidence(release: Release, decision: Decision | None) -> list[EvidenceRow]:

@@ -19,7 +19,7 @@ from imagegate.workflow.reasons import Pusher
 
 CLOUDTRAIL = "AWS API Call via CloudTrail"
 IMAGE_ACTION = "ECR Image Action"
-FINDING = "Inspector2 Finding"
+SCHEDULED = "Scheduled Event"
 
 
 _Text = Annotated[str, Meta(min_length=1)]
@@ -236,8 +236,8 @@ def parse_scan(event: dict[str, Any]) -> ImageRef:
 
 
 def parse_finding(event: dict[str, Any]) -> list[ImageRef] | None:
-    """Return the images of an "Inspector2 Finding", or None if the event is another one. Raises `InvalidEventError`."""
-    if event.get("detail-type") != FINDING:
+    """Return the images of an "Inspector2 Finding", or None for a schedule. Raises `InvalidEventError`."""
+    if event.get("detail-type") == SCHEDULED:
         return None
     details = [
         one.details.aws_ecr_container_image for one in parse(Inspector2Finding, event).detail.resources

@@ -181,6 +181,7 @@ def _detail(risk: Risk) -> dict[str, Any]:
         "remedies": [_cut(text) for text in risk.remedies[:_FINDINGS_SHOWN]],
         "runs": detail["runs"][:_PLACES_SHOWN],
         "running": risk.units,
+        "needsBuild": risk.state is RiskState.AT_RISK and not risk.newer,
     }
 
 

@@ -37,14 +37,18 @@ class JudgedAgain(Protocol):
         """Remove the image from the queue, unless an event has moved it forward meanwhile."""
 
 
-class Risks(Protocol):
-    """Images that are at risk or not watched now."""
+class KnownRisks(Protocol):
+    """Images that are at risk or not watched now, for readers."""
 
     def risks(self) -> Iterator[Risk]:
         """Yield all of them, the oldest first; eventually consistent."""
 
     def risk(self, image: ImageRef) -> Risk | None:
         """Return the risk of the image, or None."""
+
+
+class Risks(KnownRisks, Protocol):
+    """Images that are at risk or not watched now, for the function that judges them."""
 
     def keep_risk(self, risk: Risk) -> None:
         """Store it in place of an earlier one."""

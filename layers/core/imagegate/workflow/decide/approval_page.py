@@ -18,6 +18,7 @@ from imagegate.grants.approval import ApprovalRequest, Choice, find_replacement
 from imagegate.grants.approval_link import ApprovalLink, LinkEndedError, LinkRefusedError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports.ledger import CurrentReleases, Pushers, Releases
+from imagegate.ports.risks import KnownRisks
 from imagegate.release.release import Release, ReleaseId
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.stored_findings import findings_of
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _BASE_NAME = "org.opencontainers.image.base.name"  # OCI image-spec, annotations.md
 
 
-class ApprovalPageLedger(Releases, CurrentReleases, Pushers, Protocol):
+class ApprovalPageLedger(Releases, CurrentReleases, Pushers, KnownRisks, Protocol):
     """The parts of the ledger that `ShowApproval` uses."""
 
 
@@ -68,6 +69,7 @@ class ShowApproval:
             approvals=decided,
             request=request,
             headline=headline,
+            risk=self.ledger.risk(release.image),
             refusal=approval_view.refusal(link, headline, decided),
         )
 
