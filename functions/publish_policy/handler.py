@@ -25,10 +25,11 @@ def publish(request: CustomResourceRequest) -> dict[str, str]:
     """Publish the policy; return the attributes of the custom resource. Raises `InvalidPolicyError`."""
     parser = partial(parse_policy, prefix=setting("REPOSITORY_PREFIX"), today=wiring.now().date())
     step = PublishPolicy(records=wiring.records(), signer=wiring.signer(), scans=wiring.ecr(), parse=parser)
-    policy = step.run(Path(setting("POLICY_FILE")).read_bytes())
+    policy, parsed = step.run(Path(setting("POLICY_FILE")).read_bytes())
     installed_at = wiring.ledger().installed_at(wiring.now())
     return {
         "Digest": str(policy.digest),
+        "Parsed": f"{policy.digest} {parsed}",
         "InstalledAt": timestamp(installed_at),
         "Settings": settings_digest(request),
     }

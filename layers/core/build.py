@@ -119,12 +119,11 @@ def _strip_service(version: Path) -> None:
 
 
 def _without_documentation(node: Any) -> Any:
-    """Return a model without the texts that explain it. A member of that name is a mapping, and stays."""
+    """Return a model without the texts that explain it; botocore needs the keys. A member of that name is a mapping."""
     if isinstance(node, dict):
         return {
-            key: _without_documentation(value)
+            key: "" if key == "documentation" and isinstance(value, str) else _without_documentation(value)
             for key, value in node.items()
-            if not (key == "documentation" and isinstance(value, str))
         }
     return [_without_documentation(value) for value in node] if isinstance(node, list) else node
 

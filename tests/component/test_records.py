@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
@@ -15,7 +17,9 @@ from imagegate.aws import clients as aws
 from imagegate.aws.records import S3Records
 from imagegate.errors import CorruptContentError, RecordNotFoundError, ThrottledError
 from imagegate.oci.image import Digest
+from imagegate.policy.file.load import parse_policy
 from imagegate.ports.records import Records
+from tests.component.policies import SAMPLES
 
 BUCKET = "records"
 POLICY = b'version: 1\nstages:\n  dev: {repositories: "{app}-dev"}\n'
@@ -80,6 +84,39 @@ def test_a_policy_is_read_once_per_process(bucket: Any, records: S3Records) -> N
     first = records.policy(digest)
     bucket.put_object(Bucket=BUCKET, Key=versions(bucket)[0], Body=b"altered")
     assert records.policy(digest) is first
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_the_deployed_policy_is_read_without_its_file(bucket: Any, path: Path) -> None:
+    policy = parse_policy(path.read_bytes())
+    parsed = S3Records(BUCKET).put_parsed_policy(policy)
+    read = S3Records(BUCKET, (policy.digest, parsed)).policy(policy.digest)
+    assert read == policy
+    assert list(read.stages) == list(policy.stages)
+    assert versions(bucket) == [f"policies/sha256/{parsed.hex}.msgpack"]
+
+
+def test_a_parsed_policy_that_was_altered_is_refused(bucket: Any) -> None:
+    policy = parse_policy(POLICY)
+    parsed = S3Records(BUCKET).put_parsed_policy(policy)
+    bucket.put_object(Bucket=BUCKET, Key=versions(bucket)[0], Body=b"altered")
+    with pytest.raises(CorruptContentError):
+        S3Records(BUCKET, (policy.digest, parsed)).policy(policy.digest)
+
+
+@pytest.mark.parametrize("content", [None, b"\x80", msgspec.msgpack.encode({"digest": 1})])
+def test_without_a_parsed_policy_of_this_version_the_file_is_read(bucket: Any, content: bytes | None) -> None:
+    digest = S3Records(BUCKET).put_policy(POLICY)
+    parsed = Digest.of(content or b"")
+    if content is not None:
+        bucket.put_object(Bucket=BUCKET, Key=f"policies/sha256/{parsed.hex}.msgpack", Body=content)
+    assert S3Records(BUCKET, (digest, parsed)).policy(digest) == parse_policy(POLICY)
+
+
+def test_another_policy_than_the_deployed_one_is_read_from_its_file(bucket: Any) -> None:
+    older, deployed = POLICY + b"# older", parse_policy(POLICY)
+    records = S3Records(BUCKET, (deployed.digest, S3Records(BUCKET).put_parsed_policy(deployed)))
+    assert records.policy(records.put_policy(older)) == parse_policy(older)
 
 
 def test_many_policies_do_not_fill_the_memory(bucket: Any, records: S3Records) -> None:

@@ -110,6 +110,12 @@ def test_who_reads_the_digest_of_the_policy_has_its_layer() -> None:
             assert "PolicyLayer" in str(properties["Layers"]), name
 
 
+def test_who_reads_policies_gets_the_deployed_one_as_it_was_read() -> None:
+    for name in VERSIONS:
+        variables = RESOURCES[name]["Properties"]["Environment"]["Variables"]
+        assert ("PARSED_POLICY" in variables) is ("RECORDS_BUCKET" in variables), name
+
+
 def test_cloudformation_replaces_a_version_when_its_description_changes() -> None:
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::Lambda::Version").schema
     assert {"/properties/Description", "/properties/FunctionName"} <= {*schema["createOnlyProperties"]}

@@ -56,6 +56,10 @@ class FakeRecords:
     def put_policy(self, content: bytes) -> Digest:
         return self.put_decision(content)
 
+    def put_parsed_policy(self, policy: Policy) -> Digest:
+        self.policies[policy.digest] = policy
+        return policy.digest
+
     def policy(self, digest: Digest) -> Policy:
         try:
             return self.policies[digest]

@@ -111,6 +111,38 @@ for module in pkgutil.walk_packages(imagegate.__path__, "imagegate."):
 """
 
 
+_CALL_ALL = """
+import io, sys
+sys.path[:0] = sys.argv[1:]
+import urllib3
+from botocore import awsrequest, exceptions, parsers, session, xform_name
+def refuse(request, **_):
+    body = urllib3.HTTPResponse(io.BytesIO(), preload_content=False)
+    return awsrequest.AWSResponse(request.url, 400, {}, body)
+own, refused = session.Session(), 0
+for service in own.get_available_services():
+    client = own.create_client(service, "eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
+    client.meta.events.register("before-send", refuse)
+    model = client.meta.service_model
+    for name in model.operation_names:
+        shape = model.operation_model(name).input_shape
+        if shape is None or not shape.required_members:
+            try:
+                getattr(client, xform_name(name))()
+            except (exceptions.ClientError, parsers.ResponseParserError):
+                refused += 1
+            except exceptions.ParamValidationError:
+                pass
+print(refused)
+"""
+
+
+def test_the_layers_botocore_makes_calls_of_every_service(layer: Path) -> None:
+    command = ["python3.13", "-I", "-B", "-c", _CALL_ALL, str(layer)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    assert int(done.stdout) > 100
+
+
 def test_nothing_that_the_product_imports_is_missing(layer: Path, architecture: str) -> None:
     if architecture != machine_architecture():
         pytest.skip("the layer is for another machine")

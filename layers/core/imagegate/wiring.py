@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,13 @@ def ledger() -> DynamoLedger:
 def records() -> S3Records:
     from imagegate.aws.records import S3Records
 
-    return S3Records(setting("RECORDS_BUCKET"))
+    return S3Records(setting("RECORDS_BUCKET"), parsed_policy())
+
+
+def parsed_policy() -> tuple[Digest, Digest] | None:
+    """Return the digests of the deployed policy's file and of what it was read as, or None without a policy."""
+    digests = [Digest.parse(text) for text in os.environ.get("PARSED_POLICY", "").split()]
+    return (digests[0], digests[1]) if digests else None
 
 
 @cache

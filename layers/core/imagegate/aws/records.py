@@ -28,10 +28,15 @@ _WRITTEN_NOW = {"ConditionalRequestConflict": ThrottledError}
 
 
 class S3Records:
-    """`decisions/sha256/HEX.json`, `findings/sha256/HEX.jsonl.gz` and `policies/sha256/HEX.yaml` in one bucket."""
+    """`decisions/sha256/HEX.json`, `findings/sha256/HEX.jsonl.gz` and `policies/sha256/HEX.yaml` in one bucket.
 
-    def __init__(self, bucket: str) -> None:
+    `parsed`: the digest of a policy file, and that of what it was read as (`policies/sha256/HEX.msgpack`). The caller
+    has checked that they belong together. Every other policy is read from its file.
+    """
+
+    def __init__(self, bucket: str, parsed: tuple[Digest, Digest] | None = None) -> None:
         self._bucket = bucket
+        self._parsed = parsed
         self._policies: dict[Digest, Policy] = {}
 
     @property
@@ -77,18 +82,41 @@ class S3Records:
         self._put(_policy_key(digest), content, "application/yaml")
         return digest
 
+    def put_parsed_policy(self, policy: Policy) -> Digest:
+        from imagegate.policy.file.parsed import write_policy
+
+        content = write_policy(policy)
+        digest = Digest.of(content)
+        self._put(_parsed_key(digest), content, "application/msgpack")
+        return digest
+
     def policy_content(self, digest: Digest) -> bytes:
         return self._get(_policy_key(digest), digest)
 
     def policy(self, digest: Digest) -> Policy:
         if digest not in self._policies:
-            from imagegate.policy.file.load import parse_policy
-
-            policy = parse_policy(self.policy_content(digest), name=str(digest))
+            policy = self._parsed_policy(digest) or self._policy_file(digest)
             if len(self._policies) >= _CACHED_POLICIES:
                 self._policies.clear()
             self._policies[digest] = policy
         return self._policies[digest]
+
+    def _parsed_policy(self, digest: Digest) -> Policy | None:
+        """Return the policy without reading its file, or None if that is not stored for this version."""
+        if self._parsed is None or self._parsed[0] != digest:
+            return None
+        from imagegate.policy.file.parsed import read_policy
+
+        try:
+            content = self._get(_parsed_key(self._parsed[1]), self._parsed[1])
+        except RecordNotFoundError:
+            return None
+        return read_policy(content)
+
+    def _policy_file(self, digest: Digest) -> Policy:
+        from imagegate.policy.file.load import parse_policy
+
+        return parse_policy(self.policy_content(digest), name=str(digest))
 
     def _put(self, key: str, content: bytes, media_type: str) -> None:
         try:
@@ -151,3 +179,7 @@ def _later_findings_key(digest: Digest) -> str:
 
 def _policy_key(digest: Digest) -> str:
     return f"policies/sha256/{digest.hex}.yaml"
+
+
+def _parsed_key(digest: Digest) -> str:
+    return f"policies/sha256/{digest.hex}.msgpack"

@@ -41,6 +41,9 @@ class Records(StoredRecords, Protocol):
 
     def put_policy(self, content: bytes) -> Digest: ...
 
+    def put_parsed_policy(self, policy: Policy) -> Digest:
+        """Store what a policy file was read as: functions start faster from it than from the file."""
+
 
 class LaterFindings(StoredRecords, Protocol):
     """Findings of images in use, as they are judged again: evidence of no decision."""

@@ -10,6 +10,7 @@ from imagegate.errors import InvalidPolicyError
 from imagegate.policy.policy import Policy, Scanner
 
 if TYPE_CHECKING:
+    from imagegate.oci.image import Digest
     from imagegate.ports.images import Scans
     from imagegate.ports.records import Records
     from imagegate.ports.signer import Signer
@@ -22,8 +23,11 @@ class PublishPolicy:
     scans: Scans
     parse: Callable[[bytes], Policy]
 
-    def run(self, content: bytes) -> Policy:
-        """Return the published policy. Raises `InvalidPolicyError`: the deployment fails, and the old policy stays."""
+    def run(self, content: bytes) -> tuple[Policy, Digest]:
+        """Return the published policy, and the digest of what its file was read as.
+
+        Raises `InvalidPolicyError`: the deployment fails, and the old policy stays.
+        """
         policy = self.parse(content)
         if policy.scanner is Scanner.ENHANCED and self.scans.scanner() is not Scanner.ENHANCED:
             raise InvalidPolicyError(
@@ -33,4 +37,4 @@ class PublishPolicy:
         self.records.put_policy(content)
         for stage in policy.stages:
             self.signer.make_profile(stage)
-        return policy
+        return policy, self.records.put_parsed_policy(policy)
