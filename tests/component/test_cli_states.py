@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from imagegate.findings.finding import Severity
 from imagegate.gate.decision_record import Decision
+from imagegate.gate.facts import BaseImage
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
@@ -322,6 +324,47 @@ def test_what_was_found_after_the_release_counts(gate: CliGate) -> None:
     gate.world.ledger.queue[image] = DueImage(image, LATER, last)
     gate.world.ledger.note_vulnerabilities(DEV, ["CVE-2026-0000"])
     assert vulnerable(gate, "--app", "shop") == [("1.0", True)]
+
+
+def test_images_on_an_outdated_base_are_listed_with_what_a_rebuild_removes(gate: CliGate) -> None:
+    old, new = (
+        gate.judged("1.0", critical(3), repository="base-dev"),
+        gate.judged("1.1", critical(1), repository="base-dev"),
+    )
+    for number, image in enumerate((old, new)):
+        gate.world.ledger.note_base(_base(gate, image, NOW + timedelta(hours=number)))
+    for repository in ("a-dev", "b-dev"):
+        image = gate.judged("1.0", [], repository=repository)
+        gate.world.ledger.judge_by(image, NOW)
+        _put_base(gate, image, _base(gate, old, NOW))
+    [found] = gate.call("list", "--outdated-bases", "--json").json
+    assert (found["removes"], [one["repository"] for one in found["images"]]) == (2, ["a-dev", "b-dev"])
+    assert "base-dev:1.1" in gate.call("list", "--outdated-bases").out
+
+
+def test_images_on_the_latest_base_are_not_listed(gate: CliGate) -> None:
+    base = _base(gate, gate.judged("1.0", critical(), repository="base-dev"), NOW)
+    gate.world.ledger.note_base(base)
+    image = gate.judged("1.0", [], repository="a-dev")
+    gate.world.ledger.judge_by(image, NOW)
+    _put_base(gate, image, base)
+    assert (
+        gate.call("list", "--outdated-bases").err
+        == "no image in use is built on a base that has a later release\n"
+    )
+
+
+def _base(gate: CliGate, image: ImageRef, at: datetime) -> BaseImage:
+    tags = tuple(tag for (name, tag), digest in gate.world.registry.tags.items() if digest == image.digest)
+    return BaseImage(image, "dev", f"chain of {image.digest}", 1, at, _decision(gate, image), tags)
+
+
+def _put_base(gate: CliGate, image: ImageRef, base: BaseImage) -> None:
+    """Let the decision about the image say that it is built on this base."""
+    document = json.loads(gate.world.records.decision(_decision(gate, image)))
+    document["facts"]["platforms"][0]["base"] = base.as_json()
+    digest = gate.world.records.put_decision(json.dumps(document).encode())
+    changed(gate, image, decision=digest)
 
 
 def _decision(gate: CliGate, image: ImageRef) -> Digest:

@@ -19,6 +19,7 @@ from imagegate_cli.durations import PeriodType
 from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.releases.find import check_stage
+from imagegate_cli.releases.outdated_bases import find_outdated_bases
 from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, risks_of, status_of
 from imagegate_cli.releases.vulnerable import find_vulnerable
 from imagegate_cli.stack import Stack
@@ -59,6 +60,9 @@ class Filter:
 )
 @click.option("--at-risk", is_flag=True, help="Only released images that would not pass their gate today.")
 @click.option("--cve", help="Only images in use that have this vulnerability; with --history also past ones.")
+@click.option(
+    "--outdated-bases", is_flag=True, help="Base images with a later release, and the images in use on them."
+)
 @click.option("--waived", is_flag=True, help="Only images that use a waiver.")
 @click.option(
     "--since", type=PeriodType(), default="90d", show_default=True, help="Only attempts since then."
@@ -91,12 +95,26 @@ def list_(
     if stage is not None:
         check_stage(stack, stage)
     wanted = Filter(stage, app, now() - since, _states(options), options["waived"])
+    if options["outdated_bases"]:
+        return _show_outdated_bases(stack, as_json=as_json)
     if options["cve"]:
         return _show_vulnerable(stack, wanted, options, limit, as_json=as_json)
     if options["history"] or options["outcome"]:
         return _show_history(stack, wanted, options["outcome"], limit, as_json=as_json)
     statuses = _find_statuses(stack, wanted, options)
     return _show_states(statuses, limit, options, as_json=as_json)
+
+
+def _show_outdated_bases(stack: Stack, *, as_json: bool) -> None:
+    found = find_outdated_bases(stack)
+    if as_json:
+        return show_json([one.as_json() for one in found])
+    if not found:
+        return say("no image in use is built on a base that has a later release", err=True)
+    from imagegate_cli.output import screen
+    from imagegate_cli.releases import view
+
+    return screen.console().print(view.bases_table(found))
 
 
 def _show_vulnerable(

@@ -75,7 +75,9 @@ class Spinner:
                 self._status.stop()
 
 
-def map_with_spinner(text: str, items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
+def map_with_spinner(
+    text: str, items: Sequence[Item], work: Callable[[Item], Result], threads: int = _THREADS
+) -> list[Result]:
     """Return the results in the order of the items, which several threads work on."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -88,7 +90,7 @@ def map_with_spinner(text: str, items: Sequence[Item], work: Callable[[Item], Re
 
         # The first item alone: it makes the clients of AWS, which the others then share.
         first = [do(item) for item in items[:1]]
-        pool = ThreadPoolExecutor(_THREADS)
+        pool = ThreadPoolExecutor(threads)
         try:
             return first + list(pool.map(do, items[1:]))
         finally:

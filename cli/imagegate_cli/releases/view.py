@@ -14,6 +14,7 @@ from imagegate.risk.risk import Risk
 from imagegate_cli.durations import span
 from imagegate_cli.output.screen import Text, coloured, labelled, plain_table
 from imagegate_cli.releases import facts
+from imagegate_cli.releases.outdated_bases import OutdatedBase
 from imagegate_cli.releases.states import ImageState, ImageStatus
 from imagegate_cli.releases.steps import ExecutionStep, StepState
 from imagegate_cli.releases.vulnerable import VulnerableImage
@@ -73,11 +74,20 @@ def state_table(statuses: Iterable[ImageStatus], now: datetime, width: int) -> T
 
 def vulnerable_table(images: Iterable[VulnerableImage]) -> Table:
     """Return the images that have a vulnerability, with its packages and where each image is used."""
+    return _table_of(("IMAGE", "STAGE", "PACKAGES", "IN USE"), (one.row for one in images))
+
+
+def bases_table(bases: Iterable[OutdatedBase]) -> Table:
+    """Return the outdated bases, each with the findings that a rebuild removes and the images to rebuild."""
+    return _table_of(("BASE", "LATER RELEASE", "REMOVES", "REBUILD"), (one.row for one in bases))
+
+
+def _table_of(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
     table = plain_table()
-    for name in ("IMAGE", "STAGE", "PACKAGES", "IN USE"):
+    for name in columns:
         table.add_column(name, overflow="fold")
-    for image in images:
-        table.add_row(*image.row)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 _WENT_ON = (Outcome.RELEASED, Outcome.HELD)
 # The newest attempts of a repository that are searched, and the images whose findings are read at once.
-_MOST_ATTEMPTS, _BATCH = 1000, 64
+_MOST_ATTEMPTS, _BATCH = 1000, 256
+# Each waits for S3 most of the time.
+_THREADS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,16 @@ def find_vulnerable(
     repositories = sorted(
         {one for app in stack.ledger.applications_with(name) for one in _repositories(stack, app)}
     )
-    lists = map_with_spinner("reading releases", repositories, lambda one: _images(stack, one, queue))
+    lists = map_with_spinner(
+        "reading releases", repositories, lambda one: _images(stack, one, queue), _THREADS
+    )
     images = [one for one in chain.from_iterable(lists) if wanted(one[0]) and (with_past or one[1])]
     images.sort(key=lambda one: (not one[1], -one[0].started_at.timestamp()))
     for first in range(0, len(images), _BATCH):
         some = images[first : first + _BATCH]
-        found = map_with_spinner("reading findings", some, lambda one: _look(stack, name, *one, queue))
+        found = map_with_spinner(
+            "reading findings", some, lambda one: _look(stack, name, *one, queue), _THREADS
+        )
         yield from (one for one in found if one is not None)
 
 

@@ -19,6 +19,7 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     connect_timeout=5,
     read_timeout=20,
+    max_pool_connections=32,  # as many threads read findings
 )
 # The error codes of services that get too many requests (AWS SDKs reference guide, "Retry behavior").
 _THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
