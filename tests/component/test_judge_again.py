@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from imagegate.canonical_json import timestamp
+from imagegate.deployment.rollback import Rollback
 from imagegate.errors import AccessRefusedError, ThrottledError
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Finding, Package, Severity
@@ -268,6 +269,67 @@ def test_only_vulnerabilities_put_an_image_at_risk(watch: Watch) -> None:
     watch.policy = replace(POLICY, stages={**POLICY.stages, "dev": dev})
     watch.step().note(image, NOW)
     assert (watch.run(SOON).judged, watch.subjects()) == (1, [])
+
+
+def test_the_message_has_no_reason_that_is_not_about_vulnerabilities(watch: Watch) -> None:
+    rules = replace(POLICY.stages["dev"].image, max_age=Rule(timedelta(minutes=1)))
+    dev = replace(POLICY.stages["dev"], image=rules)
+    image = watch.released()
+    watch.policy = replace(POLICY, stages={**POLICY.stages, "dev": dev})
+    watch.found(image, *critical())
+    watch.run(SOON)
+    [risk] = watch.world.ledger.risks()
+    assert [why.partition(" (")[0] for why in risk.why] == ["1 CRITICAL"]
+
+
+def test_an_earlier_release_is_no_way_out(watch: Watch) -> None:
+    watch.released("1.0", ago=90)
+    watch.found(watch.released("2.0", repository=STAGING), *critical())
+    watch.run(SOON)
+    [risk] = watch.world.ledger.risks()
+    assert risk.newer == ()
+
+
+def test_an_image_at_risk_in_production_is_out_by_a_later_release_of_the_stage_before(watch: Watch) -> None:
+    old, new = watch.released("1.0", repository=STAGING, ago=90), watch.released("2.0")
+    watch.found(old, *critical())
+    watch.run(SOON)
+    [risk] = watch.world.ledger.risks()
+    assert [(one.image, one.tags) for one in risk.newer] == [(new, ("2.0",))]
+
+
+def test_silence_of_two_days_is_not_watched(watch: Watch) -> None:
+    image = watch.released()
+    watch.step().note(image, NOW)
+    watch.world.scans.results[image.digest] = replace(
+        watch.world.scans.results[image.digest], status="IN_PROGRESS", coverage=()
+    )
+    for hours in range(1, 47, 5):
+        assert watch.run(NOW + timedelta(hours=hours)).not_watched == 0
+    assert watch.run(NOW + timedelta(hours=50)).not_watched == 1
+
+
+def test_a_run_that_is_killed_before_it_stores_sends_no_second_message(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.found(watch.released(), *critical())
+    with monkeypatch.context() as patch:
+        patch.setattr(watch.world.ledger, "keep_risk", None)
+        with pytest.raises(TypeError):
+            watch.run(SOON)
+    assert watch.run(SOON + timedelta(minutes=5)).at_risk == 1
+    assert len(watch.subjects()) == 1
+
+
+def test_after_a_rollback_the_release_before_is_current(watch: Watch) -> None:
+    old = watch.released("0", ago=999)
+    newer = [watch.released(str(number + 1), ago=900 - number) for number in range(25)]
+    back = Rollback(DEV, old.digest, newer[-1].digest, "ann", NOW, "broken")
+    watch.world.ledger.note_rollback(back)
+    watch.found(old, *critical())
+    watch.found(newer[-1], *critical())
+    watch.run(SOON)
+    assert [risk.image for risk in watch.world.ledger.risks()] == [old]
 
 
 def test_basic_scanning_is_started_once_a_day_and_then_judged(watch: Watch) -> None:

@@ -866,3 +866,12 @@ def test_a_message_lost_after_closing_is_sent_by_the_retry(world: World) -> None
     world.ledger.close(ReleaseId(image, 1), Outcome.BLOCKED, None, NOW, "")
     world.announce(image, Outcome.BLOCKED)
     assert len(world.notifications.messages) == 1
+
+
+def test_another_scan_of_a_released_image_has_it_judged_again(world: World) -> None:
+    image = world.signed()
+    assert world.completed().on_scan(image, LATER) == 0
+    assert world.ledger.queue == {}  # its release is open
+    world.ledger.close(ReleaseId(image, 1), Outcome.RELEASED, None, NOW, "")
+    world.completed().on_scan(image, LATER)
+    assert [(one.image, one.due) for one in world.ledger.queue.values()] == [(image, LATER)]

@@ -151,10 +151,10 @@ class Risk:
         return Digest.of("\n".join([str(self.state), *about]).encode()).hex[:32]
 
     def is_news_after(self, before: Risk | None) -> bool:
-        """Return True if people do not know it yet: another state, or a vulnerability that was not there before."""
-        if before is None or before.state is not self.state:
-            return True
-        return not {one.place for one in self.findings} <= {one.place for one in before.findings}
+        """Return True if people do not know it yet: a vulnerability that was not there before, or nothing was there."""
+        return before is None or not {one.place for one in self.findings} <= {
+            one.place for one in before.findings
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Return it for the ledger and for programs."""
