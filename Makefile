@@ -61,6 +61,7 @@ check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state mach
 	@$(BIN)/mypy
 	@PYTHONPATH=. $(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/python -m tools.translated | $(BIN)/cfn-lint -
 	@$(PYTEST) tests/unit tests/component
 	@$(PYTEST) tests/contract
 
@@ -106,14 +107,16 @@ format: setup ## Format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
 
-# Of the layer's wheels and of the functions: arm64 or x86_64.
-ARCHITECTURE ?= arm64
+# Of the layer's wheels and of the functions: arm64 or x86_64; without a word, as the last deployment has saved it.
+SAVED_ARCHITECTURE := $(shell sed -nE 's/^parameter_overrides = .*Architecture=[\"]*(arm64|x86_64).*/\1/p' samconfig.toml 2>/dev/null)
+ARCHITECTURE ?= $(or $(SAVED_ARCHITECTURE),arm64)
 
 # sam builds for the runtime of the template, so it needs that Python; it runs none of it here.
-build: $(SAM) ## sam build; ARCHITECTURE=x86_64 for the other one
+build: $(SAM) setup ## sam build; ARCHITECTURE=x86_64 for the other one
 	@command -v python3.13 >/dev/null && python3.13 -c pass 2>/dev/null \
 		|| { echo "sam build needs python3.13 on PATH: install it (pyenv install 3.13, or your system's package), then run make again." >&2; exit 1; }
 	@SAM_CLI_TELEMETRY=0 $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(BIN)/python -m tools.built_template $(ARCHITECTURE)
 
 lambda-image: setup ## The image for `sam local invoke`: pulled, or made here where it cannot be
 	@tools/lambda_image/build $(BIN)/uv
@@ -132,8 +135,13 @@ dist: $(SAM) ## The wheel, the source, the built template for both architectures
 	@rm -f dist/.gitignore
 	@ls -l dist
 
-deploy: build ## sam build, then sam deploy --guided
-	@SAM_CLI_TELEMETRY=0 $(SAM) deploy --guided --parameter-overrides Architecture=$(ARCHITECTURE)
+# Overrides here would drop all that is saved. Without questions, sam deploy takes the values from samconfig.toml.
+QUESTIONS := $(if $(ASK),--guided,$(if $(wildcard samconfig.toml),,--guided))
+deploy: build ## sam build and sam deploy: with questions the first time, then as saved; ASK=1 asks again
+	@[ -z "$(QUESTIONS)" ] || printf '%s\n' \
+		"sam asks whether ApprovalPageFunction may be without authentication: answer y. Its page shows nothing and takes" \
+		"nothing without a link that this stack has authenticated. With n, sam ends in \"Security Constraints Not Satisfied\"."
+	@SAM_CLI_TELEMETRY=0 $(SAM) deploy $(QUESTIONS)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: setup ## Lock the dependencies again, after a change of an .in file
