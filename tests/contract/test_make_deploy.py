@@ -20,7 +20,7 @@ SAVED = """version = 0.1
 stack_name = "imagegate"
 resolve_s3 = true
 capabilities = "CAPABILITY_IAM"
-parameter_overrides = "RepositoryPrefix=\\"shop/\\" AlertEmail=\\"a@b.test\\" Architecture=\\"x86_64\\" DeploymentCheck=\\"off\\""
+parameter_overrides = "RepositoryPrefix=\\"shop/\\" Architecture=\\"x86_64\\" DeploymentCheck=\\"off\\""
 """
 
 
