@@ -39,6 +39,9 @@ from imagegate.release.release import (
 )
 from imagegate.release.revocation import Revocation
 from imagegate.release.start import IgnoredImage
+from imagegate.risk.risk import DueImage
+from tests.component.test_risks_ledger import JUDGED
+from tests.component.test_risks_ledger import RISK as ANY_RISK
 
 TABLES = ("ledger", "grants")
 KNOWN = Path(__file__).parent / "fixtures" / "items_at_rest.json"
@@ -71,6 +74,8 @@ IGNORED = IgnoredImage(
 OTHER = replace(IGNORED, image=replace(IMAGE, repository="other"), arrival=Arrival.PUSH, policy=None)
 RELEASED = CurrentRelease("shop/web-staging", IMAGE, Digest.of(b"decision"), NOW)
 
+RISK = replace(ANY_RISK, image=IMAGE)
+
 
 @pytest.fixture
 def tables(aws_account: None) -> Iterator[Any]:
@@ -90,10 +95,10 @@ def tables(aws_account: None) -> Iterator[Any]:
 
 
 def at_rest(dynamodb: Any) -> dict[str, list[Any]]:
-    """Return all items of both tables; of random attributes only that they are there."""
+    """Return all items of both tables; of random attributes and packed ones only that they are there."""
     items = {table: dynamodb.scan(TableName=table)["Items"] for table in TABLES}
     for item in (item for table in TABLES for item in items[table]):
-        for name in {"claimedBy", "usedBy"} & item.keys():
+        for name in {"claimedBy", "usedBy", "names"} & item.keys():
             item[name] = {"S": "random"}
         if "tags" in item:
             item["tags"]["SS"].sort()
@@ -145,6 +150,10 @@ def fill_ledger() -> None:
     )
     ledger.note_base(BASE)
     ledger.note_current_release(RELEASED)
+    ledger.judge_by(IMAGE, NOW)
+    ledger.keep_judgement(DueImage(IMAGE, NOW), JUDGED, LATER)
+    ledger.keep_risk(RISK)
+    ledger.note_vulnerabilities("shop/web", ["CVE-2026-1"])
     ledger.note("w-1 ending")
     ledger.claim("drift", NOW)
     ledger.installed_at(NOW)
@@ -168,7 +177,7 @@ def test_every_kind_of_item_is_written_as_it_always_was(tables: Any) -> None:
     fill_grants()
     written = at_rest(tables)
     assert written == json.loads(KNOWN.read_text())
-    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 18
+    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 22
 
 
 def test_the_reference_lists_every_kind_of_item() -> None:
@@ -199,6 +208,9 @@ def test_items_of_earlier_versions_are_read_back(tables: Any) -> None:
     assert ledger.clocks("shop/web")["CVE-2026-2", "lib"] == Clock(NOW, LATER)
     assert ledger.bases([BASE.chain_id], [BASE.stage]) == [BASE] == [ledger.latest_base(IMAGE.repository)]
     assert ledger.current_release(RELEASED.repository) == RELEASED
+    assert ledger.due_image(IMAGE) == DueImage(IMAGE, LATER, JUDGED)
+    assert ledger.risk(IMAGE) == RISK
+    assert ledger.applications_with("CVE-2026-1") == ["shop/web"]
     assert ledger.is_noted("w-1 ending")
     assert ledger.installed_at(LATER) == NOW
     assert {waiver.id: waiver.withdrawn_at is None for waiver in grants.waivers()}[WAIVER.id] is False

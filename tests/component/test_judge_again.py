@@ -251,15 +251,18 @@ def test_grace_runs_before_an_image_is_at_risk(watch: Watch) -> None:
 
 
 def test_an_image_that_went_on_unsigned_is_at_risk_only_for_what_is_new(watch: Watch) -> None:
-    dev = replace(POLICY.stages["dev"], mode=Mode.OBSERVE)
-    watch.policy = watch.world.policy = watch.world.records.current = replace(  # type: ignore[attr-defined]
-        POLICY, stages={**POLICY.stages, "dev": dev}
-    )
+    _let_dev_observe(watch)
     image = watch.released(findings=critical(1))
     watch.found(image, *critical(1))
     assert watch.run(SOON).at_risk == 0
     watch.found(image, *critical(2))
     assert watch.run(SOON + timedelta(hours=1)).at_risk == 1
+
+
+def _let_dev_observe(watch: Watch) -> None:
+    dev = replace(POLICY.stages["dev"], mode=Mode.OBSERVE)
+    policy = replace(POLICY, digest=Digest.of(b"observes"), stages={**POLICY.stages, "dev": dev})
+    watch.policy = watch.world.policy = watch.world.records.policies[policy.digest] = policy
 
 
 def test_only_vulnerabilities_put_an_image_at_risk(watch: Watch) -> None:
@@ -287,6 +290,16 @@ def test_an_earlier_release_is_no_way_out(watch: Watch) -> None:
     watch.found(watch.released("2.0", repository=STAGING), *critical())
     watch.run(SOON)
     [risk] = watch.world.ledger.risks()
+    assert risk.newer == ()
+
+
+def test_a_later_release_with_the_same_vulnerability_is_no_way_out(watch: Watch) -> None:
+    _let_dev_observe(watch)
+    old = watch.released("1.0", repository=STAGING, ago=90)
+    watch.released("2.0", critical())
+    watch.found(old, *critical())
+    watch.run(SOON)
+    [risk] = [risk for risk in watch.world.ledger.risks() if risk.image == old]
     assert risk.newer == ()
 
 
