@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imagegate.errors import CorruptContentError
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.gate.finding_rules import Clock, FindingRuling, RulingReason
-from imagegate.gate.findings_record import SCHEMA, FindingsWriter, clocks_of, read
+from imagegate.gate.findings_record import SCHEMA, FindingsWriter, clocks_of, mentions, read
 from tests.unit.samples import DAY, NOON, finding, json_values, package, severities
 
 texts = st.text(max_size=6)
@@ -225,3 +225,18 @@ def test_garbage_in_a_line_is_refused_or_read_but_never_crashes(garbage: Any, fi
             findings_in(packed({"schema": SCHEMA}, line))
         except CorruptContentError:
             continue
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_a_record_mentions_each_name_of_its_findings(name: str, alias: str) -> None:
+    writer = FindingsWriter()
+    writer.add(Finding(name, Severity.LOW, aliases=(alias,)), ())
+    record = writer.finish()
+    assert mentions(record, name)
+    assert mentions(record, alias)
+
+
+def test_a_record_does_not_mention_a_name_that_begins_like_one() -> None:
+    writer = FindingsWriter()
+    writer.add(Finding("CVE-2026-10", Severity.LOW), ())
+    assert not mentions(writer.finish(), "CVE-2026-1")

@@ -117,7 +117,7 @@ def _look(
     stack: Stack, name: str, release: Release, is_in_use: bool, queue: dict[ImageRef, DueImage]
 ) -> VulnerableImage | None:
     due = queue.get(release.image)
-    found = [one for one in _findings(stack, release, due) if name in one.names]
+    found = [one for one in _findings(stack, name, release, due) if name in one.names]
     if not found:
         return None
     packages = tuple(dict.fromkeys(package for one in found for package in one.packages))
@@ -126,14 +126,15 @@ def _look(
     )
 
 
-def _findings(stack: Stack, release: Release, due: DueImage | None) -> Iterator[Finding]:
-    """Yield the findings of the last judgement, or of the decision if there was none since."""
+def _findings(stack: Stack, name: str, release: Release, due: DueImage | None) -> Iterator[Finding]:
+    """Yield the findings of the last judgement, or of the decision if there was none since, where one has the name."""
     if due is not None and due.last is not None and due.last.answered_at > release.started_at:
         contents = [stack.records.later_findings(digest) for digest in due.last.findings]
     else:
         contents = [stack.records.findings(digest) for digest in _digests(stack, release)]
     for content in contents:
-        yield from (finding for finding, _ in findings_record.read(content))
+        if findings_record.mentions(content, name):
+            yield from (finding for finding, _ in findings_record.read(content))
 
 
 def _digests(stack: Stack, release: Release) -> Sequence[Digest]:
