@@ -194,7 +194,18 @@ def _cloudformation(call: ServiceCall) -> Iterator[Need]:
 
 
 def _ecs(call: ServiceCall) -> Iterator[Need]:
-    """Return the needs of ECS; a service revision needs its service, too."""
+    """Return the needs of ECS; a service revision needs its service, too.
+
+    Refusals of ListTasks name the container instances of the cluster, whatever runs its tasks (from issue threads).
+    """
+    cluster = (call.text("cluster") or "default").rpartition("/")[2]
+    if call.operation == "ListTasks":
+        yield call.need(call.arn(f"container-instance/{cluster}/*"))
+        return
+    if call.operation == "DescribeTasks":
+        for task in call.parameters.get("tasks") or []:
+            yield call.need(_arn_or(call, task, f"task/{cluster}/"))
+        return
     for arn in call.parameters.get("serviceRevisionArns") or []:
         service = arn.rpartition("/")[0].replace(":service-revision/", ":service/")
         yield from (call.need(service), call.need(arn))
