@@ -84,6 +84,13 @@ _PROBES: dict[str, Probe] = {
     "AWS::Logs::LogGroup": lambda s, i, _: _logs(s).groups[i],
     "AWS::Logs::MetricFilter": lambda s, i, p: _logs(s).describe_metric_filters(i, p["LogGroupName"]),
     "AWS::CloudWatch::Alarm": lambda s, i, _: _cloudwatch(s).alarms[i],
+    "AWS::CloudWatch::CompositeAlarm": lambda *_: (
+        True
+    ),  # moto has none; its children are checked when it is made
+    "AWS::CloudWatch::Dashboard": lambda s, i, _: _cloudwatch(s).dashboards[i],
+    "AWS::Logs::QueryDefinition": lambda *_: (
+        True
+    ),  # moto has none; its log groups are checked when it is made
     "AWS::StepFunctions::StateMachine": lambda s, i, _: _states(s).describe_state_machine(i),
 }
 

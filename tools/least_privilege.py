@@ -27,6 +27,7 @@ _DOCUMENTS = ("KeyPolicy", "PolicyDocument")
 # Statements that no test can use, and why they are needed. `*` means every role.
 UNREACHED: Mapping[tuple[str, str], str] = {
     ("*", "WriteItsLog"): "the sandbox keeps logs in files",
+    ("*", "RecordTraces"): "tracing is off by default, and the sandbox has no AWS X-Ray",
     ("DecideRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
     ("ApprovalPageRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
     ("ReleaseRole", "DeliverItsLog"): "the sandbox keeps logs in files",
@@ -65,7 +66,8 @@ def statements(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
             owners = [name]
         elif resource["Type"] == "AWS::IAM::Policy":
-            documents, owners = [properties["PolicyDocument"]], [role["Ref"] for role in properties["Roles"]]
+            roles = [role["Fn::If"][1] if "Fn::If" in role else role for role in properties["Roles"]]
+            documents, owners = [properties["PolicyDocument"]], [role["Ref"] for role in roles]
         else:
             continue
         for document in documents:

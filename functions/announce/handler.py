@@ -5,18 +5,17 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
+from imagegate.aws import metrics
 from imagegate.events.step_requests import AnnounceRequest
 from imagegate.log import log_line
 from imagegate.notices.announcement import explain_fault
 from imagegate.workflow.announce import AnnounceRelease
 
 logger = Logger(json_serializer=log_line)
-metrics = Metrics()
 
 
 @cache
@@ -31,11 +30,12 @@ def step() -> AnnounceRelease:
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = AnnounceRequest.parse(event)
     fault = explain_fault(request.error, request.cause)
-    announced = step().run(request.release.id, request.outcome, fault, wiring.now())
-    logger.info("release", release=str(request.release.id), route=announced.route, outcome=announced.outcome)
-    metrics.add_metric(str(announced.outcome).capitalize(), MetricUnit.Count, 1)
+    now = wiring.now()
+    announced = step().run(request.release.id, request.outcome, fault, now)
+    logger.info("release", release=str(request.release.id), **announced.as_log())
+    if announced.release:
+        metrics.emit_ending(announced.release, now)
     return {"route": str(announced.route), "outcome": str(announced.outcome)}

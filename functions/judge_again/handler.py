@@ -6,11 +6,11 @@ from dataclasses import asdict
 from functools import cache, partial
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
+from imagegate.aws import metrics
 from imagegate.events.eventbridge import parse_finding
 from imagegate.workflow.watch.announce_risks import AnnounceRisks
 from imagegate.workflow.watch.images_in_use import ImagesInUse
@@ -18,7 +18,6 @@ from imagegate.workflow.watch.judge_again import JudgeAgain, JudgementPace
 from imagegate.workflow.watch.look_again import LookAgain
 
 logger = Logger(json_serializer=log.log_line)
-metrics = Metrics()
 # The time to judge one more image, to announce what was found, and to store it.
 RESERVE_MS = 90_000
 
@@ -36,12 +35,10 @@ def step() -> JudgeAgain:
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if (images := parse_finding(event)) is not None:
         return {"noted": sum(step().note(image, wiring.now()) for image in images)}
     result = step().run(wiring.now(), lambda: context.get_remaining_time_in_millis() > RESERVE_MS)
     (logger.error if result.faults else logger.info)("images in use judged again", **asdict(result))
-    metrics.add_metric("ImagesAtRisk", MetricUnit.Count, result.at_risk)
-    metrics.add_metric("ImagesNotWatched", MetricUnit.Count, result.not_watched)
+    metrics.emit_risks(result.at_risk, result.not_watched)
     return asdict(result)

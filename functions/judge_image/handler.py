@@ -5,16 +5,15 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
+from imagegate.aws import metrics
 from imagegate.events.step_requests import JudgeRequest
 from imagegate.workflow.judge import JudgeImage
 
 logger = Logger(json_serializer=log.log_line)
-metrics = Metrics()
 
 
 @cache
@@ -25,10 +24,11 @@ def step() -> JudgeImage:
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     release = JudgeRequest.parse(event).release.id
-    judged = step().run(release, wiring.now())
+    now = wiring.now()
+    judged = step().run(release, now)
     logger.info("image judged", release=str(release), **judged.as_json())
-    metrics.add_metric(f"Verdict{(judged.verdict or 'none').capitalize()}", MetricUnit.Count, 1)
+    if judged.verdict and judged.release:
+        metrics.emit_verdict(judged.release, now)
     return judged.as_json()

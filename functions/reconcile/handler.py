@@ -10,9 +10,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
+from imagegate.aws import metrics
 from imagegate.events.eventbridge import parse_deletion
 from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.watch.reconcile import Reconcile
+from imagegate.workflow.watch.waits import measure_waits
 
 logger = Logger(json_serializer=log.log_line)
 
@@ -41,4 +43,5 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         return {"told": told}
     result = asdict(step().run(wiring.now()))
     (logger.error if result["faults"] else logger.info)("reconciled", **result)
+    metrics.emit_waits(**asdict(measure_waits(wiring.ledger(), wiring.now())), lost=result["started"])
     return result

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
@@ -16,7 +15,6 @@ from imagegate.workflow.reasons import StartOnEvent
 from imagegate.workflow.start import StartRelease
 
 logger = Logger(json_serializer=log.log_line)
-metrics = Metrics()
 
 
 @cache
@@ -34,15 +32,12 @@ def step() -> StartOnEvent:
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     result = step().run(parse_start(event, context.invoked_function_arn), wiring.now())
     if isinstance(result, Ignore):
         logger.info("ignored", why=result.why, detail=event.get("detail", event.get("request")))
-        metrics.add_metric("Ignored", MetricUnit.Count, 1)
         return {"ignored": result.why}
     started: dict[str, Any] = {"release": str(result.image), "attempt": result.attempt}
     started["reason"] = str(result.reason)
     logger.info("release started", **started)
-    metrics.add_metric("Started", MetricUnit.Count, 1)
     return started

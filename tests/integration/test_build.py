@@ -146,7 +146,7 @@ def test_the_layers_botocore_makes_calls_of_every_service(layer: Path) -> None:
 def test_nothing_that_the_product_imports_is_missing(layer: Path, architecture: str) -> None:
     if architecture != machine_architecture():
         pytest.skip("the layer is for another machine")
-    environment = {"PATH": os.environ["PATH"], "POWERTOOLS_METRICS_NAMESPACE": "imagegate"}
+    environment = {"PATH": os.environ["PATH"], "POWERTOOLS_SERVICE_NAME": "imagegate"}
     for handler in sorted(ROOT.glob("functions/*/handler.py")):
         command = ["python3.13", "-I", "-B", "-c", _IMPORT_ALL, str(layer), str(handler.parent)]
         subprocess.run(command, check=True, env=environment)

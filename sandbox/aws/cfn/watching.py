@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from sandbox.aws.cfn.creation import Context, Created, Properties, drop_properties, resource, tags_of
 
 
@@ -47,3 +50,30 @@ def _alarm(context: Context, properties: Properties) -> Created:
     context.call("cloudwatch", "PutMetricAlarm", AlarmName=name, **drop_properties(properties, "AlarmName"))
     region, account = context.settings.region, context.settings.account
     return Created(name, {"Arn": f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"})
+
+
+@resource("AWS::CloudWatch::CompositeAlarm", "Arn")
+def _composite_alarm(context: Context, properties: Properties) -> Created:
+    """Check that the alarms of the rule exist. moto has no composite alarms."""
+    for name in re.findall(r'"([^"]+)"', properties["AlarmRule"]):
+        if not context.call("cloudwatch", "DescribeAlarms", AlarmNames=[name])["MetricAlarms"]:
+            raise ValueError(f"the rule of {context.name} names {name}, and there is no such alarm")
+    name, settings = properties.get("AlarmName", context.name), context.settings
+    return Created(name, {"Arn": f"arn:aws:cloudwatch:{settings.region}:{settings.account}:alarm:{name}"})
+
+
+@resource("AWS::CloudWatch::Dashboard")
+def _dashboard(context: Context, properties: Properties) -> Created:
+    name, body = properties.get("DashboardName", context.name), properties["DashboardBody"]
+    json.loads(body)  # CloudWatch refuses other text
+    context.call("cloudwatch", "PutDashboard", DashboardName=name, DashboardBody=body)
+    return Created(name)
+
+
+@resource("AWS::Logs::QueryDefinition", "QueryDefinitionId")
+def _query_definition(context: Context, properties: Properties) -> Created:
+    """Check that the log groups exist. moto has no saved queries."""
+    for group in properties.get("LogGroupNames", ()):
+        if not context.call("logs", "DescribeLogGroups", logGroupNamePrefix=group)["logGroups"]:
+            raise ValueError(f"the query {properties['Name']} reads {group}, and there is no such log group")
+    return Created(properties["Name"], {"QueryDefinitionId": properties["Name"]})

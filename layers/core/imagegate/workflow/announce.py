@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from imagegate.errors import UnprovenEndingError
 from imagegate.gate.verdict import VerdictOutcome
@@ -36,8 +36,22 @@ class AnnounceRoute(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnnounceResult:
+    """The next state of the state machine, and the release if this call was the one that announced it."""
+
     route: AnnounceRoute
     outcome: Outcome
+    release: Release | None = None
+
+    def as_log(self) -> dict[str, Any]:
+        """Return the fields of the log; the saved queries use them."""
+        known = self.release
+        rules = {reason["rule"] for reason in known.reasons if reason["action"] == "enforce"} if known else ()
+        return {
+            "route": str(self.route),
+            "outcome": str(self.outcome),
+            "stage": known and known.stage,
+            "rules": sorted(rules),
+        }
 
 
 class AnnouncementLedger(ReleaseAttempts, RecordedReleases, HeldReleases, CurrentReleases, Protocol):
@@ -72,6 +86,7 @@ class AnnounceRelease:
         if release.message_id is None:
             message_id = self.notifications.publish(self._announce(release, outcome))
             self.ledger.note_announcement(id_, message_id)
+            return AnnounceResult(AnnounceRoute.END, outcome, release)
         return AnnounceResult(AnnounceRoute.END, outcome)
 
     def _announce(self, release: Release, outcome: Outcome) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -51,6 +51,7 @@ class JudgeResult:
     sbom: bool = False  # the stage wants an SBOM
     verdict: VerdictOutcome | None = None
     decision: Digest | None = None
+    release: Release | None = None  # as it was before the verdict; not for the state machine
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -80,6 +81,9 @@ class JudgeImage:
     def run(self, id_: ReleaseId, now: datetime) -> JudgeResult:
         """Judge the image, record the decision in the ledger, and return what to do next."""
         release = self.ledger.get(id_)
+        return replace(self._route(release, now), release=release)
+
+    def _route(self, release: Release, now: datetime) -> JudgeResult:
         if release.outcome is not None:
             return JudgeResult(JudgeRoute.ANNOUNCE, release.outcome)
         if release.revoked:

@@ -1,0 +1,88 @@
+"""The gate's own metrics in Amazon CloudWatch: their names, and when they are emitted.
+
+A metric is one line of JSON in the function's log (CloudWatch user guide, "Embedded metric format"). CloudWatch bills
+each combination of a name and dimensions. So the dimensions are `service` (the stack), `stage` and `outcome`; never a
+repository, a tag or a vulnerability: these are fields of the log.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from imagegate.release.release import Release, StartReason
+from imagegate.settings import setting
+
+NAMESPACE = "imagegate"
+
+
+class Metric(StrEnum):
+    """The names. Alarms and dashboard of the template use them; `tests/contract/test_monitoring.py` compares."""
+
+    RELEASES = "Releases"  # by stage and outcome
+    PUSH_TO_VERDICT = "PushToVerdict"  # by stage
+    SCAN_WAIT = "ScanWait"  # by stage: from the beginning of the attempt to its verdict
+    PUSH_TO_PROMOTION = "PushToPromotion"  # by stage
+    OLDEST_WAIT = "OldestWait"  # of a release for its scan; every five minutes, so it is the heartbeat, too
+    OPEN_APPROVALS = "OpenApprovals"
+    OLDEST_APPROVAL = "OldestApproval"
+    LOST_PUSHES = "LostPushes"  # that the reconciler found, and no event announced
+    IMAGES_AT_RISK = "ImagesAtRisk"  # in use, and they would not pass today
+    IMAGES_NOT_WATCHED = "ImagesNotWatched"  # in use, and no scanner looks at them any more
+
+
+def emit_verdict(release: Release, now: datetime) -> None:
+    """Emit how long the image waited for its verdict, unless it was judged again later."""
+    if release.reason is not StartReason.PUSH:
+        return
+    _emit(Metric.SCAN_WAIT, _seconds(now - release.started_at), stage=release.stage)
+    _emit(Metric.PUSH_TO_VERDICT, _seconds(now - _pushed_at(release)), stage=release.stage)
+
+
+def emit_ending(release: Release, now: datetime) -> None:
+    """Emit how the release ended, and how long a promotion took that waited for nobody."""
+    _emit(Metric.RELEASES, 1, stage=release.stage, outcome=str(release.outcome))
+    if release.promotion and release.reason is StartReason.PUSH:
+        _emit(Metric.PUSH_TO_PROMOTION, _seconds(now - _pushed_at(release)), stage=release.stage)
+
+
+def emit_waits(scan: timedelta, approvals: int, approval: timedelta, lost: int) -> None:
+    """Emit the longest waits for a scan and for an approval, and the numbers of approvals and of lost pushes."""
+    _emit(Metric.OLDEST_WAIT, _seconds(scan))
+    _emit(Metric.OPEN_APPROVALS, approvals)
+    _emit(Metric.OLDEST_APPROVAL, _seconds(approval))
+    _emit(Metric.LOST_PUSHES, lost)
+
+
+def emit_risks(at_risk: int, not_watched: int) -> None:
+    """Emit how many images in use are at risk, and how many no scanner looks at any more."""
+    _emit(Metric.IMAGES_AT_RISK, at_risk)
+    _emit(Metric.IMAGES_NOT_WATCHED, not_watched)
+
+
+def _emit(metric: Metric, value: float, **dimensions: str) -> None:
+    named = {"service": setting("POWERTOOLS_SERVICE_NAME"), **dimensions}
+    unit = MetricUnit.Seconds if metric in _SECONDS else MetricUnit.Count
+    with single_metric(metric, unit, value, namespace=NAMESPACE, default_dimensions=named):
+        pass  # the line is written at the end of the block
+
+
+_SECONDS = frozenset(
+    {
+        Metric.PUSH_TO_VERDICT,
+        Metric.SCAN_WAIT,
+        Metric.PUSH_TO_PROMOTION,
+        Metric.OLDEST_WAIT,
+        Metric.OLDEST_APPROVAL,
+    }
+)
+
+
+def _pushed_at(release: Release) -> datetime:
+    return release.pushed_at or release.started_at
+
+
+def _seconds(span: timedelta) -> float:
+    return max(0.0, round(span.total_seconds(), 3))
