@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.notices.message import TEXT_LIMIT, Message, aligned
 from imagegate.policy.rules import Attention
-from imagegate.risk.risk import NewerRelease, Risk, RiskState
+from imagegate.risk.risk import NewerRelease, Risk, RiskFinding, RiskState
 from imagegate.text import one_line
+
+if TYPE_CHECKING:
+    from imagegate.release.revocation import RunsIn
 
 IMAGE_AT_RISK = "Image At Risk"
 IMAGE_NOT_WATCHED = "Image Not Watched"
 RISK_OVER = "Image Risk Over"
 IMAGES_AT_RISK = "Images At Risk"
 # One message has eight copies of each, and at most 256 KiB (Amazon SNS API reference, Publish).
-_FINDINGS_SHOWN, _PLACES_SHOWN, _IMAGES_SHOWN = 20, 20, 50
+_FINDINGS_SHOWN, _SENTENCES_SHOWN, _PLACES_SHOWN, _NEWER_SHOWN, _IMAGES_SHOWN = 20, 8, 10, 3, 50
+_CUT, _NAME_LIMIT = 150, 50  # characters of a sentence and of a name
 
 
 def risk_began(risk: Risk, *, is_loud: bool) -> Message:
@@ -88,9 +93,9 @@ def _at_risk_lines(risk: Risk) -> list[str]:
     return [
         f"{risk.name} is released in {risk.stage}, and would not pass its gate today.",
         "",
-        *_some([f"  - {_cut(why)}" for why in risk.why], _FINDINGS_SHOWN),
+        *_some("  - ", risk.why, _SENTENCES_SHOWN),
         "",
-        *_some([f"  {_cut(str(one))}" for one in risk.findings], _FINDINGS_SHOWN),
+        *_some("  ", risk.findings, _FINDINGS_SHOWN),
         "",
         *_where(risk),
         *_way_out(risk),
@@ -105,7 +110,7 @@ def _not_watched_lines(risk: Risk) -> list[str]:
         f"{risk.name} is released in {risk.stage}, and no scanner looks at it any more.",
         "A new vulnerability in it gives no message until this is changed:",
         "",
-        *_some([f"  - {why}" for why in risk.why], _FINDINGS_SHOWN),
+        *(f"  - {one_line(why, TEXT_LIMIT)}" for why in risk.why[:_SENTENCES_SHOWN]),
         "",
         *_where(risk),
         *_facts(risk),
@@ -115,15 +120,15 @@ def _not_watched_lines(risk: Risk) -> list[str]:
 def _where(risk: Risk) -> list[str]:
     if not risk.runs:
         return ["Amazon ECS and Inspector do not see it run.", ""]
-    return ["It runs here:", *_some([f"  {_cut(str(one))}" for one in risk.runs], _PLACES_SHOWN), ""]
+    return ["It runs here:", *_some("  ", risk.runs, _PLACES_SHOWN), ""]
 
 
 def _way_out(risk: Risk) -> list[str]:
     """Return the shortest way: a release that has the fix, else what to change; the commands end their lines."""
-    lines = [_next_step(newer) for newer in risk.newer[:3]]
+    lines = [_next_step(newer) for newer in risk.newer[:_NEWER_SHOWN]]
     if lines:
         return ["These releases of the application do not have it:", *lines]
-    fixes = [f"  - {_cut(text)}" for text in risk.remedies[:_FINDINGS_SHOWN]]
+    fixes = [f"  - {_cut(text)}" for text in risk.remedies[:_SENTENCES_SHOWN]]
     head = ["No release of the application is without it. Build one:", *fixes] if fixes else []
     first = risk.findings[0]
     package = f" --package {first.package}" if first.package else ""
@@ -162,24 +167,46 @@ def _row(risk: Risk) -> str:
     return _cut(f"{risk.name}: {risk.headline}{runs}{fix}")
 
 
-def _some(lines: Sequence[str], most: int) -> list[str]:
-    rest = len(lines) - most
-    return [*lines[:most], *([f"  and {rest} more"] if rest > 0 else [])]
+def _some(mark: str, items: Sequence[object], most: int) -> list[str]:
+    """Return a line for each of the first items, and one with the number of the others."""
+    rest = len(items) - most
+    lines = [mark + _cut(str(item)) for item in items[:most]]
+    return [*lines, *([f"  and {rest} more"] if rest > 0 else [])]
+
+
+def _shortened(risk: Risk) -> Risk:
+    """Return the risk with so much of each list and text that a message fits, whatever they have."""
+    return replace(
+        risk,
+        tags=tuple(one_line(tag, _NAME_LIMIT) for tag in risk.tags[:_PLACES_SHOWN]),
+        findings=tuple(map(_short_finding, risk.findings[:_FINDINGS_SHOWN])),
+        why=tuple(one_line(why, TEXT_LIMIT) for why in risk.why[:_SENTENCES_SHOWN]),
+        remedies=tuple(map(_cut, risk.remedies[:_SENTENCES_SHOWN])),
+        runs=tuple(map(_short_place, risk.runs[:_PLACES_SHOWN])),
+        newer=tuple(replace(one, tags=one.tags[:1]) for one in risk.newer[:_NEWER_SHOWN]),
+    )
+
+
+def _short_finding(finding: RiskFinding) -> RiskFinding:
+    return replace(
+        finding,
+        vulnerability=one_line(finding.vulnerability, _NAME_LIMIT),
+        package=one_line(finding.package, _NAME_LIMIT),
+        fixed=finding.fixed and one_line(finding.fixed, _NAME_LIMIT),
+    )
+
+
+def _short_place(runs: RunsIn) -> RunsIn:
+    return replace(runs, cluster=one_line(runs.cluster, _CUT), service=one_line(runs.service, _NAME_LIMIT))
 
 
 def _detail(risk: Risk) -> dict[str, Any]:
-    """Return the risk for machines, within the size of one message."""
-    detail = risk.as_json()
+    """Return the risk for machines. The numbers are of the whole risk."""
     return {
-        **detail,
+        **_shortened(risk).as_json(),
         "schema": 1,
         "id": f"{risk.fingerprint}-{risk.image.digest.short}",
-        "tags": list(risk.tags[:_PLACES_SHOWN]),
-        "findings": detail["findings"][:_FINDINGS_SHOWN],
         "findingsTotal": len(risk.findings),
-        "why": [_cut(text) for text in risk.why[:_FINDINGS_SHOWN]],
-        "remedies": [_cut(text) for text in risk.remedies[:_FINDINGS_SHOWN]],
-        "runs": detail["runs"][:_PLACES_SHOWN],
         "running": risk.units,
         "needsBuild": risk.state is RiskState.AT_RISK and not risk.newer,
     }
@@ -194,4 +221,4 @@ def _attributes(risk: Risk, *, is_loud: bool) -> dict[str, str]:
 
 
 def _cut(text: str) -> str:
-    return one_line(text, TEXT_LIMIT)
+    return one_line(text, _CUT)
