@@ -143,7 +143,10 @@ def test_an_approver_may_still_reject_but_a_rejection_is_final() -> None:
     image = held(world)
     decide(world, image)
     assert decide(world, image, choice=Choice.REJECT).status is ApprovalStatus.REJECTED
-    with pytest.raises(ApprovalRefusedError, match="you have said reject already"):
+    with pytest.raises(
+        ApprovalRefusedError,
+        match="you have rejected it already; to request approval again: imagegate release shop-dev@sha256:",
+    ):
         decide(world, image)
 
 
@@ -655,7 +658,10 @@ def test_a_link_is_good_for_one_answer() -> None:
     tokens = mailed(world)
     assert by_link(world, tokens["Keep it out"])["standing"] == "rejected"
     assert by_link(world, tokens["Keep it out"])["standing"] == "rejected"
-    with pytest.raises(ApprovalRefusedError, match="you have said reject already"):
+    with pytest.raises(
+        ApprovalRefusedError,
+        match="you have rejected it already; to request approval again: imagegate release shop-dev@sha256:",
+    ):
         by_link(world, tokens["Let it in"])
 
 

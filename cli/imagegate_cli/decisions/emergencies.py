@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
+from imagegate.canonical_json import parse_timestamp
 from imagegate.grants.break_glass import BreakGlass
 from imagegate_cli.decisions.waivers import reference
 from imagegate_cli.output.screen import Text, labelled
@@ -31,7 +32,7 @@ def granted(response: dict[str, Any]) -> RenderableType:
         ("By", glass.granted_by),
         ("Id", glass.id),
     ]
-    revoked = [f"Warning: its signature was revoked. {one}" for one in response.get("revoked", ())]
+    revoked = [f"Warning: {one}" for one in response.get("revoked", ())]
     notes = [
         *revoked,
         "",
@@ -62,9 +63,10 @@ def revoked(response: dict[str, Any]) -> RenderableType:
     rows = [
         ("Revoked", f"{number} signature{'' if number == 1 else 's'} at {', '.join(response['stages'])}"),
         ("Digest", response["digest"]),
-        ("It is in", ", ".join(response["repositories"])),
+        ("In", ", ".join(response["repositories"])),
         ("Reason", revocation["reason"]),
-        ("By", f"{revocation['by']}, {revocation['at']}"),
+        ("By", revocation["by"]),
+        ("On", f"{parse_timestamp(revocation['at']):%Y-%m-%d %H:%M:%S} UTC"),
     ]
     return Group(labelled(rows), Text(), *(Text(line) for line in _running(response["runsIn"])))
 

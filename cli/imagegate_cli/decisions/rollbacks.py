@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 
+from imagegate.canonical_json import parse_timestamp
 from imagegate_cli.output.screen import Text, labelled
 from imagegate_cli.releases import facts
 
@@ -30,8 +31,9 @@ def _rows(plan: RollbackPlan) -> Iterator[tuple[str, RenderableType]]:
 def done(plan: RollbackPlan, response: dict[str, Any]) -> RenderableType:
     """Show a rollback that was announced to deployers. The gate itself does not deploy."""
     image = plan.target.image
-    note = f"Deployers were notified on {response['at']}: Image Released, {image.digest}"
-    return Group(planned(plan), Text(note))
+    at = f"{parse_timestamp(response['at']):%Y-%m-%d %H:%M:%S} UTC"
+    note = f"Deployers were notified on {at}: Image Released"
+    return Group(planned(plan), Text(note), Text(str(image.digest)))
 
 
 def as_json(plan: RollbackPlan, response: dict[str, Any] | None) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class Diagnosis:
         missing = [str(power) for power in Power if power.output not in stack.outputs]
         if missing:
             raise _FaultError(f"the stack has no URL for {', '.join(missing)}: deploy it again")
-        return "the URLs are known; whether you may use them shows only a decision"
+        return "the URLs are known; only a decision shows whether you may use them"
 
     def _found(self) -> Stack:
         if self._stack is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 
 from imagegate.gate.verdict import Reason
@@ -62,8 +63,7 @@ def _remedies(opinion: Opinion) -> Iterator[RenderableType]:
     if texts:
         yield Text()
         yield Text("What would make it pass:", style="bold")
-    for text in texts:
-        yield Text(f"  {text}")
+        yield from (Padding(Text(text), (0, 0, 0, 2)) for text in texts)
 
 
 def _findings(lines: list[Line], width: int) -> Table:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import rich.text
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment, Segments
 from rich.table import Table
 
@@ -15,6 +16,7 @@ from imagegate.text import printable
 
 # Output that goes to a file or a pipe is wide, so that digests are whole and grep and cut work.
 _PIPED_WIDTH = 240
+_NARROWEST = 20
 _COLOURS = {
     "released": "green",
     "at risk": "bold red",
@@ -61,6 +63,7 @@ class Screen(Console):
 
     def print(self, *objects: Any, **how: Any) -> None:
         """Print; where no terminal shows it, without the blanks that fill the last column of a table."""
+        how.setdefault("crop", False)  # the terminal wraps what must stay one word
         if self.is_terminal:
             super().print(*objects, **how)
             return
@@ -91,14 +94,38 @@ def speaks_unicode(console: Console) -> bool:
     return console.encoding.lower().startswith("utf")
 
 
-def labelled(rows: Iterable[tuple[str, RenderableType]]) -> Table:
-    """Return rows of a label and its value. Long values are folded."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, style="bold")
-    grid.add_column(overflow="fold")
-    for label, value in rows:
-        grid.add_row(label, value)
-    return grid
+class LabelledRows:
+    """Rows of a label and its value. Text wraps beside the label, and a long word, which people copy, stays whole."""
+
+    def __init__(self, rows: Iterable[tuple[str, RenderableType]]) -> None:
+        self._rows = list(rows)
+        self._width = max((len(label) for label, _ in self._rows), default=0)
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        for label, value in self._rows:
+            if isinstance(value, str):
+                yield from self._lines(label, value, options.max_width)
+                continue
+            grid = Table.grid(padding=(0, 2, 0, 0))
+            grid.add_column(no_wrap=True, style="bold", min_width=self._width)
+            grid.add_column(overflow="fold")
+            grid.add_row(label, value)
+            yield grid
+
+    def _lines(self, label: str, value: str, width: int) -> Iterator[Text]:
+        indent = self._width + 2
+        lines = textwrap.wrap(
+            printable(value), max(width - indent, _NARROWEST), break_long_words=False, break_on_hyphens=False
+        )
+        for number, line in enumerate(lines or [""]):
+            before = "" if number else label
+            text = Text(before.ljust(indent), "bold", no_wrap=True, overflow="ignore")
+            yield text.append(line, "not bold")
+
+
+def labelled(rows: Iterable[tuple[str, RenderableType]]) -> LabelledRows:
+    """Return rows of a label and its value."""
+    return LabelledRows(rows)
 
 
 def plain_table(columns: Iterable[str] = ()) -> Table:

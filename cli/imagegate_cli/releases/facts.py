@@ -19,6 +19,11 @@ EXIT_CODES = {
     Outcome.HELD: 3,
 }
 TIMED_OUT = 124
+_WHY = {
+    Outcome.HELD: "the next stage requires approval",
+    Outcome.SUPERSEDED: "a newer push took over its tag",
+    Outcome.WITHDRAWN: "it was deleted",
+}
 
 
 def as_json(release: Release) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def why(release: Release) -> str:
         return release.detail
     if release.promotion:
         return f"now in {release.promotion.repository}"
-    return "the next stage requires approval" if release.outcome is Outcome.HELD else ""
+    return _WHY.get(release.outcome, "") if release.outcome else ""
 
 
 def _text(value: object) -> str | None:

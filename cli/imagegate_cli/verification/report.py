@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -73,9 +74,9 @@ class VerificationReport:
         if self.policy:
             verdict = "holds" if self.accepted else "carries no signature that holds"
             return f"{self.subject}: {verdict} by the trust policy {self.policy}"
-        gates = ", ".join(dict.fromkeys(str(one.stage) for one in self.accepted))
-        if gates:
-            return f"{self.subject}: passed the {gates} gate"
+        if gates := list(dict.fromkeys(str(one.stage) for one in self.accepted)):
+            names = " and ".join(filter(None, (", ".join(gates[:-1]), gates[-1])))
+            return f"{self.subject}: passed the {names} gate{'s' if len(gates) > 1 else ''}"
         return f"{self.subject}: carries no valid signature of {f'the {self.gate} gate' if self.gate else 'a gate'}"
 
     def as_json(self) -> dict[str, Any]:
@@ -104,8 +105,7 @@ def verify_image(
     `fails_on_risk`: an image that is at risk today is a problem, though its signatures are valid.
     """
     evidence = read_evidence(source.registry, source.image)
-    signatures = tuple(signatures_of(evidence, trust, now))
-    report = VerificationReport(source.name, evidence, signatures, gate)
+    report = VerificationReport(source.name, evidence, _in_order(signatures_of(evidence, trust, now)), gate)
     report = _with_later_events(report, source, now)
     if fails_on_risk and report.since and report.since.at_risk:
         report = replace(report, problems=(*report.problems, f"it is {report.since.at_risk}"))
@@ -135,15 +135,19 @@ def verify_bundle(
 ) -> VerificationReport:
     """Verify the signatures of a bundle, then judge it again. `knows_profiles`: the caller names the profiles."""
     again = rerun(bundle)
-    report = VerificationReport(
-        name, bundle.evidence, tuple(signatures_of(bundle.evidence, trust, now)), gate, again
-    )
+    signatures = _in_order(signatures_of(bundle.evidence, trust, now))
+    report = VerificationReport(name, bundle.evidence, signatures, gate, again)
     profiles = dict.fromkeys(one.signer for one in report.accepted)
     note = f"whether {', '.join(profiles)} is yours was not checked: name the gates' profiles with --profile"
     notes: tuple[str, ...] = () if knows_profiles or not profiles else (note,)
     notes = (*notes, *_root_notes(report))
     report = replace(report, problems=tuple(_problems(report, bundle, again)), notes=notes)
     return _with_revocation_note(report, trust)
+
+
+def _in_order(signatures: Iterable[CheckedSignature]) -> tuple[CheckedSignature, ...]:
+    """Return the signatures by their time, so that gates are in the order of the image's way; others come last."""
+    return tuple(sorted(signatures, key=lambda one: timestamp(one.signed_at) if one.signed_at else "~"))
 
 
 def _root_notes(report: VerificationReport) -> tuple[str, ...]:

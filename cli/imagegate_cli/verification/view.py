@@ -25,7 +25,10 @@ def report_view(report: VerificationReport) -> RenderableType:
         parts += [Text(), labelled((label, value) for label, value in _rows(one) if value)]
     if not report.signatures:
         parts.append(Text("no signatures at all"))
-    parts += [Text(f"Note: {note}", "yellow") for note in report.notes]
+    revoked = report.since.revoked if report.since else ""
+    is_said = bool(revoked) and revoked in report.headline
+    notes = [note for note in report.notes if not (is_said and revoked in note)]
+    parts += [Text(f"Note: {note}", "yellow") for note in notes]
     if report.evidence.others:
         parts += [Text(), Text(f"Also attached: {', '.join(report.evidence.others)}", "dim")]
     return Group(*parts)

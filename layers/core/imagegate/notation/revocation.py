@@ -65,7 +65,7 @@ def check_revocation(query: RevocationQuery, revoked: Revoked | None) -> None:
     except (ImageGateError, OSError) as error:
         raise RevocationError(f"AWS Signer could not be asked: {error}") from error
     if entities:
-        raise RevokedError(f"revoked: {shown(list(entities))}")
+        raise RevokedError(f"revoked: {shown(', '.join(entities))}")
 
 
 class AwsRevocations:

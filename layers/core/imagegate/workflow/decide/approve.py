@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from imagegate.ports.records import Records
     from imagegate.ports.services import Notifications, People
 
+_PARTICIPLES = {Choice.APPROVE: "approved", Choice.REJECT: "rejected"}
+
 
 class ApprovalRefusedError(RejectedInputError):
     """This person may not decide this, or not any longer. The message says why."""
@@ -99,8 +101,9 @@ class DecideApproval:
     def _check_same(self, one: Approval) -> None:
         known = next((other for other in self.grants.approvals(one.release) if other.by == one.by), None)
         if known is None or known.choice is not one.choice:
-            earlier = f"said {known.choice}" if known else "decided"
-            raise ApprovalRefusedError(f"{one.release.image}: you have {earlier} already")
+            earlier = _PARTICIPLES[known.choice] if known else "decided"
+            again = f"to request approval again: imagegate release {one.release.image}"
+            raise ApprovalRefusedError(f"{one.release.image}: you have {earlier} it already; {again}")
 
     def _carry_out(self, release: Release, result: ApprovalResult) -> None:
         if result.status is ApprovalStatus.APPROVED:
