@@ -61,6 +61,12 @@ CASES = Path(__file__).parent / "fixtures" / "brought"
             for name in ("level", "score", "undefined")
         ),
         ("07-sarif-error-is-not-high", "--findings level.sarif", 1, "no image may have: CVE-2021-44228"),
+        (
+            "12-ecr-complete-without-result",
+            "--findings ecr.json",
+            2,
+            "the answer of ECR lacks",
+        ),
         *(
             (
                 "13-config-that-is-none",
