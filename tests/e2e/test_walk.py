@@ -28,7 +28,7 @@ TRANSCRIPT = WALK / "transcript.txt"
 COLUMNS = 80
 _PROMPT = re.compile(r"(?P<user>[a-z]*)\$ (?P<command>.*)")
 _HEX = re.compile(r"(?<![0-9a-f])(?!123456789012)[0-9a-f]{12}(?:[0-9a-f]{52})?(?![0-9a-f])")
-# Other texts that differ from run to run. A stand-in is as long as the text, so that no line wraps elsewhere.
+# Other texts that differ from run to run. A substitute is as long as the text, so that no line wraps elsewhere.
 _OTHERS: tuple[tuple[str, str], ...] = (
     (r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d", r"2026-01-02\g<1>03:04:05"),
     (r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d(?!:)", r"2026-01-02\g<1>03:04"),
@@ -46,7 +46,7 @@ class Walk:
 
     def __init__(self, cloud: ServedCloud, folder: Path) -> None:
         self._cloud, self._folder = cloud, folder
-        self._stand_ins: dict[str, str] = {}
+        self._substitutes: dict[str, str] = {}
 
     def play(self, lines: list[str]) -> Iterator[str]:
         """Carry out the commands among the lines; yield them with what was printed."""
@@ -112,13 +112,13 @@ class Walk:
 
     def _normalised(self, text: str) -> str:
         text = text.replace(str(self._folder), "FOLDER")
-        for pattern, stand_in in _OTHERS:
-            text = re.sub(pattern, stand_in, text, flags=re.MULTILINE)
-        return _HEX.sub(lambda match: self._stand_in(match[0]), text)
+        for pattern, substitute in _OTHERS:
+            text = re.sub(pattern, substitute, text, flags=re.MULTILINE)
+        return _HEX.sub(lambda match: self._substitute(match[0]), text)
 
-    def _stand_in(self, text: str) -> str:
+    def _substitute(self, text: str) -> str:
         """Return the same hex digits for the same digest, whole or shortened."""
-        number = self._stand_ins.setdefault(text[:12], f"{len(self._stand_ins) + 1:012d}")
+        number = self._substitutes.setdefault(text[:12], f"{len(self._substitutes) + 1:012d}")
         return number + "0" * (len(text) - 12)
 
 
