@@ -26,6 +26,7 @@ def step() -> AnnounceRelease:
         notifications=wiring.notifications(),
         links=wiring.approval_links,
         mails=wiring.approval_mails,
+        console=wiring.console(),
     )
 
 

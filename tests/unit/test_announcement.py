@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 
 from imagegate.evidence.sbom import Sbom
 from imagegate.notices.announcement import announce, explain_fault
+from imagegate.notices.console import ConsoleLinks
 from imagegate.notices.message import as_sns_message
 from imagegate.oci.image import ImageRef
 from imagegate.policy.rules import Action
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import Outcome, Release
-from tests.unit.samples import digest, reason, release
+from tests.unit.samples import REGISTRY, digest, reason, release
 
 any_text = st.text(max_size=150)
 reasons = st.lists(
@@ -41,6 +43,7 @@ releases = st.builds(
 )
 outcomes = st.sampled_from(Outcome)
 SNS_LIMIT = 256 * 1024
+MAILS = Path(__file__).parent / "mails"
 
 
 @given(releases, outcomes)
@@ -117,10 +120,78 @@ def test_every_outcome_has_words_of_its_own(outcome: Outcome) -> None:
     assert announced.detail["outcome"] == outcome
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.RELEASED])
-def test_every_outcome_but_released_names_the_next_step(outcome: Outcome) -> None:
-    next_steps = ("push", "release it again", "release again", "Nothing to do", "asks for an approval")
-    assert any(step in announce(release(), outcome).text for step in next_steps)
+CONSOLE = ConsoleLinks(REGISTRY, "imagegate-records-1")
+CRITICAL = reason(
+    message="3 CRITICAL (at most 0): CVE-2026-1 (openssl 3.0.1 -> 3.0.14), CVE-2026-2 (curl 8.1.0)"
+)
+ENDINGS: dict[Outcome, Release] = {
+    Outcome.RELEASED: release(
+        promotion=Promotion("shop/api-staging", digest(), ("1.0",)), decision=digest("record")
+    ),
+    Outcome.BLOCKED: release(
+        reasons=[CRITICAL],
+        verdict="BLOCK",
+        remedies=("Upgrade openssl to 3.0.14",),
+        decision=digest("record"),
+    ),
+    Outcome.HELD: release(decision=digest("record")),
+    Outcome.CONFLICT: release(detail="shop/api-staging:1.0 is immutable, and another image has it"),
+    Outcome.SUPERSEDED: release(),
+    Outcome.WITHDRAWN: release(),
+    Outcome.FAILED: release(
+        detail="AccessDeniedException: not authorized to perform: signer:SignPayload", verdict=None
+    ),
+}
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_mail_reads_as_it_is_kept(outcome: Outcome) -> None:
+    """Whoever changes the words reads the whole mail. To write the files anew, delete them and run this twice."""
+    message = announce(ENDINGS[outcome], outcome, console=CONSOLE)
+    file = MAILS / f"{outcome}.txt"
+    mail = f"Subject: {message.subject}\n\n{message.text}"
+    if not file.exists():
+        file.write_text(mail)
+        pytest.fail(f"{file} was written: read it")
+    assert mail == file.read_text()
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_mail_says_first_what_happened_and_names_commands_and_links(outcome: Outcome) -> None:
+    ending = ENDINGS[outcome]
+    lines = announce(ending, outcome, console=CONSOLE).lines
+    assert lines[0].startswith("shop/api-dev:1.0 ")
+    links = [line for line in lines if "https://eu-central-1.console.aws.amazon.com/" in line]
+    assert len(links) == (2 if ending.decision else 1)
+    if outcome in (Outcome.BLOCKED, Outcome.HELD, Outcome.CONFLICT, Outcome.FAILED):
+        [command, *_] = [line for line in lines if ":  imagegate " in line]
+        assert "shop/api-dev" in command
+    assert lines.index("") == 1
+
+
+def test_the_console_of_china_has_a_name_of_its_own() -> None:
+    china = ConsoleLinks("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "b")
+    assert china.image(ImageRef("a/b", digest())).startswith("https://cn-north-1.console.amazonaws.cn/ecr/")
+
+
+@pytest.mark.parametrize("character", ["x", "\u00fc", "\U0001f600", '"', "\\", "\u202e"], ids=ascii)
+def test_the_worst_message_fits_sns(character: str) -> None:
+    """Everything at its limit at once: 10,000 reasons, 1,000 tags, long texts that grow as JSON."""
+    worst = release(
+        detail=character * 32_768,
+        tags=MANY_TAGS,
+        reasons=[reason(message=character * 3000)] * 10_000,
+        remedies=(character * 3000,) * 10_000,
+        break_glass=character * 4_000,
+        promotion=Promotion("r" * 256, digest(), tuple(sorted(MANY_TAGS))),
+        decision=digest(),
+    )
+    for outcome in Outcome:
+        message = announce(worst, outcome, console=CONSOLE)
+        content = as_sns_message(message)
+        attributes = sum(len(name) + len(value.encode()) for name, value in message.attributes.items())
+        assert len(content.encode()) + attributes <= SNS_LIMIT
+        assert json.loads(json.loads(content)["sqs"])["digest"] == str(digest())
 
 
 def test_a_refusal_names_the_image_the_rule_and_the_remedy() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from imagegate.aws.sts import StsIdentities, UsedProofs
     from imagegate.events.proven import CheckCaller
     from imagegate.findings.finding import Versions
+    from imagegate.notices.console import ConsoleLinks
     from imagegate.notices.deployment_notice import OnError
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
@@ -220,6 +221,13 @@ def notifications() -> SnsNotifications:
     from imagegate.aws.sns import SnsNotifications
 
     return SnsNotifications(setting("ALERTS_TOPIC"))
+
+
+def console() -> ConsoleLinks:
+    """Return the console of this account and Region, for links in messages."""
+    from imagegate.notices.console import ConsoleLinks
+
+    return ConsoleLinks(setting("REGISTRY"), setting("RECORDS_BUCKET"))
 
 
 @cache

@@ -6,21 +6,35 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from imagegate.notices.message import TEXT_LIMIT, Message, image_name
+from imagegate.notices.message import TEXT_LIMIT, Message, aligned, image_name
 from imagegate.policy.rules import Attention
 from imagegate.release.release import Outcome, Release
 from imagegate.text import one_line
 
 if TYPE_CHECKING:
     from imagegate.grants.approval import ApprovalRequest
+    from imagegate.notices.console import ConsoleLinks
 
 _NEXT_STEP: Mapping[Outcome, str] = {
-    Outcome.BLOCKED: "Fix what is named above and push again; nothing was signed and nothing was copied.",
-    Outcome.HELD: "The next stage request for an approval before the image is copied there.",
+    Outcome.BLOCKED: "Fix what is named above and push again. Nothing was signed, and nothing was copied.",
+    Outcome.HELD: "The next stage asks for an approval before the image is copied there.",
     Outcome.CONFLICT: "Push under a new tag, or remove the tag from the next stage's repository, then release again.",
-    Outcome.SUPERSEDED: "Nothing to do: a newer push took over.",
-    Outcome.WITHDRAWN: "Nothing to do: the image was deleted. Push it again to release it.",
-    Outcome.FAILED: "The image was neither passed nor refused. Look at the cause above, then release it again.",
+    Outcome.SUPERSEDED: "Nothing to do: the newer image has a release of its own.",
+    Outcome.WITHDRAWN: "Nothing to do. To release it, push it again.",
+    Outcome.FAILED: "The image was neither passed nor refused. Mend the cause above, then release it again.",
+}
+_AGAIN = ("Release it again", "imagegate release {name}")
+# Commands to paste, at the ends of their lines. Capital letters are for the reader to replace.
+_COMMANDS: Mapping[Outcome, tuple[tuple[str, str], ...]] = {
+    Outcome.BLOCKED: (
+        (
+            "Let one finding pass for a while",
+            "imagegate decide waive {repository} --cve CVE --package NAME --reason TEXT --expires 30d",
+        ),
+    ),
+    Outcome.HELD: (("Let it in", "imagegate decide approve {name}"),),
+    Outcome.CONFLICT: (_AGAIN,),
+    Outcome.FAILED: (_AGAIN,),
 }
 _DETAIL_TYPE: Mapping[Outcome, str] = {
     Outcome.RELEASED: "Image Released",
@@ -37,18 +51,22 @@ _TAGS_SHOWN = 20
 
 
 def announce(
-    release: Release, outcome: Outcome, request: ApprovalRequest | None = None, page: str = ""
+    release: Release,
+    outcome: Outcome,
+    request: ApprovalRequest | None = None,
+    page: str = "",
+    console: ConsoleLinks | None = None,
 ) -> Message:
     """Compose the message for `release`, which ends in `outcome`.
 
-    `request` is the approval that a held release waits for, and `page` the URL that shows it.
+    `request` is the approval that a held release waits for, and `page` the URL that shows it. `console` makes links.
     """
     detail = _detail(release, outcome)
     if request:
         detail["approval"] = {**request.as_json(), "page": page or None}
     return Message(
         subject=_subject(release, outcome),
-        lines=_lines(release, outcome, request, page),
+        lines=[*_lines(release, outcome, request, page), *_links(release, console)],
         detail_type=_DETAIL_TYPE[outcome],
         detail=detail,
         attributes={
@@ -89,6 +107,23 @@ def _headline(release: Release, outcome: Outcome) -> str:
     return f"at the {release.stage} gate"
 
 
+def _first_words(release: Release, outcome: Outcome) -> str:
+    """Return what happened, for the first line of the text; the subject begins with the outcome already."""
+    gate = f"at the {release.stage} gate"
+    match outcome:
+        case Outcome.BLOCKED:
+            return f"was blocked {gate}: {_first_reason(release)}"
+        case Outcome.CONFLICT:
+            return f"passed {gate}, but could not be copied to the next stage"
+        case Outcome.SUPERSEDED:
+            return f"was overtaken {gate} by a newer push"
+        case Outcome.WITHDRAWN:
+            return f"was deleted before its release ended {gate}"
+        case Outcome.FAILED:
+            return f"could not be released {gate}, because something failed"
+    return _headline(release, outcome)
+
+
 def _verdict_text(release: Release) -> str:
     if release.verdict == "PASS":
         return f"passed the {release.stage} gate"
@@ -108,7 +143,7 @@ def _first_reason(release: Release) -> str:
 
 
 def _lines(release: Release, outcome: Outcome, request: ApprovalRequest | None, page: str) -> list[str]:
-    lines = [f"{image_name(release)} {_headline(release, outcome)}.", ""]
+    lines = [f"{image_name(release)} {_first_words(release, outcome)}.", ""]
     lines += _reason_lines(release)
     lines += _remedy_lines(release)
     if release.break_glass:
@@ -118,7 +153,7 @@ def _lines(release: Release, outcome: Outcome, request: ApprovalRequest | None, 
     if request:
         lines += [*_approval_lines(release, request, page), ""]
     elif outcome in _NEXT_STEP:
-        lines += [_NEXT_STEP[outcome], ""]
+        lines += [_NEXT_STEP[outcome], *_command_lines(release, outcome), ""]
     if release.promotion:
         lines.append(f"Promoted to  {release.promotion.repository}: {_list_tags(release.promotion.tags)}")
     lines += [
@@ -132,9 +167,22 @@ def _lines(release: Release, outcome: Outcome, request: ApprovalRequest | None, 
         f"Decision     {release.decision or 'none'}",
         f"Policy       {release.policy}",
         "",
-        f"More: imagegate status {release.image}",
+        f"More         imagegate status {release.image}",
     ]
     return lines
+
+
+def _command_lines(release: Release, outcome: Outcome) -> list[str]:
+    names = {"name": image_name(release), "repository": release.image.repository}
+    commands = [(label, command.format(**names)) for label, command in _COMMANDS.get(outcome, ())]
+    return [f"  {label}:  {command}" for label, command in commands]
+
+
+def _links(release: Release, console: ConsoleLinks | None) -> list[str]:
+    if console is None:
+        return []
+    record = {"Record": console.record(release.decision)} if release.decision else {}
+    return aligned({"Image": console.image(release.image), **record})
 
 
 def _approval_lines(release: Release, request: ApprovalRequest, page: str) -> list[str]:

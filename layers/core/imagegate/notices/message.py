@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 300  # characters of a text from outside
 _LINE_LIMIT = 4_000  # links to decide are long, and must stay whole
+# Bytes of all forms together. Amazon SNS takes 256 KiB with the attributes (API reference, Publish).
+_SNS_LIMIT = 240 * 1024
+_TEXT_BYTES = 32 * 1024
+_ITEMS_KEPT = (10, 5, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +56,31 @@ def aligned(facts: Mapping[str, object]) -> list[str]:
 def as_sns_message(message: Message) -> str:
     """Return the text for mail and the JSON for machines, by protocol (`MessageStructure=json`).
 
+    If that is too long for SNS, lists are cut: the first items of each say the most.
+
     Source: Amazon SNS, "Publishing with different payloads".
     """
-    machine = json_text(message.detail, sort_keys=True)
+    content = _compose(message.text, message.detail)
+    for most in _ITEMS_KEPT:
+        if len(content.encode()) <= _SNS_LIMIT:
+            break
+        text = message.text.encode()[:_TEXT_BYTES].decode(errors="ignore")
+        content = _compose(
+            f"{text}\n… cut; the decision record has all of it\n", _shortened(message.detail, most)
+        )
+    return content
+
+
+def _compose(text: str, detail: dict[str, Any]) -> str:
+    machine = json_text(detail, sort_keys=True)
     protocols = dict.fromkeys(("sqs", "lambda", "http", "https", "firehose"), machine)
     return json.dumps(
-        {
-            "default": message.text,
-            "email": message.text,
-            **protocols,
-            "email-json": machine,
-        },
-        ensure_ascii=False,
+        {"default": text, "email": text, **protocols, "email-json": machine}, ensure_ascii=False
     )
+
+
+def _shortened(document: Any, most: int) -> Any:
+    """Return the document with so many items of each list."""
+    if isinstance(document, dict):
+        return {key: _shortened(value, most) for key, value in document.items()}
+    return [_shortened(one, most) for one in document[:most]] if isinstance(document, list) else document

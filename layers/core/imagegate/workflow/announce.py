@@ -18,6 +18,7 @@ from imagegate.release.proof import missing_proof
 from imagegate.release.release import CurrentRelease, Ending, Outcome, Release, ReleaseId
 
 if TYPE_CHECKING:
+    from imagegate.notices.console import ConsoleLinks
     from imagegate.notices.message import Message
     from imagegate.ports.grants import ApprovalLinks
     from imagegate.ports.records import StoredRecords
@@ -67,6 +68,7 @@ class AnnounceRelease:
     notifications: Notifications
     links: Callable[[], ApprovalLinks]
     mails: Callable[[], Mails]
+    console: ConsoleLinks | None = None
 
     def run(self, id_: ReleaseId, outcome: Outcome, fault: str, now: datetime) -> AnnounceResult:
         """Close the release and announce its outcome. `fault` is the cause if the execution failed.
@@ -91,13 +93,14 @@ class AnnounceRelease:
 
     def _announce(self, release: Release, outcome: Outcome) -> Message:
         if outcome is not Outcome.HELD:
-            return announce(release, outcome)
+            return announce(release, outcome, console=self.console)
         request = approval_request(release, self.records.policy(release.policy))
         if request is None:
-            return announce(release, outcome)
+            return announce(release, outcome, console=self.console)
         for mail in approval_mail.mails(release, request, self.links().link):
             self.mails().send(mail)
-        return announce(release, outcome, request, self.links().link(approval_mail.view(request)))
+        page = self.links().link(approval_mail.view(request))
+        return announce(release, outcome, request, page, self.console)
 
     def _note_current(self, release: Release) -> None:
         """Record the image as the current release of its target, with which the approval page compares the next one."""
