@@ -88,7 +88,7 @@ def _copy(source: str, target: str, repository: str, to: str, digest: str, tag: 
         target=to,
         has_time=lambda: True,
     )
-    manifest = copy.run(copy.find(tag))
+    manifest = copy.run(copy.find(tag), is_tagged_next=True)
     if not copy.tagged:
         registry.push_manifest(to, manifest, tag)
     seconds = time.perf_counter() - started

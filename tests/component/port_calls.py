@@ -7,9 +7,12 @@ go on, it is run again from its beginning with those answers, up to the first ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import Any
+
+from imagegate.ports.images import ScanReading
 
 # What no other function of the same release sees or changes: nobody need be let in between.
 _ALONE = frozenset({"put_decision", "decision", "policy", "referrers", "has_blob"})
@@ -84,4 +87,6 @@ def _answer(call: Callable[[], Any]) -> Any:
         found = call()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         return error.with_traceback(None)
+    if isinstance(found, ScanReading):
+        return replace(found, findings=tuple(found.findings))  # read as often as the call goes on
     return tuple(found) if isinstance(found, list | Iterator) else found

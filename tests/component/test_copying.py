@@ -7,7 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from imagegate.errors import ImageNotFoundError, MissingLayerError, MissingRepositoryError
+from imagegate.errors import (
+    ImageNotFoundError,
+    MissingLayerError,
+    MissingRepositoryError,
+    RegistryUnavailableError,
+)
 from imagegate.oci.image import Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import RemoteRegistry
@@ -51,7 +56,7 @@ def pushed(world: World) -> list[str]:
     return [line for line in world.registry.log if line.startswith("manifest")]
 
 
-def test_children_come_before_their_index_and_a_subject_before_its_referrers(world: World) -> None:
+def test_children_come_first_then_evidence_and_the_index_last(world: World) -> None:
     index, platforms = world.index("amd64", "arm64")
     world.scans.finish(platforms[0])
     world.scans.finish(platforms[1])
@@ -59,11 +64,37 @@ def test_children_come_before_their_index_and_a_subject_before_its_referrers(wor
     signed = world.sign(world.judge(index).decision)
     world.registry.log.clear()
     copy_of(world, index).run(None)
-    expected = [platform.digest for platform in platforms] + [index.digest]
-    first = [f"manifest {STAGING}:{digest.short}" for digest in expected]
-    assert pushed(world)[:3] == first
-    assert signed.signature
-    assert f"manifest {STAGING}:{signed.signature.short}" in pushed(world)[3:]
+    first = [f"manifest {STAGING}:{platform.digest.short}" for platform in platforms]
+    assert pushed(world)[:2] == first
+    assert f"manifest {STAGING}:{signed.signature.short}" in pushed(world)[2:-1]
+    assert pushed(world)[-1] == f"manifest {STAGING}:{index.digest.short}"
+
+
+def test_an_image_that_is_tagged_next_is_pushed_once(world: World) -> None:
+    image = world.signed()
+    world.registry.log.clear()
+    assert world.promote(image).outcome is Outcome.RELEASED
+    of_image = [line for line in pushed(world) if line.endswith((":1.0", image.digest.short))]
+    assert of_image == [pushed(world)[-1]] == [f"manifest {STAGING}:1.0"]
+
+
+class SubjectsFirst(FakeRegistry):
+    """A registry that refuses evidence about what it does not have."""
+
+    def push_manifest(self, repository: str, manifest: Manifest, tag: str | None = None) -> None:
+        if manifest.subject and ImageRef(repository, manifest.subject.digest) not in self.manifests:
+            raise RegistryUnavailableError("something it names is not in the repository")
+        super().push_manifest(repository, manifest, tag)
+
+
+def test_a_registry_that_wants_a_subject_before_its_evidence_gets_it() -> None:
+    world = World(registry=SubjectsFirst())
+    image = world.signed()
+    world.registry.log.clear()
+    assert world.promote(image).outcome is Outcome.RELEASED
+    assert pushed(world)[0] == f"manifest {STAGING}:{image.digest.short}"
+    assert pushed(world)[-1] == f"manifest {STAGING}:1.0"
+    assert len(pushed(world)) == 4
 
 
 def test_all_blobs_are_copied_before_the_first_manifest(world: World) -> None:

@@ -26,7 +26,7 @@ from imagegate.errors import (
 )
 from imagegate.findings.ecr import parse_basic_finding, parse_enhanced_finding
 from imagegate.findings.finding import Finding, FindingCounts, Package, Severity
-from imagegate.findings.scan import Basis, Readiness, Scanning
+from imagegate.findings.scan import Basis, Readiness, Scanning, ScanProgress
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, OCI_MANIFEST, Digest, ImageRef
 from imagegate.ports.images import Images, Scans
 
@@ -186,10 +186,14 @@ def inspector(aws_account: None) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def stub_scan_answer(stub: Stubber, answer: dict[str, Any] | None, kind: str = "BASIC") -> None:
-    """Set ECR's answer to a question about a scan, or none."""
+def scanned_by(stub: Stubber, kind: str = "BASIC") -> None:
     registry = {"scanningConfiguration": {"scanType": kind, "rules": []}}
     stub.add_response("get_registry_scanning_configuration", registry, {})
+
+
+def stub_scan_answer(stub: Stubber, answer: dict[str, Any] | None, kind: str = "BASIC") -> None:
+    """Set ECR's answer to a question about a scan, or none."""
+    scanned_by(stub, kind)
     if answer is None:
         stub.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
         return
@@ -321,10 +325,15 @@ def test_the_head_of_a_scan_tells_counts_time_and_what_the_scanner_says(ecr: Ecr
 @pytest.mark.parametrize(
     ("basis", "other"), [(Basis.BASIC, "enhancedFindings"), (Basis.ENHANCED, "findings")]
 )
-def test_findings_of_the_other_scanner_never_count(ecr: Ecr, stub: Stubber, basis: Basis, other: str) -> None:
+def test_findings_of_the_other_scanner_never_count(
+    ecr: Ecr, stub: Stubber, inspector: Stubber, basis: Basis, other: str
+) -> None:
+    if basis is Basis.ENHANCED:
+        covered(inspector, record())
+    scanned_by(stub, str(basis))
     stub.add_response("describe_image_scan_findings", head("COMPLETE", {other: [{"severity": "LOW"}]}))
     with pytest.raises(FindingsChangedError):
-        list(ecr.findings(IMAGE, basis))
+        list(ecr.read(IMAGE, PUSHED).findings)
 
 
 def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
@@ -339,38 +348,82 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
     stub_scan_answer = {**SCAN, "maxResults": 1000}
     first = {**head("COMPLETE", {"findings": [basic]}), "nextToken": "more"}
     last = head("COMPLETE", {"findings": [{"name": "CVE-2", "severity": "UNDEFINED"}]})
+    scanned_by(stub)
     stub.add_response("describe_image_scan_findings", first, stub_scan_answer)
     stub.add_response("describe_image_scan_findings", last, {**stub_scan_answer, "nextToken": "more"})
-    assert list(ecr.findings(IMAGE, Basis.BASIC)) == [
+    reading = ecr.read(IMAGE, PUSHED)
+    assert not reading.is_one_answer
+    assert list(reading.findings) == [
         Finding("CVE-1", Severity.HIGH, packages=(Package("openssl", "3.0"),)),
         Finding("CVE-2", Severity.UNDEFINED),
     ]
+
+
+@pytest.mark.parametrize("pushed_at", [PUSHED, None])
+def test_one_answer_has_the_status_and_the_findings(
+    ecr: Ecr, stub: Stubber, pushed_at: datetime | None
+) -> None:
+    answer = head("COMPLETE", {**HIGH, **DATED, "findings": [{"name": "CVE-1", "severity": "HIGH"}]})
+    scanned_by(stub)
+    stub.add_response("describe_image_scan_findings", answer, {**SCAN, "maxResults": 1000})
+    if pushed_at is None:
+        stub.add_response("describe_images", {"imageDetails": [DETAIL]}, NAMED)
+    reading = ecr.read(IMAGE, pushed_at)
+    assert reading.is_one_answer
+    assert (reading.status.readiness, reading.status.counts) == (Readiness.READY, {Severity.HIGH: 1})
+    assert [finding.vulnerability for finding in reading.findings] == ["CVE-1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "progress"),
+    [
+        (None, ScanProgress.NOT_STARTED),
+        (head("PENDING"), ScanProgress.RUNNING),
+        (head("IN_PROGRESS"), ScanProgress.RUNNING),
+        (head("COMPLETE"), ScanProgress.OVER),
+        (head("ACTIVE"), ScanProgress.OVER),
+        (head("FAILED"), ScanProgress.OVER),
+        (head("SOMETHING_NEW"), ScanProgress.OVER),
+    ],
+)
+def test_how_far_a_scan_is_takes_one_request(
+    ecr: Ecr, stub: Stubber, answer: dict[str, Any] | None, progress: ScanProgress
+) -> None:
+    if answer is None:
+        stub.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
+    else:
+        stub.add_response("describe_image_scan_findings", answer, {**SCAN, "maxResults": 1})
+    assert ecr.progress(IMAGE) is progress
 
 
 def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(ecr: Ecr, stub: Stubber) -> None:
     """The service may return fewer per page than requested."""
     stub_scan_answer = {**SCAN, "maxResults": 1000}
     listed = [{"name": f"CVE-{n}", "severity": "LOW" if n else "CRITICAL"} for n in range(100)]
+    scanned_by(stub)
     for page in range(50):
         more = {"nextToken": str(page + 1)} if page < 49 else {}
         wanted = {**stub_scan_answer, "nextToken": str(page)} if page else stub_scan_answer
         stub.add_response(
             "describe_image_scan_findings", {**head("COMPLETE", {"findings": listed}), **more}, wanted
         )
-    tally = FindingCounts.of(ecr.findings(IMAGE, Basis.BASIC))
+    tally = FindingCounts.of(ecr.read(IMAGE, PUSHED).findings)
     assert tally.counts == {Severity.LOW: 4950, Severity.CRITICAL: 50}
     assert sum(map(len, tally.examples.values())) == 10
 
 
 def test_a_page_of_an_older_scan_is_a_change_and_not_a_fault(ecr: Ecr, stub: Stubber) -> None:
     first = {**head("COMPLETE", {"findings": []}), "nextToken": "old"}
+    scanned_by(stub)
     stub.add_response("describe_image_scan_findings", first, {**SCAN, "maxResults": 1000})
     stub.add_client_error("describe_image_scan_findings", "InvalidParameterException")
     with pytest.raises(FindingsChangedError):
-        list(ecr.findings(IMAGE, Basis.BASIC))
+        list(ecr.read(IMAGE, PUSHED).findings)
 
 
-def test_an_enhanced_finding_counts_once_however_many_packages_it_names(ecr: Ecr, stub: Stubber) -> None:
+def test_an_enhanced_finding_counts_once_however_many_packages_it_names(
+    ecr: Ecr, stub: Stubber, inspector: Stubber
+) -> None:
     packages = [
         {"name": "openssl", "version": "3.0", "fixedInVersion": "3.1"},
         {"name": "libssl", "version": "3.0", "fixedInVersion": "NotAvailable"},
@@ -384,8 +437,10 @@ def test_an_enhanced_finding_counts_once_however_many_packages_it_names(ecr: Ecr
         },
         {"severity": "UNHEARD_OF", "title": "something else"},
     ]
+    scanned_by(stub, "ENHANCED")
+    covered(inspector, record())
     stub.add_response("describe_image_scan_findings", head("ACTIVE", {"enhancedFindings": found}))
-    assert list(ecr.findings(IMAGE, Basis.ENHANCED)) == [
+    assert list(ecr.read(IMAGE, PUSHED).findings) == [
         Finding("CVE-1", Severity.CRITICAL, (Package("openssl", "3.0", "3.1"), Package("libssl", "3.0"))),
         Finding("CVE-2", Severity.UNDEFINED, (Package("libssl", "3.0"),)),
         Finding("something else", Severity.UNDEFINED),

@@ -170,6 +170,15 @@ def test_recorded_fields_are_read_back(ledger: DynamoLedger) -> None:
     )
 
 
+def test_a_record_returns_the_attempt_as_it_is_now(ledger: DynamoLedger) -> None:
+    ledger.begin(OPEN)
+    assert ledger.record(FIRST, verdict="PASS") == replace(OPEN, verdict="PASS") == ledger.get(FIRST)
+    closed = ledger.close(FIRST, Outcome.RELEASED, None, NOW, "why")
+    assert closed == ledger.get(FIRST)
+    assert closed is not None
+    assert (closed.outcome, closed.detail) == (Outcome.RELEASED, "why")
+
+
 def test_a_later_judgement_leaves_no_reasons_of_the_earlier_one(ledger: DynamoLedger) -> None:
     ledger.begin(OPEN)
     ledger.record(FIRST, verdict="BLOCK", reasons=[REASON])

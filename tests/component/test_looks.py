@@ -13,7 +13,7 @@ from imagegate import wiring
 from imagegate.errors import FindingsChangedError
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Finding
-from imagegate.findings.scan import SECOND_LOOK, Basis, Scanning, ScanStatus, WaitOutcome
+from imagegate.findings.scan import SECOND_LOOK, Scanning, ScanStatus, WaitOutcome
 from imagegate.findings.versions import VERSIONS
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
@@ -38,8 +38,8 @@ class MovingScans(FakeScans):
 
     moves: list[Callable[[ImageRef], None]] = field(default_factory=list)
 
-    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
-        yield from super().findings(image, basis)
+    def findings(self, image: ImageRef) -> Iterator[Finding]:
+        yield from super().findings(image)
         if self.moves:
             self.moves.pop(0)(image)
 
@@ -237,16 +237,29 @@ def test_a_scan_that_never_settles_ends_in_an_error_and_never_in_a_pass(world: W
     ],
     ids=str,
 )
-def test_events_and_the_reconciler_wake_by_the_same_rule(world: World, missing: dict[str, object]) -> None:
+def test_a_result_that_lacks_something_is_not_judged_whoever_wakes_its_release(
+    world: World, missing: dict[str, object]
+) -> None:
     image = pushed(world, *critical())
     whole: ScanStatus = world.scans.results[image.digest]
-    change(world, image, **missing)
+    change(world, image, status="PENDING")
     assert world.wait(image) is None
-    assert world.completed().on_scan(image, LATER) == 0
+    change(world, image, **missing)
     assert world.reconcile().woken == 0
+    assert world.completed().on_scan(image, LATER) == 1  # by its event alone: the judge looks for itself
+    says_it_is_over = world.scans.results[image.digest].says_it_is_over
+    judged = world.judge(image, now=NOW)
+    assert judged.route is (JudgeRoute.LOOK_AGAIN if says_it_is_over else JudgeRoute.AWAIT)
+    assert judged.decision is None
     world.scans.results[image.digest] = whole
-    assert world.reconcile().woken == 1
-    assert world.workflow.woken == {"token": {"waited": "READY", "why": ""}}
+    assert world.judge(image, now=NOW).verdict is VerdictOutcome.BLOCK
+
+
+def test_a_scan_that_says_it_is_over_ends_the_wait_and_the_judge_says_whether_it_counts(world: World) -> None:
+    image = pushed(world, *critical())
+    change(world, image, coverage=PENDING)
+    assert world.wait(image) is WaitOutcome.READY
+    assert world.judge(image, now=NOW).route is JudgeRoute.LOOK_AGAIN
 
 
 def test_an_image_that_inspector_never_scans_ends_the_wait_at_once(world: World) -> None:

@@ -314,15 +314,44 @@ def test_a_push_without_its_blobs_is_tried_again_but_not_without_a_repository(
 # Blobs.
 
 
-def test_a_blob_is_pushed_in_two_requests() -> None:
-    accepted = Reply(202, headers={"Location": "/v2/team/app-dev/blobs/uploads/7?state=x"})
-    with registry(one_by_one(accepted, Reply(201))) as (client, script):
+_BEGUN = Reply(202, headers={"Location": "/v2/team/app-dev/blobs/uploads/7?state=x"})
+_WHOLE = f"POST /v2/team/app-dev/blobs/uploads/?digest=sha256%3A{BLOB.digest.hex}"
+_BEGIN = "POST /v2/team/app-dev/blobs/uploads/"
+_FINISH = f"PUT /v2/team/app-dev/blobs/uploads/7?state=x&digest=sha256%3A{BLOB.digest.hex}"
+
+
+def test_a_small_blob_is_pushed_in_one_request() -> None:
+    with registry(one_by_one(Reply(201))) as (client, script):
         assert client.push_blob(IMAGE.repository, LAYER) == BLOB
-    assert script.asked == [
-        "POST /v2/team/app-dev/blobs/uploads/",
-        f"PUT /v2/team/app-dev/blobs/uploads/7?state=x&digest=sha256%3A{BLOB.digest.hex}",
-    ]
-    assert script.requests[1].digest == str(BLOB.digest)
+    assert script.asked == [_WHOLE]
+    assert script.requests[0].digest == str(BLOB.digest)
+
+
+@pytest.mark.parametrize(
+    ("first", "requests"),
+    [
+        ([_BEGUN, Reply(201)], [_WHOLE, _FINISH]),
+        *(
+            ([Reply(status), _BEGUN, Reply(201)], [_WHOLE, _BEGIN, _FINISH])
+            for status in (400, 404, 405, 411, 415)
+        ),
+    ],
+)
+def test_a_registry_that_takes_no_blob_in_one_request_gets_two_from_then_on(
+    first: list[Reply], requests: list[str]
+) -> None:
+    with registry(one_by_one(*first, _BEGUN, Reply(201))) as (client, script):
+        for _ in range(2):
+            assert client.push_blob(IMAGE.repository, LAYER) == BLOB
+    assert script.asked == [*requests, _BEGIN, _FINISH]
+    assert script.requests[-1].digest == str(BLOB.digest)
+
+
+def test_a_large_blob_is_not_sent_before_its_upload_has_begun() -> None:
+    content = bytes(65 * 1024)
+    with registry(one_by_one(_BEGUN, Reply(201))) as (client, script):
+        client.push_blob(IMAGE.repository, content)
+    assert script.asked[0] == _BEGIN
 
 
 @pytest.mark.parametrize(

@@ -211,11 +211,21 @@ def test_a_scan_event_after_registration_wakes_once(world: World) -> None:
     assert [world.completed().on_scan(image, LATER) for _ in range(3)] == [1, 0, 0]
 
 
-def test_an_early_scan_event_wakes_nothing(world: World) -> None:
+def test_an_early_scan_event_costs_one_look_of_the_judge(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
     world.wait(image)
-    assert world.completed().on_scan(image, LATER) == 0
-    assert not world.workflow.woken
+    assert world.completed().on_scan(image, LATER) == 1
+    assert world.judge(image).route is JudgeRoute.AWAIT
+
+
+def test_an_event_about_one_platform_does_not_wake_a_release_that_waits_for_another(world: World) -> None:
+    index, (amd, arm) = world.index("amd64", "arm64")
+    world.start(index)
+    world.wait(index)
+    assert world.completed().on_scan(amd, LATER) == 0
+    world.scans.finish(amd)
+    assert world.completed().on_scan(arm, LATER) == 1
 
 
 def test_a_lost_scan_event_is_found_by_the_reconciler(world: World) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 
+from benchmarks.cost import read_json
 from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST
 from sandbox.images.arrive import main
 from sandbox.images.build import build_image
@@ -45,6 +47,19 @@ def test_the_promoted_image_starts_exactly_one_next_hop_and_evidence_starts_none
     for repository in ("hop-dev", "hop-staging"):
         for entry in gate.referrers(repository, digest):
             assert gate.releases(repository, entry["digest"]) == []
+
+
+def test_a_promoted_image_takes_the_transitions_that_the_bill_has(gate: Gate) -> None:
+    digest = gate.push("steps-dev", "1.0")
+    gate.ended("steps-dev", digest)
+    machine = gate.cloud.outputs["ReleaseStateMachine"].replace(":stateMachine:", ":execution:")
+    name = hashlib.sha256(f"steps-dev@{digest}#1".encode()).hexdigest()[:40]
+    history = gate.cloud.client("stepfunctions").get_execution_history(
+        executionArn=f"{machine}:{name}-1", maxResults=1000
+    )
+    entered = [event for event in history["events"] if event["type"].endswith("StateEntered")]
+    # The start counts as one, too, so that the bill is rather too high.
+    assert len(entered) + 1 <= read_json("usage.json")["transitions"] <= 12
 
 
 def test_the_back_door_is_shut_and_the_way_through_the_gates_opens_it(gate: Gate) -> None:

@@ -87,8 +87,9 @@ class FakeLedger(FakeRisks):
             self._change(release, tags=known.tags | tags, pushed_at=later, changes=known.changes + 1)
         return known.is_open
 
-    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> None:
+    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> Release:
         self._change(release, **results)
+        return self.get(release)
 
     def close(
         self,
@@ -98,16 +99,16 @@ class FakeLedger(FakeRisks):
         at: datetime,
         detail: str,
         proof: Release | None = None,
-    ) -> bool:
+    ) -> Release | None:
         known = self.get(release)
         if known.outcome is not None:
-            return known.outcome is outcome
+            return known if known.outcome is outcome else None
         if seen is not None and known.changes != seen:
-            return False
+            return None
         if proof is not None and _proof(known) != _proof(proof):
-            return False
+            return None
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
-        return True
+        return self.get(release)
 
     def recent_of_repository(self, repository: str, limit: int) -> list[Release]:
         found = [one for one in self.releases.values() if one.image.repository == repository]

@@ -86,7 +86,9 @@ class FakeSigner:
         envelope = json.dumps({"by": self.profile_arn(stage), "payload": payload.decode()}).encode()
         return envelope, {THUMBPRINTS: "[]"}
 
-    def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
+    def verify(
+        self, envelope: bytes, subject: Descriptor, stage: str, at: datetime, *, is_new: bool = False
+    ) -> dict[str, str]:
         if envelope in self.revoked:
             raise RevocationError(f"revoked: {self.revoked[envelope]}")
         raw = json.loads(envelope)

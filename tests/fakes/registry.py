@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,12 +16,13 @@ from imagegate.errors import (
 from imagegate.evidence.attestation import IN_TOTO
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Finding, FindingCounts
-from imagegate.findings.scan import Basis, Scanning, ScanStatus
+from imagegate.findings.scan import Basis, Scanning, ScanProgress, ScanStatus
 from imagegate.grants.approval_link import parse_link as parse_link
 from imagegate.oci.image import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Scanner
 from imagegate.policy.replication import Replica
+from imagegate.ports.images import ScanReading
 from imagegate.release.release import (
     EcrImage,
 )
@@ -131,6 +132,10 @@ class FakeRegistry:
             raise ImageNotFoundError(f"{image}: not found")
         return self.manifests[image]
 
+    def read_manifests(self, repository: str, digests: Collection[Digest]) -> dict[Digest, Manifest]:
+        images = [ImageRef(repository, digest) for digest in digests]
+        return {image.digest: self.manifests[image] for image in images if image in self.manifests}
+
     def push_blob(self, repository: str, content: bytes) -> Descriptor:
         self.log.append(f"blob {repository}")
         self.blobs[repository, Digest.of(content)] = content
@@ -215,8 +220,15 @@ class FakeScans:
             self.registry.manifest(image)
         return self.results.get(image.digest, ScanStatus(image.digest))
 
-    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
-        yield from self.lists[image.digest]
+    def progress(self, image: ImageRef) -> ScanProgress:
+        return ScanProgress.of(self.status(image).status)
+
+    def read(self, image: ImageRef, pushed_at: datetime | None = None) -> ScanReading:
+        """Answer as with several pages: the status may differ by the time when all are read."""
+        return ScanReading(self.status(image), self.findings(image))
+
+    def findings(self, image: ImageRef) -> Iterator[Finding]:
+        yield from self.lists.get(image.digest, ())
 
     def scanning(self, repository: str) -> Scanning:
         return self.way

@@ -77,7 +77,7 @@ def _copy(
         has_time=has_time,
     )
     try:
-        manifest = copy.run(copy.find())
+        manifest = copy.run(copy.find(), is_tagged_next=not is_tagged)
         if not is_tagged:
             registry.push_manifest(target.repository, manifest, target.tag)
     except OutOfTimeError:

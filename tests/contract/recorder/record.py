@@ -17,6 +17,7 @@ from tests.contract.recorder.conditions import Conditions
 from tests.contract.recorder.exchange import outcomes, summary
 from tests.contract.recorder.not_recorded import NOT_RECORDED
 from tests.contract.recorder.probing import Probed, ask, explain
+from tests.contract.recorder.questions import QUESTIONS
 from tests.contract.recorder.recordings import FOLDER, Recording
 from tests.contract.recorder.sanitise import LeakError
 from tests.contract.recorder.target import AWS, NoTargetError, open_bench
@@ -112,6 +113,12 @@ class Recorder:
         self._console.print(f"\n{self._recorded} of {number} behaviours recorded. Not recorded, ever:")
         for chapter, what, why in NOT_RECORDED:
             self._console.print(f"  {chapter}: {what} ({why})", highlight=False)
+        self._console.print("\nWhat matters most, how to find out, and what goes wrong if the answer is no:")
+        for number, question in enumerate(QUESTIONS, 1):
+            self._console.print(
+                f"  {number}. {question.text}\n     {question.by}\n     Else {question.otherwise}.",
+                highlight=False,
+            )
         for problem in self._problems:
             self._console.print(f"[red]{problem}[/red]", highlight=False)
 

@@ -97,7 +97,7 @@ class DynamoTable:
 
     def put(self, item: Item, condition: str = "", values: Item | None = None) -> bool:
         """Write the whole item. Return False if the condition does not hold."""
-        return self._write(self._client.put_item, condition, values, Item=typed(item))
+        return self._write(self._client.put_item, condition, values, Item=typed(item)) is not None
 
     def update(
         self,
@@ -106,12 +106,19 @@ class DynamoTable:
         condition: str,
         values: Item | None = None,
         names: Mapping[str, str] | None = None,
-    ) -> bool:
-        """Change attributes of one item. Return False if the condition does not hold."""
+    ) -> Item | None:
+        """Change attributes of one item. Return the whole item as it is now, or None if the condition does not hold."""
         more: dict[str, Any] = {"ExpressionAttributeNames": dict(names)} if names else {}
-        return self._write(
-            self._client.update_item, condition, values, Key=typed(key), UpdateExpression=expression, **more
+        response = self._write(
+            self._client.update_item,
+            condition,
+            values,
+            Key=typed(key),
+            UpdateExpression=expression,
+            ReturnValues="ALL_NEW",
+            **more,
         )
+        return None if response is None else plain(response["Attributes"])
 
     def delete(
         self,
@@ -122,7 +129,7 @@ class DynamoTable:
     ) -> bool:
         """Delete one item, if it is there. Return False if the condition does not hold."""
         more: dict[str, Any] = {"ExpressionAttributeNames": dict(names)} if names else {}
-        return self._write(self._client.delete_item, condition, values, Key=typed(key), **more)
+        return self._write(self._client.delete_item, condition, values, Key=typed(key), **more) is not None
 
     def partition(
         self, pk: str, *, prefix: str = "", newest_first: bool = False, limit: int = 0
@@ -176,19 +183,17 @@ class DynamoTable:
             else:
                 raise ThrottledError(f"{self._name}: BatchWriteItem leaves items unwritten")
 
-    def _write(
-        self, write: Callable[..., Any], condition: str, values: Item | None, **arguments: Any
-    ) -> bool:
+    def _write(self, write: Callable[..., Any], condition: str, values: Item | None, **arguments: Any) -> Any:
+        """Return the response, or None if the condition does not hold."""
         arguments |= {"ConditionExpression": condition} if condition else {}
         arguments |= {"ExpressionAttributeValues": typed(values)} if values else {}
         try:
             with translated({}):
-                write(TableName=self._name, **arguments)
+                return write(TableName=self._name, **arguments)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
+                return None
             raise
-        return True
 
     def _query(self, **arguments: Any) -> Iterator[Item]:
         """Yield items page by page, as far as the caller reads."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -21,20 +22,23 @@ from imagegate.errors import (
     ScanRefusedError,
     UnsupportedImageError,
 )
-from imagegate.findings.ecr import lists_other_findings, read_findings
-from imagegate.findings.finding import Finding, count_severities
-from imagegate.findings.scan import Basis, Scanning, ScanStatus
+from imagegate.findings.ecr import lists_other_findings, read_findings, read_status
+from imagegate.findings.scan import Basis, Scanning, ScanProgress, ScanStatus
 from imagegate.oci.image import MANIFEST_MEDIA_TYPES, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Scanner
 from imagegate.policy.replication import Replica, ReplicaStatus
+from imagegate.ports.images import ScanReading
 from imagegate.release.release import EcrImage
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
 
+    from imagegate.findings.finding import Finding
+
 _FINDINGS_A_PAGE = 1000
+_IMAGES_A_CALL = 100  # Amazon ECR API reference, BatchGetImage.imageIds
 _GONE: Mapping[str, type[ImageGateError]] = {
     "ImageNotFoundException": ImageNotFoundError,
     "RepositoryNotFoundException": ImageNotFoundError,
@@ -48,8 +52,6 @@ _NEEDED = (
     " Inspector, inspector2:ListFindings and inspector2:ListCoverage on *"
 )
 _ENHANCED_BY_ITSELF = frozenset({"CONTINUOUS_SCAN", "SCAN_ON_PUSH"})
-
-
 # Errors of StartImageScan that no later call avoids. To have used up the daily scan of an image is none.
 _REFUSED: Mapping[str, type[ImageGateError]] = {
     **_GONE,
@@ -104,8 +106,24 @@ class Ecr:
 
     def manifest(self, image: ImageRef) -> Manifest:
         described = self._get(image.repository, {"imageDigest": str(image.digest)})
-        content = image.digest.check(described["imageManifest"].encode(), str(image))
-        return Manifest.parse(content, described.get("imageManifestMediaType"))
+        image.digest.check(described["imageManifest"].encode(), str(image))
+        return _manifest(described)
+
+    def read_manifests(self, repository: str, digests: Collection[Digest]) -> dict[Digest, Manifest]:
+        found: dict[Digest, Manifest] = {}
+        wanted = list(dict.fromkeys(digests))
+        for start in range(0, len(wanted), _IMAGES_A_CALL):
+            with translated(_GONE, subject=repository):
+                response = self._client.batch_get_image(
+                    repositoryName=repository,
+                    imageIds=[{"imageDigest": str(digest)} for digest in wanted[start:][:_IMAGES_A_CALL]],
+                    acceptedMediaTypes=list(MANIFEST_MEDIA_TYPES),
+                )
+            for described in response.get("images", ()):
+                with suppress(RejectedInputError):
+                    manifest = _manifest(described)
+                    found[manifest.digest] = manifest
+        return found
 
     def _get(self, repository: str, wanted: ImageIdentifierTypeDef) -> Any:
         name = f"{repository} {' '.join(map(str, wanted.values()))}"
@@ -172,19 +190,35 @@ class Ecr:
 
         The registry's configuration and Inspector's coverage are read before the result, so the result is not older.
         """
+        return self._first_page(image, 1)[0]
+
+    def progress(self, image: ImageRef) -> ScanProgress:
+        return ScanProgress.of(self._head(image, 1).get("imageScanStatus", {}).get("status"))
+
+    def read(self, image: ImageRef, pushed_at: datetime | None = None) -> ScanReading:
+        """Return status and findings. The first page has both, so that they agree if there is no other page."""
+        status, page = self._first_page(image, _FINDINGS_A_PAGE, pushed_at)
+        return ScanReading(status, self._findings(image, status.basis, page), not page.get("nextToken"))
+
+    def _first_page(
+        self, image: ImageRef, size: int, pushed_at: datetime | None = None
+    ) -> tuple[ScanStatus, Any]:
         basis = self._basis()
         coverage = Inspector().coverage(self._arn(image)) if basis is Basis.ENHANCED else ()
+        page = self._head(image, size)
+        status = replace(read_status(image.digest, page, basis), coverage=coverage)
+        if status.says_it_is_over:
+            status = replace(status, pushed_at=timestamp(pushed_at or self.facts(image).pushed_at))
+        return status, page
+
+    def _head(self, image: ImageRef, size: int) -> Any:
+        """Return the first page of the findings, or `{}` until a first scan has begun."""
         try:
-            head = self._findings_page(image, maxResults=1)
+            return self._findings_page(image, maxResults=size)
         except ClientError as error:
-            # The response of ECR until a first scan has begun.
             if error.response["Error"]["Code"] != "ScanNotFoundException":
                 raise
-            head = {}
-        status = replace(_status(image.digest, head, basis), coverage=coverage)
-        if status.says_it_is_over:
-            status = replace(status, pushed_at=timestamp(self.facts(image).pushed_at))
-        return status
+            return {}
 
     def _basis(self) -> Basis:
         with translated({}, subject="the registry's scanning configuration"):
@@ -198,22 +232,21 @@ class Ecr:
         where = f"{here.partition}:ecr:{here.region_name}:{account}"
         return f"arn:{where}:repository/{image.repository}/{image.digest}"
 
-    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
+    def _findings(self, image: ImageRef, basis: Basis, page: Any) -> Iterator[Finding]:
         """Yield every finding. Raises `FindingsChangedError` if the pages belong to more than one scan.
 
         That is so if the image was scanned again meanwhile, or by another scanner, whose findings have another form.
         """
-        more: dict[str, Any] = {}
         while True:
-            with translated({"InvalidParameterException": FindingsChangedError} if more else {}, str(image)):
-                page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, **more)
             findings = page.get("imageScanFindings", {})
             if lists_other_findings(findings, basis):
                 raise FindingsChangedError(f"{image}: it lists the findings of another scanner")
             yield from read_findings(findings, basis)
-            if not page.get("nextToken"):
+            token = page.get("nextToken")
+            if not token:
                 return
-            more = {"nextToken": page["nextToken"]}
+            with translated({"InvalidParameterException": FindingsChangedError}, str(image)):
+                page = self._findings_page(image, maxResults=_FINDINGS_A_PAGE, nextToken=token)
 
     def _findings_page(self, image: ImageRef, **paging: Any) -> Any:
         with translated(_GONE, subject=str(image)), translated(_DENIED, subject=f"{image}: {_NEEDED}"):
@@ -257,6 +290,10 @@ class Ecr:
                 raise
 
 
+def _manifest(described: Any) -> Manifest:
+    return Manifest.parse(described["imageManifest"].encode(), described.get("imageManifestMediaType"))
+
+
 def _facts(image: ImageRef, detail: Any) -> EcrImage:
     return EcrImage(
         image=image,
@@ -265,24 +302,4 @@ def _facts(image: ImageRef, detail: Any) -> EcrImage:
         media_type=detail.get("imageManifestMediaType", ""),
         artifact_type=detail.get("artifactMediaType"),
         size=detail.get("imageSizeInBytes", 0),
-    )
-
-
-def _status(digest: Digest, head: Any, basis: Basis = Basis.BASIC) -> ScanStatus:
-    """Read a response of DescribeImageScanFindings; `{}` if no scan is known.
-
-    The response does not name the scanner: both say COMPLETE, and an empty list has no form.
-    """
-    state, findings = head.get("imageScanStatus", {}), head.get("imageScanFindings", {})
-    completed, counts = findings.get("imageScanCompletedAt"), findings.get("findingSeverityCounts")
-    return ScanStatus(
-        image=digest,
-        status=state.get("status"),
-        description=state.get("description", ""),
-        completed_at=timestamp(completed) if completed else None,
-        counts=count_severities(counts or {}),
-        lists_findings=any(read_findings(findings, basis)),
-        basis=basis,
-        has_counts=counts is not None,
-        lists_others=lists_other_findings(findings, basis),
     )

@@ -89,7 +89,9 @@ class AwsSigner:
         chain = canonical_json(list(thumbprints(envelope))).decode()
         return envelope, {**signed.get("metadata", {}), THUMBPRINTS: chain}
 
-    def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
+    def verify(
+        self, envelope: bytes, subject: Descriptor, stage: str, at: datetime, *, is_new: bool = False
+    ) -> dict[str, str]:
         """Check an envelope by this stage's profile and return its signed annotations.
 
         Raises `VerificationError`, or `ServiceUnavailableError` if Signer cannot say now whether it has been revoked.
@@ -103,7 +105,7 @@ class AwsSigner:
                 trusted_roots=self._trusted_roots,
                 identity=self.profile_arn(stage),
                 at=at,
-                revoked=self._revoked,
+                revoked=None if is_new else self._revoked,
             )
         except RevocationUnansweredError as error:
             raise ServiceUnavailableError(str(error)) from error

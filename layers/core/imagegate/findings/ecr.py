@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagegate.canonical_json import parse_timestamp, timestamp
 from imagegate.errors import RejectedInputError
-from imagegate.findings.finding import Finding, Package, Severity
-from imagegate.findings.scan import Basis
+from imagegate.findings.finding import Finding, Package, Severity, count_severities
+from imagegate.findings.scan import Basis, ScanStatus
+
+if TYPE_CHECKING:
+    from imagegate.oci.image import Digest
 
 # Inspector's PackageManager (botocore, inspector2 model, and names seen in answers of ECR) → package URL type.
 # Packages of operating systems are deb, rpm or apk; neither service says which.
@@ -143,3 +146,23 @@ _READERS: Mapping[Basis, Callable[[Any], Finding]] = {
     Basis.BASIC: parse_basic_finding,
     Basis.ENHANCED: parse_enhanced_finding,
 }
+
+
+def read_status(digest: Digest, head: Any, basis: Basis = Basis.BASIC) -> ScanStatus:
+    """Read a response of DescribeImageScanFindings; `{}` if no scan is known.
+
+    The response does not name the scanner: both say COMPLETE, and an empty list has no form.
+    """
+    state, findings = head.get("imageScanStatus", {}), head.get("imageScanFindings", {})
+    completed, counts = findings.get("imageScanCompletedAt"), findings.get("findingSeverityCounts")
+    return ScanStatus(
+        image=digest,
+        status=state.get("status"),
+        description=state.get("description", ""),
+        completed_at=timestamp(completed) if completed else None,
+        counts=count_severities(counts or {}),
+        lists_findings=any(read_findings(findings, basis)),
+        basis=basis,
+        has_counts=counts is not None,
+        lists_others=lists_other_findings(findings, basis),
+    )

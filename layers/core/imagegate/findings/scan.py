@@ -49,6 +49,20 @@ class Readiness(StrEnum):
     IMPOSSIBLE = "IMPOSSIBLE"  # the scan has ended without a result
 
 
+class ScanProgress(StrEnum):
+    """The state of a scan by its status alone, which does not say whether the result counts."""
+
+    NOT_STARTED = "NOT_STARTED"
+    RUNNING = "RUNNING"
+    OVER = "OVER"
+
+    @classmethod
+    def of(cls, status: str | None) -> ScanProgress:
+        if status is None:
+            return cls.NOT_STARTED
+        return cls.RUNNING if status in _NOT_YET else cls.OVER
+
+
 class Basis(StrEnum):
     """The source of a result; each source has its own rule for when the result counts."""
 

@@ -96,6 +96,7 @@ class Connection:
         # A blob that is copied within the registry needs two connections: one reads while the other writes.
         self._pool = make_pool(guard, maxsize=2 * MOST_AT_ONCE, timeout=timeout)
         self.pace = Pace(MOST_AT_ONCE)
+        self.takes_whole_blobs = True  # in one POST, as far as we know
 
     def call(
         self,

@@ -13,12 +13,15 @@ from imagegate.oci.image import Descriptor, Digest
 from imagegate.oci.response import RegistryResponse, resolve_url
 
 MAX_BLOB = 40 * 1024 * 1024  # in memory; BuildKit reads no larger attestations
+_SMALL = 64 * 1024  # bytes that may be sent in vain, to a registry that takes no blob in one request
 NOT_FOUND = frozenset({404})
 
 _OCTETS = "application/octet-stream"
 _HEADERS = {"Content-Type": _OCTETS}
 # The answers to a question about an upload that the registry no longer has.
 _NOT_STORED = frozenset({400, 404, 405, 416})
+# The answers of a registry that takes no blob in one request; where nothing is there, the next request says so, too.
+_NO_SINGLE_POST = frozenset({400, 404, 405, 411, 415})
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 
 # Returns the states of a repository's layers: AVAILABLE, UNAVAILABLE or ARCHIVED (Amazon ECR API reference, Layer).
@@ -71,14 +74,35 @@ class RepositoryClient:
         return bytes(content)
 
     def push(self, content: bytes) -> Descriptor:
+        """Upload a small blob: in one request if the registry takes that (distribution specification, "Single POST").
+
+        A registry that does not take it begins an upload instead, or refuses the request.
+        """
         blob = Descriptor(_OCTETS, Digest.of(content), len(content))
+        if self.connection.takes_whole_blobs and blob.size <= _SMALL:
+            response = self._post(blob, {"digest": str(blob.digest)}, content)
+            if response.status == 201:
+                return blob
+            self.connection.takes_whole_blobs = False
+            if response.status == 202:
+                self.finish_upload(upload_location(response, self.name(blob)), blob, content)
+                return blob
         self.finish_upload(upload_location(self.begin_upload(blob), self.name(blob)), blob, content)
         return blob
 
     def begin_upload(self, blob: Descriptor, mount_from: str = "") -> RegistryResponse:
         """Begin an upload. Status 201: the blob was mounted; 202: `Location` is the URL for its content."""
-        mount = "?" + urlencode({"mount": str(blob.digest), "from": mount_from}) if mount_from else ""
-        return self.connection.call("POST", f"/v2/{self.repository}/blobs/uploads/{mount}", self.name(blob))
+        return self._post(blob, {"mount": str(blob.digest), "from": mount_from} if mount_from else {})
+
+    def _post(
+        self, blob: Descriptor, query: Mapping[str, str], content: bytes | None = None
+    ) -> RegistryResponse:
+        path = f"/v2/{self.repository}/blobs/uploads/{'?' if query else ''}{urlencode(query)}"
+        accept = _NO_SINGLE_POST if content is not None else frozenset()
+        headers = _HEADERS if content is not None else {}
+        return self.connection.call(
+            "POST", path, self.name(blob), headers=headers, body=content, accept=accept
+        )
 
     def stored_bytes(self, location: str, blob: Descriptor) -> int:
         """Return how many bytes of an unfinished upload the registry still has."""

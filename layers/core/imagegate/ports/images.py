@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from imagegate.findings.finding import Finding
-    from imagegate.findings.scan import Basis, Scanning, ScanStatus
+    from imagegate.findings.scan import Scanning, ScanProgress, ScanStatus
     from imagegate.oci.image import Digest, ImageRef
     from imagegate.oci.manifest import Manifest
     from imagegate.policy.policy import Scanner
@@ -33,6 +34,9 @@ class Images(Protocol):
     def manifest(self, image: ImageRef) -> Manifest:
         """Return the exact bytes, checked against the digest. Raises `ImageNotFoundError`."""
 
+    def read_manifests(self, repository: str, digests: Collection[Digest]) -> dict[Digest, Manifest]:
+        """Return the manifests that are there and can be read, in as few requests as possible."""
+
     def replicas(self, image: ImageRef) -> list[Replica]:
         """List where ECR copies the image to; empty if no replication rule of the registry matches it."""
 
@@ -49,14 +53,30 @@ class Images(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class ScanReading:
+    """A scan's status, with its findings. They are of one scan for certain if they came in the same answer."""
+
+    status: ScanStatus
+    findings: Iterable[Finding]
+    is_one_answer: bool = False
+
+
 class Scans(Protocol):
     """Scans of one image that can run, never of an index."""
+
+    def progress(self, image: ImageRef) -> ScanProgress:
+        """Say how far the scan is, by one request. Raises `ImageNotFoundError` if the image is gone."""
 
     def status(self, image: ImageRef) -> ScanStatus:
         """Return the status of the latest scan. Raises `ImageNotFoundError` if the image is gone."""
 
-    def findings(self, image: ImageRef, basis: Basis) -> Iterator[Finding]:
-        """Yield every finding of the latest scan by this scanner, page by page. Raises `FindingsChangedError`."""
+    def read(self, image: ImageRef, pushed_at: datetime | None = None) -> ScanReading:
+        """Return the latest scan with every finding, page by page. Raises `ImageNotFoundError` if the image is gone.
+
+        `pushed_at`: when the image was pushed, if the caller has just read it. The findings may raise
+        `FindingsChangedError`.
+        """
 
     def scanning(self, repository: str) -> Scanning:
         """Say whether a scan of this repository's images comes by itself, on request, or never."""

@@ -78,8 +78,8 @@ class StepResults(TypedDict, total=False):
 class RecordedReleases(Releases, Protocol):
     """Attempts, for steps that record results."""
 
-    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> None:
-        """Record results on an attempt. Raises `RecordNotFoundError` if it was never begun."""
+    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> Release:
+        """Record results on an attempt and return it as it is now. Raises `RecordNotFoundError` if there is none."""
 
     def note_platforms(self, release: Release) -> None:
         """Record each platform of a released index as released with it."""
@@ -102,10 +102,10 @@ class ReleaseAttempts(Releases, Protocol):
         at: datetime,
         detail: str,
         proof: Release | None = None,
-    ) -> bool:
-        """Close an open attempt. To close it twice with the same outcome is no error.
+    ) -> Release | None:
+        """Close an open attempt, and return it. To close it twice with the same outcome is no error.
 
-        Return False if it has had other than `seen` changes (None: any number), if what proves the outcome is not as
+        Return None if it has had other than `seen` changes (None: any number), if what proves the outcome is not as
         in the reading `proof`, or if it is closed with another outcome.
         """
 

@@ -22,8 +22,13 @@ class Signer(Protocol):
     def sign(self, stage: str, payload: bytes) -> tuple[bytes, dict[str, str]]:
         """Sign a Notation payload. Return the JWS envelope and the annotations of the signature manifest."""
 
-    def verify(self, envelope: bytes, subject: Descriptor, stage: str, at: datetime) -> dict[str, str]:
-        """Check an envelope by this stage's profile and return the signed annotations. Raises `VerificationError`."""
+    def verify(
+        self, envelope: bytes, subject: Descriptor, stage: str, at: datetime, *, is_new: bool = False
+    ) -> dict[str, str]:
+        """Check an envelope by this stage's profile and return the signed annotations. Raises `VerificationError`.
+
+        `is_new`: it was made a moment ago, and nobody has it who could have revoked it.
+        """
 
     def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
         """Revoke the signature, also a second time. Return its stage, or None if none of these stages made it."""

@@ -117,13 +117,13 @@ class AnnounceRelease:
         if not release.is_open:
             return release
         if outcome is Outcome.FAILED:
-            self.ledger.close(id_, outcome, None, now, fault)
+            closed = self.ledger.close(id_, outcome, None, now, fault)
         elif release.revoked and outcome is not Outcome.BLOCKED:
             return None
         else:
             ending = self._ending(release, outcome)
-            self.ledger.close(id_, outcome, ending.seen, now, ending.detail, proof=release)
-        return self.ledger.get(id_)
+            closed = self.ledger.close(id_, outcome, ending.seen, now, ending.detail, proof=release)
+        return closed or self.ledger.get(id_)
 
     def _ending(self, release: Release, outcome: Outcome) -> Ending:
         if missing := missing_proof(release, outcome, self.records.policy(release.policy)):

@@ -10,13 +10,13 @@ from imagegate.errors import (
     AmbiguousDocumentError,
     ImageNotFoundError,
 )
-from imagegate.findings.scan import WaitOutcome
+from imagegate.findings.scan import ScanProgress, WaitOutcome
 from imagegate.oci.image import ImageRef
 from imagegate.ports.ledger import Releases, ScanTokens
 from imagegate.ports.risks import JudgedAgain
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.examination.contents import read_contents
-from imagegate.workflow.examination.scan_wait import is_over, why_never
+from imagegate.workflow.examination.scan_wait import is_over, progress, why_never
 
 if TYPE_CHECKING:
     from imagegate.ports.executions import Starter, Tasks
@@ -51,6 +51,11 @@ class AwaitScan:
         return self._look(waiting, token)
 
     def _look(self, waiting: list[WaitingScan], token: str) -> WaitOutcome | None:
+        """Look once. Whether a result counts is for the judge to say, who looks again later if it does not yet."""
+        states = [progress(self.scans, scan.image) for scan in waiting]
+        if ScanProgress.NOT_STARTED not in states:
+            is_ready = ScanProgress.RUNNING not in states
+            return self._end(waiting, token, WaitOutcome.READY) if is_ready else None
         if all(is_over(self.scans, scan.image) for scan in waiting):
             return self._end(waiting, token, WaitOutcome.READY)
         never = why_never(self.scans, [scan.image for scan in waiting])
@@ -87,11 +92,15 @@ class ScanCompleted:
             latest = self._offer_late_scan(image)
             if latest is not None and latest.outcome in _WENT_ON:
                 self.ledger.judge_by(image, judge_by)
-        return sum(self.wake_if_complete(scan) for scan in waiting)
+        return sum(self.wake_if_complete(scan, image) for scan in waiting)
 
-    def wake_if_complete(self, scan: WaitingScan) -> bool:
+    def wake_if_complete(self, scan: WaitingScan, ended: ImageRef | None = None) -> bool:
+        """Wake a release if all its platforms are scanned. `ended`: the platform whose scan ended by its event.
+
+        The judge looks at that one, so that a false event costs no more than a look of the judge.
+        """
         images = [ImageRef(scan.image.repository, digest) for digest in scan.platforms]
-        if not all(is_over(self.scans, image) for image in images):
+        if not all(image == ended or is_over(self.scans, image) for image in images):
             return False
         if not self.tasks.wake(scan.token, {"waited": str(WaitOutcome.READY), "why": ""}):
             return self._too_late(scan)

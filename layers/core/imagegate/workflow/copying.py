@@ -1,8 +1,10 @@
 """Copy an image exactly, with its evidence: find the manifests, copy their blobs, push the manifests in order.
 
 All manifests are found first, so that all blobs are copied together. Then the manifests are pushed: children before
-their index, a subject before its referrers. A registry accepts a manifest only if it has everything that the manifest
-names. So an image that exists is complete; its evidence may not be. Tags are not set here.
+their index, and the image itself last, by its tag, which its caller sets: when it is there, all its evidence is. A
+registry accepts a manifest only if it has everything that the manifest names, so an image that exists is complete; its
+evidence may not be. Registries have to accept evidence before its subject (distribution specification, "Pushing
+Manifests with Subject"); from one that refuses, the image is pushed by its digest first.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from imagegate.errors import (
     ImageNotFoundError,
     MissingLayerError,
     MissingRepositoryError,
+    RegistryUnavailableError,
+    RejectedInputError,
 )
 from imagegate.oci.artifact import prove_cannot_run
 from imagegate.oci.image import Descriptor, Digest, ImageRef
@@ -50,8 +54,14 @@ class Copy:
     image: ImageRef
     target: str
     has_time: Callable[[], bool]
+    read: Mapping[Digest, Manifest] = field(default_factory=dict)  # of the source, by the caller a moment ago
     left_behind: list[str] = field(default_factory=list)
     tagged: str | None = None  # the tag that the image already has in the target
+    # Known after `run`.
+    manifest: Manifest = field(init=False)
+    is_new: bool = True  # the target does not have the image
+    _last: Manifest | None = None  # the image, if it is still to be pushed
+    _is_tagged_next: bool = False
     _push: dict[Digest, Manifest] = field(default_factory=dict)  # in this order
     _seen: set[Digest] = field(default_factory=set)
     _bytes: int = 0  # of evidence that was read, to prove it
@@ -76,14 +86,20 @@ class Copy:
         known: Iterable[Digest] = (),
         was_complete: bool = False,
         uploads: Mapping[Digest, str] | None = None,
+        is_tagged_next: bool = False,
     ) -> Manifest:
-        """Copy the image and return its manifest. `there` is the result of `find`.
+        """Copy the image and return its manifest. `there`: the result of `find`.
 
-        `known`: evidence to copy even if the registry does not list it yet. `was_complete`: an earlier copy ended, so
-        only newer evidence is copied. `uploads`: blobs that an earlier call copied in part. Raises `OutOfTimeError`.
+        `is_tagged_next`: the manifest itself is left to the caller, who pushes it under a tag: one push is saved.
+
+        `known`: evidence to copy even if the registry does not list it yet. The gate made it a moment ago, so nothing
+        that refers to it is looked for. `was_complete`: an earlier copy ended, so
+        only newer evidence is copied. `uploads`: blobs that an earlier call copied in part. Raises `OutOfTimeError`,
+        and `MissingRepositoryError`, after which `send` goes on.
         """
-        manifest = there or self._source_manifest(self.image.digest)
+        self.manifest = manifest = there or self._source_manifest(self.image.digest)
         tree = self._tree(manifest) if there is None or not was_complete else {}
+        self.is_new, self._is_tagged_next = there is None, is_tagged_next
         if there is None:
             self._push |= tree
         known = () if was_complete else tuple(known)
@@ -93,15 +109,20 @@ class Copy:
         if not was_complete:
             for child in tree.keys() - {self.image.digest}:
                 self._add_referrers(child, 1)
-        for digest in known:
-            if digest in self._push:
-                self._add_referrers(digest, _REFERRER_LEVELS)
-        self._copy_blobs(uploads or {})
-        self._push_manifests()
+        self.send(uploads or {})
         return manifest
 
+    def send(self, uploads: Mapping[Digest, str]) -> None:
+        """Copy the blobs, then push the manifests."""
+        self._copy_blobs(uploads)
+        self._last = self._push.pop(self.image.digest, self._last)
+        self._push_manifests()
+        if self._last and not self._is_tagged_next:
+            self._check_time()
+            self.registry.push_manifest(self.target, self._last)
+
     def _source_manifest(self, digest: Digest) -> Manifest:
-        return self.origin.manifest(self.image.repository, digest)
+        return self.read.get(digest) or self.origin.manifest(self.image.repository, digest)
 
     def _tree(self, manifest: Manifest) -> dict[Digest, Manifest]:
         """Return all manifests of the image, each once: children before their index, the image itself last."""
@@ -178,7 +199,8 @@ class Copy:
         try:
             left = self.registry.copy_blobs(blobs, source, self.target, self.has_time, uploads)
         except MissingLayerError:
-            self._source_manifest(self.image.digest)  # raises an error if the image was deleted meanwhile
+            # Raises an error if the image was deleted meanwhile.
+            self.origin.manifest(self.image.repository, self.image.digest)
             raise
         except ImageNotFoundError as error:
             raise self._missing_repository(error) from error
@@ -191,12 +213,27 @@ class Copy:
 
     def _push_manifests(self) -> None:
         for manifest in self._push.values():
-            if not self.has_time():
-                raise OutOfTimeError({})
+            self._check_time()
             try:
-                self.registry.push_manifest(self.target, manifest)
+                self._push_one(manifest)
             except ImageNotFoundError as error:
                 raise self._missing_repository(error) from error
+
+    def _check_time(self) -> None:
+        if not self.has_time():
+            raise OutOfTimeError({})
+
+    def _push_one(self, manifest: Manifest) -> None:
+        try:
+            self.registry.push_manifest(self.target, manifest)
+        except ImageNotFoundError:
+            raise
+        except (RejectedInputError, RegistryUnavailableError):
+            if self._last is None or manifest.subject is None:
+                raise
+            last, self._last = self._last, None
+            self.registry.push_manifest(self.target, last)
+            self.registry.push_manifest(self.target, manifest)
 
     def _missing_repository(self, error: ImageNotFoundError) -> MissingRepositoryError:
         """Return the error for a target repository that does not exist."""

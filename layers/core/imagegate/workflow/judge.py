@@ -175,8 +175,7 @@ class JudgeImage:
         self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage
     ) -> Decision:
         """Return the record without its verdict. A manifest that cannot be read has no size."""
-        is_read = not examined.facts.ambiguous
-        subject = self.images.manifest(release.image).descriptor if is_read else None
+        subject = examined.subject
         return Decision(
             registry=self.images.registry,
             image=release.image,

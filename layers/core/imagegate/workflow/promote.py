@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imagegate.canonical_json import timestamp
-from imagegate.errors import DecisionRefusedError, ImageNotFoundError
+from imagegate.errors import DecisionRefusedError, ImageNotFoundError, MissingRepositoryError
 from imagegate.evidence import attestation
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import ApprovalStatus, approval_status, find_held_attempt
 from imagegate.grants.break_glass import active_break_glass
-from imagegate.oci.image import ImageRef
+from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode, Policy, RemoteRegistry, Stage
-from imagegate.ports.ledger import Pushers
-from imagegate.release.promotion import TagPlan, plan_tags
+from imagegate.ports.ledger import Pushers, StepResults
+from imagegate.release.promotion import Promotion, TagPlan, plan_tags
 from imagegate.release.release import Ending, Outcome, Release, ReleaseId
 from imagegate.workflow.copying import Copy, OutOfTimeError
 from imagegate.workflow.examination.signatures import verify_signature
 from imagegate.workflow.pending_approval import pending_request
 from imagegate.workflow.replicate import AwaitReplicas
-from imagegate.workflow.set_tags import SetTags, TagLedger
+from imagegate.workflow.set_tags import Promoted, SetTags, TagLedger
 
 if TYPE_CHECKING:
     from imagegate.oci.manifest import Manifest
@@ -90,43 +90,50 @@ class PromoteImage:
         try:
             if until := self._soak_end(release, policy, now):
                 return PromoteResult(PromoteRoute.SOAK, until=until)
-            outcome, detail = Outcome.RELEASED, ""
+            promoted = Promoted(Outcome.RELEASED)
             if not _is_promoted(release, policy):
-                outcome, detail = self._promote(release, policy, target, has_time, now)
-            replicated = self._replicated(release, policy, outcome, target, now)
+                promoted = self._promote(release, policy, target, has_time, now)
+            replicated = self._replicated(release, policy, promoted, target, now)
             if isinstance(replicated, datetime):
                 return PromoteResult(PromoteRoute.REPLICATE, until=replicated)
-            detail = "; ".join(filter(None, (detail, replicated)))
+            detail = "; ".join(filter(None, (promoted.detail, replicated)))
+            ending, promotion = Ending(promoted.outcome, release.changes, detail), promoted.promotion
         except ImageNotFoundError as error:
-            outcome, detail = Outcome.WITHDRAWN, f"gone before its promotion ended: {error}"
+            withdrawn = f"gone before its promotion ended: {error}"
+            ending, promotion = Ending(Outcome.WITHDRAWN, release.changes, withdrawn), None
         except OutOfTimeError as stopped:
             if stopped.uploads:
                 self.ledger.record(release.id, uploads=stopped.uploads)
             return PromoteResult(PromoteRoute.CONTINUE)
-        return self._end(release, Ending(outcome, release.changes, detail))
+        return self._end(release, ending, promotion)
 
-    def _end(self, release: Release, ending: Ending) -> PromoteResult:
+    def _end(self, release: Release, ending: Ending, promotion: Promotion | None = None) -> PromoteResult:
         """Record the ending, with the number of changes of the release that it includes: so a later tag is not lost."""
-        self.ledger.record(release.id, ending=ending)
+        results: StepResults = {"ending": ending}
+        if promotion:
+            results["promotion"] = promotion
+        self.ledger.record(release.id, **results)
         return PromoteResult(PromoteRoute.ANNOUNCE, ending.outcome, ending.detail)
 
     def _promote(
         self, release: Release, policy: Policy, target: str, has_time: Callable[[], bool], now: datetime
-    ) -> tuple[Outcome, str]:
-        stage = policy.stages[release.stage]
-        self._check_may_leave(release, stage, now)
-        plan = self._plan(release, stage)
+    ) -> Promoted:
+        stage, following = policy.stages[release.stage], policy.next_stage(policy.stages[release.stage])
+        read = self._read_evidence(release)
+        self._check_may_leave(release, stage, read, now)
+        needs_plan = following is not None and following.approval is not None
+        plan = self._plan(release, stage) if needs_plan else plan_tags(stage, release.tags, release.tags)
         if plan.move:
-            following = policy.next_stage(stage)
             if not self._may_enter(release, following, policy, now):
-                return Outcome.HELD, ""
+                return Promoted(Outcome.HELD)
             copy = self._copy_to(target, following.remote if following else None, release.image, has_time)
+            copy.read = read
             manifest = self._copy(copy, release)
-            plan = self._plan(release, stage)  # the tags may have moved during the copy
+        plan = self._plan(release, stage)  # at the last moment: the tags may have moved during the copy
         if plan.is_superseded:
-            return Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}"
+            return Promoted(Outcome.SUPERSEDED, f"moved to another image: {', '.join(plan.gone)}")
         if not plan.move:
-            return Outcome.RELEASED, "no tag of this image is promoted from this stage"
+            return Promoted(Outcome.RELEASED, "no tag of this image is promoted from this stage")
         step = SetTags(
             images=self.images,
             ledger=self.ledger,
@@ -138,14 +145,16 @@ class PromoteImage:
         return step.run(plan, now)
 
     def _replicated(
-        self, release: Release, policy: Policy, outcome: Outcome, target: str, now: datetime
+        self, release: Release, policy: Policy, promoted: Promoted, target: str, now: datetime
     ) -> datetime | str:
         """Return the time of the next look, or a note for people (may be empty)."""
         following = policy.next_stage(policy.stages[release.stage])
-        if outcome is not Outcome.RELEASED or following is None or following.replication is None:
+        if promoted.outcome is not Outcome.RELEASED or following is None or following.replication is None:
             return ""
         if following.remote:
             return ""  # the stack of that registry waits for its own replicas
+        if promoted.promotion:
+            self.ledger.record(release.id, promotion=promoted.promotion)
         image = ImageRef(target, release.image.digest)
         return AwaitReplicas(images=self.images, ledger=self.ledger).run(
             release, image, following.replication, now
@@ -198,15 +207,33 @@ class PromoteImage:
         """Copy the image. After an earlier promotion of this release, only newer evidence is copied."""
         before = release.promotion.tags if release.promotion else ()
         there = copy.find(before[0] if before else None)
-        if there is None and copy.registry is copy.origin:
-            self.images.make_repository(copy.target, like=release.image.repository)
-        evidence = [digest for digest in (release.signature, *release.evidence) if digest]
-        return copy.run(there, known=evidence, was_complete=bool(there and before), uploads=release.uploads)
+        try:
+            return copy.run(
+                there,
+                known=_evidence(release),
+                was_complete=bool(there and before),
+                uploads=release.uploads,
+                is_tagged_next=True,
+            )
+        except MissingRepositoryError:
+            if copy.registry is not copy.origin:
+                raise
+        self.images.make_repository(copy.target, like=release.image.repository)
+        copy.send(release.uploads)
+        return copy.manifest
+
+    def _read_evidence(self, release: Release) -> dict[Digest, Manifest]:
+        """Read the image and the evidence that the ledger knows, in one request. Raises `ImageNotFoundError`."""
+        image = release.image
+        read = self.images.read_manifests(image.repository, (image.digest, *_evidence(release)))
+        return read if image.digest in read else {image.digest: self.images.manifest(image), **read}
 
     def _plan(self, release: Release, stage: Stage) -> TagPlan:
         return plan_tags(stage, release.tags, self.images.facts(release.image).tags)
 
-    def _check_may_leave(self, release: Release, stage: Stage, now: datetime) -> None:
+    def _check_may_leave(
+        self, release: Release, stage: Stage, read: Mapping[Digest, Manifest], now: datetime
+    ) -> None:
         """Raise `DecisionRefusedError` if the image may not leave its stage. The signature itself is verified again."""
         if release.is_ambiguous:
             raise DecisionRefusedError(f"{release.image}: could be read in two ways; nothing is copied")
@@ -220,10 +247,18 @@ class PromoteImage:
                 f"{release.image}: has not passed the {stage.name} gate; nothing is copied"
             )
         signature = ImageRef(release.image.repository, release.signature)
-        subject = self.images.manifest(release.image).descriptor
-        signed = verify_signature(self.registry, self.signer, signature, subject, stage.name, now)
+        subject = read[release.image.digest].descriptor
+        manifest = read.get(release.signature)
+        signed = verify_signature(
+            self.registry, self.signer, signature, subject, stage.name, now, manifest=manifest
+        )
         if signed.get(attestation.POLICY) != str(release.policy):
             raise DecisionRefusedError(f"{release.image}: {signature.digest.short} is of another policy")
+
+
+def _evidence(release: Release) -> list[Digest]:
+    """Return what the gate has attached to the image, as the ledger knows it."""
+    return [digest for digest in (release.signature, *release.evidence) if digest]
 
 
 def _is_promoted(release: Release, policy: Policy) -> bool:

@@ -1,7 +1,11 @@
-"""Set the tags of a promoted image. The ledger gets a claim of each tag before the push, so that a newer image wins."""
+"""Set the tags of a promoted image; the first one pushes the image itself.
+
+The ledger gets a claim of each tag before the push, so that a newer image wins.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +26,15 @@ class TagLedger(RecordedReleases, RepeatedRequests, TagClaims, Protocol):
     """The parts of the ledger that `SetTags` uses."""
 
 
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """The outcome of a promotion, notes for people, and where the image is now, if a tag moved."""
+
+    outcome: Outcome
+    detail: str = ""
+    promotion: Promotion | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class SetTags:
     """Sets the tags in the target. It notes why a tag does not move."""
@@ -36,20 +49,20 @@ class SetTags:
     newer: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
 
-    def run(self, plan: TagPlan, now: datetime) -> tuple[Outcome, str]:
-        """Set the tags of the plan. Return the outcome, and notes for people."""
+    def run(self, plan: TagPlan, now: datetime) -> Promoted:
+        """Set the tags of the plan. The caller records the promotion."""
         there = ImageRef(self.target, self.release.image.digest)
-        is_here = self.copy.registry is self.copy.origin
-        known = self.ledger.latest(there) if is_here else None
+        was_there = self.copy.registry is self.copy.origin and not self.copy.is_new
+        known = self.ledger.latest(there) if was_there else None
         for tag in plan.move:
             self._move(tag)
+        promotion = None
         if self.moved:
             promotion = Promotion(self.target, self.release.image.digest, tuple(self.moved))
-            self.ledger.record(self.release.id, promotion=promotion)
             if known and known.outcome in (None, Outcome.BLOCKED):
                 # The image and its tag were there before, so ECR sends no event about the promotion.
                 self.ledger.request_again(there, now)
-        return self._outcome(), "; ".join(self._notes(plan))
+        return Promoted(self._outcome(), "; ".join(self._notes(plan)), promotion)
 
     def _move(self, tag: str) -> None:
         if not self._claims(tag):
@@ -89,11 +102,15 @@ class SetTags:
         return self.images.facts(ImageRef(self.target, there)).pushed_at > pushed_at
 
     def _give_back(self, tag: str) -> None:
-        """Move the tag back to its holder, if this call or one that was killed had moved it."""
+        """Move the tag back to its holder, if this call or one that was killed had moved it.
+
+        A holder that is not there yet pushes itself by this tag: it has claimed the tag for that.
+        """
         holder = self.ledger.holder(self.target, tag)
         ours = self._digest_of(tag) == self.release.image.digest
         if ours and holder is not None and holder != self.release.image.digest:
-            self._push(self.copy.registry.manifest(self.copy.target, holder), tag)
+            with suppress(ImageNotFoundError):
+                self._push(self.copy.registry.manifest(self.copy.target, holder), tag)
 
     def _push(self, manifest: Manifest, tag: str) -> None:
         self.copy.registry.push_manifest(self.copy.target, manifest, tag)

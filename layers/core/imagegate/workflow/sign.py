@@ -5,6 +5,7 @@ A signature by a stage's profile means "passed this stage's gate". No other step
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from imagegate.errors import (
     RejectedInputError,
 )
 from imagegate.evidence import attestation
+from imagegate.evidence.signature_manifest import read_signature_manifest
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
@@ -65,13 +67,11 @@ class SignImage:
     def _run(self, decision: Decision, digest: Digest, now: datetime) -> SignResult:
         self._check(decision, digest, now)
         release = ReleaseId(decision.image, decision.attempt)
-        signing = _Signing(self, decision, digest, now)
-        signed = signing.find_existing() or signing.sign()
+        signed = _Signing(self, decision, digest, now).run()
         results: StepResults = {"signature": signed.signature}
         if signed.evidence:
             results["evidence"] = signed.evidence
-        self.ledger.record(release, **results)
-        if self.ledger.get(release).revoked:
+        if self.ledger.record(release, **results).revoked:
             raise DecisionRefusedError(f"{decision.image}: revoked while it was signed; revoke it once more")
         return signed
 
@@ -80,17 +80,17 @@ class SignImage:
         stage = self.records.policy(decision.policy).stage_of(decision.image.repository)
         if stage is None or stage.name != decision.stage:
             raise DecisionRefusedError(f"{decision.image}: its repository is not of stage {decision.stage}")
-        release = self.ledger.get(ReleaseId(decision.image, decision.attempt))
+        release = self.ledger.latest(decision.image)
+        if release is None or release.attempt != decision.attempt or not release.is_open:
+            raise DecisionRefusedError(
+                f"{decision.image}: attempt {decision.attempt} is over; release it again"
+            )
         if (release.decision, release.policy, release.stage) != (digest, decision.policy, decision.stage):
             raise DecisionRefusedError(f"{decision.image}: {digest.short} is not its release's last decision")
-        latest = self.ledger.latest(decision.image)
         if release.revoked:
             raise DecisionRefusedError(f"{decision.image}: its signature was {release.revoked}")
-        if latest is None or latest.attempt != release.attempt or not release.is_open:
-            raise DecisionRefusedError(
-                f"{decision.image}: attempt {release.attempt} is over; release it again"
-            )
-        if self.images.manifest(decision.image).descriptor != decision.subject:
+        # Promote Image reads the image that the signature is about; nobody does after a last stage has signed.
+        if stage.promotes_to is None and self.images.manifest(decision.image).descriptor != decision.subject:
             raise DecisionRefusedError(f"{decision.image}: media type or size are not those that were judged")
 
 
@@ -103,15 +103,17 @@ class _Signing:
     digest: Digest
     now: datetime
 
-    def find_existing(self) -> SignResult | None:
-        """Return the signatures of this gate under this policy, or None if one is missing."""
-        signatures = [self._find(subject) for subject in self._subjects()]
-        if None in signatures:
-            return None
-        image, *platforms = (signature for signature in signatures if signature is not None)
-        return SignResult(image, tuple(platforms))
+    def run(self) -> SignResult:
+        """Return the signatures of this gate under this policy; make those that are missing."""
+        known = [(subject, self._find(subject)) for subject in self._subjects()]
+        signatures = [signature for _, signature in known if signature is not None]
+        return (
+            SignResult(signatures[0], tuple(signatures[1:]))
+            if len(signatures) == len(known)
+            else self._sign_all(known)
+        )
 
-    def sign(self) -> SignResult:
+    def _sign_all(self, known: Sequence[tuple[Descriptor, Digest | None]]) -> SignResult:
         """Push the verification summary, and a signature for each subject that has none."""
         self.step.registry.push_blob(self._repository, attestation.EMPTY)
         vsa = attestation.verification_summary(
@@ -130,9 +132,7 @@ class _Signing:
                 {attestation.PREDICATE_ANNOTATION: attestation.VSA_TYPE},
             ),
         )
-        image, *platforms = (
-            self._find(subject) or self._sign(subject, Digest.of(vsa)) for subject in self._subjects()
-        )
+        image, *platforms = (found or self._sign(subject, Digest.of(vsa)) for subject, found in known)
         return SignResult(image, (summary, *platforms))
 
     @property
@@ -163,15 +163,17 @@ class _Signing:
     def _sign(self, subject: Descriptor, vsa: Digest) -> Digest:
         payload = attestation.notation_payload(self.decision, self.digest, vsa, subject)
         envelope, annotations = self.step.signer.sign(self.decision.stage, payload)
-        # Verified before the push: with one malformed signature, clients refuse all signatures of the image.
-        self.step.signer.verify(envelope, subject, self.decision.stage, self.now)
+        signed = self.step.signer.verify(envelope, subject, self.decision.stage, self.now, is_new=True)
+        attestation.check_signed_decision(signed, self.decision.stage)
         kind = attestation.NOTATION_SIGNATURE
-        signature = self._push(subject, envelope, _Form(attestation.JOSE, kind, kind, annotations))
-        self._verify(signature, subject)
-        return signature
+        return self._push(subject, envelope, _Form(attestation.JOSE, kind, kind, annotations))
 
     def _push(self, subject: Descriptor, content: bytes, form: _Form) -> Digest:
-        blob = self.step.registry.push_blob(self._repository, content)
+        """Push a piece of evidence. After the push the registry can only return these bytes: they are read by digest.
+
+        A signature is checked before: because of one that is malformed, clients refuse all signatures of the image.
+        """
+        blob = Descriptor(form.media_type, Digest.of(content), len(content))
         manifest = Manifest.parse(
             attestation.evidence_manifest(
                 subject.as_json(),
@@ -181,6 +183,9 @@ class _Signing:
                 annotations=form.annotations,
             )
         )
+        if form.artifact_type == attestation.NOTATION_SIGNATURE:
+            read_signature_manifest(manifest.content, subject)
+        self.step.registry.push_blob(self._repository, content)
         self.step.registry.push_manifest(self._repository, manifest)
         return manifest.digest
 

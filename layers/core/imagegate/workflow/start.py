@@ -136,9 +136,12 @@ class StartRelease:
         return latest if latest is not None and latest.is_open and self._run_execution(latest) else None
 
     def _start(self, request: StartRequest, facts: EcrImage, now: datetime) -> Release | Ignore:
-        situation = Situation(facts.tags, self._is_overtaken(request))
-        for _ in range(_MOST_RACES):
-            latest = self.ledger.latest(request.image)
+        latest: Release | None = None  # most images are new: the ledger refuses a second first attempt
+        for number in range(_MOST_RACES + 1):
+            if number:
+                latest = self.ledger.latest(request.image)
+            is_closed = latest is not None and not latest.is_open
+            situation = Situation(facts.tags, is_closed and self._is_overtaken(request))
             decision = decide_start(latest, request, self.policy.digest, situation)
             if isinstance(decision, Ignore):
                 return decision

@@ -137,6 +137,32 @@ def referrers_have_an_endpoint(bench: Bench) -> None:
         repo.http("GET", f"referrers/{digest}{query}", show="manifests")
 
 
+@behaviour(CHAPTER, f'{_SPEC}, "Single POST"; of ECR unverified', None)
+def a_small_blob_in_one_post(bench: Bench) -> None:
+    """A blob in one POST is stored (201), or an upload begins (202), or it is refused."""
+    repo = repository(bench)
+    digest = content.digest_of(_BLOB)
+    headers = {"Content-Type": "application/octet-stream"}
+    repo.http("POST", f"blobs/uploads/?digest={digest}", body=_BLOB, headers=headers)
+    repo.http("HEAD", f"blobs/{digest}")
+
+
+@behaviour(CHAPTER, f'{_SPEC}, "Pushing Manifests with Subject"; of ECR unverified', None)
+def evidence_may_come_before_its_subject(bench: Bench) -> None:
+    """Evidence about an image that is not there is taken, and listed once the image is there."""
+    repo = repository(bench)
+    image = repo.image()
+    digest = content.digest_of(image)
+    repo.do("BatchDeleteImage", imageIds=[{"imageDigest": digest}])
+    repo.blob(content.EMPTY_CONTENT)
+    evidence = content.artifact(image)
+    _put(repo, evidence, content.digest_of(evidence))
+    _put(repo, image, "v1")
+    subject = {"imageDigest": digest}
+    bench.until(lambda: repo.do("ListImageReferrers", subjectId=subject)["referrers"], 30)
+    repo.http("GET", f"referrers/{digest}", show="manifests")
+
+
 def _put(repo: Repository, manifest: bytes, reference: str) -> Reply:
     headers = {"Content-Type": content.MANIFEST}
     return repo.http("PUT", f"manifests/{reference}", body=manifest, headers=headers)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.contract.recorder import content
 from tests.contract.recorder.behaviours import behaviour
 from tests.contract.recorder.bench import Bench
@@ -83,6 +85,63 @@ def whether_a_scan_will_come_can_be_read(bench: Bench) -> None:
         show="[scanningConfigurations[].[repositoryName, scanOnPush, scanFrequency], failures[].failureCode]",
         repositoryNames=[repo.name, f"{repo.name}-missing"],
     )
+
+
+@behaviour(CHAPTER, "unverified: what a scan says until its result is complete", None)
+def the_way_of_a_scan_to_its_result(bench: Bench) -> None:
+    """A scan that says it is over has its date and its counts, and Inspector's coverage agrees."""
+    repo = repository(bench, imageScanningConfiguration={"scanOnPush": True})
+    digest = content.digest_of(_debian(repo))
+    seen: list[str] = []
+
+    def is_complete() -> bool:
+        state = _state(bench, repo, digest)
+        if not seen or seen[-1] != state:
+            seen.append(state)
+        return state.startswith(("ACTIVE", "COMPLETE")) and "date" in state and "SUCCESSFUL" in state
+
+    bench.until(is_complete, _SCAN_TAKES)
+    # The states are counted, not listed: how many of them a look catches differs from run to run.
+    early = [state for state in seen if state.startswith(("ACTIVE", "COMPLETE"))]
+    bench.observe(
+        "the first state that is over has a date and counts", bool(early) and "date, counts" in early[0]
+    )
+    bench.observe(
+        "an answer in between has other findings than its counts", any("differ" in one for one in seen)
+    )
+    repo.ask(
+        "DescribeImageScanFindings",
+        show=f"[{_STATUS}, keys(imageScanFindings) | sort(@)]",
+        imageId={"imageDigest": digest},
+        maxResults=1000,
+    )
+
+
+def _state(bench: Bench, repo: Repository, digest: str) -> str:
+    """Return `COMPLETE date, counts (SUCCESSFUL)`, or the code of the refusal."""
+    try:
+        answer = repo.do("DescribeImageScanFindings", imageId={"imageDigest": digest}, maxResults=1000)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    found = answer.get("imageScanFindings", {})
+    listed = found.get("findings", []) or found.get("enhancedFindings", [])
+    counted = sum(found.get("findingSeverityCounts", {}).values())
+    parts = [
+        *(["date"] if "imageScanCompletedAt" in found else []),
+        *(["counts"] if "findingSeverityCounts" in found else []),
+        *(["differ"] if "nextToken" not in answer and counted != len(listed) else []),
+    ]
+    return f"{answer['imageScanStatus']['status']} {', '.join(parts)} ({_coverage(bench, repo, digest)})"
+
+
+def _coverage(bench: Bench, repo: Repository, digest: str) -> str:
+    scanning = bench.do("ecr", "GetRegistryScanningConfiguration")["scanningConfiguration"]
+    if scanning["scanType"] != "ENHANCED":
+        return "SUCCESSFUL"  # basic scanning has no coverage
+    arn = f"{bench.arn('ecr', 'repository')}/{repo.name}/{digest}"
+    wanted = {"resourceId": [{"comparison": "EQUALS", "value": arn}]}
+    covered = bench.do("inspector2", "ListCoverage", filterCriteria=wanted)["coveredResources"]
+    return ", ".join(sorted({one["scanStatus"]["reason"] for one in covered}))
 
 
 def _debian(repo: Repository) -> bytes:

@@ -85,17 +85,17 @@ class DynamoReleases:
             pushed = values | {":pushed": moment(pushed_at)}
             if self._table.update(keys.attempt(release), f"SET pushedAt = :pushed {adds}", newer, pushed):
                 return True
-        return self._table.update(keys.attempt(release), adds, _IS_OPEN, values)
+        return self._table.update(keys.attempt(release), adds, _IS_OPEN, values) is not None
 
-    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> None:
+    def record(self, release: ReleaseId, **results: Unpack[StepResults]) -> Release:
         """Record the results of a step; an earlier result is removed by None or an empty value."""
         unknown = results.keys() - _RECORDED
         if unknown:
             raise TypeError(f"no step records {', '.join(sorted(unknown))}")
         given = optional(results)
         gone = [OPTIONAL[name][0] for name in results if OPTIONAL[name][0] not in given]
-        if results and not self._change(release, _EXISTS, given, gone):
-            self._require(release)
+        changed = self._change(release, _EXISTS, given, gone) if results else None
+        return changed or self.get(release)
 
     def close(
         self,
@@ -105,14 +105,15 @@ class DynamoReleases:
         at: datetime,
         detail: str,
         proof: Release | None = None,
-    ) -> bool:
+    ) -> Release | None:
         given = optional({"outcome": outcome, "closed_at": at, "detail": detail})
         condition, values = _unchanged_since(proof) if proof else (_IS_OPEN, {})
         if seen is not None:
             condition, values = f"{condition} AND changes = :seen", {**values, ":seen": seen}
-        if self._change(release, condition, given, values=values):
-            return True
-        return self.get(release).outcome is outcome
+        if closed := self._change(release, condition, given, values=values):
+            return closed
+        known = self.get(release)
+        return known if known.outcome is outcome else None
 
     def note_announcement(self, release: ReleaseId, message_id: str) -> None:
         if not self._change(release, _EXISTS, optional({"message_id": message_id})):
@@ -134,14 +135,18 @@ class DynamoReleases:
         given: Mapping[str, str],
         gone: list[str] | None = None,
         values: Mapping[str, Any] | None = None,
-    ) -> bool:
-        """Set and remove attributes if the condition holds. Their names are placeholders: many are reserved words."""
+    ) -> Release | None:
+        """Set and remove attributes if the condition holds; return the attempt as it is now, or None.
+
+        The names of attributes are placeholders: many are reserved words.
+        """
         names = {f"#{attribute}": attribute for attribute in [*given, *(gone or ())]}
         sets = ", ".join(f"#{attribute} = :{attribute}" for attribute in given)
         removes = ", ".join(f"#{attribute}" for attribute in gone or ())
         expression = f"{f'SET {sets}' if sets else ''} {f'REMOVE {removes}' if removes else ''}".strip()
         all_values = {f":{attribute}": value for attribute, value in given.items()} | dict(values or {})
-        return self._table.update(keys.attempt(release), expression, condition, all_values, names)
+        item = self._table.update(keys.attempt(release), expression, condition, all_values, names)
+        return None if item is None else read_release(item)
 
     def _require(self, release: ReleaseId) -> None:
         """Raise `RecordNotFoundError` if the attempt was never begun."""

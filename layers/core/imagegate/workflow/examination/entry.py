@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from imagegate.gate.facts import CameBy
 from imagegate.oci.image import ImageRef
 from imagegate.ports.ledger import Releases, TagHolders
-from imagegate.release.release import History, StartReason
+from imagegate.release.release import History, Release, StartReason
 
 if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
@@ -27,13 +27,14 @@ class EntryLedger(Releases, TagHolders, Protocol):
 class ReadEntry:
     ledger: EntryLedger
 
-    def run(self, policy: Policy, image: ImageRef, tags: Iterable[str]) -> CameBy:
-        """Return how the image came. `tags` are those that point to it now."""
-        if self._was_promoted(policy, image, tags):
+    def run(self, policy: Policy, release: Release, tags: Iterable[str]) -> CameBy:
+        """Return how the image of the release came. `tags` are those that point to it now."""
+        image = release.image
+        if policy.repositories_before(image.repository) and self._was_promoted(policy, image, tags):
             return CameBy.PROMOTION
         # `start_release` adopts only images from before the installation.
-        here = self.ledger.history(image)
-        if any(attempt.reason is StartReason.ADOPTED for attempt in here.attempts):
+        attempts = (release,) if release.attempt == 1 else self.ledger.history(image).attempts
+        if any(attempt.reason is StartReason.ADOPTED for attempt in attempts):
             return CameBy.ADOPTION
         return CameBy.PUSH
 

@@ -7,7 +7,7 @@ read. If enhanced scanning finds nothing, a second look a minute later has to co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +19,7 @@ from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluatio
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.remediation import Rebuild
 from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.ports.images import ScanReading
 from imagegate.ports.ledger import Clocks, CurrentReleases
 from imagegate.workflow.examination.contents import Contents, read_contents
 from imagegate.workflow.examination.details import AddDetails
@@ -54,6 +55,7 @@ class ExaminedImage:
     """The evaluation of an image, and what it is based on."""
 
     facts: ImageFacts
+    subject: Descriptor | None  # the image itself; None if its manifest cannot be read
     found: EvaluationResult
     grants: Sequence[Waiver]
     wait: Wait
@@ -108,18 +110,27 @@ class ExamineImage:
             contents = read_contents(self.images, release.image)
             contents.check_evidence(self.registry)
             leaves = contents.leaves
-            statuses = [self.scans.status(ImageRef(release.image.repository, leaf.digest)) for leaf in leaves]
+            scans = [self._open(leaf, here, contents) for leaf in leaves]
+            statuses = [scan.status for scan in scans]
             if not all(status.is_final for status in statuses):
                 ended = self._wait_end(release, leaves, is_late)
                 if ended is None:
-                    return NotYet(_missing(leaves, statuses))
+                    is_over = all(status.is_final or status.says_it_is_over for status in statuses)
+                    return NotYet(_missing(leaves, statuses), is_over)
                 wait = ended
             facts = self._facts(policy, stage, release, here, contents, now)
         except AmbiguousDocumentError as error:
-            facts, leaves, statuses = _ambiguous(release, here, error), (), []
-        return self._evaluate(
-            policy, stage, facts, tuple(zip(leaves, statuses, strict=True)), wait, looks, now
-        )
+            facts, leaves, scans = _ambiguous(release, here, error), (), []
+        subject = None if facts.ambiguous else contents.manifest.descriptor
+        scanned = tuple(zip(leaves, scans, strict=True))
+        return self._evaluate(policy, stage, facts, subject, scanned, wait, looks, now)
+
+    def _open(self, leaf: Descriptor, here: EcrImage, contents: Contents) -> ScanReading:
+        """Return the scan; for a platform of an index, only its status: all first pages together are too large."""
+        image = ImageRef(here.image.repository, leaf.digest)
+        if image == here.image:
+            return self.scans.read(image, here.pushed_at)
+        return ScanReading(self.scans.status(image), iter(()))
 
     def _wait_end(self, release: Release, leaves: Sequence[Descriptor], is_late: bool) -> Wait | None:
         """Return how the wait ended, or None if a result can still come."""
@@ -146,7 +157,8 @@ class ExamineImage:
         policy: Policy,
         stage: Stage,
         facts: ImageFacts,
-        scanned: Sequence[tuple[Descriptor, ScanStatus]],
+        subject: Descriptor | None,
+        scanned: Sequence[tuple[Descriptor, ScanReading]],
         wait: Wait,
         looks: _Looks,
         now: datetime,
@@ -164,40 +176,43 @@ class ExamineImage:
             baseline=self._baseline(policy, stage, image),
             versions=self.versions,
         )
-        for leaf, status in scanned:
-            evaluation.accept_scan(looks.check(self._read(evaluation, leaf, status), wait))
+        for leaf, scan in scanned:
+            evaluation.accept_scan(looks.check(self._read(evaluation, leaf, scan), wait))
         if not_yet := looks.not_yet():
             return not_yet
         found = evaluation.decide(wait.ended, wait.why, lambda: self._rebuild(facts))
-        return ExaminedImage(facts, found, grants, wait, application, now)
+        return ExaminedImage(facts, subject, found, grants, wait, application, now)
 
-    def _read(self, evaluation: ImageEvaluation, leaf: Descriptor, status: ScanStatus) -> PlatformScanReader:
+    def _read(self, evaluation: ImageEvaluation, leaf: Descriptor, scan: ScanReading) -> PlatformScanReader:
         """Read all findings of one platform, and read them again if another scan ran meanwhile."""
         image = ImageRef(evaluation.facts.image.repository, leaf.digest)
-        reader = evaluation.open_scan(status, leaf.platform)
+        reader = evaluation.open_scan(scan.status, leaf.platform)
+        if image != evaluation.facts.image and reader.status.readiness is Readiness.READY:
+            scan = self.scans.read(image)
+            reader = evaluation.open_scan(scan.status, leaf.platform)
         for number in range(_MOST_READS):
             if reader.status.readiness is not Readiness.READY:
                 break
-            is_of_one_scan = self._read_findings(reader, image)
-            after = self.scans.status(image)
+            is_of_one_scan = self._read_findings(reader, scan.findings, image)
+            after = scan.status if scan.is_one_answer else self.scans.status(image)
             reader.is_settled = is_of_one_scan and reader.is_complete and after == reader.status
             if reader.is_settled or number == _MOST_READS - 1:
                 break
-            reader = evaluation.open_scan(after, leaf.platform)
+            scan = self.scans.read(image)
+            reader = evaluation.open_scan(scan.status, leaf.platform)
         return reader
 
-    def _read_findings(self, reader: PlatformScanReader, image: ImageRef) -> bool:
+    def _read_findings(
+        self, reader: PlatformScanReader, findings: Iterable[Finding], image: ImageRef
+    ) -> bool:
         """Read all findings. Return False if they are of two scans."""
+        details = AddDetails(self.intelligence, reader.evaluator, image)
         try:
-            for finding in self._findings(reader, image):
+            for finding in details.run(findings):
                 reader.add(finding)
         except FindingsChangedError:
             return False
         return True
-
-    def _findings(self, reader: PlatformScanReader, image: ImageRef) -> Iterator[Finding]:
-        details = AddDetails(self.intelligence, reader.evaluator, image)
-        return details.run(self.scans.findings(image, reader.status.basis))
 
     def _baseline(self, policy: Policy, stage: Stage, image: ImageRef) -> Baseline | None:
         """Return the findings of the next stage's current image, or None if there are none to compare with."""

@@ -63,7 +63,7 @@ class ReadFacts:
         Raises `ImageNotFoundError` if it was deleted meanwhile, and `AmbiguousDocumentError` for a config that clients
         could read differently.
         """
-        came_by = ReadEntry(self.ledger).run(policy, release.image, here.tags)
+        came_by = ReadEntry(self.ledger).run(policy, release, here.tags)
         evidence = ReadEvidence(images=self.images, registry=self.registry, signer=self.signer)
         is_required = is_on(stage.evidence.require_provenance)
         return ImageFacts(
@@ -104,6 +104,8 @@ class ReadFacts:
         """Return when the first stage first released the image. A later tag does not make the image younger."""
         origin = ImageRef(policy.origin_of(release.image.repository), release.image.digest)
         for image in (origin, release.image):
+            if (image, 1) == (release.image, release.attempt):
+                break
             try:
                 return self.ledger.get(ReleaseId(image, 1)).started_at
             except RecordNotFoundError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagegate.errors import ImageNotFoundError, RejectedInputError, UnsupportedImageError
-from imagegate.findings.scan import Readiness, Scanning, WaitOutcome
+from imagegate.findings.scan import Readiness, Scanning, ScanProgress, WaitOutcome
 
 if TYPE_CHECKING:
     from imagegate.oci.image import ImageRef
@@ -20,6 +20,14 @@ def is_over(scans: Scans, image: ImageRef) -> bool:
         return scans.status(image).is_final
     except ImageNotFoundError:
         return True
+
+
+def progress(scans: Scans, image: ImageRef) -> ScanProgress:
+    """Say how far the scan is, by one request; of a deleted image it is over, as in `is_over`."""
+    try:
+        return scans.progress(image)
+    except ImageNotFoundError:
+        return ScanProgress.OVER
 
 
 @dataclass(frozen=True, slots=True)

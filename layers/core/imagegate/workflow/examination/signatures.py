@@ -10,15 +10,26 @@ from imagegate.evidence.signature_manifest import read_signature_manifest
 
 if TYPE_CHECKING:
     from imagegate.oci.image import Descriptor, ImageRef
+    from imagegate.oci.manifest import Manifest
     from imagegate.ports.registry import Registry
     from imagegate.ports.signer import Signer
 
 
 def verify_signature(
-    registry: Registry, signer: Signer, signature: ImageRef, subject: Descriptor, stage: str, at: datetime
+    registry: Registry,
+    signer: Signer,
+    signature: ImageRef,
+    subject: Descriptor,
+    stage: str,
+    at: datetime,
+    *,
+    manifest: Manifest | None = None,
 ) -> dict[str, str]:
-    """Return the statement about `subject` that the stage's gate signed. Raises `VerificationError`."""
-    manifest = registry.manifest(signature.repository, signature.digest)
+    """Return the statement about `subject` that the stage's gate signed. Raises `VerificationError`.
+
+    `manifest`: of the signature, if the caller has read it.
+    """
+    manifest = manifest or registry.manifest(signature.repository, signature.digest)
     envelope = content_of(
         registry, signature.repository, read_signature_manifest(manifest.content, subject).envelope
     )
