@@ -17,6 +17,7 @@ from moto import mock_aws
 
 from imagegate.aws import clients as aws
 from imagegate.aws.ecs import Ecs
+from imagegate.aws.ecs_tasks import EcsTasks
 from imagegate.aws.ledger import DynamoLedger
 from imagegate.errors import (
     AccessRefusedError,
@@ -28,8 +29,9 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.ports.ledger import Ledger
 from imagegate.ports.services import Services
+from imagegate.release.revocation import RunsIn
 from tests.component.deployments import DEFINITION, IMAGE, REVISION, attempt, blocked, image_name
-from tests.fakes import DEV, NOW
+from tests.fakes import DEV, NOW, REGISTRY
 
 pytestmark = pytest.mark.usefixtures("aws_account")
 INDEX = ImageRef(DEV, Digest.of(b"index"))
@@ -198,3 +200,49 @@ def test_a_claim_that_the_sdk_sends_twice_is_one(ledger: Ledger) -> None:
 
     client.meta.events.register("provide-client-params.dynamodb.PutItem", twice)
     assert ledger.claim("drift", NOW)
+
+
+# What runs
+
+
+def running(stub: Stubber, *containers: list[dict[str, str]], clusters: int = 1) -> None:
+    names = [f"cluster/{number}" for number in range(clusters)]
+    stub.add_response("list_clusters", {"clusterArns": names})
+    for name in names:
+        arns = [f"{name}/{number}" for number in range(len(containers))]
+        stub.add_response("list_tasks", {"taskArns": arns}, {"cluster": name, "desiredStatus": "RUNNING"})
+        tasks = [{"group": "service:web", "containers": some} for some in containers]
+        if tasks:
+            stub.add_response("describe_tasks", {"tasks": tasks}, {"cluster": name, "tasks": arns})
+
+
+def test_the_tasks_of_each_image_are_counted_by_cluster_and_service(stub: Stubber) -> None:
+    ours = {"name": "app", "image": image_name(IMAGE), "imageDigest": str(IMAGE.digest)}
+    running(stub, [ours, ours], [ours], clusters=2)
+    runs = RunsIn("cluster/0", 2, service="service:web"), RunsIn("cluster/1", 2, service="service:web")
+    assert EcsTasks(REGISTRY).running() == {IMAGE: list(runs)}
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"image": image_name(IMAGE)},  # its digest is not known yet
+        {"image": "nginx:1", "imageDigest": str(IMAGE.digest)},
+        {"image": "not a name", "imageDigest": str(IMAGE.digest)},
+        {},
+    ],
+)
+def test_other_images_are_left_out(stub: Stubber, container: dict[str, str]) -> None:
+    running(stub, [container])
+    assert EcsTasks(REGISTRY).running() == {}
+
+
+def test_a_cluster_without_tasks_is_not_described(stub: Stubber) -> None:
+    running(stub)
+    assert EcsTasks(REGISTRY).running() == {}
+
+
+def test_a_missing_permission_to_see_tasks_is_named(stub: Stubber) -> None:
+    stub.add_client_error("list_clusters", "AccessDeniedException", "may not")
+    with pytest.raises(AccessRefusedError, match="the tasks of Amazon ECS"):
+        EcsTasks(REGISTRY).running()
