@@ -70,7 +70,11 @@ class Gate:
         """Let the scanner look at a present image again, now."""
         url = f"http://{self.cloud.env['IMAGEGATE_REGISTRY']}/sandbox-api/rescan"
         answer = urllib3.request(
-            "POST", url, json={"repository": repository, "digest": digest}, retries=False
+            "POST",
+            url,
+            json={"repository": repository, "digest": digest},
+            retries=False,
+            timeout=PATIENCE_SECONDS,
         )
         assert answer.status == 200
 

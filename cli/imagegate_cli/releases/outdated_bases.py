@@ -30,7 +30,7 @@ class OutdatedBase:
 
     base: BaseImage
     newer: BaseImage
-    images: Sequence[Release]
+    images: tuple[Release, ...]
     removes: int
 
     def as_json(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _compare(stack: Stack, base: BaseImage, releases: Sequence[Release]) -> Outd
         gone = places_of(stack.records, base.decision) - places_of(stack.records, newer.decision)
     except RecordNotFoundError:
         gone = frozenset()
-    return OutdatedBase(base, newer, releases, len(gone))
+    return OutdatedBase(base, newer, tuple(releases), len(gone))
 
 
 def _name(base: BaseImage) -> str:
