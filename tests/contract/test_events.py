@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.events.models import EventPattern
 from msgspec import Struct
 
 from imagegate.approval_page.http import ShowPage, parse_request
@@ -235,3 +236,15 @@ def test_a_finding_names_its_images() -> None:
     for broken in ({**finding, "detail": {}}, {**finding, "detail-type": "ECR Image Action"}, {}):
         with pytest.raises(InvalidEventError, match="Inspector2Finding"):
             parse_finding(broken)
+
+
+def test_the_rule_takes_findings_of_images_only() -> None:
+    """The pattern of `JudgeAgainFunction`, with the account and Region of the sample."""
+    finding = json.loads((ROOT / "events/inspector2_finding.json").read_text())
+    text = (ROOT / "template.yaml").read_text().partition("FindingChanged:")[2].partition("RetryPolicy")[0]
+    assert "- prefix: !Sub arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/" in text
+    prefix = f"arn:aws:ecr:{finding['region']}:{finding['account']}:repository/"
+    pattern = {"source": ["aws.inspector2"], "resources": [{"prefix": prefix}]}
+    matches = EventPattern.load(json.dumps(pattern)).matches_event
+    assert matches(finding)
+    assert not matches({**finding, "resources": ["arn:aws:ec2:eu-central-1:123456789012:instance/i-1"]})
