@@ -141,9 +141,8 @@ class EcsOperations(EC2ContainerServiceResponse):
         arns, deployed = self._get_param("tasks", []), list(self._deployed())
         of_services = {task: one for one in deployed for task in one.tasks}
         backend = ecs_backends[_settings.account][_settings.region]
-        single = backend.describe_tasks(
-            self._get_param("cluster", "default"), [arn for arn in arns if arn not in of_services]
-        )
+        others = [arn for arn in arns if arn not in of_services]
+        single = backend.describe_tasks(self._get_param("cluster", "default"), others) if others else []
         tasks = [
             describe_task(arn, one.service.cluster_arn, f"service:{one.service.name}", one.images)
             for arn, one in of_services.items()
