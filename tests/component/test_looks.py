@@ -21,7 +21,8 @@ from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Scanner
 from imagegate.release.release import ReleaseId
 from imagegate.settings import MissingSettingError
-from imagegate.workflow.examination.examine import ExaminedImage, NotYet
+from imagegate.workflow.examination.examine import ExaminedImage
+from imagegate.workflow.examination.looks import NotYet
 from imagegate.workflow.examination.replay import Replay
 from imagegate.workflow.judge import JudgeResult, JudgeRoute
 from imagegate_cli.judgement import remote

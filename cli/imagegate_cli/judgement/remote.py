@@ -9,7 +9,8 @@ from datetime import datetime
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Policy, Stage
 from imagegate.release.release import EcrImage, Release, StartReason
-from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage, NotYet
+from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage
+from imagegate.workflow.examination.looks import NotYet
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.judgement.opinion import Opinion
 from imagegate_cli.output.spinner import Spinner

@@ -18,7 +18,7 @@ from imagegate.policy.policy import Mode, Stage
 from imagegate.ports.ledger import BaseImages, Clocks, RecordedReleases
 from imagegate.ports.risks import Vulnerabilities
 from imagegate.release.release import EcrImage, Ending, Outcome, Release, ReleaseId
-from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage, NotYet
+from imagegate.workflow.examination.looks import NotYet
 from imagegate.workflow.reuse import ReuseVerdict
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from imagegate.ports.grants import Grants
     from imagegate.ports.images import Images
     from imagegate.ports.records import Records
+    from imagegate.workflow.examination.examine import ExaminedImage, ExamineImage
 
 # The most remedies in a message; the decision record has all.
 _MOST_REMEDIES = 20

@@ -7,23 +7,23 @@ read. If enhanced scanning finds nothing, a second look a minute later has to co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from imagegate.canonical_json import timestamp
 from imagegate.errors import AmbiguousDocumentError, FindingsChangedError, RecordNotFoundError
 from imagegate.findings.scan import SECOND_LOOK, Readiness, ScanStatus, WaitOutcome
 from imagegate.gate.evaluation import Baseline, EvaluationResult, ImageEvaluation, PlatformScanReader
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.remediation import Rebuild
-from imagegate.oci.image import Descriptor, Digest, ImageRef
+from imagegate.oci.image import Descriptor, ImageRef
 from imagegate.ports.images import ScanReading
 from imagegate.ports.ledger import Clocks, CurrentReleases
 from imagegate.workflow.examination.contents import Contents, read_contents
 from imagegate.workflow.examination.details import AddDetails
 from imagegate.workflow.examination.facts import FactsLedger, ReadFacts
+from imagegate.workflow.examination.looks import Looks, NotYet, Wait
 from imagegate.workflow.examination.scan_wait import ScanImpossible, why_never
 from imagegate.workflow.examination.stored_findings import places_of
 
@@ -43,14 +43,6 @@ _MOST_READS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """The end of the wait for a scan."""
-
-    ended: WaitOutcome = WaitOutcome.READY
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ExaminedImage:
     """The evaluation of an image, and what it is based on."""
 
@@ -61,16 +53,6 @@ class ExaminedImage:
     wait: Wait
     application: str
     now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class NotYet:
-    """Too early to judge, and why."""
-
-    why: str
-    is_over: bool = False  # the scan has ended, and another look in a while will decide
-    # The platforms without findings, which a second look has to confirm.
-    clean_since: Mapping[Digest, datetime] = field(default_factory=dict)
 
 
 class ExaminationLedger(FactsLedger, Clocks, CurrentReleases, Protocol):
@@ -102,7 +84,7 @@ class ExamineImage:
         Raises `FindingsChangedError` if its findings change with every read.
         """
         wait, is_late = Wait(), now >= _waiting_since(release) + stage.scan_timeout * self.timeout_share
-        looks = _Looks(release, is_late, now, self.second_look)
+        looks = Looks(release, is_late, now, self.second_look)
         now = now.replace(
             microsecond=0
         )  # records have whole seconds, and a second judgement must be the same
@@ -160,7 +142,7 @@ class ExamineImage:
         subject: Descriptor | None,
         scanned: Sequence[tuple[Descriptor, ScanReading]],
         wait: Wait,
-        looks: _Looks,
+        looks: Looks,
         now: datetime,
     ) -> ExaminedImage | NotYet:
         image = facts.image
@@ -240,51 +222,6 @@ class ExamineImage:
         except RecordNotFoundError:
             return None
         return Rebuild(base, newer, gone)
-
-
-@dataclass
-class _Looks:
-    """The platforms of one look whose findings may still change."""
-
-    release: Release
-    is_late: bool  # the time for the scan is over
-    now: datetime
-    pause: timedelta
-    restarted: list[PlatformScanReader] = field(default_factory=list)
-    changing: list[PlatformScanReader] = field(default_factory=list)
-    clean_since: dict[Digest, datetime] = field(default_factory=dict)
-
-    def check(self, reader: PlatformScanReader, wait: Wait) -> PlatformScanReader:
-        """Note whether the findings are stable, and return the reader."""
-        status = reader.status
-        if wait.ended is WaitOutcome.READY and not status.is_final:
-            self.restarted.append(reader)
-        elif status.readiness is Readiness.READY and not reader.is_settled:
-            self.changing.append(reader)
-        elif since := status.first_seen_clean(self.release.clean_since.get(status.image), self.now):
-            self.clean_since[status.image] = since
-            reader.status = replace(status, clean_since=timestamp(since))
-        return reader
-
-    def not_yet(self) -> NotYet | None:
-        """Return why it is too early, or None if the findings count. When the time is over, incomplete ones count, too.
-
-        An incomplete list never passes. Raises `FindingsChangedError`.
-        """
-        if self.restarted:
-            return NotYet("its scan has started again")
-        if self.changing and not self.is_late:
-            return NotYet(
-                "the list of findings is not complete yet", is_over=True, clean_since=self.clean_since
-            )
-        if any(reader.is_complete for reader in self.changing):
-            raise FindingsChangedError(
-                f"{self.release.image}: its scan changes with every read of its findings"
-            )
-        if any(self.now - since < self.pause for since in self.clean_since.values()):
-            why = "there are no findings so far, which a second look has to confirm"
-            return NotYet(why, is_over=True, clean_since=self.clean_since)
-        return None
 
 
 def _waiting_since(release: Release) -> datetime:
