@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from tests.e2e.gate import Gate
+from tests.e2e.test_deployment import REGISTRY, definition
+from tests.e2e.test_scanning import enhanced, without
 from tests.e2e.test_waivers import imagegate
+
+__all__ = ["enhanced"]
 
 REPOSITORY = "night-dev"
 CVE = "CVE-2026-CRITICAL-0"
 
 
-def messages(gate: Gate, kind: str) -> list[dict[str, Any]]:
-    named = (one for one in gate.messages() if f" {REPOSITORY}:" in str(one.get("subject")))
+def messages(gate: Gate, kind: str, repository: str = REPOSITORY) -> list[dict[str, Any]]:
+    named = (one for one in gate.messages() if f" {repository}:" in str(one.get("subject")))
     return [one for one in named if str(one["subject"]).startswith(kind)]
 
 
@@ -39,3 +43,33 @@ def test_a_new_vulnerability_in_a_released_image_is_one_alert_until_a_rebuild_is
     assert imagegate(gate, "list", "--at-risk", "--json").json == []
     assert imagegate(gate, "list", "--cve", CVE, "--app", "night", "--json").json == []
     assert imagegate(gate, "status", f"{REPOSITORY}@{old}", "--json").json["risk"] is None
+
+
+def test_an_event_of_inspector_is_an_alert_that_says_where_the_image_runs(enhanced: Gate) -> None:
+    repository = "inspected-night-dev"
+    enhanced.findings(repository, LOW=1)
+    digest = enhanced.push(repository, "1.0")
+    assert enhanced.ended(repository, digest)["outcome"] == "released"
+    ecs = enhanced.cloud.client("ecs")
+    ecs.create_cluster(clusterName="night")
+    task = definition(enhanced, f"{REGISTRY}/{repository}@{digest}")
+    ecs.create_service(cluster="night", serviceName="web", taskDefinition=task, desiredCount=2)
+    enhanced.findings(f"{repository}@{digest}", CRITICAL=1)
+    with without(enhanced, "JudgeAgain", "ReadEnhancedScans"):
+        enhanced.scan_again(repository, digest)
+        enhanced.eventually(
+            lambda: "inspector2:ListFindings" in log(enhanced), "the log says what is missing"
+        )
+        assert messages(enhanced, "AT RISK", repository) == []
+    [alert] = enhanced.eventually(lambda: messages(enhanced, "AT RISK", repository), "the alert")
+    assert "cluster/night service:web: 2 running" in str(alert["message"])
+    [found] = imagegate(enhanced, "list", "--cve", CVE, "--app", "inspected-night", "--json").json
+    assert (found["running"], found["runs"][0]["service"]) == (2, "service:web")
+
+
+def log(gate: Gate) -> str:
+    """Return the lines of the function about images that it could not judge."""
+    paths = (gate.cloud.state / "logs").glob("*JudgeAgainFunction*.log")
+    return "".join(
+        line for path in paths for line in path.read_text().splitlines() if '"level":"ERROR"' in line
+    )
