@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from imagegate import __version__
 from imagegate_cli.context import CommandLine
 from imagegate_cli.faults import report
 
@@ -57,7 +58,7 @@ class Commands(click.Group):
     show_default=True,
     help="Name of the CloudFormation stack.",
 )
-@click.version_option(package_name="imagegate", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context, stack: str) -> None:
     """Judge, release, promote and verify container images in Amazon ECR.

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import wiring
+from imagegate import __version__, wiring
 from imagegate.canonical_json import timestamp
 from imagegate.events.cloudformation import CustomResourceRequest, respond, settings_digest
 from imagegate.events.validation import parse
@@ -32,6 +32,7 @@ def publish(request: CustomResourceRequest) -> dict[str, str]:
         "Parsed": f"{policy.digest} {parsed}",
         "InstalledAt": timestamp(installed_at),
         "Settings": settings_digest(request),
+        "Version": __version__,
     }
 
 
