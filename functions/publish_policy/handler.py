@@ -27,13 +27,8 @@ def publish(request: CustomResourceRequest) -> dict[str, str]:
     step = PublishPolicy(records=wiring.records(), signer=wiring.signer(), scans=wiring.ecr(), parse=parser)
     policy, parsed = step.run(Path(setting("POLICY_FILE")).read_bytes())
     installed_at = wiring.ledger().installed_at(wiring.now())
-    return {
-        "Digest": str(policy.digest),
-        "Parsed": f"{policy.digest} {parsed}",
-        "InstalledAt": timestamp(installed_at),
-        "Settings": settings_digest(request),
-        "Version": __version__,
-    }
+    data = {"Digest": str(policy.digest), "Parsed": f"{policy.digest} {parsed}", "Version": __version__}
+    return {**data, "InstalledAt": timestamp(installed_at), "Settings": settings_digest(request)}
 
 
 @logger.inject_lambda_context

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from imagegate import __version__
 from imagegate.events.decide_call import LINKS_ALIAS
 from tools.translated import packaged, translated
 
@@ -53,8 +52,10 @@ def test_every_output_is_described() -> None:
     assert all(output["Description"] for output in TEMPLATE["Outputs"].values())
 
 
-def test_the_stack_says_the_version_of_the_package() -> None:
-    assert TEMPLATE["Outputs"]["Version"]["Value"] == __version__
+def test_the_stack_says_the_version_of_the_code_that_published_its_policy() -> None:
+    assert TEMPLATE["Outputs"]["Version"]["Value"] == {"Fn::GetAtt": ["PublishedPolicy", "Version"]}
+    handler = (ROOT / "functions/publish_policy/handler.py").read_text()
+    assert '"Version": __version__' in handler
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from imagegate.canonical_json import parse_timestamp, timestamp
 from imagegate.errors import RejectedInputError
@@ -39,6 +39,52 @@ _ADVISORIES = (
 )
 _NO_FIX = ("NotAvailable", "", None)
 _YES_NO: Mapping[object, bool] = {"YES": True, "NO": False}
+
+
+class VulnerablePackage(TypedDict, total=False):
+    """The members that are read of a package; the types below are alike. Most of what the services send is not read."""
+
+    name: Any
+    version: Any
+    epoch: Any
+    release: Any
+    fixedInVersion: Any
+    packageManager: Any
+    sourceLayerHash: Any
+    filePath: Any
+
+
+class VulnerabilityDetails(TypedDict, total=False):
+    vulnerablePackages: list[VulnerablePackage] | None
+    vulnerabilityId: Any
+    relatedVulnerabilities: Any
+    vendorCreatedAt: Any
+    sourceUrl: Any
+
+
+class EnhancedFinding(TypedDict, total=False):
+    packageVulnerabilityDetails: VulnerabilityDetails | None
+    title: Any
+    severity: Any
+    fixAvailable: Any
+    exploitAvailable: Any
+    epss: Any
+    findingArn: Any
+
+
+class ScanFindings(TypedDict, total=False):
+    imageScanCompletedAt: Any
+    findingSeverityCounts: Any
+    findings: Any
+    enhancedFindings: list[EnhancedFinding] | None
+
+
+class ScanPage(TypedDict, total=False):
+    """An answer of DescribeImageScanFindings."""
+
+    imageScanStatus: Any
+    imageScanFindings: ScanFindings
+    nextToken: Any
 
 
 def parse_basic_finding(raw: Any) -> Finding:
@@ -83,7 +129,7 @@ def lists_other_findings(scan_findings: Any, basis: Basis) -> bool:
 
 def read_findings(scan_findings: Any, basis: Basis) -> Iterator[Finding]:
     """Read the findings of this scanner from `imageScanFindings`."""
-    return map(_READERS[basis], scan_findings.get(_FORMS[basis], ()))
+    return map(_READERS[basis], scan_findings.get(_FORMS[basis]) or ())
 
 
 def read_time(value: object) -> str | None:
@@ -136,7 +182,7 @@ def _fixable(fix_available: object, packages: tuple[Package, ...]) -> bool | Non
     Inspector's PARTIAL means that only some packages have one. YES counts only with a fixed version for each package.
     """
     if fix_available == "YES":
-        return True if all(package.fixed for package in packages) else None
+        return None if [package for package in packages if not package.fixed] else True
     return False if fix_available in ("NO", "PARTIAL") else None
 
 
@@ -159,7 +205,7 @@ def read_status(digest: Digest, head: Any, basis: Basis = Basis.BASIC) -> ScanSt
         image=digest,
         status=state.get("status"),
         description=state.get("description", ""),
-        completed_at=timestamp(completed) if completed else None,
+        completed_at=read_time(completed) if completed else None,
         counts=count_severities(counts or {}),
         lists_findings=any(read_findings(findings, basis)),
         basis=basis,

@@ -104,9 +104,8 @@ class Finding:
     @property
     def places(self) -> tuple[Place, ...]:
         """The vulnerability with each of its packages; the name is `""` if the scanner names no package."""
-        return tuple((self.vulnerability, package.name) for package in self.packages) or (
-            (self.vulnerability, ""),
-        )
+        name = self.vulnerability
+        return tuple([(name, package.name) for package in self.packages]) or ((name, ""),)
 
     def __str__(self) -> str:
         packages = ", ".join(dict.fromkeys(map(str, self.packages)))

@@ -48,7 +48,7 @@ class EvaluationResult:
     delta: dict[str, Any] | None  # the difference to the baseline; None: there is no baseline
     rebuild: Rebuild | None
     started_clocks: Mapping[Place, Clock]  # to be stored
-    vulnerabilities: frozenset[str]  # all names of all findings, also of those that do not count
+    vulnerabilities: Sequence[str]  # all names of all findings, also of those that do not count, and repeated
 
     @property
     def image_advice(self) -> tuple[str, ...]:
@@ -69,13 +69,13 @@ class PlatformScanReader:
         self.evaluator = FindingEvaluator(terms)
         self.tally = FindingTally(terms.baseline)
         self.clocks = StartedClocks(terms)
-        self.vulnerabilities: set[str] = set()
+        self.vulnerabilities: list[str] = []  # no set: with 100,000 findings that has 4 MB more
         self.is_settled = False  # the scan's status was the same before and after its findings were read
         self._writer = FindingsWriter()
 
     def add(self, finding: Finding) -> None:
         """Rule on the next finding of the scan, count it and pack it."""
-        self.vulnerabilities.update(finding.names)
+        self.vulnerabilities += finding.names
         rulings = self.evaluator.evaluate(finding)
         self.tally.add(finding, rulings)
         self._writer.add(finding, rulings, self.clocks.add(finding), self.terms.base_layers)
@@ -115,12 +115,12 @@ class ImageEvaluation:
         self._timed = policy.timed
         self._entrances = policy.entrances(facts.image.repository)
         self._baseline = baseline
-        self._clocks = dict(clocks or {})
+        self._clocks = clocks or {}
         self._versions = versions
         self._scans: list[PlatformScan] = []
         self._packed: list[bytes | None] = []
         self._started: dict[Place, Clock] = {}
-        self._vulnerabilities: set[str] = set()
+        self._vulnerabilities: list[str] = []
 
     def open_scan(self, status: ScanStatus, platform: str | None = None) -> PlatformScanReader:
         """Return a reader for the scan of one platform. Its findings count once the reader is accepted."""
@@ -129,7 +129,7 @@ class ImageEvaluation:
             rules=self.stage.findings,
             waivers=self.waivers.view(status.image),
             now=self.now,
-            clocks=self._clocks,
+            clocks={**self._clocks, **self._started} if self._started else self._clocks,
             baseline=self._baseline.places if self._baseline else None,
             base_layers=facts.base_layers if facts else frozenset(),
             timed=self._timed,
@@ -140,9 +140,10 @@ class ImageEvaluation:
     def accept_scan(self, reader: PlatformScanReader) -> None:
         """Take in the findings of one platform; they are complete, or are known to be incomplete."""
         self.waivers.note(reader.terms.waivers)
-        self._started |= reader.clocks.started
-        self._vulnerabilities |= reader.vulnerabilities
-        self._clocks |= reader.clocks.started
+        self._vulnerabilities += reader.vulnerabilities
+        # The clocks of an only scan are not copied: an image can have 100,000 findings.
+        started = reader.clocks.started
+        self._started = {**self._started, **started} if self._started else started
         self._scans.append(PlatformScan(reader.status, reader.tally, reader.platform))
         self._packed.append(reader.pack())
 
@@ -181,7 +182,7 @@ class ImageEvaluation:
             delta=self._delta(),
             rebuild=newer_base,
             started_clocks=self._started,
-            vulnerabilities=frozenset(self._vulnerabilities),
+            vulnerabilities=self._vulnerabilities,
         )
 
     def _remedies(self, verdict: Verdict, rebuild: Rebuild | None) -> Remedies:

@@ -31,7 +31,7 @@ class FindingsWriter:
 
     def __init__(self) -> None:
         self._packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
-        self._packed = bytearray(self._packer.compress(_line({"schema": SCHEMA})))
+        self._packed = [self._packer.compress(_line({"schema": SCHEMA}))]
         self.number = 0
 
     def add(
@@ -47,12 +47,14 @@ class FindingsWriter:
             line["clocks"] = [_clock_json(clocks[place]) for place in finding.places]
         if base_layers:
             line["from"] = [_origin(package, base_layers) for package in finding.packages]
-        self._packed += self._packer.compress(_line(line))
+        if packed := self._packer.compress(_line(line)):
+            self._packed.append(packed)
         self.number += 1
 
     def finish(self) -> bytes:
-        """Return the whole record."""
-        return bytes(self._packed + self._packer.flush())
+        """Return the whole record; it takes no more findings."""
+        packed, self._packed = [*self._packed, self._packer.flush()], []
+        return b"".join(packed)
 
 
 def read(content: bytes) -> Lines:
@@ -120,8 +122,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 def _package_json(package: Package) -> dict[str, Any]:
-    values = {name: getattr(package, name) for name in _PACKAGE}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name in _PACKAGE if (value := getattr(package, name)) is not None}
 
 
 def _finding_of(raw: dict[str, Any]) -> Finding:

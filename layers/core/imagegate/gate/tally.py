@@ -23,12 +23,17 @@ class PackageFix(NamedTuple):
 class OpenFinding:
     """A finding that counts, reduced to what remedies need."""
 
+    vulnerability: str
     severity: Severity
     rule: str
-    places: tuple[Place, ...]
     fixes: tuple[PackageFix, ...]
     is_fix_told: bool = True  # False: the scanner does not say whether a fix exists
     kind: FindingKind = FindingKind.VULNERABILITY
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The same places as of the whole finding."""
+        return tuple((self.vulnerability, fix.package) for fix in self.fixes) or ((self.vulnerability, ""),)
 
     @property
     def has_fix(self) -> bool:
@@ -41,7 +46,7 @@ class OpenFinding:
                 f"{fix.package} {fix.installed}" if fix.installed else fix.package for fix in self.fixes
             )
         )
-        return f"{self.places[0][0]} ({packages})" if packages else self.places[0][0]
+        return f"{self.vulnerability} ({packages})" if packages else self.vulnerability
 
 
 @dataclass(slots=True)
@@ -62,7 +67,9 @@ class FindingTally:
     added_examples: list[str] = field(default_factory=list)
     still_there: set[Place] = field(default_factory=set)  # places of the baseline that are here too
     worst: Severity | None = None  # of the findings that are not waived
-    _names: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _fixes: dict[tuple[PackageFix, ...], tuple[PackageFix, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def add(self, finding: Finding, rulings: tuple[FindingRuling, ...]) -> None:
         """Add one finding with its rulings, as `FindingEvaluator.evaluate` returns them."""
@@ -92,14 +99,12 @@ class FindingTally:
 
     def _add_counting(self, finding: Finding, ruling: FindingRuling) -> None:
         self.missing.update(dict.fromkeys(ruling.missing))
-        # A scan names the same few packages again and again: one string for each saves memory.
-        one = self._names.setdefault
-        fixes = [PackageFix(one(p.name, p.name), p.installed, p.fixed, p.ecosystem) for p in finding.packages]
-        is_fix_told = finding.fixable is not None
+        fixes = tuple([PackageFix(p.name, p.installed, p.fixed, p.ecosystem) for p in finding.packages])
+        # A scan names the same few packages and fixes again and again: one tuple for each saves memory.
+        fixes = self._fixes.setdefault(fixes, fixes)
+        is_told = finding.fixable is not None
         self.open.append(
-            OpenFinding(
-                finding.severity, ruling.rule, finding.places, tuple(fixes), is_fix_told, finding.kind
-            )
+            OpenFinding(finding.vulnerability, finding.severity, ruling.rule, fixes, is_told, finding.kind)
         )
         is_unknown = ruling.reason is RulingReason.UNKNOWN
         if ruling.rule == rule_of(finding.severity):
@@ -118,12 +123,14 @@ class StartedClocks:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self.started: dict[Place, Clock] = {}
+        self._clocks: dict[Clock, Clock] = {}  # most clocks of an image are equal: one of each saves memory
 
     def add(self, finding: Finding) -> dict[Place, Clock]:
         """Note the clocks of a finding, and return them; {} if no stage gives time to findings of its severity."""
         if finding.severity not in self._terms.timed:
             return {}
-        clocks = {place: self._terms.clock(finding, place) for place in finding.places}
+        running = [(place, self._terms.clock(finding, place)) for place in finding.places]
+        clocks = {place: self._clocks.setdefault(clock, clock) for place, clock in running}
         for place, clock in clocks.items():
             noted = self.started.get(place)
             # Another finding of the same vulnerability and package may have a fix already.

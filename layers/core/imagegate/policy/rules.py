@@ -77,7 +77,11 @@ def active(rule: Rule[T] | None) -> Rule[T] | None:
 
 def rule_of(severity: Severity) -> str:
     """Return the name of the rule that limits the findings of a severity."""
-    return f"findings.{severity.lower()}"
+    return _RULE_OF[severity]
+
+
+# Text is made once: an image can have 100,000 findings.
+_RULE_OF: Mapping[Severity, str] = {severity: f"findings.{severity.lower()}" for severity in Severity}
 
 
 class GraceStart(StrEnum):
