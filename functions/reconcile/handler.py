@@ -43,5 +43,5 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         return {"told": told}
     result = asdict(step().run(wiring.now()))
     (logger.error if result["faults"] else logger.info)("reconciled", **result)
-    metrics.emit_waits(**asdict(measure_waits(wiring.ledger(), wiring.now())), lost=result["started"])
+    metrics.emit_waits(**asdict(measure_waits(step().ledger, wiring.now())), lost=result["started"])
     return result

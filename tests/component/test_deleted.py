@@ -176,6 +176,7 @@ def test_the_function_takes_a_deletion_and_its_schedule(
     spec.loader.exec_module(function)
     step: Reconcile = world.reconciling()
     monkeypatch.setattr(function, "step", lambda: step)
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "imagegate")
     context = SimpleNamespace(
         function_name="reconcile", memory_limit_in_mb=256, invoked_function_arn="arn", aws_request_id="1"
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from imagegate.errors import ImageGateError
 from imagegate.findings.versions import VERSIONS
+from imagegate.notices.console import ConsoleLinks
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome
 from tests import fakes
@@ -239,6 +240,7 @@ class World:
             "links": fakes.FakeApprovalLinks,
             "mails": fakes.FakeNotifications,
             "installed_at": NOW - timedelta(days=1),
+            "console": ConsoleLinks(fakes.REGISTRY, "imagegate-records-1"),
         }
         return Lambdas(ports | more, self.scenario.blobs_a_call)
 

@@ -146,7 +146,7 @@ ENDINGS: dict[Outcome, Release] = {
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_a_mail_reads_as_it_is_kept(outcome: Outcome) -> None:
-    """Whoever changes the words reads the whole mail. To write the files anew, delete them and run this twice."""
+    """Changed words show in the whole mail. To write the files anew, delete them and run this twice."""
     message = announce(ENDINGS[outcome], outcome, console=CONSOLE)
     file = MAILS / f"{outcome}.txt"
     mail = f"Subject: {message.subject}\n\n{message.text}"
