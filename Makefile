@@ -61,7 +61,7 @@ check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state mach
 	@$(BIN)/mypy
 	@PYTHONPATH=. $(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/cfn-lint template.yaml
-	@$(BIN)/python -m tools.translated | $(BIN)/cfn-lint -
+	@$(BIN)/python -m tools.translated | $(BIN)/cfn-lint
 	@$(PYTEST) tests/unit tests/component
 	@$(PYTEST) tests/contract
 
