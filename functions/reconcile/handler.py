@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
 from imagegate.aws import metrics
+from imagegate.clock import stopwatch
 from imagegate.events.eventbridge import parse_deletion
 from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.watch.reconcile import Reconcile
@@ -32,6 +33,8 @@ def step() -> Reconcile:
         policy=wiring.policy(),
         installed_at=wiring.installed_at(),
         versions=wiring.versions(),
+        workers=wiring.workers(),
+        stopwatch=stopwatch,
     )
 
 
@@ -41,7 +44,10 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         told = step().deletions.on_deleted(image, wiring.now())
         logger.info("image deleted", image=str(image), told=told)
         return {"told": told}
-    result = asdict(step().run(wiring.now()))
+    reconciled = step().run(wiring.now())
+    if reconciled is None:
+        return {"busy": True}  # another run measures, too
+    result = asdict(reconciled)
     (logger.error if result["faults"] else logger.info)("reconciled", **result)
     metrics.emit_waits(**asdict(measure_waits(step().ledger, wiring.now())), lost=result["started"])
     return result

@@ -32,6 +32,7 @@ from imagegate.workflow.reasons import CheckReason
 from imagegate.workflow.sign import SignImage, SignResult
 from imagegate.workflow.start import StartRelease
 from imagegate.workflow.watch.reconcile import Reconcile, Reconciled
+from imagegate.workflow.watch.sweep import Workers
 from tests.fakes import (
     DEV,
     LATER,
@@ -50,6 +51,7 @@ from tests.fakes import (
     FakeStarter,
     FakeUsage,
     FakeWorkflow,
+    InTurn,
 )
 
 
@@ -101,7 +103,9 @@ class World:
         return ScanCompleted(scans=self.scans, ledger=self.ledger, tasks=self.workflow, starter=self.starter)
 
     def reconcile(self, now: datetime = NOW) -> Reconciled:
-        return self.reconciling().run(now)
+        result = self.reconciling().run(now)
+        assert result is not None
+        return result
 
     def reconciling(self) -> Reconcile:
         return Reconcile(
@@ -114,6 +118,8 @@ class World:
             policy=self.policy,
             installed_at=NOW - timedelta(days=1),
             versions=VERSIONS,
+            workers=Workers(InTurn(), 4),
+            stopwatch=lambda: lambda: 0.0,
         )
 
     def judge(self, image: ImageRef, attempt: int = 1, now: datetime = NOW) -> JudgeResult:

@@ -15,7 +15,6 @@ from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import ReleaseId
-from imagegate_cli.policy.history import attempts_since
 from tests.component.cli_gate import CliGate, gate, with_stage
 from tests.fakes import NOW, POLICY, critical
 
@@ -241,15 +240,6 @@ def test_a_period_is_read_strictly(gate: CliGate, policy: Path, since: str) -> N
     result = gate.call("policy", "replay", write(policy), "--since", since)
     assert result.code == 2
     assert "is no period; write 12h, 7d or 2w, at most 90d" in result.err
-
-
-def test_too_many_attempts_are_said(gate: CliGate) -> None:
-    for number in range(3):
-        gate.blocked(f"{number}", ago=timedelta(hours=number))
-    attempts = attempts_since(gate.stack, gate.now - timedelta(days=7), gate.now, at_most=2)
-    assert len(attempts) == 2
-    said = "only the newest 2 attempts are looked at, since 2026-11-21 07:00 UTC"
-    assert said in gate.capsys.readouterr().err
 
 
 def test_nothing_judged_is_no_error(gate: CliGate, policy: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from imagegate.errors import ThrottledError
 from imagegate.oci.image import ImageRef
-from imagegate.release.release import EcrImage, Outcome, Release, ReleaseId
+from imagegate.release.release import Outcome, Release, ReleaseId
 from imagegate.workflow.watch.reconcile import Reconcile
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, STAGING, critical
@@ -146,16 +147,16 @@ def test_the_reconciler_asks_of_each_repository_once_an_hour(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = released(world)
-    facts, asked = world.registry.facts, list[ImageRef]()
+    of_repository, asked = world.ledger.recent_of_repository, list[str]()
 
-    def counted(one: ImageRef) -> EcrImage:
-        asked.append(one)
-        return facts(one)
+    def counted(repository: str) -> Iterator[Release]:
+        asked.append(repository)
+        return of_repository(repository)
 
-    monkeypatch.setattr(world.registry, "facts", counted)
+    monkeypatch.setattr(world.ledger, "recent_of_repository", counted)
     for moment in HOUR:
         world.reconcile(moment + timedelta(days=2))
-    assert asked == [image]
+    assert asked == [image.repository]
 
 
 def test_the_reconciler_does_not_announce_superseded_images(world: World) -> None:

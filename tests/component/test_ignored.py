@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,8 +14,7 @@ from imagegate.oci.image import OCI_MANIFEST, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Arrival, Policy
 from imagegate.release.release import EcrImage, Release, StartReason
-from imagegate.release.start import Ignore, Push
-from imagegate.workflow.watch.reconcile import ReconcileError
+from imagegate.release.start import Ignore, IgnoredImage, Push
 from tests.component.cli_gate import CliGate, gate
 from tests.component.one_gate import World
 from tests.fakes import DEV, LATER, NOW, POLICY
@@ -213,14 +213,14 @@ def test_one_faulty_image_does_not_stop_the_others_and_is_announced_once_a_day(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = (world.registry.push_image(DEV, tag, seed=tag) for tag in ("1", "2"))
-    latest = world.ledger.latest
+    ignored_among = world.ledger.ignored_among
 
-    def faulty(image: ImageRef) -> Release | None:
-        if image == bad:
-            raise RuntimeError("no such thing\n\x1b[31mred")
-        return latest(image)
+    def faulty(images: Sequence[ImageRef]) -> dict[ImageRef, IgnoredImage]:
+        if bad in images:
+            raise RejectedInputError("no such thing\n\x1b[31mred")
+        return ignored_among(images)
 
-    monkeypatch.setattr(world.ledger, "latest", faulty)
+    monkeypatch.setattr(world.ledger, "ignored_among", faulty)
     for hours in (0, 1, 2):
         found = world.reconcile(NOW + timedelta(hours=hours))
         assert found.started == 1
@@ -230,10 +230,10 @@ def test_one_faulty_image_does_not_stop_the_others_and_is_announced_once_a_day(
     assert message.subject.startswith(f"NOT RECONCILED: {bad}"[:40])
     assert message.attributes["alert"] == "alert"
     assert "\x1b" not in message.text
-    world.reconcile(NOW + timedelta(hours=25))
-    assert len(world.notifications.messages) == 1  # the image is older than a day by now
     world.reconcile(NOW + timedelta(hours=17))
     assert len(world.notifications.messages) == 2
+    world.reconcile(NOW + timedelta(hours=41))
+    assert len(world.notifications.messages) == 2  # the image is older than a day by now
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_list_that_cannot_be_read_costs_the_others_nothing(
     assert image.repository == DEV
 
 
-def test_temporary_errors_are_raised_for_lambdas_retry_after_all_other_work(
+def test_faults_that_may_pass_are_tried_again_and_announced_if_they_last(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = world.registry.push_image(DEV, "1.0")
@@ -269,10 +269,16 @@ def test_temporary_errors_are_raised_for_lambdas_retry_after_all_other_work(
         raise ThrottledError("slower, please")
 
     monkeypatch.setattr(world.ledger, "all_tokens", slower)
-    with pytest.raises(ReconcileError, match="what waits: slower, please"):
-        world.reconcile()
+    found = world.reconcile()
+    assert (found.faults, found.passing) == ((), ("what waits: ThrottledError: slower, please",))
     assert [asked[0] for asked in world.starter.requests] == [image]
+    world.reconcile(NOW + timedelta(minutes=55))
     assert world.notifications.messages == []
+    for minutes in (60, 65):
+        assert world.reconcile(NOW + timedelta(minutes=minutes)).passing == ()
+    assert len(world.notifications.messages) == 1
+    monkeypatch.undo()
+    assert world.reconcile(NOW + timedelta(minutes=70)).faults == ()
 
 
 def test_nothing_is_considered_once_and_for_all_while_waivers_cannot_be_read(

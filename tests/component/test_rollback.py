@@ -214,7 +214,7 @@ def test_a_rollback_comes_after_what_was_released_in_the_same_second(
     world.ledger.releases[fourth, 1] = replace(known, closed_at=closed)
     done = back(world, third, fourth, 3 + (0.5 + after) / 3600)
     kept = Rollback.from_json(json.loads(json.dumps(done.as_json())))
-    way = announced_releases(world.ledger.recent_of_repository(DEV, 9), [kept], POLICY.stages["dev"])
+    way = announced_releases(world.ledger.recent_of_repository(DEV), [kept], POLICY.stages["dev"])
     assert way[0].image == third
 
 

@@ -12,6 +12,7 @@ from imagegate.findings.versions import VERSIONS
 from imagegate.notices.console import ConsoleLinks
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome
+from imagegate.workflow.watch.sweep import Workers
 from tests import fakes
 from tests.component.executions import Execution, begin
 from tests.component.lambdas import Call, Event, Lambdas
@@ -241,6 +242,8 @@ class World:
             "mails": fakes.FakeNotifications,
             "installed_at": NOW - timedelta(days=1),
             "console": ConsoleLinks(fakes.REGISTRY, "imagegate-records-1"),
+            "workers": Workers(fakes.InTurn(), 4),
+            "stopwatch": lambda: lambda: 0.0,
         }
         return Lambdas(ports | more, self.scenario.blobs_a_call)
 

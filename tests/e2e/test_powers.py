@@ -69,7 +69,7 @@ ITEMS = {
     "PublishPolicy": {"INSTALLATION"},
     "StartRelease": {"IMAGE#", "PUSHER#", "IGNORED#"},
     "OnScanCompleted": {"SCAN#"},
-    "Reconcile": {"SCAN#", "HELD#", "ASKED#", "NOTICE#", "IMAGE#"},
+    "Reconcile": {"SCAN#", "HELD#", "ASKED#", "NOTICE#", "IMAGE#", "TURN#"},
     "AwaitScan": {"SCAN#"},
     "JudgeImage": {"IMAGE#", "CLOCK#", "BASE#"},
     "SignImage": {"IMAGE#"},

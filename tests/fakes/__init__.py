@@ -5,6 +5,7 @@ They keep what the real services keep and refuse what those refuse; they know no
 
 from tests.fakes.grants import FakeApprovalLinks, FakeGrants, FakeLinkDecider
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.pool import InTurn
 from tests.fakes.records import FakeRecords, FakeSigner
 from tests.fakes.registry import FakeIntelligence, FakeRegistry, FakeScans, FakeUsage
 from tests.fakes.risks import FakeTasks
@@ -34,6 +35,7 @@ __all__ = [
     "FakeTasks",
     "FakeUsage",
     "FakeWorkflow",
+    "InTurn",
     "critical",
     "image_config",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
 from imagegate.grants.approval_link import parse_link as parse_link
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports.ledger import StepResults
+from imagegate.ports.ledger import StepResults, Turn
 from imagegate.release.release import (
     CurrentRelease,
     History,
@@ -52,6 +53,8 @@ class FakeLedger(FakeRisks):
     holding: dict[ReleaseId, datetime] = field(default_factory=dict)
     asked: dict[ImageRef, datetime] = field(default_factory=dict)
     left_alone: dict[ImageRef, IgnoredImage] = field(default_factory=dict)
+    turns: dict[str, datetime] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     within: dict[ImageRef, tuple[Digest, ...]] = field(default_factory=dict)  # a platform's released indexes
 
     def latest(self, image: ImageRef) -> Release | None:
@@ -110,9 +113,12 @@ class FakeLedger(FakeRisks):
         self._change(release, outcome=outcome, closed_at=at, detail=detail)
         return self.get(release)
 
-    def recent_of_repository(self, repository: str, limit: int) -> list[Release]:
+    def recent_of_repository(self, repository: str) -> Iterator[Release]:
         found = [one for one in self.releases.values() if one.image.repository == repository]
-        return sorted(found, key=lambda one: one.started_at, reverse=True)[:limit]
+        yield from sorted(found, key=lambda one: one.started_at, reverse=True)
+
+    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
+        return {image for image in images if self.latest(image)}
 
     def note_rollback(self, rollback: Rollback) -> None:
         self.rolled[rollback.repository, rollback.at] = rollback
@@ -149,6 +155,9 @@ class FakeLedger(FakeRisks):
 
     def ignored(self, image: ImageRef) -> IgnoredImage | None:
         return self.left_alone.get(image)
+
+    def ignored_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, IgnoredImage]:
+        return {image: self.left_alone[image] for image in images if image in self.left_alone}
 
     def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
         if self.get(release).revoked is None:
@@ -190,9 +199,19 @@ class FakeLedger(FakeRisks):
     def holder(self, repository: str, tag: str) -> Digest | None:
         return self.claims.get((repository, tag), (None, NOW))[0]
 
-    def recent(self, limit: int, now: datetime) -> list[Release]:
+    def recent(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        outcome: Outcome | None = None,
+        digest: Digest | None = None,
+    ) -> Iterator[Release]:
         newest = sorted(self.releases.values(), key=lambda release: (release.started_at, release.attempt))
-        return newest[::-1][:limit]
+        for release in newest[::-1]:
+            is_wanted = outcome in (None, release.outcome) and digest in (None, release.image.digest)
+            if since <= release.started_at <= until and is_wanted:
+                yield release
 
     def clocks(self, application: str) -> dict[Place, Clock]:
         return {place: clock for (app, place), clock in self.running.items() if app == application}
@@ -232,3 +251,16 @@ class FakeLedger(FakeRisks):
 
     def is_noted(self, notice: str) -> bool:
         return notice in self.notices
+
+    def noted(self, notices: Sequence[str]) -> set[str]:
+        return {notice for notice in notices if self.is_noted(notice)}
+
+    def take_turn(self, work: str, now: datetime, lasts: timedelta) -> Turn | None:
+        if self.turns.get(work, now) > now:
+            return None
+        self.turns[work] = now + lasts
+        return Turn(work, f"{now}", json.loads(self.notes.get(work, "{}")))
+
+    def end_turn(self, turn: Turn, notes: Mapping[str, Any]) -> None:
+        self.notes[turn.work] = json.dumps(notes)
+        self.turns.pop(turn.work, None)

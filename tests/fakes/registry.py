@@ -109,9 +109,9 @@ class FakeRegistry:
     def repositories(self) -> Iterator[str]:
         yield from sorted(self.names)
 
-    def pushed_since(self, repository: str, since: datetime) -> Iterator[EcrImage]:
-        for image, at in list(self.pushed_at.items()):
-            if image.repository == repository and image in self.manifests and at >= since:
+    def tagged(self, repository: str) -> Iterator[EcrImage]:
+        for image in list(self.pushed_at):
+            if image.repository == repository and image in self.manifests:
                 facts = self.facts(image)
                 if facts.tags:
                     yield facts

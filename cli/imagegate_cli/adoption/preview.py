@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
@@ -23,7 +23,6 @@ from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.stack import Stack
 
 _RATE = re.compile(r"([0-9]{1,4})/(s|m|h)")
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _GLOB = re.compile(r"[A-Za-z0-9._/*?\[\]!-]+")
 
 
@@ -156,7 +155,7 @@ def _images(stack: Stack, repositories: Sequence[str]) -> Iterator[EcrImage]:
 
 def _tagged(stack: Stack, repository: str) -> list[EcrImage]:
     try:
-        return list(stack.images.pushed_since(repository, _EVER))
+        return list(stack.images.tagged(repository))
     except ImageNotFoundError:
         return []
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -24,8 +24,6 @@ from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_o
 from imagegate_cli.releases.vulnerable import find_vulnerable
 from imagegate_cli.stack import Stack
 
-# A filter that matches nothing must not read the whole ledger.
-_FIRST_READ, _READ_AT_MOST = 100, 6_400
 _BATCH = 20
 OPEN = "open"
 
@@ -164,7 +162,7 @@ def _show_history(stack: Stack, wanted: Filter, outcome: str | None, limit: int,
         is_outcome = outcome in (None, str(release.outcome or OPEN))
         return is_outcome and wanted.accepts_release(stack, release)
 
-    attempts = newest(stack, limit, matches)
+    attempts = list(islice(filter(matches, stack.ledger.recent(wanted.since, now())), limit))
     if not attempts and not as_json:
         return say("no such release in the last 90 days", err=True)
     return show_many(attempts, as_json=as_json)
@@ -207,37 +205,25 @@ def _at_risk(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
 
 def _current(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
     """Yield the images that match, the newest attempt first. Reads more of the ledger as more are taken."""
-    number, seen = _FIRST_READ, set[ImageRef]()
-    while True:
-        attempts = stack.ledger.recent(number, now())
-        # The newest attempt of an image comes first.
-        latest = {one.image: one for one in reversed(attempts) if one.image not in seen}
-        seen.update(latest)
-        releases = sorted(latest.values(), key=lambda one: one.started_at, reverse=True)
-        yield from _matching(stack, [one for one in releases if wanted.accepts_release(stack, one)], wanted)
-        is_all = len(attempts) < number or attempts[-1].started_at < wanted.since
-        if is_all or number >= _READ_AT_MOST:
-            return
-        number = min(number * 4, _READ_AT_MOST)
+    yield from _matching(stack, _latest(stack, wanted), wanted)
 
 
-def _matching(stack: Stack, releases: Sequence[Release], wanted: Filter) -> Iterator[ImageStatus]:
+def _latest(stack: Stack, wanted: Filter) -> Iterator[Release]:
+    """Yield the newest attempt of each image that may match."""
+    seen = set[ImageRef]()
+    for release in stack.ledger.recent(wanted.since, now()):
+        if release.image not in seen:  # the newest attempt of an image comes first
+            seen.add(release.image)
+            if wanted.accepts_release(stack, release):
+                yield release
+
+
+def _matching(stack: Stack, releases: Iterable[Release], wanted: Filter) -> Iterator[ImageStatus]:
     """Yield the statuses that match. Records are read a few at a time, so that a short list ends soon."""
     at, glass, risks = now(), break_glass_of(stack), risks_of(stack)
-    for first in range(0, len(releases), _BATCH):
-        some = releases[first : first + _BATCH]
+    rest = iter(releases)
+    while some := list(islice(rest, _BATCH)):
         statuses = map_with_spinner(
             "reading states", some, lambda one: status_of(stack, one, at, glass, risks)
         )
         yield from (status for status in statuses if wanted.accepts(status))
-
-
-def newest(stack: Stack, limit: int, wanted: Callable[[Release], bool]) -> list[Release]:
-    """Return the newest attempts that are wanted. Reads more of the ledger until there are enough."""
-    number = limit
-    while True:
-        attempts = stack.ledger.recent(number, now())
-        kept = [release for release in attempts if wanted(release)]
-        if len(kept) >= limit or len(attempts) < number or number >= _READ_AT_MOST:
-            return kept[:limit]
-        number = min(number * 4, _READ_AT_MOST)

@@ -65,6 +65,9 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
 
 
+_MORE = "It covers more blocked images. Within some minutes they are judged again, too."
+
+
 @dataclass(frozen=True, slots=True)
 class ImportedWaiver:
     """One waiver of a document, with the response of the function or the reason of its refusal."""
@@ -80,13 +83,14 @@ class ImportedWaiver:
 def as_json(response: dict[str, Any]) -> dict[str, Any]:
     """Return `waiver`, as decision records keep it, `is_new`, and the images that it is about.
 
-    `released` are judged again; `still_blocked` need more, each with `why`.
+    `released` are judged again; `still_blocked` need more, each with `why`. `is_all` is false if older ones follow.
     """
     return {
         "waiver": response["waiver"],
         "is_new": response["isNew"],
         "released": response["released"],
         "still_blocked": response.get("stillBlocked", []),
+        "is_all": response.get("isAll", True),
     }
 
 
@@ -94,7 +98,9 @@ def granted(response: dict[str, Any], today: date) -> RenderableType:
     """Show a granted waiver, and the images that are judged again because of it."""
     waiver, name = Waiver.from_json(response["waiver"]), str(response["waiver"]["id"])
     rows = labelled(_rows(waiver, name, today, is_new=response["isNew"]))
-    return Group(rows, *freed(response["released"]), *_still_blocked(response.get("stillBlocked", ())))
+    more = () if response.get("isAll", True) else (Text(_MORE),)
+    left = _still_blocked(response.get("stillBlocked", ()))
+    return Group(rows, *freed(response["released"]), *left, *more)
 
 
 def _rows(waiver: Waiver, name: str, today: date, *, is_new: bool) -> Iterator[tuple[str, str]]:

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from imagegate.errors import RejectedInputError
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release
 from imagegate_cli.output.spinner import Spinner
-from imagegate_cli.output.terminal import say
 from imagegate_cli.stack import Stack
 
-# A long period must not read the whole ledger.
-_FIRST_READ, _READ_AT_MOST = 1_000, 16_000
 
-
-def attempts_since(
-    stack: Stack, since: datetime, at: datetime, *, at_most: int = _READ_AT_MOST
+def last_decisions(
+    stack: Stack, since: datetime, at: datetime, repository: str | None = None
 ) -> list[Release]:
-    """Return the attempts that began since then, newest first. Say so if there are more than `at_most`."""
-    limit = min(_FIRST_READ, at_most)
+    """Return the newest judged attempt of each image of that time, newest first. `repository` is a glob.
+
+    Only one attempt of each image is in memory.
+    """
+    newest: list[Release] = []
+    seen: set[ImageRef] = set()
     with Spinner("reading the ledger"):
-        while True:
-            attempts = stack.ledger.recent(limit, at)
-            is_all = len(attempts) < limit or attempts[-1].started_at < since
-            if is_all or limit >= at_most:
-                break
-            limit = min(limit * 4, at_most)
-    if not is_all:
-        first = f"{attempts[-1].started_at:%Y-%m-%d %H:%M} UTC"
-        say(f"imagegate: only the newest {limit} attempts are looked at, since {first}", err=True)
-    return [release for release in attempts if release.started_at >= since]
-
-
-def last_decisions(attempts: Iterable[Release]) -> list[Release]:
-    """Return the newest judged attempt of each image. `attempts` and the result have the newest first."""
-    newest: dict[ImageRef, Release] = {}
-    for attempt in attempts:
-        if attempt.decision is not None:
-            newest.setdefault(attempt.image, attempt)
-    return list(newest.values())
+        for attempt in stack.ledger.recent(since, at):
+            is_wanted = repository is None or fnmatchcase(attempt.image.repository, repository)
+            if is_wanted and attempt.decision is not None and attempt.image not in seen:
+                seen.add(attempt.image)
+                newest.append(attempt)
+    return newest
 
 
 def decision_of(stack: Stack, release: Release) -> Decision:

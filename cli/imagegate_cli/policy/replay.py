@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,11 +95,7 @@ def replay_decisions(
     stack: Stack, policy: Policy, since: datetime, at: datetime, repository: str | None
 ) -> ReplayResult:
     """Judge the last decision of each image again. `repository` is a glob."""
-    attempts = history.attempts_since(stack, since, at)
-    matching = [
-        one for one in attempts if repository is None or fnmatchcase(one.image.repository, repository)
-    ]
-    last = history.last_decisions(matching)
+    last = history.last_decisions(stack, since, at, repository)
     managed = [one for one in last if policy.stage_of(one.image.repository)]
     results = map_with_spinner("judging again", managed, lambda release: _replay(stack, policy, release))
     return ReplayResult(

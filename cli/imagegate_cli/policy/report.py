@@ -82,8 +82,7 @@ def collect(
     """Collect the report of the stage, or of all stages, over the last `span`."""
     policy = stack.policy
     stages = _stages(policy, stage_name)
-    attempts = history.attempts_since(stack, at - span, at)
-    last = history.last_decisions(attempts)
+    last = history.last_decisions(stack, at - span, at)
     images = [(stage, sort_images(_of(stage, policy, last))) for stage in stages]
     blocked = [release for _, one in images for release in one.current]
     plans = dict(zip(map(id, blocked), _plans(stack, blocked), strict=True))

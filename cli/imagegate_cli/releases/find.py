@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from imagegate.errors import ImageGateError
 from imagegate.oci.image import ImageRef
@@ -37,7 +38,7 @@ def begun(stack: Stack, reference: RepositoryReference) -> Release | None:
 
 def of_repository(stack: Stack, repository: str, limit: int) -> list[Release]:
     """Return the newest attempt of each image, newest first."""
-    attempts = stack.ledger.recent_of_repository(repository, limit)
+    attempts = islice(stack.ledger.recent_of_repository(repository), limit)
     return sorted(attempts, key=lambda release: release.started_at, reverse=True)
 
 

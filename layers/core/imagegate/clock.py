@@ -5,6 +5,7 @@ All others take the time, or a `Clock`, as an argument; a contract test finds th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -15,3 +16,9 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """Return the time of this machine's clock."""
     return datetime.now(UTC)
+
+
+def stopwatch() -> Callable[[], float]:
+    """Return a function that returns the seconds since this call."""
+    start = time.monotonic()
+    return lambda: time.monotonic() - start

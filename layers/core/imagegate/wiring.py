@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
     from imagegate.workflow.examination.examine import ExamineImage
+    from imagegate.workflow.watch.sweep import Workers
 
 
 def now() -> datetime:
@@ -180,6 +181,17 @@ def examination(**times: Any) -> ExamineImage:
         versions=versions(),
         **times,
     )
+
+
+@cache
+def workers() -> Workers:
+    """Return as many threads as the clients have connections."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from imagegate.aws.clients import MOST_THREADS
+    from imagegate.workflow.watch.sweep import Workers
+
+    return Workers(ThreadPoolExecutor(MOST_THREADS), MOST_THREADS)
 
 
 def versions() -> Versions:

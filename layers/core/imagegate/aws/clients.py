@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -16,6 +17,8 @@ from botocore.session import Session
 from imagegate.errors import ImageGateError, ServiceUnavailableError, ThrottledError
 from imagegate.findings.ecr import ScanPage
 
+# The most threads that call one service at the same time; each needs a connection.
+MOST_THREADS = 16
 # Short enough that a hanging call fails inside a Lambda timeout, and the state machine tries again.
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
@@ -23,6 +26,7 @@ _CONFIG = Config(
     read_timeout=20,
     max_pool_connections=32,  # as many threads read findings
 )
+_MAKING = Lock()
 # The error codes of services that get too many requests (AWS SDKs reference guide, "Retry behavior").
 _THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
     (
@@ -78,7 +82,8 @@ def client_with(service: str, credentials: Mapping[str, str], region: str) -> An
 
 
 def _make(service: str, **options: Any) -> Any:
-    made = session().create_client(service, config=_CONFIG, **options)
+    with _MAKING:  # threads may share a client, but not the session that makes it (boto3 guide, "Session")
+        made = session().create_client(service, config=_CONFIG, **options)
     for operation, kind in _READ_AS_JSON.items():
         made.meta.events.register(f"before-parse.{operation}", partial(_read_as_json, kind))
     made.meta.events.register("after-call", _refuse_fault)

@@ -6,6 +6,7 @@ Items and values are plain Python here: text, integers, truth values, lists, map
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -22,6 +23,8 @@ Key = dict[str, str]
 # Amazon DynamoDB API reference, BatchGetItem and BatchWriteItem.
 _READS_AT_ONCE, _WRITES_AT_ONCE = 100, 25
 _BATCH_TRIES = 8
+# Whoever reads on gets larger pages, up to a few hundred KiB, so that many partitions can be read at once.
+_PAGE_GROWS, _LARGEST_PAGE = 4, 400
 
 
 def typed(item: Item) -> dict[str, Any]:
@@ -74,6 +77,15 @@ def _plain_value(attribute: Mapping[str, Any]) -> Any:
 def key(pk: str, sk: str) -> Key:
     """Return the key of one item."""
     return {"pk": pk, "sk": sk}
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bounds of a sort key, both included."""
+
+    attribute: str
+    low: str
+    high: str
 
 
 class DynamoTable:
@@ -144,22 +156,49 @@ class DynamoTable:
         )
 
     def index(
-        self, name: str, attribute: str, value: str, *, newest_first: bool = False, limit: int = 0
+        self,
+        name: str,
+        attribute: str,
+        value: str,
+        *,
+        between: Between | None = None,
+        equal: Mapping[str, str] | None = None,
+        newest_first: bool = False,
+        limit: int = 0,
     ) -> Iterator[Item]:
-        """Yield the items of an index that have this value, eventually consistent. `limit`: items per page."""
+        """Yield the items of an index that have this value, eventually consistent.
+
+        `between` bounds the sort key of the index; `equal` are attributes that an item must have, which DynamoDB
+        compares after it has read the item. `limit`: items of the first page; each later page is larger.
+        """
+        names, values = {"#by": attribute}, {":by": value}
+        conditions, filters = ["#by = :by"], list[str]()
+        if between:
+            names["#sort"] = between.attribute
+            values |= {":low": between.low, ":high": between.high}
+            conditions.append("#sort BETWEEN :low AND :high")
+        for wanted, content in (equal or {}).items():
+            names[f"#{wanted}"], values[f":{wanted}"] = wanted, content
+            filters.append(f"#{wanted} = :{wanted}")
         return self._query(
             IndexName=name,
-            KeyConditionExpression="#by = :value",
-            ExpressionAttributeNames={"#by": attribute},
-            ExpressionAttributeValues=typed({":value": value}),
+            KeyConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=typed(values),
+            **({"FilterExpression": " AND ".join(filters)} if filters else {}),
             **_order(newest_first, limit),
         )
 
-    def read_all(self, keys: Sequence[Key]) -> Iterator[Item]:
-        """Yield the items of any number of keys; BatchGetItem may leave some unread, and these are requested again."""
+    def read_all(self, keys: Sequence[Key], *, attributes: Sequence[str] = ()) -> Iterator[Item]:
+        """Yield the items of any number of keys, with these attributes only (default: with all).
+
+        BatchGetItem may leave some unread; these are requested again.
+        """
+        names = {f"#{number}": attribute for number, attribute in enumerate(attributes)}
+        part = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
         for start in range(0, len(keys), _READS_AT_ONCE):
             batch = [typed(key) for key in keys[start:][:_READS_AT_ONCE]]
-            request: Any = {self._name: {"Keys": batch, "ConsistentRead": True}}
+            request: Any = {self._name: {"Keys": batch, "ConsistentRead": True, **part}}
             for _ in range(_BATCH_TRIES):
                 with translated({}):
                     response: Any = self._client.batch_get_item(RequestItems=request)
@@ -204,6 +243,10 @@ class DynamoTable:
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            if "Limit" in arguments:
+                arguments["Limit"] = min(
+                    arguments["Limit"] * _PAGE_GROWS, max(arguments["Limit"], _LARGEST_PAGE)
+                )
 
 
 def _order(newest_first: bool, limit: int) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 
 _FINDINGS_A_PAGE = 1000
 _IMAGES_A_CALL = 100  # Amazon ECR API reference, BatchGetImage.imageIds
+# The most that DescribeRepositories and DescribeImages list at once (Amazon ECR API reference).
+_LARGE_PAGES: Any = {"PageSize": 1000}
 _GONE: Mapping[str, type[ImageGateError]] = {
     "ImageNotFoundException": ImageNotFoundError,
     "RepositoryNotFoundException": ImageNotFoundError,
@@ -142,20 +143,20 @@ class Ecr:
         )
 
     def repositories(self) -> Iterator[str]:
+        pages = self._client.get_paginator("describe_repositories").paginate(PaginationConfig=_LARGE_PAGES)
         with translated({}):
-            for page in self._client.get_paginator("describe_repositories").paginate():
+            for page in pages:
                 yield from (repository["repositoryName"] for repository in page["repositories"])
 
-    def pushed_since(self, repository: str, since: datetime) -> Iterator[EcrImage]:
-        """Yield the images. ECR does not filter by time: this lists all tagged images, 1,000 per page."""
+    def tagged(self, repository: str) -> Iterator[EcrImage]:
+        """Yield the images. ECR neither filters nor sorts them by time."""
         pages = self._client.get_paginator("describe_images").paginate(
-            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"PageSize": 1000}
+            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig=_LARGE_PAGES
         )
         with translated(_GONE, subject=repository):
             for page in pages:
                 for detail in page["imageDetails"]:
-                    if detail["imagePushedAt"] >= since:
-                        yield _facts(ImageRef.of(repository, detail["imageDigest"]), detail)
+                    yield _facts(ImageRef.of(repository, detail["imageDigest"]), detail)
 
     def make_repository(self, name: str, like: str) -> bool:
         with translated(_GONE, subject=like):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from imagegate.canonical_json import parse_timestamp
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from imagegate.policy.policy import Stage
 
 _ANNOUNCED = frozenset({Outcome.RELEASED, Outcome.HELD})
+# The time limit of the state machine: releases end in another order than they begin, but not by more.
+_LONGEST_RELEASE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,26 @@ def announced_releases(
         else:
             order.append(event.to)
     return [by_digest[digest] for digest in reversed(order) if digest in by_digest]
+
+
+def current_release(
+    releases: Iterable[Release], rollbacks: Sequence[Rollback], stage: Stage
+) -> Release | None:
+    """Return the release that was announced to deployers last, or None.
+
+    `releases`, newest first, are read only as far as needed.
+    """
+    read: list[Release] = []
+    missing = {rollback.to for rollback in sorted(rollbacks, key=lambda one: one.at)[-1:]}
+    announced_at: datetime | None = None
+    for release in releases:
+        if announced_at and not missing and release.started_at < announced_at - _LONGEST_RELEASE:
+            break
+        read.append(release)
+        if _was_announced(release, stage):
+            missing.discard(release.image.digest)
+            announced_at = max(announced_at or release.started_at, release.closed_at or release.started_at)
+    return next(iter(announced_releases(read, rollbacks, stage)), None)
 
 
 def _was_announced(release: Release, stage: Stage) -> bool:

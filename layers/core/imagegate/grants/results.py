@@ -19,12 +19,14 @@ class WaiverResult:
     """A granted waiver. `freed`: the blocked releases that are judged again, because they may pass now.
 
     `still_blocked`: those that use the waiver and need more, each with the first reason that remains.
+    `is_all`: False if it covers so many that the reconciler judges the older ones again.
     """
 
     waiver: Waiver
     is_new: bool
     freed: tuple[Release, ...] = ()
     still_blocked: tuple[tuple[Release, str], ...] = ()
+    is_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)

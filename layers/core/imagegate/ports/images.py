@@ -43,8 +43,8 @@ class Images(Protocol):
     def repositories(self) -> Iterator[str]:
         """Yield the names of all repositories."""
 
-    def pushed_since(self, repository: str, since: datetime) -> Iterator[EcrImage]:
-        """Yield the tagged images that were first pushed at that time or later."""
+    def tagged(self, repository: str) -> Iterator[EcrImage]:
+        """Yield all tagged images of the repository."""
 
     def make_repository(self, name: str, like: str) -> bool:
         """Create `name` with the encryption, mutability and tags of `like`, and return whether it was missing.

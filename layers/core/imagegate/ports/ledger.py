@@ -6,8 +6,9 @@ A step that uses several parts combines them in a protocol of its own; `Ledger` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from imagegate.deployment.rollback import Rollback
@@ -44,13 +45,30 @@ class Releases(Protocol):
 
 
 class ReleaseLists(Protocol):
-    """Attempts of many images, newest first; eventually consistent."""
+    """Attempts of many images, newest first; eventually consistent, and read page by page as the caller goes on."""
 
-    def recent(self, limit: int, now: datetime) -> list[Release]:
-        """Return the latest attempts of all repositories."""
+    def recent(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        outcome: Outcome | None = None,
+        digest: Digest | None = None,
+    ) -> Iterator[Release]:
+        """Yield the attempts of all repositories that began in that time, both ends included.
 
-    def recent_of_repository(self, repository: str, limit: int) -> list[Release]:
-        """Return the latest attempts of one repository."""
+        With `outcome` or `digest`, yield only those that ended so, or only those of images with this digest.
+        """
+
+    def recent_of_repository(self, repository: str) -> Iterator[Release]:
+        """Yield all attempts of one repository."""
+
+
+class BegunReleases(Protocol):
+    """Many images at once, for the reconciler."""
+
+    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
+        """Return those of the images of which a release has begun."""
 
 
 class StepResults(TypedDict, total=False):
@@ -171,6 +189,9 @@ class IgnoredImages(Protocol):
     def ignored(self, image: ImageRef) -> IgnoredImage | None:
         """Return why the image was ignored, or None if it was not."""
 
+    def ignored_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, IgnoredImage]:
+        """Return those of the images that were ignored, and why."""
+
 
 class Pushers(Protocol):
     """The people and roles that pushed images, by CloudTrail."""
@@ -251,8 +272,34 @@ class Notices(Protocol):
     def is_noted(self, notice: str) -> bool:
         """Say whether it is done."""
 
+    def noted(self, notices: Sequence[str]) -> set[str]:
+        """Return those of the notices that are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The turn of one caller with a work that must not run twice at the same time.
+
+    `notes` are what the callers before have left, as JSON, where the work goes on.
+    """
+
+    work: str
+    holder: str
+    notes: Mapping[str, Any]
+
+
+class Turns(Protocol):
+    """Work that one caller does at a time, and where it goes on."""
+
+    def take_turn(self, work: str, now: datetime, lasts: timedelta) -> Turn | None:
+        """Take the turn, which ends by itself after that time. Return None if another caller has it."""
+
+    def end_turn(self, turn: Turn, notes: Mapping[str, Any]) -> None:
+        """End the turn, and leave notes for the next one; no effect if the turn has passed to another caller."""
+
 
 class Ledger(
+    BegunReleases,
     RecordedReleases,
     ReleaseAttempts,
     RevocableReleases,
@@ -268,6 +315,7 @@ class Ledger(
     BaseImages,
     CurrentReleases,
     Notices,
+    Turns,
     Protocol,
 ):
     """All parts of the ledger."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from imagegate.aws.dynamodb import DynamoTable
 from imagegate.aws.ledger.applications import DynamoClocks, DynamoCurrentReleases, DynamoRollbacks
 from imagegate.aws.ledger.images import DynamoBaseImages, DynamoImages, DynamoTagClaims
-from imagegate.aws.ledger.notices import DynamoNotices
+from imagegate.aws.ledger.notices import DynamoNotices, DynamoTurns
 from imagegate.aws.ledger.releases import DynamoReleases
 from imagegate.aws.ledger.risks import DynamoJudgedAgain, DynamoRisks
 from imagegate.aws.ledger.vulnerabilities import DynamoVulnerabilities
@@ -20,6 +20,7 @@ class DynamoLedger:
 
         releases = DynamoReleases(table)
         self.latest, self.history, self.get = releases.latest, releases.history, releases.get
+        self.begun = releases.begun
         self.recent, self.recent_of_repository = releases.recent, releases.recent_of_repository
         self.begin, self.join, self.close = releases.begin, releases.join, releases.close
         self.record, self.note_platforms = releases.record, releases.note_platforms
@@ -36,6 +37,7 @@ class DynamoLedger:
 
         images = DynamoImages(table)
         self.note_ignored, self.ignored = images.note_ignored, images.ignored
+        self.ignored_among = images.ignored_among
         self.note_pusher, self.pushers = images.note_pusher, images.pushers
         claims = DynamoTagClaims(table)
         self.claim_tag, self.holder = claims.claim_tag, claims.holder
@@ -65,5 +67,8 @@ class DynamoLedger:
         self.keep_risk, self.forget_risk = risks.keep_risk, risks.forget_risk
 
         notices = DynamoNotices(table)
-        self.note, self.claim, self.is_noted = notices.note, notices.claim, notices.is_noted
+        self.note, self.claim = notices.note, notices.claim
+        self.is_noted, self.noted = notices.is_noted, notices.noted
         self.installed_at, self.installation = notices.installed_at, notices.installation
+        turns = DynamoTurns(table)
+        self.take_turn, self.end_turn = turns.take_turn, turns.end_turn

@@ -32,6 +32,10 @@ class DynamoImages:
         item = self._table.get(keys.ignored(image))
         return None if item is None else _read_ignored(item)
 
+    def ignored_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, IgnoredImage]:
+        items = self._table.read_all([keys.ignored(image) for image in images])
+        return {one.image: one for one in map(_read_ignored, items)}
+
     def note_pusher(self, image: ImageRef, arn: str) -> None:
         self._table.put(key(keys.pushers(image), arn))
 

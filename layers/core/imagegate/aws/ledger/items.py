@@ -23,11 +23,6 @@ def moment(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def day(time: datetime) -> str:
-    """Return the partition of the index over time: `2026-11-21`."""
-    return time.astimezone(UTC).strftime("%Y-%m-%d")
-
-
 def image_of(text: str) -> ImageRef:
     """Return the image of `repository@digest`."""
     repository, _, digest = text.rpartition("@")

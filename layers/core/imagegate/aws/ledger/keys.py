@@ -96,4 +96,8 @@ def notice(notice: str) -> Key:
     return key(f"NOTICE#{notice}", "NOTICE")
 
 
+def turn(work: str) -> Key:
+    return key(f"TURN#{work}", "TURN")
+
+
 INSTALLATION = key("INSTALLATION", "INSTALLATION")

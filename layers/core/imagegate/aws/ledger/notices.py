@@ -1,14 +1,17 @@
-"""Notices in the ledger: things that are done once; and the time of the installation."""
+"""Notices in the ledger: things that are done once, by one caller at a time; and the time of the installation."""
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import moment, reading, text
 from imagegate.canonical_json import parse_timestamp
+from imagegate.ports.ledger import Turn
 
 if TYPE_CHECKING:
     from imagegate.aws.dynamodb import DynamoTable
@@ -37,6 +40,11 @@ class DynamoNotices:
     def is_noted(self, notice: str) -> bool:
         return self._table.get(keys.notice(notice)) is not None
 
+    def noted(self, notices: Sequence[str]) -> set[str]:
+        items = self._table.read_all([keys.notice(notice) for notice in notices], attributes=("pk",))
+        found = {item["pk"] for item in items}
+        return {notice for notice in notices if keys.notice(notice)["pk"] in found}
+
     def installed_at(self, now: datetime) -> datetime:
         """Store the time of the installation unless one is stored, and return the stored time."""
         self._table.put({**keys.INSTALLATION, "installedAt": moment(now)}, "attribute_not_exists(pk)")
@@ -49,3 +57,26 @@ class DynamoNotices:
             return None
         with reading(item):
             return parse_timestamp(text(item, "installedAt"))
+
+
+class DynamoTurns:
+    """One item per work: its notes, and who has the turn until when."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def take_turn(self, work: str, now: datetime, lasts: timedelta) -> Turn | None:
+        us, at = uuid.uuid4().hex, moment(now)
+        is_free = "attribute_not_exists(heldUntil) OR heldUntil <= :now OR heldBy = :us"
+        values = {":now": at, ":us": us, ":until": moment(now + lasts)}
+        take = "SET heldBy = :us, heldUntil = :until"
+        if not self._table.update(keys.turn(work), take, is_free, values):
+            return None
+        item = self._table.get(keys.turn(work)) or {}
+        return Turn(work, us, json.loads(item.get("notes", "{}")))
+
+    def end_turn(self, turn: Turn, notes: Mapping[str, Any]) -> None:
+        values = {":us": turn.holder, ":notes": json.dumps(notes)}
+        self._table.update(
+            keys.turn(turn.work), "SET notes = :notes REMOVE heldBy, heldUntil", "heldBy = :us", values
+        )

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imagegate.aws.ledger import keys
-from imagegate.aws.ledger.items import day, moment, number, reading, text, text_set
+from imagegate.aws.ledger.items import moment, number, reading, text, text_set
+from imagegate.aws.ledger.periods import period
 from imagegate.canonical_json import parse_timestamp
 from imagegate.evidence.sbom import Sbom
 from imagegate.oci.image import Digest, ImageRef
@@ -112,7 +113,7 @@ def write_release(release: Release) -> Item:
         "policy": str(release.policy),
         "reason": str(release.reason),
         "startedAt": moment(release.started_at),
-        "day": day(release.started_at),
+        "day": period(release.image, release.started_at),
         "changes": release.changes,
         **({"tags": release.tags} if release.tags else {}),
         **optional({name: getattr(release, name) for name in OPTIONAL}),

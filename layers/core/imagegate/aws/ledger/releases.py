@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from imagegate.aws.ledger import keys
-from imagegate.aws.ledger.items import day, moment
+from imagegate.aws.ledger.items import moment
+from imagegate.aws.ledger.periods import read_period
 from imagegate.aws.ledger.release_item import (
     OPTIONAL,
     optional,
@@ -19,17 +19,16 @@ from imagegate.aws.ledger.release_item import (
 )
 from imagegate.errors import RecordNotFoundError
 from imagegate.ports.ledger import StepResults
+from imagegate.release.release import ReleaseId
 
 if TYPE_CHECKING:
     from imagegate.aws.dynamodb import DynamoTable
-    from imagegate.oci.image import ImageRef
-    from imagegate.release.release import History, Outcome, Release, ReleaseId
+    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.release.release import History, Outcome, Release
     from imagegate.release.revocation import Revocation
 
 BY_REPOSITORY = "by-repository"
-BY_DAY = "by-day"
-
-_DAYS_BACK = 90
+_FIRST_PAGE = 25  # enough for most readers
 _RECORDED = frozenset(StepResults.__annotations__)
 # These fields prove how an attempt ends.
 _PROOF = ("verdict", "decision", "signature", "break_glass", "revoked", "ending")
@@ -56,18 +55,31 @@ class DynamoReleases:
             raise RecordNotFoundError(f"{release} was never begun")
         return read_release(item)
 
-    def recent(self, limit: int, now: datetime) -> list[Release]:
-        """Return the latest attempts of all repositories, at most 90 days back."""
-        releases: list[Release] = []
-        for back in range(_DAYS_BACK):
-            if len(releases) >= limit:
-                break
-            date = day(now - timedelta(days=back))
-            releases += self._newest(BY_DAY, "day", date, limit - len(releases))
-        return releases
+    def recent(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        outcome: Outcome | None = None,
+        digest: Digest | None = None,
+    ) -> Iterator[Release]:
+        equal = {
+            name: str(value)
+            for name, value in (("outcome", outcome), ("digest", digest))
+            if value is not None
+        }
+        return map(read_release, read_period(self._table, since, until, equal))
 
-    def recent_of_repository(self, repository: str, limit: int) -> list[Release]:
-        return self._newest(BY_REPOSITORY, "repository", repository, limit)
+    def recent_of_repository(self, repository: str) -> Iterator[Release]:
+        items = self._table.index(
+            BY_REPOSITORY, "repository", repository, newest_first=True, limit=_FIRST_PAGE
+        )
+        return map(read_release, items)
+
+    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
+        first = [keys.attempt(ReleaseId(image, 1)) for image in images]
+        found = {item["pk"] for item in self._table.read_all(first, attributes=("pk",))}
+        return {image for image in images if keys.image(image) in found}
 
     def begin(self, release: Release) -> bool:
         return self._table.put(write_release(release), "attribute_not_exists(pk)")
@@ -151,10 +163,6 @@ class DynamoReleases:
     def _require(self, release: ReleaseId) -> None:
         """Raise `RecordNotFoundError` if the attempt was never begun."""
         self.get(release)
-
-    def _newest(self, index: str, attribute: str, value: str, limit: int) -> list[Release]:
-        items = self._table.index(index, attribute, value, newest_first=True, limit=limit)
-        return [read_release(item) for item in islice(items, limit)]
 
 
 def _unchanged_since(release: Release) -> tuple[str, dict[str, Any]]:

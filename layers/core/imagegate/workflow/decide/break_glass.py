@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from imagegate.ports.grants import WritableGrants
     from imagegate.ports.services import Notifications
 
-# With a pattern, only the newest releases are searched; with the name of a repository, all.
-_MOST_RELEASES = 300
+# With a pattern, the releases of a year are searched; with the name of a repository, all.
+_LOOKS_BACK = timedelta(days=365)
 
 
 class BreakGlassRefusedError(RejectedInputError):
@@ -93,12 +93,9 @@ class GrantBreakGlass:
             yield latest
             return
         seen: set[str] = set()
-        for release in self.ledger.recent(_MOST_RELEASES, now):
+        for release in self.ledger.recent(now - _LOOKS_BACK, now, digest=request.digest):
             repository = release.image.repository
-            is_covered = release.image.digest == request.digest and fnmatchcase(
-                repository, request.repositories
-            )
-            if is_covered and repository not in seen:
+            if fnmatchcase(repository, request.repositories) and repository not in seen:
                 seen.add(repository)
                 yield release
 

@@ -175,6 +175,7 @@ def _granted_json(granted: WaiverResult) -> dict[str, Any]:
         "isNew": granted.is_new,
         "released": _releases_json(granted.freed),
         "stillBlocked": [{**_release_json(release), "why": why} for release, why in granted.still_blocked],
+        "isAll": granted.is_all,
     }
 
 

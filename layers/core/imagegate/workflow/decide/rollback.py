@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from imagegate.ports.signer import Signer
     from imagegate.release.release import Release
 
-# The most releases of one repository that are searched, newest first.
-_MOST_RELEASES = 200
-
 
 class RollbackRefusedError(RejectedInputError):
     """There is no release to go back to, or not this one. The message says why."""
@@ -82,12 +79,12 @@ class PlanRollback:
 
     def releases(self, repository: str, stage: Stage) -> list[Release]:
         """Return the releases that were announced to deployers, newest first."""
-        releases = self.ledger.recent_of_repository(repository, _MOST_RELEASES)
+        releases = self.ledger.recent_of_repository(repository)
         return announced_releases(releases, self.ledger.rollbacks(repository), stage)
 
     def _left(self, repository: str, stage: Stage) -> list[Release]:
         """Return every release that was announced, newest first, also those that a rollback left."""
-        return announced_releases(self.ledger.recent_of_repository(repository, _MOST_RELEASES), (), stage)
+        return announced_releases(self.ledger.recent_of_repository(repository), (), stage)
 
     def _stage(self, repository: str) -> Stage:
         stage = self.policy.stage_of(repository)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.results import WaiverResult
 from imagegate.policy.policy import Policy, Scanner
+from imagegate.ports.ledger import Notices
 from imagegate.release.release import Release, StartReason
-from imagegate.workflow.examination.freed import FindFreed
+from imagegate.workflow.examination.freed import FindFreed, ReleaseHistory, considered
+
+# Each takes about a tenth of a second, and a person waits for the answer.
+_MOST_AT_ONCE = 300
 
 if TYPE_CHECKING:
     from imagegate.findings.finding import Versions
     from imagegate.policy.waiver import Waiver
     from imagegate.ports.executions import Starter
     from imagegate.ports.grants import WritableGrants
-    from imagegate.ports.ledger import ReleaseLists
     from imagegate.ports.records import Records
 
 
@@ -26,10 +30,14 @@ class WaiverRefusedError(RejectedInputError):
     """The waiver would never count. The message says why."""
 
 
+class WaiverLedger(ReleaseHistory, Notices, Protocol):
+    """The parts of the ledger that `GrantWaiver` uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantWaiver:
     grants: WritableGrants
-    ledger: ReleaseLists
+    ledger: WaiverLedger
     records: Records
     starter: Starter
     policy: Policy
@@ -55,6 +63,8 @@ class GrantWaiver:
         result = self._effect(known or granted, now, is_new=known is None)
         for release in result.freed:
             self.starter.request(release.image, sorted(release.tags), StartReason.NEW_WAIVER)
+        if result.is_all:
+            self.ledger.note(considered(result.waiver.id))
         return result
 
     def withdraw(self, waiver_id: str, by: str, now: datetime) -> Waiver:
@@ -80,17 +90,20 @@ class GrantWaiver:
         return None
 
     def _effect(self, waiver: Waiver, now: datetime, *, is_new: bool) -> WaiverResult:
-        """Judge the blocked releases that the waiver covers again, each image once."""
+        """Judge the newest blocked releases that the waiver covers again; the reconciler goes on with older ones."""
 
         def is_about(release: Release) -> bool:
             digests = (release.image.digest, *release.platforms)
             return waiver.covers_image(release.image.repository, digests)
 
         find = FindFreed(ledger=self.ledger, records=self.records, versions=self.versions)
-        freed, left = list[Release](), list[tuple[Release, str]]()
-        for release, result in find.judge_again(self.policy, self.grants.waivers(), now, is_about):
-            if result.verdict.outcome is VerdictOutcome.PASS:
+        waivers, freed, left = self.grants.waivers(), list[Release](), list[tuple[Release, str]]()
+        about = filter(is_about, find.blocked(now))
+        for release in islice(about, _MOST_AT_ONCE):
+            result = find.judge_again(release, self.policy, waivers, now)
+            if result and result.verdict.outcome is VerdictOutcome.PASS:
                 freed.append(release)
-            elif waiver.id in {one.id for one in result.used_waivers}:
+            elif result and waiver.id in {one.id for one in result.used_waivers}:
                 left.append((release, result.verdict.blocking[0].message))
-        return WaiverResult(waiver, is_new, tuple(freed), tuple(left))
+        is_all = next(about, None) is None
+        return WaiverResult(waiver, is_new, tuple(freed), tuple(left), is_all)

@@ -2,66 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import RejectedInputError
 from imagegate.gate.decision_record import Decision
-from imagegate.gate.verdict import VerdictOutcome
+from imagegate.ports.ledger import ReleaseLists, Releases
 from imagegate.release.release import Outcome, Release
 from imagegate.workflow.examination.replay import Replay
 
 if TYPE_CHECKING:
     from imagegate.findings.finding import Versions
     from imagegate.gate.evaluation import EvaluationResult
-    from imagegate.oci.image import Digest, ImageRef
+    from imagegate.oci.image import Digest
     from imagegate.policy.policy import Policy
     from imagegate.policy.waiver import Waiver
-    from imagegate.ports.ledger import ReleaseLists
     from imagegate.ports.records import StoredRecords
 
 # Older releases start again only by hand, or with the next push.
-_LOOKS_BACK = timedelta(days=30)
-_MOST_RELEASES = 300
+LOOKS_BACK = timedelta(days=30)
+
+
+def considered(name: str) -> str:
+    """Return the notice that all blocked releases were judged again because of a waiver or a policy."""
+    return f"{name} considered"
+
+
+class ReleaseHistory(Releases, ReleaseLists, Protocol):
+    """The parts of the ledger that `FindFreed` uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindFreed:
-    ledger: ReleaseLists
+    ledger: ReleaseHistory
     records: StoredRecords
     versions: Versions
 
-    def run(
-        self,
-        policy: Policy,
-        waivers: Sequence[Waiver],
-        now: datetime,
-        is_wanted: Callable[[Release], bool],
-    ) -> Iterator[Release]:
-        """Yield the last attempt of each image, if it was blocked and would pass now."""
-        for release, result in self.judge_again(policy, waivers, now, is_wanted):
-            if result.verdict.outcome is VerdictOutcome.PASS:
-                yield release
+    def blocked(self, now: datetime, until: datetime | None = None) -> Iterator[Release]:
+        """Yield the blocked attempts that began in the last 30 days, newest first, from those of `until` on."""
+        return self.ledger.recent(now - LOOKS_BACK, until or now, outcome=Outcome.BLOCKED)
 
     def judge_again(
-        self,
-        policy: Policy,
-        waivers: Sequence[Waiver],
-        now: datetime,
-        is_wanted: Callable[[Release], bool],
-    ) -> Iterator[tuple[Release, EvaluationResult]]:
-        """Yield the last attempt of each image that was blocked, with what its verdict would be now."""
-        seen: set[ImageRef] = set()
-        for release in self.ledger.recent(_MOST_RELEASES, now):
-            if release.image in seen or now - release.started_at > _LOOKS_BACK:
-                continue
-            seen.add(release.image)
-            if release.outcome is not Outcome.BLOCKED or release.decision is None or not is_wanted(release):
-                continue
-            if result := self._judge(release, release.decision, policy, waivers, now):
-                yield release, result
+        self, release: Release, policy: Policy, waivers: Sequence[Waiver], now: datetime
+    ) -> EvaluationResult | None:
+        """Return what the verdict of a blocked attempt would be now.
+
+        Return None if a later attempt has begun, if no stage has the image, or if its findings were not kept.
+        """
+        latest = self.ledger.latest(release.image)
+        if latest is None or latest.attempt != release.attempt or latest.decision is None:
+            return None
+        return self._judge(latest, latest.decision, policy, waivers, now)
 
     def _judge(
         self, release: Release, digest: Digest, policy: Policy, waivers: Sequence[Waiver], now: datetime

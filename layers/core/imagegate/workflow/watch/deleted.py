@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from imagegate.deployment.rollback import announced_releases
+from imagegate.deployment.rollback import current_release
 from imagegate.errors import ImageNotFoundError
 from imagegate.notices.deletion_notice import image_deleted, notice
 from imagegate.ports.ledger import Notices, ReleaseLists, Releases, Rollbacks
 from imagegate.release.release import Outcome, Release
 
 if TYPE_CHECKING:
-    from imagegate.oci.image import ImageRef
+    from imagegate.oci.image import Digest, ImageRef
     from imagegate.policy.policy import Policy, Stage
     from imagegate.ports.images import Images
     from imagegate.ports.services import Notifications
 
 # An image that passed is released in its stage, also while it waits for the approval of the next one.
 _RELEASED = frozenset({Outcome.RELEASED, Outcome.HELD})
-# The most releases of one repository that are searched, newest first.
-_MOST_RELEASES = 200
 
 
 class DeletionLedger(Releases, ReleaseLists, Rollbacks, Notices, Protocol):
@@ -46,13 +45,17 @@ class AnnounceDeletion:
         released = next((attempt for attempt in attempts if attempt.outcome in _RELEASED), None)
         return released is not None and self._announce(released, stage, now)
 
-    def look(self, repository: str, now: datetime) -> bool:
-        """Announce a current image that was deleted without an event, if its stage is the last one."""
+    def look(self, repository: str, now: datetime, there: Container[Digest]) -> bool:
+        """Announce a current image that was deleted without an event, if its stage is the last one.
+
+        `there`: images that ECR has just listed.
+        """
         stage = self.policy.stage_of(repository)
         if stage is None or stage.promotes_to is not None:
             return False
         current = self._current(repository, stage)
-        return current is not None and self.on_deleted(current.image, now)
+        is_there = current is None or current.image.digest in there
+        return current is not None and not is_there and self.on_deleted(current.image, now)
 
     def _announce(self, release: Release, stage: Stage, now: datetime) -> bool:
         name = notice(release)
@@ -70,8 +73,8 @@ class AnnounceDeletion:
 
     def _current(self, repository: str, stage: Stage) -> Release | None:
         """Return the release that was announced to deployers last, or None."""
-        releases = self.ledger.recent_of_repository(repository, _MOST_RELEASES)
-        return next(iter(announced_releases(releases, self.ledger.rollbacks(repository), stage)), None)
+        rollbacks = self.ledger.rollbacks(repository)
+        return current_release(self.ledger.recent_of_repository(repository), rollbacks, stage)
 
     def _is_there(self, image: ImageRef) -> bool:
         try:

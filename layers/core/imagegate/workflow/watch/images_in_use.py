@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from imagegate.deployment.rollback import announced_releases
+from imagegate.deployment.rollback import current_release
 from imagegate.errors import AccessRefusedError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Scanner
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from imagegate.ports.risks import RunningImages
     from imagegate.release.release import Release
     from imagegate.release.revocation import RunsIn
-
-# The newest attempts of a repository that are searched for its current release; more only if that is not enough.
-_SEARCHED = (20, 200)
 
 
 class CurrentLedger(ReleaseLists, Rollbacks, Protocol):
@@ -85,10 +82,4 @@ class ImagesInUse:
         if stage is None:
             return None
         rollbacks = self.ledger.rollbacks(repository)
-        for number in _SEARCHED:
-            releases = self.ledger.recent_of_repository(repository, number)
-            announced = announced_releases(releases, rollbacks, stage)
-            known = {release.image.digest for release in releases}
-            if announced and all(one.to in known for one in rollbacks[-1:]):
-                return announced[0]
-        return announced[0] if announced else None
+        return current_release(self.ledger.recent_of_repository(repository), rollbacks, stage)
