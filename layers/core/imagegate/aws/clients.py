@@ -30,13 +30,20 @@ _MAKING = Lock()
 # The error codes of services that get too many requests (AWS SDKs reference guide, "Retry behavior").
 _THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
     (
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "SlowDown",
-        "Throttling",
+        "ThrottleException",
         "ThrottledException",
+        "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionInProgressException",
     ),
     ThrottledError,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -55,7 +55,8 @@ class FreeBlocked:
         swept = sweep.each("what was blocked", lambda: find.blocked(now, before), free, until=until)
         work["again"] = work.get("again", False) or _any_passing(sweep, faults)
         if not swept.is_whole:
-            at = swept.last.started_at if swept.last else before
+            # Times have microseconds: no two releases share one, for all that anybody will see.
+            at = swept.last.started_at - timedelta(microseconds=1) if swept.last else before
             notes[_NOTES] = {**work, "before": at.isoformat()}
         elif work["again"]:
             notes[_NOTES] = {"reasons": work["reasons"]}

@@ -35,7 +35,7 @@ _OVERLAP = timedelta(minutes=15)
 # The repositories whose images are in memory at the same time.
 _REPOSITORIES_AT_ONCE = 256
 _IMAGES_AT_ONCE = 100  # the keys of one BatchGetItem
-# The time for images that are listed already, when the time for repositories is over.
+# The time for images that are listed already: it does not depend on how long that took, so each run gets on.
 _MORE_SECONDS = 10.0
 
 
@@ -116,7 +116,7 @@ class FindLost:
             pushed: dict[ImageRef, EcrImage] = {}
             look = partial(self._look, walk, pushed, now)
             looked = sweep.each("repositories", partial(iter, some), look, until=until)
-            requested, is_whole = self._start_lost(sweep, [*pushed.values()], until + _MORE_SECONDS)
+            requested, is_whole = self._start_lost(sweep, [*pushed.values()])
             gone, started = gone + looked.done, started + requested
             walk = replace(walk, has_faults=walk.has_faults or len(sweep.faults) > faults)
             if is_whole and looked.last is not None:
@@ -143,8 +143,9 @@ class FindLost:
                 pushed[facts.image] = facts
         return walk.is_thorough and self.deletions.look(repository, now, there)
 
-    def _start_lost(self, sweep: Sweep, pushed: Sequence[EcrImage], until: float) -> tuple[int, bool]:
+    def _start_lost(self, sweep: Sweep, pushed: Sequence[EcrImage]) -> tuple[int, bool]:
         """Request releases of the images that have none. Return their number, and whether all were looked at."""
+        until = sweep.elapsed() + _MORE_SECONDS
         lost: list[EcrImage] = []
         damaged: list[EcrImage] = []
 
