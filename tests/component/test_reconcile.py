@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -90,7 +91,12 @@ def test_duties_that_take_long_leave_time_for_the_walk_and_go_on_later(
         world.wait(image, f"token {number}")
     asked: list[ImageRef] = []
     status = world.scans.status
-    monkeypatch.setattr(world.scans, "status", lambda image: (asked.append(image), status(image))[1])
+
+    def status_of(image: ImageRef) -> Any:
+        asked.append(image)
+        return status(image)
+
+    monkeypatch.setattr(world.scans, "status", status_of)
     for number in range(5):
         before = len(asked)
         result = run(world, lambda: 16.0 if len(asked) > before else 0.0, number)  # noqa: B023

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _WENT_ON = (Outcome.RELEASED, Outcome.HELD)
 # The newest attempts of a repository that are searched, and the images whose findings are read at once.
-_MOST_ATTEMPTS, _BATCH = 1000, 256
+_BATCH = 256
 # Each waits for S3 most of the time.
 _THREADS = 32
 
@@ -105,7 +105,7 @@ def _repositories(stack: Stack, application: str) -> list[str]:
 
 def _images(stack: Stack, repository: str, queue: dict[ImageRef, DueImage]) -> list[tuple[Release, bool]]:
     """Return the newest attempt of each judged image, and whether it is in use."""
-    attempts = stack.ledger.recent_of_repository(repository, _MOST_ATTEMPTS)
+    attempts = list(stack.ledger.recent_of_repository(repository))
     newest: dict[ImageRef, Release] = {}
     for attempt in attempts:
         newest.setdefault(attempt.image, attempt)

@@ -31,6 +31,8 @@ from imagegate.ports.images import ScanReading
 from imagegate.release.release import EcrImage
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
 
@@ -40,6 +42,8 @@ _FINDINGS_A_PAGE = 1000
 _IMAGES_A_CALL = 100  # Amazon ECR API reference, BatchGetImage.imageIds
 # The most that DescribeRepositories and DescribeImages list at once (Amazon ECR API reference).
 _LARGE_PAGES: Any = {"PageSize": 1000}
+# What a new repository has from the one that it is made like, beside its tags.
+_KEPT_SETTINGS = ("encryptionConfiguration", "imageTagMutability", "imageTagMutabilityExclusionFilters")
 _GONE: Mapping[str, type[ImageGateError]] = {
     "ImageNotFoundException": ImageNotFoundError,
     "RepositoryNotFoundException": ImageNotFoundError,
@@ -161,15 +165,7 @@ class Ecr:
     def make_repository(self, name: str, like: str) -> bool:
         with translated(_GONE, subject=like):
             model: Any = self._client.describe_repositories(repositoryNames=[like])["repositories"][0]
-        settings: Any = {
-            setting: model[setting]
-            for setting in (
-                "encryptionConfiguration",
-                "imageTagMutability",
-                "imageTagMutabilityExclusionFilters",
-            )
-            if model.get(setting)
-        }
+        settings: Any = {setting: model[setting] for setting in _KEPT_SETTINGS if model.get(setting)}
         tags = self._client.list_tags_for_resource(resourceArn=model["repositoryArn"])["tags"]
         # Nobody but AWS may set its own.
         settings["tags"] = [tag for tag in tags if not tag["Key"].startswith("aws:")]
