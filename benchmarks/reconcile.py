@@ -251,7 +251,7 @@ class SimulatedDynamo:
         self._cloud.call("dynamodb:UpdateItem")
         if ":notes" in ExpressionAttributeValues:
             self._cloud.turns = {"notes": ExpressionAttributeValues[":notes"]}
-        return {}
+        return {"Attributes": self._cloud.turns}
 
     def batch_get_item(self, RequestItems: Any) -> dict[str, Any]:  # noqa: N803 - as above
         self._cloud.call("dynamodb:BatchGetItem")

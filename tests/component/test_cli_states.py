@@ -98,7 +98,7 @@ def test_there_is_one_row_per_image_and_history_has_every_attempt(gate: CliGate)
 def test_a_repository_has_the_same_states_as_the_list(gate: CliGate) -> None:
     revoked = gate.judged("1.0", [])
     changed(gate, revoked, revoked=Revocation(NOW, CALLER, "stolen"))
-    gate.blocked("2.0")
+    gate.blocked("2.0", ago=timedelta(minutes=1))
     gate.judged("3.0", [], repository="cart-dev")
     rows = gate.call("status", "shop-dev", "--json").json
     assert {(one["tags"][0], one["state"]) for one in rows} == {("1.0", "revoked"), ("2.0", "blocked")}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from imagegate_cli.stack import Stack
 
 _WENT_ON = (Outcome.RELEASED, Outcome.HELD)
-# The newest attempts of a repository that are searched, and the images whose findings are read at once.
+# The images whose findings are read at once.
 _BATCH = 256
 # Each waits for S3 most of the time.
 _THREADS = 32

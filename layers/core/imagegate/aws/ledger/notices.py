@@ -70,9 +70,9 @@ class DynamoTurns:
         is_free = "attribute_not_exists(heldUntil) OR heldUntil <= :now OR heldBy = :us"
         values = {":now": at, ":us": us, ":until": moment(now + lasts)}
         take = "SET heldBy = :us, heldUntil = :until"
-        if not self._table.update(keys.turn(work), take, is_free, values):
+        item = self._table.update(keys.turn(work), take, is_free, values)
+        if item is None:
             return None
-        item = self._table.get(keys.turn(work)) or {}
         return Turn(work, us, json.loads(item.get("notes", "{}")))
 
     def end_turn(self, turn: Turn, notes: Mapping[str, Any]) -> None:
