@@ -109,9 +109,11 @@ def waive(
     more = {"ticket": ticket} if ticket else {}
     if vex:
         more |= {"owner": owner} if owner else {}
-        return _import(stack, scope, (vex, vex_products), expires, more, as_json=as_json)
-    waiver = {**_waiver(scope, expires, options), **more, "owner": owner or name_of(stack.caller_arn)}
-    return _grant(stack, waiver, as_json=as_json)
+        _import(stack, scope, (vex, vex_products), expires, more, as_json=as_json)
+    else:
+        waiver = {**_waiver(scope, expires, options), **more, "owner": owner or name_of(stack.caller_arn)}
+        _grant(stack, waiver, as_json=as_json)
+    _warn_of_no_match(stack, scope)
 
 
 def _check_options(vex: tuple[Path, ...], options: dict[str, str | None]) -> None:
@@ -148,10 +150,14 @@ def _check_scope(stack: Stack, scope: Scope) -> None:
         raise click.UsageError(f"a waiver is about an image, not about the tag {scope.tag}: {hint}")
     if not scope.is_pattern:
         # A waiver for a misspelt name would never be used.
-        return releases.check_managed(stack, RepositoryReference(scope.repositories))
-    if releases.matches_nothing(stack, scope.repositories):
+        releases.check_managed(stack, RepositoryReference(scope.repositories))
+
+
+def _warn_of_no_match(stack: Stack, scope: Scope) -> None:
+    from imagegate_cli.releases import find as releases
+
+    if scope.is_pattern and releases.matches_nothing(stack, scope.repositories):
         say(f"imagegate: {scope.repositories} matches no repository of a stage now", err=True)
-    return None
 
 
 def _waiver(scope: Scope, expires: date, options: dict[str, str | None]) -> dict[str, Any]:
