@@ -28,6 +28,7 @@ from imagegate.errors import (
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.reference import Container
 from imagegate.ports.ledger import Ledger
+from imagegate.ports.risks import RunningTasks
 from imagegate.ports.services import Services
 from imagegate.release.revocation import RunsIn
 from tests.component.deployments import DEFINITION, IMAGE, REVISION, attempt, blocked, image_name
@@ -220,7 +221,7 @@ def test_the_tasks_of_each_image_are_counted_by_cluster_and_service(stub: Stubbe
     ours = {"name": "app", "image": image_name(IMAGE), "imageDigest": str(IMAGE.digest)}
     running(stub, [ours, ours], [ours], clusters=2)
     runs = RunsIn("cluster/0", 2, service="service:web"), RunsIn("cluster/1", 2, service="service:web")
-    assert EcsTasks(REGISTRY).running() == {IMAGE: list(runs)}
+    assert EcsTasks(REGISTRY).running() == RunningTasks({IMAGE: list(runs)})
 
 
 @pytest.mark.parametrize(
@@ -234,15 +235,40 @@ def test_the_tasks_of_each_image_are_counted_by_cluster_and_service(stub: Stubbe
 )
 def test_other_images_are_left_out(stub: Stubber, container: dict[str, str]) -> None:
     running(stub, [container])
-    assert EcsTasks(REGISTRY).running() == {}
+    assert EcsTasks(REGISTRY).running() == RunningTasks({})
 
 
 def test_a_cluster_without_tasks_is_not_described(stub: Stubber) -> None:
     running(stub)
-    assert EcsTasks(REGISTRY).running() == {}
+    assert EcsTasks(REGISTRY).running() == RunningTasks({})
 
 
 def test_a_missing_permission_to_see_tasks_is_named(stub: Stubber) -> None:
     stub.add_client_error("list_clusters", "AccessDeniedException", "may not")
-    with pytest.raises(AccessRefusedError, match="the tasks of Amazon ECS"):
+    with pytest.raises(AccessRefusedError, match="the clusters of Amazon ECS"):
         EcsTasks(REGISTRY).running()
+
+
+@pytest.mark.parametrize(
+    ("code", "unread"),
+    [
+        ("ClientException", ["cluster/bad"]),
+        ("ServerException", ["cluster/bad"]),
+        ("ThrottlingException", ["cluster/bad"]),
+        ("AccessDeniedException", ["cluster/bad"]),
+        ("ClusterNotFoundException", []),  # it is gone, and so are its tasks
+    ],
+)
+def test_the_trouble_of_one_cluster_does_not_hide_the_others(
+    stub: Stubber, code: str, unread: list[str]
+) -> None:
+    ours = {"name": "app", "image": image_name(IMAGE), "imageDigest": str(IMAGE.digest)}
+    stub.add_response("list_clusters", {"clusterArns": ["cluster/bad", "cluster/good"]})
+    stub.add_client_error("list_tasks", code)
+    stub.add_response(
+        "list_tasks", {"taskArns": ["1"]}, {"cluster": "cluster/good", "desiredStatus": "RUNNING"}
+    )
+    stub.add_response("describe_tasks", {"tasks": [{"group": "service:web", "containers": [ours]}]})
+    tasks = EcsTasks(REGISTRY).running()
+    assert tasks.runs == {IMAGE: [RunsIn("cluster/good", 1, service="service:web")]}
+    assert (list(tasks.unread), all(code in why for why in tasks.unread.values())) == (unread, True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 
@@ -396,16 +397,30 @@ def test_a_fault_of_one_image_does_not_stop_the_others(watch: Watch, monkeypatch
     assert watch.world.ledger.queue[bad].due > SOON
 
 
-def test_without_the_permission_to_see_tasks_current_images_are_judged(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "fault", [AccessRefusedError("ecs:ListClusters"), ThrottledError("slow"), OSError("?")]
+)
+def test_if_no_cluster_can_be_listed_images_are_judged_all_the_same(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    def running() -> dict[ImageRef, list[RunsIn]]:
-        raise AccessRefusedError("ecs:ListClusters")
-
-    monkeypatch.setattr(watch.tasks, "running", running)
+    monkeypatch.setattr(watch.tasks, "running", Mock(side_effect=fault))
     watch.found(watch.released(), *critical())
     result = watch.run(SOON)
     assert (result.at_risk, len(result.faults)) == (1, 1)
+    assert str(fault) in result.faults[0]
+
+
+def test_what_ran_in_a_cluster_that_cannot_be_read_still_runs(watch: Watch) -> None:
+    old, gone = watch.released("1.0", ago=99), watch.released("2.0", ago=90)
+    watch.released("3.0")
+    watch.tasks.runs = {old: [RunsIn("blue", 2)], gone: [RunsIn("green", 1)]}
+    for image in (old, gone):
+        watch.found(image, *critical())
+    assert watch.run(SOON).at_risk == 2
+    watch.tasks.runs, watch.tasks.unread = {}, {"blue": "ServerException"}
+    result = watch.run(SOON + timedelta(hours=1))
+    assert [(risk.image, risk.units) for risk in watch.world.ledger.risks()] == [(old, 2)]
+    assert result.faults == ("the tasks of blue: ServerException",)
 
 
 def test_the_findings_of_today_are_kept_once(watch: Watch) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from imagegate.oci.image import ImageRef
+from imagegate.ports.risks import RunningTasks
 from imagegate.release.revocation import RunsIn
 from imagegate.risk.risk import DueImage, Judgement, Risk
 
@@ -68,6 +69,7 @@ class FakeTasks:
     """The running tasks of Amazon ECS."""
 
     runs: dict[ImageRef, list[RunsIn]] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)  # clusters, and why
 
-    def running(self) -> Mapping[ImageRef, Sequence[RunsIn]]:
-        return self.runs
+    def running(self) -> RunningTasks:
+        return RunningTasks(self.runs, self.unread)

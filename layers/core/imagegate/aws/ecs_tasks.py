@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imagegate.aws.clients import client, translated
 from imagegate.errors import AccessRefusedError, ImageGateError, RejectedInputError
 from imagegate.oci.image import ImageRef
 from imagegate.oci.reference import Reference
+from imagegate.ports.risks import RunningTasks
 from imagegate.release.revocation import RunsIn
 
 _DENIED: Mapping[str, type[ImageGateError]] = {"AccessDeniedException": AccessRefusedError}
+
+
+class ClusterGoneError(RejectedInputError):
+    """The cluster does not exist any more."""
+
+
+_ERRORS_OF_CLUSTERS: Mapping[str, type[ImageGateError]] = {
+    **_DENIED,
+    "ClusterNotFoundException": ClusterGoneError,
+}
 # Amazon ECS API reference: the most tasks in one call of DescribeTasks.
 _TASKS_A_CALL = 100
 
@@ -23,18 +34,34 @@ class EcsTasks:
     def __init__(self, registry: str) -> None:
         self._registry = registry
 
-    def running(self) -> Mapping[ImageRef, Sequence[RunsIn]]:
-        """Return where each image of the registry runs. An image whose digest ECS did not resolve is left out."""
-        counts: Counter[tuple[ImageRef, str, str]] = Counter()
-        with translated(_DENIED, subject="the tasks of Amazon ECS"):
-            for cluster in _list("list_clusters", "clusterArns"):
-                for task in _tasks(cluster):
-                    group = task.get("group", "")
-                    counts.update({(image, cluster, group) for image in self._images(task)})
+    def running(self) -> RunningTasks:
+        """Return where each image of the registry runs. An image whose digest ECS did not resolve is left out.
+
+        A cluster that cannot be read does not stop the others.
+        """
         running: dict[ImageRef, list[RunsIn]] = {}
-        for (image, cluster, group), units in counts.items():
-            running.setdefault(image, []).append(RunsIn(cluster, units, service=group))
-        return running
+        unread: dict[str, str] = {}
+        with translated(_DENIED, subject="the clusters of Amazon ECS"):
+            clusters = list(_list("list_clusters", "clusterArns"))
+        for cluster in clusters:
+            try:
+                with translated(_ERRORS_OF_CLUSTERS, subject=cluster):
+                    counts = self._count(cluster)
+            except ClusterGoneError:
+                continue  # deleted since it was listed
+            except Exception as fault:  # noqa: BLE001 - the others are still read, and every fault is reported
+                unread[cluster] = f"{type(fault).__name__}: {fault}"
+                continue
+            for (image, group), units in counts.items():
+                running.setdefault(image, []).append(RunsIn(cluster, units, service=group))
+        return RunningTasks(running, unread)
+
+    def _count(self, cluster: str) -> Counter[tuple[ImageRef, str]]:
+        """Count the tasks of each image and group."""
+        counts: Counter[tuple[ImageRef, str]] = Counter()
+        for task in _tasks(cluster):
+            counts.update({(image, task.get("group", "")) for image in self._images(task)})
+        return counts
 
     def _images(self, task: Mapping[str, Any]) -> Iterator[ImageRef]:
         for container in task.get("containers", ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -67,8 +68,16 @@ class Vulnerabilities(Protocol):
         """Return the applications that have or had the vulnerability."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunningTasks:
+    """Where each image of this registry runs. `unread`: the clusters that could not be read, and why."""
+
+    runs: Mapping[ImageRef, Sequence[RunsIn]]
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+
 class RunningImages(Protocol):
     """Images that run now."""
 
-    def running(self) -> Mapping[ImageRef, Sequence[RunsIn]]:
-        """Return where each image of this registry runs."""
+    def running(self) -> RunningTasks:
+        """Return where each image of this registry runs. Raises any fault by which no cluster can be listed."""

@@ -11,12 +11,16 @@ from imagegate.errors import AccessRefusedError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Scanner
 from imagegate.ports.ledger import ReleaseLists, Rollbacks
+from imagegate.ports.risks import RunningTasks
 
 if TYPE_CHECKING:
     from imagegate.ports.images import Scans, Usage
     from imagegate.ports.risks import RunningImages
     from imagegate.release.release import Release
     from imagegate.release.revocation import RunsIn
+
+
+_ALL_CLUSTERS = "all clusters of Amazon ECS"
 
 
 class CurrentLedger(ReleaseLists, Rollbacks, Protocol):
@@ -34,7 +38,7 @@ class ImagesInUse:
     policy: Policy
     faults: dict[str, str] = field(default_factory=dict)  # what could not be read, and why
     _current: dict[str, Release | None] = field(default_factory=dict)
-    _running: Mapping[ImageRef, Sequence[RunsIn]] | None = None
+    _tasks: RunningTasks | None = None
     _scanner: Scanner | None = None
 
     @property
@@ -53,10 +57,17 @@ class ImagesInUse:
         current = self.current(image.repository)
         return current is not None and current.image == image
 
-    def runs(self, image: ImageRef, platforms: Sequence[Digest] = ()) -> list[RunsIn]:
-        """Return where the image or one of its platforms runs: by Amazon ECS, and by Inspector if that scans."""
+    def runs(
+        self, image: ImageRef, platforms: Sequence[Digest] = (), before: Sequence[RunsIn] = ()
+    ) -> list[RunsIn]:
+        """Return where the image or one of its platforms runs: by Amazon ECS, and by Inspector if that scans.
+
+        `before`: where it ran at its last judgement. This counts for the clusters that cannot be read now.
+        """
         images = [image, *(ImageRef(image.repository, digest) for digest in platforms)]
         runs = [one for each in images for one in self.all_running().get(each, ())]
+        unread = self._read_tasks().unread
+        runs += [one for one in before if one.cluster in unread or _ALL_CLUSTERS in unread]
         if self.scanner is not Scanner.ENHANCED:
             return runs
         known = {one.cluster for one in runs}
@@ -68,14 +79,17 @@ class ImagesInUse:
         return runs + [one for one in clusters if one.units and one.cluster not in known]
 
     def all_running(self) -> Mapping[ImageRef, Sequence[RunsIn]]:
-        """Return where each image runs, by Amazon ECS; empty if this may not be read."""
-        if self._running is None:
+        """Return where each image runs, by the clusters of Amazon ECS that can be read."""
+        return self._read_tasks().runs
+
+    def _read_tasks(self) -> RunningTasks:
+        if self._tasks is None:
             try:
-                self._running = self.running.running()
-            except AccessRefusedError as error:
-                self.faults["the tasks of Amazon ECS"] = str(error)
-                self._running = {}
-        return self._running
+                self._tasks = self.running.running()
+            except Exception as fault:  # noqa: BLE001 - images are still judged, and the fault is reported
+                self._tasks = RunningTasks({}, {_ALL_CLUSTERS: f"{type(fault).__name__}: {fault}"})
+            self.faults |= {f"the tasks of {cluster}": why for cluster, why in self._tasks.unread.items()}
+        return self._tasks
 
     def _find_current(self, repository: str) -> Release | None:
         stage = self.policy.stage_of(repository)

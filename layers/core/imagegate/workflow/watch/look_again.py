@@ -75,7 +75,8 @@ class LookAgain:
         if release is None or stage is None or release.revoked:
             indexes = tuple(ImageRef(due.image.repository, digest) for digest in history.indexes)
             return NotInUse("is not released any more", indexes)
-        runs, is_current = tuple(in_use.runs(due.image, release.platforms)), in_use.is_current(due.image)
+        runs = tuple(in_use.runs(due.image, release.platforms, due.runs))
+        is_current = in_use.is_current(due.image)
         if not runs and not is_current:
             current = in_use.current(due.image.repository)
             return NotInUse(
