@@ -41,7 +41,7 @@ QUESTIONS = {
         "how-to/install.md#the-stack", ("make deploy", "RepositoryPrefix")
     ),
     "How do I get rid of it, and what stays?": Answer(
-        "how-to/install.md#remove-it", ("signing profiles are kept",)
+        "how-to/change-the-stack.md#remove-it", ("signing profiles",)
     ),
     "What does a release cost me?": Answer(
         "explanation/architecture.md#what-a-release-costs", ("state transitions", "Lambda")

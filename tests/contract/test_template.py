@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from samtranslator.yaml_helper import yaml_parse
 
 from imagegate.events.decide_call import LINKS_ALIAS
+from imagegate.workflow.replicate import PAUSE
 from tools.translated import packaged, translated
 
 ROOT = Path(__file__).parents[2]
@@ -438,3 +442,33 @@ def test_a_change_of_a_layer_goes_live(layer: str, renewed: set[str]) -> None:
     changed["Resources"][layer]["Properties"]["ContentUri"] = f"s3://bucket/{layer}-2"
     new = versions(changed) - versions(PACKAGED)
     assert {re.sub(r"Version[0-9a-f]+$", "", key) for key in new} == renewed
+
+
+def test_regions_without_function_urls_are_refused() -> None:
+    """By botocore's endpoints, none of them has AWS Signer, either; GovCloud has it."""
+    [assertion] = TEMPLATE["Rules"]["PeopleCanDecideHere"]["Assertions"]
+    [contains] = assertion["Assert"]["Fn::Not"]
+    refused, here = contains["Fn::Contains"]
+    assert here == {"Ref": "AWS::Region"}
+    session = botocore.session.get_session()
+    signing = {
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("signer", partition)
+    }
+    assert {region for region in refused if region in signing} == {"us-gov-east-1", "us-gov-west-1"}
+    assert "eu-central-1" not in refused
+
+
+def test_a_lock_does_not_replace_the_bucket() -> None:
+    """ObjectLockDays may be set later; a bucket that is replaced would leave its records behind."""
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::S3::Bucket").schema
+    assert not [name for name in schema["createOnlyProperties"] if "Lock" in name]
+
+
+def test_a_wait_for_replicas_fits_into_the_history_of_an_execution() -> None:
+    """A history has at most 25,000 events (Step Functions guide, "Quotas"); a round of the wait has nine."""
+    replicas = yaml_parse((ROOT / "statemachines/release.asl.yaml").read_text())["States"]["Await Replicas"]
+    assert (replicas["Type"], replicas["Next"]) == ("Wait", "Promote Image")
+    rounds = timedelta(hours=24) / PAUSE
+    assert rounds * 9 < 25_000 * 0.6

@@ -70,7 +70,7 @@ class Vulnerabilities(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunningTasks:
-    """Where each image of this registry runs. `unread`: the clusters that could not be read, and why."""
+    """Images of this registry and where each runs. `unread`: the clusters that could not be read, and why."""
 
     runs: Mapping[ImageRef, Sequence[RunsIn]]
     unread: Mapping[str, str] = field(default_factory=dict)
