@@ -1,4 +1,4 @@
-"""Reconcile: on a schedule, find what no event announced. For a deleted image, tell people if it had been released."""
+"""Find on a schedule what no event announced. For a deleted image, tell people if it had been released."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import log, wiring
+from imagegate import clock, log, wiring
 from imagegate.aws import metrics
-from imagegate.clock import stopwatch
 from imagegate.events.eventbridge import parse_deletion
 from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.watch.reconcile import Reconcile
@@ -24,7 +23,7 @@ logger = Logger(json_serializer=log.log_line)
 def step() -> Reconcile:
     scans, ledger, tasks, starter = wiring.ecr(), wiring.ledger(), wiring.tasks(), wiring.starter()
     return Reconcile(
-        images=wiring.ecr(),
+        images=scans,
         ledger=ledger,
         completed=ScanCompleted(scans=scans, ledger=ledger, tasks=tasks, starter=starter),
         grants=wiring.grants(),
@@ -34,7 +33,7 @@ def step() -> Reconcile:
         installed_at=wiring.installed_at(),
         versions=wiring.versions(),
         workers=wiring.workers(),
-        stopwatch=stopwatch,
+        stopwatch=clock.stopwatch,
     )
 
 
@@ -44,10 +43,8 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         told = step().deletions.on_deleted(image, wiring.now())
         logger.info("image deleted", image=str(image), told=told)
         return {"told": told}
-    reconciled = step().run(wiring.now())
-    if reconciled is None:
+    if (reconciled := step().run(wiring.now())) is None:
         return {"busy": True}  # another run measures, too
-    result = asdict(reconciled)
-    (logger.error if result["faults"] else logger.info)("reconciled", **result)
-    metrics.emit_waits(**asdict(measure_waits(step().ledger, wiring.now())), lost=result["started"])
-    return result
+    (logger.error if reconciled.faults else logger.info)("reconciled", **asdict(reconciled))
+    metrics.emit_waits(**asdict(measure_waits(step().ledger, wiring.now())), lost=reconciled.started)
+    return asdict(reconciled)
