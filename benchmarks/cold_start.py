@@ -199,6 +199,7 @@ _SETTINGS = {
     "REGISTRY": "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
     "REPOSITORIES": "arn:aws:ecr:eu-central-1:123456789012:repository/*",
     "SCAN_TIMEOUT_SHARE": "1",
+    "SECURITY_HUB_PRODUCT": "arn:aws:securityhub:eu-central-1:123456789012:product/123456789012/default",
     "SECOND_LOOK_SECONDS": "60",
     "SIGNING_PROFILE_PREFIX": "imagegate",
     "START_FUNCTION": "imagegate-start:requests",

@@ -31,7 +31,8 @@ def step() -> JudgeAgain:
     in_use = partial(ImagesInUse, ledger=ledger, running=tasks, usage=usage, scans=ecr, policy=policy)
     announce = AnnounceRisks(ledger, wiring.notifications())
     pace = JudgementPace(quiet=wiring.quiet_time(), at_risk=wiring.at_risk_pace())
-    return JudgeAgain(look=look, announce=announce, in_use=in_use, pace=pace, **parts)
+    export = wiring.risk_export()
+    return JudgeAgain(look=look, announce=announce, export=export, in_use=in_use, pace=pace, **parts)
 
 
 @logger.inject_lambda_context

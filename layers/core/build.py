@@ -24,8 +24,20 @@ PLATFORMS = {
 }
 # The services that the functions call, as botocore names them.
 SERVICES = (
-    *("dynamodb", "ecr", "ecs", "events", "iam", "inspector2", "kms", "lambda", "s3", "signer", "sns"),
-    *("stepfunctions", "sts"),
+    *(
+        "dynamodb",
+        "ecr",
+        "ecs",
+        "events",
+        "iam",
+        "inspector2",
+        "kms",
+        "lambda",
+        "s3",
+        "securityhub",
+        "signer",
+    ),
+    *("sns", "stepfunctions", "sts"),
 )
 # Parts of libraries that no function imports; the layer may have 15 MB zipped.
 UNUSED = (

@@ -16,6 +16,7 @@ from imagegate.errors import AccessRefusedError, ThrottledError
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.gate.finding_rules import Clock
+from imagegate.notices.security_finding import SecurityFindingFormat
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode, Policy, Scanner
 from imagegate.policy.rules import FindingRules, Rule
@@ -25,14 +26,16 @@ from imagegate.release.revocation import RunsIn
 from imagegate.release.start import Push
 from imagegate.risk.risk import RiskState
 from imagegate.workflow.watch.announce_risks import AnnounceRisks
+from imagegate.workflow.watch.export_risks import ExportRisks
 from imagegate.workflow.watch.images_in_use import ImagesInUse
 from imagegate.workflow.watch.judge_again import JudgeAgain, JudgedAgainResult, JudgementPace
 from imagegate.workflow.watch.look_again import LookAgain
 from tests.component.one_gate import World
-from tests.fakes import DEV, NOW, POLICY, STAGING, FakeTasks, critical
+from tests.fakes import DEV, NOW, POLICY, STAGING, FakeSecurityHub, FakeTasks, critical
 
 QUIET = JudgementPace().quiet
 SOON, TOMORROW = NOW + timedelta(hours=1), NOW + timedelta(hours=23)
+PRODUCT = "arn:aws:securityhub:eu-central-1:123456789012:product/123456789012/default"
 FIXABLE = Finding("CVE-2026-0001", Severity.CRITICAL, (Package("openssl", "3.0.1", "3.0.9"),), fixable=True)
 
 
@@ -40,7 +43,7 @@ class Watch:
     """A world with the function that judges again."""
 
     def __init__(self) -> None:
-        self.world, self.tasks = World(), FakeTasks()
+        self.world, self.tasks, self.hub = World(), FakeTasks(), FakeSecurityHub()
         self.world.scans.kind = Scanner.ENHANCED
         self.policy: Policy = POLICY
 
@@ -58,7 +61,8 @@ class Watch:
             policy=policy,
         )
         announce = AnnounceRisks(world.ledger, world.notifications)
-        return JudgeAgain(look=look, announce=announce, in_use=in_use, **common)  # type: ignore[arg-type]
+        export = ExportRisks(self.hub, SecurityFindingFormat(PRODUCT), policy)
+        return JudgeAgain(look=look, announce=announce, export=export, in_use=in_use, **common)  # type: ignore[arg-type]
 
     def run(self, now: datetime, *, most: int = 1000) -> JudgedAgainResult:
         left = iter([True] * most)

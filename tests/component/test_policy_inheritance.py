@@ -63,6 +63,7 @@ KEYS: dict[str, tuple[Any, Any]] = {
     "mode": ("observe", "enforce"),
     "approval": ("required", "none"),
     "sign_platforms": (True, False),
+    "security_hub": (True, False),
     "promote_tags": (["a*"], ["b*"]),
     "scan.timeout": ("1h", "2h"),
     "scan.max_scan_age": ("3d", "4d"),

@@ -8,7 +8,7 @@ from tests.fakes.ledger import FakeLedger
 from tests.fakes.pool import InTurn
 from tests.fakes.records import FakeRecords, FakeSigner
 from tests.fakes.registry import FakeIntelligence, FakeRegistry, FakeScans, FakeUsage
-from tests.fakes.risks import FakeTasks
+from tests.fakes.risks import FakeSecurityHub, FakeTasks
 from tests.fakes.services import FakeNotifications, FakePeople, FakeServices, FakeStarter, FakeWorkflow
 from tests.fakes.world import DEV, LATER, NOW, POLICY, REGISTRY, STAGING, critical, image_config
 
@@ -29,6 +29,7 @@ __all__ = [
     "FakeRecords",
     "FakeRegistry",
     "FakeScans",
+    "FakeSecurityHub",
     "FakeServices",
     "FakeSigner",
     "FakeStarter",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from imagegate.oci.image import ImageRef
 from imagegate.ports.risks import RunningTasks
@@ -73,3 +74,24 @@ class FakeTasks:
 
     def running(self) -> RunningTasks:
         return RunningTasks(self.runs, self.unread)
+
+
+@dataclass
+class FakeSecurityHub:
+    """AWS Security Hub. It stores the newest finding of each id, and refuses those of `refused`."""
+
+    findings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    fault: Exception | None = None
+    calls: int = 0
+
+    def send(self, findings: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        self.calls += 1
+        if self.fault is not None:
+            raise self.fault
+        names = [finding["Id"] for finding in findings]
+        self.findings |= {one["Id"]: one for one in findings if one["Id"] not in self.refused}
+        return {name: why for name, why in self.refused.items() if name in names}
+
+    def states(self) -> list[str]:
+        return [str(finding["RecordState"]) for finding in self.findings.values()]

@@ -28,10 +28,8 @@ RULES_IN_ORDER: tuple[Place, ...] = (
     *(("evidence", key) for key in ("require_signature", "require_provenance")),
 )
 _SETTINGS: tuple[Place, ...] = (
-    *(
-        (key,)
-        for key in ("mode", "approval", "soak", "entry", "promotes_to", "promote_tags", "sign_platforms")
-    ),
+    *((key,) for key in ("mode", "approval", "soak", "entry", "promotes_to", "promote_tags")),
+    *((key,) for key in ("sign_platforms", "security_hub")),
     *(("arrivals", key) for key in ("replication", "pull_through_cache")),
     *(("replication", key) for key in ("regions", "timeout")),
     *(("scan", key) for key in ("timeout", "max_scan_age")),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
     from imagegate.workflow.examination.examine import ExamineImage
+    from imagegate.workflow.watch.export_risks import ExportRisks
     from imagegate.workflow.watch.sweep import Workers
 
 
@@ -240,6 +241,16 @@ def console() -> ConsoleLinks:
     from imagegate.notices.console import ConsoleLinks
 
     return ConsoleLinks(setting("REGISTRY"), setting("RECORDS_BUCKET"))
+
+
+def risk_export() -> ExportRisks:
+    """Return what keeps the findings in AWS Security Hub."""
+    from imagegate.aws.security_hub import AwsSecurityHub
+    from imagegate.notices.security_finding import SecurityFindingFormat
+    from imagegate.workflow.watch.export_risks import ExportRisks
+
+    findings = SecurityFindingFormat(setting("SECURITY_HUB_PRODUCT"))
+    return ExportRisks(AwsSecurityHub(), findings, policy())
 
 
 @cache

@@ -213,6 +213,11 @@ def _ecs(call: ServiceCall) -> Iterator[Need]:
         yield call.need("*")
 
 
+def _securityhub(call: ServiceCall) -> Iterator[Need]:
+    for product in {finding.get("ProductArn", "*") for finding in call.parameters.get("Findings") or [{}]}:
+        yield call.need(product)
+
+
 _SERVICES: dict[str, Callable[[ServiceCall], Iterator[Need]]] = {
     "ecr": _ecr,
     "dynamodb": _dynamodb,
@@ -228,6 +233,7 @@ _SERVICES: dict[str, Callable[[ServiceCall], Iterator[Need]]] = {
     "sts": _sts,
     "cloudformation": _cloudformation,
     "ecs": _ecs,
+    "securityhub": _securityhub,
 }
 
 

@@ -184,6 +184,7 @@ def _shortened(risk: Risk) -> Risk:
         remedies=tuple(map(_cut, risk.remedies[:_SENTENCES_SHOWN])),
         runs=tuple(map(_short_place, risk.runs[:_PLACES_SHOWN])),
         newer=tuple(replace(one, tags=one.tags[:1]) for one in risk.newer[:_NEWER_SHOWN]),
+        exported_at=None,
     )
 
 

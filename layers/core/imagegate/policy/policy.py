@@ -118,6 +118,7 @@ class Stage:
         frozenset()
     )  # images that arrive so are not judged; pushed images always are
     sign_platforms: bool = False  # for deployers that verify the digest of the platform, not of the index
+    security_hub: bool = False  # AWS Security Hub gets a finding for each released image that is at risk
 
     def promotes(self, tag: str) -> bool:
         """Return True if images with this tag go on to a next stage."""

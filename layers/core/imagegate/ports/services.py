@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from imagegate.notices.message import Message
@@ -35,6 +35,16 @@ class Notifications(Protocol):
 
     def publish(self, announcement: Message) -> str:
         """Publish to both. Return the SNS message id."""
+
+
+class SecurityHub(Protocol):
+    """AWS Security Hub of this account and Region."""
+
+    def send(self, findings: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+        """Create the findings, or replace those of the same ids. Return the ids that are refused, and why.
+
+        Raises `AccessRefusedError` if Security Hub is not enabled, or if the permission is missing.
+        """
 
 
 class Mails(Protocol):

@@ -116,6 +116,7 @@ class Risk:
     runs: tuple[RunsIn, ...] = ()
     newer: tuple[NewerRelease, ...] = ()
     is_current: bool = True  # the current release of its repository; False: it only runs
+    exported_at: datetime | None = None  # when Security Hub got it last; None: it does not have it
 
     @property
     def name(self) -> str:
@@ -173,10 +174,12 @@ class Risk:
             "runs": [_runs_json(one) for one in self.runs],
             "newer": [one.as_json() for one in self.newer],
             "current": self.is_current,
+            **({"exportedAt": timestamp(self.exported_at)} if self.exported_at else {}),
         }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        exported = raw.get("exportedAt")
         return cls(
             image=ImageRef.of(raw["repository"], raw["digest"]),
             tags=tuple(raw["tags"]),
@@ -191,6 +194,7 @@ class Risk:
             runs=tuple(map(_runs_of, raw["runs"])),
             newer=tuple(map(NewerRelease.from_json, raw["newer"])),
             is_current=bool(raw["current"]),
+            exported_at=parse_timestamp(exported) if exported else None,
         )
 
 

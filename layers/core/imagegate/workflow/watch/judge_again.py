@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imagegate.oci.image import ImageRef
     from imagegate.policy.policy import Policy
     from imagegate.ports.images import Images
+    from imagegate.workflow.watch.export_risks import ExportRisks
     from imagegate.workflow.watch.images_in_use import ImagesInUse
 
 # The most images that one run takes from the queue.
@@ -68,6 +69,7 @@ class _RunResults:
     left: list[DueImage] = field(default_factory=list)
     risks: list[Risk] = field(default_factory=list)
     ended: list[EndedRisk] = field(default_factory=list)
+    unresolved: frozenset[ImageRef] = frozenset()  # Security Hub still has them; they stay in the queue
     faults: dict[str, str] = field(default_factory=dict)
 
     def add(self, due: DueImage, result: LookedAgain | NotInUse) -> None:
@@ -99,6 +101,7 @@ class JudgeAgain:
     ledger: AgainLedger
     look: LookAgain
     announce: AnnounceRisks
+    export: ExportRisks
     in_use: Callable[[], ImagesInUse]
     policy: Policy
     pace: JudgementPace = JudgementPace()
@@ -121,6 +124,7 @@ class JudgeAgain:
                 break
             self._look(image, in_use, run, now)
         news = self.announce.run(run.risks, run.ended, run.before, now)
+        self._export(run, now)
         self._store(run, now)
         states = run.states()
         return JudgedAgainResult(
@@ -156,16 +160,26 @@ class JudgeAgain:
             run.faults[str(due.image)] = f"{type(fault).__name__}: {fault}"
             self.ledger.judge_later(due, now + self.pace.at_risk)
 
+    def _export(self, run: _RunResults, now: datetime) -> None:
+        exported = self.export.run(run.risks, [one.risk for one in run.ended], run.before, now)
+        run.risks, run.unresolved = exported.risks, exported.unresolved
+        run.faults |= exported.faults
+
     def _store(self, run: _RunResults, now: datetime) -> None:
         """Store the risks before the queue moves on: a run that is killed in between is repeated."""
         for risk in run.risks:
             self.ledger.keep_risk(risk)
         for one in run.ended:
-            self.ledger.forget_risk(one.risk.image)
+            if one.risk.image not in run.unresolved:
+                self.ledger.forget_risk(one.risk.image)
         for due in run.left:
-            self.ledger.forget_image(due)
+            if due.image in run.unresolved:
+                self.ledger.judge_later(due, now + self.pace.at_risk)
+            else:
+                self.ledger.forget_image(due)
         for due, judgement in run.judged:
-            self.ledger.keep_judgement(due, judgement, now + self.pace.after(judgement.state))
+            pace = self.pace.at_risk if due.image in run.unresolved else self.pace.after(judgement.state)
+            self.ledger.keep_judgement(due, judgement, now + pace)
 
 
 def _is_turn(name: str, now: datetime) -> bool:

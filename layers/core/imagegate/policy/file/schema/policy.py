@@ -109,6 +109,11 @@ class GateShape(Shape):
         default=False,
         description="Sign each platform of an index too, for deployers that verify the platform's digest.",
     )
+    security_hub: bool = Field(
+        default=False,
+        description="AWS Security Hub has a finding for each released image of the stage that is at risk. It has to be "
+        "enabled in the account and Region of the stack.",
+    )
     arrivals: ArrivalsShape = Field(
         default_factory=ArrivalsShape, description="Whether images that arrive without a push are gated."
     )
@@ -186,6 +191,7 @@ class StageShape(GateShape):
             alerts=self.alerts.attention(),
             not_gated=self.arrivals.not_gated(),
             sign_platforms=self.sign_platforms,
+            security_hub=self.security_hub,
         )
 
 
