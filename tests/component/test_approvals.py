@@ -292,12 +292,39 @@ def test_an_image_that_is_gone_cannot_be_let_in(world: World) -> None:
         decide(world, image)
 
 
-def test_another_policy_asks_anew(world: World) -> None:
+def deploy_another_policy(world: World) -> None:
+    """Deploy a policy that asks for two approvals."""
+    other = replace(asking(quorum=2), digest=Digest.of(b"another policy"))
+    world.policy = world.records.policies[other.digest] = other
+
+
+def test_an_approval_counts_under_the_policy_that_asked_for_it(world: World) -> None:
+    image = held(world)
+    deploy_another_policy(world)
+    assert decide(world, image).status is ApprovalStatus.APPROVED
+    assert going_on(world, image) is Outcome.RELEASED
+    assert world.ledger.get(ReleaseId(image, 2)).policy == POLICY.digest
+
+
+def test_what_goes_on_after_a_lost_execution_keeps_its_policy(world: World) -> None:
     image = held(world)
     decide(world, image)
-    other = replace(world.policy, digest=Digest.of(b"another policy"))
-    world.policy = world.records.policies[other.digest] = other
-    assert going_on(world, image) is Outcome.HELD
+    assert isinstance(world.starting().on_request(image, ("1.0",), StartReason.APPROVED, LATER), Release)
+    deploy_another_policy(world)
+    world.workflow.ended.add(world.ledger.get(ReleaseId(image, 2)).execution_name)
+    begun = world.starting().on_request(image, ("1.0",), StartReason.APPROVED, LATER)
+    assert isinstance(begun, Release)
+    assert (begun.reason, begun.policy) == (StartReason.LOST_EXECUTION, POLICY.digest)
+
+
+def test_another_attempt_under_another_policy_asks_anew(world: World) -> None:
+    image = held(world)
+    deploy_another_policy(world)
+    begun = world.starting().on_request(image, ("1.0",), StartReason.OPERATOR, LATER)
+    assert isinstance(begun, Release)
+    assert begun.policy == world.policy.digest
+    with pytest.raises(ApprovalRefusedError, match="attempt 2 has begun since"):
+        decide(world, image)
 
 
 def test_an_approval_of_one_attempt_is_none_of_the_next(world: World) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from imagegate.errors import InvalidEventError, NewerRequestError
 from imagegate.events.step_requests import (
     AnnounceRequest,
     AttachSbomRequest,
@@ -23,6 +24,7 @@ from imagegate.events.step_requests import (
     JudgeRequest,
     PromoteRequest,
     SignRequest,
+    StartEnvelope,
 )
 from imagegate.release.release import Outcome
 from imagegate.workflow.attach_sbom import SbomResult, SbomRoute
@@ -98,6 +100,17 @@ def test_what_an_earlier_definition_sends_is_understood(number: str, state: str)
 def test_what_an_earlier_definition_reads_is_returned(number: str, state: str) -> None:
     sent = RECORDED[number][state]
     assert set(sent["reads"]) <= returned(sent["function"])
+
+
+@pytest.mark.parametrize("model", [*REQUESTS.values(), StartEnvelope])
+def test_what_a_newer_version_sends_is_refused_by_a_name_that_is_retried(model: Any) -> None:
+    """It happens on the way back from a newer version. The fields of that version are not looked at."""
+    for payload in ({"schema": 2}, {"schema": 99, "release": "in another form", "more": True}):
+        with pytest.raises(NewerRequestError, match="deploy the newer one again"):
+            model.parse(payload)
+    for schema in (0, -1, "2", 2.0, True, None):
+        with pytest.raises(InvalidEventError):
+            model.parse({"schema": schema})
 
 
 def test_the_definition_of_this_version_is_recorded() -> None:

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,18 @@ stages:
     repositories: "{app}-production"
     approval:
       quorum: 1
+  soaking:
+    repositories: "{app}-soaking"
+    promotes_to: soaked
+    soak: 10s
+  soaked:
+    repositories: "{app}-soaked"
 """
+
+
+STRICTER = POLICY.replace("quorum: 1", "quorum: 2").replace(
+    "    soak: 10s\n", "    findings: {max: {high: 0}}\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +117,45 @@ def test_a_policy_with_faults_leaves_the_deployed_one(
     assert "stages: is missing" in capsys.readouterr().err
     digest = gate.push("faulty-dev", "1.0")
     assert gate.ended("faulty-dev", digest)["outcome"] == "held"
+
+
+def test_what_waits_survives_an_update_and_ends_by_its_policy(gate: Gate, tmp_path: Path) -> None:
+    """The policy is stricter afterwards, every function is published again, and the definition cannot run any more."""
+    before, after = tmp_path / "before.yaml", tmp_path / "after.yaml"
+    before.write_text(POLICY)
+    after.write_text(STRICTER)
+    state = ["--state", str(gate.cloud.state)]
+    assert redeploy(["--policy", str(before), *state]) == 0
+    gate.findings("waits-soaking:1.0", HIGH=1)
+    held = gate.push("approved-dev", "1.0")
+    assert gate.ended("approved-dev", held)["outcome"] == "held"
+    gate.quirks(scan_seconds=0.0)
+    soaking = gate.push("soaks-soaking", "1.0")
+    gate.eventually(lambda: "soaksUntil" in str(gate.releases("soaks-soaking", soaking)), "it soaks")
+    gate.quirks(hold_scans=True)
+    waiting = gate.push("waits-soaking", "1.0")
+    gate.eventually(lambda: gate.releases("waits-soaking", waiting), "it waits")
+    with another_definition(gate):
+        assert redeploy(["--policy", str(after), *state]) == 0
+        ended = [gate.ended("soaks-soaking", soaking)]
+        gate.quirks(hold_scans=False)
+        ended.append(gate.ended("waits-soaking", waiting))
+    assert imagegate(gate, "approver", "decide", "approve", "approved-dev:1.0").returncode == 0
+    ended.append(gate.ended("approved-dev", held, attempt=2))
+    assert [one["outcome"] for one in ended] == ["released"] * 3
+    closed, pushed = (datetime.fromisoformat(ended[0][name]) for name in ("closedAt", "pushedAt"))
+    assert closed - pushed >= timedelta(seconds=10)
+    assert {one["policy"] for one in ended} == {str(parse_policy(before.read_bytes()).digest)}
+
+
+@contextmanager
+def another_definition(gate: Gate) -> Iterator[None]:
+    """Update the state machine meanwhile: executions that begin now fail at once."""
+    states, machine = gate.cloud.client("stepfunctions"), gate.cloud.outputs["ReleaseStateMachine"]
+    before = states.describe_state_machine(stateMachineArn=machine)["definition"]
+    fails = json.dumps({"StartAt": "Fails", "States": {"Fails": {"Type": "Fail"}}})
+    states.update_state_machine(stateMachineArn=machine, definition=fails)
+    try:
+        yield
+    finally:
+        states.update_state_machine(stateMachineArn=machine, definition=before)

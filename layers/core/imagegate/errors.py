@@ -35,6 +35,10 @@ class FindingsChangedError(RetryableError):
     """The image was scanned again while the findings were read page by page."""
 
 
+class NewerRequestError(RetryableError):
+    """A newer version of imagegate sent this. During an update, or on the way back from one, that passes."""
+
+
 class RegistryUnavailableError(RetryableError):
     """The registry did not answer, or answered 5xx."""
 

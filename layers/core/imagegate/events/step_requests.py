@@ -1,4 +1,7 @@
-"""Requests that our own state machine and functions send. They are versioned, and extra fields are refused."""
+"""Requests that our own state machine and functions send. They are versioned, and extra fields are refused.
+
+A running execution sends what its own definition says (ADR 41).
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,30 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct, field
 
+from imagegate.errors import NewerRequestError
 from imagegate.events.validation import parse
 from imagegate.evidence.sbom import Export
 from imagegate.findings.scan import WaitOutcome
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.release import Outcome, ReleaseId, StartReason
 
+_SCHEMA = 1  # of the newest requests that are understood
 _Text = Annotated[str, Meta(min_length=1)]
 
 
 class _StepRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @classmethod
     def parse(cls, event: object) -> Self:
-        """Return the request. Raises `InvalidEventError` that names the field at fault."""
+        """Return the request.
+
+        Raises `NewerRequestError` for a schema that this version does not know yet, or `InvalidEventError` that names
+        the field at fault.
+        """
+        schema = event.get("schema") if isinstance(event, dict) else None
+        if type(schema) is int and schema > _SCHEMA:
+            raise NewerRequestError(
+                f"{cls.__name__} has schema {schema}, but this version knows {_SCHEMA}: deploy the newer one again"
+            )
         return parse(cls, event)
 
 

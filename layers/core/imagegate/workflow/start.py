@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Concurrent starts of one image race for the next attempt; a loser reads again and joins the winner.
 _MOST_RACES = 5
+# These go on with the attempt before: what people approved, or what an execution has begun.
+_GO_ON = (StartReason.APPROVED, StartReason.LOST_EXECUTION)
 
 
 class StartContentionError(RetryableError):
@@ -170,7 +172,8 @@ class StartRelease:
         if isinstance(decision, Join):
             joined = self.ledger.join(decision.release.id, request.tags, request.pushed_at)
             return decision.release if joined else None
-        stage = self.policy.stage_of(request.image.repository)
+        policy = self._policy_for(decision.reason, latest)
+        stage = policy.stage_of(request.image.repository)
         if stage is None:
             raise RejectedInputError(
                 f"{request.image.repository}: no stage of the policy has this repository"
@@ -180,7 +183,7 @@ class StartRelease:
             image=request.image,
             attempt=decision.attempt,
             stage=stage.name,
-            policy=self.policy.digest,
+            policy=policy.digest,
             tags=request.tags | earlier,
             reason=decision.reason,
             started_at=now,
@@ -188,6 +191,10 @@ class StartRelease:
             started_by=request.by,
         )
         return release if self.ledger.begin(release) else None
+
+    def _policy_for(self, reason: StartReason, latest: Release | None) -> Policy:
+        """Return the deployed policy, or that of the latest attempt if the new one only goes on with it."""
+        return self.records.policy(latest.policy) if latest and reason in _GO_ON else self.policy
 
     def _run_execution(self, release: Release) -> bool:
         """Start the execution, also of a joined attempt. Return False if the execution has ended."""
