@@ -18,6 +18,10 @@ _COMMANDS = {
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
     "dlq": ("dlq", "Show events that could not be handled; start their releases again, or drop them."),
     "doctor": ("doctor", "Check credentials, clock, stack, permissions and scanner, and say what to do."),
+    "images": (
+        "images",
+        "List what the registry stores now: last pull, size, findings; storage by repository.",
+    ),
     "judge": ("judge", "Judge scanners' files, or an image in ECR, as the pipeline would."),
     "list": ("list_", "List the current state of each image, by its newest attempt of the last 90 days."),
     "policy": ("policy", "Check, explain and try policy files; report what the deployed policy blocks."),

@@ -26,7 +26,12 @@ def statements(name: str) -> list[dict[str, Any]]:
 
 
 def test_each_power_has_a_policy_an_alias_and_a_url() -> None:
-    assert {path.stem for path in FOLDER.glob("*.json")} == {*Power, "only-by-url.scp", "dead-letters"}
+    assert {path.stem for path in FOLDER.glob("*.json")} == {
+        *Power,
+        "only-by-url.scp",
+        "dead-letters",
+        "read",
+    }
     aliases = {one["Properties"]["Name"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Alias"}
     urls = [one["Properties"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Url"]
     assert aliases >= set(Power)
@@ -67,3 +72,26 @@ def test_the_gates_own_calls_go_on_under_it() -> None:
     for arn in (f"{START}:requests", f"{START}:live", START):
         assert not may("Administrator", arn)
     assert may("Administrator", "arn:aws:lambda:eu-central-1:123456789012:function:other")
+
+
+READ = {
+    "ecr:DescribeImages": "arn:aws:ecr:eu-central-1:123456789012:repository/shop-dev",
+    "ecr:DescribeImageScanFindings": "arn:aws:ecr:eu-central-1:123456789012:repository/shop-dev",
+    "ecr:DescribeRepositories": "arn:aws:ecr:eu-central-1:123456789012:repository/*",
+    "ecr:BatchGetImage": "arn:aws:ecr:eu-central-1:123456789012:repository/shop-dev",
+    "dynamodb:Query": "arn:aws:dynamodb:eu-central-1:123456789012:table/imagegate-Ledger-1",
+    "s3:GetObject": "arn:aws:s3:::imagegate-records-1/decisions/sha256/0.json",
+    "states:GetExecutionHistory": "arn:aws:states:eu-central-1:123456789012:execution:imagegate-release:1",
+}
+
+
+@pytest.mark.parametrize("action", READ)
+def test_readers_may_read(action: str) -> None:
+    assert is_permitted(statements("read.json"), action, READ[action], {})
+
+
+def test_readers_change_nothing() -> None:
+    reading = ("Describe", "Get", "BatchGet", "Query", "Scan", "List")
+    actions = [one["Action"] for one in statements("read.json")]
+    flat = [name for one in actions for name in ([one] if isinstance(one, str) else one)]
+    assert [name for name in flat if not name.partition(":")[2].startswith(reading)] == []

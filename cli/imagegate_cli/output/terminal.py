@@ -5,6 +5,7 @@ Each text becomes one printable line, whoever wrote it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -34,6 +35,15 @@ def confirm(question: str, otherwise: str) -> None:
 def show_json(document: Any) -> None:
     """Print one JSON document, indented."""
     click.echo(json_text(document, indent=2))
+
+
+def show_json_list(documents: Iterable[Any]) -> None:
+    """Print one JSON list, each document as soon as it is there: a long list needs no memory."""
+    before = "["
+    for document in documents:
+        click.echo(f"{before}\n{json_text(document, indent=2)}", nl=False)
+        before = ","
+    click.echo("\n]" if before == "," else "[]")
 
 
 def print_content(content: str) -> None:

@@ -1,0 +1,1 @@
+"""The images that a registry stores now, their last pulls, sizes and findings."""
