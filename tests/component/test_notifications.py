@@ -17,7 +17,7 @@ from imagegate.aws import clients as aws
 from imagegate.aws.sns import EventRefusedError, SnsNotifications
 from imagegate.errors import ThrottledError
 from imagegate.notices.announcement import announce
-from imagegate.notices.message import Message
+from imagegate.notices.message import Message, event_detail
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release, StartReason
@@ -90,7 +90,27 @@ def test_deployers_get_an_event_on_the_default_bus(subscribed: Subscribed, block
     SnsNotifications(subscribed.topic).publish(blocked)
     (event,) = subscribed.received(subscribed.events)
     assert (event["source"], event["detail-type"]) == ("imagegate", "Image Blocked")
-    assert event["detail"] == blocked.detail
+    assert event["detail"] == event_detail(blocked)
+    assert blocked.detail.items() <= event["detail"].items()
+
+
+def test_a_team_gets_its_own_messages_only(subscribed: Subscribed, blocked: Message) -> None:
+    boto3.client("sns").set_subscription_attributes(
+        SubscriptionArn=boto3.client("sns").list_subscriptions()["Subscriptions"][0]["SubscriptionArn"],
+        AttributeName="FilterPolicy",
+        AttributeValue=json.dumps({"owner": ["payments"], "alert": ["alert", "block"]}),
+    )
+    for owner in ("payments", "others", None):
+        SnsNotifications(subscribed.topic, {"shop-dev": owner}.get).publish(blocked)
+    (message,) = subscribed.received(subscribed.messages)
+    assert message["MessageAttributes"]["owner"]["Value"] == "payments"
+
+
+def test_a_message_names_the_owner_of_its_repository(subscribed: Subscribed, blocked: Message) -> None:
+    SnsNotifications(subscribed.topic, {"shop-dev": "payments"}.get).publish(blocked)
+    (message,) = subscribed.received(subscribed.messages)
+    (event,) = subscribed.received(subscribed.events)
+    assert message["MessageAttributes"]["owner"]["Value"] == event["detail"]["owner"] == "payments"
 
 
 @pytest.mark.parametrize(

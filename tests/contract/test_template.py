@@ -431,6 +431,7 @@ def versions(template: dict[str, Any]) -> set[str]:
                 "JudgeAgainFunction",
                 "DecideFunction",
                 "CheckDeploymentFunction",
+                "AnnounceFunction",
             },
         ),
         ("CoreLayer", set(FUNCTIONS) - {"PublishPolicyFunction"}),

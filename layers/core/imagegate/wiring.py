@@ -233,7 +233,7 @@ def people() -> IamPeople:
 def notifications() -> SnsNotifications:
     from imagegate.aws.sns import SnsNotifications
 
-    return SnsNotifications(setting("ALERTS_TOPIC"))
+    return SnsNotifications(setting("ALERTS_TOPIC"), lambda repository: policy().owner_of(repository))
 
 
 def console() -> ConsoleLinks:

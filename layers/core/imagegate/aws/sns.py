@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from imagegate.aws.clients import client, translated
 from imagegate.errors import RejectedInputError, ThrottledError
-from imagegate.notices.message import Message, as_sns_message
+from imagegate.notices.message import Message, as_sns_message, event_detail, with_owner
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -25,15 +26,17 @@ class EventRefusedError(RejectedInputError):
 
 
 class SnsNotifications:
-    """Publishes to one topic and to the account's default bus."""
+    """Publishes to one topic and to the account's default bus. `owner_of` names the owner of a repository, if any."""
 
-    def __init__(self, topic_arn: str) -> None:
+    def __init__(self, topic_arn: str, owner_of: Callable[[str], str | None] = lambda _: None) -> None:
         self._topic_arn = topic_arn
+        self._owner_of = owner_of
 
     def publish(self, announcement: Message) -> str:
         """Publish the event before the message: if this is repeated, a second event costs less than a second mail."""
-        self._put_event(announcement)
-        return self.send(announcement)
+        routed = with_owner(announcement, self._owner_of)
+        self._put_event(routed)
+        return self.send(routed)
 
     def _put_event(self, announcement: Message) -> None:
         events: EventBridgeClient = client("events")
@@ -43,7 +46,7 @@ class SnsNotifications:
                     {
                         "Source": SOURCE,
                         "DetailType": announcement.detail_type,
-                        "Detail": json.dumps(announcement.detail, sort_keys=True),
+                        "Detail": json.dumps(event_detail(announcement), sort_keys=True),
                     }
                 ]
             )

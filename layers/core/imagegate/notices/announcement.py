@@ -56,10 +56,12 @@ def announce(
     request: ApprovalRequest | None = None,
     page: str = "",
     console: ConsoleLinks | None = None,
+    before: Release | None = None,
 ) -> Message:
     """Compose the message for `release`, which ends in `outcome`.
 
     `request` is the approval that a held release waits for, and `page` the URL that shows it. `console` makes links.
+    `before` is the attempt before: if it ended in the same trouble, people know it, and the message is for the log.
     """
     detail = _detail(release, outcome)
     if request:
@@ -74,7 +76,7 @@ def announce(
             "stage": release.stage,
             "repository": release.image.repository,
             "verdict": release.verdict or "NONE",
-            "alert": _alert(release, outcome),
+            "alert": "log" if before and _is_same_trouble(before, release) else _alert(release, outcome),
         },
     )
 
@@ -90,6 +92,22 @@ def _alert(release: Release, outcome: Outcome) -> str:
     if outcome is Outcome.RELEASED and release.attention:
         return release.attention
     return str(Attention.ALERT)
+
+
+def _is_same_trouble(before: Release, release: Release) -> bool:
+    """Say whether both attempts were blocked for the same reasons, or failed by the same error."""
+    if before.outcome is not release.outcome or release.break_glass:
+        return False
+    if release.outcome is Outcome.BLOCKED:
+        return _blocking(before) == _blocking(release)
+    # Only the name of the error: its text often has the number of a request.
+    return release.outcome is Outcome.FAILED and before.detail.split(":")[0] == release.detail.split(":")[0]
+
+
+def _blocking(release: Release) -> set[tuple[str, str]]:
+    return {
+        (reason["rule"], reason["message"]) for reason in release.reasons if reason["action"] == "enforce"
+    }
 
 
 def _subject(release: Release, outcome: Outcome) -> str:

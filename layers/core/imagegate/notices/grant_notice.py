@@ -97,7 +97,11 @@ def _about_glass(glass: BreakGlass, state: str, subject: str, intro: Sequence[st
             "state": state,
             "breakGlass": {"id": glass.id, **glass.as_json()},
         },
-        attributes={"alert": str(Attention.ALERT), "breakGlass": glass.id},
+        attributes={
+            "alert": str(Attention.ALERT),
+            "breakGlass": glass.id,
+            "repository": glass.repositories,
+        },
     )
 
 

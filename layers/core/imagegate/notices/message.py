@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from imagegate.notices.chat import chat_card
 from imagegate.text import json_text, one_line, printable, subject_line
 
 if TYPE_CHECKING:
@@ -46,6 +47,23 @@ def image_name(release: Release) -> str:
     tags = sorted(release.tags)
     tag = f":{tags[0]}" if tags else f"@{release.image.digest.short}"
     return release.image.repository + tag
+
+
+def with_owner(message: Message, owner_of: Callable[[str], str | None]) -> Message:
+    """Return the message with the owner of its repository as an attribute, if the policy names one."""
+    repository = message.attributes.get("repository")
+    owner = owner_of(repository) if repository else None
+    if owner is None:
+        return message
+    return replace(message, attributes={**message.attributes, "owner": owner})
+
+
+def event_detail(message: Message) -> dict[str, Any]:
+    """Return the detail of the event: that of the message, who should see it, and the card for a chat."""
+    routing: dict[str, Any] = {
+        key: message.attributes[key] for key in ("alert", "owner") if key in message.attributes
+    }
+    return {**message.detail, **routing, "chat": chat_card(message)}
 
 
 def aligned(facts: Mapping[str, object]) -> list[str]:

@@ -47,7 +47,11 @@ def waiver_ending(waiver: Waiver, now: datetime) -> Message:
         lines=lines,
         detail_type=WAIVER_ENDING,
         detail=detail,
-        attributes={"alert": str(Attention.ALERT), "waiver": waiver.id},
+        attributes={
+            "alert": str(Attention.ALERT),
+            "waiver": waiver.id,
+            **({"repository": waiver.repositories} if waiver.repositories else {}),
+        },
     )
 
 

@@ -134,6 +134,7 @@ class Policy:
     waivers: tuple[Waiver, ...] = ()
     waiver_terms: WaiverTerms = field(default_factory=WaiverTerms)
     scanner: Scanner = Scanner.BASIC
+    owners: Mapping[str, str] = field(default_factory=dict)  # pattern of repositories or applications → owner
 
     @property
     def timed(self) -> frozenset[Severity]:
@@ -152,6 +153,19 @@ class Policy:
         # The patterns of two stages never overlap.
         return next(
             (stage for stage in local_stages if stage.repositories.app_of(repository) is not None), None
+        )
+
+    def owner_of(self, repository: str) -> str | None:
+        """Return the owner of a repository by the first pattern that matches it or its application, or None."""
+        stage = self.stage_of(repository)
+        names = {repository, (stage and stage.repositories.app_of(repository)) or repository}
+        return next(
+            (
+                owner
+                for pattern, owner in self.owners.items()
+                if any(fnmatchcase(name, pattern) for name in names)
+            ),
+            None,
         )
 
     def next_stage(self, stage: Stage) -> Stage | None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # An image that passed is released in its stage, also while it waits for the approval of the next one.
 _PASSED = frozenset({Outcome.RELEASED, Outcome.HELD})
 
+_TROUBLE = frozenset({Outcome.BLOCKED, Outcome.FAILED})
+
 
 class AnnounceRoute(StrEnum):
     """The next state of the state machine."""
@@ -93,7 +95,7 @@ class AnnounceRelease:
 
     def _announce(self, release: Release, outcome: Outcome) -> Message:
         if outcome is not Outcome.HELD:
-            return announce(release, outcome, console=self.console)
+            return announce(release, outcome, console=self.console, before=self._before(release, outcome))
         request = approval_request(release, self.records.policy(release.policy))
         if request is None:
             return announce(release, outcome, console=self.console)
@@ -101,6 +103,12 @@ class AnnounceRelease:
             self.mails().send(mail)
         page = self.links().link(approval_mail.view(request))
         return announce(release, outcome, request, page, self.console)
+
+    def _before(self, release: Release, outcome: Outcome) -> Release | None:
+        """Return the attempt before, if this one ended in trouble that may be the same."""
+        if outcome not in _TROUBLE or release.attempt < 2:
+            return None
+        return self.ledger.get(ReleaseId(release.image, release.attempt - 1))
 
     def _note_current(self, release: Release) -> None:
         """Record the image as the current release of its target, with which the approval page compares the next one."""

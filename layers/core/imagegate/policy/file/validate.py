@@ -11,6 +11,7 @@ from imagegate.policy.file.explain import empty_faults, shape_faults
 from imagegate.policy.file.inheritance import ExpandedPolicy
 from imagegate.policy.file.schema.policy import PolicyShape
 from imagegate.policy.file.validate_gates import gate_faults
+from imagegate.policy.file.validate_owners import owner_faults
 from imagegate.policy.file.validate_stages import stage_faults
 from imagegate.policy.file.validate_waivers import waiver_faults
 from imagegate.policy.file.yaml import Fault, PathFault, YamlDocument
@@ -42,6 +43,7 @@ def validate(
         in_long_form += shape_faults(error)
     in_long_form += gate_faults(gates)
     in_long_form += waiver_faults(gates.data, today)
+    in_long_form += owner_faults(gates.data.get("owners"))
     located = _located(document, gates, in_long_form, stage_faults(document.data.get("stages"), prefix))
     # Each is reported once: a fault of `defaults` is a fault of every stage.
     faults = dict.fromkeys((*document.faults, *gates.faults, *located))

@@ -32,6 +32,8 @@ _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9.]+)?")
 # Amazon ECR user guide, "Amazon ECR private registry"; IAM user guide, "IAM identifiers".
 _REGISTRY = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=.@_/-]{1,512}")
+# A team, or a mail address: short enough for an attribute of a message, and the same in every filter of a subscription.
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@/-]{0,99}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 
 
@@ -201,6 +203,11 @@ Region = Annotated[
     str,
     BeforeValidator(matching(_REGION, "a Region such as eu-west-1")),
     pattern_schema(_REGION, "eu-west-1"),
+]
+OwnerName = Annotated[
+    str,
+    BeforeValidator(matching(_OWNER, "a team or a mail address, such as payments or payments@example.com")),
+    pattern_schema(_OWNER, "payments", "payments@example.com"),
 ]
 RegistryName = Annotated[
     str,

@@ -15,6 +15,7 @@ from imagegate.policy.file.schema.shape import Shape
 from imagegate.policy.file.schema.waivers import TermsShape, WaiverShape
 from imagegate.policy.file.values import (
     LongDurationOrOff,
+    OwnerName,
     Region,
     RegistryName,
     RoleArn,
@@ -214,6 +215,12 @@ class PolicyShape(Shape):
     stages: Annotated[dict[str, StageShape], Field(min_length=1)] = Field(
         description="The stages by name; images go from one to the next."
     )
+    owners: dict[str, OwnerName] = Field(
+        default_factory=dict,
+        description="Who gets messages about which repositories: patterns of repositories or applications, each with a "
+        "team or a mail address. The first that matches counts. Messages have it as the attribute owner.",
+        examples=[{"shop-*": "payments", "*": "platform@example.com"}],
+    )
     waivers: list[WaiverShape] = Field(
         default_factory=list,
         description="What is waived for some images, for a reason, until a day. Reviewed with the file.",
@@ -226,4 +233,5 @@ class PolicyShape(Shape):
             name: shape.stage(name, is_entered=name in entered) for name, shape in self.stages.items()
         }
         waivers = tuple(shape.waiver() for shape in self.waivers)
-        return Policy(digest, stages, waivers, self.waiver_terms.terms(), Scanner(self.scanner))
+        terms, scanner = self.waiver_terms.terms(), Scanner(self.scanner)
+        return Policy(digest, stages, waivers, terms, scanner, self.owners)

@@ -1,0 +1,61 @@
+"""The card of a message for Slack and Microsoft Teams, through Amazon Q Developer in chat applications.
+
+Source: Amazon Q Developer in chat applications administrator guide, "Custom notifications": the schema and its limits.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from imagegate.text import one_line
+
+if TYPE_CHECKING:
+    from imagegate.notices.message import Message
+
+_TITLE, _DESCRIPTION, _STEP, _STEPS, _SUMMARY, _THREAD = 250, 8_000, 350, 10, 250, 250
+# A fact of the mail in two columns. The card leaves them out: the command for all of it is one of its steps.
+_FACT = re.compile(r"[A-Z][A-Za-z ]{0,11} {2,}\S|Digest {2,}")
+_COMMAND = re.compile(r"^(?P<label>.*?):? *(?P<command>imagegate [a-z].*)$")
+
+
+def chat_card(message: Message) -> dict[str, Any]:
+    """Return the custom notification of a message. All messages about one image are one thread."""
+    rows = [line for line in message.lines if not _FACT.match(line) or _COMMAND.match(line)]
+    steps = [_step(match) for match in map(_COMMAND.match, rows) if match]
+    steps = [step for step in steps if len(step) <= _STEP]  # half a command helps nobody
+    text = "\n".join(_plain(row) for row in rows if not _COMMAND.match(row)).strip()
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return {
+        "version": "1.0",
+        "source": "custom",
+        "content": {
+            "textType": "client-markdown",
+            "title": one_line(_plain(message.subject), _TITLE),
+            "description": text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1] + "…",
+            "nextSteps": steps[:_STEPS],
+        },
+        "metadata": {
+            "threadId": one_line(_thread(message), _THREAD),
+            "summary": one_line(_plain(message.subject), _SUMMARY),
+            "eventType": message.detail_type,
+            "enableCustomActions": False,
+        },
+    }
+
+
+def _thread(message: Message) -> str:
+    repository, digest = message.detail.get("repository"), message.detail.get("digest")
+    return f"{repository}@{digest}" if repository and digest else str(message.detail["id"])
+
+
+def _step(match: re.Match[str]) -> str:
+    label = match["label"].strip()
+    command = f"`{_plain(match['command'].strip()).replace('`', '')}`"
+    return f"{_plain(label)}: {command}" if label else command
+
+
+def _plain(text: str) -> str:
+    """Return the text without what a chat would read as a mention or as a link with another name."""
+    return text.replace("<", "‹").replace("](", "] (")
