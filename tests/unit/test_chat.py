@@ -19,7 +19,7 @@ from tests.unit.samples import digest, reason, release
 from tests.unit.test_announcement import CONSOLE, ENDINGS, MANY_TAGS, outcomes, releases
 
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
-# Amazon Q Developer in chat applications administrator guide, "Custom notifications": its parameters and OpenAPI schema.
+# Amazon Q Developer in chat applications guide, "Custom notifications": parameters and OpenAPI schema.
 SCHEMA = {
     "type": "object",
     "required": ["version", "source", "content"],
@@ -116,7 +116,7 @@ def test_the_owner_is_an_attribute_and_in_the_event() -> None:
     assert routed.attributes == {**message.attributes, "owner": "payments"}
     assert event_detail(routed)["owner"] == "payments"
     assert event_detail(routed)["alert"] == "block"
-    assert with_owner(message, {}.get) == message
+    assert with_owner(message, lambda _: None) == message
 
 
 FAULT = "AccessDeniedException: request 1"
