@@ -13,7 +13,7 @@ from sandbox.functions.function import Function, Invocation, InvocationResult
 from sandbox.functions.unpacked import UnpackedCode
 from sandbox.functions.worker import Worker, lambda_environment
 
-_AT_ONCE = 10  # processes per function; more invocations wait, as on a small account's concurrency
+_AT_ONCE = 4  # processes per function; more invocations wait, as on a small account's concurrency
 Credentials = Callable[[str, str], Mapping[str, str]]  # role ARN, session name
 
 
