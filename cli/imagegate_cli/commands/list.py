@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
@@ -118,10 +119,8 @@ def _show_outdated_bases(stack: Stack, *, as_json: bool) -> None:
 def _show_vulnerable(
     stack: Stack, wanted: Filter, options: dict[str, Any], limit: int, *, as_json: bool
 ) -> None:
-    """Show who has a vulnerability. All of them, unless --limit is given: a list that ends early would mislead."""
-    source = click.get_current_context().get_parameter_source("limit")
-    most = limit if source is click.core.ParameterSource.COMMANDLINE else None
-    name, with_past = options["cve"], options["history"]
+    """Show who has a vulnerability."""
+    most, name, with_past = _most(limit, is_whole=True), options["cve"], options["history"]
     found = find_vulnerable(
         stack, name, lambda one: wanted.accepts_release(stack, one, always=not with_past), with_past=with_past
     )
@@ -136,6 +135,12 @@ def _show_vulnerable(
     from imagegate_cli.releases import view
 
     return screen.console().print(view.vulnerable_table(shown))
+
+
+def _most(limit: int, *, is_whole: bool) -> int | None:
+    """Return how many to show. `is_whole`: all, unless --limit is given: a list that ends early would mislead."""
+    is_given = click.get_current_context().get_parameter_source("limit") is ParameterSource.COMMANDLINE
+    return limit if is_given or not is_whole else None
 
 
 def _find_statuses(stack: Stack, wanted: Filter, options: dict[str, Any]) -> Iterator[ImageStatus]:
@@ -171,7 +176,8 @@ def _show_history(stack: Stack, wanted: Filter, outcome: str | None, limit: int,
 def _show_states(
     statuses: Iterator[ImageStatus], limit: int, options: dict[str, Any], *, as_json: bool
 ) -> None:
-    shown = list(islice(statuses, limit))
+    most = _most(limit, is_whole=options["waiting"] or options["at_risk"])
+    shown = list(islice(statuses, most))
     if not shown and not as_json:
         nothing = (
             "nothing waits for an approval"
