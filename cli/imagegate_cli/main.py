@@ -27,6 +27,7 @@ _COMMANDS = {
     "policy": ("policy", "Check, explain and try policy files; report what the deployed policy blocks."),
     "release": ("release", "Release the image that REPOSITORY:TAG points to now, also again."),
     "rollback": ("rollback", "Return to the release of APP in STAGE before the last."),
+    "scan": ("scan", "Scan an image again now, and say what is found."),
     "status": (
         "status",
         "Show the newest attempt of an image, or the current state of each image of a repository.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from imagegate.grants.power import Power
     from imagegate.oci.image import Digest
     from imagegate.policy.policy import Policy
+    from imagegate.ports.images import Scans
     from imagegate.release.release import Release
     from imagegate.workflow.decide.rollback import PlanRollback
     from imagegate_cli.dead_letters.queue import DeadLetterQueue
@@ -129,6 +130,11 @@ class Stack:
         from imagegate.aws.ecr import Ecr
 
         return Ecr(self.registry)
+
+    @cached_property
+    def scans(self) -> Scans:
+        """The scans of the registry's images."""
+        return self.images
 
     @cached_property
     def starter(self) -> ReleaseOrders:

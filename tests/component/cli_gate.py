@@ -77,6 +77,7 @@ class CliGate:
             records=self.world.records,
             grants=self.world.grants,
             images=self.world.registry,
+            scans=self.world.scans,
             starter=self.world.starter,
             policy=self.world.policy,
             policy_content=self.policy_content,

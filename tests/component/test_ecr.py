@@ -501,8 +501,8 @@ def test_a_repository_that_is_gone_has_no_scanning(ecr: Ecr, stub: Stubber) -> N
 def test_asking_for_a_scan_that_runs_or_ran_today_is_no_error(ecr: Ecr, stub: Stubber) -> None:
     stub.add_response("start_image_scan", {"imageScanStatus": {"status": "IN_PROGRESS"}}, SCAN)
     stub.add_client_error("start_image_scan", "LimitExceededException", expected_params=SCAN)
-    ecr.start(IMAGE)
-    ecr.start(IMAGE)
+    assert ecr.start(IMAGE)
+    assert not ecr.start(IMAGE)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,7 @@ class FakeScans:
     kind: Scanner = Scanner.BASIC
     watches: bool = True  # CONTINUOUS_SCAN
     started: list[ImageRef] = field(default_factory=list)
+    scanned_today: set[ImageRef] = field(default_factory=set)
 
     def finish(self, image: ImageRef, findings: Iterable[Finding] = (), status: str = "COMPLETE") -> None:
         """Finish the scan as a real one does: with its date, its counts, and its record of Inspector."""
@@ -239,8 +240,9 @@ class FakeScans:
     def scanner(self) -> Scanner:
         return self.kind
 
-    def start(self, image: ImageRef) -> None:
+    def start(self, image: ImageRef) -> bool:
         self.started.append(image)
+        return image not in self.scanned_today
 
 
 @dataclass

@@ -274,7 +274,7 @@ class Ecr:
     def scanner(self) -> Scanner:
         return Scanner.ENHANCED if self._basis() is Basis.ENHANCED else Scanner.BASIC
 
-    def start(self, image: ImageRef) -> None:
+    def start(self, image: ImageRef) -> bool:
         """Start a scan. Raises `ScanRefusedError` if ECR cannot scan such an image, or if Inspector scans here."""
         try:
             with translated(_REFUSED, subject=f"{image} cannot be scanned"):
@@ -285,6 +285,8 @@ class Ecr:
             # One basic scan per image in 24 hours: there is one, running or done.
             if error.response["Error"]["Code"] != "LimitExceededException":
                 raise
+            return False
+        return True
 
 
 def _manifest(described: Any) -> Manifest:

@@ -87,8 +87,8 @@ class Scans(Protocol):
     def is_continuous(self, repository: str) -> bool:
         """Say whether images of this repository are scanned again for new vulnerabilities (CONTINUOUS_SCAN)."""
 
-    def start(self, image: ImageRef) -> None:
-        """Request a scan. It is no error if one runs already, or ran today."""
+    def start(self, image: ImageRef) -> bool:
+        """Request a scan, and return whether one begins. False if one runs already, or ran today."""
 
 
 class Intelligence(Protocol):
