@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imagegate.ports.images import Scans
     from imagegate.release.release import Release
     from imagegate.workflow.decide.rollback import PlanRollback
+    from imagegate_cli.cleanup.parts import CleanupParts
     from imagegate_cli.dead_letters.queue import DeadLetterQueue
     from imagegate_cli.decisions.client import ReleaseOrders
 
@@ -153,6 +154,12 @@ class Stack:
         from imagegate.aws.grants import DynamoGrants
 
         return DynamoGrants(self.output("GrantsTable"))
+
+    @cached_property
+    def cleanup(self) -> CleanupParts:
+        from imagegate_cli.cleanup.parts import open_parts
+
+        return open_parts(self)
 
     @cached_property
     def dead_letters(self) -> DeadLetterQueue:

@@ -12,13 +12,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "core" / "imagegate"
 # Packages whose modules decide: no I/O, no SDK, the time is passed in.
-SUBJECTS = ("evidence", "gate", "release", "grants", "deployment", "notices", "risk")
+SUBJECTS = (
+    *("cleanup", "deployment", "evidence", "gate", "grants", "lifecycle", "notices", "release", "risk"),
+)
 # Modules that decide, in packages that also talk.
 DECIDING = (
     *("errors", "canonical_json", "strict_json", "text", "duration"),
     *(f"oci/{name}" for name in ("image", "image_config", "manifest", "reference", "artifact")),
     *(f"findings/{name}" for name in ("finding", "scan", "coverage", "package_url")),
-    *(f"policy/{name}" for name in ("policy", "rules", "waiver", "replication", "approval_terms")),
+    *(f"policy/{name}" for name in ("policy", "rules", "waiver", "replication", "approval_terms", "cleanup")),
     *(f"approval_page/{name}" for name in ("view", "image_difference")),
 )
 PURE = sorted(

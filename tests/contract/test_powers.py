@@ -28,6 +28,7 @@ def statements(name: str) -> list[dict[str, Any]]:
 def test_each_power_has_a_policy_an_alias_and_a_url() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == {
         *Power,
+        "cleanup",
         "only-by-url.scp",
         "dead-letters",
         "read",

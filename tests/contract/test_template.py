@@ -213,7 +213,7 @@ def test_records_are_written_once_and_never_deleted() -> None:
     rules = {statement["Sid"]: statement for statement in policy}
     kept = [
         {"Fn::Sub": f"${{Records.Arn}}/{folder}/*"}
-        for folder in ("decisions", "findings", "waivers", "policies")
+        for folder in ("decisions", "findings", "waivers", "policies", "cleanup")
     ]
     assert [
         rules["OnlyTheJudgeWritesDecisions"]["Resource"],

@@ -53,6 +53,12 @@ class FakeRecords:
     def findings(self, digest: Digest) -> bytes:
         return self.decision(digest)
 
+    def put_cleanup(self, content: bytes) -> Digest:
+        return self.put_decision(content)
+
+    def cleanup(self, digest: Digest) -> bytes:
+        return self.decision(digest)
+
     def put_policy(self, content: bytes) -> Digest:
         return self.put_decision(content)
 

@@ -42,7 +42,7 @@ class EcsTasks:
         running: dict[ImageRef, list[RunsIn]] = {}
         unread: dict[str, str] = {}
         with translated(_DENIED, subject="the clusters of Amazon ECS"):
-            clusters = list(_list("list_clusters", "clusterArns"))
+            clusters = list(_list(client("ecs"), "list_clusters", "clusterArns"))
         for cluster in clusters:
             try:
                 with translated(_ERRORS_OF_CLUSTERS, subject=cluster):
@@ -59,7 +59,7 @@ class EcsTasks:
     def _count(self, cluster: str) -> Counter[tuple[ImageRef, str]]:
         """Count the tasks of each image and group."""
         counts: Counter[tuple[ImageRef, str]] = Counter()
-        for task in _tasks(cluster):
+        for task in list_tasks(client("ecs"), cluster):
             counts.update({(image, task.get("group", "")) for image in self._images(task)})
         return counts
 
@@ -73,13 +73,14 @@ class EcsTasks:
                 continue  # an image that is not of this registry
 
 
-def _tasks(cluster: str) -> Iterator[Mapping[str, Any]]:
-    arns = list(_list("list_tasks", "taskArns", cluster=cluster, desiredStatus="RUNNING"))
+def list_tasks(ecs: Any, cluster: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the tasks of the cluster that run or start. `ecs`: a client of the account and Region."""
+    arns = list(_list(ecs, "list_tasks", "taskArns", cluster=cluster, desiredStatus="RUNNING"))
     for first in range(0, len(arns), _TASKS_A_CALL):
         some = arns[first : first + _TASKS_A_CALL]
-        yield from client("ecs").describe_tasks(cluster=cluster, tasks=some).get("tasks", ())
+        yield from ecs.describe_tasks(cluster=cluster, tasks=some).get("tasks", ())
 
 
-def _list(operation: str, name: str, **arguments: Any) -> Iterator[str]:
-    for page in client("ecs").get_paginator(operation).paginate(**arguments):
+def _list(ecs: Any, operation: str, name: str, **arguments: Any) -> Iterator[str]:
+    for page in ecs.get_paginator(operation).paginate(**arguments):
         yield from page[name]

@@ -77,6 +77,14 @@ class S3Records:
         self._put(f"waivers/sha256/{digest.hex}.json", content, "application/json")
         return digest
 
+    def put_cleanup(self, content: bytes) -> Digest:
+        digest = Digest.of(content)
+        self._put(_cleanup_key(digest), content, "application/json")
+        return digest
+
+    def cleanup(self, digest: Digest) -> bytes:
+        return self._get(_cleanup_key(digest), digest)
+
     def put_policy(self, content: bytes) -> Digest:
         digest = Digest.of(content)
         self._put(_policy_key(digest), content, "application/yaml")
@@ -175,6 +183,10 @@ def _findings_key(digest: Digest) -> str:
 
 def _later_findings_key(digest: Digest) -> str:
     return f"later-findings/sha256/{digest.hex}.jsonl.gz"
+
+
+def _cleanup_key(digest: Digest) -> str:
+    return f"cleanup/sha256/{digest.hex}.json"
 
 
 def _policy_key(digest: Digest) -> str:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from imagegate.findings.finding import Severity
 from imagegate.oci.image import Digest
 from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.cleanup import CleanupTerms
 from imagegate.policy.replication import Replication
 from imagegate.policy.rules import (
     DEFAULT_ALERTS,
@@ -118,6 +119,7 @@ class Stage:
         frozenset()
     )  # images that arrive so are not judged; pushed images always are
     sign_platforms: bool = False  # for deployers that verify the digest of the platform, not of the index
+    cleanup: CleanupTerms = field(default_factory=CleanupTerms)
     security_hub: bool = False  # AWS Security Hub gets a finding for each released image that is at risk
 
     def promotes(self, tag: str) -> bool:

@@ -92,6 +92,10 @@ def risk(image: ImageRef) -> Key:
     return key(f"RISK#{image}", "RISK")
 
 
+def cleaned(image: ImageRef) -> Key:
+    return key(f"CLEANED#{image}", "CLEANED")
+
+
 def notice(notice: str) -> Key:
     return key(f"NOTICE#{notice}", "NOTICE")
 

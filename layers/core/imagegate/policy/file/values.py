@@ -169,6 +169,14 @@ Soak = Annotated[
     ),
     pattern_schema(_DURATION, "24h", "2d", or_off=True),
 ]
+# An archived image is billed for 90 days at least (Amazon ECR user guide, "Archiving an image").
+ArchiveTime = Annotated[
+    timedelta,
+    BeforeValidator(
+        _or_off(_duration(timedelta(days=90), timedelta(days=3650), "90d to 3650d"), off=timedelta())
+    ),
+    pattern_schema(_DURATION, "90d", or_off=True),
+]
 LongDuration = Annotated[timedelta, BeforeValidator(_long_duration), pattern_schema(_DURATION, "90d", "7d")]
 LongDurationOrOff = Annotated[
     timedelta | None,

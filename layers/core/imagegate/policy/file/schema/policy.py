@@ -9,6 +9,7 @@ from pydantic import Field
 
 from imagegate.oci.image import Digest
 from imagegate.policy.file.schema.approval import Approval
+from imagegate.policy.file.schema.cleanup import CleanupShape
 from imagegate.policy.file.schema.findings import FindingsShape, PackagesShape
 from imagegate.policy.file.schema.image import AlertsShape, EvidenceShape, ImageShape
 from imagegate.policy.file.schema.shape import Shape
@@ -137,6 +138,9 @@ class GateShape(Shape):
         default_factory=AlertsShape,
         description="log or alert, by the severity of the worst finding. A refusal is always an alert.",
     )
+    cleanup: CleanupShape = Field(
+        default_factory=CleanupShape, description="Which images `imagegate cleanup` may take."
+    )
 
 
 class StageShape(GateShape):
@@ -192,6 +196,7 @@ class StageShape(GateShape):
             alerts=self.alerts.attention(),
             not_gated=self.arrivals.not_gated(),
             sign_platforms=self.sign_platforms,
+            cleanup=self.cleanup.terms(is_last=self.promotes_to is None),
             security_hub=self.security_hub,
         )
 

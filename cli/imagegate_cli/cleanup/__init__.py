@@ -1,0 +1,1 @@
+"""`imagegate cleanup`: its parts, and what it shows."""

@@ -1,0 +1,1 @@
+"""Lifecycle rules of Amazon ECR: read strictly, and simulated on the images of a repository."""
