@@ -119,7 +119,7 @@ def _headline(release: Release, outcome: Outcome) -> str:
         moved = f", now in {release.promotion.repository}" if release.promotion else ""
         return _verdict_text(release) + moved
     if outcome is Outcome.BLOCKED:
-        return f"at the {release.stage} gate: {_first_reason(release)}"
+        return f"at the {release.stage} gate: {first_reason(release)}"
     if outcome is Outcome.HELD:
         return f"{_verdict_text(release)}, waits for approval"
     return f"at the {release.stage} gate"
@@ -130,7 +130,7 @@ def _first_words(release: Release, outcome: Outcome) -> str:
     gate = f"at the {release.stage} gate"
     match outcome:
         case Outcome.BLOCKED:
-            return f"was blocked {gate}: {_first_reason(release)}"
+            return f"was blocked {gate}: {first_reason(release)}"
         case Outcome.CONFLICT:
             return f"passed {gate}, but could not be copied to the next stage"
         case Outcome.SUPERSEDED:
@@ -146,11 +146,11 @@ def _verdict_text(release: Release) -> str:
     if release.verdict == "PASS":
         return f"passed the {release.stage} gate"
     if release.break_glass:
-        return f"by break-glass: the {release.stage} gate would have blocked it ({_first_reason(release)})"
-    return f"only observed: the {release.stage} gate would have blocked it ({_first_reason(release)})"
+        return f"by break-glass: the {release.stage} gate would have blocked it ({first_reason(release)})"
+    return f"only observed: the {release.stage} gate would have blocked it ({first_reason(release)})"
 
 
-def _first_reason(release: Release) -> str:
+def first_reason(release: Release) -> str:
     """Return the first blocking reason without its examples, and the number of the others."""
     blocking = [reason for reason in release.reasons if reason["action"] == "enforce"]
     if not blocking:

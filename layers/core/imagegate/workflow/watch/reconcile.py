@@ -6,9 +6,10 @@ have a time come first, then releases that may pass now, then the walk over the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imagegate.canonical_json import parse_timestamp
@@ -16,6 +17,7 @@ from imagegate.errors import RetryableError
 from imagegate.notices.notice import not_reconciled
 from imagegate.ports.ledger import Turns
 from imagegate.workflow.watch.deleted import AnnounceDeletion, DeletionLedger
+from imagegate.workflow.watch.digest import DigestLedger, SendDigest
 from imagegate.workflow.watch.duties import Duties, DutiesLedger
 from imagegate.workflow.watch.freeing import FreeBlocked, FreeingLedger
 from imagegate.workflow.watch.lost import FindLost, LostLedger
@@ -24,6 +26,7 @@ from imagegate.workflow.watch.sweep import Sweep, Workers
 if TYPE_CHECKING:
     from imagegate.findings.finding import Versions
     from imagegate.policy.policy import Policy
+    from imagegate.policy.waiver import Waiver
     from imagegate.ports.grants import Grants
     from imagegate.ports.images import Images
     from imagegate.ports.records import Records
@@ -58,7 +61,9 @@ class Reconciled:
     is_over: bool = False
 
 
-class ReconcilerLedger(DeletionLedger, DutiesLedger, FreeingLedger, LostLedger, Turns, Protocol):
+class ReconcilerLedger(
+    DeletionLedger, DigestLedger, DutiesLedger, FreeingLedger, LostLedger, Turns, Protocol
+):
     """The parts of the ledger that `Reconcile` uses."""
 
 
@@ -105,6 +110,7 @@ class Reconcile:
     def _reconcile(self, sweep: Sweep, notes: dict[str, Any], now: datetime) -> Reconciled:
         waivers = sweep.listed("waivers", self.grants.waivers)
         duties = self._duties().run(sweep, notes, waivers, now, DUTIES_UNTIL)
+        self._send_digest(sweep, [*self.policy.waivers, *waivers], now)
         freed = 0
         if "waivers" not in sweep.faults:  # a policy is considered only once, so not without the waivers
             freed = self._freeing().run(sweep, notes, waivers, now, FREEING_UNTIL)
@@ -127,6 +133,24 @@ class Reconcile:
             self.notifications.publish(not_reconciled(fresh, now))
         for what in fresh:
             ledger.note(f"{what} {day}")
+
+    def _send_digest(self, sweep: Sweep, waivers: Sequence[Waiver], now: datetime) -> None:
+        digest = SendDigest(
+            ledger=self.ledger,
+            grants=self.grants,
+            records=self.records,
+            notifications=self.notifications,
+            policy=self.policy,
+            installed_at=self.installed_at,
+        )
+        send = partial(digest.send, waivers=waivers, now=now)
+        sweep.each(
+            "daily digest",
+            lambda: [days] if (days := digest.due(now)) else [],
+            send,
+            until=FREEING_UNTIL,
+            name=lambda days: f"digest of {days[-1]}",
+        )
 
     def _duties(self) -> Duties:
         return Duties(

@@ -1,0 +1,119 @@
+"""The daily digest: sent once for each day by the reconciler, of which one run works at a time.
+
+Rules: an attempt is in the digest of the day on which it began. Days without a run are in the next digest. A run
+that is killed after a message was sent, and before that was noted, sends it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from imagegate.grants.approval import approval_request
+from imagegate.notices.digest import Digested, DigestRow, daily_digest, risk_row
+from imagegate.notices.message import image_name
+from imagegate.ports.ledger import HeldReleases, Notices, RecordedReleases, ReleaseLists
+from imagegate.ports.risks import KnownRisks
+
+if TYPE_CHECKING:
+    from imagegate.policy.policy import Policy
+    from imagegate.policy.waiver import Waiver
+    from imagegate.ports.grants import Grants
+    from imagegate.ports.records import Records
+    from imagegate.ports.services import Notifications
+
+_SENT_FROM = time(6)  # UTC
+_LOST_DAYS = 7
+_SOON = timedelta(days=7)
+# More attempts in one digest, or more waiting ones, are not read: the numbers say enough.
+_MOST_RELEASES, _MOST_WAITING = 20_000, 200
+
+
+class DigestLedger(HeldReleases, RecordedReleases, ReleaseLists, Notices, KnownRisks, Protocol):
+    """The parts of the ledger that `SendDigest` uses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendDigest:
+    """Sends a digest of everything, and one of each owner's repositories."""
+
+    ledger: DigestLedger
+    grants: Grants
+    records: Records
+    notifications: Notifications
+    policy: Policy
+    installed_at: datetime
+
+    def due(self, now: datetime) -> list[date]:
+        """Return the days, the oldest first, of which no digest was sent; yesterday is the last."""
+        yesterday = now.date() - timedelta(days=1)
+        if now.timetz() < _SENT_FROM.replace(tzinfo=UTC) or self.ledger.is_noted(_name(yesterday)):
+            return []
+        days = [yesterday - timedelta(days=back) for back in reversed(range(_LOST_DAYS))]
+        sent = self.ledger.noted([_name(day) for day in days])
+        first = max((day for day in days if _name(day) in sent), default=None)
+        return [day for day in days if (first is None or day > first) and day > self.installed_at.date()]
+
+    def send(self, days: Sequence[date], waivers: Iterable[Waiver], now: datetime) -> int:
+        """Send the digests of these days, those of owners first. Return the number of messages."""
+        digested, last, sent = self._collect(days, waivers, now), days[-1], 0
+        for owner in sorted(set(self.policy.owners.values())):
+            ours = digested.only(partial(self._is_owned, owner))
+            sent += self._send_once(ours, owner, _name(last, owner))
+        return sent + self._send_once(digested, "", _name(last))
+
+    def _is_owned(self, owner: str, repository: str) -> bool:
+        return self.policy.owner_of(repository) == owner
+
+    def _send_once(self, digested: Digested, owner: str, notice: str) -> bool:
+        if self.ledger.is_noted(notice):
+            return False
+        if not digested.is_empty:
+            self.notifications.publish(daily_digest(digested, owner))
+        self.ledger.note(notice)
+        return not digested.is_empty
+
+    def _collect(self, days: Sequence[date], waivers: Iterable[Waiver], now: datetime) -> Digested:
+        digested = Digested(
+            days[0],
+            days[-1],
+            waiting=list(self._waiting()),
+            at_risk=[risk_row(risk) for risk in self.ledger.risks()],
+            ending=[*self._ending_waivers(waivers, now), *self._ending_glass(now)],
+        )
+        since = datetime.combine(days[0], time(), UTC)
+        until = datetime.combine(days[-1] + timedelta(days=1), time(), UTC) - timedelta(microseconds=1)
+        for release in islice(self.ledger.recent(since, until), _MOST_RELEASES):
+            digested.add(release)
+        return digested
+
+    def _waiting(self) -> Iterator[DigestRow]:
+        for held in islice(self.ledger.held(), _MOST_WAITING):
+            release = self.ledger.get(held)
+            request = approval_request(release, self.records.policy(release.policy))
+            if request is not None:
+                until = f"{request.expires_at:%Y-%m-%d %H:%M} UTC"
+                text = f"{image_name(release)} into {request.stage}, until {until}"
+                yield DigestRow(release.image.repository, text)
+
+    def _ending_waivers(self, waivers: Iterable[Waiver], now: datetime) -> Iterator[DigestRow]:
+        for waiver in sorted(waivers, key=lambda one: one.expires):
+            if waiver.is_ending(now) and not waiver.fault(now, self.policy.waiver_terms):
+                text = (
+                    f"waiver of {waiver.subject} for {waiver.where}: {waiver.expires} (owner {waiver.owner})"
+                )
+                yield DigestRow(waiver.repositories or "", text)
+
+    def _ending_glass(self, now: datetime) -> Iterator[DigestRow]:
+        for glass in self.grants.broken_glass():
+            if glass.counts(now) and glass.ends_at - now <= _SOON:
+                text = f"break-glass of {glass.where}: {glass.ends_at:%Y-%m-%d %H:%M} UTC"
+                yield DigestRow(glass.repositories, text)
+
+
+def _name(day: date, owner: str = "") -> str:
+    return f"digest of {day}" + (f" for {owner}" if owner else "")
