@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from benchmarks import ledger as benchmark
 from imagegate.aws import clients as aws
+from imagegate.aws import dynamodb
 from imagegate.aws.dynamodb import Item, plain, typed
 from imagegate.aws.ledger import DynamoLedger, keys
 from imagegate.aws.ledger.items import CorruptLedgerError, moment
@@ -377,6 +379,16 @@ def test_releases_are_listed_newest_first_over_days(ledger: DynamoLedger) -> Non
     assert ages(ledger.recent_of_repository("shop-dev")) == [0, 40, 91]
     assert ages(ledger.recent(NOW - timedelta(days=90), NOW)) == [0, 1, 40]
     assert ages(ledger.recent(NOW - timedelta(days=91), NOW - timedelta(days=1))) == [1, 40, 91]
+
+
+def test_the_newest_of_many_releases_are_found_in_a_page_of_each_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = benchmark.SimulatedTable(1_000)
+    monkeypatch.setattr(dynamodb, "client", lambda _name: table)
+    measured = benchmark.measure(table)
+    assert measured["newest"]["items"] <= 8 * 25
+    assert measured["all"]["items"] == 1_000
 
 
 def test_further_pages_are_read(ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch) -> None:
