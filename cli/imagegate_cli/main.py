@@ -14,6 +14,7 @@ from imagegate_cli.faults import report
 
 # Function and summary of each command. A run imports only the command that it needs, and --help none.
 _COMMANDS = {
+    "access": ("access", "Show who used the registry, or who may do something in a repository now."),
     "cleanup": ("cleanup", "Plan and apply the clean-up of repositories; try ECR's lifecycle rules."),
     "completion": ("completion", "Print the script that completes commands and options in a shell."),
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),

@@ -32,6 +32,8 @@ def test_each_power_has_a_policy_an_alias_and_a_url() -> None:
         "only-by-url.scp",
         "dead-letters",
         "read",
+        "access",
+        "scan",
     }
     aliases = {one["Properties"]["Name"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Alias"}
     urls = [one["Properties"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Url"]

@@ -58,7 +58,7 @@ def images(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """List what the registry stores now: URIs by digest, last pull, size, findings.
+    """List what the registry stores now: last pull, size, findings; storage by repository.
 
     Without REPOSITORY it lists all repositories of the registry in this Region. Images are shown as they are read,
     except with --sort. A size is that of the compressed layers, as ECR stores them; that of an index is its largest

@@ -59,7 +59,7 @@ def scan(
     Exit codes:
       0    a scan runs, or its result has nothing at --threshold or above
       1    there are findings at --threshold or above
-      2    there is no result, or it cannot be told
+      2    there is no result, or imagegate cannot tell
       124  not over within --timeout
     """
     from imagegate_cli.inventory.rescan import look, request_scans

@@ -1,0 +1,1 @@
+"""The callers of the registry, and the permissions to call it."""
