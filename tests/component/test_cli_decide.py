@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -462,3 +463,15 @@ def test_a_scope_is_read_strictly() -> None:
     for wrong in ("", "@", "shop-*@", "shop-*@sha256:1", "Shop-*", "shop-dev@"):
         with pytest.raises(RejectedInputError):
             Scope.parse(wrong)
+
+
+def test_the_waivers_of_a_refusal_can_be_pasted_and_let_the_image_pass(gate: CliGate, url: Served) -> None:
+    image = gate.blocked(findings=critical(3))
+    remedies = gate.world.ledger.history(image).attempts[0].remedies
+    commands = [line for line in remedies if line.startswith("imagegate ")]
+    assert commands == list(remedies[-3:])  # after everything else
+    for command in commands:
+        result = gate.call(*shlex.split(command.replace("TEXT", "accepted"))[1:])
+        assert result.code == 0, result.err
+    assert "1 blocked image would pass now" in result.out
+    assert image in {asked[0] for asked in gate.world.starter.requests}

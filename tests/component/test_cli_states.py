@@ -228,6 +228,7 @@ def test_a_revoked_image_is_not_approved_any_more(gate: CliGate, url: Served) ->
     [
         ("tools:1", "no stage of the deployed policy has the repository tools"),
         ("typo-dev:1", "no repository"),
+        ("typo-staging:1", "no repository"),
     ],
 )
 def test_no_release_can_begin_where_there_is_no_stage_or_repository(
@@ -242,6 +243,12 @@ def test_no_release_can_begin_where_there_is_no_stage_or_repository(
 def test_a_tag_that_is_not_pushed_is_waited_for_and_said(gate: CliGate) -> None:
     result = gate.call("status", "shop-dev:9", "--wait", "--timeout", "0.01s")
     assert (result.code, "no such tag yet" in result.err) == (124, True)
+
+
+def test_a_repository_that_a_promotion_may_create_is_waited_for(gate: CliGate) -> None:
+    gate.judged("1.0", [])
+    result = gate.call("status", "shop-staging:1.0", "--wait", "--timeout", "0.01s")
+    assert (result.code, "no such tag yet" in result.err) == (124, True), result.err
 
 
 def test_an_attempt_that_does_not_begin_is_said(gate: CliGate) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding, FindingKind, Package
+from imagegate.gate.last_remedies import waiver_commands
 from imagegate.gate.remediation import Rebuild, Remedies, Remedy
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.policy.rules import (
@@ -24,6 +25,7 @@ from imagegate.policy.rules import (
     ProhibitedPackage,
     Rule,
 )
+from imagegate.policy.waiver import WaiverTerms
 from tests.unit.any_trials import mixed
 from tests.unit.samples import DAY, image, stage, waiver
 from tests.unit.trials import CRITICAL, HIGH, Platform, Trial, base, trial, well_known
@@ -425,3 +427,41 @@ def test_a_long_list_is_still_made() -> None:
     """If not all lists can be tried, the remedy names one that helps."""
     found = remedies(blocked(*(critical(n, package(f"p{n}")) for n in range(40))))
     assert (len(found.actions), found.left) == (40, {})
+
+
+@given(st.data())
+def test_waivers_are_the_last_remedy_and_as_many_as_needed(data: st.DataObject) -> None:
+    kinds = st.sampled_from([FindingKind.VULNERABILITY, FindingKind.LICENSE])
+    found = [
+        replace(critical(number, package(data.draw(st.sampled_from("ab")), None)), kind=data.draw(kinds))
+        for number in range(data.draw(st.integers(1, 5)))
+    ]
+    case = blocked(*found)
+    waivers = tuple(
+        waiver(vulnerability=name, package=package_) for name, package_ in remedies(case).to_waive
+    )
+    assert replace(case, waivers=waivers).passes
+    assert not replace(case, waivers=waivers[1:]).passes
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        Finding("key", CRITICAL, (Package("app/.env"),), kind=FindingKind.SECRET),  # revoke it
+        critical(1, package("a")),  # upgrade
+        Finding("CVE-1", CRITICAL),  # it names no package
+    ],
+)
+def test_what_has_another_remedy_is_not_to_be_waived(finding: Finding) -> None:
+    assert remedies(blocked(finding)).to_waive == ()
+
+
+def test_the_command_of_a_waiver_keeps_the_terms_of_the_policy() -> None:
+    places = [("CVE-1", "a"), ("CVE-2", "b; rm -rf /"), ("CVE-3", "c"), ("CVE-4", "d"), ("CVE-5", "e")]
+    lines = list(waiver_commands(places, "shop-dev", WaiverTerms(max_days=7, needs_ticket=True)))
+    assert lines[:2] == [
+        "imagegate decide waive shop-dev --cve CVE-1 --package a --reason TEXT --ticket TICKET --expires 7d",
+        "imagegate decide waive shop-dev --cve CVE-2 --package 'b; rm -rf /' --reason TEXT --ticket TICKET"
+        " --expires 7d",
+    ]
+    assert lines[3:] == ["and the same for 2 more"]

@@ -55,7 +55,7 @@ def status(
     if not wait and not watch:
         return show(stack, reference, as_json=as_json)
     if find.begun(stack, reference) is None:
-        find.check_exists(stack, reference)
+        find.check_can_begin(stack, reference)
     return wait_for(stack, reference, timeout, watch=watch, as_json=as_json)
 
 

@@ -198,7 +198,7 @@ def as_markdown(opinion: Opinion, *, most: int = 50) -> str:
         f"- {'' if reason.action == 'enforce' else '(warning) '}{md.text(reason.message)} {md.code(reason.rule)}"
         for reason in opinion.judged.verdict.reasons
     ]
-    remedies = opinion.judged.advice
+    remedies = opinion.advice
     if remedies:
         lines += ["", "**What would make it pass**", ""]
         lines += [f"- {md.text(text)}" for text in remedies]

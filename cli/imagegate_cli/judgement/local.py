@@ -84,6 +84,8 @@ def judge_files(options: JudgeOptions, policy: Policy, now: datetime) -> Opinion
         now=now,
         scanners=tuple(report.scanner for report in reports),
         notes=(*notes, *doubts, *(note for report in reports for note in report.notes)),
+        repository=options.repository,
+        waiver_terms=policy.waiver_terms,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from imagegate.gate.evaluation import EvaluationResult
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import Mode, Stage
+from imagegate.policy.waiver import WaiverTerms
 from imagegate_cli.faults import CANNOT_TELL
 
 _ORDER = {severity: rank for rank, severity in enumerate(Severity)}
@@ -55,10 +56,17 @@ class Opinion:
     now: datetime
     scanners: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # for readers: rules that were left out, and so on
+    repository: str | None = None
+    waiver_terms: WaiverTerms = field(default_factory=WaiverTerms)
 
     @property
     def outcome(self) -> VerdictOutcome:
         return self.judged.verdict.outcome
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """Sentences about how it would pass, in the order to do them."""
+        return self.judged.advice(self.repository or "REPOSITORY", self.waiver_terms)
 
     @property
     def is_observed(self) -> bool:

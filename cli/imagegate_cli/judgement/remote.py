@@ -43,6 +43,8 @@ def judge_image(
         judged=examined.found,
         now=examined.now,
         scanners=(str(policy.scanner),),
+        repository=image.repository,
+        waiver_terms=policy.waiver_terms,
     )
 
 

@@ -59,7 +59,7 @@ def _reasons(reasons: Sequence[Reason]) -> Table:
 
 
 def _remedies(opinion: Opinion) -> Iterator[RenderableType]:
-    texts = opinion.judged.advice
+    texts = opinion.advice
     if texts:
         yield Text()
         yield Text("What would make it pass:", style="bold")

@@ -67,11 +67,24 @@ def missing(stack: Stack, reference: RepositoryReference) -> NotFoundError:
     )
 
 
-def check_exists(stack: Stack, reference: RepositoryReference) -> None:
-    """Raise `NotFoundError` for a repository that does not exist or has no stage: no release of it can begin."""
+def check_can_begin(stack: Stack, reference: RepositoryReference) -> None:
+    """Raise `NotFoundError` for a repository in which no release can begin: it has no stage, or does not exist.
+
+    One that does not exist yet may be created by a promotion, if images of the stage before can come.
+    """
     check_managed(stack, reference)
-    if not stack.has_repository(reference.repository):
+    if not any(map(stack.has_repository, _way_to(stack, reference.repository))):
         raise missing(stack, reference)
+
+
+def _way_to(stack: Stack, repository: str) -> list[str]:
+    """Return the repository and those before it; only itself if the policy cannot be read."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return stack.policy.way_to(repository)
+    except (ClientError, ImageGateError):
+        return [repository]
 
 
 def check_stage(stack: Stack, name: str) -> None:

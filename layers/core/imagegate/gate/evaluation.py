@@ -15,10 +15,11 @@ from imagegate.findings.finding import Finding, Place, Versions
 from imagegate.findings.scan import ScanStatus, WaitOutcome
 from imagegate.gate.finding_rules import Clock, FindingEvaluator, Terms
 from imagegate.gate.findings_record import FindingsWriter
+from imagegate.gate.last_remedies import waiver_commands
 from imagegate.gate.remediation import Rebuild, Remedies, remedies
 from imagegate.gate.tally import FindingTally, StartedClocks
 from imagegate.gate.verdict import Case, PlatformScan, Verdict, VerdictOutcome, judge
-from imagegate.policy.waiver import Waiver, Waivers
+from imagegate.policy.waiver import Waiver, Waivers, WaiverTerms
 
 if TYPE_CHECKING:
     from imagegate.gate.facts import ImageFacts
@@ -55,10 +56,13 @@ class EvaluationResult:
         """The advice of the reasons that block, each once: what to change about the image itself."""
         return tuple(dict.fromkeys(reason.advice for reason in self.verdict.blocking if reason.advice))
 
-    @property
-    def advice(self) -> tuple[str, ...]:
-        """Sentences for people, in the order to do them: about the image itself, then about its findings."""
-        return (*self.image_advice, *self.remedies.texts)
+    def advice(self, repository: str, terms: WaiverTerms) -> tuple[str, ...]:
+        """Return sentences for people, in the order to do them: about the image, about its findings, then waivers.
+
+        `repository`: of the image, for commands.
+        """
+        waivers = waiver_commands(self.remedies.to_waive, repository, terms)
+        return (*self.image_advice, *self.remedies.texts, *waivers)
 
 
 class PlatformScanReader:

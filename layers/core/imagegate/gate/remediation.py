@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from imagegate.findings.finding import FindingKind
+from imagegate.gate.last_remedies import describe_unsolved, find_to_waive
 from imagegate.policy.rules import DENIED, PROHIBITED, Action
 
 if TYPE_CHECKING:
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 _TRIED = 5_000
 # A greedy list that is longer than this is taken as it is.
 _SHORTENED = 6
-_MOST_NAMES = 3
-# Advice about findings that no upgrade removes: {number} is `2 HIGH` or `1 secret`, {them} is `it` or `them`.
-_NO_FIX = "{number} without a known fix: wait for one, or waive {them}"
-_UNTOLD = "{number} whose fixes this scanner does not tell: look for newer versions, or waive {them}"
-_OF_KIND = {
-    FindingKind.SECRET: "revoke {number} and build the image without {them} (RUN --mount=type=secret); a layer"
-    " that deletes {them} is not enough",
-    FindingKind.MISCONFIGURATION: "correct {number}, or waive {them}",
-    FindingKind.LICENSE: "replace the package of {number}, or waive {them}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +63,9 @@ class Remedies:
     left: Mapping[str, int] = field(default_factory=dict)
     # The sentences about the rules of `left`; for people, in no record.
     unsolved: tuple[str, ...] = field(default=(), compare=False)
+    to_waive: tuple[Place, ...] = field(
+        default=(), compare=False
+    )  # so many that the rules of `left` let the rest pass
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -136,34 +129,8 @@ def remedies(
     for (_, rule), number in _unmet(chosen, needs).items():
         left[rule] = max(left.get(rule, 0), number)
     actions = sorted((candidate.remedy() for candidate in chosen), key=lambda remedy: -remedy.removes)
-    unsolved = tuple(
-        text for rule, number in left.items() for text in _describe_unsolved(rule, number, blocking)
-    )
-    return Remedies(tuple(actions), left, unsolved)
-
-
-def _describe_unsolved(rule: str, number: int, blocking: Iterable[_BlockingFinding]) -> Iterator[str]:
-    """Yield a sentence for each way to deal with the findings of a rule that have no fix, with a few of their names."""
-    by_advice: dict[str, dict[tuple[Place, ...], OpenFinding]] = {}
-    for one in (blocked.finding for blocked in blocking):
-        if one.rule == rule and not one.has_fix:
-            by_advice.setdefault(_advice(one), {})[one.places] = one
-    for advice, findings in by_advice.items():
-        some, one = min(number, len(findings)), next(iter(findings.values()))
-        names = list(dict.fromkeys(map(str, findings.values())))
-        more = " …" if len(names) > _MOST_NAMES else ""
-        text = advice.format(number=_name(rule, some, one.kind), them="it" if some == 1 else "them")
-        yield f"{text}: {', '.join(names[:_MOST_NAMES])}{more}"
-
-
-def _advice(finding: OpenFinding) -> str:
-    return _OF_KIND.get(finding.kind) or (_NO_FIX if finding.is_fix_told else _UNTOLD)
-
-
-def _name(rule: str, number: int, kind: FindingKind) -> str:
-    if kind is not FindingKind.VULNERABILITY:
-        return kind.counted(number)
-    return f"{number} {rule.removeprefix('findings.').upper() if rule.startswith('findings.') else rule}"
+    found = [one.finding for one in blocking]
+    return Remedies(tuple(actions), left, tuple(describe_unsolved(left, found)), find_to_waive(left, found))
 
 
 def _needs(stage: Stage, scan: PlatformScan) -> Iterator[tuple[str, int]]:

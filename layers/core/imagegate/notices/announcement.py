@@ -191,9 +191,18 @@ def _lines(release: Release, outcome: Outcome, request: ApprovalRequest | None, 
 
 
 def _command_lines(release: Release, outcome: Outcome) -> list[str]:
+    if outcome is Outcome.BLOCKED and not _may_waive_finding(release):
+        return []
     names = {"name": image_name(release), "repository": release.image.repository}
     commands = [(label, command.format(**names)) for label, command in _COMMANDS.get(outcome, ())]
     return [f"  {label}:  {command}" for label, command in commands]
+
+
+def _may_waive_finding(release: Release) -> bool:
+    """Return True if a finding blocks it, and the remedies do not have the command to waive it already."""
+    is_told = any(text.startswith("imagegate decide waive") for text in release.remedies)
+    blocking = [reason["rule"] for reason in release.reasons if reason["action"] == "enforce"]
+    return not is_told and any(rule.startswith("findings.") for rule in blocking)
 
 
 def _links(release: Release, console: ConsoleLinks | None) -> list[str]:

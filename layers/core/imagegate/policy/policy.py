@@ -185,6 +185,13 @@ class Policy:
         app = stage.repositories.app_of(repository) or ""
         return [other.repositories.repository_of(app) for other in self.stages_before(stage)]
 
+    def way_to(self, repository: str) -> list[str]:
+        """Return the repository, and those before it from which its images come, the nearest first."""
+        way = [repository]
+        for name in way:
+            way += [one for one in self.repositories_before(name) if one not in way]
+        return way
+
     def entrances(self, repository: str) -> list[str]:
         """Return the repositories where the promotions into this one begin: itself if no stage promotes into it."""
         visited, first = [repository], []

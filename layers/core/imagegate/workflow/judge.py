@@ -23,6 +23,7 @@ from imagegate.workflow.reuse import ReuseVerdict
 
 if TYPE_CHECKING:
     from imagegate.oci.image import Digest, ImageRef
+    from imagegate.policy.policy import Policy
     from imagegate.ports.grants import Grants
     from imagegate.ports.images import Images
     from imagegate.ports.records import Records
@@ -114,7 +115,7 @@ class JudgeImage:
             self.ledger.keep_clocks(examined.application, examined.found.started_clocks)
         self.ledger.note_vulnerabilities(examined.application, examined.found.vulnerabilities)
         verdict = examined.found.verdict
-        digest = self._record(release, stage, here, examined)
+        digest = self._record(release, policy, here, examined)
         if verdict.outcome is VerdictOutcome.PASS and stage.name in policy.base_stages:
             for base in _bases(release, examined, digest):
                 self.ledger.note_base(base)
@@ -150,8 +151,8 @@ class JudgeImage:
         self.ledger.record(release.id, break_glass=str(glass))
         return JudgeRoute.PROMOTE, Outcome.RELEASED
 
-    def _record(self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage) -> Digest:
-        found = examined.found
+    def _record(self, release: Release, policy: Policy, here: EcrImage, examined: ExaminedImage) -> Digest:
+        found, stage = examined.found, policy.stages[release.stage]
         packed = [
             self.records.put_findings(content) if content else None for content in found.packed_findings
         ]
@@ -164,7 +165,7 @@ class JudgeImage:
             verdict=str(decision.verdict),
             attention=str(attention(stage, found.verdict)),
             reasons=decision.reasons,
-            remedies=found.advice[:_MOST_REMEDIES],
+            remedies=found.advice(release.image.repository, policy.waiver_terms)[:_MOST_REMEDIES],
             decision=digest,
             platforms=_platforms(release.image, found.scans),
             ending=None,

@@ -172,7 +172,7 @@ class LookAgain:
     ) -> Iterator[NewerRelease]:
         """Yield later releases of the application, up to this stage, that have none of these findings."""
         bad = {one.place for one in findings}
-        for repository in self._way_to(release.image.repository) if findings else ():
+        for repository in self.policy.way_to(release.image.repository) if findings else ():
             current = in_use.current(repository)
             if current is None or current.decision is None or current.image.digest == release.image.digest:
                 continue
@@ -180,13 +180,6 @@ class LookAgain:
             if is_later and not bad & places_of(self.records, current.decision):
                 is_held = current.outcome is Outcome.HELD
                 yield NewerRelease(current.image, tuple(sorted(current.tags)), is_held)
-
-    def _way_to(self, repository: str) -> list[str]:
-        """Return the repository, and those before it from which its images come, the nearest first."""
-        way = [repository]
-        for name in way:
-            way += [one for one in self.policy.repositories_before(name) if one not in way]
-        return way
 
 
 def _not_silent(answer: Assessment, last: Judgement, now: datetime) -> Assessment:
