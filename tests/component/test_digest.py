@@ -156,6 +156,24 @@ def test_what_waits_and_what_ends_is_reminded_of(world: World) -> None:
     assert everything.subject.endswith("1 ends soon")
 
 
+@pytest.mark.parametrize(("number", "alert"), [(5, "alert"), (6, "log"), (100, "log")])
+def test_many_waivers_that_end_at_once_are_one_digest(world: World, number: int, alert: str) -> None:
+    waiver = Waiver(
+        owner="ann@example.com",
+        reason="not reachable",
+        expires=TOMORROW.date() + DAY,
+        vulnerability="CVE-2026-1",
+        package="openssl",
+        repositories="shop-*",
+    )
+    waivers = tuple(replace(waiver, vulnerability=f"CVE-2026-{one}") for one in range(number))
+    world.policy = replace(world.policy, waivers=waivers)
+    world.reconcile(TOMORROW)
+    ends = [one for one in world.notifications.messages if one.detail_type == "Waiver Ending"]
+    assert [one.attributes["alert"] for one in ends] == [alert] * number
+    assert f"{number} end soon" in world.notifications.messages[-1].subject
+
+
 texts = st.text(max_size=400)
 rows = st.lists(st.builds(DigestRow, texts, texts), max_size=3)
 

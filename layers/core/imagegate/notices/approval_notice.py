@@ -22,7 +22,8 @@ def rejected(release: Release, request: ApprovalRequest, by: Approval) -> Messag
         request,
         APPROVAL_REJECTED,
         f"REJECTED: {image_name(release)} does not go to {request.stage}",
-        f"{by.by} has rejected it" + (f": {by.reason}" if by.reason else "."),
+        f"{image_name(release)} does not go into {request.stage}. {by.by} has rejected it"
+        + (f": {by.reason}" if by.reason else "."),
         "Push another image, or release this one again: it will need a new approval.",
         {"by": by.by, "reason": by.reason},
     )
@@ -35,7 +36,7 @@ def expired(release: Release, request: ApprovalRequest) -> Message:
         request,
         APPROVAL_EXPIRED,
         f"APPROVAL EXPIRED: {image_name(release)} does not go to {request.stage}",
-        f"Nobody approved it for {request.stage} until {request.expires_at:%Y-%m-%d %H:%M} UTC.",
+        f"Nobody approved {image_name(release)} for {request.stage} until {request.expires_at:%Y-%m-%d %H:%M} UTC.",
         f"If you still want it there, request it again: imagegate release {image_name(release)}",
         {},
     )

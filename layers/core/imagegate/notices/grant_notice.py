@@ -116,8 +116,8 @@ def signature_revoked(
     """Compose the message about a revocation. `runs_in` is None if it is not known where the image runs."""
     name = f"{image.repository}@{image.digest.short}"
     text = [
-        f"{revocation.by} has revoked the signatures of {image.digest}.",
-        f"The gates of {' and '.join(stages)} no longer vouch for it; nothing was stopped.",
+        f"The signatures of {name} were revoked by {revocation.by}.",
+        f"At {' and '.join(stages)}, the gate no longer vouches for it. Nothing was stopped.",
         "",
         f"Reason       {revocation.reason}",
         "",

@@ -18,8 +18,11 @@ NOT_RECONCILED = "Not Reconciled"
 _FAULTS_SHOWN, _CAUSE_SHOWN = 20, 300
 
 
-def waiver_ending(waiver: Waiver, now: datetime) -> Message:
-    """Compose the message that a waiver ends soon, and that its images will be blocked again."""
+def waiver_ending(waiver: Waiver, now: datetime, *, is_loud: bool = True) -> Message:
+    """Compose the message that a waiver ends soon, and that its images will be blocked again.
+
+    `is_loud`: nobody gets a mail if many end at once; the daily digest has them all.
+    """
     days = (waiver.expires - now.date()).days
     when = "today" if days == 0 else f"in {days} day{'s' if days > 1 else ''}"
     lines = [
@@ -48,7 +51,7 @@ def waiver_ending(waiver: Waiver, now: datetime) -> Message:
         detail_type=WAIVER_ENDING,
         detail=detail,
         attributes={
-            "alert": str(Attention.ALERT),
+            "alert": str(Attention.ALERT if is_loud else Attention.LOG),
             "waiver": waiver.id,
             **({"repository": waiver.repositories} if waiver.repositories else {}),
         },

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from imagegate.workflow.watch.sweep import Sweep
 
 T = TypeVar("T")
+# If more waivers end at once, the daily digest has them: Amazon SNS suspends an address that gets too many mails.
+_MOST_MAILS = 5
 
 
 class DutiesLedger(ScanTokens, HeldReleases, RepeatedRequests, RecordedReleases, Notices, Protocol):
@@ -56,11 +58,12 @@ class Duties:
         self, sweep: Sweep, notes: dict[str, Any], waivers: Sequence[Waiver], now: datetime, until: float
     ) -> DutiesDone:
         """Do all duties. A list that takes longer than the time is continued where `notes` say that it ended."""
-        ledger = self.ledger
+        ledger, all_waivers = self.ledger, [*self.policy.waivers, *waivers]
+        is_loud = sum(waiver.is_ending(now) for waiver in all_waivers) <= _MOST_MAILS
         warned = sweep.each(
             "waivers",
-            lambda: [*self.policy.waivers, *waivers],
-            partial(self._warn, now=now),
+            lambda: all_waivers,
+            partial(self._warn, now=now, is_loud=is_loud),
             until=until,
             name=lambda waiver: waiver.id,
         )
@@ -101,14 +104,14 @@ class Duties:
             self.notifications.publish(approval_notice.expired(release, request))
         return ledger.stop_holding(held)
 
-    def _warn(self, waiver: Waiver, now: datetime) -> bool:
+    def _warn(self, waiver: Waiver, now: datetime, *, is_loud: bool) -> bool:
         """Announce the end of a waiver once, in its last days, if it still counts."""
         if not waiver.is_ending(now) or waiver.fault(now, self.policy.waiver_terms):
             return False
         notice = f"{waiver.id} ending"
         if self.ledger.is_noted(notice):
             return False
-        self.notifications.publish(waiver_ending(waiver, now))
+        self.notifications.publish(waiver_ending(waiver, now, is_loud=is_loud))
         self.ledger.note(notice)
         return True
 

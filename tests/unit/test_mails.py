@@ -1,0 +1,102 @@
+"""Each kind of mail beside the endings of releases: kept as a whole, and whatever comes, one that SNS takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagegate.grants.approval import Approval, ApprovalRequest, Choice
+from imagegate.grants.break_glass import BreakGlass
+from imagegate.notices import approval_mail, approval_notice, grant_notice
+from imagegate.notices.message import Message, as_sns_message, event_detail
+from imagegate.notices.notice import not_reconciled, waiver_ending
+from imagegate.notices.risk_notice import many_risks, risk_began, risk_ended
+from imagegate.oci.image import ImageRef
+from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.waiver import Waiver
+from imagegate.release.revocation import Revocation, RunsIn
+from imagegate.risk.risk import RiskState
+from imagegate.text import one_line
+from tests.unit.samples import NOON, digest, release
+from tests.unit.test_risk_notice import RISK
+
+MAILS = Path(__file__).parent / "mails"
+ANN = "arn:aws:iam::123456789012:user/ann"
+CLUSTER = "arn:aws:ecs:eu-central-1:123456789012:cluster/production"
+
+
+def messages(
+    text: str = "not reachable in our setup", tag: str = "1.0", name: str = "shop/api-dev"
+) -> dict[str, Message]:
+    """Return one message of each kind. `text`: a reason of a person, `tag` and `name`: of the image."""
+    image = ImageRef(name, digest())
+    held = release(image=image, tags=frozenset({tag}))
+    terms = ApprovalTerms(approvers=(ANN,), by_mail=("ann@example.com",))
+    request = ApprovalRequest(held.id, "staging", held.policy, terms, NOON)
+    waiver = Waiver(
+        owner="ann@example.com",
+        reason=text,
+        expires=NOON.date() + timedelta(days=3),
+        vulnerability="CVE-2026-1",
+        package="openssl",
+        repositories=name,
+    )
+    glass = BreakGlass(name, digest(), text, NOON + timedelta(days=1), NOON, ANN)
+    risk = replace(RISK, image=image, tags=(tag,), runs=(RunsIn(CLUSTER, 4, service="service:api"),))
+    revoked = grant_notice.signature_revoked(
+        image, Revocation(NOON, ANN, text), stages=["dev"], places=[image], runs_in=risk.runs
+    )
+    rejection = Approval(held.id, "staging", held.policy, Choice.REJECT, ANN, NOON, text)
+    return {
+        "waiver-ending": waiver_ending(waiver, NOON),
+        "not-reconciled": not_reconciled({name: f"AccessDeniedException: {text}"}, NOON),
+        "glass-broken": grant_notice.glass_broken(glass),
+        "glass-ending": grant_notice.glass_ending(glass),
+        "glass-ended": grant_notice.glass_ended(glass),
+        "glass-withdrawn": grant_notice.glass_withdrawn(glass, ANN),
+        "revoked": revoked,
+        "at-risk": risk_began(risk, is_loud=True),
+        "not-watched": risk_began(
+            replace(risk, state=RiskState.NOT_WATCHED, findings=(), why=(text,)), is_loud=True
+        ),
+        "risk-over": risk_ended(risk, "would pass its gate now", NOON, is_loud=True),
+        "many-at-risk": many_risks([risk] * 3, 1, NOON),
+        "rejected": approval_notice.rejected(held, request, rejection),
+        "approval-expired": approval_notice.expired(held, request),
+        "approval-mail": next(
+            approval_mail.mails(held, request, lambda link: f"https://example.com/{link.purpose}")
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", messages())
+def test_a_mail_of_each_kind_reads_as_it_is_kept(kind: str) -> None:
+    """Changed words show in the whole mail. To write the files anew, delete them and run this twice."""
+    message, file = messages()[kind], MAILS / f"{kind}.txt"
+    mail = f"Subject: {message.subject}\n\n{message.text}"
+    if not file.exists():
+        file.write_text(mail)
+        pytest.fail(f"{file} was written: read it")
+    assert mail == file.read_text()
+
+
+@given(st.text(max_size=150), st.text(max_size=150), st.text(max_size=150).filter(one_line))
+def test_whatever_things_are_called_a_subject_is_one_that_sns_takes(text: str, tag: str, name: str) -> None:
+    for message in messages(text, tag, name).values():
+        assert 1 <= len(message.subject) < 100
+        assert all(" " <= character <= "~" for character in message.subject)
+        assert all(line.isprintable() for line in message.lines)
+        assert all(message.attributes.values())
+
+
+@pytest.mark.parametrize("character", ["x", "\u00fc", "\U0001f600", '"', "\u202e"], ids=ascii)
+def test_the_worst_message_of_each_kind_fits(character: str) -> None:
+    """Tags and reasons of 4 KB, whatever they are written in; EventBridge and SNS take 256 KiB."""
+    for kind, message in messages(character * 4096, character * 4096, "r" * 256).items():
+        assert len(as_sns_message(message).encode()) < 250_000, kind
+        assert len(str(event_detail(message)).encode()) < 250_000, kind
