@@ -16,6 +16,10 @@ from imagegate_cli.faults import report
 _COMMANDS = {
     "access": ("access", "Show who used the registry, or who may do something in a repository now."),
     "cleanup": ("cleanup", "Plan and apply the clean-up of repositories; try ECR's lifecycle rules."),
+    "baseline": (
+        "baseline",
+        "Compare repositories and the registry with the policy's baseline, and change them.",
+    ),
     "completion": ("completion", "Print the script that completes commands and options in a shell."),
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
     "dlq": ("dlq", "Show events that could not be handled; start their releases again, or drop them."),

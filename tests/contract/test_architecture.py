@@ -13,7 +13,18 @@ ROOT = Path(__file__).parents[2]
 LAYER = ROOT / "layers" / "core" / "imagegate"
 # Packages whose modules decide: no I/O, no SDK, the time is passed in.
 SUBJECTS = (
-    *("cleanup", "deployment", "evidence", "gate", "grants", "lifecycle", "notices", "release", "risk"),
+    *(
+        "baseline",
+        "cleanup",
+        "deployment",
+        "evidence",
+        "gate",
+        "grants",
+        "lifecycle",
+        "notices",
+        "release",
+        "risk",
+    ),
 )
 # Modules that decide, in packages that also talk.
 DECIDING = (

@@ -106,6 +106,8 @@ def _form(schema: Mapping[str, Any]) -> str:
         return f"a list: {_form(schema['items'])}"
     if isinstance(schema.get("additionalProperties"), Mapping):
         return f"names with {_form(schema['additionalProperties'])}"
+    if schema.get("type") == "object" and "properties" not in schema:
+        return "a mapping"
     if schema.get("type") == "object":
         return ", ".join(f"{code(key)}: {_form(value)}" for key, value in schema["properties"].items())
     return _scalar(schema)

@@ -88,6 +88,8 @@ def _keys_at(path: Path) -> list[str]:
     keys = [part for part in path if isinstance(part, str)]
     if path[:1] == ("stages",):
         del keys[1:2]  # the name of the stage
+    if path[:1] == ("baseline",):
+        del keys[2:3]  # the name of the stage, or the pattern of the repositories
     shapes: list[type[BaseModel]] = [PolicyShape]
     for key in keys:
         fields = [shape.model_fields[key] for shape in shapes if key in shape.model_fields]

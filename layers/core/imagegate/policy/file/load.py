@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from imagegate.baseline.terms import RegistryBaseline
 from imagegate.errors import InvalidPolicyError
 from imagegate.oci.image import Digest
 from imagegate.policy.file.inheritance import ExpandedPolicy, inherit
@@ -23,6 +24,7 @@ class LoadedPolicy:
     gates: ExpandedPolicy
     faults: tuple[Fault, ...] = ()
     policy: Policy | None = None
+    baseline: RegistryBaseline | None = None  # beside the policy: no function needs it
 
 
 def parse_policy(content: bytes, *, prefix: str = "", name: str = FILE, today: date | None = None) -> Policy:
@@ -51,5 +53,6 @@ def load_policy(content: bytes, *, prefix: str = "", today: date | None = None) 
         return LoadedPolicy(document, ExpandedPolicy({}), (*document.faults, too_large))
     gates = inherit(document)
     shape, faults = validate(document, gates, prefix=prefix, today=today)
-    policy = shape.policy(Digest.of(content)) if shape and not faults else None
-    return LoadedPolicy(document, gates, faults, policy)
+    if shape is None or faults:
+        return LoadedPolicy(document, gates, faults)
+    return LoadedPolicy(document, gates, faults, shape.policy(Digest.of(content)), shape.baseline.baseline())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,7 +15,7 @@ from imagegate.policy.file.validate_gates import gate_faults
 from imagegate.policy.file.validate_owners import owner_faults
 from imagegate.policy.file.validate_stages import stage_faults
 from imagegate.policy.file.validate_waivers import waiver_faults
-from imagegate.policy.file.yaml import Fault, PathFault, YamlDocument
+from imagegate.policy.file.yaml import Fault, PathFault, YamlDocument, did_you_mean
 
 # Each stage is compared with each, and has all of the defaults.
 _MAX_STAGES = 100
@@ -44,10 +45,22 @@ def validate(
     in_long_form += gate_faults(gates)
     in_long_form += waiver_faults(gates.data, today)
     in_long_form += owner_faults(gates.data.get("owners"))
+    in_long_form += _unknown_stages(gates.data)
     located = _located(document, gates, in_long_form, stage_faults(document.data.get("stages"), prefix))
     # Each is reported once: a fault of `defaults` is a fault of every stage.
     faults = dict.fromkeys((*document.faults, *gates.faults, *located))
     return shape, tuple(sorted(faults, key=lambda fault: (fault.line, str(fault))))
+
+
+def _unknown_stages(data: Mapping[str, Any]) -> Iterator[PathFault]:
+    """Yield each stage of the baseline that the policy does not have."""
+    stages, baseline = data.get("stages"), data.get("baseline")
+    named = baseline.get("stages") if isinstance(baseline, dict) else None
+    if not isinstance(named, dict) or not isinstance(stages, dict):
+        return
+    for name in named:
+        if name not in stages:
+            yield ("baseline", "stages", name), f"there is no stage {name!r}" + did_you_mean(name, stages)
 
 
 def _located(

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from imagegate.oci.image import Digest
 from imagegate.policy.file.schema.approval import Approval
+from imagegate.policy.file.schema.baseline import BaselineShape
 from imagegate.policy.file.schema.cleanup import CleanupShape
 from imagegate.policy.file.schema.findings import FindingsShape, PackagesShape
 from imagegate.policy.file.schema.image import AlertsShape, EvidenceShape, ImageShape
@@ -229,6 +230,10 @@ class PolicyShape(Shape):
     waivers: list[WaiverShape] = Field(
         default_factory=list,
         description="What is waived for some images, for a reason, until a day. Reviewed with the file.",
+    )
+    baseline: BaselineShape = Field(
+        default_factory=BaselineShape,
+        description="The settings of repositories and of the registry in Amazon ECR: see imagegate baseline.",
     )
 
     def policy(self, digest: Digest) -> Policy:

@@ -1,0 +1,170 @@
+"""`imagegate baseline`: the settings of repositories and of the registry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imagegate_cli.context import CommandLine, now, pauses
+from imagegate_cli.faults import CANNOT_TELL, NotFoundError
+from imagegate_cli.output.terminal import confirm, say, show_json
+
+if TYPE_CHECKING:
+    from imagegate.baseline.plan import SettingsPlan
+    from imagegate_cli.baseline.planning import Failure, Planner
+
+_TO_DO = 1
+_REPOSITORIES = click.argument("repositories", nargs=-1, metavar="[REPOSITORY]...")
+_POLICY = click.option(
+    "--policy", "file", type=click.Path(path_type=Path), help="Policy file. Default: the deployed policy."
+)
+
+
+@click.group()
+def baseline() -> None:
+    """Compare repositories and the registry with the policy's baseline, and change them."""
+
+
+@baseline.command("plan")
+@_REPOSITORIES
+@_POLICY
+@click.option("--json", "as_json", is_flag=True, help="One object: changes, remarks, failures.")
+@click.pass_obj
+def plan_(
+    command_line: CommandLine, /, repositories: Sequence[str], *, file: Path | None, as_json: bool
+) -> None:
+    """Show what `imagegate baseline apply` would change. Nothing is changed.
+
+    Without a REPOSITORY: every repository that the baseline covers, and the registry. A REPOSITORY that does not exist
+    would be created.
+
+    \b
+    Exit codes:
+      0  there is nothing to do
+      1  something differs from the baseline
+      2  something could not be read
+    """
+    from imagegate_cli.baseline import view
+
+    planned = _planner(command_line, file).plans(repositories)
+    if as_json:
+        results = list(planned)
+        show_json(view.as_json(results))
+    else:
+        results = list(_shown(planned))
+    raise click.exceptions.Exit(_exit_code(results))
+
+
+@baseline.command("apply")
+@_REPOSITORIES
+@_POLICY
+@click.option("--yes", is_flag=True, help="Do it without a question.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One object: what is left to change, remarks, failures."
+)
+@click.pass_obj
+def apply_(
+    command_line: CommandLine, /, repositories: Sequence[str], *, file: Path | None, yes: bool, as_json: bool
+) -> None:
+    """Change settings until they are those of the baseline.
+
+    It can be stopped and run again at any time: what is done already is not done again. Settings and rules of others
+    stay. A repository that somebody changes meanwhile is left alone, and reported.
+
+    \b
+    Exit codes:
+      0  everything is as the baseline says
+      1  something cannot be changed, or it was not confirmed
+      2  something could not be read or changed
+    """
+    from imagegate_cli.baseline import view
+
+    planner = _planner(command_line, file)
+    planned = planner.plans(repositories)
+    results = list(planned) if as_json else list(_shown(planned))
+    to_do = [one for one in _plans(results) if one.changes]
+    number = sum(len(one.changes) for one in to_do)
+    if number and not yes:
+        _confirm(f"Make {number} change{'s'[: number != 1]}?", as_json=as_json)
+    left = {result.subject: result for result in results} | dict(_applied(planner, to_do))
+    if as_json:
+        show_json(view.as_json(list(left.values())))
+    raise click.exceptions.Exit(_exit_code(left.values()))
+
+
+def _applied(planner: Planner, plans: Sequence[SettingsPlan]) -> Iterator[tuple[str, SettingsPlan | Failure]]:
+    """Yield what is left of each plan, and report progress on stderr."""
+    from imagegate_cli.baseline.planning import Failure
+
+    for number, plan in enumerate(plans, 1):
+        result = planner.apply(plan)
+        if isinstance(result, Failure):
+            message = result.why
+        elif result.changes:
+            message = f"{len(result.changes)} changes are left"
+        else:
+            message = "done"
+        say(f"{number}/{len(plans)} {plan.subject}: {message}", err=True)
+        yield plan.subject, result
+
+
+def _confirm(question: str, *, as_json: bool) -> None:
+    if as_json or not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to confirm on: add --yes")
+    confirm(question, "nothing was done")
+
+
+def _planner(command_line: CommandLine, file: Path | None) -> Planner:
+    """Return the planner for a policy file or the deployed policy. If it has faults, print them and exit with 2."""
+    from imagegate.aws.ecr_settings import EcrSettings
+    from imagegate.baseline.repository_policy import GateRegistry
+    from imagegate_cli.baseline.planning import Planner
+    from imagegate_cli.policy.source import deployed_policy, examined_file
+
+    stack = command_line.stack
+    source = examined_file(file, now().date()) if file else deployed_policy(stack)
+    examined = source.examined
+    if examined.policy is None or examined.baseline is None:
+        for fault in examined.faults:
+            say(f"{source.name}:{fault.line}: {fault}", err=True)
+        raise click.exceptions.Exit(CANNOT_TELL)
+    if examined.baseline.is_empty:
+        raise NotFoundError(f"{source.name}: it has no section baseline; see imagegate baseline import")
+    roles = tuple(stack.output("PushRoles").split(","))
+    registry = GateRegistry(stack.account, stack.region, stack.arn.split(":")[1], roles)
+    return Planner(examined.policy, examined.baseline, registry, EcrSettings(), pauses().sleep)
+
+
+def _shown(results: Iterable[SettingsPlan | Failure]) -> Iterator[SettingsPlan | Failure]:
+    """Print each result as it comes, and hand it on."""
+    from imagegate_cli.baseline import view
+    from imagegate_cli.baseline.planning import Failure
+
+    number = 0
+    for result in results:
+        number += 1
+        if isinstance(result, Failure):
+            say(f"{result.subject}: {result.why}", err=True)
+        else:
+            for line in view.lines(result):
+                say(line)
+        yield result
+    say(f"{number} compared with the baseline", err=True)
+
+
+def _plans(results: Iterable[SettingsPlan | Failure]) -> list[SettingsPlan]:
+    from imagegate.baseline.plan import SettingsPlan
+
+    return [result for result in results if isinstance(result, SettingsPlan)]
+
+
+def _exit_code(results: Iterable[SettingsPlan | Failure]) -> int:
+    results = list(results)
+    plans = _plans(results)
+    if len(plans) < len(results):
+        return CANNOT_TELL
+    return 0 if all(plan.is_met for plan in plans) else _TO_DO

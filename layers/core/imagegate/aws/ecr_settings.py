@@ -1,0 +1,82 @@
+"""The settings of repositories and of the registry in Amazon ECR, as the baseline reads and changes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from imagegate.aws.clients import client, translated
+from imagegate.baseline.plan import Change, FoundRepository
+from imagegate.baseline.terms import Encryption, TagMutability
+
+# Codes of ECR that mean that a setting was never made.
+_ABSENT = frozenset(
+    {
+        "LifecyclePolicyNotFoundException",
+        "RegistryPolicyNotFoundException",
+        "RepositoryNotFoundException",
+        "RepositoryPolicyNotFoundException",
+        "SigningConfigurationNotFoundException",
+    }
+)
+
+
+class EcrSettings:
+    """Reads and changes settings of this account's registry in this Region."""
+
+    def __init__(self) -> None:
+        self._client: Any = client("ecr")
+
+    def names(self) -> Iterator[str]:
+        """Yield the name of every repository, page by page."""
+        with translated({}, subject="the repositories"):
+            for page in self._client.get_paginator("describe_repositories").paginate():
+                yield from (one["repositoryName"] for one in page["repositories"])
+
+    def repository(self, name: str) -> FoundRepository | None:
+        """Return a repository as it is now, or None if there is none. Raises `ThrottledError`."""
+        response = self.read("describe_repositories", repositoryNames=[name])
+        if response is None:
+            return None
+        described = response["repositories"][0]
+        lifecycle = self.read("get_lifecycle_policy", repositoryName=name)
+        policy = self.read("get_repository_policy", repositoryName=name)
+        tags = self.read("list_tags_for_resource", resourceArn=described["repositoryArn"]) or {}
+        return FoundRepository(
+            name,
+            described["repositoryArn"],
+            _mutability(described),
+            bool(described.get("imageScanningConfiguration", {}).get("scanOnPush")),
+            _encryption(described.get("encryptionConfiguration", {})),
+            json.loads(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
+            json.loads(policy["policyText"]) if policy else None,
+            {tag["Key"]: tag["Value"] for tag in tags.get("tags", ())},
+        )
+
+    def read(self, operation: str, **request: Any) -> Any:
+        """Return the answer of a reading call, or None if the setting was never made."""
+        try:
+            with translated({}, subject=operation):
+                return getattr(self._client, operation)(**request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _ABSENT:
+                raise
+            return None
+
+    def send(self, change: Change) -> None:
+        """Carry out a change. Raises `ThrottledError`; other errors of ECR propagate."""
+        with translated({}, subject=f"{change.subject}: {change.setting}"):
+            getattr(self._client, change.operation)(**change.request)
+
+
+def _mutability(described: Mapping[str, Any]) -> TagMutability:
+    filters: Iterable[Mapping[str, str]] = described.get("imageTagMutabilityExclusionFilters") or ()
+    is_immutable = described["imageTagMutability"].startswith("IMMUTABLE")
+    return TagMutability(is_immutable, tuple(one["filter"] for one in filters))
+
+
+def _encryption(configuration: Mapping[str, str]) -> Encryption:
+    return Encryption(configuration.get("encryptionType", "AES256"), configuration.get("kmsKey"))

@@ -1,0 +1,1 @@
+"""The baseline: the settings that repositories and the registry should have, and the changes that lead there."""

@@ -1,0 +1,180 @@
+"""The terms of a baseline: the settings that the repositories of a stage, or of a pattern, should have.
+
+A setting that no layer names is left as it is. Layers, the lower first: preset, stage, patterns in the order of the
+file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Frequency(StrEnum):
+    """The times at which enhanced scanning looks at the images of a repository."""
+
+    CONTINUOUS = "CONTINUOUS_SCAN"
+    ON_PUSH = "SCAN_ON_PUSH"
+    MANUAL = "MANUAL"  # under enhanced scanning: never
+
+
+@dataclass(frozen=True, slots=True)
+class TagMutability:
+    """The tags that may be moved: all or none, except those that match a pattern with `*`."""
+
+    is_immutable: bool
+    exceptions: tuple[str, ...] = ()
+
+    @property
+    def mode(self) -> str:
+        """The value of `imageTagMutability`."""
+        name = "IMMUTABLE" if self.is_immutable else "MUTABLE"
+        return f"{name}_WITH_EXCLUSION" if self.exceptions else name
+
+    def __str__(self) -> str:
+        names = f" except {', '.join(self.exceptions)}" if self.exceptions else ""
+        return ("IMMUTABLE" if self.is_immutable else "MUTABLE") + names
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """The encryption of a repository. Without a key, KMS uses the key of AWS for ECR."""
+
+    type: str  # AES256, KMS, KMS_DSSE
+    key: str | None = None  # ARN
+
+    def __str__(self) -> str:
+        return f"{self.type} with {self.key}" if self.key else self.type
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryRule:
+    """One rule for images whose tags match a pattern: keep the newest `count`, or those of the last `days`."""
+
+    pattern: str
+    count: int | None = None
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """The lifecycle policy: a document, or the counts and ages that it is rendered from."""
+
+    max_images: int | None = None
+    untagged_days: int | None = None
+    rules: tuple[ExpiryRule, ...] | None = None
+    not_pulled_days: int | None = None  # archives images that nobody pulled for so long
+    archives: bool | None = None  # archive, and expire after 90 days, instead of expire at once
+    document: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The statements of the repository policy. A value of None means no statement."""
+
+    read_accounts: tuple[str, ...] | None = None
+    write_accounts: tuple[str, ...] | None = None
+    roles: tuple[str, ...] | None = None  # ARNs that may pull
+    organization: str | None = None
+    lambda_pull: bool | None = None
+    only_promotion: bool | None = None  # nobody pushes but the gate's roles and the exceptions
+    push_exceptions: tuple[str, ...] | None = None  # ARNs
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryTerms:
+    """The settings of a repository. A setting of None is left as it is."""
+
+    tag_mutability: TagMutability | None = None
+    scan_on_push: bool | None = None
+    scanning: Frequency | None = None  # by a rule of the registry
+    encryption: Encryption | None = None
+    lifecycle: Lifecycle | None = None
+    access: Access | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    create_on_push: bool | None = None  # by a template of the registry
+
+
+PRESETS: Mapping[str, RepositoryTerms] = {
+    "development": RepositoryTerms(
+        tag_mutability=TagMutability(is_immutable=False),
+        scan_on_push=True,
+        encryption=Encryption("AES256"),
+        lifecycle=Lifecycle(max_images=50),
+        tags={"Environment": "development"},
+    ),
+    "staging": RepositoryTerms(
+        tag_mutability=TagMutability(is_immutable=False),
+        scan_on_push=True,
+        scanning=Frequency.ON_PUSH,
+        encryption=Encryption("KMS"),
+        lifecycle=Lifecycle(max_images=50),
+        tags={"Environment": "staging"},
+    ),
+    "production": RepositoryTerms(
+        tag_mutability=TagMutability(is_immutable=True),
+        scan_on_push=True,
+        scanning=Frequency.CONTINUOUS,
+        encryption=Encryption("KMS"),
+        lifecycle=Lifecycle(max_images=100, archives=True),
+        access=Access(only_promotion=True),
+        tags={"Environment": "production", "SecurityLevel": "high"},
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryBaseline:
+    """The section `baseline` of a policy. `stages` and `patterns`: their terms, with presets merged in."""
+
+    stages: Mapping[str, RepositoryTerms] = field(default_factory=dict)
+    patterns: Mapping[str, RepositoryTerms] = field(
+        default_factory=dict
+    )  # names with * and ?, in the order of the file
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the policy has no baseline."""
+        return self == RegistryBaseline()
+
+    def terms_of(self, repository: str, stage: str | None) -> RepositoryTerms | None:
+        """Return the terms of a repository in a stage, or None if the baseline says nothing about it."""
+        layers = list(self._layers(repository, stage))
+        return merge_all(layers) if layers else None
+
+    def _layers(self, repository: str, stage: str | None) -> Iterator[RepositoryTerms]:
+        if stage is not None and stage in self.stages:
+            yield self.stages[stage]
+        yield from (terms for glob, terms in self.patterns.items() if fnmatchcase(repository, glob))
+
+
+def merge_all(layers: Sequence[RepositoryTerms]) -> RepositoryTerms:
+    """Return the terms of all layers, the lower first."""
+    merged = RepositoryTerms()
+    for layer in layers:
+        merged = merge(merged, layer)
+    return merged
+
+
+def merge(below: T, above: T) -> T:
+    """Return the upper layer, with the lower one's values where it has none.
+
+    Mappings, lifecycle and access are merged by key; everything else is replaced as a whole.
+    """
+    values = {one.name: _merged(getattr(below, one.name), getattr(above, one.name)) for one in fields(below)}  # type: ignore[arg-type]
+    return replace(below, **values)  # type: ignore[type-var]
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if below is None or above is None:
+        return below if above is None else above
+    if isinstance(above, Lifecycle | Access) and is_dataclass(below):
+        return merge(below, above)
+    if isinstance(above, Mapping):
+        return {**below, **above}
+    return above

@@ -1,0 +1,292 @@
+"""`imagegate baseline` over moto: the plan leads to the baseline, twice changes nothing, and what others set stays."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from imagegate.aws.ecr_settings import EcrSettings
+from imagegate.baseline.plan import Change
+from tests.component.baselines import GATE_ROLE, Shop, document, gate, shop, statement
+
+__all__ = ["gate", "shop"]
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1f0c2a9e-0000-4000-8000-000000000000"
+RULE = {
+    "rulePriority": 1,
+    "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 5},
+    "action": {"type": "expire"},
+}
+# One policy for each option of a repository, and each form that it can have.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "immutable": {"tag_mutability": "immutable"},
+    "mutable": {"tag_mutability": "mutable"},
+    "immutable, except": {"tag_mutability": {"mode": "immutable", "except": ["latest", "dev-*"]}},
+    "mutable, except": {"tag_mutability": {"mode": "mutable", "except": ["v*"]}},
+    "scan on push": {"scan_on_push": True},
+    "no scan on push": {"scan_on_push": False},
+    "count": {"lifecycle": {"max_images": 50}},
+    "untagged": {"lifecycle": {"untagged_days": 7}},
+    "by tags": {"lifecycle": {"rules": [{"tags": "dev-*", "count": 10}, {"tags": "feature-*", "days": 7}]}},
+    "all of it": {
+        "lifecycle": {"max_images": 100, "untagged_days": 1, "rules": [{"tags": "v*", "count": 50}]}
+    },
+    "own document": {"lifecycle": {"document": {"rules": [RULE]}}},
+    "readers": {"access": {"read_accounts": ["210987654321", "111122223333"]}},
+    "writers": {"access": {"write_accounts": ["210987654321"]}},
+    "roles": {"access": {"roles": ["arn:aws:iam::210987654321:role/tasks"]}},
+    "organization": {"access": {"organization": "o-a1b2c3d4e5"}},
+    "Lambda": {"access": {"lambda_pull": True, "read_accounts": ["210987654321"]}},
+    "only promotion": {"access": {"push": "promotion"}},
+    "only promotion and": {
+        "access": {"push": "promotion", "push_exceptions": ["arn:aws:iam::123456789012:role/mirror"]}
+    },
+    "anybody pushes": {"access": {"push": "anybody"}},
+    "tags": {"tags": {"Environment": "development", "Owner": "team-shop", "CostCenter": "4711"}},
+    "AES256": {"encryption": "AES256"},
+    "development": {"preset": "development"},
+}
+
+
+@pytest.mark.parametrize("terms", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_after_the_plan_is_applied_the_plan_is_empty(
+    shop: Shop, terms: dict[str, Any], *, is_there: bool
+) -> None:
+    if is_there:
+        shop.makes(
+            "shop-dev", imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True}
+        )
+    shop.says(stages={"dev": terms})
+    shop.plan("shop-dev")
+    assert shop.apply("shop-dev").code == 0
+    assert shop.plan("shop-dev")["changes"] == []
+    assert shop.plan("shop-dev")["failures"] == []
+
+
+def test_a_second_apply_sends_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.makes("shop-dev", "shop-staging")
+    shop.says(stages={"dev": {"preset": "development"}, "staging": OPTIONS["all of it"]})
+    assert shop.apply().code == 0
+    sent: list[Change] = []
+    monkeypatch.setattr(EcrSettings, "send", lambda _self, change: sent.append(change))
+    assert shop.apply().code == 0
+    assert sent == []
+
+
+def test_the_settings_that_the_baseline_does_not_name_are_left_alone(shop: Shop) -> None:
+    shop.makes("shop-dev", imageTagMutability="IMMUTABLE", tags=[{"Key": "Team", "Value": "a"}])
+    shop.ecr.set_repository_policy(
+        repositoryName="shop-dev", policyText=document(statement("Theirs", "ecr:BatchGetImage"))
+    )
+    shop.says(stages={"dev": {"tags": {"Owner": "b"}}})
+    assert [change["setting"] for change in shop.plan()["changes"]] == ["tags"]
+    shop.apply()
+    found = EcrSettings().repository("shop-dev")
+    assert found is not None
+    assert found.tags == {"Team": "a", "Owner": "b"}
+    assert found.tag_mutability.mode == "IMMUTABLE"
+
+
+def test_a_foreign_statement_survives_and_an_old_one_of_ours_goes(shop: Shop) -> None:
+    shop.makes("shop-dev")
+    lambdas = statement("LambdaECRImageRetrievalPolicy", "ecr:BatchGetImage", principal={"Service": "lambda"})
+    shop.ecr.set_repository_policy(repositoryName="shop-dev", policyText=document(lambdas))
+    shop.says(stages={"dev": OPTIONS["readers"]})
+    shop.apply()
+    shop.says(stages={"dev": OPTIONS["only promotion"]})
+    shop.apply()
+    policy = json.loads(shop.ecr.get_repository_policy(repositoryName="shop-dev")["policyText"])
+    assert [one["Sid"] for one in policy["Statement"]] == [lambdas["Sid"], "ImagegateOnlyPromotion"]
+    assert policy["Statement"][0] == lambdas
+
+
+def test_only_the_gate_and_the_exceptions_push(shop: Shop) -> None:
+    shop.makes("shop-production")
+    shop.says(stages={"production": OPTIONS["only promotion and"]})
+    [change] = shop.plan()["changes"]
+    [denial] = change["after"]["Statement"]
+    assert denial["Effect"] == "Deny"
+    assert denial["Condition"] == {
+        "ArnNotLike": {"aws:PrincipalArn": sorted([GATE_ROLE, "arn:aws:iam::123456789012:role/mirror"])}
+    }
+
+
+@pytest.mark.parametrize(
+    ("foreign", "said"),
+    [
+        (
+            statement("Admin", "ecr:*", principal={"AWS": "arn:aws:iam::210987654321:root"}),
+            "Admin lets 210987654321",
+        ),
+        (statement("Alter", "ecr:SetRepositoryPolicy"), "Alter lets everybody SetRepositoryPolicy"),
+        (statement("Open", "ecr:BatchGetImage"), "Open lets everybody with an AWS account pull"),
+        (
+            {"Effect": "Allow", "Principal": "*", "NotAction": "ecr:GetRepositoryPolicy"},
+            "number 1 lets everybody",
+        ),
+        (statement("Fine", "ecr:BatchGetImage", principal={"AWS": "210987654321"}), ""),
+    ],
+)
+def test_a_statement_that_lets_more_in_is_named(shop: Shop, foreign: dict[str, Any], said: str) -> None:
+    shop.makes("shop-production")
+    shop.ecr.set_repository_policy(repositoryName="shop-production", policyText=document(foreign))
+    shop.says(stages={"production": OPTIONS["only promotion"]})
+    remarks = [one["text"] for one in shop.plan()["remarks"]]
+    assert len(remarks) == bool(said)
+    assert said in " ".join(remarks)
+
+
+def test_encryption_that_cannot_be_changed_is_reported_with_the_way_around(shop: Shop) -> None:
+    shop.makes("shop-dev")
+    shop.says(stages={"dev": {"encryption": {"type": "KMS", "key": KEY}, "scan_on_push": True}})
+    assert shop.apply().code == 1
+    planned = shop.plan()
+    assert planned["changes"] == []
+    [remark] = planned["remarks"]
+    assert remark["unmet"]
+    assert KEY in remark["text"]
+    assert "copy the images" in remark["text"]
+
+
+def test_a_missing_repository_is_created_with_its_key(shop: Shop) -> None:
+    shop.says(stages={"dev": {"preset": "staging", "encryption": {"type": "KMS", "key": KEY}}})
+    assert shop.apply("shop-dev").code == 0
+    [made] = shop.ecr.describe_repositories()["repositories"]
+    assert made["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": KEY}
+
+
+def test_a_pattern_goes_over_a_stage_and_keeps_what_it_does_not_name(shop: Shop) -> None:
+    shop.makes("shop-dev", "legacy-dev", "tools", "other")
+    shop.says(
+        stages={"dev": {"tag_mutability": "immutable", "tags": {"Owner": "a", "Stage": "dev"}}},
+        repositories={
+            "legacy-*": {"tag_mutability": "mutable", "tags": {"Owner": "b"}},
+            "tools": {"tags": {"Owner": "c"}},
+        },
+    )
+    assert shop.apply().code == 0
+    found = {name: EcrSettings().repository(name) for name in ("shop-dev", "legacy-dev", "tools", "other")}
+    tags = {name: dict(one.tags) for name, one in found.items() if one}
+    assert tags == {
+        "shop-dev": {"Owner": "a", "Stage": "dev"},
+        "legacy-dev": {"Owner": "b", "Stage": "dev"},
+        "tools": {"Owner": "c"},
+        "other": {},
+    }
+    assert {name: one.tag_mutability.mode for name, one in found.items() if one} == {
+        "shop-dev": "IMMUTABLE",
+        "legacy-dev": "MUTABLE",
+        "tools": "MUTABLE",
+        "other": "MUTABLE",
+    }
+
+
+def test_a_change_in_between_is_not_written_over(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.makes("shop-dev", "web-dev")
+    shop.says(stages={"dev": OPTIONS["readers"]})
+    theirs = document(statement("Theirs", "ecr:BatchGetImage", principal={"AWS": "333333333333"}))
+    read, reads = EcrSettings.repository, []
+
+    def read_and_meddle(self: EcrSettings, name: str) -> Any:
+        reads.append(name)
+        if reads.count("shop-dev") == 2 and name == "shop-dev":
+            shop.ecr.set_repository_policy(repositoryName=name, policyText=theirs)
+        return read(self, name)
+
+    monkeypatch.setattr(EcrSettings, "repository", read_and_meddle)
+    result = shop.apply()
+    assert result.code == 2
+    assert [one["subject"] for one in result.json["failures"]] == ["shop-dev"]
+    assert shop.ecr.get_repository_policy(repositoryName="shop-dev")["policyText"] == theirs
+    monkeypatch.undo()
+    assert [change["subject"] for change in shop.plan()["changes"]] == ["shop-dev"]
+
+
+def test_another_applier_in_between_leaves_one_state(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.makes("shop-dev", imageTagMutability="IMMUTABLE")
+    shop.says(stages={"dev": {"preset": "development", **OPTIONS["writers"]}})
+    send = EcrSettings.send
+
+    def send_twice(self: EcrSettings, change: Change) -> None:
+        send(self, change)
+        send(self, change)
+
+    monkeypatch.setattr(EcrSettings, "send", send_twice)
+    assert shop.apply().code == 0
+    assert shop.plan()["changes"] == []
+
+
+def test_throttling_is_waited_for_and_a_failure_stops_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imagegate.errors import AccessRefusedError, ThrottledError
+
+    shop.makes("a-dev", "b-dev", "c-dev")
+    shop.says(stages={"dev": {"tags": {"Owner": "a"}}})
+    send = EcrSettings.send
+    refusals: dict[str, list[Exception]] = {
+        "a-dev": [ThrottledError("slow")] * 3,
+        "b-dev": [AccessRefusedError("no")],
+    }
+
+    def refuse(self: EcrSettings, change: Change) -> None:
+        if refusals.get(change.subject):
+            raise refusals[change.subject].pop()
+        send(self, change)
+
+    monkeypatch.setattr(EcrSettings, "send", refuse)
+    result = shop.apply()
+    assert result.code == 2
+    assert result.json["failures"] == [{"subject": "b-dev", "why": "no"}]
+    assert [line for line in result.err.splitlines() if line.startswith("3/3")] == ["3/3 c-dev: done"]
+    assert shop.apply().code == 0
+
+
+def test_the_plan_is_readable(shop: Shop) -> None:
+    shop.makes("shop-dev")
+    shop.says(
+        stages={"dev": {"tag_mutability": "immutable", "encryption": "KMS", "lifecycle": {"max_images": 50}}}
+    )
+    result = shop.gate.call("baseline", "plan")
+    assert result.code == 1
+    assert result.out.splitlines()[:2] == ["shop-dev", "  ~ tag mutability  MUTABLE → IMMUTABLE"]
+    assert '      +rules: {"rulePriority": 1, "description": "more than 50 images"' in result.out
+    assert "  ! encryption      AES256, and should be KMS" in result.out
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_changed(shop: Shop) -> None:
+    shop.makes("shop-dev")
+    shop.says(stages={"dev": {"scan_on_push": True}})
+    assert shop.gate.call("baseline", "apply").code == 2
+    assert shop.plan()["changes"]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "fault"),
+    [
+        ({"stages": {"prod": {}}}, "baseline.stages.prod: there is no stage 'prod'"),
+        ({"stages": {"dev": {"preset": "uat"}}}, "baseline.stages.dev.preset: must be"),
+        ({"stages": {"dev": {"tag_mutability": "frozen"}}}, "must be 'mutable' or 'immutable'"),
+        ({"stages": {"dev": {"encryption": {"type": "AES256", "key": KEY}}}}, "a key goes with type: KMS"),
+        ({"stages": {"dev": {"access": {"read_accounts": [123456789012]}}}}, "in quotes"),
+        ({"stages": {"dev": {"lifecycle": {"rules": [{"tags": "v*"}]}}}}, "a count or days"),
+        ({"stages": {"dev": {"scan_on_psh": True}}}, "unknown key (did you mean scan_on_push?)"),
+        ({"repositories": {"Shop": {}}}, "a repository, or a pattern"),
+    ],
+)
+def test_a_fault_of_the_section_is_named_with_its_line(shop: Shop, baseline: Any, fault: str) -> None:
+    shop.says(**baseline)
+    result = shop.gate.call("baseline", "plan")
+    assert result.code == 2
+    assert fault in result.err
+    assert result.err.startswith("stack imagegate:")
+
+
+def test_a_policy_without_a_baseline_says_where_to_begin(shop: Shop) -> None:
+    shop.says()
+    result = shop.gate.call("baseline", "plan")
+    assert result.code == 2
+    assert "baseline import" in result.err
