@@ -60,7 +60,8 @@ class Shop:
 def check_request(operation: str, request: Any) -> None:
     """Fail for a request that ECR's service model does not have."""
     name = "".join(part.capitalize() for part in operation.split("_"))
-    report = ParamValidator().validate(request, MODEL.operation_model(name).input_shape)
+    shape: Any = MODEL.operation_model(name).input_shape
+    report = ParamValidator().validate(request, shape)
     assert not report.has_errors(), report.generate_report()
 
 
