@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from samtranslator.yaml_helper import yaml_parse
@@ -354,17 +353,27 @@ def test_the_approval_page_reads_and_asks_and_can_write_nothing() -> None:
 
 
 def test_the_approval_page_is_open_to_everybody_but_not_to_all_at_once() -> None:
-    page = FUNCTIONS["ApprovalPageFunction"]
-    assert page["FunctionUrlConfig"] == {"AuthType": "NONE"}
-    assert page["ReservedConcurrentExecutions"]["Fn::If"][:2] == [
-        "HasApprovalPageConcurrency",
-        {"Ref": "ApprovalPageConcurrency"},
-    ]
-    assert TEMPLATE["Parameters"]["ApprovalPageConcurrency"]["Default"] == 5
+    assert FUNCTIONS["ApprovalPageFunction"]["FunctionUrlConfig"] == {"AuthType": "NONE"}
     public = {
         name for name, one in FUNCTIONS.items() if one.get("FunctionUrlConfig", {}).get("AuthType") == "NONE"
     }
     assert public == {"ApprovalPageFunction"}
+
+
+def test_pushes_take_no_function_away_from_people() -> None:
+    """Others have no limit: where they are throttled they wait. 0 is for accounts that can reserve none."""
+    reserved = {
+        name: one["ReservedConcurrentExecutions"]
+        for name, one in FUNCTIONS.items()
+        if "ReservedConcurrentExecutions" in one
+    }
+    parameter = "ApprovalPageConcurrency"
+    choice = {"Fn::If": [f"Has{parameter}", {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
+    assert reserved == {"ApprovalPageFunction": choice, "DecideFunction": choice}
+    assert TEMPLATE["Conditions"][f"Has{parameter}"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+    number = TEMPLATE["Parameters"][parameter]
+    assert (number["Default"], number["MinValue"]) == (5, 0)
+    assert f"fewer than {100 + len(reserved) * number['Default']} functions" in number["Description"]
 
 
 def test_links_are_authenticated_by_a_key_of_their_own_that_is_kept_and_only_for_that() -> None:
@@ -443,22 +452,6 @@ def test_a_change_of_a_layer_goes_live(layer: str, renewed: set[str]) -> None:
     changed["Resources"][layer]["Properties"]["ContentUri"] = f"s3://bucket/{layer}-2"
     new = versions(changed) - versions(PACKAGED)
     assert {re.sub(r"Version[0-9a-f]+$", "", key) for key in new} == renewed
-
-
-def test_regions_without_function_urls_are_refused() -> None:
-    """By botocore's endpoints, none of them has AWS Signer, either; GovCloud has it."""
-    [assertion] = TEMPLATE["Rules"]["PeopleCanDecideHere"]["Assertions"]
-    [contains] = assertion["Assert"]["Fn::Not"]
-    refused, here = contains["Fn::Contains"]
-    assert here == {"Ref": "AWS::Region"}
-    session = botocore.session.get_session()
-    signing = {
-        region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("signer", partition)
-    }
-    assert {region for region in refused if region in signing} == {"us-gov-east-1", "us-gov-west-1"}
-    assert "eu-central-1" not in refused
 
 
 def test_a_lock_does_not_replace_the_bucket() -> None:
