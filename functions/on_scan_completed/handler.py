@@ -11,16 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate import wiring
 from imagegate.events.eventbridge import parse_scan
 from imagegate.log import log_line
-from imagegate.workflow.await_scan import ScanCompleted
 
 logger = Logger(json_serializer=log_line)
 
 
 @cache
 def step() -> ScanCompleted:
-    return ScanCompleted(
-        scans=wiring.ecr(), ledger=wiring.ledger(), tasks=wiring.tasks(), starter=wiring.starter()
-    )
+    return wiring.scan_completed()
 
 
 @logger.inject_lambda_context

@@ -12,7 +12,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate import clock, log, wiring
 from imagegate.aws import metrics
 from imagegate.events.eventbridge import parse_deletion
-from imagegate.workflow.await_scan import ScanCompleted
 from imagegate.workflow.watch.reconcile import Reconcile
 from imagegate.workflow.watch.waits import measure_waits
 
@@ -21,11 +20,10 @@ logger = Logger(json_serializer=log.log_line)
 
 @cache
 def step() -> Reconcile:
-    scans, ledger, tasks, starter = wiring.ecr(), wiring.ledger(), wiring.tasks(), wiring.starter()
     return Reconcile(
-        images=scans,
-        ledger=ledger,
-        completed=ScanCompleted(scans=scans, ledger=ledger, tasks=tasks, starter=starter),
+        images=wiring.ecr(),
+        ledger=wiring.ledger(),
+        completed=wiring.scan_completed(),
         grants=wiring.grants(),
         records=wiring.records(),
         notifications=wiring.notifications(),
@@ -34,6 +32,7 @@ def step() -> Reconcile:
         versions=wiring.versions(),
         workers=wiring.workers(),
         stopwatch=clock.stopwatch,
+        canary=wiring.canary(),
     )
 
 
@@ -46,5 +45,6 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     if (reconciled := step().run(wiring.now())) is None:
         return {"busy": True}  # another run measures, too
     (logger.error if reconciled.faults else logger.info)("reconciled", **asdict(reconciled))
-    metrics.emit_waits(**asdict(measure_waits(step().ledger, wiring.now())), lost=reconciled.started)
+    metrics.emit_waits(**asdict(measure_waits(step().ledger, wiring.now())))
+    metrics.emit_pass(reconciled.started, reconciled.stored_bytes, reconciled.canary_seconds)
     return asdict(reconciled)

@@ -75,6 +75,7 @@ class World:
     starter: FakeStarter = field(default_factory=FakeStarter)
     notifications: FakeNotifications = field(default_factory=FakeNotifications)
     policy: Policy = POLICY
+    canary: str = ""
 
     def starting(self) -> StartRelease:
         return StartRelease(
@@ -120,6 +121,7 @@ class World:
             versions=VERSIONS,
             workers=Workers(InTurn(), 4),
             stopwatch=lambda: lambda: 0.0,
+            canary=self.canary,
         )
 
     def judge(self, image: ImageRef, attempt: int = 1, now: datetime = NOW) -> JudgeResult:

@@ -41,13 +41,13 @@ def looks(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     world.registry.names = set(REPOSITORIES)
     for name in REPOSITORIES:
         world.registry.push_image(name, "1.0", seed=name)
-    tagged = world.registry.tagged
+    stored = world.registry.stored
 
     def noted(repository: str) -> Iterator[EcrImage]:
         looked.append(repository)
-        return tagged(repository)
+        return stored(repository)
 
-    monkeypatch.setattr(world.registry, "tagged", noted)
+    monkeypatch.setattr(world.registry, "stored", noted)
     return looked
 
 

@@ -44,7 +44,7 @@ def watched(alarm: Mapping[str, Any]) -> dict[str, tuple[WatchedMetric, str]]:
 
 
 def state(alarm: Mapping[str, Any], periods: Sequence[Samples], parameters: Mapping[str, Any]) -> str:
-    """Return ALARM or OK after these periods, the newest last; periods before them are missing."""
+    """Return the state after these periods, the newest last; periods before them are missing."""
 
     def number(value: Any) -> float:
         return float(parameters[value["Ref"]] if isinstance(value, dict) else value)
@@ -53,9 +53,11 @@ def state(alarm: Mapping[str, Any], periods: Sequence[Samples], parameters: Mapp
     needed = number(alarm.get("DatapointsToAlarm", length))
     values = [None] * length + [_value(alarm, samples) for samples in periods]
     is_breaching = _COMPARISONS[alarm["ComparisonOperator"]]
-    missing = {"breaching": True, "notBreaching": False}[alarm["TreatMissingData"]]
+    missing = {"breaching": True, "notBreaching": False, "missing": None}[alarm["TreatMissingData"]]
+    if missing is None and all(one is None for one in values[-length:]):
+        return "INSUFFICIENT_DATA"
     threshold = number(alarm["Threshold"])
-    breaches = [missing if one is None else is_breaching(one, threshold) for one in values[-length:]]
+    breaches = [bool(missing) if one is None else is_breaching(one, threshold) for one in values[-length:]]
     return "ALARM" if sum(breaches) >= needed else "OK"
 
 

@@ -37,6 +37,7 @@ PARAMETERS = {
     "PromotionRoles": "arn:aws:iam::210987654321:role/promotion",
     "RepositoryKeys": f"arn:aws:kms:{HERE}:key/1",
     "RepositoryPrefix": "shop-",
+    "CanaryRepository": "shop-canary",
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
     "AWS::AccountId": "123456789012",

@@ -16,14 +16,15 @@ from imagegate.aws.metrics import NAMESPACE, Metric
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import Outcome, Release, StartReason
-from tests.contract.alarm_states import WatchedMetric, metrics_of, state, watched
+from tests.contract.alarm_states import Samples, WatchedMetric, metrics_of, state, watched
+from tests.contract.test_docs_answers import sections
 from tests.contract.test_template import FUNCTIONS, RESOURCES, TEMPLATE, of_type
 from tests.fakes import DEV, NOW
 
 ROOT = Path(__file__).parents[2]
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 [COMPOSITE] = of_type("AWS::CloudWatch::CompositeAlarm").values()
-DASHBOARD = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+DASHBOARD = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"][0]
 QUERIES = of_type("AWS::Logs::QueryDefinition")
 DEFAULTS = {name: one.get("Default") for name, one in TEMPLATE["Parameters"].items()}
 SERVICE = ("service", str({"Ref": "AWS::StackName"}))
@@ -62,7 +63,8 @@ def emitted(capsys: pytest.CaptureFixture[str]) -> dict[str, set[tuple[str, ...]
     )
     metrics.emit_verdict(release, NOW)
     metrics.emit_ending(release, NOW)
-    metrics.emit_waits(timedelta(), 0, timedelta(), 0)
+    metrics.emit_waits(timedelta(), 0, timedelta())
+    metrics.emit_pass(0, 0, 0)
     metrics.emit_risks(0, 0)
     found: dict[str, set[tuple[str, ...]]] = {}
     for line in capsys.readouterr().out.splitlines():
@@ -123,6 +125,10 @@ def test_the_dashboard_shows_every_metric_of_the_gate(dimensions: dict[str, set[
                     assert (metric[0], metric[1]) in OF_AWS, metric
                 continue
             expression = metric["expression"]
+            ids = {one[-1].get("id") for one in widget["properties"]["metrics"] if isinstance(one, list)}
+            named = {one.get("id") for one in widget["properties"]["metrics"] if isinstance(one, dict)}
+            known = ids | named | {"p50", "p95", "service"}
+            assert "SEARCH" in expression or set(re.findall(r"[a-z]\w+", expression)) <= known, metric
             for schema, name in re.findall(r"SEARCH\('\{([^}]+)\}.*?MetricName=\"(\w+)\"", expression):
                 namespace, *names = schema.split(",")
                 if namespace == NAMESPACE:
@@ -149,8 +155,18 @@ def test_the_dashboard_has_no_gaps_beyond_its_width_and_no_overlaps() -> None:
 
 def test_the_dashboard_names_only_resources_that_always_exist() -> None:
     names = {name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", DASHBOARD)}
-    for name in names - {"AWS::StackName", "AWS::Region"}:
+    for name in names - {"AWS::StackName", "AWS::Region", "Runbook", "Optional"}:
         assert "Condition" not in RESOURCES[name], name
+
+
+def test_the_dashboard_shows_every_alarm_that_the_stack_has() -> None:
+    shown = set(re.findall(r"\$\{(\w+)\.Arn\}", DASHBOARD))
+    parts = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"][1]
+    for condition, text, nothing in (part["Fn::If"] for part in parts["Optional"]["Fn::Join"][1]):
+        [name] = re.findall(r"\$\{(\w+)\.Arn\}", text["Fn::Sub"])
+        assert (RESOURCES[name]["Condition"], nothing) == (condition, "")
+        shown.add(name)
+    assert {*ALARMS, "GateIsDown"} <= shown
 
 
 # Alarms
@@ -159,44 +175,51 @@ def test_the_dashboard_names_only_resources_that_always_exist() -> None:
 @pytest.mark.parametrize("name", [*ALARMS, "GateIsDown"])
 def test_each_alarm_says_what_to_do_first(name: str) -> None:
     alarm = RESOURCES[name]["Properties"]
-    description = alarm["AlarmDescription"]
-    if isinstance(description, dict):
-        description = description["Fn::Sub"]
+    description = alarm["AlarmDescription"]["Fn::Sub"].rstrip()
     assert re.search(r"First: (imagegate |aws |run the saved query )", description), name
-    assert description.rstrip().endswith("More: docs/how-to/alarms.md")
-    assert len(description) <= 1024
-    page = (ROOT / "docs/how-to/alarms.md").read_text()
-    assert f"### {name}\n" in page
+    assert description.endswith(f"More: ${{Runbook}}#{name.lower()}")
+    # CloudWatch API reference, PutMetricAlarm.AlarmDescription; the longest address of a runbook, and names.
+    assert len(description) + 200 + 128 <= 1024
+    page = ROOT / DEFAULTS["Runbook"]
+    assert f"### {name}\n" in page.read_text()
+    assert name.lower() in sections(page)
     in_rule = name in re.findall(r"\$\{(\w+)\}", COMPOSITE["AlarmRule"]["Fn::Sub"])
-    assert alarm.get("AlarmActions") == (None if in_rule else [{"Ref": "Alerts"}])
+    action = "InsufficientDataActions" if alarm.get("TreatMissingData") == "missing" else "AlarmActions"
+    assert alarm.get(action) == (None if in_rule else [{"Ref": "Alerts"}])
+
+
+def test_pushes_that_stop_are_a_message_and_a_stack_without_pushes_is_none() -> None:
+    """CloudWatch acts on changes of state only, and an alarm begins with insufficient data."""
+    alarm, [(pushes, _)] = ALARMS["PushesStop"], watched(ALARMS["PushesStop"]).values()
+    hours = int(DEFAULTS["QuietHours"])
+    a_push: list[Samples] = [{pushes: [1.0]}]
+    nothing: list[Samples] = [{}]
+    assert state(alarm, nothing * 500, DEFAULTS) == "INSUFFICIENT_DATA"
+    assert state(alarm, a_push, DEFAULTS) == "OK"
+    assert state(alarm, a_push + nothing * (hours - 1), DEFAULTS) == "OK"
+    assert state(alarm, a_push + nothing * hours, DEFAULTS) == "INSUFFICIENT_DATA"
+    assert state(alarm, a_push * 500, DEFAULTS) == "OK"
 
 
 HEALTHY: Mapping[str, list[Mapping[WatchedMetric, list[float]]]] = {
     "ReconcilerStops": [{WatchedMetric(NAMESPACE, "OldestWait", (SERVICE,)): [0.0]}] * 3,
-    "PushesStop": [
-        {
-            WatchedMetric(
-                "AWS/Events", "Invocations", (("RuleName", "{'Ref': 'StartReleaseFunctionImagePushed'}"),)
-            ): [1]
-        }
-    ],
 }
+# The metric's unit by that of the threshold.
+UNITS = {"ReleasesWait": 60.0, "CanaryIsLate": 60.0, "StorageGrows": 1e9}
 
 
-@pytest.mark.parametrize("name", ALARMS)
+@pytest.mark.parametrize("name", sorted(set(ALARMS) - {"PushesStop"}))
 def test_each_metric_that_an_alarm_watches_can_set_it_off_alone(name: str) -> None:
     alarm = ALARMS[name]
     healthy = HEALTHY.get(name, [{}])
     assert state(alarm, healthy, DEFAULTS) == "OK"
-    assert state(alarm, [{one: [0.0] for one, _ in watched(alarm).values()}] * 200, DEFAULTS) == (
-        "ALARM" if name == "PushesStop" else "OK"
-    )
+    assert state(alarm, [{one: [0.0] for one, _ in watched(alarm).values()}] * 200, DEFAULTS) == "OK"
     if name in HEALTHY:  # a heartbeat: it is missed
         assert state(alarm, [], DEFAULTS) == "ALARM"
         return
     threshold = alarm["Threshold"]
     high = float(DEFAULTS[threshold["Ref"]] if isinstance(threshold, dict) else threshold)
-    high = high * 60 + 60 if name == "ReleasesWait" else high
+    high = (high + 1) * UNITS[name] if name in UNITS else high
     for metric, _ in watched(alarm).values():
         bad = {metric: [high]}
         assert state(alarm, [bad] * int(alarm.get("EvaluationPeriods", 1)), DEFAULTS) == "ALARM", metric

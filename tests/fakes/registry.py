@@ -98,7 +98,8 @@ class FakeRegistry:
         tags = frozenset(
             t for (repo, t), digest in self.tags.items() if (repo, digest) == (image.repository, image.digest)
         )
-        return EcrImage(image, tags, self.pushed_at[image], manifest.media_type, manifest.artifact_type)
+        size = sum(blob.size for blob in manifest.blobs)
+        return EcrImage(image, tags, self.pushed_at[image], manifest.media_type, manifest.artifact_type, size)
 
     def replicas(self, image: ImageRef) -> list[Replica]:
         return self.copies.get(image, [])
@@ -110,11 +111,12 @@ class FakeRegistry:
         yield from sorted(self.names)
 
     def tagged(self, repository: str) -> Iterator[EcrImage]:
+        return (facts for facts in self.stored(repository) if facts.tags)
+
+    def stored(self, repository: str) -> Iterator[EcrImage]:
         for image in list(self.pushed_at):
             if image.repository == repository and image in self.manifests:
-                facts = self.facts(image)
-                if facts.tags:
-                    yield facts
+                yield self.facts(image)
 
     def make_repository(self, name: str, like: str) -> bool:
         missing = name not in self.names

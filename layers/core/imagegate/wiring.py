@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from imagegate.notices.deployment_notice import OnError
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
+    from imagegate.workflow.await_scan import ScanCompleted
     from imagegate.workflow.examination.examine import ExamineImage
     from imagegate.workflow.watch.export_risks import ExportRisks
     from imagegate.workflow.watch.sweep import Workers
@@ -222,6 +223,12 @@ def starter() -> LambdaStarter:
     return LambdaStarter(setting("START_FUNCTION"))
 
 
+def scan_completed() -> ScanCompleted:
+    from imagegate.workflow.await_scan import ScanCompleted
+
+    return ScanCompleted(scans=ecr(), ledger=ledger(), tasks=tasks(), starter=starter())
+
+
 @cache
 def people() -> IamPeople:
     from imagegate.aws.iam import IamPeople
@@ -264,6 +271,11 @@ def approval_mails() -> SnsNotifications:
 def policy() -> Policy:
     """Return the policy of this deployment; running releases read the one that they started with."""
     return records().policy(Digest.parse(setting("POLICY_DIGEST")))
+
+
+def canary() -> str:
+    """Return the repository of the daily canary, or an empty text."""
+    return setting("CANARY_REPOSITORY")
 
 
 def second_look() -> timedelta:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecr.literals import TagStatusType
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
 
     from imagegate.findings.finding import Finding
@@ -154,8 +155,14 @@ class Ecr:
 
     def tagged(self, repository: str) -> Iterator[EcrImage]:
         """Yield the images. ECR neither filters nor sorts them by time."""
+        yield from self._listed(repository, "TAGGED")
+
+    def stored(self, repository: str) -> Iterator[EcrImage]:
+        yield from self._listed(repository, "ANY")
+
+    def _listed(self, repository: str, status: TagStatusType) -> Iterator[EcrImage]:
         pages = self._client.get_paginator("describe_images").paginate(
-            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig=_LARGE_PAGES
+            repositoryName=repository, filter={"tagStatus": status}, PaginationConfig=_LARGE_PAGES
         )
         with translated(_GONE, subject=repository):
             for page in pages:
@@ -179,6 +186,17 @@ class Ecr:
                 raise
             return False
         return True
+
+    def push_manifest(self, repository: str, manifest: Manifest, tag: str) -> None:
+        try:
+            self._client.put_image(
+                repositoryName=repository,
+                imageManifest=manifest.content.decode(),
+                imageManifestMediaType=manifest.media_type,
+                imageTag=tag,
+            )
+        except self._client.exceptions.ImageAlreadyExistsException:
+            return
 
     # scans
 

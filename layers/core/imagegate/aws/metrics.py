@@ -29,6 +29,10 @@ class Metric(StrEnum):
     OPEN_APPROVALS = "OpenApprovals"
     OLDEST_APPROVAL = "OldestApproval"
     LOST_PUSHES = "LostPushes"  # that the reconciler found, and no event announced
+    STORED_BYTES = "StoredBytes"  # in all guarded repositories, as Amazon ECR counts each image; once an hour
+    CANARY_WAIT = (
+        "CanaryWait"  # since the push of the first canary that has not arrived; 0 if the last one has
+    )
     IMAGES_AT_RISK = "ImagesAtRisk"  # in use, and they would not pass today
     IMAGES_NOT_WATCHED = "ImagesNotWatched"  # in use, and no scanner looks at them any more
 
@@ -48,12 +52,20 @@ def emit_ending(release: Release, now: datetime) -> None:
         _emit(Metric.PUSH_TO_PROMOTION, _seconds(now - _pushed_at(release)), stage=release.stage)
 
 
-def emit_waits(scan: timedelta, approvals: int, approval: timedelta, lost: int) -> None:
-    """Emit the longest waits for a scan and for an approval, and the numbers of approvals and of lost pushes."""
+def emit_waits(scan: timedelta, approvals: int, approval: timedelta) -> None:
+    """Emit the longest waits for a scan and for an approval, and the number of open approvals."""
     _emit(Metric.OLDEST_WAIT, _seconds(scan))
     _emit(Metric.OPEN_APPROVALS, approvals)
     _emit(Metric.OLDEST_APPROVAL, _seconds(approval))
+
+
+def emit_pass(lost: int, stored_bytes: int | None, canary_seconds: int | None) -> None:
+    """Emit what the reconciler found; None is not known, and not emitted."""
     _emit(Metric.LOST_PUSHES, lost)
+    if stored_bytes is not None:
+        _emit(Metric.STORED_BYTES, stored_bytes)
+    if canary_seconds is not None:
+        _emit(Metric.CANARY_WAIT, canary_seconds)
 
 
 def emit_risks(at_risk: int, not_watched: int) -> None:
@@ -64,20 +76,14 @@ def emit_risks(at_risk: int, not_watched: int) -> None:
 
 def _emit(metric: Metric, value: float, **dimensions: str) -> None:
     named = {"service": setting("POWERTOOLS_SERVICE_NAME"), **dimensions}
-    unit = MetricUnit.Seconds if metric in _SECONDS else MetricUnit.Count
+    unit = _UNITS.get(metric, MetricUnit.Count)
     with single_metric(metric, unit, value, namespace=NAMESPACE, default_dimensions=named):
         pass  # the line is written at the end of the block
 
 
-_SECONDS = frozenset(
-    {
-        Metric.PUSH_TO_VERDICT,
-        Metric.SCAN_WAIT,
-        Metric.PUSH_TO_PROMOTION,
-        Metric.OLDEST_WAIT,
-        Metric.OLDEST_APPROVAL,
-    }
-)
+_TIMES = (Metric.PUSH_TO_VERDICT, Metric.SCAN_WAIT, Metric.PUSH_TO_PROMOTION)
+_WAITS = (Metric.OLDEST_WAIT, Metric.OLDEST_APPROVAL, Metric.CANARY_WAIT)
+_UNITS = {**dict.fromkeys((*_TIMES, *_WAITS), MetricUnit.Seconds), Metric.STORED_BYTES: MetricUnit.Bytes}
 
 
 def _pushed_at(release: Release) -> datetime:

@@ -46,6 +46,9 @@ class Images(Protocol):
     def tagged(self, repository: str) -> Iterator[EcrImage]:
         """Yield all tagged images of the repository."""
 
+    def stored(self, repository: str) -> Iterator[EcrImage]:
+        """Yield all images of the repository, those without a tag, too: signatures, children of indexes, leftovers."""
+
     def make_repository(self, name: str, like: str) -> bool:
         """Create `name` with the encryption, mutability and tags of `like`, and return whether it was missing.
 

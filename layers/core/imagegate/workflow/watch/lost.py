@@ -52,13 +52,15 @@ class Pass:
     is_thorough: bool
     after: str = ""
     has_faults: bool = False
+    stored_bytes: int = 0  # in a thorough pass, up to now
 
     @classmethod
     def of(cls, notes: Any, now: datetime, installed_at: datetime) -> Self:
         """Return the pass that the notes tell of, or a new one."""
         if "after" in notes:
             began, since = parse_timestamp(notes["began"]), parse_timestamp(notes["since"])
-            return cls(began, since, notes["thorough"], notes["after"], notes["faults"])
+            stored = notes.get("storedBytes", 0)
+            return cls(began, since, notes["thorough"], notes["after"], notes["faults"], stored)
         thorough_at = parse_timestamp(notes["thoroughAt"]) if notes else None
         is_thorough = thorough_at is None or now - thorough_at >= _THOROUGH_EVERY
         since = now - _LOOKS_BACK
@@ -77,6 +79,7 @@ class Pass:
                 "thorough": self.is_thorough,
                 "after": self.after,
                 "faults": self.has_faults,
+                "storedBytes": self.stored_bytes,
             }
         # What could not be looked at is looked at again with the next pass.
         looked_until = self.since + _OVERLAP if self.has_faults else self.began
@@ -86,11 +89,15 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class LostFound:
-    """The releases that were requested, the deletions that were announced, and whether the pass is over."""
+    """The releases that were requested, the deletions that were announced, and whether the pass is over.
+
+    `stored_bytes`: the sizes of all images, if this run ended a thorough pass that read all repositories.
+    """
 
     started: int
     gone: int
     is_over: bool
+    stored_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,18 +121,20 @@ class FindLost:
         for some in _slices(names, _REPOSITORIES_AT_ONCE):
             faults = len(sweep.faults)
             pushed: dict[ImageRef, EcrImage] = {}
-            look = partial(self._look, walk, pushed, now)
+            sizes: list[int] = []
+            look = partial(self._look, walk, pushed, sizes, now)
             looked = sweep.each("repositories", partial(iter, some), look, until=until)
             requested, is_whole = self._start_lost(sweep, [*pushed.values()])
             gone, started = gone + looked.done, started + requested
             walk = replace(walk, has_faults=walk.has_faults or len(sweep.faults) > faults)
             if is_whole and looked.last is not None:
-                walk = replace(walk, after=looked.last)
+                walk = replace(walk, after=looked.last, stored_bytes=walk.stored_bytes + sum(sizes))
             if not (looked.is_whole and is_whole):
                 is_over = False
                 break
         notes[_NOTES] = walk.notes(before, is_over=is_over)
-        return LostFound(started, gone, is_over)
+        is_known = is_over and walk.is_thorough and not walk.has_faults
+        return LostFound(started, gone, is_over, walk.stored_bytes if is_known else None)
 
     def _repositories(self, sweep: Sweep, walk: Pass) -> list[str] | None:
         """Return the repositories that are not done yet, in their order, or None if the list has a fault."""
@@ -134,13 +143,27 @@ class FindLost:
             return None
         return sorted(name for name in names if name > walk.after and self.policy.stage_of(name))
 
-    def _look(self, walk: Pass, pushed: dict[ImageRef, EcrImage], now: datetime, repository: str) -> bool:
-        """Add the images that were pushed to the repository since; in a thorough pass, announce a deleted one."""
-        there = set()
-        for facts in self.images.tagged(repository):
-            there.add(facts.image.digest)
-            if facts.pushed_at >= walk.since:
-                pushed[facts.image] = facts
+    def _look(
+        self,
+        walk: Pass,
+        pushed: dict[ImageRef, EcrImage],
+        sizes: list[int],
+        now: datetime,
+        repository: str,
+    ) -> bool:
+        """Add the images that were pushed to the repository since, under a tag.
+
+        In a thorough pass, add the size of the repository, too, and announce a deleted image.
+        """
+        there, size = set(), 0
+        listed = self.images.stored if walk.is_thorough else self.images.tagged
+        for facts in listed(repository):
+            size += facts.size
+            if facts.tags:
+                there.add(facts.image.digest)
+                if facts.pushed_at >= walk.since:
+                    pushed[facts.image] = facts
+        sizes.append(size)
         return walk.is_thorough and self.deletions.look(repository, now, there)
 
     def _start_lost(self, sweep: Sweep, pushed: Sequence[EcrImage]) -> tuple[int, bool]:

@@ -16,6 +16,7 @@ from imagegate.canonical_json import parse_timestamp
 from imagegate.errors import RetryableError
 from imagegate.notices.notice import not_reconciled
 from imagegate.ports.ledger import Turns
+from imagegate.workflow.watch.canary import CanaryImages, PushCanary
 from imagegate.workflow.watch.deleted import AnnounceDeletion, DeletionLedger
 from imagegate.workflow.watch.digest import DigestLedger, SendDigest
 from imagegate.workflow.watch.duties import Duties, DutiesLedger
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
     from imagegate.policy.waiver import Waiver
     from imagegate.ports.grants import Grants
-    from imagegate.ports.images import Images
     from imagegate.ports.records import Records
     from imagegate.ports.services import Notifications
     from imagegate.workflow.await_scan import ScanCompleted
@@ -48,7 +48,8 @@ class Reconciled:
     """The numbers of what was done.
 
     `faults`: what could not be reconciled, and why. `passing`: the same of faults that may pass; the next run tries
-    again. `is_over`: whether all repositories have been looked at since the pass began.
+    again. `is_over`: whether all repositories have been looked at since the pass began. `stored_bytes`: the sizes of
+    all images, once an hour. `canary_seconds`: for how long no canary has arrived, if there is one.
     """
 
     woken: int = 0
@@ -59,6 +60,8 @@ class Reconciled:
     faults: tuple[str, ...] = ()
     passing: tuple[str, ...] = ()
     is_over: bool = False
+    stored_bytes: int | None = None
+    canary_seconds: int | None = None
 
 
 class ReconcilerLedger(
@@ -69,9 +72,9 @@ class ReconcilerLedger(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
-    """One run at a time. `stopwatch` begins to measure the seconds of a run."""
+    """One run at a time. `stopwatch` begins to measure the seconds of a run. `canary`: its repository, or empty."""
 
-    images: Images
+    images: CanaryImages
     ledger: ReconcilerLedger
     completed: ScanCompleted
     grants: Grants
@@ -82,6 +85,7 @@ class Reconcile:
     versions: Versions
     workers: Workers
     stopwatch: Callable[[], Callable[[], float]]
+    canary: str = ""
 
     def run(self, now: datetime) -> Reconciled | None:
         """Do what is due, as far as the time of one run goes. Return None if another run is under way.
@@ -114,6 +118,7 @@ class Reconcile:
         freed = 0
         if "waivers" not in sweep.faults:  # a policy is considered only once, so not without the waivers
             freed = self._freeing().run(sweep, notes, waivers, now, FREEING_UNTIL)
+        canary = self._push_canary(sweep, notes, now)
         lost = self._lost().run(sweep, notes, now, WALK_UNTIL)
         return Reconciled(
             woken=duties.woken,
@@ -122,7 +127,21 @@ class Reconcile:
             freed=freed,
             gone=lost.gone,
             is_over=lost.is_over,
+            stored_bytes=lost.stored_bytes,
+            canary_seconds=canary,
         )
+
+    def _push_canary(self, sweep: Sweep, notes: dict[str, Any], now: datetime) -> int | None:
+        """Push today's canary, and return for how many seconds none has arrived, or None if nobody can tell."""
+        if not self.canary:
+            return None
+        canary = PushCanary(
+            images=self.images, ledger=self.ledger, policy=self.policy, repository=self.canary
+        )
+        pushed = sweep.each(
+            "canary", lambda: [self.canary], lambda _: canary.run(notes, now), until=WALK_UNTIL
+        )
+        return pushed.done if pushed.is_whole and self.canary not in sweep.faults else None
 
     def _announce(self, lasting: Mapping[str, str], now: datetime) -> None:
         """Announce each fault once a day."""
