@@ -192,6 +192,7 @@ _SETTINGS = {
     "AWS_SECRET_ACCESS_KEY": "secret",
     "GRANTS_TABLE": "grants",
     "INSTALLED_AT": "2026-01-01T00:00:00Z",
+    "CANARY_REPOSITORY": "",
     "LEDGER_TABLE": "ledger",
     "POWERTOOLS_METRICS_NAMESPACE": "imagegate",
     "QUIET_SECONDS": "600",

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate import wiring
 from imagegate.events.eventbridge import parse_scan
 from imagegate.log import log_line
+from imagegate.workflow.await_scan import ScanCompleted
 
 logger = Logger(json_serializer=log_line)
 

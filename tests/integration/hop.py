@@ -256,6 +256,7 @@ def _settings(sandbox: Sandbox) -> dict[str, str]:
         "RECORDS_BUCKET": "records",
         "POLICY_DIGEST": str(Digest.of(POLICY)),
         "INSTALLED_AT": "2020-01-01T00:00:00Z",
+        "CANARY_REPOSITORY": "",
         "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:release",
         "START_FUNCTION": "start",
         "SIGNING_PROFILE_PREFIX": "imagegate",

@@ -60,7 +60,7 @@ def emit_waits(scan: timedelta, approvals: int, approval: timedelta) -> None:
 
 
 def emit_pass(lost: int, stored_bytes: int | None, canary_seconds: int | None) -> None:
-    """Emit what the reconciler found; None is not known, and not emitted."""
+    """Emit what the reconciler found, as far as it is known."""
     _emit(Metric.LOST_PUSHES, lost)
     if stored_bytes is not None:
         _emit(Metric.STORED_BYTES, stored_bytes)
