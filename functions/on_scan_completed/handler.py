@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -11,7 +11,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate import wiring
 from imagegate.events.eventbridge import parse_scan
 from imagegate.log import log_line
-from imagegate.workflow.await_scan import ScanCompleted
+
+if TYPE_CHECKING:
+    from imagegate.workflow.await_scan import ScanCompleted
 
 logger = Logger(json_serializer=log_line)
 
