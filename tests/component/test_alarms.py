@@ -135,7 +135,7 @@ def test_images_with_more_bytes_than_the_limit(handlers: Handlers, monkeypatch: 
     world = World()
     image = world.registry.push_image(DEV, "1.0")
     world.registry.push_attestation(DEV, image)  # has no tag, and counts
-    size = sum(one.size for one in world.registry.stored(DEV))
+    size = sum(one.size for one in world.registry.all_images(DEV))
     assert size > sum(one.size for one in world.registry.tagged(DEV))
     samples = handlers.call("reconcile", world.reconciling(), NOW)
     assert list(samples[WatchedMetric(NAMESPACE, "StoredBytes", (("service", STACK),))]) == [size]

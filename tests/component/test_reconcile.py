@@ -41,13 +41,13 @@ def looks(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     world.registry.names = set(REPOSITORIES)
     for name in REPOSITORIES:
         world.registry.push_image(name, "1.0", seed=name)
-    stored = world.registry.stored
+    listed = world.registry.all_images
 
     def noted(repository: str) -> Iterator[EcrImage]:
         looked.append(repository)
-        return stored(repository)
+        return listed(repository)
 
-    monkeypatch.setattr(world.registry, "stored", noted)
+    monkeypatch.setattr(world.registry, "all_images", noted)
     return looked
 
 

@@ -111,9 +111,9 @@ class FakeRegistry:
         yield from sorted(self.names)
 
     def tagged(self, repository: str) -> Iterator[EcrImage]:
-        return (facts for facts in self.stored(repository) if facts.tags)
+        return (facts for facts in self.all_images(repository) if facts.tags)
 
-    def stored(self, repository: str) -> Iterator[EcrImage]:
+    def all_images(self, repository: str) -> Iterator[EcrImage]:
         for image in list(self.pushed_at):
             if image.repository == repository and image in self.manifests:
                 yield self.facts(image)

@@ -157,7 +157,7 @@ class Ecr:
         """Yield the images. ECR neither filters nor sorts them by time."""
         yield from self._listed(repository, "TAGGED")
 
-    def stored(self, repository: str) -> Iterator[EcrImage]:
+    def all_images(self, repository: str) -> Iterator[EcrImage]:
         yield from self._listed(repository, "ANY")
 
     def _listed(self, repository: str, status: TagStatusType) -> Iterator[EcrImage]:

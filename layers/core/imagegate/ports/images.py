@@ -46,7 +46,7 @@ class Images(Protocol):
     def tagged(self, repository: str) -> Iterator[EcrImage]:
         """Yield all tagged images of the repository."""
 
-    def stored(self, repository: str) -> Iterator[EcrImage]:
+    def all_images(self, repository: str) -> Iterator[EcrImage]:
         """Yield all images of the repository, those without a tag, too: signatures, children of indexes, leftovers."""
 
     def make_repository(self, name: str, like: str) -> bool:

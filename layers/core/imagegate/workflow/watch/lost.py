@@ -156,7 +156,7 @@ class FindLost:
         In a thorough pass, add the size of the repository, too, and announce a deleted image.
         """
         there, size = set(), 0
-        listed = self.images.stored if walk.is_thorough else self.images.tagged
+        listed = self.images.all_images if walk.is_thorough else self.images.tagged
         for facts in listed(repository):
             size += facts.size
             if facts.tags:
