@@ -34,6 +34,7 @@ _COMMANDS = {
     "release": ("release", "Release the image that REPOSITORY:TAG points to now, also again."),
     "rollback": ("rollback", "Return to the release of APP in STAGE before the last."),
     "scan": ("scan", "Scan an image again now, and say what is found."),
+    "stats": ("stats", "Print measures of the releases: scanned, signed, outcomes, times."),
     "status": (
         "status",
         "Show the newest attempt of an image, or the current state of each image of a repository.",

@@ -16,7 +16,7 @@ from imagegate_cli.releases.find import check_stage
 from imagegate_cli.request_pace import RequestPace
 
 if TYPE_CHECKING:
-    from imagegate_cli.inventory.stored_images import StoredImage
+    from imagegate_cli.inventory.stored_images import ListedImage
     from imagegate_cli.stack import Stack
 
 # Requests a second. AWS publishes no quota of the calls that only describe; the gate itself makes the same ones.
@@ -90,12 +90,12 @@ def _repositories(stack: Stack, given: Sequence[str], stage: str | None) -> Iter
             yield name
 
 
-def _images(stack: Stack, names: Iterable[str], options: dict[str, Any]) -> Iterator[StoredImage]:
+def _images(stack: Stack, names: Iterable[str], options: dict[str, Any]) -> Iterator[ListedImage]:
     from imagegate.aws.clients import client
     from imagegate_cli.inventory.stored_images import ORDERS, read_images
 
     ecr, pace = client("ecr"), RequestPace(_PACE, pauses().sleep)
-    found: Iterator[StoredImage] = (
+    found: Iterator[ListedImage] = (
         one for name in names for one in read_images(ecr, name, pace, untagged=options["untagged"])
     )
     if options["findings"] or options["critical"] or options["sort"] == "findings":
@@ -108,14 +108,14 @@ def _images(stack: Stack, names: Iterable[str], options: dict[str, Any]) -> Iter
         return iter(sorted(found, key=ORDERS[options["sort"]]))
 
 
-def _with_findings(ecr: Any, found: Iterator[StoredImage], pace: RequestPace) -> Iterator[StoredImage]:
+def _with_findings(ecr: Any, found: Iterator[ListedImage], pace: RequestPace) -> Iterator[ListedImage]:
     from imagegate_cli.inventory.stored_images import with_findings
 
     while some := list(islice(found, _BATCH)):
         yield from map_with_spinner("reading findings", some, lambda one: with_findings(ecr, one, pace))
 
 
-def _show_images(stack: Stack, found: Iterator[StoredImage], *, untagged: bool, as_json: bool) -> None:
+def _show_images(stack: Stack, found: Iterator[ListedImage], *, untagged: bool, as_json: bool) -> None:
     registry = stack.images.registry
     if as_json:
         return show_json_list(one.as_json(registry) for one in found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imagegate.oci.image import Digest
-from imagegate_cli.inventory.stored_images import StoredImage, StoredKind
+from imagegate_cli.inventory.stored_images import ListedImage, StoredKind
 
 if TYPE_CHECKING:
     from imagegate.ports.images import Images
@@ -52,7 +52,7 @@ class RepositoryStorage:
 
 
 def measure(
-    repository: str, registry: str, images: Iterable[StoredImage], reader: Images | None
+    repository: str, registry: str, images: Iterable[ListedImage], reader: Images | None
 ) -> RepositoryStorage:
     """Count the images of a repository. Without a `reader` no manifest is read."""
     numbers, size, untagged, digests = dict.fromkeys(StoredKind, 0), 0, 0, []

@@ -32,7 +32,7 @@ class StoredKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredImage:
+class ListedImage:
     """One image in a repository. `size` counts bytes as stored; that of an index is its largest platform's."""
 
     repository: str
@@ -78,7 +78,7 @@ class StoredImage:
 
 
 # Each order begins with the images that a person would look at first.
-ORDERS: Mapping[str, Callable[[StoredImage], Any]] = {
+ORDERS: Mapping[str, Callable[[ListedImage], Any]] = {
     "size": lambda one: -one.size,
     "age": lambda one: one.pushed_at,
     "pulls": lambda one: (one.pulled_at is not None, one.pulled_at or one.pushed_at),
@@ -88,7 +88,7 @@ ORDERS: Mapping[str, Callable[[StoredImage], Any]] = {
 
 def read_images(
     ecr: Any, repository: str, pace: RequestPace, *, untagged: bool = False
-) -> Iterator[StoredImage]:
+) -> Iterator[ListedImage]:
     """Yield the images of a repository, archived ones too. Raises `NotFoundError` if there is no such repository."""
     wanted = {"imageStatus": "ANY", **({"tagStatus": "UNTAGGED"} if untagged else {})}
     more: dict[str, Any] = {}
@@ -104,7 +104,7 @@ def read_images(
         more = {"nextToken": page["nextToken"]}
 
 
-def with_findings(ecr: Any, image: StoredImage, pace: RequestPace) -> StoredImage:
+def with_findings(ecr: Any, image: ListedImage, pace: RequestPace) -> ListedImage:
     """Return the image with the counts of its latest scan, by one request."""
     if image.kind is not StoredKind.IMAGE:
         return replace(image, scan=_NOT_SCANNED)
@@ -131,8 +131,8 @@ def _by_severity(counts: Mapping[str, int]) -> dict[str, int]:
     return found
 
 
-def _stored(repository: str, detail: Any) -> StoredImage:
-    return StoredImage(
+def _stored(repository: str, detail: Any) -> ListedImage:
+    return ListedImage(
         repository=repository,
         digest=detail["imageDigest"],
         tags=tuple(sorted(detail.get("imageTags", ()))),

@@ -1,0 +1,1 @@
+"""Numbers about releases, computed from the stream of the ledger."""
