@@ -20,10 +20,10 @@ from werkzeug.wrappers import Request
 
 from sandbox.aws import function_urls
 from sandbox.aws.cfn.custom import answer_to, take_answer
+from sandbox.disturbance import Application
 from sandbox.settings import Settings
 
 _API = "/sandbox-api/"
-Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class Api:
@@ -82,10 +82,11 @@ def serve(settings: Settings) -> Callable[[], None]:
         def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002
             log.info(message, *args)
 
+    aws = settings.disturbance.around(DomainDispatcherApplication(create_backend_app))
     server = make_server(
         "127.0.0.1",
         settings.aws_port,
-        _with_own_paths(DomainDispatcherApplication(create_backend_app), Api(settings)),
+        _with_own_paths(aws, Api(settings)),
         threaded=True,
         request_handler=Handler,
     )

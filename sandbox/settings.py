@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox.disturbance import Calm, Disturbance
 from sandbox.quirks import Quirks
 
 ACCOUNT = "123456789012"
@@ -25,6 +26,7 @@ class Settings:
     stack: str = "imagegate"
     time_scale: float = 0.02  # factor on Waits, retry intervals, task-token time-outs, schedules
     quirks: Quirks = field(default_factory=Quirks)
+    disturbance: Disturbance = field(default_factory=Calm)
     policy: Path | None = None  # deployed instead of the checkout's own
     is_enhanced: bool = False  # the registry scans everything with Inspector from the start
 

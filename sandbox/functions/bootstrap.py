@@ -14,6 +14,7 @@ def _end_with_the_sandbox() -> None:
 
 
 if __name__ == "__main__":
+    os.environ["AWS_SDK_UA_APP_ID"] = str(os.getpid())  # in the user agent of its calls
     threading.Thread(target=_end_with_the_sandbox, daemon=True).start()
     from awslambdaric.__main__ import main
 

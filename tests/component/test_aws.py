@@ -7,9 +7,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+from botocore.stub import Stubber
 
 from imagegate.aws import clients as aws
-from imagegate.errors import ServiceUnavailableError
+from imagegate.errors import ServiceUnavailableError, ThrottledError
 
 
 class _Broken(BaseHTTPRequestHandler):
@@ -48,3 +49,26 @@ def test_a_service_without_an_answer_is_called_again_later(monkeypatch: pytest.M
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     with pytest.raises(ServiceUnavailableError):
         aws.client("dynamodb").list_tables()
+
+
+# Each with a call that no adapter wraps in `translated`, and its service's own code.
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [
+        ("sts", "get_caller_identity", "Throttling"),
+        ("s3", "list_buckets", "SlowDown"),
+        ("lambda", "list_functions", "TooManyRequestsException"),
+        ("dynamodb", "list_tables", "ProvisionedThroughputExceededException"),
+        ("ecr", "describe_registry", "ThrottlingException"),
+    ],
+)
+def test_throttling_of_any_call_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, service: str, operation: str, code: str
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    for status in (400, 503):
+        with Stubber(aws.client(service)) as stub:
+            for _ in range(3):  # the SDK's own retries
+                stub.add_client_error(operation, code, http_status_code=status)
+            with pytest.raises(ThrottledError, match=f"{status} {code}"):
+                getattr(aws.client(service), operation)()

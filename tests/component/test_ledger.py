@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -446,19 +445,6 @@ def test_a_token_without_a_needed_attribute_is_refused(attribute: str) -> None:
     del item[attribute]
     with pytest.raises(CorruptLedgerError, match=attribute):
         read_token(item)
-
-
-def test_throttling_is_an_error_that_is_retried(
-    ledger: DynamoLedger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def throttle(**_asked: Any) -> None:
-        code: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": "slow down"}}
-        raise ClientError(code, "UpdateItem")
-
-    ledger.begin(OPEN)
-    monkeypatch.setattr(aws.client("dynamodb"), "update_item", throttle)
-    with pytest.raises(ThrottledError):
-        ledger.join(FIRST, frozenset({"v2"}), NOW)
 
 
 # the codec

@@ -108,7 +108,9 @@ def _send_with_quirks(event: dict[str, Any]) -> None:
         event["detail"] = {k: v for k, v in event["detail"].items() if k not in _OPTIONAL}
     if quirks.event_delay_seconds > 0:
         return _start_timer(quirks.event_delay_seconds, lambda: _copy_and_swap(event))
-    return _copy_and_swap(event)
+    for delay in _settings.disturbance.deliveries(event):
+        _start_timer(delay, lambda: _copy_and_swap(event)) if delay else _copy_and_swap(event)
+    return None
 
 
 def _is_lost(event: dict[str, Any]) -> bool:

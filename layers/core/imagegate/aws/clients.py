@@ -28,8 +28,8 @@ _CONFIG = Config(
 )
 _MAKING = Lock()
 # The error codes of services that get too many requests (AWS SDKs reference guide, "Retry behavior").
-_THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
-    (
+_THROTTLED = frozenset(
+    {
         "BandwidthLimitExceeded",
         "EC2ThrottledException",
         "PriorRequestNotComplete",
@@ -44,8 +44,7 @@ _THROTTLED: Mapping[str, type[ImageGateError]] = dict.fromkeys(
         "ThrottlingException",
         "TooManyRequestsException",
         "TransactionInProgressException",
-    ),
-    ThrottledError,
+    }
 )
 
 
@@ -66,7 +65,8 @@ def session() -> Session:
 def client(service: str) -> Any:
     """Return the client of one service, made on first use: each takes a part of a cold start.
 
-    Its calls raise `ServiceUnavailableError` if the service does not answer, or answers 5xx, after the SDK's retries.
+    After the SDK's retries, its calls raise `ServiceUnavailableError` if the service does not answer or answers 5xx,
+    and `ThrottledError` if it gets too many requests.
     """
     return _make(service)
 
@@ -112,10 +112,15 @@ def _read_as_json(kind: Any, response_dict: Any, customized_response_dict: Any, 
 
 
 def _refuse_fault(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
+    if http_response.status_code < 300:
+        return
+    code = parsed.get("Error", {}).get("Code", "")
+    answered = f"{model.service_model.service_name}:{model.name} answered {http_response.status_code} {code}"
+    # S3 and Lambda answer 5xx when they are called too often.
+    if code in _THROTTLED:
+        raise ThrottledError(answered)
     if http_response.status_code >= 500:
-        code = parsed.get("Error", {}).get("Code", "")
-        operation = f"{model.service_model.service_name}:{model.name}"
-        raise ServiceUnavailableError(f"{operation} answered {http_response.status_code} {code}")
+        raise ServiceUnavailableError(answered)
 
 
 def _refuse_silence(exception: Exception, **_: Any) -> None:
@@ -125,15 +130,19 @@ def _refuse_silence(exception: Exception, **_: Any) -> None:
 
 @contextmanager
 def translated(errors: Mapping[str, type[ImageGateError]], subject: str = "") -> Iterator[None]:
-    """Raise our errors for these error codes and for throttling; every other error propagates.
+    """Raise our errors for these error codes; every other error propagates, throttling with its subject.
 
     `subject` begins the message: an image, a profile. Also usable as a decorator.
     """
     try:
         yield
+    except ThrottledError as error:
+        if not subject:
+            raise
+        raise ThrottledError(f"{subject}: {error}") from error
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        ours = {**_THROTTLED, **errors}.get(code)
+        ours = errors.get(code)
         if ours is None:
             raise
         raise ours(f"{subject}: {error}" if subject else str(error)) from error
