@@ -64,8 +64,8 @@ class Walk:
         variables = sourced(self._cloud.state / f"env.{user}") if user else self._cloud.env
         program, *arguments = shlex.split(command.partition(" > ")[0].partition(" < ")[0])
         start = [sys.executable] if program == "python" else [sys.executable, "-m", "imagegate_cli"]
-        if arguments[:3] == ["-m", "sandbox", "push"]:
-            self._build(arguments[3])
+        if arguments[:2] == ["-m", "sandbox"] and arguments[2] in ("push", "arrive"):
+            self._build(arguments[-2])
         done = subprocess.run(
             [*start, *arguments],
             cwd=self._folder,
