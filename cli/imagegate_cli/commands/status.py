@@ -28,6 +28,7 @@ REFUSED = 1
 @click.option("--json", "as_json", is_flag=True, help="One object for an image, a list for a repository.")
 @click.option("--wait", is_flag=True, help="Wait until the newest attempt has ended, also for one to begin.")
 @click.option("--watch", is_flag=True, help="Wait, and show the steps as they go.")
+@click.option("--timeline", is_flag=True, help="When each step began, how long it took, where its record is.")
 @click.option("--timeout", type=DurationType(), default="1h", show_default=True, help="How long to wait.")
 @click.pass_obj
 def status(
@@ -37,6 +38,7 @@ def status(
     as_json: bool,
     wait: bool,
     watch: bool,
+    timeline: bool,
     timeout: float,
 ) -> None:
     """Show the newest attempt of an image, or the current state of each image of a repository.
@@ -52,6 +54,8 @@ def status(
       124  not ended within --timeout
     """
     stack = command_line.stack
+    if timeline:
+        return show_timeline(stack, reference, as_json=as_json)
     if not wait and not watch:
         return show(stack, reference, as_json=as_json)
     if find.begun(stack, reference) is None:
@@ -72,6 +76,24 @@ def show(stack: Stack, reference: RepositoryReference, *, as_json: bool) -> None
         raise find.missing(stack, reference)
     at, glass = now(), break_glass_of(stack)
     return show_states([status_of(stack, one, at, glass) for one in attempts], as_json=as_json)
+
+
+def show_timeline(stack: Stack, reference: RepositoryReference, *, as_json: bool) -> None:
+    """Show the steps of the newest attempt. Raises `NotFoundError` if it has none."""
+    from imagegate_cli.releases.timeline import read_timeline
+
+    release = find.newest(stack, reference)
+    if release is None:
+        raise find.missing(stack, reference)
+    steps = read_timeline(stack, release)
+    if as_json:
+        return show_json([step.as_json() for step in steps])
+    from imagegate_cli.output import screen
+
+    table = screen.plain_table(["TIME (UTC)", "TOOK", "STEP", "RECORD"])
+    for step in steps:
+        table.add_row(*step.row)
+    return screen.console().print(table)
 
 
 def show_one(stack: Stack, release: Release, *, tag: str | None = None, as_json: bool) -> ImageState:

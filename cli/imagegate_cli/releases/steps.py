@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -101,12 +102,19 @@ class ExecutionHistory:
 
     def entered(self, release: Release) -> list[str]:
         """Return the names of the entered states in order; empty if the history cannot be read."""
+        return [_name(event) for event in self._read(release) if _name(event)]
+
+    def moments(self, release: Release, types: Sequence[str]) -> list[tuple[str, datetime]]:
+        """Return name and time of each entered state of these types; empty if the history cannot be read."""
+        return [(_name(event), event["timestamp"]) for event in self._read(release) if event["type"] in types]
+
+    def _read(self, release: Release) -> list[dict[str, Any]]:
         from botocore.exceptions import ClientError
 
         if self._is_refused:
             return []
         try:
-            return [_name(event) for event in self._events(release) if _name(event)]
+            return self._events(release)
         except ClientError as error:
             # The execution starts a moment after the ledger has its attempt.
             self._is_refused = error.response["Error"]["Code"] != "ExecutionDoesNotExist"
