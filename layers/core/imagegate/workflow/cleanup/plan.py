@@ -54,11 +54,12 @@ class PlanCleanup:
         return stage
 
     def select(self, inventory: RepositoryInventory, stage: Stage, now: datetime) -> CleanupSelection:
-        """Return the images that go. The ledger is read only for those that would go otherwise."""
+        """Return the images that go. The ledger is read only for those that would go otherwise, and their parts."""
         self.protection.check_repository(inventory, now)
         known = self.protection.of_repository(inventory, stage)
         first = self._select(inventory, stage, known, now)
-        going = {digest: one.image for digest, one in first.going.items()}
+        # A part that stays for another index may be what is needed: then the index that would go is, too.
+        going = {digest: first.graph.images[digest] for digest in first.graph.below(first.going)}
         reasons = self._with_more(known, inventory, going, now)
         return first if reasons == known else self._select(inventory, stage, reasons, now)
 

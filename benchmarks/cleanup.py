@@ -1,0 +1,289 @@
+"""Random registries that are cleaned up while people work in them: nothing that is needed may go.
+
+`python -m benchmarks.cleanup --registries 1000 --seed 1 --json FILE` writes one object: registries, images, expired
+(deleted or archived), protected_expired, evidence_orphaned, indexes_broken (these three must be 0), refused (plans and
+applications that were refused), left (images that could go and stayed), and simulations_differ (lifecycle rules
+on which the simulation and a second reading of the guide disagree; must be 0).
+
+An oracle that shares no code with the product looks at the registry at the moment of each deletion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cleanup_oracle import Truth, expire_by_text, is_evidence_of, needed
+from imagegate.errors import ImageGateError, ThrottledError
+from imagegate.lifecycle.rules import parse_lifecycle
+from imagegate.lifecycle.simulation import simulate
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.cleanup import CleanupRule, CleanupTerms
+from imagegate.release.release import Outcome
+from tests.component.cleaning import Cleaning
+from tests.fakes.cleanup import FakeStoredImages
+from tests.fakes.world import DEV, NOW, REGISTRY, STAGING
+
+DAY = timedelta(days=1)
+_TAGS = ("v{}", "feature-{}", "prod-{}", "dev-{}", "keep-{}", "hotfix-{}")
+_BAD = ("protected_expired", "evidence_orphaned", "indexes_broken", "simulations_differ")
+
+
+class _Watched(FakeStoredImages):
+    """Images that are judged by the oracle at the moment when they go."""
+
+    registry_of_test: _Registry
+
+    def delete(self, repository: str, digests: Any) -> dict[Digest, str]:
+        self.registry_of_test.judge(digests)
+        return super().delete(repository, digests)
+
+    def archive(self, image: ImageRef) -> str:
+        self.registry_of_test.judge([image.digest])
+        return super().archive(image)
+
+    def stored(self, repository: str, digests: Any = ()) -> Any:
+        if digests:  # the last look before a batch: until then people may move tags, and pull
+            self.registry_of_test.race_in_batch(list(digests))
+        return super().stored(repository, digests)
+
+
+class _Registry:
+    """One random registry with its users, and what was counted in it."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance, self.counts = chance, Counter[str]()
+        self.taken: dict[Digest, Any] = {}  # as they were when they went
+        self.rules = [(None, 7, None), ("v*", None, chance.randint(0, 4)), ("feature-*", 7, None)]
+        self.rules += [("dev-*", 20, 2), ("prod-*", None, None)]
+        rules = tuple(
+            CleanupRule(tag, older_than=days * DAY if days is not None else None, keep_last=number)
+            for tag, days, number in self.rules
+        )
+        archive = chance.choice([None, None, 90 * DAY])
+        terms = CleanupTerms(rules, keep_releases=chance.randint(1, 4), archive=archive)
+        self.images = _Watched()
+        self.images.registry_of_test = self
+        self.world = Cleaning(terms=terms, images=self.images)
+        self.racing = False
+
+    def fill(self) -> None:
+        for number in range(self.chance.randint(3, 25)):
+            self.push(number)
+        digests = sorted(self.images.digests(DEV))
+        for digest in self.chance.sample(digests, min(len(digests), self.chance.randint(0, 3))):
+            self.use(digest)
+        for digest in self.chance.sample(digests, min(len(digests), self.chance.randint(0, 8))):
+            self.release(digest)
+        for image in list(self.images.images.values()):  # the ledger knows what was pushed lately
+            if image.tags and NOW - image.pushed_at < 31 * DAY:
+                self.release(image.digest, Outcome.BLOCKED)
+
+    def push(self, number: int, days: float | None = None) -> None:
+        chance, there = self.chance, sorted(self.images.digests(DEV))
+        kind = chance.random()
+        tags = [
+            chance.choice(_TAGS).format(chance.randint(0, 30)) for _ in range(chance.choice([0, 1, 1, 1, 2]))
+        ]
+        age = chance.uniform(0.1, 120) if days is None else days
+        more: dict[str, Any] = {"days": age, "pulled": chance.choice([None, None, chance.uniform(0, age)])}
+        if kind < 0.25 and there:
+            more["children"] = chance.sample(there, min(len(there), chance.randint(1, 3)))
+        elif kind < 0.45 and there:
+            more["subject"], tags = (
+                chance.choice([*there, Digest.of(b"gone")]),
+                tags[:1] if kind < 0.3 else [],
+            )
+        elif kind < 0.55 and there:
+            tags = [f"sha256-{chance.choice(there).hex}.{chance.choice(['sig', 'att'])}"]
+        self.images.push(DEV, f"{number} {chance.random()}", *tags, **more)
+
+    def use(self, digest: Digest) -> None:
+        tags = sorted(self.images.images[ImageRef(DEV, digest)].tags)
+        name = f":{self.chance.choice(tags)}" if tags and self.chance.random() < 0.5 else f"@{digest}"
+        self.world.users.named.append((f"{REGISTRY}/{DEV}{name}", "the service s"))
+
+    def release(self, digest: Digest, outcome: Outcome | None = None) -> None:
+        if (ImageRef(DEV, digest), 1) in self.world.ledger.releases:
+            return
+        ends = [Outcome.RELEASED, Outcome.RELEASED, Outcome.HELD, Outcome.BLOCKED, None]
+        outcome = outcome or self.chance.choice(ends)
+        days = self.chance.uniform(1.5, 100)
+        is_good = outcome in (Outcome.RELEASED, Outcome.HELD)
+        more: dict[str, Any] = {} if is_good else {"verdict": "BLOCK", "signature": None}
+        if outcome is None:
+            more["closed_at"] = None
+        self.world.release(digest, days=days, outcome=outcome, **more)
+        if outcome is Outcome.RELEASED and self.chance.random() < 0.2:
+            self.world.release(digest, STAGING, days=days - 1)
+
+    def truth(self) -> Truth:
+        """Return what the oracle looks at, from what the benchmark did, not from what the product read."""
+        truth = Truth(DEV, self.world.now, {}, rules=self.rules, keep_releases=self.world.terms.keep_releases)
+        there = {image.digest: one for image, one in self.images.images.items() if image.repository == DEV}
+        truth.images = (
+            there | self.taken
+        )  # a part is judged as long as its index is, that went a moment before
+        for name, _ in self.world.users.named:
+            rest = name.split(f"/{DEV}")[1]
+            if rest[0] == "@":
+                truth.running.add(Digest.parse(rest[1:]))
+            else:
+                truth.running_tags.add(rest[1:])
+        later = []
+        for (image, _), release in self.world.ledger.releases.items():
+            if image.repository == STAGING:
+                later.append((release.closed_at, image.digest))
+            elif release.outcome is None or release.outcome is Outcome.HELD:
+                truth.undecided.add(image.digest)
+            if image.repository == DEV and release.outcome in (Outcome.RELEASED, Outcome.HELD):
+                truth.announced.append((release.closed_at or NOW, image.digest))
+        truth.current_later = {max(later)[1]} if later else set()
+        return truth
+
+    def judge(self, digests: Any) -> None:
+        """Count what goes although it is needed now, and evidence that goes before its image."""
+        truth = self.truth()
+        self.counts["protected_expired"] += len(needed(truth) & set(digests))
+        for digest in digests:
+            subjects = [
+                one for one in truth.images if is_evidence_of(truth.images[digest], one) and one != digest
+            ]
+            self.counts["evidence_orphaned"] += any(one not in {*self.taken, *digests} for one in subjects)
+        self.taken |= {digest: truth.images[digest] for digest in digests}
+
+    def race(self) -> None:
+        """Let something happen between plan and application."""
+        digests = sorted(self.images.digests(DEV))
+        digest = self.chance.choice(digests)
+        match self.chance.randint(0, 9):
+            case 0:
+                self.push(1000, days=0.01)
+            case 1:
+                self.use(digest)
+            case 2:
+                self.images.change(DEV, digest, pulled_at=NOW)
+            case 3:
+                self.images.change(DEV, digest, tags=frozenset({"keep"}))
+            case 4:
+                self.release(digest)
+            case 5:
+                self.world.users.error = ThrottledError("slow down")
+            case 6:
+                self.world.installed_at = None
+            case 7:
+                self.world.now += 10 * DAY
+
+    def race_in_batch(self, digests: list[Digest]) -> None:
+        there = [one for one in digests if one in self.images.digests(DEV)]
+        if self.racing and there and self.chance.random() < 0.3:
+            digest = self.chance.choice(there)
+            change = self.chance.choice([{"pulled_at": NOW}, {"tags": frozenset({"keep"})}])
+            self.images.change(DEV, digest, **change)
+
+    def clean(self) -> None:
+        self.counts["images"] += len(self.images.images)
+        try:
+            plan = self.world.plan()
+        except ImageGateError:
+            self.counts["refused"] += 1
+            return
+        going = {step.digest for step in plan.steps}
+        self.counts["left"] += len(self.truth().images.keys() - needed(self.truth()) - going)
+        self.race()
+        self.racing = self.chance.random() < 0.5
+        stop = self.chance.choice([None, 0, 1])
+        for stop_after in (stop, None):
+            try:
+                self.world.apply(plan, stop_after)
+            except ImageGateError:
+                self.counts["refused"] += 1
+                break
+        self.counts["expired"] += len(self.taken)
+        self.look_after()
+
+    def look_after(self) -> None:
+        """Count indexes without a part that was taken, and evidence whose image was."""
+        there = {image.digest: one for image, one in self.images.images.items() if image.repository == DEV}
+        active = {digest for digest, one in there.items() if one.status == "ACTIVE"}
+        gone = self.taken.keys() - active
+        for digest in active:
+            self.counts["indexes_broken"] += bool(gone & set(there[digest].children))
+            is_orphan = any(is_evidence_of(there[digest], one) for one in gone)
+            # Evidence that an index contains, or that is about another image too, stays with that.
+            wholes = (
+                one for one in active if digest in there[one].children or is_evidence_of(there[digest], one)
+            )
+            self.counts["evidence_orphaned"] += is_orphan and not any(one != digest for one in wholes)
+
+    def simulate_rules(self) -> None:
+        """Compare the simulation of ECR's rules with the second reading, on the images of this registry."""
+        chance = self.chance
+        selections: list[dict[str, Any]] = [
+            {"tagStatus": "tagged", "tagPatternList": patterns}
+            for patterns in (["v*"], ["feature-*", "dev-*"], ["prod-*"], ["*1*"])
+        ]
+        chance.shuffle(selections)
+        selections = [*selections[: chance.randint(0, 4)], {"tagStatus": "untagged"}, {"tagStatus": "any"}]
+        rules = []
+        for number, selection in enumerate(selections, 1):
+            counts: dict[str, Any] = {"countType": "imageCountMoreThan", "countNumber": chance.randint(1, 4)}
+            if chance.random() < 0.5:
+                counts = {
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": chance.randint(1, 90),
+                }
+            rules.append(
+                {
+                    "rulePriority": number * 3,
+                    "selection": {**selection, **counts},
+                    "action": {"type": "expire"},
+                }
+            )
+        images = [replace(one, children=one.children) for one in self.images.images.values()]
+        effects = simulate(parse_lifecycle(json.dumps({"rules": rules}).encode()), images, NOW).effects
+        ours = {digest: one.rule.priority for digest, one in effects.items() if one.rule}
+        self.counts["simulations_differ"] += ours != expire_by_text(rules, images, NOW)
+
+
+def run(registries: int, seed: int) -> dict[str, int]:
+    """Clean up so many registries and return the counts."""
+    total = Counter[str]()
+    for number in range(registries):
+        registry = _Registry(random.Random(f"{seed}/{number}"))  # noqa: S311 - the same ones for the same seed
+        registry.fill()
+        registry.simulate_rules()
+        registry.clean()
+        total += registry.counts
+    names = ("images", "expired", "protected_expired", "evidence_orphaned", "indexes_broken", "refused")
+    counted = {name: total[name] for name in (*names, "left", "simulations_differ")}
+    return {"registries": registries, **counted}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Clean up random registries; nothing that is needed may go.")
+    parser.add_argument("--registries", type=int, default=1000, help="how many (default: 1000)")
+    parser.add_argument("--seed", type=int, default=1, help="other registries for another one (default: 1)")
+    parser.add_argument("--json", type=Path, help="write the result there; default: print it")
+    arguments = parser.parse_args(argv)
+    if arguments.registries < 1:
+        parser.error("--registries must be 1 or more")
+    result = run(arguments.registries, arguments.seed)
+    text = json.dumps(result, indent=2)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+    else:
+        print(text)
+    return 1 if any(result[name] for name in _BAD) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
