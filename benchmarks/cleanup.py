@@ -185,8 +185,8 @@ class _Registry:
         there = [one for one in digests if one in self.images.digests(DEV)]
         if self.racing and there and self.chance.random() < 0.3:
             digest = self.chance.choice(there)
-            change = self.chance.choice([{"pulled_at": NOW}, {"tags": frozenset({"keep"})}])
-            self.images.change(DEV, digest, **change)
+            changes: list[dict[str, Any]] = [{"pulled_at": NOW}, {"tags": frozenset({"keep"})}]
+            self.images.change(DEV, digest, **self.chance.choice(changes))
 
     def clean(self) -> None:
         self.counts["images"] += len(self.images.images)

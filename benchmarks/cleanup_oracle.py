@@ -144,4 +144,4 @@ def _is_over(rule: dict[str, Any], image: Any, images: list[Any], now: datetime)
     if rule["selection"]["countType"] == "sinceImagePushed":
         return bool(now - image.pushed_at > number * DAY)
     newer = [one for one in images if _selects(rule, one) and one.pushed_at > image.pushed_at]
-    return len(newer) >= number
+    return bool(len(newer) >= number)
