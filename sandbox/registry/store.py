@@ -38,6 +38,8 @@ class Store:
     account_settings: dict[str, str] = field(default_factory=dict)
     hooks: Hooks | None = None
     managed_signing: Any = None
+    cache_rules: dict[str, dict[str, Any]] = field(default_factory=dict)  # by prefix
+    creation_templates: dict[str, dict[str, Any]] = field(default_factory=dict)  # by prefix
     calls: int = 0  # of the JSON API
     requests: int = 0  # to the registry
     fetches: int = 0  # of blobs

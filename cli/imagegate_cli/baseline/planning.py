@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from imagegate.aws.ecr_settings import EcrSettings
 from imagegate.baseline.plan import SettingsPlan, plan_repository
+from imagegate.baseline.registry import REGISTRY, plan_registry
 from imagegate.baseline.repository_policy import GateRegistry
-from imagegate.baseline.terms import RegistryBaseline
+from imagegate.baseline.section import RegistryBaseline
 from imagegate.errors import ThrottledError
 from imagegate.policy.policy import Policy
 from imagegate_cli.faults import explain
@@ -43,18 +44,31 @@ class Planner:
 
     def plans(self, names: Sequence[str] = ()) -> Iterator[SettingsPlan | Failure]:
         """Yield the plan of each repository of the baseline, or of these alone. A failure stops no other."""
-        for name in names or self.paced(lambda: list(self.settings.names())):
+        for name in names or [REGISTRY, *self.paced(lambda: list(self.settings.names()))]:
             plan = self._attempt(name, lambda name=name: self.plan(name))  # type: ignore[misc]
             if plan is not None:
                 yield plan
 
     def plan(self, name: str) -> SettingsPlan | None:
-        """Return the plan of a repository, or None if the baseline says nothing about it."""
+        """Return the plan of a repository or of REGISTRY, or None if the baseline says nothing about it."""
+        if name == REGISTRY:
+            return self._plan_registry()
         stage = self.policy.stage_of(name)
         terms = self.baseline.terms_of(name, stage.name if stage else None)
         if terms is None:
             return None
         return plan_repository(name, terms, self.paced(lambda: self.settings.repository(name)), self.registry)
+
+    def _plan_registry(self) -> SettingsPlan:
+        local = [stage for stage in self.policy.stages.values() if stage.remote is None]
+        globs = {stage.name: stage.repositories.repository_of("*") for stage in local}
+        patterns = self.baseline.patterns_of_registry(globs)
+        terms = self.baseline.registry
+        has_templates = any(one.create_on_push for one in patterns.values())
+        found = self.paced(
+            lambda: self.settings.registry(has_cache=bool(terms.cache), has_templates=has_templates)
+        )
+        return plan_registry(terms, patterns, found, self.registry)
 
     def apply(self, plan: SettingsPlan) -> SettingsPlan | Failure:
         """Change what the plan says, and return the plan that is left: an empty one if all is done."""

@@ -11,6 +11,7 @@ from imagegate.baseline.plan import Change, SettingsPlan
 from imagegate_cli.baseline.planning import Failure
 
 _WIDTH = 16
+_ALL_LINES = 1_000  # those of others are shown, too
 
 
 def lines(plan: SettingsPlan) -> Iterator[str]:
@@ -30,7 +31,7 @@ def _change(change: Change) -> Iterator[str]:
         return
     yield f"  ~ {change.setting}"
     before, after = _text(change.before), _text(change.after)
-    for line in difflib.unified_diff(before, after, lineterm="", n=1):
+    for line in difflib.unified_diff(before, after, lineterm="", n=_ALL_LINES):
         if not line.startswith(("---", "+++", "@@")):
             yield f"      {line}"
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ecr import urls
+from moto.ecr import policy_validation, urls
 from moto.ecr.models import ECRBackend, Image
 
 from sandbox.aws.ecr import shapes
@@ -213,6 +213,16 @@ def install(settings: Settings) -> None:
     urls.url_paths["{0}/$"] = EcrOperations.dispatch
     Image._create_digest = _create_digest
     ECRBackend.create_repository = _create_repository
+    _accept_archive_rules()
+
+
+def _accept_archive_rules() -> None:
+    """Let moto take the rules of lifecycle policies for the archive (user guide, "Lifecycle policy parameters")."""
+    policy_validation.VALID_ACTION_TYPE_VALUES.add("transition")
+    # moto has one set for the keys that are valid and those that are required.
+    policy_validation.VALID_ACTION_PROPERTIES = {"type", "targetStorageClass"}
+    policy_validation.VALID_SELECTION_PROPERTIES.add("storageClass")
+    policy_validation.VALID_SELECTION_COUNT_TYPE_VALUES.update(("sinceImagePulled", "sinceImageTransitioned"))
 
 
 def _create_digest(self: Any) -> None:

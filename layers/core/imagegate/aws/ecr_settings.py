@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
 from imagegate.baseline.plan import Change, FoundRepository
+from imagegate.baseline.registry import FoundRegistry
 from imagegate.baseline.terms import Encryption, TagMutability
 
 # Codes of ECR that mean that a setting was never made.
@@ -55,6 +56,32 @@ class EcrSettings:
             json.loads(policy["policyText"]) if policy else None,
             {tag["Key"]: tag["Value"] for tag in tags.get("tags", ())},
         )
+
+    def registry(self, *, has_cache: bool, has_templates: bool) -> FoundRegistry:
+        """Return the documents of the registry; caches and templates only if they are needed."""
+        scanning = self.read("get_registry_scanning_configuration") or {}
+        replication = self.read("describe_registry") or {}
+        policy = self.read("get_registry_policy")
+        cache = (
+            self._listed("describe_pull_through_cache_rules", "pullThroughCacheRules") if has_cache else ()
+        )
+        templates = (
+            self._listed("describe_repository_creation_templates", "repositoryCreationTemplates")
+            if has_templates
+            else ()
+        )
+        return FoundRegistry(
+            scanning.get("scanningConfiguration", {}),
+            replication.get("replicationConfiguration", {}).get("rules", []),
+            json.loads(policy["policyText"]) if policy else None,
+            {one["ecrRepositoryPrefix"]: one for one in cache},
+            {one["prefix"]: one for one in templates},
+        )
+
+    def _listed(self, operation: str, key: str) -> Iterator[Mapping[str, Any]]:
+        with translated({}, subject=operation):
+            for page in self._client.get_paginator(operation).paginate():
+                yield from page[key]
 
     def read(self, operation: str, **request: Any) -> Any:
         """Return the answer of a reading call, or None if the setting was never made."""

@@ -49,15 +49,15 @@ def own_statements(access: Access, registry: GateRegistry) -> list[dict[str, Any
         "Write": (access.write_accounts, PULL + PUSH),
     }
     statements = [
-        _allow(name, {"AWS": [root % one for one in listed]}, actions)
+        allow(name, {"AWS": [root % one for one in listed]}, actions)
         for name, (listed, actions) in accounts.items()
         if listed
     ]
     if access.roles:
-        statements.append(_allow("Roles", {"AWS": list(access.roles)}, PULL))
+        statements.append(allow("Roles", {"AWS": list(access.roles)}, PULL))
     if access.organization:
         condition = {"StringEquals": {"aws:PrincipalOrgID": access.organization}}
-        statements.append(_allow("Organization", "*", PULL, condition))
+        statements.append(allow("Organization", "*", PULL, condition))
     if access.lambda_pull:
         statements.append(_lambda_statement(access, registry))
     if access.only_promotion:
@@ -65,9 +65,10 @@ def own_statements(access: Access, registry: GateRegistry) -> list[dict[str, Any
     return statements
 
 
-def _allow(
+def allow(
     name: str, principal: Any, actions: Sequence[str], condition: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
+    """Return a statement of the baseline that allows these actions. `principal` is as in a policy."""
     statement: dict[str, Any] = {"Sid": f"{OWN}{name}", "Effect": "Allow", "Principal": principal}
     return statement | {"Action": list(actions)} | ({"Condition": dict(condition)} if condition else {})
 
@@ -78,7 +79,7 @@ def _lambda_statement(access: Access, registry: GateRegistry) -> dict[str, Any]:
         f"arn:{registry.partition}:lambda:{registry.region}:{account}:function:*" for account in accounts
     ]
     principal = {"Service": "lambda.amazonaws.com"}
-    return _allow("Lambda", principal, PULL[:2], {"ArnLike": {"aws:sourceArn": functions}})
+    return allow("Lambda", principal, PULL[:2], {"ArnLike": {"aws:sourceArn": functions}})
 
 
 def _push_denial(access: Access, registry: GateRegistry) -> dict[str, Any]:

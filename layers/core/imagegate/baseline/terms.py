@@ -6,10 +6,9 @@ file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -126,31 +125,6 @@ PRESETS: Mapping[str, RepositoryTerms] = {
         tags={"Environment": "production", "SecurityLevel": "high"},
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryBaseline:
-    """The section `baseline` of a policy. `stages` and `patterns`: their terms, with presets merged in."""
-
-    stages: Mapping[str, RepositoryTerms] = field(default_factory=dict)
-    patterns: Mapping[str, RepositoryTerms] = field(
-        default_factory=dict
-    )  # names with * and ?, in the order of the file
-
-    @property
-    def is_empty(self) -> bool:
-        """True if the policy has no baseline."""
-        return self == RegistryBaseline()
-
-    def terms_of(self, repository: str, stage: str | None) -> RepositoryTerms | None:
-        """Return the terms of a repository in a stage, or None if the baseline says nothing about it."""
-        layers = list(self._layers(repository, stage))
-        return merge_all(layers) if layers else None
-
-    def _layers(self, repository: str, stage: str | None) -> Iterator[RepositoryTerms]:
-        if stage is not None and stage in self.stages:
-            yield self.stages[stage]
-        yield from (terms for glob, terms in self.patterns.items() if fnmatchcase(repository, glob))
 
 
 def merge_all(layers: Sequence[RepositoryTerms]) -> RepositoryTerms:

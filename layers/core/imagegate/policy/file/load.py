@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from imagegate.baseline.terms import RegistryBaseline
+from imagegate.baseline.section import RegistryBaseline
 from imagegate.errors import InvalidPolicyError
 from imagegate.oci.image import Digest
 from imagegate.policy.file.inheritance import ExpandedPolicy, inherit

@@ -1,0 +1,206 @@
+"""`imagegate baseline` over the sandbox's ECR, which has what moto lacks: the registry, presets and the archive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from imagegate.aws import clients as aws
+from imagegate.aws.ecr_settings import EcrSettings
+from imagegate.baseline.plan import Change
+from sandbox.settings import ACCOUNT
+from tests.component.baselines import GATE_ROLE, Shop, document, gate
+from tests.component.cli_gate import CliGate
+from tests.contract.registry_sandbox import Sandbox, serving
+
+__all__ = ["gate"]
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples" / "policies").glob("baseline*.yaml"))
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/templates"
+SECRET = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:ecr-pullthroughcache/hub-a1b2c3"
+THEIRS = {
+    "destinations": [{"region": "ap-southeast-1", "registryId": ACCOUNT}],
+    "repositoryFilters": [{"filter": "theirs/", "filterType": "PREFIX_MATCH"}],
+}
+# One section for each setting of the registry, and each form that it can have.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "enhanced scanning by frequency": {
+        "registry": {"scanning": "enhanced"},
+        "stages": {"staging": {"scanning": "on_push"}, "production": {"scanning": "continuous"}},
+    },
+    "basic scanning": {"registry": {"scanning": "basic"}, "stages": {"dev": {"scanning": "on_push"}}},
+    "no scanning": {"registry": {"scanning": "enhanced"}, "repositories": {"tmp/*": {"scanning": "manual"}}},
+    "replication": {
+        "registry": {
+            "replication": [
+                {"to": [{"region": "us-east-1"}], "prefixes": ["prod/"]},
+                {"to": [{"region": "eu-west-1"}, {"region": "eu-west-1", "account": "210987654321"}]},
+            ]
+        }
+    },
+    "replication from accounts": {"registry": {"replication_from": ["210987654321"]}},
+    "caches": {
+        "registry": {
+            "pull_through_cache": {
+                "docker-hub": {"upstream": "docker-hub", "credentials": SECRET},
+                "k8s": {"upstream": "k8s"},
+                "central": {"upstream": "210987654321.dkr.ecr.eu-west-1.amazonaws.com", "role": ROLE},
+            }
+        }
+    },
+    "templates": {
+        "registry": {"template_role": ROLE, "scanning": "enhanced"},
+        "repositories": {
+            "team/*": {"preset": "production", "create_on_push": True},
+            "*": {"tag_mutability": {"mode": "immutable", "except": ["latest"]}, "create_on_push": True},
+        },
+    },
+    "development": {"stages": {"dev": {"preset": "development"}}},
+    "staging": {"registry": {"scanning": "enhanced"}, "stages": {"staging": {"preset": "staging"}}},
+    "production": {"registry": {"scanning": "enhanced"}, "stages": {"production": {"preset": "production"}}},
+    "archive": {"stages": {"dev": {"lifecycle": {"not_pulled_days": 60, "untagged_days": 7}}}},
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with serving(tmp_path_factory.mktemp("state")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def shop(sandbox: Sandbox, gate: CliGate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """Reset the registry; let the command line call it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.settings.endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", sandbox.settings.region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", sandbox.admin["aws_access_key_id"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", sandbox.admin["aws_secret_access_key"])
+    gate.outputs["PushRoles"] = GATE_ROLE
+    aws.forget()
+    ecr = sandbox.client("ecr")
+    for one in ecr.describe_repositories()["repositories"]:
+        ecr.delete_repository(repositoryName=one["repositoryName"], force=True)
+    ecr.put_replication_configuration(replicationConfiguration={"rules": [THEIRS]})
+    ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[scan_rule("SCAN_ON_PUSH", "theirs/*")])
+    ecr.put_registry_policy(policyText=registry_policy("Theirs"))
+    yield Shop(gate, ecr)
+    aws.forget()
+
+
+def scan_rule(frequency: str, *filters: str) -> dict[str, Any]:
+    listed = [{"filter": one, "filterType": "WILDCARD"} for one in filters]
+    return {"scanFrequency": frequency, "repositoryFilters": listed}
+
+
+def registry_policy(sid: str) -> str:
+    resource = f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/*"
+    principal = {"AWS": "arn:aws:iam::333333333333:root"}
+    statement = {"Sid": sid, "Effect": "Allow", "Principal": principal, "Resource": resource}
+    return document({**statement, "Action": ["ecr:ReplicateImage"]})
+
+
+@pytest.mark.parametrize("baseline", OPTIONS.values(), ids=OPTIONS)
+def test_after_the_plan_is_applied_the_plan_is_empty_and_rules_of_others_are_there(
+    shop: Shop, baseline: dict[str, Any]
+) -> None:
+    names = ("shop-dev", "shop-staging", "shop-production")
+    shop.says(**baseline)
+    shop.plan()
+    assert shop.apply().code == 0
+    for name in names:
+        if any(name.endswith(stage) for stage in baseline.get("stages", {})):
+            assert shop.apply(name).code == 0
+    left = shop.plan()
+    assert left["changes"] == []
+    assert left["failures"] == []
+    assert THEIRS in shop.ecr.describe_registry()["replicationConfiguration"]["rules"]
+    configuration = shop.ecr.get_registry_scanning_configuration()["scanningConfiguration"]
+    assert "theirs/*" in json.dumps(configuration)
+    assert "Theirs" in shop.ecr.get_registry_policy()["policyText"]
+
+
+def test_a_rule_that_somebody_adds_in_between_is_not_lost(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.says(**OPTIONS["replication"])
+    more = {"destinations": [{"region": "us-west-2", "registryId": ACCOUNT}]}
+    read, reads = EcrSettings.registry, []
+
+    def read_and_meddle(self: EcrSettings, **needs: bool) -> Any:
+        reads.append(needs)
+        if len(reads) == 2:
+            shop.ecr.put_replication_configuration(replicationConfiguration={"rules": [THEIRS, more]})
+        return read(self, **needs)
+
+    monkeypatch.setattr(EcrSettings, "registry", read_and_meddle)
+    assert shop.apply().code == 2
+    rules = shop.ecr.describe_registry()["replicationConfiguration"]["rules"]
+    assert rules == [THEIRS, more]
+    monkeypatch.undo()
+
+
+def test_a_second_apply_sends_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.says(**OPTIONS["replication"])
+    shop.apply()
+    sent: list[Change] = []
+    monkeypatch.setattr(EcrSettings, "send", lambda _self, change: sent.append(change))
+    assert shop.apply().code == 0
+    assert sent == []
+
+
+def test_enhanced_scanning_looks_at_staging_and_production_alone(shop: Shop) -> None:
+    stages = {name: {"preset": name} for name in ("staging", "production")}
+    shop.says(registry={"scanning": "enhanced"}, stages={**stages, "dev": {"preset": "development"}})
+    assert any("*-dev" in one["text"] for one in shop.plan()["remarks"])
+    shop.apply()
+    rules = shop.ecr.get_registry_scanning_configuration()["scanningConfiguration"]["rules"]
+    assert {
+        rule["scanFrequency"]: [one["filter"] for one in rule["repositoryFilters"]] for rule in rules
+    } == {
+        "SCAN_ON_PUSH": ["theirs/*", "*-staging"],
+        "CONTINUOUS_SCAN": ["*-production"],
+    }
+
+
+def test_what_a_registry_cannot_do_is_said(shop: Shop) -> None:
+    shop.says(
+        registry={"allowed_regions": ["eu-west-1"]},
+        stages={"production": {"scanning": "continuous"}, "dev": {"create_on_push": True}},
+    )
+    texts = [one["text"] for one in shop.plan()["remarks"] if one["unmet"]]
+    assert [text.split(":")[0] for text in texts] == [
+        "continuous scanning needs registry",
+        "a rule of somebody else copies images to ap-southeast-1, which allowed_regions does not have",
+        "a template goes by the beginning of a name, up to a slash",
+    ]
+
+
+def test_a_template_of_somebody_else_keeps_what_it_is_for(shop: Shop) -> None:
+    shop.ecr.create_repository_creation_template(
+        prefix="mirror", appliedFor=["REPLICATION"], description="theirs", imageTagMutability="IMMUTABLE"
+    )
+    shop.says(repositories={"mirror/*": {"encryption": "AES256", "create_on_push": True}})
+    shop.apply()
+    templates = shop.ecr.describe_repository_creation_templates()["repositoryCreationTemplates"]
+    [template] = [one for one in templates if one["prefix"] == "mirror"]
+    assert template["appliedFor"] == ["CREATE_ON_PUSH", "REPLICATION"]
+    assert (template["description"], template["imageTagMutability"]) == ("theirs", "IMMUTABLE")
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_an_example_is_applied_in_full(shop: Shop, file: Path) -> None:
+    shop.gate.policy_content = file.read_bytes()
+    stages = yaml.safe_load(file.read_text())["stages"]
+    names = [stage["repositories"].replace("{app}", "shop") for stage in stages.values()]
+    shop.plan(*names)
+    assert shop.apply(*names).code == 0
+    assert shop.apply().code in (0, 1)
+    left = shop.plan(*names)
+    assert left["changes"] + left["failures"] == []
+    assert shop.plan()["changes"] == []
