@@ -52,7 +52,8 @@ _FREQUENCIES = {
 Account = Annotated[
     str,
     BeforeValidator(matching(_ACCOUNT, 'an account of 12 digits in quotes, such as "210987654321"')),
-    pattern_schema(_ACCOUNT, "210987654321"),
+    # An editor may take the digits for a number, even in quotes.
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[0-9]{12}$"}, {"type": "number"}]}),
 ]
 Principal = Annotated[
     str,
