@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from imagegate.aws.ecr_settings import EcrSettings
 from imagegate.baseline.plan import Change
@@ -290,3 +291,26 @@ def test_a_policy_without_a_baseline_says_where_to_begin(shop: Shop) -> None:
     result = shop.gate.call("baseline", "plan")
     assert result.code == 2
     assert "baseline import" in result.err
+
+
+def test_with_what_import_prints_there_is_nothing_to_do(shop: Shop) -> None:
+    shop.makes("a-dev", "b-dev", "c-staging", "other", tags=[{"Key": "Owner", "Value": "1"}])
+    filters = [{"filterType": "WILDCARD", "filter": "latest"}]
+    shop.ecr.put_image_tag_mutability(
+        repositoryName="b-dev",
+        imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters=filters,
+    )
+    shop.ecr.put_lifecycle_policy(repositoryName="a-dev", lifecyclePolicyText=json.dumps({"rules": [RULE]}))
+    shop.says()
+    section = yaml.safe_load(shop.gate.call("baseline", "import").out)["baseline"]
+    assert section["stages"]["dev"] == {
+        "scan_on_push": False,
+        "encryption": "AES256",
+        "tags": {"Owner": "1"},
+    }
+    assert section["repositories"].keys() == {"a-dev", "b-dev"}
+    shop.says(**section)
+    planned = shop.plan()
+    assert planned["changes"] == []
+    assert [one for one in planned["remarks"] if one["unmet"]] == []

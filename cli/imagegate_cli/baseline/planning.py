@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from imagegate.aws.ecr_settings import EcrSettings
-from imagegate.baseline.plan import SettingsPlan, plan_repository
+from imagegate.baseline.plan import FoundRepository, SettingsPlan, plan_repository
 from imagegate.baseline.registry import REGISTRY, plan_registry
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.baseline.section import RegistryBaseline
@@ -48,6 +48,16 @@ class Planner:
             plan = self._attempt(name, lambda name=name: self.plan(name))  # type: ignore[misc]
             if plan is not None:
                 yield plan
+
+    def found(self) -> dict[str | None, list[FoundRepository]]:
+        """Return the repositories of this registry's stages as they are, by stage. Raises `ImageGateError`."""
+        found: dict[str | None, list[FoundRepository]] = {}
+        for name in self.paced(lambda: list(self.settings.names())):
+            stage = self.policy.stage_of(name)
+            repository = self.paced(lambda name=name: self.settings.repository(name)) if stage else None  # type: ignore[misc]
+            if stage is not None and repository is not None:
+                found.setdefault(stage.name, []).append(repository)
+        return found
 
     def plan(self, name: str) -> SettingsPlan | None:
         """Return the plan of a repository or of REGISTRY, or None if the baseline says nothing about it."""

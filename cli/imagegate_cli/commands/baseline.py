@@ -11,7 +11,7 @@ import click
 
 from imagegate_cli.context import CommandLine, now, pauses
 from imagegate_cli.faults import CANNOT_TELL, NotFoundError
-from imagegate_cli.output.terminal import confirm, say, show_json
+from imagegate_cli.output.terminal import confirm, print_content, say, show_json
 
 if TYPE_CHECKING:
     from imagegate.baseline.plan import SettingsPlan
@@ -96,6 +96,29 @@ def apply_(
     raise click.exceptions.Exit(_exit_code(left.values()))
 
 
+@baseline.command("import")
+@_POLICY
+@click.pass_obj
+def import_(command_line: CommandLine, /, *, file: Path | None) -> None:
+    """Print the section `baseline` that says what the repositories of the stages have now.
+
+    A stage gets the settings that all its repositories share, and each repository its others. Statements of repository
+    policies and rules of the registry are left out: they stay where they are.
+
+    \b
+    Exit codes:
+      0  printed; imagegate baseline plan finds nothing to do with it
+      2  something could not be read
+    """
+    import yaml
+
+    from imagegate.baseline.importing import section_of
+
+    planner = _planner(command_line, file, needs_section=False)
+    section = section_of(planner.found())
+    print_content(yaml.safe_dump({"baseline": section}, sort_keys=False))
+
+
 def _applied(planner: Planner, plans: Sequence[SettingsPlan]) -> Iterator[tuple[str, SettingsPlan | Failure]]:
     """Yield what is left of each plan, and report progress on stderr."""
     from imagegate_cli.baseline.planning import Failure
@@ -118,7 +141,7 @@ def _confirm(question: str, *, as_json: bool) -> None:
     confirm(question, "nothing was done")
 
 
-def _planner(command_line: CommandLine, file: Path | None) -> Planner:
+def _planner(command_line: CommandLine, file: Path | None, *, needs_section: bool = True) -> Planner:
     """Return the planner for a policy file or the deployed policy. If it has faults, print them and exit with 2."""
     from imagegate.aws.ecr_settings import EcrSettings
     from imagegate.baseline.repository_policy import GateRegistry
@@ -132,7 +155,7 @@ def _planner(command_line: CommandLine, file: Path | None) -> Planner:
         for fault in examined.faults:
             say(f"{source.name}:{fault.line}: {fault}", err=True)
         raise click.exceptions.Exit(CANNOT_TELL)
-    if examined.baseline.is_empty:
+    if needs_section and examined.baseline.is_empty:
         raise NotFoundError(f"{source.name}: it has no section baseline; see imagegate baseline import")
     roles = tuple(stack.output("PushRoles").split(","))
     registry = GateRegistry(stack.account, stack.region, stack.arn.split(":")[1], roles)
