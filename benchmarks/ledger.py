@@ -3,8 +3,8 @@
 `python -m benchmarks.ledger --releases 1000000 --json FILE` writes one object: releases, item_bytes (of an attempt that
 was released), and for two readers their requests, items, read_units and peak_mib: `newest` takes the newest twenty
 attempts, as `imagegate list` does; `all` reads the 90 days, as `policy replay` and `policy report` do. Below the
-product's adapter, DynamoDB is simulated: it makes up the items of each page when they are asked for, so that the memory
-is that of the reader.
+product's adapter, DynamoDB is simulated: it makes up the items of a page for each request, so that the memory is that
+of the reader.
 """
 
 from __future__ import annotations
