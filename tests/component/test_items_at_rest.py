@@ -14,9 +14,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from imagegate.aws.dynamodb import DynamoTable
 from imagegate.aws.grants import DynamoGrants
 from imagegate.aws.ledger import DynamoLedger
+from imagegate.aws.ledger.cleaned import DynamoCleanedImages
 from imagegate.aws.sts import UsedProofs
+from imagegate.cleanup.cleaned import CleanedImage
+from imagegate.cleanup.selection import CleanupAction
 from imagegate.deployment.rollback import Rollback
 from imagegate.evidence.sbom import Sbom
 from imagegate.gate.facts import BaseImage
@@ -160,6 +164,8 @@ def fill_ledger() -> None:
     turn = ledger.take_turn("reconcile", NOW, timedelta(minutes=2))
     assert turn is not None
     ledger.end_turn(turn, {"after": "shop/web"})
+    cleaned = CleanedImage(IMAGE, CleanupAction.DELETE, Digest.of(b"plan"), NOW, "old ✓")
+    DynamoCleanedImages(DynamoTable("ledger")).note_cleaned([cleaned])
     UsedProofs("ledger").use(Digest.of(b"proof"), LATER)
 
 
@@ -180,7 +186,7 @@ def test_every_kind_of_item_is_written_as_it_always_was(tables: Any) -> None:
     fill_grants()
     written = at_rest(tables)
     assert written == json.loads(KNOWN.read_text())
-    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 23
+    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 24
 
 
 def test_the_reference_lists_every_kind_of_item() -> None:

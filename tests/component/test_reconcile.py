@@ -16,6 +16,7 @@ from imagegate.errors import ThrottledError
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import EcrImage
 from imagegate.workflow.examination.freed import considered
+from imagegate.workflow.watch import lost
 from imagegate.workflow.watch import sweep as sweeping
 from imagegate.workflow.watch.reconcile import Reconciled
 from imagegate.workflow.watch.sweep import Sweep, Workers
@@ -81,6 +82,23 @@ def test_a_pass_looks_once_at_each_repository_however_many_runs_it_takes(
     assert looks == REPOSITORIES
     assert sum(result.started for result in results) == len(REPOSITORIES)
     assert {image.repository for image, _, _ in world.starter.requests} == set(REPOSITORIES)
+
+
+def test_a_run_that_is_killed_loses_only_what_it_was_about(
+    world: World, looks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost, "_REPOSITORIES_AT_ONCE", 4)
+
+    def kill() -> float:
+        if len(looks) == 9:
+            raise SystemExit
+        return 0.0
+
+    with pytest.raises(SystemExit):
+        run(world, kill)
+    assert looks == REPOSITORIES[:9]
+    assert run(world, lambda: 0.0, 1).is_over
+    assert looks[9:] == REPOSITORIES[8:]
 
 
 def test_duties_that_take_long_leave_time_for_the_walk_and_go_on_later(

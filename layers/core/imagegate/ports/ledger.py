@@ -294,6 +294,9 @@ class Turns(Protocol):
     def take_turn(self, work: str, now: datetime, lasts: timedelta) -> Turn | None:
         """Take the turn, which ends by itself after that time. Return None if another caller has it."""
 
+    def note_progress(self, turn: Turn, notes: Mapping[str, Any]) -> None:
+        """Leave notes for the next turn already now, in case this one is cut off; no effect as for `end_turn`."""
+
     def end_turn(self, turn: Turn, notes: Mapping[str, Any]) -> None:
         """End the turn, and leave notes for the next one; no effect if the turn has passed to another caller."""
 

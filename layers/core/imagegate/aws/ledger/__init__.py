@@ -72,3 +72,4 @@ class DynamoLedger:
         self.installed_at, self.installation = notices.installed_at, notices.installation
         turns = DynamoTurns(table)
         self.take_turn, self.end_turn = turns.take_turn, turns.end_turn
+        self.note_progress = turns.note_progress

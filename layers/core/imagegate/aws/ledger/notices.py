@@ -75,8 +75,12 @@ class DynamoTurns:
             return None
         return Turn(work, us, json.loads(item.get("notes", "{}")))
 
+    def note_progress(self, turn: Turn, notes: Mapping[str, Any]) -> None:
+        self._write_notes(turn, "SET notes = :notes", notes)
+
     def end_turn(self, turn: Turn, notes: Mapping[str, Any]) -> None:
+        self._write_notes(turn, "SET notes = :notes REMOVE heldBy, heldUntil", notes)
+
+    def _write_notes(self, turn: Turn, change: str, notes: Mapping[str, Any]) -> None:
         values = {":us": turn.holder, ":notes": json.dumps(notes)}
-        self._table.update(
-            keys.turn(turn.work), "SET notes = :notes REMOVE heldBy, heldUntil", "heldBy = :us", values
-        )
+        self._table.update(keys.turn(turn.work), change, "heldBy = :us", values)

@@ -5,7 +5,7 @@ A pass is one walk over all of them. It may take several runs: the notes say whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -109,8 +109,18 @@ class FindLost:
     policy: Policy
     installed_at: datetime
 
-    def run(self, sweep: Sweep, notes: dict[str, Any], now: datetime, until: float) -> LostFound:
-        """Go on with the pass until so many seconds of the run have passed."""
+    def run(
+        self,
+        sweep: Sweep,
+        notes: dict[str, Any],
+        now: datetime,
+        until: float,
+        keep_notes: Callable[[], None],
+    ) -> LostFound:
+        """Go on with the pass until so many seconds of the run have passed.
+
+        After each part, `keep_notes` writes the notes, so that a run that is killed loses only its last part.
+        """
         before = notes.get(_NOTES, {})
         walk = Pass.of(before, now, self.installed_at)
         started = gone = 0
@@ -132,6 +142,8 @@ class FindLost:
             if not (looked.is_whole and is_whole):
                 is_over = False
                 break
+            notes[_NOTES] = walk.notes(before, is_over=False)
+            sweep.each("notes of the walk", lambda: [_NOTES], lambda _: keep_notes(), until=until)
         notes[_NOTES] = walk.notes(before, is_over=is_over)
         is_known = is_over and walk.is_thorough and not walk.has_faults
         return LostFound(started, gone, is_over, walk.stored_bytes if is_known else None)

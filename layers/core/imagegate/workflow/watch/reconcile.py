@@ -96,7 +96,7 @@ class Reconcile:
         if turn is None:
             return None
         sweep, notes = Sweep(self.workers, self.stopwatch()), dict(turn.notes)
-        reconciled = self._reconcile(sweep, notes, now)
+        reconciled = self._reconcile(sweep, notes, now, partial(self.ledger.note_progress, turn, notes))
         lasting, passing = _sort_faults(sweep.faults, notes, now)
         self.ledger.end_turn(turn, notes)
         self._announce(lasting, now)
@@ -111,7 +111,9 @@ class Reconcile:
             policy=self.policy,
         )
 
-    def _reconcile(self, sweep: Sweep, notes: dict[str, Any], now: datetime) -> Reconciled:
+    def _reconcile(
+        self, sweep: Sweep, notes: dict[str, Any], now: datetime, keep_notes: Callable[[], None]
+    ) -> Reconciled:
         waivers = sweep.listed("waivers", self.grants.waivers)
         duties = self._duties().run(sweep, notes, waivers, now, DUTIES_UNTIL)
         self._send_digest(sweep, [*self.policy.waivers, *waivers], now)
@@ -119,7 +121,7 @@ class Reconcile:
         if "waivers" not in sweep.faults:  # a policy is considered only once, so not without the waivers
             freed = self._freeing().run(sweep, notes, waivers, now, FREEING_UNTIL)
         canary = self._push_canary(sweep, notes, now)
-        lost = self._lost().run(sweep, notes, now, WALK_UNTIL)
+        lost = self._lost().run(sweep, notes, now, WALK_UNTIL, keep_notes)
         return Reconciled(
             woken=duties.woken,
             started=lost.started,
