@@ -119,6 +119,39 @@ def import_(command_line: CommandLine, /, *, file: Path | None) -> None:
     print_content(yaml.safe_dump({"baseline": section}, sort_keys=False))
 
 
+@baseline.command()
+@click.argument("team", type=click.Choice(["developer", "ci", "approver", "auditor", "break-glass"]))
+@click.option(
+    "--stage", "names", multiple=True, required=True, help="Stage of the policy; repeat it for more."
+)
+@click.option("--environment", help="Only repositories with this value of the tag Environment.")
+@_POLICY
+@click.pass_obj
+def iam(
+    command_line: CommandLine,
+    /,
+    team: str,
+    *,
+    names: Sequence[str],
+    environment: str | None,
+    file: Path | None,
+) -> None:
+    """Print the IAM policy of a team for the repositories of stages.
+
+    It has what the team needs in these repositories, and nothing else. The approver and break-glass may call their
+    power of the function decide, too.
+    """
+    from imagegate.baseline.teams import Team, team_policy
+
+    planner = _planner(command_line, file, needs_section=False)
+    stages = planner.policy.stages
+    unknown = [name for name in names if name not in stages]
+    if unknown:
+        raise NotFoundError(f"there is no stage {unknown[0]}; there are {', '.join(stages)}")
+    globs = [stages[name].repositories.repository_of("*") for name in names]
+    show_json(team_policy(Team(team), globs, planner.registry, command_line.stack.name, environment))
+
+
 def _applied(planner: Planner, plans: Sequence[SettingsPlan]) -> Iterator[tuple[str, SettingsPlan | Failure]]:
     """Yield what is left of each plan, and report progress on stderr."""
     from imagegate_cli.baseline.planning import Failure
