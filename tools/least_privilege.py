@@ -34,6 +34,8 @@ UNREACHED: Mapping[tuple[str, str], str] = {
     ("PromoteImageRole", "TakeRolesElsewhere"): "the sandbox has one account",
     ("PromoteImageRole", "SeeTheKeysOfRepositories"): "no stack of the tests has a customer's key",
     ("PromoteImageRole", "LetEcrUseTheKeysOfRepositories"): "no stack of the tests has a customer's key",
+    ("ReconcileRole", "PushTheCanary"): "no stack of the tests has a canary",
+    ("sns", "CardsReachTheChat"): "no stack of the tests has a topic for a chat",
     ("kms", "AlarmsReachTheTopic"): "alarms exist in the sandbox, and never evaluate",
     ("sns", "AlarmsPublish"): "alarms exist in the sandbox, and never evaluate",
     ("kms", "TablesAreEncryptedByAGrant"): "the sandbox encrypts nothing, and makes no grants",
@@ -46,6 +48,8 @@ UNREACHED: Mapping[tuple[str, str], str] = {
 
 # Statements that only some runs use: the reconciler runs every five minutes.
 SOMETIMES: Mapping[tuple[str, str], str] = {
+    ("AwaitScanRole", "SeeWhenImagesWerePushed"): "for a scan that is over before its release waits",
+    ("OnScanCompletedRole", "ReadEnhancedScans"): "for an index, while its platforms are scanned one by one",
     ("OnScanCompletedRole", "AskForAnotherAttempt"): "for a result after the time-out",
     ("JudgeAgainRole", "ScanAgain"): "for an image that nobody scanned for a day",
     ("JudgeAgainRole", "AskForRevocations"): "where a stage requires signatures",
