@@ -141,7 +141,10 @@ class _Registry:
         for (image, _), release in self.world.ledger.releases.items():
             if image.repository == STAGING:
                 later.append((release.closed_at, image.digest))
-            elif release.outcome is None or release.outcome is Outcome.HELD:
+            elif release.outcome is None or (
+                release.outcome is Outcome.HELD
+                and truth.now < (release.closed_at or NOW) + 90 * DAY  # the longest time to approve
+            ):
                 truth.undecided.add(image.digest)
             if image.repository == DEV and release.outcome in (Outcome.RELEASED, Outcome.HELD):
                 truth.announced.append((release.closed_at or NOW, image.digest))

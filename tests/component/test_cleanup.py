@@ -130,6 +130,20 @@ def test_a_part_of_two_indexes_stays_with_the_one_that_stays(world: Cleaning) ->
     assert world.going() == {old, own}
 
 
+@pytest.mark.parametrize("how", ["part", "evidence"])
+def test_a_release_that_runs_of_what_stays_for_another_image_keeps_both(world: Cleaning, how: str) -> None:
+    if how == "part":
+        shared = world.images.push(DEV, "shared")
+        world.images.push(DEV, "old", "feature-1", children=(shared,))
+        world.images.push(DEV, "kept", "prod-1", children=(shared,))
+    else:
+        old, kept = world.images.push(DEV, "old", "feature-1"), world.images.push(DEV, "kept", "prod-1")
+        shared = world.images.push(DEV, "shared", f"sha256-{old.hex}.sig", subject=kept)
+    assert len(world.going()) == 1
+    world.release(shared, outcome=None, closed_at=None, verdict=None)
+    assert world.going() == set()
+
+
 def test_the_last_releases_stay_to_go_back_to() -> None:
     world = Cleaning(terms=dataclasses.replace(TERMS, keep_releases=2))
     digests = [world.images.push(DEV, f"{n}", f"feature-{n}", days=90 - n) for n in range(4)]
@@ -149,6 +163,18 @@ def test_the_time_for_an_approval_ends() -> None:
         held = world.release(digest, days=days, outcome=Outcome.HELD, verdict="BLOCK", signature=None)
         assert (world.going() == {digest}) is goes, number
         del world.ledger.releases[held.image, held.attempt]
+
+
+@pytest.mark.parametrize(("days", "goes"), [(8, False), (89, False), (91, True)])
+def test_an_approval_has_the_time_of_the_policy_that_judged_the_image(days: int, goes: bool) -> None:
+    policy = policy_with(dev=dataclasses.replace(TERMS, keep_releases=1))
+    staging = dataclasses.replace(policy.stages["staging"], approval=ApprovalTerms(expires=WEEK))
+    world = Cleaning(policy=dataclasses.replace(policy, stages={**policy.stages, "staging": staging}))
+    digest = world.images.push(DEV, "a", "feature-1")
+    world.release(world.images.push(DEV, "later", "prod-1"), days=2)
+    earlier = Digest.of(b"an earlier policy, which gave more time")
+    world.release(digest, days=days, outcome=Outcome.HELD, verdict="BLOCK", signature=None, policy=earlier)
+    assert (world.going() == {digest}) is goes
 
 
 def test_inspector_says_what_a_cluster_runs(world: Cleaning) -> None:

@@ -140,10 +140,13 @@ class Protection:
             yield "waits for an approval"
 
     def _decided_by(self, release: Release, stage: Stage) -> datetime:
-        """Return when the time to approve it is over."""
+        """Return when the time to approve it is over: by the policy that judged it, at the latest if that was another."""
+        closed_at = release.closed_at or release.started_at
+        if release.policy != self.policy.digest:
+            return closed_at + _LONGEST_DECISION
         following = self.policy.next_stage(stage)
         terms = following.approval if following else None
-        return (release.closed_at or release.started_at) + (terms.expires if terms else _LONGEST_DECISION)
+        return closed_at + (terms.expires if terms else _LONGEST_DECISION)
 
     def _release_reasons(self, repository: str, stage: Stage) -> Iterator[tuple[Digest, list[str]]]:
         for number, release in enumerate(self._releases(repository, stage)[: stage.cleanup.keep_releases]):
