@@ -38,10 +38,10 @@ SERVICE = "arn:aws:ecs:eu-central-1:123456789012:service/main/s"
 
 
 @pytest.fixture
-def aws(modelled: ModelledAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelledAws]:
+def aws(modelled: ModelledAws, monkeypatch: pytest.MonkeyPatch) -> ModelledAws:
     for module in (images_module, preview_module, users_module, ecr_module):
         monkeypatch.setattr(module, "client", modelled.client)
-    yield modelled
+    return modelled
 
 
 def digest(number: int) -> Digest:
@@ -121,7 +121,7 @@ def test_all_pages_are_described_and_archived_images_are_among_them(aws: Modelle
 
     aws.answers["ecr:DescribeImages"] = answer
     one, other = EcrStoredImages(REGISTRY).stored(DEV)
-    assert (one.digest, one.tags, one.is_index, one.size) == (digest(1), {"v1"}, True, 7)
+    assert (one.digest, one.tags, one.is_index, one.size) == (digest(1), frozenset({"v1"}), True, 7)
     assert (one.status, one.pulled_at) == (StorageStatus.ACTIVE, AT)
     assert (other.digest, other.subject, other.archived_at) == (digest(2), digest(1), AT)
     assert other.status is StorageStatus.ARCHIVED
@@ -146,7 +146,7 @@ def test_an_image_that_is_gone_hides_no_other(aws: ModelledAws) -> None:
 
 
 def test_a_role_is_found_in_the_list_of_exclusions_without_its_path(aws: ModelledAws) -> None:
-    pages = {
+    pages: dict[str | None, dict[str, Any]] = {
         None: {"pullTimeUpdateExclusions": ["arn:aws:iam::123456789012:role/x"], "nextToken": "more"},
         "more": {"pullTimeUpdateExclusions": ["arn:aws:iam::123456789012:role/team/cleaner"]},
     }
@@ -169,7 +169,7 @@ def test_a_preview_is_waited_for_and_read_to_its_end(aws: ModelledAws) -> None:
             "appliedRulePriority": number,
         }
 
-    pages = iter(
+    pages: Iterator[dict[str, Any]] = iter(
         [
             {"status": "IN_PROGRESS"},
             {"status": "COMPLETE", "previewResults": [result(1)], "nextToken": "more"},

@@ -140,7 +140,7 @@ class Protection:
             yield "waits for an approval"
 
     def _decided_by(self, release: Release, stage: Stage) -> datetime:
-        """Return when the time to approve it is over: by the policy that judged it, at the latest if that was another."""
+        """Return when the time to approve it is over, by the policy that judged it: another may have given more."""
         closed_at = release.closed_at or release.started_at
         if release.policy != self.policy.digest:
             return closed_at + _LONGEST_DECISION
