@@ -5,6 +5,7 @@ A new field of a type, and a new function that takes such types, is covered by i
 
 from __future__ import annotations
 
+import collections
 import collections.abc
 import dataclasses
 import types
@@ -84,6 +85,8 @@ def filled(hint: Any, text: str) -> Any:
 def _collection(origin: Any, arguments: tuple[Any, ...], text: str) -> Any:
     if origin is tuple and (not arguments or arguments[-1] is not Ellipsis):
         return tuple(filled(one, text) for one in arguments)
+    if issubclass(origin, collections.Counter):
+        return origin({filled(arguments[0], text): 3})
     if issubclass(origin, collections.abc.Mapping):
         return {filled(arguments[0], text): filled(arguments[1], text)}
     made = [filled(arguments[0], text)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -79,7 +79,8 @@ class Lambdas:
             inner |= {"second_look": SECOND_LOOK, "timeout_share": 1, "why_never": why_never}
         if "registry_at" in names:  # no stage here is in another account
             inner["registry_at"] = self.parts.get
-        return kind(**{name: inner.get(name) or self.parts[name] for name in names})
+        parts = {**self.parts, **inner}
+        return kind(**{name: parts[name] for name in names if name in parts or names[name]})
 
     def has_time(self) -> Callable[[], bool]:
         if self.blobs_a_call is None:
@@ -89,8 +90,9 @@ class Lambdas:
 
 
 @cache
-def _parts(kind: Any) -> tuple[str, ...]:
-    return tuple(part.name for part in fields(kind))
+def _parts(kind: Any) -> dict[str, bool]:
+    """Return the parts of a step, and whether it needs them: others have a default."""
+    return {part.name: part.default is MISSING for part in fields(kind)}
 
 
 def _pushed(lambdas: Lambdas, call: Call) -> Any:

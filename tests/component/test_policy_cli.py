@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.oci.image import Digest
@@ -367,7 +368,8 @@ def test_a_policy_with_faults_is_not_explained(call: Call, file: Path) -> None:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_every_stage_of_every_sample_is_explained(call: Call, path: Path) -> None:
-    for repository in ("shop-dev", "shop-production"):
+    for stage in yaml.safe_load(path.read_text())["stages"].values():
+        repository = stage["repositories"].replace("{app}", "shop")
         assert explained(call, repository, "--policy", path)["rules"]
 
 
