@@ -28,7 +28,7 @@ def commands(folder: Path, *arguments: str) -> str:
     """Return what `make deploy` would run in this folder."""
     for name in ("Makefile", "pyproject.toml", "requirements"):
         (folder / name).symlink_to(ROOT / name)
-    command = ["make", "-n", "deploy", *arguments]
+    command = ["make", "-n", "--no-print-directory", "deploy", *arguments]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return result.stdout
 
