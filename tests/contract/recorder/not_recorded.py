@@ -19,6 +19,16 @@ NOT_RECORDED = (
     ("Lambda", "all of it", "needs deployed functions, and failures that take minutes"),
     ("ECR: images and manifests", "throttling", "would throttle the account's other users"),
     (
+        "ECR: settings of repositories and of the registry",
+        "settings of the registry",
+        "one document for the whole account: others would notice",
+    ),
+    (
+        "ECR: settings of repositories and of the registry",
+        "settings of repositories",
+        "`imagegate baseline plan` after `apply` shows whether they come back as they were put",
+    ),
+    (
         "ECR: scans",
         "enhanced scanning, unless the account uses it",
         "a setting of the whole registry, and billed",
