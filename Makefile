@@ -135,8 +135,10 @@ dist: $(SAM) ## The wheel, the source, the built template for both architectures
 	@rm -f dist/.gitignore
 	@ls -l dist
 
-# Overrides here would drop all that is saved. Without questions, sam deploy takes the values from samconfig.toml.
-QUESTIONS := $(if $(ASK),--guided,$(if $(wildcard samconfig.toml),,--guided))
+# Overrides here would drop all that is saved. Without questions, sam deploy takes the values from samconfig.toml, where its
+# questions have saved them.
+SAVED := $(shell grep -s '^parameter_overrides = ' samconfig.toml)
+QUESTIONS := $(if $(ASK),--guided,$(if $(SAVED),,--guided))
 deploy: build ## sam build and sam deploy: with questions the first time, then as saved; ASK=1 asks again
 	@[ -z "$(QUESTIONS)" ] || printf '%s\n' \
 		"sam asks whether ApprovalPageFunction may be without authentication: answer y. Its page shows nothing and takes" \

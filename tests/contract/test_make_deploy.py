@@ -33,7 +33,10 @@ def commands(folder: Path, *arguments: str) -> str:
     return result.stdout
 
 
-def test_the_first_deployment_asks_and_says_which_answer_ends_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_first_deployment_asks_and_says_which_answer_ends_it(tmp_path: Path, is_there: bool) -> None:
+    if is_there:  # the project's own file has no answers
+        shutil.copy(ROOT / "samconfig.toml", tmp_path)
     said = commands(tmp_path)
     assert said.splitlines()[-1].endswith("sam deploy --guided")
     assert "Security Constraints Not Satisfied" in said
