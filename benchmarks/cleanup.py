@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cleanup_oracle import Truth, expire_by_text, is_evidence_of, needed
+from benchmarks.output import write_result
 from imagegate.errors import ImageGateError, ThrottledError
 from imagegate.lifecycle.rules import parse_lifecycle
 from imagegate.lifecycle.simulation import simulate
@@ -280,11 +281,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.registries < 1:
         parser.error("--registries must be 1 or more")
     result = run(arguments.registries, arguments.seed)
-    text = json.dumps(result, indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    write_result(result, arguments.json)
     return 1 if any(result[name] for name in _BAD) else 0
 
 

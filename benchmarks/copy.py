@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.output import write_result
 from benchmarks.source_registry import MIB, Case, SourceRegistry
 
 _OURS = "ours"
@@ -63,11 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(_copy(*arguments.child.split())))
         return 0
     results = [_measure(case) for case in CASES if (arguments.case or "") in case.name]
-    text = json.dumps(results, indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    write_result(results, arguments.json)
     return 0
 
 

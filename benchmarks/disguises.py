@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
 import random
 import shutil
 import sys
@@ -26,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.output import write_result
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 from imagegate.oci.image_config import ImageConfig
@@ -51,11 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         print("the judge is skopeo, and it is not installed: apt-get install skopeo", file=sys.stderr)
         return 2
     result = run(arguments.count, arguments.seed, arguments.workers)
-    text = json.dumps(result, indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    write_result(result, arguments.json)
     return 1 if result["disagreed"] else 0
 
 

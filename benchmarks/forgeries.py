@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
 import random
 import sys
 import time
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.output import write_result
 from tests.component.forgeries import KINDS
 from tests.component.forging import Evidence, Outcome, originals
 
@@ -36,11 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.count < 1:
         parser.error("--count must be 1 or more")
     result = run(arguments.count, arguments.seed)
-    text = json.dumps(result, indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    write_result(result, arguments.json)
     return 1 if result["accepted"] or result["crashed"] else 0
 
 

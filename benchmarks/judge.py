@@ -21,6 +21,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks.output import write_result
+
 _A_PAGE = 1_000
 _NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _LAYERS = 12
@@ -50,11 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.child:
         print(json.dumps(_measure(arguments.child)))
         return 0
-    text = json.dumps(_run(arguments.findings), indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    write_result(_run(arguments.findings), arguments.json)
     return 0
 
 

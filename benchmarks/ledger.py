@@ -10,7 +10,6 @@ of the reader.
 from __future__ import annotations
 
 import argparse
-import json
 import tracemalloc
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from benchmarks.output import write_result
 from imagegate.aws import dynamodb
 from imagegate.aws.dynamodb import Item, typed
 from imagegate.aws.ledger import DynamoLedger
@@ -48,11 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     table = SimulatedTable(arguments.releases)
     dynamodb.client = lambda _name: table  # type: ignore[assignment, attr-defined]
-    text = json.dumps(measure(table), indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    write_result(measure(table), arguments.json)
     return 0
 
 

@@ -11,7 +11,6 @@ release.
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -23,6 +22,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from benchmarks.output import write_result
 from imagegate.aws import clients, dynamodb, ecr
 from imagegate.aws.grants import DynamoGrants
 from imagegate.aws.ledger import DynamoLedger
@@ -73,11 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     for adapter in (ecr, dynamodb):
         adapter.client = clients_of(cloud)  # type: ignore[attr-defined]
-    text = json.dumps(measure(cloud), indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    write_result(measure(cloud), arguments.json)
     return 0
 
 

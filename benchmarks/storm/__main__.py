@@ -15,7 +15,6 @@ when nothing has changed for ten minutes.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 
 from cryptography import x509
 
+from benchmarks.output import write_result
 from benchmarks.storm.end_state import Judgement, Observed
 from benchmarks.storm.faults import Storm
 from benchmarks.storm.pushes import POLICY, Push, plan, push_all
@@ -48,11 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         result, wrong = run(arguments.pushes, arguments.seed, arguments.state or Path(folder))
-    text = json.dumps(result, indent=2)
-    if arguments.json:
-        arguments.json.write_text(text + "\n")
-    else:
-        print(text)
+    write_result(result, arguments.json)
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -47,10 +47,6 @@ class Simulation:
     effects: Mapping[Digest, LifecycleEffect]
     selected: Mapping[int, int] = field(default_factory=dict)  # by priority
 
-    def of_rule(self, rule: LifecycleRule) -> list[LifecycleEffect]:
-        """Return what this rule does, the oldest image first."""
-        return [effect for effect in self.effects.values() if effect.rule == rule]
-
 
 def simulate(
     rules: Sequence[LifecycleRule],

@@ -54,8 +54,9 @@ class AnnounceDeletion:
         if stage is None or stage.promotes_to is not None:
             return False
         current = self._current(repository, stage)
-        is_there = current is None or current.image.digest in there
-        return current is not None and not is_there and self.on_deleted(current.image, now)
+        if current is None or current.image.digest in there:
+            return False
+        return self.on_deleted(current.image, now)
 
     def _announce(self, release: Release, stage: Stage, now: datetime) -> bool:
         name = notice(release)

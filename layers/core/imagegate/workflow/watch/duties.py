@@ -19,6 +19,7 @@ from imagegate.release.release import ReleaseId, StartReason, WaitingScan
 
 if TYPE_CHECKING:
     from imagegate.grants.break_glass import BreakGlass
+    from imagegate.notices.message import Message
     from imagegate.oci.image import ImageRef
     from imagegate.policy.policy import Policy
     from imagegate.policy.waiver import Waiver
@@ -108,22 +109,22 @@ class Duties:
         """Announce the end of a waiver once, in its last days, if it still counts."""
         if not waiver.is_ending(now) or waiver.fault(now, self.policy.waiver_terms):
             return False
-        notice = f"{waiver.id} ending"
-        if self.ledger.is_noted(notice):
-            return False
-        self.notifications.publish(waiver_ending(waiver, now, is_loud=is_loud))
-        self.ledger.note(notice)
-        return True
+        return self._announce_once(
+            f"{waiver.id} ending", partial(waiver_ending, waiver, now, is_loud=is_loud)
+        )
 
     def _remind(self, glass: BreakGlass, now: datetime) -> bool:
         """Announce that a break-glass ends soon, and that it has ended."""
         is_over = glass.withdrawn_at is None and glass.ends_at <= now
         if not (is_over or glass.is_ending(now)):
             return False
-        notice = f"{glass.id} {'ended' if is_over else 'ending'}"
+        end, message = ("ended", glass_ended) if is_over else ("ending", glass_ending)
+        return self._announce_once(f"{glass.id} {end}", partial(message, glass))
+
+    def _announce_once(self, notice: str, message: Callable[[], Message]) -> bool:
         if self.ledger.is_noted(notice):
             return False
-        self.notifications.publish(glass_ended(glass) if is_over else glass_ending(glass))
+        self.notifications.publish(message())
         self.ledger.note(notice)
         return True
 
