@@ -14,6 +14,7 @@ LAYER = ROOT / "layers" / "core" / "imagegate"
 # Packages whose modules decide: no I/O, no SDK, the time is passed in.
 SUBJECTS = (
     *(
+        "audit",
         "baseline",
         "cleanup",
         "deployment",
@@ -31,7 +32,10 @@ DECIDING = (
     *("errors", "canonical_json", "strict_json", "text", "duration"),
     *(f"oci/{name}" for name in ("image", "image_config", "manifest", "reference", "artifact")),
     *(f"findings/{name}" for name in ("finding", "scan", "coverage", "package_url")),
-    *(f"policy/{name}" for name in ("policy", "rules", "waiver", "replication", "approval_terms", "cleanup")),
+    *(
+        f"policy/{name}"
+        for name in ("policy", "audit_rules", "rules", "waiver", "replication", "approval_terms", "cleanup")
+    ),
     *(f"approval_page/{name}" for name in ("view", "image_difference")),
 )
 PURE = sorted(

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
     "layers/core/imagegate/approval_page",
+    "layers/core/imagegate/audit",
     "layers/core/imagegate/aws",
     "layers/core/imagegate/deployment",
     "layers/core/imagegate/events",

@@ -13,6 +13,7 @@ from imagegate.canonical_json import parse_timestamp
 from imagegate.duration import parse_duration
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
+from imagegate.policy.audit_rules import AUDITED
 from imagegate.policy.rules import WAIVABLE
 from imagegate_cli.context import now
 from imagegate_cli.reference import RepositoryReference
@@ -62,8 +63,9 @@ class RuleType(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if str(value).startswith("findings."):
             self.fail(f"{value} is not waived as a whole: waive the findings, each with --cve and --package")
-        if value not in WAIVABLE:
-            self.fail(f"{value!r} cannot be waived; rules that can: {', '.join(WAIVABLE)}")
+        if value not in (*WAIVABLE, *AUDITED):
+            names = ", ".join((*WAIVABLE, *AUDITED))
+            self.fail(f"{value!r} cannot be waived; rules that can: {names}")
         return str(value)
 
 

@@ -20,6 +20,7 @@ from imagegate.errors import RejectedInputError
 from imagegate.findings.finding import Finding, Package
 from imagegate.findings.package_url import PackageUrl, names_match
 from imagegate.oci.image import Digest
+from imagegate.policy.audit_rules import AUDITED
 from imagegate.policy.rules import PROHIBITED, WAIVABLE
 
 MAX_DAYS = 90
@@ -122,7 +123,7 @@ class Waiver:
             return "covers every package, and not of one image alone"
         if self.vulnerability:
             return None if self.package else f"names no package in which {self.vulnerability} is waived"
-        if self.rule not in WAIVABLE:
+        if self.rule not in (*WAIVABLE, *AUDITED):
             return f"is about {self.rule or 'nothing'}, which cannot be waived as a whole"
         if self.rule == PROHIBITED and not self.package:
             return "names no package that may be there all the same"

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from imagegate.oci.image import Digest
+from imagegate.policy.audit_rules import AUDITED
 from imagegate.policy.file.yaml import Path, PathFault
 from imagegate.policy.rules import PROHIBITED, UNSUPPORTED, WAIVABLE
 from imagegate.policy.waiver import MAX_DAYS, Waiver
@@ -80,7 +81,7 @@ def _scope_faults(texts: _Texts) -> list[str]:
         reason="",
         expires=date.max,
         # An unknown or missing rule is another fault.
-        rule=rule if rule in WAIVABLE else UNSUPPORTED,
+        rule=rule if rule in (*WAIVABLE, *AUDITED) else UNSUPPORTED,
         vulnerability=texts.get("vulnerability"),
         package=texts.get("package"),
         repositories=texts.get("repositories"),

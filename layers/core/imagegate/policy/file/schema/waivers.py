@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from imagegate.oci.image import Digest
+from imagegate.policy.audit_rules import AUDITED
 from imagegate.policy.file.schema.shape import Shape
 from imagegate.policy.file.values import Day, DigestText, Text, Vulnerability, one_of
 from imagegate.policy.names import PACKAGE_URL, match_package_url
@@ -17,7 +18,7 @@ from imagegate.policy.waiver import JUSTIFICATIONS, MAX_DAYS, Waiver, WaiverTerm
 def _rule(value: object) -> str:
     if isinstance(value, str) and value.startswith("findings."):
         raise ValueError("findings are waived one by one: give vulnerability and package instead of rule")
-    return one_of(WAIVABLE, "no rule that can be waived")(value)
+    return one_of((*WAIVABLE, *AUDITED), "no rule that can be waived")(value)
 
 
 def _package(value: object) -> str:
@@ -29,7 +30,7 @@ def _package(value: object) -> str:
     return value
 
 
-_RuleName = Annotated[str, BeforeValidator(_rule), WithJsonSchema({"enum": list(WAIVABLE)})]
+_RuleName = Annotated[str, BeforeValidator(_rule), WithJsonSchema({"enum": [*WAIVABLE, *AUDITED]})]
 _PackageName = Annotated[str, BeforeValidator(_package), WithJsonSchema({"type": "string", "minLength": 1})]
 _Justification = Annotated[
     str,
@@ -67,7 +68,8 @@ class WaiverShape(Shape):
     )
     rule: _RuleName | None = Field(
         default=None,
-        description="The rule that is waived, instead of a vulnerability. packages.prohibited needs package.",
+        description="The rule or the check of the audit that is waived, instead of a vulnerability. "
+        "packages.prohibited needs package.",
     )
     repositories: Text | None = Field(
         default=None, description="For images in these repositories: a pattern.", examples=["legacy-*"]

@@ -1,0 +1,48 @@
+"""The checks of the audit that a waiver of the policy can name, beside the rules of the gate.
+
+A test compares them with the catalogue of the audit, which is above the policy.
+"""
+
+from __future__ import annotations
+
+AUDIT = "audit."  # before the id of a check
+_REPOSITORY = (
+    "repository-scan-off",
+    "repository-scan-frequency",
+    "repository-tags-mutable",
+    "repository-encryption",
+    "repository-lifecycle-missing",
+    "repository-lifecycle-idle",
+    "repository-lifecycle-different",
+    "repository-public",
+    "repository-policy-wildcard",
+    "repository-foreign-account",
+    "repository-writers",
+    "repository-push-open",
+    "repository-tags-missing",
+    "repository-ungated",
+)
+_REGISTRY = (
+    "registry-scan-type",
+    "registry-residency",
+    "registry-replication-account",
+    "registry-policy",
+    "registry-settings",
+)
+_IMAGE = (
+    "image-scan-missing",
+    "image-scan-stale",
+    "image-not-passing",
+    "image-unsigned",
+    "image-unrecorded",
+    "image-provenance-missing",
+    "image-base-foreign",
+    "image-old",
+    "image-labels-missing",
+    "image-package-prohibited",
+    "image-runs-ungated",
+    "image-runs-foreign",
+    "image-waiver-expired",
+    "image-break-glass",
+)
+AUDITED = tuple(AUDIT + name for name in (*_REPOSITORY, *_REGISTRY, *_IMAGE))
