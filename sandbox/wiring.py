@@ -17,7 +17,13 @@ from sandbox.scanner import (
 
 def registry_hooks() -> Hooks:
     """Return the functions of IAM, EventBridge, the scanner and Signer that the registry calls."""
-    return Hooks(rules.emit, enforcement.is_allowed, enforcement.principal_arn, _scan_and_sign)
+    return Hooks(
+        rules.emit,
+        enforcement.is_allowed,
+        enforcement.principal_arn,
+        enforcement.may_role,
+        _scan_and_sign,
+    )
 
 
 def _scan_and_sign(repo: Any, image: Any, manifest: StoredManifest, caller: str) -> None:

@@ -1,7 +1,8 @@
 """The OCI distribution API (specification 1.1) over the sandbox's store.
 
-Rules: the repository must exist (ECR does not create it on push); every operation needs the permission that it needs in
-ECR; every change uses the same functions as the JSON API, so that both give the same answers.
+Rules: the repository must exist, unless a creation template makes it on a first push; every operation needs the
+permission that it needs in ECR; every change uses the same functions as the JSON API, so that both give the same
+answers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from moto.core.exceptions import ServiceException
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Request, Response
 
-from sandbox.registry import access, index
+from sandbox.registry import access, first_push, index
 from sandbox.registry.errors import RegistryError, translate_error
 from sandbox.registry.store import store
 
@@ -117,6 +118,8 @@ def _dispatch(request: Request) -> Response:
     for method, pattern, operation in _ROUTES:
         match = pattern.fullmatch(request.path)
         if match and method == request.method:
+            if method in ("POST", "PUT"):
+                first_push.create_by_template(match["name"], who)
             repo = index.repository(match["name"])
             return operation(RegistryRequest(request, repo, match.groupdict().get("target") or "", who))
     raise RegistryError(404, "NAME_INVALID", f"no such resource: {request.method} {request.path}")

@@ -25,6 +25,7 @@ class Hooks:
     emit: Callable[[str, str, dict[str, Any], list[str]], None]  # source, detail type, detail, resources
     is_allowed: Callable[[str, str, str], bool]  # access key id, action, ARN of the resource
     principal_arn: Callable[[str], str | None]  # access key id
+    may_role: Callable[[str, str, str], bool]  # ARN of a role, action, ARN of the resource
     image_added: Callable[[Any, Any, StoredManifest, str], None]  # repository, image, manifest, access key id
 
 

@@ -58,13 +58,13 @@ def test_after_the_plan_is_applied_the_plan_is_empty(
 ) -> None:
     if is_there:
         shop.makes(
-            "shop-dev", imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True}
+            "shop-staging", imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True}
         )
-    shop.says(stages={"dev": terms})
-    shop.plan("shop-dev")
-    assert shop.apply("shop-dev").code == 0
-    assert shop.plan("shop-dev")["changes"] == []
-    assert shop.plan("shop-dev")["failures"] == []
+    shop.says(stages={"staging": terms})
+    shop.plan("shop-staging")
+    assert shop.apply("shop-staging").code == 0
+    assert shop.plan("shop-staging")["changes"] == []
+    assert shop.plan("shop-staging")["failures"] == []
 
 
 def test_a_second_apply_sends_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,14 +92,14 @@ def test_the_settings_that_the_baseline_does_not_name_are_left_alone(shop: Shop)
 
 
 def test_a_foreign_statement_survives_and_an_old_one_of_ours_goes(shop: Shop) -> None:
-    shop.makes("shop-dev")
+    shop.makes("shop-staging")
     lambdas = statement("LambdaECRImageRetrievalPolicy", "ecr:BatchGetImage", principal={"Service": "lambda"})
-    shop.ecr.set_repository_policy(repositoryName="shop-dev", policyText=document(lambdas))
-    shop.says(stages={"dev": OPTIONS["readers"]})
+    shop.ecr.set_repository_policy(repositoryName="shop-staging", policyText=document(lambdas))
+    shop.says(stages={"staging": OPTIONS["readers"]})
     shop.apply()
-    shop.says(stages={"dev": OPTIONS["only promotion"]})
+    shop.says(stages={"staging": OPTIONS["only promotion"]})
     shop.apply()
-    policy = json.loads(shop.ecr.get_repository_policy(repositoryName="shop-dev")["policyText"])
+    policy = json.loads(shop.ecr.get_repository_policy(repositoryName="shop-staging")["policyText"])
     assert [one["Sid"] for one in policy["Statement"]] == [lambdas["Sid"], "ImagegateOnlyPromotion"]
     assert policy["Statement"][0] == lambdas
 
@@ -269,6 +269,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_changed(shop: Shop) -> No
     ("baseline", "fault"),
     [
         ({"stages": {"prod": {}}}, "baseline.stages.prod: there is no stage 'prod'"),
+        ({"stages": {"dev": {"access": {"push": "promotion"}}}}, "dev.access.push: nobody could push"),
         ({"stages": {"dev": {"preset": "uat"}}}, "baseline.stages.dev.preset: must be"),
         ({"stages": {"dev": {"tag_mutability": "frozen"}}}, "must be 'mutable' or 'immutable'"),
         ({"stages": {"dev": {"encryption": {"type": "AES256", "key": KEY}}}}, "a key goes with type: KMS"),

@@ -9,17 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
-from policy_sentry.querying.actions import get_action_data
 
 from imagegate.aws import clients as aws
 from imagegate.aws.ecr_settings import EcrSettings
 from imagegate.baseline.plan import Change
-from imagegate.baseline.teams import Team
-from sandbox.aws.iam.policies import is_permitted
 from sandbox.settings import ACCOUNT
 from tests.component.baselines import GATE_ROLE, Shop, document, gate
 from tests.component.cli_gate import CliGate
-from tests.contract.registry_sandbox import Repository, Sandbox, digest_of, serving
+from tests.contract.registry_sandbox import Sandbox, serving
 
 __all__ = ["gate"]
 
@@ -207,54 +204,3 @@ def test_an_example_is_applied_in_full(shop: Shop, file: Path) -> None:
     left = shop.plan(*names)
     assert left["changes"] + left["failures"] == []
     assert shop.plan()["changes"] == []
-
-
-# Teams
-
-
-@pytest.mark.parametrize("team", [team.value for team in Team])
-def test_the_actions_of_a_team_are_actions_of_iam_that_take_their_resource(shop: Shop, team: str) -> None:
-    for statement in team_statements(shop, team):
-        for action in statement["Action"] if statement["Effect"] == "Allow" else ():
-            known = get_action_data(*action.split(":"))
-            assert known, action
-            [data] = known[action.split(":")[0]][:1]
-            assert (data["resource_arn_format"] == "*") == (statement["Resource"] == "*"), action
-
-
-@pytest.mark.parametrize(
-    ("team", "pushes", "pulls"), [("developer", 201, 200), ("ci", 201, 200), ("break-glass", 403, 200)]
-)
-def test_a_team_can_do_its_work_in_its_stage_and_not_elsewhere(
-    shop: Shop, sandbox: Sandbox, team: str, pushes: int, pulls: int
-) -> None:
-    shop.makes("shop-dev", "shop-production")
-    key = sandbox.user(*team_statements(shop, team))
-    for name, expected in (("shop-dev", (pushes, pulls)), ("shop-production", (403, 403))):
-        digest = Repository(sandbox, name).image("1.0")
-        theirs = Repository(sandbox, name, key)
-        pushed = theirs.call("POST", f"blobs/uploads/?digest={digest_of(b'new')}", body=b"new")
-        pulled = theirs.call("GET", f"manifests/{digest}")
-        assert (pushed.status, pulled.status) == expected
-
-
-@pytest.mark.parametrize("team", [team.value for team in Team])
-def test_a_team_is_bound_to_the_tag_and_to_tls(shop: Shop, team: str) -> None:
-    statements = team_statements(shop, team, "--environment", "development")
-    arn = f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/shop-dev"
-    right = {"ecr:ResourceTag/Environment": "development", "aws:SecureTransport": "true"}
-    for context, is_allowed in (
-        (right, True),
-        (right | {"ecr:ResourceTag/Environment": "production"}, False),
-        (right | {"aws:SecureTransport": "false"}, False),
-    ):
-        assert is_permitted(statements, "ecr:DescribeImages", arn, context) is is_allowed
-    for action in ("ecr:SetRepositoryPolicy", "ecr:DeleteRepository", "ecr:BatchDeleteImage"):
-        assert not is_permitted(statements, action, arn, right)
-
-
-def team_statements(shop: Shop, team: str, *options: str) -> list[dict[str, Any]]:
-    shop.says()
-    printed = shop.gate.call("baseline", "iam", team, "--stage", "dev", *options)
-    statements: list[dict[str, Any]] = printed.json["Statement"]
-    return statements

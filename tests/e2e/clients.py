@@ -25,9 +25,13 @@ class Clients:
     home: Path
 
     @classmethod
-    def logged_in(cls, gate: Gate, home: Path) -> Clients:
-        """Log in with the token of GetAuthorizationToken, stored where both skopeo and docker look for it."""
-        granted = gate.cloud.client("ecr").get_authorization_token()["authorizationData"][0]
+    def logged_in(cls, gate: Gate, home: Path, ecr: Any = None) -> Clients:
+        """Log in with the token of GetAuthorizationToken, stored where both skopeo and docker look for it.
+
+        `ecr`: a client of whoever logs in. Default: the administrator.
+        """
+        ecr = ecr or gate.cloud.client("ecr")
+        granted = ecr.get_authorization_token()["authorizationData"][0]
         logins = {gate.cloud.env["IMAGEGATE_REGISTRY"]: {"auth": granted["authorizationToken"]}}
         (home / "config.json").write_text(json.dumps({"auths": logins}))
         return cls(gate, home)

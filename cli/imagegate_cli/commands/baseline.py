@@ -120,11 +120,17 @@ def import_(command_line: CommandLine, /, *, file: Path | None) -> None:
 
 
 @baseline.command()
-@click.argument("team", type=click.Choice(["developer", "ci", "approver", "auditor", "break-glass"]))
-@click.option(
-    "--stage", "names", multiple=True, required=True, help="Stage of the policy; repeat it for more."
+@click.argument(
+    "team", type=click.Choice(["developer", "ci", "approver", "auditor", "break-glass", "boundary"])
 )
+@click.option("--stage", "names", multiple=True, help="Stage of the policy; repeat it for more.")
 @click.option("--environment", help="Only repositories with this value of the tag Environment.")
+@click.option("--from", "addresses", multiple=True, metavar="CIDR", help="Only from these IP addresses.")
+@click.option("--vpc", "vpcs", multiple=True, metavar="VPC", help="Only from this VPC.")
+@click.option(
+    "--vpc-endpoint", "endpoints", multiple=True, metavar="ENDPOINT", help="Only through this endpoint."
+)
+@click.option("--mfa", is_flag=True, help="Only with multi-factor authentication.")
 @_POLICY
 @click.pass_obj
 def iam(
@@ -134,22 +140,34 @@ def iam(
     *,
     names: Sequence[str],
     environment: str | None,
+    addresses: Sequence[str],
+    vpcs: Sequence[str],
+    endpoints: Sequence[str],
+    mfa: bool,
     file: Path | None,
 ) -> None:
     """Print the IAM policy of a team for the repositories of stages.
 
-    It has what the team needs in these repositories, and nothing else. The approver and break-glass may call their
-    power of the function decide, too.
+    It has what the team needs in these repositories, and nothing else. Developers and ci push, except where the
+    baseline lets only the gate push. The approver and break-glass may call their power of the function decide, too.
+    With --from, --vpc and --vpc-endpoint, one of them must hold.
+
+    boundary is a permissions boundary for roles that teams make themselves: they cannot push past the gate, sign, or
+    change settings. Create it as the managed policy STACK-boundary.
     """
-    from imagegate.baseline.teams import Team, team_policy
+    from imagegate.baseline.teams import Origin, Team, boundary_policy, team_policy
+    from imagegate_cli.baseline.teams import later_names, team_scope
 
     planner = _planner(command_line, file, needs_section=False)
-    stages = planner.policy.stages
-    unknown = [name for name in names if name not in stages]
-    if unknown:
-        raise NotFoundError(f"there is no stage {unknown[0]}; there are {', '.join(stages)}")
-    globs = [stages[name].repositories.repository_of("*") for name in names]
-    show_json(team_policy(Team(team), globs, planner.registry, command_line.stack.name, environment))
+    stack = command_line.stack.name
+    if team == "boundary":
+        show_json(boundary_policy(later_names(planner.policy), planner.registry, stack))
+        return
+    if not names:
+        raise click.UsageError("name the stages: --stage STAGE")
+    origin = Origin(tuple(addresses), tuple(vpcs), tuple(endpoints), mfa)
+    scope = team_scope(planner.policy, planner.baseline, names, environment=environment, origin=origin)
+    show_json(team_policy(Team(team), scope, planner.registry, stack))
 
 
 def _applied(planner: Planner, plans: Sequence[SettingsPlan]) -> Iterator[tuple[str, SettingsPlan | Failure]]:

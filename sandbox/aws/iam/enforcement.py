@@ -1,7 +1,7 @@
 """IAM: enforce permissions always and by resource; moto enforces on request only, knows few ARNs and no conditions.
 
-Added here: resource ARNs from the request's parameters, conditions, the wording and codes of AWS's refusals,
-credentials for a role without an API call. moto's own code checks signatures.
+Added here: resource ARNs from the request's parameters, conditions, permissions boundaries, the wording and
+codes of AWS's refusals, credentials for a role without an API call. moto's own code checks signatures.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ from sandbox.aws.iam.resource_arns import (
     needs,
     object_keys,
 )
-from sandbox.aws.iam.resource_policies import statements_on
+from sandbox.aws.iam.resource_policies import statements_on, tag_conditions
 from sandbox.aws.patching import Patches
 from sandbox.settings import ACCOUNT, REGION, Settings
 
 ADMIN = "sandbox-admin"
 _CONTEXT = {
     "aws:SecureTransport": "true",
+    "aws:SourceIp": "127.0.0.1",
     "aws:PrincipalAccount": ACCOUNT,
     "aws:PrincipalIsAWSService": "false",
 }
@@ -56,12 +57,16 @@ _roles_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller: `arn` is the caller, `identity` the user or role that policies name, `id` as in GetCallerIdentity."""
+    """A caller: `arn` is the caller, `identity` the user or role that policies name, `id` as in GetCallerIdentity.
+
+    Permissions of the identity count only within its `boundary`, if it has one.
+    """
 
     arn: str
     identity: str
     id: str
     statements: tuple[Statement, ...]
+    boundary: tuple[Statement, ...] | None = None
 
     def refused(self, action: str, resource: str, context: Context | None = None) -> Need | None:
         """Return the missing permission, or None: the action itself, or a use of KMS for the caller."""
@@ -76,18 +81,24 @@ class Principal:
         """
         own = {"aws:PrincipalArn": self.identity, "aws:RequestedRegion": REGION}
         attached = [one for one in statements_on(resource) if self._is_named_by(one)]
-        context = {**_CONTEXT, **own, **added}
+        context = {**_CONTEXT, **own, **tag_conditions(resource), **added}
         by_identity = applying_statements(self.statements, action, resource, context)
         by_resource = applying_statements(attached, action, resource, context)
-        effect = "Deny" if "Deny" in {one["Effect"] for one in (*by_identity, *by_resource)} else "Allow"
+        bounds = (
+            None if self.boundary is None else applying_statements(self.boundary, action, resource, context)
+        )
+        everything = (*by_identity, *by_resource, *(bounds or ()))
+        effect = "Deny" if "Deny" in {one["Effect"] for one in everything} else "Allow"
         for owner, found in ((self.identity, by_identity), (resource, by_resource)):
             used_statements.record_use(owner, (one for one in found if one["Effect"] == effect))
-        return effect == "Allow" and bool(by_identity or by_resource)
+        return effect == "Allow" and bool((by_identity and bounds != []) or by_resource)
 
     def _is_named_by(self, statement: Statement) -> bool:
         principals = statement.get("Principal")
         named = principals.get("AWS", []) if isinstance(principals, dict) else principals
         everyone = {"*", self.identity, self.arn}
+        if statement["Effect"] == "Deny":  # an Allow for the account leaves it to the identity's own policies
+            everyone |= {ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root"}
         return bool(everyone & set([named] if isinstance(named, str) else named or []))
 
 
@@ -119,14 +130,32 @@ def find_principal(access_key_id: str) -> Principal | None:
     documents = [IAMPolicy(policy)._policy_json for policy in key.collect_policies()]
     statements = tuple(one for document in documents for one in statements_of(document))
     if role:
-        return Principal(key.arn, role.role_arn, role.user_id, statements)
+        return Principal(key.arn, role.role_arn, role.user_id, statements, _boundary(role.role_arn))
     user = iam_backends[ACCOUNT]["aws"].get_user(key._owner_user_name)
     return Principal(key.arn, key.arn, user.id, statements)
+
+
+def _boundary(role_arn: str) -> tuple[Statement, ...] | None:
+    """Return the statements of a role's permissions boundary, or None without one; moto knows none of users."""
+    backend = iam_backends[ACCOUNT]["aws"]
+    role = next((one for one in backend.get_roles() if one.arn == role_arn), None)
+    if role is None or not role.permissions_boundary_arn:
+        return None
+    policy = backend.get_policy(role.permissions_boundary_arn)
+    version = backend.get_policy_version(policy.arn, policy.default_version_id)
+    return tuple(statements_of(json.loads(version.document)))
 
 
 def is_allowed(access_key_id: str, action: str, resource: str) -> bool:
     principal = find_principal(access_key_id)
     return principal is not None and principal.refused(action, resource) is None
+
+
+def may_role(role_arn: str, action: str, resource: str) -> bool:
+    """Return whether a role that a service takes may do this; False if there is no such role."""
+    if role_arn not in {role.arn for role in iam_backends[ACCOUNT]["aws"].get_roles()}:
+        return False
+    return is_allowed(role_credentials(role_arn, "service")["aws_access_key_id"], action, resource)
 
 
 def principal_arn(access_key_id: str) -> str | None:

@@ -6,6 +6,7 @@ Deny.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -31,12 +32,17 @@ def _arn_matches(pattern: str, value: str) -> bool:
     return len(patterns) == len(values) and all(map(matches, patterns, values))
 
 
+def _is_in_network(network: str, address: str) -> bool:
+    return ipaddress.ip_address(address) in ipaddress.ip_network(network)
+
+
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": lambda want, have: want == have,
     "StringEqualsIgnoreCase": lambda want, have: want.lower() == have.lower(),
     "StringLike": matches,
     "ArnEquals": _arn_matches,
     "ArnLike": _arn_matches,
+    "IpAddress": _is_in_network,
     "Bool": lambda want, have: want.lower() == have.lower(),
 }
 _NEGATED = {
@@ -44,6 +50,7 @@ _NEGATED = {
     "StringNotLike": "StringLike",
     "ArnNotEquals": "ArnEquals",
     "ArnNotLike": "ArnLike",
+    "NotIpAddress": "IpAddress",
 }
 
 

@@ -1,4 +1,4 @@
-"""The policies of resources: buckets, queues, topics, keys and functions.
+"""The policies of resources: buckets, queues, topics, keys, functions and repositories; and tags of repositories.
 
 A key's policy is taken to delegate to the account, so that an identity's own permission counts too.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
+from moto.ecr.models import ecr_backends
 from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
@@ -69,12 +70,18 @@ def _with_conditions(statement: Statement) -> Statement:
     return rest | {"Condition": conditions}
 
 
+def _repository(name: str) -> Any:
+    repository = ecr_backends[ACCOUNT][REGION].repositories.get(name.removeprefix("repository/"))
+    return repository.policy if repository else None
+
+
 _POLICIES: dict[str, Callable[[str], Any]] = {
     "s3": _bucket,
     "sqs": _queue,
     "sns": _topic,
     "kms": _key,
     "lambda": _function,
+    "ecr": _repository,
 }
 
 
@@ -85,3 +92,13 @@ def statements_on(resource: str) -> list[Statement]:
     if not policy:
         return []
     return statements_of(policy if isinstance(policy, dict) else json.loads(policy))
+
+
+def tag_conditions(resource: str) -> dict[str, str]:
+    """Return the condition keys of a repository's tags; none for other resources."""
+    if resource.split(":", 3)[2:3] != ["ecr"]:
+        return {}
+    tags = ecr_backends[ACCOUNT][REGION].tagger.get_tag_dict_for_resource(resource)
+    return {
+        f"{service}:ResourceTag/{key}": value for key, value in tags.items() for service in ("aws", "ecr")
+    }

@@ -45,16 +45,24 @@ class EcrSettings:
         described = response["repositories"][0]
         lifecycle = self.read("get_lifecycle_policy", repositoryName=name)
         policy = self.read("get_repository_policy", repositoryName=name)
+        scan_on_push = bool(described.get("imageScanningConfiguration", {}).get("scanOnPush"))
         tags = self.read("list_tags_for_resource", resourceArn=described["repositoryArn"]) or {}
         return FoundRepository(
             name,
             described["repositoryArn"],
             _mutability(described),
-            bool(described.get("imageScanningConfiguration", {}).get("scanOnPush")),
+            scan_on_push,
             _encryption(described.get("encryptionConfiguration", {})),
             json.loads(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
             json.loads(policy["policyText"]) if policy else None,
             {tag["Key"]: tag["Value"] for tag in tags.get("tags", ())},
+            is_scanned_by_rule=not scan_on_push and self._is_scanned_by_rule(name),
+        )
+
+    def _is_scanned_by_rule(self, name: str) -> bool:
+        response = self.read("batch_get_repository_scanning_configuration", repositoryNames=[name])
+        return any(
+            one.get("scanFrequency", "MANUAL") != "MANUAL" for one in response["scanningConfigurations"]
         )
 
     def registry(self, *, has_cache: bool, has_templates: bool) -> FoundRegistry:

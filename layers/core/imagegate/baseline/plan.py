@@ -60,6 +60,7 @@ class FoundRepository:
     lifecycle: Mapping[str, Any] | None = None
     policy: Mapping[str, Any] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    is_scanned_by_rule: bool = False  # on push, by a rule of the registry
 
 
 def plan_repository(
@@ -128,7 +129,8 @@ def _setting_changes(terms: RepositoryTerms, found: FoundRepository) -> Iterator
         request = name | mutability_request(wanted)
         before, after = str(found.tag_mutability), str(wanted)
         yield Change(found.name, "tag mutability", before, after, "put_image_tag_mutability", request)
-    if terms.scan_on_push not in (None, found.scan_on_push):
+    is_scanned = found.scan_on_push or (bool(terms.scan_on_push) and found.is_scanned_by_rule)
+    if terms.scan_on_push not in (None, is_scanned):
         scanning = {"imageScanningConfiguration": {"scanOnPush": terms.scan_on_push}}
         yield Change(
             found.name,

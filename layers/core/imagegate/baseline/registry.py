@@ -83,8 +83,12 @@ def plan_registry(
 def _scanning(
     terms: RegistryTerms, patterns: Mapping[str, RepositoryTerms], found: Mapping[str, Any]
 ) -> Iterator[Change | Remark]:
-    wanted = {glob: one.scanning for glob, one in patterns.items() if one.scanning}
     scan_type = terms.scan_type or found.get("scanType", "BASIC")
+    wanted = {
+        glob: frequency
+        for glob, one in patterns.items()
+        if (frequency := one.scanning or _basic_scanning(one, scan_type))
+    }
     if not wanted and terms.scan_type is None:
         return
     if scan_type != ENHANCED and Frequency.CONTINUOUS in wanted.values():
@@ -101,6 +105,12 @@ def _scanning(
             if one.scanning is None:
                 text = f"the baseline has no rule for {glob}: without one, nothing is scanned there"
                 yield Remark(REGISTRY, "scanning", text)
+
+
+def _basic_scanning(terms: RepositoryTerms, scan_type: str) -> Frequency | None:
+    """Return the frequency of a rule that basic scanning needs: a template cannot say that a repository is scanned."""
+    is_needed = scan_type != ENHANCED and terms.create_on_push and terms.scan_on_push
+    return Frequency.ON_PUSH if is_needed else None
 
 
 def merge_scanning(

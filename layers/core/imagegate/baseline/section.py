@@ -39,5 +39,10 @@ class RegistryBaseline:
         `stages`: the names with `*` of each stage's repositories.
         """
         of_stages = {stages[name]: terms for name, terms in self.stages.items() if name in stages}
-        others = {glob: one for glob, one in self.patterns.items() if one.scanning or one.create_on_push}
-        return of_stages | others
+        others = [glob for glob, one in self.patterns.items() if one.scanning or one.create_on_push]
+        return of_stages | {glob: self._merged(glob, stages) for glob in others}
+
+    def _merged(self, glob: str, stages: Mapping[str, str]) -> RepositoryTerms:
+        """Return the terms of a pattern, with those of the stage that all its names belong to."""
+        stage = next((name for name, names in stages.items() if fnmatchcase(glob, names)), None)
+        return merge_all(list(self._layers(glob, stage)))

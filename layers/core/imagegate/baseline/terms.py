@@ -113,6 +113,7 @@ PRESETS: Mapping[str, RepositoryTerms] = {
         scanning=Frequency.ON_PUSH,
         encryption=Encryption("KMS"),
         lifecycle=Lifecycle(max_images=50),
+        access=Access(only_promotion=True),
         tags={"Environment": "staging"},
     ),
     "production": RepositoryTerms(

@@ -55,4 +55,6 @@ def load_policy(content: bytes, *, prefix: str = "", today: date | None = None) 
     shape, faults = validate(document, gates, prefix=prefix, today=today)
     if shape is None or faults:
         return LoadedPolicy(document, gates, faults)
-    return LoadedPolicy(document, gates, faults, shape.policy(Digest.of(content)), shape.baseline.baseline())
+    policy = shape.policy(Digest.of(content))
+    entered = {stage.promotes_to for stage in policy.stages.values() if stage.promotes_to}
+    return LoadedPolicy(document, gates, faults, policy, shape.baseline.baseline(entered))

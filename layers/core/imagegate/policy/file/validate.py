@@ -46,6 +46,7 @@ def validate(
     in_long_form += waiver_faults(gates.data, today)
     in_long_form += owner_faults(gates.data.get("owners"))
     in_long_form += _unknown_stages(gates.data)
+    in_long_form += _shut_stages(shape)
     located = _located(document, gates, in_long_form, stage_faults(document.data.get("stages"), prefix))
     # Each is reported once: a fault of `defaults` is a fault of every stage.
     faults = dict.fromkeys((*document.faults, *gates.faults, *located))
@@ -61,6 +62,18 @@ def _unknown_stages(data: Mapping[str, Any]) -> Iterator[PathFault]:
     for name in named:
         if name not in stages:
             yield ("baseline", "stages", name), f"there is no stage {name!r}" + did_you_mean(name, stages)
+
+
+def _shut_stages(shape: PolicyShape | None) -> Iterator[PathFault]:
+    """Yield each stage into whose repositories nobody could push."""
+    if shape is None:
+        return
+    entered = {stage.promotes_to for stage in shape.stages.values()}
+    for name, terms in shape.baseline.stages.items():
+        access = terms.access
+        if name not in entered and access and access.push == "promotion" and not access.push_exceptions:
+            message = "nobody could push: no stage promotes into this one; name who may as push_exceptions"
+            yield ("baseline", "stages", name, "access", "push"), message
 
 
 def _located(

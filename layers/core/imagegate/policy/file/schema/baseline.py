@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -224,7 +226,8 @@ class RepositoryTermsShape(Shape):
         description="A first push creates a repository with these settings, by a template of the registry.",
     )
 
-    def terms(self) -> RepositoryTerms:
+    def terms(self, *, is_entered: bool = True) -> RepositoryTerms:
+        """Return the terms. Where no stage promotes into this one, a preset keeps nobody from pushing."""
         own = RepositoryTerms(
             tag_mutability=self.tag_mutability.mutability() if self.tag_mutability else None,
             scan_on_push=self.scan_on_push,
@@ -235,7 +238,10 @@ class RepositoryTermsShape(Shape):
             tags=self.tags,
             create_on_push=self.create_on_push,
         )
-        return merge(PRESETS[self.preset], own) if self.preset else own
+        if self.preset is None:
+            return own
+        preset = PRESETS[self.preset]
+        return merge(preset if is_entered else replace(preset, access=None), own)
 
 
 class BaselineShape(Shape):
@@ -253,9 +259,10 @@ class BaselineShape(Shape):
         default_factory=RegistryShape, description="Settings of the registry as a whole."
     )
 
-    def baseline(self) -> RegistryBaseline:
+    def baseline(self, entered: AbstractSet[str]) -> RegistryBaseline:
+        """Return the section. `entered`: the stages into which another one promotes."""
         return RegistryBaseline(
-            {name: terms.terms() for name, terms in self.stages.items()},
+            {name: terms.terms(is_entered=name in entered) for name, terms in self.stages.items()},
             {glob: terms.terms() for glob, terms in self.repositories.items()},
             self.registry.terms(),
         )

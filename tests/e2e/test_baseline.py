@@ -1,0 +1,279 @@
+"""The baseline with other clients, under enforced IAM: first pushes, who pushes where, and what each team may do."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.images.build import build_image
+from tests.e2e.clients import Clients, needed, needed_docker
+from tests.e2e.gate import Gate, running_gate
+from tests.e2e.test_waivers import imagegate, user
+
+ACCOUNT = "123456789012"
+TEMPLATE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/ecr-templates"
+POLICY = f"""version: 1
+stages:
+  dev:
+    repositories: "dev/{{app}}"
+    promotes_to: staging
+  staging:
+    repositories: "staging/{{app}}"
+baseline:
+  registry:
+    template_role: {TEMPLATE_ROLE}
+    replication:
+      - to: [{{region: eu-west-1}}]
+        prefixes: [staging/]
+  stages:
+    dev:
+      preset: development
+      create_on_push: true
+    staging:
+      preset: staging
+      encryption: AES256
+"""
+THEIRS = {
+    "destinations": [{"region": "us-east-1", "registryId": ACCOUNT}],
+    "repositoryFilters": [{"filter": "theirs/", "filterType": "PREFIX_MATCH"}],
+}
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """Start a gate whose registry is at the baseline: the baseline is applied once."""
+    folder = tmp_path_factory.mktemp("baseline")
+    policy = folder / "policy.yaml"
+    policy.write_text(POLICY)
+    with running_gate(folder, "--policy", str(policy)) as running:
+        _make_the_role_of_templates(running)
+        ecr = running.cloud.client("ecr")
+        ecr.put_replication_configuration(replicationConfiguration={"rules": [THEIRS]})
+        applied = imagegate(running, "baseline", "apply", "--yes")
+        assert applied.code == 0, applied
+        yield running
+
+
+def _make_the_role_of_templates(gate: Gate) -> None:
+    """Create the role as the how-to guide says."""
+    iam, name = gate.cloud.client("iam"), TEMPLATE_ROLE.rpartition("/")[2]
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecr.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))
+    may = {"Effect": "Allow", "Action": ["ecr:CreateRepository", "ecr:TagResource"], "Resource": "*"}
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document(may))
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member of a team, with the policy that `imagegate baseline iam` printed, and nothing else."""
+
+    gate: Gate
+    arn: str
+    keys: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        return self.gate.cloud.client(service, **{name.lower(): key for name, key in self.keys.items()})
+
+    def clients(self, home: Path) -> Clients:
+        return Clients.logged_in(self.gate, home, self.client("ecr"))
+
+
+def member(gate: Gate, team: str, *stages: str, options: tuple[str, ...] = ()) -> Person:
+    named = [part for stage in stages for part in ("--stage", stage)]
+    printed = imagegate(gate, "baseline", "iam", team, *named, *options)
+    assert printed.code == 0, printed
+    return Person(gate, *user(gate, *printed.json["Statement"]))
+
+
+def planned(gate: Gate, *names: str) -> Any:
+    return imagegate(gate, "baseline", "plan", *names, "--json").json
+
+
+@pytest.mark.parametrize("client", ["skopeo", "docker"])
+def test_a_first_push_ends_at_the_baseline_and_released(gate: Gate, tmp_path: Path, client: str) -> None:
+    needed("skopeo")
+    if client == "docker":
+        needed_docker()
+    name = f"dev/first-{client}"
+    image = build_image(tmp_path / "image", files={"app.txt": client.encode()}, tag="1.0")
+    digest = push_with(client, member(gate, "ci", "dev"), f"{tmp_path}/image:1.0", name, tmp_path)
+    assert digest == image.digest or client == "docker"
+    assert gate.ended(name, digest)["outcome"] == "released"
+    left = planned(gate, name)
+    assert left["changes"] + left["failures"] + left["remarks"] == []
+    described = gate.cloud.client("ecr").describe_images(repositoryName=name.replace("dev/", "staging/"))
+    assert digest in {one["imageDigest"] for one in described["imageDetails"]}
+
+
+def push_with(client: str, person: Person, layout: str, name: str, home: Path) -> str:
+    """Push the image of a layout with this program, as that person; return its digest in the registry."""
+    programs = person.clients(home)
+    if client == "skopeo":
+        programs.skopeo(f"oci:{layout}", f"docker://registry/{name}:1.0")
+    else:
+        programs.skopeo(f"oci:{layout}", f"docker-archive:{home}/image.tar:local:1.0")
+        programs.docker("load", "--input", f"{home}/image.tar")
+        programs.docker("tag", "local:1.0", f"registry/{name}:1.0")
+        try:
+            programs.docker("push", f"registry/{name}:1.0")
+        finally:
+            programs.forget_images()
+    listed = person.gate.cloud.client("ecr").describe_images(
+        repositoryName=name, imageIds=[{"imageTag": "1.0"}]
+    )
+    return str(listed["imageDetails"][0]["imageDigest"])
+
+
+def test_only_the_gate_pushes_into_a_later_stage_and_the_plan_says_who_else_is_let_in(gate: Gate) -> None:
+    name = f"staging/only-{uuid.uuid4().hex[:6]}"
+    assert imagegate(gate, "baseline", "apply", name, "--yes").code == 0
+    admin = gate.cloud.client("ecr")
+    everything = {"Effect": "Allow", "Action": "ecr:*", "Resource": "*"}
+    for statements in ([], [everything]):
+        pusher = Person(gate, *user(gate, {**everything, "Action": "ecr:GetAuthorizationToken"}, *statements))
+        let_in = {"Sid": "Theirs", "Effect": "Allow", "Principal": {"AWS": pusher.arn}, "Action": "ecr:*"}
+        own = json.loads(admin.get_repository_policy(repositoryName=name)["policyText"])["Statement"]
+        ours = [one for one in own if one["Sid"] != "Theirs"]
+        admin.set_repository_policy(repositoryName=name, policyText=document(*ours, let_in))
+        pusher.client("ecr").describe_images(repositoryName=name)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            pusher.client("ecr").initiate_layer_upload(repositoryName=name)
+    left = planned(gate, name)
+    assert left["changes"] == []
+    [remark] = left["remarks"]
+    assert "statement Theirs lets" in remark["text"]
+    assert "SetRepositoryPolicy" in remark["text"]
+
+
+def test_a_promotion_still_gets_in(gate: Gate) -> None:
+    application = f"in-{uuid.uuid4().hex[:6]}"
+    assert imagegate(gate, "baseline", "apply", f"staging/{application}", "--yes").code == 0
+    digest = gate.push(f"dev/{application}", "1.0")
+    assert gate.ended(f"dev/{application}", digest)["outcome"] == "released"
+    assert gate.manifest(f"staging/{application}", "1.0")
+    assert gate.signatures(f"staging/{application}", digest)
+
+
+def test_a_second_apply_changes_nothing_and_a_foreign_rule_is_there(gate: Gate) -> None:
+    ecr = gate.cloud.client("ecr")
+    before = ecr.describe_registry()["replicationConfiguration"]["rules"]
+    assert THEIRS in before
+    again = imagegate(gate, "baseline", "apply", "--yes")
+    assert again.code == 0, again
+    assert ecr.describe_registry()["replicationConfiguration"]["rules"] == before
+    assert planned(gate, "(registry)")["changes"] == []
+
+
+# Each team: calls that it may make, and calls that it may not, on a repository of dev and one of staging.
+Call = tuple[str, dict[str, Any]]
+DESCRIBE: Call = ("describe_images", {})
+PULL = ("batch_get_image", {"imageIds": [{"imageTag": "1.0"}]})
+PUSH: Call = ("initiate_layer_upload", {})
+SET = ("set_repository_policy", {"policyText": document()})
+DELETE = ("batch_delete_image", {"imageIds": [{"imageTag": "none"}]})
+SETTINGS: Call = ("get_lifecycle_policy", {})
+TEAMS: dict[str, tuple[list[Call], list[Call]]] = {
+    "developer": ([DESCRIBE, PULL, PUSH], [SET, DELETE, SETTINGS]),
+    "ci": ([DESCRIBE, PULL, PUSH], [SET, DELETE, SETTINGS]),
+    "approver": ([DESCRIBE], [PULL, PUSH, SET, DELETE]),
+    "auditor": ([DESCRIBE, SETTINGS], [PULL, PUSH, SET, DELETE]),
+    "break-glass": ([DESCRIBE, PULL], [PUSH, SET, DELETE]),
+}
+
+
+@pytest.fixture(scope="module")
+def released(gate: Gate) -> str:
+    """Release an image; return the application."""
+    assert gate.ended("dev/teams", gate.push("dev/teams", "1.0"))["outcome"] == "released"
+    return "teams"
+
+
+@pytest.mark.parametrize("team", TEAMS)
+def test_a_team_may_do_its_work_and_nothing_else(gate: Gate, released: str, team: str) -> None:
+    person = member(gate, team, "dev")
+    may, may_not = TEAMS[team]
+    for call in may:
+        assert refusal(person, f"dev/{released}", call) != "AccessDeniedException", call
+        assert refusal(person, f"staging/{released}", call) == "AccessDeniedException", call
+    for call in may_not:
+        assert refusal(person, f"dev/{released}", call) == "AccessDeniedException", call
+    both = member(gate, team, "dev", "staging")
+    assert refusal(both, f"staging/{released}", DESCRIBE) is None
+    assert refusal(both, f"staging/{released}", PUSH) == "AccessDeniedException"
+
+
+def refusal(person: Person, name: str, call: Call) -> str | None:
+    operation, parameters = call
+    try:
+        getattr(person.client("ecr"), operation)(repositoryName=name, **parameters)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return None
+
+
+@pytest.mark.parametrize(
+    ("options", "may"),
+    [
+        (("--environment", "development"), True),
+        (("--environment", "production"), False),
+        (("--from", "127.0.0.0/8"), True),
+        (("--from", "10.0.0.0/8"), False),
+        (("--from", "10.0.0.0/8", "--vpc", "vpc-0a1b2c3d"), False),
+        (("--vpc-endpoint", "vpce-0a1b2c3d"), False),
+    ],
+)
+def test_a_team_is_bound_to_tags_and_networks(
+    gate: Gate, released: str, options: tuple[str, ...], *, may: bool
+) -> None:
+    _at_the_baseline(gate, released)
+    person = member(gate, "developer", "dev", options=options)
+    assert (refusal(person, f"dev/{released}", DESCRIBE) is None) is may
+
+
+def _at_the_baseline(gate: Gate, application: str) -> None:
+    """Give the repository its tags: the sandbox's own push has created it without."""
+    assert imagegate(gate, "baseline", "apply", f"dev/{application}", "--yes").code == 0
+
+
+def test_whoever_is_within_the_boundary_stays_within_it(gate: Gate, released: str) -> None:
+    iam = gate.cloud.client("iam")
+    boundary = imagegate(gate, "baseline", "iam", "boundary").json
+    own = iam.create_policy(PolicyName="imagegate-boundary", PolicyDocument=json.dumps(boundary))["Policy"]
+    role = iam.create_role(
+        RoleName="built-by-a-team", AssumeRolePolicyDocument=document(), PermissionsBoundary=own["Arn"]
+    )["Role"]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam.put_role_policy(RoleName=role["RoleName"], PolicyName="p", PolicyDocument=document(everything))
+    session = gate.cloud.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
+    keys = {
+        "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": session["SessionToken"],
+    }
+    person = Person(gate, role["Arn"], keys)
+    assert refusal(person, f"dev/{released}", PUSH) is None
+    for call in (PUSH, SET, DELETE):
+        assert refusal(person, f"staging/{released}", call) == "AccessDeniedException", call
+    assert refusal(person, f"dev/{released}", SET) == "AccessDeniedException"
+    theirs = {"RoleName": role["RoleName"]}
+    payload = {"payload": b"{}", "payloadFormat": "application/vnd.cncf.notary.payload.v1+json"}
+    attempts: list[tuple[str, str, dict[str, Any]]] = [
+        ("iam", "delete_role_permissions_boundary", theirs),
+        ("iam", "create_policy_version", {"PolicyArn": own["Arn"], "PolicyDocument": document(everything)}),
+        ("iam", "create_role", {"RoleName": "free", "AssumeRolePolicyDocument": document(everything)}),
+        ("signer", "sign_payload", {"profileName": "imagegate__dev", **payload}),
+    ]
+    for service, operation, parameters in attempts:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(person.client(service), operation)(**parameters)
