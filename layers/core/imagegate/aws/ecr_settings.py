@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -45,18 +46,14 @@ class EcrSettings:
         described = response["repositories"][0]
         lifecycle = self.read("get_lifecycle_policy", repositoryName=name)
         policy = self.read("get_repository_policy", repositoryName=name)
-        scan_on_push = bool(described.get("imageScanningConfiguration", {}).get("scanOnPush"))
         tags = self.read("list_tags_for_resource", resourceArn=described["repositoryArn"]) or {}
-        return FoundRepository(
-            name,
-            described["repositoryArn"],
-            _mutability(described),
-            scan_on_push,
-            _encryption(described.get("encryptionConfiguration", {})),
-            json.loads(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
-            json.loads(policy["policyText"]) if policy else None,
-            {tag["Key"]: tag["Value"] for tag in tags.get("tags", ())},
-            is_scanned_by_rule=not scan_on_push and self._is_scanned_by_rule(name),
+        found = found_repository(described)
+        return replace(
+            found,
+            lifecycle=json.loads(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
+            policy=json.loads(policy["policyText"]) if policy else None,
+            tags={tag["Key"]: tag["Value"] for tag in tags.get("tags", ())},
+            is_scanned_by_rule=not found.scan_on_push and self._is_scanned_by_rule(name),
         )
 
     def _is_scanned_by_rule(self, name: str) -> bool:
@@ -70,21 +67,23 @@ class EcrSettings:
         scanning = self.read("get_registry_scanning_configuration") or {}
         replication = self.read("describe_registry") or {}
         policy = self.read("get_registry_policy")
-        cache = (
-            self._listed("describe_pull_through_cache_rules", "pullThroughCacheRules") if has_cache else ()
-        )
-        templates = (
-            self._listed("describe_repository_creation_templates", "repositoryCreationTemplates")
-            if has_templates
-            else ()
-        )
         return FoundRegistry(
             scanning.get("scanningConfiguration", {}),
             replication.get("replicationConfiguration", {}).get("rules", []),
             json.loads(policy["policyText"]) if policy else None,
-            {one["ecrRepositoryPrefix"]: one for one in cache},
-            {one["prefix"]: one for one in templates},
+            self.caches() if has_cache else {},
+            self.templates() if has_templates else {},
         )
+
+    def caches(self) -> dict[str, Mapping[str, Any]]:
+        """Return the pull-through cache rules by the prefix of their repositories."""
+        rules = self._listed("describe_pull_through_cache_rules", "pullThroughCacheRules")
+        return {one["ecrRepositoryPrefix"]: one for one in rules}
+
+    def templates(self) -> dict[str, Mapping[str, Any]]:
+        """Return the creation templates by their prefix."""
+        listed = self._listed("describe_repository_creation_templates", "repositoryCreationTemplates")
+        return {one["prefix"]: one for one in listed}
 
     def _listed(self, operation: str, key: str) -> Iterator[Mapping[str, Any]]:
         with translated({}, subject=operation):
@@ -105,6 +104,17 @@ class EcrSettings:
         """Carry out a change. Raises `ThrottledError`; other errors of ECR propagate."""
         with translated({}, subject=f"{change.subject}: {change.setting}"):
             getattr(self._client, change.operation)(**change.request)
+
+
+def found_repository(described: Mapping[str, Any]) -> FoundRepository:
+    """Return a repository as DescribeRepositories has it, without the documents that have calls of their own."""
+    return FoundRepository(
+        described["repositoryName"],
+        described["repositoryArn"],
+        _mutability(described),
+        bool(described.get("imageScanningConfiguration", {}).get("scanOnPush")),
+        _encryption(described.get("encryptionConfiguration", {})),
+    )
 
 
 def _mutability(described: Mapping[str, Any]) -> TagMutability:

@@ -1,0 +1,1 @@
+"""The audit of a registry: reads repositories one by one, over ports."""
