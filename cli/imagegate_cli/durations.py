@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from imagegate.duration import parse_duration
+from imagegate.text import counted
 
 # The ledger's index keeps attempts for so long.
 LEDGER_DAYS = 90
@@ -46,12 +47,7 @@ def period_in_words(period: timedelta) -> str:
     """Return `7 days`, `1 day` or `12 hours`."""
     is_days = period % timedelta(days=1) == timedelta()
     number, unit = (period.days, "day") if is_days else (period // timedelta(hours=1), "hour")
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
-
-
-def days_in_words(days: int) -> str:
-    """Return `1 day` or `7 days`."""
-    return f"{days} day" if days == 1 else f"{days} days"
+    return counted(number, unit)
 
 
 def span(seconds: float) -> str:

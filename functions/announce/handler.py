@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from imagegate import wiring
 from imagegate.aws import metrics
 from imagegate.events.step_requests import AnnounceRequest
-from imagegate.log import log_line
+from imagegate.log import log_call, log_line
 from imagegate.notices.announcement import explain_fault
 from imagegate.workflow.announce import AnnounceRelease
 
@@ -30,13 +30,14 @@ def step() -> AnnounceRelease:
     )
 
 
-@logger.inject_lambda_context
+@log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = AnnounceRequest.parse(event)
+    logger.append_keys(release=str(request.release.id))
     fault = explain_fault(request.error, request.cause)
     now = wiring.now()
     announced = step().run(request.release.id, request.outcome, fault, now)
-    logger.info("release", release=str(request.release.id), **announced.as_log())
+    logger.info("release", **announced.as_log())
     if announced.release:
         metrics.emit_ending(announced.release, now)
     return {"route": str(announced.route), "outcome": str(announced.outcome)}

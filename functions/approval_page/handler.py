@@ -21,7 +21,8 @@ def show(token: str) -> dict[str, Any]:
     grants, images = wiring.grants(), wiring.ecr()
     step = ShowApproval(links=links, ledger=ledger, records=records, grants=grants, images=images)
     view = step.run(token, wiring.now())
-    logger.info("shown", release=str(view.release.id), purpose=view.link.purpose, refusal=view.refusal)
+    logger.append_keys(release=str(view.release.id))
+    logger.info("shown", purpose=view.link.purpose, refusal=view.refusal)
     return http.html_response(410 if view.refusal else 200, page(view, token))
 
 
@@ -33,7 +34,7 @@ def confirm(token: str, reason: str) -> dict[str, Any]:
     return http.html_response(200, notice_page(text))
 
 
-@logger.inject_lambda_context
+@log.log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     try:
         match http.parse_request(event):

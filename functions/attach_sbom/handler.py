@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
 from imagegate.events.step_requests import AttachSbomRequest
-from imagegate.log import log_line
+from imagegate.log import log_call, log_line
 from imagegate.settings import setting
 from imagegate.workflow.attach_sbom import AttachSbom
 
@@ -30,10 +30,11 @@ def step() -> AttachSbom:
     )
 
 
-@logger.inject_lambda_context
+@log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = AttachSbomRequest.parse(event)
+    logger.append_keys(release=str(request.release.id))
     export = request.export.export if request.export else None
     attached = step().run(request.release.id, export)
-    logger.info("sbom", release=str(request.release.id), route=attached.route, note=attached.note)
+    logger.info("sbom", route=attached.route, note=attached.note)
     return attached.as_json()

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
 from imagegate.events.step_requests import AwaitScanRequest
-from imagegate.log import log_line
+from imagegate.log import log_call, log_line
 from imagegate.workflow.await_scan import AwaitScan
 
 logger = Logger(json_serializer=log_line)
@@ -21,9 +21,10 @@ def step() -> AwaitScan:
     return AwaitScan(images=wiring.ecr(), scans=wiring.ecr(), ledger=wiring.ledger(), tasks=wiring.tasks())
 
 
-@logger.inject_lambda_context
+@log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     request = AwaitScanRequest.parse(event)
+    logger.append_keys(release=str(request.release.id))
     waited = step().register(request.release.id, request.token, wiring.now())
-    logger.info("waiting for the scan", release=str(request.release.id), ended=waited)
+    logger.info("waiting for the scan", ended=waited)
     return {"waited": waited and str(waited)}

@@ -32,8 +32,9 @@ def answer(event: dict[str, Any]) -> watch.HookAnswer:
         return watch.not_checked(revision, error, wiring.on_error())
 
 
-@logger.inject_lambda_context
+@log.log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    logger.append_keys(about=event.get("resources", event.get("resourceArn")))
     tell = watch.SendOnce(ledger=wiring.ledger(), notifications=wiring.notifications())
     if "detail-type" in event:
         find = watch.FindDrift(services=wiring.ecs(), judge=judge(), tell=tell)

@@ -33,13 +33,14 @@ def step() -> CarryOutDecision:
     )
 
 
-@logger.inject_lambda_context
+@log.log_call(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         check = wiring.caller_check()
         caller, decision = parse_call(event, context.invoked_function_arn, check, wiring.now())
+        logger.append_keys(caller=caller.arn, **decision.about())
         status, body = 200, step().run(decision.as_request(), caller.arn, wiring.now())
-        logger.info("decided", caller=caller.arn, user_id=caller.user_id, **body)
+        logger.info("decided", user_id=caller.user_id, **body)
     except ImageGateError as error:
         status, body = error_response(error)
         logger.warning("refused", error=type(error).__name__, message_of_error=str(error))

@@ -35,7 +35,7 @@ def step() -> JudgeAgain:
     return JudgeAgain(look=look, announce=announce, export=export, in_use=in_use, pace=pace, **parts)
 
 
-@logger.inject_lambda_context
+@log.log_call(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if (images := parse_finding(event)) is not None:
         return {"noted": sum(step().note(image, wiring.now()) for image in images)}

@@ -23,12 +23,13 @@ def step() -> JudgeImage:
     return JudgeImage(examine=examine, images=images, ledger=ledger, records=records, grants=grants)
 
 
-@logger.inject_lambda_context
+@log.log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     release = JudgeRequest.parse(event).release.id
+    logger.append_keys(release=str(release))
     now = wiring.now()
     judged = step().run(release, now)
-    logger.info("image judged", release=str(release), **judged.as_json())
+    logger.info("image judged", **judged.as_json())
     if judged.verdict and judged.release:
         metrics.emit_verdict(judged.release, now)
     return judged.as_json()

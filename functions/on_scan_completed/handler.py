@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
 from imagegate.events.eventbridge import parse_scan
-from imagegate.log import log_line
+from imagegate.log import log_call, log_line
 
 if TYPE_CHECKING:
     from imagegate.workflow.await_scan import ScanCompleted
@@ -23,9 +23,10 @@ def step() -> ScanCompleted:
     return wiring.scan_completed()
 
 
-@logger.inject_lambda_context
+@log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     image = parse_scan(event)
+    logger.append_keys(image=str(image))
     woken = step().on_scan(image, wiring.now() + wiring.quiet_time())
-    logger.info("scan completed", image=str(image), woken=woken)
+    logger.info("scan completed", woken=woken)
     return {"woken": woken}

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
 from imagegate.events.step_requests import PromoteRequest
-from imagegate.log import log_line
+from imagegate.log import log_call, log_line
 from imagegate.workflow.promote import PromoteImage
 
 logger = Logger(json_serializer=log_line)
@@ -31,9 +31,10 @@ def step() -> PromoteImage:
     )
 
 
-@logger.inject_lambda_context
+@log_call(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     release = PromoteRequest.parse(event).release.id
+    logger.append_keys(release=str(release))
     promoted = step().run(release, lambda: context.get_remaining_time_in_millis() > RESERVE_MS, wiring.now())
-    logger.info("promotion", release=str(release), **promoted.as_json())
+    logger.info("promotion", **promoted.as_json())
     return promoted.as_json()

@@ -13,7 +13,7 @@ from imagegate import __version__, wiring
 from imagegate.canonical_json import timestamp
 from imagegate.events.cloudformation import CustomResourceRequest, respond, settings_digest
 from imagegate.events.validation import parse
-from imagegate.log import log_line
+from imagegate.log import log_call, log_line
 from imagegate.policy.file.load import parse_policy as parse_policy
 from imagegate.settings import setting
 from imagegate.workflow.publish import PublishPolicy
@@ -31,7 +31,7 @@ def publish(request: CustomResourceRequest) -> dict[str, str]:
     return {**data, "InstalledAt": timestamp(installed_at), "Settings": settings_digest(request)}
 
 
-@logger.inject_lambda_context
+@log_call(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     request = parse(CustomResourceRequest, event)
     data: dict[str, str] = {}

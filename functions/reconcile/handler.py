@@ -36,11 +36,11 @@ def step() -> Reconcile:
     )
 
 
-@logger.inject_lambda_context
+@log.log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     if image := parse_deletion(event):
-        told = step().deletions.on_deleted(image, wiring.now())
-        logger.info("image deleted", image=str(image), told=told)
+        logger.append_keys(image=str(image))
+        logger.info("image deleted", told=(told := step().deletions.on_deleted(image, wiring.now())))
         return {"told": told}
     if (reconciled := step().run(wiring.now())) is None:
         return {"busy": True}  # another run measures, too

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import wiring
 from imagegate.events.step_requests import SignRequest
-from imagegate.log import log_line
+from imagegate.log import log_call, log_line
 from imagegate.workflow.sign import SignImage
 
 logger = Logger(json_serializer=log_line)
@@ -27,9 +27,10 @@ def step() -> SignImage:
     )
 
 
-@logger.inject_lambda_context
+@log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     digest = SignRequest.parse(event).digest
+    logger.append_keys(decision=str(digest))
     signed = step().run(digest, wiring.now())
-    logger.info("image signed", decision=str(digest), signature=str(signed.signature))
+    logger.info("image signed", release=str(signed.release), signature=str(signed.signature))
     return {"signature": str(signed.signature)}

@@ -31,13 +31,16 @@ def step() -> StartOnEvent:
     return StartOnEvent(start=start, grants=wiring.grants())
 
 
-@logger.inject_lambda_context
+@log.log_call(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    result = step().run(parse_start(event, context.invoked_function_arn), wiring.now())
+    request = parse_start(event, context.invoked_function_arn)
+    logger.append_keys(image=str(request.image))
+    result = step().run(request, wiring.now())
     if isinstance(result, Ignore):
         logger.info("ignored", why=result.why, detail=event.get("detail", event.get("request")))
         return {"ignored": result.why}
     started: dict[str, Any] = {"release": str(result.image), "attempt": result.attempt}
     started["reason"] = str(result.reason)
-    logger.info("release started", **started)
+    workflow = {"execution": result.execution_name}  # by which the workflow's own log names it
+    logger.info("release started", **started | workflow | {"release": str(result.id)})
     return started

@@ -339,6 +339,16 @@ def test_a_filter_skips_releases_that_do_not_match(gate: Gate) -> None:
     assert [item["tags"] for item in found] == [["wanted"]]
 
 
+def test_each_image_is_listed_once_by_its_newest_attempt(gate: Gate) -> None:
+    for attempt in (1, 2, 3):
+        gate.released(_image("a"), "1", attempt=attempt, started_at=STARTED - timedelta(hours=9 - attempt))
+    gate.released(_image("b"), "2")
+    assert sorted((one["tags"][0], one["attempt"]) for one in gate.call("list", "--json").json) == [
+        ("1", 3),
+        ("2", 1),
+    ]
+
+
 def test_list_of_nothing_is_no_error(gate: Gate) -> None:
     assert gate.call("list", "--json") == Result(0, "[]\n", "")
     assert gate.call("list").code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
-from tests.fakes import DEV, NOW
+from tests.fakes import DEV, NOW, STAGING
 
 __all__ = ["gate", "url"]
 
@@ -107,6 +108,20 @@ def test_every_signature_is_revoked_and_the_message_names_the_repositories(
     status = gate.call("status", "shop-dev:1.0")
     assert re.search(r"Revoked\s+revoked on .*built\s+on a stolen laptop", status.out, re.DOTALL)
     assert gate.call("status", "shop-dev:1.0", "--json").json["revoked"]["by"] == CALLER
+
+
+def test_the_signature_of_an_earlier_gate_is_a_warning_with_its_command(gate: CliGate, url: Served) -> None:
+    image = released(gate)
+    there = ImageRef(STAGING, image.digest)
+    release = gate.world.ledger.latest(image)
+    assert release is not None
+    gate.world.ledger.record(release.id, signature=image.digest)
+    copy = replace(release, image=there, stage="staging", signature=image.digest)
+    gate.world.ledger.releases[there, release.attempt] = copy
+    result = gate.call("decide", "revoke", str(there), *STOLEN, "--yes", columns=200)
+    assert "Warning: the signature of the gate before, in shop-dev, stays valid" in result.out
+    assert f"imagegate decide revoke {image} --reason" in result.out
+    assert "Warning" not in gate.call("decide", "revoke", str(image), *STOLEN, "--yes").out
 
 
 def test_it_is_not_released_again_and_that_is_said_at_once(gate: CliGate, url: Served) -> None:

@@ -124,6 +124,27 @@ def test_a_hundred_vulnerabilities_and_refusals_are_one_digest(world: World) -> 
     assert everything.text.count("and 80 more") == 2
 
 
+def test_more_releases_than_are_counted_are_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        begun(world, DEV, Outcome.BLOCKED, number=number)
+    for most, is_cut in ((2, True), (3, False)):
+        monkeypatch.setattr("imagegate.workflow.watch.digest._MOST_RELEASES", most)
+        world.ledger.notices.clear()
+        *_, everything = digests(world, TOMORROW)
+        assert everything.detail["outcomes"] == {"blocked": most}
+        assert everything.detail["cut"] is is_cut
+        assert ("More began than were counted here" in everything.text) is is_cut
+
+
+def test_all_that_waits_is_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imagegate.workflow.watch.digest._MOST_WAITING", 0)
+    held = begun(world, DEV, Outcome.HELD)
+    world.ledger.hold(held.id, NOW)
+    monkeypatch.setattr("imagegate.workflow.watch.duties.Duties._expire", lambda *_, **__: None)
+    *_, everything = digests(world, TOMORROW)
+    assert everything.detail["waiting"] == [str(held.image)]
+
+
 def a_risk(image: ImageRef, name: str) -> Risk:
     finding = RiskFinding(name, "openssl", Severity.CRITICAL, "3.0.14")
     return Risk(

@@ -88,8 +88,18 @@ def test_a_revocation_applies_there_and_in_every_later_stage(world: World, relea
 
 def test_a_later_gates_alone_leaves_the_one_before(world: World, released: ImageRef) -> None:
     there = ImageRef(STAGING, released.digest)
-    assert revoke(world, there).stages == ("staging",)
+    done = revoke(world, there)
+    assert (done.stages, done.earlier) == (("staging",), (released,))
     assert holding(world, there) == {"dev"}
+    [message] = world.notifications.messages
+    assert f"  imagegate decide revoke {released} --reason ..." in message.text.splitlines()
+    assert message.detail["earlier"] == [str(released)]
+    assert revoke(world, released).earlier == ()
+
+
+def test_an_earlier_gate_that_has_revoked_its_own_is_not_named(world: World, released: ImageRef) -> None:
+    revoke(world, released, onward=False)
+    assert revoke(world, ImageRef(STAGING, released.digest)).earlier == ()
 
 
 def test_the_stages_after_can_be_left_out(world: World, released: ImageRef) -> None:
@@ -234,5 +244,5 @@ def test_it_is_requested_by_digest_and_answered_in_full(world: World, released: 
     assert told["stages"] == ["dev", "staging"]
     assert told["repositories"] == [DEV, STAGING]
     assert told["signatures"] >= 2
-    assert told["runsIn"] is None
+    assert (told["runsIn"], told["earlier"]) == (None, [])
     assert isinstance(world.ledger.latest(released), Release)

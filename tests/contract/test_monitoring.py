@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from imagegate.aws.metrics import NAMESPACE, Metric
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import Outcome, Release, StartReason
+from imagegate.workflow.announce import AnnounceResult
+from imagegate.workflow.judge import JudgeResult
 from tests.contract.alarm_states import Samples, WatchedMetric, metrics_of, state, watched
 from tests.contract.test_docs_answers import sections
 from tests.contract.test_template import FUNCTIONS, RESOURCES, TEMPLATE, of_type
@@ -261,6 +264,68 @@ def test_a_query_reads_logs_of_the_stack_and_text_that_the_code_writes(name: str
     for message in re.findall(r'message = "([^"]+)"', text):
         assert f'logger.info("{message}"' in source
     assert len(text) <= 10_000
+
+
+# Powertools for AWS Lambda, "Logger": standard keys, and those of `inject_lambda_context`.
+STANDARD = {
+    "level",
+    "message",
+    "timestamp",
+    "service",
+    "function_name",
+    "exception",
+    "exception_name",
+    "cold_start",
+}
+_WORDS = {
+    "fields",
+    "filter",
+    "stats",
+    "sort",
+    "limit",
+    "by",
+    "as",
+    "and",
+    "or",
+    "in",
+    "like",
+    "not",
+    "desc",
+    "asc",
+}
+
+
+def written(group: str) -> set[str]:
+    """Return the keys that the function of the log group writes."""
+    function = re.sub(r"(?<!^)([A-Z])", r"_\1", group.removesuffix("Logs")).lower()
+    if not (path := ROOT / f"functions/{function}/handler.py").exists():
+        return set()
+    keys = set(re.findall(r"\b(\w+)=", path.read_text()))
+    results = {"announce": AnnounceResult, "judge_image": JudgeResult}
+    if result := results.get(function):
+        keys |= set(re.findall(r'^            "(\w+)":', inspect.getsource(result), re.MULTILINE))
+    return keys | STANDARD
+
+
+def names_in(query: str) -> set[str]:
+    """Return the fields that a query reads, without those that CloudWatch or the query itself makes."""
+    text = re.sub(r'"[^"]*"|/(?:[^/\n])+/(?=\s|$)', "", query)
+    made = set(re.findall(r"\bas (\w+)", text))
+    names = re.findall(r"(?<![@\w.])[a-zA-Z]\w*(?:\.\w+)*(?![\w(])", text)
+    return (
+        {name.partition(".")[0] for name in names if not re.search(r"\d[dhm]$", name)}
+        - made
+        - _WORDS
+        - {"1d"}
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in QUERIES.items() if one["LogGroupNames"] != [{"Ref": "TrailLogGroup"}]]
+)
+def test_a_query_reads_fields_that_the_functions_write(name: str) -> None:
+    keys = set[str]().union(*(written(group["Ref"]) for group in QUERIES[name]["LogGroupNames"]))
+    assert names_in(QUERIES[name]["QueryString"]) <= keys
 
 
 def test_errors_are_sought_in_all_functions() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from imagegate.release.release import StartReason
+from imagegate.text import counted
 from imagegate_cli.adoption.preview import AdoptableImage, Pattern, Preview, preview
 from imagegate_cli.context import pauses
 from imagegate_cli.durations import span
@@ -45,12 +46,12 @@ def run(
     started: int | None = None
     if images.start and not dry_run:
         if not yes:
-            confirm(f"Start {_releases(len(images.start))}?", "nothing was started")
+            confirm(f"Start {counted(len(images.start), 'release')}?", "nothing was started")
         started = start(stack, images.start, rate)
     if as_json:
         return show_json(images.as_json(started))
     if started:
-        say(f"{_releases(started)} started. Follow them: imagegate list --outcome open")
+        say(f"{counted(started, 'release')} started. Follow them: imagegate list --outcome open")
     return None
 
 
@@ -170,13 +171,9 @@ def _summary(images: Preview, rate: float) -> Iterator[str]:
     more = f", and {images.more} more beyond --limit" if images.more else ""
     seconds = round((len(images.start) - 1) * rate)
     took = f"; at this rate it takes {span(seconds)}" if seconds else ""
-    yield f"{_releases(len(images.start))} to start{more}{took}"
+    yield f"{counted(len(images.start), 'release')} to start{more}{took}"
 
 
 def _kind(one: AdoptableImage) -> str:
     """Return why the image is left out, without the number of its attempt."""
     return re.sub(r" (?:in attempt \d+|\(attempt \d+\))$", "", one.left_out)
-
-
-def _releases(number: int) -> str:
-    return "1 release" if number == 1 else f"{number} releases"

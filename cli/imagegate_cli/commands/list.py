@@ -215,13 +215,19 @@ def _current(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
 
 
 def _latest(stack: Stack, wanted: Filter) -> Iterator[Release]:
-    """Yield the newest attempt of each image that may match."""
+    """Yield the newest attempt of each image that may match. It comes first.
+
+    Only images whose first attempt is still to come are kept in memory.
+    """
     seen = set[ImageRef]()
     for release in stack.ledger.recent(wanted.since, now()):
-        if release.image not in seen:  # the newest attempt of an image comes first
+        is_newest = release.image not in seen
+        if release.attempt > 1:
             seen.add(release.image)
-            if wanted.accepts_release(stack, release):
-                yield release
+        else:
+            seen.discard(release.image)
+        if is_newest and wanted.accepts_release(stack, release):
+            yield release
 
 
 def _matching(stack: Stack, releases: Iterable[Release], wanted: Filter) -> Iterator[ImageStatus]:

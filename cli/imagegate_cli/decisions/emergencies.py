@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.grants.break_glass import BreakGlass
+from imagegate.text import counted
 from imagegate_cli.decisions.waivers import reference
 from imagegate_cli.output.screen import Text, labelled
 
@@ -61,14 +62,22 @@ def revoked(response: dict[str, Any]) -> RenderableType:
     """Show an image whose signatures were revoked, and where it runs."""
     revocation, number = response["revocation"], response["signatures"]
     rows = [
-        ("Revoked", f"{number} signature{'' if number == 1 else 's'} at {', '.join(response['stages'])}"),
+        ("Revoked", f"{counted(number, 'signature')} at {', '.join(response['stages'])}"),
         ("Digest", response["digest"]),
         ("In", ", ".join(response["repositories"])),
         ("Reason", revocation["reason"]),
         ("By", revocation["by"]),
         ("On", f"{parse_timestamp(revocation['at']):%Y-%m-%d %H:%M:%S} UTC"),
     ]
-    return Group(labelled(rows), Text(), *(Text(line) for line in _running(response["runsIn"])))
+    lines = (*_running(response["runsIn"]), *_earlier(response.get("earlier", ())))
+    return Group(labelled(rows), Text(), *map(Text, lines))
+
+
+def _earlier(images: Sequence[str]) -> Iterator[str]:
+    """Yield a warning about each earlier gate that has signed the image, with the command that revokes there."""
+    for image in images:
+        yield f"Warning: the signature of the gate before, in {image.partition('@')[0]}, stays valid. Revoke it:"
+        yield f"  imagegate decide revoke {image} --reason ..."
 
 
 def _running(clusters: list[dict[str, Any]] | None) -> Iterator[str]:

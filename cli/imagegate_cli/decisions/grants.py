@@ -13,9 +13,9 @@ from rich.table import Table
 
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.policy.waiver import Waiver, WaiverTerms
+from imagegate.text import counted
 from imagegate_cli.decisions.parameters import name_of
 from imagegate_cli.decisions.waivers import where
-from imagegate_cli.durations import days_in_words
 from imagegate_cli.output.screen import Text, plain_table
 
 _WIDE = 100
@@ -141,7 +141,7 @@ def _waiver_state(waiver: Waiver, terms: WaiverTerms, now: datetime) -> tuple[Gr
         return GrantState.IDLE, f"does not count: {fault}"
     days = (waiver.expires - now.date()).days
     if waiver.is_ending(now):
-        return GrantState.ENDING, f"ends in {days_in_words(days)}" if days else "ends today"
+        return GrantState.ENDING, f"ends in {counted(days, 'day')}" if days else "ends today"
     fix = " or a fix" if waiver.until_fix else ""
     return GrantState.COUNTS, f"counts until {waiver.expires}{fix}"
 

@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.policy.waiver import Waiver
+from imagegate.text import counted
 from imagegate_cli.context import now
 from imagegate_cli.decisions.parameters import Scope
-from imagegate_cli.durations import days_in_words
 from imagegate_cli.output.screen import Text, labelled, plain_table
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def where(waiver: Waiver) -> str:
 
 
 def _until(waiver: Waiver, today: date) -> str:
-    text = f"{waiver.expires} ({days_in_words((waiver.expires - today).days)})"
+    text = f"{waiver.expires} ({counted((waiver.expires - today).days, 'day')})"
     return f"{text}, or until there is a fix" if waiver.until_fix else text
 
 
@@ -133,8 +133,8 @@ def freed(released: Sequence[dict[str, Any]]) -> Iterator[RenderableType]:
         yield Text("No image that is blocked now would pass by it.")
         return
     number = len(released)
-    images, are = ("1 blocked image", "is") if number == 1 else (f"{number} blocked images", "are")
-    yield Text(f"{images} would pass now, and {are} judged again:")
+    are = "is" if number == 1 else "are"
+    yield Text(f"{counted(number, 'blocked image')} would pass now, and {are} judged again:")
     for image in released[:_MOST]:
         yield Text(f"  imagegate status --watch {reference(image)}")
     if number > _MOST:

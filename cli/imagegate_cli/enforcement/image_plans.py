@@ -17,6 +17,7 @@ from imagegate.gate.verdict import Reason
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import DENIED, PROHIBITED, SIGNATURE, WAIVABLE, active
 from imagegate.policy.rules import Action as Doing
+from imagegate.text import counted
 from imagegate_cli.enforcement.shortest_plan import FixAction, ImagePlan, Need, Waive
 
 if TYPE_CHECKING:
@@ -161,5 +162,5 @@ def _waivers(stage: Stage, finding: OpenFinding) -> frozenset[Waive]:
 
 def _unwaivable(plan: ImagePlan) -> list[str]:
     number = sum(need.number - len(need.findings) for need in plan.needs if not need.is_possible)
-    subject = "1 finding names" if number == 1 else f"{number} findings name"
-    return [f"{subject} no package, and cannot be waived"] if number else []
+    name = "names" if number == 1 else "name"
+    return [f"{counted(number, 'finding')} {name} no package, and cannot be waived"] if number else []

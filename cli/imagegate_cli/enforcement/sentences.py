@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from imagegate.policy.policy import Mode
+from imagegate.text import counted
 from imagegate_cli.durations import period_in_words
 from imagegate_cli.enforcement.report import ModeChange, StageReport
 from imagegate_cli.enforcement.shortest_plan import EnforcementPlan, FixAction, ImagePlan, PlanStep
@@ -22,7 +23,7 @@ def headline(report: StageReport, span: timedelta) -> str:
     if not judged:
         return f"{stage}: nothing was judged in the last {period}."
     verb = "blocked" if report.mode is Mode.ENFORCE else "would have blocked"
-    return f"{stage}: {verb} {report.images.blocked} of {_number(judged, 'image')} in the last {period}."
+    return f"{stage}: {verb} {report.images.blocked} of {counted(judged, 'image')} in the last {period}."
 
 
 def notes(report: StageReport) -> list[str]:
@@ -48,7 +49,7 @@ def step_in_words(plan: EnforcementPlan, step: PlanStep) -> str:
     """Return `upgrade jinja2 to 3.1.6: frees 3 images (shop-dev:1.0, cart-dev:2.0, …)`."""
     parts = [_action(plan, action) for action in step.actions]
     parts += [f"waive {waive} for {', '.join(plan.repositories(waive))}" for waive in step.waivers]
-    return f"{' and '.join(parts)}: frees {_number(len(step.frees), 'image')} ({_names(step.frees)})"
+    return f"{' and '.join(parts)}: frees {counted(len(step.frees), 'image')} ({_names(step.frees)})"
 
 
 def _action(plan: EnforcementPlan, action: FixAction) -> str:
@@ -81,7 +82,7 @@ def _conclusion(report: StageReport) -> str:
         these += f", or {'this' if number == 1 else 'these'} {_word(number)} waiver{'s' if number > 1 else ''} alone,"
     is_one = (len(plan.or_waivers) or len(kinds)) == 1
     if plan.left:
-        return f"{these} {'leaves' if is_one else 'leave'} {_number(len(plan.left), 'image')} blocked."
+        return f"{these} {'leaves' if is_one else 'leave'} {counted(len(plan.left), 'image')} blocked."
     return f"{these} {'leaves' if is_one else 'leave'} no image blocked."
 
 
@@ -91,10 +92,6 @@ def _and(parts: Sequence[str]) -> str:
 
 def _word(number: int) -> str:
     return _WORDS[number] if number < len(_WORDS) else str(number)
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _alternative(plan: EnforcementPlan) -> list[str]:

@@ -14,7 +14,7 @@ from imagegate.gate.vex.image import Image, Name
 from imagegate.gate.vex.openvex import Statement, VexDocument
 from imagegate.policy.policy import Policy
 from imagegate.policy.waiver import Waiver
-from imagegate.text import json_text, lines_only
+from imagegate.text import counted, json_text, lines_only
 from imagegate_cli.judgement.opinion import Opinion
 from imagegate_cli.scanners.document import STDIN, ScannerFileError, content_of, decode, name_of
 from imagegate_cli.scanners.naming import is_digest
@@ -136,8 +136,7 @@ def _note(what: str, about: Sequence[tuple[Statement, str]]) -> Iterator[str]:
         return
     texts = dict.fromkeys(f"{one.where}: {why}" for one, why in about)
     more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    number = f"{len(texts)} VEX statement{'s' if len(texts) > 1 else ''}"
-    yield f"{number} {what}: {'; '.join(list(texts)[:_SHOWN])}{more}"
+    yield f"{counted(len(texts), 'VEX statement')} {what}: {'; '.join(list(texts)[:_SHOWN])}{more}"
 
 
 def write_document(opinion: Opinion) -> str:

@@ -11,6 +11,7 @@ from imagegate.policy.file.yaml import Fault, dotted
 from imagegate.policy.policy import Entry, Mode, Policy
 from imagegate.policy.rules import RULES_OF_KINDS, Action, active, is_on
 from imagegate.policy.waiver import ENDING, Waiver
+from imagegate.text import counted
 from imagegate_cli.policy import effective as policy_effective
 from imagegate_cli.policy.source import PolicyFile
 
@@ -27,9 +28,10 @@ class StageLine:
     approval: bool
 
     def __str__(self) -> str:
-        number = f"{self.rules} rule{'s' if self.rules != 1 else ''}"
         warn = f", {self.warnings} of them warn{'s' if self.warnings == 1 else ''}" if self.warnings else ""
-        return f"{self.name}: {number}{warn}; {self.mode}" + ("; approval required" if self.approval else "")
+        return f"{self.name}: {counted(self.rules, 'rule')}{warn}; {self.mode}" + (
+            "; approval required" if self.approval else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver, WaiverTerms
-from imagegate_cli.durations import days_in_words
+from imagegate.text import counted
 from imagegate_cli.policy import effective as policy_effective
 from imagegate_cli.policy.effective import PolicyPart
 from imagegate_cli.policy.source import PolicyFile
@@ -80,7 +80,7 @@ def _may_cover(waiver: Waiver, repository: str) -> bool:
 def _explained_waiver(waiver: Waiver, origin: str, terms: WaiverTerms, now: datetime) -> ExplainedWaiver:
     fault = waiver.fault(now, terms)
     left = (waiver.expires - now.date()).days
-    when = f"ends in {days_in_words(left)}" if left else "ends today"
+    when = f"ends in {counted(left, 'day')}" if left else "ends today"
     until_fix = ", or with a fix" if waiver.until_fix else ""
     state = f"{when}, on {waiver.expires}{until_fix}" if fault is None else f"does not count: {fault}"
     return ExplainedWaiver(waiver, origin, state, fault is None)

@@ -16,6 +16,7 @@ from imagegate.gate.verdict import VerdictOutcome
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Release
+from imagegate.text import counted
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import PeriodType, period_in_words
 from imagegate_cli.faults import CANNOT_TELL
@@ -178,7 +179,7 @@ def _totals(result: ReplayResult, since: timedelta) -> list[str]:
     numbers = Counter(one.effect for one in result.changes)
     effects = ", ".join(f"{numbers[effect]} {effect}" for effect in Effect if numbers[effect])
     total, number = len(result.replayed), len(result.changes)
-    images = "1 image" if total == 1 else f"{total} images"
+    images = counted(total, "image")
     lines = [f"{number} of {images} change{'s' if number == 1 else ''}: {effects}" if number else ""]
     if not number:
         lines = [f"No verdict changes: {images} of the last {period_in_words(since)} judged again"]
@@ -188,7 +189,6 @@ def _totals(result: ReplayResult, since: timedelta) -> list[str]:
         lines.append(f"{count} could not be judged again ({why})")
     if result.unmanaged:
         names = sorted({release.image.repository for release in result.unmanaged})
-        count = len(result.unmanaged)
-        left = f"{count} image{'s' if count > 1 else ''} would be left alone"
+        left = f"{counted(len(result.unmanaged), 'image')} would be left alone"
         lines.append(f"No stage of the new policy has {', '.join(names)}: {left}")
     return lines

@@ -17,8 +17,8 @@ from imagegate.oci.image import ImageRef
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Outcome, Release
 from imagegate.risk.risk import Risk, RiskState
+from imagegate.text import counted
 from imagegate_cli.decisions.parameters import name_of
-from imagegate_cli.durations import days_in_words
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.releases import facts
 from imagegate_cli.releases.pending_approval import PendingApproval, pending_approval
@@ -149,7 +149,7 @@ class ImageStatus:
 
 def _left(waiver: Waiver, now: datetime) -> str:
     days = (waiver.expires - now.date()).days
-    return days_in_words(days) if days > 0 else "ends today" if days == 0 else "expired"
+    return counted(days, "day") if days > 0 else "ends today" if days == 0 else "expired"
 
 
 def status_of(

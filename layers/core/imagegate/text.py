@@ -44,6 +44,11 @@ def is_one_line(text: str) -> bool:
     return printable(text) == text
 
 
+def counted(number: int, noun: str) -> str:
+    """Return the number with the noun, which gets an `s` unless the number is one: `1 image`, `2 images`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def subject_line(text: str) -> str:
     """Return the text as the subject of a mail: one short line of ASCII."""
     ascii_only = "".join(c if " " <= c <= "~" else "?" for c in one_line(text))

@@ -49,6 +49,17 @@ class _DecisionModel(_Texts, frozen=True, kw_only=True, tag_field="action"):
     def action(self) -> str:
         return str(self.__struct_config__.tag)
 
+    def about(self) -> dict[str, str]:
+        """Return the release or the image that the decision names, and the action, for the log."""
+        names = {name: getattr(self, name, None) for name in ("repository", "digest", "attempt")}
+        named = {"action": self.action}
+        if names["repository"] and names["digest"]:
+            image = f"{names['repository']}@{names['digest']}"
+            named |= (
+                {"release": f"{image} attempt {names['attempt']}"} if names["attempt"] else {"image": image}
+            )
+        return named
+
 
 class WaiverModel(_Texts, frozen=True, kw_only=True):
     """A requested waiver. The caller does not say who grants it, and when."""

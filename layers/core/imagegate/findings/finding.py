@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from imagegate.text import counted
+
 # A message names so many findings of one severity, and counts the rest.
 EXAMPLES = 5
 
@@ -40,7 +42,7 @@ class FindingKind(StrEnum):
 
     def counted(self, number: int) -> str:
         """Return the number of secrets, misconfigurations or licenses with the noun: `2 secrets`."""
-        return f"{number} {self.value}{'' if number == 1 else 's'}"
+        return counted(number, self.value)
 
 
 @dataclass(frozen=True, slots=True)

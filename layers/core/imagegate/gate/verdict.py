@@ -32,6 +32,7 @@ from imagegate.policy.rules import (
     active,
     rule_of,
 )
+from imagegate.text import counted
 
 if TYPE_CHECKING:
     from imagegate.gate.tally import FindingTally
@@ -277,7 +278,7 @@ def _about_waivers(case: Case) -> Iterator[Reason]:
     for waiver in case.waivers.used:
         if waiver.is_ending(case.now):
             left = (waiver.expires - case.now.date()).days
-            when = "today" if left == 0 else f"in {left} day{'s' if left > 1 else ''}, on {waiver.expires}"
+            when = "today" if left == 0 else f"in {counted(left, 'day')}, on {waiver.expires}"
             message = f"the waiver of {waiver.subject} for {waiver.where} ends {when} (owner: {waiver.owner})"
             yield Reason(ENDING, message, Action.WARN)
     for waiver, fault in case.waivers.idle.items():

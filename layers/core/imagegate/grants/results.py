@@ -44,7 +44,10 @@ class BreakGlassResult:
 
 @dataclass(frozen=True, slots=True)
 class RevocationResult:
-    """A revocation, and where the image is stored. `runs_in` is None if it is not known where the image runs."""
+    """A revocation, and where the image is stored. `runs_in` is None if it is not known where the image runs.
+
+    `earlier`: the image in the stages before, whose signatures stay valid, also on its copies.
+    """
 
     image: ImageRef
     revocation: Revocation
@@ -52,6 +55,7 @@ class RevocationResult:
     stages: tuple[str, ...]
     signatures: int
     runs_in: tuple[RunsIn, ...] | None
+    earlier: tuple[ImageRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from imagegate.notices.announcement import first_reason
 from imagegate.notices.message import TEXT_LIMIT, Message, image_name
 from imagegate.release.release import Outcome, Release
-from imagegate.text import one_line
+from imagegate.text import counted, one_line
 
 if TYPE_CHECKING:
     from imagegate.risk.risk import Risk
@@ -33,7 +33,10 @@ class DigestRow:
 
 @dataclass(frozen=True, slots=True)
 class Digested:
-    """All that the digest of a time is made of. `begins` and `day` are its first and last day (UTC)."""
+    """All that the digest of a time is made of. `begins` and `day` are its first and last day (UTC).
+
+    `is_cut`: more attempts began than were counted; the latest ones were.
+    """
 
     begins: date
     day: date
@@ -42,6 +45,7 @@ class Digested:
     waiting: Sequence[DigestRow] = ()
     at_risk: Sequence[DigestRow] = ()
     ending: Sequence[DigestRow] = ()
+    is_cut: bool = False
 
     def add(self, release: Release) -> None:
         """Count an attempt that began in this time."""
@@ -120,9 +124,10 @@ def _lines(digested: Digested, name: str) -> list[str]:
     )
     counts = ", ".join(f"{number} {outcome}" for outcome, number in totals.most_common())
     lines = [
-        f"{totals.total()} release{'' if totals.total() == 1 else 's'} began {on} (UTC){name}"
-        + (f": {counts}." if counts else ".")
+        f"{counted(totals.total(), 'release')} began {on} (UTC){name}" + (f": {counts}." if counts else ".")
     ]
+    if digested.is_cut:
+        lines.append("More began than were counted here. All of them: imagegate stats --since 2d")
     for outcome in _TROUBLE:
         number, rows = totals[str(outcome)], digested.trouble.get(outcome, [])
         lines += _part(f"{str(outcome).capitalize()}:", rows, number)
@@ -155,6 +160,7 @@ def _detail(digested: Digested, owner: str) -> dict[str, Any]:
         "begins": str(digested.begins),
         "day": str(digested.day),
         "outcomes": dict(digested.totals),
+        "cut": digested.is_cut,
         "trouble": {str(outcome): texts(rows) for outcome, rows in digested.trouble.items()},
         "waiting": texts(digested.waiting),
         "atRisk": texts(digested.at_risk),

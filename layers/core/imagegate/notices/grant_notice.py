@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imagegate.notices.message import Message, aligned
@@ -112,8 +112,12 @@ def signature_revoked(
     stages: Sequence[str],
     places: Sequence[ImageRef],
     runs_in: Sequence[RunsIn] | None,
+    earlier: Sequence[ImageRef] = (),
 ) -> Message:
-    """Compose the message about a revocation. `runs_in` is None if it is not known where the image runs."""
+    """Compose the message about a revocation. `runs_in` is None if it is not known where the image runs.
+
+    `earlier`: the image in the stages before, whose signatures stay valid.
+    """
     name = f"{image.repository}@{image.digest.short}"
     text = [
         f"The signatures of {name} were revoked by {revocation.by}.",
@@ -128,6 +132,7 @@ def signature_revoked(
         "",
         "What to do:",
         "  Deploy another image in its place; everything that verifies signatures now refuses this one.",
+        *_earlier_lines(earlier),
         "",
         f"More: imagegate status {image}",
     ]
@@ -143,10 +148,17 @@ def signature_revoked(
             "stages": list(stages),
             "repositories": [place.repository for place in places],
             "runsIn": None if runs_in is None else list(map(_cluster, runs_in)),
+            "earlier": [str(one) for one in earlier],
             "revocation": revocation.as_json(),
         },
         attributes={"alert": str(Attention.ALERT), "repository": image.repository, "revoked": "true"},
     )
+
+
+def _earlier_lines(earlier: Sequence[ImageRef]) -> Iterator[str]:
+    if earlier:
+        yield "  The gates before have signed it, too. These signatures stay valid, also on its copies. Revoke them:"
+        yield from (f"  imagegate decide revoke {one} --reason ..." for one in earlier)
 
 
 def _runs_in_lines(runs_in: Sequence[RunsIn] | None) -> Iterable[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from imagegate.notices.message import Message, aligned
 from imagegate.policy.rules import Attention
+from imagegate.text import counted
 
 if TYPE_CHECKING:
     from imagegate.policy.waiver import Waiver
@@ -24,7 +25,7 @@ def waiver_ending(waiver: Waiver, now: datetime, *, is_loud: bool = True) -> Mes
     `is_loud`: nobody gets a mail if many end at once; the daily digest has them all.
     """
     days = (waiver.expires - now.date()).days
-    when = "today" if days == 0 else f"in {days} day{'s' if days > 1 else ''}"
+    when = "today" if days == 0 else f"in {counted(days, 'day')}"
     lines = [
         f"The waiver of {waiver.subject} for {waiver.where} ends {when}.",
         "",
@@ -62,9 +63,8 @@ def not_reconciled(faults: Mapping[str, str], now: datetime) -> Message:
     """Compose the message about lasting faults of the reconciler. `faults`: the cause by item."""
     shown = [f"{what}: {cause}"[:_CAUSE_SHOWN] for what, cause in list(faults.items())[:_FAULTS_SHOWN]]
     number = len(faults)
-    what = "1 thing" if number == 1 else f"{number} things"
     text = [
-        f"The reconciler could not check {what}. It checked everything else.",
+        f"The reconciler could not check {counted(len(faults), 'thing')}. It checked everything else.",
         "Images may wait without a verdict until the cause is fixed. This message comes once a day.",
         "",
         *(f"  {line}" for line in shown),

@@ -37,8 +37,9 @@ _MOST_SIGNATURES = 50  # that are read to find ours; if an image has more, it ma
 
 @dataclass(frozen=True, slots=True)
 class SignResult:
-    """The digest of the signature's manifest, and those of the evidence that was pushed with it."""
+    """The signed release, the digest of the signature's manifest, and those of the evidence pushed with it."""
 
+    release: ReleaseId
     signature: Digest
     evidence: tuple[Digest, ...] = ()  # empty if an earlier attempt had signed
 
@@ -66,12 +67,11 @@ class SignImage:
 
     def _run(self, decision: Decision, digest: Digest, now: datetime) -> SignResult:
         self._check(decision, digest, now)
-        release = ReleaseId(decision.image, decision.attempt)
         signed = _Signing(self, decision, digest, now).run()
         results: StepResults = {"signature": signed.signature}
         if signed.evidence:
             results["evidence"] = signed.evidence
-        if self.ledger.record(release, **results).revoked:
+        if self.ledger.record(signed.release, **results).revoked:
             raise DecisionRefusedError(f"{decision.image}: revoked while it was signed; revoke it once more")
         return signed
 
@@ -108,7 +108,7 @@ class _Signing:
         known = [(subject, self._find(subject)) for subject in self._subjects()]
         signatures = [signature for _, signature in known if signature is not None]
         return (
-            SignResult(signatures[0], tuple(signatures[1:]))
+            SignResult(self._release, signatures[0], tuple(signatures[1:]))
             if len(signatures) == len(known)
             else self._sign_all(known)
         )
@@ -133,7 +133,11 @@ class _Signing:
             ),
         )
         image, *platforms = (found or self._sign(subject, Digest.of(vsa)) for subject, found in known)
-        return SignResult(image, (summary, *platforms))
+        return SignResult(self._release, image, (summary, *platforms))
+
+    @property
+    def _release(self) -> ReleaseId:
+        return ReleaseId(self.decision.image, self.decision.attempt)
 
     @property
     def _repository(self) -> str:

@@ -208,6 +208,7 @@ def _revoked_json(revoked: RevocationResult) -> dict[str, Any]:
         "runsIn": None
         if clusters is None
         else [{"cluster": one.cluster, "running": one.units} for one in clusters],
+        "earlier": [str(one) for one in revoked.earlier],
     }
 
 

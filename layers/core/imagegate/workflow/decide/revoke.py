@@ -70,7 +70,10 @@ class RevokeSignatures:
         stages = tuple(place.stage for place in places)
         signatures = set[Digest]().union(*(self._revoke(one, stages, first.reason) for one in places))
         where = tuple(place.image for place in places)
-        revoked = RevocationResult(image, first, where, stages, len(signatures), self._runs_in(where))
+        earlier = tuple(self._earlier(image))
+        revoked = RevocationResult(
+            image, first, where, stages, len(signatures), self._runs_in(where), earlier
+        )
         self._announce(revoked)
         return revoked
 
@@ -88,6 +91,14 @@ class RevokeSignatures:
             if onward:
                 targets = [attempt.promotion for attempt in attempts if attempt.promotion]
                 following += [ImageRef(target.repository, target.digest) for target in targets]
+
+    def _earlier(self, image: ImageRef) -> Iterator[ImageRef]:
+        """Yield the image in the repositories before this one whose gates have signed it, and still vouch for it."""
+        for repository in self.policy.way_to(image.repository):
+            before = ImageRef(repository, image.digest)
+            attempts = self.ledger.history(before).attempts if before != image else ()
+            if any(one.signature for one in attempts) and not attempts[0].revoked:
+                yield before
 
     def _note(self, place: RepositoryAttempts, revocation: Revocation) -> None:
         """Record the revocation on each signed attempt, and on the newest one, so that no attempt starts after it."""
@@ -140,6 +151,7 @@ class RevokeSignatures:
                     stages=revoked.stages,
                     places=revoked.places,
                     runs_in=revoked.runs_in,
+                    earlier=revoked.earlier,
                 )
             )
             self.ledger.note(notice)

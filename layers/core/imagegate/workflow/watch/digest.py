@@ -7,7 +7,7 @@ that is killed after a message was sent, and before that was noted, sends it aga
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from itertools import islice
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 _SENT_FROM = time(6)  # UTC
 _LOST_DAYS = 7
 _SOON = timedelta(days=7)
-# More attempts in one digest, or more waiting ones, are not read: the numbers say enough.
-_MOST_RELEASES, _MOST_WAITING = 20_000, 200
+# More attempts are not read in one run, and the digest says so: the time of a run is limited.
+_MOST_RELEASES = 20_000
+# Of more waiting ones, the rows have the digest only.
+_MOST_WAITING = 200
 
 
 class DigestLedger(HeldReleases, RecordedReleases, ReleaseLists, Notices, KnownRisks, Protocol):
@@ -87,18 +89,21 @@ class SendDigest:
         )
         since = datetime.combine(days[0], time(), UTC)
         until = datetime.combine(days[-1] + timedelta(days=1), time(), UTC) - timedelta(microseconds=1)
-        for release in islice(self.ledger.recent(since, until), _MOST_RELEASES):
+        releases = iter(self.ledger.recent(since, until))
+        for release in islice(releases, _MOST_RELEASES):
             digested.add(release)
-        return digested
+        return replace(digested, is_cut=next(releases, None) is not None)
 
     def _waiting(self) -> Iterator[DigestRow]:
-        for held in islice(self.ledger.held(), _MOST_WAITING):
+        every = iter(self.ledger.held())
+        for held in islice(every, _MOST_WAITING):
             release = self.ledger.get(held)
             request = approval_request(release, self.records.policy(release.policy))
             if request is not None:
                 until = f"{request.expires_at:%Y-%m-%d %H:%M} UTC"
                 text = f"{image_name(release)} into {request.stage}, until {until}"
                 yield DigestRow(release.image.repository, text)
+        yield from (DigestRow(held.image.repository, str(held.image)) for held in every)
 
     def _ending_waivers(self, waivers: Iterable[Waiver], now: datetime) -> Iterator[DigestRow]:
         for waiver in sorted(waivers, key=lambda one: one.expires):
