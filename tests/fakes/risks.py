@@ -38,6 +38,12 @@ class FakeRisks:
     def due_image(self, image: ImageRef) -> DueImage | None:
         return self.queue.get(image)
 
+    def judged_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, DueImage]:
+        return {image: self.queue[image] for image in images if image in self.queue}
+
+    def risks_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, Risk]:
+        return {image: self.at_risk[image] for image in images if image in self.at_risk}
+
     def keep_judgement(self, image: DueImage, judgement: Judgement, due: datetime) -> None:
         known = self.queue[image.image]
         self.queue[image.image] = replace(

@@ -107,6 +107,10 @@ class RecordNotFoundError(RejectedInputError):
     """No decision record or policy is stored under that digest."""
 
 
+class UnreadableRecordError(RecordNotFoundError):
+    """A record that is missing, or that this role may not read: nobody can tell which."""
+
+
 class SbomRefusedError(RejectedInputError):
     """An exported file is not an SBOM of the image; the message says why."""
 

@@ -123,8 +123,34 @@ _IMAGE_CHECKS = (
     AuditCheck("image-runs-foreign", "An image runs that comes from another registry", _HIGH, _IMAGE),
     AuditCheck("image-waiver-expired", "The image relies on a waiver that has expired", _HIGH, _IMAGE),
     AuditCheck("image-break-glass", "The image was let through by break-glass", _MEDIUM, _IMAGE),
+    AuditCheck("image-evidence-missing", "Evidence of the release is gone", _MEDIUM, _IMAGE),
+    AuditCheck("image-revoked", "The image is in use, although its signature is revoked", _CRITICAL, _IMAGE),
+)
+_CONTENT_CHECKS = (
+    AuditCheck("repository-images-old", "Images that nobody uses are too old", _MEDIUM, _REPOSITORY),
+    AuditCheck("repository-too-large", "The repository stores too much", _MEDIUM, _REPOSITORY),
+    AuditCheck("cost-leftovers", "Untagged images are part of nothing", _LOW, _COST),
+    AuditCheck("cost-cleanup", "The clean-up of the policy would save storage", _LOW, _COST),
+)
+_ACCESS_CHECKS = (
+    AuditCheck(
+        "access-push", "Others than the gate may push into a stage that only it fills", _HIGH, _ACCESS
+    ),
+    AuditCheck("access-sign", "Others than the gate may sign with its profiles", _CRITICAL, _ACCESS),
+    AuditCheck("access-delete", "Many may delete images of the last stage", _MEDIUM, _ACCESS),
+    AuditCheck("access-root-mfa", "The root user has no MFA", _CRITICAL, _ACCESS),
+    AuditCheck("access-user-mfa", "A user with a password has no MFA", _HIGH, _ACCESS),
+    AuditCheck("access-trail", "No trail records who does what", _HIGH, _ACCESS),
+    AuditCheck("access-endpoint", "No VPC endpoint leads to the registry", _INFO, _ACCESS),
 )
 
 CATALOGUE: Mapping[str, AuditCheck] = {
-    one.id: one for one in (*_REPOSITORY_CHECKS, *_REGISTRY_CHECKS, *_IMAGE_CHECKS)
+    one.id: one
+    for one in (
+        *_REPOSITORY_CHECKS,
+        *_REGISTRY_CHECKS,
+        *_IMAGE_CHECKS,
+        *_CONTENT_CHECKS,
+        *_ACCESS_CHECKS,
+    )
 }

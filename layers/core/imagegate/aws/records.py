@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
-from imagegate.errors import AccessRefusedError, RecordNotFoundError, SbomRefusedError, ThrottledError
+from imagegate.errors import (
+    AccessRefusedError,
+    RecordNotFoundError,
+    SbomRefusedError,
+    ThrottledError,
+    UnreadableRecordError,
+)
 from imagegate.evidence.sbom_document import MAX_SBOM
 from imagegate.oci.image import Digest
 
@@ -22,7 +28,7 @@ _EXPORT_ERRORS = {"AccessDenied": AccessRefusedError, "NoSuchKey": RecordNotFoun
 _CACHED_POLICIES = 8
 # The roles may not list the bucket, and then S3 answers AccessDenied for a missing key
 # (Amazon S3 API reference, GetObject, "Permissions").
-_MISSING = dict.fromkeys(("NoSuchKey", "AccessDenied"), RecordNotFoundError)
+_MISSING = {"NoSuchKey": RecordNotFoundError, "AccessDenied": UnreadableRecordError}
 # Another caller writes the same key now. That write may still fail, so this one has to be repeated.
 _WRITTEN_NOW = {"ConditionalRequestConflict": ThrottledError}
 

@@ -44,5 +44,17 @@ _IMAGE = (
     "image-runs-foreign",
     "image-waiver-expired",
     "image-break-glass",
+    "image-evidence-missing",
+    "image-revoked",
 )
-AUDITED = tuple(AUDIT + name for name in (*_REPOSITORY, *_REGISTRY, *_IMAGE))
+_CONTENTS = ("repository-images-old", "repository-too-large", "cost-leftovers", "cost-cleanup")
+_ACCESS = (
+    "access-push",
+    "access-sign",
+    "access-delete",
+    "access-root-mfa",
+    "access-user-mfa",
+    "access-trail",
+    "access-endpoint",
+)
+AUDITED = tuple(AUDIT + name for name in (*_REPOSITORY, *_REGISTRY, *_IMAGE, *_CONTENTS, *_ACCESS))

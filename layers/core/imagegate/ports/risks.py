@@ -48,6 +48,16 @@ class KnownRisks(Protocol):
         """Return the risk of the image, or None."""
 
 
+class AuditedRisks(Protocol):
+    """Judgements and risks of many images at once, for the audit."""
+
+    def judged_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, DueImage]:
+        """Return the places in the queue of those of the images that have one."""
+
+    def risks_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, Risk]:
+        """Return the risks of those of the images that have one."""
+
+
 class Risks(KnownRisks, Protocol):
     """Images that are at risk or not watched now, for the function that judges them."""
 

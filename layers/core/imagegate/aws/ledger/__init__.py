@@ -56,14 +56,14 @@ class DynamoLedger:
 
         again = DynamoJudgedAgain(table)
         self.judge_by, self.due_images, self.due_image = again.judge_by, again.due_images, again.due_image
-        self.images_in_use = again.images_in_use
+        self.images_in_use, self.judged_among = again.images_in_use, again.judged_among
         self.keep_judgement, self.judge_later = again.keep_judgement, again.judge_later
         self.forget_image = again.forget_image
         vulnerabilities = DynamoVulnerabilities(table)
         self.note_vulnerabilities = vulnerabilities.note_vulnerabilities
         self.applications_with = vulnerabilities.applications_with
         risks = DynamoRisks(table)
-        self.risks, self.risk = risks.risks, risks.risk
+        self.risks, self.risk, self.risks_among = risks.risks, risks.risk, risks.risks_among
         self.keep_risk, self.forget_risk = risks.keep_risk, risks.forget_risk
 
         notices = DynamoNotices(table)

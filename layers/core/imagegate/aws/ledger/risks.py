@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -44,6 +44,10 @@ class DynamoJudgedAgain:
         item = self._table.get(keys.judged_again(image))
         return None if item is None else _read_due(item)
 
+    def judged_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, DueImage]:
+        items = self._table.read_all([keys.judged_again(image) for image in images])
+        return {one.image: one for one in map(_read_due, items)}
+
     def keep_judgement(self, image: DueImage, judgement: Judgement, due: datetime) -> None:
         key, last = keys.judged_again(image.image), json.dumps(judgement.as_json())
         values = {":last": last, ":due": moment(due), ":seen": moment(image.due)}
@@ -70,6 +74,10 @@ class DynamoRisks:
     def risk(self, image: ImageRef) -> Risk | None:
         item = self._table.get(keys.risk(image))
         return None if item is None else _read_risk(item)
+
+    def risks_among(self, images: Sequence[ImageRef]) -> dict[ImageRef, Risk]:
+        items = self._table.read_all([keys.risk(image) for image in images])
+        return {one.image: one for one in map(_read_risk, items)}
 
     def keep_risk(self, risk: Risk) -> None:
         where = {**keys.risk(risk.image), "waiting": _RISK, "since": moment(risk.since)}

@@ -1,0 +1,146 @@
+"""Checks and measures of all that one repository stores: its age, its size, and what nobody needs.
+
+An untagged manifest is a leftover only if no index contains it, it is evidence of nothing, and it was never released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from imagegate.audit.checks import CATALOGUE
+from imagegate.audit.finding import AdvisedRemedy, AuditedResource, AuditFinding
+from imagegate.audit.report import CheckOutcome, CheckPassed, NotAssessed
+from imagegate.cleanup.graph import RepositoryGraph
+from imagegate.cleanup.savings import Savings, count_savings
+from imagegate.lifecycle.stored_image import named_subjects
+
+if TYPE_CHECKING:
+    from imagegate.audit.image import AuditTerms
+    from imagegate.lifecycle.stored_image import StoredImage
+    from imagegate.oci.image import Digest
+
+_GIB = 1024**3
+CONTENT_CHECKS = tuple(
+    CATALOGUE[name]
+    for name in ("repository-images-old", "repository-too-large", "cost-leftovers", "cost-cleanup")
+)
+
+
+@dataclass(frozen=True)
+class RepositoryContents:
+    """All manifests of a repository. `needed`: those in use and those ever released, by the ledger.
+
+    `unread`: indexes whose parts nobody knows. `going`: the images that the clean-up of the policy would take at most,
+    or None if the policy has no rules for it; `no_plan`: why nobody can tell.
+    """
+
+    resource: AuditedResource
+    images: tuple[StoredImage, ...]
+    owner: str | None = None
+    needed: Collection[Digest] = frozenset()
+    unread: Collection[Digest] = frozenset()
+    going: Collection[Digest] | None = None
+    no_plan: str = ""
+
+    @cached_property
+    def graph(self) -> RepositoryGraph:
+        return RepositoryGraph.of(self.images)
+
+    @cached_property
+    def evidence(self) -> frozenset[Digest]:
+        """Signatures, SBOMs and other evidence, also of images that are gone."""
+        return frozenset(one.digest for one in self.images if named_subjects(one))
+
+    @cached_property
+    def leftovers(self) -> frozenset[Digest]:
+        """Untagged images that are part or evidence of nothing and were never released."""
+        untagged = (one.digest for one in self.images if not one.tags)
+        return frozenset(
+            one
+            for one in untagged
+            if one not in self.graph.indexes and one not in self.evidence and one not in self.needed
+        )
+
+    @cached_property
+    def savings(self) -> Savings:
+        """The numbers of the clean-up; without one, only the bytes that are stored."""
+        return count_savings(self.images, self.going or (), ())
+
+    def measures(self) -> dict[str, int]:
+        """Return whole numbers that add up over repositories. Bytes are exact only if manifests were read."""
+        savings = self.savings
+        return {
+            "storedManifests": len(self.images),
+            "evidenceManifests": len(self.evidence),
+            "untaggedLeftovers": len(self.leftovers),
+            "storageBytes" if savings.is_exact else "storageBytesAtMost": savings.bytes_before,
+            "cleanupBytesAtMost": savings.bytes_before - savings.bytes_after,
+            "unusedImages": sum(one.pulled_at is None for one in self._candidates),
+        }
+
+    @property
+    def _candidates(self) -> Iterator[StoredImage]:
+        """The images that people push: no evidence, and no parts of indexes."""
+        parts = self.graph.indexes
+        return (one for one in self.images if one.digest not in self.evidence and one.digest not in parts)
+
+    def check(self, terms: AuditTerms) -> Iterator[CheckOutcome]:
+        """Check the repository as a whole."""
+        yield self._old(terms)
+        yield self._size(terms)
+        yield self._leftovers()
+        yield from self._cleanup()
+
+    def _old(self, terms: AuditTerms) -> CheckOutcome:
+        old = [one for one in self._candidates if terms.now - one.begins > terms.max_age]
+        number = sum(one.digest not in self.needed for one in old)
+        fault = f"{number} images that nobody uses are older than {terms.max_age.days} days" if number else ""
+        return self._result("repository-images-old", fault, "imagegate cleanup plan {repository}")
+
+    def _size(self, terms: AuditTerms) -> CheckOutcome:
+        stored = self.savings
+        limit, size = terms.max_bytes / _GIB, stored.bytes_before / _GIB
+        if stored.bytes_before > terms.max_bytes and not stored.is_exact:
+            why = f"at most {size:.1f} GiB: the manifests were not read, because that counts as pulls"
+            return NotAssessed(CATALOGUE["repository-too-large"], self.resource, why)
+        fault = f"{size:.1f} GiB are stored, each layer counted once (at most {limit:.0f} GiB)"
+        is_large = stored.bytes_before > terms.max_bytes
+        return self._result(
+            "repository-too-large", fault if is_large else "", "imagegate images {repository} --sort size"
+        )
+
+    def _leftovers(self) -> CheckOutcome:
+        if self.unread:
+            why = f"{len(self.unread)} indexes cannot be read, so nobody knows which images are parts of them"
+            return NotAssessed(CATALOGUE["cost-leftovers"], self.resource, why)
+        number = len(self.leftovers)
+        freed = count_savings(self.images, self.leftovers, ())
+        fault = f"{number} untagged images are part of nothing: {_money(freed)}" if number else ""
+        return self._result("cost-leftovers", fault, "imagegate cleanup plan {repository}")
+
+    def _cleanup(self) -> Iterator[CheckOutcome]:
+        if self.no_plan:
+            yield NotAssessed(CATALOGUE["cost-cleanup"], self.resource, self.no_plan)
+        elif self.going is not None:
+            fault = f"the rules of the policy let {len(self.going)} images go: {_money(self.savings)}"
+            yield self._result(
+                "cost-cleanup", fault if self.going else "", "imagegate cleanup plan {repository}"
+            )
+
+    def _result(self, check: str, fault: str, command: str) -> CheckOutcome:
+        if not fault:
+            return CheckPassed(CATALOGUE[check])
+        command = command.replace("{repository}", self.resource.repository or "")
+        remedy = AdvisedRemedy("see what may go, and take it away", command)
+        return AuditFinding(
+            check=CATALOGUE[check], resource=self.resource, detail=fault, remedy=remedy, owner=self.owner
+        )
+
+
+def _money(savings: Savings) -> str:
+    gone = (savings.bytes_before - savings.bytes_after) / _GIB
+    at_most = "" if savings.is_exact else "at most "
+    return f"{at_most}{gone:.2f} GiB, ${savings.cents_a_month / 100:,.2f} a month"

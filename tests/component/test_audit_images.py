@@ -1,0 +1,321 @@
+"""The audit of images: what it finds, what it leaves alone, and what it does not know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imagegate.audit.image import AuditTerms
+from imagegate.errors import AccessRefusedError, ThrottledError, UnreadableRecordError
+from imagegate.gate.facts import Evidence, ImageFacts, PlatformFacts
+from imagegate.lifecycle.stored_image import StoredImage
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.oci.image_config import ImageConfig
+from imagegate.policy.cleanup import CleanupRule, CleanupTerms
+from imagegate.policy.policy import Policy
+from imagegate.policy.rules import EvidenceRules, ImageRules, Rule
+from imagegate.release.release import Outcome
+from imagegate.release.revocation import Revocation
+from imagegate.risk.risk import RiskState
+from imagegate.workflow.audit.walk import AuditRepositories
+from imagegate.workflow.watch.sweep import Workers
+from tests.component.auditing import A_DAY, HOME, Auditing
+from tests.fakes import InTurn
+from tests.fakes.world import DEV, NOW, POLICY, REGISTRY, STAGING
+
+
+@pytest.fixture
+def world() -> Auditing:
+    return Auditing()
+
+
+def with_rules(**rules: Any) -> Policy:
+    """Return the policy with these rules in its first stage."""
+    return replace(POLICY, stages={**POLICY.stages, "dev": replace(POLICY.stages["dev"], **rules)})
+
+
+def test_a_rightly_released_image_has_no_finding_and_nothing_is_unknown(world: Auditing) -> None:
+    world.shipped()
+    part = world.audit()
+    assert (part.findings, part.not_assessed) == ((), ())
+    assert part.counts["image-unsigned"].passed == part.counts["image-not-passing"].passed == 1
+    assert part.images == 3  # with its signature and its summary
+
+
+@pytest.mark.parametrize(
+    ("release", "check", "detail"),
+    [
+        ({"signature": None}, "image-unsigned", "unsigned"),
+        ({"signature": Digest.of(b"gone")}, "image-unsigned", "no longer in the repository"),
+        ({"evidence": (Digest.of(b"gone"),)}, "image-evidence-missing", "no longer in the repository"),
+        ({"decision": None}, "image-unrecorded", "names no decision"),
+        ({"decision": Digest.of(b"gone")}, "image-unrecorded", "no decision"),
+        ({"break_glass": "b-1 of alice, an outage"}, "image-break-glass", "alice"),
+        ({"revoked": Revocation(NOW, "arn:bob", "a leak")}, "image-revoked", "a leak"),
+    ],
+)
+def test_what_is_wrong_with_a_release_is_found(
+    world: Auditing, release: dict[str, Any], check: str, detail: str
+) -> None:
+    digest = world.shipped()
+    world.change(digest, **release)
+    assert detail in world.detail(check)
+
+
+def test_a_decision_about_another_image_proves_nothing(world: Auditing) -> None:
+    digest, other = world.shipped(), Digest.of(b"other")
+    decision = world.decision(ImageRef(DEV, other))
+    world.change(digest, decision=world.records.put_decision(decision.encode()))
+    assert str(other) in world.detail("image-unrecorded")
+
+
+def test_a_record_that_was_changed_proves_nothing(world: Auditing) -> None:
+    digest = world.shipped()
+    record = world.ledger.releases[ImageRef(DEV, digest), 1].decision
+    assert record
+    world.records.contents[record] += b" "
+    assert "other bytes" in world.detail("image-unrecorded")
+
+
+def test_a_record_that_may_not_be_read_is_not_assessed(
+    world: Auditing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.shipped()
+
+    def refuse(_digest: Digest) -> bytes:
+        raise UnreadableRecordError("AccessDenied")
+
+    monkeypatch.setattr(world.records, "decision", refuse)
+    assert "AccessDenied" in world.not_assessed()["image-unrecorded"]
+    assert "image-unrecorded" not in world.failing()
+
+
+def test_an_image_at_risk_is_a_finding_with_its_remedy_and_evidence(world: Auditing) -> None:
+    world.judged(world.shipped(), RiskState.AT_RISK, findings=(Digest.of(b"findings"),))
+    [finding] = [one for one in world.audit().findings if one.check.id == "image-not-passing"]
+    assert "CVE-2026-1" in finding.detail
+    assert finding.remedy.text == "update openssl to 3.0.2"
+    assert finding.evidence == (str(Digest.of(b"findings")), str(POLICY.digest))
+
+
+def test_an_image_that_nobody_scans_any_more_is_stale_and_its_verdict_unknown(world: Auditing) -> None:
+    world.judged(world.shipped(), RiskState.NOT_WATCHED)
+    assert "image-scan-stale" in world.failing()
+    assert "image-not-passing" in world.not_assessed()
+    assert "image-scan-missing" not in world.failing()
+
+
+def test_an_image_without_any_scan_is_said_to_have_none(world: Auditing) -> None:
+    digest = world.shipped()
+    world.redecide(digest, scans=[{"completedAt": None}])
+    world.judged(digest, RiskState.NOT_WATCHED)
+    assert {"image-scan-missing", "image-scan-stale"} <= world.failing()
+
+
+@pytest.mark.parametrize("days", [3, None])
+def test_a_verdict_that_is_not_of_today_is_not_assessed(world: Auditing, days: int | None) -> None:
+    digest = world.shipped()
+    if days is None:
+        del world.ledger.queue[ImageRef(DEV, digest)]
+    else:
+        world.judged(digest, at=NOW - days * A_DAY)
+    assert {"image-scan-missing", "image-scan-stale", "image-not-passing"} <= world.not_assessed().keys()
+    assert world.failing() == set()
+
+
+def test_an_image_that_runs_without_having_passed_is_found(world: Auditing) -> None:
+    digest = world.images.push(DEV, "sneaked", "1.0", days=1)
+    world.users.named.append((f"{REGISTRY}/{DEV}:1.0", "the service s"))
+    assert "no gate of dev has decided" in world.detail("image-runs-ungated")
+    world.release(digest, outcome=Outcome.BLOCKED, verdict="BLOCK", signature=None)
+    assert "blocked" in world.detail("image-runs-ungated")
+
+
+def test_a_platform_of_a_released_index_has_passed(world: Auditing) -> None:
+    child = world.images.push(DEV, "child", days=1)
+    index = world.images.push(DEV, "index", "2.0", days=1, children=[child])
+    signature = world.images.push(DEV, "signature", subject=index)
+    world.release(index, days=1, platforms=(child,), signature=signature)
+    world.users.named.append((f"{REGISTRY}/{DEV}@{child}", "the task t"))
+    assert "image-runs-ungated" not in world.failing()
+
+
+def test_an_image_that_runs_and_is_gone_from_the_registry_is_still_audited(world: Auditing) -> None:
+    digest = world.shipped()
+    world.judged(digest, runs=True)
+    del world.images.images[ImageRef(DEV, digest)]
+    world.change(digest, signature=None)
+    assert {"image-unsigned", "image-runs-ungated"} <= world.failing()
+
+
+def test_age_counts_from_the_first_push_that_is_known(world: Auditing) -> None:
+    digest = world.shipped(days=91)
+    assert "91 days" in world.detail("image-old")
+    world.images.change(DEV, digest, pushed_at=NOW - 5 * A_DAY)
+    facts = ImageFacts(ImageRef(DEV, digest), first_pushed_at=NOW - 100 * A_DAY)
+    world.redecide(digest, facts=facts)
+    assert "100 days" in world.detail("image-old")
+
+
+def test_the_limit_of_the_policy_replaces_that_of_the_audit(world: Auditing) -> None:
+    world.shipped(days=61)
+    assert "image-old" not in world.failing()
+    world.policy = with_rules(image=ImageRules(max_age=Rule(60 * A_DAY)))
+    assert "at most 60 days" in world.detail("image-old")
+
+
+def test_labels_base_and_provenance_are_judged_by_the_policy_of_today(world: Auditing) -> None:
+    config = ImageConfig.from_json(_config({"version": "1"}))
+    image = ImageRef(DEV, Digest.of(f"{DEV} app".encode()))
+    platform = PlatformFacts(image.digest, config=config, base_is_known=True)
+    facts = ImageFacts(image, platforms=(platform,), provenance=Evidence(problem="carries no provenance"))
+    world.shipped(facts=facts)
+    assert world.failing() == set()  # the policy asks for nothing
+    world.policy = with_rules(
+        image=ImageRules(labels=Rule({"maintainer": "*"}), base_images=Rule(("staging",))),
+        evidence=EvidenceRules(require_provenance=Rule(("*",))),
+    )
+    assert world.failing() == {"image-labels-missing", "image-base-foreign", "image-provenance-missing"}
+    assert "no label maintainer" in world.detail("image-labels-missing")
+
+
+def test_facts_that_no_decision_has_are_not_assessed(world: Auditing) -> None:
+    world.shipped()
+    world.policy = with_rules(image=ImageRules(labels=Rule({"maintainer": "*"})))
+    assert "config is missing" in world.not_assessed()["image-labels-missing"]
+
+
+def test_a_release_by_a_waiver_that_ended_is_found(world: Auditing) -> None:
+    world.redecide(world.shipped(), waivers=[{"id": "w-1"}, {"id": "w-2"}])
+    world.audit_terms = AuditTerms(now=NOW, waivers=frozenset({"w-1"}))
+    assert "w-2" in world.detail("image-waiver-expired")
+    assert "w-1" not in world.detail("image-waiver-expired")
+
+
+def test_evidence_parts_and_released_images_are_no_leftovers(world: Auditing) -> None:
+    digest = world.shipped()
+    child = world.images.push(DEV, "child")
+    world.images.push(DEV, "index", "2.0", children=[child])
+    world.images.push(DEV, "cosign", f"sha256-{digest.hex}.sig")
+    world.images.push(DEV, "of an image that is gone", subject=Digest.of(b"gone"))
+    world.images.untag(DEV, "app")
+    assert "cost-leftovers" not in world.failing()
+    world.images.push(DEV, "leftover")
+    assert world.detail("cost-leftovers").startswith("1 untagged image")
+    assert world.audit().measures["untaggedLeftovers"] == 1
+
+
+def test_without_the_parts_of_an_index_no_image_is_a_leftover(world: Auditing) -> None:
+    child = world.images.push(DEV, "child")
+    index = world.images.push(DEV, "index", "2.0", children=[child])
+    world.images.unreadable.add(index)
+    assert "indexes cannot be read" in world.not_assessed()["cost-leftovers"]
+    assert "cost-leftovers" not in world.failing()
+
+
+def test_layers_that_images_share_count_once(world: Auditing) -> None:
+    for number in range(3):
+        world.images.push(DEV, str(number), str(number), layers=["base" * 100, str(number)], days=1)
+    part = world.audit()
+    assert part.measures["storageBytes"] == 400 + 3
+    world.audit_terms = AuditTerms(now=NOW, max_bytes=402)
+    assert "each layer counted once" in world.detail("repository-too-large")
+
+
+def test_a_size_that_is_only_an_upper_bound_is_not_assessed_above_the_limit(world: Auditing) -> None:
+    world.images.push(DEV, "large", "1.0", layers=["x" * 100], days=1)
+    world.images.pulls_count = True
+    world.audit_terms = AuditTerms(now=NOW, max_bytes=50)
+    assert "at most" in world.not_assessed()["repository-too-large"]
+    assert "storageBytesAtMost" in world.audit().measures
+
+
+def test_old_images_are_counted_without_evidence_parts_and_those_in_use(world: Auditing) -> None:
+    world.shipped(days=100)
+    child = world.images.push(DEV, "child")
+    world.images.push(DEV, "index", "2.0", children=[child], days=100)
+    assert world.detail("repository-images-old").startswith("1 image")
+
+
+def test_the_saving_of_a_clean_up_leaves_what_is_in_use(world: Auditing) -> None:
+    world.shipped(days=100)
+    world.images.push(DEV, "old", "feature-1", days=100)
+    rules = (CleanupRule("*", older_than=7 * A_DAY),)
+    world.policy = with_rules(cleanup=CleanupTerms(rules, keep_releases=1))
+    assert "let 1 image" in world.detail("cost-cleanup")
+
+
+def test_a_repository_of_no_stage_is_measured_and_its_images_are_not_judged(world: Auditing) -> None:
+    world.images.push("tools", "a", "1.0", days=100)
+    part = world.audit("tools")
+    assert [one.check.id for one in part.findings] == ["repository-images-old"]
+
+
+def _config(labels: dict[str, str]) -> dict[str, Any]:
+    return {**ImageConfig.parse(_minimal()).as_json(), "labels": labels}
+
+
+def _minimal() -> bytes:
+    return b'{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}'
+
+
+# The walk
+
+
+def walk_of(world: Auditing, pauses: list[float]) -> AuditRepositories:
+    return AuditRepositories(
+        auditors=[world.auditor],
+        policy=POLICY,
+        home=HOME,
+        workers=Workers(InTurn(), 2),
+        sleep=pauses.append,
+    )
+
+
+def test_a_repository_that_fails_is_named_and_the_others_are_audited(
+    world: Auditing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (DEV, STAGING, "tools"):
+        world.images.push(name, "a", "1.0", days=1)
+    _break(world, monkeypatch, STAGING, AccessRefusedError("ecr:DescribeImages is denied"))
+    results = dict(walk_of(world, []).run([DEV, STAGING, "tools"]))
+    assert list(results) == [DEV, STAGING, "tools"]
+    failed = results[STAGING]
+    assert {one.check for one in failed.not_assessed} == set(world.auditor.checks)
+    assert all("AccessRefusedError" in one.reason for one in failed.not_assessed)
+    assert all(one.resource.repository == STAGING for one in failed.not_assessed)
+    assert {one.passed for one in failed.counts.values()} == {0}, "an error is never a pass"
+    assert results["tools"].not_assessed == ()
+    assert [one.repositories for one in results.values()] == [1, 1, 1]
+
+
+def test_throttling_is_waited_out(world: Auditing, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.images.push(DEV, "a", "1.0", days=1)
+    _break(world, monkeypatch, DEV, ThrottledError("slow down"), times=2)
+    pauses: list[float] = []
+    part = walk_of(world, pauses).audit(DEV)
+    assert (part.not_assessed, len(pauses)) == ((), 2)
+
+
+def test_throttling_that_does_not_end_is_not_assessed(
+    world: Auditing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.images.push(DEV, "a", "1.0", days=1)
+    _break(world, monkeypatch, DEV, ThrottledError("slow down"))
+    assert "slow down" in walk_of(world, []).audit(DEV).not_assessed[0].reason
+
+
+def _break(
+    world: Auditing, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, times: int = 99
+) -> None:
+    """Let the list of a repository's images fail so many times."""
+    usual, left = world.images.stored, iter(range(times))
+
+    def stored(repository: str, digests: Any = ()) -> list[StoredImage]:
+        if repository == name and next(left, None) is not None:
+            raise error
+        return usual(repository, digests)
+
+    monkeypatch.setattr(world.images, "stored", stored)
