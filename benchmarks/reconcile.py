@@ -40,6 +40,7 @@ _SECONDS_A_CALL = 0.05
 _EVERY = timedelta(minutes=5)
 _RATE = 500
 _MOST_RUNS = 1_000
+_TAG = "1.0"  # of every image: a simulated ledger needs no table of tags
 _STAGES = ("dev", "staging", "production")
 # The average waits of botocore between three attempts, in its mode "standard".
 _BACKOFF = (0.5, 1.0)
@@ -184,7 +185,7 @@ class Cloud:
             "imageDetails": [
                 {
                     "imageDigest": f"sha256:{sha256(f'{repository} {number}'.encode()).hexdigest()}",
-                    "imageTags": [f"1.{number}"],
+                    "imageTags": [_TAG],
                     "imagePushedAt": _NOW - timedelta(minutes=number if number < self.pushed else 9_999),
                 }
                 for number in range(start, min(start + size, self.images))
@@ -253,7 +254,7 @@ class SimulatedDynamo:
         self._cloud.call("dynamodb:BatchGetItem")
         [(table, request)] = RequestItems.items()
         known = [key for key in request["Keys"] if self._knows(key["pk"]["S"])]
-        return {"Responses": {table: known}}
+        return {"Responses": {table: [{**key, "tags": {"SS": [_TAG]}} for key in known]}}
 
     def _knows(self, pk: str) -> bool:
         return pk.startswith("IMAGE#") or pk in self._cloud.notices

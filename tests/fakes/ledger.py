@@ -117,8 +117,9 @@ class FakeLedger(FakeRisks):
         found = [one for one in self.releases.values() if one.image.repository == repository]
         yield from sorted(found, key=lambda one: one.started_at, reverse=True)
 
-    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
-        return {image for image in images if self.latest(image)}
+    def begun(self, images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
+        first = {image: self.releases.get((image, 1)) for image in images}
+        return {image: release.tags for image, release in first.items() if release}
 
     def note_rollback(self, rollback: Rollback) -> None:
         self.rolled[rollback.repository, rollback.at] = rollback

@@ -67,8 +67,8 @@ class ReleaseLists(Protocol):
 class BegunReleases(Protocol):
     """Many images at once, for the reconciler."""
 
-    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
-        """Return those of the images of which a release has begun."""
+    def begun(self, images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
+        """Return those of the images of which a release has begun, with the tags of its first attempt."""
 
 
 class StepResults(TypedDict, total=False):

@@ -76,10 +76,14 @@ class DynamoReleases:
         )
         return map(read_release, items)
 
-    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
+    def begun(self, images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
         first = [keys.attempt(ReleaseId(image, 1)) for image in images]
-        found = {item["pk"] for item in self._table.read_all(first, attributes=("pk",))}
-        return {image for image in images if keys.image(image) in found}
+        found = {item["pk"]: item for item in self._table.read_all(first, attributes=("pk", "tags"))}
+        return {
+            image: frozenset(found[key].get("tags", ()))
+            for image in images
+            if (key := keys.image(image)) in found
+        }
 
     def begin(self, release: Release) -> bool:
         return self._table.put(write_release(release), "attribute_not_exists(pk)")
