@@ -9,6 +9,7 @@ import pytest
 
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release, StartReason
+from imagegate.release.revocation import Revocation
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW
 
@@ -66,7 +67,8 @@ def test_a_tag_of_any_attempt_is_known(world: World) -> None:
 
 def test_another_tag_of_a_revoked_image_starts_nothing(world: World) -> None:
     image = ended(world)
-    world.ledger.releases[image, 1] = replace(world.ledger.releases[image, 1], revoked="revoked by hand")
+    revoked = replace(world.ledger.releases[image, 1], revoked=Revocation(NOW, "arn:ann", "stolen"))
+    world.ledger.releases[image, 1] = revoked
     world.registry.push_image(DEV, "latest")
     assert world.reconcile().started == 0
 
