@@ -23,15 +23,18 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from benchmarks.output import write_result
+from imagegate import wiring
 from imagegate.aws import clients, dynamodb, ecr
 from imagegate.aws.grants import DynamoGrants
 from imagegate.aws.ledger import DynamoLedger
 from imagegate.aws.records import S3Records
 from imagegate.aws.sns import SnsNotifications
-from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks
+from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
 from imagegate.findings.versions import VERSIONS
 from imagegate.policy.file.load import load_policy
+from imagegate.workflow.announce import AnnounceRelease
 from imagegate.workflow.await_scan import ScanCompleted
+from imagegate.workflow.stopped import ResumeStopped
 from imagegate.workflow.watch.reconcile import Reconcile, Reconciled
 from imagegate.workflow.watch.sweep import Workers
 
@@ -270,14 +273,26 @@ def _step(cloud: Cloud) -> Reconcile:
     if policy is None:
         raise RuntimeError("the policy has faults")
     ledger, images = DynamoLedger("ledger"), ecr.Ecr("123456789012.dkr.ecr.eu-central-1.amazonaws.com")
-    starter = LambdaStarter("start")
+    starter, records, alerts = LambdaStarter("start"), S3Records("records"), SnsNotifications("alerts")
     return Reconcile(
         images=images,
         ledger=ledger,
         completed=ScanCompleted(scans=images, ledger=ledger, tasks=StepFunctionsTasks(), starter=starter),
+        stopped=ResumeStopped(
+            ledger=ledger,
+            executions=StepFunctionsWorkflow("release"),
+            starter=starter,
+            announcing=AnnounceRelease(
+                ledger=ledger,
+                records=records,
+                notifications=alerts,
+                links=wiring.approval_links,
+                mails=lambda: alerts,
+            ),
+        ),
         grants=DynamoGrants("grants"),
-        records=S3Records("records"),
-        notifications=SnsNotifications("alerts"),
+        records=records,
+        notifications=alerts,
         policy=policy,
         installed_at=_NOW - timedelta(days=365),
         versions=VERSIONS,

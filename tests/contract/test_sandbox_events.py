@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from sandbox.aws.events import rules, targets
 from tests.contract.small_cloud import SmallCloud, small_cloud
 from tests.patience import eventually
+
+EVENTS = Path(__file__).parents[2] / "events"
 
 PUSH = {
     "action-type": "PUSH",
@@ -123,6 +126,23 @@ def inbox(cloud: SmallCloud) -> Iterator[str]:
     client.put_targets(Rule=rule, Targets=[{"Id": "t", "Arn": arn}])
     yield url
     client.disable_rule(Name=rule)
+
+
+def test_the_end_of_an_execution_is_an_event_with_its_input(cloud: SmallCloud, inbox: str) -> None:
+    role = cloud.role("stopper", "states:StartExecution")
+    states = {"Wait": {"Type": "Wait", "Seconds": 5000, "End": True}}
+    execution = cloud.start(cloud.machine("stopped", states, role), {"release": 1})
+    cloud.client("stepfunctions").stop_execution(executionArn=execution)
+    sample = json.loads((EVENTS / "step_functions_execution_aborted.json").read_text())
+
+    def ours() -> list[Any]:
+        events = [event for event in bodies(cloud, inbox) if event["resources"] == [execution]]
+        return [event for event in events if event["detail"]["status"] == "ABORTED"]
+
+    [event] = eventually(ours)
+    assert (event["source"], event["detail-type"]) == (sample["source"], sample["detail-type"])
+    assert event["detail"].keys() == sample["detail"].keys()
+    assert json.loads(event["detail"]["input"]) == {"release": 1}
 
 
 # Targets

@@ -80,6 +80,9 @@ class FakeLedger(FakeRisks):
         self.releases[key] = release
         return True
 
+    def open_releases(self) -> Iterator[Release]:
+        yield from [one for one in self.releases.values() if one.is_open]
+
     def _change(self, id_: ReleaseId, **fields: Any) -> None:
         self.releases[id_.image, id_.attempt] = replace(self.get(id_), **fields)
 

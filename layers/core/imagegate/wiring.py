@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from imagegate.notices.deployment_notice import OnError
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
+    from imagegate.workflow.announce import AnnounceRelease
     from imagegate.workflow.await_scan import ScanCompleted
     from imagegate.workflow.examination.examine import ExamineImage
+    from imagegate.workflow.stopped import ResumeStopped
     from imagegate.workflow.watch.export_risks import ExportRisks
     from imagegate.workflow.watch.sweep import Workers
 
@@ -221,6 +223,27 @@ def starter() -> LambdaStarter:
     from imagegate.aws.stepfunctions import LambdaStarter
 
     return LambdaStarter(setting("START_FUNCTION"))
+
+
+def announcing() -> AnnounceRelease:
+    """Return what closes releases and announces how they ended."""
+    from imagegate.workflow.announce import AnnounceRelease
+
+    return AnnounceRelease(
+        ledger=ledger(),
+        records=records(),
+        notifications=notifications(),
+        links=approval_links,
+        mails=approval_mails,
+        console=console(),
+    )
+
+
+def stopped() -> ResumeStopped:
+    """Return what goes on with releases whose execution ended without an outcome."""
+    from imagegate.workflow.stopped import ResumeStopped
+
+    return ResumeStopped(ledger=ledger(), executions=workflow(), starter=starter(), announcing=announcing())
 
 
 def scan_completed() -> ScanCompleted:

@@ -71,6 +71,13 @@ class BegunReleases(Protocol):
         """Return those of the images of which a release has begun, with the tags of its first attempt."""
 
 
+class OpenReleases(Protocol):
+    """Attempts that have not ended, for the reconciler."""
+
+    def open_releases(self) -> Iterator[Release]:
+        """Yield the open attempts; eventually consistent. Those that an earlier version began may be missing."""
+
+
 class StepResults(TypedDict, total=False):
     """Results that a step may record on an attempt. A field is removed by None or an empty value."""
 

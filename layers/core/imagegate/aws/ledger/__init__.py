@@ -20,7 +20,7 @@ class DynamoLedger:
 
         releases = DynamoReleases(table)
         self.latest, self.history, self.get = releases.latest, releases.history, releases.get
-        self.begun = releases.begun
+        self.begun, self.open_releases = releases.begun, releases.open_releases
         self.recent, self.recent_of_repository = releases.recent, releases.recent_of_repository
         self.begin, self.join, self.close = releases.begin, releases.join, releases.close
         self.record, self.note_platforms = releases.record, releases.note_platforms

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from imagegate.canonical_json import parse_timestamp
 from imagegate.errors import RetryableError
 from imagegate.notices.notice import not_reconciled
+from imagegate.oci.image import ImageRef
 from imagegate.ports.ledger import Turns
+from imagegate.workflow.stopped import StoppedLedger
 from imagegate.workflow.watch.canary import CanaryImages, PushCanary
 from imagegate.workflow.watch.deleted import AnnounceDeletion, DeletionLedger
 from imagegate.workflow.watch.digest import DigestLedger, SendDigest
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from imagegate.ports.grants import Grants
     from imagegate.ports.records import Records
     from imagegate.ports.services import Notifications
+    from imagegate.release.release import ReleaseId
     from imagegate.workflow.await_scan import ScanCompleted
+    from imagegate.workflow.stopped import ResumeStopped
 
 _WORK = "reconcile"
 # Longer than the time limit of the function, so that a run that was killed is over for certain.
@@ -47,9 +51,10 @@ _PASSING_KEPT = 100
 class Reconciled:
     """The numbers of what was done.
 
-    `faults`: what could not be reconciled, and why. `passing`: the same of faults that may pass; the next run tries
-    again. `is_over`: whether all repositories have been looked at since the pass began. `stored_bytes`: the sizes of
-    all images, once an hour. `canary_seconds`: for how long no canary has arrived, if there is one.
+    `resumed`: releases whose execution had ended without an outcome. `faults`: what could not be reconciled, and why.
+    `passing`: the same of faults that may pass; the next run tries again. `is_over`: whether all repositories have
+    been looked at since the pass began. `stored_bytes`: the sizes of all images, once an hour. `canary_seconds`: for
+    how long no canary has arrived, if there is one.
     """
 
     woken: int = 0
@@ -57,6 +62,7 @@ class Reconciled:
     warned: int = 0
     freed: int = 0
     gone: int = 0
+    resumed: int = 0
     faults: tuple[str, ...] = ()
     passing: tuple[str, ...] = ()
     is_over: bool = False
@@ -65,7 +71,7 @@ class Reconciled:
 
 
 class ReconcilerLedger(
-    DeletionLedger, DigestLedger, DutiesLedger, FreeingLedger, LostLedger, Turns, Protocol
+    DeletionLedger, DigestLedger, DutiesLedger, FreeingLedger, LostLedger, StoppedLedger, Turns, Protocol
 ):
     """The parts of the ledger that `Reconcile` uses."""
 
@@ -77,6 +83,7 @@ class Reconcile:
     images: CanaryImages
     ledger: ReconcilerLedger
     completed: ScanCompleted
+    stopped: ResumeStopped
     grants: Grants
     records: Records
     notifications: Notifications
@@ -111,11 +118,18 @@ class Reconcile:
             policy=self.policy,
         )
 
+    def on_event(self, about: ImageRef | ReleaseId, now: datetime) -> bool:
+        """Handle the deletion of an image, or the end of a release's execution. Return whether it needed that."""
+        if isinstance(about, ImageRef):
+            return self.deletions.on_deleted(about, now)
+        return self.stopped.on_stopped(about, now)
+
     def _reconcile(
         self, sweep: Sweep, notes: dict[str, Any], now: datetime, keep_notes: Callable[[], None]
     ) -> Reconciled:
         waivers = sweep.listed("waivers", self.grants.waivers)
         duties = self._duties().run(sweep, notes, waivers, now, DUTIES_UNTIL)
+        resumed = self.stopped.look(sweep, now, DUTIES_UNTIL)
         self._send_digest(sweep, [*self.policy.waivers, *waivers], now)
         freed = 0
         if "waivers" not in sweep.faults:  # a policy is considered only once, so not without the waivers
@@ -128,6 +142,7 @@ class Reconcile:
             warned=duties.warned,
             freed=freed,
             gone=lost.gone,
+            resumed=resumed,
             is_over=lost.is_over,
             stored_bytes=lost.stored_bytes,
             canary_seconds=canary,
