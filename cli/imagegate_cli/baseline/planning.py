@@ -76,7 +76,12 @@ class Planner:
         terms = self.baseline.registry
         has_templates = any(one.create_on_push for one in patterns.values())
         found = self.paced(
-            lambda: self.settings.registry(has_cache=bool(terms.cache), has_templates=has_templates)
+            lambda: self.settings.registry(
+                has_cache=bool(terms.cache),
+                has_templates=has_templates,
+                has_signing=bool(terms.signing),
+                account_settings=terms.account,
+            )
         )
         return plan_registry(terms, patterns, found, self.registry)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,8 +62,18 @@ class EcrSettings:
             one.get("scanFrequency", "MANUAL") != "MANUAL" for one in response["scanningConfigurations"]
         )
 
-    def registry(self, *, has_cache: bool, has_templates: bool) -> FoundRegistry:
-        """Return the documents of the registry; caches and templates only if they are needed."""
+    def registry(
+        self,
+        *,
+        has_cache: bool,
+        has_templates: bool,
+        has_signing: bool = False,
+        account_settings: Iterable[str] = (),
+    ) -> FoundRegistry:
+        """Return the documents of the registry; caches, templates and signing only if they are needed.
+
+        `account_settings`: the names of those that are needed.
+        """
         scanning = self.read("get_registry_scanning_configuration") or {}
         replication = self.read("describe_registry") or {}
         policy = self.read("get_registry_policy")
@@ -73,7 +83,14 @@ class EcrSettings:
             json.loads(policy["policyText"]) if policy else None,
             self.caches() if has_cache else {},
             self.templates() if has_templates else {},
+            self._signing_rules() if has_signing else (),
+            {name: self.read("get_account_setting", name=name)["value"] for name in account_settings},
         )
+
+    def _signing_rules(self) -> Sequence[Mapping[str, Any]]:
+        response = self.read("get_signing_configuration") or {}
+        rules: Sequence[Mapping[str, Any]] = response.get("signingConfiguration", {}).get("rules", ())
+        return rules
 
     def caches(self) -> dict[str, Mapping[str, Any]]:
         """Return the pull-through cache rules by the prefix of their repositories."""
