@@ -148,6 +148,31 @@ def test_the_end_of_an_execution_is_an_event_with_its_input(cloud: SmallCloud, i
 # Targets
 
 
+@pytest.mark.parametrize("is_let_in", [True, False])
+def test_a_log_group_needs_a_policy_of_the_account(cloud: SmallCloud, *, is_let_in: bool) -> None:
+    logs, name = cloud.client("logs"), f"/aws/events/log-{next(numbers)}"
+    logs.create_log_group(logGroupName=name)
+    [group] = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    url, dead = queue(cloud)
+    rule = Rule(cloud).target(group["arn"].removesuffix(":*"), DeadLetterConfig={"Arn": dead})
+    if is_let_in:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{group['arn'].removesuffix(':*')}:*",
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        logs.put_resource_policy(policyName=rule.name, policyDocument=policy)
+    rule.put({"a": 1})
+    if is_let_in:
+        eventually(lambda: bool(logs.filter_log_events(logGroupName=name)["events"]))
+        [event] = logs.filter_log_events(logGroupName=name)["events"]
+        assert json.loads(event["message"])["detail"] == {"a": 1}
+    else:
+        assert bodies(cloud, url)[0]["detail"] == {"a": 1}
+
+
 def test_a_function_gets_the_whole_event(cloud: SmallCloud, function: str) -> None:
     rule = Rule(cloud).target(function)
     rule.put({"digest": "sha256:1"}, Resources=["arn:x"])
