@@ -148,7 +148,7 @@ def test_a_rule_that_somebody_adds_in_between_is_not_lost(
     more = {"destinations": [{"region": "us-west-2", "registryId": ACCOUNT}]}
     read, reads = EcrSettings.registry, []
 
-    def read_and_meddle(self: EcrSettings, **needs: bool) -> Any:
+    def read_and_meddle(self: EcrSettings, **needs: Any) -> Any:
         reads.append(needs)
         if len(reads) == 2:
             shop.ecr.put_replication_configuration(replicationConfiguration={"rules": [THEIRS, more]})
