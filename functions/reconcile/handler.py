@@ -1,4 +1,4 @@
-"""Find on a schedule what no event announced; handle deleted images and executions that ended without an outcome."""
+"""Find on a schedule what no event announced; handle deleted images, changed settings and stopped executions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import clock, log, wiring
 from imagegate.aws import metrics
-from imagegate.events.eventbridge import parse_watched
+from imagegate.events.watched import parse_watched
 from imagegate.workflow.watch.reconcile import Reconcile
 from imagegate.workflow.watch.waits import measure_waits
 
@@ -20,20 +20,16 @@ logger = Logger(json_serializer=log.log_line)
 
 @cache
 def step() -> Reconcile:
+    parts: Any = {"images": wiring.ecr(), "ledger": wiring.ledger(), "policy": wiring.policy()}
+    parts |= {"grants": wiring.grants(), "records": wiring.records(), "versions": wiring.versions()}
+    parts |= {"workers": wiring.workers(), "stopwatch": clock.stopwatch, "canary": wiring.canary()}
     return Reconcile(
-        images=wiring.ecr(),
-        ledger=wiring.ledger(),
         completed=wiring.scan_completed(),
         stopped=wiring.stopped(),
-        grants=wiring.grants(),
-        records=wiring.records(),
         notifications=wiring.notifications(),
-        policy=wiring.policy(),
         installed_at=wiring.installed_at(),
-        versions=wiring.versions(),
-        workers=wiring.workers(),
-        stopwatch=clock.stopwatch,
-        canary=wiring.canary(),
+        settings=wiring.settings_watch,
+        **parts,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from imagegate.aws.stepfunctions import StepFunctionsWorkflow
 from imagegate.errors import InvalidEventError, NewerRequestError
-from imagegate.events.eventbridge import parse_watched
+from imagegate.events.watched import parse_watched
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.start import TAKEN_OVER, Ignore

@@ -243,18 +243,6 @@ def parse_put_image(event: dict[str, Any]) -> Pusher | None:
     return pusher
 
 
-def parse_watched(event: dict[str, Any]) -> ImageRef | ReleaseId | None:
-    """Return the image that was deleted, the release whose execution changed its status, or None for a schedule.
-
-    Raises `InvalidEventError`.
-    """
-    if event.get("detail-type") == EXECUTION_STATUS:
-        return parse_execution(event)
-    if event.get("detail-type") != IMAGE_ACTION:
-        return None
-    return parse(EcrImageAction, event).detail.image
-
-
 def parse_execution(event: dict[str, Any]) -> ReleaseId:
     """Return the release of the execution. Raises `InvalidEventError`."""
     try:
