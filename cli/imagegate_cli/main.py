@@ -15,12 +15,12 @@ from imagegate_cli.faults import report
 # Function and summary of each command. A run imports only the command that it needs, and --help none.
 _COMMANDS = {
     "access": ("access", "Show who used the registry, or who may do something in a repository now."),
+    "audit": ("audit", "Audit the registry, its repositories and images; show who must act, and how."),
     "cleanup": ("cleanup", "Plan and apply the clean-up of repositories; try ECR's lifecycle rules."),
     "baseline": (
         "baseline",
         "Compare repositories and the registry with the policy's baseline, and change them.",
     ),
-    "board": ("board", "Make the board: the image at each stage, what is at risk, who must do what."),
     "completion": ("completion", "Print the script that completes commands and options in a shell."),
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
     "dlq": ("dlq", "Show events that could not be handled; start their releases again, or drop them."),

@@ -96,10 +96,6 @@ def cleaned(image: ImageRef) -> Key:
     return key(f"CLEANED#{image}", "CLEANED")
 
 
-def drift(subject: str) -> Key:
-    return key(f"DRIFT#{subject}", "DRIFT")
-
-
 def notice(notice: str) -> Key:
     return key(f"NOTICE#{notice}", "NOTICE")
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from imagegate.ports.cleanup import StoredImages
 
 _LOOKS = {**SETTINGS_LOOKS, **ACCESS_LOOKS}
-_REGISTRY_CHECKS = tuple(check for check in CATALOGUE.values() if check.subject is AuditSubject.REGISTRY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +45,10 @@ class AuditSettings:
     @property
     def checks(self) -> tuple[AuditCheck, ...]:
         return tuple(CATALOGUE[name] for name in _LOOKS)
+
+    @property
+    def registry_checks(self) -> tuple[AuditCheck, ...]:
+        return tuple(check for check in CATALOGUE.values() if check.subject is AuditSubject.REGISTRY)
 
     def audit(self, repository: str) -> AuditPart:
         """Return the results. Raises what the registry raises if nothing is known about the repository."""
@@ -95,7 +98,7 @@ class AuditSettings:
             scanner=self.policy.scanner,
             unread=read.unread,
         )
-        return part_of(check_registry(settings), made=_REGISTRY_CHECKS)
+        return part_of(check_registry(settings), made=self.registry_checks)
 
 
 def _resource(found: FoundRepository, stage: Stage | None) -> AuditedResource:

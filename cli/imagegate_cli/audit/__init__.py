@@ -1,0 +1,1 @@
+"""The audit on a command line: how it is made, stored and shown."""

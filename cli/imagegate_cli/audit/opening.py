@@ -1,0 +1,152 @@
+"""The parts of an audit: with a deployed stack, and without one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imagegate.aws.audit_reports import S3AuditReports
+from imagegate.aws.audit_settings import EcrAuditSettings
+from imagegate.aws.cleanup.images import EcrStoredImages
+from imagegate.baseline.repository_policy import GateRegistry
+from imagegate.errors import AccessRefusedError
+from imagegate.workflow.audit.images import AuditImages
+from imagegate.workflow.audit.settings import AuditSettings
+from imagegate_cli.audit.run import LocalAudit
+from imagegate_cli.context import CommandLine, now, pauses
+from imagegate_cli.faults import CANNOT_TELL, NotFoundError, explain
+from imagegate_cli.output.terminal import say
+from imagegate_cli.policy.source import PolicyFile, deployed_policy, examined_file
+
+if TYPE_CHECKING:
+    from imagegate.audit.checks import AuditCheck
+    from imagegate.audit.report import AuditReport
+    from imagegate.policy.policy import Policy
+    from imagegate.workflow.audit.walk import RepositoryAuditor
+    from imagegate_cli.stack import Stack
+
+_NO_STACK = "there is no stack here, and with it no ledger"
+Absent = list[tuple[Sequence["AuditCheck"], str]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAudit:
+    """An audit and the place of its reports; None without a stack."""
+
+    audit: LocalAudit
+    reports: S3AuditReports | None
+
+    def previous(self) -> AuditReport | None:
+        """Return the report before, or None if there is none or it may not be read."""
+        if self.reports is None:
+            return None
+        try:
+            return self.reports.latest()
+        except AccessRefusedError as error:
+            say(f"the report before cannot be read, so every finding is new: {error}", err=True)
+            return None
+
+
+def open_audit(command_line: CommandLine, file: Path | None) -> OpenedAudit:
+    """Return the audit of this account's registry in this Region.
+
+    Raises `NotFoundError` if there is neither a stack nor a policy file. A policy with faults ends the program with 2.
+    """
+    stack = _stack(command_line, file)
+    source = _source(stack, file)
+    examined = source.examined
+    if examined.policy is None or examined.baseline is None:
+        for fault in examined.faults:
+            say(f"{source.name}:{fault.line}: {fault}", err=True)
+        raise click.exceptions.Exit(CANNOT_TELL)
+    registry = _registry(stack)
+    settings = AuditSettings(
+        settings=EcrAuditSettings(),
+        images=EcrStoredImages(_host(registry)),
+        policy=examined.policy,
+        baseline=examined.baseline,
+        registry=registry,
+    )
+    auditors: list[RepositoryAuditor] = [settings]
+    absent: Absent = []
+    _add_images(auditors, absent, stack, examined.policy)
+    audit = LocalAudit(
+        policy=examined.policy,
+        registry=registry,
+        settings=settings,
+        auditors=auditors,
+        absent=absent,
+        waivers=source.grants,
+        sleep=pauses().sleep,
+    )
+    return OpenedAudit(audit, S3AuditReports(stack.output("RecordsBucket")) if stack else None)
+
+
+def _stack(command_line: CommandLine, file: Path | None) -> Stack | None:
+    try:
+        return command_line.stack
+    except NotFoundError:
+        if file is None:
+            raise
+        return None
+
+
+def _source(stack: Stack | None, file: Path | None) -> PolicyFile:
+    if file is None:
+        assert stack is not None
+        return deployed_policy(stack)
+    source = examined_file(file, now().date())
+    grants = tuple(stack.grants.waivers()) if stack else ()
+    return PolicyFile(source.name, source.examined, grants)
+
+
+def _registry(stack: Stack | None) -> GateRegistry:
+    if stack is not None:
+        roles = tuple(stack.output("PushRoles").split(","))
+        return GateRegistry(stack.account, stack.region, stack.arn.split(":")[1], roles)
+    from imagegate.aws.clients import client
+
+    sts = client("sts")
+    partition, account = sts.get_caller_identity()["Arn"].split(":")[1:5:3]
+    return GateRegistry(account, sts.meta.region_name, partition)
+
+
+def _host(registry: GateRegistry) -> str:
+    domain = "amazonaws.com.cn" if registry.partition == "aws-cn" else "amazonaws.com"
+    return f"{registry.account}.dkr.ecr.{registry.region}.{domain}"
+
+
+def _add_images(
+    auditors: list[RepositoryAuditor], absent: Absent, stack: Stack | None, policy: Policy
+) -> None:
+    """Add the audit of images, which needs the ledger and what runs; or the reason why it cannot be made."""
+    from imagegate.audit.image import AuditTerms
+
+    if stack is None:
+        absent.append((AuditImages.checks, _NO_STACK))
+        return
+    parts = stack.cleanup
+    users = {user for stage in policy.stages.values() for user in stage.cleanup.used_by}
+    try:
+        running = parts.users.used(sorted(users, key=lambda user: user.role))
+    except Exception as error:  # noqa: BLE001 - the settings are still audited
+        absent.append((AuditImages.checks, f"nobody can tell what runs: {explain(error)}"))
+        return
+    waivers = (*policy.waivers, *stack.grants.waivers())
+    counting = frozenset(one.id for one in waivers if one.fault(now(), policy.waiver_terms) is None)
+    registry = _registry(stack)
+    home = f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/"
+    images = AuditImages(
+        inventory=parts.inventory,
+        ledger=stack.ledger,
+        records=stack.records,
+        policy=policy,
+        running=running,
+        terms=AuditTerms(now=now(), waivers=counting),
+        home=home,
+    )
+    auditors.append(images)

@@ -1,1 +1,0 @@
-"""Reads the board from the ledger, the grants and the records."""
