@@ -56,6 +56,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
                 "AWS::KMS::Alias",
                 "Custom::PublishedPolicy",
                 "AWS::Logs::QueryDefinition",
+                "AWS::Logs::ResourcePolicy",
             ),
             *("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy"),
         ),

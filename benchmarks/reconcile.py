@@ -23,15 +23,18 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from benchmarks.output import write_result
+from imagegate import wiring
 from imagegate.aws import clients, dynamodb, ecr
 from imagegate.aws.grants import DynamoGrants
 from imagegate.aws.ledger import DynamoLedger
 from imagegate.aws.records import S3Records
 from imagegate.aws.sns import SnsNotifications
-from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks
+from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
 from imagegate.findings.versions import VERSIONS
 from imagegate.policy.file.load import load_policy
+from imagegate.workflow.announce import AnnounceRelease
 from imagegate.workflow.await_scan import ScanCompleted
+from imagegate.workflow.stopped import ResumeStopped
 from imagegate.workflow.watch.reconcile import Reconcile, Reconciled
 from imagegate.workflow.watch.sweep import Workers
 
@@ -40,6 +43,7 @@ _SECONDS_A_CALL = 0.05
 _EVERY = timedelta(minutes=5)
 _RATE = 500
 _MOST_RUNS = 1_000
+_TAG = "1.0"  # of every image: a simulated ledger needs no table of tags
 _STAGES = ("dev", "staging", "production")
 # The average waits of botocore between three attempts, in its mode "standard".
 _BACKOFF = (0.5, 1.0)
@@ -184,7 +188,7 @@ class Cloud:
             "imageDetails": [
                 {
                     "imageDigest": f"sha256:{sha256(f'{repository} {number}'.encode()).hexdigest()}",
-                    "imageTags": [f"1.{number}"],
+                    "imageTags": [_TAG],
                     "imagePushedAt": _NOW - timedelta(minutes=number if number < self.pushed else 9_999),
                 }
                 for number in range(start, min(start + size, self.images))
@@ -253,7 +257,7 @@ class SimulatedDynamo:
         self._cloud.call("dynamodb:BatchGetItem")
         [(table, request)] = RequestItems.items()
         known = [key for key in request["Keys"] if self._knows(key["pk"]["S"])]
-        return {"Responses": {table: known}}
+        return {"Responses": {table: [{**key, "tags": {"SS": [_TAG]}} for key in known]}}
 
     def _knows(self, pk: str) -> bool:
         return pk.startswith("IMAGE#") or pk in self._cloud.notices
@@ -269,14 +273,26 @@ def _step(cloud: Cloud) -> Reconcile:
     if policy is None:
         raise RuntimeError("the policy has faults")
     ledger, images = DynamoLedger("ledger"), ecr.Ecr("123456789012.dkr.ecr.eu-central-1.amazonaws.com")
-    starter = LambdaStarter("start")
+    starter, records, alerts = LambdaStarter("start"), S3Records("records"), SnsNotifications("alerts")
     return Reconcile(
         images=images,
         ledger=ledger,
         completed=ScanCompleted(scans=images, ledger=ledger, tasks=StepFunctionsTasks(), starter=starter),
+        stopped=ResumeStopped(
+            ledger=ledger,
+            executions=StepFunctionsWorkflow("release"),
+            starter=starter,
+            announcing=AnnounceRelease(
+                ledger=ledger,
+                records=records,
+                notifications=alerts,
+                links=wiring.approval_links,
+                mails=lambda: alerts,
+            ),
+        ),
         grants=DynamoGrants("grants"),
-        records=S3Records("records"),
-        notifications=SnsNotifications("alerts"),
+        records=records,
+        notifications=alerts,
         policy=policy,
         installed_at=_NOW - timedelta(days=365),
         versions=VERSIONS,

@@ -83,6 +83,7 @@ _PROBES: dict[str, Probe] = {
     "AWS::Events::Rule": lambda s, i, _: _events(s).describe_rule(i.rpartition("|")[2], None),
     "AWS::Logs::LogGroup": lambda s, i, _: _logs(s).groups[i],
     "AWS::Logs::MetricFilter": lambda s, i, p: _logs(s).describe_metric_filters(i, p["LogGroupName"]),
+    "AWS::Logs::ResourcePolicy": lambda s, i, _: _logs(s).resource_policies[i],
     "AWS::CloudWatch::Alarm": lambda s, i, _: _cloudwatch(s).alarms[i],
     "AWS::CloudWatch::CompositeAlarm": lambda *_: (
         True

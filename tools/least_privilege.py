@@ -55,6 +55,7 @@ SOMETIMES: Mapping[tuple[str, str], str] = {
     ("JudgeAgainRole", "AskForRevocations"): "where a stage requires signatures",
     ("JudgeAgainRole", "ReadWhatInspectorKnows"): "where a rule needs it",
     ("ReconcileRole", "FindTheCurrentImage"): "once an hour, where no event told",
+    ("ReconcileRole", "ListTheReleasesThatRun"): "for a release that has been open for a quarter of an hour",
     ("ReconcileRole", "StartScans"): "for a scan that was to begin and did not",
 }
 

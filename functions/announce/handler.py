@@ -13,21 +13,11 @@ from imagegate.aws import metrics
 from imagegate.events.step_requests import AnnounceRequest
 from imagegate.log import log_call, log_line
 from imagegate.notices.announcement import explain_fault
-from imagegate.workflow.announce import AnnounceRelease
 
 logger = Logger(json_serializer=log_line)
 
 
-@cache
-def step() -> AnnounceRelease:
-    return AnnounceRelease(
-        ledger=wiring.ledger(),
-        records=wiring.records(),
-        notifications=wiring.notifications(),
-        links=wiring.approval_links,
-        mails=wiring.approval_mails,
-        console=wiring.console(),
-    )
+step = cache(wiring.announcing)
 
 
 @log_call(logger)

@@ -1,4 +1,4 @@
-"""Find on a schedule what no event announced. For a deleted image, tell people if it had been released."""
+"""Find on a schedule what no event announced; handle deleted images, changed settings and stopped executions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import clock, log, wiring
 from imagegate.aws import metrics
-from imagegate.events.eventbridge import parse_deletion
+from imagegate.events.watched import parse_watched
 from imagegate.workflow.watch.reconcile import Reconcile
 from imagegate.workflow.watch.waits import measure_waits
 
@@ -20,28 +20,24 @@ logger = Logger(json_serializer=log.log_line)
 
 @cache
 def step() -> Reconcile:
+    parts: Any = {"images": wiring.ecr(), "ledger": wiring.ledger(), "policy": wiring.policy()}
+    parts |= {"grants": wiring.grants(), "records": wiring.records(), "versions": wiring.versions()}
+    parts |= {"workers": wiring.workers(), "stopwatch": clock.stopwatch, "canary": wiring.canary()}
     return Reconcile(
-        images=wiring.ecr(),
-        ledger=wiring.ledger(),
         completed=wiring.scan_completed(),
-        grants=wiring.grants(),
-        records=wiring.records(),
+        stopped=wiring.stopped(),
         notifications=wiring.notifications(),
-        policy=wiring.policy(),
         installed_at=wiring.installed_at(),
-        versions=wiring.versions(),
-        workers=wiring.workers(),
-        stopwatch=clock.stopwatch,
-        canary=wiring.canary(),
+        settings=wiring.settings_watch,
+        **parts,
     )
 
 
 @log.log_call(logger)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    if image := parse_deletion(event):
-        logger.append_keys(image=str(image))
-        logger.info("image deleted", told=(told := step().deletions.on_deleted(image, wiring.now())))
-        return {"told": told}
+    if about := parse_watched(event):
+        logger.append_keys(about=str(about))
+        return {"told": step().on_event(about, wiring.now())}
     if (reconciled := step().run(wiring.now())) is None:
         return {"busy": True}  # another run measures, too
     (logger.error if reconciled.faults else logger.info)("reconciled", **asdict(reconciled))

@@ -13,6 +13,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any
@@ -71,6 +72,7 @@ def build(architecture: str, layer: Path) -> None:
         shutil.rmtree(layer / part)
     strip_botocore(layer / "botocore" / "data")
     shutil.copytree("imagegate", layer / "imagegate", ignore=shutil.ignore_patterns("__pycache__"))
+    store_methods(layer / "imagegate")
     compile_all(layer)
 
 
@@ -142,6 +144,22 @@ def _without_documentation(node: Any) -> Any:
 
 def _write(path: Path, document: Any) -> None:
     path.write_text(json.dumps(document, separators=(",", ":")))
+
+
+_STORE_METHODS = """
+import sys
+sys.path.append(sys.argv[1])
+from imagegate.dataclass_methods import write_methods
+write_methods(sys.argv[1] + "/imagegate")
+"""
+
+
+def store_methods(package: Path) -> None:
+    """Compile the methods of dataclasses in modules that need nothing but Python; others compile them at each start."""
+    with tempfile.TemporaryDirectory() as alone:  # the layer's libraries are for another machine
+        shutil.copytree(package, Path(alone, "imagegate"))
+        subprocess.run([sys.executable, "-ISB", "-c", _STORE_METHODS, alone], check=True)
+        shutil.copytree(Path(alone, "imagegate"), package, dirs_exist_ok=True)
 
 
 def compile_all(layer: Path) -> None:

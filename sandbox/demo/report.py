@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from imagegate.aws.clients import client
+from imagegate.board import release_facts as facts
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
 from imagegate_cli.durations import span
 from imagegate_cli.output import screen
-from imagegate_cli.releases import facts
 from imagegate_cli.stack import Stack
 from sandbox.demo.story import Act
 

@@ -14,6 +14,9 @@ from botocore.session import Session
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
+from imagegate.aws.ecr_settings import EcrSettings
+from imagegate.baseline.plan import FoundRepository
+from imagegate.baseline.terms import SettingsDocument
 from tests.component.cli_gate import CliGate, Result, gate
 
 __all__ = ["gate", "shop"]
@@ -52,6 +55,10 @@ class Shop:
         failed = result.json["failures"]
         assert result.code == (2 if failed else 1 if result.json["changes"] or unmet else 0), result
         return result.json
+
+    def found(self, name: str) -> FoundRepository:
+        settings = EcrSettings()
+        return settings.completed(settings.described([name])[name], tuple(SettingsDocument))
 
     def apply(self, *names: str) -> Result:
         return self.gate.call("baseline", "apply", *names, "--yes", "--json")

@@ -33,6 +33,7 @@ class Execution:
     is_called: bool = False  # its function was called, and has neither returned nor died
     is_waiting: bool = False  # the function returned; the task goes on when its token comes back
     pauses: int = 0  # how many Wait states it has passed
+    is_stopped: bool = False  # by somebody, wherever it was
 
     @property
     def token(self) -> str:
@@ -40,7 +41,7 @@ class Execution:
 
     @property
     def is_over(self) -> bool:
-        return STATES[self.state]["Type"] in ("Succeed", "Fail")
+        return self.is_stopped or STATES[self.state]["Type"] in ("Succeed", "Fail")
 
     @property
     def calls(self) -> str:

@@ -20,7 +20,7 @@ from imagegate.events.validation import parse
 from imagegate.findings.scan import SECOND_LOOK
 from imagegate.notices.announcement import explain_fault
 from imagegate.oci.image import ImageRef
-from imagegate.release.release import StartReason
+from imagegate.release.release import ReleaseId, StartReason
 from imagegate.release.start import Push
 from imagegate.workflow.announce import AnnounceRelease
 from imagegate.workflow.await_scan import AwaitScan, ScanCompleted
@@ -30,6 +30,7 @@ from imagegate.workflow.judge import JudgeImage
 from imagegate.workflow.promote import PromoteImage
 from imagegate.workflow.sign import SignImage
 from imagegate.workflow.start import StartRelease
+from imagegate.workflow.stopped import ResumeStopped
 from imagegate.workflow.watch.reconcile import Reconcile
 
 
@@ -42,6 +43,7 @@ class Event:
     tags: tuple[str, ...] = ()
     at: datetime | None = None
     reason: str = ""
+    attempt: int = 0
     copies: int = 1
     deliveries: int = 0
 
@@ -72,6 +74,10 @@ class Lambdas:
     def step(self, kind: Any) -> Any:
         names = _parts(kind)
         inner: dict[str, Any] = {"completed": self.step(ScanCompleted)} if "completed" in names else {}
+        if "stopped" in names:
+            inner["stopped"] = self.step(ResumeStopped)
+        if "announcing" in names:
+            inner["announcing"] = self.step(AnnounceRelease)
         if "examine" in names:
             inner["examine"] = self.step(ExamineImage)
         if kind is ExamineImage:  # asks for these only where it needs them
@@ -113,6 +119,11 @@ def _scanned(lambdas: Lambdas, call: Call) -> Any:
     lambdas.step(ScanCompleted).on_scan(call.event.image, call.now + timedelta(minutes=10))
 
 
+def _stopped(lambdas: Lambdas, call: Call) -> Any:
+    assert call.event is not None
+    lambdas.step(Reconcile).on_event(ReleaseId(call.event.image, call.event.attempt), call.now)
+
+
 def _reconcile(lambdas: Lambdas, call: Call) -> Any:
     lambdas.step(Reconcile).run(call.now)
 
@@ -149,6 +160,7 @@ _FUNCTIONS: Mapping[str, Callable[[Lambdas, Call], Any]] = {
     "pushed": _pushed,
     "requested": _requested,
     "scanned": _scanned,
+    "stopped": _stopped,
     "reconcile": _reconcile,
     "${AwaitScanFunction}": _await_scan,
     "${JudgeImageFunction}": _judge_image,

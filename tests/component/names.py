@@ -40,7 +40,7 @@ class Names:
             world.events.dead,
             tuple(sorted(map(self.of, world.calls))),
             world.done,
-            (world.kills, world.timeouts, world.reconciles),
+            (world.kills, world.timeouts, world.stopped, world.reconciles),
             self.of(world.truths),
             self.of(world.pushes),
         )

@@ -31,6 +31,7 @@ from imagegate.workflow.promote import PromoteImage, PromoteResult
 from imagegate.workflow.reasons import CheckReason
 from imagegate.workflow.sign import SignImage, SignResult
 from imagegate.workflow.start import StartRelease
+from imagegate.workflow.stopped import ResumeStopped
 from imagegate.workflow.watch.reconcile import Reconcile, Reconciled
 from imagegate.workflow.watch.sweep import Workers
 from tests.fakes import (
@@ -113,6 +114,7 @@ class World:
             images=self.registry,
             ledger=self.ledger,
             completed=self.completed(),
+            stopped=self.stopped(),
             grants=self.grants,
             records=self.records,
             notifications=self.notifications,
@@ -122,6 +124,14 @@ class World:
             workers=Workers(InTurn(), 4),
             stopwatch=lambda: lambda: 0.0,
             canary=self.canary,
+        )
+
+    def stopped(self) -> ResumeStopped:
+        return ResumeStopped(
+            ledger=self.ledger,
+            executions=self.workflow,
+            starter=self.starter,
+            announcing=self.announcing(),
         )
 
     def judge(self, image: ImageRef, attempt: int = 1, now: datetime = NOW) -> JudgeResult:
@@ -174,14 +184,16 @@ class World:
         )
 
     def announce(self, image: ImageRef, outcome: Outcome, fault: str = "") -> AnnounceRoute:
-        step = AnnounceRelease(
+        return self.announcing().run(ReleaseId(image, 1), outcome, fault, LATER).route
+
+    def announcing(self) -> AnnounceRelease:
+        return AnnounceRelease(
             ledger=self.ledger,
             records=self.records,
             notifications=self.notifications,
             links=lambda: self.links,
             mails=lambda: self.mails,
         )
-        return step.run(ReleaseId(image, 1), outcome, fault, LATER).route
 
     # what people decide
 

@@ -8,7 +8,7 @@ from imagegate.evidence.attestation import NOTATION_SIGNATURE
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.release.release import Outcome, Release
+from imagegate.release.release import Outcome, Release, StartReason
 from tests.component.orders import Broken
 from tests.component.world import World
 from tests.fakes import DEV, NOW, STAGING
@@ -32,6 +32,7 @@ def always(before: World, after: World) -> Broken:
             yield "one outcome", f"{known.outcome}, then {release.outcome}"
         elif release.outcome is not None and (known is None or known.outcome is None):
             right = before.truths.get(release.execution_name, frozenset()) | _truth(before, release)
+            right |= {Outcome.FAILED} if _is_lost(after, release) else set()
             if release.outcome not in right:
                 yield "the right outcome", f"{release.outcome}, not {set(map(str, right))}: {release.detail}"
     for release in after.ledger.releases.values():
@@ -41,6 +42,14 @@ def always(before: World, after: World) -> Broken:
         yield from _unfounded_signatures(after)
     if after.registry.tags != before.registry.tags:
         yield from _bare_tags(after)
+
+
+def _is_lost(world: World, release: Release) -> bool:
+    """Return whether its execution was stopped, and another attempt goes on or a second one was stopped as well."""
+    execution = world.executions.all.get(release.execution_name)
+    goes_on = (release.image, release.attempt + 1) in world.ledger.releases
+    is_second = release.reason is StartReason.LOST_EXECUTION
+    return execution is not None and execution.is_stopped and (goes_on or is_second)
 
 
 def _truth(world: World, release: Release) -> frozenset[Outcome]:
@@ -100,8 +109,11 @@ def at_rest(world: World) -> Broken:
     for release in world.ledger.releases.values():
         execution = world.executions.all.get(release.execution_name)
         state = execution.state if execution else "no execution"
-        if release.outcome is None or _ENDS.get(state) is not release.outcome:
+        is_stopped = execution is not None and execution.is_stopped
+        if release.outcome is None or (_ENDS.get(state) is not release.outcome and not is_stopped):
             yield "one outcome", f"{release.outcome}, but {state}"
+        if is_stopped and (release.image, release.attempt + 1) in world.ledger.releases:
+            continue  # people hear of the attempt that took over
         told = [m.detail["outcome"] for m in world.notifications.messages if m.detail["id"] == release.key]
         if set(told) != {str(release.outcome)}:
             yield "everybody is told", f"{release.outcome}, told {told}"
@@ -120,6 +132,8 @@ def _end_of_tag(world: World, tag: str, digest: Digest) -> Broken:
     status = world.scans.results.get(digest)
     latest = world.ledger.latest(ImageRef(DEV, digest))
     there = world.registry.tags.get((STAGING, tag)) == digest
+    if latest is not None and latest.outcome is Outcome.FAILED and _is_lost(world, latest):
+        return  # two of its executions were stopped
     if latest is None:
         yield "what is pushed is judged", f"{digest.short} has no release"
     elif status is not None and not status.counts and not there:

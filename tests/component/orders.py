@@ -41,6 +41,11 @@ def moves(world: World) -> Iterator[Move]:
         yield from _of_call(world, call)
     if len(world.calls) < world.scenario.at_once:
         yield from _beginnings(world)
+    if world.stopped < world.scenario.stopped:
+        for name, execution in world.executions.all.items():
+            if not execution.is_over:
+                stop = partial(World.stop, name=name, copies=world.scenario.stop_events)
+                yield Move(f"somebody stops {name[:4]}", stop, False)
     if world.timeouts < world.scenario.timeouts:
         for name, execution in world.executions.all.items():
             if execution.is_waiting:
@@ -142,7 +147,7 @@ class Search:
     def _settle(self, world: World, found: Explored, came: list[tuple[int, str]], number: int) -> None:
         """Let everything on its way arrive, the reconciler run, and waits time out, without further moves."""
         world = world.fork()
-        world.quiet += timedelta(minutes=10)
+        world.quiet += timedelta(minutes=20)  # more than a start may take
         for _ in range(_ROUNDS):
             while (move := next(_certain(world), None)) is not None:
                 before = world.fork()

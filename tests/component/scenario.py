@@ -31,6 +31,8 @@ class Scenario:
     stops_in: str = ""  # only in this function; the others run as a whole
     kills: int = 0
     timeouts: int = 0
+    stopped: int = 0  # executions that somebody stops
+    stop_events: int = 1  # copies of the event about each
     reconciles: int = 0  # while all that happens; afterwards it always runs
     blobs_a_call: int | None = None  # then a promotion's time is up
     is_enhanced: bool = False  # Inspector scans

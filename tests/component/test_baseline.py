@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from imagegate.aws.ecr_settings import EcrSettings
-from imagegate.baseline.plan import Change
+from imagegate.baseline.plan import Change, FoundRepository
 from tests.component.baselines import GATE_ROLE, Shop, document, gate, shop, statement
 
 __all__ = ["gate", "shop"]
@@ -85,8 +85,7 @@ def test_the_settings_that_the_baseline_does_not_name_are_left_alone(shop: Shop)
     shop.says(stages={"dev": {"tags": {"Owner": "b"}}})
     assert [change["setting"] for change in shop.plan()["changes"]] == ["tags"]
     shop.apply()
-    found = EcrSettings().repository("shop-dev")
-    assert found is not None
+    found = shop.found("shop-dev")
     assert found.tags == {"Team": "a", "Owner": "b"}
     assert found.tag_mutability.mode == "IMMUTABLE"
 
@@ -169,15 +168,15 @@ def test_a_pattern_goes_over_a_stage_and_keeps_what_it_does_not_name(shop: Shop)
         },
     )
     assert shop.apply().code == 0
-    found = {name: EcrSettings().repository(name) for name in ("shop-dev", "legacy-dev", "tools", "other")}
-    tags = {name: dict(one.tags) for name, one in found.items() if one}
+    found = {name: shop.found(name) for name in ("shop-dev", "legacy-dev", "tools", "other")}
+    tags = {name: dict(one.tags) for name, one in found.items()}
     assert tags == {
         "shop-dev": {"Owner": "a", "Stage": "dev"},
         "legacy-dev": {"Owner": "b", "Stage": "dev"},
         "tools": {"Owner": "c"},
         "other": {},
     }
-    assert {name: one.tag_mutability.mode for name, one in found.items() if one} == {
+    assert {name: one.tag_mutability.mode for name, one in found.items()} == {
         "shop-dev": "IMMUTABLE",
         "legacy-dev": "MUTABLE",
         "tools": "MUTABLE",
@@ -189,15 +188,15 @@ def test_a_change_in_between_is_not_written_over(shop: Shop, monkeypatch: pytest
     shop.makes("shop-dev", "web-dev")
     shop.says(stages={"dev": OPTIONS["readers"]})
     theirs = document(statement("Theirs", "ecr:BatchGetImage", principal={"AWS": "333333333333"}))
-    read, reads = EcrSettings.repository, []
+    read, reads = EcrSettings.completed, []
 
-    def read_and_meddle(self: EcrSettings, name: str) -> Any:
-        reads.append(name)
-        if reads.count("shop-dev") == 2 and name == "shop-dev":
-            shop.ecr.set_repository_policy(repositoryName=name, policyText=theirs)
-        return read(self, name)
+    def read_and_meddle(self: EcrSettings, found: FoundRepository, documents: Any) -> Any:
+        reads.append(found.name)
+        if reads.count("shop-dev") == 2 and found.name == "shop-dev":
+            shop.ecr.set_repository_policy(repositoryName=found.name, policyText=theirs)
+        return read(self, found, documents)
 
-    monkeypatch.setattr(EcrSettings, "repository", read_and_meddle)
+    monkeypatch.setattr(EcrSettings, "completed", read_and_meddle)
     result = shop.apply()
     assert result.code == 2
     assert [one["subject"] for one in result.json["failures"]] == ["shop-dev"]

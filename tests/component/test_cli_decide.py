@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from imagegate.errors import RejectedInputError
+from imagegate.grants.approval import name_of
 from imagegate.oci.image import Digest
 from imagegate.policy.waiver import Waiver, WaiverTerms
-from imagegate_cli.decisions.parameters import Scope, name_of
+from imagegate_cli.decisions.parameters import Scope
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url
 from tests.fakes import DEV, NOW, POLICY, critical
 

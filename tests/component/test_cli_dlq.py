@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from imagegate.canonical_json import timestamp
 from imagegate.oci.image import ImageRef
+from imagegate.release.release import ReleaseId
 from tests.component.cli_gate import CliGate, gate
 from tests.fakes import DEV, NOW
 
@@ -87,6 +88,13 @@ def scanned(image: ImageRef, name: str = "ecr_image_scan_complete_basic") -> dic
     return {**event, "time": timestamp(NOW), "detail": {**event["detail"], **named}}
 
 
+def stopped(image: ImageRef) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / "step_functions_execution_aborted.json").read_text())
+    named = {"repository": image.repository, "digest": str(image.digest), "attempt": 1}
+    given = json.dumps({"schema": 1, "release": named, "scanTimeoutSeconds": 1800})
+    return {**event, "time": timestamp(NOW), "detail": {**event["detail"], "input": given}}
+
+
 def requested(image: ImageRef) -> dict[str, Any]:
     wanted = {
         "repository": image.repository,
@@ -111,8 +119,8 @@ def image_of(gate: CliGate, tag: str = "1.0") -> ImageRef:
 @pytest.mark.parametrize("envelope", ENVELOPES, ids=lambda one: one.__name__)
 @pytest.mark.parametrize(
     ("event", "kind"),
-    [(pushed, "arrival"), (scanned, "scan"), (requested, "request")],
-    ids=["push", "scan", "request"],
+    [(pushed, "arrival"), (scanned, "scan"), (stopped, "stopped"), (requested, "request")],
+    ids=["push", "scan", "stopped execution", "request"],
 )
 def test_every_envelope_is_opened(gate: CliGate, put: Put, envelope: Any, event: Any, kind: str) -> None:
     image = image_of(gate)
@@ -223,6 +231,21 @@ def test_a_scan_matters_only_to_a_release_that_waited_for_it(gate: CliGate, put:
     by_rule(put, scanned(late, name))
     assert "joins" in gate.call("dlq", "redrive", "--all", "--yes").out
     assert [image for image, _, _ in gate.world.starter.requests] == [late]
+
+
+def test_a_stopped_execution_matters_only_to_a_release_without_an_announced_end(
+    gate: CliGate, put: Put
+) -> None:
+    image = gate.judged("1.0", (), ago=timedelta(hours=1))
+    gate.world.ledger.note_announcement(ReleaseId(image, 1), "message")
+    by_rule(put, stopped(image))
+    gate.call("dlq", "redrive", "--all", "--yes")
+    assert (gate.world.starter.requests, left(gate)) == ([], [])
+    lost = image_of(gate, "2.0")
+    gate.world.start(lost, "2.0")
+    by_rule(put, stopped(lost))
+    gate.call("dlq", "redrive", "--all", "--yes")
+    assert gate.world.starter.requests == [(lost, ("2.0",), "operator")]
 
 
 def test_letters_that_no_release_replaces_are_kept(gate: CliGate, put: Put) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from imagegate.board.status import ImageState, state_of
 from imagegate.findings.finding import Severity
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import BaseImage
@@ -20,7 +21,6 @@ from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Outcome, Release
 from imagegate.release.revocation import Revocation, RunsIn
 from imagegate.risk.risk import DueImage, Judgement, Risk, RiskFinding, RiskState
-from imagegate_cli.releases.states import ImageState, state_of
 from tests.component.cli_gate import CALLER, CliGate, Served, gate, url, with_stage
 from tests.component.deployments import attempt, blocked
 from tests.component.test_cli_approve import ask, held

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from rich.console import RenderableType
 
+from imagegate.board import release_facts as facts
+from imagegate.board.status import ImageStatus, state_of
 from imagegate.errors import RejectedInputError
 from imagegate.evidence.sbom import Sbom
 from imagegate.oci.image import Digest, ImageRef
@@ -18,8 +20,8 @@ from imagegate.release.release import Outcome, Release, StartReason
 from imagegate_cli import durations
 from imagegate_cli.output import screen
 from imagegate_cli.reference import RepositoryReference
-from imagegate_cli.releases import facts, view
-from imagegate_cli.releases.states import ImageStatus, state_of
+from imagegate_cli.releases import view
+from imagegate_cli.releases.exit_codes import EXIT_CODES
 from imagegate_cli.releases.steps import StepState, steps_of
 
 STARTED = datetime(2026, 11, 21, 7, 52, 38, tzinfo=UTC)
@@ -158,7 +160,7 @@ def test_durations_are_written_in_one_unit(seconds: float, text: str) -> None:
 
 
 def test_every_outcome_has_an_exit_code_and_says_why() -> None:
-    assert set(facts.EXIT_CODES) == set(Outcome)
+    assert set(EXIT_CODES) == set(Outcome)
 
 
 # References

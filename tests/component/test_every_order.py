@@ -72,6 +72,13 @@ ALL = {
         Scenario(
             "a tag that comes back", (PUSH, SCAN, replace(MOVE, after=("scan",)), BACK), stops=Stops.NOWHERE
         ),
+        Scenario("executions are stopped", (PUSH, SCAN), stopped=2, stop_events=2, stops=Stops.NOWHERE),
+        Scenario(
+            "stops that no event tells", (PUSH, CRITICAL), stopped=2, stop_events=0, stops=Stops.NOWHERE
+        ),
+        Scenario(
+            "stops and kills", (PUSH, SCAN), stopped=1, kills=1, stops=Stops.EVERYWHERE, stops_in="requested"
+        ),
         Scenario("deleted and pushed again", (PUSH, SCAN, DELETE, *AGAIN), stops=Stops.NOWHERE),
     )
 }

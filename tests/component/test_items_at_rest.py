@@ -160,6 +160,7 @@ def fill_ledger() -> None:
     ledger.note_vulnerabilities("shop/web", ["CVE-2026-1"])
     ledger.note("w-1 ending")
     ledger.claim("drift", NOW)
+    ledger.keep_drifts("shop/web-dev", {"1f0c", "2a9e"})
     ledger.installed_at(NOW)
     turn = ledger.take_turn("reconcile", NOW, timedelta(minutes=2))
     assert turn is not None
@@ -186,7 +187,7 @@ def test_every_kind_of_item_is_written_as_it_always_was(tables: Any) -> None:
     fill_grants()
     written = at_rest(tables)
     assert written == json.loads(KNOWN.read_text())
-    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 24
+    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 25
 
 
 def test_the_reference_lists_every_kind_of_item() -> None:
@@ -221,6 +222,7 @@ def test_items_of_earlier_versions_are_read_back(tables: Any) -> None:
     assert ledger.risk(IMAGE) == RISK
     assert ledger.applications_with("CVE-2026-1") == ["shop/web"]
     assert ledger.is_noted("w-1 ending")
+    assert ledger.known_drifts(["shop/web-dev", "shop/web"]) == {"shop/web-dev": {"1f0c", "2a9e"}}
     assert ledger.installed_at(LATER) == NOW
     assert {waiver.id: waiver.withdrawn_at is None for waiver in grants.waivers()}[WAIVER.id] is False
     assert grants.broken_glass() == [GLASS]

@@ -105,6 +105,17 @@ def test_an_image_that_was_never_released_has_no_latest_attempt(ledger: DynamoLe
         ledger.get(FIRST)
 
 
+def test_attempts_are_listed_while_they_are_open(ledger: DynamoLedger) -> None:
+    images = [ImageRef(IMAGE.repository, Digest.of(bytes([number]))) for number in range(40)]
+    for image in images:
+        ledger.begin(replace(OPEN, image=image))
+        ledger.record(ReleaseId(image, 1), verdict="PASS")
+    closed = images[::2]
+    for image in closed:
+        ledger.close(ReleaseId(image, 1), Outcome.RELEASED, 0, NOW, "", proof=ledger.get(ReleaseId(image, 1)))
+    assert {release.image for release in ledger.open_releases()} == set(images) - set(closed)
+
+
 def test_of_two_that_begin_the_same_attempt_one_wins(ledger: DynamoLedger) -> None:
     assert ledger.begin(OPEN)
     assert not ledger.begin(replace(OPEN, tags=frozenset({"v2"})))

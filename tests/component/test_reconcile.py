@@ -131,7 +131,7 @@ def test_known_images_are_looked_up_once_and_then_once_an_hour(
     asked: list[ImageRef] = []
     begun = world.ledger.begun
 
-    def noted(images: Sequence[ImageRef]) -> set[ImageRef]:
+    def noted(images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
         asked.extend(images)
         return begun(images)
 

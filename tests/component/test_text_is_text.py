@@ -35,6 +35,8 @@ import imagegate.notices
 import imagegate_cli
 from imagegate.approval_page import html as approval_html
 from imagegate.approval_page.view import ApprovalView
+from imagegate.board.board import Board
+from imagegate.board.html import board_page
 from imagegate.gate.decision_record import Decision
 from imagegate.log import log_line
 from imagegate.notices.deployment_notice import Alert
@@ -322,13 +324,14 @@ def pages(text: str) -> Iterator[str]:
     yield approval_html.page(view, text)
     yield approval_html.page(made(ApprovalView, text, decision=None, refusal=""), text)
     yield approval_html.notice_page(made(approval_html.Notice, text))
+    yield board_page(made(Board, text))
 
 
 @poison
 def test_a_page_has_the_elements_of_its_clean_twin(text: str) -> None:
     for told, clean in zip(pages(text), pages(CLEAN), strict=True):
         assert Tree(told).tree == Tree(clean).tree
-        assert set(Tree(told).links) <= {"#decide", "?"}
+        assert set(Tree(told).links) <= {"#decide", "?", "#to-do", "#application-1"}
         assert_prints_as_text(told)
         assert len(told.splitlines()) == len(clean.splitlines())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import datetime, timedelta
@@ -45,9 +46,15 @@ class Executions:
         assert known.input == begin(name, payload).input, "one name, two inputs"
         return not known.is_over
 
+    def running(self) -> Iterator[str]:
+        yield from [name for name, known in self.all.items() if not known.is_over]
+
+    def is_running(self, name: str) -> bool:
+        return name in self.all and not self.all[name].is_over
+
     def wake(self, token: str, result: dict[str, Any]) -> bool:
         known = self.all[token.partition("#")[0]]
-        waits = known.waits_for_token and known.token == token
+        waits = known.waits_for_token and known.token == token and not known.is_over
         if waits:
             self.all[known.name] = known.completed(result)
         return waits
@@ -92,6 +99,7 @@ class World:
     done: frozenset[str] = frozenset()
     kills: int = 0
     timeouts: int = 0
+    stopped: int = 0
     reconciles: int = 0
     quiet: timedelta = timedelta()  # for how long nobody has done anything
     # For the tests alone.
@@ -175,6 +183,15 @@ class World:
         self.quiet += POLICY.stages["dev"].scan_timeout
         self.executions.all[name] = self.executions.all[name].failed("States.Timeout")
 
+    def stop(self, name: str, copies: int) -> None:
+        """Stop an execution; its function goes on. Its event comes so many times."""
+        self.stopped += 1
+        execution = self.executions.all[name]
+        self.executions.all[name] = replace(execution, is_stopped=True, is_waiting=False)
+        named = json.loads(execution.input)["release"]
+        image = ImageRef(named["repository"], Digest.parse(named["digest"]))
+        self.events.send(Event("stopped", image, attempt=named["attempt"], copies=copies))
+
     def _call(self, call: Call) -> None:
         self.calls += (call,)
         self.go_on(call)
@@ -208,7 +225,9 @@ class World:
         self._replace(call)
         if call.execution:
             execution = self.executions.all[call.execution]
-            if execution.task == call.task:  # else its token was back before it ended
+            if (
+                execution.task == call.task and not execution.is_over
+            ):  # else its token was back before it ended
                 ended = execution.failed(error, cause) if error else execution.returned(result)
                 self.executions.all[call.execution] = ended
         elif call.event is not None and error:

@@ -19,7 +19,12 @@ from imagegate.errors import InvalidEventError
 from imagegate.events.cloudformation import CustomResourceRequest, settings_digest
 from imagegate.events.decide_call import parse_call
 from imagegate.events.ecs import DeploymentHook, TaskStateChange, parse_hook, parse_task
-from imagegate.events.eventbridge import CloudTrailPutImage, EcrImageAction, EcrImageScan, parse_finding
+from imagegate.events.eventbridge import (
+    CloudTrailPutImage,
+    EcrImageAction,
+    EcrImageScan,
+    parse_finding,
+)
 from imagegate.events.proven import CheckCaller
 from imagegate.events.step_requests import (
     AnnounceRequest,
@@ -31,6 +36,7 @@ from imagegate.events.step_requests import (
     StartEnvelope,
 )
 from imagegate.events.validation import parse
+from imagegate.events.watched import CloudTrailSettingsCall
 from imagegate.evidence.sbom import Export
 from imagegate.grants.caller_proof import Identity
 from sandbox.images.seed import SAMPLE_DIGEST, SAMPLE_REPOSITORY, SAMPLE_TAG
@@ -43,6 +49,7 @@ MODELS: dict[str, type[Struct]] = {
     "ecr_image_scan_complete_basic": EcrImageScan,
     "start_release": EcrImageAction,
     "cloudtrail_put_image": CloudTrailPutImage,
+    "cloudtrail_put_image_tag_mutability": CloudTrailSettingsCall,
     "on_scan_completed": EcrImageScan,
     "await_scan": AwaitScanRequest,
     "judge_image": JudgeRequest,

@@ -26,7 +26,7 @@ from imagegate.policy.file.schema.image import AlertsShape
 from imagegate.policy.file.schema.policy import StageShape
 from imagegate_cli.context import CommandLine
 from imagegate_cli.main import cli
-from imagegate_cli.releases.facts import EXIT_CODES, TIMED_OUT
+from imagegate_cli.releases.exit_codes import EXIT_CODES, TIMED_OUT
 from tests.fakes import NOW
 
 ROOT = Path(__file__).parents[2]

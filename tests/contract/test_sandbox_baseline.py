@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples" / "policies").glob("baseline*.yaml"))
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/templates"
 SECRET = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:ecr-pullthroughcache/hub-a1b2c3"
+PROFILE = f"arn:aws:signer:eu-central-1:{ACCOUNT}:/signing-profiles/builds"
+SIGNED_BY_THEM = {"signingProfileArn": f"{PROFILE}_of_others"}
 THEIRS = {
     "destinations": [{"region": "ap-southeast-1", "registryId": ACCOUNT}],
     "repositoryFilters": [{"filter": "theirs/", "filterType": "PREFIX_MATCH"}],
@@ -61,6 +63,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
             "*": {"tag_mutability": {"mode": "immutable", "except": ["latest"]}, "create_on_push": True},
         },
     },
+    "managed signing": {
+        "registry": {
+            "managed_signing": [{"profile": PROFILE, "repositories": ["tools/*"]}, {"profile": PROFILE}]
+        }
+    },
+    "account settings": {
+        "registry": {
+            "account": {"basic_scanning": "AWS_NATIVE", "policy_scope": "V2", "blob_mounting": False}
+        }
+    },
     "development": {"stages": {"dev": {"preset": "development"}}},
     "staging": {"registry": {"scanning": "enhanced"}, "stages": {"staging": {"preset": "staging"}}},
     "production": {"registry": {"scanning": "enhanced"}, "stages": {"production": {"preset": "production"}}},
@@ -89,6 +101,9 @@ def shop(sandbox: Sandbox, gate: CliGate, monkeypatch: pytest.MonkeyPatch) -> It
     ecr.put_replication_configuration(replicationConfiguration={"rules": [THEIRS]})
     ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[scan_rule("SCAN_ON_PUSH", "theirs/*")])
     ecr.put_registry_policy(policyText=registry_policy("Theirs"))
+    ecr.put_signing_configuration(signingConfiguration={"rules": [SIGNED_BY_THEM]})
+    ecr.put_account_setting(name="REGISTRY_POLICY_SCOPE", value="V1")
+    ecr.put_account_setting(name="BLOB_MOUNTING", value="ENABLED")
     yield Shop(gate, ecr)
     aws.forget()
 
@@ -123,6 +138,7 @@ def test_after_the_plan_is_applied_the_plan_is_empty_and_rules_of_others_are_the
     configuration = shop.ecr.get_registry_scanning_configuration()["scanningConfiguration"]
     assert "theirs/*" in json.dumps(configuration)
     assert "Theirs" in shop.ecr.get_registry_policy()["policyText"]
+    assert SIGNED_BY_THEM in shop.ecr.get_signing_configuration()["signingConfiguration"]["rules"]
 
 
 def test_a_rule_that_somebody_adds_in_between_is_not_lost(
@@ -132,7 +148,7 @@ def test_a_rule_that_somebody_adds_in_between_is_not_lost(
     more = {"destinations": [{"region": "us-west-2", "registryId": ACCOUNT}]}
     read, reads = EcrSettings.registry, []
 
-    def read_and_meddle(self: EcrSettings, **needs: bool) -> Any:
+    def read_and_meddle(self: EcrSettings, **needs: Any) -> Any:
         reads.append(needs)
         if len(reads) == 2:
             shop.ecr.put_replication_configuration(replicationConfiguration={"rules": [THEIRS, more]})

@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from sandbox.aws.events import rules, targets
 from tests.contract.small_cloud import SmallCloud, small_cloud
 from tests.patience import eventually
+
+EVENTS = Path(__file__).parents[2] / "events"
 
 PUSH = {
     "action-type": "PUSH",
@@ -125,7 +128,49 @@ def inbox(cloud: SmallCloud) -> Iterator[str]:
     client.disable_rule(Name=rule)
 
 
+def test_the_end_of_an_execution_is_an_event_with_its_input(cloud: SmallCloud, inbox: str) -> None:
+    role = cloud.role("stopper", "states:StartExecution")
+    states = {"Wait": {"Type": "Wait", "Seconds": 5000, "End": True}}
+    execution = cloud.start(cloud.machine("stopped", states, role), {"release": 1})
+    cloud.client("stepfunctions").stop_execution(executionArn=execution)
+    sample = json.loads((EVENTS / "step_functions_execution_aborted.json").read_text())
+
+    def ours() -> list[Any]:
+        events = [event for event in bodies(cloud, inbox) if event["resources"] == [execution]]
+        return [event for event in events if event["detail"]["status"] == "ABORTED"]
+
+    [event] = eventually(ours)
+    assert (event["source"], event["detail-type"]) == (sample["source"], sample["detail-type"])
+    assert event["detail"].keys() == sample["detail"].keys()
+    assert json.loads(event["detail"]["input"]) == {"release": 1}
+
+
 # Targets
+
+
+@pytest.mark.parametrize("is_let_in", [True, False])
+def test_a_log_group_needs_a_policy_of_the_account(cloud: SmallCloud, *, is_let_in: bool) -> None:
+    logs, name = cloud.client("logs"), f"/aws/events/log-{next(numbers)}"
+    logs.create_log_group(logGroupName=name)
+    [group] = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    url, dead = queue(cloud)
+    rule = Rule(cloud).target(group["arn"].removesuffix(":*"), DeadLetterConfig={"Arn": dead})
+    if is_let_in:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{group['arn'].removesuffix(':*')}:*",
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        logs.put_resource_policy(policyName=rule.name, policyDocument=policy)
+    rule.put({"a": 1})
+    if is_let_in:
+        eventually(lambda: bool(logs.filter_log_events(logGroupName=name)["events"]))
+        [event] = logs.filter_log_events(logGroupName=name)["events"]
+        assert json.loads(event["message"])["detail"] == {"a": 1}
+    else:
+        assert bodies(cloud, url)[0]["detail"] == {"a": 1}
 
 
 def test_a_function_gets_the_whole_event(cloud: SmallCloud, function: str) -> None:

@@ -125,6 +125,7 @@ def test_the_description_has_room_for_the_longest_names() -> None:
     """Limits: 64 characters for names of roles and functions, 80 for state machines, 256 for a description."""
     longest = {
         "PublishedPolicy.Settings": 32,
+        "ReleaseStateMachine.Name": 80,
         "ReleaseStateMachine": len("arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:") + 80,
         "StartReleaseRequestsAlias": len("arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:")
         + 64
@@ -132,7 +133,8 @@ def test_the_description_has_room_for_the_longest_names() -> None:
         "ApprovalPageFunctionUrl.FunctionUrl": len("https://.lambda-url.ap-northeast-1.on.aws/") + 32,
     }
     for version in VERSIONS.values():
-        parts = RESOURCES[version]["Properties"]["Description"]["Fn::Sub"].replace("$", "").split()
+        described = RESOURCES[version]["Properties"]["Description"]["Fn::Sub"]
+        parts = (described if isinstance(described, str) else described[0]).replace("$", "").split()
         names = [part.strip("{}") for part in parts]
         assert sum(longest.get(name, 64) for name in names) + len(names) - 1 <= 256, version
 

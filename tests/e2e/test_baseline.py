@@ -52,7 +52,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     folder = tmp_path_factory.mktemp("baseline")
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
-    with running_gate(folder, "--policy", str(policy)) as running:
+    with running_gate(folder, "--policy", str(policy), "--parameter", "FindingsLogDays=90") as running:
         _make_the_role_of_templates(running)
         ecr = running.cloud.client("ecr")
         ecr.put_replication_configuration(replicationConfiguration={"rules": [THEIRS]})
@@ -114,6 +114,20 @@ def test_a_first_push_ends_at_the_baseline_and_released(gate: Gate, tmp_path: Pa
     assert left["changes"] + left["failures"] + left["remarks"] == []
     described = gate.cloud.client("ecr").describe_images(repositoryName=name.replace("dev/", "staging/"))
     assert digest in {one["imageDigest"] for one in described["imageDetails"]}
+
+
+def test_the_findings_log_has_each_scan_and_a_retention(gate: Gate) -> None:
+    digest = gate.push("dev/logged", "1.0")
+    logs, group = gate.cloud.client("logs"), "/aws/events/imagegate-findings"
+    [described] = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    assert described["retentionInDays"] == 90
+
+    def look() -> bool:
+        events = logs.filter_log_events(logGroupName=group)["events"]
+        scans = [json.loads(one["message"])["detail"] for one in events]
+        return ("dev/logged", digest) in {(one["repository-name"], one["image-digest"]) for one in scans}
+
+    gate.eventually(look, "the scan is in the log")
 
 
 def push_with(client: str, person: Person, layout: str, name: str, home: Path) -> str:

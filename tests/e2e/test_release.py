@@ -49,6 +49,38 @@ def test_the_promoted_image_starts_exactly_one_next_hop_and_evidence_starts_none
             assert gate.releases(repository, entry["digest"]) == []
 
 
+def test_a_release_that_is_stopped_goes_on_once_and_then_fails_with_a_message(gate: Gate) -> None:
+    gate.quirks(hold_scans=True)
+    try:
+        once, twice = (gate.push(f"{name}-dev", "1.0", name) for name in ("once", "twice"))
+        for name, digest, attempt in (("once", once, 1), ("twice", twice, 1), ("twice", twice, 2)):
+            stop(gate, f"{name}-dev", digest, attempt)
+        failed = gate.ended("twice-dev", twice, attempt=2)
+    finally:
+        gate.quirks(hold_scans=False)
+    released = gate.ended("once-dev", once, attempt=2)
+    assert (released["outcome"], released["reason"]) == ("released", "lost execution")
+    assert gate.manifest("once-staging", "1.0") == gate.manifest("once-dev", once)
+    assert (failed["outcome"], len(gate.releases("twice-dev", twice))) == ("failed", 2)
+    assert gate.manifest("twice-staging", "1.0") is None
+    told = [one["subject"] for one in gate.messages() if "twice-dev:1.0" in one["subject"]]
+    assert [subject.split(":")[0] for subject in told] == ["FAILED"]
+    first = [gate.releases(f"{name}-dev", digest)[0] for name, digest in (("once", once), ("twice", twice))]
+    assert {one["outcome"] for one in first} == {"failed"}
+
+
+def stop(gate: Gate, repository: str, digest: str, attempt: int) -> None:
+    """Stop the execution of an attempt as soon as it runs."""
+    machine = gate.cloud.outputs["ReleaseStateMachine"].replace(":stateMachine:", ":execution:")
+    key = hashlib.sha256(f"{repository}@{digest}#{attempt}".encode()).hexdigest()[:40]
+
+    def runs() -> bool:
+        return f"{key}-{attempt}" in {one["name"] for one in gate.executions()}
+
+    gate.eventually(runs, f"attempt {attempt} of {repository} runs")
+    gate.cloud.client("stepfunctions").stop_execution(executionArn=f"{machine}:{key}-{attempt}")
+
+
 def test_a_promoted_image_takes_the_transitions_that_the_bill_has(gate: Gate) -> None:
     digest = gate.push("steps-dev", "1.0")
     gate.ended("steps-dev", digest)

@@ -9,7 +9,13 @@ from tests.fakes.pool import InTurn
 from tests.fakes.records import FakeRecords, FakeSigner
 from tests.fakes.registry import FakeIntelligence, FakeRegistry, FakeScans, FakeUsage
 from tests.fakes.risks import FakeSecurityHub, FakeTasks
-from tests.fakes.services import FakeNotifications, FakePeople, FakeServices, FakeStarter, FakeWorkflow
+from tests.fakes.services import (
+    FakeNotifications,
+    FakePeople,
+    FakeServices,
+    FakeStarter,
+    FakeWorkflow,
+)
 from tests.fakes.world import DEV, LATER, NOW, POLICY, REGISTRY, STAGING, critical, image_config
 
 __all__ = [

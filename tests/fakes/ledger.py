@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Unpack
@@ -46,6 +46,7 @@ class FakeLedger(FakeRisks):
     running: dict[tuple[str, Place], Clock] = field(default_factory=dict)
     built_upon: dict[tuple[str, str], BaseImage] = field(default_factory=dict)
     standings: dict[str, CurrentRelease] = field(default_factory=dict)
+    drifts: dict[str, frozenset[str]] = field(default_factory=dict)
     notices: set[str] = field(default_factory=set)
     claims_of_notices: dict[str, datetime] = field(default_factory=dict)
     rolled: dict[tuple[str, datetime], Rollback] = field(default_factory=dict)
@@ -79,6 +80,9 @@ class FakeLedger(FakeRisks):
             return False
         self.releases[key] = release
         return True
+
+    def open_releases(self) -> Iterator[Release]:
+        yield from [one for one in self.releases.values() if one.is_open]
 
     def _change(self, id_: ReleaseId, **fields: Any) -> None:
         self.releases[id_.image, id_.attempt] = replace(self.get(id_), **fields)
@@ -117,8 +121,9 @@ class FakeLedger(FakeRisks):
         found = [one for one in self.releases.values() if one.image.repository == repository]
         yield from sorted(found, key=lambda one: one.started_at, reverse=True)
 
-    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
-        return {image for image in images if self.latest(image)}
+    def begun(self, images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
+        first = {image: self.releases.get((image, 1)) for image in images}
+        return {image: release.tags for image, release in first.items() if release}
 
     def note_rollback(self, rollback: Rollback) -> None:
         self.rolled[rollback.repository, rollback.at] = rollback
@@ -237,6 +242,12 @@ class FakeLedger(FakeRisks):
 
     def current_release(self, repository: str) -> CurrentRelease | None:
         return self.standings.get(repository)
+
+    def known_drifts(self, subjects: Sequence[str]) -> dict[str, frozenset[str]]:
+        return {subject: self.drifts[subject] for subject in subjects if self.drifts.get(subject)}
+
+    def keep_drifts(self, subject: str, names: Collection[str]) -> None:
+        self.drifts[subject] = frozenset(names)
 
     def note(self, notice: str) -> None:
         self.notices.add(notice)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,12 @@ class FakeWorkflow:
     def start(self, name: str, payload: dict[str, Any]) -> bool:
         assert self.started.setdefault(name, payload) == payload, "one name, two inputs"
         return name not in self.ended
+
+    def running(self) -> Iterator[str]:
+        yield from self.started.keys() - self.ended
+
+    def is_running(self, name: str) -> bool:
+        return name in self.started and name not in self.ended
 
     def wake(self, token: str, result: dict[str, Any]) -> bool:
         waits = token not in self.woken and token not in self.expired

@@ -89,6 +89,11 @@ def test_every_module_is_compiled_for_the_runtime_and_names_its_source_by_hash(l
         assert compiled.read_bytes()[:8] == magic + unchecked_hash, module
 
 
+def test_methods_of_dataclasses_are_compiled_for_the_runtime(layer: Path) -> None:
+    stored = {file.name for file in (layer / "imagegate/methods.cpython-313").iterdir()}
+    assert {"imagegate.gate.verdict", "imagegate.policy.policy", "imagegate.release.release"} < stored
+
+
 def test_botocore_has_the_services_that_the_product_calls_and_no_others(layer: Path) -> None:
     sources = [path.read_text() for path in (layer / "imagegate").rglob("*.py")]
     called = {name for text in sources for name in re.findall(r'client(?:_with)?\(\s*"([a-z0-9-]+)"', text)}

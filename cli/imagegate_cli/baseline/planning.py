@@ -1,22 +1,22 @@
 """Plans for the repositories of a policy and for the registry, and their application, one subject after the other.
 
-A subject is read again right before it is changed, and read back after that. If somebody else has changed it in
-between, it is left alone.
+A failure of one subject stops no other. Calls wait while ECR gets too many requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from imagegate.aws.ecr_settings import EcrSettings
-from imagegate.baseline.plan import FoundRepository, SettingsPlan, plan_repository
-from imagegate.baseline.registry import REGISTRY, plan_registry
-from imagegate.baseline.repository_policy import GateRegistry
-from imagegate.baseline.section import RegistryBaseline
-from imagegate.errors import ThrottledError
-from imagegate.policy.policy import Policy
+from botocore.exceptions import ClientError
+
+from imagegate.baseline.plan import FoundRepository, SettingsPlan
+from imagegate.baseline.registry import REGISTRY
+from imagegate.baseline.terms import SettingsDocument
+from imagegate.errors import ImageGateError, ThrottledError
+from imagegate.workflow.settings.compare import AT_ONCE, CompareSettings
 from imagegate_cli.faults import explain
 
 T = TypeVar("T")
@@ -36,74 +36,59 @@ class Failure:
 class Planner:
     """Compares what the policy's baseline says with what ECR has."""
 
-    policy: Policy
-    baseline: RegistryBaseline
-    registry: GateRegistry
-    settings: EcrSettings
+    compare: CompareSettings
     sleep: Callable[[float], None]
 
     def plans(self, names: Sequence[str] = ()) -> Iterator[SettingsPlan | Failure]:
         """Yield the plan of each repository of the baseline, or of these alone. A failure stops no other."""
-        for name in names or [REGISTRY, *self.paced(lambda: list(self.settings.names()))]:
-            plan = self._attempt(name, lambda name=name: self.plan(name))  # type: ignore[misc]
-            if plan is not None:
-                yield plan
+        if names:
+            yield from self._each(names, self.compare.plan)
+            return
+        yield from self._each([REGISTRY], self.compare.plan)
+        covered = self.paced(self.compare.covered)
+        for start in range(0, len(covered), AT_ONCE):
+            yield from self._plans_of(covered[start : start + AT_ONCE])
+
+    def _plans_of(self, names: Sequence[str]) -> Iterator[SettingsPlan | Failure]:
+        try:
+            described = dict(self.paced(lambda: list(self.compare.described(names))))
+        except (ClientError, ImageGateError):
+            yield from self._each(names, self.compare.plan)  # one of them may not be read: the others can
+        else:
+            yield from self._each(names, lambda name: self.compare.plan_described(name, described[name]))
+
+    def _each(
+        self, names: Sequence[str], plan: Callable[[str], SettingsPlan | None]
+    ) -> Iterator[SettingsPlan | Failure]:
+        for name in names:
+            planned = self._attempt(name, lambda name=name: plan(name))  # type: ignore[misc]
+            if planned is not None:
+                yield planned
 
     def found(self) -> dict[str | None, list[FoundRepository]]:
         """Return the repositories of this registry's stages as they are, by stage. Raises `ImageGateError`."""
         found: dict[str | None, list[FoundRepository]] = {}
-        for name in self.paced(lambda: list(self.settings.names())):
-            stage = self.policy.stage_of(name)
-            repository = self.paced(lambda name=name: self.settings.repository(name)) if stage else None  # type: ignore[misc]
-            if stage is not None and repository is not None:
-                found.setdefault(stage.name, []).append(repository)
+        compare = self.compare
+        stages = {
+            name: stage.name
+            for name in self.paced(lambda: list(compare.settings.names()))
+            if (stage := compare.policy.stage_of(name))
+        }
+        for name, described in self.paced(lambda: list(compare.described(list(stages)))):
+            if described is not None:
+                read = partial(compare.settings.completed, described, tuple(SettingsDocument))
+                found.setdefault(stages[name], []).append(self.paced(read))
         return found
-
-    def plan(self, name: str) -> SettingsPlan | None:
-        """Return the plan of a repository or of REGISTRY, or None if the baseline says nothing about it."""
-        if name == REGISTRY:
-            return self._plan_registry()
-        stage = self.policy.stage_of(name)
-        terms = self.baseline.terms_of(name, stage.name if stage else None)
-        if terms is None:
-            return None
-        return plan_repository(name, terms, self.paced(lambda: self.settings.repository(name)), self.registry)
-
-    def _plan_registry(self) -> SettingsPlan:
-        local = [stage for stage in self.policy.stages.values() if stage.remote is None]
-        globs = {stage.name: stage.repositories.repository_of("*") for stage in local}
-        patterns = self.baseline.patterns_of_registry(globs)
-        terms = self.baseline.registry
-        has_templates = any(one.create_on_push for one in patterns.values())
-        found = self.paced(
-            lambda: self.settings.registry(has_cache=bool(terms.cache), has_templates=has_templates)
-        )
-        return plan_registry(terms, patterns, found, self.registry)
 
     def apply(self, plan: SettingsPlan) -> SettingsPlan | Failure:
         """Change what the plan says, and return the plan that is left: an empty one if all is done."""
-        result = self._attempt(plan.subject, lambda: self._apply(plan))
-        return result or SettingsPlan(plan.subject)
-
-    def _apply(self, plan: SettingsPlan) -> SettingsPlan | Failure | None:
-        current = self.plan(plan.subject)
-        if current is None or not current.changes:
-            return current
-        if any(change not in plan.changes for change in current.changes):
-            return Failure(plan.subject, "somebody has changed it since it was planned: plan again")
-        for change in current.changes:
-            self.paced(lambda change=change: self.settings.send(change))  # type: ignore[misc]
-        return self.plan(plan.subject)
+        return self._attempt(plan.subject, lambda: self.compare.apply(plan)) or SettingsPlan(plan.subject)
 
     def _attempt(
-        self, subject: str, action: Callable[[], SettingsPlan | Failure | None]
+        self, subject: str, action: Callable[[], SettingsPlan | None]
     ) -> SettingsPlan | Failure | None:
-        from botocore.exceptions import ClientError
-
-        from imagegate.errors import ImageGateError
-
         try:
-            return action()
+            return self.paced(action)
         except (ClientError, ImageGateError) as error:
             return Failure(subject, explain(error))
 

@@ -161,13 +161,15 @@ def iam(
     planner = _planner(command_line, file, needs_section=False)
     stack = command_line.stack.name
     if team == "boundary":
-        show_json(boundary_policy(later_names(planner.policy), planner.registry, stack))
+        show_json(boundary_policy(later_names(planner.compare.policy), planner.compare.registry, stack))
         return
     if not names:
         raise click.UsageError("name the stages: --stage STAGE")
     origin = Origin(tuple(addresses), tuple(vpcs), tuple(endpoints), mfa)
-    scope = team_scope(planner.policy, planner.baseline, names, environment=environment, origin=origin)
-    show_json(team_policy(Team(team), scope, planner.registry, stack))
+    scope = team_scope(
+        planner.compare.policy, planner.compare.baseline, names, environment=environment, origin=origin
+    )
+    show_json(team_policy(Team(team), scope, planner.compare.registry, stack))
 
 
 def _applied(planner: Planner, plans: Sequence[SettingsPlan]) -> Iterator[tuple[str, SettingsPlan | Failure]]:
@@ -196,6 +198,7 @@ def _planner(command_line: CommandLine, file: Path | None, *, needs_section: boo
     """Return the planner for a policy file or the deployed policy. If it has faults, print them and exit with 2."""
     from imagegate.aws.ecr_settings import EcrSettings
     from imagegate.baseline.repository_policy import GateRegistry
+    from imagegate.workflow.settings.compare import CompareSettings
     from imagegate_cli.baseline.planning import Planner
     from imagegate_cli.policy.source import deployed_policy, examined_file
 
@@ -210,7 +213,8 @@ def _planner(command_line: CommandLine, file: Path | None, *, needs_section: boo
         raise NotFoundError(f"{source.name}: it has no section baseline; see imagegate baseline import")
     roles = tuple(stack.output("PushRoles").split(","))
     registry = GateRegistry(stack.account, stack.region, stack.arn.split(":")[1], roles)
-    return Planner(examined.policy, examined.baseline, registry, EcrSettings(), pauses().sleep)
+    compare = CompareSettings(examined.policy, examined.baseline, registry, EcrSettings())
+    return Planner(compare, pauses().sleep)
 
 
 def _shown(results: Iterable[SettingsPlan | Failure]) -> Iterator[SettingsPlan | Failure]:

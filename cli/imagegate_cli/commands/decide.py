@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagegate.grants.approval import name_of
 from imagegate.policy.waiver import JUSTIFICATIONS
 from imagegate_cli.commands.approve import approve, reject
 from imagegate_cli.commands.emergency import break_glass, revoke
 from imagegate_cli.context import CommandLine, now
-from imagegate_cli.decisions.parameters import DayType, RuleType, Scope, ScopeType, name_of
+from imagegate_cli.decisions.parameters import DayType, RuleType, Scope, ScopeType
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.stack import Stack
 

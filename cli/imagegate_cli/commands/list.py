@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from imagegate.board.status import ImageState, ImageStatus
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
 from imagegate.risk.risk import RiskState
@@ -21,7 +22,7 @@ from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.releases.find import check_stage
 from imagegate_cli.releases.outdated_bases import find_outdated_bases
-from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, risks_of, status_of
+from imagegate_cli.releases.states import break_glass_of, risks_of, status_of
 from imagegate_cli.releases.vulnerable import find_vulnerable
 from imagegate_cli.stack import Stack
 

@@ -14,8 +14,8 @@ from imagegate_cli.context import CommandLine
 from imagegate_cli.durations import DurationType
 from imagegate_cli.output.terminal import say
 from imagegate_cli.reference import ReferenceType, RepositoryReference
-from imagegate_cli.releases import facts
 from imagegate_cli.releases import find as releases
+from imagegate_cli.releases.exit_codes import TIMED_OUT
 from imagegate_cli.releases.progress import choose
 from imagegate_cli.releases.steps import ExecutionHistory
 from imagegate_cli.releases.waiting import Deadline, WaitTimeoutError, wait_for_begin
@@ -172,7 +172,7 @@ def _report_start(
             )
     except WaitTimeoutError:
         say(f"imagegate: {reference} was requested, and has not begun yet", err=True)
-        raise click.exceptions.Exit(facts.TIMED_OUT) from None
+        raise click.exceptions.Exit(TIMED_OUT) from None
     if as_json:
         show_one(stack, started, as_json=True)
         return None

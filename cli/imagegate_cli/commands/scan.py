@@ -14,7 +14,7 @@ from imagegate_cli.faults import CANNOT_TELL
 from imagegate_cli.output.spinner import Spinner
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.reference import ReferenceType, RepositoryReference
-from imagegate_cli.releases.facts import TIMED_OUT
+from imagegate_cli.releases.exit_codes import TIMED_OUT
 from imagegate_cli.releases.find import image_of, missing
 from imagegate_cli.releases.waiting import Deadline, WaitTimeoutError
 

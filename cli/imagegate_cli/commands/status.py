@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from imagegate.board import release_facts as facts
+from imagegate.board.status import ImageState, ImageStatus
 from imagegate.release.release import Release
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import DurationType
 from imagegate_cli.faults import CANNOT_TELL
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.reference import ReferenceType, RepositoryReference
-from imagegate_cli.releases import facts, find
+from imagegate_cli.releases import find
+from imagegate_cli.releases.exit_codes import EXIT_CODES, TIMED_OUT
 from imagegate_cli.releases.progress import choose
-from imagegate_cli.releases.states import ImageState, ImageStatus, break_glass_of, status_of
+from imagegate_cli.releases.states import break_glass_of, status_of
 from imagegate_cli.releases.steps import ExecutionHistory
 from imagegate_cli.releases.waiting import Deadline, WaitTimeoutError, wait_for_begin, wait_for_end
 from imagegate_cli.stack import Stack
@@ -148,7 +151,7 @@ def wait_for(
             release = wait_for_end(stack, release, deadline, progress)
     except WaitTimeoutError:
         say(f"imagegate: {_not_ended(stack, reference, release, timeout)}", err=True)
-        raise click.exceptions.Exit(facts.TIMED_OUT) from None
+        raise click.exceptions.Exit(TIMED_OUT) from None
     state = show_one(stack, release, tag=reference.tag, as_json=as_json)
     raise click.exceptions.Exit(_exit_code(release, state))
 
@@ -156,7 +159,7 @@ def wait_for(
 def _exit_code(release: Release, state: ImageState) -> int:
     if state is ImageState.REVOKED:
         return REFUSED
-    return facts.EXIT_CODES[release.outcome] if release.outcome else CANNOT_TELL
+    return EXIT_CODES[release.outcome] if release.outcome else CANNOT_TELL
 
 
 def _not_ended(stack: Stack, reference: RepositoryReference, release: Release | None, timeout: float) -> str:

@@ -17,6 +17,7 @@ from imagegate_cli.output.terminal import print_content, say, show_json
 from imagegate_cli.reference import RepositoryReference
 
 if TYPE_CHECKING:
+    from imagegate_cli.evidence_pack.check import PackReport
     from imagegate_cli.stack import Stack
     from imagegate_cli.verification.checks import Trust
     from imagegate_cli.verification.report import VerificationReport
@@ -93,8 +94,9 @@ def verify(
 ) -> None:
     """Verify which gate an image passed, when, under which policy, on which evidence.
 
-    An image in ECR, or in another OCI registry (HOST/REPOSITORY:TAG, with --profile); or a FILE that --bundle wrote,
-    which is judged again on this machine, without AWS. Several can be named: the highest exit code counts.
+    An image in ECR, or in another OCI registry (HOST/REPOSITORY:TAG, with --profile); or a FILE that --bundle or
+    imagegate audit --evidence wrote, which is judged again on this machine, without AWS. Several can be named: the
+    highest exit code counts.
 
     \b
     Exit codes:
@@ -120,9 +122,13 @@ def verify(
     raise click.exceptions.Exit(_verify_each(command_line, subjects, given, as_json=as_json))
 
 
-def _verify(command_line: CommandLine, subject: str, options: VerifyOptions) -> VerificationReport:
+def _verify(
+    command_line: CommandLine, subject: str, options: VerifyOptions
+) -> VerificationReport | PackReport:
     if Path(subject).is_file():
-        return _verify_bundle(subject, options, now())
+        from imagegate_cli.evidence_pack.archive import is_pack
+
+        return (_verify_pack if is_pack(Path(subject)) else _verify_bundle)(subject, options, now())
     return _verify_image(command_line, subject, options, now())
 
 
@@ -153,11 +159,16 @@ def _verify_each(
     return max(codes)
 
 
-def _show(report: VerificationReport) -> None:
+def _show(report: VerificationReport | PackReport) -> None:
+    from imagegate_cli.evidence_pack.check import PackReport
     from imagegate_cli.output import screen
     from imagegate_cli.verification.view import report_view
 
-    screen.console().print(report_view(report))
+    if isinstance(report, PackReport):
+        for line in report.lines:
+            say(line)
+    else:
+        screen.console().print(report_view(report))
 
 
 def _print(stack: Stack, kind: str, options: VerifyOptions) -> None:
@@ -182,6 +193,15 @@ def _verify_bundle(name: str, options: VerifyOptions, now: datetime) -> Verifica
     return verify_bundle(
         bundles.read(Path(name)), name, trust, options.gate, now, knows_profiles=knows_profiles
     )
+
+
+def _verify_pack(name: str, options: VerifyOptions, now: datetime) -> PackReport:
+    """Verify an evidence pack. Without --profile every profile that is named like a gate's is accepted, with a note."""
+    from imagegate_cli.evidence_pack.check import verify_pack
+    from imagegate_cli.verification.trust import of_profiles
+
+    trust = options.revoking(of_profiles(options.profile or "arn:", options.roots), by_default=False)
+    return verify_pack(Path(name), trust, now, knows_profiles=options.profile is not None)
 
 
 def _verify_image(

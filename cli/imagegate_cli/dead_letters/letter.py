@@ -36,6 +36,7 @@ class Event(StrEnum):
 
     ARRIVAL = "arrival"  # an image was pushed, replicated or pulled through a cache
     SCAN = "scan"
+    STOPPED = "stopped"  # an execution ended, perhaps without an outcome of its release
     REQUEST = "request"  # one of our functions requested a release
     OTHER = "other"
 
@@ -143,7 +144,13 @@ def _function_name(arn: str) -> str:
 
 def _read_event(event: Any) -> tuple[Event, str, ImageRef | None]:
     """Return the kind of the event, its name, and its image if it has one."""
-    from imagegate.events.eventbridge import parse_arrival, parse_put_image, parse_scan
+    from imagegate.events.eventbridge import (
+        EXECUTION_STATUS,
+        parse_arrival,
+        parse_execution,
+        parse_put_image,
+        parse_scan,
+    )
     from imagegate.events.step_requests import StartEnvelope
 
     if not isinstance(event, dict):
@@ -153,6 +160,8 @@ def _read_event(event: Any) -> tuple[Event, str, ImageRef | None]:
         if "request" in event:
             request = StartEnvelope.parse(event).request
             return Event.REQUEST, f"request: {request.reason}", request.image
+        if name == EXECUTION_STATUS:
+            return Event.STOPPED, name, parse_execution(event).image
         if name in ("ECR Image Scan", "Inspector2 Scan"):
             return Event.SCAN, name, parse_scan(event)
         if name == "ECR Image Action" and event["detail"].get("action-type") != "PUSH":

@@ -67,5 +67,7 @@ def carry_out(stack: Stack, planned: Plan, delete: Callable[[DeadLetter], None])
 def _is_needed(letter: DeadLetter, latest: Release) -> bool:
     if latest.is_open:
         return True
+    if letter.kind is Event.STOPPED:  # a release that has ended, and said so, needs no execution
+        return latest.message_id is None
     # A scan that nobody waits for changes nothing.
     return latest.timed_out if letter.kind is Event.SCAN else latest.started_at < letter.happened_at

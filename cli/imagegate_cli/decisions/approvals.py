@@ -7,8 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from imagegate.canonical_json import parse_timestamp
-from imagegate.grants.approval import ApprovalStatus
-from imagegate_cli.decisions.parameters import name_of
+from imagegate.grants.approval import ApprovalStatus, name_of
 from imagegate_cli.output.screen import Text, labelled
 
 _STYLES = {ApprovalStatus.APPROVED: "green", ApprovalStatus.REJECTED: "red"}

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 from rich.table import Table
 
+from imagegate.grants.approval import name_of
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.policy.waiver import Waiver, WaiverTerms
 from imagegate.text import counted
-from imagegate_cli.decisions.parameters import name_of
 from imagegate_cli.decisions.waivers import where
 from imagegate_cli.output.screen import Text, plain_table
 

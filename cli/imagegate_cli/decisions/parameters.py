@@ -109,8 +109,3 @@ class ScopeType(click.ParamType[Scope]):
             return Scope.parse(value)
         except RejectedInputError as error:
             self.fail(f"{error}; write REPOSITORY, a pattern such as 'shop-*', or REPOSITORY@DIGEST")
-
-
-def name_of(arn: str) -> str:
-    """Return the name of a user, or of a role's session: ann for `arn:aws:sts::1:assumed-role/Admin/ann`."""
-    return arn.rpartition(":")[2].rpartition("/")[2]

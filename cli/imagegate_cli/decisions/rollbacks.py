@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 
+from imagegate.board import release_facts as facts
 from imagegate.canonical_json import parse_timestamp
 from imagegate_cli.output.screen import Text, labelled
-from imagegate_cli.releases import facts
 
 if TYPE_CHECKING:
     from imagegate.release.release import Release

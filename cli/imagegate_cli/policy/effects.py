@@ -9,12 +9,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from imagegate.board import release_facts as facts
 from imagegate.canonical_json import timestamp
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.policy.policy import Mode, Policy, Stage
 from imagegate.release.release import Release
-from imagegate_cli.releases import facts
 
 
 class Effect(StrEnum):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from imagegate.board import release_facts as facts
 from imagegate.errors import RejectedInputError
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.verdict import VerdictOutcome
@@ -24,7 +25,6 @@ from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.output.terminal import say, show_json
 from imagegate_cli.policy import history
 from imagegate_cli.policy.effects import Effect, ReplayedImage, ReplayResult, StageVerdict, UnreadableImage
-from imagegate_cli.releases import facts
 from imagegate_cli.stack import Stack
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from imagegate.board import release_facts as facts
 from imagegate.errors import RejectedInputError
 from imagegate.policy.policy import Mode, Policy, Stage
 from imagegate.release.release import Release
@@ -22,7 +23,6 @@ from imagegate_cli.faults import CannotTellError
 from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.output.terminal import print_content, show_json
 from imagegate_cli.policy import history
-from imagegate_cli.releases import facts
 from imagegate_cli.stack import Stack
 
 # If one of these files is the deployed policy, the report names its line.

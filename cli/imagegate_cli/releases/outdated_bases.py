@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from imagegate.board import release_facts as facts
 from imagegate.errors import RecordNotFoundError
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import ImageFacts
 from imagegate.workflow.examination.stored_findings import places_of
 from imagegate_cli.output.spinner import map_with_spinner
-from imagegate_cli.releases import facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

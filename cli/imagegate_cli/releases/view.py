@@ -9,13 +9,13 @@ from rich.console import Group, RenderableType
 from rich.spinner import Spinner
 from rich.table import Table
 
+from imagegate.board import release_facts as facts
+from imagegate.board.status import ImageState, ImageStatus
 from imagegate.release.release import Release, ReleaseId
 from imagegate.risk.risk import Risk
 from imagegate_cli.durations import span
 from imagegate_cli.output.screen import Text, coloured, labelled, plain_table
-from imagegate_cli.releases import facts
 from imagegate_cli.releases.outdated_bases import OutdatedBase
-from imagegate_cli.releases.states import ImageState, ImageStatus
 from imagegate_cli.releases.steps import ExecutionStep, StepState
 from imagegate_cli.releases.vulnerable import VulnerableImage
 

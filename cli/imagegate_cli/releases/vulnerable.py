@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from imagegate.board import release_facts as facts
 from imagegate.errors import RecordNotFoundError
 from imagegate.gate import findings_record
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Digest
 from imagegate.release.release import Outcome
 from imagegate_cli.output.spinner import map_with_spinner
-from imagegate_cli.releases import facts
 
 if TYPE_CHECKING:
     from imagegate.findings.finding import Finding, Package

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from imagegate.errors import CorruptContentError, RecordNotFoundError, RejectedInputError
 from imagegate.gate.decision_record import Decision
@@ -27,7 +27,7 @@ _HEAD = "bundle.json"
 _BLOBS = "blobs/sha256/"
 _MOST_FILES = 2_000
 _MOST_BYTES = 512 << 20
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content is the same archive
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content is the same archive
 
 
 class InvalidBundleError(CannotTellError):
@@ -106,8 +106,8 @@ def _compared(decision: Decision) -> Iterator[str]:
         yield from (platform["base"]["decision"] for platform in platforms if platform.get("base"))
 
 
-def write(bundle: Bundle, path: Path) -> None:
-    """Write the bundle. Raises `CannotTellError` if the file cannot be written."""
+def write(bundle: Bundle, path: Path | BinaryIO) -> None:
+    """Write the bundle to a file. Raises `CannotTellError` if the file cannot be written."""
     head = {
         "schema": SCHEMA,
         "decision": str(bundle.decision),
@@ -120,7 +120,7 @@ def write(bundle: Bundle, path: Path) -> None:
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in files.items():
-                archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+                archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
     except OSError as error:
         raise CannotTellError(f"{path}: {error.strerror}") from error
 
@@ -129,11 +129,11 @@ def _reference(piece: Piece) -> dict[str, str]:
     return {"manifest": str(piece.manifest), "content": str(Digest.of(piece.content))}
 
 
-def read(path: Path) -> Bundle:
-    """Read a bundle and check the digest of each blob. Raises `InvalidBundleError`."""
+def read(path: Path | BinaryIO) -> Bundle:
+    """Read a bundle from a file and check the digest of each blob. Raises `InvalidBundleError`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            files = dict(_files(archive))
+            files = dict(read_members(archive))
         return _bundle(files)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
@@ -142,7 +142,8 @@ def read(path: Path) -> Bundle:
         raise InvalidBundleError(f"{path}: a broken bundle: {error}") from error
 
 
-def _files(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
+def read_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each member. Raises `ValueError` for too many or too large ones."""
     entries = archive.infolist()
     if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > _MOST_BYTES:
         raise ValueError(f"more than {_MOST_FILES} files or {_MOST_BYTES >> 20} MiB")

@@ -4,4 +4,8 @@ Packages by subject decide and do no I/O. `workflow` has the steps of a release,
 `aws` and `oci` fulfil these; `wiring` puts them together for the handlers in `functions/`.
 """
 
+from imagegate.dataclass_methods import use_methods
+
+use_methods(*__path__)
+
 __version__ = "0.1.0"

@@ -28,14 +28,20 @@ if TYPE_CHECKING:
     from imagegate.aws.sns import SnsNotifications
     from imagegate.aws.stepfunctions import LambdaStarter, StepFunctionsTasks, StepFunctionsWorkflow
     from imagegate.aws.sts import StsIdentities, UsedProofs
+    from imagegate.baseline.repository_policy import GateRegistry
+    from imagegate.baseline.section import RegistryBaseline
     from imagegate.events.proven import CheckCaller
     from imagegate.findings.finding import Versions
     from imagegate.notices.console import ConsoleLinks
     from imagegate.notices.deployment_notice import OnError
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
+    from imagegate.workflow.announce import AnnounceRelease
     from imagegate.workflow.await_scan import ScanCompleted
     from imagegate.workflow.examination.examine import ExamineImage
+    from imagegate.workflow.settings.compare import CompareSettings
+    from imagegate.workflow.settings.drift import WatchSettings
+    from imagegate.workflow.stopped import ResumeStopped
     from imagegate.workflow.watch.export_risks import ExportRisks
     from imagegate.workflow.watch.sweep import Workers
 
@@ -223,6 +229,27 @@ def starter() -> LambdaStarter:
     return LambdaStarter(setting("START_FUNCTION"))
 
 
+def announcing() -> AnnounceRelease:
+    """Return what closes releases and announces how they ended."""
+    from imagegate.workflow.announce import AnnounceRelease
+
+    return AnnounceRelease(
+        ledger=ledger(),
+        records=records(),
+        notifications=notifications(),
+        links=approval_links,
+        mails=approval_mails,
+        console=console(),
+    )
+
+
+def stopped() -> ResumeStopped:
+    """Return what goes on with releases whose execution ended without an outcome."""
+    from imagegate.workflow.stopped import ResumeStopped
+
+    return ResumeStopped(ledger=ledger(), executions=workflow(), starter=starter(), announcing=announcing())
+
+
 def scan_completed() -> ScanCompleted:
     from imagegate.workflow.await_scan import ScanCompleted
 
@@ -271,6 +298,40 @@ def approval_mails() -> SnsNotifications:
 def policy() -> Policy:
     """Return the policy of this deployment; running releases read the one that they started with."""
     return records().policy(Digest.parse(setting("POLICY_DIGEST")))
+
+
+@cache
+def baseline(policy: Digest) -> RegistryBaseline:
+    """Return the baseline of a policy. It is read from the file: the parsed policy has none (ADR 49)."""
+    from imagegate.policy.file.load import parse_baseline
+
+    return parse_baseline(records().policy_content(policy))
+
+
+def gate_registry() -> GateRegistry:
+    """Return the registry of the stack, with the roles by which the gate pushes into it."""
+    from imagegate.baseline.repository_policy import GateRegistry
+
+    account, _, rest = setting("REGISTRY").partition(".dkr.ecr.")
+    roles = tuple(setting("PUSH_ROLES").split(","))
+    return GateRegistry(account, rest.partition(".")[0], roles[0].split(":")[1], roles)
+
+
+def settings_comparison(policy: Policy) -> CompareSettings:
+    """Return what compares repositories and the registry with the baseline of a policy."""
+    from imagegate.aws.ecr_settings import EcrSettings
+    from imagegate.workflow.settings.compare import CompareSettings
+
+    return CompareSettings(policy, baseline(policy.digest), gate_registry(), EcrSettings())
+
+
+def settings_watch() -> WatchSettings:
+    """Return what watches the settings for drift from the deployed baseline."""
+    from imagegate.workflow.settings.drift import WatchSettings
+
+    return WatchSettings(
+        compare=settings_comparison(policy()), ledger=ledger(), notifications=notifications()
+    )
 
 
 def canary() -> str:

@@ -26,6 +26,13 @@ def _log_group(context: Context, properties: Properties) -> Created:
     return Created(name, {"Arn": f"arn:aws:logs:{region}:{account}:log-group:{name}:*"})
 
 
+@resource("AWS::Logs::ResourcePolicy")
+def _log_policy(context: Context, properties: Properties) -> Created:
+    name = properties["PolicyName"]
+    context.call("logs", "PutResourcePolicy", policyName=name, policyDocument=properties["PolicyDocument"])
+    return Created(name)
+
+
 @resource("AWS::Logs::MetricFilter")
 def _metric_filter(context: Context, properties: Properties) -> Created:
     name = properties.get("FilterName", context.name)

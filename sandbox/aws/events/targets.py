@@ -13,10 +13,12 @@ import re
 import time
 from fnmatch import fnmatchcase
 from typing import Any
+from uuid import uuid4
 
 from jsonpath_ng.parser import parse as parse_path
 from moto.awslambda.models import lambda_backends
 from moto.events.models import Rule
+from moto.logs.models import logs_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
@@ -104,7 +106,24 @@ def _to_topic(rule: Rule, target: dict[str, Any], body: str) -> None:
     topic.publish(body)
 
 
+def _to_log_group(rule: Rule, target: dict[str, Any], body: str) -> None:
+    """Write one event; policies of the account let EventBridge in, and its groups are those of /aws/events."""
+    backend = logs_backends[_settings.account][_settings.region]
+    name = target["Arn"].split(":log-group:")[1]
+    if name not in backend.groups or not name.startswith("/aws/events/"):
+        raise UndeliverableError("NO_RESOURCE", f"no log group {target['Arn']}")
+    policies = backend.resource_policies.values()
+    statements = [one for policy in policies for one in _statements(policy.policy_document)]
+    covering = [one for one in statements if fnmatchcase(f"{target['Arn']}:*", one["Resource"])]
+    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+        _permit(covering, action, rule, target["Arn"])
+    stream = uuid4().hex
+    backend.create_log_stream(name, stream)
+    backend.put_log_events(name, stream, [{"timestamp": int(time.time() * 1000), "message": body}])
+
+
 _TARGETS = {
+    "logs": _to_log_group,
     "lambda": _to_lambda,
     "states": _to_state_machine,
     "sqs": _to_queue,

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from imagegate.approval_page.image_difference import NAMED, PartChange
 from imagegate.approval_page.view import ApprovalView, Tone
 from imagegate.canonical_json import timestamp
 from imagegate.grants.approval import Choice
+from imagegate.html_page import page_style, page_template, security_policy, source_hash
 from imagegate.policy.approval_terms import MAIL
-from imagegate.text import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
 
 _HERE = Path(__file__).parent
 _REASONS_SHOWN = 20
@@ -62,51 +61,30 @@ def notice_page(content: Notice) -> str:
 
 
 def content_security_policy() -> str:
-    """Return a policy that allows only our style, and a form that posts to this page (W3C, CSP Level 3)."""
-    style = b64encode(sha256(_style().encode()).digest()).decode()
-    parts = {
-        "default-src": "'none'",
-        "style-src": f"'sha256-{style}'",
-        "form-action": "'self'",
-        "base-uri": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    return "; ".join(f"{name} {value}" for name, value in parts.items())
+    """Return a policy that allows only our style, and a form that posts to this page."""
+    return security_policy(
+        {
+            "style-src": source_hash(_style()),
+            "form-action": "'self'",
+            "frame-ancestors": "'none'",
+        }
+    )
 
 
 @cache
 def _style() -> Markup:
-    """Return our own style sheet, which is not escaped."""
-    return Markup((_HERE / "approval_page.css").read_text(encoding="utf-8").strip())  # noqa: S704
+    return page_style(_HERE / "approval_page.css")
 
 
 @cache
 def _template() -> Template:
-    made = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        finalize=_print,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "timestamp": timestamp,
-        "minute": _minute,
         "size": _size,
         "growth": _growth,
         "address": lambda by: by.removeprefix(MAIL),
     }
-    return made.get_template("approval_page.html")
-
-
-def _print(value: object) -> object:
-    """Return a value of the page as one printable line, which is escaped afterwards. Our own markup stays."""
-    return value if isinstance(value, Markup) else printable(str(value))
-
-
-def _minute(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return page_template(_HERE / "approval_page.html", filters)
 
 
 def _size(size: int | None) -> str:

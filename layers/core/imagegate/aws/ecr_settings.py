@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from imagegate.aws.clients import client, translated
 from imagegate.baseline.plan import Change, FoundRepository
 from imagegate.baseline.registry import FoundRegistry
-from imagegate.baseline.terms import Encryption, TagMutability
+from imagegate.baseline.terms import Encryption, SettingsDocument, TagMutability
+from imagegate.errors import AccessRefusedError, ImageGateError
 
 # Codes of ECR that mean that a setting was never made.
 _ABSENT = frozenset(
@@ -24,6 +25,9 @@ _ABSENT = frozenset(
         "SigningConfigurationNotFoundException",
     }
 )
+_DENIED: Mapping[str, type[ImageGateError]] = {"AccessDeniedException": AccessRefusedError}
+# The most that DescribeRepositories lists at once (Amazon ECR API reference).
+_LARGE_PAGES: Any = {"PageSize": 1000}
 
 
 class EcrSettings:
@@ -33,28 +37,34 @@ class EcrSettings:
         self._client: Any = client("ecr")
 
     def names(self) -> Iterator[str]:
-        """Yield the name of every repository, page by page."""
-        with translated({}, subject="the repositories"):
-            for page in self._client.get_paginator("describe_repositories").paginate():
+        pages = self._client.get_paginator("describe_repositories").paginate(PaginationConfig=_LARGE_PAGES)
+        with translated(_DENIED, subject="the repositories"):
+            for page in pages:
                 yield from (one["repositoryName"] for one in page["repositories"])
 
-    def repository(self, name: str) -> FoundRepository | None:
-        """Return a repository as it is now, or None if there is none. Raises `ThrottledError`."""
-        response = self.read("describe_repositories", repositoryNames=[name])
+    def described(self, names: Sequence[str]) -> dict[str, FoundRepository]:
+        """Describe repositories. ECR refuses a list with one that is gone: each is then described alone."""
+        response = self.read("describe_repositories", repositoryNames=list(names))
         if response is None:
-            return None
-        described = response["repositories"][0]
-        lifecycle = self.read("get_lifecycle_policy", repositoryName=name)
-        policy = self.read("get_repository_policy", repositoryName=name)
-        tags = self.read("list_tags_for_resource", resourceArn=described["repositoryArn"]) or {}
-        found = found_repository(described)
-        return replace(
-            found,
-            lifecycle=json.loads(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
-            policy=json.loads(policy["policyText"]) if policy else None,
-            tags={tag["Key"]: tag["Value"] for tag in tags.get("tags", ())},
-            is_scanned_by_rule=not found.scan_on_push and self._is_scanned_by_rule(name),
-        )
+            if len(names) == 1:
+                return {}
+            return {name: found for one in names for name, found in self.described([one]).items()}
+        return {one["repositoryName"]: found_repository(one) for one in response["repositories"]}
+
+    def completed(self, found: FoundRepository, documents: Collection[SettingsDocument]) -> FoundRepository:
+        name = {"repositoryName": found.name}
+        if SettingsDocument.LIFECYCLE in documents:
+            lifecycle = self.read("get_lifecycle_policy", **name)
+            found = replace(found, lifecycle=lifecycle and json.loads(lifecycle["lifecyclePolicyText"]))
+        if SettingsDocument.POLICY in documents:
+            policy = self.read("get_repository_policy", **name)
+            found = replace(found, policy=policy and json.loads(policy["policyText"]))
+        if SettingsDocument.TAGS in documents:
+            listed = self.read("list_tags_for_resource", resourceArn=found.arn) or {}
+            found = replace(found, tags={tag["Key"]: tag["Value"] for tag in listed.get("tags", ())})
+        if SettingsDocument.SCANNING_RULE in documents and not found.scan_on_push:
+            found = replace(found, is_scanned_by_rule=self._is_scanned_by_rule(found.name))
+        return found
 
     def _is_scanned_by_rule(self, name: str) -> bool:
         response = self.read("batch_get_repository_scanning_configuration", repositoryNames=[name])
@@ -62,8 +72,14 @@ class EcrSettings:
             one.get("scanFrequency", "MANUAL") != "MANUAL" for one in response["scanningConfigurations"]
         )
 
-    def registry(self, *, has_cache: bool, has_templates: bool) -> FoundRegistry:
-        """Return the documents of the registry; caches and templates only if they are needed."""
+    def registry(
+        self,
+        *,
+        has_cache: bool,
+        has_templates: bool,
+        has_signing: bool = False,
+        account_settings: Iterable[str] = (),
+    ) -> FoundRegistry:
         scanning = self.read("get_registry_scanning_configuration") or {}
         replication = self.read("describe_registry") or {}
         policy = self.read("get_registry_policy")
@@ -73,7 +89,14 @@ class EcrSettings:
             json.loads(policy["policyText"]) if policy else None,
             self.caches() if has_cache else {},
             self.templates() if has_templates else {},
+            self._signing_rules() if has_signing else (),
+            {name: self.read("get_account_setting", name=name)["value"] for name in account_settings},
         )
+
+    def _signing_rules(self) -> Sequence[Mapping[str, Any]]:
+        response = self.read("get_signing_configuration") or {}
+        rules: Sequence[Mapping[str, Any]] = response.get("signingConfiguration", {}).get("rules", ())
+        return rules
 
     def caches(self) -> dict[str, Mapping[str, Any]]:
         """Return the pull-through cache rules by the prefix of their repositories."""
@@ -86,14 +109,14 @@ class EcrSettings:
         return {one["prefix"]: one for one in listed}
 
     def _listed(self, operation: str, key: str) -> Iterator[Mapping[str, Any]]:
-        with translated({}, subject=operation):
+        with translated(_DENIED, subject=operation):
             for page in self._client.get_paginator(operation).paginate():
                 yield from page[key]
 
     def read(self, operation: str, **request: Any) -> Any:
         """Return the answer of a reading call, or None if the setting was never made."""
         try:
-            with translated({}, subject=operation):
+            with translated(_DENIED, subject=operation):
                 return getattr(self._client, operation)(**request)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _ABSENT:
@@ -101,8 +124,7 @@ class EcrSettings:
             return None
 
     def send(self, change: Change) -> None:
-        """Carry out a change. Raises `ThrottledError`; other errors of ECR propagate."""
-        with translated({}, subject=f"{change.subject}: {change.setting}"):
+        with translated(_DENIED, subject=f"{change.subject}: {change.setting}"):
             getattr(self._client, change.operation)(**change.request)
 
 

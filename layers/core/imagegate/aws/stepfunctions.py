@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -37,13 +37,32 @@ class StepFunctionsWorkflow:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
-            return self._is_running(name)
+            return self._status(name) in ("RUNNING", None)
         return True
 
-    def _is_running(self, name: str) -> bool:
+    def running(self) -> Iterator[str]:
+        request: dict[str, Any] = {"stateMachineArn": self._arn, "statusFilter": "RUNNING"}
+        while True:
+            with translated({}):
+                page = _step_functions().list_executions(**request)
+            yield from (execution["name"] for execution in page["executions"])
+            if "nextToken" not in page:
+                return
+            request["nextToken"] = page["nextToken"]
+
+    def is_running(self, name: str) -> bool:
+        return self._status(name) == "RUNNING"
+
+    def _status(self, name: str) -> str | None:
+        """Return the status of an execution, or None if Step Functions does not know it (yet)."""
         arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
-        with translated({}, subject=name):
-            return _step_functions().describe_execution(executionArn=arn)["status"] == "RUNNING"
+        try:
+            with translated({}, subject=name):
+                return _step_functions().describe_execution(executionArn=arn)["status"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return None
 
 
 class StepFunctionsTasks:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from imagegate.baseline.account import SigningRule, plan_account, plan_signing
 from imagegate.baseline.plan import Change, Remark, SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry, allow
 from imagegate.baseline.statements import with_own
@@ -49,6 +50,8 @@ class RegistryTerms:
     replication_from: tuple[str, ...] | None = None  # accounts
     cache: Mapping[str, CacheRule] = field(default_factory=dict)  # by prefix
     template_role: str | None = None  # ARN; a template needs it for KMS and for tags
+    signing: tuple[SigningRule, ...] = ()
+    account: Mapping[str, str] = field(default_factory=dict)  # by the name of the setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class FoundRegistry:
     policy: Mapping[str, Any] | None = None
     cache: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     templates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    signing: Sequence[Mapping[str, Any]] = ()
+    account: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_registry(
@@ -75,6 +80,8 @@ def plan_registry(
         *_policy(terms, found.policy, registry),
         *_cache(terms, found.cache),
         *plan_templates(terms.template_role, patterns, found.templates, registry),
+        *plan_signing(terms.signing, found.signing),
+        *plan_account(terms.account, found.account),
     )
     changes = tuple(part for part in parts if isinstance(part, Change))
     return SettingsPlan(REGISTRY, changes, tuple(part for part in parts if isinstance(part, Remark)))

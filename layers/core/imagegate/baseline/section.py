@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from imagegate.baseline.registry import RegistryTerms
 from imagegate.baseline.terms import RepositoryTerms, merge_all
+
+
+class DriftReaction(StrEnum):
+    """The reactions to a setting that somebody changes."""
+
+    REPORT = "report"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +25,12 @@ class RegistryBaseline:
     stages: Mapping[str, RepositoryTerms] = field(default_factory=dict)
     patterns: Mapping[str, RepositoryTerms] = field(default_factory=dict)  # names with *, in the file's order
     registry: RegistryTerms = field(default_factory=RegistryTerms)
+    drift: DriftReaction = DriftReaction.REPORT
 
     @property
     def is_empty(self) -> bool:
         """True if the policy has no baseline."""
-        return self == RegistryBaseline()
+        return self == RegistryBaseline(drift=self.drift)
 
     def terms_of(self, repository: str, stage: str | None) -> RepositoryTerms | None:
         """Return the terms of a repository in a stage, or None if the baseline says nothing about it."""

@@ -14,6 +14,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+class SettingsDocument(StrEnum):
+    """The settings of a repository that need a call of their own to be read."""
+
+    SCANNING_RULE = "scanning rule"  # of the registry, if the repository is not scanned by itself
+    LIFECYCLE = "lifecycle"
+    POLICY = "policy"
+    TAGS = "tags"
+
+
 class Frequency(StrEnum):
     """The times at which enhanced scanning looks at the images of a repository."""
 
@@ -97,6 +106,17 @@ class RepositoryTerms:
     access: Access | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     create_on_push: bool | None = None  # by a template of the registry
+
+    @property
+    def documents(self) -> frozenset[SettingsDocument]:
+        """The documents that have to be read to compare a repository with these terms."""
+        named = {
+            SettingsDocument.SCANNING_RULE: self.scan_on_push,
+            SettingsDocument.LIFECYCLE: self.lifecycle,
+            SettingsDocument.POLICY: self.access,
+            SettingsDocument.TAGS: self.tags,
+        }
+        return frozenset(document for document, value in named.items() if value)
 
 
 PRESETS: Mapping[str, RepositoryTerms] = {

@@ -5,19 +5,25 @@ Source: Amazon ECR user guide, "Sample events from Amazon ECR" (`ecr-eventbridge
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from imagegate.errors import InvalidEventError
+from imagegate.events.step_requests import ExecutionInput
 from imagegate.events.validation import parse
 from imagegate.oci.image import ImageRef
 from imagegate.policy.policy import Arrival
 from imagegate.release.start import Push
 from imagegate.workflow.reasons import Pusher
 
+if TYPE_CHECKING:
+    from imagegate.release.release import ReleaseId
+
 CLOUDTRAIL = "AWS API Call via CloudTrail"
+EXECUTION_STATUS = "Step Functions Execution Status Change"
 IMAGE_ACTION = "ECR Image Action"
 SCHEDULED = "Scheduled Event"
 
@@ -185,6 +191,20 @@ class Inspector2Finding(_Event, frozen=True, kw_only=True):
     detail: FindingDetail
 
 
+class ExecutionDetail(_Recorded, frozen=True, kw_only=True, rename="camel"):
+    """`detail` of "Step Functions Execution Status Change". The input is text; EventBridge leaves out long ones."""
+
+    status: str
+    input: _Text
+
+
+class ExecutionStatusChange(_Event, frozen=True, kw_only=True):
+    """Step Functions guide, "Automating Step Functions event delivery with EventBridge"."""
+
+    detail_type: Literal["Step Functions Execution Status Change"] = field(name="detail-type")
+    detail: ExecutionDetail
+
+
 # The events by which an image arrives in a repository, by detail-type.
 _ARRIVALS: dict[str, type[EcrImageAction | EcrReplication | EcrPullThroughCache]] = {
     "ECR Image Action": EcrImageAction,
@@ -223,11 +243,13 @@ def parse_put_image(event: dict[str, Any]) -> Pusher | None:
     return pusher
 
 
-def parse_deletion(event: dict[str, Any]) -> ImageRef | None:
-    """Return the image of an "ECR Image Action", or None if the event is another one. Raises `InvalidEventError`."""
-    if event.get("detail-type") != IMAGE_ACTION:
-        return None
-    return parse(EcrImageAction, event).detail.image
+def parse_execution(event: dict[str, Any]) -> ReleaseId:
+    """Return the release of the execution. Raises `InvalidEventError`."""
+    try:
+        started_with = json.loads(parse(ExecutionStatusChange, event).detail.input)
+    except ValueError as error:
+        raise InvalidEventError(f"the input of the execution is no JSON: {error}") from error
+    return ExecutionInput.parse(started_with).release.id
 
 
 def parse_scan(event: dict[str, Any]) -> ImageRef:

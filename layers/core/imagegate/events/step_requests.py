@@ -64,6 +64,14 @@ class StartEnvelope(_StepRequest, frozen=True, kw_only=True):
     request: StartRequestModel
 
 
+class ExecutionInput(_StepRequest, frozen=True, kw_only=True, rename="camel"):
+    """The input of an execution of the release state machine, as its event has it."""
+
+    schema_: Literal[1] = field(name="schema")
+    release: ReleaseModel
+    scan_timeout_seconds: int
+
+
 class AwaitScanRequest(_StepRequest, frozen=True, kw_only=True):
     schema_: Literal[1] = field(name="schema")
     release: ReleaseModel

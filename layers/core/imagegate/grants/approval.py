@@ -199,3 +199,8 @@ def find_replacement(release: Release, attempts: Sequence[Release]) -> Release |
 def _held_number(release: Release, attempts: Sequence[Release]) -> int | None:
     held = find_held_attempt(release, attempts)
     return held.attempt if held else None
+
+
+def name_of(arn: str) -> str:
+    """Return the name of a user, or of a role's session: ann for `arn:aws:sts::1:assumed-role/Admin/ann`."""
+    return arn.rpartition(":")[2].rpartition("/")[2] or arn

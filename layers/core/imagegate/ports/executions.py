@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -14,6 +14,16 @@ class Workflow(Protocol):
 
     def start(self, name: str, payload: dict[str, Any]) -> bool:
         """Start an execution. Return whether an execution of that name runs now; False if it has ended already."""
+
+
+class RunningExecutions(Protocol):
+    """Executions of the release state machine, for whoever looks for those that are missing."""
+
+    def running(self) -> Iterator[str]:
+        """Yield the names of the executions that run; eventually consistent."""
+
+    def is_running(self, name: str) -> bool:
+        """Return whether an execution of that name runs; False if it has ended, or was never started."""
 
 
 class Tasks(Protocol):

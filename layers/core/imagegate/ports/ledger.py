@@ -5,7 +5,7 @@ A step that uses several parts combines them in a protocol of its own; `Ledger` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
@@ -67,8 +67,15 @@ class ReleaseLists(Protocol):
 class BegunReleases(Protocol):
     """Many images at once, for the reconciler."""
 
-    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
-        """Return those of the images of which a release has begun."""
+    def begun(self, images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
+        """Return those of the images of which a release has begun, with the tags of its first attempt."""
+
+
+class OpenReleases(Protocol):
+    """Attempts that have not ended, for the reconciler."""
+
+    def open_releases(self) -> Iterator[Release]:
+        """Yield the open attempts; eventually consistent. Those that an earlier version began may be missing."""
 
 
 class StepResults(TypedDict, total=False):
@@ -276,6 +283,16 @@ class Notices(Protocol):
         """Return those of the notices that are done."""
 
 
+class KnownDrifts(Protocol):
+    """Differences from the baseline that people know of, by names, for each repository and the registry."""
+
+    def known_drifts(self, subjects: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Return the names by subject; subjects without any are left out."""
+
+    def keep_drifts(self, subject: str, names: Collection[str]) -> None:
+        """Store the names in place of earlier ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """The turn of one caller with a work that must not run twice at the same time.
@@ -318,6 +335,7 @@ class Ledger(
     BaseImages,
     CurrentReleases,
     Notices,
+    KnownDrifts,
     Turns,
     Protocol,
 ):

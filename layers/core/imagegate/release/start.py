@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from imagegate.oci.image import Digest, ImageRef
 
 SCHEMA = 1
+# The detail of an attempt whose execution ended without closing it.
+TAKEN_OVER = "its execution ended without an outcome; another attempt was begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,21 @@ def decide_start(
     return Begin(latest.attempt + 1, reason)
 
 
+def decide_after_loss(lost: Release, request: StartRequest) -> Begin | Ignore:
+    """Decide about an open attempt whose execution has ended. By itself, a release goes on once after such a loss."""
+    if request.reason is StartReason.OPERATOR:
+        return Begin(lost.attempt + 1, StartReason.OPERATOR)
+    if lost.reason is StartReason.LOST_EXECUTION:
+        return Ignore("two executions of it were lost; the reconciler ends it as failed")
+    return Begin(lost.attempt + 1, StartReason.LOST_EXECUTION)
+
+
 def _reason_to_reopen(
     latest: Release, request: StartRequest, policy: Digest, situation: Situation
 ) -> StartReason | None:
     """Return the reason for another attempt after a closed one, or None if there is none."""
+    if request.reason is StartReason.LOST_EXECUTION:
+        return None  # it has ended, so nothing is lost
     if request.reason is StartReason.LATE_SCAN:
         return StartReason.LATE_SCAN if latest.timed_out else None
     if request.reason in (StartReason.NEW_WAIVER, StartReason.NEW_POLICY, StartReason.BREAK_GLASS):

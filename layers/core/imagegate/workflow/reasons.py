@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from imagegate.workflow.start import StartRelease
 
 _BY_HAND = (StartReason.OPERATOR, StartReason.ADOPTED)
-# Reasons that only `start_release` itself finds; no request may give them.
-_INTERNAL = (StartReason.NEW_TAG, StartReason.LOST_EXECUTION)
+# A reason that only `start_release` itself finds; no request may give it.
+_INTERNAL = StartReason.NEW_TAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class CheckReason:
 
         Raises `RejectedInputError` for a reason that no request may give.
         """
-        if reason in _INTERNAL:
+        if reason is _INTERNAL:
             raise RejectedInputError(f"{image}: a release cannot be requested for the reason {reason}")
         latest = self.ledger.latest(image)
         if reason in _BY_HAND:
@@ -111,7 +111,7 @@ class CheckReason:
             return Proven(reason, frozenset(tags))
         if latest is None:
             return Ignore(f"the image has no attempt, so it cannot go on for the reason {reason}")
-        # An open attempt is joined: its first start may have been killed.
+        # An open attempt is joined: its first start may have been killed, or its execution is lost.
         if latest.is_open or self._holds(latest, reason, now):
             return Proven(reason, latest.tags)
         return Ignore(f"nothing proves the reason {reason}")

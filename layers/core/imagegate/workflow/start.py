@@ -12,6 +12,7 @@ from imagegate.policy.policy import Arrival, Policy, Stage
 from imagegate.ports.ledger import IgnoredImages, Pushers, ReleaseAttempts, TagHolders
 from imagegate.release.release import EcrImage, Outcome, Release, StartReason
 from imagegate.release.start import (
+    TAKEN_OVER,
     Begin,
     Ignore,
     IgnoredImage,
@@ -19,6 +20,7 @@ from imagegate.release.start import (
     Push,
     Situation,
     StartRequest,
+    decide_after_loss,
     decide_start,
     workflow_input,
 )
@@ -66,7 +68,7 @@ class StartRelease:
             return Ignore("failed push")
         facts = self._facts(push.image)
         if facts is None:
-            return self._resume(push.image) or Ignore("the image is gone")
+            return self._resume(push.image, now) or Ignore("the image is gone")
         # An image from before the installation counts if it is pushed again.
         pushed_at = max(facts.pushed_at, min(push.at, now))
         if pushed_at < self.installed_at:
@@ -75,7 +77,7 @@ class StartRelease:
         if not tags:
             return Ignore("untagged push")
         ignore = self._ignore(push, stage, facts, now)
-        return ignore or self._start(StartRequest(push.image, tags, pushed_at), facts, now)
+        return ignore or self._start(StartRequest(push.image, tags, pushed_at), facts.tags, now)
 
     def on_request(
         self, image: ImageRef, tags: Iterable[str], reason: StartReason, now: datetime, by: str = ""
@@ -83,6 +85,8 @@ class StartRelease:
         """Start a release for a proven request. Raises `RejectedInputError` for a repository of no stage."""
         if self.policy.stage_of(image.repository) is None:
             raise RejectedInputError(f"{image.repository}: no stage of the policy has this repository")
+        if reason is StartReason.LOST_EXECUTION:
+            return self._resume(image, now) or Ignore("it has ended")
         facts = self._facts(image)
         if facts is None and reason is not StartReason.OPERATOR:
             return Ignore("the image is gone")
@@ -95,7 +99,7 @@ class StartRelease:
             return Ignore("pushed after the installation: it is no image to adopt")
         # A request by hand is about this image, even if a later push has taken its tag.
         pushed_at = now if reason is StartReason.OPERATOR else facts.pushed_at
-        return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts, now)
+        return self._start(StartRequest(image, frozenset(tags), pushed_at, reason, by), facts.tags, now)
 
     def _ignore(self, push: Push, stage: Stage, facts: EcrImage, now: datetime) -> Ignore | None:
         """Return why no gate judges the image, or None. The ledger keeps it for the reconciler."""
@@ -132,28 +136,54 @@ class StartRelease:
         except ImageNotFoundError:
             return None
 
-    def _resume(self, image: ImageRef) -> Release | None:
-        """Return an open attempt of a deleted image after starting its execution, or None. It will end as withdrawn."""
-        latest = self.ledger.latest(image)
-        return latest if latest is not None and latest.is_open and self._run_execution(latest) else None
+    def _resume(self, image: ImageRef, now: datetime) -> Release | Ignore | None:
+        """Make sure that the open attempt of the image runs, also if the image is gone. Return None if none is open.
 
-    def _start(self, request: StartRequest, facts: EcrImage, now: datetime) -> Release | Ignore:
+        If it is gone, the attempt ends as withdrawn.
+        """
+        latest = self.ledger.latest(image)
+        if latest is None or not latest.is_open:
+            return None
+        pushed_at = latest.pushed_at or latest.started_at
+        request = StartRequest(image, latest.tags, pushed_at, StartReason.LOST_EXECUTION)
+        return self._start(request, latest.tags, now)
+
+    def _start(self, request: StartRequest, present: frozenset[str], now: datetime) -> Release | Ignore:
+        """Start a release, or return why not. `present`: the tags that point to the image now."""
         latest: Release | None = None  # most images are new: the ledger refuses a second first attempt
         for number in range(_MOST_RACES + 1):
             if number:
                 latest = self.ledger.latest(request.image)
             is_closed = latest is not None and not latest.is_open
-            situation = Situation(facts.tags, is_closed and self._is_overtaken(request))
+            situation = Situation(present, is_closed and self._is_overtaken(request))
             decision = decide_start(latest, request, self.policy.digest, situation)
             if isinstance(decision, Ignore):
                 return decision
-            release = self._allocate(request, latest, decision, facts, now)
+            release = self._allocate(request, latest, decision, present, now)
             if release is None:
                 continue
             if self._run_execution(release):
                 return release
-            request = self._close_lost(release, request, now)
+            if after := self._begin_after(release, request, present, now):
+                return after
         raise StartContentionError(f"{request.image}: others keep starting this image")
+
+    def _begin_after(
+        self, lost: Release, request: StartRequest, present: frozenset[str], now: datetime
+    ) -> Release | Ignore | None:
+        """Begin the attempt after one whose execution ended without closing it, then close that one.
+
+        Return None if another start was faster. The new attempt comes first: a caller that is killed in between
+        leaves one that runs.
+        """
+        decision = decide_after_loss(lost, request)
+        if isinstance(decision, Ignore):
+            return decision
+        release = self._allocate(request, lost, decision, present, now)
+        if release is None or not self._run_execution(release):
+            return None
+        self.ledger.close(lost.id, Outcome.FAILED, None, now, TAKEN_OVER)
+        return release
 
     def _is_overtaken(self, request: StartRequest) -> bool:
         target = self.policy.target_of(request.image.repository)
@@ -165,7 +195,7 @@ class StartRelease:
         request: StartRequest,
         latest: Release | None,
         decision: Begin | Join,
-        facts: EcrImage,
+        present: frozenset[str],
         now: datetime,
     ) -> Release | None:
         """Return the open attempt with these tags, or None if another start was faster."""
@@ -178,7 +208,7 @@ class StartRelease:
             raise RejectedInputError(
                 f"{request.image.repository}: no stage of the policy has this repository"
             )
-        earlier = latest.tags & facts.tags if latest else frozenset()
+        earlier = latest.tags & present if latest else frozenset()
         release = Release(
             image=request.image,
             attempt=decision.attempt,
@@ -200,13 +230,6 @@ class StartRelease:
         """Start the execution, also of a joined attempt. Return False if the execution has ended."""
         stage = self.records.policy(release.policy).stages[release.stage]
         return self.workflow.start(release.execution_name, workflow_input(release, stage))
-
-    def _close_lost(self, release: Release, request: StartRequest, now: datetime) -> StartRequest:
-        """Close an attempt whose execution ended without closing it, and return a request for another attempt."""
-        detail = "its execution ended without an outcome; another attempt was begun"
-        if not self.ledger.close(release.id, Outcome.FAILED, None, now, detail):
-            return request  # it was closed just now
-        return replace(request, reason=StartReason.LOST_EXECUTION)
 
 
 def _later(pushed_at: datetime, latest: Release | None) -> datetime:

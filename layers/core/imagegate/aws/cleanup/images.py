@@ -65,7 +65,7 @@ class EcrStoredImages(Ecr):
         """Say whether the caller's role is missing in the list of those whose pulls are not recorded."""
         return self._caller not in self._excluded
 
-    @property
+    @cached_property
     def _caller(self) -> str:
         """The ARN of the user or role that calls; of a session, that of its role without path."""
         arn: str = client("sts").get_caller_identity()["Arn"]

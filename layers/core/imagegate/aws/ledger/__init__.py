@@ -5,7 +5,7 @@ from __future__ import annotations
 from imagegate.aws.dynamodb import DynamoTable
 from imagegate.aws.ledger.applications import DynamoClocks, DynamoCurrentReleases, DynamoRollbacks
 from imagegate.aws.ledger.images import DynamoBaseImages, DynamoImages, DynamoTagClaims
-from imagegate.aws.ledger.notices import DynamoNotices, DynamoTurns
+from imagegate.aws.ledger.notices import DynamoDrifts, DynamoNotices, DynamoTurns
 from imagegate.aws.ledger.releases import DynamoReleases
 from imagegate.aws.ledger.risks import DynamoJudgedAgain, DynamoRisks
 from imagegate.aws.ledger.vulnerabilities import DynamoVulnerabilities
@@ -20,7 +20,7 @@ class DynamoLedger:
 
         releases = DynamoReleases(table)
         self.latest, self.history, self.get = releases.latest, releases.history, releases.get
-        self.begun = releases.begun
+        self.begun, self.open_releases = releases.begun, releases.open_releases
         self.recent, self.recent_of_repository = releases.recent, releases.recent_of_repository
         self.begin, self.join, self.close = releases.begin, releases.join, releases.close
         self.record, self.note_platforms = releases.record, releases.note_platforms
@@ -70,6 +70,8 @@ class DynamoLedger:
         self.note, self.claim = notices.note, notices.claim
         self.is_noted, self.noted = notices.is_noted, notices.noted
         self.installed_at, self.installation = notices.installed_at, notices.installation
+        drifts = DynamoDrifts(table)
+        self.known_drifts, self.keep_drifts = drifts.known_drifts, drifts.keep_drifts
         turns = DynamoTurns(table)
         self.take_turn, self.end_turn = turns.take_turn, turns.end_turn
         self.note_progress = turns.note_progress

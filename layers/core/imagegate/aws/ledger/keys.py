@@ -96,6 +96,10 @@ def cleaned(image: ImageRef) -> Key:
     return key(f"CLEANED#{image}", "CLEANED")
 
 
+def drift(subject: str) -> Key:
+    return key(f"DRIFT#{subject}", "DRIFT")
+
+
 def notice(notice: str) -> Key:
     return key(f"NOTICE#{notice}", "NOTICE")
 

@@ -1,10 +1,10 @@
-"""Notices in the ledger: things that are done once, by one caller at a time; and the time of the installation."""
+"""Notices in the ledger: things that are done once, and announced differences; and the time of the installation."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,22 @@ class DynamoNotices:
             return None
         with reading(item):
             return parse_timestamp(text(item, "installedAt"))
+
+
+class DynamoDrifts:
+    """One item for each repository that has differed from the baseline."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def known_drifts(self, subjects: Sequence[str]) -> dict[str, frozenset[str]]:
+        items = self._table.read_all([keys.drift(subject) for subject in subjects])
+        known = {item["pk"].removeprefix("DRIFT#"): frozenset(item.get("known", ())) for item in items}
+        return {subject: names for subject, names in known.items() if names}
+
+    def keep_drifts(self, subject: str, names: Collection[str]) -> None:
+        # DynamoDB has no empty sets.
+        self._table.put({**keys.drift(subject), **({"known": set(names)} if names else {})})
 
 
 class DynamoTurns:

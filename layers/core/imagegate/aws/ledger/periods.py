@@ -1,4 +1,4 @@
-"""Attempts over time: the index `by-day`, whose partitions are parts of a month.
+"""Attempts over time: the index `by-day`, whose partitions are parts of a month. Open ones are listed in parts, too.
 
 One partition takes 1,000 writes a second, so the attempts of a month are spread over several. Items from before this
 was so have the day in the attribute: their partitions are read, too.
@@ -30,7 +30,21 @@ _FIRST_PAGE = 25
 
 def period(image: ImageRef, time: datetime) -> str:
     """Return the partition of an attempt that began at that time: `2026-11#3`."""
-    return f"{time.astimezone(UTC):%Y-%m}#{crc32(str(image).encode()) % _PARTS}"
+    return f"{time.astimezone(UTC):%Y-%m}#{_part(image)}"
+
+
+def open_part(image: ImageRef) -> str:
+    """Return the partition of the index `waiting` for an open attempt: `open#3`."""
+    return f"open#{_part(image)}"
+
+
+def open_parts() -> list[str]:
+    """Return the partitions of all open attempts."""
+    return [f"open#{part}" for part in range(_PARTS)]
+
+
+def _part(image: ImageRef) -> int:
+    return crc32(str(image).encode()) % _PARTS
 
 
 def read_period(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import moment, number, reading, text, text_set
-from imagegate.aws.ledger.periods import period
+from imagegate.aws.ledger.periods import open_part, period
 from imagegate.canonical_json import parse_timestamp
 from imagegate.evidence.sbom import Sbom
 from imagegate.oci.image import Digest, ImageRef
@@ -116,8 +116,16 @@ def write_release(release: Release) -> Item:
         "day": period(release.image, release.started_at),
         "changes": release.changes,
         **({"tags": release.tags} if release.tags else {}),
+        **_listed_while_open(release),
         **optional({name: getattr(release, name) for name in OPTIONAL}),
     }
+
+
+def _listed_while_open(release: Release) -> dict[str, str]:
+    """Return the attributes by which the index `waiting` has the attempt until it is closed."""
+    if not release.is_open:
+        return {}
+    return {"waiting": open_part(release.image), "since": moment(release.started_at)}
 
 
 def read_release(item: Item) -> Release:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import moment
-from imagegate.aws.ledger.periods import read_period
+from imagegate.aws.ledger.periods import open_parts, read_period
 from imagegate.aws.ledger.release_item import (
     OPTIONAL,
     optional,
@@ -17,6 +17,7 @@ from imagegate.aws.ledger.release_item import (
     write_platform,
     write_release,
 )
+from imagegate.aws.ledger.waiting import WAITING
 from imagegate.errors import RecordNotFoundError
 from imagegate.ports.ledger import StepResults
 from imagegate.release.release import ReleaseId
@@ -76,10 +77,18 @@ class DynamoReleases:
         )
         return map(read_release, items)
 
-    def begun(self, images: Sequence[ImageRef]) -> set[ImageRef]:
+    def begun(self, images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
         first = [keys.attempt(ReleaseId(image, 1)) for image in images]
-        found = {item["pk"] for item in self._table.read_all(first, attributes=("pk",))}
-        return {image for image in images if keys.image(image) in found}
+        found = {item["pk"]: item for item in self._table.read_all(first, attributes=("pk", "tags"))}
+        return {
+            image: frozenset(found[key].get("tags", ()))
+            for image in images
+            if (key := keys.image(image)) in found
+        }
+
+    def open_releases(self) -> Iterator[Release]:
+        for part in open_parts():
+            yield from map(read_release, self._table.index(WAITING, "waiting", part))
 
     def begin(self, release: Release) -> bool:
         return self._table.put(write_release(release), "attribute_not_exists(pk)")
@@ -122,7 +131,7 @@ class DynamoReleases:
         condition, values = _unchanged_since(proof) if proof else (_IS_OPEN, {})
         if seen is not None:
             condition, values = f"{condition} AND changes = :seen", {**values, ":seen": seen}
-        if closed := self._change(release, condition, given, values=values):
+        if closed := self._change(release, condition, given, ["waiting", "since"], values):
             return closed
         known = self.get(release)
         return known if known.outcome is outcome else None

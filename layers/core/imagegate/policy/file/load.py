@@ -24,7 +24,7 @@ class LoadedPolicy:
     gates: ExpandedPolicy
     faults: tuple[Fault, ...] = ()
     policy: Policy | None = None
-    baseline: RegistryBaseline | None = None  # beside the policy: no function needs it
+    baseline: RegistryBaseline | None = None  # beside the policy: most functions need none
 
 
 def parse_policy(content: bytes, *, prefix: str = "", name: str = FILE, today: date | None = None) -> Policy:
@@ -36,6 +36,14 @@ def parse_policy(content: bytes, *, prefix: str = "", name: str = FILE, today: d
     if loaded.policy is None:
         raise InvalidPolicyError(*(f"{name}:{fault.line}: {fault}" for fault in loaded.faults))
     return loaded.policy
+
+
+def parse_baseline(content: bytes) -> RegistryBaseline:
+    """Return the section `baseline` of a policy file that was accepted before. Raises `InvalidPolicyError`."""
+    loaded = load_policy(content)
+    if loaded.baseline is None:
+        raise InvalidPolicyError(*(f"{FILE}:{fault.line}: {fault}" for fault in loaded.faults))
+    return loaded.baseline
 
 
 def load_policy(content: bytes, *, prefix: str = "", today: date | None = None) -> LoadedPolicy:

@@ -126,6 +126,7 @@ class AuditImages:
         if stage is None:
             return
         repository, stored = inventory.repository, {one.digest: one for one in inventory.images}
+        owner, of_indexes = self.policy.owner_of(repository), known.indexes()
         risks = self.ledger.risks_among([ImageRef(repository, digest) for digest in sorted(known.judged)])
         for digest in sorted(known.in_use | {one for one in known.announced if one in stored}):
             ref = ImageRef(repository, digest)
@@ -134,9 +135,9 @@ class AuditImages:
                 image=ref,
                 resource=image_resource(self.home, ref, stage.name, tags),
                 stage=stage,
-                owner=self.policy.owner_of(repository),
+                owner=owner,
                 attempts=known.attempts.get(digest, ()),
-                of_indexes=known.indexes_of(digest),
+                of_indexes=of_indexes.get(digest, ()),
                 stored=stored.get(digest),
                 siblings=stored.keys(),
                 runs=known.runs(digest),
@@ -184,6 +185,10 @@ class _Known:
         """Return the last judgement of the image, or None."""
         return self.judged[digest].last if digest in self.judged else None
 
-    def indexes_of(self, digest: Digest) -> list[Release]:
-        """Return the attempts of indexes that were released with the image as a platform."""
-        return [one for many in self.attempts.values() for one in many if digest in one.platforms]
+    def indexes(self) -> dict[Digest, list[Release]]:
+        """Return the attempts of the indexes that each platform was released with."""
+        found: dict[Digest, list[Release]] = defaultdict(list)
+        for release in (one for many in self.attempts.values() for one in many):
+            for platform in release.platforms:
+                found[platform].append(release)
+        return found

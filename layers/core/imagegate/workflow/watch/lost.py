@@ -1,4 +1,4 @@
-"""Walks over the repositories, and finds pushes and deletions that no event announced.
+"""Walks over the repositories, and finds pushes, new tags and deletions that no event announced.
 
 A pass is one walk over all of them. It may take several runs: the notes say where the next one goes on.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from imagegate.canonical_json import parse_timestamp
 from imagegate.errors import RejectedInputError
-from imagegate.ports.ledger import BegunReleases, IgnoredImages
+from imagegate.ports.ledger import BegunReleases, IgnoredImages, Releases
 from imagegate.release.release import EcrImage, StartReason
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _IMAGES_AT_ONCE = 100  # the keys of one BatchGetItem
 _MORE_SECONDS = 10.0
 
 
-class LostLedger(BegunReleases, IgnoredImages, Protocol):
+class LostLedger(Releases, BegunReleases, IgnoredImages, Protocol):
     """The parts of the ledger that `FindLost` uses."""
 
 
@@ -134,7 +134,7 @@ class FindLost:
             sizes: list[int] = []
             look = partial(self._look, walk, pushed, sizes, now)
             looked = sweep.each("repositories", partial(iter, some), look, until=until)
-            requested, is_whole = self._start_lost(sweep, [*pushed.values()])
+            requested, is_whole = self._start_lost(sweep, walk, [*pushed.values()])
             gone, started = gone + looked.done, started + requested
             walk = replace(walk, has_faults=walk.has_faults or len(sweep.faults) > faults)
             if is_whole and looked.last is not None:
@@ -165,7 +165,8 @@ class FindLost:
     ) -> bool:
         """Add the images that were pushed to the repository since, under a tag.
 
-        In a thorough pass, add the size of the repository, too, and announce a deleted image.
+        In a thorough pass, add those with several tags, because ECR does not say when an image got another one. Add
+        the size of the repository, too, and announce a deleted image.
         """
         there, size = set(), 0
         listed = self.images.all_images if walk.is_thorough else self.images.tagged
@@ -173,19 +174,22 @@ class FindLost:
             size += facts.size
             if facts.tags:
                 there.add(facts.image.digest)
-                if facts.pushed_at >= walk.since:
+                if facts.pushed_at >= walk.since or (walk.is_thorough and len(facts.tags) > 1):
                     pushed[facts.image] = facts
         sizes.append(size)
         return walk.is_thorough and self.deletions.look(repository, now, there)
 
-    def _start_lost(self, sweep: Sweep, pushed: Sequence[EcrImage]) -> tuple[int, bool]:
-        """Request releases of the images that have none. Return their number, and whether all were looked at."""
+    def _start_lost(self, sweep: Sweep, walk: Pass, pushed: Sequence[EcrImage]) -> tuple[int, bool]:
+        """Request releases of the images that have none, or none with all their tags.
+
+        Return their number, and whether all were looked at.
+        """
         until = sweep.elapsed() + _MORE_SECONDS
         lost: list[EcrImage] = []
         damaged: list[EcrImage] = []
 
         def look(some: Sequence[EcrImage]) -> None:
-            lost.extend(self._without_release(some))
+            lost.extend(self._without_release(some, walk.since))
 
         def look_apart(some: Sequence[EcrImage]) -> None:
             try:
@@ -199,16 +203,28 @@ class FindLost:
         requested = each(lambda: lost, self._request, name=lambda one: one.image)
         return requested.done, looked.is_whole and apart.is_whole and requested.is_whole
 
-    def _without_release(self, images: Sequence[EcrImage]) -> list[EcrImage]:
-        """Return the images that have no release, unless the ledger says why they were ignored."""
+    def _without_release(self, images: Sequence[EcrImage], since: datetime) -> list[EcrImage]:
+        """Return the images without a release, or with a tag that none has, unless the ledger says why."""
         begun = self.ledger.begun([one.image for one in images])
-        unknown = [one for one in images if one.image not in begun]
-        ignored = self.ledger.ignored_among([one.image for one in unknown]) if unknown else {}
+        lost = [
+            one
+            for one in images
+            if (self._has_lost_tag(one, begun[one.image]) if one.image in begun else one.pushed_at >= since)
+        ]
+        ignored = self.ledger.ignored_among([one.image for one in lost]) if lost else {}
         return [
             one
-            for one in unknown
+            for one in lost
             if one.image not in ignored or not ignored[one.image].settles(one, self.policy.digest)
         ]
+
+    def _has_lost_tag(self, facts: EcrImage, first_tags: frozenset[str]) -> bool:
+        """Return whether the image has a tag that no attempt has. A revoked image gets no other attempt."""
+        if facts.tags <= first_tags or facts.pushed_at < self.installed_at:
+            return False
+        attempts = self.ledger.history(facts.image).attempts
+        known = frozenset[str]().union(*(one.tags for one in attempts))
+        return not (facts.tags <= known or attempts[0].revoked)
 
     def _request(self, facts: EcrImage) -> bool:
         # Its event may still come: two requests for the same start are one start.

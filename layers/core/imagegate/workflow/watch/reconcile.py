@@ -12,10 +12,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from imagegate.baseline.drift import SettingsCall
 from imagegate.canonical_json import parse_timestamp
-from imagegate.errors import RetryableError
+from imagegate.errors import RejectedInputError, RetryableError
 from imagegate.notices.notice import not_reconciled
+from imagegate.oci.image import ImageRef
 from imagegate.ports.ledger import Turns
+from imagegate.workflow.settings.drift import is_compared
+from imagegate.workflow.stopped import StoppedLedger
 from imagegate.workflow.watch.canary import CanaryImages, PushCanary
 from imagegate.workflow.watch.deleted import AnnounceDeletion, DeletionLedger
 from imagegate.workflow.watch.digest import DigestLedger, SendDigest
@@ -31,13 +35,16 @@ if TYPE_CHECKING:
     from imagegate.ports.grants import Grants
     from imagegate.ports.records import Records
     from imagegate.ports.services import Notifications
+    from imagegate.release.release import ReleaseId
     from imagegate.workflow.await_scan import ScanCompleted
+    from imagegate.workflow.settings.drift import WatchSettings
+    from imagegate.workflow.stopped import ResumeStopped
 
 _WORK = "reconcile"
 # Longer than the time limit of the function, so that a run that was killed is over for certain.
 _TURN_LASTS = timedelta(seconds=130)
 # The seconds of a run after which each part begins nothing more.
-DUTIES_UNTIL, FREEING_UNTIL, WALK_UNTIL = 15.0, 25.0, 40.0
+DUTIES_UNTIL, FREEING_UNTIL, WALK_UNTIL, SETTINGS_UNTIL = 15.0, 25.0, 40.0, 55.0
 # A fault that may pass is announced if it lasts.
 _PASSES_WITHIN = timedelta(hours=1)
 _PASSING_KEPT = 100
@@ -47,9 +54,10 @@ _PASSING_KEPT = 100
 class Reconciled:
     """The numbers of what was done.
 
-    `faults`: what could not be reconciled, and why. `passing`: the same of faults that may pass; the next run tries
-    again. `is_over`: whether all repositories have been looked at since the pass began. `stored_bytes`: the sizes of
-    all images, once an hour. `canary_seconds`: for how long no canary has arrived, if there is one.
+    `resumed`: releases whose execution had ended without an outcome. `faults`: what could not be reconciled, and why.
+    `passing`: the same of faults that may pass; the next run tries again. `is_over`: whether all repositories have
+    been looked at since the pass began. `stored_bytes`: the sizes of all images, once an hour. `canary_seconds`: for
+    how long no canary has arrived, if there is one.
     """
 
     woken: int = 0
@@ -57,6 +65,8 @@ class Reconciled:
     warned: int = 0
     freed: int = 0
     gone: int = 0
+    resumed: int = 0
+    drifts: int = 0
     faults: tuple[str, ...] = ()
     passing: tuple[str, ...] = ()
     is_over: bool = False
@@ -65,7 +75,7 @@ class Reconciled:
 
 
 class ReconcilerLedger(
-    DeletionLedger, DigestLedger, DutiesLedger, FreeingLedger, LostLedger, Turns, Protocol
+    DeletionLedger, DigestLedger, DutiesLedger, FreeingLedger, LostLedger, StoppedLedger, Turns, Protocol
 ):
     """The parts of the ledger that `Reconcile` uses."""
 
@@ -77,6 +87,7 @@ class Reconcile:
     images: CanaryImages
     ledger: ReconcilerLedger
     completed: ScanCompleted
+    stopped: ResumeStopped
     grants: Grants
     records: Records
     notifications: Notifications
@@ -86,6 +97,7 @@ class Reconcile:
     workers: Workers
     stopwatch: Callable[[], Callable[[], float]]
     canary: str = ""
+    settings: Callable[[], WatchSettings] | None = None
 
     def run(self, now: datetime) -> Reconciled | None:
         """Do what is due, as far as the time of one run goes. Return None if another run is under way.
@@ -111,23 +123,35 @@ class Reconcile:
             policy=self.policy,
         )
 
+    def on_event(self, about: ImageRef | ReleaseId | SettingsCall, now: datetime) -> bool:
+        """Handle a deleted image, a changed setting, or the end of an execution. Return whether it needed that."""
+        if isinstance(about, SettingsCall):
+            return self.settings is not None and self.settings().on_call(about, now)
+        if isinstance(about, ImageRef):
+            return self.deletions.on_deleted(about, now)
+        return self.stopped.on_stopped(about, now)
+
     def _reconcile(
         self, sweep: Sweep, notes: dict[str, Any], now: datetime, keep_notes: Callable[[], None]
     ) -> Reconciled:
         waivers = sweep.listed("waivers", self.grants.waivers)
         duties = self._duties().run(sweep, notes, waivers, now, DUTIES_UNTIL)
+        resumed = self.stopped.look(sweep, now, DUTIES_UNTIL)
         self._send_digest(sweep, [*self.policy.waivers, *waivers], now)
         freed = 0
         if "waivers" not in sweep.faults:  # a policy is considered only once, so not without the waivers
             freed = self._freeing().run(sweep, notes, waivers, now, FREEING_UNTIL)
         canary = self._push_canary(sweep, notes, now)
         lost = self._lost().run(sweep, notes, now, WALK_UNTIL, keep_notes)
+        drifts = self._watch_settings(sweep, notes, now)
         return Reconciled(
             woken=duties.woken,
             started=lost.started,
             warned=duties.warned,
             freed=freed,
             gone=lost.gone,
+            resumed=resumed,
+            drifts=drifts,
             is_over=lost.is_over,
             stored_bytes=lost.stored_bytes,
             canary_seconds=canary,
@@ -144,6 +168,16 @@ class Reconcile:
             "canary", lambda: [self.canary], lambda _: canary.run(notes, now), until=WALK_UNTIL
         )
         return pushed.done if pushed.is_whole and self.canary not in sweep.faults else None
+
+    def _watch_settings(self, sweep: Sweep, notes: dict[str, Any], now: datetime) -> int:
+        """Go on with today's comparison. The baseline is read only if there is something to compare."""
+        if self.settings is None or is_compared(notes, self.policy.digest, now):
+            return 0
+        try:
+            return self.settings().run(sweep, notes, now, SETTINGS_UNTIL)
+        except (RejectedInputError, RetryableError) as fault:
+            sweep.faults["the baseline"] = fault
+            return 0
 
     def _announce(self, lasting: Mapping[str, str], now: datetime) -> None:
         """Announce each fault once a day."""

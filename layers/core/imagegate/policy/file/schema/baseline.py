@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from imagegate.baseline.section import RegistryBaseline
+from imagegate.baseline.section import DriftReaction, RegistryBaseline
 from imagegate.baseline.terms import (
     PRESETS,
     Access,
@@ -259,10 +259,17 @@ class BaselineShape(Shape):
         default_factory=RegistryShape, description="Settings of the registry as a whole."
     )
 
+    drift: Literal["report", "restore"] = Field(
+        default="report",
+        description="Settings that somebody changes: report sends a message; restore puts those of repositories back, "
+        "too, if the stack's parameter RestoreBaseline is on. Default: report.",
+    )
+
     def baseline(self, entered: AbstractSet[str]) -> RegistryBaseline:
         """Return the section. `entered`: the stages into which another one promotes."""
         return RegistryBaseline(
             {name: terms.terms(is_entered=name in entered) for name, terms in self.stages.items()},
             {glob: terms.terms() for glob, terms in self.repositories.items()},
             self.registry.terms(),
+            DriftReaction(self.drift),
         )

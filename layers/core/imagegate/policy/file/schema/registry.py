@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from imagegate.baseline.account import SigningRule
 from imagegate.baseline.registry import CacheRule, RegistryTerms, ReplicationRule
 from imagegate.policy.file.schema.shape import Shape
 from imagegate.policy.file.values import Region, RoleArn, matching, pattern_schema
@@ -16,6 +17,9 @@ _PREFIX = re.compile(r"[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*/?")
 _SECRET = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:ecr-pullthroughcache/[A-Za-z0-9/_+=.@-]{1,512}"
 )
+_PROFILE = re.compile(r"arn:aws[a-z-]*:signer:[a-z0-9-]+:[0-9]{12}:/signing-profiles/[a-zA-Z0-9_]{2,64}")
+# The filters of PutSigningConfiguration.
+_SIGNED = re.compile(r"(?:[a-z0-9*]+(?:[._-][a-z0-9*]+)*/)*[a-z0-9*]+(?:[._-][a-z0-9*]+)*")
 _HOST = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 # Amazon ECR user guide, "Creating a pull through cache rule".
 _UPSTREAMS = {
@@ -84,6 +88,50 @@ class CacheRuleShape(Shape):
         return CacheRule(_UPSTREAMS.get(self.upstream, self.upstream), self.credentials, self.role)
 
 
+class SigningRuleShape(Shape):
+    """A rule of managed signing."""
+
+    profile: Annotated[
+        str,
+        BeforeValidator(matching(_PROFILE, "the ARN of a signing profile of AWS Signer")),
+        pattern_schema(_PROFILE),
+    ] = Field(description="ARN of the signing profile: not one of the gate's.")
+    repositories: list[
+        Annotated[
+            str,
+            BeforeValidator(matching(_SIGNED, "a repository, or a pattern with *")),
+            pattern_schema(_SIGNED, "tools/*"),
+        ]
+    ] = Field(default=[], description="The repositories, as patterns with *. Default: all.")
+
+    def rule(self) -> SigningRule:
+        return SigningRule(self.profile, tuple(self.repositories))
+
+
+class AccountShape(Shape):
+    """Settings of the account in Amazon ECR."""
+
+    basic_scanning: Literal["AWS_NATIVE"] | None = Field(
+        default=None, description="The scanner of basic scanning (BASIC_SCAN_TYPE_VERSION)."
+    )
+    policy_scope: Literal["V1", "V2"] | None = Field(
+        default=None,
+        description="V2: the registry policy counts for every action, and not for three alone (REGISTRY_POLICY_SCOPE).",
+    )
+    blob_mounting: bool | None = Field(
+        default=None, description="A push takes layers from another repository (BLOB_MOUNTING)."
+    )
+
+    def settings(self) -> dict[str, str]:
+        mounting = {True: "ENABLED", False: "DISABLED", None: None}[self.blob_mounting]
+        values = {
+            "BASIC_SCAN_TYPE_VERSION": self.basic_scanning,
+            "REGISTRY_POLICY_SCOPE": self.policy_scope,
+            "BLOB_MOUNTING": mounting,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
 class RegistryShape(Shape):
     """The settings of the registry: rules of others stay."""
 
@@ -104,6 +152,12 @@ class RegistryShape(Shape):
         default=None, description="The role by which ECR makes repositories with KMS or tags on a first push."
     )
 
+    managed_signing: Annotated[list[SigningRuleShape], Field(max_length=10)] = Field(
+        default=[],
+        description="ECR signs each push, whether it passes or not: for other programs that ask for a signature.",
+    )
+    account: AccountShape = Field(default_factory=AccountShape, description="Settings of the account.")
+
     @model_validator(mode="after")
     def _stays_in_the_allowed_regions(self) -> RegistryShape:
         regions = {one.region for rule in self.replication for one in rule.to}
@@ -120,4 +174,6 @@ class RegistryShape(Shape):
             replication_from=None if self.replication_from is None else tuple(self.replication_from),
             cache={prefix: rule.rule() for prefix, rule in self.pull_through_cache.items()},
             template_role=self.template_role,
+            signing=tuple(rule.rule() for rule in self.managed_signing),
+            account=self.account.settings(),
         )

@@ -1,4 +1,4 @@
-"""A release as JSON and in short texts. Every command prints the same keys, documented here."""
+"""A release as JSON and in short texts. Commands and the board print the same keys, documented here."""
 
 from __future__ import annotations
 
@@ -8,17 +8,6 @@ from typing import Any
 from imagegate.canonical_json import timestamp
 from imagegate.release.release import Outcome, Release
 
-# Exit codes of --wait. 2 is also every error; 124 is a time-out, as of timeout(1).
-EXIT_CODES = {
-    Outcome.RELEASED: 0,
-    Outcome.BLOCKED: 1,
-    Outcome.CONFLICT: 1,
-    Outcome.SUPERSEDED: 1,
-    Outcome.WITHDRAWN: 1,
-    Outcome.FAILED: 2,
-    Outcome.HELD: 3,
-}
-TIMED_OUT = 124
 _WHY = {
     Outcome.HELD: "the next stage requires approval",
     Outcome.SUPERSEDED: "a newer push took over its tag",

@@ -1,0 +1,43 @@
+"""Makes an evidence pack for `imagegate audit --evidence`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imagegate_cli.context import now, pauses
+from imagegate_cli.evidence_pack.archive import write_pack
+from imagegate_cli.evidence_pack.collect import CollectPack
+from imagegate_cli.output.spinner import Spinner
+from imagegate_cli.output.terminal import say
+
+if TYPE_CHECKING:
+    from imagegate_cli.evidence_pack.period import AuditPeriod
+    from imagegate_cli.stack import Stack
+
+
+def make_pack(stack: Stack, path: Path, period: AuditPeriod, size: int) -> None:
+    """Write the pack, and say its digest and number of samples. Raises `CannotTellError` if it cannot be written."""
+    from imagegate.aws.ecr_registry import own_registry
+
+    with Spinner("collecting evidence") as spinner:
+        collect = CollectPack(
+            stack=stack,
+            registry=own_registry(),
+            access=lambda verb, repository: _permissions(stack, verb, repository),
+            step=spinner.step,
+        )
+        head, members = collect.run(period, size, now())
+    digest = write_pack(path, head, members)
+    say(f"wrote {path}: {len(head['samples'])} samples of the releases of {period}", err=True)
+    say(f"manifest {digest}: tell it to the auditor in another way than the file", err=True)
+
+
+def _permissions(stack: Stack, verb: str, repository: str) -> list[Any]:
+    from imagegate.aws import clients
+    from imagegate_cli.access.permissions import PER_SECOND, find_permissions
+    from imagegate_cli.request_pace import RequestPace
+
+    pace = RequestPace(PER_SECOND, pauses().sleep)
+    found = find_permissions(stack, clients.client, verb, repository, pace, lambda: None)
+    return [one.as_json() for one in found]

@@ -1,0 +1,1 @@
+"""Reads the board from the ledger, the grants and the records."""

@@ -1,0 +1,93 @@
+"""Compares settings with the baseline, one repository after the other, and changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imagegate.baseline.plan import FoundRepository, SettingsPlan, plan_repository
+from imagegate.baseline.registry import REGISTRY, plan_registry
+from imagegate.errors import RejectedInputError
+
+if TYPE_CHECKING:
+    from imagegate.baseline.repository_policy import GateRegistry
+    from imagegate.baseline.section import RegistryBaseline
+    from imagegate.baseline.terms import RepositoryTerms
+    from imagegate.policy.policy import Policy
+    from imagegate.ports.settings import ChangeableSettings
+
+AT_ONCE = 100  # Amazon ECR API reference, DescribeRepositories.repositoryNames
+
+
+class SettingsChangedError(RejectedInputError):
+    """Somebody has changed a repository since it was planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompareSettings:
+    """Plans for the repositories of a policy and for the registry. There is no state: ECR says what there is."""
+
+    policy: Policy
+    baseline: RegistryBaseline
+    registry: GateRegistry
+    settings: ChangeableSettings
+
+    def covered(self) -> list[str]:
+        """Return the repositories that the baseline says something about, in the order of their names."""
+        return sorted(name for name in self.settings.names() if self._terms_of(name) is not None)
+
+    def described(self, names: Sequence[str]) -> Iterator[tuple[str, FoundRepository | None]]:
+        """Yield repositories as one call for every 100 describes them, or None for one that is not there."""
+        for start in range(0, len(names), AT_ONCE):
+            some = names[start : start + AT_ONCE]
+            found = self.settings.described(some)
+            yield from ((name, found.get(name)) for name in some)
+
+    def plan(self, subject: str) -> SettingsPlan | None:
+        """Return the plan of a repository or of REGISTRY, or None if the baseline says nothing about it."""
+        if subject == REGISTRY:
+            return self._plan_registry()
+        if self._terms_of(subject) is None:
+            return None
+        return self.plan_described(subject, self.settings.described([subject]).get(subject))
+
+    def plan_described(self, name: str, described: FoundRepository | None) -> SettingsPlan | None:
+        """Return the plan of a repository that is described already. Only what the baseline names is read."""
+        terms = self._terms_of(name)
+        if terms is None:
+            return None
+        found = described and self.settings.completed(described, terms.documents)
+        return plan_repository(name, terms, found, self.registry)
+
+    def apply(self, plan: SettingsPlan) -> SettingsPlan | None:
+        """Change what the plan says, and return the plan that is left.
+
+        It is planned again first. Raises `SettingsChangedError` if the new plan has a change that this one had not.
+        """
+        current = self.plan(plan.subject)
+        if current is None or not current.changes:
+            return current
+        if any(change not in plan.changes for change in current.changes):
+            raise SettingsChangedError("somebody has changed it since it was planned: plan again")
+        for change in current.changes:
+            self.settings.send(change)
+        return self.plan(plan.subject)
+
+    def _terms_of(self, name: str) -> RepositoryTerms | None:
+        stage = self.policy.stage_of(name)
+        return self.baseline.terms_of(name, stage.name if stage else None)
+
+    def _plan_registry(self) -> SettingsPlan:
+        local = [stage for stage in self.policy.stages.values() if stage.remote is None]
+        globs: Mapping[str, str] = {stage.name: stage.repositories.repository_of("*") for stage in local}
+        patterns = self.baseline.patterns_of_registry(globs)
+        terms = self.baseline.registry
+        has_templates = any(one.create_on_push for one in patterns.values())
+        found = self.settings.registry(
+            has_cache=bool(terms.cache),
+            has_templates=has_templates,
+            has_signing=bool(terms.signing),
+            account_settings=terms.account,
+        )
+        return plan_registry(terms, patterns, found, self.registry)
