@@ -6,9 +6,9 @@ peak_mib, findings, not_assessed (repositories).
 
 The product runs as it does in Lambda, with its adapters. Below them, Amazon ECR, DynamoDB and S3 are simulated: a call
 takes 50 ms, threads call at the same time, and if there are more calls of one operation in a second than its rate,
-they are throttled. ECR publishes the rate of BatchGetImage (2,000); `--rate` is that of the others. Of ten manifests,
-one is an index, two are its parts, two are evidence, and five are images of their own; six are released, and the newest
-is in use. Results are written out one by one, as the function writes them.
+they are throttled. ECR publishes the rate of BatchGetImage (2,000); `--rate` is that of the others. A group of ten
+manifests is an index, its two parts, two pieces of evidence and five other images; six are released, and the newest is
+in use. Results are written out one by one, as the function writes them.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(repositories: int, images: int, rate: int = 500) -> dict[str, Any]:
-    """Audit a registry of that size, and return the numbers."""
+    """Return the numbers of an audit of a registry of that size."""
     policy = load_policy(_POLICY).policy
     if policy is None:
         raise RuntimeError("the policy has faults")

@@ -235,10 +235,11 @@ def test_every_function_is_watched() -> None:
     for metric in ("Errors", "Throttles"):
         seen = {value for one in metrics_of(ALARMS) if one.name == metric for _, value in one.dimensions}
         unseen = {name for name in FUNCTIONS if str({"Ref": name}) not in seen}
-        # An alarm watches ten metrics at most. Its own limit throttles the page, SBOMs block nothing, a deploy shows
-        # its own errors, and Amazon ECS those of its hook.
+        # An alarm watches ten metrics at most. Its own limit throttles the page, SBOMs and the audit block nothing, a
+        # deploy shows its own errors, and Amazon ECS those of its hook.
         allowed = {
-            f"{name}Function" for name in ("ApprovalPage", "AttachSbom", "PublishPolicy", "CheckDeployment")
+            f"{name}Function"
+            for name in ("ApprovalPage", "AttachSbom", "Audit", "PublishPolicy", "CheckDeployment")
         }
         assert unseen <= (allowed if metric == "Throttles" else set())
 

@@ -112,7 +112,11 @@ class TestRole:
 
     def test_serves_one_function(self, role: str) -> None:
         users = [name for name, f in FUNCTIONS.items() if f["Role"] == {"Fn::GetAtt": [role, "Arn"]}]
-        assert users == ([] if role == "ReleaseRole" else [role.removesuffix("Role") + "Function"])
+        assert users == (
+            []
+            if role in ("ReleaseRole", "AuditMachineRole", "AuditTimeRole")
+            else [role.removesuffix("Role") + "Function"]
+        )
 
 
 def test_who_reads_scans_may_ask_inspector_too() -> None:
@@ -150,21 +154,29 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
     [
         ("signer:SignPayload", {"SignImageRole"}),
         ("signer:PutSigningProfile", {"PublishPolicyRole"}),
-        ("states:StartExecution", {"StartReleaseRole"}),
+        ("states:StartExecution", {"StartReleaseRole", "AuditMachineRole", "AuditTimeRole"}),
         ("ecr:PutImage", {"SignImageRole", "AttachSbomRole", "PromoteImageRole"}),
         ("ecr:CreateRepository", {"PromoteImageRole"}),
         (
             "sns:Publish",
-            {"AnnounceRole", "ReconcileRole", "CheckDeploymentRole", "DecideRole", "JudgeAgainRole"},
+            {
+                "AnnounceRole",
+                "ReconcileRole",
+                "CheckDeploymentRole",
+                "DecideRole",
+                "JudgeAgainRole",
+                "AuditRole",
+            },
         ),
         ("signer:RevokeSignature", {"DecideRole"}),
         (
             "lambda:InvokeFunction",
-            {"ReleaseRole", "OnScanCompletedRole", "ReconcileRole", "DecideRole", "ApprovalPageRole"},
+            {"ReleaseRole", "OnScanCompletedRole", "ReconcileRole", "DecideRole", "ApprovalPageRole"}
+            | {"AuditMachineRole"},
         ),
         ("kms:VerifyMac", {"ApprovalPageRole", "DecideRole"}),
         ("kms:GenerateMac", {"AnnounceRole"}),
-        ("s3:PutObject", {"JudgeImageRole", "JudgeAgainRole", "PublishPolicyRole"}),
+        ("s3:PutObject", {"JudgeImageRole", "JudgeAgainRole", "PublishPolicyRole", "AuditRole"}),
     ],
 )
 def test_only_roles_that_need_a_permission_have_it(action: str, roles: set[str]) -> None:
@@ -250,6 +262,7 @@ def test_only_the_judge_writes_decisions_and_only_a_deploy_writes_policies() -> 
             {"Fn::Sub": "${Records.Arn}/waivers/*"},
         ],
         "JudgeAgainRole": {"Fn::Sub": "${Records.Arn}/later-findings/*"},
+        "AuditRole": {"Fn::Sub": "${Records.Arn}/audit/*"},
         "PublishPolicyRole": {"Fn::Sub": "${Records.Arn}/policies/*"},
     }
 
@@ -287,6 +300,7 @@ def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
         "CheckDeploymentRole": {"dynamodb:Query"},
         "JudgeImageRole": {"dynamodb:Query"},
         "JudgeAgainRole": {"dynamodb:Query"},
+        "AuditRole": {"dynamodb:Query"},
         "PromoteImageRole": {"dynamodb:Query"},
         "ReconcileRole": {"dynamodb:Query"},
     }
@@ -438,6 +452,7 @@ def versions(template: dict[str, Any]) -> set[str]:
                 "StartReleaseFunction",
                 "ReconcileFunction",
                 "JudgeAgainFunction",
+                "AuditFunction",
                 "DecideFunction",
                 "CheckDeploymentFunction",
                 "AnnounceFunction",

@@ -57,7 +57,7 @@ class RepositorySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryExpectations:
-    """The settings that a repository should have. `terms`: None if the baseline says nothing about it."""
+    """The settings that a repository should have. `terms` is None if the baseline says nothing about it."""
 
     registry: GateRegistry
     stage: Stage | None = None

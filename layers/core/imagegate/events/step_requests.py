@@ -5,6 +5,7 @@ A running execution sends what its own definition says (ADR 41).
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct, field
@@ -132,3 +133,25 @@ class AnnounceRequest(_StepRequest, frozen=True, kw_only=True):
     outcome: Outcome
     error: str = ""
     cause: str = ""
+
+
+class AuditStep(StrEnum):
+    """The steps of a scheduled audit."""
+
+    BEGIN = "begin"
+    AUDIT = "audit"
+    FINISH = "finish"
+
+
+class AuditBatchModel(_StepRequest, frozen=True, kw_only=True):
+    number: Annotated[int, Meta(ge=1)]
+    repositories: list[_Text]
+
+
+class AuditRequest(_StepRequest, frozen=True, kw_only=True):
+    """A step of the audit `run`, which is the name of an execution. `batch`: for the step `audit`."""
+
+    schema_: Literal[1] = field(name="schema")
+    step: AuditStep
+    run: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,80}$")]
+    batch: AuditBatchModel | None = None

@@ -48,6 +48,15 @@ class AwsImageUsers:
                 )
         return found
 
+    def running(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """Return the images that run in this account, with who runs them, and the clusters of Amazon EKS.
+
+        A task definition that nothing uses runs nothing. Raises the errors of `used`.
+        """
+        with translated(_DENIED, subject="what runs in this account"):
+            named = [*_running_in_ecs(client("ecs"), {}), *_in_lambda(client("lambda"))]
+            return list(dict.fromkeys(named)), list(_pages(client("eks"), "list_clusters", "clusters"))
+
     def _read(self, clients: Client, where: str) -> UsedImages:
         with translated(_DENIED, subject=f"what runs in {where}"):
             named = [*_in_ecs(clients("ecs")), *_in_lambda(clients("lambda"))]
@@ -62,6 +71,15 @@ def _clients(credentials: Mapping[str, str], region: str) -> Client:
 def _in_ecs(ecs: Any) -> _Named:
     """Yield the images of running tasks, of services with all their deployments, and of the newest task definitions."""
     definitions: dict[str, str] = {}
+    yield from _running_in_ecs(ecs, definitions)
+    # Scheduled tasks start from the newest revision of their family.
+    for family in _pages(ecs, "list_task_definition_families", "families", status="ACTIVE"):
+        definitions.setdefault(family, f"the task definition {family}")
+    yield from _defined(ecs, definitions)
+
+
+def _running_in_ecs(ecs: Any, definitions: dict[str, str]) -> _Named:
+    """Yield the images of running tasks and of services, and note their task definitions."""
     for cluster in _pages(ecs, "list_clusters", "clusterArns"):
         for task in list_tasks(ecs, cluster):
             user = f"the task {task['taskArn']}"
@@ -74,10 +92,6 @@ def _in_ecs(ecs: Any) -> _Named:
             for revision in _revisions(ecs, service):
                 definitions[revision.get("taskDefinition", "")] = user
                 yield from _both(revision.get("containerImages", ()), user)
-    # Scheduled tasks start from the newest revision of their family.
-    for family in _pages(ecs, "list_task_definition_families", "families", status="ACTIVE"):
-        definitions.setdefault(family, f"the task definition {family}")
-    yield from _defined(ecs, definitions)
 
 
 def _defined(ecs: Any, definitions: Mapping[str, str]) -> _Named:

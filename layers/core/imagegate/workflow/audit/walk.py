@@ -68,6 +68,12 @@ class AuditRepositories:
         except Exception as fault:  # noqa: BLE001 - as above
             return self.not_assessed(auditor.checks, repository, f"{type(fault).__name__}: {fault}")
 
+    def lost(self, repository: str) -> AuditPart:
+        """Return the part of a repository whose results are missing."""
+        checks = [check for auditor in self.auditors for check in auditor.checks]
+        why = "the function that audits it failed: see its log, and the execution of the state machine"
+        return replace(self.not_assessed(checks, repository, why), repositories=1)
+
     def not_assessed(self, checks: Iterable[AuditCheck], repository: str, reason: str) -> AuditPart:
         """Return the part that says why nothing is known."""
         stage = self.policy.stage_of(repository)

@@ -1,0 +1,92 @@
+"""The scheduled audit with its adapters, made from the function's settings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from time import sleep
+from typing import TYPE_CHECKING
+
+from imagegate import wiring
+from imagegate.audit.image import AuditTerms
+from imagegate.aws.audit_reports import S3AuditReports
+from imagegate.aws.audit_runs import S3AuditRuns
+from imagegate.aws.audit_settings import EcrAuditSettings
+from imagegate.aws.cleanup.images import EcrStoredImages
+from imagegate.aws.cleanup.users import AwsImageUsers
+from imagegate.aws.dynamodb import DynamoTable
+from imagegate.aws.ledger.cleaned import DynamoCleanedImages
+from imagegate.baseline.repository_policy import GateRegistry
+from imagegate.cleanup.usage import UsedImages
+from imagegate.errors import InvalidPolicyError
+from imagegate.policy.file.load import load_policy
+from imagegate.ports.audit_runs import RunningNames
+from imagegate.settings import setting
+from imagegate.workflow.audit.images import AuditImages
+from imagegate.workflow.audit.scheduled import ScheduledAudit
+from imagegate.workflow.audit.settings import AuditSettings
+from imagegate.workflow.audit.walk import AuditRepositories
+from imagegate.workflow.cleanup.inventory import ReadInventory
+
+if TYPE_CHECKING:
+    from imagegate.baseline.section import RegistryBaseline
+
+
+def scheduled_audit() -> ScheduledAudit:
+    """Return the steps of the audit."""
+    host, bucket = setting("REGISTRY"), setting("RECORDS_BUCKET")
+    account, _, _, region, *_ = host.split(".")
+    partition = setting("PUSH_ROLES").split(":")[1]
+    registry = GateRegistry(account, region, partition, tuple(setting("PUSH_ROLES").split(",")))
+    settings = AuditSettings(
+        settings=EcrAuditSettings(),
+        images=EcrStoredImages(host),
+        policy=wiring.policy(),
+        baseline=_baseline(),
+        registry=registry,
+    )
+    return ScheduledAudit(
+        runs=S3AuditRuns(bucket),
+        reports=S3AuditReports(bucket),
+        settings=settings,
+        registry=registry,
+        policy=wiring.policy(),
+        walk=lambda running: _walk(settings, running, wiring.now()),
+        running=_read_running,
+        waivers=wiring.grants().waivers,
+        notifications=wiring.notifications(),
+        allowed=wiring.allowed_images(),
+    )
+
+
+def _baseline() -> RegistryBaseline:
+    """Return the baseline of the policy file: the parsed policy has none, because no other function needs it."""
+    loaded = load_policy(wiring.records().policy_content(wiring.policy().digest))
+    if loaded.baseline is None:
+        raise InvalidPolicyError(*(str(fault) for fault in loaded.faults))
+    return loaded.baseline
+
+
+def _read_running() -> RunningNames:
+    named, clusters = AwsImageUsers(setting("REGISTRY")).running()
+    return RunningNames(tuple(named), tuple(clusters))
+
+
+def _walk(settings: AuditSettings, running: RunningNames, now: datetime) -> AuditRepositories:
+    policy, registry = wiring.policy(), settings.registry
+    waivers = (*policy.waivers, *wiring.grants().waivers())
+    counting = frozenset(one.id for one in waivers if one.fault(now, policy.waiver_terms) is None)
+    home = f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/"
+    stored = EcrStoredImages(setting("REGISTRY"))
+    cleaned = DynamoCleanedImages(DynamoTable(setting("LEDGER_TABLE")))
+    images = AuditImages(
+        inventory=ReadInventory(stored, cleaned, wiring.records()),
+        ledger=wiring.ledger(),
+        records=wiring.records(),
+        policy=policy,
+        running=UsedImages.read(setting("REGISTRY"), running.named, running.clusters),
+        terms=AuditTerms(now=now, waivers=counting),
+        home=home,
+    )
+    return AuditRepositories(
+        auditors=[settings, images], policy=policy, home=home, workers=wiring.workers(), sleep=sleep
+    )
