@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +18,11 @@ from imagegate import __version__
 from imagegate.aws import clients
 from imagegate.grants.power import Power
 from imagegate.policy.policy import Scanner
+from imagegate_cli.diagnosis.permissions import VERB_CHECKS
 from tests.component.cli_gate import CALLER, CliGate
 from tests.fakes import NOW
+
+POWERS = Path(__file__).parents[2] / "docs/powers"
 
 
 @dataclass
@@ -29,6 +35,13 @@ class FakeAws:
     def client(self, _service: str) -> FakeAws:
         return self
 
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        """Return the call of a service: for what does not exist, ECR's answer to somebody who may read."""
+        if operation.startswith("_"):
+            raise AttributeError(operation)
+        name = operation.title().replace("_", "")
+        return lambda **request: self._respond(name, {}, "repositoryName" in request)
+
     def get_caller_identity(self) -> Any:
         return self._respond("GetCallerIdentity", {"Arn": CALLER})
 
@@ -38,10 +51,10 @@ class FakeAws:
     def list_coverage(self, **_paging: int) -> Any:
         return self._respond("ListCoverage", {})
 
-    def _respond(self, operation: str, response: dict[str, Any]) -> Any:
+    def _respond(self, operation: str, response: dict[str, Any], is_absent: bool = False) -> Any:
         date = format_datetime(NOW - self.skew)
         metadata = {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
-        if code := self.faults.get(operation):
+        if code := self.faults.get(operation, "RepositoryNotFoundException" if is_absent else ""):
             error: Any = {"Error": {"Code": code, "Message": f"not authorized: {operation}"}, **metadata}
             raise ClientError(error, operation)
         return response | metadata
@@ -114,6 +127,38 @@ def test_a_missing_permission_is_named_and_hides_no_other(gate: CliGate, aws: Fa
     [line] = [line for line in result.out.splitlines() if not line.startswith("ok ")]
     assert "access denied: not authorized: DescribeRepositories" in line
     assert "(needed by status, verify, release --import)" in line
+
+
+@pytest.mark.parametrize(
+    ("operation", "check", "verbs", "policy"),
+    [
+        ("DescribeImages", "images", "images, scan", "docs/powers/read.json"),
+        ("DescribeImageScanFindings", "images", "images, scan", "scan.json"),
+        ("LookupEvents", "access", "access", "docs/powers/access.json"),
+        ("GetLifecyclePolicy", "baseline", "baseline", "docs/powers/baseline.json"),
+        ("ListFunctions", "cleanup", "cleanup", "docs/powers/cleanup.json"),
+    ],
+)
+def test_commands_that_the_caller_may_not_use_are_no_fault_and_name_their_policy(
+    gate: CliGate, aws: FakeAws, operation: str, check: str, verbs: str, policy: str
+) -> None:
+    aws.faults[operation] = "AccessDeniedException"
+    assert gate.call("doctor").code == 0
+    state, text = states(gate)[check]
+    assert (state, f"access denied: not authorized: {operation}" in text) == ("limited", True)
+    assert f"{verbs}: needs " in text
+    assert policy in text
+
+
+def test_each_policy_that_doctor_names_permits_the_calls_that_it_tries() -> None:
+    for check in VERB_CHECKS:
+        granted = set[str]()
+        for name in re.findall(r"\w+\.json", check.policies):
+            for statement in json.loads((POWERS / name).read_text())["Statement"]:
+                actions = statement["Action"]
+                granted |= {actions} if isinstance(actions, str) else set(actions)
+        tried = {f"{one.service}:{one.operation.title().replace('_', '')}" for one in check.calls}
+        assert tried <= granted, check.name
 
 
 def test_another_scanner_than_the_policy_says_is_a_fault(gate: CliGate, aws: FakeAws) -> None:

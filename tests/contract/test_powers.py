@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from imagegate.grants.power import Power
 from sandbox.aws.iam.policies import is_permitted
 from tests.contract.test_template import RESOURCES, TEMPLATE
 
-FOLDER = Path(__file__).parents[2] / "docs/powers"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs/powers"
 DECIDE = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-decide"
 START = "arn:aws:lambda:eu-central-1:123456789012:function:imagegate-StartReleaseFunction-abc"
 ROLE = "arn:aws:iam::123456789012:role/"
@@ -33,6 +35,7 @@ def test_each_power_has_a_policy_an_alias_and_a_url() -> None:
         "dead-letters",
         "read",
         "access",
+        "baseline",
         "scan",
     }
     aliases = {one["Properties"]["Name"] for one in RESOURCES.values() if one["Type"] == "AWS::Lambda::Alias"}
@@ -91,6 +94,20 @@ READ = {
 @pytest.mark.parametrize("action", READ)
 def test_readers_may_read(action: str) -> None:
     assert is_permitted(statements("read.json"), action, READ[action], {})
+
+
+def test_who_applies_a_baseline_may_make_all_its_calls() -> None:
+    changes = "".join(path.read_text() for path in (ROOT / "layers/core/imagegate/baseline").glob("*.py"))
+    reads = (ROOT / "layers/core/imagegate/aws/ecr_settings.py").read_text()
+    verbs = "put|set|delete|create|update|tag|untag"
+    operations = re.findall(rf'"((?:{verbs})_\w+)"', changes) + re.findall(
+        r'(?:read|_listed)\("(\w+)"', reads
+    )
+    operations += [f"{verb}_repository_creation_template" for verb in ("create", "update")]
+    actions = {f"ecr:{one.title().replace('_', '')}" for one in operations if one != "tag_mutability"}
+    assert len(actions) > 15
+    for action in actions:
+        assert is_permitted(statements("baseline.json"), action, READ["ecr:DescribeImages"], {}), action
 
 
 def test_readers_change_nothing() -> None:

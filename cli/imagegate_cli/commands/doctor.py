@@ -16,7 +16,8 @@ from imagegate_cli.output.terminal import say, show_json
 def doctor(command_line: CommandLine, *, as_json: bool) -> None:
     """Check credentials, clock, stack, permissions and scanner, and say what to do.
 
-    Nothing is changed. A check is "unknown" if it needs something that another check reports as wrong.
+    Nothing is changed. A check is "unknown" if it needs something that another check reports as wrong, and "limited" if
+    you may not use the commands that it names; it says which policy in docs/powers permits them.
 
     \b
     Exit codes:

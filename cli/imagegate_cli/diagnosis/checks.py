@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from imagegate.errors import ImageGateError
 from imagegate.grants.power import Power
 from imagegate.policy.policy import Scanner
 from imagegate_cli.context import CommandLine
+from imagegate_cli.diagnosis.permissions import VERB_CHECKS, VerbCheck
 from imagegate_cli.durations import span
 from imagegate_cli.faults import CANNOT_TELL, CannotTellError, explain
 from imagegate_cli.stack import Stack
@@ -26,9 +28,10 @@ _MOST_SKEW = timedelta(minutes=5)
 _CONNECT_SECONDS = 3.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _WRONG = 1
+_ANY_APPLICATION = "doctor"  # permissions are by the names of repositories; none has to exist
 # The commands that need what a check reads.
 _VERBS = {
-    "ledger": "status, list, release",
+    "ledger": "status, list, stats, release",
     "records": "verify, judge, policy",
     "grants": "decide list, judge",
     "registry": "status, verify, release --import",
@@ -42,6 +45,7 @@ class CheckState(StrEnum):
 
     OK = "ok"
     WRONG = "wrong"
+    LIMITED = "limited"  # the caller may not use some commands; the installation is right
     UNKNOWN = "unknown"  # it needs something that another check reports as wrong
 
 
@@ -67,6 +71,10 @@ def exit_code(results: list[DiagnosisResult]) -> int:
 
 class _FaultError(Exception):
     """Something is wrong; the message says what to do."""
+
+
+class _LimitedError(Exception):
+    """The caller may not use some commands; the message names what permits them."""
 
 
 class _UncheckedError(Exception):
@@ -96,6 +104,7 @@ class Diagnosis:
             "scanner": self._check_scanner,
             "coverage": self._check_coverage,
             "decisions": self._check_decisions,
+            **{one.name: partial(self._check_verbs, one) for one in VERB_CHECKS},
         }
         if sandbox := _loopback_endpoint():
             yield _result("sandbox", lambda: _check_sandbox(sandbox))
@@ -189,6 +198,12 @@ class Diagnosis:
             raise _FaultError(f"the stack has no URL for {', '.join(missing)}: deploy it again")
         return "the URLs are known; only a decision shows whether you may use them"
 
+    def _check_verbs(self, check: VerbCheck) -> str:
+        stage = next(iter(self._found().policy.stages.values()))
+        if missing := check.missing(stage.repositories.repository_of(_ANY_APPLICATION)):
+            raise _LimitedError(f"{missing}; {check.verbs}: needs {check.policies}")
+        return f"can be read: {check.verbs}"
+
     def _found(self) -> Stack:
         if self._stack is None:
             raise _UncheckedError("it needs the stack")
@@ -202,6 +217,8 @@ def _result(name: str, check: Callable[[], str]) -> DiagnosisResult:
         return DiagnosisResult(name, CheckState.OK, check())
     except _UncheckedError as error:
         return DiagnosisResult(name, CheckState.UNKNOWN, str(error))
+    except _LimitedError as error:
+        return DiagnosisResult(name, CheckState.LIMITED, str(error))
     except _FaultError as error:
         return DiagnosisResult(name, CheckState.WRONG, str(error))
     except (ImageGateError, CannotTellError, BotoCoreError, ClientError) as error:
