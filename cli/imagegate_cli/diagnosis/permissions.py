@@ -1,6 +1,6 @@
 """The reading calls with which `imagegate doctor` finds out which commands the caller may use.
 
-Calls that change something are not tried, and no repository has to exist: to those who may read, AWS says that it does not.
+Calls that change something are not tried, and no repository has to exist: AWS says so to those who may read.
 """
 
 from __future__ import annotations
