@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import log, wiring
+from imagegate.aws import metrics
 from imagegate.errors import ImageGateError
 from imagegate.events.decide_call import error_response, http_response, parse_call
 from imagegate.workflow.decide.carry_out import CarryOutDecision
@@ -40,6 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         caller, decision = parse_call(event, context.invoked_function_arn, check, wiring.now())
         logger.append_keys(caller=caller.arn, **decision.about())
         status, body = 200, step().run(decision.as_request(), caller.arn, wiring.now())
+        metrics.emit_rollback(body)
         logger.info("decided", user_id=caller.user_id, **body)
     except ImageGateError as error:
         status, body = error_response(error)

@@ -41,5 +41,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return {"noted": sum(step().note(image, wiring.now()) for image in images)}
     result = step().run(wiring.now(), lambda: context.get_remaining_time_in_millis() > RESERVE_MS)
     (logger.error if result.faults else logger.info)("images in use judged again", **asdict(result))
-    metrics.emit_risks(result.at_risk, result.not_watched)
+    metrics.emit_risks(result.at_risk, result.not_watched, result.fixed)
     return asdict(result)

@@ -364,12 +364,14 @@ def test_an_approval_begins_nothing_where_nothing_is_held(world: World) -> None:
 # Time
 
 
-def test_an_expired_approval_blocks_the_image_and_is_announced_once(world: World) -> None:
+def test_an_expired_approval_blocks_the_image_and_is_announced_once_before_and_after(world: World) -> None:
     image = held(world)
     world.notifications.messages.clear()
-    for days in (1, 6.9, 7.1, 8, 30):
+    for days in (1, 5.9, 6.1, 6.9, 7.1, 8, 30):
         world.reconcile(NOW + days * DAY)
-    [message] = [one for one in world.notifications.messages if one.detail_type != "Daily Digest"]
+    ending, message = [one for one in world.notifications.messages if one.detail_type != "Daily Digest"]
+    assert ending.subject == "APPROVAL ENDS at 2026-11-28 08:01 UTC: shop-dev:1.0 waits for staging"
+    assert "imagegate decide approve shop-dev:1.0" in ending.text
     assert message.subject == "APPROVAL EXPIRED: shop-dev:1.0 does not go to staging"
     assert "imagegate release shop-dev:1.0" in message.text
     assert list(world.ledger.held()) == []

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from imagegate import __version__
 from imagegate.aws import clients
+from imagegate.errors import ServiceUnavailableError
 from imagegate.grants.power import Power
 from imagegate.policy.policy import Scanner
 from imagegate_cli.diagnosis.permissions import VERB_CHECKS
@@ -55,6 +56,8 @@ class FakeAws:
         date = format_datetime(NOW - self.skew)
         metadata = {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
         if code := self.faults.get(operation, "RepositoryNotFoundException" if is_absent else ""):
+            if code == "Unavailable":  # as `imagegate.aws.clients` raises it
+                raise ServiceUnavailableError(f"{operation} answered 500")
             error: Any = {"Error": {"Code": code, "Message": f"not authorized: {operation}"}, **metadata}
             raise ClientError(error, operation)
         return response | metadata
@@ -148,6 +151,12 @@ def test_commands_that_the_caller_may_not_use_are_no_fault_and_name_their_policy
     assert (state, f"access denied: not authorized: {operation}" in text) == ("limited", True)
     assert f"{verbs}: needs " in text
     assert policy in text
+
+
+def test_a_service_that_does_not_answer_limits_its_command_alone(gate: CliGate, aws: FakeAws) -> None:
+    aws.faults["LookupEvents"] = "Unavailable"
+    assert gate.call("doctor").code == 0
+    assert states(gate)["access"][0] == "limited"
 
 
 def test_each_policy_that_doctor_names_permits_the_calls_that_it_tries() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from imagegate.deployment.rollback import Rollback
 from imagegate.oci.image import Digest
 from imagegate.release.release import Outcome
+from imagegate.risk.past import PastRisk
 from imagegate_cli.measures.durations import DurationCounts
 from tests.component.cli_gate import CALLER, CliGate, gate
 from tests.fakes import DEV, NOW
@@ -82,6 +83,38 @@ def test_the_time_to_roll_back_is_from_the_release_that_is_replaced(gate: CliGat
     found = measures(gate)["release to its rollback, median"]
     assert (found["counted"], found["of"]) == (1, 2)
     assert found["value"] == pytest.approx(4 * 3600, rel=0.02)
+
+
+def test_criticals_are_averaged_by_week_and_unknown_ones_are_not_counted(gate: CliGate) -> None:
+    for number, ago in enumerate((0, 0, 0, 7)):
+        image = gate.judged(f"1.{number}", [], ago=timedelta(days=ago))
+        release = gate.world.ledger.latest(image)
+        assert release is not None
+        gate.world.ledger.record(release.id, criticals=(2, 1, None, 5)[number])
+    found = {name: one for name, one in measures(gate).items() if name.startswith("criticals")}
+    monday = NOW.date() - timedelta(days=NOW.weekday())
+    this, last = (f"criticals of a released image, week of {monday - timedelta(days=ago)}" for ago in (0, 7))
+    assert list(found) == [last, this]
+    assert (found[this]["value"], found[this]["counted"], found[this]["of"]) == (1.5, 2, 3)
+    assert found[last]["value"] == 5
+
+
+def test_the_time_to_the_verdict_is_from_the_push(gate: CliGate) -> None:
+    gate.judged("1.0", [], ago=timedelta(hours=1))
+    found = measures(gate)["push to verdict, median"]
+    assert (found["counted"], found["of"]) == (1, 1)
+    assert found["value"] == pytest.approx(0, abs=0.1)
+
+
+def test_the_time_to_a_fix_is_that_of_risks_that_another_image_ended(gate: CliGate) -> None:
+    image = gate.judged("1.0", [])
+    day = timedelta(days=1)
+    for fixable, is_replaced in ((NOW - 2 * day, True), (NOW - 2 * day, False), (None, True)):
+        gate.world.ledger.past.append(PastRisk(image, "dev", NOW - 4 * day, NOW, fixable, is_replaced))
+    found = measures(gate)
+    fix, risk = found["fix known to fix released, median"], found["at risk until over, median"]
+    assert (fix["counted"], fix["of"], fix["value"]) == (1, 3, pytest.approx(2 * 86_400, rel=0.02))
+    assert (risk["counted"], risk["value"]) == (3, pytest.approx(4 * 86_400, rel=0.02))
 
 
 def test_only_attempts_of_the_period(gate: CliGate) -> None:

@@ -16,7 +16,7 @@ from imagegate.notices.message import Message, as_sns_message, event_detail
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Outcome, Release
-from imagegate.risk.risk import Risk, RiskFinding, RiskState
+from imagegate.risk.risk import DueImage, Judgement, Risk, RiskFinding, RiskState
 from tests.component.one_gate import World
 from tests.fakes import DEV, NOW, POLICY, STAGING
 from tests.unit.samples import digest, reason, release
@@ -175,6 +175,17 @@ def test_what_waits_and_what_ends_is_reminded_of(world: World) -> None:
     assert "CVE-2026-1" in row
     assert f"{soon.expires} (owner ann@example.com)" in row
     assert everything.subject.endswith("1 ends soon")
+
+
+@pytest.mark.parametrize(("days", "expected"), [(7, 1), (8, 0), (-1, 0)])
+def test_signatures_that_end_within_a_week_are_in_the_digest(world: World, days: int, expected: int) -> None:
+    begun(world, DEV, Outcome.RELEASED)
+    image, end = ImageRef(DEV, digest("in use")), TOMORROW + timedelta(days=days)
+    judgement = Judgement(NOW, RiskState.FINE, NOW, signature_ends=end)
+    world.ledger.queue[image] = DueImage(image, TOMORROW + DAY, judgement)
+    *_, everything = digests(world, TOMORROW)
+    assert len(everything.detail["ending"]) == expected
+    assert all(f"signature of {image}" in row for row in everything.detail["ending"])
 
 
 @pytest.mark.parametrize(("number", "alert"), [(5, "alert"), (6, "log"), (100, "log")])

@@ -43,6 +43,7 @@ from imagegate.release.release import (
 )
 from imagegate.release.revocation import Revocation
 from imagegate.release.start import IgnoredImage
+from imagegate.risk.past import PastRisk
 from imagegate.risk.risk import DueImage
 from tests.component.test_risks_ledger import JUDGED
 from tests.component.test_risks_ledger import RISK as ANY_RISK
@@ -124,7 +125,10 @@ def fill_ledger() -> None:
         reasons=(REASON,),
         remedies=("update openssl ✓",),
         decision=Digest.of(b"decision"),
+        judged_at=NOW,
+        criticals=0,
         signature=Digest.of(b"signature"),
+        signature_ends=LATER,
         evidence=(AMD64, ARM64),
         sbom=Sbom("attached", (ARM64,)),
         platforms=(AMD64, ARM64),
@@ -157,6 +161,9 @@ def fill_ledger() -> None:
     ledger.judge_by(IMAGE, NOW)
     ledger.keep_judgement(DueImage(IMAGE, NOW), JUDGED, LATER)
     ledger.keep_risk(RISK)
+    ledger.end_risk(
+        PastRisk(replace(IMAGE, repository="other"), "dev", NOW, LATER, MORNING, is_replaced=True)
+    )
     ledger.note_vulnerabilities("shop/web", ["CVE-2026-1"])
     ledger.note("w-1 ending")
     ledger.claim("drift", NOW)

@@ -200,6 +200,52 @@ def test_a_risk_that_is_over_is_announced_once(watch: Watch, how: str) -> None:
     assert [subject[:9] for subject in watch.subjects()] == ["AT RISK: ", "RISK OVER"]
 
 
+@pytest.mark.parametrize(("days", "expected"), [(29, 1), (40, 0), (-1, 0)])
+def test_the_end_of_a_signature_in_use_is_reminded_of_once(watch: Watch, days: int, expected: int) -> None:
+    image = watch.released()
+    end = SOON + timedelta(days=days)
+    latest = watch.world.ledger.history(image).attempts[0]
+    watch.world.ledger.record(latest.id, signature=image.digest, signature_ends=end)
+    for hours in (0, 24, 48):
+        watch.step().note(image, SOON + timedelta(hours=hours))
+        watch.run(SOON + timedelta(hours=hours + 1))
+    ends = [one for one in watch.world.notifications.messages if one.detail_type == "Image Signature Ending"]
+    assert [one.detail["repository"] for one in ends] == [DEV] * expected
+    assert watch.world.ledger.queue[image].last.signature_ends == end  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("number", "alert"), [(5, "alert"), (6, "log")])
+def test_many_signatures_that_end_at_once_are_no_wave_of_mails(watch: Watch, number: int, alert: str) -> None:
+    ends = {ImageRef(DEV, Digest.of(bytes(one))): TOMORROW for one in range(number)}
+    AnnounceRisks(watch.world.ledger, watch.world.notifications).remind(ends, NOW)
+    assert [one.attributes["alert"] for one in watch.world.notifications.messages] == [alert] * number
+
+
+def test_the_time_to_a_fix_counts_from_its_first_sight_to_the_image_with_it(watch: Watch) -> None:
+    image = watch.released()
+    watch.found(image, replace(FIXABLE, fixable=False, packages=(Package("openssl", "3.0.1"),)))
+    watch.run(SOON)
+    watch.found(image, FIXABLE)
+    watch.run(SOON + timedelta(hours=2))
+    watch.run(SOON + timedelta(hours=4))
+    watch.released("2.0", ago=0)
+    watch.step().note(image, SOON + timedelta(hours=6))
+    result = watch.run(SOON + timedelta(hours=7))
+    assert result.fixed == (("dev", 5 * 3600.0),)
+    [past] = watch.world.ledger.past
+    assert (past.since, past.fixable_since) == (SOON, SOON + timedelta(hours=2))
+
+
+def test_a_risk_that_ends_without_another_image_is_no_fix(watch: Watch) -> None:
+    image = watch.released()
+    watch.found(image, FIXABLE)
+    watch.run(SOON)
+    watch.world.registry.delete(image)
+    assert watch.run(SOON + timedelta(hours=2)).fixed == ()
+    [past] = watch.world.ledger.past
+    assert (past.is_replaced, past.fix_seconds) == (False, None)
+
+
 def _waiver() -> Waiver:
     return Waiver(
         repositories="shop-*",

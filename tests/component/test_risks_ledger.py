@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from imagegate.aws.ledger.items import CorruptLedgerError
 from imagegate.findings.finding import Severity
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.revocation import RunsIn
+from imagegate.risk.past import PastRisk
 from imagegate.risk.risk import Judgement, NewerRelease, Risk, RiskFinding, RiskState
 from tests.component.test_ledger import IMAGE, NOW, ledger, table
 
@@ -21,6 +23,7 @@ HOUR = timedelta(hours=1)
 JUDGED = Judgement(
     NOW, RiskState.FINE, NOW, (Digest.of(b"findings"),), (RunsIn("cluster", 2, NOW, "service:a"),), NOW
 )
+PAST = PastRisk(IMAGE, "dev", NOW, NOW + timedelta(days=45), NOW + HOUR, is_replaced=True)
 RISK = Risk(
     image=IMAGE,
     stage="dev",
@@ -88,8 +91,20 @@ def test_an_image_that_is_forgotten_is_not_written_again(ledger: DynamoLedger) -
 def test_a_risk_is_read_back_until_it_is_over(ledger: DynamoLedger) -> None:
     ledger.keep_risk(RISK)
     assert (ledger.risk(IMAGE), list(ledger.risks())) == (RISK, [RISK])
-    ledger.forget_risk(IMAGE)
+    ledger.end_risk(PAST)
     assert (ledger.risk(IMAGE), list(ledger.risks())) == (None, [])
+
+
+@pytest.mark.parametrize("past", [PAST, replace(PAST, fixable_since=None, is_replaced=False)])
+def test_a_risk_that_is_over_is_kept_once_by_its_end(ledger: DynamoLedger, past: PastRisk) -> None:
+    for _ in range(2):
+        ledger.end_risk(past)
+    assert list(ledger.past_risks(PAST.over_at, PAST.over_at)) == [past]
+    assert list(
+        ledger.past_risks(PAST.over_at - timedelta(days=400), PAST.over_at + timedelta(days=400))
+    ) == [past]
+    assert list(ledger.past_risks(PAST.over_at + HOUR, PAST.over_at + timedelta(days=40))) == []
+    assert list(ledger.past_risks(PAST.over_at - timedelta(days=40), PAST.over_at - HOUR)) == []
 
 
 def test_a_damaged_risk_is_an_error_that_names_it(ledger: DynamoLedger, table: Any) -> None:

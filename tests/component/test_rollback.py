@@ -161,6 +161,7 @@ def test_deployers_get_a_release_event_and_people_the_name_of_the_person(world: 
         "by": CALLER,
         "at": "2026-11-21T11:00:00Z",
         "reason": "it leaks",
+        "since": "2026-11-21T10:00:00Z",
     }
     assert told.pop("id") != original.detail["id"]
     assert told == {name: value for name, value in original.detail.items() if name != "id"}

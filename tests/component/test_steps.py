@@ -570,6 +570,34 @@ def test_a_pass_is_signed_and_binds_policy_decision_and_summary(world: World) ->
     assert world.ledger.get(ReleaseId(image, 1)).signature == signed.signature
 
 
+@pytest.mark.parametrize(("days", "number"), [(29, 2), (31, 1)])
+def test_a_signature_that_ends_soon_is_made_again(world: World, days: int, number: int) -> None:
+    image, judged = world.judged()
+    world.signer.end = NOW + timedelta(days=days)
+    world.sign(judged.decision)
+    world.sign(judged.decision)
+    assert len(world.signer.signed) == number
+    assert world.ledger.get(ReleaseId(image, 1)).signature_ends == world.signer.end
+
+
+def test_the_number_of_criticals_is_that_of_the_worst_platform(world: World) -> None:
+    index, (amd, arm) = world.index("amd64", "arm64")
+    world.start(index)
+    world.scans.finish(amd, critical(1))
+    world.scans.finish(arm, critical(3))
+    world.judge(index)
+    release = world.ledger.get(ReleaseId(index, 1))
+    assert (release.criticals, release.judged_at) == (3, NOW)
+
+
+def test_without_a_complete_scan_the_number_of_criticals_is_not_known(world: World) -> None:
+    image = world.registry.push_image(DEV, "1.0")
+    world.start(image)
+    world.judge(image, now=NOW + timedelta(days=2))
+    release = world.ledger.get(ReleaseId(image, 1))
+    assert (release.criticals, release.verdict) == (None, "BLOCK")
+
+
 def test_signing_twice_gives_one_signature(world: World) -> None:
     _, judged = world.judged()
     assert world.sign(judged.decision).signature == world.sign(judged.decision).signature

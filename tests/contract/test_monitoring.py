@@ -14,6 +14,7 @@ import pytest
 
 from imagegate.aws import metrics
 from imagegate.aws.metrics import NAMESPACE, Metric
+from imagegate.canonical_json import timestamp
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.promotion import Promotion
 from imagegate.release.release import Outcome, Release, StartReason
@@ -62,13 +63,15 @@ def emitted(capsys: pytest.CaptureFixture[str]) -> dict[str, set[tuple[str, ...]
         reason=StartReason.PUSH,
         started_at=NOW,
         outcome=Outcome.RELEASED,
+        criticals=0,
         promotion=Promotion("shop-staging", image.digest, ("1.0",)),
     )
     metrics.emit_verdict(release, NOW)
     metrics.emit_ending(release, NOW)
     metrics.emit_waits(timedelta(), 0, timedelta())
     metrics.emit_pass(0, 0, 0)
-    metrics.emit_risks(0, 0)
+    metrics.emit_risks(0, 0, [("dev", 1.0)])
+    metrics.emit_rollback({"at": timestamp(NOW), "since": timestamp(NOW)})
     found: dict[str, set[tuple[str, ...]]] = {}
     for line in capsys.readouterr().out.splitlines():
         [directive] = json.loads(line)["_aws"]["CloudWatchMetrics"]
@@ -247,6 +250,7 @@ def test_every_function_is_watched() -> None:
 def test_watching_costs_little() -> None:
     stages, outcomes = 3, len(Outcome)
     by_stage = [Metric.PUSH_TO_VERDICT, Metric.SCAN_WAIT, Metric.PUSH_TO_PROMOTION]
+    by_stage += [Metric.CRITICALS, Metric.SCANNED, Metric.SIGNED, Metric.FIX_TIME]
     own = stages * outcomes + stages * len(by_stage) + len(set(Metric) - {*by_stage, Metric.RELEASES}) + 1
     alarms = sum(len(watched(alarm)) for alarm in ALARMS.values())
     # CloudWatch pricing, us-east-1: metrics, metrics of alarms, composite alarm, dashboard.

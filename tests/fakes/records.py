@@ -10,6 +10,7 @@ from datetime import datetime
 from imagegate.errors import (
     AuthenticityError,
     CorruptContentError,
+    ExpiryError,
     IntegrityError,
     RecordNotFoundError,
     RevocationError,
@@ -80,6 +81,7 @@ class FakeSigner:
     signed: list[bytes] = field(default_factory=list)
     profiles: list[str] = field(default_factory=list)
     revoked: dict[bytes, str] = field(default_factory=dict)
+    end: datetime | None = None  # when signatures expire
 
     def make_profile(self, stage: str) -> None:
         self.profiles.append(stage)
@@ -97,6 +99,8 @@ class FakeSigner:
     ) -> dict[str, str]:
         if envelope in self.revoked:
             raise RevocationError(f"revoked: {self.revoked[envelope]}")
+        if self.end is not None and at >= self.end:
+            raise ExpiryError(f"expired at {self.end}")
         raw = json.loads(envelope)
         target = json.loads(raw["payload"])["targetArtifact"]
         annotations: dict[str, str] = target.pop("annotations")
@@ -105,6 +109,9 @@ class FakeSigner:
         if target != subject.as_json():
             raise IntegrityError("another subject")
         return annotations
+
+    def ends(self, envelope: bytes) -> datetime | None:
+        return self.end
 
     def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
         by = json.loads(envelope)["by"]

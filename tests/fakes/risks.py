@@ -10,6 +10,7 @@ from typing import Any
 from imagegate.oci.image import ImageRef
 from imagegate.ports.risks import RunningTasks
 from imagegate.release.revocation import RunsIn
+from imagegate.risk.past import PastRisk
 from imagegate.risk.risk import DueImage, Judgement, Risk
 
 
@@ -17,6 +18,7 @@ from imagegate.risk.risk import DueImage, Judgement, Risk
 class FakeRisks:
     queue: dict[ImageRef, DueImage] = field(default_factory=dict)
     at_risk: dict[ImageRef, Risk] = field(default_factory=dict)
+    past: list[PastRisk] = field(default_factory=list)
     found_in: dict[str, frozenset[str]] = field(default_factory=dict)  # applications, by vulnerability
 
     def note_vulnerabilities(self, application: str, names: Collection[str]) -> None:
@@ -67,8 +69,12 @@ class FakeRisks:
     def keep_risk(self, risk: Risk) -> None:
         self.at_risk[risk.image] = Risk.from_json(risk.as_json())
 
-    def forget_risk(self, image: ImageRef) -> None:
-        self.at_risk.pop(image, None)
+    def end_risk(self, past: PastRisk) -> None:
+        self.at_risk.pop(past.image, None)
+        self.past.append(past)
+
+    def past_risks(self, since: datetime, until: datetime) -> Iterator[PastRisk]:
+        yield from (past for past in self.past if since <= past.over_at <= until)
 
 
 @dataclass

@@ -49,7 +49,7 @@ def messages(
     glass = BreakGlass(name, digest(), text, NOON + timedelta(days=1), NOON, ANN)
     risk = replace(RISK, image=image, tags=(tag,), runs=(RunsIn(CLUSTER, 4, service="service:api"),))
     revoked = grant_notice.signature_revoked(
-        image, Revocation(NOON, ANN, text), stages=["dev"], places=[image], runs_in=risk.runs
+        image, Revocation(NOON, ANN, text), stages=["dev"], places=[image], runs_in=risk.runs, earlier=[image]
     )
     rejection = Approval(held.id, "staging", held.policy, Choice.REJECT, ANN, NOON, text)
     return {
@@ -67,6 +67,8 @@ def messages(
         "risk-over": risk_ended(risk, "would pass its gate now", NOON, is_loud=True),
         "many-at-risk": many_risks([risk] * 3, 1, NOON),
         "rejected": approval_notice.rejected(held, request, rejection),
+        "signature-ending": grant_notice.signature_ending(image, NOON + timedelta(days=20), is_loud=True),
+        "approval-ending": approval_notice.ending(held, request),
         "approval-expired": approval_notice.expired(held, request),
         "approval-mail": next(
             approval_mail.mails(held, request, lambda link: f"https://example.com/{link.purpose}")

@@ -23,7 +23,9 @@ from imagegate_cli.output.terminal import print_content, say, show_json
 def stats(command_line: CommandLine, /, *, since: timedelta, form: str) -> None:
     """Print measures of the releases: scanned, signed, outcomes, times.
 
-    They come from the ledger, by stage. The last column says how many attempts a number counts, of how many; a number
+    They come from the ledger, by stage: shares of scanned and signed releases, CRITICAL findings by week, times to
+    verdict,
+    promotion, fix and rollback. The last column says how many attempts a number counts, of how many; a number
     is not known where nothing was counted. Medians and p90 are exact to two per cent.
     """
     from imagegate_cli.measures.measure import measure

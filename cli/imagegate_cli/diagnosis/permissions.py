@@ -28,6 +28,7 @@ class ReadingCall:
         from botocore.exceptions import BotoCoreError, ClientError
 
         from imagegate.aws.clients import client
+        from imagegate.errors import ImageGateError
         from imagegate_cli.faults import explain
 
         about = {"repositoryName": repository} if self.in_repository else {}
@@ -36,7 +37,7 @@ class ReadingCall:
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             return "" if code.endswith(_READABLE) else explain(error)
-        except BotoCoreError as error:
+        except (BotoCoreError, ImageGateError) as error:
             return explain(error)
         return ""
 

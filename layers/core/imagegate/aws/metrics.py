@@ -7,12 +7,15 @@ repository, a tag or a vulnerability: these are fields of the log.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from imagegate.release.release import Release, StartReason
+from imagegate.canonical_json import parse_timestamp
+from imagegate.release.release import Outcome, Release, StartReason
 from imagegate.settings import setting
 
 NAMESPACE = "imagegate"
@@ -25,6 +28,11 @@ class Metric(StrEnum):
     PUSH_TO_VERDICT = "PushToVerdict"  # by stage
     SCAN_WAIT = "ScanWait"  # by stage: from the beginning of the attempt to its verdict
     PUSH_TO_PROMOTION = "PushToPromotion"  # by stage
+    CRITICALS = "Criticals"  # by stage: findings of each judged image
+    SCANNED = "Scanned"  # by stage: 1 for each image that was judged on a complete scan, else 0
+    SIGNED = "Signed"  # by stage: 1 for each released image that its gate has signed, else 0
+    FIX_TIME = "FixTime"  # by stage: from the first sight of a fix to the image with it
+    TIME_TO_ROLLBACK = "TimeToRollback"  # from a release to the rollback that replaced it
     OLDEST_WAIT = "OldestWait"  # of a release for its scan; every five minutes, so it is the heartbeat, too
     OPEN_APPROVALS = "OpenApprovals"
     OLDEST_APPROVAL = "OldestApproval"
@@ -38,9 +46,12 @@ class Metric(StrEnum):
 
 
 def emit_verdict(release: Release, now: datetime) -> None:
-    """Emit how long the image waited for its verdict, unless it was judged again later."""
+    """Emit how long the image waited for its verdict and what was found, unless it was judged again later."""
     if release.reason is not StartReason.PUSH:
         return
+    _emit(Metric.SCANNED, int(release.criticals is not None), stage=release.stage)
+    if release.criticals is not None:
+        _emit(Metric.CRITICALS, release.criticals, stage=release.stage)
     _emit(Metric.SCAN_WAIT, _seconds(now - release.started_at), stage=release.stage)
     _emit(Metric.PUSH_TO_VERDICT, _seconds(now - _pushed_at(release)), stage=release.stage)
 
@@ -48,6 +59,8 @@ def emit_verdict(release: Release, now: datetime) -> None:
 def emit_ending(release: Release, now: datetime) -> None:
     """Emit how the release ended, and how long a promotion took that waited for nobody."""
     _emit(Metric.RELEASES, 1, stage=release.stage, outcome=str(release.outcome))
+    if release.outcome is Outcome.RELEASED:
+        _emit(Metric.SIGNED, int(release.signature is not None), stage=release.stage)
     if release.promotion and release.reason is StartReason.PUSH:
         _emit(Metric.PUSH_TO_PROMOTION, _seconds(now - _pushed_at(release)), stage=release.stage)
 
@@ -68,10 +81,21 @@ def emit_pass(lost: int, stored_bytes: int | None, canary_seconds: int | None) -
         _emit(Metric.CANARY_WAIT, canary_seconds)
 
 
-def emit_risks(at_risk: int, not_watched: int) -> None:
-    """Emit how many images in use are at risk, and how many no scanner looks at any more."""
+def emit_risks(at_risk: int, not_watched: int, fixed: Iterable[tuple[str, float]] = ()) -> None:
+    """Emit how many images in use are at risk, and how many no scanner looks at any more.
+
+    `fixed`: the stages of images that another one replaced, and the seconds since their fix was known.
+    """
+    for stage, seconds in fixed:
+        _emit(Metric.FIX_TIME, seconds, stage=stage)
     _emit(Metric.IMAGES_AT_RISK, at_risk)
     _emit(Metric.IMAGES_NOT_WATCHED, not_watched)
+
+
+def emit_rollback(decided: Mapping[str, Any]) -> None:
+    """Emit how long the replaced release was the current one, if the result of a decision is a rollback's."""
+    if since := decided.get("since"):
+        _emit(Metric.TIME_TO_ROLLBACK, _seconds(parse_timestamp(decided["at"]) - parse_timestamp(since)))
 
 
 def _emit(metric: Metric, value: float, **dimensions: str) -> None:
@@ -81,7 +105,13 @@ def _emit(metric: Metric, value: float, **dimensions: str) -> None:
         pass  # the line is written at the end of the block
 
 
-_TIMES = (Metric.PUSH_TO_VERDICT, Metric.SCAN_WAIT, Metric.PUSH_TO_PROMOTION)
+_TIMES = (
+    Metric.PUSH_TO_VERDICT,
+    Metric.SCAN_WAIT,
+    Metric.PUSH_TO_PROMOTION,
+    Metric.FIX_TIME,
+    Metric.TIME_TO_ROLLBACK,
+)
 _WAITS = (Metric.OLDEST_WAIT, Metric.OLDEST_APPROVAL, Metric.CANARY_WAIT)
 _UNITS = {**dict.fromkeys((*_TIMES, *_WAITS), MetricUnit.Seconds), Metric.STORED_BYTES: MetricUnit.Bytes}
 

@@ -111,6 +111,13 @@ class AwsSigner:
             raise ServiceUnavailableError(str(error)) from error
         return verified.annotations
 
+    def ends(self, envelope: bytes) -> datetime | None:
+        """Return when the signature expires: the profile's validity, counted from the signing time."""
+        from imagegate.notation.attributes import read_attributes
+        from imagegate.notation.jws import parse_envelope
+
+        return read_attributes(parse_envelope(envelope).protected).expiry
+
     def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
         """Revoke the signature, also a second time. Return its stage, or None if none of these stages made it.
 

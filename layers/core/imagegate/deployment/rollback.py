@@ -26,7 +26,7 @@ _LONGEST_RELEASE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """A rollback, as it is stored. `came_from`: the release that it replaces."""
+    """A rollback, as it is stored. `came_from`: the release that it replaces; it was released at `since`, if known."""
 
     repository: str
     to: Digest
@@ -34,6 +34,7 @@ class Rollback:
     by: str  # ARN
     at: datetime
     reason: str
+    since: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it for the ledger, with microseconds: a release of the same second is either before or after it."""
@@ -42,8 +43,9 @@ class Rollback:
             "to": str(self.to),
             "from": str(self.came_from),
             "by": self.by,
-            "at": self.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "at": _moment(self.at),
             "reason": self.reason,
+            **({"since": _moment(self.since)} if self.since else {}),
         }
 
     @classmethod
@@ -55,7 +57,12 @@ class Rollback:
             by=str(raw["by"]),
             at=parse_timestamp(raw["at"]),
             reason=str(raw["reason"]),
+            since=parse_timestamp(raw["since"]) if "since" in raw else None,
         )
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def announced_releases(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +21,9 @@ from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 
 if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
+
+
+_LAST_DAY = timedelta(days=1)
 
 
 class Choice(StrEnum):
@@ -51,6 +54,11 @@ class ApprovalRequest:
     @property
     def expires_at(self) -> datetime:
         return self.requested_at + self.terms.expires
+
+    def is_ending(self, now: datetime) -> bool:
+        """Return True on the last day of a request that had time for longer."""
+        is_long = self.terms.expires > 2 * _LAST_DAY
+        return is_long and self.expires_at - _LAST_DAY <= now < self.expires_at
 
     def as_json(self) -> dict[str, Any]:
         """Return what a program needs to request a decision from people."""

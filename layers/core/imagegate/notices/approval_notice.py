@@ -1,9 +1,10 @@
-"""Messages about approval requests that were rejected, or that expired."""
+"""Messages about approval requests that were rejected, that expire soon, or that expired."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from imagegate.canonical_json import timestamp
 from imagegate.notices.message import Message, aligned, image_name
 from imagegate.policy.rules import Attention
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from imagegate.release.release import Release
 
 APPROVAL_REJECTED = "Image Rejected"
+APPROVAL_ENDING = "Image Approval Ending"
 APPROVAL_EXPIRED = "Image Approval Expired"
 
 
@@ -26,6 +28,20 @@ def rejected(release: Release, request: ApprovalRequest, by: Approval) -> Messag
         + (f": {by.reason}" if by.reason else "."),
         "Push another image, or release this one again: it will need a new approval.",
         {"by": by.by, "reason": by.reason},
+    )
+
+
+def ending(release: Release, request: ApprovalRequest) -> Message:
+    """Compose the message that the time to approve is over soon."""
+    until = f"{request.expires_at:%Y-%m-%d %H:%M} UTC"
+    return _about(
+        release,
+        request,
+        APPROVAL_ENDING,
+        f"APPROVAL ENDS at {until}: {image_name(release)} waits for {request.stage}",
+        f"{image_name(release)} waits for an approval to go to {request.stage}, until {until}.",
+        f"Approve it: imagegate decide approve {image_name(release)}",
+        {"expires": timestamp(request.expires_at)},
     )
 
 

@@ -133,7 +133,7 @@ def _lines(digested: Digested, name: str) -> list[str]:
         lines += _part(f"{str(outcome).capitalize()}:", rows, number)
     lines += _part("Waiting for an approval (imagegate list --waiting):", digested.waiting)
     lines += _part("At risk now, or not watched (imagegate list --at-risk):", digested.at_risk)
-    lines += _part("Ends within a week (imagegate decide list):", digested.ending)
+    lines += _part("Ends within a week (waivers and break-glass: imagegate decide list):", digested.ending)
     return [*lines, "", "More:  imagegate list", "Why:   imagegate policy report --since 7d"]
 
 

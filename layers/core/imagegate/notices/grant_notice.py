@@ -1,10 +1,12 @@
-"""Messages about break-glass (granted, ending, ended, withdrawn) and about revoked signatures."""
+"""Messages about break-glass (granted, ending, ended, withdrawn), and about signatures: revoked, or ending."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from imagegate.canonical_json import timestamp
 from imagegate.notices.message import Message, aligned
 from imagegate.policy.rules import Attention
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 BREAK_GLASS = "Break Glass"
 SIGNATURE_REVOKED = "Image Signature Revoked"
+SIGNATURE_ENDING = "Image Signature Ending"
 # People who look after a fleet see the whole list in the console.
 _CLUSTERS_SHOWN = 20
 
@@ -152,6 +155,39 @@ def signature_revoked(
             "revocation": revocation.as_json(),
         },
         attributes={"alert": str(Attention.ALERT), "repository": image.repository, "revoked": "true"},
+    )
+
+
+def signature_ending(image: ImageRef, end: datetime, *, is_loud: bool) -> Message:
+    """Compose the message that the signature of an image in use ends soon.
+
+    `is_loud`: nobody gets a mail if many end at once; the daily digest has those of a week.
+    """
+    name, until = f"{image.repository}@{image.digest.short}", f"{end:%Y-%m-%d %H:%M} UTC"
+    text = [
+        f"The signature of {name}, which is in use, expires at {until}.",
+        "From then on, everything that verifies signatures refuses the image.",
+        "",
+        "What to do: deploy a newer image, or release this one again, so that it is judged and signed anew:",
+        f"  imagegate release {image}",
+        "",
+        f"More: imagegate status {image}",
+    ]
+    return Message(
+        subject=f"SIGNATURE ENDS {end:%Y-%m-%d}: {name}",
+        lines=text,
+        detail_type=SIGNATURE_ENDING,
+        detail={
+            "schema": 1,
+            "id": f"signature-{image}-{end:%Y-%m-%d}",
+            "repository": image.repository,
+            "digest": str(image.digest),
+            "ends": timestamp(end),
+        },
+        attributes={
+            "alert": str(Attention.ALERT if is_loud else Attention.LOG),
+            "repository": image.repository,
+        },
     )
 
 

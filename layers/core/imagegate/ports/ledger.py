@@ -86,7 +86,10 @@ class StepResults(TypedDict, total=False):
     reasons: Sequence[dict[str, str]]
     remedies: Sequence[str]
     decision: Digest | None
+    judged_at: datetime | None
+    criticals: int | None
     signature: Digest | None
+    signature_ends: datetime | None
     evidence: Sequence[Digest]
     sbom: Sbom | None
     platforms: Sequence[Digest]

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from imagegate.oci.image import ImageRef
     from imagegate.release.revocation import RunsIn
+    from imagegate.risk.past import PastRisk
     from imagegate.risk.risk import DueImage, Judgement, Risk
 
 
-class JudgedAgain(Protocol):
+class ImagesInQueue(Protocol):
+    """The queue of images in use, for readers."""
+
+    def images_in_use(self) -> Iterator[DueImage]:
+        """Yield all images in the queue; eventually consistent."""
+
+
+class JudgedAgain(ImagesInQueue, Protocol):
     """The queue of images in use. Each has one item with the time when it is due."""
 
     def judge_by(self, image: ImageRef, due: datetime) -> None:
@@ -21,9 +29,6 @@ class JudgedAgain(Protocol):
 
     def due_images(self, now: datetime) -> Iterator[DueImage]:
         """Yield the images that are due, the longest due first; eventually consistent."""
-
-    def images_in_use(self) -> Iterator[DueImage]:
-        """Yield all images in the queue; eventually consistent."""
 
     def due_image(self, image: ImageRef) -> DueImage | None:
         """Return the image's place in the queue with its last judgement, or None."""
@@ -64,8 +69,15 @@ class Risks(KnownRisks, Protocol):
     def keep_risk(self, risk: Risk) -> None:
         """Store it in place of an earlier one."""
 
-    def forget_risk(self, image: ImageRef) -> None:
-        """Record that it is over."""
+    def end_risk(self, past: PastRisk) -> None:
+        """Remove the risk, and keep for measures that it is over."""
+
+
+class PastRisks(Protocol):
+    """Risks that are over, for measures. They are kept for a year."""
+
+    def past_risks(self, since: datetime, until: datetime) -> Iterator[PastRisk]:
+        """Yield those that ended in that time, both ends included; in no order."""
 
 
 class Vulnerabilities(Protocol):

@@ -30,5 +30,8 @@ class Signer(Protocol):
         `is_new`: it was made a moment ago, and nobody has it who could have revoked it.
         """
 
+    def ends(self, envelope: bytes) -> datetime | None:
+        """Return when a signature of `sign` expires, or None if it does not."""
+
     def revoke(self, envelope: bytes, stages: Iterable[str], reason: str) -> str | None:
         """Revoke the signature, also a second time. Return its stage, or None if none of these stages made it."""

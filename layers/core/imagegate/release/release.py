@@ -103,7 +103,14 @@ class Release:
     reasons: Sequence[dict[str, str]] = ()
     remedies: tuple[str, ...] = ()  # actions after which it would pass, as sentences
     decision: Digest | None = None
+    judged_at: datetime | None = None  # by that decision; None: it is from an earlier version
+    criticals: int | None = (
+        None  # findings of the worst platform by that decision; None: no scan was complete
+    )
     signature: Digest | None = None
+    signature_ends: datetime | None = (
+        None  # None: it does not end, or an earlier attempt or version has signed
+    )
     evidence: tuple[Digest, ...] = ()  # of the other artifacts pushed: summary, platforms' signatures, SBOMs
     sbom: Sbom | None = None  # None: the stage requests none, or nothing passed yet
     platforms: tuple[Digest, ...] = ()  # of an index: those that were judged, and are released with it

@@ -117,6 +117,7 @@ class Risk:
     newer: tuple[NewerRelease, ...] = ()
     is_current: bool = True  # the current release of its repository; False: it only runs
     exported_at: datetime | None = None  # when Security Hub got it last; None: it does not have it
+    fixable_since: datetime | None = None  # since when a fix is known for all of its findings
 
     @property
     def name(self) -> str:
@@ -175,11 +176,12 @@ class Risk:
             "newer": [one.as_json() for one in self.newer],
             "current": self.is_current,
             **({"exportedAt": timestamp(self.exported_at)} if self.exported_at else {}),
+            **({"fixableSince": timestamp(self.fixable_since)} if self.fixable_since else {}),
         }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        exported = raw.get("exportedAt")
+        exported, fixable = raw.get("exportedAt"), raw.get("fixableSince")
         return cls(
             image=ImageRef.of(raw["repository"], raw["digest"]),
             tags=tuple(raw["tags"]),
@@ -195,6 +197,7 @@ class Risk:
             newer=tuple(map(NewerRelease.from_json, raw["newer"])),
             is_current=bool(raw["current"]),
             exported_at=parse_timestamp(exported) if exported else None,
+            fixable_since=parse_timestamp(fixable) if fixable else None,
         )
 
 
@@ -208,6 +211,7 @@ class Judgement:
     findings: tuple[Digest, ...] = ()  # of its records of findings
     runs: tuple[RunsIn, ...] = ()
     scan_started_at: datetime | None = None  # by this function, under basic scanning
+    signature_ends: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         started = self.scan_started_at
@@ -218,11 +222,12 @@ class Judgement:
             "findings": [str(digest) for digest in self.findings],
             "runs": [_runs_json(one) for one in self.runs],
             "scanStartedAt": timestamp(started) if started else None,
+            **({"signatureEnds": timestamp(self.signature_ends)} if self.signature_ends else {}),
         }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        started = raw["scanStartedAt"]
+        started, ends = raw["scanStartedAt"], raw.get("signatureEnds")
         return cls(
             at=parse_timestamp(raw["at"]),
             state=RiskState(raw["state"]),
@@ -230,6 +235,7 @@ class Judgement:
             findings=tuple(map(Digest.parse, raw["findings"])),
             runs=tuple(map(_runs_of, raw["runs"])),
             scan_started_at=parse_timestamp(started) if started else None,
+            signature_ends=parse_timestamp(ends) if ends else None,
         )
 
 

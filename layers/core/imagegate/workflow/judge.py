@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from imagegate.errors import ImageNotFoundError
 from imagegate.evidence.sbom import NOT_ATTACHED_YET
+from imagegate.findings.finding import Severity
+from imagegate.findings.scan import Readiness
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.verdict import PlatformScan, VerdictOutcome, attention
@@ -53,7 +55,7 @@ class JudgeResult:
     sbom: bool = False  # the stage wants an SBOM
     verdict: VerdictOutcome | None = None
     decision: Digest | None = None
-    release: Release | None = None  # as it was before the verdict; not for the state machine
+    release: Release | None = None  # with what was recorded; not for the state machine
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -83,7 +85,8 @@ class JudgeImage:
     def run(self, id_: ReleaseId, now: datetime) -> JudgeResult:
         """Judge the image, record the decision in the ledger, and return what to do next."""
         release = self.ledger.get(id_)
-        return replace(self._route(release, now), release=release)
+        result = self._route(release, now)
+        return result if result.release else replace(result, release=release)
 
     def _route(self, release: Release, now: datetime) -> JudgeResult:
         if release.outcome is not None:
@@ -114,8 +117,15 @@ class JudgeImage:
         if examined.found.started_clocks:
             self.ledger.keep_clocks(examined.application, examined.found.started_clocks)
         self.ledger.note_vulnerabilities(examined.application, examined.found.vulnerabilities)
-        verdict = examined.found.verdict
-        digest = self._record(release, policy, here, examined)
+        release = self._record(release, policy, here, examined)
+        return replace(self._conclude(policy, stage, release, examined, now), release=release)
+
+    def _conclude(
+        self, policy: Policy, stage: Stage, release: Release, examined: ExaminedImage, now: datetime
+    ) -> JudgeResult:
+        """Return the next step of a release whose decision is recorded; note an image that others may be built on."""
+        verdict, digest = examined.found.verdict, release.decision
+        assert digest is not None
         if verdict.outcome is VerdictOutcome.PASS and stage.name in policy.base_stages:
             for base in _bases(release, examined, digest):
                 self.ledger.note_base(base)
@@ -151,7 +161,7 @@ class JudgeImage:
         self.ledger.record(release.id, break_glass=str(glass))
         return JudgeRoute.PROMOTE, Outcome.RELEASED
 
-    def _record(self, release: Release, policy: Policy, here: EcrImage, examined: ExaminedImage) -> Digest:
+    def _record(self, release: Release, policy: Policy, here: EcrImage, examined: ExaminedImage) -> Release:
         found, stage = examined.found, policy.stages[release.stage]
         packed = [
             self.records.put_findings(content) if content else None for content in found.packed_findings
@@ -160,8 +170,10 @@ class JudgeImage:
         if decision.waivers_record is not None:
             self.records.put_waivers(decision.waivers_record)
         digest = self.records.put_decision(decision.encode())
-        self.ledger.record(
+        return self.ledger.record(
             release.id,
+            judged_at=examined.now,
+            criticals=_criticals(found.scans),
             verdict=str(decision.verdict),
             attention=str(attention(stage, found.verdict)),
             reasons=decision.reasons,
@@ -171,7 +183,6 @@ class JudgeImage:
             ending=None,
             break_glass="",
         )
-        return digest
 
     def _new_record(
         self, release: Release, stage: Stage, here: EcrImage, examined: ExaminedImage
@@ -209,6 +220,13 @@ def _bases(release: Release, examined: ExaminedImage, decision: Digest) -> Itera
                 decision=decision,
                 tags=tuple(sorted(release.tags)),
             )
+
+
+def _criticals(scans: Sequence[PlatformScan]) -> int | None:
+    """Return the CRITICAL findings of the worst platform, or None if not all platforms have a result."""
+    if not scans or any(scan.status.readiness is not Readiness.READY for scan in scans):
+        return None
+    return max(scan.tally.all.counts.get(Severity.CRITICAL, 0) for scan in scans)
 
 
 def _platforms(image: ImageRef, scans: Sequence[PlatformScan]) -> tuple[Digest, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from imagegate.errors import (
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from imagegate.ports.registry import Registry
     from imagegate.ports.signer import Signer
 
+# Instead of a signature that ends sooner, another one is made.
+_RENEW_BEFORE = timedelta(days=30)
 _MOST_SIGNATURES = 50  # that are read to find ours; if an image has more, it may get a second one
 
 
@@ -42,6 +44,7 @@ class SignResult:
     release: ReleaseId
     signature: Digest
     evidence: tuple[Digest, ...] = ()  # empty if an earlier attempt had signed
+    ends: datetime | None = None  # when the first new signature expires
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class SignImage:
         signed = _Signing(self, decision, digest, now).run()
         results: StepResults = {"signature": signed.signature}
         if signed.evidence:
-            results["evidence"] = signed.evidence
+            results |= {"evidence": signed.evidence, "signature_ends": signed.ends}
         if self.ledger.record(signed.release, **results).revoked:
             raise DecisionRefusedError(f"{decision.image}: revoked while it was signed; revoke it once more")
         return signed
@@ -132,8 +135,9 @@ class _Signing:
                 {attestation.PREDICATE_ANNOTATION: attestation.VSA_TYPE},
             ),
         )
-        image, *platforms = (found or self._sign(subject, Digest.of(vsa)) for subject, found in known)
-        return SignResult(self._release, image, (summary, *platforms))
+        ends: list[datetime] = []
+        image, *platforms = (found or self._sign(subject, Digest.of(vsa), ends) for subject, found in known)
+        return SignResult(self._release, image, (summary, *platforms), min(ends, default=None))
 
     @property
     def _release(self) -> ReleaseId:
@@ -164,11 +168,14 @@ class _Signing:
                 return referrer.digest
         return None
 
-    def _sign(self, subject: Descriptor, vsa: Digest) -> Digest:
+    def _sign(self, subject: Descriptor, vsa: Digest, ends: list[datetime]) -> Digest:
+        """Sign one subject, and add the end of the signature to `ends`."""
         payload = attestation.notation_payload(self.decision, self.digest, vsa, subject)
         envelope, annotations = self.step.signer.sign(self.decision.stage, payload)
         signed = self.step.signer.verify(envelope, subject, self.decision.stage, self.now, is_new=True)
         attestation.check_signed_decision(signed, self.decision.stage)
+        if end := self.step.signer.ends(envelope):
+            ends.append(end)
         kind = attestation.NOTATION_SIGNATURE
         return self._push(subject, envelope, _Form(attestation.JOSE, kind, kind, annotations))
 
@@ -196,7 +203,12 @@ class _Signing:
     def _verify(self, signature: Digest, subject: Descriptor) -> dict[str, str]:
         reference = ImageRef(self._repository, signature)
         return verify_signature(
-            self.step.registry, self.step.signer, reference, subject, self.decision.stage, self.now
+            self.step.registry,
+            self.step.signer,
+            reference,
+            subject,
+            self.decision.stage,
+            self.now + _RENEW_BEFORE,
         )
 
 

@@ -64,7 +64,8 @@ class DynamoLedger:
         self.applications_with = vulnerabilities.applications_with
         risks = DynamoRisks(table)
         self.risks, self.risk, self.risks_among = risks.risks, risks.risk, risks.risks_among
-        self.keep_risk, self.forget_risk = risks.keep_risk, risks.forget_risk
+        self.keep_risk, self.end_risk = risks.keep_risk, risks.end_risk
+        self.past_risks = risks.past_risks
 
         notices = DynamoNotices(table)
         self.note, self.claim = notices.note, notices.claim

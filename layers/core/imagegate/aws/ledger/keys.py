@@ -92,6 +92,11 @@ def risk(image: ImageRef) -> Key:
     return key(f"RISK#{image}", "RISK")
 
 
+def past_risks(month: str) -> str:
+    """Return the partition of the risks that ended in the month (`2026-11`)."""
+    return f"OVER#{month}"
+
+
 def cleaned(image: ImageRef) -> Key:
     return key(f"CLEANED#{image}", "CLEANED")
 

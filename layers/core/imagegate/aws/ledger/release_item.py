@@ -64,7 +64,10 @@ OPTIONAL: Mapping[str, tuple[str, Callable[[Any], str], Callable[[str], Any]]] =
     "reasons": ("reasons", lambda reasons: json.dumps(list(reasons)), _reasons),
     "remedies": ("remedies", lambda texts: json.dumps(list(texts)), _texts),
     "decision": ("decision", str, Digest.parse),
+    "judged_at": ("judgedAt", moment, parse_timestamp),
+    "criticals": ("criticals", str, int),
     "signature": ("signature", str, Digest.parse),
+    "signature_ends": ("signatureEnds", moment, parse_timestamp),
     "evidence": ("evidence", _listed, _digests),
     "sbom": (
         "sbom",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from imagegate.aws.ledger import keys
-from imagegate.aws.ledger.items import image_of, moment, reading, text
+from imagegate.aws.ledger.items import image_of, moment, number, reading, text
 from imagegate.aws.ledger.waiting import WAITING
 from imagegate.canonical_json import parse_timestamp
+from imagegate.risk.past import PastRisk
 from imagegate.risk.risk import DueImage, Judgement, Risk
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Values of the attribute `waiting`, by which the index of that name finds them.
 _AGAIN, _RISK = "again", "risk"
+# Measures look back for less.
+_PAST_LIFE = timedelta(days=400)
 
 
 class DynamoJudgedAgain:
@@ -83,8 +86,14 @@ class DynamoRisks:
         where = {**keys.risk(risk.image), "waiting": _RISK, "since": moment(risk.since)}
         self._table.put({**where, "risk": json.dumps(risk.as_json())})
 
-    def forget_risk(self, image: ImageRef) -> None:
-        self._table.delete(keys.risk(image))
+    def end_risk(self, past: PastRisk) -> None:
+        self._table.put(_write_past(past))
+        self._table.delete(keys.risk(past.image))
+
+    def past_risks(self, since: datetime, until: datetime) -> Iterator[PastRisk]:
+        for month in _months(since, until):
+            every = map(_read_past, self._table.partition(keys.past_risks(month)))
+            yield from (past for past in every if since <= past.over_at <= until)
 
 
 def _read_due(item: Item) -> DueImage:
@@ -100,3 +109,36 @@ def _read_due(item: Item) -> DueImage:
 def _read_risk(item: Item) -> Risk:
     with reading(item):
         return Risk.from_json(json.loads(text(item, "risk")))
+
+
+def _write_past(past: PastRisk) -> Item:
+    return {
+        "pk": keys.past_risks(f"{past.over_at:%Y-%m}"),
+        "sk": f"{past.image}#{moment(past.since)}",
+        "stage": past.stage,
+        "overAt": moment(past.over_at),
+        "replaced": int(past.is_replaced),
+        **({"fixableSince": moment(past.fixable_since)} if past.fixable_since else {}),
+        "expires": int((past.over_at + _PAST_LIFE).timestamp()),
+    }
+
+
+def _read_past(item: Item) -> PastRisk:
+    with reading(item):
+        image, _, since = text(item, "sk").rpartition("#")
+        return PastRisk(
+            image=image_of(image),
+            stage=text(item, "stage"),
+            since=parse_timestamp(since),
+            over_at=parse_timestamp(text(item, "overAt")),
+            fixable_since=parse_timestamp(text(item, "fixableSince")) if "fixableSince" in item else None,
+            is_replaced=bool(number(item, "replaced")),
+        )
+
+
+def _months(since: datetime, until: datetime) -> Iterator[str]:
+    """Yield `2026-11` for each month of the time (UTC)."""
+    year, month = since.year, since.month
+    while (year, month) <= (until.year, until.month):
+        yield f"{year}-{month:02d}"
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)

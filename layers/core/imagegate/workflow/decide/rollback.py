@@ -141,7 +141,7 @@ class RollBack:
             )
         # Later than the release that it replaces, even if the clocks of two machines differ.
         at = max(now, plan.current.closed_at or now)
-        rollback = known or Rollback(repository, to, came_from, by, at, reason)
+        rollback = known or Rollback(repository, to, came_from, by, at, reason, plan.current.closed_at)
         self.ledger.note_rollback(rollback)
         self.notifications.publish(announcement(plan.target, rollback, is_forward=plan.is_forward))
         return rollback

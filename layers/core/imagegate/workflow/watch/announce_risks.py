@@ -1,12 +1,13 @@
-"""Announce which images are at risk or not watched, and which no longer are: once for each image and its findings."""
+"""Announce which images are at risk or not watched, which no longer are, and whose signatures end: each once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from imagegate.notices.grant_notice import signature_ending
 from imagegate.notices.risk_notice import many_risks, risk_began, risk_ended
 
 if TYPE_CHECKING:
@@ -14,18 +15,13 @@ if TYPE_CHECKING:
     from imagegate.oci.image import ImageRef
     from imagegate.ports.ledger import Notices
     from imagegate.ports.services import Notifications
+    from imagegate.risk.past import EndedRisk
     from imagegate.risk.risk import Risk
 
 # More messages than this in one run are for the log, and one mail has them all.
 _MOST_MAILS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class EndedRisk:
-    """A risk that is over. `why`: the end of a sentence that begins with the image."""
-
-    risk: Risk
-    why: str
+# The time to sign again before the end of a signature; Sign Image makes another one within it.
+SIGNATURE_ENDING = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +52,16 @@ class AnnounceRisks:
         for name in (*news, *over):
             self.ledger.note(name)
         return len(news)
+
+    def remind(self, ends: Mapping[ImageRef, datetime], now: datetime) -> None:
+        """Announce which signatures of images in use end soon, each once."""
+        named = {f"{image} signature ends {end:%Y-%m-%d}": (image, end) for image, end in ends.items()}
+        soon = {name: one for name, one in named.items() if now <= one[1] <= now + SIGNATURE_ENDING}
+        news = {name: one for name, one in soon.items() if self.ledger.claim(name, now)}
+        is_loud = len(news) <= _MOST_MAILS
+        self._publish([signature_ending(image, end, is_loud=is_loud) for image, end in news.values()])
+        for name in news:
+            self.ledger.note(name)
 
     def _publish(self, messages: Sequence[Message]) -> None:
         for message in messages:

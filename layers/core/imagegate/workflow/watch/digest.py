@@ -17,7 +17,7 @@ from imagegate.grants.approval import approval_request
 from imagegate.notices.digest import Digested, DigestRow, daily_digest, risk_row
 from imagegate.notices.message import image_name
 from imagegate.ports.ledger import HeldReleases, Notices, RecordedReleases, ReleaseLists
-from imagegate.ports.risks import KnownRisks
+from imagegate.ports.risks import ImagesInQueue, KnownRisks
 
 if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
@@ -35,7 +35,9 @@ _MOST_RELEASES = 20_000
 _MOST_WAITING = 200
 
 
-class DigestLedger(HeldReleases, RecordedReleases, ReleaseLists, Notices, KnownRisks, Protocol):
+class DigestLedger(
+    HeldReleases, RecordedReleases, ReleaseLists, Notices, KnownRisks, ImagesInQueue, Protocol
+):
     """The parts of the ledger that `SendDigest` uses."""
 
 
@@ -85,7 +87,11 @@ class SendDigest:
             days[-1],
             waiting=list(self._waiting()),
             at_risk=[risk_row(risk) for risk in self.ledger.risks()],
-            ending=[*self._ending_waivers(waivers, now), *self._ending_glass(now)],
+            ending=[
+                *self._ending_waivers(waivers, now),
+                *self._ending_glass(now),
+                *self._ending_signatures(now),
+            ],
         )
         since = datetime.combine(days[0], time(), UTC)
         until = datetime.combine(days[-1] + timedelta(days=1), time(), UTC) - timedelta(microseconds=1)
@@ -118,6 +124,13 @@ class SendDigest:
             if glass.counts(now) and glass.ends_at - now <= _SOON:
                 text = f"break-glass of {glass.where}: {glass.ends_at:%Y-%m-%d %H:%M} UTC"
                 yield DigestRow(glass.repositories, text)
+
+    def _ending_signatures(self, now: datetime) -> Iterator[DigestRow]:
+        for image in self.ledger.images_in_use():
+            end = image.last.signature_ends if image.last else None
+            if end is not None and now <= end <= now + _SOON:
+                text = f"signature of {image.image}: {end:%Y-%m-%d %H:%M} UTC"
+                yield DigestRow(image.image.repository, text)
 
 
 def _name(day: date, owner: str = "") -> str:

@@ -90,7 +90,7 @@ class Duties:
         ledger.forget_request(image)
 
     def _expire(self, held: ReleaseId, now: datetime) -> None:
-        """Announce an expired approval once; forget a held release that has moved on."""
+        """Announce an approval that ends soon or has expired, once; forget a held release that has moved on."""
         ledger = self.ledger
         latest = ledger.latest(held.image)
         is_latest = latest is not None and latest.attempt == held.attempt
@@ -99,6 +99,10 @@ class Duties:
         if request is None or not is_latest:
             return ledger.stop_holding(held)
         if now < request.expires_at:
+            if request.is_ending(now):
+                self._announce_once(
+                    f"{held} approval ending", lambda: approval_notice.ending(release, request)
+                )
             return None
         if approval_status(request, self.grants.approvals(held), now) is ApprovalStatus.EXPIRED:
             ledger.record(held, detail=f"nobody approved it for {request.stage} in time")

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
 from imagegate.ports.risks import JudgedAgain, Risks
+from imagegate.risk.past import EndedRisk, PastRisk
 from imagegate.risk.risk import DueImage, Judgement, Risk, RiskState
-from imagegate.workflow.watch.announce_risks import AnnounceRisks, EndedRisk
 from imagegate.workflow.watch.look_again import LookAgain, LookedAgain, NotInUse
 
 if TYPE_CHECKING:
     from imagegate.oci.image import ImageRef
     from imagegate.policy.policy import Policy
     from imagegate.ports.images import Images
+    from imagegate.workflow.watch.announce_risks import AnnounceRisks
     from imagegate.workflow.watch.export_risks import ExportRisks
     from imagegate.workflow.watch.images_in_use import ImagesInUse
 
@@ -46,7 +47,10 @@ class JudgementPace:
 
 @dataclass(frozen=True, slots=True)
 class JudgedAgainResult:
-    """The numbers of one run. `at_risk` and `not_watched`: all images, now. `faults`: items that failed, and why."""
+    """The numbers of one run. `at_risk` and `not_watched`: all images, now. `faults`: items that failed, and why.
+
+    `fixed`: for each image at risk that another one replaced, its stage, and the seconds since its fix was known.
+    """
 
     judged: int
     news: int
@@ -54,6 +58,7 @@ class JudgedAgainResult:
     at_risk: int
     not_watched: int
     faults: tuple[str, ...] = ()
+    fixed: tuple[tuple[str, float], ...] = ()
 
 
 class AgainLedger(JudgedAgain, Risks, Protocol):
@@ -78,7 +83,7 @@ class _RunResults:
         if isinstance(result, NotInUse):
             self.left.append(due)
             if before is not None:
-                self.ended.append(EndedRisk(before, result.why))
+                self.ended.append(EndedRisk(before, result.why, result.is_replaced))
             return
         self.judged.append((due, result.judgement))
         if result.judgement.state is RiskState.FINE and before is not None:
@@ -87,6 +92,14 @@ class _RunResults:
         is_certain = before is None or before.state is not RiskState.AT_RISK
         if result.risk is not None and (is_certain or result.risk.state is RiskState.AT_RISK):
             self.risks.append(result.risk)
+
+    def past(self, now: datetime) -> list[PastRisk]:
+        """Return the risks that are over, without those that Security Hub still has."""
+        return [PastRisk.of(one, now) for one in self.ended if one.risk.image not in self.unresolved]
+
+    def ends(self) -> dict[ImageRef, datetime]:
+        """Return when the signatures of the judged images expire, as far as that is known."""
+        return {due.image: end for due, judgement in self.judged if (end := judgement.signature_ends)}
 
     def states(self) -> list[RiskState]:
         """Return the state of each image that is at risk or not watched after this run."""
@@ -124,6 +137,7 @@ class JudgeAgain:
                 break
             self._look(image, in_use, run, now)
         news = self.announce.run(run.risks, run.ended, run.before, now)
+        self.announce.remind(run.ends(), now)
         self._export(run, now)
         self._store(run, now)
         states = run.states()
@@ -134,6 +148,7 @@ class JudgeAgain:
             at_risk=states.count(RiskState.AT_RISK),
             not_watched=states.count(RiskState.NOT_WATCHED),
             faults=tuple(f"{what}: {why}" for what, why in (run.faults | in_use.faults).items()),
+            fixed=tuple((one.stage, time) for one in run.past(now) if (time := one.fix_seconds) is not None),
         )
 
     def _enlist(self, in_use: ImagesInUse, now: datetime) -> None:
@@ -169,9 +184,8 @@ class JudgeAgain:
         """Store the risks before the queue moves on: a run that is killed in between is repeated."""
         for risk in run.risks:
             self.ledger.keep_risk(risk)
-        for one in run.ended:
-            if one.risk.image not in run.unresolved:
-                self.ledger.forget_risk(one.risk.image)
+        for past in run.past(now):
+            self.ledger.end_risk(past)
         for due in run.left:
             if due.image in run.unresolved:
                 self.ledger.judge_later(due, now + self.pace.at_risk)

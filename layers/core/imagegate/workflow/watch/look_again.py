@@ -51,6 +51,7 @@ class NotInUse:
     indexes: tuple[
         ImageRef, ...
     ] = ()  # that were released with it as one of their platforms: they are judged
+    is_replaced: bool = False
 
 
 class LookLedger(Releases, Clocks, Vulnerabilities, Protocol):
@@ -79,10 +80,10 @@ class LookAgain:
         is_current = in_use.is_current(due.image)
         if not runs and not is_current:
             current = in_use.current(due.image.repository)
-            return NotInUse(
-                f"is not in use any more: {_name(current)} took its place" if current else "is gone"
-            )
-        last = replace(due.last, runs=runs) if due.last else Judgement(now, RiskState.UNKNOWN, now, (), runs)
+            why = f"is not in use any more: {_name(current)} took its place" if current else "is gone"
+            return NotInUse(why, is_replaced=current is not None)
+        last = due.last or Judgement(now, RiskState.UNKNOWN, now)
+        last = replace(last, runs=runs, signature_ends=_end_of_signature(history.attempts, release))
         if in_use.scanner is Scanner.BASIC and self._starts_scan(due, now):
             return LookedAgain(replace(last, at=now, state=RiskState.UNKNOWN, scan_started_at=now))
         try:
@@ -152,6 +153,7 @@ class LookAgain:
             runs=last.runs,
             newer=tuple(self._newer(release, answer.findings, in_use)),
             is_current=is_current,
+            fixable_since=_fixable_since(answer.findings, before, now),
         )
         return LookedAgain(judgement, risk)
 
@@ -180,6 +182,19 @@ class LookAgain:
             if is_later and not bad & places_of(self.records, current.decision):
                 is_held = current.outcome is Outcome.HELD
                 yield NewerRelease(current.image, tuple(sorted(current.tags)), is_held)
+
+
+def _fixable_since(findings: Sequence[RiskFinding], before: Risk | None, now: datetime) -> datetime | None:
+    """Return since when a fix is known for all of the findings, as far as somebody has looked."""
+    if not findings or not all(one.fixed for one in findings):
+        return None
+    return before.fixable_since if before and before.fixable_since else now
+
+
+def _end_of_signature(attempts: Sequence[Release], release: Release) -> datetime | None:
+    """Return when the release's signature expires, by the attempt that made it."""
+    made = (one.signature_ends for one in attempts if one.signature == release.signature)
+    return next(filter(None, made), None)
 
 
 def _not_silent(answer: Assessment, last: Judgement, now: datetime) -> Assessment:
