@@ -33,6 +33,7 @@ from tests.fakes.cleanup import FakeStoredImages
 from tests.fakes.world import DEV, NOW, REGISTRY, STAGING
 
 DAY = timedelta(days=1)
+_ANY = "any"
 _TAGS = ("v{}", "feature-{}", "prod-{}", "dev-{}", "keep-{}", "hotfix-{}")
 _BAD = ("protected_expired", "evidence_orphaned", "indexes_broken", "simulations_differ")
 
@@ -78,6 +79,8 @@ class _Registry:
     def fill(self) -> None:
         for number in range(self.chance.randint(3, 25)):
             self.push(number)
+        if self.chance.random() < 0.5:
+            self.share_a_part()
         digests = sorted(self.images.digests(DEV))
         for digest in self.chance.sample(digests, min(len(digests), self.chance.randint(0, 3))):
             self.use(digest)
@@ -106,16 +109,26 @@ class _Registry:
             tags = [f"sha256-{chance.choice(there).hex}.{chance.choice(['sig', 'att'])}"]
         self.images.push(DEV, f"{number} {chance.random()}", *tags, **more)
 
+    def share_a_part(self) -> None:
+        """Push two indexes of one part, which is undecided: the rules may let one index go, and keep the other."""
+        outcome = self.chance.choice([None, Outcome.HELD])
+        part = self.images.push(DEV, f"part {self.chance.random()}", days=self.chance.uniform(2, 60))
+        self.release(part, outcome)
+        for tag in ("feature-shared", self.chance.choice(["prod-shared", "feature-shared-2"])):
+            days = self.chance.uniform(8, 120)
+            self.images.push(DEV, f"{tag} {self.chance.random()}", tag, days=days, children=[part])
+
     def use(self, digest: Digest) -> None:
         tags = sorted(self.images.images[ImageRef(DEV, digest)].tags)
         name = f":{self.chance.choice(tags)}" if tags and self.chance.random() < 0.5 else f"@{digest}"
         self.world.users.named.append((f"{REGISTRY}/{DEV}{name}", "the service s"))
 
-    def release(self, digest: Digest, outcome: Outcome | None = None) -> None:
+    def release(self, digest: Digest, outcome: Outcome | str | None = _ANY) -> None:
+        """Note a release with this outcome, or with any; an outcome of None: it has not ended."""
         if (ImageRef(DEV, digest), 1) in self.world.ledger.releases:
             return
         ends = [Outcome.RELEASED, Outcome.RELEASED, Outcome.HELD, Outcome.BLOCKED, None]
-        outcome = outcome or self.chance.choice(ends)
+        outcome = self.chance.choice(ends) if outcome is _ANY else outcome
         days = self.chance.uniform(1.5, 100)
         is_good = outcome in (Outcome.RELEASED, Outcome.HELD)
         more: dict[str, Any] = {} if is_good else {"verdict": "BLOCK", "signature": None}

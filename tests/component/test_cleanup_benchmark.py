@@ -21,6 +21,7 @@ def test_nothing_that_is_needed_goes() -> None:
 BROKEN: dict[str, tuple[object, str, Callable[..., object]]] = {
     "what runs": (UsedImages, "reasons", lambda *_: {}),
     "releases that run": (Protection, "of_image", lambda *_: []),
+    "parts of what would go": (RepositoryGraph, "below", lambda self, digests: set(digests)),
     "wholes of what is used": (RepositoryGraph, "above", lambda self, digests: set(digests)),
 }
 
