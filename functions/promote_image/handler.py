@@ -28,6 +28,7 @@ def step() -> PromoteImage:
         signer=wiring.signer(),
         grants=wiring.grants(),
         registry_at=wiring.registry_at,
+        new_repositories=wiring.settings_comparison,
     )
 
 

@@ -181,6 +181,7 @@ class World:
             signer=self.signer,
             grants=self.grants,
             registry_at=lambda _: self.elsewhere,
+            new_repositories=lambda _: self.registry,
         )
 
     def announce(self, image: ImageRef, outcome: Outcome, fault: str = "") -> AnnounceRoute:

@@ -16,7 +16,7 @@ from imagegate.ports.images import ScanReading
 
 # What no other function of the same release sees or changes: nobody need be let in between.
 _ALONE = frozenset({"put_decision", "decision", "policy", "referrers", "has_blob"})
-_ALONE |= {"push_blob", "copy_blobs", "blob", "make_repository", "sign", "verify"}
+_ALONE |= {"push_blob", "copy_blobs", "blob", "create", "sign", "verify"}
 _ALONE |= {
     "waivers",
     "put_findings",

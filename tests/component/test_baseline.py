@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from imagegate.aws.ecr_settings import EcrSettings
+from imagegate.baseline.lifecycle_rules import lifecycle_document
 from imagegate.baseline.plan import Change, FoundRepository
-from tests.component.baselines import GATE_ROLE, Shop, document, gate, shop, statement
+from imagegate.baseline.repository_policy import GateRegistry
+from imagegate.baseline.terms import Encryption, ExpiryRule, Lifecycle, TagMutability
+from imagegate.errors import ImageNotFoundError
+from imagegate.lifecycle.rules import parse_lifecycle
+from imagegate.policy.file.load import parse_baseline, parse_policy
+from imagegate.workflow.settings.compare import CompareSettings
+from tests.component.baselines import GATE_ROLE, Shop, check_request, document, gate, shop, statement
 
 __all__ = ["gate", "shop"]
 
@@ -314,3 +323,71 @@ def test_with_what_import_prints_there_is_nothing_to_do(shop: Shop) -> None:
     planned = shop.plan()
     assert planned["changes"] == []
     assert [one for one in planned["remarks"] if one["unmet"]] == []
+
+
+# Repositories that a promotion makes
+
+
+def comparison(shop: Shop) -> CompareSettings:
+    content = shop.gate.policy_content
+    registry = GateRegistry("123456789012", "eu-central-1", "aws", (GATE_ROLE,))
+    return CompareSettings(parse_policy(content), parse_baseline(content), registry, EcrSettings())
+
+
+@pytest.mark.parametrize("terms", OPTIONS.values(), ids=OPTIONS)
+def test_a_promotion_makes_a_repository_at_the_baseline(shop: Shop, terms: dict[str, Any]) -> None:
+    shop.makes("shop-dev")
+    shop.says(stages={"staging": terms})
+    for _ in range(2):  # of two promotions at once, the second one finds it
+        comparison(shop).create("shop-staging", like="shop-dev")
+    assert shop.plan("shop-staging")["changes"] == []
+
+
+def test_it_takes_what_the_baseline_does_not_name_from_its_source(shop: Shop) -> None:
+    encryption = {"encryptionType": "KMS", "kmsKey": KEY}
+    tags = [
+        {"Key": "team", "Value": "shop"},
+        {"Key": "aws:cloudformation:stack-name", "Value": "repositories"},
+    ]
+    shop.makes("shop-dev", imageTagMutability="IMMUTABLE", encryptionConfiguration=encryption, tags=tags)
+    shop.says(stages={"staging": {"tags": {"Owner": "b"}}})
+    comparison(shop).create("shop-staging", like="shop-dev")
+    source, made = shop.found("shop-dev"), shop.found("shop-staging")
+    assert (made.encryption, made.tag_mutability) == (source.encryption, source.tag_mutability)
+    assert made.scan_on_push
+    assert made.tags == {"team": "shop", "Owner": "b"}
+
+
+def test_a_mutability_with_exceptions_is_taken_over(shop: Shop) -> None:
+    shop.says()
+    sent: list[Change] = []
+    model = FoundRepository(
+        "shop-dev",
+        "arn",
+        TagMutability(is_immutable=True, exceptions=("latest",)),
+        False,
+        Encryption("AES256"),
+    )
+    settings: Any = SimpleNamespace(
+        described=lambda _: {"shop-dev": model}, completed=lambda found, _: found, send=sent.append
+    )
+    replace(comparison(shop), settings=settings).create("shop-staging", like="shop-dev")
+    [creation] = sent
+    check_request(creation.operation, creation.request)
+    assert creation.request["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
+    assert [one["filter"] for one in creation.request["imageTagMutabilityExclusionFilters"]] == ["latest"]
+
+
+def test_nothing_is_made_like_a_repository_that_is_gone(shop: Shop) -> None:
+    shop.says()
+    with pytest.raises(ImageNotFoundError, match="shop-dev"):
+        comparison(shop).create("shop-staging", like="shop-dev")
+
+
+def test_a_rendered_lifecycle_policy_is_one_that_the_simulation_reads(shop: Shop) -> None:
+    everything = Lifecycle(5, 7, (ExpiryRule("v*", 3), ExpiryRule("dev-*", days=9)), archives=True)
+    for lifecycle in (everything, replace(everything, not_pulled_days=30)):
+        document = lifecycle_document(lifecycle)
+        assert document is not None
+        rules = parse_lifecycle(json.dumps(document).encode())
+        assert [rule.as_json() for rule in rules] == document["rules"]

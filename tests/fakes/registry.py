@@ -118,10 +118,8 @@ class FakeRegistry:
             if image.repository == repository and image in self.manifests:
                 yield self.facts(image)
 
-    def make_repository(self, name: str, like: str) -> bool:
-        missing = name not in self.names
+    def create(self, name: str, like: str) -> None:
         self.names.add(name)
-        return missing
 
     # Registry, and Images.manifest
     def manifest(self, image: ImageRef | str, reference: Digest | str = "") -> Manifest:

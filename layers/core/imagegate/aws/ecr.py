@@ -43,8 +43,6 @@ _FINDINGS_A_PAGE = 1000
 _IMAGES_A_CALL = 100  # Amazon ECR API reference, BatchGetImage.imageIds
 # The most that DescribeRepositories and DescribeImages list at once (Amazon ECR API reference).
 _LARGE_PAGES: Any = {"PageSize": 1000}
-# What a new repository has from the one that it is made like, beside its tags.
-_KEPT_SETTINGS = ("encryptionConfiguration", "imageTagMutability", "imageTagMutabilityExclusionFilters")
 _GONE: Mapping[str, type[ImageGateError]] = {
     "ImageNotFoundException": ImageNotFoundError,
     "RepositoryNotFoundException": ImageNotFoundError,
@@ -168,24 +166,6 @@ class Ecr:
             for page in pages:
                 for detail in page["imageDetails"]:
                     yield _facts(ImageRef.of(repository, detail["imageDigest"]), detail)
-
-    def make_repository(self, name: str, like: str) -> bool:
-        with translated(_GONE, subject=like):
-            model: Any = self._client.describe_repositories(repositoryNames=[like])["repositories"][0]
-        settings: Any = {setting: model[setting] for setting in _KEPT_SETTINGS if model.get(setting)}
-        tags = self._client.list_tags_for_resource(resourceArn=model["repositoryArn"])["tags"]
-        # Nobody but AWS may set its own.
-        settings["tags"] = [tag for tag in tags if not tag["Key"].startswith("aws:")]
-        try:
-            with translated({}, subject=name):
-                self._client.create_repository(
-                    repositoryName=name, imageScanningConfiguration={"scanOnPush": True}, **settings
-                )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "RepositoryAlreadyExistsException":
-                raise
-            return False
-        return True
 
     def push_manifest(self, repository: str, manifest: Manifest, tag: str) -> None:
         try:

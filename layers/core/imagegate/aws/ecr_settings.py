@@ -125,7 +125,11 @@ class EcrSettings:
 
     def send(self, change: Change) -> None:
         with translated(_DENIED, subject=f"{change.subject}: {change.setting}"):
-            getattr(self._client, change.operation)(**change.request)
+            try:
+                getattr(self._client, change.operation)(**change.request)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "RepositoryAlreadyExistsException":
+                    raise
 
 
 def found_repository(described: Mapping[str, Any]) -> FoundRepository:

@@ -71,6 +71,26 @@ class LifecycleRule:
             case TagStatus.TAGGED:
                 return all(any(_matches(pattern, tag) for tag in tags) for pattern in self.patterns)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the rule as ECR's documents have it."""
+        selection: dict[str, Any] = {"tagStatus": str(self.tag_status)}
+        if self.patterns:
+            selection["tagPatternList"] = list(self.patterns)
+        if self.storage_class is StorageClass.ARCHIVE:
+            selection["storageClass"] = str(self.storage_class)
+        selection["countType"] = str(self.count_type)
+        if self.count_type is not CountType.MORE_THAN:
+            selection["countUnit"] = "days"
+        action = {"type": str(self.action)}
+        if self.action is LifecycleAction.TRANSITION:
+            action["targetStorageClass"] = str(StorageClass.ARCHIVE)
+        return {
+            "rulePriority": self.priority,
+            "description": self.description,
+            "selection": {**selection, "countNumber": self.count},
+            "action": action,
+        }
+
 
 def _matches(pattern: str, tag: str) -> bool:
     """Compare as ECR does: `*` is zero or more characters, and all else is literal."""

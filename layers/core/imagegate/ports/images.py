@@ -49,12 +49,6 @@ class Images(Protocol):
     def all_images(self, repository: str) -> Iterator[EcrImage]:
         """Yield all images of the repository, those without a tag, too: signatures, children of indexes, leftovers."""
 
-    def make_repository(self, name: str, like: str) -> bool:
-        """Create `name` with the encryption, mutability and tags of `like`, and return whether it was missing.
-
-        ECR mounts blobs only between repositories with equal encryption.
-        """
-
 
 @dataclass(frozen=True, slots=True)
 class ScanReading:

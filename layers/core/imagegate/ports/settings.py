@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from imagegate.baseline.terms import SettingsDocument
 
 
+class NewRepositories(Protocol):
+    """Makes repositories at the baseline."""
+
+    def create(self, name: str, like: str) -> None:
+        """Create a repository, with what the baseline does not name from `like`; one that is there is no fault."""
+
+
 class ChangeableSettings(Protocol):
     """Reads and changes settings. Each call raises `ThrottledError` if ECR gets too many requests."""
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from imagegate.ports.images import Images
     from imagegate.ports.records import Records
     from imagegate.ports.registry import Registry
+    from imagegate.ports.settings import NewRepositories
     from imagegate.ports.signer import Signer
 
 _SECOND = timedelta(seconds=1)
@@ -75,6 +76,7 @@ class PromoteImage:
     signer: Signer
     grants: Grants
     registry_at: Callable[[RemoteRegistry], Registry]
+    new_repositories: Callable[[Policy], NewRepositories]
 
     def run(self, id_: ReleaseId, has_time: Callable[[], bool], now: datetime) -> PromoteResult:
         """Promote the image while there is time. Raises `DecisionRefusedError` if it may not leave its stage."""
@@ -218,7 +220,8 @@ class PromoteImage:
         except MissingRepositoryError:
             if copy.registry is not copy.origin:
                 raise
-        self.images.make_repository(copy.target, like=release.image.repository)
+        policy = self.records.policy(release.policy)
+        self.new_repositories(policy).create(copy.target, like=release.image.repository)
         copy.send(release.uploads)
         return copy.manifest
 

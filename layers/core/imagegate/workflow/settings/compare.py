@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from imagegate.baseline.plan import FoundRepository, SettingsPlan, plan_repository
 from imagegate.baseline.registry import REGISTRY, plan_registry
-from imagegate.errors import RejectedInputError
+from imagegate.baseline.terms import RepositoryTerms, SettingsDocument, merge_all
+from imagegate.errors import ImageNotFoundError, RejectedInputError
 
 if TYPE_CHECKING:
     from imagegate.baseline.repository_policy import GateRegistry
     from imagegate.baseline.section import RegistryBaseline
-    from imagegate.baseline.terms import RepositoryTerms
     from imagegate.policy.policy import Policy
     from imagegate.ports.settings import ChangeableSettings
 
@@ -73,6 +73,22 @@ class CompareSettings:
         for change in current.changes:
             self.settings.send(change)
         return self.plan(plan.subject)
+
+    def create(self, name: str, like: str) -> None:
+        """Create a repository at the baseline; it takes what the baseline does not name from the repository `like`.
+
+        ECR mounts blobs only between repositories with equal encryption. Raises `ImageNotFoundError` if `like` is gone.
+        """
+        model = self.settings.described([like]).get(like)
+        if model is None:
+            raise ImageNotFoundError(f"{like}: there is no such repository")
+        tags = self.settings.completed(model, (SettingsDocument.TAGS,)).tags
+        # Nobody but AWS may set its own tags.
+        kept = {key: value for key, value in tags.items() if not key.startswith("aws:")}
+        source = RepositoryTerms(model.tag_mutability, True, encryption=model.encryption, tags=kept)
+        terms = merge_all([source, self._terms_of(name) or RepositoryTerms()])
+        for change in plan_repository(name, terms, None, self.registry).changes:
+            self.settings.send(change)
 
     def _terms_of(self, name: str) -> RepositoryTerms | None:
         stage = self.policy.stage_of(name)
