@@ -40,7 +40,7 @@ SETTINGS = {
 
 @pytest.fixture
 def audited(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A registry that is as its policy says: one repository, with everything that a check asks for."""
+    """Make a registry that is as its policy says: one repository, with everything that a check asks for."""
     s3 = boto3.client("s3", region_name="eu-central-1")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})

@@ -35,7 +35,7 @@ Absent = list[tuple[Sequence["AuditCheck"], str]]
 
 @dataclass(frozen=True, slots=True)
 class OpenedAudit:
-    """An audit and the place of its reports; None without a stack."""
+    """An audit and the place of its reports, which only a stack has."""
 
     audit: LocalAudit
     reports: S3AuditReports | None
