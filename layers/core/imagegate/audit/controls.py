@@ -63,7 +63,7 @@ class ControlSupport:
 
     @property
     def sentence(self) -> str:
-        """What an auditor may read from it."""
+        """The numbers in a sentence for auditors."""
         if not self.results:
             return "not assessed: nothing tells"
         percent = 100 * self.passed // self.results
