@@ -33,9 +33,15 @@ UNREACHED: Mapping[tuple[str, str], str] = {
     ("ReleaseRole", "DeliverItsLog"): "the sandbox keeps logs in files",
     ("AuditMachineRole", "DeliverItsLog"): "the sandbox keeps logs in files",
     ("AuditMachineRole", "StartItsBatches"): "moto runs the batches of a map without executions of their own",
-    ("AuditMachineRole", "FollowItsBatches"): "moto runs the batches of a map without executions of their own",
+    (
+        "AuditMachineRole",
+        "FollowItsBatches",
+    ): "moto runs the batches of a map without executions of their own",
     ("AuditTimeRole", "StartTheAudit"): "the tests start the audit themselves, at no time of day",
-    ("AuditRole", "KeepWhatFails"): "the state machine calls it and gets its errors; Lambda itself may fail to run it",
+    (
+        "AuditRole",
+        "KeepWhatFails",
+    ): "the state machine calls it and gets its errors; Lambda itself may fail to run it",
     ("PromoteImageRole", "TakeRolesElsewhere"): "the sandbox has one account",
     ("PromoteImageRole", "SeeTheKeysOfRepositories"): "no stack of the tests has a customer's key",
     ("PromoteImageRole", "LetEcrUseTheKeysOfRepositories"): "no stack of the tests has a customer's key",

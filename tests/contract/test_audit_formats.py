@@ -37,7 +37,8 @@ def a_full_report(text: str = "it is off") -> AuditReport:
     """Return a report with every check, kind of resource and state; `text` is in every field that others write."""
     role = text.encode("ascii", "replace").decode()
     owner = AuditedResource(ResourceKind.PRINCIPAL, f"arn:aws:iam::111122223333:role/{role}")
-    resources = [a_repository(), an_image(tag=text), the_registry(), owner]
+    foreign = AuditedResource(ResourceKind.IMAGE, f"docker.io/library/{role}")
+    resources = [a_repository(), an_image(tag=text), the_registry(), owner, foreign]
     outcomes: list[Any] = [
         AuditFinding(
             check=check,

@@ -30,6 +30,7 @@ def statements(name: str) -> list[dict[str, Any]]:
 def test_each_power_has_a_policy_an_alias_and_a_url() -> None:
     assert {path.stem for path in FOLDER.glob("*.json")} == {
         *Power,
+        "audit",
         "cleanup",
         "only-by-url.scp",
         "dead-letters",
@@ -115,3 +116,26 @@ def test_readers_change_nothing() -> None:
     actions = [one["Action"] for one in statements("read.json")]
     flat = [name for one in actions for name in ([one] if isinstance(one, str) else one)]
     assert [name for name in flat if not name.partition(":")[2].startswith(reading)] == []
+
+
+def test_who_audits_may_make_all_its_calls_and_change_nothing_but_the_report() -> None:
+    sources = [ROOT / f"layers/core/imagegate/aws/{name}.py" for name in ("audit_settings", "ecr_settings")]
+    text = "".join(path.read_text() for path in sources)
+    reads = re.findall(r'(?:read|_listed|_document)\("((?:describe|get|list|batch_get)_\w+)"', text)
+    actions = {f"ecr:{one.title().replace('_', '')}" for one in reads} - {"ecr:GetAccountSetting"}
+    assert len(actions) > 8
+    granted = statements("audit.json")
+    for action in actions:
+        assert is_permitted(granted, action, READ["ecr:DescribeImages"], {}), action
+    flat = [
+        name
+        for one in granted
+        for name in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    ]
+    changing = [
+        name
+        for name in flat
+        if not name.partition(":")[2].startswith(("Describe", "Get", "BatchGet", "Query", "List"))
+    ]
+    assert changing == ["sts:AssumeRole", "s3:PutObject", "securityhub:BatchImportFindings"]
+    assert not is_permitted(granted, "s3:PutObject", READ["s3:GetObject"], {})

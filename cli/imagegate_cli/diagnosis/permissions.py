@@ -77,6 +77,15 @@ VERB_CHECKS = (
         ),
     ),
     VerbCheck(
+        "audit",
+        "audit",
+        "docs/powers/audit.json",
+        (
+            ReadingCall("ecr", "describe_registry"),
+            ReadingCall("ecr", "get_repository_policy", in_repository=True),
+        ),
+    ),
+    VerbCheck(
         "baseline",
         "baseline",
         "docs/powers/baseline.json",

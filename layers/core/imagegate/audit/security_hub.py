@@ -70,7 +70,7 @@ class AuditFindingFormat:
 
     def _resource(self, resource: AuditedResource, report: AuditReport) -> dict[str, Any]:
         where = {"Partition": self.product.split(":")[1], "Region": report.region}
-        if resource.kind is ResourceKind.IMAGE:
+        if resource.kind is ResourceKind.IMAGE and resource.digest:
             details: dict[str, Any] = {
                 "RegistryId": report.account,
                 "RepositoryName": resource.repository,
@@ -83,9 +83,9 @@ class AuditFindingFormat:
             found = {"Arn": resource.arn, "RepositoryName": resource.repository}
             more = {"Details": {"AwsEcrRepository": found}}
             return {"Type": "AwsEcrRepository", "Id": resource.arn, **where, **more}
-        if resource.kind is ResourceKind.PRINCIPAL:
-            return {"Type": "Other", "Id": one_line(resource.arn, _REMEDY), **where}
-        return {"Type": "AwsAccount", "Id": f"AWS::::Account:{report.account}", **where}
+        if resource.kind in (ResourceKind.REGISTRY, ResourceKind.ACCOUNT):
+            return {"Type": "AwsAccount", "Id": f"AWS::::Account:{report.account}", **where}
+        return {"Type": "Other", "Id": one_line(resource.arn, _REMEDY), **where}
 
 
 def _describe(finding: AuditFinding) -> str:
