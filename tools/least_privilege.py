@@ -30,6 +30,7 @@ UNREACHED: Mapping[tuple[str, str], str] = {
     ("*", "RecordTraces"): "tracing is off by default, and the sandbox has no AWS X-Ray",
     ("DecideRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
     ("ApprovalPageRole", "KeepWhatFails"): "it answers with a status; Lambda itself may fail to run it",
+    ("MakeBoardRole", "KeepWhatFails"): "nothing of it fails three times",
     ("ReleaseRole", "DeliverItsLog"): "the sandbox keeps logs in files",
     ("AuditMachineRole", "DeliverItsLog"): "the sandbox keeps logs in files",
     ("AuditMachineRole", "StartItsBatches"): "moto runs the batches of a map without executions of their own",

@@ -242,7 +242,14 @@ def test_every_function_is_watched() -> None:
         # deploy shows its own errors, and Amazon ECS those of its hook.
         allowed = {
             f"{name}Function"
-            for name in ("ApprovalPage", "AttachSbom", "Audit", "PublishPolicy", "CheckDeployment")
+            for name in (
+                "ApprovalPage",
+                "AttachSbom",
+                "Audit",
+                "PublishPolicy",
+                "CheckDeployment",
+                "MakeBoard",
+            )
         }
         assert unseen <= (allowed if metric == "Throttles" else set())
 
@@ -335,5 +342,8 @@ def test_a_query_reads_fields_that_the_functions_write(name: str) -> None:
 
 def test_errors_are_sought_in_all_functions() -> None:
     groups = {group["Ref"] for group in QUERIES["ErrorsQuery"]["LogGroupNames"]}
-    functions = {name.removesuffix("Function") + "Logs" for name in FUNCTIONS} - {"CheckDeploymentLogs"}
+    functions = {name.removesuffix("Function") + "Logs" for name in FUNCTIONS} - {
+        "CheckDeploymentLogs",
+        "MakeBoardLogs",
+    }
     assert groups == functions

@@ -17,6 +17,7 @@ HEAVY = {"boto3", "cryptography", "jinja2", "pydantic", "univers", "yaml"}
 ALLOWED = {
     "approval_page": {"jinja2"},
     "audit": {"pydantic", "yaml"},
+    "make_board": {"jinja2"},
     "publish_policy": {"pydantic", "yaml"},
 }
 

@@ -176,7 +176,10 @@ def test_every_star_as_a_resource_or_principal_says_why() -> None:
         ),
         ("kms:VerifyMac", {"ApprovalPageRole", "DecideRole"}),
         ("kms:GenerateMac", {"AnnounceRole"}),
-        ("s3:PutObject", {"JudgeImageRole", "JudgeAgainRole", "PublishPolicyRole", "AuditRole"}),
+        (
+            "s3:PutObject",
+            {"JudgeImageRole", "JudgeAgainRole", "MakeBoardRole", "PublishPolicyRole", "AuditRole"},
+        ),
     ],
 )
 def test_only_roles_that_need_a_permission_have_it(action: str, roles: set[str]) -> None:
@@ -264,6 +267,7 @@ def test_only_the_judge_writes_decisions_and_only_a_deploy_writes_policies() -> 
         "JudgeAgainRole": {"Fn::Sub": "${Records.Arn}/later-findings/*"},
         "AuditRole": {"Fn::Sub": "${Records.Arn}/audit/*"},
         "PublishPolicyRole": {"Fn::Sub": "${Records.Arn}/policies/*"},
+        "MakeBoardRole": {"Fn::Sub": "${BoardBucket.Arn}/*"},
     }
 
 
@@ -301,6 +305,7 @@ def test_one_function_writes_grants_and_those_that_judge_read_them() -> None:
         "JudgeImageRole": {"dynamodb:Query"},
         "JudgeAgainRole": {"dynamodb:Query"},
         "AuditRole": {"dynamodb:Query"},
+        "MakeBoardRole": {"dynamodb:Query"},
         "PromoteImageRole": {"dynamodb:Query"},
         "ReconcileRole": {"dynamodb:Query"},
     }
@@ -328,6 +333,22 @@ def test_the_check_at_deployment_is_off_unless_somebody_switches_it_on() -> None
     }
     assert {name for name, one in made.items() if one.get("Condition") != "HasDeploymentCheck"} == set()
     assert TEMPLATE["Outputs"]["CheckDeploymentFunction"]["Condition"] == "HasDeploymentCheck"
+
+
+def test_the_board_is_off_unless_somebody_switches_it_on_and_only_its_function_writes_it() -> None:
+    assert TEMPLATE["Parameters"]["Board"]["Default"] == "off"
+    assert TEMPLATE["Conditions"]["HasBoard"] == {"Fn::Equals": [{"Ref": "Board"}, "on"]}
+    made = {name: one for name, one in translated(PACKAGED)["Resources"].items() if "Board" in name}
+    assert len(made) > 9
+    assert {name for name, one in made.items() if one.get("Condition") != "HasBoard"} == set()
+    assert TEMPLATE["Outputs"]["BoardBucket"]["Condition"] == "HasBoard"
+    blocked = made["BoardBucket"]["Properties"]["PublicAccessBlockConfiguration"]
+    assert list(blocked.values()) == [True] * 4
+    rules = {one["Sid"]: one for one in made["BoardPolicy"]["Properties"]["PolicyDocument"]["Statement"]}
+    assert rules["OnlyOverTls"]["Condition"] == {"Bool": {"aws:SecureTransport": False}}
+    assert rules["OnlyItsFunctionWritesTheBoard"]["Condition"] == {
+        "ArnNotEquals": {"aws:PrincipalArn": {"Fn::GetAtt": ["MakeBoardRole", "Arn"]}}
+    }
 
 
 def test_the_check_at_deployment_reads_and_can_make_nothing_pass() -> None:
@@ -456,6 +477,7 @@ def versions(template: dict[str, Any]) -> set[str]:
                 "DecideFunction",
                 "CheckDeploymentFunction",
                 "AnnounceFunction",
+                "MakeBoardFunction",
             },
         ),
         ("CoreLayer", set(FUNCTIONS) - {"PublishPolicyFunction"}),

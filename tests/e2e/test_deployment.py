@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import urllib3
 
 from sandbox.images.build import build_index
 from sandbox.images.push import push
@@ -18,11 +19,13 @@ from tests.e2e import test_waivers
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_kept import keeps_what_fails
 from tests.e2e.test_waivers import imagegate
+from tests.patience import PATIENCE_SECONDS, eventually
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 CLUSTER = "prod"
 PARAMETERS = (
     *("--parameter", "DeploymentCheck=on"),
+    *("--parameter", "Board=on"),
     *("--parameter", "DeploymentCheckAllowedImages=public.ecr.aws/datadog"),
 )
 CALLED = {"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -262,3 +265,22 @@ def test_a_warm_check_takes_less_than_two_seconds(gate: Gate, hooks: list[Any]) 
         took.append(time.perf_counter() - start)
     print(f"warm check: {sorted(took)[2] * 1000:.0f} ms (median of 5)")
     assert sorted(took)[2] < 2.0
+
+
+def test_the_board_is_made_after_a_release_and_its_link_is_in_the_message(gate: Gate) -> None:
+    digest = gate.push("board-dev", "1.0")
+    assert gate.ended("board-dev", digest)["outcome"] == "released"
+    bucket = gate.cloud.outputs["BoardBucket"]
+    s3 = gate.cloud.client("s3")
+
+    def shown() -> bool:
+        objects = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        if "index.html" not in objects:
+            return False
+        return b"board-dev:1.0" in s3.get_object(Bucket=bucket, Key="index.html")["Body"].read()
+
+    eventually(shown)
+    link = imagegate(gate, "board", "--link").out.strip()
+    page = urllib3.request("GET", link, timeout=PATIENCE_SECONDS)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from imagegate_cli.context import CommandLine, now
-from imagegate_cli.faults import CannotTellError
+from imagegate_cli.durations import DurationType
+from imagegate_cli.faults import CannotTellError, NotFoundError
 from imagegate_cli.output.spinner import map_with_spinner
 from imagegate_cli.output.terminal import say, show_json
 
@@ -26,21 +27,44 @@ _THREADS = 16
     metavar="DIR",
     help="Write index.html and board.json into this directory.",
 )
+@click.option(
+    "--link",
+    type=DurationType(),
+    is_flag=False,
+    flag_value="1h",
+    help="Print a link to the stack's own board that opens it without credentials for so long: 1h unless given.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the board as one object.")
 @click.pass_obj
-def board(command_line: CommandLine, /, *, out: Path | None, as_json: bool) -> None:
+def board(command_line: CommandLine, /, *, out: Path | None, link: float | None, as_json: bool) -> None:
     """Make the board: the image at each stage, what is at risk, and who must do what.
 
+    With Board=on the stack keeps such a page in a bucket, and makes it anew after each release; --link opens that one.
     The page is one file for any browser, without scripts; it needs no server. docs/powers/read.json has the
     permissions.
     """
+    if link is not None:
+        return say(_link(command_line.stack, link))
     if not out and not as_json:
-        raise click.UsageError("say where the page goes: --out DIR; or --json")
+        raise click.UsageError("say where the page goes: --out DIR; or --json, or --link")
     made = _read(command_line.stack)
     if as_json:
         show_json(made.as_json())
     if out:
         _write(made, out)
+    return None
+
+
+def _link(stack: Stack, seconds: float) -> str:
+    """Return the link. Raises `NotFoundError` if the stack makes no board."""
+    from imagegate.aws.board_pages import S3BoardPages
+
+    bucket = stack.outputs.get("BoardBucket")
+    if not bucket:
+        raise NotFoundError(
+            f"the stack {stack.name} makes no board: deploy it with Board=on, or use --out DIR"
+        )
+    return S3BoardPages(bucket).link(int(seconds))
 
 
 def _read(stack: Stack) -> Board:

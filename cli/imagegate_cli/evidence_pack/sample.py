@@ -1,7 +1,7 @@
 """The choice of samples, which anybody can repeat.
 
-All exceptions are chosen. Of the others, each stage has two groups: the attempts that passed, and those that were
-refused. Of each group the attempts with the lowest hash of seed and name are chosen. Nobody can
+All exceptions are chosen. The others are in two groups for each stage: the attempts that passed, and those that were
+refused. In each group, the attempts with the lowest hash of seed and name are chosen. Nobody can
 steer which ones these are.
 """
 

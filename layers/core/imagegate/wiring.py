@@ -14,6 +14,7 @@ from imagegate.settings import setting
 
 # Imported where they are used: a function that does not sign never loads cryptography.
 if TYPE_CHECKING:
+    from imagegate.aws.board_pages import S3BoardPages
     from imagegate.aws.ecr import Ecr
     from imagegate.aws.ecs import Ecs
     from imagegate.aws.ecs_tasks import EcsTasks
@@ -113,6 +114,13 @@ def sbom_exports() -> S3SbomExports:
     from imagegate.aws.records import S3SbomExports
 
     return S3SbomExports(setting("RECORDS_BUCKET"))
+
+
+@cache
+def board_pages() -> S3BoardPages:
+    from imagegate.aws.board_pages import S3BoardPages
+
+    return S3BoardPages(setting("BOARD_BUCKET"))
 
 
 @cache
@@ -267,7 +275,17 @@ def people() -> IamPeople:
 def notifications() -> SnsNotifications:
     from imagegate.aws.sns import SnsNotifications
 
-    return SnsNotifications(setting("ALERTS_TOPIC"), lambda repository: policy().owner_of(repository))
+    return SnsNotifications(
+        setting("ALERTS_TOPIC"), lambda repository: policy().owner_of(repository), board_link()
+    )
+
+
+def board_link() -> str:
+    """Return the console's link to the board for messages, or an empty text if the stack makes none."""
+    from imagegate.notices.console import ConsoleLinks
+
+    bucket = os.environ.get("BOARD_BUCKET", "")
+    return ConsoleLinks(setting("REGISTRY"), bucket).object("index.html") if bucket else ""
 
 
 def console() -> ConsoleLinks:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imagegate.aws.clients import client, translated
 from imagegate.errors import RejectedInputError, ThrottledError
-from imagegate.notices.message import Message, as_sns_message, event_detail, with_owner
+from imagegate.notices.message import Message, as_sns_message, event_detail, with_board, with_owner
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -26,15 +26,21 @@ class EventRefusedError(RejectedInputError):
 
 
 class SnsNotifications:
-    """Publishes to one topic and to the account's default bus. `owner_of` names the owner of a repository, if any."""
+    """Publishes to one topic and to the account's default bus.
 
-    def __init__(self, topic_arn: str, owner_of: Callable[[str], str | None] = lambda _: None) -> None:
+    `owner_of` names the owner of a repository, if any; `board` is the link to the board, if there is one.
+    """
+
+    def __init__(
+        self, topic_arn: str, owner_of: Callable[[str], str | None] = lambda _: None, board: str = ""
+    ) -> None:
         self._topic_arn = topic_arn
         self._owner_of = owner_of
+        self._board = board
 
     def publish(self, announcement: Message) -> str:
         """Publish the event before the message: if this is repeated, a second event costs less than a second mail."""
-        routed = with_owner(announcement, self._owner_of)
+        routed = with_board(with_owner(announcement, self._owner_of), self._board)
         self._put_event(routed)
         return self.send(routed)
 

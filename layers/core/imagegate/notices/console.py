@@ -27,8 +27,11 @@ class ConsoleLinks:
 
     def record(self, decision: Digest) -> str:
         """Return the link to a decision record in Amazon S3."""
-        page = f"s3/object/{self.bucket}?region={self._region}&prefix=decisions/sha256/{decision.hex}.json"
-        return f"{self._host}/{page}"
+        return self.object(f"decisions/sha256/{decision.hex}.json")
+
+    def object(self, key: str) -> str:
+        """Return the link to an object of the bucket."""
+        return f"{self._host}/s3/object/{self.bucket}?region={self._region}&prefix={key}"
 
     @property
     def _region(self) -> str:

@@ -58,6 +58,11 @@ def with_owner(message: Message, owner_of: Callable[[str], str | None]) -> Messa
     return replace(message, attributes={**message.attributes, "owner": owner})
 
 
+def with_board(message: Message, link: str) -> Message:
+    """Return the message with the link to the board as its last line, if there is a board."""
+    return replace(message, lines=(*message.lines, *aligned({"Board": link}))) if link else message
+
+
 def event_detail(message: Message) -> dict[str, Any]:
     """Return the detail of the event: that of the message, who should see it, and the card for a chat."""
     routing: dict[str, Any] = {

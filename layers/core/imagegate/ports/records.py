@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from imagegate.oci.image import Digest
@@ -53,6 +53,13 @@ class LaterFindings(StoredRecords, Protocol):
 
     def later_findings(self, digest: Digest) -> bytes:
         """Return them. Raises the same errors as `decision`."""
+
+
+class BoardPages(Protocol):
+    """The place of the board."""
+
+    def keep_board(self, page: str, document: Mapping[str, Any]) -> None:
+        """Store the page and the same as JSON, in place of the board before."""
 
 
 class SbomExports(Protocol):
