@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagegate_cli.context import CommandLine, now
+from imagegate_cli.evidence_pack.period import AuditPeriod, AuditPeriodType
 from imagegate_cli.faults import CANNOT_TELL
 from imagegate_cli.output.terminal import print_content, say, show_json
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from imagegate.audit.report import AuditReport
     from imagegate_cli.audit.opening import OpenedAudit
 
-_FORMATS = ("table", "markdown", "json", "csv", "asff", "oscal")
+_FORMATS = ("table", "markdown", "json", "csv", "html", "asff", "oscal")
 _SEVERITIES = ("critical", "high", "medium", "low", "info", "none")
 _FAILS = 1
 
@@ -50,6 +51,22 @@ _FAILS = 1
     "--security-hub", is_flag=True, help="Send the findings to AWS Security Hub; resolved ones are archived."
 )
 @click.option("--no-store", is_flag=True, help="Do not store the report in the stack's bucket.")
+@click.option(
+    "--evidence",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.zip",
+    help="Audit nothing; write the evidence of a period, which imagegate verify verifies offline.",
+)
+@click.option(
+    "--period", type=AuditPeriodType(), help="Of the evidence: 2026-Q3, 2026-09 or FIRST..LAST day."
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(1, 500),
+    default=25,
+    show_default=True,
+    help="Of the evidence: at most so many attempts of each stage that passed, and as many that were refused.",
+)
 @click.pass_obj
 def audit(
     command_line: CommandLine,
@@ -63,6 +80,9 @@ def audit(
     controls: bool,
     security_hub: bool,
     no_store: bool,
+    evidence: Path | None,
+    period: AuditPeriod | None,
+    sample: int,
 ) -> None:
     """Audit the registry, its repositories and images against the policy and its baseline.
 
@@ -76,6 +96,12 @@ def audit(
       1  a finding is as grave as that
       2  something of that gravity could not be assessed
     """
+    if evidence is not None:
+        if period is None:
+            raise click.UsageError("the evidence of which time? --period 2026-Q3")
+        from imagegate_cli.evidence_pack.make import make_pack
+
+        return make_pack(command_line.stack, evidence, period, sample)
     from imagegate_cli.audit.opening import open_audit
     from imagegate_cli.output.spinner import Spinner
 
@@ -84,7 +110,7 @@ def audit(
         report = opened.audit.report(
             now(), scope=scope, previous=opened.previous(), step=lambda _name: spinner.step()
         )
-    _show(report, form, output, controls=controls)
+    _show(report, form, output, opened, controls=controls)
     if security_hub:
         _send(report)
     if not scope and not no_store:
@@ -105,7 +131,9 @@ def exit_code(report: AuditReport, fail_on: str) -> int:
     return CANNOT_TELL if unread else 0
 
 
-def _show(report: AuditReport, form: str, output: Path | None, *, controls: bool) -> None:
+def _show(
+    report: AuditReport, form: str, output: Path | None, opened: OpenedAudit, *, controls: bool
+) -> None:
     from imagegate_cli.audit.controls import control_lines, load_controls, support_as_json
     from imagegate_cli.audit.formats import FORMATS
 
@@ -116,11 +144,25 @@ def _show(report: AuditReport, form: str, output: Path | None, *, controls: bool
         for line in control_lines(supports):
             say(line)
         return None
-    content = FORMATS[form](report)
+    content = _page(report, opened) if form == "html" else FORMATS[form](report)
     if output is None:
         return print_content(content)
     output.write_text(content, encoding="utf-8", newline="")
     return say(f"written to {output}", err=True)
+
+
+def _page(report: AuditReport, opened: OpenedAudit) -> str:
+    """Return the report as a page, with the trend of the reports before, as far as they may be read."""
+    from imagegate.errors import AccessRefusedError
+    from imagegate_cli.audit_page.page import to_html
+    from imagegate_cli.audit_page.trend import TrendPoint
+
+    try:
+        earlier = opened.reports.earlier() if opened.reports else []
+    except AccessRefusedError as error:
+        say(f"the page has no trend: {error}", err=True)
+        earlier = []
+    return to_html(report, [TrendPoint.of(one) for one in earlier])
 
 
 def _send(report: AuditReport) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from imagegate.audit.report import AuditReport
 from imagegate.aws.clients import client, translated
-from imagegate.errors import AccessRefusedError, ImageGateError, RecordNotFoundError
+from imagegate.errors import AccessRefusedError, ImageGateError, RecordNotFoundError, RejectedInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _KEY = "audit/report.json"
+_MOST_EARLIER = 12
 _ERRORS: Mapping[str, type[ImageGateError]] = {
     "NoSuchKey": RecordNotFoundError,
     "AccessDenied": AccessRefusedError,
@@ -38,6 +41,23 @@ class S3AuditReports:
             return None
         return AuditReport.from_document(json.loads(response["Body"].read()))
 
+    def earlier(self) -> list[AuditReport]:
+        """Return some of all stored reports, evenly spaced, the oldest first. Raises `AccessRefusedError`.
+
+        Reports of a schema that this version does not know are left out.
+        """
+        s3 = client("s3")
+        with translated(_ERRORS, subject=self.name):
+            pages = s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=_KEY)
+            versions = [one["VersionId"] for page in pages for one in page.get("Versions", ())]
+            step = max(1, -(-len(versions) // _MOST_EARLIER))
+            chosen = list(reversed(versions[::step]))
+            contents = [
+                s3.get_object(Bucket=self._bucket, Key=_KEY, VersionId=version)["Body"].read()
+                for version in chosen
+            ]
+        return list(_readable(contents))
+
     def keep(self, report: AuditReport) -> str:
         """Store the report as the latest one, and return its version. Raises `AccessRefusedError`."""
         with translated(_ERRORS, subject=self.name):
@@ -45,3 +65,9 @@ class S3AuditReports:
                 Bucket=self._bucket, Key=_KEY, Body=report.to_bytes(), ContentType="application/json"
             )
         return str(response.get("VersionId", ""))
+
+
+def _readable(contents: Iterable[bytes]) -> Iterator[AuditReport]:
+    for content in contents:
+        with suppress(RejectedInputError, ValueError):
+            yield AuditReport.from_document(json.loads(content))
