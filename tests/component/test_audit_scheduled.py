@@ -62,7 +62,7 @@ class FakeSettings:
         )
         return ReadRepository(found, "SCAN_ON_PUSH" if self.scanned else "MANUAL")
 
-    def read_registry(self, *, has_cache: bool, has_templates: bool) -> ReadRegistry:
+    def read_registry(self, **_needed: Any) -> ReadRegistry:
         if self.fault:
             raise self.fault
         return ReadRegistry(FoundRegistry({}, [], None, {}, {}))

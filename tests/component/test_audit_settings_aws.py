@@ -20,6 +20,7 @@ from imagegate.aws import ecr_settings as settings_module
 from imagegate.aws.audit_settings import EcrAuditSettings
 from imagegate.aws.cleanup import images as images_module
 from imagegate.aws.cleanup.images import EcrStoredImages
+from imagegate.baseline.account import SigningRule
 from imagegate.baseline.registry import RegistryTerms
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.baseline.section import RegistryBaseline
@@ -221,6 +222,21 @@ def test_a_scanning_configuration_that_fails_is_not_assessed(aws: ModelledAws) -
     failure = {"repositoryName": "shop-dev", "failureCode": "REPOSITORY_NOT_FOUND", "failureReason": "x"}
     aws.answers["ecr:BatchGetRepositoryScanningConfiguration"] = lambda _: {"failures": [failure]}
     assert unread(auditor().audit("shop-dev")) == NEEDED["BatchGetRepositoryScanningConfiguration"]
+
+
+@pytest.mark.parametrize("operation", ["GetSigningConfiguration", "GetAccountSetting"])
+def test_a_setting_that_the_baseline_names_is_read_and_a_refusal_is_not_assessed(
+    aws: ModelledAws, operation: str
+) -> None:
+    aws.answers["ecr:GetSigningConfiguration"] = lambda _: {"signingConfiguration": {"rules": []}}
+    aws.answers["ecr:GetAccountSetting"] = lambda asked: {"name": asked["name"], "value": "V1"}
+    aws.answers[f"ecr:{operation}"] = refuse(aws, operation, "AccessDeniedException")
+    terms = RegistryTerms(
+        signing=(SigningRule("arn:aws:signer:eu-central-1:123456789012:/signing-profiles/p", ()),),
+        account={"REGISTRY_POLICY_SCOPE": "V2"},
+    )
+    part = auditor(terms).audit_registry()
+    assert unread(part) == {"registry-settings"}
 
 
 @pytest.mark.parametrize("operation", NEEDED_OF_REGISTRY)

@@ -32,6 +32,8 @@ class RegistryPart(StrEnum):
     POLICY = "registry policy"
     CACHE = "pull-through cache rules"
     TEMPLATES = "creation templates"
+    SIGNING = "signing configuration"
+    ACCOUNT = "account settings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -67,7 +67,14 @@ class EcrAuditSettings(EcrSettings):
         by_itself = frequency == Frequency.MANUAL and scanning.get("scanOnPush") and not self._is_enhanced
         return Frequency.ON_PUSH if by_itself else frequency
 
-    def read_registry(self, *, has_cache: bool, has_templates: bool) -> ReadRegistry:
+    def read_registry(
+        self,
+        *,
+        has_cache: bool,
+        has_templates: bool,
+        has_signing: bool = False,
+        account_settings: Iterable[str] = (),
+    ) -> ReadRegistry:
         """Return the documents of the registry; caches and templates only if they are needed."""
         unread: dict[RegistryPart, str] = {}
         part = RegistryPart
@@ -79,6 +86,8 @@ class EcrAuditSettings(EcrSettings):
             _tried(unread, part.POLICY, lambda: self._document("get_registry_policy")),
             _tried(unread, part.CACHE, self.caches if has_cache else dict) or {},
             _tried(unread, part.TEMPLATES, self.templates if has_templates else dict) or {},
+            _tried(unread, part.SIGNING, self.signing_rules if has_signing else tuple) or (),
+            _tried(unread, part.ACCOUNT, lambda: self.account_settings(account_settings)) or {},
         )
         return ReadRegistry(found, unread)
 

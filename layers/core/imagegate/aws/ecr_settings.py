@@ -89,11 +89,16 @@ class EcrSettings:
             json.loads(policy["policyText"]) if policy else None,
             self.caches() if has_cache else {},
             self.templates() if has_templates else {},
-            self._signing_rules() if has_signing else (),
-            {name: self.read("get_account_setting", name=name)["value"] for name in account_settings},
+            self.signing_rules() if has_signing else (),
+            self.account_settings(account_settings),
         )
 
-    def _signing_rules(self) -> Sequence[Mapping[str, Any]]:
+    def account_settings(self, names: Iterable[str]) -> dict[str, str]:
+        """Return settings of the account by their names."""
+        return {name: self.read("get_account_setting", name=name)["value"] for name in names}
+
+    def signing_rules(self) -> Sequence[Mapping[str, Any]]:
+        """Return the rules of managed signing."""
         response = self.read("get_signing_configuration") or {}
         rules: Sequence[Mapping[str, Any]] = response.get("signingConfiguration", {}).get("rules", ())
         return rules

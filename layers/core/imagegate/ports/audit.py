@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,5 +39,12 @@ class AuditedSettings(Protocol):
     def read_repository(self, name: str) -> ReadRepository | None:
         """Return a repository, or None if it is gone. Raises any error by which nothing is known about it."""
 
-    def read_registry(self, *, has_cache: bool, has_templates: bool) -> ReadRegistry:
-        """Return the documents of the registry; caches and templates only if they are needed."""
+    def read_registry(
+        self,
+        *,
+        has_cache: bool,
+        has_templates: bool,
+        has_signing: bool = False,
+        account_settings: Iterable[str] = (),
+    ) -> ReadRegistry:
+        """Return the documents of the registry; of the last four only those that are needed."""

@@ -89,7 +89,12 @@ class AuditSettings:
         globs = {stage.name: stage.repositories.repository_of("*") for stage in local}
         patterns, terms = self.baseline.patterns_of_registry(globs), self.baseline.registry
         has_templates = any(one.create_on_push for one in patterns.values())
-        read = self.settings.read_registry(has_cache=bool(terms.cache), has_templates=has_templates)
+        read = self.settings.read_registry(
+            has_cache=bool(terms.cache),
+            has_templates=has_templates,
+            has_signing=bool(terms.signing),
+            account_settings=terms.account,
+        )
         settings = RegistrySettings(
             registry=self.registry,
             found=read.found,
