@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -12,10 +14,12 @@ import yaml
 from botocore.exceptions import ClientError
 
 from imagegate.audit.checks import CATALOGUE, AuditSubject
+from imagegate.aws.audit_reports import S3AuditReports
 from imagegate.aws.audit_settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.users import AwsImageUsers
 from imagegate.cleanup.usage import UsedImages
+from imagegate.errors import AccessRefusedError
 from tests.component.baselines import GATE_ROLE, STAGES, Shop, gate, shop
 from tests.component.cli_gate import Result
 
@@ -232,3 +236,29 @@ def test_controls_say_what_supports_them(audited: Shop) -> None:
     assert "proves no compliance" in result.out
     listed = audited.gate.call("audit", "--controls", "--format", "json").json
     assert {one["framework"] for one in listed} >= {"soc-2", "gdpr"}
+
+
+def test_the_page_has_the_trend_of_the_reports_before(audited: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "audit.html"
+    page = ("audit", "--format", "html", "--output", str(file))
+    audited.gate.call(*page)
+    assert "the next one has a trend" in file.read_text()
+    audited.makes("cart-dev")
+    for _ in range(14):
+        a_day_later(audited)
+        audited.gate.call(*page)
+    text = file.read_text()
+    days = re.findall(r'<th scope="row"><time datetime="([0-9-]+)T', text)
+    assert len(days) == 8  # seven of the fourteen before, evenly spaced, and this one
+    assert days == sorted(set(days))
+    assert "Findings over time: 0 on " in text
+
+
+def test_a_page_without_reports_before_says_why(audited: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise AccessRefusedError("no")
+
+    monkeypatch.setattr(S3AuditReports, "earlier", refuse)
+    result = audited.gate.call("audit", "--format", "html")
+    assert "the page has no trend: no" in result.err
+    assert result.out.startswith("<!doctype html>")

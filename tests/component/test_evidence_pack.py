@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from imagegate.aws import ecr_registry
 from imagegate.canonical_json import canonical_json
 from imagegate.errors import ImageNotFoundError
 from imagegate.evidence import attestation
@@ -23,7 +24,7 @@ from imagegate.grants.approval import Approval, Choice
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.file.load import parse_policy
 from imagegate.release.release import Outcome, Release, ReleaseId
-from imagegate_cli.evidence_pack import collect
+from imagegate_cli.evidence_pack import collect, make
 from imagegate_cli.evidence_pack.archive import MANIFEST, MANIFEST_DIGEST, write_pack
 from imagegate_cli.evidence_pack.collect import CollectPack
 from imagegate_cli.evidence_pack.period import AuditPeriod
@@ -31,7 +32,7 @@ from imagegate_cli.evidence_pack.sample import PopulationEntry, SampleGroup, cho
 from imagegate_cli.verification.evidence import ImageEvidence, Piece
 from tests.component.approvals import finding
 from tests.component.boards import ZLIB, change
-from tests.component.cli_gate import CALLER, CliGate, Result, gate
+from tests.component.cli_gate import CALLER, CliGate, MemoryStack, Result, gate
 from tests.component.envelopes import NOW as SIGNED_AT
 from tests.component.envelopes import Draft, good_chain, protected_header
 from tests.fakes import NOW
@@ -404,3 +405,27 @@ def test_verifying_a_pack_loads_nothing_of_aws(auditor: Auditor) -> None:
         auditor.monkeypatch.delitem(sys.modules, name)
     assert auditor.verify(path).code == 0
     assert not [name for name in sys.modules if name.startswith(("botocore.", "boto3"))]
+
+
+# The command
+
+
+def test_the_command_writes_what_verifies_and_says_its_digest(auditor: Auditor, tmp_path: Path) -> None:
+    patch = auditor.monkeypatch.setattr
+    patch(MemoryStack, "signing_profiles", {"dev": PROFILE})
+    patch(ecr_registry, "own_registry", lambda: auditor.gate.world.registry)
+    patch(make, "_permissions", lambda _stack, _verb, _repository: [])
+    path = tmp_path / "evidence.zip"
+    result = auditor.gate.call("audit", "--evidence", str(path), "--period", "2026-Q4")
+    assert (result.code, result.out) == (0, "")
+    assert "2 samples of the releases of 2026-10-01..2026-12-31" in result.err
+    verified = auditor.verify(path, "--json")
+    assert verified.code == 0
+    assert f"manifest {verified.json['manifest']}" in result.err
+
+
+def test_the_command_wants_a_period(auditor: Auditor, tmp_path: Path) -> None:
+    path = str(tmp_path / "x.zip")
+    for options in ([], ["--period", "soon"]):
+        assert auditor.gate.call("audit", "--evidence", path, *options).code == 2
+    assert not Path(path).exists()
