@@ -455,6 +455,23 @@ def test_transitions_can_be_counted_and_executions_listed(cloud: SmallCloud, sle
     assert newest["type"] == "ExecutionSucceeded"
 
 
+def test_a_list_of_executions_goes_on_behind_one_that_has_ended(cloud: SmallCloud, role: str) -> None:
+    states = {"Wait": {"Type": "Wait", "Seconds": 5000, "End": True}}
+    machine = cloud.machine("listed", states, role)
+    started = [cloud.start(machine) for _ in range(5)][::-1]
+    client = cloud.client("stepfunctions")
+    request: dict[str, Any] = {"stateMachineArn": machine, "statusFilter": "RUNNING", "maxResults": 2}
+    first = client.list_executions(**request)
+    for ended in started[1:3]:  # the last one of the page, and the next one
+        client.stop_execution(executionArn=ended)
+    second = client.list_executions(**request, nextToken=first["nextToken"])
+    assert [one["executionArn"] for one in first["executions"]] == started[:2]
+    assert [one["executionArn"] for one in second["executions"]] == started[3:]
+    assert "nextToken" not in second
+    for rest in (started[0], *started[3:]):
+        client.stop_execution(executionArn=rest)
+
+
 def test_a_template_makes_a_machine_that_runs(cloud: SmallCloud, role: str) -> None:
     definition = {
         "QueryLanguage": "JSONata",

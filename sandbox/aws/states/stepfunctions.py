@@ -155,16 +155,30 @@ def _describe_execution(self: StepFunctionResponse) -> ActionResult:
     return ActionResult({key: value for key, value in answer.items() if value is not None})
 
 
-def _list_executions(original: Callable[..., ActionResult]) -> Callable[..., ActionResult]:
-    def list_executions(self: StepFunctionResponse) -> ActionResult:
-        answer = original(self)
-        for item in answer.result["executions"]:
-            execution = self.stepfunction_backend.describe_execution(item["executionArn"])
-            if execution.stop_date:
-                item["stopDate"] = execution.stop_date
-        return answer
+def _list_executions(self: StepFunctionResponse) -> ActionResult:
+    """List the newest first. A page begins after the last one of the page before, even if that has ended since."""
+    machine = self.stepfunction_backend.describe_state_machine(self._get_param("stateMachineArn"))
+    status, after = self._get_param("statusFilter"), self._get_param("nextToken")
+    listed = {
+        f"{one.start_date.isoformat()} {one.execution_arn}": one
+        for one in machine.executions
+        if status in (None, one.status)
+    }
+    rest = sorted((key for key in listed if after is None or key < after), reverse=True)
+    page = rest[: self._get_int_param("maxResults") or 100]
+    answer: dict[str, Any] = {"executions": [_listed(listed[key], machine.arn) for key in page]}
+    return ActionResult(answer | ({"nextToken": page[-1]} if len(page) < len(rest) else {}))
 
-    return list_executions
+
+def _listed(execution: Execution, machine: str) -> dict[str, Any]:
+    answer = {
+        "executionArn": execution.execution_arn,
+        "stateMachineArn": machine,
+        "name": execution.name,
+        "status": str(execution.status),
+        "startDate": execution.start_date,
+    }
+    return answer | ({"stopDate": execution.stop_date} if execution.stop_date else {})
 
 
 def _stop_execution(self: StepFunctionResponse) -> ActionResult:
@@ -204,7 +218,7 @@ def _name_errors() -> None:
 def _patch_answers() -> None:
     response = StepFunctionResponse
     response.describe_execution = _describe_execution
-    response.list_executions = _list_executions(response.list_executions)
+    response.list_executions = _list_executions
     response.stop_execution = _stop_execution
     response.get_execution_history = _history
     response.send_task_success = _send_task_success

@@ -41,7 +41,11 @@ class StepFunctionsWorkflow:
         return True
 
     def running(self) -> Iterator[str]:
-        request: dict[str, Any] = {"stateMachineArn": self._arn, "statusFilter": "RUNNING"}
+        request: dict[str, Any] = {
+            "stateMachineArn": self._arn,
+            "statusFilter": "RUNNING",
+            "maxResults": 1000,  # the most
+        }
         while True:
             with translated({}):
                 page = _step_functions().list_executions(**request)
