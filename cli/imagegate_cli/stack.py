@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
     from imagegate.ports.images import Scans
     from imagegate.release.release import Release
+    from imagegate.workflow.cleanup.parts import CleanupParts
     from imagegate.workflow.decide.rollback import PlanRollback
-    from imagegate_cli.cleanup.parts import CleanupParts
     from imagegate_cli.dead_letters.queue import DeadLetterQueue
     from imagegate_cli.decisions.client import ReleaseOrders
 

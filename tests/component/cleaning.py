@@ -13,7 +13,7 @@ from imagegate.policy.cleanup import CleanupRule, CleanupTerms
 from imagegate.policy.policy import Policy
 from imagegate.release.release import Outcome, Release, StartReason
 from imagegate.workflow.cleanup.apply import AppliedPlan
-from imagegate_cli.cleanup.parts import CleanupParts
+from imagegate.workflow.cleanup.parts import CleanupParts
 from tests.fakes import FakeLedger, FakeRecords, FakeScans, FakeUsage
 from tests.fakes.cleanup import FakeCleaned, FakeImageUsers, FakeStoredImages
 from tests.fakes.world import DEV, NOW, POLICY

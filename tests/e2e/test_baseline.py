@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.images.build import build_image
+from tests.contract.served_cloud import ROOT
 from tests.e2e.clients import Clients, needed, needed_docker
 from tests.e2e.gate import Gate, running_gate
 from tests.e2e.test_waivers import imagegate, user
@@ -27,6 +28,7 @@ stages:
   staging:
     repositories: "staging/{{app}}"
 baseline:
+  drift: restore
   registry:
     template_role: {TEMPLATE_ROLE}
     replication:
@@ -40,6 +42,7 @@ baseline:
       preset: staging
       encryption: AES256
 """
+RESTORE = ("--parameter", "RestoreBaseline=on")
 THEIRS = {
     "destinations": [{"region": "us-east-1", "registryId": ACCOUNT}],
     "repositoryFilters": [{"filter": "theirs/", "filterType": "PREFIX_MATCH"}],
@@ -52,7 +55,9 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     folder = tmp_path_factory.mktemp("baseline")
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
-    with running_gate(folder, "--policy", str(policy), "--parameter", "FindingsLogDays=90") as running:
+    with running_gate(
+        folder, "--policy", str(policy), "--parameter", "FindingsLogDays=90", *RESTORE
+    ) as running:
         _make_the_role_of_templates(running)
         ecr = running.cloud.client("ecr")
         ecr.put_replication_configuration(replicationConfiguration={"rules": [THEIRS]})
@@ -112,8 +117,25 @@ def test_a_first_push_ends_at_the_baseline_and_released(gate: Gate, tmp_path: Pa
     assert gate.ended(name, digest)["outcome"] == "released"
     left = planned(gate, name)
     assert left["changes"] + left["failures"] + left["remarks"] == []
-    described = gate.cloud.client("ecr").describe_images(repositoryName=name.replace("dev/", "staging/"))
+    later = name.replace("dev/", "staging/")
+    described = gate.cloud.client("ecr").describe_images(repositoryName=later)
     assert digest in {one["imageDigest"] for one in described["imageDetails"]}
+    assert planned(gate, later)["changes"] == []  # the promotion has made it
+
+
+def test_a_setting_that_somebody_changes_is_put_back_and_people_read_who_it_was(gate: Gate) -> None:
+    name, ecr = f"dev/drift-{uuid.uuid4().hex[:6]}", gate.cloud.client("ecr")
+    assert imagegate(gate, "baseline", "apply", name, "--yes").code == 0
+    ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability="IMMUTABLE")
+    event = json.loads((ROOT / "events/cloudtrail_put_image_tag_mutability.json").read_text())
+    event["detail"]["requestParameters"]["repositoryName"] = name
+    functions = gate.cloud.client("lambda").list_functions()["Functions"]
+    [function] = [one["FunctionName"] for one in functions if "ReconcileFunction" in one["FunctionName"]]
+    answer = gate.cloud.client("lambda").invoke(FunctionName=f"{function}:live", Payload=json.dumps(event))
+    assert json.loads(answer["Payload"].read()) == {"told": True}
+    assert planned(gate, name)["changes"] == []
+    [message] = [one for one in gate.messages() if one["subject"] == f"PUT BACK: {name}: tag mutability"]
+    assert event["detail"]["userIdentity"]["arn"] in json.dumps(message)
 
 
 def test_the_findings_log_has_each_scan_and_a_retention(gate: Gate) -> None:

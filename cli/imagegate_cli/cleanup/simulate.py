@@ -11,7 +11,7 @@ from imagegate.lifecycle.preview import PreviewedEffect, as_simulation, find_dif
 from imagegate.lifecycle.rules import parse_lifecycle
 from imagegate.lifecycle.simulation import Reading, Simulation, simulate
 from imagegate.oci.image import Digest
-from imagegate_cli.cleanup.parts import CleanupParts
+from imagegate.workflow.cleanup.parts import CleanupParts
 
 Preview = Callable[[str, str], Mapping[Digest, PreviewedEffect] | None]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imagegate.cleanup.plan import CleanupPlan
     from imagegate.oci.image import Digest
     from imagegate.workflow.cleanup.apply import AppliedPlan
-    from imagegate_cli.cleanup.parts import CleanupParts
+    from imagegate.workflow.cleanup.parts import CleanupParts
 
 _SOMETHING = 1
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one object.")

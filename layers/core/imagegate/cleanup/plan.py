@@ -6,7 +6,8 @@ A plan is content-addressed. It is applied only if nothing has changed since, be
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -26,6 +27,18 @@ PLAN_SCHEMA, RUN_SCHEMA = "imagegate.cleanup-plan/v1", "imagegate.cleanup-run/v1
 
 class InvalidPlanError(RejectedInputError):
     """A record that is no plan of a clean-up."""
+
+
+@contextmanager
+def _record(content: bytes, schema: str) -> Iterator[dict[str, Any]]:
+    """Yield the document of a record. Raises `InvalidPlanError` if it is no record of this schema."""
+    try:
+        raw = json.loads(content)
+        if raw["schema"] != schema:
+            raise InvalidPlanError(f"not a record of the schema {schema}: {raw['schema']!r}")
+        yield raw
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidPlanError(f"not a record of the schema {schema}: {error!r}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +124,7 @@ class CleanupPlan:
     @classmethod
     def read(cls, content: bytes) -> Self:
         """Return the plan of a record. Raises `InvalidPlanError`."""
-        try:
-            raw = json.loads(content)
-            if raw["schema"] != PLAN_SCHEMA:
-                raise InvalidPlanError(f"not the plan of a repository: {raw['schema']!r}")
+        with _record(content, PLAN_SCHEMA) as raw:
             steps = tuple(map(PlannedImage.from_json, raw["steps"]))
             kept = tuple(map(PlannedImage.from_json, raw["kept"]))
             actions = [step.action for step in steps]
@@ -135,8 +145,6 @@ class CleanupPlan:
                     is_exact=bool(raw["bytes"]["exact"]),
                 ),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidPlanError(f"not the plan of a clean-up: {error!r}") from error
 
 
 def make_plan(
@@ -237,11 +245,6 @@ class CleanupRun:
     @classmethod
     def read(cls, content: bytes) -> Self:
         """Return the run of a record. Raises `InvalidPlanError`."""
-        try:
-            raw = json.loads(content)
-            if raw["schema"] != RUN_SCHEMA:
-                raise InvalidPlanError(f"not the plans of a clean-up: {raw['schema']!r}")
+        with _record(content, RUN_SCHEMA) as raw:
             plans = {str(repository): Digest.parse(digest) for repository, digest in raw["plans"].items()}
             return cls(str(raw["registry"]), parse_timestamp(raw["at"]), plans)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidPlanError(f"not the plans of a clean-up: {error!r}") from error
