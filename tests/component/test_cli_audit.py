@@ -251,7 +251,7 @@ def test_the_page_has_the_trend_of_the_reports_before(audited: Shop, tmp_path: P
     days = re.findall(r'<th scope="row"><time datetime="([0-9-]+)T', text)
     assert len(days) == 8  # seven of the fourteen before, evenly spaced, and this one
     assert days == sorted(set(days))
-    assert "Findings over time: 0 on " in text
+    assert "Findings over time: " in text
 
 
 def test_a_page_without_reports_before_says_why(audited: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
