@@ -27,6 +27,7 @@ from imagegate.policy.audit_rules import AUDIT, AUDITED
 from imagegate.policy.waiver import Waiver, WaiverTerms
 from tests.unit.audits import NOW, a_finding, a_report, a_repository, an_image, the_registry
 
+LAYER = Path(__file__).parents[2] / "layers" / "core" / "imagegate"
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "audit.schema.json"
 SCAN, SIGNED = CATALOGUE["repository-scan-off"], CATALOGUE["image-unsigned"]
 TOMORROW = NOW + timedelta(days=1)
@@ -45,6 +46,16 @@ def after(before: CheckOutcome, *now: CheckOutcome, scope: tuple[str, ...] = ())
 def test_every_check_can_be_waived_by_its_name_and_no_other_name() -> None:
     assert sorted(AUDITED) == sorted(AUDIT + name for name in CATALOGUE)
     assert all(check.id == name for name, check in CATALOGUE.items())
+
+
+def test_every_check_is_made_by_something() -> None:
+    data = {"checks.py", "audit_rules.py", "controls.json"}
+    sources = (path for path in LAYER.rglob("*.py") if path.name not in data)
+    text = "".join(path.read_text() for path in sources)
+    # Those of people and accounts are not made yet.
+    assert [
+        name for name, one in CATALOGUE.items() if one.subject != "access" and f'"{name}"' not in text
+    ] == []
 
 
 def test_the_id_of_a_finding_is_about_check_and_resource_only() -> None:

@@ -118,7 +118,6 @@ _IMAGE_CHECKS = (
     AuditCheck("image-base-foreign", "The base image is not an allowed one", _MEDIUM, _IMAGE, rules.BASE),
     AuditCheck("image-old", "The image is too old", _MEDIUM, _IMAGE, rules.AGE),
     AuditCheck("image-labels-missing", "Required labels are missing", _LOW, _IMAGE, rules.LABELS),
-    AuditCheck("image-package-prohibited", "The image contains a prohibited package", _HIGH, _IMAGE),
     AuditCheck("image-runs-ungated", "An image runs that did not pass its gate", _HIGH, _IMAGE),
     AuditCheck("image-runs-foreign", "An image runs that comes from another registry", _HIGH, _IMAGE),
     AuditCheck("image-waiver-expired", "The image relies on a waiver that has expired", _HIGH, _IMAGE),

@@ -39,7 +39,6 @@ _IMAGE = (
     "image-base-foreign",
     "image-old",
     "image-labels-missing",
-    "image-package-prohibited",
     "image-runs-ungated",
     "image-runs-foreign",
     "image-waiver-expired",
