@@ -13,8 +13,9 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from imagegate.baseline.plan import FoundRepository, SettingsPlan
-from imagegate.baseline.registry import REGISTRY
+from imagegate.baseline.registry import REGISTRY, plan_registry
 from imagegate.baseline.terms import SettingsDocument
+from imagegate.baseline.whole import WholeBaseline
 from imagegate.errors import ImageGateError, ThrottledError
 from imagegate.workflow.settings.compare import AT_ONCE, CompareSettings
 from imagegate_cli.faults import explain
@@ -79,6 +80,22 @@ class Planner:
                 read = partial(compare.settings.completed, described, tuple(SettingsDocument))
                 found.setdefault(stages[name], []).append(self.paced(read))
         return found
+
+    def whole(self, names: Sequence[str] = ()) -> WholeBaseline:
+        """Return what the baseline says about all repositories and the registry, or about these alone.
+
+        Raises `ImageGateError`.
+        """
+        compare = self.compare
+        listed = names or [REGISTRY, *self.paced(compare.covered)]
+        described = self.paced(lambda: list(compare.described([name for name in listed if name != REGISTRY])))
+        repositories = [self.paced(partial(compare.whole, name, found)) for name, found in described]
+        present = tuple(one for one in repositories if one is not None)
+        if REGISTRY not in listed:
+            return WholeBaseline(compare.registry, present)
+        terms, patterns, registry = self.paced(compare.registry_terms)
+        plan = plan_registry(terms, patterns, registry, compare.registry, is_whole=True)
+        return WholeBaseline(compare.registry, present, plan.changes, registry)
 
     def apply(self, plan: SettingsPlan) -> SettingsPlan | Failure:
         """Change what the plan says, and return the plan that is left: an empty one if all is done."""

@@ -119,6 +119,45 @@ def import_(command_line: CommandLine, /, *, file: Path | None) -> None:
     print_content(yaml.safe_dump({"baseline": section}, sort_keys=False))
 
 
+@baseline.command("export")
+@_REPOSITORIES
+@_POLICY
+@click.option(
+    "--format",
+    "language",
+    type=click.Choice(["cloudformation", "terraform"]),
+    required=True,
+    help="A template for AWS CloudFormation, or a .tf.json file for Terraform.",
+)
+@click.pass_obj
+def export_(
+    command_line: CommandLine, /, repositories: Sequence[str], *, file: Path | None, language: str
+) -> None:
+    """Print the whole baseline as a template for another tool.
+
+    Settings of others, and settings that the baseline does not name, are in it as they are now. Let one tool alone
+    change the settings afterwards: this command line or the other one.
+
+    \b
+    Exit codes:
+      0  printed
+      2  something could not be read
+    """
+    from imagegate.baseline.cloudformation import MOST_RESOURCES, cloudformation_template
+    from imagegate.baseline.terraform import terraform_configuration
+
+    whole = _planner(command_line, file).whole(repositories)
+    if language == "terraform":
+        show_json(terraform_configuration(whole))
+        return
+    template = cloudformation_template(whole)
+    if len(template["Resources"]) > MOST_RESOURCES:
+        raise click.UsageError(f"a template has at most {MOST_RESOURCES} resources: name fewer repositories")
+    for call in template.get("Metadata", {}).get("imagegate", {}).get("NotInCloudFormation", ()):
+        say(f"CloudFormation has no type for this: {call}", err=True)
+    show_json(template)
+
+
 @baseline.command()
 @click.argument(
     "team", type=click.Choice(["developer", "ci", "approver", "auditor", "break-glass", "boundary"])

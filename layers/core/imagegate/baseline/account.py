@@ -23,11 +23,13 @@ class SigningRule:
     repositories: tuple[str, ...] = ()  # names with *; none: all
 
 
-def plan_signing(wanted: Sequence[SigningRule], found: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
-    """Yield the change that adds the missing rules, if there are any. `found`: the rules that ECR has."""
+def plan_signing(
+    wanted: Sequence[SigningRule], found: Sequence[Mapping[str, Any]], *, is_whole: bool = False
+) -> Iterator[Change]:
+    """Yield the change that adds the missing rules, if there are any or `is_whole`. `found`: the rules that ECR has."""
     present = [_key(rule) for rule in found]
     missing = [rule for rule in map(_rule, wanted) if _key(rule) not in present]
-    if missing:
+    if missing or (is_whole and wanted):
         configuration = {"rules": [*found, *missing]}
         request = {"signingConfiguration": configuration}
         before = {"rules": list(found)}
@@ -43,10 +45,15 @@ def _key(rule: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
     return rule["signingProfileArn"], frozenset(one["filter"] for one in rule.get("repositoryFilters") or ())
 
 
-def plan_account(wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Change | Remark]:
-    """Yield a change for each setting of the account with another value. Both are by the name of the setting."""
+def plan_account(
+    wanted: Mapping[str, str], found: Mapping[str, str], *, is_whole: bool = False
+) -> Iterator[Change | Remark]:
+    """Yield a change for each setting of the account with another value, or for each one if `is_whole`.
+
+    Both are by the name of the setting.
+    """
     for name, value in wanted.items():
-        if found.get(name) == value:
+        if found.get(name) == value and not is_whole:
             continue
         request = {"name": name, "value": value}
         yield Change(

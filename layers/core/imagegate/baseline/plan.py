@@ -89,6 +89,13 @@ def _created(name: str, terms: RepositoryTerms, registry: GateRegistry) -> Found
 
 
 def _creation(name: str, terms: RepositoryTerms) -> Change:
+    after = ", ".join(str(one) for one in (terms.tag_mutability, terms.encryption) if one)
+    request = creation_request(name, terms)
+    return Change(name, "repository", None, after or "created", "create_repository", request)
+
+
+def creation_request(name: str, terms: RepositoryTerms) -> dict[str, Any]:
+    """Return the request of CreateRepository."""
     request: dict[str, Any] = {"repositoryName": name}
     if terms.tag_mutability:
         request |= mutability_request(terms.tag_mutability)
@@ -98,8 +105,7 @@ def _creation(name: str, terms: RepositoryTerms) -> Change:
         request["encryptionConfiguration"] = encryption_request(terms.encryption)
     if terms.tags:
         request["tags"] = tag_list(terms.tags)
-    after = ", ".join(str(one) for one in (terms.tag_mutability, terms.encryption) if one)
-    return Change(name, "repository", None, after or "created", "create_repository", request)
+    return request
 
 
 def mutability_request(mutability: TagMutability) -> dict[str, Any]:

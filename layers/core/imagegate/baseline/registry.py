@@ -72,23 +72,28 @@ def plan_registry(
     patterns: Mapping[str, RepositoryTerms],
     found: FoundRegistry,
     registry: GateRegistry,
+    *,
+    is_whole: bool = False,
 ) -> SettingsPlan:
-    """Return the plan. `patterns`: names of repositories with `*`, and the settings of each."""
+    """Return the plan. `patterns`: names of repositories with `*`, and the settings of each.
+
+    `is_whole`: with the settings that are there already, too.
+    """
     parts = (
-        *_scanning(terms, patterns, found.scanning),
-        *_replication(terms, found.replication, registry),
-        *_policy(terms, found.policy, registry),
-        *_cache(terms, found.cache),
-        *plan_templates(terms.template_role, patterns, found.templates, registry),
-        *plan_signing(terms.signing, found.signing),
-        *plan_account(terms.account, found.account),
+        *_scanning(terms, patterns, found.scanning, is_whole=is_whole),
+        *_replication(terms, found.replication, registry, is_whole=is_whole),
+        *_policy(terms, found.policy, registry, is_whole=is_whole),
+        *_cache(terms, {} if is_whole else found.cache),
+        *plan_templates(terms.template_role, patterns, found.templates, registry, is_whole=is_whole),
+        *plan_signing(terms.signing, found.signing, is_whole=is_whole),
+        *plan_account(terms.account, found.account, is_whole=is_whole),
     )
     changes = tuple(part for part in parts if isinstance(part, Change))
     return SettingsPlan(REGISTRY, changes, tuple(part for part in parts if isinstance(part, Remark)))
 
 
 def _scanning(
-    terms: RegistryTerms, patterns: Mapping[str, RepositoryTerms], found: Mapping[str, Any]
+    terms: RegistryTerms, patterns: Mapping[str, RepositoryTerms], found: Mapping[str, Any], *, is_whole: bool
 ) -> Iterator[Change | Remark]:
     scan_type = terms.scan_type or found.get("scanType", "BASIC")
     wanted = {
@@ -103,7 +108,8 @@ def _scanning(
         yield Remark(REGISTRY, "scanning", text, is_unmet=True)
         return
     rules = merge_scanning(wanted, found.get("rules", []))
-    if scan_type != found.get("scanType") or _rule_set(rules) != _rule_set(found.get("rules", [])):
+    is_other = scan_type != found.get("scanType") or _rule_set(rules) != _rule_set(found.get("rules", []))
+    if is_other or is_whole:
         request = {"scanType": scan_type, "rules": rules}
         before = {"scanType": found.get("scanType"), "rules": list(found.get("rules", []))}
         yield Change(REGISTRY, "scanning", before, request, "put_registry_scanning_configuration", request)
@@ -146,12 +152,12 @@ def _rule_set(rules: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
 
 
 def _replication(
-    terms: RegistryTerms, found: Sequence[Mapping[str, Any]], registry: GateRegistry
+    terms: RegistryTerms, found: Sequence[Mapping[str, Any]], registry: GateRegistry, *, is_whole: bool
 ) -> Iterator[Change | Remark]:
     wanted = [_replication_rule(rule, registry) for rule in terms.replication]
     present = [_replication_key(rule) for rule in found]
     missing = [rule for rule in wanted if _replication_key(rule) not in present]
-    if missing:
+    if missing or (is_whole and wanted):
         configuration = {"rules": [*found, *missing]}
         request = {"replicationConfiguration": configuration}
         before = {"rules": list(found)}
@@ -182,7 +188,7 @@ def _regions_outside(terms: RegistryTerms, found: Sequence[Mapping[str, Any]]) -
 
 
 def _policy(
-    terms: RegistryTerms, found: Mapping[str, Any] | None, registry: GateRegistry
+    terms: RegistryTerms, found: Mapping[str, Any] | None, registry: GateRegistry, *, is_whole: bool
 ) -> Iterator[Change]:
     if terms.replication_from is None:
         return
@@ -191,7 +197,7 @@ def _policy(
     principal = {"AWS": [root % account for account in terms.replication_from]}
     statement = allow("ReplicationFrom", principal, _REPLICATED) | {"Resource": repositories}
     policy = with_own(found, [statement] if terms.replication_from else [])
-    if policy == found:
+    if policy == found and not (is_whole and policy):
         return
     if policy is None:
         yield Change(REGISTRY, "policy", found, None, "delete_registry_policy", {})

@@ -28,8 +28,13 @@ def plan_templates(
     patterns: Mapping[str, RepositoryTerms],
     found: Mapping[str, Mapping[str, Any]],
     registry: GateRegistry,
+    *,
+    is_whole: bool = False,
 ) -> Iterator[Change | Remark]:
-    """Yield a change for each template that is missing or different. `found`: by prefix."""
+    """Yield a change for each template that is missing or different, or for each one if `is_whole`.
+
+    `found`: by prefix.
+    """
     for glob, terms in patterns.items():
         if not terms.create_on_push:
             continue
@@ -41,7 +46,7 @@ def plan_templates(
         present = found.get(prefix)
         template = _template(prefix, terms, role, registry, present)
         operation = f"{'update' if present else 'create'}_repository_creation_template"
-        if present is None or _comparable(present) != _comparable({**present, **template}):
+        if is_whole or present is None or _comparable(present) != _comparable({**present, **template}):
             before = {key: present.get(key) for key in template} if present else None
             yield Change(_REGISTRY, setting, before, template, operation, template)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagegate.baseline.plan import FoundRepository, SettingsPlan, plan_repository
-from imagegate.baseline.registry import REGISTRY, plan_registry
+from imagegate.baseline.registry import REGISTRY, FoundRegistry, RegistryTerms, plan_registry
 from imagegate.baseline.terms import RepositoryTerms, SettingsDocument, merge_all
+from imagegate.baseline.whole import WholeRepository, whole_repository
 from imagegate.errors import ImageNotFoundError, RejectedInputError
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class CompareSettings:
         found = described and self.settings.completed(described, terms.documents)
         return plan_repository(name, terms, found, self.registry)
 
+    def whole(self, name: str, described: FoundRepository | None) -> WholeRepository | None:
+        """Return a repository with all of its settings as they should be, or None without a baseline for it."""
+        terms = self._terms_of(name)
+        if terms is None:
+            return None
+        found = described and self.settings.completed(described, tuple(SettingsDocument))
+        return whole_repository(name, terms, found, self.registry)
+
     def apply(self, plan: SettingsPlan) -> SettingsPlan | None:
         """Change what the plan says, and return the plan that is left.
 
@@ -95,6 +104,10 @@ class CompareSettings:
         return self.baseline.terms_of(name, stage.name if stage else None)
 
     def _plan_registry(self) -> SettingsPlan:
+        return plan_registry(*self.registry_terms(), self.registry)
+
+    def registry_terms(self) -> tuple[RegistryTerms, Mapping[str, RepositoryTerms], FoundRegistry]:
+        """Return the terms of the registry, those of names with `*`, and what the registry has now."""
         local = [stage for stage in self.policy.stages.values() if stage.remote is None]
         globs: Mapping[str, str] = {stage.name: stage.repositories.repository_of("*") for stage in local}
         patterns = self.baseline.patterns_of_registry(globs)
@@ -106,4 +119,4 @@ class CompareSettings:
             has_signing=bool(terms.signing),
             account_settings=terms.account,
         )
-        return plan_registry(terms, patterns, found, self.registry)
+        return terms, patterns, found
