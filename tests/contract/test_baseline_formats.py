@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cfnlint.api import lint
 
 from imagegate.baseline.account import SigningRule, plan_signing
@@ -111,7 +112,12 @@ def test_every_option_is_valid_in_both_languages(shop: Shop) -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_the_examples_are_valid_in_both_languages(shop: Shop, file: Path) -> None:
     shop.gate.policy_content = file.read_bytes()
-    names = ["(registry)", "dev/shop", "staging/shop", "prod/shop"]
+    policy = yaml.safe_load(file.read_text())
+    names = [stage["repositories"].replace("{app}", "shop") for stage in policy["stages"].values()]
+    names += [
+        "(registry)",
+        *(glob.replace("*", "shop") for glob in policy["baseline"].get("repositories", ())),
+    ]
     assert cloudformation_faults(exported(shop, "cloudformation", *names)) == []
     assert terraform_faults(exported(shop, "terraform", *names)) == []
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -12,7 +14,10 @@ import yaml
 
 from imagegate.aws import clients as aws
 from imagegate.aws.ecr_settings import EcrSettings
-from imagegate.baseline.plan import Change
+from imagegate.baseline.plan import Change, SettingsPlan
+from imagegate.baseline.repository_policy import GateRegistry
+from imagegate.policy.file.load import load_policy
+from imagegate_cli.baseline.planning import Failure, Planner
 from sandbox.settings import ACCOUNT
 from tests.component.baselines import GATE_ROLE, Shop, document, gate
 from tests.component.cli_gate import CliGate
@@ -134,11 +139,7 @@ def test_after_the_plan_is_applied_the_plan_is_empty_and_rules_of_others_are_the
     left = shop.plan()
     assert left["changes"] == []
     assert left["failures"] == []
-    assert THEIRS in shop.ecr.describe_registry()["replicationConfiguration"]["rules"]
-    configuration = shop.ecr.get_registry_scanning_configuration()["scanningConfiguration"]
-    assert "theirs/*" in json.dumps(configuration)
-    assert "Theirs" in shop.ecr.get_registry_policy()["policyText"]
-    assert SIGNED_BY_THEM in shop.ecr.get_signing_configuration()["signingConfiguration"]["rules"]
+    rules_of_others_are_there(shop)
 
 
 def test_a_rule_that_somebody_adds_in_between_is_not_lost(
@@ -210,13 +211,57 @@ def test_a_template_of_somebody_else_keeps_what_it_is_for(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
-def test_an_example_is_applied_in_full(shop: Shop, file: Path) -> None:
+def test_an_example_is_applied_in_full_once(shop: Shop, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apply each stage, each pattern, and the registry; the second time nothing is sent, and rules of others stay."""
     shop.gate.policy_content = file.read_bytes()
-    stages = yaml.safe_load(file.read_text())["stages"]
-    names = [stage["repositories"].replace("{app}", "shop") for stage in stages.values()]
-    shop.plan(*names)
-    assert shop.apply(*names).code == 0
-    assert shop.apply().code in (0, 1)
-    left = shop.plan(*names)
-    assert left["changes"] + left["failures"] == []
-    assert shop.plan()["changes"] == []
+    policy = yaml.safe_load(file.read_text())
+    names = [stage["repositories"].replace("{app}", "shop") for stage in policy["stages"].values()]
+    names += [glob.replace("*", "shop") for glob in policy["baseline"].get("repositories", ())]
+    names.append("(registry)")
+    assert len(shop.plan(*names)["changes"]) >= len(names)
+    for left in (shop.apply(*names).json, shop.plan(*names), shop.plan()):
+        assert left["changes"] + left["failures"] == []
+        unmet = [one["text"] for one in left["remarks"] if one["unmet"]]
+        assert not [text for text in unmet if "ap-southeast-1" not in text], unmet  # their rule, not ours
+    sent: list[Change] = []
+    monkeypatch.setattr(EcrSettings, "send", lambda _self, change: sent.append(change))
+    shop.apply(*names)
+    assert sent == []
+    rules_of_others_are_there(shop)
+
+
+def rules_of_others_are_there(shop: Shop) -> None:
+    assert THEIRS in shop.ecr.describe_registry()["replicationConfiguration"]["rules"]
+    configuration = shop.ecr.get_registry_scanning_configuration()["scanningConfiguration"]
+    assert "theirs/*" in json.dumps(configuration)
+    assert "Theirs" in shop.ecr.get_registry_policy()["policyText"]
+    assert SIGNED_BY_THEM in shop.ecr.get_signing_configuration()["signingConfiguration"]["rules"]
+
+
+def test_two_appliers_at_once_end_in_one_state(shop: Shop) -> None:
+    """Both see nothing of the baseline, and then change what they saw."""
+    file = next(file for file in EXAMPLES if file.stem == "baseline-options")
+    shop.gate.policy_content = file.read_bytes()
+    loaded = load_policy(file.read_bytes())
+    assert loaded.policy
+    assert loaded.baseline
+    registry = GateRegistry(ACCOUNT, "eu-central-1", "aws", (GATE_ROLE,))
+    appliers = [
+        Planner(loaded.policy, loaded.baseline, registry, EcrSettings(), lambda _seconds: None)
+        for _ in range(2)
+    ]
+    names = ["(registry)", *(f"myproject-{stage}-shop" for stage in ("dev", "staging", "prod"))]
+    plans = [[plan for plan in one.plans(names) if isinstance(plan, SettingsPlan)] for one in appliers]
+    assert plans[0] == plans[1]
+    both = Barrier(2)
+
+    def apply(applier: Planner, planned: list[SettingsPlan]) -> list[SettingsPlan | Failure]:
+        both.wait()
+        return [applier.apply(plan) for plan in planned]
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(apply, appliers, plans))
+    for one, other in zip(*results, strict=True):
+        assert any(isinstance(left, SettingsPlan) and not left.changes for left in (one, other)), (one, other)
+    assert shop.plan(*names)["changes"] == []
+    rules_of_others_are_there(shop)

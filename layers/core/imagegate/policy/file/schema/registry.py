@@ -14,6 +14,8 @@ from imagegate.policy.file.values import Region, RoleArn, matching, pattern_sche
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _PREFIX = re.compile(r"[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*/?")
+# The filter of a replication rule: the beginning of a name, wherever it ends.
+_REPLICATED = re.compile(r"[a-z0-9][a-z0-9._/-]{1,255}")
 _SECRET = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:ecr-pullthroughcache/[A-Za-z0-9/_+=.@-]{1,512}"
 )
@@ -54,7 +56,15 @@ class ReplicationRuleShape(Shape):
     """A rule of the registry that copies each pushed image."""
 
     to: Annotated[list[DestinationShape], Field(min_length=1)] = Field(description="The destinations.")
-    prefixes: list[Prefix] = Field(
+    prefixes: list[
+        Annotated[
+            str,
+            BeforeValidator(
+                matching(_REPLICATED, "the beginning of a repository's name, such as shop-prod-")
+            ),
+            pattern_schema(_REPLICATED, "shop-prod-"),
+        ]
+    ] = Field(
         default=[], description="Repositories whose names begin so. Default: all.", examples=[["prod/"]]
     )
 
