@@ -1,7 +1,7 @@
 """The whole baseline as a configuration of Terraform, in its JSON syntax.
 
-Source: documentation of the provider hashicorp/aws, 6.50 and later. What exists is imported by `import` blocks, so that
-`terraform plan` shows the differences alone; nothing may be destroyed.
+Source: documentation of the provider hashicorp/aws, 6.50 and later. Existing resources are imported by `import` blocks,
+so that `terraform plan` shows the differences alone; nothing may be destroyed.
 """
 
 from __future__ import annotations
