@@ -17,6 +17,7 @@ from imagegate.aws.ecr_settings import EcrSettings
 from imagegate.baseline.plan import Change, SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.policy.file.load import load_policy
+from imagegate.workflow.settings.compare import CompareSettings
 from imagegate_cli.baseline.planning import Failure, Planner
 from sandbox.settings import ACCOUNT
 from tests.component.baselines import GATE_ROLE, Shop, document, gate
@@ -247,7 +248,9 @@ def test_two_appliers_at_once_end_in_one_state(shop: Shop) -> None:
     assert loaded.baseline
     registry = GateRegistry(ACCOUNT, "eu-central-1", "aws", (GATE_ROLE,))
     appliers = [
-        Planner(loaded.policy, loaded.baseline, registry, EcrSettings(), lambda _seconds: None)
+        Planner(
+            CompareSettings(loaded.policy, loaded.baseline, registry, EcrSettings()), lambda _seconds: None
+        )
         for _ in range(2)
     ]
     names = ["(registry)", *(f"myproject-{stage}-shop" for stage in ("dev", "staging", "prod"))]

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from imagegate.baseline.plan import FoundRepository, SettingsPlan
 from imagegate.baseline.registry import REGISTRY, plan_registry
 from imagegate.baseline.terms import SettingsDocument
-from imagegate.baseline.whole import WholeBaseline
+from imagegate.baseline.whole import WholeBaseline, WholeRepository, whole_repository
 from imagegate.errors import ImageGateError, ThrottledError
 from imagegate.workflow.settings.compare import AT_ONCE, CompareSettings
 from imagegate_cli.faults import explain
@@ -89,13 +89,20 @@ class Planner:
         compare = self.compare
         listed = names or [REGISTRY, *self.paced(compare.covered)]
         described = self.paced(lambda: list(compare.described([name for name in listed if name != REGISTRY])))
-        repositories = [self.paced(partial(compare.whole, name, found)) for name, found in described]
+        repositories = [self.paced(partial(self._whole_repository, name, found)) for name, found in described]
         present = tuple(one for one in repositories if one is not None)
         if REGISTRY not in listed:
             return WholeBaseline(compare.registry, present)
         terms, patterns, registry = self.paced(compare.registry_terms)
         plan = plan_registry(terms, patterns, registry, compare.registry, is_whole=True)
         return WholeBaseline(compare.registry, present, plan.changes, registry)
+
+    def _whole_repository(self, name: str, described: FoundRepository | None) -> WholeRepository | None:
+        terms = self.compare.terms_of(name)
+        if terms is None:
+            return None
+        found = described and self.compare.settings.completed(described, tuple(SettingsDocument))
+        return whole_repository(name, terms, found, self.compare.registry)
 
     def apply(self, plan: SettingsPlan) -> SettingsPlan | Failure:
         """Change what the plan says, and return the plan that is left: an empty one if all is done."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagegate.baseline.plan import FoundRepository, SettingsPlan, plan_repository
-from imagegate.baseline.registry import REGISTRY, FoundRegistry, RegistryTerms, plan_registry
+from imagegate.baseline.registry import REGISTRY, plan_registry
 from imagegate.baseline.terms import RepositoryTerms, SettingsDocument, merge_all
-from imagegate.baseline.whole import WholeRepository, whole_repository
 from imagegate.errors import ImageNotFoundError, RejectedInputError
 
 if TYPE_CHECKING:
+    from imagegate.baseline.registry import FoundRegistry, RegistryTerms
     from imagegate.baseline.repository_policy import GateRegistry
     from imagegate.baseline.section import RegistryBaseline
     from imagegate.policy.policy import Policy
@@ -36,7 +36,7 @@ class CompareSettings:
 
     def covered(self) -> list[str]:
         """Return the repositories that the baseline says something about, in the order of their names."""
-        return sorted(name for name in self.settings.names() if self._terms_of(name) is not None)
+        return sorted(name for name in self.settings.names() if self.terms_of(name) is not None)
 
     def described(self, names: Sequence[str]) -> Iterator[tuple[str, FoundRepository | None]]:
         """Yield repositories as one call for every 100 describes them, or None for one that is not there."""
@@ -49,25 +49,17 @@ class CompareSettings:
         """Return the plan of a repository or of REGISTRY, or None if the baseline says nothing about it."""
         if subject == REGISTRY:
             return self._plan_registry()
-        if self._terms_of(subject) is None:
+        if self.terms_of(subject) is None:
             return None
         return self.plan_described(subject, self.settings.described([subject]).get(subject))
 
     def plan_described(self, name: str, described: FoundRepository | None) -> SettingsPlan | None:
         """Return the plan of a repository that is described already. Only what the baseline names is read."""
-        terms = self._terms_of(name)
+        terms = self.terms_of(name)
         if terms is None:
             return None
         found = described and self.settings.completed(described, terms.documents)
         return plan_repository(name, terms, found, self.registry)
-
-    def whole(self, name: str, described: FoundRepository | None) -> WholeRepository | None:
-        """Return a repository with all of its settings as they should be, or None without a baseline for it."""
-        terms = self._terms_of(name)
-        if terms is None:
-            return None
-        found = described and self.settings.completed(described, tuple(SettingsDocument))
-        return whole_repository(name, terms, found, self.registry)
 
     def apply(self, plan: SettingsPlan) -> SettingsPlan | None:
         """Change what the plan says, and return the plan that is left.
@@ -95,11 +87,12 @@ class CompareSettings:
         # Nobody but AWS may set its own tags.
         kept = {key: value for key, value in tags.items() if not key.startswith("aws:")}
         source = RepositoryTerms(model.tag_mutability, True, encryption=model.encryption, tags=kept)
-        terms = merge_all([source, self._terms_of(name) or RepositoryTerms()])
+        terms = merge_all([source, self.terms_of(name) or RepositoryTerms()])
         for change in plan_repository(name, terms, None, self.registry).changes:
             self.settings.send(change)
 
-    def _terms_of(self, name: str) -> RepositoryTerms | None:
+    def terms_of(self, name: str) -> RepositoryTerms | None:
+        """Return the terms of a repository, or None if the baseline says nothing about it."""
         stage = self.policy.stage_of(name)
         return self.baseline.terms_of(name, stage.name if stage else None)
 
