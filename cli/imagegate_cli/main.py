@@ -15,7 +15,10 @@ from imagegate_cli.faults import report
 # Function and summary of each command. A run imports only the command that it needs, and --help none.
 _COMMANDS = {
     "access": ("access", "Show who used the registry, or who may do something in a repository now."),
-    "audit": ("audit", "Audit the registry, its repositories and images; show who must act, and how."),
+    "audit": (
+        "audit",
+        "Audit the registry, its repositories and images against the policy and its baseline.",
+    ),
     "cleanup": ("cleanup", "Plan and apply the clean-up of repositories; try ECR's lifecycle rules."),
     "baseline": (
         "baseline",
