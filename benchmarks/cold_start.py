@@ -199,6 +199,7 @@ _SETTINGS = {
     "POWERTOOLS_METRICS_NAMESPACE": "imagegate",
     "ALLOWED_IMAGES": "",
     "PUSH_ROLES": "arn:aws:iam::123456789012:role/promote",
+    "SIGN_ROLE": "sign",
     "QUIET_SECONDS": "600",
     "STACK_NAME": "imagegate",
     "BOARD_BUCKET": "",

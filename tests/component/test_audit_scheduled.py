@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from imagegate.audit.account import AccountFacts, WhoMay
 from imagegate.audit.finding import FindingState
 from imagegate.audit.report import AuditReport
 from imagegate.aws.audit_reports import S3AuditReports
@@ -76,6 +77,9 @@ class Scheduled:
     world: Auditing = field(default_factory=Auditing)
     running: RunningNames | Exception = field(default_factory=RunningNames)
     notifications: FakeNotifications = field(default_factory=FakeNotifications)
+    account: AccountFacts = field(
+        default_factory=lambda: AccountFacts(root_has_mfa=True, trails=["t"], endpoints=["e"])
+    )
 
     @property
     def audit(self) -> ScheduledAudit:
@@ -120,6 +124,7 @@ class Scheduled:
             running=self._read_running,
             waivers=lambda: (),
             notifications=self.notifications,
+            account=lambda _names: self.account,
             allowed=("public.ecr.aws/datadog",),
         )
 
@@ -253,3 +258,32 @@ def test_a_registry_without_repositories_has_a_report() -> None:
     made = Scheduled(FakeSettings([]))
     report = made.run()
     assert (report.results.repositories, list(report.standing)) == (0, [])
+
+
+def test_the_account_is_audited_once_with_what_nobody_tells() -> None:
+    made = scheduled(1)
+    powers = (
+        WhoMay("access-sign", "sign", "app00-dev", "dev", ("arn:aws:iam::1:role/other",)),
+        WhoMay("access-delete", "delete", "app00-dev", "dev", ("arn:aws:iam::1:role/admin",)),
+        WhoMay("access-push", "push", "app00-dev", "dev", ()),
+    )
+    made.account = AccountFacts(
+        users_without_mfa=["alice", "bob"], powers=powers, unread={"access-trail": "AccessDenied"}
+    )
+    report = made.run()
+    found = [
+        (one.check.id, one.resource.name) for one in report.findings if one.check.id.startswith("access")
+    ]
+    assert sorted(found) == [
+        ("access-endpoint", "arn:aws:iam::123456789012:root"),
+        ("access-root-mfa", "arn:aws:iam::123456789012:root"),
+        ("access-sign", "app00-dev"),
+        ("access-user-mfa", "arn:aws:iam::123456789012:user/alice"),
+        ("access-user-mfa", "arn:aws:iam::123456789012:user/bob"),
+    ]
+    counts = report.results.counts
+    assert (counts["access-delete"].passed, counts["access-push"].passed, counts["access-trail"].passed) == (
+        1,
+        1,
+        0,
+    )

@@ -13,12 +13,13 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from imagegate.audit.account import AccountFacts
 from imagegate.audit.checks import CATALOGUE, AuditSubject
+from imagegate.aws.account import AwsAccount
 from imagegate.aws.audit_reports import S3AuditReports
 from imagegate.aws.audit_settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.users import AwsImageUsers
-from imagegate.cleanup.usage import UsedImages
 from imagegate.errors import AccessRefusedError
 from tests.component.baselines import GATE_ROLE, STAGES, Shop, gate, shop
 from tests.component.cli_gate import Result
@@ -49,7 +50,10 @@ def audited(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     shop.gate.outputs |= {"RecordsBucket": BUCKET, "LedgerTable": "ledger", "PushRoles": GATE_ROLE}
-    monkeypatch.setattr(AwsImageUsers, "used", lambda *_: UsedImages())
+    shop.gate.outputs |= {"SignImageRole": GATE_ROLE, "SigningProfilePrefix": "imagegate"}
+    monkeypatch.setattr(AwsImageUsers, "running", lambda *_: ([], []))
+    good_account = AccountFacts(root_has_mfa=True, trails=["trail"], endpoints=["endpoint"])
+    monkeypatch.setattr(AwsAccount, "facts", lambda *_: good_account)
     monkeypatch.setattr(EcrStoredImages, "reads_are_pulls", lambda _: True)
     monkeypatch.setattr(EcrAuditSettings, "_frequency", by_its_own_setting)
     shop.says(stages={"dev": {"tag_mutability": "immutable", "scan_on_push": True}})

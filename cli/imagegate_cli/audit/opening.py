@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from imagegate.audit.account import ACCOUNT_CHECKS, check_account, guarded_places
+from imagegate.audit.image import AuditTerms
+from imagegate.audit.report import part_of
+from imagegate.audit.running import RUNNING_CHECKS, check_running
+from imagegate.aws.account import AwsAccount
 from imagegate.aws.audit_reports import S3AuditReports
 from imagegate.aws.audit_settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
+from imagegate.aws.cleanup.users import AwsImageUsers
 from imagegate.baseline.repository_policy import GateRegistry
+from imagegate.cleanup.usage import UsedImages
 from imagegate.errors import AccessRefusedError
 from imagegate.workflow.audit.images import AuditImages
 from imagegate.workflow.audit.settings import AuditSettings
@@ -24,7 +32,7 @@ from imagegate_cli.policy.source import PolicyFile, deployed_policy, examined_fi
 
 if TYPE_CHECKING:
     from imagegate.audit.checks import AuditCheck
-    from imagegate.audit.report import AuditReport
+    from imagegate.audit.report import AuditPart, AuditReport
     from imagegate.policy.policy import Policy
     from imagegate.workflow.audit.walk import RepositoryAuditor
     from imagegate_cli.stack import Stack
@@ -73,7 +81,7 @@ def open_audit(command_line: CommandLine, file: Path | None) -> OpenedAudit:
     )
     auditors: list[RepositoryAuditor] = [settings]
     absent: Absent = []
-    _add_images(auditors, absent, stack, examined.policy)
+    around = _add_images(auditors, absent, stack, examined.policy)
     audit = LocalAudit(
         policy=examined.policy,
         registry=registry,
@@ -81,6 +89,7 @@ def open_audit(command_line: CommandLine, file: Path | None) -> OpenedAudit:
         auditors=auditors,
         absent=absent,
         waivers=source.grants,
+        around=around,
         sleep=pauses().sleep,
     )
     return OpenedAudit(audit, S3AuditReports(stack.output("RecordsBucket")) if stack else None)
@@ -122,31 +131,47 @@ def _host(registry: GateRegistry) -> str:
 
 def _add_images(
     auditors: list[RepositoryAuditor], absent: Absent, stack: Stack | None, policy: Policy
-) -> None:
-    """Add the audit of images, which needs the ledger and what runs; or the reason why it cannot be made."""
-    from imagegate.audit.image import AuditTerms
+) -> list[Callable[[Sequence[str]], AuditPart]]:
+    """Add the audit of images, which needs the ledger and what runs; or the reason why it cannot be made.
 
+    Return the audits of the account around it.
+    """
     if stack is None:
-        absent.append((AuditImages.checks, _NO_STACK))
-        return
-    parts = stack.cleanup
+        absent.append(((*AuditImages.checks, *RUNNING_CHECKS, *ACCOUNT_CHECKS), _NO_STACK))
+        return []
+    around: list[Callable[[Sequence[str]], AuditPart]] = [partial(_audit_account, stack, policy)]
     users = {user for stage in policy.stages.values() for user in stage.cleanup.used_by}
     try:
-        running = parts.users.used(sorted(users, key=lambda user: user.role))
+        named, clusters = AwsImageUsers(stack.registry).running(sorted(users, key=lambda user: user.role))
     except Exception as error:  # noqa: BLE001 - the settings are still audited
-        absent.append((AuditImages.checks, f"nobody can tell what runs: {explain(error)}"))
-        return
+        absent.append(
+            ((*AuditImages.checks, *RUNNING_CHECKS), f"nobody can tell what runs: {explain(error)}")
+        )
+        return around
+    auditors.append(_images(stack, policy, UsedImages.read(stack.registry, named, clusters)))
+    outcomes = check_running(named, clusters, _registry(stack), policy, ())
+    foreign = part_of(outcomes, made=RUNNING_CHECKS)
+    return [*around, lambda _names: foreign]
+
+
+def _audit_account(stack: Stack, policy: Policy, names: Sequence[str]) -> AuditPart:
+    registry = _registry(stack)
+    profile_of = stack.signing_profiles.__getitem__
+    places = guarded_places(names, policy, registry, profile_of, [stack.output("SignImageRole")])
+    facts = AwsAccount(pauses().sleep).facts(list(places))
+    return part_of(check_account(facts, registry), made=ACCOUNT_CHECKS)
+
+
+def _images(stack: Stack, policy: Policy, running: UsedImages) -> AuditImages:
     waivers = (*policy.waivers, *stack.grants.waivers())
     counting = frozenset(one.id for one in waivers if one.fault(now(), policy.waiver_terms) is None)
     registry = _registry(stack)
-    home = f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/"
-    images = AuditImages(
-        inventory=parts.inventory,
+    return AuditImages(
+        inventory=stack.cleanup.inventory,
         ledger=stack.ledger,
         records=stack.records,
         policy=policy,
         running=running,
         terms=AuditTerms(now=now(), waivers=counting),
-        home=home,
+        home=f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/",
     )
-    auditors.append(images)

@@ -39,6 +39,9 @@ class LocalAudit:
     auditors: Sequence[RepositoryAuditor]
     absent: Sequence[tuple[Sequence[AuditCheck], str]] = ()
     waivers: Sequence[Waiver] = ()
+    around: Sequence[
+        Callable[[Sequence[str]], AuditPart]
+    ] = ()  # with the names of all repositories; never raise
     sleep: Callable[[float], None]
 
     def report(
@@ -77,6 +80,8 @@ class LocalAudit:
             yield self._unread(made, f"the repositories cannot be listed: {explain(error)}")
             return
         yield part_of((), made=made)
+        if not scope:
+            yield from (audit(names) for audit in self.around)
         home = f"arn:{self.registry.partition}:ecr:{self.registry.region}:{self.registry.account}:repository/"
         with ThreadPoolExecutor(_THREADS) as pool:
             walk = AuditRepositories(

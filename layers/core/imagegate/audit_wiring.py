@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from time import sleep
 from typing import TYPE_CHECKING
 
 from imagegate import wiring
+from imagegate.audit.account import guarded_places
 from imagegate.audit.image import AuditTerms
+from imagegate.aws.account import AwsAccount
 from imagegate.aws.audit_reports import S3AuditReports
 from imagegate.aws.audit_runs import S3AuditRuns
 from imagegate.aws.audit_settings import EcrAuditSettings
@@ -28,6 +31,7 @@ from imagegate.workflow.audit.walk import AuditRepositories
 from imagegate.workflow.cleanup.inventory import ReadInventory
 
 if TYPE_CHECKING:
+    from imagegate.audit.account import AccountFacts
     from imagegate.baseline.section import RegistryBaseline
 
 
@@ -54,8 +58,16 @@ def scheduled_audit() -> ScheduledAudit:
         running=_read_running,
         waivers=wiring.grants().waivers,
         notifications=wiring.notifications(),
+        account=lambda names: _read_account(names, registry),
         allowed=wiring.allowed_images(),
     )
+
+
+def _read_account(names: Sequence[str], registry: GateRegistry) -> AccountFacts:
+    signers = [role for role in registry.gate_roles if role.endswith(f"/{setting('SIGN_ROLE')}")]
+    profile_of = wiring.signer().profile_arn
+    places = guarded_places(names, wiring.policy(), registry, profile_of, signers)
+    return AwsAccount(sleep).facts(list(places))
 
 
 def _baseline() -> RegistryBaseline:

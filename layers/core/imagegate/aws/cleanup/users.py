@@ -38,24 +38,32 @@ class AwsImageUsers:
 
     def used(self, users: Sequence[ImageUser]) -> UsedImages:
         """Return what runs. Raises `AccessRefusedError` or a retryable error that names the account that is silent."""
-        found = self._read(client, "this account")
+        found = UsedImages()
+        for clients, where in self._places(users):
+            found = found.merged(self._read(clients, where))
+        return found
+
+    def running(self, users: Sequence[ImageUser] = ()) -> tuple[list[tuple[str, str]], list[str]]:
+        """Return the images that run here and at the users, with who runs them, and the clusters of Amazon EKS.
+
+        A task definition that nothing uses runs nothing. Raises the errors of `used`.
+        """
+        named: dict[tuple[str, str], None] = {}
+        eks: list[str] = []
+        for clients, where in self._places(users):
+            with translated(_DENIED, subject=f"what runs in {where}"):
+                named |= dict.fromkeys([*_running_in_ecs(clients("ecs"), {}), *_in_lambda(clients("lambda"))])
+                eks += _pages(clients("eks"), "list_clusters", "clusters")
+        return list(named), eks
+
+    def _places(self, users: Sequence[ImageUser]) -> Iterator[tuple[Client, str]]:
+        """Yield the own account, and each account and Region of the users, with its clients."""
+        yield client, "this account"
         for user in users:
             with translated(_DENIED, subject=f"the role {user.role} of the policy"):
                 response = client("sts").assume_role(RoleArn=user.role, RoleSessionName=_SESSION)
             for region in user.regions or (client("sts").meta.region_name,):
-                found = found.merged(
-                    self._read(_clients(response["Credentials"], region), f"{user.role} in {region}")
-                )
-        return found
-
-    def running(self) -> tuple[list[tuple[str, str]], list[str]]:
-        """Return the images that run in this account, with who runs them, and the clusters of Amazon EKS.
-
-        A task definition that nothing uses runs nothing. Raises the errors of `used`.
-        """
-        with translated(_DENIED, subject="what runs in this account"):
-            named = [*_running_in_ecs(client("ecs"), {}), *_in_lambda(client("lambda"))]
-            return list(dict.fromkeys(named)), list(_pages(client("eks"), "list_clusters", "clusters"))
+                yield _clients(response["Credentials"], region), f"{user.role} in {region}"
 
     def _read(self, clients: Client, where: str) -> UsedImages:
         with translated(_DENIED, subject=f"what runs in {where}"):

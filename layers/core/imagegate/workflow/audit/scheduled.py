@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from imagegate.audit.account import ACCOUNT_CHECKS, check_account
 from imagegate.audit.checks import CATALOGUE, AuditSubject
 from imagegate.audit.history import follow, waive
 from imagegate.audit.registry_settings import registry_resource
@@ -20,6 +21,7 @@ from imagegate.notices.audit_notice import audit_notice
 from imagegate.ports.audit_runs import AuditBatch, RunningNames
 
 if TYPE_CHECKING:
+    from imagegate.audit.account import AccountFacts
     from imagegate.audit.checks import AuditCheck
     from imagegate.baseline.repository_policy import GateRegistry
     from imagegate.policy.policy import Policy
@@ -39,7 +41,8 @@ class ScheduledAudit:
     """The steps of a scheduled audit.
 
     `walk` returns what audits repositories, with what runs; `running` reads what runs, and raises what the services
-    raise. `allowed`: the name prefixes of images that may run without a gate.
+    raise; `account` reads the account, for the names of all repositories, and never raises. `allowed`: the name
+    prefixes of images that may run without a gate.
     """
 
     runs: AuditRuns
@@ -51,6 +54,7 @@ class ScheduledAudit:
     running: Callable[[], RunningNames]
     waivers: Callable[[], Sequence[Waiver]]
     notifications: Notifications
+    account: Callable[[Sequence[str]], AccountFacts]
     allowed: tuple[str, ...] = ()
 
     def begin(self, run: str) -> str:
@@ -61,7 +65,8 @@ class ScheduledAudit:
         names = list(self.settings.settings.names())
         running = self._running()
         self.runs.keep_running(run, running)
-        parts = add_parts([self._registry(), self._running_images(running)])
+        account = part_of(check_account(self.account(names), self.registry), made=ACCOUNT_CHECKS)
+        parts = add_parts([self._registry(), self._running_images(running), account])
         self.runs.keep_results(run, REGISTRY_RESULTS, [("", parts)])
         some = (tuple(names[start:][:A_BATCH]) for start in range(0, len(names), A_BATCH))
         batches = [AuditBatch(number, those) for number, those in enumerate(some, REGISTRY_RESULTS + 1)]

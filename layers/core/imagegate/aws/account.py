@@ -1,0 +1,153 @@
+"""The account around the registry, as far as its services tell: IAM, AWS CloudTrail, and Amazon VPC.
+
+Each part is read by itself: one that is refused does not hide the others.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from imagegate.audit.account import AccountFacts, GuardedPlace, WhoMay
+from imagegate.aws.clients import client
+from imagegate.errors import ImageGateError
+from imagegate.text import MESSAGE_LIMIT, one_line
+
+_LINKED = "/aws-service-role/"  # roles that only a service of AWS can take
+_REPORT_TRIES, _REPORT_WAIT = 10, 3.0  # seconds: the report of a large account takes some
+_SIMULATIONS_A_SECOND = 5.0
+_ACTIONS: Mapping[str, tuple[str, str]] = {
+    "access-push": ("push", "ecr:PutImage"),
+    "access-delete": ("delete", "ecr:BatchDeleteImage"),
+    "access-sign": ("sign", "signer:SignPayload"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AwsAccount:
+    """Reads the account. `sleep`: for the pace of IAM."""
+
+    sleep: Callable[[float], None]
+
+    def facts(self, places: Sequence[GuardedPlace]) -> AccountFacts:
+        """Return the facts. Never raises: what cannot be read is named."""
+        unread: dict[str, str] = {}
+        powers = self._tried(unread, [*_ACTIONS], lambda: list(self._powers(places)))
+        return AccountFacts(
+            root_has_mfa=bool(self._tried(unread, ["access-root-mfa"], _root_has_mfa)),
+            users_without_mfa=self._tried(unread, ["access-user-mfa"], self._users_without_mfa) or (),
+            trails=self._tried(unread, ["access-trail"], lambda: list(_trails())) or (),
+            endpoints=self._tried(unread, ["access-endpoint"], lambda: list(_endpoints())) or (),
+            powers=powers or (),
+            unread=unread,
+        )
+
+    def _tried(self, unread: dict[str, str], checks: Sequence[str], call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except (ClientError, BotoCoreError, ImageGateError, NotImplementedError) as error:
+            unread |= dict.fromkeys(checks, one_line(f"{type(error).__name__}: {error}", MESSAGE_LIMIT))
+            return None
+
+    def _users_without_mfa(self) -> list[str]:
+        """Return the users with a password and no second factor (IAM user guide, "Credential reports")."""
+        iam = client("iam")
+        for _ in range(_REPORT_TRIES):
+            if iam.generate_credential_report()["State"] == "COMPLETE":
+                break
+            self.sleep(_REPORT_WAIT)
+        content = iam.get_credential_report()["Content"]
+        text = content.decode() if isinstance(content, bytes) else content
+        rows = csv.DictReader(io.StringIO(text))
+        return [
+            row["user"]
+            for row in rows
+            if row["user"] != "<root_account>"
+            and row["password_enabled"].lower() == "true"
+            and row["mfa_active"].lower() != "true"
+        ]
+
+    def _powers(self, places: Sequence[GuardedPlace]) -> Iterator[WhoMay]:
+        """Yield who else may do what, by the simulation of every user and role."""
+        if not places:
+            return
+        others: dict[tuple[str, str], list[str]] = {
+            (place.stage, check): [] for place in places for check in place.checks
+        }
+        for arn in _identities():
+            for action, resources in _asked(places):
+                self.sleep(1 / _SIMULATIONS_A_SECOND)
+                allowed = _simulated(arn, action, resources)
+                for place, check in _powers_of(places, action):
+                    if _resource(place, check) in allowed and arn not in place.own.get(check, ()):
+                        others[place.stage, check].append(arn)
+        for place in places:
+            for check in place.checks:
+                found = tuple(others[place.stage, check])
+                yield WhoMay(check, _ACTIONS[check][0], place.repository, place.stage, found)
+
+
+def _asked(places: Sequence[GuardedPlace]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each action with the resources of all places that it is about."""
+    for check, (_, action) in _ACTIONS.items():
+        resources = [_resource(place, check) for place in places if check in place.checks]
+        if resources:
+            yield action, resources
+
+
+def _powers_of(places: Sequence[GuardedPlace], action: str) -> Iterator[tuple[GuardedPlace, str]]:
+    for place in places:
+        yield from ((place, check) for check in place.checks if _ACTIONS[check][1] == action)
+
+
+def _resource(place: GuardedPlace, check: str) -> str:
+    return place.profile_arn if check == "access-sign" else place.repository_arn
+
+
+def _simulated(arn: str, action: str, resources: Sequence[str]) -> set[str]:
+    """Return the resources with which the identity may do it (IAM API reference, SimulatePrincipalPolicy)."""
+    response = client("iam").simulate_principal_policy(
+        PolicySourceArn=arn, ActionNames=[action], ResourceArns=list(resources)
+    )
+    allowed: set[str] = set()
+    for result in response["EvaluationResults"]:
+        specific = result.get("ResourceSpecificResults") or [
+            {
+                "EvalResourceName": result.get("EvalResourceName"),
+                "EvalResourceDecision": result["EvalDecision"],
+            }
+        ]
+        allowed |= {one["EvalResourceName"] for one in specific if one["EvalResourceDecision"] == "allowed"}
+    return allowed
+
+
+def _identities() -> Iterator[str]:
+    for operation, key in (("list_users", "Users"), ("list_roles", "Roles")):
+        for page in client("iam").get_paginator(operation).paginate():
+            yield from (one["Arn"] for one in page[key] if not one["Path"].startswith(_LINKED))
+
+
+def _root_has_mfa() -> bool:
+    return bool(client("iam").get_account_summary()["SummaryMap"].get("AccountMFAEnabled"))
+
+
+def _trails() -> Iterator[str]:
+    """Yield the trails that record now: in this Region, or in all."""
+    trail = client("cloudtrail")
+    for one in trail.describe_trails(includeShadowTrails=True)["trailList"]:
+        if trail.get_trail_status(Name=one["TrailARN"]).get("IsLogging"):
+            yield one["TrailARN"]
+
+
+def _endpoints() -> Iterator[str]:
+    """Yield the interface endpoints of ECR that are ready."""
+    ec2 = client("ec2")
+    services = [f"com.amazonaws.{ec2.meta.region_name}.{name}" for name in ("ecr.api", "ecr.dkr")]
+    wanted = [{"Name": "service-name", "Values": services}]
+    for page in ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=wanted):
+        yield from (one["VpcEndpointId"] for one in page["VpcEndpoints"] if one["State"] == "available")

@@ -1,0 +1,132 @@
+"""The audit of the account: each part is read by itself, and nothing passes that was not told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from imagegate.audit.account import ACCOUNT_CHECKS, GuardedPlace
+from imagegate.aws import account
+from imagegate.aws import clients as aws
+from imagegate.aws.account import AwsAccount
+
+pytestmark = pytest.mark.usefixtures("aws_account")
+GATE, OTHER, BOSS = (f"arn:aws:iam::123456789012:role/{name}" for name in ("gate", "other", "boss"))
+REPOSITORY, PROFILE = "arn:aws:ecr:eu-central-1:123456789012:repository/shop-production", "arn:profile"
+PLACE = GuardedPlace(
+    "shop-production",
+    "production",
+    REPOSITORY,
+    PROFILE,
+    ("access-sign", "access-push", "access-delete"),
+    {"access-push": [GATE], "access-sign": [GATE]},
+)
+
+
+@pytest.fixture(autouse=True)
+def _moto(aws_account: None) -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+def read(places: Sequence[GuardedPlace] = ()) -> Any:
+    return AwsAccount(sleep=lambda _seconds: None).facts(places)
+
+
+def test_an_empty_account_records_nothing_and_has_no_endpoint() -> None:
+    facts = read()
+    assert (list(facts.trails), list(facts.endpoints), list(facts.users_without_mfa)) == ([], [], [])
+    assert facts.unread == {}
+
+
+def test_users_with_a_password_need_a_second_factor() -> None:
+    iam = boto3.client("iam")
+    for name in ("robot", "alice", "bob"):
+        iam.create_user(UserName=name)
+    for name in ("alice", "bob"):
+        iam.create_login_profile(UserName=name, Password="Secret-1234-secret")
+    iam.create_virtual_mfa_device(VirtualMFADeviceName="bob")
+    iam.enable_mfa_device(
+        UserName="bob",
+        SerialNumber="arn:aws:iam::123456789012:mfa/bob",
+        AuthenticationCode1="123456",
+        AuthenticationCode2="234567",
+    )
+    assert read().users_without_mfa == ["alice"]
+
+
+def test_a_trail_counts_while_it_records() -> None:
+    boto3.client("s3").create_bucket(Bucket="trail")
+    trail = boto3.client("cloudtrail")
+    trail.create_trail(Name="all", S3BucketName="trail", IsMultiRegionTrail=True)
+    assert list(read().trails) == []
+    trail.start_logging(Name="all")
+    assert len(read().trails) == 1
+
+
+def test_endpoints_of_other_services_do_not_count() -> None:
+    ec2 = boto3.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    for service in ("s3", "ecr.api"):
+        ec2.create_vpc_endpoint(
+            VpcId=vpc,
+            ServiceName=f"com.amazonaws.{ec2.meta.region_name}.{service}",
+            VpcEndpointType="Interface",
+        )
+    assert len(read().endpoints) == 1
+
+
+class Iam:
+    """Users and roles whose permissions are known. `refused`: the simulation is."""
+
+    def __init__(self, allowed: Mapping[tuple[str, str], Sequence[str]], refused: bool = False) -> None:
+        self.allowed, self.refused = allowed, refused
+
+    def get_paginator(self, operation: str) -> Iam:
+        self.listed = operation
+        return self
+
+    def paginate(self) -> Iterator[Any]:
+        arns = [GATE, OTHER, BOSS] if self.listed == "list_roles" else []
+        linked = {"Arn": "arn:linked", "Path": "/aws-service-role/ecs/"}
+        yield {"Users": [], "Roles": [linked, *({"Arn": arn, "Path": "/"} for arn in arns)]}
+
+    def simulate_principal_policy(self, PolicySourceArn: str, ActionNames: Any, ResourceArns: Any) -> Any:  # noqa: N803
+        if self.refused:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "SimulatePrincipalPolicy")
+        assert PolicySourceArn != "arn:linked"
+        [action] = ActionNames
+        may = PolicySourceArn in self.allowed.get((action, ResourceArns[0]), ())
+        decision = "allowed" if may else "implicitDeny"
+        return {"EvaluationResults": [{"EvalResourceName": ResourceArns[0], "EvalDecision": decision}]}
+
+    def __getattr__(self, name: str) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": name}}, name)
+
+
+def with_iam(monkeypatch: pytest.MonkeyPatch, iam: Iam) -> None:
+    monkeypatch.setattr(account, "client", lambda name: iam if name == "iam" else aws.client(name))
+
+
+def test_who_may_is_everybody_beside_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = {
+        ("ecr:PutImage", REPOSITORY): [GATE, OTHER],
+        ("signer:SignPayload", PROFILE): [GATE],
+        ("ecr:BatchDeleteImage", REPOSITORY): [BOSS],
+    }
+    with_iam(monkeypatch, Iam(allowed))
+    found = {one.check: one.others for one in read([PLACE]).powers}
+    assert found == {"access-sign": (), "access-push": (OTHER,), "access-delete": (BOSS,)}
+
+
+def test_parts_that_are_refused_are_named_and_the_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_iam(monkeypatch, Iam({}, refused=True))
+    facts = read([PLACE])
+    of_iam = {one.id for one in ACCOUNT_CHECKS} - {"access-trail", "access-endpoint"}
+    assert facts.unread.keys() == of_iam
+    assert facts.powers == ()
