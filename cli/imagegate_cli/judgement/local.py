@@ -21,13 +21,12 @@ from imagegate.findings.finding import Finding, FindingCounts, Severity
 from imagegate.findings.scan import Basis, ScanStatus
 from imagegate.gate.evaluation import ImageEvaluation
 from imagegate.gate.facts import ImageFacts, PlatformFacts
-from imagegate.gate.vex.history import StatementHistory
 from imagegate.oci.image import Digest, ImageRef, repository_name
 from imagegate.oci.image_config import ImageConfig
 from imagegate.policy.policy import Policy, Stage
 from imagegate.policy.rules import RULES_OF_KINDS, EvidenceRules, ImageRules, Rule, is_on
 from imagegate.policy.waiver import Waiver
-from imagegate_cli.judgement import configuration, vex
+from imagegate_cli.judgement import configuration
 from imagegate_cli.judgement.catalogues import add_catalogues, epss_scores, known_exploited
 from imagegate_cli.judgement.opinion import Opinion
 from imagegate_cli.scanners.document import ScannerFileError
@@ -206,6 +205,10 @@ def _apply_vex(
     """Return waivers by VEX statements, and notes. A statement is valid as long as the policy permits a waiver."""
     if not options.vex:
         return [], []
+    # Imported late: most runs have no VEX documents.
+    from imagegate.gate.vex.history import StatementHistory
+    from imagegate_cli.judgement import vex
+
     history = StatementHistory([vex.read(path) for path in options.vex], now)
     image = vex.image_of_reports(
         reports, findings, policy, options.repository, options.tags, options.vex_products, platform

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from imagegate.policy.file.schema.policy import PolicyShape
+from imagegate.policy.file.schema.whole import PolicyFileShape
 
 _NULL = {"type": "null"}
 _OFF = {"const": "off", "description": "Nobody looks, whatever defaults say."}
@@ -21,7 +21,7 @@ _RULE = {"value", "action"}
 
 def schema() -> dict[str, Any]:
     """Return the schema."""
-    made: dict[str, Any] = _each(PolicyShape.model_json_schema(), _plainer)
+    made: dict[str, Any] = _each(PolicyFileShape.model_json_schema(), _plainer)
     definitions: dict[str, Any] = made.pop("$defs")
     _complete(definitions)
     # A part that is used more than once has a name. Every other rule is written where it is used.

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from imagegate.policy.file.inheritance import LABELS
-from imagegate.policy.file.schema.policy import GateShape, PolicyShape, StageShape
+from imagegate.policy.file.schema.policy import GateShape, StageShape
 from imagegate.policy.file.yaml import Path, PathFault, describe, did_you_mean
 
 _EXPECTED = {
@@ -85,12 +85,14 @@ def _explain_unknown_key(path: Path) -> str:
 
 def _keys_at(path: Path) -> list[str]:
     """Return the keys that the mapping at a path of the long form may have."""
+    from imagegate.policy.file.schema.whole import PolicyFileShape
+
     keys = [part for part in path if isinstance(part, str)]
     if path[:1] == ("stages",):
         del keys[1:2]  # the name of the stage
     if path[:1] == ("baseline",):
         del keys[2:3]  # the name of the stage, or the pattern of the repositories
-    shapes: list[type[BaseModel]] = [PolicyShape]
+    shapes: list[type[BaseModel]] = [PolicyFileShape]
     for key in keys:
         fields = [shape.model_fields[key] for shape in shapes if key in shape.model_fields]
         shapes = [inner for field in fields for inner in _shapes_in(field.annotation)]

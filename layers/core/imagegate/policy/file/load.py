@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
-from imagegate.baseline.section import RegistryBaseline
 from imagegate.errors import InvalidPolicyError
 from imagegate.oci.image import Digest
 from imagegate.policy.file.inheritance import ExpandedPolicy, inherit
-from imagegate.policy.file.validate import size_fault, validate
+from imagegate.policy.file.validate import baseline_of, size_fault, validate
 from imagegate.policy.file.yaml import Fault, YamlDocument, describe, read_yaml
 from imagegate.policy.policy import Policy
+
+if TYPE_CHECKING:
+    from imagegate.baseline.section import RegistryBaseline
+    from imagegate.policy.file.schema.policy import PolicyShape
 
 FILE = "policy.yaml"
 
@@ -24,7 +28,19 @@ class LoadedPolicy:
     gates: ExpandedPolicy
     faults: tuple[Fault, ...] = ()
     policy: Policy | None = None
-    baseline: RegistryBaseline | None = None  # beside the policy: most functions need none
+    shape: PolicyShape | None = None
+
+    @property
+    def baseline(self) -> RegistryBaseline | None:
+        """Return the section `baseline`, empty if the file has none, or None if the file has faults."""
+        if self.policy is None:
+            return None
+        # Imported late: judging needs none.
+        from imagegate.baseline.section import RegistryBaseline
+
+        section = baseline_of(self.shape)
+        entered = {stage.promotes_to for stage in self.policy.stages.values() if stage.promotes_to}
+        return section.baseline(entered) if section else RegistryBaseline()
 
 
 def parse_policy(content: bytes, *, prefix: str = "", name: str = FILE, today: date | None = None) -> Policy:
@@ -41,9 +57,10 @@ def parse_policy(content: bytes, *, prefix: str = "", name: str = FILE, today: d
 def parse_baseline(content: bytes) -> RegistryBaseline:
     """Return the section `baseline` of a policy file that was accepted before. Raises `InvalidPolicyError`."""
     loaded = load_policy(content)
-    if loaded.baseline is None:
+    baseline = loaded.baseline
+    if baseline is None:
         raise InvalidPolicyError(*(f"{FILE}:{fault.line}: {fault}" for fault in loaded.faults))
-    return loaded.baseline
+    return baseline
 
 
 def load_policy(content: bytes, *, prefix: str = "", today: date | None = None) -> LoadedPolicy:
@@ -63,6 +80,4 @@ def load_policy(content: bytes, *, prefix: str = "", today: date | None = None) 
     shape, faults = validate(document, gates, prefix=prefix, today=today)
     if shape is None or faults:
         return LoadedPolicy(document, gates, faults)
-    policy = shape.policy(Digest.of(content))
-    entered = {stage.promotes_to for stage in policy.stages.values() if stage.promotes_to}
-    return LoadedPolicy(document, gates, faults, policy, shape.baseline.baseline(entered))
+    return LoadedPolicy(document, gates, faults, shape.policy(Digest.of(content)), shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -16,6 +16,9 @@ from imagegate.policy.file.validate_owners import owner_faults
 from imagegate.policy.file.validate_stages import stage_faults
 from imagegate.policy.file.validate_waivers import waiver_faults
 from imagegate.policy.file.yaml import Fault, PathFault, YamlDocument, did_you_mean
+
+if TYPE_CHECKING:
+    from imagegate.policy.file.schema.baseline import BaselineShape
 
 # Each stage is compared with each, and has all of the defaults.
 _MAX_STAGES = 100
@@ -39,7 +42,7 @@ def validate(
     shape: PolicyShape | None = None
     in_long_form: list[PathFault] = []
     try:
-        shape = PolicyShape.model_validate(gates.data)
+        shape = _shape_of(gates.data).model_validate(gates.data)
     except ValidationError as error:
         in_long_form += shape_faults(error)
     in_long_form += gate_faults(gates)
@@ -51,6 +54,21 @@ def validate(
     # Each is reported once: a fault of `defaults` is a fault of every stage.
     faults = dict.fromkeys((*document.faults, *gates.faults, *located))
     return shape, tuple(sorted(faults, key=lambda fault: (fault.line, str(fault))))
+
+
+def baseline_of(shape: PolicyShape | None) -> BaselineShape | None:
+    """Return the section `baseline`, or None if the file does not have it."""
+    section: BaselineShape | None = getattr(shape, "baseline", None)
+    return section
+
+
+def _shape_of(data: Mapping[str, Any]) -> type[PolicyShape]:
+    if "baseline" not in data:
+        return PolicyShape
+    # Imported late: most files have no such section, and its shapes take a tenth of `imagegate judge`.
+    from imagegate.policy.file.schema.whole import PolicyFileShape
+
+    return PolicyFileShape
 
 
 def _unknown_stages(data: Mapping[str, Any]) -> Iterator[PathFault]:
@@ -66,10 +84,11 @@ def _unknown_stages(data: Mapping[str, Any]) -> Iterator[PathFault]:
 
 def _shut_stages(shape: PolicyShape | None) -> Iterator[PathFault]:
     """Yield each stage into whose repositories nobody could push."""
-    if shape is None:
+    section = baseline_of(shape)
+    if shape is None or section is None:
         return
     entered = {stage.promotes_to for stage in shape.stages.values()}
-    for name, terms in shape.baseline.stages.items():
+    for name, terms in section.stages.items():
         access = terms.access
         if name not in entered and access and access.push == "promotion" and not access.push_exceptions:
             message = "nobody could push: no stage promotes into this one; name who may as push_exceptions"

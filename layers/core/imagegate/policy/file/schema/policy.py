@@ -9,7 +9,6 @@ from pydantic import Field
 
 from imagegate.oci.image import Digest
 from imagegate.policy.file.schema.approval import Approval
-from imagegate.policy.file.schema.baseline import BaselineShape
 from imagegate.policy.file.schema.cleanup import CleanupShape
 from imagegate.policy.file.schema.findings import FindingsShape, PackagesShape
 from imagegate.policy.file.schema.image import AlertsShape, EvidenceShape, ImageShape
@@ -203,7 +202,7 @@ class StageShape(GateShape):
 
 
 class PolicyShape(Shape):
-    """The policy of imagegate: which repositories form which stages, and what passes each stage's gate."""
+    """The part of a policy file that is the policy: which repositories form which stages, and what passes each gate."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")
     scanner: Literal["basic", "enhanced"] = Field(
@@ -230,10 +229,6 @@ class PolicyShape(Shape):
     waivers: list[WaiverShape] = Field(
         default_factory=list,
         description="What is waived for some images, for a reason, until a day. Reviewed with the file.",
-    )
-    baseline: BaselineShape = Field(
-        default_factory=BaselineShape,
-        description="The settings of repositories and of the registry in Amazon ECR: see imagegate baseline.",
     )
 
     def policy(self, digest: Digest) -> Policy:
