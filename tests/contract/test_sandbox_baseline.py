@@ -94,7 +94,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def shop(sandbox: Sandbox, gate: CliGate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    """Reset the registry; let the command line call it."""
+    """Let the command line call a registry of its own state, and leave it as others expect it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.settings.endpoint)
     monkeypatch.setenv("AWS_DEFAULT_REGION", sandbox.settings.region)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", sandbox.admin["aws_access_key_id"])
@@ -111,6 +111,10 @@ def shop(sandbox: Sandbox, gate: CliGate, monkeypatch: pytest.MonkeyPatch) -> It
     ecr.put_account_setting(name="REGISTRY_POLICY_SCOPE", value="V1")
     ecr.put_account_setting(name="BLOB_MOUNTING", value="ENABLED")
     yield Shop(gate, ecr)
+    ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[])
+    ecr.put_replication_configuration(replicationConfiguration={"rules": []})
+    ecr.delete_registry_policy()
+    ecr.delete_signing_configuration()
     aws.forget()
 
 

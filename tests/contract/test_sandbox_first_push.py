@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,7 +55,7 @@ def start(sandbox: Sandbox, name: str, *statements: dict[str, Any]) -> int:
 
 def role(sandbox: Sandbox, *actions: str) -> str:
     backend = iam_backends[ACCOUNT]["aws"]
-    name = f"templates-{len(backend.get_roles())}"
+    name = f"templates-{uuid.uuid4().hex[:8]}"
     made = backend.create_role(name, "{}", "/", None, None, [], 3600)
     statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
     backend.put_role_policy(name, "p", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
