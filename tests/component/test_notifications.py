@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,11 +19,13 @@ from imagegate.aws import clients as aws
 from imagegate.aws.sns import EventRefusedError, SnsNotifications
 from imagegate.errors import ThrottledError
 from imagegate.notices.announcement import announce
+from imagegate.notices.digest import Digested, DigestRow, daily_digest
 from imagegate.notices.message import Message, event_detail
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports.services import Notifications
 from imagegate.release.release import Outcome, Release, StartReason
 
+DAY = date(2026, 11, 21)
 IMAGE = ImageRef("shop-dev", Digest.of(b"image"))
 RELEASE = Release(
     image=IMAGE,
@@ -104,6 +108,21 @@ def test_a_team_gets_its_own_messages_only(subscribed: Subscribed, blocked: Mess
         SnsNotifications(subscribed.topic, {"shop-dev": owner}.get).publish(blocked)
     (message,) = subscribed.received(subscribed.messages)
     assert message["MessageAttributes"]["owner"]["Value"] == "payments"
+
+
+def test_a_team_that_subscribes_as_the_page_says_gets_its_own_digest_only(subscribed: Subscribed) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/send-messages.md").read_text()
+    [attributes] = re.findall(r"--attributes '(.*)'", page)
+    boto3.client("sns").set_subscription_attributes(
+        SubscriptionArn=boto3.client("sns").list_subscriptions()["Subscriptions"][0]["SubscriptionArn"],
+        AttributeName="FilterPolicy",
+        AttributeValue=json.loads(attributes)["FilterPolicy"],
+    )
+    digested = Digested(DAY, DAY, waiting=[DigestRow("shop-dev", "shop-dev:1.0 into staging")])
+    for owner in ("payments", "platform", ""):
+        SnsNotifications(subscribed.topic).publish(daily_digest(digested, owner))
+    (message,) = subscribed.received(subscribed.messages)
+    assert message["Subject"].startswith(f"DIGEST {DAY} for payments: 1 waits for approval")
 
 
 def test_a_message_names_the_owner_of_its_repository(subscribed: Subscribed, blocked: Message) -> None:

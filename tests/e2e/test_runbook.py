@@ -18,9 +18,9 @@ from botocore.exceptions import UnknownServiceError
 from botocore.model import Shape
 
 from tests.contract.test_template import FUNCTIONS, TEMPLATE
+from tests.e2e.command_line import imagegate_here
 from tests.e2e.gate import Gate
 from tests.e2e.test_dead_letters import lose_a_request
-from tests.e2e.test_waivers import imagegate
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs/runbook"
@@ -35,6 +35,7 @@ ASKS = ("decide revoke", "dlq redrive --all", "dlq drop")  # a question, which -
 # Exit codes that the pages lead to expect; else 0. They are all in the help of the command.
 CODES: Mapping[str, set[int]] = {
     "doctor": {0, 1},  # something is wrong: the dead letters, for example
+    "audit": {0, 1},  # something does not comply
     "dlq redrive": {0, 1},  # some are kept
     "verify shop-staging:1.0": {1},  # revoked
     "verify IMAGE --bundle FILE": {1},  # the same image
@@ -132,7 +133,7 @@ class Shop:
         _, *arguments = shlex.split(command.line)
         line = " ".join(arguments)
         filled = [self.filled(word) for word in arguments] + ["--yes"] * line.startswith(ASKS)
-        done = imagegate(self.gate, *filled)
+        done = imagegate_here(self.gate, *filled)
         codes = next((codes for start, codes in CODES.items() if line.startswith(start)), {0})
         assert done.code in codes, (done.code, filled, done.out[-500:], done.err[-500:])
         assert not re.search("Usage: |Traceback", done.err), done.err
@@ -154,12 +155,14 @@ def shop(gate: Gate) -> Shop:
     lose_a_request(gate, f"{APP}-dev", newer)
     for digest, tag in ((older, "0.9"), (newer, "1.0")):
         assert gate.ended(f"{APP}-staging", digest)["outcome"] == "held"
-        assert imagegate(gate, "decide", "approve", f"{APP}-staging:{tag}", "--reason", "tried").code == 0
+        assert (
+            imagegate_here(gate, "decide", "approve", f"{APP}-staging:{tag}", "--reason", "tried").code == 0
+        )
         assert gate.ended(f"{APP}-production", digest)["outcome"] == "released"
     assert gate.ended(f"{APP}-staging", held)["outcome"] == "held"
     assert gate.ended(f"{APP}-blocked-dev", blocked)["outcome"] == "blocked"
     letters = gate.eventually(
-        lambda: imagegate(gate, "dlq", "list", "--json").json, "the request is a dead letter"
+        lambda: imagegate_here(gate, "dlq", "list", "--json").json, "the request is a dead letter"
     )
     words = {
         "REPOSITORY:TAG": f"{APP}-dev:1.0",

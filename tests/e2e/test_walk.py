@@ -6,7 +6,9 @@ what is printed in 80 columns, and the exit code.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
 import json
 import os
 import re
@@ -21,6 +23,7 @@ import pytest
 
 from sandbox.images.build import build_image
 from tests.contract.served_cloud import ROOT, ServedCloud, served_cloud, sourced
+from tests.e2e.command_line import run_here
 from tests.patience import eventually
 
 WALK = Path(__file__).parent / "walk"
@@ -63,27 +66,36 @@ class Walk:
     def _run(self, user: str, command: str) -> tuple[int, str]:
         variables = sourced(self._cloud.state / f"env.{user}") if user else self._cloud.env
         program, *arguments = shlex.split(command.partition(" > ")[0].partition(" < ")[0])
-        start = [sys.executable] if program == "python" else [sys.executable, "-m", "imagegate_cli"]
         if arguments[:2] == ["-m", "sandbox"] and arguments[2] in ("push", "arrive"):
             self._build(arguments[-2])
+        given = "n\n" if " < " in command else ""
+        environment = {"PATH": os.environ["PATH"], "COLUMNS": str(COLUMNS), **variables}
+        run = self._run_here if program == "imagegate" else self._run_python
+        code, printed = run(arguments, environment, given)
+        if target := command.partition(" > ")[2]:
+            (self._folder / target).write_text(printed)
+        shown = "" if target and code in (0, 1, 3) else printed
+        # Said on a slow machine.
+        return code, "".join(one for one in shown.splitlines(True) if not one.startswith("waiting for "))
+
+    def _run_here(self, arguments: list[str], environment: dict[str, str], given: str) -> tuple[int, str]:
+        printed = io.StringIO()
+        with contextlib.chdir(self._folder):
+            return run_here(arguments, environment, printed, printed, given), printed.getvalue()
+
+    def _run_python(self, arguments: list[str], environment: dict[str, str], given: str) -> tuple[int, str]:
         done = subprocess.run(
-            [*start, *arguments],
+            [sys.executable, *arguments],
             cwd=self._folder,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS), **variables},
-            input="n\n" if " < " in command else "",
+            env={"PYTHONPATH": str(ROOT), **environment},
+            input=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
             timeout=120,
         )
-        if target := command.partition(" > ")[2]:
-            (self._folder / target).write_text(done.stdout)
-        shown = "" if target and done.returncode in (0, 1, 3) else done.stdout
-        # Said on a slow machine.
-        return done.returncode, "".join(
-            one for one in shown.splitlines(True) if not one.startswith("waiting for ")
-        )
+        return done.returncode, done.stdout
 
     def _build(self, name: str) -> None:
         if not (self._folder / name).exists():
