@@ -1,4 +1,4 @@
-"""Audit the registry in steps: list the repositories, audit one batch of them, put the report together."""
+"""Audit the registry in steps: list the repositories, audit a batch, report. On a schedule, clean up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from imagegate import audit_wiring, log, wiring
+from imagegate.events.eventbridge import SCHEDULED
 from imagegate.events.step_requests import AuditRequest, AuditStep
 from imagegate.ports.audit_runs import AuditBatch
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from imagegate.workflow.audit.scheduled import ScheduledAudit
 
 logger = Logger(json_serializer=log.log_line)
+# The time to clean up one more repository.
+RESERVE_MS = 300_000
 
 
 @cache
@@ -24,7 +27,12 @@ def step() -> ScheduledAudit:
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    if event.get("detail-type") == SCHEDULED:
+        left = context.get_remaining_time_in_millis
+        done = audit_wiring.scheduled_cleanup().run(wiring.now(), lambda: left() > RESERVE_MS)
+        logger.info("cleaned up", is_over=bool(done and done["after"] is None))
+        return {"refused": done["refused"] if done else []}
     request = AuditRequest.parse(event)
     if request.step is AuditStep.BEGIN:
         key = step().begin(request.run)

@@ -25,6 +25,10 @@ stages:
   dev:
     repositories: "dev/{{app}}"
     promotes_to: staging
+    cleanup:
+      scheduled: apply
+      pulled_within: "off"
+      rules: [{{tags: "old-*", older_than: 7d}}]
   staging:
     repositories: "staging/{{app}}"
 baseline:
@@ -42,7 +46,7 @@ baseline:
       preset: staging
       encryption: AES256
 """
-RESTORE = ("--parameter", "RestoreBaseline=on")
+PERMITTED = ("--parameter", "RestoreBaseline=on", "--parameter", "ScheduledCleanup=apply")
 THEIRS = {
     "destinations": [{"region": "us-east-1", "registryId": ACCOUNT}],
     "repositoryFilters": [{"filter": "theirs/", "filterType": "PREFIX_MATCH"}],
@@ -56,7 +60,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
     with running_gate(
-        folder, "--policy", str(policy), "--parameter", "FindingsLogDays=90", *RESTORE
+        folder, "--policy", str(policy), "--parameter", "FindingsLogDays=90", *PERMITTED
     ) as running:
         _make_the_role_of_templates(running)
         ecr = running.cloud.client("ecr")
@@ -136,6 +140,18 @@ def test_a_setting_that_somebody_changes_is_put_back_and_people_read_who_it_was(
     assert planned(gate, name)["changes"] == []
     [message] = [one for one in gate.messages() if one["subject"] == f"PUT BACK: {name}: tag mutability"]
     assert event["detail"]["userIdentity"]["arn"] in json.dumps(message)
+
+
+def test_the_scheduled_clean_up_can_read_all_that_protects_images(gate: Gate) -> None:
+    digest = gate.push("dev/cleaned", "old-1")
+    assert gate.ended("dev/cleaned", digest)["outcome"] == "released"
+    functions = gate.cloud.client("lambda").list_functions()["Functions"]
+    [function] = [one["FunctionName"] for one in functions if "AuditFunction" in one["FunctionName"]]
+    answer = gate.cloud.client("lambda").invoke(
+        FunctionName=f"{function}:live", Payload=json.dumps({"detail-type": "Scheduled Event"})
+    )
+    assert json.loads(answer["Payload"].read()) == {"refused": []}
+    assert gate.manifest("dev/cleaned", digest)
 
 
 def test_the_findings_log_has_each_scan_and_a_retention(gate: Gate) -> None:

@@ -17,11 +17,9 @@ from imagegate.aws.audit_settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.users import AwsImageUsers
 from imagegate.aws.dynamodb import DynamoTable
+from imagegate.aws.inspector import Inspector
 from imagegate.aws.ledger.cleaned import DynamoCleanedImages
-from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.cleanup.usage import UsedImages
-from imagegate.errors import InvalidPolicyError
-from imagegate.policy.file.load import load_policy
 from imagegate.ports.audit_runs import RunningNames
 from imagegate.settings import setting
 from imagegate.workflow.audit.images import AuditImages
@@ -29,23 +27,22 @@ from imagegate.workflow.audit.scheduled import ScheduledAudit
 from imagegate.workflow.audit.settings import AuditSettings
 from imagegate.workflow.audit.walk import AuditRepositories
 from imagegate.workflow.cleanup.inventory import ReadInventory
+from imagegate.workflow.cleanup.parts import CleanupParts
+from imagegate.workflow.cleanup.scheduled import ScheduledCleanup
 
 if TYPE_CHECKING:
     from imagegate.audit.account import AccountFacts
-    from imagegate.baseline.section import RegistryBaseline
+    from imagegate.baseline.repository_policy import GateRegistry
 
 
 def scheduled_audit() -> ScheduledAudit:
     """Return the steps of the audit."""
-    host, bucket = setting("REGISTRY"), setting("RECORDS_BUCKET")
-    account, _, _, region, *_ = host.split(".")
-    partition = setting("PUSH_ROLES").split(":")[1]
-    registry = GateRegistry(account, region, partition, tuple(setting("PUSH_ROLES").split(",")))
+    host, bucket, registry = setting("REGISTRY"), setting("RECORDS_BUCKET"), wiring.gate_registry()
     settings = AuditSettings(
         settings=EcrAuditSettings(),
         images=EcrStoredImages(host),
         policy=wiring.policy(),
-        baseline=_baseline(),
+        baseline=wiring.baseline(wiring.policy().digest),
         registry=registry,
     )
     return ScheduledAudit(
@@ -70,12 +67,24 @@ def _read_account(names: Sequence[str], registry: GateRegistry) -> AccountFacts:
     return AwsAccount(sleep).facts(list(places))
 
 
-def _baseline() -> RegistryBaseline:
-    """Return the baseline of the policy file: the parsed policy has none, because no other function needs it."""
-    loaded = load_policy(wiring.records().policy_content(wiring.policy().digest))
-    if loaded.baseline is None:
-        raise InvalidPolicyError(*(str(fault) for fault in loaded.faults))
-    return loaded.baseline
+def scheduled_cleanup() -> ScheduledCleanup:
+    """Return the scheduled clean-up."""
+    images, ledger = EcrStoredImages(setting("REGISTRY")), wiring.ledger()
+    parts = CleanupParts(
+        images=images,
+        users=AwsImageUsers(setting("REGISTRY")),
+        ledger=ledger,
+        cleaned=DynamoCleanedImages(DynamoTable(setting("LEDGER_TABLE"))),
+        records=wiring.records(),
+        scans=images,
+        usage=Inspector(),
+        policy=wiring.policy(),
+        installed_at=ledger.installation(),
+    )
+    may_apply = setting("SCHEDULED_CLEANUP") == "apply"
+    return ScheduledCleanup(
+        parts=parts, turns=ledger, notifications=wiring.notifications(), may_apply=may_apply
+    )
 
 
 def _read_running() -> RunningNames:

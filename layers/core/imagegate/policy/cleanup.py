@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from fnmatch import fnmatchcase
 
 # Always kept, beside what the policy names.
@@ -38,6 +39,13 @@ class CleanupRule:
         return f"{what}{age}{number}"
 
 
+class CleanupSchedule(StrEnum):
+    """The reactions of the scheduled clean-up to images that may go."""
+
+    REPORT = "report"
+    APPLY = "apply"
+
+
 @dataclass(frozen=True, slots=True)
 class ImageUser:
     """An account that runs images of this registry. `role`: ARN of a role there that may list what runs."""
@@ -58,6 +66,7 @@ class CleanupTerms:
         None  # images stay in the archive for so long before they are deleted; None: at once
     )
     used_by: tuple[ImageUser, ...] = ()
+    scheduled: CleanupSchedule = CleanupSchedule.REPORT
 
     def rule_of(self, tag: str | None, repository: str) -> CleanupRule | None:
         """Return the first rule about the tag, or about images without one (None), or None if no rule is."""

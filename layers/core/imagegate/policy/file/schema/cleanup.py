@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from imagegate.policy.cleanup import CleanupRule, CleanupTerms, ImageUser
+from imagegate.policy.cleanup import CleanupRule, CleanupSchedule, CleanupTerms, ImageUser
 from imagegate.policy.file.schema.shape import Shape
 from imagegate.policy.file.values import (
     ArchiveTime,
@@ -110,6 +110,12 @@ class CleanupShape(Shape):
         default=[], description="Other accounts that run images of this registry."
     )
 
+    scheduled: Literal["report", "apply"] = Field(
+        default="report",
+        description="The daily clean-up: report plans and sends a message; apply takes the images, too, if the stack's "
+        "parameter ScheduledCleanup is apply. Default: report.",
+    )
+
     def terms(self, *, is_last: bool) -> CleanupTerms:
         """Return the terms. `is_last`: the stage promotes to no other."""
         by_default = timedelta(days=90) if is_last and self.rules else None
@@ -119,5 +125,6 @@ class CleanupShape(Shape):
             keep_releases=self.keep_releases,
             pulled_within=self.pulled_within,
             archive=(self.archive or None) if self.archive is not None else by_default,
+            scheduled=CleanupSchedule(self.scheduled),
             used_by=tuple(ImageUser(one.role, tuple(one.regions)) for one in self.used_by),
         )

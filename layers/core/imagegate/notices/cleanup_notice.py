@@ -1,0 +1,52 @@
+"""The message about a scheduled clean-up: what may go or has gone, and where nobody could tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from imagegate.canonical_json import timestamp
+from imagegate.notices.message import TEXT_LIMIT, Message
+from imagegate.text import one_line
+
+if TYPE_CHECKING:
+    from imagegate.cleanup.savings import Savings
+    from imagegate.oci.image import Digest
+
+SCHEDULED_CLEANUP = "Scheduled Clean-up"
+_ROWS_SHOWN = 20
+
+
+def scheduled_cleanup(
+    rows: Mapping[str, str], refused: Sequence[str], total: Savings, run: Digest | None, now: datetime
+) -> Message:
+    """Compose the message. `rows`: what was planned or done, by repository; `run`: the plans that wait for somebody."""
+    shown = [f"  {name}: {one_line(text, TEXT_LIMIT)}" for name, text in list(rows.items())[:_ROWS_SHOWN]]
+    lines = [f"All: {total}", "", *shown]
+    if len(rows) > len(shown):
+        lines.append(f"  and {len(rows) - len(shown)} repositories more")
+    if refused:
+        lines += ["", "Nobody could tell what has to stay, so nothing goes there:"]
+        lines += [f"  {one_line(one, TEXT_LIMIT)}" for one in refused[:_ROWS_SHOWN]]
+    if run:
+        lines += ["", "Nothing of this was deleted. To carry it out:", f"  imagegate cleanup apply {run}"]
+    return Message(
+        subject=f"CLEAN-UP: {total.deleted} images go, {total.archived} are archived"
+        + (f"; {len(refused)} refused" if refused else ""),
+        lines=lines,
+        detail_type=SCHEDULED_CLEANUP,
+        detail={
+            "schema": 1,
+            "id": f"cleanup-{timestamp(now)}",
+            "run": str(run) if run else None,
+            "repositories": len(rows),
+            "deleted": total.deleted,
+            "archived": total.archived,
+            "bytesBefore": total.bytes_before,
+            "bytesAfter": total.bytes_after,
+            "dollarsAMonth": total.cents_a_month / 100,
+            "refused": [one_line(one, TEXT_LIMIT) for one in refused[:_ROWS_SHOWN]],
+        },
+        attributes={"alert": "digest"},
+    )
