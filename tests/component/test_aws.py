@@ -60,6 +60,10 @@ def test_a_service_without_an_answer_is_called_again_later(monkeypatch: pytest.M
         ("lambda", "list_functions", "TooManyRequestsException"),
         ("dynamodb", "list_tables", "ProvisionedThroughputExceededException"),
         ("ecr", "describe_registry", "ThrottlingException"),
+        ("sns", "list_topics", "KMSThrottling"),
+        ("stepfunctions", "list_state_machines", "KmsThrottlingException"),
+        ("dynamodb", "list_tables", "TransactionConflictException"),
+        ("dynamodb", "list_tables", "ReplicatedWriteConflictException"),
     ],
 )
 def test_throttling_of_any_call_is_waited_for(

@@ -46,7 +46,8 @@ _ANSWERS: dict[str, dict[str, Any]] = {
     "Publish": {"MessageId": "message"},
     "PutEvents": {"FailedEntryCount": 0},
 }
-_CONTEXT = {
+_TABLES = ("Ledger", "Grants")
+CONTEXT = {
     "function_name": "function",
     "memory_limit_in_mb": 512,
     "invoked_function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:function:live",
@@ -136,7 +137,7 @@ class Hop:
     def invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
         before = len(self.requested())
         self.calls.function = function
-        result: dict[str, Any] = handler(function).handler(event, SimpleNamespace(**_CONTEXT))
+        result: dict[str, Any] = handler(function).handler(event, SimpleNamespace(**CONTEXT))
         for line in self.requested()[before:]:
             self.calls.note("registry", _describe(line))
         self.calls.function = ""
@@ -204,43 +205,53 @@ def handler(function: str) -> ModuleType:
 
 
 @contextmanager
-def counting(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hop]:
-    """Deploy what the functions need, and count their calls."""
-    hop = Hop(sandbox)
+def deployed(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hop]:
+    """Deploy what the functions need."""
     _make_storage(sandbox)
     for name, value in _settings(sandbox).items():
         monkeypatch.setenv(name, value)
-    call_aws = BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def count(client: Any, operation: str, parameters: Any) -> Any:
-        if not hop.calls.function:
-            return call_aws(client, operation, parameters)
-        hop.calls.note(client.meta.service_model.service_name, operation)
-        if operation == "StartExecution":
-            hop.calls.requests.append(json.loads(parameters["input"]))
-        return _ANSWERS[operation] if operation in _ANSWERS else call_aws(client, operation, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", count)
-    _forget()
+    forget()
     try:
         for stage in ("dev", "staging"):
             wiring.signer().make_profile(stage)
         wiring.records().put_policy(POLICY)
-        yield hop
+        yield Hop(sandbox)
     finally:
-        _forget()
+        forget()
+        for table in _TABLES:  # the next sandbox of this process begins with empty ones
+            sandbox.client("dynamodb").delete_table(TableName=table)
+
+
+@contextmanager
+def counting(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hop]:
+    """Deploy what the functions need, and count their calls."""
+    with deployed(sandbox, monkeypatch) as hop:
+        call_aws = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+        def count(client: Any, operation: str, parameters: Any) -> Any:
+            if not hop.calls.function:
+                return call_aws(client, operation, parameters)
+            hop.calls.note(client.meta.service_model.service_name, operation)
+            if operation == "StartExecution":
+                hop.calls.requests.append(json.loads(parameters["input"]))
+            return _ANSWERS[operation] if operation in _ANSWERS else call_aws(client, operation, parameters)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", count)
+        yield hop
 
 
 def _make_storage(sandbox: Sandbox) -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]
     known = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    for table in ("Ledger", "Grants"):
+    for table in _TABLES:
         properties = template[table]["Properties"]
         wanted = {name: properties[name] for name in known if name in properties}
         sandbox.client("dynamodb").create_table(TableName=table, **wanted)
-    sandbox.client("s3").create_bucket(
-        Bucket="records", CreateBucketConfiguration={"LocationConstraint": sandbox.settings.region}
-    )
+    s3 = sandbox.client("s3")
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(
+            Bucket="records", CreateBucketConfiguration={"LocationConstraint": sandbox.settings.region}
+        )
 
 
 def _settings(sandbox: Sandbox) -> dict[str, str]:
@@ -269,7 +280,7 @@ def _settings(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def _forget() -> None:
+def forget() -> None:
     """Make clients, adapters and handlers anew: they keep the addresses of the sandbox."""
     clients.client.cache_clear()
     handler.cache_clear()

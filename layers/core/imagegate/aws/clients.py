@@ -27,13 +27,18 @@ _CONFIG = Config(
     max_pool_connections=32,  # as many threads read findings
 )
 _MAKING = Lock()
-# The error codes of services that get too many requests (AWS SDKs reference guide, "Retry behavior").
+# The error codes of services that get too many requests (AWS SDKs reference guide, "Retry behavior"), of AWS KMS behind
+# them, and of a DynamoDB item that somebody else is changing: the same call succeeds a moment later.
 _THROTTLED = frozenset(
     {
         "BandwidthLimitExceeded",
         "EC2ThrottledException",
+        "KMSThrottling",
+        "KMSThrottlingException",
+        "KmsThrottlingException",
         "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",
@@ -43,6 +48,7 @@ _THROTTLED = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )

@@ -129,7 +129,8 @@ def _region_of(query: RevocationQuery) -> str:
 def _failed(error: ClientError) -> RevocationError:
     """Return a retryable error for throttling and faults of the service, a final one for a refusal."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    kind = RevocationUnansweredError if status == 429 or status >= 500 else RevocationError
+    is_throttled = status == 429 or error.response.get("Error", {}).get("Code") == "ThrottlingException"
+    kind = RevocationUnansweredError if is_throttled or status >= 500 else RevocationError
     return kind(f"GetRevocationStatus failed: {error}")
 
 
