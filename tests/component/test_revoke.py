@@ -136,11 +136,12 @@ def test_the_ledger_knows_it_before_anything_else_is_done(world: World, released
 
 def test_no_other_attempt_begins_whatever_the_reason(world: World, released: ImageRef) -> None:
     revoke(world, released)
+    whys = {StartReason.ADOPTED: "no image to adopt", StartReason.LOST_EXECUTION: "has ended"}
     for reason in StartReason:
         if reason is not StartReason.PUSH:
             begun = world.starting().on_request(released, ("1.0",), reason, LATER)
             assert isinstance(begun, Ignore)
-            assert ("no image to adopt" if reason is StartReason.ADOPTED else "revoked on") in begun.why
+            assert whys.get(reason, "revoked on") in begun.why
     assert isinstance(world.start(released, "2.0"), Ignore)
 
 
