@@ -58,7 +58,7 @@ class CollectPack:
 
     def run(self, period: AuditPeriod, size: int, now: datetime) -> tuple[dict[str, Any], dict[str, bytes]]:
         """Return the head of the manifest, and the members by name."""
-        releases = self._ended(period)
+        releases = self._ended(period, now)
         population = [PopulationEntry.of(release) for release in releases]
         seed = f"{self.stack.arn} {period}"
         chosen = choose(population, seed, size)
@@ -83,9 +83,9 @@ class CollectPack:
         }
         return head, members
 
-    def _ended(self, period: AuditPeriod) -> list[Release]:
+    def _ended(self, period: AuditPeriod, now: datetime) -> list[Release]:
         """Return the attempts that ended in the period, in the order of their names."""
-        found = self.stack.ledger.recent(period.since - _LONGEST, period.until)
+        found = self.stack.ledger.recent(period.since - _LONGEST, min(period.until, now))
         ended = [one for one in found if one.closed_at and period.since <= one.closed_at < period.until]
         return sorted(ended, key=lambda release: str(release.id))
 
