@@ -24,7 +24,7 @@ _COMMANDS = {
         "baseline",
         "Compare repositories and the registry with the policy's baseline, and change them.",
     ),
-    "board": ("board", "Make the board: the image at each stage, what is at risk, who must do what."),
+    "board": ("board", "Make the board: the image at each stage, what is at risk, and who must do what."),
     "completion": ("completion", "Print the script that completes commands and options in a shell."),
     "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
     "dlq": ("dlq", "Show events that could not be handled; start their releases again, or drop them."),
