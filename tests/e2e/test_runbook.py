@@ -29,7 +29,7 @@ PAGES = sorted(RUNBOOK.glob("*.md"), key=lambda page: (page.stem == "incident", 
 APP = "runbook"  # for the shop of the pages, which other tests use
 OTHER_LANGUAGES = {"yaml", "json"}  # blocks of files
 OTHER_PROGRAMS = {"docker", "skopeo", "kubectl"}  # not checked any further
-CHANGES = ("release", "decide", "rollback", "dlq redrive", "dlq drop")
+CHANGES = ("release", "decide", "rollback", "dlq redrive", "dlq drop", "baseline apply", "cleanup apply")
 ASKS = ("decide revoke", "dlq redrive --all", "dlq drop")  # a question, which --yes answers
 
 # Exit codes that the pages lead to expect; else 0. They are all in the help of the command.
@@ -37,6 +37,9 @@ CODES: Mapping[str, set[int]] = {
     "doctor": {0, 1},  # something is wrong: the dead letters, for example
     "audit": {0, 1},  # something does not comply
     "dlq redrive": {0, 1},  # some are kept
+    "baseline plan": {0, 1, 2},  # something differs; the shop has no baseline
+    "cleanup plan": {0, 1, 2},  # something may go; nobody can tell about the images of other tests
+    "access": {0, 2},  # the sandbox has no CloudTrail
     "verify shop-staging:1.0": {1},  # revoked
     "verify IMAGE --bundle FILE": {1},  # the same image
 }
