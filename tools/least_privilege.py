@@ -51,8 +51,6 @@ UNREACHED: Mapping[tuple[str, str], str] = {
     ("PromoteImageRole", "TakeRolesElsewhere"): "the sandbox has one account",
     ("PromoteImageRole", "SeeTheKeysOfRepositories"): "no stack of the tests has a customer's key",
     ("PromoteImageRole", "LetEcrUseTheKeysOfRepositories"): "no stack of the tests has a customer's key",
-    ("ReconcileRole", "PushTheCanary"): "no stack of the tests has a canary",
-    ("sns", "CardsReachTheChat"): "no stack of the tests has a topic for a chat",
     ("kms", "AlarmsReachTheTopic"): "alarms exist in the sandbox, and never evaluate",
     ("sns", "AlarmsPublish"): "alarms exist in the sandbox, and never evaluate",
     ("kms", "TablesAreEncryptedByAGrant"): "the sandbox encrypts nothing, and makes no grants",

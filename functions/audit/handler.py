@@ -26,7 +26,7 @@ def step() -> ScheduledAudit:
     return audit_wiring.scheduled_audit()
 
 
-@logger.inject_lambda_context
+@log.log_call(logger)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if event.get("detail-type") == SCHEDULED:
         left = context.get_remaining_time_in_millis

@@ -38,6 +38,7 @@ NUMBERS = count()
 # The key that names what a run is about, and the one that does when it fails early; None: no image in particular.
 ABOUT: dict[str, tuple[str | None, str | None]] = {
     "announce": ("release", "release"),
+    "audit": (None, None),
     "approval_page": ("release", None),  # a link that cannot be read names nothing
     "attach_sbom": ("release", "release"),
     "await_scan": ("release", "release"),
@@ -45,6 +46,7 @@ ABOUT: dict[str, tuple[str | None, str | None]] = {
     "decide": ("release", "release"),
     "judge_again": (None, None),
     "judge_image": ("release", "release"),
+    "make_board": (None, None),
     "on_scan_completed": ("image", "image"),
     "promote_image": ("release", "release"),
     "publish_policy": (None, None),
@@ -93,7 +95,12 @@ class Run:
     def fail(self) -> None:
         fault = ThrottledError("slow down")
         for mock in (self.step, self.module.wiring):
-            mock.configure_mock(**{f"{name}.side_effect": fault for name in ("run", "register", "on_scan")})
+            mock.configure_mock(
+                **{
+                    f"{name}.side_effect": fault
+                    for name in ("run", "register", "on_scan", "begin", "audit", "finish")
+                }
+            )
         for name in ("publish", "show", "judge"):
             if hasattr(self.module, name):
                 self.monkeypatch.setattr(self.module, name, MagicMock(side_effect=fault))

@@ -1,4 +1,7 @@
-"""Deployments to Amazon ECS and what runs there, with the check switched on: only what passed its gate."""
+"""Deployments to Amazon ECS and what runs there, with the check switched on: only what passed its gate.
+
+The canary and the topic for a chat are switched on in the same sandbox.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,15 @@ PARAMETERS = (
     *("--parameter", "DeploymentCheck=on"),
     *("--parameter", "Board=on"),
     *("--parameter", "DeploymentCheckAllowedImages=public.ecr.aws/datadog"),
+    *("--parameter", "CanaryRepository=canary-dev"),
+    *("--parameter", "ChatTopic=on"),
 )
 CALLED = {"Effect": "Allow", "Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """Run a sandbox of its own, because by default there is no check."""
+    """Run a sandbox of its own, because by default there is no check, no canary and no topic for a chat."""
     with running_gate(tmp_path_factory.mktemp("deployments"), *PARAMETERS) as running:
         running.cloud.client("ecs").create_cluster(clusterName=CLUSTER)
         yield running
@@ -282,5 +287,41 @@ def test_the_board_is_made_after_a_release_and_its_link_is_in_the_message(gate: 
     assert s3.head_object(Bucket=bucket, Key="index.html")["ContentType"] == "text/html; charset=utf-8"
     link = imagegate(gate, "board", "--link").out.strip()  # the sandbox knows no log-in by an address
     assert f"/{bucket}/index.html?" in link
-    mails = [json.loads(one["message"])["email"] for one in gate.messages()]
+    mails = [json.loads(one["message"]).get("email", "") for one in gate.messages()]  # cards have none
     assert any(f"/s3/object/{bucket}?" in mail and "board-dev" in mail for mail in mails)
+
+
+# The daily canary, and cards for a chat
+
+
+def test_the_daily_canary_gets_through_its_gate(gate: Gate) -> None:
+    first = gate.push("canary-dev", "canary")
+    assert gate.ended("canary-dev", first)["outcome"] == "released"
+
+    def todays() -> str | None:
+        images = gate.cloud.client("ecr").describe_images(repositoryName="canary-dev")["imageDetails"]
+        tagged = {tag: one["imageDigest"] for one in images for tag in one.get("imageTags", ())}
+        return next((digest for tag, digest in tagged.items() if tag.startswith("canary-")), None)
+
+    pushed = gate.eventually(todays, "the reconciler pushes today's canary")
+    assert pushed != first
+    assert gate.ended("canary-dev", pushed)["outcome"] == "released"
+
+
+def test_a_card_comes_to_the_topic_of_the_chat_for_what_somebody_should_read(gate: Gate) -> None:
+    sqs, topic = gate.cloud.client("sqs"), gate.cloud.outputs["ChatTopicArn"]
+    queue = sqs.create_queue(QueueName="chat")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    gate.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    gate.findings("chat-dev:1.0", CRITICAL=1)
+    digest = gate.push("chat-dev", "1.0", "a bad one")
+    assert gate.ended("chat-dev", digest)["outcome"] == "blocked"
+    cards: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        cards.extend(json.loads(json.loads(message["Body"])["Message"]) for message in found)
+        return any("chat-dev:1.0" in card["content"]["title"] for card in cards)
+
+    gate.eventually(look, "a card about the blocked image")
+    assert {card["version"] for card in cards} == {"1.0"}
