@@ -144,10 +144,46 @@ def test_every_event_that_a_function_takes_is_shown_with_what_to_do(
 
 
 @pytest.mark.parametrize(
+    ("sample", "kind", "name", "command"),
+    [
+        (
+            "cloudtrail_put_image_tag_mutability",
+            "settings",
+            "PutImageTagMutability: shop-dev",
+            "imagegate baseline plan",
+        ),
+        ("audit", "audit", "audit: audit", "imagegate audit"),
+        ("image_at_risk", "board", "Image At Risk", "imagegate board"),
+    ],
+)
+def test_an_event_that_needs_no_release_is_named_and_kept_with_the_command_that_replaces_it(
+    gate: CliGate, put: Put, sample: str, kind: str, name: str, command: str
+) -> None:
+    id_ = by_destination(put, json.loads((EVENTS / f"{sample}.json").read_text()))
+    [planned] = gate.call("dlq", "redrive", "--all", "--yes", "--json").json
+    assert (planned["kind"], planned["event"], planned["step"]) == (kind, name, "keep")
+    assert planned["why"] == planned["remedy"]
+    assert command in planned["remedy"]
+    assert left(gate) == [id_]
+
+
+def test_every_rule_of_the_stack_has_events_that_are_named(gate: CliGate, put: Put) -> None:
+    """Requests to function URLs and steps of releases are answered to their caller: they never come here."""
+    samples = {path.stem: json.loads(path.read_text()) for path in EVENTS.glob("*.json")}
+    for event in (one for one in samples.values() if "detail-type" in one):
+        by_rule(put, event)
+    letters = gate.call("dlq", "list", "--json").json
+    assert letters
+    for letter in letters:
+        assert letter["event"] != "unknown", letter
+        assert "does not know it" not in letter["remedy"], letter
+
+
+@pytest.mark.parametrize(
     "body",
     ["", "no json", "[]", "null", '"text"', '{"requestContext": 1, "requestPayload": 2}', '{"detail-type": 7}',
      '{"detail-type": "ECR Image Action", "detail": null}', '{"request": {}}', '{"time": 1, "detail-type": "x"}',
-     json.dumps({"requestContext": {}, "requestPayload": {"\x1b[2J": "\u202e"}})],
+     '{"step": 7}', json.dumps({"requestContext": {}, "requestPayload": {"\x1b[2J": "\u202e"}})],
 )  # fmt: skip
 def test_an_unknown_body_is_kept_and_harms_no_other(gate: CliGate, put: Put, body: str) -> None:
     id_ = put(body or " ")

@@ -26,6 +26,7 @@ _REPLACED = {
     "DELETE": "The reconciler reports a deleted image within the hour.",
     "AWS API Call via CloudTrail": "Who pushed this image is not known: let somebody approve it who did not.",
     "ECS Task State Change": "A task is checked when it starts: start it again to have it checked.",
+    "Inspector2 Finding": "Each image in use is judged again every day.",
     "CloudFormation": "Deploy the stack again.",
 }
 _UNKNOWN = "imagegate does not know it: read it with imagegate dlq show."
@@ -38,7 +39,18 @@ class Event(StrEnum):
     SCAN = "scan"
     STOPPED = "stopped"  # an execution ended, perhaps without an outcome of its release
     REQUEST = "request"  # one of our functions requested a release
+    SETTINGS = "settings"  # somebody changed a repository or the registry
+    AUDIT = "audit"  # a step of an audit
+    BOARD = "board"  # the board was to be made anew
     OTHER = "other"
+
+
+# Of kinds that need no release: what replaces them.
+_WITHOUT_RELEASE = {
+    Event.SETTINGS: "The daily comparison reports what differs, but not who did it: imagegate baseline plan.",
+    Event.AUDIT: "The next audit replaces it; imagegate audit makes a report now.",
+    Event.BOARD: "The board is made anew within the hour; imagegate board makes one now.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,8 @@ class DeadLetter:
         """The advice about it, as a sentence."""
         if self.kind is Event.OTHER:
             return _REPLACED.get(self.name, _UNKNOWN)
+        if self.kind in _WITHOUT_RELEASE:
+            return _WITHOUT_RELEASE[self.kind]
         return "imagegate dlq redrive starts the release of this image again, if it still needs it."
 
     def as_json(self) -> dict[str, Any]:
@@ -160,6 +174,8 @@ def _read_event(event: Any) -> tuple[Event, str, ImageRef | None]:
         if "request" in event:
             request = StartEnvelope.parse(event).request
             return Event.REQUEST, f"request: {request.reason}", request.image
+        if found := _read_without_release(event):
+            return *found, None
         if name == EXECUTION_STATUS:
             return Event.STOPPED, name, parse_execution(event).image
         if name in ("ECR Image Scan", "Inspector2 Scan"):
@@ -173,6 +189,23 @@ def _read_event(event: Any) -> tuple[Event, str, ImageRef | None]:
     except (RejectedInputError, KeyError, AttributeError):
         return Event.OTHER, "unknown", None
     return Event.OTHER, name or ("CloudFormation" if "ResponseURL" in event else "unknown"), None
+
+
+def _read_without_release(event: dict[str, Any]) -> tuple[Event, str] | None:
+    """Return the kind and the name of an event that is about no release, or None. Raises `RejectedInputError`."""
+    from imagegate.baseline.drift import SETTING_CALLS
+    from imagegate.events.eventbridge import CLOUDTRAIL
+    from imagegate.events.step_requests import AuditRequest
+    from imagegate.events.watched import parse_settings_call
+
+    if "step" in event:
+        return Event.AUDIT, f"audit: {AuditRequest.parse(event).step}"
+    if event.get("source") == "imagegate":
+        return Event.BOARD, str(event.get("detail-type", ""))
+    if event.get("detail-type") == CLOUDTRAIL and event["detail"].get("eventName") in SETTING_CALLS:
+        call = parse_settings_call(event)
+        return Event.SETTINGS, f"{call.operation}: {call.subject}"
+    return None
 
 
 def _time_of(event: Any) -> datetime | None:
