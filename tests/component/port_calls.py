@@ -27,7 +27,7 @@ _ALONE |= {
     "current_release",
     "note_current_release",
 }
-_ALONE |= {"note", "is_noted", "recent"}
+_ALONE |= {"note", "is_noted", "recent", "count_mail", "keep_later"}
 
 
 class Stops(Enum):

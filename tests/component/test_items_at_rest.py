@@ -27,6 +27,7 @@ from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
 from imagegate.grants.approval import Approval, Choice
 from imagegate.grants.break_glass import BreakGlass
+from imagegate.notices.later_mail import LaterMail
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
 from imagegate.policy.waiver import Waiver
@@ -79,6 +80,8 @@ IGNORED = IgnoredImage(
 OTHER = replace(IGNORED, image=replace(IMAGE, repository="other"), arrival=Arrival.PUSH, policy=None)
 RELEASED = CurrentRelease("shop/web-staging", IMAGE, Digest.of(b"decision"), NOW)
 
+LATER_MAIL = LaterMail(SECOND, Outcome.BLOCKED, "shop/web-dev:v1", "1 CRITICAL ✓", NOW, for_owner=True)
+OTHER_MAIL = replace(LATER_MAIL, release=FIRST, why="", for_owner=False)
 RISK = replace(ANY_RISK, image=IMAGE)
 
 
@@ -169,6 +172,11 @@ def fill_ledger() -> None:
     ledger.claim("drift", NOW)
     ledger.keep_drifts("shop/web-dev", {"1f0c", "2a9e"})
     ledger.installed_at(NOW)
+    ledger.count_mail("payments", FIRST, NOW, 10)
+    ledger.count_mail("", FIRST, NOW, 10)
+    ledger.keep_later(LATER_MAIL)
+    ledger.keep_later(OTHER_MAIL)
+    ledger.note_summary(OTHER_MAIL, LATER)
     turn = ledger.take_turn("reconcile", NOW, timedelta(minutes=2))
     assert turn is not None
     ledger.end_turn(turn, {"after": "shop/web"})
@@ -194,7 +202,7 @@ def test_every_kind_of_item_is_written_as_it_always_was(tables: Any) -> None:
     fill_grants()
     written = at_rest(tables)
     assert written == json.loads(KNOWN.read_text())
-    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 26
+    assert len({item["pk"]["S"].partition("#")[0] for table in TABLES for item in written[table]}) == 28
 
 
 def test_the_reference_lists_every_kind_of_item() -> None:
@@ -229,6 +237,7 @@ def test_items_of_earlier_versions_are_read_back(tables: Any) -> None:
     assert ledger.risk(IMAGE) == RISK
     assert ledger.applications_with("CVE-2026-1") == ["shop/web"]
     assert ledger.is_noted("w-1 ending")
+    assert [ledger.count_mail(owner, SECOND, NOW, 1) for owner in ("payments", "")] == [None, None]
     assert ledger.known_drifts(["shop/web-dev", "shop/web"]) == {"shop/web-dev": {"1f0c", "2a9e"}}
     assert ledger.installed_at(LATER) == NOW
     assert {waiver.id: waiver.withdrawn_at is None for waiver in grants.waivers()}[WAIVER.id] is False

@@ -25,6 +25,7 @@ from imagegate.errors import RecordNotFoundError, ThrottledError
 from imagegate.evidence.sbom import Sbom
 from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
+from imagegate.notices.later_mail import LaterMail
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Arrival
 from imagegate.ports.ledger import Ledger, StepResults
@@ -556,6 +557,25 @@ def test_a_notice_is_noted_once_and_for_all(ledger: DynamoLedger) -> None:
     ledger.note("w-1 ending")
     assert ledger.is_noted("w-1 ending")
     assert not ledger.is_noted("w-2 ending")
+
+
+def test_mails_are_counted_once_up_to_the_limit_in_each_hour_and_for_each_owner(ledger: DynamoLedger) -> None:
+    releases = [ReleaseId(IMAGE, number) for number in range(1, 5)]
+    assert [ledger.count_mail("", one, NOW, 3) for one in releases] == [1, 2, 3, None]
+    assert [ledger.count_mail("", one, NOW, 3) for one in releases] == [3, 3, 3, None]
+    assert ledger.count_mail("payments", releases[3], NOW, 3) == 1
+    assert ledger.count_mail("", releases[3], NOW + timedelta(hours=1), 3) == 1
+
+
+def test_a_later_mail_is_in_one_summary_and_comes_back_by_no_repetition(ledger: DynamoLedger) -> None:
+    early = LaterMail(FIRST, Outcome.BLOCKED, "shop-dev:1.0", "1 CRITICAL", NOW, for_owner=True)
+    late = replace(early, release=ReleaseId(IMAGE, 2), at=NOW + timedelta(minutes=1), why="")
+    for mail in (late, early, late):
+        ledger.keep_later(mail)
+    assert list(ledger.later_mails()) == [early, late]
+    ledger.note_summary(early, NOW)
+    ledger.keep_later(early)
+    assert list(ledger.later_mails()) == [late]
 
 
 @pytest.mark.parametrize("leaves", [3, 1000])

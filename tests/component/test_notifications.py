@@ -20,6 +20,7 @@ from imagegate.aws.sns import EventRefusedError, SnsNotifications
 from imagegate.errors import ThrottledError
 from imagegate.notices.announcement import announce
 from imagegate.notices.digest import Digested, DigestRow, daily_digest
+from imagegate.notices.later_mail import without_mail
 from imagegate.notices.message import Message, event_detail
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.ports.services import Notifications
@@ -123,6 +124,25 @@ def test_a_team_that_subscribes_as_the_page_says_gets_its_own_digest_only(subscr
         SnsNotifications(subscribed.topic).publish(daily_digest(digested, owner))
     (message,) = subscribed.received(subscribed.messages)
     assert message["Subject"].startswith(f"DIGEST {DAY} for payments: 1 waits for approval")
+
+
+def test_a_team_that_subscribes_as_the_page_says_gets_no_mail_that_comes_in_its_summary(
+    subscribed: Subscribed, blocked: Message
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/send-messages.md").read_text()
+    [attributes] = re.findall(r"--attributes '(.*)'", page)
+    boto3.client("sns").set_subscription_attributes(
+        SubscriptionArn=boto3.client("sns").list_subscriptions()["Subscriptions"][0]["SubscriptionArn"],
+        AttributeName="FilterPolicy",
+        AttributeValue=json.loads(attributes)["FilterPolicy"],
+    )
+    for message in (blocked, without_mail(blocked, for_owner=False), without_mail(blocked, for_owner=True)):
+        SnsNotifications(subscribed.topic, {"shop-dev": "payments"}.get).publish(message)
+    received = subscribed.received(subscribed.messages)
+    later = [one["MessageAttributes"].get("later", {}).get("Value") for one in received]
+    assert sorted(map(str, later)) == ["None", "all"]
+    events = subscribed.received(subscribed.events)
+    assert [event["detail"] for event in events] == [events[0]["detail"]] * 3
 
 
 def test_a_message_names_the_owner_of_its_repository(subscribed: Subscribed, blocked: Message) -> None:

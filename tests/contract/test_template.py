@@ -427,7 +427,10 @@ def test_links_are_authenticated_by_a_key_of_their_own_that_is_kept_and_only_for
 
 def test_mail_is_sent_for_problems_alarms_and_the_digest_only() -> None:
     mail = RESOURCES["AlertsByMail"]["Properties"]
-    assert mail["FilterPolicy"] == {"alert": ["alert", "block", "digest", {"exists": False}]}
+    assert mail["FilterPolicy"] == {
+        "alert": ["alert", "block", "digest", {"exists": False}],
+        "later": [{"exists": False}],
+    }
 
 
 @pytest.mark.parametrize("table", of_type("AWS::DynamoDB::Table"))

@@ -28,6 +28,7 @@ from imagegate.release.release import (
 )
 from imagegate.release.revocation import Revocation
 from imagegate.release.start import IgnoredImage
+from tests.fakes.mails import FakeMails
 from tests.fakes.risks import FakeRisks
 from tests.fakes.world import NOW
 
@@ -38,7 +39,7 @@ def _proof(release: Release) -> tuple[object, ...]:
 
 
 @dataclass
-class FakeLedger(FakeRisks):
+class FakeLedger(FakeRisks, FakeMails):
     releases: dict[tuple[ImageRef, int], Release] = field(default_factory=dict)
     tokens: dict[tuple[ImageRef, ReleaseId], WaitingScan] = field(default_factory=dict)
     claims: dict[tuple[str, str], tuple[Digest, datetime]] = field(default_factory=dict)

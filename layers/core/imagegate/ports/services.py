@@ -36,6 +36,9 @@ class Notifications(Protocol):
     def publish(self, announcement: Message) -> str:
         """Publish to both. Return the SNS message id."""
 
+    def send(self, announcement: Message) -> str:
+        """Send by SNS only, what events have told already. Return the SNS message id."""
+
 
 class SecurityHub(Protocol):
     """AWS Security Hub of this account and Region."""

@@ -13,7 +13,9 @@ from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import approval_request
 from imagegate.notices import approval_mail
 from imagegate.notices.announcement import announce
+from imagegate.notices.later_mail import MAILS_AN_HOUR, as_last_mail, later_mail, without_mail
 from imagegate.ports.ledger import CurrentReleases, HeldReleases, RecordedReleases, ReleaseAttempts
+from imagegate.ports.mails import CountedMails
 from imagegate.release.proof import missing_proof
 from imagegate.release.release import CurrentRelease, Ending, Outcome, Release, ReleaseId
 
@@ -57,7 +59,9 @@ class AnnounceResult:
         }
 
 
-class AnnouncementLedger(ReleaseAttempts, RecordedReleases, HeldReleases, CurrentReleases, Protocol):
+class AnnouncementLedger(
+    ReleaseAttempts, RecordedReleases, HeldReleases, CurrentReleases, CountedMails, Protocol
+):
     """The parts of the ledger that `AnnounceRelease` uses."""
 
 
@@ -88,7 +92,8 @@ class AnnounceRelease:
         if outcome is Outcome.HELD:
             self.ledger.hold(id_, release.closed_at or now)
         if release.message_id is None:
-            message_id = self.notifications.publish(self._announce(release, outcome))
+            message = self._pace(self._announce(release, outcome), release, outcome, release.closed_at or now)
+            message_id = self.notifications.publish(message)
             self.ledger.note_announcement(id_, message_id)
             return AnnounceResult(AnnounceRoute.END, outcome, release)
         return AnnounceResult(AnnounceRoute.END, outcome)
@@ -103,6 +108,27 @@ class AnnounceRelease:
             self.mails().send(mail)
         page = self.links().link(approval_mail.view(request))
         return announce(release, outcome, request, page, self.console)
+
+    def _pace(self, message: Message, release: Release, outcome: Outcome, at: datetime) -> Message:
+        """Keep the message out of mails if there were too many in the hour of its ending; a summary has it then."""
+        if message.attributes["alert"] == "log":
+            return message
+        try:
+            return self._count(message, release, outcome, at)
+        except Exception:  # noqa: BLE001 - a mail too many is better than none
+            return message
+
+    def _count(self, message: Message, release: Release, outcome: Outcome, at: datetime) -> Message:
+        owner = self.records.policy(release.policy).owner_of(release.image.repository)
+        for counted in (owner, "") if owner else ("",):
+            number = self.ledger.count_mail(counted, release.id, at, MAILS_AN_HOUR)
+            if number is None:
+                for_owner = bool(counted)
+                self.ledger.keep_later(later_mail(release, outcome, at, for_owner=for_owner))
+                return without_mail(message, for_owner=for_owner)
+            if number == MAILS_AN_HOUR:
+                message = as_last_mail(message, counted)
+        return message
 
     def _before(self, release: Release, outcome: Outcome) -> Release | None:
         """Return the attempt before, if this one ended in trouble that may be the same."""

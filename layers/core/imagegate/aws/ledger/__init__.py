@@ -5,6 +5,7 @@ from __future__ import annotations
 from imagegate.aws.dynamodb import DynamoTable
 from imagegate.aws.ledger.applications import DynamoClocks, DynamoCurrentReleases, DynamoRollbacks
 from imagegate.aws.ledger.images import DynamoBaseImages, DynamoImages, DynamoTagClaims
+from imagegate.aws.ledger.mails import DynamoMails
 from imagegate.aws.ledger.notices import DynamoDrifts, DynamoNotices, DynamoTurns
 from imagegate.aws.ledger.releases import DynamoReleases
 from imagegate.aws.ledger.risks import DynamoJudgedAgain, DynamoRisks
@@ -71,6 +72,9 @@ class DynamoLedger:
         self.note, self.claim = notices.note, notices.claim
         self.is_noted, self.noted = notices.is_noted, notices.noted
         self.installed_at, self.installation = notices.installed_at, notices.installation
+        mails = DynamoMails(table)
+        self.count_mail, self.keep_later = mails.count_mail, mails.keep_later
+        self.later_mails, self.note_summary = mails.later_mails, mails.note_summary
         drifts = DynamoDrifts(table)
         self.known_drifts, self.keep_drifts = drifts.known_drifts, drifts.keep_drifts
         turns = DynamoTurns(table)

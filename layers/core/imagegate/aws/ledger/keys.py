@@ -109,6 +109,15 @@ def notice(notice: str) -> Key:
     return key(f"NOTICE#{notice}", "NOTICE")
 
 
+def mails(hour: str, owner: str) -> Key:
+    """Return the key of the mails at once in an hour (`2026-11-21T07`); no owner: of all images."""
+    return key(f"MAILS#{hour}", owner or "MAILS")
+
+
+def later_mail(release: ReleaseId) -> Key:
+    return key(f"LATER#{release.image}", f"{ATTEMPT}{release.attempt:05d}")
+
+
 def turn(work: str) -> Key:
     return key(f"TURN#{work}", "TURN")
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from imagegate.grants.approval import approval_request
 from imagegate.notices.digest import Digested, DigestRow, daily_digest, risk_row
+from imagegate.notices.later_mail import LaterMail, mail_summary
 from imagegate.notices.message import image_name
 from imagegate.ports.ledger import HeldReleases, Notices, RecordedReleases, ReleaseLists
+from imagegate.ports.mails import LaterMails
 from imagegate.ports.risks import ImagesInQueue, KnownRisks
 
 if TYPE_CHECKING:
@@ -33,10 +35,13 @@ _SOON = timedelta(days=7)
 _MOST_RELEASES = 20_000
 # Of more waiting ones, the rows have the digest only.
 _MOST_WAITING = 200
+# A summary gathers for so long, then has so many at most: each is one write.
+_GATHERS = timedelta(minutes=10)
+_MOST_LATER = 1_000
 
 
 class DigestLedger(
-    HeldReleases, RecordedReleases, ReleaseLists, Notices, KnownRisks, ImagesInQueue, Protocol
+    HeldReleases, RecordedReleases, ReleaseLists, Notices, KnownRisks, ImagesInQueue, LaterMails, Protocol
 ):
     """The parts of the ledger that `SendDigest` uses."""
 
@@ -131,6 +136,36 @@ class SendDigest:
             if end is not None and now <= end <= now + _SOON:
                 text = f"signature of {image.image}: {end:%Y-%m-%d %H:%M} UTC"
                 yield DigestRow(image.image.repository, text)
+
+
+@dataclass(frozen=True, slots=True)
+class SendSummary:
+    """Sends what had no mail of its own, because too many releases ended in one hour: to each owner and to everybody.
+
+    A run that is killed between a summary and the note about it sends that summary again.
+    """
+
+    ledger: LaterMails
+    notifications: Notifications
+    policy: Policy
+
+    def due(self, now: datetime) -> list[LaterMail]:
+        """Return what the next summary has, or nothing as long as it gathers."""
+        mails = list(islice(self.ledger.later_mails(), _MOST_LATER))
+        return mails if any(now - mail.at >= _GATHERS for mail in mails) else []
+
+    def send(self, mails: Sequence[LaterMail], now: datetime) -> int:
+        """Send the summaries, those of owners first. Return the number of messages."""
+        by_owner: dict[str, list[LaterMail]] = {}
+        for mail in mails:
+            if mail.for_owner and (owner := self.policy.owner_of(mail.image.repository)):
+                by_owner.setdefault(owner, []).append(mail)
+        for owner, ours in sorted(by_owner.items()):
+            self.notifications.send(mail_summary(ours, owner))
+        self.notifications.send(mail_summary(mails))
+        for mail in mails:
+            self.ledger.note_summary(mail, now)
+        return len(by_owner) + 1
 
 
 def _name(day: date, owner: str = "") -> str:

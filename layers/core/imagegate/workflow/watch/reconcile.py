@@ -22,7 +22,7 @@ from imagegate.workflow.settings.drift import is_compared
 from imagegate.workflow.stopped import StoppedLedger
 from imagegate.workflow.watch.canary import CanaryImages, PushCanary
 from imagegate.workflow.watch.deleted import AnnounceDeletion, DeletionLedger
-from imagegate.workflow.watch.digest import DigestLedger, SendDigest
+from imagegate.workflow.watch.digest import DigestLedger, SendDigest, SendSummary
 from imagegate.workflow.watch.duties import Duties, DutiesLedger
 from imagegate.workflow.watch.freeing import FreeBlocked, FreeingLedger
 from imagegate.workflow.watch.lost import FindLost, LostLedger
@@ -137,6 +137,7 @@ class Reconcile:
         waivers = sweep.listed("waivers", self.grants.waivers)
         duties = self._duties().run(sweep, notes, waivers, now, DUTIES_UNTIL)
         resumed = self.stopped.look(sweep, now, DUTIES_UNTIL)
+        self._send_summary(sweep, now)
         self._send_digest(sweep, [*self.policy.waivers, *waivers], now)
         freed = 0
         if "waivers" not in sweep.faults:  # a policy is considered only once, so not without the waivers
@@ -188,6 +189,16 @@ class Reconcile:
             self.notifications.publish(not_reconciled(fresh, now))
         for what in fresh:
             ledger.note(f"{what} {day}")
+
+    def _send_summary(self, sweep: Sweep, now: datetime) -> None:
+        summary = SendSummary(self.ledger, self.notifications, self.policy)
+        sweep.each(
+            "mails for a summary",
+            lambda: [mails] if (mails := summary.due(now)) else [],
+            partial(summary.send, now=now),
+            until=FREEING_UNTIL,
+            name=lambda _: "summary of mails",
+        )
 
     def _send_digest(self, sweep: Sweep, waivers: Sequence[Waiver], now: datetime) -> None:
         digest = SendDigest(
