@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from imagegate.aws.ledger import DynamoLedger
+from imagegate.notices.later_mail import LaterMail
+from imagegate.oci.image import Digest, ImageRef
+from imagegate.release.release import Outcome, ReleaseId
 from tests.e2e.gate import Gate
 
 FUNCTIONS = [
@@ -69,13 +73,13 @@ ITEMS = {
     "PublishPolicy": {"INSTALLATION"},
     "StartRelease": {"IMAGE#", "PUSHER#", "IGNORED#"},
     "OnScanCompleted": {"SCAN#"},
-    "Reconcile": {"SCAN#", "HELD#", "ASKED#", "NOTICE#", "IMAGE#", "TURN#"},
+    "Reconcile": {"SCAN#", "HELD#", "ASKED#", "NOTICE#", "IMAGE#", "TURN#", "MAILS#", "LATER#"},
     "AwaitScan": {"SCAN#"},
     "JudgeImage": {"IMAGE#", "CLOCK#", "BASE#"},
     "SignImage": {"IMAGE#"},
     "AttachSbom": {"IMAGE#"},
     "PromoteImage": {"IMAGE#", "TAG#", "ASKED#"},
-    "Announce": {"IMAGE#", "STANDING#", "HELD#"},
+    "Announce": {"IMAGE#", "STANDING#", "HELD#", "MAILS#", "LATER#"},
     "Decide": {"IMAGE#", "NOTICE#", "ROLLBACK#", "PROOF#", "HELD#"},
     "ApprovalPage": set(),
 }
@@ -103,6 +107,24 @@ def test_a_function_writes_its_own_items_and_no_other(gate: Gate, function: str)
                 getattr(client, operation)(**request)
     with pytest.raises(ClientError, match="AccessDenied"):
         client.scan(TableName=table)
+
+
+@pytest.mark.parametrize("function", ["Announce", "Reconcile"])
+def test_mails_can_be_counted_and_kept_for_a_summary(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """Where they cannot, each mail is sent at once, and no other test would see it."""
+    release = ReleaseId(ImageRef("shop", Digest.of(function.encode())), 1)
+    mail = LaterMail(release, Outcome.BLOCKED, "shop:1.0", "1 CRITICAL", datetime.now(UTC))
+    clients = {name: role_client(gate, name, "dynamodb") for name in (function, "Reconcile")}
+    ledger = DynamoLedger(gate.cloud.outputs["LedgerTable"])
+    monkeypatch.setattr("imagegate.aws.dynamodb.client", lambda _: clients[function])
+    assert [ledger.count_mail(function, release, mail.at, 10) for _ in range(2)] == [1, 1]
+    ledger.keep_later(mail)
+    monkeypatch.setattr("imagegate.aws.dynamodb.client", lambda _: clients["Reconcile"])
+    gate.eventually(lambda: mail in ledger.later_mails(), "the mail is listed")
+    ledger.note_summary(mail, mail.at)
+    gate.eventually(lambda: mail not in ledger.later_mails(), "the mail is in a summary")
 
 
 KEPT = ("decisions", "findings", "waivers", "policies")
