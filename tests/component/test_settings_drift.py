@@ -264,6 +264,25 @@ def test_many_differences_are_one_message_and_every_name_counts(watched: Watched
     assert watched.next_day() == []
 
 
+def test_no_call_describes_more_repositories_than_ecr_takes(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client of botocore sends a list that is too long, and moto takes it."""
+    watched.shop.makes(*(f"app{number:03}-dev" for number in range(230)))
+    sizes: list[int] = []
+    read = EcrSettings.read
+
+    def noted(self: EcrSettings, operation: str, **given: Any) -> Any:
+        if operation == "describe_repositories":
+            sizes.append(len(given["repositoryNames"]))
+        return read(self, operation, **given)
+
+    monkeypatch.setattr(EcrSettings, "read", noted)
+    watched.next_day()
+    assert sum(sizes) >= 230
+    assert max(sizes) <= MODEL.shape_for("RepositoryNameList").metadata["max"]
+
+
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_a_pass_goes_on_where_the_last_run_ended(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, at_once: int

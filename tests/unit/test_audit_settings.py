@@ -82,6 +82,14 @@ FOUND = FoundRepository(
     encryption=Encryption("AES256"),
     lifecycle=lifecycle(KEEP_TEN),
 )
+
+
+def without_principal(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the statement for everybody but one role, which may then push."""
+    named = {key: value for key, value in statement.items() if key != "Principal"}
+    return {**named, "NotPrincipal": {"AWS": DEVELOPER}}
+
+
 CLOSED = policy(*own_statements(Access(only_promotion=True), REGISTRY))
 
 
@@ -341,6 +349,24 @@ FAILS: list[tuple[str, dict[str, Any], str]] = [
             "stage": LATER,
         },
         DEVELOPER,
+    ),
+    *(
+        (
+            "repository-push-open",
+            {"policy": policy({**CLOSED["Statement"][0], "Principal": principal}), "stage": LATER},
+            "denies no push",
+        )
+        for principal in (
+            {"AWS": DEVELOPER},
+            {"AWS": [DEVELOPER]},
+            root(OTHER),
+            {"Service": "x.amazonaws.com"},
+        )
+    ),
+    (
+        "repository-push-open",
+        {"policy": policy(without_principal(CLOSED["Statement"][0])), "stage": LATER},
+        "denies no push",
     ),
     (
         "repository-push-open",
