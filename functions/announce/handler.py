@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import wiring
+from imagegate import step_wiring, wiring
 from imagegate.aws import metrics
 from imagegate.events.step_requests import AnnounceRequest
 from imagegate.log import log_call, log_line
@@ -17,7 +17,7 @@ from imagegate.notices.announcement import explain_fault
 logger = Logger(json_serializer=log_line)
 
 
-step = cache(wiring.announcing)
+step = cache(step_wiring.announcing)
 
 
 @log_call(logger)

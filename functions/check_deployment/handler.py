@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import deadline, log, wiring
+from imagegate import deadline, function_settings, log, wiring
 from imagegate.events.ecs import parse_hook, parse_task
 from imagegate.workflow.watch import deployment as watch
 
@@ -17,7 +17,7 @@ CHECK_SECONDS, TELL_SECONDS = 20.0, 10.0
 
 def judge() -> watch.JudgeContainers:
     images, ledger, grants = wiring.ecr(), wiring.ledger(), wiring.grants()
-    policy, allowed = wiring.policy(), wiring.allowed_images()
+    policy, allowed = wiring.policy(), function_settings.allowed_images()
     return watch.JudgeContainers(images=images, ledger=ledger, grants=grants, policy=policy, allowed=allowed)
 
 
@@ -29,7 +29,7 @@ def answer(event: dict[str, Any]) -> watch.HookAnswer:
         return deadline.within(CHECK_SECONDS, lambda: check.run(parsed, wiring.now()))
     except Exception as error:  # ECS must have an answer, whatever the fault is
         logger.exception("deployment not checked")
-        return watch.not_checked(revision, error, wiring.on_error())
+        return watch.not_checked(revision, error, function_settings.on_error())
 
 
 @log.log_call(logger)

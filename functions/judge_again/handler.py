@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import log, wiring
+from imagegate import function_settings, log, step_wiring, wiring
 from imagegate.aws import metrics
 from imagegate.events.eventbridge import parse_finding
 from imagegate.workflow.watch.announce_risks import AnnounceRisks
@@ -26,12 +26,12 @@ RESERVE_MS = 90_000
 def step() -> JudgeAgain:
     ecr, ledger, policy = wiring.ecr(), wiring.ledger(), wiring.policy()
     parts: Any = {"images": ecr, "ledger": ledger, "policy": policy}
-    look = LookAgain(examine=wiring.examination(), scans=ecr, records=wiring.records(), **parts)
+    look = LookAgain(examine=step_wiring.examination(), scans=ecr, records=wiring.records(), **parts)
     tasks, usage = wiring.ecs_tasks(), wiring.intelligence()
     in_use = partial(ImagesInUse, ledger=ledger, running=tasks, usage=usage, scans=ecr, policy=policy)
     announce = AnnounceRisks(ledger, wiring.notifications())
-    pace = JudgementPace(quiet=wiring.quiet_time(), at_risk=wiring.at_risk_pace())
-    export = wiring.risk_export()
+    pace = JudgementPace(quiet=function_settings.quiet_time(), at_risk=function_settings.at_risk_pace())
+    export = step_wiring.risk_export()
     return JudgeAgain(look=look, announce=announce, export=export, in_use=in_use, pace=pace, **parts)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import log, wiring
+from imagegate import function_settings, log, step_wiring, wiring
 from imagegate.aws import metrics
 from imagegate.events.step_requests import JudgeRequest
 from imagegate.workflow.judge import JudgeImage
@@ -18,7 +18,9 @@ logger = Logger(json_serializer=log.log_line)
 
 @cache
 def step() -> JudgeImage:
-    examine = wiring.examination(second_look=wiring.second_look(), timeout_share=wiring.timeout_share())
+    examine = step_wiring.examination(
+        second_look=function_settings.second_look(), timeout_share=function_settings.timeout_share()
+    )
     images, ledger, records, grants = wiring.ecr(), wiring.ledger(), wiring.records(), wiring.grants()
     return JudgeImage(examine=examine, images=images, ledger=ledger, records=records, grants=grants)
 

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import log, wiring
+from imagegate import function_settings, log, wiring
 from imagegate.board.html import board_page
 from imagegate.settings import setting
 from imagegate.workflow.board.make import MakeBoard
@@ -34,7 +34,7 @@ def step() -> MakeBoard:
         read=read,
         render=board_page,
         pages=wiring.board_pages(),
-        quiet=wiring.quiet_time(),
+        quiet=function_settings.quiet_time(),
         sleep=time.sleep,
         now=wiring.now,
     )

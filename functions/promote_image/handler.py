@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import wiring
+from imagegate import step_wiring, wiring
 from imagegate.events.step_requests import PromoteRequest
 from imagegate.log import log_call, log_line
 from imagegate.workflow.promote import PromoteImage
@@ -28,7 +28,7 @@ def step() -> PromoteImage:
         signer=wiring.signer(),
         grants=wiring.grants(),
         registry_at=wiring.registry_at,
-        new_repositories=wiring.settings_comparison,
+        new_repositories=step_wiring.settings_comparison,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import clock, log, wiring
+from imagegate import clock, function_settings, log, step_wiring, wiring
 from imagegate.aws import metrics
 from imagegate.events.watched import parse_watched
 from imagegate.workflow.watch.reconcile import Reconcile
@@ -22,13 +22,13 @@ logger = Logger(json_serializer=log.log_line)
 def step() -> Reconcile:
     parts: Any = {"images": wiring.ecr(), "ledger": wiring.ledger(), "policy": wiring.policy()}
     parts |= {"grants": wiring.grants(), "records": wiring.records(), "versions": wiring.versions()}
-    parts |= {"workers": wiring.workers(), "stopwatch": clock.stopwatch, "canary": wiring.canary()}
+    parts |= {"workers": wiring.workers(), "stopwatch": clock.stopwatch, "canary": function_settings.canary()}
     return Reconcile(
-        completed=wiring.scan_completed(),
-        stopped=wiring.stopped(),
+        completed=step_wiring.scan_completed(),
+        stopped=step_wiring.stopped(),
         notifications=wiring.notifications(),
-        installed_at=wiring.installed_at(),
-        settings=wiring.settings_watch,
+        installed_at=function_settings.installed_at(),
+        settings=step_wiring.settings_watch,
         **parts,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from imagegate import log, wiring
+from imagegate import function_settings, log, wiring
 from imagegate.events.arrivals import parse_start
 from imagegate.release.start import Ignore
 from imagegate.workflow.reasons import StartOnEvent
@@ -25,7 +25,7 @@ def step() -> StartOnEvent:
         workflow=wiring.workflow(),
         records=wiring.records(),
         policy=wiring.policy(),
-        installed_at=wiring.installed_at(),
+        installed_at=function_settings.installed_at(),
         registry=wiring.registry,
     )
     return StartOnEvent(start=start, grants=wiring.grants())

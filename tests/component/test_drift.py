@@ -190,9 +190,9 @@ def module(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "notifications": cluster.notifications,
         "policy": cluster.policy,
         "now": NOW,
-        "allowed_images": ("public.ecr.aws/aws-observability",),
     }.items():
         monkeypatch.setattr(module.wiring, name, lambda port=port: port)
+    monkeypatch.setenv("ALLOWED_IMAGES", "public.ecr.aws/aws-observability")
     monkeypatch.setenv("DEPLOYMENT_CHECK_ON_ERROR", "closed")
     return module
 

@@ -87,7 +87,8 @@ class Run:
         logging.getLogger(self.stack).propagate = False
         wiring = MagicMock()
         wiring.now.return_value = NOW
-        for name, value in {"wiring": wiring, "metrics": MagicMock(), **_parts(function)}.items():
+        mocks = {name: MagicMock() for name in ("step_wiring", "function_settings", "metrics")}
+        for name, value in {"wiring": wiring, **mocks, **_parts(function)}.items():
             monkeypatch.setattr(module, name, value, raising=False)
         self.step = module.step() if hasattr(module, "step") else MagicMock()
         self.monkeypatch = monkeypatch

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from imagegate import wiring
+from imagegate import function_settings
 from imagegate.errors import FindingsChangedError
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Finding
@@ -74,10 +74,10 @@ def record(world: World, judged: JudgeResult) -> Decision:
 
 def test_the_time_until_the_second_look_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECOND_LOOK_SECONDS", "60")
-    assert wiring.second_look() == SECOND_LOOK == MINUTE
+    assert function_settings.second_look() == SECOND_LOOK == MINUTE
     monkeypatch.delenv("SECOND_LOOK_SECONDS")
     with pytest.raises(MissingSettingError):  # never no second look
-        wiring.second_look()
+        function_settings.second_look()
 
 
 # two looks

@@ -192,6 +192,7 @@ def test_times_are_requested_in_utc(service: Service) -> None:
     [
         "aws.signer",
         "wiring",
+        "step_wiring",
         "notation.trust_policy_document",
         "notation.attributes",
         "notation.revocation",

@@ -17,7 +17,8 @@ from imagegate.gate.facts import BaseImage
 from imagegate.gate.finding_rules import Clock
 from imagegate.grants.approval_link import parse_link as parse_link
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports.ledger import StepResults, Turn
+from imagegate.ports.ledger import StepResults
+from imagegate.ports.pending import Turn
 from imagegate.release.release import (
     CurrentRelease,
     History,

@@ -7,7 +7,7 @@ from datetime import datetime
 from time import sleep
 from typing import TYPE_CHECKING
 
-from imagegate import wiring
+from imagegate import function_settings, wiring
 from imagegate.audit.account import guarded_places
 from imagegate.audit.image import AuditTerms
 from imagegate.aws.account import AwsAccount
@@ -56,7 +56,7 @@ def scheduled_audit() -> ScheduledAudit:
         waivers=wiring.grants().waivers,
         notifications=wiring.notifications(),
         account=lambda names: _read_account(names, registry),
-        allowed=wiring.allowed_images(),
+        allowed=function_settings.allowed_images(),
     )
 
 

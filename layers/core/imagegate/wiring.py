@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from imagegate.canonical_json import parse_timestamp
 from imagegate.clock import utc_now
 from imagegate.oci.image import Digest
 from imagegate.settings import setting
@@ -34,16 +33,8 @@ if TYPE_CHECKING:
     from imagegate.events.proven import CheckCaller
     from imagegate.findings.finding import Versions
     from imagegate.notices.console import ConsoleLinks
-    from imagegate.notices.deployment_notice import OnError
     from imagegate.oci.client import HttpRegistry
     from imagegate.policy.policy import Policy, RemoteRegistry
-    from imagegate.workflow.announce import AnnounceRelease
-    from imagegate.workflow.await_scan import ScanCompleted
-    from imagegate.workflow.examination.examine import ExamineImage
-    from imagegate.workflow.settings.compare import CompareSettings
-    from imagegate.workflow.settings.drift import WatchSettings
-    from imagegate.workflow.stopped import ResumeStopped
-    from imagegate.workflow.watch.export_risks import ExportRisks
     from imagegate.workflow.watch.sweep import Workers
 
 
@@ -181,24 +172,6 @@ def intelligence() -> Inspector:
     return Inspector()
 
 
-def examination(**times: Any) -> ExamineImage:
-    """Return what examines images. `times`: of its waits, if they are not the usual ones."""
-    from imagegate.workflow.examination.examine import ExamineImage
-
-    return ExamineImage(
-        images=ecr(),
-        scans=ecr(),
-        ledger=ledger(),
-        records=records(),
-        grants=grants(),
-        registry=registry,
-        signer=signer,
-        intelligence=intelligence,
-        versions=versions(),
-        **times,
-    )
-
-
 @cache
 def workers() -> Workers:
     """Return as many threads as the clients have connections."""
@@ -237,33 +210,6 @@ def starter() -> LambdaStarter:
     return LambdaStarter(setting("START_FUNCTION"))
 
 
-def announcing() -> AnnounceRelease:
-    """Return what closes releases and announces how they ended."""
-    from imagegate.workflow.announce import AnnounceRelease
-
-    return AnnounceRelease(
-        ledger=ledger(),
-        records=records(),
-        notifications=notifications(),
-        links=approval_links,
-        mails=approval_mails,
-        console=console(),
-    )
-
-
-def stopped() -> ResumeStopped:
-    """Return what goes on with releases whose execution ended without an outcome."""
-    from imagegate.workflow.stopped import ResumeStopped
-
-    return ResumeStopped(ledger=ledger(), executions=workflow(), starter=starter(), announcing=announcing())
-
-
-def scan_completed() -> ScanCompleted:
-    from imagegate.workflow.await_scan import ScanCompleted
-
-    return ScanCompleted(scans=ecr(), ledger=ledger(), tasks=tasks(), starter=starter())
-
-
 @cache
 def people() -> IamPeople:
     from imagegate.aws.iam import IamPeople
@@ -295,16 +241,6 @@ def console() -> ConsoleLinks:
     return ConsoleLinks(setting("REGISTRY"), setting("RECORDS_BUCKET"))
 
 
-def risk_export() -> ExportRisks:
-    """Return what keeps the findings in AWS Security Hub."""
-    from imagegate.aws.security_hub import AwsSecurityHub
-    from imagegate.notices.security_finding import SecurityFindingFormat
-    from imagegate.workflow.watch.export_risks import ExportRisks
-
-    findings = SecurityFindingFormat(setting("SECURITY_HUB_PRODUCT"))
-    return ExportRisks(AwsSecurityHub(), findings, policy())
-
-
 @cache
 def approval_mails() -> SnsNotifications:
     from imagegate.aws.sns import SnsNotifications
@@ -333,64 +269,3 @@ def gate_registry() -> GateRegistry:
     account, _, rest = setting("REGISTRY").partition(".dkr.ecr.")
     roles = tuple(setting("PUSH_ROLES").split(","))
     return GateRegistry(account, rest.partition(".")[0], roles[0].split(":")[1], roles)
-
-
-def settings_comparison(policy: Policy) -> CompareSettings:
-    """Return what compares repositories and the registry with the baseline of a policy."""
-    from imagegate.aws.ecr_settings import EcrSettings
-    from imagegate.workflow.settings.compare import CompareSettings
-
-    return CompareSettings(policy, baseline(policy.digest), gate_registry(), EcrSettings())
-
-
-def settings_watch() -> WatchSettings:
-    """Return what watches the settings for drift from the deployed baseline."""
-    from imagegate.workflow.settings.drift import WatchSettings
-
-    return WatchSettings(
-        compare=settings_comparison(policy()), ledger=ledger(), notifications=notifications()
-    )
-
-
-def canary() -> str:
-    """Return the repository of the daily canary, or an empty text."""
-    return setting("CANARY_REPOSITORY")
-
-
-def second_look() -> timedelta:
-    """Return how long after a scan without findings a second look has to confirm it."""
-    return timedelta(seconds=float(setting("SECOND_LOOK_SECONDS")))
-
-
-def quiet_time() -> timedelta:
-    """Return how long after an event about an image in use it is judged again."""
-    return timedelta(seconds=float(setting("QUIET_SECONDS")))
-
-
-def at_risk_pace() -> timedelta:
-    """Return the time between two judgements of an image that is at risk."""
-    return timedelta(seconds=float(setting("AT_RISK_SECONDS")))
-
-
-def timeout_share() -> float:
-    """Return which share of a stage's `scan.timeout` a release waits: 1, or less in the sandbox."""
-    return float(setting("SCAN_TIMEOUT_SHARE"))
-
-
-def installed_at() -> datetime:
-    """Return the time of the installation; images that were pushed before are ignored."""
-    return parse_timestamp(setting("INSTALLED_AT"))
-
-
-def allowed_images() -> tuple[str, ...]:
-    """Return the prefixes of images that may run without a gate."""
-    from imagegate.oci.reference import parse_prefixes
-
-    return parse_prefixes(setting("ALLOWED_IMAGES"))
-
-
-def on_error() -> OnError:
-    """Return what happens to a deployment that cannot be checked."""
-    from imagegate.notices.deployment_notice import OnError
-
-    return OnError(setting("DEPLOYMENT_CHECK_ON_ERROR"))

@@ -6,9 +6,10 @@ A step that uses several parts combines them in a protocol of its own; `Ledger` 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
+
+from imagegate.ports.pending import HeldReleases, Notices, RepeatedRequests, ScanTokens, Turns
 
 if TYPE_CHECKING:
     from imagegate.deployment.rollback import Rollback
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
         Outcome,
         Release,
         ReleaseId,
-        WaitingScan,
     )
     from imagegate.release.revocation import Revocation
     from imagegate.release.start import IgnoredImage
@@ -69,13 +69,6 @@ class BegunReleases(Protocol):
 
     def begun(self, images: Sequence[ImageRef]) -> dict[ImageRef, frozenset[str]]:
         """Return those of the images of which a release has begun, with the tags of its first attempt."""
-
-
-class OpenReleases(Protocol):
-    """Attempts that have not ended, for the reconciler."""
-
-    def open_releases(self) -> Iterator[Release]:
-        """Yield the open attempts; eventually consistent. Those that an earlier version began may be missing."""
 
 
 class StepResults(TypedDict, total=False):
@@ -146,48 +139,6 @@ class RevocableReleases(Releases, Protocol):
 
     def revoke(self, release: ReleaseId, revocation: Revocation) -> None:
         """Record on an attempt, open or closed, that its signature is revoked. The first revocation is kept."""
-
-
-class ScanTokens(Protocol):
-    """Task tokens of executions that wait for a scan."""
-
-    def keep_token(self, scan: WaitingScan) -> None:
-        """Store a token. A retried task replaces its own; an older token never replaces a newer one."""
-
-    def tokens_of(self, image: ImageRef) -> list[WaitingScan]:
-        """Return the tokens that wait for a scan of this image."""
-
-    def all_tokens(self) -> Iterator[WaitingScan]:
-        """Yield every token, for the reconciler; eventually consistent."""
-
-    def forget_token(self, scan: WaitingScan) -> None:
-        """Delete a token, unless the task was retried and has another one by now."""
-
-
-class HeldReleases(Protocol):
-    """Attempts that wait for an approval."""
-
-    def hold(self, release: ReleaseId, at: datetime) -> None:
-        """Record that the attempt waits for an approval."""
-
-    def held(self) -> Iterator[ReleaseId]:
-        """Yield the attempts that wait; eventually consistent."""
-
-    def stop_holding(self, release: ReleaseId) -> None:
-        """Record that the attempt no longer waits."""
-
-
-class RepeatedRequests(Protocol):
-    """Images that were promoted into a repository after its gate had refused them."""
-
-    def request_again(self, image: ImageRef, at: datetime) -> None:
-        """Note the image: the reconciler requests a release of it."""
-
-    def requested_again(self) -> Iterator[ImageRef]:
-        """Yield the noted images; eventually consistent."""
-
-    def forget_request(self, image: ImageRef) -> None:
-        """Delete the note."""
 
 
 class IgnoredImages(Protocol):
@@ -270,22 +221,6 @@ class CurrentReleases(Protocol):
         """Return it, or None if none was released."""
 
 
-class Notices(Protocol):
-    """Things that are done once, each by a name."""
-
-    def note(self, notice: str) -> None:
-        """Record that it is done."""
-
-    def claim(self, notice: str, now: datetime) -> bool:
-        """Claim to do it. Return False if it is done, or if another caller claimed it less than a minute ago."""
-
-    def is_noted(self, notice: str) -> bool:
-        """Say whether it is done."""
-
-    def noted(self, notices: Sequence[str]) -> set[str]:
-        """Return those of the notices that are done."""
-
-
 class KnownDrifts(Protocol):
     """Differences from the baseline that people know of, by names, for each repository and the registry."""
 
@@ -294,31 +229,6 @@ class KnownDrifts(Protocol):
 
     def keep_drifts(self, subject: str, names: Collection[str]) -> None:
         """Store the names in place of earlier ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The turn of one caller with a work that must not run twice at the same time.
-
-    `notes` are what the callers before have left, as JSON, where the work goes on.
-    """
-
-    work: str
-    holder: str
-    notes: Mapping[str, Any]
-
-
-class Turns(Protocol):
-    """Work that one caller does at a time, and where it goes on."""
-
-    def take_turn(self, work: str, now: datetime, lasts: timedelta) -> Turn | None:
-        """Take the turn, which ends by itself after that time. Return None if another caller has it."""
-
-    def note_progress(self, turn: Turn, notes: Mapping[str, Any]) -> None:
-        """Leave notes for the next turn already now, in case this one is cut off; no effect as for `end_turn`."""
-
-    def end_turn(self, turn: Turn, notes: Mapping[str, Any]) -> None:
-        """End the turn, and leave notes for the next one; no effect if the turn has passed to another caller."""
 
 
 class Ledger(

@@ -14,8 +14,9 @@ from imagegate.grants.approval import approval_request
 from imagegate.notices import approval_mail
 from imagegate.notices.announcement import announce
 from imagegate.notices.later_mail import MAILS_AN_HOUR, as_last_mail, later_mail, without_mail
-from imagegate.ports.ledger import CurrentReleases, HeldReleases, RecordedReleases, ReleaseAttempts
+from imagegate.ports.ledger import CurrentReleases, RecordedReleases, ReleaseAttempts
 from imagegate.ports.mails import CountedMails
+from imagegate.ports.pending import HeldReleases
 from imagegate.release.proof import missing_proof
 from imagegate.release.release import CurrentRelease, Ending, Outcome, Release, ReleaseId
 

@@ -12,7 +12,8 @@ from imagegate.errors import (
 )
 from imagegate.findings.scan import ScanProgress, WaitOutcome
 from imagegate.oci.image import ImageRef
-from imagegate.ports.ledger import Releases, ScanTokens
+from imagegate.ports.ledger import Releases
+from imagegate.ports.pending import ScanTokens
 from imagegate.ports.risks import JudgedAgain
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason, WaitingScan
 from imagegate.workflow.examination.contents import read_contents

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import ImageNotFoundError, TagConflictError
 from imagegate.oci.image import Digest, ImageRef
-from imagegate.ports.ledger import RecordedReleases, RepeatedRequests, TagClaims
+from imagegate.ports.ledger import RecordedReleases, TagClaims
+from imagegate.ports.pending import RepeatedRequests
 from imagegate.release.promotion import Promotion, TagPlan
 from imagegate.release.release import Outcome, Release, StartReason
 

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from imagegate.errors import RecordNotFoundError, RejectedInputError
-from imagegate.ports.ledger import OpenReleases, ReleaseAttempts
+from imagegate.ports.ledger import ReleaseAttempts
+from imagegate.ports.pending import OpenReleases
 from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate.release.start import TAKEN_OVER
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from imagegate.aws.ledger import keys
 from imagegate.aws.ledger.items import moment, reading, text
 from imagegate.canonical_json import parse_timestamp
-from imagegate.ports.ledger import Turn
+from imagegate.ports.pending import Turn
 
 if TYPE_CHECKING:
     from imagegate.aws.dynamodb import DynamoTable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagegate.board.board import Board
-    from imagegate.ports.ledger import Turns
+    from imagegate.ports.pending import Turns
     from imagegate.ports.records import BoardPages
     from imagegate.workflow.board.read import ReadBoard
 

@@ -21,7 +21,7 @@ from imagegate.policy.cleanup import CleanupSchedule
 from imagegate.workflow.cleanup.protection import CleanupRefusedError
 
 if TYPE_CHECKING:
-    from imagegate.ports.ledger import Turns
+    from imagegate.ports.pending import Turns
     from imagegate.ports.services import Notifications
     from imagegate.workflow.cleanup.parts import CleanupParts
     from imagegate.workflow.cleanup.plan import PlanCleanup

@@ -18,7 +18,8 @@ from imagegate.grants.approval import (
 from imagegate.grants.results import ApprovalResult
 from imagegate.notices import approval_notice
 from imagegate.policy.approval_terms import TAG, Person
-from imagegate.ports.ledger import HeldReleases, Notices, Pushers, RecordedReleases
+from imagegate.ports.ledger import Pushers, RecordedReleases
+from imagegate.ports.pending import HeldReleases, Notices
 from imagegate.release.release import Release, ReleaseId, StartReason
 from imagegate.workflow.pending_approval import pending_request
 

@@ -13,7 +13,8 @@ from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.grants.results import BreakGlassResult
 from imagegate.notices.grant_notice import glass_broken, glass_withdrawn
 from imagegate.oci.image import ImageRef
-from imagegate.ports.ledger import Notices, ReleaseLists, Releases
+from imagegate.ports.ledger import ReleaseLists, Releases
+from imagegate.ports.pending import Notices
 from imagegate.release.release import Outcome, Release, StartReason
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from imagegate.grants.results import RevocationResult
 from imagegate.notices.grant_notice import signature_revoked
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Policy, Scanner
-from imagegate.ports.ledger import Notices, RevocableReleases
+from imagegate.ports.ledger import RevocableReleases
+from imagegate.ports.pending import Notices
 
 if TYPE_CHECKING:
     from imagegate.ports.images import Usage

@@ -11,7 +11,7 @@ from imagegate.errors import RecordNotFoundError, RejectedInputError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.results import WaiverResult
 from imagegate.policy.policy import Policy, Scanner
-from imagegate.ports.ledger import Notices
+from imagegate.ports.pending import Notices
 from imagegate.release.release import Release, StartReason
 from imagegate.workflow.examination.freed import FindFreed, ReleaseHistory, considered
 

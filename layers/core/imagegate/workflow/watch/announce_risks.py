@@ -13,7 +13,7 @@ from imagegate.notices.risk_notice import many_risks, risk_began, risk_ended
 if TYPE_CHECKING:
     from imagegate.notices.message import Message
     from imagegate.oci.image import ImageRef
-    from imagegate.ports.ledger import Notices
+    from imagegate.ports.pending import Notices
     from imagegate.ports.services import Notifications
     from imagegate.risk.past import EndedRisk
     from imagegate.risk.risk import Risk

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from imagegate.deployment.rollback import current_release
 from imagegate.errors import ImageNotFoundError
 from imagegate.notices.deletion_notice import image_deleted, notice
-from imagegate.ports.ledger import Notices, ReleaseLists, Releases, Rollbacks
+from imagegate.ports.ledger import ReleaseLists, Releases, Rollbacks
+from imagegate.ports.pending import Notices
 from imagegate.release.release import Outcome, Release
 
 if TYPE_CHECKING:

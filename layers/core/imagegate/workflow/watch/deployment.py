@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from imagegate.policy.policy import Policy
     from imagegate.ports.grants import Grants
     from imagegate.ports.images import Images
-    from imagegate.ports.ledger import Notices, Releases
+    from imagegate.ports.ledger import Releases
+    from imagegate.ports.pending import Notices
     from imagegate.ports.services import Notifications, Services
 
 _LONGEST_FAULT = 300

@@ -17,8 +17,9 @@ from imagegate.grants.approval import approval_request
 from imagegate.notices.digest import Digested, DigestRow, daily_digest, risk_row
 from imagegate.notices.later_mail import LaterMail, mail_summary
 from imagegate.notices.message import image_name
-from imagegate.ports.ledger import HeldReleases, Notices, RecordedReleases, ReleaseLists
+from imagegate.ports.ledger import RecordedReleases, ReleaseLists
 from imagegate.ports.mails import LaterMails
+from imagegate.ports.pending import HeldReleases, Notices
 from imagegate.ports.risks import ImagesInQueue, KnownRisks
 
 if TYPE_CHECKING:

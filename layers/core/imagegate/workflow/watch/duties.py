@@ -14,7 +14,8 @@ from imagegate.grants.approval import ApprovalStatus, approval_request, approval
 from imagegate.notices import approval_notice
 from imagegate.notices.grant_notice import glass_ended, glass_ending
 from imagegate.notices.notice import waiver_ending
-from imagegate.ports.ledger import HeldReleases, Notices, RecordedReleases, RepeatedRequests, ScanTokens
+from imagegate.ports.ledger import RecordedReleases
+from imagegate.ports.pending import HeldReleases, Notices, RepeatedRequests, ScanTokens
 from imagegate.release.release import ReleaseId, StartReason, WaitingScan
 
 if TYPE_CHECKING:

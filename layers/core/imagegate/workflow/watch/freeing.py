@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from imagegate.canonical_json import parse_timestamp
 from imagegate.errors import RetryableError
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.ports.ledger import Notices
+from imagegate.ports.pending import Notices
 from imagegate.release.release import Release, StartReason
 from imagegate.workflow.examination.freed import FindFreed, ReleaseHistory, considered
 

@@ -17,7 +17,7 @@ from imagegate.canonical_json import parse_timestamp
 from imagegate.errors import RejectedInputError, RetryableError
 from imagegate.notices.notice import not_reconciled
 from imagegate.oci.image import ImageRef
-from imagegate.ports.ledger import Turns
+from imagegate.ports.pending import Turns
 from imagegate.workflow.settings.drift import is_compared
 from imagegate.workflow.stopped import StoppedLedger
 from imagegate.workflow.watch.canary import CanaryImages, PushCanary

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from imagegate.ports.ledger import HeldReleases, RecordedReleases, ScanTokens
+from imagegate.ports.ledger import RecordedReleases
+from imagegate.ports.pending import HeldReleases, ScanTokens
 
 
 @dataclass(frozen=True, slots=True)
