@@ -254,6 +254,13 @@ def test_every_function_is_watched() -> None:
         assert unseen <= (allowed if metric == "Throttles" else set())
 
 
+def test_every_state_machine_is_watched() -> None:
+    for metric in ("ExecutionsFailed", "ExecutionsTimedOut"):
+        seen = {value for one in metrics_of(ALARMS) if one.name == metric for _, value in one.dimensions}
+        machines = of_type("AWS::Serverless::StateMachine")
+        assert [name for name in machines if str({"Ref": name}) not in seen] == [], metric
+
+
 def test_watching_costs_little() -> None:
     stages, outcomes = 3, len(Outcome)
     by_stage = [Metric.PUSH_TO_VERDICT, Metric.SCAN_WAIT, Metric.PUSH_TO_PROMOTION]
