@@ -1,0 +1,97 @@
+"""The plan of the baseline for a large registry: its calls, its time and its memory.
+
+`python -m benchmarks.baseline --repositories 10000 --json FILE` writes one object: repositories, calls by operation,
+simulated_seconds (a call takes 50 ms), peak_mib, changes. The product plans as `imagegate baseline plan` does, over a
+simulated Amazon ECR. All repositories differ from the presets development and production, and all plans are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from pathlib import Path
+from typing import Any
+
+from benchmarks.audit import _HOME, ACCOUNT, REGION, AuditedEcr, _refusal
+from benchmarks.output import write_result
+from benchmarks.reconcile import _POLICY, Cloud
+from imagegate.aws import ecr_settings
+from imagegate.baseline.plan import SettingsPlan
+from imagegate.baseline.repository_policy import GateRegistry
+from imagegate.policy.file.load import load_policy
+from imagegate.workflow.settings.compare import CompareSettings
+from imagegate_cli.baseline.planning import Planner
+
+_BASELINE = b"""
+baseline:
+  stages:
+    dev: {preset: development}
+    staging: {preset: production}
+    production: {preset: production}
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Measure a plan of the baseline over simulated services.")
+    parser.add_argument("--repositories", type=int, default=100)
+    parser.add_argument("--rate", type=int, default=500, help="calls of one operation a second")
+    parser.add_argument("--json", type=Path, help="write the result there; default: print it")
+    arguments = parser.parse_args(argv)
+    write_result(measure(arguments.repositories, arguments.rate), arguments.json)
+    return 0
+
+
+def measure(repositories: int, rate: int = 500) -> dict[str, Any]:
+    """Return the numbers of a plan for a registry of that size."""
+    loaded = load_policy(_POLICY + _BASELINE)
+    if loaded.policy is None or loaded.baseline is None:
+        raise RuntimeError(f"the policy has faults: {loaded.faults}")
+    cloud = Cloud(repositories, 0, 0, rate)
+    ecr_settings.client = lambda _: PlannedEcr(cloud)  # type: ignore[attr-defined, assignment]
+    registry = GateRegistry(ACCOUNT, REGION, gate_roles=(f"arn:aws:iam::{ACCOUNT}:role/imagegate-promote",))
+    compare = CompareSettings(loaded.policy, loaded.baseline, registry, ecr_settings.EcrSettings())
+
+    def sleep(seconds: float) -> None:
+        cloud.clock.now += seconds
+
+    plans = list(Planner(compare, sleep).plans())
+    return {
+        "repositories": repositories,
+        "calls": dict(sorted(cloud.calls.items())),
+        "simulated_seconds": round(cloud.clock.now, 1),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "changes": sum(len(plan.changes) for plan in plans if isinstance(plan, SettingsPlan)),
+    }
+
+
+class PlannedEcr(AuditedEcr):
+    """The operations of ECR that a plan uses."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud: Any = cloud
+
+    def describe_repositories(self, repositoryNames: list[str]) -> Any:  # noqa: N803 - botocore's name
+        self.cloud.call("ecr:DescribeRepositories")
+        return {
+            "repositories": [
+                {
+                    "repositoryName": name,
+                    "repositoryArn": _HOME + name,
+                    "imageTagMutability": "MUTABLE",
+                    "encryptionConfiguration": {"encryptionType": "AES256"},
+                }
+                for name in repositoryNames
+            ]
+        }
+
+    def describe_registry(self) -> Any:
+        self.cloud.call("ecr:DescribeRegistry")
+        return {"replicationConfiguration": {"rules": []}}
+
+    def get_registry_policy(self) -> Any:
+        self.cloud.call("ecr:GetRegistryPolicy")
+        raise _refusal("RegistryPolicyNotFoundException", "GetRegistryPolicy")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
