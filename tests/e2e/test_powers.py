@@ -113,7 +113,7 @@ def test_a_function_writes_its_own_items_and_no_other(gate: Gate, function: str)
 def test_mails_can_be_counted_and_kept_for_a_summary(
     gate: Gate, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
-    """Where they cannot, each mail is sent at once, and no other test would see it."""
+    """If they cannot, each mail is sent at once, and no other test would see it."""
     release = ReleaseId(ImageRef("shop", Digest.of(function.encode())), 1)
     mail = LaterMail(release, Outcome.BLOCKED, "shop:1.0", "1 CRITICAL", datetime.now(UTC))
     clients = {name: role_client(gate, name, "dynamodb") for name in (function, "Reconcile")}
