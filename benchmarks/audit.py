@@ -31,7 +31,8 @@ from botocore.exceptions import ClientError
 from benchmarks.output import write_result
 from benchmarks.reconcile import _NOW, _POLICY, Cloud, RepositoryPages, SimulatedThreads
 from imagegate.audit.image import AuditTerms
-from imagegate.aws import audit_settings, clients, dynamodb, ecr, ecr_settings, records
+from imagegate.aws import clients, dynamodb, ecr, ecr_settings, records
+from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup import images as stored_images
 from imagegate.aws.dynamodb import DynamoTable, typed
 from imagegate.aws.ledger import DynamoLedger, keys
@@ -375,7 +376,7 @@ def _walk(cloud: AuditedCloud, policy: Policy) -> AuditRepositories:
         home=_HOME,
     )
     settings = AuditSettings(
-        settings=audit_settings.EcrAuditSettings(),
+        settings=EcrAuditSettings(),
         images=images,
         policy=policy,
         baseline=RegistryBaseline(),

@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from imagegate.audit.account import ACCOUNT_CHECKS, GuardedPlace
-from imagegate.aws import account
 from imagegate.aws import clients as aws
-from imagegate.aws.account import AwsAccount
+from imagegate.aws.audit import account
+from imagegate.aws.audit.account import AwsAccount
 
 pytestmark = pytest.mark.usefixtures("aws_account")
 GATE, OTHER, BOSS = (f"arn:aws:iam::123456789012:role/{name}" for name in ("gate", "other", "boss"))

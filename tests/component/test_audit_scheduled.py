@@ -13,8 +13,8 @@ from moto import mock_aws
 from imagegate.audit.account import AccountFacts, WhoMay
 from imagegate.audit.finding import FindingState
 from imagegate.audit.report import AuditReport
-from imagegate.aws.audit_reports import S3AuditReports
-from imagegate.aws.audit_runs import S3AuditRuns
+from imagegate.aws.audit.reports import S3AuditReports
+from imagegate.aws.audit.runs import S3AuditRuns
 from imagegate.baseline.plan import FoundRepository
 from imagegate.baseline.registry import FoundRegistry
 from imagegate.baseline.repository_policy import GateRegistry

@@ -17,7 +17,7 @@ from imagegate.audit.finding import AuditFinding
 from imagegate.audit.report import AuditPart
 from imagegate.aws import ecr as ecr_module
 from imagegate.aws import ecr_settings as settings_module
-from imagegate.aws.audit_settings import EcrAuditSettings
+from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup import images as images_module
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.baseline.account import SigningRule

@@ -15,9 +15,9 @@ from botocore.exceptions import ClientError
 
 from imagegate.audit.account import AccountFacts
 from imagegate.audit.checks import CATALOGUE, AuditSubject
-from imagegate.aws.account import AwsAccount
-from imagegate.aws.audit_reports import S3AuditReports
-from imagegate.aws.audit_settings import EcrAuditSettings
+from imagegate.aws.audit.account import AwsAccount
+from imagegate.aws.audit.reports import S3AuditReports
+from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.users import AwsImageUsers
 from imagegate.errors import AccessRefusedError

@@ -119,7 +119,7 @@ def test_readers_change_nothing() -> None:
 
 
 def test_who_audits_may_make_all_its_calls_and_change_nothing_but_the_report() -> None:
-    sources = [ROOT / f"layers/core/imagegate/aws/{name}.py" for name in ("audit_settings", "ecr_settings")]
+    sources = [ROOT / f"layers/core/imagegate/aws/{name}.py" for name in ("audit/settings", "ecr_settings")]
     text = "".join(path.read_text() for path in sources)
     reads = re.findall(r'(?:read|_listed|_document)\("((?:describe|get|list|batch_get)_\w+)"', text)
     actions = {f"ecr:{one.title().replace('_', '')}" for one in reads}

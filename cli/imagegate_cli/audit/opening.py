@@ -14,9 +14,9 @@ from imagegate.audit.account import ACCOUNT_CHECKS, check_account, guarded_place
 from imagegate.audit.image import AuditTerms
 from imagegate.audit.report import part_of
 from imagegate.audit.running import RUNNING_CHECKS, check_running
-from imagegate.aws.account import AwsAccount
-from imagegate.aws.audit_reports import S3AuditReports
-from imagegate.aws.audit_settings import EcrAuditSettings
+from imagegate.aws.audit.account import AwsAccount
+from imagegate.aws.audit.reports import S3AuditReports
+from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.users import AwsImageUsers
 from imagegate.baseline.repository_policy import GateRegistry

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from imagegate import function_settings, wiring
 from imagegate.audit.account import guarded_places
 from imagegate.audit.image import AuditTerms
-from imagegate.aws.account import AwsAccount
-from imagegate.aws.audit_reports import S3AuditReports
-from imagegate.aws.audit_runs import S3AuditRuns
-from imagegate.aws.audit_settings import EcrAuditSettings
+from imagegate.aws.audit.account import AwsAccount
+from imagegate.aws.audit.reports import S3AuditReports
+from imagegate.aws.audit.runs import S3AuditRuns
+from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.users import AwsImageUsers
 from imagegate.aws.dynamodb import DynamoTable

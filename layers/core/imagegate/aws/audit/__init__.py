@@ -1,0 +1,1 @@
+"""The audit in AWS: what the account and its repositories have, the runs of the audit, and its reports."""
