@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # In this order: later ones use earlier ones.
 _PATCHES = (
     "iam.enforcement",
+    "iam.simulation",
     "cfn.cloudformation",
     "awslambda",
     "function_urls",

@@ -100,6 +100,12 @@ def test_a_registry_without_repositories_is_audited(audited: Shop) -> None:
     assert (result.code, document["repositories"], document["findings"]) == (0, 0, [])
 
 
+def test_a_scope_without_a_repository_is_refused(audited: Shop) -> None:
+    refused = audited.gate.call("audit", "--repository", "nosuch-*")
+    assert refused.code == 2
+    assert "no repository of the registry is named nosuch-*" in refused.err
+
+
 def test_every_repository_of_every_page_is_audited(audited: Shop) -> None:
     for number in range(101):
         audited.makes(f"app{number}-dev")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +293,47 @@ DENY = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 def test_statements_are_read_as_aws_reads_them(statements: list[dict[str, Any]], allowed: bool) -> None:
     context = {"k": "value"}
     assert is_permitted(statements, "s3:GetObject", "arn:aws:s3:::b/key", context) is allowed
+
+
+def test_the_simulation_of_a_policy_decides_by_identity_and_boundary(cloud: ServedCloud) -> None:
+    iam = cloud.client("iam")
+    everything = {"Effect": "Allow", "Action": "ecr:*", "Resource": "*"}
+    never = {"Effect": "Deny", "Action": "ecr:DeleteRepository", "Resource": "*"}
+    local = {**everything, "Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+    iam.create_group(GroupName="simulated")
+    iam.put_group_policy(
+        GroupName="simulated", PolicyName="p", PolicyDocument=_document({**everything, "Action": "ecr:Put*"})
+    )
+    user = iam.create_user(UserName="simulated")["User"]["Arn"]
+    iam.add_user_to_group(GroupName="simulated", UserName="simulated")
+    trust = _document({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"})
+    boundary = iam.create_policy(
+        PolicyName="simulated",
+        PolicyDocument=_document({**everything, "Action": ["ecr:Put*", "ecr:Delete*"]}),
+    )
+    role = iam.create_role(
+        RoleName="simulated",
+        AssumeRolePolicyDocument=trust,
+        PermissionsBoundary=boundary["Policy"]["Arn"],
+    )["Role"]["Arn"]
+    iam.put_role_policy(RoleName="simulated", PolicyName="p", PolicyDocument=_document(local, never))
+
+    def decisions(arn: str, *vpcs: str) -> list[str]:
+        vpc = {"ContextKeyName": "aws:SourceVpc", "ContextKeyValues": list(vpcs), "ContextKeyType": "string"}
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=arn,
+            ActionNames=["ecr:PutImage", "ecr:DeleteRepository", "ecr:GetRepositoryPolicy"],
+            ResourceArns=[f"arn:aws:ecr:{ACCOUNT}:repository/simulated"],
+            ContextEntries=[vpc] if vpcs else [],
+        )
+        return [one["EvalDecision"] for one in answer["EvaluationResults"]]
+
+    assert decisions(user) == ["allowed", "implicitDeny", "implicitDeny"]
+    assert decisions(role, "vpc-1") == ["allowed", "explicitDeny", "implicitDeny"]
+    assert decisions(role) == ["implicitDeny", "explicitDeny", "implicitDeny"]
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        decisions(user.replace("simulated", "nobody"))
+
+
+def _document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from imagegate.audit.finding import FindingState
+from imagegate.canonical_json import timestamp
 from imagegate.text import one_line
 from imagegate_cli.output import markdown
 
@@ -59,7 +60,8 @@ def _row(finding: AuditFinding) -> Iterator[object]:
     yield from (finding.id, finding.state, finding.check.severity, finding.check.id, finding.check.title)
     yield from (resource.repository, resource.digest, resource.tag, resource.stage, finding.owner)
     yield from (finding.detail, finding.remedy.text, finding.remedy.command)
-    yield from (finding.first_seen, finding.resolved_at, finding.waived_until, finding.waiver_reason)
+    yield from (one and timestamp(one) for one in (finding.first_seen, finding.resolved_at))
+    yield from (finding.waived_until, finding.waiver_reason)
     yield from (" ".join(finding.evidence), resource.arn)
 
 

@@ -14,7 +14,7 @@ from imagegate.audit.registry_settings import registry_resource
 from imagegate.audit.report import AuditPart, AuditReport, NotAssessed, add_parts, part_of
 from imagegate.workflow.audit.walk import AuditRepositories, RepositoryAuditor
 from imagegate.workflow.watch.sweep import Workers
-from imagegate_cli.faults import explain
+from imagegate_cli.faults import NotFoundError, explain
 
 if TYPE_CHECKING:
     from imagegate.audit.checks import AuditCheck
@@ -54,7 +54,7 @@ class LocalAudit:
     ) -> AuditReport:
         """Return the report of all repositories, or of those that match the scope. `step` gets each name.
 
-        It never raises: what cannot be read is not assessed.
+        What cannot be read is not assessed. Raises `NotFoundError` if no repository matches the scope.
         """
         parts = add_parts(self._parts(scope, step))
         report = AuditReport(
@@ -79,6 +79,8 @@ class LocalAudit:
         except Exception as error:  # noqa: BLE001 - nothing about repositories is known
             yield self._unread(made, f"the repositories cannot be listed: {explain(error)}")
             return
+        if scope and not names:
+            raise NotFoundError(f"no repository of the registry is named {', '.join(scope)}")
         yield part_of((), made=made)
         if not scope:
             yield from (audit(names) for audit in self.around)

@@ -130,12 +130,12 @@ def find_principal(access_key_id: str) -> Principal | None:
     documents = [IAMPolicy(policy)._policy_json for policy in key.collect_policies()]
     statements = tuple(one for document in documents for one in statements_of(document))
     if role:
-        return Principal(key.arn, role.role_arn, role.user_id, statements, _boundary(role.role_arn))
+        return Principal(key.arn, role.role_arn, role.user_id, statements, boundary_of(role.role_arn))
     user = iam_backends[ACCOUNT]["aws"].get_user(key._owner_user_name)
     return Principal(key.arn, key.arn, user.id, statements)
 
 
-def _boundary(role_arn: str) -> tuple[Statement, ...] | None:
+def boundary_of(role_arn: str) -> tuple[Statement, ...] | None:
     """Return the statements of a role's permissions boundary, or None without one; moto knows none of users."""
     backend = iam_backends[ACCOUNT]["aws"]
     role = next((one for one in backend.get_roles() if one.arn == role_arn), None)

@@ -123,7 +123,12 @@ _IMAGE_CHECKS = (
     AuditCheck("image-waiver-expired", "The image relies on a waiver that has expired", _HIGH, _IMAGE),
     AuditCheck("image-break-glass", "The image was let through by break-glass", _MEDIUM, _IMAGE),
     AuditCheck("image-evidence-missing", "Evidence of the release is gone", _MEDIUM, _IMAGE),
-    AuditCheck("image-revoked", "The image is in use, although its signature is revoked", _CRITICAL, _IMAGE),
+    AuditCheck(
+        "image-revoked",
+        "The image runs or is the current one, although its signature is revoked",
+        _CRITICAL,
+        _IMAGE,
+    ),
 )
 _CONTENT_CHECKS = (
     AuditCheck("repository-images-old", "Images that nobody uses are too old", _MEDIUM, _REPOSITORY),

@@ -128,7 +128,8 @@ def _ways(image: AuditedImage) -> Iterator[CheckOutcome]:
     glass = release.break_glass if release else ""
     decision = release.decision if release else None
     yield image.result("image-break-glass", glass, _STATUS, decision)
-    revoked = f"it is in use, although it was {release.revoked}" if release and release.revoked else ""
+    use = "it runs" if image.runs else f"it is the current image of its repository in {image.stage.name}"
+    revoked = f"{use}, although it was {release.revoked}" if release and release.revoked else ""
     yield image.result("image-revoked", revoked, _ROLLBACK, decision)
     if image.runs:
         has_passed = any(passes(one, image.stage) for one in (release, *image.of_indexes) if one)
