@@ -175,6 +175,7 @@ class FailingCalls:
             result: dict[str, Any] = hops.handler(function).handler(event, SimpleNamespace(**hops.CONTEXT))
         except Exception as error:
             if fault is None or not self.used:
+                end.unused += [fault] if fault else []  # it failed before the call that this is about
                 raise
             end.raised[fault] = type(error).__name__
             if self.insists:
