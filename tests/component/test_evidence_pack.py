@@ -268,7 +268,19 @@ def test_a_signature_must_name_the_decision_of_its_release(auditor: Auditor) -> 
     auditor.sign(release.image, Digest.of(b"another decision"))
     result = auditor.verify(auditor.pack())
     assert result.code == 1
-    assert "no valid signature of the dev gate names its decision" in result.out
+    assert "no valid signature of the dev gate under its policy names its decision" in result.out
+
+
+def test_a_later_attempt_rests_on_the_signature_of_the_first_one(auditor: Auditor) -> None:
+    first = auditor.released("3.0")
+    assert first.decision is not None
+    records, ledger = auditor.gate.world.records, auditor.gate.world.ledger
+    again = replace(Decision.decode(records.decision(first.decision)), attempt=2)
+    second = replace(first, attempt=2, decision=records.put_decision(again.encode()))
+    ledger.releases[first.image, 2] = second
+    assert auditor.verify(auditor.pack()).code == 0
+    auditor.sign(first.image, Digest.of(b"a decision of no attempt"))
+    assert auditor.verify(auditor.pack()).code == 1
 
 
 def test_a_signature_of_somebody_else_is_none(auditor: Auditor) -> None:

@@ -23,9 +23,8 @@ _YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_a_sample_has_no_fault_and_leads_to_an_approved_production(path: Path) -> None:
     policy = parse_policy(path.read_bytes(), today=TODAY)
-    last = [name for name, stage in policy.stages.items() if policy.next_stage(stage) is None]
-    assert last in (["production"], ["prod"])
-    assert [name for name, stage in policy.stages.items() if stage.approval] == last
+    approved = [name for name, stage in policy.stages.items() if stage.approval]
+    assert approved in (["production"], ["prod"])
     assert policy.target_of("shop-production") is None
     assert not policy.waivers
 

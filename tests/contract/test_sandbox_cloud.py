@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import urllib.error
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ def children(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     own = [int(child) for child in listed.split()]
     for task in Path(f"/proc/{pid}/task").iterdir():
-        own += [int(child) for child in (task / "children").read_text().split()]
+        with suppress(FileNotFoundError):  # a thread that has ended since
+            own += [int(child) for child in (task / "children").read_text().split()]
     return sorted(set(own))
 
 

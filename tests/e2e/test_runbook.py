@@ -173,6 +173,7 @@ def shop(gate: Gate) -> Shop:
         "REPOSITORY": f"{APP}-dev",
         "ID": letters[0]["id"],
         "FILE": str(gate.work / "runbook.zip"),
+        "DIR": str(gate.work / "board"),
         "NEW.yaml": str(ROOT / "layers/policy/policy.yaml"),
         "shop-canary": f"{APP}-dev",  # the shared policy has no stage for a canary
     }

@@ -54,7 +54,7 @@ class LocalAudit:
     ) -> AuditReport:
         """Return the report of all repositories, or of those that match the scope. `step` gets each name.
 
-        What cannot be read is not assessed. Raises `NotFoundError` if no repository matches the scope.
+        A part that cannot be read is not assessed. Raises `NotFoundError` if no repository matches the scope.
         """
         parts = add_parts(self._parts(scope, step))
         report = AuditReport(

@@ -19,7 +19,7 @@ from imagegate_cli.evidence_pack.sample import PopulationEntry, SampleGroup, cho
 from imagegate_cli.faults import CANNOT_TELL
 from imagegate_cli.verification import bundle as bundles
 from imagegate_cli.verification.checks import Trust
-from imagegate_cli.verification.report import VerificationReport, verify_bundle
+from imagegate_cli.verification.report import VerificationReport, note_of_profiles, verify_bundle
 
 _FAULTS = (KeyError, TypeError, ValueError, AttributeError, RecursionError, RejectedInputError)
 
@@ -104,7 +104,8 @@ class PackReport:
 
 
 _MEANING = {
-    SampleGroup.PASSED: "judged again with the same result, and a signature of the gate names the decision",
+    SampleGroup.PASSED: "judged again with the same result, and a signature of the gate names the decision, or that of"
+    " another attempt under the same policy",
     SampleGroup.REFUSED: "judged again with the same result, and no signature names the decision",
     SampleGroup.EXCEPTION: "judged again with the same result; look at the reason of each in releases/",
     SampleGroup.OTHER: "",
@@ -126,11 +127,14 @@ def verify_pack(path: Path, trust: Trust, now: datetime, *, knows_profiles: bool
     except _FAULTS as error:
         return PackReport(name, fault=f"a part cannot be read: {error!r}")
     samples = []
-    notes: dict[str, None] = {}
+    notes, profiles = dict[str, None](), dict[str, None]()
     for number, entry in enumerate(chosen, 1):
-        sample, report = _check(pack, f"{number:04}", entry, trust, now, knows_profiles=knows_profiles)
+        sample, report = _check(pack, f"{number:04}", entry, trust, now)
         samples.append(sample)
         notes |= dict.fromkeys(report.notes if report else ())
+        profiles |= dict.fromkeys(one.signer for one in report.accepted) if report else {}
+    if profiles and not knows_profiles:
+        notes = {note_of_profiles(profiles): None, **notes}
     return PackReport(name, period, pack.digest, len(population), tuple(samples), notes=tuple(notes))
 
 
@@ -145,12 +149,12 @@ def _check_choice(pack: Pack, chosen: list[PopulationEntry]) -> None:
 
 
 def _check(
-    pack: Pack, number: str, entry: PopulationEntry, trust: Trust, now: datetime, *, knows_profiles: bool
+    pack: Pack, number: str, entry: PopulationEntry, trust: Trust, now: datetime
 ) -> tuple[CheckedSample, VerificationReport | None]:
     try:
         document = json.loads(pack.members[f"releases/{number}.json"])
         bundle = bundles.read(io.BytesIO(pack.members[f"bundles/{number}.zip"]))
-        report = verify_bundle(bundle, entry.name, trust, None, now, knows_profiles=knows_profiles)
+        report = verify_bundle(bundle, entry.name, trust, None, now, knows_profiles=True)  # said once for all
         problem = _problem(document, entry, bundle, report)
         unknown = (
             "its image was deleted, so its signature cannot be shown"
@@ -158,7 +162,7 @@ def _check(
             else ""
         )
         if unknown == "" and not problem:
-            problem = _signature_problem(entry, bundle, report)
+            problem = _signature_problem(document, entry, bundle, report)
     except (bundles.InvalidBundleError, *_FAULTS) as error:
         return CheckedSample(entry.name, entry.group, f"cannot be read: {error}"), None
     return CheckedSample(entry.name, entry.group, problem, unknown), report
@@ -185,16 +189,23 @@ def _problem(
     return ""
 
 
-def _signature_problem(entry: PopulationEntry, bundle: bundles.Bundle, report: VerificationReport) -> str:
-    """Return why the signatures do not say what the group says, or an empty text."""
-    naming = [
-        one
+def _signature_problem(
+    document: Any, entry: PopulationEntry, bundle: bundles.Bundle, report: VerificationReport
+) -> str:
+    """Return why the signatures do not say what the group says, or an empty text.
+
+    The gate makes no second signature of an image under the same policy: an attempt that passed may rest on the
+    signature that names the decision of another attempt.
+    """
+    assert report.rerun is not None
+    named = {
+        one.of(attestation.DECISION)
         for one in report.accepted
-        if one.of(attestation.DECISION) == str(bundle.decision) and one.stage == entry.stage
-    ]
-    if entry.group is SampleGroup.PASSED and not naming:
+        if one.stage == entry.stage and one.of(attestation.POLICY) == str(report.rerun.decision.policy)
+    }
+    if entry.group is SampleGroup.PASSED and not named & {one["decision"] for one in document["attempts"]}:
         failed = next((one.problem for one in report.signatures if one.problem), "there is none")
-        return f"no valid signature of the {entry.stage} gate names its decision: {failed}"
-    if entry.group is SampleGroup.REFUSED and naming:
+        return f"no valid signature of the {entry.stage} gate under its policy names its decision: {failed}"
+    if entry.group is SampleGroup.REFUSED and str(bundle.decision) in named:
         return "a signature names its decision, though it was refused"
     return ""

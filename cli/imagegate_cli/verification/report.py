@@ -138,11 +138,15 @@ def verify_bundle(
     signatures = _in_order(signatures_of(bundle.evidence, trust, now))
     report = VerificationReport(name, bundle.evidence, signatures, gate, again)
     profiles = dict.fromkeys(one.signer for one in report.accepted)
-    note = f"whether {', '.join(profiles)} is yours was not checked: name the gates' profiles with --profile"
-    notes: tuple[str, ...] = () if knows_profiles or not profiles else (note,)
+    notes = () if knows_profiles or not profiles else (note_of_profiles(profiles),)
     notes = (*notes, *_root_notes(report))
     report = replace(report, problems=tuple(_problems(report, bundle, again)), notes=notes)
     return _with_revocation_note(report, trust)
+
+
+def note_of_profiles(profiles: Iterable[str]) -> str:
+    """Return the note about signing profiles that the caller did not name."""
+    return f"whether {', '.join(profiles)} is yours was not checked: name the gates' profiles with --profile"
 
 
 def _in_order(signatures: Iterable[CheckedSignature]) -> tuple[CheckedSignature, ...]:
