@@ -21,6 +21,7 @@ from typing import Any, Self
 import pytest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+_AXE = Path(__file__).parents[2] / "tools/axe/node_modules/axe-core/axe.min.js"
 _PATIENCE_SECONDS = 30.0
 _FLAGS = (
     *(
@@ -161,6 +162,15 @@ class Browser:
         told = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
+
+    def axe(self) -> list[tuple[str, list[str]]]:
+        """Return what axe-core finds against the page: each rule with the elements. Skips where it is not set up."""
+        if not _AXE.exists():
+            pytest.skip("axe-core is not set up: make tools/axe/node_modules/.ready")
+        self.evaluate(_AXE.read_text())
+        result = json.loads(self.evaluate("axe.run().then(found => JSON.stringify(found))"))
+        assert len(result["passes"]) > 10
+        return [(one["id"], [node["html"] for node in one["nodes"]]) for one in result["violations"]]
 
     @property
     def text(self) -> str:
