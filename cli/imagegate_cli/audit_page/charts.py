@@ -25,8 +25,8 @@ _COLOURS = {
 
 def severity_chart(counts: Mapping[CheckSeverity, int]) -> Markup:
     """Return bars: the findings of each severity."""
-    rows = [(counts.get(severity, 0), str(severity)) for severity in reversed(_COLOURS)]
-    told = ", ".join(f"{number} {name}" for number, name in reversed(rows))
+    rows = [(counts.get(severity, 0), str(severity)) for severity in _COLOURS]
+    told = ", ".join(f"{number} {name}" for number, name in rows)
     chart = leather.Chart()
     chart.add_bars(rows, fill_color=lambda datum: _COLOURS[CheckSeverity(datum.y)])
     chart.add_x_scale(0, max(4, *(number for number, _ in rows)))
