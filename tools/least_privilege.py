@@ -39,10 +39,8 @@ UNREACHED: Mapping[tuple[str, str], str] = {
         "FollowItsBatches",
     ): "moto runs the batches of a map without executions of their own",
     ("AuditTimeRole", "StartTheAudit"): "the tests start the audit themselves, at no time of day",
-    (
-        "AuditRole",
-        "KeepWhatFails",
-    ): "the state machine calls it and gets its errors; Lambda itself may fail to run it",
+    ("AuditRole", "SeeWhetherTrailsRecord"): "the sandbox has no trails",
+    ("s3", "OnlyItsFunctionWritesTheBoard"): "it denies, and nothing else tries to write there",
     ("AuditRole", "AskOtherAccounts"): "the sandbox has one account",
     ("AuditRole", "StorePlans"): "images of the sandbox are too young to go",
     ("AuditRole", "TakeImages"): "images of the sandbox are too young to go",

@@ -181,7 +181,7 @@ def _iam(call: ServiceCall) -> Iterator[Need]:
         if call.text(parameter):
             yield call.need(f"arn:aws:iam::{call.account}:{kind}/{call.text(parameter)}")
             return
-    yield call.need(call.text("PolicyArn") or "*")
+    yield call.need(call.text("PolicyArn", "PolicySourceArn") or "*")
 
 
 def _sts(call: ServiceCall) -> Iterator[Need]:
