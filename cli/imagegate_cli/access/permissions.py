@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from imagegate.aws.audit.account import SIMULATIONS_A_SECOND, read_identities
 from imagegate.grants.power import Power
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.request_pace import RequestPace
@@ -33,8 +34,7 @@ CANNOT_TELL = (
     "values of context keys at the call: a listed condition may refuse it",
     "policies of VPC endpoints",
 )
-PER_SECOND = 5.0
-_LINKED = "/aws-service-role/"
+PER_SECOND = SIMULATIONS_A_SECOND
 _URL = [
     {
         "ContextKeyName": "lambda:FunctionUrlAuthType",
@@ -82,7 +82,7 @@ def find_permissions(
     if action.startswith("ecr:"):
         yield from _by_repository_policy(clients("ecr"), action, repository)
     iam = clients("iam")
-    for arn in _identities(iam, pace):
+    for arn in read_identities(iam, pace.wait):
         pace.wait()
         response = iam.simulate_principal_policy(
             PolicySourceArn=arn,
@@ -106,15 +106,6 @@ def _resource(stack: Stack, verb: str, repository: str) -> str:
         return stack.signing_profiles[stage.name]
     partition = stack.arn.split(":")[1]
     return f"arn:{partition}:ecr:{stack.region}:{stack.account}:repository/{repository}"
-
-
-def _identities(iam: Any, pace: RequestPace) -> Iterator[str]:
-    """Yield the ARNs of users and roles, without the roles that only a service of AWS can use."""
-    for operation, key in (("list_users", "Users"), ("list_roles", "Roles")):
-        pages = iam.get_paginator(operation).paginate()
-        for page in pages:
-            yield from (one["Arn"] for one in page[key] if not one["Path"].startswith(_LINKED))
-            pace.wait()
 
 
 def _by_repository_policy(ecr: Any, action: str, repository: str) -> Iterator[Permission]:

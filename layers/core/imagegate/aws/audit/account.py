@@ -20,7 +20,7 @@ from imagegate.text import MESSAGE_LIMIT, one_line
 
 _LINKED = "/aws-service-role/"  # roles that only a service of AWS can take
 _REPORT_TRIES, _REPORT_WAIT = 10, 3.0  # seconds: the report of a large account takes some
-_SIMULATIONS_A_SECOND = 5.0
+SIMULATIONS_A_SECOND = 5.0
 _ACTIONS: Mapping[str, tuple[str, str]] = {
     "access-push": ("push", "ecr:PutImage"),
     "access-delete": ("delete", "ecr:BatchDeleteImage"),
@@ -79,9 +79,9 @@ class AwsAccount:
         others: dict[tuple[str, str], list[str]] = {
             (place.stage, check): [] for place in places for check in place.checks
         }
-        for arn in _identities():
+        for arn in read_identities(client("iam")):
             for action, resources in _asked(places):
-                self.sleep(1 / _SIMULATIONS_A_SECOND)
+                self.sleep(1 / SIMULATIONS_A_SECOND)
                 allowed = _simulated(arn, action, resources)
                 for place, check in _powers_of(places, action):
                     if _resource(place, check) in allowed and arn not in place.own.get(check, ()):
@@ -126,10 +126,12 @@ def _simulated(arn: str, action: str, resources: Sequence[str]) -> set[str]:
     return allowed
 
 
-def _identities() -> Iterator[str]:
+def read_identities(iam: Any, after_page: Callable[[], None] = lambda: None) -> Iterator[str]:
+    """Yield the ARNs of users and roles, without the roles that only a service of AWS can use."""
     for operation, key in (("list_users", "Users"), ("list_roles", "Roles")):
-        for page in client("iam").get_paginator(operation).paginate():
+        for page in iam.get_paginator(operation).paginate():
             yield from (one["Arn"] for one in page[key] if not one["Path"].startswith(_LINKED))
+            after_page()
 
 
 def _root_has_mfa() -> bool:
