@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from imagegate.aws.audit.account import SIMULATIONS_A_SECOND, read_identities
+from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities
 from imagegate.grants.power import Power
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.request_pace import RequestPace

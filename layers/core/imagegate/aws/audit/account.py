@@ -14,13 +14,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagegate.audit.account import AccountFacts, GuardedPlace, WhoMay
+from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities
 from imagegate.aws.clients import client
 from imagegate.errors import ImageGateError
 from imagegate.text import MESSAGE_LIMIT, one_line
 
-_LINKED = "/aws-service-role/"  # roles that only a service of AWS can take
 _REPORT_TRIES, _REPORT_WAIT = 10, 3.0  # seconds: the report of a large account takes some
-SIMULATIONS_A_SECOND = 5.0
 _ACTIONS: Mapping[str, tuple[str, str]] = {
     "access-push": ("push", "ecr:PutImage"),
     "access-delete": ("delete", "ecr:BatchDeleteImage"),
@@ -124,14 +123,6 @@ def _simulated(arn: str, action: str, resources: Sequence[str]) -> set[str]:
         ]
         allowed |= {one["EvalResourceName"] for one in specific if one["EvalResourceDecision"] == "allowed"}
     return allowed
-
-
-def read_identities(iam: Any, after_page: Callable[[], None] = lambda: None) -> Iterator[str]:
-    """Yield the ARNs of users and roles, without the roles that only a service of AWS can use."""
-    for operation, key in (("list_users", "Users"), ("list_roles", "Roles")):
-        for page in iam.get_paginator(operation).paginate():
-            yield from (one["Arn"] for one in page[key] if not one["Path"].startswith(_LINKED))
-            after_page()
 
 
 def _root_has_mfa() -> bool:
