@@ -16,7 +16,12 @@ from msgspec import Struct
 
 from imagegate.approval_page.http import ShowPage, parse_request
 from imagegate.errors import InvalidEventError
-from imagegate.events.cloudformation import CustomResourceRequest, settings_digest
+from imagegate.events.cloudformation import (
+    RESPONSE_BYTES,
+    CustomResourceRequest,
+    response_body,
+    settings_digest,
+)
 from imagegate.events.decide_call import parse_call
 from imagegate.events.ecs import DeploymentHook, TaskStateChange, parse_hook, parse_task
 from imagegate.events.eventbridge import (
@@ -220,6 +225,26 @@ def test_a_custom_resource_has_an_id_once_it_is_created(kind: str) -> None:
     assert parse(CustomResourceRequest, {**later, "PhysicalResourceId": "id"}).PhysicalResourceId == "id"
     with pytest.raises(InvalidEventError, match="PhysicalResourceId"):
         parse(CustomResourceRequest, later)
+
+
+# Also what JSON escapes, what takes four bytes, and what UTF-8 cannot express. Hypothesis makes no long texts.
+ANY_TEXT = st.text(st.characters(), min_size=1)
+
+
+@given(reason=ANY_TEXT, times=st.integers(1, 5000), data=st.sampled_from([{}, {"Parsed": "1" * 900}]))
+def test_a_response_has_room_for_as_much_of_any_reason_as_cloudformation_takes(
+    reason: str, times: int, data: dict[str, str]
+) -> None:
+    request, text = parse(CustomResourceRequest, sample("publish_policy")), (reason * times)[:9000]
+    content = response_body(request, "id", data, text)
+    answer = json.loads(content)
+    assert len(content) <= RESPONSE_BYTES
+    assert (answer["Status"], answer["Data"]) == ("FAILED", data)
+    whole = text.encode(errors="replace").decode()
+    if answer["Reason"] != whole:
+        assert whole.startswith(answer["Reason"].removesuffix("…"))
+        # Another character, with its escapes, may not have fitted.
+        assert len(content) > RESPONSE_BYTES - len(json.dumps("\0")) - len("…".encode())
 
 
 @given(st.lists(st.text(), max_size=3), st.lists(st.text(), max_size=3))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.aws.cfn.custom import answer_to, take_answer
 from sandbox.template import check_parameters
 from tests.contract.served_cloud import FIXTURES, ServedCloud, start
 from tests.patience import eventually
@@ -137,6 +138,12 @@ def test_a_refusing_custom_resource_fails_the_deploy_with_its_reason(tmp_path: P
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Published (Custom::Published): the policy is not valid" in printed
+
+
+def test_an_answer_that_is_too_long_fails_the_resource() -> None:
+    answer = {"Status": "SUCCESS", "Data": {"Text": "a" * 4096}}
+    take_answer("token", json.dumps(answer).encode())
+    assert answer_to("token") == {"Status": "FAILED", "Reason": "Response object is too long."}
 
 
 def reason(cloud: ServedCloud, stack: str, resources: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from moto.core.common_models import CloudFormationModel
 
 from sandbox.aws.cfn.creation import CreationContext, as_text
 
+_ANSWER_BYTES = 4096
 _answers: dict[str, dict[str, Any]] = {}  # key: the token in the ResponseURL
 
 
@@ -93,5 +94,6 @@ def answer_to(token: str) -> dict[str, Any]:
 
 
 def take_answer(token: str, body: bytes) -> None:
-    """Accept a custom resource's PUT to its ResponseURL."""
-    _answers[token] = json.loads(body)
+    """Accept a custom resource's PUT to its ResponseURL. One that is too long fails the resource, as in AWS."""
+    too_long = {"Status": "FAILED", "Reason": "Response object is too long."}
+    _answers[token] = json.loads(body) if len(body) <= _ANSWER_BYTES else too_long

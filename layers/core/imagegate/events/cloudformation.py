@@ -15,8 +15,8 @@ from msgspec import Struct, field
 from imagegate.canonical_json import canonical_json
 from imagegate.errors import RetryableError
 
-# The whole response may have 4,096 bytes; a policy with many faults would exceed it.
-_REASON_BYTES = 2000
+# Of the whole response. CloudFormation refuses a longer one, and then nobody reads the reason.
+RESPONSE_BYTES = 4096
 _HTTP = urllib3.PoolManager(timeout=20)
 
 
@@ -47,17 +47,41 @@ class NoAnswerError(RetryableError):
 
 def respond(request: CustomResourceRequest, physical_id: str, data: dict[str, str], reason: str = "") -> None:
     """Send CloudFormation the result: a failure if `reason` is not empty. Raises `NoAnswerError`."""
+    content = response_body(request, physical_id, data, reason)
+    # The pre-signed URL is signed for an empty content type.
+    response = _HTTP.request("PUT", request.ResponseURL, body=content, headers={"Content-Type": ""})
+    if response.status >= 300:
+        raise NoAnswerError(f"CloudFormation's response URL returned {response.status}")
+
+
+def response_body(
+    request: CustomResourceRequest, physical_id: str, data: dict[str, str], reason: str
+) -> bytes:
+    """Return the response as JSON, with as much of the reason as it has room for."""
     body = {
         "Status": "FAILED" if reason else "SUCCESS",
-        "Reason": reason.encode()[:_REASON_BYTES].decode(errors="ignore"),
+        "Reason": "",
         "PhysicalResourceId": request.PhysicalResourceId or physical_id,
         "StackId": request.StackId,
         "RequestId": request.RequestId,
         "LogicalResourceId": request.LogicalResourceId,
         "Data": data,
     }
-    content = json.dumps(body, ensure_ascii=False).encode()
-    # The pre-signed URL is signed for an empty content type.
-    response = _HTTP.request("PUT", request.ResponseURL, body=content, headers={"Content-Type": ""})
-    if response.status >= 300:
-        raise NoAnswerError(f"CloudFormation's response URL returned {response.status}")
+    return _json(body | {"Reason": _beginning(reason, RESPONSE_BYTES - len(_json(body)))})
+
+
+def _beginning(text: str, room: int) -> str:
+    """Return as much of the text's beginning as takes `room` bytes in JSON; "…" says that it was cut."""
+    if len(_json(text)) - len(_json("")) <= room:
+        return text
+    size = len("…".encode())
+    for index, character in enumerate(text):
+        size += len(_json(character)) - len(_json(""))
+        if size > room:
+            return text[:index] + "…"
+    return text
+
+
+def _json(value: Any) -> bytes:
+    """Return the value as UTF-8; a question mark replaces what UTF-8 cannot express."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="replace")
