@@ -188,7 +188,7 @@ def _verify_bundle(name: str, options: VerifyOptions, now: datetime) -> Verifica
 
     if options.trust_policy:
         raise CannotTellError("a bundle says no registry that a trust policy could apply to")
-    trust = options.revoking(of_profiles(options.profile or "arn:", options.roots), by_default=False)
+    trust = options.revoking(of_profiles(options.profile, options.roots), by_default=False)
     knows_profiles = options.profile is not None
     return verify_bundle(
         bundles.read(Path(name)), name, trust, options.gate, now, knows_profiles=knows_profiles
@@ -200,7 +200,7 @@ def _verify_pack(name: str, options: VerifyOptions, now: datetime) -> PackReport
     from imagegate_cli.evidence_pack.check import verify_pack
     from imagegate_cli.verification.trust import of_profiles
 
-    trust = options.revoking(of_profiles(options.profile or "arn:", options.roots), by_default=False)
+    trust = options.revoking(of_profiles(options.profile, options.roots), by_default=False)
     return verify_pack(Path(name), trust, now, knows_profiles=options.profile is not None)
 
 

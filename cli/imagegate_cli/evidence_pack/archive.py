@@ -16,11 +16,12 @@ from imagegate.canonical_json import canonical_json
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
 from imagegate_cli.faults import CannotTellError
-from imagegate_cli.verification.bundle import EPOCH, read_members
+from imagegate_cli.verification.bundle import DAMAGE, EPOCH, read_members
 
 SCHEMA = "imagegate.evidence-pack/v1"
 MANIFEST, MANIFEST_DIGEST = "manifest.json", "manifest.sha256"
 _UNLISTED = {MANIFEST, MANIFEST_DIGEST}
+_UNREADABLE = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
 
 
 class ChangedPackError(Exception):
@@ -58,7 +59,7 @@ def is_pack(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return bool(_UNLISTED.intersection(archive.namelist()))
-    except (OSError, zipfile.BadZipFile):
+    except _UNREADABLE:
         return False
 
 
@@ -66,12 +67,9 @@ def read_pack(path: Path) -> Pack:
     """Read a pack. Raises `ChangedPackError` unless every member is there and has its digest, and there is no other."""
     try:
         with zipfile.ZipFile(path) as archive:
-            files = list(read_members(archive))
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
+            members = read_members(archive)
+    except _UNREADABLE as error:
         raise ChangedPackError(f"the file cannot be read: {error}") from error
-    members = dict(files)
-    if len(members) != len(files):
-        raise ChangedPackError("a member is there twice")
     for name in (MANIFEST, MANIFEST_DIGEST):
         if name not in members:
             raise ChangedPackError(f"{name} is missing")
@@ -82,16 +80,31 @@ def read_pack(path: Path) -> Pack:
     return Pack(_manifest(content, members), members, digest)
 
 
+def read_canonical(content: bytes, name: str) -> Any:
+    """Return the value of a document in canonical JSON, which every reader reads alike.
+
+    Raises `ChangedPackError` for any other document.
+    """
+    try:
+        value = json.loads(content)
+        is_canonical = canonical_json(value) == content
+    except (ValueError, RecursionError, RejectedInputError) as error:
+        raise ChangedPackError(f"{name} cannot be read: {error}") from error
+    if not is_canonical:
+        raise ChangedPackError(f"{name} is not in the form that imagegate writes")
+    return value
+
+
 def _manifest(content: bytes, members: Mapping[str, bytes]) -> Mapping[str, Any]:
     try:
-        manifest = json.loads(content)
-        if manifest["schema"] != SCHEMA or canonical_json(manifest) != content:
+        manifest = read_canonical(content, MANIFEST)
+        if manifest["schema"] != SCHEMA:
             raise ChangedPackError(f"{MANIFEST} is not a manifest of the schema {SCHEMA}")
         listed = {
             name: (Digest.parse(f"sha256:{one['sha256']}"), one["size"])
             for name, one in manifest["members"].items()
         }
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, RejectedInputError) as error:
+    except (RejectedInputError, *DAMAGE) as error:
         raise ChangedPackError(f"{MANIFEST} cannot be read: {error}") from error
     for name in sorted({*listed, *members}):
         if name not in listed:

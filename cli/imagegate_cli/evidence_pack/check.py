@@ -6,22 +6,26 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from imagegate.canonical_json import parse_timestamp, timestamp
 from imagegate.errors import RejectedInputError
 from imagegate.evidence import attestation
+from imagegate.gate.decision_record import VALID_FOR
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest
 from imagegate_cli.evidence_pack.archive import ChangedPackError, Pack, read_pack
-from imagegate_cli.evidence_pack.sample import PopulationEntry, SampleGroup, choose
+from imagegate_cli.evidence_pack.choice import PackChoice, read_choice
+from imagegate_cli.evidence_pack.collect import LONGEST
+from imagegate_cli.evidence_pack.sample import PopulationEntry, SampleGroup
 from imagegate_cli.faults import CANNOT_TELL
 from imagegate_cli.verification import bundle as bundles
 from imagegate_cli.verification.checks import Trust
 from imagegate_cli.verification.report import VerificationReport, note_of_profiles, verify_bundle
 
-_FAULTS = (KeyError, TypeError, ValueError, AttributeError, RecursionError, RejectedInputError)
+_CLOCKS = timedelta(minutes=5)  # how far the clocks of two functions may be apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class CheckedSample:
     group: SampleGroup
     problem: str = ""
     unknown: str = ""
+    is_signed: bool = False  # a signature names its own decision
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -40,6 +45,7 @@ class CheckedSample:
             "holds": not self.problem and not self.unknown,
             "problem": self.problem or None,
             "notKnown": self.unknown or None,
+            "decisionIsSigned": self.is_signed,
         }
 
 
@@ -59,13 +65,15 @@ class PackReport:
     def exit_code(self) -> int:
         if self.fault or any(one.problem for one in self.samples):
             return 1
-        return CANNOT_TELL if any(one.unknown for one in self.samples) else 0
+        return 0 if self.samples and not any(one.unknown for one in self.samples) else CANNOT_TELL
 
     @property
     def headline(self) -> str:
         """The result in one sentence."""
         if self.fault:
             return f"{self.name}: does not hold: {self.fault}"
+        if not self.samples:
+            return f"{self.name}: proves nothing: no sample of {self.population} attempts, {self.period}"
         bad = sum(bool(one.problem) for one in self.samples)
         unknown = sum(bool(one.unknown) for one in self.samples)
         about = f"{len(self.samples)} samples of {self.population} attempts, {self.period}"
@@ -82,10 +90,12 @@ class PackReport:
         for one in self.samples:
             if one.problem or one.unknown:
                 yield f"  {one.name} ({one.group}): {one.problem or one.unknown}"
+        good = [one for one in self.samples if not one.problem and not one.unknown]
         for group in SampleGroup:
-            good = sum(one.group is group and not one.problem and not one.unknown for one in self.samples)
-            if good:
-                yield f"  {good} {group}: {_MEANING[group]}"
+            if number := sum(one.group is group for one in good):
+                yield f"  {number} {group}: {_MEANING[group]}"
+        if resting := sum(one.group is SampleGroup.PASSED and not one.is_signed for one in good):
+            yield f"  {resting} of these rest on the signature of another attempt, so their own records are not signed"
         for note in self.notes:
             yield f"Note: {note}"
 
@@ -103,11 +113,14 @@ class PackReport:
         }
 
 
+# Only a PASS is signed. Who makes the whole pack anew could make up other records.
+_UNSIGNED = "the record is as the pack's maker says"
 _MEANING = {
     SampleGroup.PASSED: "judged again with the same result, and a signature of the gate names the decision, or that of"
     " another attempt under the same policy",
-    SampleGroup.REFUSED: "judged again with the same result, and no signature names the decision",
-    SampleGroup.EXCEPTION: "judged again with the same result; look at the reason of each in releases/",
+    SampleGroup.REFUSED: "judged again with the same result, and no signature in the pack names the decision;"
+    f" {_UNSIGNED}",
+    SampleGroup.EXCEPTION: f"judged again with the same result; look at the reason of each in releases/; {_UNSIGNED}",
     SampleGroup.OTHER: "",
 }
 
@@ -117,55 +130,42 @@ def verify_pack(path: Path, trust: Trust, now: datetime, *, knows_profiles: bool
     name = str(path)
     try:
         pack = read_pack(path)
-        population = [PopulationEntry.from_json(one) for one in json.loads(pack.members["population.json"])]
-        sampling = pack.manifest["sampling"]
-        chosen = choose(population, sampling["seed"], sampling["size"])
-        period = str(pack.manifest["period"])
-        _check_choice(pack, chosen)
+        choice = read_choice(pack)
     except ChangedPackError as error:
         return PackReport(name, fault=str(error))
-    except _FAULTS as error:
-        return PackReport(name, fault=f"a part cannot be read: {error!r}")
     samples = []
     notes, profiles = dict[str, None](), dict[str, None]()
-    for number, entry in enumerate(chosen, 1):
-        sample, report = _check(pack, f"{number:04}", entry, trust, now)
+    for number, entry in enumerate(choice.chosen, 1):
+        sample, report = _check(pack, choice, f"{number:04}", entry, trust, now)
         samples.append(sample)
         notes |= dict.fromkeys(report.notes if report else ())
         profiles |= dict.fromkeys(one.signer for one in report.accepted) if report else {}
     if profiles and not knows_profiles:
         notes = {note_of_profiles(profiles): None, **notes}
-    return PackReport(name, period, pack.digest, len(population), tuple(samples), notes=tuple(notes))
-
-
-def _check_choice(pack: Pack, chosen: list[PopulationEntry]) -> None:
-    """Raise `ChangedPackError` unless the samples are those that the rule chooses, each with its members."""
-    if [entry.name for entry in chosen] != pack.manifest["samples"]:
-        raise ChangedPackError("the samples are not those that the rule chooses of the population")
-    for number in range(1, len(chosen) + 1):
-        for member in (f"releases/{number:04}.json", f"bundles/{number:04}.zip"):
-            if member not in pack.members:
-                raise ChangedPackError(f"{member} is missing")
+    return PackReport(
+        name, str(choice.period), pack.digest, len(choice.population), tuple(samples), notes=tuple(notes)
+    )
 
 
 def _check(
-    pack: Pack, number: str, entry: PopulationEntry, trust: Trust, now: datetime
+    pack: Pack, choice: PackChoice, number: str, entry: PopulationEntry, trust: Trust, now: datetime
 ) -> tuple[CheckedSample, VerificationReport | None]:
     try:
         document = json.loads(pack.members[f"releases/{number}.json"])
         bundle = bundles.read(io.BytesIO(pack.members[f"bundles/{number}.zip"]))
         report = verify_bundle(bundle, entry.name, trust, None, now, knows_profiles=True)  # said once for all
-        problem = _problem(document, entry, bundle, report)
+        problem = _problem(document, entry, bundle, report) or _place_problem(choice, entry, report)
         unknown = (
             "its image was deleted, so its signature cannot be shown"
             if not problem and entry.group is SampleGroup.PASSED and document["imageIsGone"]
             else ""
         )
+        named = _signed_decisions(entry, report)
         if unknown == "" and not problem:
-            problem = _signature_problem(document, entry, bundle, report)
-    except (bundles.InvalidBundleError, *_FAULTS) as error:
-        return CheckedSample(entry.name, entry.group, f"cannot be read: {error}"), None
-    return CheckedSample(entry.name, entry.group, problem, unknown), report
+            problem = _signature_problem(document, entry, bundle, report, named)
+    except (bundles.InvalidBundleError, RejectedInputError, *bundles.DAMAGE) as error:
+        return CheckedSample(entry.name, entry.group, f"cannot be read: {error!r}"), None
+    return CheckedSample(entry.name, entry.group, problem, unknown, str(bundle.decision) in named), report
 
 
 def _problem(
@@ -189,20 +189,39 @@ def _problem(
     return ""
 
 
+def _place_problem(choice: PackChoice, entry: PopulationEntry, report: VerificationReport) -> str:
+    """Return why the decision is of another time or registry than the pack, or an empty text."""
+    assert report.rerun is not None
+    decision = report.rerun.decision
+    earliest = choice.period.since - LONGEST - VALID_FOR  # a verdict that was reused is as old
+    latest = parse_timestamp(entry.closed_at) + _CLOCKS
+    if not earliest <= decision.judged_at <= latest:
+        return f"it was judged at {timestamp(decision.judged_at)}, which is not in the time of its attempt"
+    if not decision.registry.startswith(choice.registry):
+        return f"its decision is about the registry {decision.registry}, which is not that of the stack"
+    return ""
+
+
+def _signed_decisions(entry: PopulationEntry, report: VerificationReport) -> set[str]:
+    """Return the decisions that valid signatures of its gate name, under its policy."""
+    assert report.rerun is not None
+    policy = str(report.rerun.decision.policy)
+    ours = (one for one in report.accepted if one.stage == entry.stage)
+    return {one.of(attestation.DECISION) for one in ours if one.of(attestation.POLICY) == policy}
+
+
 def _signature_problem(
-    document: Any, entry: PopulationEntry, bundle: bundles.Bundle, report: VerificationReport
+    document: Any,
+    entry: PopulationEntry,
+    bundle: bundles.Bundle,
+    report: VerificationReport,
+    named: set[str],
 ) -> str:
-    """Return why the signatures do not say what the group says, or an empty text.
+    """Return why the signatures do not say what the group says, or an empty text. `named`: the signed decisions.
 
     The gate makes no second signature of an image under the same policy: an attempt that passed may rest on the
     signature that names the decision of another attempt.
     """
-    assert report.rerun is not None
-    named = {
-        one.of(attestation.DECISION)
-        for one in report.accepted
-        if one.stage == entry.stage and one.of(attestation.POLICY) == str(report.rerun.decision.policy)
-    }
     if entry.group is SampleGroup.PASSED and not named & {one["decision"] for one in document["attempts"]}:
         failed = next((one.problem for one in report.signatures if one.problem), "there is none")
         return f"no valid signature of the {entry.stage} gate under its policy names its decision: {failed}"

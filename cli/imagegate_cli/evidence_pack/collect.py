@@ -12,7 +12,7 @@ from imagegate.board import release_facts
 from imagegate.canonical_json import canonical_json, timestamp
 from imagegate.errors import ImageGateError, ImageNotFoundError
 from imagegate.gate.decision_record import Decision
-from imagegate_cli.evidence_pack.sample import RULE, PopulationEntry, choose
+from imagegate_cli.evidence_pack.sample import RULE, PopulationEntry, choose, seed_of
 from imagegate_cli.verification import bundle as bundles
 from imagegate_cli.verification.evidence import ImageEvidence
 from imagegate_cli.verification.evidence import read as read_evidence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # The verbs of `imagegate access --who can`, asked for one repository of each stage.
 ACCESS = ("push", "delete", "sign", "approve")
 # An attempt is found by the time at which it began; it may end so much later.
-_LONGEST = timedelta(days=30)
+LONGEST = timedelta(days=30)
 _README = """\
 Evidence of an imagegate installation: samples of the releases of a period.
 
@@ -60,7 +60,7 @@ class CollectPack:
         """Return the head of the manifest, and the members by name."""
         releases = self._ended(period, now)
         population = [PopulationEntry.of(release) for release in releases]
-        seed = f"{self.stack.arn} {period}"
+        seed = seed_of(self.stack.arn, period)
         chosen = choose(population, seed, size)
         by_name = {str(release.id): release for release in releases}
         members = {
@@ -85,7 +85,7 @@ class CollectPack:
 
     def _ended(self, period: AuditPeriod, now: datetime) -> list[Release]:
         """Return the attempts that ended in the period, in the order of their names."""
-        found = self.stack.ledger.recent(period.since - _LONGEST, min(period.until, now))
+        found = self.stack.ledger.recent(period.since - LONGEST, min(period.until, now))
         ended = [one for one in found if one.closed_at and period.since <= one.closed_at < period.until]
         return sorted(ended, key=lambda release: str(release.id))
 

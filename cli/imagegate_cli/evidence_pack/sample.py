@@ -11,17 +11,27 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from imagegate.canonical_json import timestamp
+from imagegate.errors import RejectedInputError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.release.release import Outcome, Release
+from imagegate.strict_json import is_texts, require_keys
+
+if TYPE_CHECKING:
+    from imagegate_cli.evidence_pack.period import AuditPeriod
+
+_KEYS = frozenset({"name", "stage", "outcome", "closedAt", "group"})
 
 RULE = (
     "All exceptions (let through by break-glass, let through unsigned by a stage that observes, or revoked), and of"
     " each stage and group (passed, refused) the attempts with the lowest SHA-256 of `SEED`, a line feed and"
     " `REPOSITORY@DIGEST attempt NUMBER`, at most SIZE of each"
 )
+
+
+MOST = 500  # samples of one group
 
 
 class SampleGroup(StrEnum):
@@ -62,9 +72,19 @@ class PopulationEntry:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Read the output of `as_json`. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-        name, stage, outcome, closed = (str(raw[key]) for key in ("name", "stage", "outcome", "closedAt"))
-        return cls(name, stage, outcome, closed, SampleGroup(raw["group"]))
+        """Read the output of `as_json`. Raises `RejectedInputError` or `ValueError` for anything else."""
+        require_keys(raw, _KEYS, "an attempt of the population", RejectedInputError)
+        if not is_texts(list(raw.values())):
+            raise ValueError("an attempt of the population has a value that is no text")
+        return cls(raw["name"], raw["stage"], raw["outcome"], raw["closedAt"], SampleGroup(raw["group"]))
+
+    @property
+    def fits(self) -> bool:
+        """Return whether an attempt that ended so can be in its group."""
+        is_through = self.outcome in (Outcome.RELEASED, Outcome.HELD)
+        if self.group in (SampleGroup.PASSED, SampleGroup.OTHER):
+            return is_through is (self.group is SampleGroup.PASSED)
+        return self.group is SampleGroup.EXCEPTION or self.outcome == Outcome.BLOCKED
 
 
 def group_of(release: Release) -> SampleGroup:
@@ -77,6 +97,11 @@ def group_of(release: Release) -> SampleGroup:
     if is_through:
         return SampleGroup.PASSED
     return SampleGroup.REFUSED if release.outcome is Outcome.BLOCKED else SampleGroup.OTHER
+
+
+def seed_of(stack_arn: str, period: AuditPeriod) -> str:
+    """Return the seed of the choice. It follows from what the pack is about, so that nobody can choose it."""
+    return f"{stack_arn} {period}"
 
 
 def choose(population: Iterable[PopulationEntry], seed: str, size: int) -> list[PopulationEntry]:

@@ -7,7 +7,9 @@ and statements, each named by its digest. Reading trusts nothing but digests.
 from __future__ import annotations
 
 import json
+import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,8 @@ _HEAD = "bundle.json"
 _BLOBS = "blobs/sha256/"
 _MOST_FILES = 2_000
 _MOST_BYTES = 512 << 20
+# A document that somebody made up can be wrong in each of these ways.
+DAMAGE = (LookupError, TypeError, ArithmeticError, ValueError, AttributeError, RecursionError)
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content is the same archive
 
 
@@ -133,27 +137,44 @@ def read(path: Path | BinaryIO) -> Bundle:
     """Read a bundle from a file and check the digest of each blob. Raises `InvalidBundleError`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            files = dict(read_members(archive))
+            files = read_members(archive)
         return _bundle(files)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
         raise InvalidBundleError(f"{path}: not a bundle: {why}") from error
-    except (KeyError, TypeError, ValueError, RecursionError, RejectedInputError) as error:
+    except (*DAMAGE, RejectedInputError) as error:
         raise InvalidBundleError(f"{path}: a broken bundle: {error}") from error
 
 
-def read_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each member. Raises `ValueError` for too many or too large ones."""
+def read_members(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """Return the members by name. Raises `ValueError` for an archive that is damaged, too large or ambiguous.
+
+    It is ambiguous if a name is there twice, or if a member is not an ordinary file.
+    """
     entries = archive.infolist()
     if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > _MOST_BYTES:
         raise ValueError(f"more than {_MOST_FILES} files or {_MOST_BYTES >> 20} MiB")
+    members: dict[str, bytes] = {}
     for entry in entries:
+        if entry.filename in members:
+            raise ValueError(f"{entry.filename} is there twice")
+        members[entry.filename] = _content(archive, entry)
+    return members
+
+
+def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    is_ordinary = stat.S_IFMT(entry.external_attr >> 16) in (0, stat.S_IFREG)
+    if not is_ordinary or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{entry.filename} is no ordinary file")
+    try:
         with archive.open(entry) as file:
             # The size in the archive's index is only a claim.
             content = file.read(entry.file_size + 1)
-        if len(content) > entry.file_size:
-            raise ValueError(f"{entry.filename} is larger than it says")
-        yield entry.filename, content
+    except (zlib.error, EOFError) as error:
+        raise ValueError(f"{entry.filename} is damaged: {error}") from error
+    if len(content) > entry.file_size:
+        raise ValueError(f"{entry.filename} is larger than it says")
+    return content
 
 
 def _bundle(files: dict[str, bytes]) -> Bundle:
@@ -162,9 +183,12 @@ def _bundle(files: dict[str, bytes]) -> Bundle:
         raise ValueError(f"schema {head['schema']!r} is not known; is there a newer imagegate?")
     blobs: dict[Digest, bytes] = {}
     for name, content in files.items():
-        if name.startswith(_BLOBS):
-            digest = Digest.parse(f"sha256:{name.removeprefix(_BLOBS)}")
-            blobs[digest] = digest.check(content, name)
+        if name == _HEAD:
+            continue
+        if not name.startswith(_BLOBS):
+            raise ValueError(f"{name} does not belong in a bundle")
+        digest = Digest.parse(f"sha256:{name.removeprefix(_BLOBS)}")
+        blobs[digest] = digest.check(content, name)
     return Bundle(
         decision=Digest.parse(head["decision"]),
         evidence=ImageEvidence(
@@ -205,7 +229,7 @@ def rerun(bundle: Bundle) -> Rerun:
         return Rerun(decision, "the bundle is about another image than its decision")
     try:
         again = Replay(records, VERSIONS).again(decision)
-    except (RejectedInputError, KeyError, TypeError, ValueError, StopIteration) as error:
+    except (RejectedInputError, *DAMAGE, StopIteration) as error:
         return Rerun(decision, f"it cannot be judged again: {error}")
     if again.encode() == content:
         return Rerun(decision)

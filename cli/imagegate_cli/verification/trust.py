@@ -15,7 +15,8 @@ from imagegate_cli.verification.checks import Trust
 
 # "AWS Signer Code Signing Root CA G1"; docs/adr/0004.
 AWS_ROOT = "90a87d0543c3f094dbff9589b6649affe2f3d6e0f308799be2258461c686473f"
-_STAGE = re.compile(r".*:/signing-profiles/[A-Za-z0-9_]+?__([A-Za-z0-9_]+)")
+_ARN = r"arn:[a-z0-9-]+:signer:[a-z0-9-]+:[0-9]{12}:/signing-profiles/[A-Za-z0-9_]+"
+_STAGE = re.compile(rf"{_ARN}?__([A-Za-z0-9_]+)")
 
 
 def of_stack(stack: Stack, roots: frozenset[str] | None, image: ImageRef) -> Trust:
@@ -27,12 +28,21 @@ def of_stack(stack: Stack, roots: frozenset[str] | None, image: ImageRef) -> Tru
     return Trust(roots or stack.trusted_roots, stages.get, managed)
 
 
-def of_profiles(prefix: str, roots: frozenset[str] | None) -> Trust:
-    """Return the trust in all profiles whose ARN is `prefix`, two underscores and a stage."""
+def of_profiles(gates: str | None, roots: frozenset[str] | None) -> Trust:
+    """Return the trust in all profiles whose ARN is `gates`, two underscores and a stage; with None, in any such ARN.
+
+    Raises `CannotTellError` unless `gates` is such an ARN: a shorter one would trust the profiles of others, too.
+    """
+    if gates is not None and not re.fullmatch(_ARN, gates):
+        raise CannotTellError(
+            f"{gates!r} is no ARN of signing profiles; write arn:aws:signer:REGION:ACCOUNT:/signing-profiles/NAME,"
+            " without the two underscores and the stage"
+        )
+    pattern = _STAGE if gates is None else re.compile(rf"{re.escape(gates)}__([A-Za-z0-9_]+)")
 
     def stage_of(profile: str) -> str | None:
-        match = _STAGE.fullmatch(profile)
-        return match[1] if match and profile.startswith(prefix) else None
+        match = pattern.fullmatch(profile)
+        return match[1] if match else None
 
     return Trust(roots or frozenset({AWS_ROOT}), stage_of)
 

@@ -16,6 +16,9 @@ from imagegate.findings.finding import Finding, FindingKind, Package, Place, Sev
 from imagegate.gate.finding_rules import Clock, FindingRuling
 
 SCHEMA = "imagegate.findings/v1"
+_LONGEST_LINE = (
+    64 << 20
+)  # bytes: a finding is about a package; memory must not depend on who wrote the record
 _GZIP = 31  # zlib: the largest window, with a gzip header that holds no time
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _PACKAGE = ("name", "installed", "fixed", "ecosystem", "purl", "layer", "path")
@@ -92,6 +95,8 @@ def _line(value: Any) -> bytes:
 def _lines(content: bytes) -> Iterator[bytes]:
     unpacker, rest = zlib.decompressobj(_GZIP), b""
     for start in range(0, len(content), 65536):
+        if len(rest) > _LONGEST_LINE:
+            raise CorruptContentError("a record of findings with a line that is too long")
         *whole, rest = (rest + unpacker.decompress(content[start : start + 65536])).split(b"\n")
         yield from whole
     rest += unpacker.flush()
