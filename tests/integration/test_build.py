@@ -18,7 +18,7 @@ from sandbox.deploy import machine_architecture
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".venv-sam/bin/sam"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-LAYER_LIMIT = 17_000_000  # bytes, zipped; README.md and docs/how-to/install.md state the size
+LAYER_LIMIT = 15_000_000  # bytes, zipped; README.md and docs/how-to/install.md state the size
 
 
 def runs(*command: str) -> bool:
@@ -108,11 +108,17 @@ def test_botocore_has_the_services_that_the_product_calls_and_no_others(layer: P
 
 
 _IMPORT_ALL = """
-import importlib, pkgutil, sys
+import ast, importlib, inspect, pkgutil, sys
 sys.path[:0] = sys.argv[1:]
 import handler, imagegate
+def import_in_calls(module):
+    for function in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(function, ast.FunctionDef):
+            for line in ast.walk(function):
+                if isinstance(line, ast.Import | ast.ImportFrom):
+                    exec(ast.unparse(line), {})
 for module in pkgutil.walk_packages(imagegate.__path__, "imagegate."):
-    importlib.import_module(module.name)
+    import_in_calls(importlib.import_module(module.name))
 """
 
 
@@ -145,7 +151,7 @@ print(refused)
 def test_the_layers_botocore_makes_calls_of_every_service(layer: Path) -> None:
     command = ["python3.13", "-I", "-B", "-c", _CALL_ALL, str(layer)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    assert int(done.stdout) > 100
+    assert int(done.stdout) > 20
 
 
 def test_nothing_that_the_product_imports_is_missing(layer: Path, architecture: str) -> None:
