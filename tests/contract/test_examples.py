@@ -33,6 +33,12 @@ ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / "examples/github-actions/release.yml"
 GITLAB = ROOT / "examples/gitlab-ci/.gitlab-ci.yml"
 ACTION = ROOT / "action.yml"
+CODEBUILD = ROOT / "examples/codebuild/buildspec.yml"
+CIRCLECI = ROOT / "examples/circleci/config.yml"
+AZURE = ROOT / "examples/azure-pipelines/azure-pipelines.yml"
+JENKINS = ROOT / "examples/jenkins/Jenkinsfile"
+THIN = (CODEBUILD, CIRCLECI, AZURE, JENKINS)  # pipelines that run the scripts for any CI
+ANY_CI = tuple(sorted((ROOT / "examples/any-ci").glob("*.sh")))
 WORKFLOWS = tuple(sorted((ROOT / ".github/workflows").glob("*.yml")))
 COMPONENTS = tuple(sorted((ROOT / "templates").glob("*.yml")))
 README = ROOT / "examples/README.md"
@@ -47,6 +53,7 @@ class Script:
     name: str
     text: str
     variables: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None  # a file that others run
 
     def __str__(self) -> str:
         return self.name
@@ -110,6 +117,30 @@ def component(path: Path) -> dict[str, Any]:
     return jobs
 
 
+# The variables that each pipeline has to set for the scripts.
+ANY_CI_VARIABLES = {
+    "BUILDER_ID": "build 1",
+    "ECR_REGISTRY": "registry",
+    "IMAGE_REPOSITORY": "shop-dev",
+    "TAGS": "1.0 1.0-0123abc",
+}
+
+
+def other_scripts() -> Iterator[Script]:
+    """Yield the scripts for any CI, and the snippets of the pipelines that run them."""
+    for path in ANY_CI:
+        yield Script(f"any CI: {path.name}", path.read_text(), ANY_CI_VARIABLES, path)
+    phases = load(CODEBUILD)["phases"]
+    yield Script("CodeBuild", "\n".join(line for phase in phases.values() for line in phase["commands"]))
+    steps = [one["run"] for one in load(CIRCLECI)["jobs"]["release"]["steps"] if "run" in one]
+    yield from (Script(f"CircleCI: {one['name']}", one["command"]) for one in steps)
+    for step in load(AZURE)["jobs"][0]["steps"]:
+        text = step.get("bash") or step.get("inputs", {}).get("inlineScript")
+        if text:
+            yield Script(f"Azure: {step['displayName']}", text)
+    yield Script("Jenkins", "\n".join(re.findall(r"^ *sh '(.*)'$", JENKINS.read_text(), re.MULTILINE)))
+
+
 def consoles(path: Path) -> Iterator[Script]:
     for number, block in enumerate(re.findall(r"```(?:console|bash)\n(.*?)```", path.read_text(), re.DOTALL)):
         lines = re.sub(r"\\\n\s*", "", textwrap.dedent(block)).splitlines()
@@ -118,7 +149,7 @@ def consoles(path: Path) -> Iterator[Script]:
         yield Script(f"{path.name}: {number}", "\n".join(commands))
 
 
-PIPELINES = [*github_scripts(), *gitlab_scripts()]
+PIPELINES = [*github_scripts(), *gitlab_scripts(), *other_scripts()]
 SCRIPTS = [script for path in (README, ROOT / "README.md", *PAGES) for script in consoles(path)]
 
 # Command lines
@@ -177,7 +208,7 @@ def test_every_call_of_imagegate_is_one_that_the_command_line_takes(script: Scri
         understood(arguments)
 
 
-@pytest.mark.parametrize("vendor", ["GitHub", "GitLab"])
+@pytest.mark.parametrize("vendor", ["GitHub", "GitLab", "any CI"])
 def test_a_pipeline_calls_imagegate_as_it_can_be_called(vendor: str, tmp_path: Path) -> None:
     (tmp_path / "judge").mkdir()
     (tmp_path / "wait").mkdir()
@@ -185,6 +216,7 @@ def test_a_pipeline_calls_imagegate_as_it_can_be_called(vendor: str, tmp_path: P
     # Some text does not do where the command line looks for more.
     exact = {
         "REPOSITORY": "shop-dev",
+        "IMAGE_REPOSITORY": "shop-dev",
         "GATE_REPOSITORY": "shop-dev",
         "IMAGE": "shop-dev:1.0",
         "GATE_TAG": "1.0",
@@ -197,9 +229,15 @@ def test_a_pipeline_calls_imagegate_as_it_can_be_called(vendor: str, tmp_path: P
     called = [*recorded(tmp_path / "judge"), *recorded(tmp_path / "wait")]
     for arguments in called:
         understood(arguments)
-    assert [arguments[0] for arguments in called] == ["judge"] * 4 + ["status"]
-    formats = {arguments[arguments.index("--format") + 1] for arguments in called[:4]}
-    assert formats == {"table", "sarif", "markdown", "json"}
+    judged = called[:-1]
+    assert {arguments[0] for arguments in judged} == {"judge"}
+    assert called[-1][0] == "status"
+    if vendor == "any CI":
+        configs = [arguments[arguments.index("--config") + 1] for arguments in judged]
+        assert configs == [f"security-reports/linux-{name}/config.json" for name in ("amd64", "arm64")]
+    else:
+        formats = [arguments[arguments.index("--format") + 1] for arguments in judged]
+        assert sorted(formats) == ["json", "markdown", "sarif", "table"]
 
 
 def test_a_call_that_the_command_line_does_not_take_is_found() -> None:
@@ -221,6 +259,7 @@ def test_a_call_that_the_command_line_does_not_take_is_found() -> None:
             for path in sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[bi]*.yml"))
         ),
         (GITLAB, ["vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+        (CIRCLECI, ["vendor.circle-ci"]),
     ],
     ids=lambda value: value.stem if isinstance(value, Path) else "",
 )
@@ -228,6 +267,16 @@ def test_a_pipeline_follows_its_vendors_schema(path: Path, options: list[str]) -
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", *options, str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_pipeline_of_azure_follows_its_schema(tmp_path: Path) -> None:
+    """The schema knows the tasks of Azure Pipelines alone, and not those of extensions."""
+    text, is_extension, _ = AZURE.read_text().partition("      # A pull request ends")
+    assert is_extension
+    without = tmp_path / "azure-pipelines.yml"
+    without.write_text(text)
+    options = ["--data-transform", "azure-pipelines", "--regex-variant", "nonunicode"]
+    test_a_pipeline_follows_its_vendors_schema(without, ["vendor.azure-pipelines", *options])
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
@@ -283,6 +332,7 @@ def test_only_the_job_that_pushes_can_sign_in_to_aws() -> None:
     assert workflow["permissions"] == {}
     may = {name: job["permissions"] for name, job in workflow["jobs"].items()}
     assert may == {
+        "build": {"contents": "read"},
         "judge": {"contents": "read", "security-events": "write"},
         "release": {"contents": "read", "id-token": "write"},
     }
@@ -307,7 +357,18 @@ while [ $# -gt 0 ]; do if [ "$1" = --output ]; then echo x > "$2"; fi; shift; do
 exit "$IMAGEGATE_SAYS\"""",
     # Who reads from it may have ended before: that is no failure.
     "aws": "trap '' PIPE; echo key secret token 2>/dev/null || true",
-    "skopeo": "echo {} | tee digest",
+    # An index of two platforms and an attestation.
+    "skopeo": """case "$*" in
+*--raw*) cat <<END
+{"manifests": [
+  {"platform": {"os": "linux", "architecture": "amd64"}},
+  {"platform": {"os": "linux", "architecture": "arm64"}},
+  {"platform": {"os": "unknown", "architecture": "unknown"}}]}
+END
+;;
+*) echo {} | tee digest ;;
+esac""",
+    "docker": "true",
     "curl": 'while [ "$1" != --output ]; do shift; done; echo x > "$2"',
 }
 
@@ -331,7 +392,8 @@ def exit_code(script: Script, says: int, work: Path) -> int:
         "CI_PROJECT_ID": "1",
         "CI_JOB_ID": "1",
     }
-    command = ["bash", "--noprofile", "--norc", "-euo", "pipefail", "-c", script.text]
+    command = ["bash", "--noprofile", "--norc", "-euo", "pipefail"]
+    command += [str(script.path)] if script.path else ["-c", script.text]
     ended = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, check=False)
     return ended.returncode
 
@@ -347,15 +409,20 @@ def script_named(name: str) -> Script:
 WAITS = {
     "GitHub": "GitHub action: Wait for the gate",
     "GitLab": "GitLab: release-image: script",
+    "any CI": "any CI: release.sh",
 }
-JUDGES = {"GitHub": "GitHub action: Judge", "GitLab": "GitLab: judge-image: script"}
+JUDGES = {
+    "GitHub": "GitHub action: Judge",
+    "GitLab": "GitLab: judge-image: script",
+    "any CI": "any CI: judge.sh",
+}
 
 
 @pytest.mark.parametrize("says", sorted({*EXIT_CODES.values(), TIMED_OUT}))
 @pytest.mark.parametrize("vendor", WAITS)
 def test_the_job_ends_as_the_image_does(vendor: str, says: int, tmp_path: Path) -> None:
     ends = exit_code(script_named(WAITS[vendor]), says, tmp_path)
-    held_is_fine = vendor == "GitHub" and says == 3
+    held_is_fine = vendor != "GitLab" and says == 3
     assert ends == (0 if held_is_fine else says)
 
 
@@ -367,6 +434,44 @@ def test_a_held_image_is_a_warning_on_gitlab() -> None:
 @pytest.mark.parametrize("vendor", JUDGES)
 def test_a_verdict_is_the_jobs(vendor: str, says: int, tmp_path: Path) -> None:
     assert exit_code(script_named(JUDGES[vendor]), says, tmp_path) == says
+
+
+def test_whoever_runs_the_script_reads_what_became_of_the_image(tmp_path: Path) -> None:
+    verdicts = {0: "released", 1: "refused", 2: "failed", 3: "held", 124: "open"}
+    assert verdicts.keys() == {*EXIT_CODES.values(), TIMED_OUT}
+    for says, verdict in verdicts.items():
+        work = tmp_path / str(says)
+        work.mkdir()
+        exit_code(script_named("any CI: release.sh"), says, work)
+        assert (work / "release.env").read_text().splitlines()[-1] == f"VERDICT={verdict}"
+
+
+@pytest.mark.parametrize("path", THIN, ids=lambda path: path.parent.name)
+def test_a_pipeline_for_any_ci_runs_the_scripts_in_their_order_and_stores_no_key(path: Path) -> None:
+    text = path.read_text()
+    found = re.findall(r"\.imagegate/examples/any-ci/(\w+\.sh)", text)
+    assert found == ["build.sh", "judge.sh", "release.sh"]
+    assert all(name in text for name in ANY_CI_VARIABLES)
+    assert not re.search("ACCESS_KEY|SECRET", text)
+
+
+def test_the_build_of_codebuild_has_the_keys_of_its_form() -> None:
+    """https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html has no schema of it."""
+    build = load(CODEBUILD)
+    assert set(build) == {"version", "env", "phases", "artifacts"}
+    assert build["version"] == 0.2
+    assert build["env"].keys() <= {"shell", "variables", "exported-variables"}
+    assert build["phases"].keys() <= {"install", "pre_build", "build", "post_build"}
+    for phase in build["phases"].values():
+        assert phase.keys() == {"commands"}
+        assert all(isinstance(command, str) for command in phase["commands"])
+
+
+def test_every_example_pins_its_scanners_alike() -> None:
+    texts = [path.read_text() for path in (GITHUB, GITLAB, *ANY_CI)]
+    images = {image for text in texts for image in re.findall(r"[\w./-]+/(?:trivy|grype):\S+", text)}
+    assert len(images) == 2
+    assert all(re.fullmatch(r".+@sha256:[0-9a-f]{64}", image) for image in images)
 
 
 def test_the_pipelines_role_can_push_and_look_and_no_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -35,6 +36,12 @@ class Clients:
         logins = {gate.cloud.env["IMAGEGATE_REGISTRY"]: {"auth": granted["authorizationToken"]}}
         (home / "config.json").write_text(json.dumps({"auths": logins}))
         return cls(gate, home)
+
+    @property
+    def password(self) -> str:
+        """The password that `aws ecr get-login-password` prints."""
+        granted = self.gate.cloud.client("ecr").get_authorization_token()["authorizationData"][0]
+        return base64.b64decode(granted["authorizationToken"]).decode().partition(":")[2]
 
     def repository(self, name: str) -> None:
         self.gate.cloud.client("ecr").create_repository(repositoryName=name)

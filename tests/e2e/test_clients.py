@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
+import subprocess
+import sys
 import sysconfig
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from imagegate.notation.verifier import verify_envelope
 from imagegate.oci.manifest import Manifest
 from sandbox.images.build import build_image, build_index
+from tests.contract.served_cloud import ROOT
 from tests.e2e.clients import Clients, needed, needed_docker
 from tests.e2e.gate import Gate
 
@@ -95,6 +100,42 @@ def test_an_index_that_skopeo_copies_in_keeps_its_digest_its_children_and_its_pr
     evidence = {entry["digest"] for entry in gate.referrers("platforms-staging", index.digest)}
     assert release["signature"] in evidence
     assert signature_holds(gate, "platforms-staging", index.digest, release["signature"])
+
+
+@pytest.mark.usefixtures("skopeo")
+def test_the_script_for_any_ci_pushes_every_tag_and_ends_as_the_gate_does(
+    gate: Gate, clients: Clients, tmp_path: Path
+) -> None:
+    index = build_index(tmp_path / "image", platforms={name: {} for name in ("linux/amd64", "linux/arm64")})
+    clients.repository("pipeline-dev")
+    # The sandbox has no certificate; `aws` only prints the password.
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, body in {
+        "skopeo": f'shift_to=$1; shift; exec {shutil.which("skopeo")} --insecure-policy "$shift_to" '
+        '$([ "$shift_to" = login ] && echo --tls-verify=false || echo --dest-tls-verify=false) "$@"',
+        "aws": f"echo {clients.password}",
+        "imagegate": f'exec {sys.executable} -m imagegate_cli "$@"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+        (programs / name).chmod(0o755)
+    variables = {
+        **gate.cloud.env,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "REGISTRY_AUTH_FILE": str(clients.home / "pipeline.json"),
+        "ECR_REGISTRY": gate.cloud.env["IMAGEGATE_REGISTRY"],
+        "IMAGE_REPOSITORY": "pipeline-dev",
+        "TAGS": "1.0 1.0-0123abc",
+    }
+    script = ROOT / "examples/any-ci/release.sh"
+    ended = subprocess.run([script], env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    image = f"{gate.cloud.env['IMAGEGATE_REGISTRY']}/pipeline-dev@{index.digest}"
+    written = (tmp_path / "release.env").read_text().splitlines()
+    assert written == [f"IMAGE={image}", f"DIGEST={index.digest}", "VERDICT=released"]
+    for tag in ("1.0", "1.0-0123abc"):
+        assert gate.manifest("pipeline-dev", tag) == gate.manifest("pipeline-dev", index.digest)
 
 
 @pytest.mark.usefixtures("docker")
