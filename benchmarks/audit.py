@@ -31,10 +31,12 @@ from botocore.exceptions import ClientError
 from benchmarks.output import write_result
 from benchmarks.reconcile import _NOW, _POLICY, Cloud, RepositoryPages, SimulatedThreads
 from imagegate.audit.image import AuditTerms
-from imagegate.aws import clients, dynamodb, ecr, ecr_settings, records
+from imagegate.aws import clients, dynamodb, records
 from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup import images as stored_images
 from imagegate.aws.dynamodb import DynamoTable, typed
+from imagegate.aws.ecr import images as ecr_images
+from imagegate.aws.ecr import settings as ecr_settings
 from imagegate.aws.ledger import DynamoLedger, keys
 from imagegate.aws.ledger.cleaned import DynamoCleanedImages
 from imagegate.aws.ledger.release_item import write_release
@@ -83,7 +85,7 @@ def measure(repositories: int, images: int, rate: int = 500) -> dict[str, Any]:
     if policy is None:
         raise RuntimeError("the policy has faults")
     cloud = AuditedCloud(repositories, images, 0, rate, policy=policy)
-    for adapter in (ecr, ecr_settings, stored_images, dynamodb, records):
+    for adapter in (ecr_images, ecr_settings, stored_images, dynamodb, records):
         adapter.client = cloud.client  # type: ignore[attr-defined]
     began, totals = time.monotonic(), [0, 0, 0]
     with tempfile.TemporaryFile("w") as results:

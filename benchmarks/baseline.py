@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.audit import _HOME, ACCOUNT, REGION, AuditedEcr, _refusal
 from benchmarks.output import write_result
 from benchmarks.reconcile import _POLICY, Cloud
-from imagegate.aws import ecr_settings
+from imagegate.aws.ecr import settings as ecr_settings
 from imagegate.baseline.plan import SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.policy.file.load import load_policy

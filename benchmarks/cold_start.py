@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sandbox.deploy import machine_architecture
+from sandbox.deployment.deploy import machine_architecture
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / ".aws-sam/cold-start"
@@ -45,9 +45,9 @@ SERVICES = {
 }
 # The adapters of functions that put their step together for each call.
 _ADAPTERS = {
-    "approval_page": ("approval_links", "ledger", "records", "grants", "ecr"),
-    "check_deployment": ("ecs", "ecr", "ledger", "grants", "notifications"),
-    "publish_policy": ("records", "signer", "ecr", "ledger"),
+    "approval_page": ("approval_links", "ledger", "records", "grants", "images"),
+    "check_deployment": ("ecs", "images", "ledger", "grants", "notifications"),
+    "publish_policy": ("records", "signer", "scans", "ledger"),
 }
 _POLICY = ROOT / "layers/policy/policy.yaml"
 _START = """

@@ -150,7 +150,8 @@ def _measure(pages: Path) -> dict[str, Any]:
     from urllib3 import HTTPResponse
 
     from imagegate.aws.clients import client
-    from imagegate.aws.ecr import Ecr
+    from imagegate.aws.ecr.images import EcrImages
+    from imagegate.aws.ecr.scans import EcrScans
     from imagegate.findings.finding import count_severities
     from imagegate.findings.scan import Basis, ScanStatus
     from imagegate.findings.versions import VERSIONS
@@ -183,8 +184,8 @@ def _measure(pages: Path) -> dict[str, Any]:
         policy, policy.stages["dev"], facts, _NOW, baseline=baseline, versions=VERSIONS
     )
     status = ScanStatus(digest, "ACTIVE", counts=counts, lists_findings=True, basis=Basis.LIST)
-    ecr = Ecr("123456789012.dkr.ecr.eu-central-1.amazonaws.com")
-    findings = ecr._findings(facts.image, Basis.ENHANCED, ecr._findings_page(facts.image))
+    scans = EcrScans(EcrImages("123456789012.dkr.ecr.eu-central-1.amazonaws.com"))
+    findings = scans._findings(facts.image, Basis.ENHANCED, scans._findings_page(facts.image))
     evaluation.read_scan(status, findings)
     result = evaluation.decide()
     seconds = time.process_time() - started

@@ -24,7 +24,9 @@ from botocore.exceptions import ClientError
 
 from benchmarks.output import write_result
 from imagegate import wiring
-from imagegate.aws import clients, dynamodb, ecr
+from imagegate.aws import clients, dynamodb
+from imagegate.aws.ecr import images as ecr_images
+from imagegate.aws.ecr import scans as ecr_scans
 from imagegate.aws.grants import DynamoGrants
 from imagegate.aws.ledger import DynamoLedger
 from imagegate.aws.records import S3Records
@@ -75,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     cloud = Cloud(
         arguments.repositories, arguments.images, min(arguments.pushed, arguments.images), arguments.rate
     )
-    for adapter in (ecr, dynamodb):
+    for adapter in (ecr_images, ecr_scans, dynamodb):
         adapter.client = clients_of(cloud)  # type: ignore[attr-defined]
     write_result(measure(cloud), arguments.json)
     return 0
@@ -272,12 +274,17 @@ def _step(cloud: Cloud) -> Reconcile:
     policy = load_policy(_POLICY).policy
     if policy is None:
         raise RuntimeError("the policy has faults")
-    ledger, images = DynamoLedger("ledger"), ecr.Ecr("123456789012.dkr.ecr.eu-central-1.amazonaws.com")
+    ledger, images = (
+        DynamoLedger("ledger"),
+        ecr_images.EcrImages("123456789012.dkr.ecr.eu-central-1.amazonaws.com"),
+    )
     starter, records, alerts = LambdaStarter("start"), S3Records("records"), SnsNotifications("alerts")
     return Reconcile(
         images=images,
         ledger=ledger,
-        completed=ScanCompleted(scans=images, ledger=ledger, tasks=StepFunctionsTasks(), starter=starter),
+        completed=ScanCompleted(
+            scans=ecr_scans.EcrScans(images), ledger=ledger, tasks=StepFunctionsTasks(), starter=starter
+        ),
         stopped=ResumeStopped(
             ledger=ledger,
             executions=StepFunctionsWorkflow("release"),

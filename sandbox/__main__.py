@@ -28,7 +28,7 @@ _COMMANDS = {
     "intelligence": "sandbox.scanner.intelligence",
     "seed": "sandbox.images.seed",
     "demo": "sandbox.demo.command",
-    "redeploy": "sandbox.redeploy",
+    "redeploy": "sandbox.deployment.redeploy",
 }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from sandbox.settings import Settings
 
 if TYPE_CHECKING:
-    from sandbox.deploy import DeployedStack
+    from sandbox.deployment.deploy import DeployedStack
 
 # In this order: later ones use earlier ones.
 _PATCHES = (
@@ -130,7 +130,7 @@ class Cloud:
 
     def _deploy_template(self) -> None:
         from sandbox.aws.signer.jobs import trust_root_thumbprint
-        from sandbox.deploy import deploy
+        from sandbox.deployment.deploy import deploy
         from sandbox.sam_local import environment
 
         self._progress("deploying the template …")

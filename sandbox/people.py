@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from sandbox.clients import client
-from sandbox.deploy import DeployedStack
+from sandbox.deployment.deploy import DeployedStack
 from sandbox.settings import Settings
 
 _DECIDE = "DecideFunction"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from sandbox.template import Template, read
+from sandbox.deployment.template import Template, read
 
 BUILT = Path(".aws-sam/build/template.yaml")
 

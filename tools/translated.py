@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.template import read, translate
+from sandbox.deployment.template import read, translate
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 REGION = "eu-central-1"

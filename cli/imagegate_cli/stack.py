@@ -13,14 +13,14 @@ from imagegate_cli.faults import NotFoundError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from imagegate.aws.ecr import Ecr
+    from imagegate.aws.ecr.images import EcrImages
+    from imagegate.aws.ecr.scans import EcrScans
     from imagegate.aws.grants import DynamoGrants
     from imagegate.aws.ledger import DynamoLedger
     from imagegate.aws.records import S3Records
     from imagegate.grants.power import Power
     from imagegate.oci.image import Digest
     from imagegate.policy.policy import Policy
-    from imagegate.ports.images import Scans
     from imagegate.release.release import Release
     from imagegate.workflow.cleanup.parts import CleanupParts
     from imagegate.workflow.decide.rollback import PlanRollback
@@ -75,7 +75,7 @@ class Stack:
     @cached_property
     def rollback_planning(self) -> PlanRollback:
         """Finds the release that a repository can go back to."""
-        from imagegate.aws.ecr_registry import own_registry
+        from imagegate.aws.ecr.registry import own_registry
         from imagegate.aws.signer import AwsSigner
         from imagegate.notation.revocation import AwsRevocations
         from imagegate.workflow.decide.rollback import PlanRollback
@@ -127,15 +127,17 @@ class Stack:
         return DynamoLedger(self.output("LedgerTable"))
 
     @cached_property
-    def images(self) -> Ecr:
-        from imagegate.aws.ecr import Ecr
+    def images(self) -> EcrImages:
+        from imagegate.aws.ecr.images import EcrImages
 
-        return Ecr(self.registry)
+        return EcrImages(self.registry)
 
     @cached_property
-    def scans(self) -> Scans:
+    def scans(self) -> EcrScans:
         """The scans of the registry's images."""
-        return self.images
+        from imagegate.aws.ecr.scans import EcrScans
+
+        return EcrScans(self.images)
 
     @cached_property
     def starter(self) -> ReleaseOrders:

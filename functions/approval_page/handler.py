@@ -18,7 +18,7 @@ logger = Logger(json_serializer=log.log_line)
 
 def show(token: str) -> dict[str, Any]:
     links, ledger, records = wiring.approval_links(), wiring.ledger(), wiring.records()
-    grants, images = wiring.grants(), wiring.ecr()
+    grants, images = wiring.grants(), wiring.images()
     step = ShowApproval(links=links, ledger=ledger, records=records, grants=grants, images=images)
     view = step.run(token, wiring.now())
     logger.append_keys(release=str(view.release.id))

@@ -20,11 +20,11 @@ logger = Logger(json_serializer=log_line)
 @cache
 def step() -> AttachSbom:
     return AttachSbom(
-        images=wiring.ecr(),
+        images=wiring.images(),
         ledger=wiring.ledger(),
         records=wiring.records(),
         registry=wiring.registry(),
-        scans=wiring.ecr(),
+        scans=wiring.scans(),
         exports=wiring.sbom_exports(),
         repositories=setting("REPOSITORIES"),
     )

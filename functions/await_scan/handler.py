@@ -18,7 +18,9 @@ logger = Logger(json_serializer=log_line)
 
 @cache
 def step() -> AwaitScan:
-    return AwaitScan(images=wiring.ecr(), scans=wiring.ecr(), ledger=wiring.ledger(), tasks=wiring.tasks())
+    return AwaitScan(
+        images=wiring.images(), scans=wiring.scans(), ledger=wiring.ledger(), tasks=wiring.tasks()
+    )
 
 
 @log_call(logger)

@@ -16,7 +16,7 @@ CHECK_SECONDS, TELL_SECONDS = 20.0, 10.0
 
 
 def judge() -> watch.JudgeContainers:
-    images, ledger, grants = wiring.ecr(), wiring.ledger(), wiring.grants()
+    images, ledger, grants = wiring.images(), wiring.ledger(), wiring.grants()
     policy, allowed = wiring.policy(), function_settings.allowed_images()
     return watch.JudgeContainers(images=images, ledger=ledger, grants=grants, policy=policy, allowed=allowed)
 

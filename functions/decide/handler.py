@@ -21,7 +21,7 @@ def step() -> CarryOutDecision:
         grants=wiring.grants(),
         ledger=wiring.ledger(),
         records=wiring.records(),
-        images=wiring.ecr(),
+        images=wiring.images(),
         starter=wiring.starter(),
         notifications=wiring.notifications(),
         policy=wiring.policy,

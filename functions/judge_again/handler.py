@@ -24,11 +24,11 @@ RESERVE_MS = 90_000
 
 @cache
 def step() -> JudgeAgain:
-    ecr, ledger, policy = wiring.ecr(), wiring.ledger(), wiring.policy()
-    parts: Any = {"images": ecr, "ledger": ledger, "policy": policy}
-    look = LookAgain(examine=step_wiring.examination(), scans=ecr, records=wiring.records(), **parts)
+    scans, ledger, policy = wiring.scans(), wiring.ledger(), wiring.policy()
+    parts: Any = {"images": wiring.images(), "ledger": ledger, "policy": policy}
+    look = LookAgain(examine=step_wiring.examination(), scans=scans, records=wiring.records(), **parts)
     tasks, usage = wiring.ecs_tasks(), wiring.intelligence()
-    in_use = partial(ImagesInUse, ledger=ledger, running=tasks, usage=usage, scans=ecr, policy=policy)
+    in_use = partial(ImagesInUse, ledger=ledger, running=tasks, usage=usage, scans=scans, policy=policy)
     announce = AnnounceRisks(ledger, wiring.notifications())
     pace = JudgementPace(quiet=function_settings.quiet_time(), at_risk=function_settings.at_risk_pace())
     export = step_wiring.risk_export()

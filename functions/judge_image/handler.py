@@ -21,7 +21,7 @@ def step() -> JudgeImage:
     examine = step_wiring.examination(
         second_look=function_settings.second_look(), timeout_share=function_settings.timeout_share()
     )
-    images, ledger, records, grants = wiring.ecr(), wiring.ledger(), wiring.records(), wiring.grants()
+    images, ledger, records, grants = wiring.images(), wiring.ledger(), wiring.records(), wiring.grants()
     return JudgeImage(examine=examine, images=images, ledger=ledger, records=records, grants=grants)
 
 

@@ -21,7 +21,7 @@ RESERVE_MS = 60_000
 @cache
 def step() -> PromoteImage:
     return PromoteImage(
-        images=wiring.ecr(),
+        images=wiring.images(),
         ledger=wiring.ledger(),
         records=wiring.records(),
         registry=wiring.registry(),

@@ -24,7 +24,7 @@ logger = Logger(json_serializer=log_line)
 def publish(request: CustomResourceRequest) -> dict[str, str]:
     """Publish the policy; return the attributes of the custom resource. Raises `InvalidPolicyError`."""
     parser = partial(parse_policy, prefix=setting("REPOSITORY_PREFIX"), today=wiring.now().date())
-    step = PublishPolicy(records=wiring.records(), signer=wiring.signer(), scans=wiring.ecr(), parse=parser)
+    step = PublishPolicy(records=wiring.records(), signer=wiring.signer(), scans=wiring.scans(), parse=parser)
     policy, parsed = step.run(Path(setting("POLICY_FILE")).read_bytes())
     installed_at = wiring.ledger().installed_at(wiring.now())
     data = {"Digest": str(policy.digest), "Parsed": f"{policy.digest} {parsed}", "Version": __version__}

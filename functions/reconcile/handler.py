@@ -20,7 +20,7 @@ logger = Logger(json_serializer=log.log_line)
 
 @cache
 def step() -> Reconcile:
-    parts: Any = {"images": wiring.ecr(), "ledger": wiring.ledger(), "policy": wiring.policy()}
+    parts: Any = {"images": wiring.images(), "ledger": wiring.ledger(), "policy": wiring.policy()}
     parts |= {"grants": wiring.grants(), "records": wiring.records(), "versions": wiring.versions()}
     parts |= {"workers": wiring.workers(), "stopwatch": clock.stopwatch, "canary": function_settings.canary()}
     return Reconcile(

@@ -19,7 +19,7 @@ logger = Logger(json_serializer=log_line)
 @cache
 def step() -> SignImage:
     return SignImage(
-        images=wiring.ecr(),
+        images=wiring.images(),
         ledger=wiring.ledger(),
         records=wiring.records(),
         registry=wiring.registry(),

@@ -20,7 +20,7 @@ logger = Logger(json_serializer=log.log_line)
 @cache
 def step() -> StartOnEvent:
     start = StartRelease(
-        images=wiring.ecr(),
+        images=wiring.images(),
         ledger=wiring.ledger(),
         workflow=wiring.workflow(),
         records=wiring.records(),

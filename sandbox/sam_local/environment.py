@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import template as templates
-from sandbox.deploy import DeployedStack, machine_architecture
+from sandbox.deployment import template as templates
+from sandbox.deployment.deploy import DeployedStack, machine_architecture
 from sandbox.functions.unpacked import UnpackedCode
 from sandbox.sam_local import relay
 from sandbox.settings import Settings

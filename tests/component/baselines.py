@@ -14,7 +14,7 @@ from botocore.session import Session
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from imagegate.aws.ecr_settings import EcrSettings
+from imagegate.aws.ecr.settings import EcrSettings
 from imagegate.baseline.plan import FoundRepository
 from imagegate.baseline.terms import SettingsDocument
 from tests.component.cli_gate import CliGate, Result, gate

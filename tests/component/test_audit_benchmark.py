@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from benchmarks import audit
-from imagegate.aws import dynamodb, ecr, ecr_settings, records
+from imagegate.aws import dynamodb, records
 from imagegate.aws.cleanup import images as stored_images
+from imagegate.aws.ecr import images as ecr
+from imagegate.aws.ecr import settings as ecr_settings
 
 
 @pytest.fixture(autouse=True)

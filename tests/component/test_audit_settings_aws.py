@@ -15,11 +15,11 @@ import pytest
 
 from imagegate.audit.finding import AuditFinding
 from imagegate.audit.report import AuditPart
-from imagegate.aws import ecr as ecr_module
-from imagegate.aws import ecr_settings as settings_module
 from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup import images as images_module
 from imagegate.aws.cleanup.images import EcrStoredImages
+from imagegate.aws.ecr import images as ecr_module
+from imagegate.aws.ecr import settings as settings_module
 from imagegate.baseline.account import SigningRule
 from imagegate.baseline.registry import RegistryTerms
 from imagegate.baseline.repository_policy import GateRegistry

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from imagegate.aws.ecr_settings import EcrSettings
+from imagegate.aws.ecr.settings import EcrSettings
 from imagegate.baseline.lifecycle_rules import lifecycle_document
 from imagegate.baseline.plan import Change, FoundRepository
 from imagegate.baseline.repository_policy import GateRegistry

@@ -10,7 +10,6 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from imagegate.aws import ecr as ecr_module
 from imagegate.aws.cleanup import images as images_module
 from imagegate.aws.cleanup import preview as preview_module
 from imagegate.aws.cleanup import users as users_module
@@ -18,6 +17,7 @@ from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.preview import preview_lifecycle
 from imagegate.aws.cleanup.users import AwsImageUsers
 from imagegate.aws.dynamodb import DynamoTable
+from imagegate.aws.ecr import images as ecr_module
 from imagegate.aws.ledger.cleaned import DynamoCleanedImages
 from imagegate.cleanup.cleaned import CleanedImage
 from imagegate.cleanup.selection import CleanupAction

@@ -14,7 +14,8 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from imagegate.aws import clients as aws
-from imagegate.aws.ecr import Ecr
+from imagegate.aws.ecr.images import EcrImages
+from imagegate.aws.ecr.scans import EcrScans
 from imagegate.errors import (
     AccessRefusedError,
     CorruptContentError,
@@ -62,9 +63,15 @@ def stub(aws_account: None) -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def ecr() -> Ecr:
-    made = Ecr(REGISTRY)
+def images() -> EcrImages:
+    made = EcrImages(REGISTRY)
     _images: Images = made
+    return made
+
+
+@pytest.fixture
+def scans(images: EcrImages) -> EcrScans:
+    made = EcrScans(images)
     _scans: Scans = made
     return made
 
@@ -77,7 +84,7 @@ def head(status: str, found: dict[str, Any] | None = None, **more: Any) -> dict[
 # images
 
 
-def test_facts_are_read_from_ecrs_description(ecr: Ecr, stub: Stubber) -> None:
+def test_facts_are_read_from_ecrs_description(images: EcrImages, stub: Stubber) -> None:
     detail = {
         "imageTags": ["v1", "latest"],
         "imagePushedAt": NOW,
@@ -86,72 +93,72 @@ def test_facts_are_read_from_ecrs_description(ecr: Ecr, stub: Stubber) -> None:
         "imageSizeInBytes": 42,
     }
     stub.add_response("describe_images", {"imageDetails": [detail]}, NAMED)
-    facts = ecr.facts(IMAGE)
+    facts = images.facts(IMAGE)
     assert facts.tags == {"v1", "latest"}
     assert (facts.image, facts.pushed_at, facts.size) == (IMAGE, NOW, 42)
     assert facts.media_type == OCI_MANIFEST
 
 
-def test_an_untagged_image_has_no_tags(ecr: Ecr, stub: Stubber) -> None:
+def test_an_untagged_image_has_no_tags(images: EcrImages, stub: Stubber) -> None:
     stub.add_response("describe_images", {"imageDetails": [{"imagePushedAt": NOW}]}, NAMED)
-    assert ecr.facts(IMAGE).tags == frozenset()
+    assert images.facts(IMAGE).tags == frozenset()
 
 
 @pytest.mark.parametrize("code", ["ImageNotFoundException", "RepositoryNotFoundException"])
-def test_an_image_that_is_gone_is_named(ecr: Ecr, stub: Stubber, code: str) -> None:
+def test_an_image_that_is_gone_is_named(images: EcrImages, scans: EcrScans, stub: Stubber, code: str) -> None:
     registry = {"scanningConfiguration": {"scanType": "BASIC", "rules": []}}
     stub.add_client_error("describe_images", code)
     stub.add_response("get_registry_scanning_configuration", registry, {})
     stub.add_client_error("describe_image_scan_findings", code)
-    for ask in (ecr.facts, ecr.status):
+    for ask in (images.facts, scans.status):
         with pytest.raises(ImageNotFoundError, match="shop-dev@sha256:"):
             ask(IMAGE)
 
 
-def test_an_answer_without_the_image_is_no_image(ecr: Ecr, stub: Stubber) -> None:
+def test_an_answer_without_the_image_is_no_image(images: EcrImages, stub: Stubber) -> None:
     stub.add_response("describe_images", {"imageDetails": []}, NAMED)
     stub.add_response("batch_get_image", {"images": [], "failures": []}, GET)
     with pytest.raises(ImageNotFoundError):
-        ecr.facts(IMAGE)
+        images.facts(IMAGE)
     with pytest.raises(ImageNotFoundError):
-        ecr.manifest(IMAGE)
+        images.manifest(IMAGE)
 
 
-def test_other_errors_of_ecr_are_not_ours(ecr: Ecr, stub: Stubber) -> None:
+def test_other_errors_of_ecr_are_not_ours(images: EcrImages, stub: Stubber) -> None:
     stub.add_client_error("describe_images", "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
-        ecr.facts(IMAGE)
+        images.facts(IMAGE)
 
 
-def test_throttling_is_tried_again(ecr: Ecr, stub: Stubber) -> None:
+def test_throttling_is_tried_again(images: EcrImages, stub: Stubber) -> None:
     stub.add_client_error("batch_get_image", "ThrottlingException")
     with pytest.raises(ThrottledError):
-        ecr.manifest(IMAGE)
+        images.manifest(IMAGE)
 
 
-def test_a_manifest_keeps_its_exact_bytes(ecr: Ecr, stub: Stubber) -> None:
+def test_a_manifest_keeps_its_exact_bytes(images: EcrImages, stub: Stubber) -> None:
     found = {"imageManifest": CONTENT, "imageManifestMediaType": OCI_MANIFEST, "imageId": BY_DIGEST}
     stub.add_response("batch_get_image", {"images": [found]}, GET)
-    manifest = ecr.manifest(IMAGE)
+    manifest = images.manifest(IMAGE)
     assert (manifest.content, manifest.media_type) == (CONTENT.encode(), OCI_MANIFEST)
 
 
-def test_a_manifest_with_other_bytes_is_refused(ecr: Ecr, stub: Stubber) -> None:
+def test_a_manifest_with_other_bytes_is_refused(images: EcrImages, stub: Stubber) -> None:
     found = {"imageManifest": CONTENT + " ", "imageManifestMediaType": OCI_MANIFEST, "imageId": BY_DIGEST}
     stub.add_response("batch_get_image", {"images": [found]}, GET)
     with pytest.raises(CorruptContentError, match="shop-dev@sha256:"):
-        ecr.manifest(IMAGE)
+        images.manifest(IMAGE)
 
 
-def test_a_manifest_that_cannot_be_had_is_no_missing_image(ecr: Ecr, stub: Stubber) -> None:
+def test_a_manifest_that_cannot_be_had_is_no_missing_image(images: EcrImages, stub: Stubber) -> None:
     failure = {"imageId": BY_DIGEST, "failureCode": "KmsError", "failureReason": "the key is disabled"}
     stub.add_response("batch_get_image", {"failures": [failure]}, GET)
     with pytest.raises(RejectedInputError, match="KmsError: the key is disabled") as raised:
-        ecr.manifest(IMAGE)
+        images.manifest(IMAGE)
     assert not isinstance(raised.value, ImageNotFoundError)
 
 
-def test_a_tag_points_to_a_digest_or_to_nothing(ecr: Ecr, stub: Stubber) -> None:
+def test_a_tag_points_to_a_digest_or_to_nothing(images: EcrImages, stub: Stubber) -> None:
     stub_scan_answer = {**GET, "imageIds": [{"imageTag": "v1"}]}
     failure = {"imageId": {"imageTag": "v1"}, "failureCode": "ImageNotFound", "failureReason": "none"}
     stub.add_response(
@@ -159,7 +166,7 @@ def test_a_tag_points_to_a_digest_or_to_nothing(ecr: Ecr, stub: Stubber) -> None
     )
     stub.add_response("batch_get_image", {"images": [], "failures": [failure]}, stub_scan_answer)
     stub.add_client_error("batch_get_image", "RepositoryNotFoundException", expected_params=stub_scan_answer)
-    answers = [ecr.digest_of("shop-dev", "v1") for _ in range(3)]
+    answers = [images.digest_of("shop-dev", "v1") for _ in range(3)]
     assert answers == [IMAGE.digest, None, None]
 
 
@@ -219,9 +226,9 @@ def covered(inspector: Stubber, *records: dict[str, Any]) -> None:
     inspector.add_response("list_coverage", {"coveredResources": records}, {"filterCriteria": criteria})
 
 
-def test_an_image_that_was_never_scanned_is_not_started(ecr: Ecr, stub: Stubber) -> None:
+def test_an_image_that_was_never_scanned_is_not_started(scans: EcrScans, stub: Stubber) -> None:
     stub_scan_answer(stub, None)
-    assert ecr.status(IMAGE).readiness is Readiness.NOT_STARTED
+    assert scans.status(IMAGE).readiness is Readiness.NOT_STARTED
 
 
 @pytest.mark.parametrize(
@@ -245,10 +252,10 @@ def test_an_image_that_was_never_scanned_is_not_started(ecr: Ecr, stub: Stubber)
     ],
 )
 def test_a_basic_scan_is_ready_when_it_is_complete_with_its_date_and_its_counts(
-    ecr: Ecr, stub: Stubber, answer: dict[str, Any], readiness: Readiness
+    scans: EcrScans, stub: Stubber, answer: dict[str, Any], readiness: Readiness
 ) -> None:
     stub_scan_answer(stub, answer)
-    assert ecr.status(IMAGE).readiness is readiness
+    assert scans.status(IMAGE).readiness is readiness
 
 
 @pytest.mark.parametrize(
@@ -274,7 +281,7 @@ def test_a_basic_scan_is_ready_when_it_is_complete_with_its_date_and_its_counts(
     ],
 )
 def test_an_enhanced_scan_is_ready_when_inspector_says_that_it_looked_since_the_push(
-    ecr: Ecr,
+    scans: EcrScans,
     stub: Stubber,
     inspector: Stubber,
     answer: dict[str, Any] | None,
@@ -283,11 +290,11 @@ def test_an_enhanced_scan_is_ready_when_inspector_says_that_it_looked_since_the_
 ) -> None:
     stub_scan_answer(stub, answer, "ENHANCED")
     covered(inspector, *records)
-    assert ecr.status(IMAGE).readiness is readiness
+    assert scans.status(IMAGE).readiness is readiness
 
 
 def test_a_refused_read_of_findings_names_all_needed_permissions(
-    ecr: Ecr, stub: Stubber, inspector: Stubber
+    scans: EcrScans, stub: Stubber, inspector: Stubber
 ) -> None:
     """Under enhanced scanning ECR answers so where the caller lacks Inspector's permission."""
     registry = {"scanningConfiguration": {"scanType": "ENHANCED", "rules": []}}
@@ -296,27 +303,29 @@ def test_a_refused_read_of_findings_names_all_needed_permissions(
     stub.add_client_error("describe_image_scan_findings", "AccessDeniedException")
     needed = "ecr:DescribeImageScanFindings.*inspector2:ListFindings.*inspector2:ListCoverage"
     with pytest.raises(AccessRefusedError, match=needed):
-        ecr.status(IMAGE)
+        scans.status(IMAGE)
 
 
 def test_a_refused_read_of_the_coverage_names_the_permission(
-    ecr: Ecr, stub: Stubber, inspector: Stubber
+    scans: EcrScans, stub: Stubber, inspector: Stubber
 ) -> None:
     registry = {"scanningConfiguration": {"scanType": "ENHANCED", "rules": []}}
     stub.add_response("get_registry_scanning_configuration", registry, {})
     inspector.add_client_error("list_coverage", "AccessDeniedException")
     with pytest.raises(AccessRefusedError, match="inspector2:ListCoverage and inspector2:ListFindings"):
-        ecr.status(IMAGE)
+        scans.status(IMAGE)
 
 
-def test_the_head_of_a_scan_tells_counts_time_and_what_the_scanner_says(ecr: Ecr, stub: Stubber) -> None:
+def test_the_head_of_a_scan_tells_counts_time_and_what_the_scanner_says(
+    scans: EcrScans, stub: Stubber
+) -> None:
     found = {
         "imageScanCompletedAt": NOW,
         "findingSeverityCounts": {"HIGH": 2, "UNTRIAGED": 1, "TOTAL": 3},
         "findings": [{}],
     }
     stub_scan_answer(stub, head("COMPLETE", found, description="done"))
-    status = ecr.status(IMAGE)
+    status = scans.status(IMAGE)
     assert status.counts == {Severity.HIGH: 2, Severity.UNDEFINED: 1}
     assert (status.completed_at, status.description) == ("2026-11-21T07:52:38Z", "done")
     assert status.pushed_at == "2026-11-21T07:51:38Z"
@@ -326,17 +335,17 @@ def test_the_head_of_a_scan_tells_counts_time_and_what_the_scanner_says(ecr: Ecr
     ("basis", "other"), [(Basis.BASIC, "enhancedFindings"), (Basis.ENHANCED, "findings")]
 )
 def test_findings_of_the_other_scanner_never_count(
-    ecr: Ecr, stub: Stubber, inspector: Stubber, basis: Basis, other: str
+    scans: EcrScans, stub: Stubber, inspector: Stubber, basis: Basis, other: str
 ) -> None:
     if basis is Basis.ENHANCED:
         covered(inspector, record())
     scanned_by(stub, str(basis))
     stub.add_response("describe_image_scan_findings", head("COMPLETE", {other: [{"severity": "LOW"}]}))
     with pytest.raises(FindingsChangedError):
-        list(ecr.read(IMAGE, PUSHED).findings)
+        list(scans.read(IMAGE, PUSHED).findings)
 
 
-def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
+def test_findings_are_read_page_by_page(scans: EcrScans, stub: Stubber) -> None:
     basic = {
         "name": "CVE-1",
         "severity": "HIGH",
@@ -351,7 +360,7 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
     scanned_by(stub)
     stub.add_response("describe_image_scan_findings", first, stub_scan_answer)
     stub.add_response("describe_image_scan_findings", last, {**stub_scan_answer, "nextToken": "more"})
-    reading = ecr.read(IMAGE, PUSHED)
+    reading = scans.read(IMAGE, PUSHED)
     assert not reading.is_one_answer
     assert list(reading.findings) == [
         Finding("CVE-1", Severity.HIGH, packages=(Package("openssl", "3.0"),)),
@@ -361,14 +370,14 @@ def test_findings_are_read_page_by_page(ecr: Ecr, stub: Stubber) -> None:
 
 @pytest.mark.parametrize("pushed_at", [PUSHED, None])
 def test_one_answer_has_the_status_and_the_findings(
-    ecr: Ecr, stub: Stubber, pushed_at: datetime | None
+    scans: EcrScans, stub: Stubber, pushed_at: datetime | None
 ) -> None:
     answer = head("COMPLETE", {**HIGH, **DATED, "findings": [{"name": "CVE-1", "severity": "HIGH"}]})
     scanned_by(stub)
     stub.add_response("describe_image_scan_findings", answer, {**SCAN, "maxResults": 1000})
     if pushed_at is None:
         stub.add_response("describe_images", {"imageDetails": [DETAIL]}, NAMED)
-    reading = ecr.read(IMAGE, pushed_at)
+    reading = scans.read(IMAGE, pushed_at)
     assert reading.is_one_answer
     assert (reading.status.readiness, reading.status.counts) == (Readiness.READY, {Severity.HIGH: 1})
     assert [finding.vulnerability for finding in reading.findings] == ["CVE-1"]
@@ -387,16 +396,16 @@ def test_one_answer_has_the_status_and_the_findings(
     ],
 )
 def test_how_far_a_scan_is_takes_one_request(
-    ecr: Ecr, stub: Stubber, answer: dict[str, Any] | None, progress: ScanProgress
+    scans: EcrScans, stub: Stubber, answer: dict[str, Any] | None, progress: ScanProgress
 ) -> None:
     if answer is None:
         stub.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
     else:
         stub.add_response("describe_image_scan_findings", answer, {**SCAN, "maxResults": 1})
-    assert ecr.progress(IMAGE) is progress
+    assert scans.progress(IMAGE) is progress
 
 
-def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(ecr: Ecr, stub: Stubber) -> None:
+def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(scans: EcrScans, stub: Stubber) -> None:
     """The service may return fewer per page than requested."""
     stub_scan_answer = {**SCAN, "maxResults": 1000}
     listed = [{"name": f"CVE-{n}", "severity": "LOW" if n else "CRITICAL"} for n in range(100)]
@@ -407,22 +416,22 @@ def test_fifty_pages_of_findings_are_all_counted_and_none_is_kept(ecr: Ecr, stub
         stub.add_response(
             "describe_image_scan_findings", {**head("COMPLETE", {"findings": listed}), **more}, wanted
         )
-    tally = FindingCounts.of(ecr.read(IMAGE, PUSHED).findings)
+    tally = FindingCounts.of(scans.read(IMAGE, PUSHED).findings)
     assert tally.counts == {Severity.LOW: 4950, Severity.CRITICAL: 50}
     assert sum(map(len, tally.examples.values())) == 10
 
 
-def test_a_page_of_an_older_scan_is_a_change_and_not_a_fault(ecr: Ecr, stub: Stubber) -> None:
+def test_a_page_of_an_older_scan_is_a_change_and_not_a_fault(scans: EcrScans, stub: Stubber) -> None:
     first = {**head("COMPLETE", {"findings": []}), "nextToken": "old"}
     scanned_by(stub)
     stub.add_response("describe_image_scan_findings", first, {**SCAN, "maxResults": 1000})
     stub.add_client_error("describe_image_scan_findings", "InvalidParameterException")
     with pytest.raises(FindingsChangedError):
-        list(ecr.read(IMAGE, PUSHED).findings)
+        list(scans.read(IMAGE, PUSHED).findings)
 
 
 def test_an_enhanced_finding_counts_once_however_many_packages_it_names(
-    ecr: Ecr, stub: Stubber, inspector: Stubber
+    scans: EcrScans, stub: Stubber, inspector: Stubber
 ) -> None:
     packages = [
         {"name": "openssl", "version": "3.0", "fixedInVersion": "3.1"},
@@ -440,7 +449,7 @@ def test_an_enhanced_finding_counts_once_however_many_packages_it_names(
     scanned_by(stub, "ENHANCED")
     covered(inspector, record())
     stub.add_response("describe_image_scan_findings", head("ACTIVE", {"enhancedFindings": found}))
-    assert list(ecr.read(IMAGE, PUSHED).findings) == [
+    assert list(scans.read(IMAGE, PUSHED).findings) == [
         Finding("CVE-1", Severity.CRITICAL, (Package("openssl", "3.0", "3.1"), Package("libssl", "3.0"))),
         Finding("CVE-2", Severity.UNDEFINED, (Package("libssl", "3.0"),)),
         Finding("something else", Severity.UNDEFINED),
@@ -461,7 +470,7 @@ def test_an_enhanced_finding_counts_once_however_many_packages_it_names(
     ],
 )
 def test_how_a_scan_comes_about_is_in_the_scanning_configuration(
-    ecr: Ecr, stub: Stubber, scan_type: str, repository: dict[str, Any], scanning: Scanning
+    scans: EcrScans, stub: Stubber, scan_type: str, repository: dict[str, Any], scanning: Scanning
 ) -> None:
     registry = {"scanningConfiguration": {"scanType": scan_type, "rules": []}}
     stub.add_response("get_registry_scanning_configuration", registry, {})
@@ -470,7 +479,7 @@ def test_how_a_scan_comes_about_is_in_the_scanning_configuration(
         {"scanningConfigurations": [{"repositoryName": "shop-dev", **repository}]},
         {"repositoryNames": ["shop-dev"]},
     )
-    assert ecr.scanning("shop-dev") is scanning
+    assert scans.scanning("shop-dev") is scanning
 
 
 @pytest.mark.parametrize(
@@ -478,7 +487,7 @@ def test_how_a_scan_comes_about_is_in_the_scanning_configuration(
     [("CONTINUOUS_SCAN", True), ("SCAN_ON_PUSH", False), ("MANUAL", False)],
 )
 def test_a_repository_says_whether_it_is_scanned_continuously(
-    ecr: Ecr, stub: Stubber, frequency: str, is_continuous: bool
+    scans: EcrScans, stub: Stubber, frequency: str, is_continuous: bool
 ) -> None:
     configuration = {"repositoryName": "shop-dev", "scanFrequency": frequency}
     stub.add_response(
@@ -486,23 +495,23 @@ def test_a_repository_says_whether_it_is_scanned_continuously(
         {"scanningConfigurations": [configuration]},
         {"repositoryNames": ["shop-dev"]},
     )
-    assert ecr.is_continuous("shop-dev") is is_continuous
+    assert scans.is_continuous("shop-dev") is is_continuous
 
 
-def test_a_repository_that_is_gone_has_no_scanning(ecr: Ecr, stub: Stubber) -> None:
+def test_a_repository_that_is_gone_has_no_scanning(scans: EcrScans, stub: Stubber) -> None:
     registry = {"scanningConfiguration": {"scanType": "BASIC", "rules": []}}
     failure = {"repositoryName": "shop-dev", "failureCode": "REPOSITORY_NOT_FOUND", "failureReason": "gone"}
     stub.add_response("get_registry_scanning_configuration", registry, {})
     stub.add_response("batch_get_repository_scanning_configuration", {"failures": [failure]})
     with pytest.raises(ImageNotFoundError, match="shop-dev"):
-        ecr.scanning("shop-dev")
+        scans.scanning("shop-dev")
 
 
-def test_asking_for_a_scan_that_runs_or_ran_today_is_no_error(ecr: Ecr, stub: Stubber) -> None:
+def test_asking_for_a_scan_that_runs_or_ran_today_is_no_error(scans: EcrScans, stub: Stubber) -> None:
     stub.add_response("start_image_scan", {"imageScanStatus": {"status": "IN_PROGRESS"}}, SCAN)
     stub.add_client_error("start_image_scan", "LimitExceededException", expected_params=SCAN)
-    assert ecr.start(IMAGE)
-    assert not ecr.start(IMAGE)
+    assert scans.start(IMAGE)
+    assert not scans.start(IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -514,11 +523,11 @@ def test_asking_for_a_scan_that_runs_or_ran_today_is_no_error(ecr: Ecr, stub: St
     ],
 )
 def test_a_scan_that_ecr_will_not_do_is_refused_with_its_words(
-    ecr: Ecr, stub: Stubber, code: str, message: str
+    scans: EcrScans, stub: Stubber, code: str, message: str
 ) -> None:
     stub.add_client_error("start_image_scan", code, message)
     with pytest.raises(ScanRefusedError, match=f"shop-dev@sha256:.* cannot be scanned: .*{message}"):
-        ecr.start(IMAGE)
+        scans.start(IMAGE)
 
 
 # what a finding says

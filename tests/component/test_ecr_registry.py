@@ -10,8 +10,8 @@ import pytest
 from botocore.stub import Stubber
 
 from imagegate.aws import clients as aws
-from imagegate.aws import ecr_registry
-from imagegate.aws.ecr_registry import LayerState, RemoteEcr, ecr_layers
+from imagegate.aws.ecr import registry as ecr_registry
+from imagegate.aws.ecr.registry import LayerState, RemoteEcr, ecr_layers
 from imagegate.errors import AccessRefusedError, ImageGateError, ThrottledError
 from imagegate.oci.image import Digest
 from imagegate.policy.policy import RemoteRegistry

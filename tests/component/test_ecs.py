@@ -16,8 +16,8 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from imagegate.aws import clients as aws
-from imagegate.aws.ecs import Ecs
-from imagegate.aws.ecs_tasks import EcsTasks
+from imagegate.aws.ecs.revisions import Ecs
+from imagegate.aws.ecs.tasks import EcsTasks
 from imagegate.aws.ledger import DynamoLedger
 from imagegate.errors import (
     AccessRefusedError,

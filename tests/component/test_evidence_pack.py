@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from imagegate.aws import ecr_registry
+from imagegate.aws.ecr import registry as ecr_registry
 from imagegate.canonical_json import canonical_json
 from imagegate.errors import ImageNotFoundError
 from imagegate.evidence import attestation

@@ -16,7 +16,7 @@ from imagegate.errors import AccessRefusedError, ThrottledError
 from imagegate.findings.coverage import Coverage
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate.gate.finding_rules import Clock
-from imagegate.notices.security_finding import SecurityFindingFormat
+from imagegate.notices.risk.security_finding import SecurityFindingFormat
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode, Policy, Scanner
 from imagegate.policy.rules import FindingRules, Rule

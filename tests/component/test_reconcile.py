@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from benchmarks import reconcile as benchmark
-from imagegate.aws import dynamodb, ecr
+from imagegate.aws import dynamodb
+from imagegate.aws.ecr import images as ecr_images
+from imagegate.aws.ecr import scans as ecr_scans
 from imagegate.errors import ThrottledError
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import EcrImage
@@ -213,7 +215,7 @@ def test_a_large_registry_is_walked_over_in_time_without_repeated_calls(
     monkeypatch: pytest.MonkeyPatch, rate: int
 ) -> None:
     cloud = benchmark.Cloud(repositories=2_000, images=30, pushed=10, rate=rate)
-    for adapter in (ecr, dynamodb):
+    for adapter in (ecr_images, ecr_scans, dynamodb):
         monkeypatch.setattr(adapter, "client", benchmark.clients_of(cloud))
     measured = benchmark.measure(cloud)
     assert measured["longest_run_s"] < 60

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from imagegate.aws.ecr import Ecr
+from imagegate.aws.ecr.images import EcrImages
 from imagegate.errors import InvalidPolicyError
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.file.load import parse_policy
@@ -94,7 +94,7 @@ def test_it_is_not_waited_for_ever(world: World) -> None:
 def test_the_answer_of_ecr_is_read(monkeypatch: pytest.MonkeyPatch, aws_account: None) -> None:
     image = ImageRef(DEV, Digest.of(b"image"))
     ecr: Any = boto3.client("ecr")
-    monkeypatch.setattr("imagegate.aws.ecr.client", lambda _service: ecr)
+    monkeypatch.setattr("imagegate.aws.ecr.images.client", lambda _service: ecr)
     with Stubber(ecr) as stub:
         stub.add_response(
             "describe_image_replication_status",
@@ -113,7 +113,7 @@ def test_the_answer_of_ecr_is_read(monkeypatch: pytest.MonkeyPatch, aws_account:
             },
             {"repositoryName": DEV, "imageId": {"imageDigest": str(image.digest)}},
         )
-        assert Ecr("registry").replicas(image) == [
+        assert EcrImages("registry").replicas(image) == [
             Replica("eu-west-1", DONE),
             Replica("us-east-1", FAILED, "NO_ACCESS"),
         ]

@@ -12,7 +12,8 @@ from urllib3 import HTTPResponse
 
 from benchmarks.judge import _finding
 from imagegate.aws import clients as aws
-from imagegate.aws.ecr import Ecr
+from imagegate.aws.ecr.images import EcrImages
+from imagegate.aws.ecr.scans import EcrScans
 from imagegate.errors import ServiceUnavailableError
 from imagegate.findings.finding import Finding
 from imagegate.findings.scan import Basis
@@ -41,8 +42,8 @@ def answered(body: bytes, basis: Basis) -> list[Finding]:
     events = aws.client("ecr").meta.events
     events.register(f"before-send.{OPERATION}", answer, unique_id="answer")
     try:
-        ecr = Ecr("123456789012.dkr.ecr.us-east-1.amazonaws.com")
-        return list(ecr._findings(IMAGE, basis, ecr._findings_page(IMAGE)))
+        scans = EcrScans(EcrImages("123456789012.dkr.ecr.us-east-1.amazonaws.com"))
+        return list(scans._findings(IMAGE, basis, scans._findings_page(IMAGE)))
     finally:
         events.unregister(f"before-send.{OPERATION}", answer, unique_id="answer")
 

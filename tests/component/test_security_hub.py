@@ -21,7 +21,7 @@ from imagegate.aws.security_hub import AwsSecurityHub
 from imagegate.canonical_json import timestamp
 from imagegate.errors import AccessRefusedError, ThrottledError
 from imagegate.findings.finding import Severity
-from imagegate.notices.security_finding import SecurityFindingFormat
+from imagegate.notices.risk.security_finding import SecurityFindingFormat
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.revocation import RunsIn
 from imagegate.risk.risk import NewerRelease, Risk, RiskFinding, RiskState

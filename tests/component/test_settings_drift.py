@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from samtranslator.yaml_helper import yaml_parse
 
-from imagegate.aws.ecr_settings import EcrSettings
+from imagegate.aws.ecr.settings import EcrSettings
 from imagegate.baseline.drift import SETTING_CALLS, SettingsCall
 from imagegate.baseline.registry import REGISTRY
 from imagegate.baseline.repository_policy import GateRegistry

@@ -18,7 +18,7 @@ from botocore.validate import validate_parameters
 from imagegate.audit.checks import CATALOGUE
 from imagegate.audit.controls import ControlSupport
 from imagegate.audit.finding import AdvisedRemedy, AuditedResource, AuditFinding, FindingState, ResourceKind
-from imagegate.audit.oscal import assessment_results, oscal_id
+from imagegate.audit.formats.oscal import assessment_results, oscal_id
 from imagegate.audit.report import AuditReport, CheckPassed, NotAssessed
 from imagegate.aws.security_hub import _BYTES_A_FINDING
 from imagegate_cli.audit.controls import control_lines, load_controls, support_as_json

@@ -17,7 +17,7 @@ WITHOUT = ("functions", "layers", "cli", "tests/unit", "tests/component")
 CHOOSING = [
     "cli/imagegate_cli/context.py",
     "cli/imagegate_cli/importing/tokens.py",
-    "layers/core/imagegate/aws/ecr_registry.py",
+    "layers/core/imagegate/aws/ecr/registry.py",
     "layers/core/imagegate/oci/client.py",
     "layers/core/imagegate/oci/http.py",
     "layers/core/imagegate/wiring.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.template import check_parameters, read
+from sandbox.deployment.template import check_parameters, read
 from tools.built_template import main
 
 ROOT = Path(__file__).parents[2]

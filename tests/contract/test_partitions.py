@@ -12,7 +12,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from sandbox.template import read, translate
+from sandbox.deployment.template import read, translate
 from tools.translated import TEMPLATE, packaged
 
 SESSION = botocore.session.get_session()

@@ -99,7 +99,7 @@ def test_readers_may_read(action: str) -> None:
 
 def test_who_applies_a_baseline_may_make_all_its_calls() -> None:
     changes = "".join(path.read_text() for path in (ROOT / "layers/core/imagegate/baseline").glob("*.py"))
-    reads = (ROOT / "layers/core/imagegate/aws/ecr_settings.py").read_text()
+    reads = (ROOT / "layers/core/imagegate/aws/ecr/settings.py").read_text()
     verbs = "put|set|delete|create|update|tag|untag"
     operations = re.findall(rf'"((?:{verbs})_\w+)"', changes) + re.findall(
         r'(?:read|_listed)\("(\w+)"', reads
@@ -119,7 +119,7 @@ def test_readers_change_nothing() -> None:
 
 
 def test_who_audits_may_make_all_its_calls_and_change_nothing_but_the_report() -> None:
-    sources = [ROOT / f"layers/core/imagegate/aws/{name}.py" for name in ("audit/settings", "ecr_settings")]
+    sources = [ROOT / f"layers/core/imagegate/aws/{name}.py" for name in ("audit/settings", "ecr/settings")]
     text = "".join(path.read_text() for path in sources)
     reads = re.findall(r'(?:read|_listed|_document)\("((?:describe|get|list|batch_get)_\w+)"', text)
     actions = {f"ecr:{one.title().replace('_', '')}" for one in reads}

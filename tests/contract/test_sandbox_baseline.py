@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from imagegate.aws import clients as aws
-from imagegate.aws.ecr_settings import EcrSettings
+from imagegate.aws.ecr.settings import EcrSettings
 from imagegate.baseline.plan import Change, SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.policy.file.load import load_policy

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.aws.cfn.custom import answer_to, take_answer
-from sandbox.template import check_parameters
+from sandbox.deployment.template import check_parameters
 from tests.contract.served_cloud import FIXTURES, ServedCloud, start
 from tests.patience import eventually
 

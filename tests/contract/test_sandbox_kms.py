@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.deployment.template import read
 from sandbox.settings import REGION
-from sandbox.template import read
 from tests.contract.served_cloud import ServedCloud
 
 ROOT = Path(__file__).parents[2]

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from imagegate.policy.file.load import parse_policy
+from sandbox.deployment.redeploy import main as redeploy
 from sandbox.images import seed
 from sandbox.images.build import build_image
 from sandbox.images.push import push
 from sandbox.images.references import SandboxReference
-from sandbox.redeploy import main as redeploy
 from sandbox.session import find_session
 from tests.contract.served_cloud import ROOT, sourced
 from tests.e2e.gate import Gate, running_gate

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from sandbox.deploy import machine_architecture
+from sandbox.deployment.deploy import machine_architecture
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".venv-sam/bin/sam"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imagegate.aws.ecr_registry import LayerState
+from imagegate.aws.ecr.registry import LayerState
 from imagegate.errors import ImageNotFoundError, RejectedInputError
 from imagegate.oci import copy as blob_copy
 from imagegate.oci.client import HttpRegistry

@@ -128,7 +128,7 @@ def wrongs(end: End) -> list[str]:
 
 def has_arrived(image: ImageRef) -> bool:
     there = ImageRef(image.repository.replace("-dev", "-staging"), image.digest)
-    tagged = {facts.image for facts in wiring.ecr().tagged(there.repository)}
+    tagged = {facts.image for facts in wiring.images().tagged(there.repository)}
     return there in tagged
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.deploy import machine_architecture
+from sandbox.deployment.deploy import machine_architecture
 from tests.contract.served_cloud import ServedCloud, served_cloud
 from tests.patience import eventually
 

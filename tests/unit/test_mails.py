@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from imagegate.grants.approval import Approval, ApprovalRequest, Choice
 from imagegate.grants.break_glass import BreakGlass
-from imagegate.notices import approval_mail, approval_notice, grant_notice
+from imagegate.notices import grant_notice
+from imagegate.notices.approval import mail as approval_mail
+from imagegate.notices.approval import notice as approval_notice
 from imagegate.notices.message import Message, as_sns_message, event_detail
 from imagegate.notices.notice import not_reconciled, waiver_ending
-from imagegate.notices.risk_notice import many_risks, risk_began, risk_ended
+from imagegate.notices.risk.notice import many_risks, risk_began, risk_ended
 from imagegate.oci.image import ImageRef
 from imagegate.policy.approval_terms import ApprovalTerms
 from imagegate.policy.waiver import Waiver

@@ -9,7 +9,7 @@ import pytest
 
 from imagegate.findings.finding import Severity
 from imagegate.notices.message import Message, as_sns_message
-from imagegate.notices.risk_notice import many_risks, risk_began, risk_ended
+from imagegate.notices.risk.notice import many_risks, risk_began, risk_ended
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.release.revocation import RunsIn
 from imagegate.risk.risk import NewerRelease, Risk, RiskFinding, RiskState

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imagegate import __version__
-from imagegate.audit.oscal import assessment_results
-from imagegate.audit.security_hub import AuditFindingFormat
+from imagegate.audit.formats.oscal import assessment_results
+from imagegate.audit.formats.security_hub import AuditFindingFormat
 from imagegate.text import json_text, printable
 from imagegate_cli.audit.controls import load_controls
 from imagegate_cli.audit.documents import in_order, to_csv, to_markdown

@@ -15,6 +15,7 @@ def open_parts(stack: Stack) -> CleanupParts:
     from imagegate.aws.cleanup.images import EcrStoredImages
     from imagegate.aws.cleanup.users import AwsImageUsers
     from imagegate.aws.dynamodb import DynamoTable
+    from imagegate.aws.ecr.scans import EcrScans
     from imagegate.aws.inspector import Inspector
     from imagegate.aws.ledger.cleaned import DynamoCleanedImages
 
@@ -25,7 +26,7 @@ def open_parts(stack: Stack) -> CleanupParts:
         ledger=stack.ledger,
         cleaned=DynamoCleanedImages(DynamoTable(stack.output("LedgerTable"))),
         records=stack.records,
-        scans=images,
+        scans=EcrScans(images),
         usage=Inspector(),
         policy=stack.policy,
         installed_at=stack.installed_at,

@@ -235,7 +235,7 @@ def _confirm(question: str, *, as_json: bool) -> None:
 
 def _planner(command_line: CommandLine, file: Path | None, *, needs_section: bool = True) -> Planner:
     """Return the planner for a policy file or the deployed policy. If it has faults, print them and exit with 2."""
-    from imagegate.aws.ecr_settings import EcrSettings
+    from imagegate.aws.ecr.settings import EcrSettings
     from imagegate.baseline.repository_policy import GateRegistry
     from imagegate.workflow.settings.compare import CompareSettings
     from imagegate_cli.baseline.planning import Planner

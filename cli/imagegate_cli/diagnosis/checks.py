@@ -175,7 +175,7 @@ class Diagnosis:
 
     def _check_scanner(self) -> str:
         stack = self._found()
-        wanted, used = stack.policy.scanner, stack.images.scanner()
+        wanted, used = stack.policy.scanner, stack.scans.scanner()
         if wanted is used:
             return f"{used}, as in the policy"
         command = f"aws ecr put-registry-scanning-configuration --scan-type {wanted.upper()}"

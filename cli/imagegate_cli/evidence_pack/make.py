@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def make_pack(stack: Stack, path: Path, period: AuditPeriod, size: int) -> None:
     """Write the pack, and say its digest and number of samples. Raises `CannotTellError` if it cannot be written."""
-    from imagegate.aws.ecr_registry import own_registry
+    from imagegate.aws.ecr.registry import own_registry
 
     with Spinner("collecting evidence") as spinner:
         collect = CollectPack(

@@ -64,7 +64,7 @@ def _copy(
     source: Opened, target: RepositoryReference, has_time: Callable[[], bool], *, is_tagged: bool
 ) -> list[str]:
     """Copy the image, then push its tag. Return the referrers that were not copied because they could run."""
-    from imagegate.aws.ecr_registry import ecr_layers, ecr_login
+    from imagegate.aws.ecr.registry import ecr_layers, ecr_login
     from imagegate.oci.client import HttpRegistry
     from imagegate.workflow.copying import Copy, OutOfTimeError
 

@@ -78,7 +78,7 @@ def _release(image: ImageRef, ecr_image: EcrImage, stage: Stage, policy: Policy,
 
 
 def _examine(stack: Stack) -> ExamineImage:
-    from imagegate.aws.ecr_registry import own_registry
+    from imagegate.aws.ecr.registry import own_registry
     from imagegate.aws.grants import DynamoGrants
     from imagegate.aws.inspector import Inspector
     from imagegate.aws.records import S3Records
@@ -89,7 +89,7 @@ def _examine(stack: Stack) -> ExamineImage:
     roots = frozenset(stack.output("TrustedRoots").split(","))
     return ExamineImage(
         images=stack.images,
-        scans=stack.images,
+        scans=stack.scans,
         ledger=stack.ledger,
         records=S3Records(stack.output("RecordsBucket")),
         grants=DynamoGrants(stack.output("GrantsTable")),

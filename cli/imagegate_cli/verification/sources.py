@@ -60,7 +60,7 @@ def is_foreign(text: str) -> bool:
 
 def in_ecr(stack: Stack, reference: RepositoryReference) -> ImageSource:
     """Find an image of the stack's registry. Raises `NotFoundError` if there is none."""
-    from imagegate.aws.ecr_registry import own_registry
+    from imagegate.aws.ecr.registry import own_registry
 
     image = image_of(stack, reference)
     if image is None:

@@ -17,6 +17,7 @@ from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.users import AwsImageUsers
 from imagegate.aws.dynamodb import DynamoTable
+from imagegate.aws.ecr.scans import EcrScans
 from imagegate.aws.inspector import Inspector
 from imagegate.aws.ledger.cleaned import DynamoCleanedImages
 from imagegate.cleanup.usage import UsedImages
@@ -76,7 +77,7 @@ def scheduled_cleanup() -> ScheduledCleanup:
         ledger=ledger,
         cleaned=DynamoCleanedImages(DynamoTable(setting("LEDGER_TABLE"))),
         records=wiring.records(),
-        scans=images,
+        scans=EcrScans(images),
         usage=Inspector(),
         policy=wiring.policy(),
         installed_at=ledger.installation(),

@@ -24,8 +24,8 @@ def examination(**times: Any) -> ExamineImage:
     from imagegate.workflow.examination.examine import ExamineImage
 
     return ExamineImage(
-        images=wiring.ecr(),
-        scans=wiring.ecr(),
+        images=wiring.images(),
+        scans=wiring.scans(),
         ledger=wiring.ledger(),
         records=wiring.records(),
         grants=wiring.grants(),
@@ -67,14 +67,14 @@ def scan_completed() -> ScanCompleted:
     from imagegate.workflow.await_scan import ScanCompleted
 
     return ScanCompleted(
-        scans=wiring.ecr(), ledger=wiring.ledger(), tasks=wiring.tasks(), starter=wiring.starter()
+        scans=wiring.scans(), ledger=wiring.ledger(), tasks=wiring.tasks(), starter=wiring.starter()
     )
 
 
 def risk_export() -> ExportRisks:
     """Return what keeps the findings in AWS Security Hub."""
     from imagegate.aws.security_hub import AwsSecurityHub
-    from imagegate.notices.security_finding import SecurityFindingFormat
+    from imagegate.notices.risk.security_finding import SecurityFindingFormat
     from imagegate.workflow.watch.export_risks import ExportRisks
 
     findings = SecurityFindingFormat(setting("SECURITY_HUB_PRODUCT"))
@@ -83,7 +83,7 @@ def risk_export() -> ExportRisks:
 
 def settings_comparison(policy: Policy) -> CompareSettings:
     """Return what compares repositories and the registry with the baseline of a policy."""
-    from imagegate.aws.ecr_settings import EcrSettings
+    from imagegate.aws.ecr.settings import EcrSettings
     from imagegate.workflow.settings.compare import CompareSettings
 
     return CompareSettings(policy, wiring.baseline(policy.digest), wiring.gate_registry(), EcrSettings())

@@ -14,9 +14,10 @@ from imagegate.settings import setting
 # Imported where they are used: a function that does not sign never loads cryptography.
 if TYPE_CHECKING:
     from imagegate.aws.board_pages import S3BoardPages
-    from imagegate.aws.ecr import Ecr
-    from imagegate.aws.ecs import Ecs
-    from imagegate.aws.ecs_tasks import EcsTasks
+    from imagegate.aws.ecr.images import EcrImages
+    from imagegate.aws.ecr.scans import EcrScans
+    from imagegate.aws.ecs.revisions import Ecs
+    from imagegate.aws.ecs.tasks import EcsTasks
     from imagegate.aws.grants import DynamoGrants
     from imagegate.aws.iam import IamPeople
     from imagegate.aws.inspector import Inspector
@@ -43,29 +44,36 @@ def now() -> datetime:
 
 
 @cache
-def ecr() -> Ecr:
-    from imagegate.aws.ecr import Ecr
+def images() -> EcrImages:
+    from imagegate.aws.ecr.images import EcrImages
 
-    return Ecr(setting("REGISTRY"))
+    return EcrImages(setting("REGISTRY"))
+
+
+@cache
+def scans() -> EcrScans:
+    from imagegate.aws.ecr.scans import EcrScans
+
+    return EcrScans(images())
 
 
 @cache
 def ecs() -> Ecs:
-    from imagegate.aws.ecs import Ecs
+    from imagegate.aws.ecs.revisions import Ecs
 
     return Ecs()
 
 
 @cache
 def ecs_tasks() -> EcsTasks:
-    from imagegate.aws.ecs_tasks import EcsTasks
+    from imagegate.aws.ecs.tasks import EcsTasks
 
     return EcsTasks(setting("REGISTRY"))
 
 
 @cache
 def registry() -> HttpRegistry:
-    from imagegate.aws.ecr_registry import own_registry
+    from imagegate.aws.ecr.registry import own_registry
 
     return own_registry()
 
@@ -73,7 +81,7 @@ def registry() -> HttpRegistry:
 @cache
 def registry_at(remote: RemoteRegistry) -> HttpRegistry:
     """Return the registry of another account or Region, for images from the stack's own."""
-    from imagegate.aws.ecr_registry import RemoteEcr
+    from imagegate.aws.ecr.registry import RemoteEcr
     from imagegate.oci.client import HttpRegistry
 
     ecr = RemoteEcr(remote)

@@ -1,1 +1,1 @@
-"""Clients of AWS: one module per service, a package for the ledger."""
+"""Clients of AWS: a module or a package for each service; the ledger, the clean-up and the audit have their own."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field, to_builtins
 
-from imagegate.aws.ecs import container
+from imagegate.aws.ecs.revisions import container
 from imagegate.events.validation import parse
 from imagegate.notices.deployment_notice import RunningTask, ServiceRevision, Workload
 

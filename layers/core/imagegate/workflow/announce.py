@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from imagegate.errors import UnprovenEndingError
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.grants.approval import approval_request
-from imagegate.notices import approval_mail
 from imagegate.notices.announcement import announce
+from imagegate.notices.approval import mail as approval_mail
 from imagegate.notices.later_mail import MAILS_AN_HOUR, as_last_mail, later_mail, without_mail
 from imagegate.ports.ledger import CurrentReleases, RecordedReleases, ReleaseAttempts
 from imagegate.ports.mails import CountedMails

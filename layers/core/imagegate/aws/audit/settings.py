@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imagegate.audit.registry_settings import RegistryPart
 from imagegate.audit.settings import RepositoryPart
-from imagegate.aws.ecr_settings import EcrSettings, found_repository
+from imagegate.aws.ecr.settings import EcrSettings, found_repository
 from imagegate.baseline.registry import ENHANCED, FoundRegistry
 from imagegate.baseline.terms import Frequency
 from imagegate.errors import ImageGateError, RetryableError

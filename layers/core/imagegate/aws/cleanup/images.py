@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
-from imagegate.aws.ecr import Ecr
+from imagegate.aws.ecr.images import EcrImages
 from imagegate.errors import AccessRefusedError, ImageGateError, ImageNotFoundError
 from imagegate.lifecycle.stored_image import StorageStatus, StoredImage
 from imagegate.oci.image import INDEX_MEDIA_TYPES, Digest, ImageRef
@@ -25,7 +25,7 @@ _LARGE_PAGES: Any = {"PageSize": 1000}
 _IMAGES_A_CALL = 100
 
 
-class EcrStoredImages(Ecr):
+class EcrStoredImages(EcrImages):
     """The account's own registry in this Region, for clean-ups."""
 
     def stored(self, repository: str, digests: Collection[Digest] = ()) -> list[StoredImage]:

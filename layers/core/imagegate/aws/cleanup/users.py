@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imagegate.aws.clients import client, client_with, translated
-from imagegate.aws.ecs_tasks import list_tasks
+from imagegate.aws.ecs.tasks import list_tasks
 from imagegate.cleanup.usage import UsedImages
 from imagegate.errors import AccessRefusedError, ImageGateError
 

@@ -17,7 +17,7 @@ from imagegate.audit.history import follow, waive
 from imagegate.audit.registry_settings import registry_resource
 from imagegate.audit.report import AuditPart, AuditReport, NotAssessed, add_parts, part_of
 from imagegate.audit.running import RUNNING_CHECKS, check_running
-from imagegate.notices.audit_notice import audit_notice
+from imagegate.notices.governance.audit import audit_notice
 from imagegate.ports.audit_runs import AuditBatch, RunningNames
 
 if TYPE_CHECKING:

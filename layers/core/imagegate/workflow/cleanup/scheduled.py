@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from imagegate.cleanup.plan import CleanupPlan, CleanupRun
 from imagegate.cleanup.savings import Savings
 from imagegate.errors import RetryableError
-from imagegate.notices.cleanup_notice import scheduled_cleanup
+from imagegate.notices.governance.cleanup import scheduled_cleanup
 from imagegate.oci.image import Digest
 from imagegate.policy.cleanup import CleanupSchedule
 from imagegate.workflow.cleanup.protection import CleanupRefusedError

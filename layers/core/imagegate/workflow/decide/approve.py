@@ -16,7 +16,7 @@ from imagegate.grants.approval import (
     find_replacement,
 )
 from imagegate.grants.results import ApprovalResult
-from imagegate.notices import approval_notice
+from imagegate.notices.approval import notice as approval_notice
 from imagegate.policy.approval_terms import TAG, Person
 from imagegate.ports.ledger import Pushers, RecordedReleases
 from imagegate.ports.pending import HeldReleases, Notices

@@ -16,7 +16,7 @@ from imagegate.baseline.drift import SettingDrift, SettingsCall, SubjectDrift, f
 from imagegate.baseline.registry import REGISTRY
 from imagegate.baseline.section import DriftReaction
 from imagegate.errors import RejectedInputError, ThrottledError
-from imagegate.notices.drift_notice import settings_differ
+from imagegate.notices.governance.drift import settings_differ
 from imagegate.workflow.settings.compare import AT_ONCE, CompareSettings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from imagegate.notices.grant_notice import signature_ending
-from imagegate.notices.risk_notice import many_risks, risk_began, risk_ended
+from imagegate.notices.risk.notice import many_risks, risk_began, risk_ended
 
 if TYPE_CHECKING:
     from imagegate.notices.message import Message

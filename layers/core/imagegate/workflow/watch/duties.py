@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from imagegate.errors import ImageNotFoundError, RejectedInputError
 from imagegate.findings.scan import Readiness, ScanStatus
 from imagegate.grants.approval import ApprovalStatus, approval_request, approval_status
-from imagegate.notices import approval_notice
+from imagegate.notices.approval import notice as approval_notice
 from imagegate.notices.grant_notice import glass_ended, glass_ending
 from imagegate.notices.notice import waiver_ending
 from imagegate.ports.ledger import RecordedReleases

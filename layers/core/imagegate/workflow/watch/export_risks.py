@@ -16,7 +16,7 @@ from imagegate.errors import AccessRefusedError
 from imagegate.risk.risk import Risk, RiskState
 
 if TYPE_CHECKING:
-    from imagegate.notices.security_finding import SecurityFindingFormat
+    from imagegate.notices.risk.security_finding import SecurityFindingFormat
     from imagegate.oci.image import ImageRef
     from imagegate.policy.policy import Policy
     from imagegate.ports.services import SecurityHub

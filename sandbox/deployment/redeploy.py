@@ -57,7 +57,7 @@ def _current_layer(api: Any, publisher: str) -> str:
 
 def _publish_layer(api: Any, arn: str, policy: Path) -> str:
     # Imported late: the libraries for templates are slow to import.
-    from sandbox.template import zip_folder
+    from sandbox.deployment.template import zip_folder
 
     with TemporaryDirectory() as folder:
         (Path(folder) / "policy.yaml").write_bytes(policy.read_bytes())

@@ -13,9 +13,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sandbox import template as templates
 from sandbox.clients import client
-from sandbox.existence import missing_resources
+from sandbox.deployment import template as templates
+from sandbox.deployment.existence import missing_resources
 from sandbox.settings import Settings
 
 Credentials = Mapping[str, str]

@@ -1,0 +1,1 @@
+"""The report of an audit in the formats of other tools."""

@@ -1,0 +1,1 @@
+"""Amazon ECR: images, scans, the protocol of the registry, and settings."""

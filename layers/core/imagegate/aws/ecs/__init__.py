@@ -1,0 +1,1 @@
+"""Amazon ECS: what a service revision has, and what runs."""

@@ -1,0 +1,1 @@
+"""Messages about approvals: mails with links, and requests that were rejected or expired."""

@@ -1,0 +1,1 @@
+"""The product's real template in the sandbox: packaged, translated, deployed, and checked."""
