@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from imagegate.audit.account import ACCOUNT_CHECKS, GuardedPlace
@@ -69,6 +71,16 @@ def test_a_trail_counts_while_it_records() -> None:
     assert len(read().trails) == 1
 
 
+@pytest.mark.parametrize("state", ["available", "Available"])
+def test_an_endpoint_counts_when_it_is_ready(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    ec2 = boto3.client("ec2")
+    monkeypatch.setattr(account, "client", lambda name: ec2 if name == "ec2" else aws.client(name))
+    endpoints = [{"VpcEndpointId": "vpce-1", "State": state}, {"VpcEndpointId": "vpce-2", "State": "pending"}]
+    with Stubber(ec2) as stubbed:
+        stubbed.add_response("describe_vpc_endpoints", {"VpcEndpoints": endpoints})
+        assert list(read().endpoints) == ["vpce-1"]
+
+
 def test_endpoints_of_other_services_do_not_count() -> None:
     ec2 = boto3.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -82,28 +94,45 @@ def test_endpoints_of_other_services_do_not_count() -> None:
 
 
 class Iam:
-    """Users and roles whose permissions are known. `refused`: the simulation is."""
+    """Users and roles whose permissions are known.
 
-    def __init__(self, allowed: Mapping[tuple[str, str], Sequence[str]], refused: bool = False) -> None:
-        self.allowed, self.refused = allowed, refused
+    `refused`: the simulation is. `is_short`: resources have no results of their own.
+    """
+
+    def __init__(
+        self,
+        allowed: Mapping[tuple[str, str], Sequence[str]],
+        *,
+        refused: bool = False,
+        is_short: bool = False,
+    ) -> None:
+        self.allowed, self.refused, self.is_short = allowed, refused, is_short
 
     def get_paginator(self, operation: str) -> Iam:
-        self.listed = operation
+        self.operation = operation
         return self
 
-    def paginate(self) -> Iterator[Any]:
-        arns = [GATE, OTHER, BOSS] if self.listed == "list_roles" else []
+    def paginate(self, **request: Any) -> Iterator[Any]:
+        if self.operation == "simulate_principal_policy":
+            yield from self._simulate(request)
+            return
+        arns = [GATE, OTHER, BOSS] if self.operation == "list_roles" else []
         linked = {"Arn": "arn:linked", "Path": "/aws-service-role/ecs/"}
         yield {"Users": [], "Roles": [linked, *({"Arn": arn, "Path": "/"} for arn in arns)]}
 
-    def simulate_principal_policy(self, PolicySourceArn: str, ActionNames: Any, ResourceArns: Any) -> Any:  # noqa: N803
+    def _simulate(self, request: Mapping[str, Any]) -> Iterator[Any]:
+        """Answer as the model says: a page for each resource, and its name in its own result only."""
         if self.refused:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "SimulatePrincipalPolicy")
-        assert PolicySourceArn != "arn:linked"
-        [action] = ActionNames
-        may = PolicySourceArn in self.allowed.get((action, ResourceArns[0]), ())
-        decision = "allowed" if may else "implicitDeny"
-        return {"EvaluationResults": [{"EvalResourceName": ResourceArns[0], "EvalDecision": decision}]}
+        assert request["PolicySourceArn"] != "arn:linked"
+        [action] = request["ActionNames"]
+        for resource in request["ResourceArns"]:
+            may = request["PolicySourceArn"] in self.allowed.get((action, resource), ())
+            decision = "allowed" if may else "implicitDeny"
+            whole = {"EvalResourceName": "arn:${Partition}:${Resource}", "EvalDecision": decision}
+            own = {"EvalResourceName": resource, "EvalResourceDecision": decision}
+            specific = {} if self.is_short else {"ResourceSpecificResults": [own]}
+            yield {"EvaluationResults": [whole | specific], "IsTruncated": True}
 
     def __getattr__(self, name: str) -> Any:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": name}}, name)
@@ -113,15 +142,25 @@ def with_iam(monkeypatch: pytest.MonkeyPatch, iam: Iam) -> None:
     monkeypatch.setattr(account, "client", lambda name: iam if name == "iam" else aws.client(name))
 
 
-def test_who_may_is_everybody_beside_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_short", [False, True])
+def test_who_may_is_everybody_beside_the_gate(monkeypatch: pytest.MonkeyPatch, is_short: bool) -> None:
     allowed = {
         ("ecr:PutImage", REPOSITORY): [GATE, OTHER],
         ("signer:SignPayload", PROFILE): [GATE],
         ("ecr:BatchDeleteImage", REPOSITORY): [BOSS],
     }
-    with_iam(monkeypatch, Iam(allowed))
+    with_iam(monkeypatch, Iam(allowed, is_short=is_short))
     found = {one.check: one.others for one in read([PLACE]).powers}
     assert found == {"access-sign": (), "access-push": (OTHER,), "access-delete": (BOSS,)}
+
+
+def test_each_place_has_its_own_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(
+        PLACE, repository="other", stage="other", repository_arn=f"{REPOSITORY}-2", checks=("access-push",)
+    )
+    with_iam(monkeypatch, Iam({("ecr:PutImage", other.repository_arn): [BOSS]}))
+    found = {one.stage: one.others for one in read([PLACE, other]).powers if one.check == "access-push"}
+    assert found == {"production": (), "other": (BOSS,)}
 
 
 def test_parts_that_are_refused_are_named_and_the_others_read(monkeypatch: pytest.MonkeyPatch) -> None:

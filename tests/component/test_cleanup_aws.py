@@ -213,7 +213,6 @@ def name(number: int) -> str:
 def everything_runs(aws: ModelledAws) -> None:
     """Answer with another image at each place where one can be in use."""
     definitions = {
-        "task:1": 11,
         "service:1": 12,
         "family": 13,
         "deployment:1": 14,
@@ -228,7 +227,7 @@ def everything_runs(aws: ModelledAws) -> None:
             "tasks": [
                 {
                     "taskArn": "t",
-                    "taskDefinitionArn": "task:1",
+                    "taskDefinitionArn": "of-a-daemon:1",
                     "containers": [{"image": by_tag, "imageDigest": str(digest(1))}],
                 }
             ]

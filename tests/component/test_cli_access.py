@@ -144,7 +144,13 @@ class Identities:
         [action] = asked["ActionNames"]
         decision = "allowed" if asked["PolicySourceArn"] in self.allowed else "implicitDeny"
         missing = self.allowed.get(asked["PolicySourceArn"], [])
-        result = {"EvalActionName": action, "EvalDecision": decision, "MissingContextValues": missing}
+        [resource] = asked["ResourceArns"]
+        own = {
+            "EvalResourceName": resource,
+            "EvalResourceDecision": decision,
+            "MissingContextValues": missing,
+        }
+        result = {"EvalActionName": action, "EvalDecision": decision, "ResourceSpecificResults": [own]}
         return {"EvaluationResults": [result]}
 
     def _policy(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -326,6 +326,10 @@ def test_the_simulation_of_a_policy_decides_by_identity_and_boundary(cloud: Serv
             ResourceArns=[f"arn:aws:ecr:{ACCOUNT}:repository/simulated"],
             ContextEntries=[vpc] if vpcs else [],
         )
+        for one in answer["EvaluationResults"]:
+            [own] = one["ResourceSpecificResults"]
+            assert own["EvalResourceDecision"] == one["EvalDecision"]
+            assert own["EvalResourceName"] != one["EvalResourceName"]
         return [one["EvalDecision"] for one in answer["EvaluationResults"]]
 
     assert decisions(user) == ["allowed", "implicitDeny", "implicitDeny"]

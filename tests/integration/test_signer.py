@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
@@ -105,6 +106,19 @@ def test_a_signature_that_was_revoked_is_refused(sandbox: Sandbox, signer: AwsSi
         signer.verify(envelope, SUBJECT, "dev", now())
     another, _ = signer.sign("dev", PAYLOAD)
     assert signer.verify(another, SUBJECT, "dev", now()) == SIGNED
+
+
+def test_a_job_that_is_not_described_is_revoked_all_the_same(sandbox: Sandbox, signer: AwsSigner) -> None:
+    def refuse(**_: object) -> object:
+        error = {"Code": "ResourceNotFoundException", "Message": "no such signing job"}
+        return SimpleNamespace(status_code=404, headers={}), {"Error": error, "ResponseMetadata": {}}
+
+    envelope, _ = signer.sign("dev", PAYLOAD)
+    events = aws.client("signer").meta.events
+    events.register("before-call.signer.DescribeSigningJob", refuse)
+    assert signer.revoke(envelope, ["dev"], "stolen") == "dev"
+    with pytest.raises(RevocationError, match="revoked"):
+        signer.verify(envelope, SUBJECT, "dev", datetime.now(UTC))
 
 
 def test_signatures_of_a_revoked_profile_are_refused_from_then_on(

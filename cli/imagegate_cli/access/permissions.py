@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities
+from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities, simulate_action
 from imagegate.grants.power import Power
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.request_pace import RequestPace
@@ -84,16 +84,11 @@ def find_permissions(
     iam = clients("iam")
     for arn in read_identities(iam, pace.wait):
         pace.wait()
-        response = iam.simulate_principal_policy(
-            PolicySourceArn=arn,
-            ActionNames=[action],
-            ResourceArns=[resource],
-            ContextEntries=_URL if verb == "approve" else [],
-        )
+        decisions = list(simulate_action(iam, arn, action, [resource], _URL if verb == "approve" else ()))
         seen()
-        result = response["EvaluationResults"][0]
-        if result["EvalDecision"] == "allowed":
-            yield Permission(arn, "IAM", unknown=", ".join(result.get("MissingContextValues", ())))
+        for one in decisions:
+            if one.is_allowed:
+                yield Permission(arn, "IAM", unknown=", ".join(one.missing))
 
 
 def _resource(stack: Stack, verb: str, repository: str) -> str:

@@ -5,7 +5,7 @@ As in AWS, policies of resources do not count unless the caller sends one; the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -19,6 +19,12 @@ from sandbox.aws.iam.policies import Context, Statement, applying_statements, st
 from sandbox.settings import ACCOUNT, Settings
 
 _OPERATION = "simulate_principal_policy"
+_ANY = "*"
+_STRICTER = (
+    "allowed",
+    "implicitDeny",
+    "explicitDeny",
+)  # which of several decisions AWS gives as one is not documented
 
 
 def _simulate(self: IamResponse) -> ActionResult:
@@ -28,18 +34,31 @@ def _simulate(self: IamResponse) -> ActionResult:
     for entry in self._get_param("ContextEntries", []):
         values = entry["ContextKeyValues"]
         context[entry["ContextKeyName"]] = values[0] if len(values) == 1 else values
+    resources = self._get_param("ResourceArns", [_ANY])
     results = [
-        {
-            "EvalActionName": action,
-            "EvalResourceName": resource,
-            "EvalDecision": _decide(statements, boundary, action, resource, context),
-            "MatchedStatements": [],
-            "MissingContextValues": [],
-        }
+        _result(action, {one: _decide(statements, boundary, action, one, context) for one in resources})
         for action in self._get_param("ActionNames")
-        for resource in self._get_param("ResourceArns", ["*"])
     ]
     return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+
+def _result(action: str, decisions: Mapping[str, str]) -> dict[str, Any]:
+    """Return the result of an action. Only the results of its resources have their names, as in AWS."""
+    specific = [
+        {"EvalResourceName": resource, "EvalResourceDecision": decision, "MissingContextValues": []}
+        for resource, decision in decisions.items()
+        if resource != _ANY
+    ]
+    return {
+        "EvalActionName": action,
+        "EvalResourceName": f"arn:${{Partition}}:{action.partition(':')[0]}:${{Resource}}"
+        if specific
+        else _ANY,
+        "EvalDecision": max(decisions.values(), key=_STRICTER.index),
+        "MatchedStatements": [],
+        "MissingContextValues": [],
+        "ResourceSpecificResults": specific,
+    }
 
 
 def _decide(

@@ -134,7 +134,7 @@ class AwsSigner:
         job = attributes.job_arn.rpartition("/")[2]
         signer = client("signer")
         with translated(_REFUSED, f"revoking signing job {job}"):
-            if "revocationRecord" not in signer.describe_signing_job(jobId=job):
+            if not _is_revoked(job):
                 signer.revoke_signature(jobId=job, reason=reason)
         return stage
 
@@ -144,3 +144,15 @@ class AwsSigner:
         caller = client("sts").get_caller_identity()
         partition = caller["Arn"].split(":")[1]
         return f"arn:{partition}:signer:{client('signer').meta.region_name}:{caller['Account']}"
+
+
+def _is_revoked(job: str) -> bool:
+    """Tell whether a signing job has been revoked; False if it is not described.
+
+    The API reference documents DescribeSigningJob for jobs of StartSigningJob only, and these are SignPayload's.
+    """
+    signer = client("signer")
+    try:
+        return "revocationRecord" in signer.describe_signing_job(jobId=job)
+    except signer.exceptions.ResourceNotFoundException:
+        return False

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagegate.audit.account import AccountFacts, GuardedPlace, WhoMay
-from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities
+from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities, simulate_action
 from imagegate.aws.clients import client
 from imagegate.errors import ImageGateError
 from imagegate.text import MESSAGE_LIMIT, one_line
@@ -81,7 +81,8 @@ class AwsAccount:
         for arn in read_identities(client("iam")):
             for action, resources in _asked(places):
                 self.sleep(1 / SIMULATIONS_A_SECOND)
-                allowed = _simulated(arn, action, resources)
+                decisions = simulate_action(client("iam"), arn, action, resources)
+                allowed = {one.resource for one in decisions if one.is_allowed}
                 for place, check in _powers_of(places, action):
                     if _resource(place, check) in allowed and arn not in place.own.get(check, ()):
                         others[place.stage, check].append(arn)
@@ -108,23 +109,6 @@ def _resource(place: GuardedPlace, check: str) -> str:
     return place.profile_arn if check == "access-sign" else place.repository_arn
 
 
-def _simulated(arn: str, action: str, resources: Sequence[str]) -> set[str]:
-    """Return the resources with which the identity may do it (IAM API reference, SimulatePrincipalPolicy)."""
-    response = client("iam").simulate_principal_policy(
-        PolicySourceArn=arn, ActionNames=[action], ResourceArns=list(resources)
-    )
-    allowed: set[str] = set()
-    for result in response["EvaluationResults"]:
-        specific = result.get("ResourceSpecificResults") or [
-            {
-                "EvalResourceName": result.get("EvalResourceName"),
-                "EvalResourceDecision": result["EvalDecision"],
-            }
-        ]
-        allowed |= {one["EvalResourceName"] for one in specific if one["EvalResourceDecision"] == "allowed"}
-    return allowed
-
-
 def _root_has_mfa() -> bool:
     return bool(client("iam").get_account_summary()["SummaryMap"].get("AccountMFAEnabled"))
 
@@ -138,9 +122,14 @@ def _trails() -> Iterator[str]:
 
 
 def _endpoints() -> Iterator[str]:
-    """Yield the interface endpoints of ECR that are ready."""
+    """Yield the interface endpoints of ECR that are ready.
+
+    EC2 answers `available`; its API reference has the state in capitals.
+    """
     ec2 = client("ec2")
     services = [f"com.amazonaws.{ec2.meta.region_name}.{name}" for name in ("ecr.api", "ecr.dkr")]
     wanted = [{"Name": "service-name", "Values": services}]
     for page in ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=wanted):
-        yield from (one["VpcEndpointId"] for one in page["VpcEndpoints"] if one["State"] == "available")
+        yield from (
+            one["VpcEndpointId"] for one in page["VpcEndpoints"] if one["State"].lower() == "available"
+        )

@@ -87,12 +87,11 @@ def _in_ecs(ecs: Any) -> _Named:
 
 
 def _running_in_ecs(ecs: Any, definitions: dict[str, str]) -> _Named:
-    """Yield the images of running tasks and of services, and note their task definitions."""
+    """Yield the images of running tasks and of services, and note the task definitions of services."""
     for cluster in _pages(ecs, "list_clusters", "clusterArns"):
         for task in list_tasks(ecs, cluster):
-            user = f"the task {task['taskArn']}"
-            definitions[task.get("taskDefinitionArn", "")] = user
-            yield from _both(task.get("containers", ()), user)
+            # Its definition is not read: it says no more, and that of a managed daemon is none for the call.
+            yield from _both(task.get("containers", ()), f"the task {task['taskArn']}")
         for service in _services(ecs, cluster):
             user = f"the service {service['serviceArn']}"
             for part in (service, *service.get("deployments", ()), *service.get("taskSets", ())):
@@ -138,7 +137,7 @@ def _revisions(ecs: Any, service: Mapping[str, Any]) -> Iterator[Mapping[str, An
 
 
 def _deployments(ecs: Any, service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the newest deployments of a service; services without deployments of their own have none."""
+    """Yield the 20 newest deployments of a service; services without deployments of their own have none."""
     if service.get("currentServiceRevisions") or service.get("currentServiceDeployment"):
         response = ecs.list_service_deployments(service=service["serviceArn"], cluster=service["clusterArn"])
         yield from response.get("serviceDeployments", ())
