@@ -129,20 +129,25 @@ def test_all_pages_are_described_and_archived_images_are_among_them(aws: Modelle
         assert (params["filter"], params["maxResults"]) == ({"imageStatus": "ANY"}, 1000)
 
 
-def test_an_image_that_is_gone_hides_no_other(aws: ModelledAws) -> None:
-    gone = str(digest(150))
+@pytest.mark.parametrize("refuses", [True, False])
+def test_an_image_that_is_gone_or_archived_hides_no_other(aws: ModelledAws, refuses: bool) -> None:
+    """ECR may refuse a list with an image that it does not describe, or leave that image out."""
+    gone, archived = str(digest(150)), str(digest(3))
 
     def answer(params: dict[str, Any]) -> dict[str, Any]:
         asked = [one["imageDigest"] for one in params["imageIds"]]
         assert len(asked) <= 100
-        if gone in asked:
+        hidden = {gone} if params.get("filter") == {"imageStatus": "ANY"} else {gone, archived}
+        if refuses and hidden & set(asked):
             raise refused(aws.client("ecr"), "DescribeImages", "ImageNotFoundException")
-        return {"imageDetails": [{"imageDigest": one, "imagePushedAt": AT} for one in asked]}
+        there = [one for one in asked if one not in hidden]
+        return {"imageDetails": [{"imageDigest": one, "imagePushedAt": AT} for one in there]}
 
     aws.answers["ecr:DescribeImages"] = answer
     wanted = [digest(number) for number in range(151)]
     found = EcrStoredImages(REGISTRY).stored(DEV, wanted)
-    assert [one.digest for one in found] == wanted[:150]
+    assert {one.digest for one in found} == set(wanted[:150])
+    assert len(found) == 150
 
 
 def test_a_role_is_found_in_the_list_of_exclusions_without_its_path(aws: ModelledAws) -> None:
@@ -194,12 +199,19 @@ def test_a_preview_that_does_not_end_well_is_an_error(aws: ModelledAws, status: 
         preview_lifecycle(DEV, "{}" * 50, lambda _: None)
 
 
-def test_the_preview_of_a_repository_that_is_gone_says_so(aws: ModelledAws) -> None:
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("RepositoryNotFoundException", ImageNotFoundError),
+        ("LifecyclePolicyPreviewInProgressException", ServiceUnavailableError),
+    ],
+)
+def test_a_preview_that_cannot_begin_says_why(aws: ModelledAws, code: str, error: type[Exception]) -> None:
     def answer(_: dict[str, Any]) -> dict[str, Any]:
-        raise refused(aws.client("ecr"), "StartLifecyclePolicyPreview", "RepositoryNotFoundException")
+        raise refused(aws.client("ecr"), "StartLifecyclePolicyPreview", code)
 
     aws.answers["ecr:StartLifecyclePolicyPreview"] = answer
-    with pytest.raises(ImageNotFoundError, match=DEV):
+    with pytest.raises(error, match=DEV):
         preview_lifecycle(DEV, "{}" * 50, lambda _: None)
 
 

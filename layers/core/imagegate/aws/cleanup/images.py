@@ -41,21 +41,30 @@ class EcrStoredImages(EcrImages):
             yield from page["imageDetails"]
 
     def _some(self, repository: str, digests: list[Digest]) -> Iterator[Any]:
-        """Describe images by their digests. ECR refuses a list with a digest that is gone: each is then read alone."""
+        """Describe images by their digests, also archived ones.
+
+        By default ECR describes active images only, and it refuses a list with a digest that is gone. So each digest
+        without an answer is looked for alone, in any status.
+        """
         for start in range(0, len(digests), _IMAGES_A_CALL):
             wanted = digests[start:][:_IMAGES_A_CALL]
-            try:
-                response = self._client.describe_images(
-                    repositoryName=repository, imageIds=[{"imageDigest": str(digest)} for digest in wanted]
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ImageNotFoundException":
-                    raise
-                if len(wanted) > 1:
-                    for digest in wanted:
-                        yield from self._some(repository, [digest])
-                continue
-            yield from response["imageDetails"]
+            found = self._describe(repository, wanted)
+            yield from found
+            known = {detail["imageDigest"] for detail in found}
+            for digest in wanted:
+                if str(digest) not in known:
+                    yield from self._describe(repository, [digest], filter={"imageStatus": "ANY"})
+
+    def _describe(self, repository: str, digests: Sequence[Digest], **more: Any) -> Sequence[Any]:
+        """Describe some images, or none if ECR does not find one of them."""
+        identifiers: Any = [{"imageDigest": str(digest)} for digest in digests]
+        try:
+            response = self._client.describe_images(repositoryName=repository, imageIds=identifiers, **more)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ImageNotFoundException":
+                raise
+            return ()
+        return response["imageDetails"]
 
     def server_time(self) -> datetime | None:
         headers = client("sts").get_caller_identity()["ResponseMetadata"].get("HTTPHeaders", {})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from imagegate.aws.clients import client, translated
-from imagegate.errors import ImageNotFoundError, ServiceUnavailableError
+from imagegate.errors import ImageGateError, ImageNotFoundError, ServiceUnavailableError
 from imagegate.lifecycle.preview import PreviewedEffect
 from imagegate.lifecycle.rules import LifecycleAction
 from imagegate.oci.image import Digest
@@ -16,6 +16,10 @@ from imagegate.oci.image import Digest
 _PAUSE, _LOOKS = 2.0, 90  # seconds; a preview of a large repository takes a minute or two
 # Registries that answer like ECR and have no previews.
 _MISSING = frozenset({"UnknownOperationException", "InvalidAction"})
+_ERRORS: Mapping[str, type[ImageGateError]] = {
+    "RepositoryNotFoundException": ImageNotFoundError,
+    "LifecyclePolicyPreviewInProgressException": ServiceUnavailableError,  # one preview at a time
+}
 
 
 def preview_lifecycle(
@@ -23,11 +27,11 @@ def preview_lifecycle(
 ) -> dict[Digest, PreviewedEffect] | None:
     """Return what ECR says that it would do, or None if the registry has no previews.
 
-    Raises `ServiceUnavailableError` if the preview fails or takes longer than three minutes.
+    Raises `ServiceUnavailableError` if the preview fails, takes longer than three minutes, or if another one runs.
     """
     ecr = client("ecr")
     try:
-        with translated({"RepositoryNotFoundException": ImageNotFoundError}, subject=repository):
+        with translated(_ERRORS, subject=repository):
             ecr.start_lifecycle_policy_preview(repositoryName=repository, lifecyclePolicyText=policy)
     except ClientError as error:
         if error.response["Error"]["Code"] in _MISSING:
