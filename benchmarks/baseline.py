@@ -1,8 +1,8 @@
 """The plan of the baseline for a large registry: its calls, its time and its memory.
 
 `python -m benchmarks.baseline --repositories 10000 --json FILE` writes one object: repositories, calls by operation,
-simulated_seconds (a call takes 50 ms), peak_mib, changes. The product plans as `imagegate baseline plan` does, over a
-simulated Amazon ECR. All repositories differ from the presets development and production, and all plans are kept.
+throttled, simulated_seconds (a call takes 50 ms), peak_mib, changes. The product plans as `imagegate baseline plan`
+does, over a simulated Amazon ECR. All repositories differ from the presets development and production.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from benchmarks.audit import _HOME, ACCOUNT, REGION, AuditedEcr, _refusal
 from benchmarks.output import write_result
-from benchmarks.reconcile import _POLICY, Cloud
+from benchmarks.reconcile import _POLICY, Cloud, SimulatedThreads
 from imagegate.aws.ecr import settings as ecr_settings
 from imagegate.baseline.plan import SettingsPlan
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.policy.file.load import load_policy
 from imagegate.workflow.settings.compare import CompareSettings
-from imagegate_cli.baseline.planning import Planner
+from imagegate_cli.baseline.planning import THREADS, Planner
 
 _BASELINE = b"""
 baseline:
@@ -54,13 +54,15 @@ def measure(repositories: int, rate: int = 500) -> dict[str, Any]:
     def sleep(seconds: float) -> None:
         cloud.clock.now += seconds
 
-    plans = list(Planner(compare, sleep).plans())
+    planner = Planner(compare, sleep, lambda: SimulatedThreads(cloud.clock, THREADS))
+    changes = sum(len(plan.changes) for plan in planner.plans() if isinstance(plan, SettingsPlan))
     return {
         "repositories": repositories,
         "calls": dict(sorted(cloud.calls.items())),
+        "throttled": cloud.throttled,
         "simulated_seconds": round(cloud.clock.now, 1),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "changes": sum(len(plan.changes) for plan in plans if isinstance(plan, SettingsPlan)),
+        "changes": changes,
     }
 
 

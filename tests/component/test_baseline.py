@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from imagegate.lifecycle.rules import parse_lifecycle
 from imagegate.policy.file.load import parse_baseline, parse_policy
 from imagegate.workflow.settings.compare import CompareSettings
 from tests.component.baselines import GATE_ROLE, Shop, check_request, document, gate, shop, statement
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["gate", "shop"]
 
@@ -74,6 +76,25 @@ def test_after_the_plan_is_applied_the_plan_is_empty(
     assert shop.apply("shop-staging").code == 0
     assert shop.plan("shop-staging")["changes"] == []
     assert shop.plan("shop-staging")["failures"] == []
+
+
+def test_repositories_are_read_at_the_same_time_and_shown_in_their_order(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.makes("a-dev", "b-dev", "c-dev")
+    shop.says(stages={"dev": OPTIONS["tags"]})
+    is_last_read, completed = Event(), EcrSettings.completed
+
+    def first_is_slowest(settings: EcrSettings, found: FoundRepository, documents: Any) -> FoundRepository:
+        if found.name == "a-dev":
+            assert is_last_read.wait(PATIENCE_SECONDS), "nobody else reads"
+        repository = completed(settings, found, documents)
+        if found.name == "c-dev":
+            is_last_read.set()
+        return repository
+
+    monkeypatch.setattr(EcrSettings, "completed", first_is_slowest)
+    assert [change["subject"] for change in shop.plan()["changes"]] == ["a-dev", "b-dev", "c-dev"]
 
 
 def test_a_second_apply_sends_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
-"""Plans for the repositories of a policy and for the registry, and their application, one subject after the other.
+"""Plans for the repositories of a policy and for the registry, and their application.
 
-A failure of one subject stops no other. Calls wait while ECR gets too many requests.
+A few threads read repositories; changes are made one subject after the other. A failure of one subject stops no other.
+Calls wait while ECR gets too many requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -21,6 +23,9 @@ from imagegate.workflow.settings.compare import AT_ONCE, CompareSettings
 from imagegate_cli.faults import explain
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+# Each thread reads one repository at a time, by up to four operations of ECR, which have rates of their own.
+THREADS = 8
 # Seconds to wait after each refusal for too many requests.
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
@@ -39,9 +44,10 @@ class Planner:
 
     compare: CompareSettings
     sleep: Callable[[float], None]
+    open_pool: Callable[[], Executor] = lambda: ThreadPoolExecutor(THREADS)
 
     def plans(self, names: Sequence[str] = ()) -> Iterator[SettingsPlan | Failure]:
-        """Yield the plan of each repository of the baseline, or of these alone. A failure stops no other."""
+        """Yield the plan of each repository of the baseline, or of these alone, in their order."""
         if names:
             yield from self._each(names, self.compare.plan)
             return
@@ -61,10 +67,17 @@ class Planner:
     def _each(
         self, names: Sequence[str], plan: Callable[[str], SettingsPlan | None]
     ) -> Iterator[SettingsPlan | Failure]:
-        for name in names:
-            planned = self._attempt(name, lambda name=name: plan(name))  # type: ignore[misc]
-            if planned is not None:
-                yield planned
+        planned = self._map(lambda name: self._attempt(name, partial(plan, name)), names)
+        yield from (one for one in planned if one is not None)
+
+    def _map(self, read: Callable[[Item], T], items: Sequence[Item]) -> Iterator[T]:
+        """Yield the results in the order of the items, which several threads read."""
+        pool = self.open_pool()
+        try:
+            for future in [pool.submit(read, item) for item in items]:
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def found(self) -> dict[str | None, list[FoundRepository]]:
         """Return the repositories of this registry's stages as they are, by stage. Raises `ImageGateError`."""
@@ -75,11 +88,13 @@ class Planner:
             for name in self.paced(lambda: list(compare.settings.names()))
             if (stage := compare.policy.stage_of(name))
         }
-        for name, described in self.paced(lambda: list(compare.described(list(stages)))):
-            if described is not None:
-                read = partial(compare.settings.completed, described, tuple(SettingsDocument))
-                found.setdefault(stages[name], []).append(self.paced(read))
+        described = self.paced(lambda: list(compare.described(list(stages))))
+        for repository in self._map(self._completed, [one for _, one in described if one is not None]):
+            found.setdefault(stages[repository.name], []).append(repository)
         return found
+
+    def _completed(self, described: FoundRepository) -> FoundRepository:
+        return self.paced(lambda: self.compare.settings.completed(described, tuple(SettingsDocument)))
 
     def whole(self, names: Sequence[str] = ()) -> WholeBaseline:
         """Return what the baseline says about all repositories and the registry, or about these alone.
@@ -89,7 +104,7 @@ class Planner:
         compare = self.compare
         listed = names or [REGISTRY, *self.paced(compare.covered)]
         described = self.paced(lambda: list(compare.described([name for name in listed if name != REGISTRY])))
-        repositories = [self.paced(partial(self._whole_repository, name, found)) for name, found in described]
+        repositories = self._map(lambda one: self._whole_repository(*one), described)
         present = tuple(one for one in repositories if one is not None)
         if REGISTRY not in listed:
             return WholeBaseline(compare.registry, present)
@@ -101,8 +116,7 @@ class Planner:
         terms = self.compare.terms_of(name)
         if terms is None:
             return None
-        found = described and self.compare.settings.completed(described, tuple(SettingsDocument))
-        return whole_repository(name, terms, found, self.compare.registry)
+        return whole_repository(name, terms, described and self._completed(described), self.compare.registry)
 
     def apply(self, plan: SettingsPlan) -> SettingsPlan | Failure:
         """Change what the plan says, and return the plan that is left: an empty one if all is done."""

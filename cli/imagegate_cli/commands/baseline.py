@@ -51,11 +51,10 @@ def plan_(
     from imagegate_cli.baseline import view
 
     planned = _planner(command_line, file).plans(repositories)
-    if as_json:
-        results = list(planned)
-        show_json(view.as_json(results))
-    else:
-        results = list(_shown(planned))
+    if not as_json:
+        raise click.exceptions.Exit(_exit_code(_shown(planned)))
+    results = list(planned)
+    show_json(view.as_json(results))
     raise click.exceptions.Exit(_exit_code(results))
 
 
@@ -280,8 +279,12 @@ def _plans(results: Iterable[SettingsPlan | Failure]) -> list[SettingsPlan]:
 
 
 def _exit_code(results: Iterable[SettingsPlan | Failure]) -> int:
-    results = list(results)
-    plans = _plans(results)
-    if len(plans) < len(results):
-        return CANNOT_TELL
-    return 0 if all(plan.is_met for plan in plans) else _TO_DO
+    from imagegate.baseline.plan import SettingsPlan
+
+    code = 0
+    for result in results:
+        if not isinstance(result, SettingsPlan):
+            code = CANNOT_TELL
+        elif not result.is_met:
+            code = max(code, _TO_DO)
+    return code
