@@ -37,12 +37,15 @@ from imagegate.aws.cleanup import images as stored_images
 from imagegate.aws.dynamodb import DynamoTable, typed
 from imagegate.aws.ecr import images as ecr_images
 from imagegate.aws.ecr import settings as ecr_settings
+from imagegate.aws.ecr.registry import own_registry
+from imagegate.aws.ecr.scans import EcrScans
 from imagegate.aws.ledger import DynamoLedger, keys
 from imagegate.aws.ledger.cleaned import DynamoCleanedImages
 from imagegate.aws.ledger.release_item import write_release
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.baseline.section import RegistryBaseline
 from imagegate.cleanup.usage import UsedImages
+from imagegate.findings.versions import VERSIONS
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.verdict import VerdictOutcome
@@ -52,6 +55,7 @@ from imagegate.policy.policy import Mode, Policy
 from imagegate.release.release import Outcome, Release, StartReason
 from imagegate.risk.risk import Judgement, RiskState
 from imagegate.workflow.audit.images import AuditImages
+from imagegate.workflow.audit.sboms import ReadSboms
 from imagegate.workflow.audit.settings import AuditSettings
 from imagegate.workflow.audit.walk import AuditRepositories
 from imagegate.workflow.cleanup.inventory import ReadInventory
@@ -376,6 +380,9 @@ def _walk(cloud: AuditedCloud, policy: Policy) -> AuditRepositories:
         running=UsedImages(),
         terms=AuditTerms(now=_NOW),
         home=_HOME,
+        sboms=ReadSboms(own_registry),  # the policy prohibits no package
+        is_continuous=EcrScans(images).is_continuous,
+        satisfies=VERSIONS.satisfies,
     )
     settings = AuditSettings(
         settings=EcrAuditSettings(),

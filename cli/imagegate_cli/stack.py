@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ class Stack:
     name: str
     arn: str  # arn:PARTITION:cloudformation:REGION:ACCOUNT:stack/NAME/ID
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def output(self, name: str) -> str:
         """Return an output of the stack. Raises `NotFoundError` if the stack has no such output."""
@@ -218,4 +219,7 @@ def find_stack(name: str) -> Stack:
         message = f"no stack {name} in {region}: deploy it (make deploy), or name yours with --stack or IMAGEGATE_STACK"
         raise NotFoundError(message) from error
     outputs = {item["OutputKey"]: item["OutputValue"] for item in described.get("Outputs", [])}
-    return Stack(name, described["StackId"], outputs)
+    parameters = {
+        one["ParameterKey"]: one.get("ParameterValue", "") for one in described.get("Parameters", ())
+    }
+    return Stack(name, described["StackId"], outputs, parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -9,19 +10,26 @@ from typing import Any
 from imagegate.audit.checks import CATALOGUE
 from imagegate.audit.image import AuditTerms
 from imagegate.audit.report import AuditPart
+from imagegate.evidence.sbom import Sbom
 from imagegate.findings.finding import Severity
+from imagegate.findings.versions import VERSIONS
 from imagegate.gate.decision_record import Decision
 from imagegate.gate.facts import ImageFacts
 from imagegate.gate.verdict import VerdictOutcome
-from imagegate.oci.image import OCI_MANIFEST, Digest, ImageRef
+from imagegate.oci.image import OCI_EMPTY, OCI_MANIFEST, Descriptor, Digest, ImageRef
+from imagegate.oci.manifest import Manifest
 from imagegate.policy.policy import Mode
+from imagegate.policy.rules import CYCLONEDX_JSON
 from imagegate.release.revocation import RunsIn
 from imagegate.risk.risk import DueImage, Judgement, Risk, RiskFinding, RiskState
 from imagegate.workflow.audit.images import AuditImages
+from imagegate.workflow.audit.sboms import ReadSboms
 from tests.component.cleaning import Cleaning
+from tests.fakes import FakeRegistry
 from tests.fakes.world import DEV, NOW, POLICY
 
 HOME = "arn:aws:ecr:eu-central-1:123456789012:repository/"
+EMPTY = Descriptor(OCI_EMPTY, Digest.of(b"{}"), 2).as_json()
 A_DAY = timedelta(days=1)
 
 
@@ -29,6 +37,8 @@ A_DAY = timedelta(days=1)
 class Auditing(Cleaning):
     """A clean-up's world, with all that only the audit reads."""
 
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    scans_again: bool = True
     audit_terms: AuditTerms = field(default_factory=lambda: AuditTerms(now=NOW))
 
     def shipped(
@@ -69,6 +79,17 @@ class Auditing(Cleaning):
         decision = self.decision(ImageRef(DEV, digest), **more)
         self.change(digest, decision=self.records.put_decision(decision.encode()))
 
+    def lists(
+        self, digest: Digest, content: bytes, kind: str = CYCLONEDX_JSON, note: str = "attached"
+    ) -> None:
+        """Attach an SBOM with this content, as the gate does."""
+        layer = Descriptor(kind, Digest.of(content), len(content))
+        raw = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": EMPTY, "layers": [layer.as_json()]}
+        manifest = Manifest.parse(json.dumps({**raw, "artifactType": kind}).encode())
+        self.registry.blobs[DEV, layer.digest] = content
+        self.registry.manifests[ImageRef(DEV, manifest.digest)] = manifest
+        self.change(digest, sbom=Sbom(note, (manifest.digest,)))
+
     def change(self, digest: Digest, **more: Any) -> None:
         key = (ImageRef(DEV, digest), 1)
         self.ledger.releases[key] = replace(self.ledger.releases[key], **more)
@@ -104,6 +125,9 @@ class Auditing(Cleaning):
             running=self.users.used(()),
             terms=self.audit_terms,
             home=HOME,
+            sboms=ReadSboms(lambda: self.registry),
+            is_continuous=lambda _name: self.scans_again,
+            satisfies=VERSIONS.satisfies,
         )
 
     def audit(self, repository: str = DEV) -> AuditPart:

@@ -58,6 +58,7 @@ class CliGate:
     monkeypatch: pytest.MonkeyPatch
     world: World = field(default_factory=World)
     outputs: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     now: datetime = NOW
     policy_content: bytes = b""
     installed_at: datetime | None = NOW - timedelta(days=1)
@@ -71,7 +72,7 @@ class CliGate:
 
     @property
     def stack(self) -> Stack:
-        stack = MemoryStack("imagegate", ARN, self.outputs)
+        stack = MemoryStack("imagegate", ARN, self.outputs, self.parameters)
         vars(stack).update(
             ledger=self.world.ledger,
             records=self.world.records,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import boto3
@@ -12,20 +13,23 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from imagegate.audit.account import ACCOUNT_CHECKS, GuardedPlace
+from imagegate.audit.account import ACCOUNT_CHECKS, AccountFacts, GuardedPlace, WhoMay, check_account
+from imagegate.audit.report import CheckPassed
 from imagegate.aws import clients as aws
 from imagegate.aws.audit import account
 from imagegate.aws.audit.account import AwsAccount
+from imagegate.baseline.repository_policy import GateRegistry
 
 pytestmark = pytest.mark.usefixtures("aws_account")
 GATE, OTHER, BOSS = (f"arn:aws:iam::123456789012:role/{name}" for name in ("gate", "other", "boss"))
 REPOSITORY, PROFILE = "arn:aws:ecr:eu-central-1:123456789012:repository/shop-production", "arn:profile"
+REGISTRY = GateRegistry("123456789012", "eu-central-1")
 PLACE = GuardedPlace(
     "shop-production",
     "production",
     REPOSITORY,
     PROFILE,
-    ("access-sign", "access-push", "access-delete"),
+    ("access-sign", "access-push", "access-delete", "access-pull"),
     {"access-push": [GATE], "access-sign": [GATE]},
 )
 
@@ -107,6 +111,7 @@ class Iam:
         is_short: bool = False,
     ) -> None:
         self.allowed, self.refused, self.is_short = allowed, refused, is_short
+        self.requests = 0
 
     def get_paginator(self, operation: str) -> Iam:
         self.operation = operation
@@ -125,11 +130,12 @@ class Iam:
         if self.refused:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "SimulatePrincipalPolicy")
         assert request["PolicySourceArn"] != "arn:linked"
-        [action] = request["ActionNames"]
-        for resource in request["ResourceArns"]:
+        self.requests += 1
+        for action, resource in product(request["ActionNames"], request["ResourceArns"]):
             may = request["PolicySourceArn"] in self.allowed.get((action, resource), ())
             decision = "allowed" if may else "implicitDeny"
-            whole = {"EvalResourceName": "arn:${Partition}:${Resource}", "EvalDecision": decision}
+            whole = {"EvalActionName": action, "EvalDecision": decision}
+            whole["EvalResourceName"] = "arn:${Partition}:${Resource}"
             own = {"EvalResourceName": resource, "EvalResourceDecision": decision}
             specific = {} if self.is_short else {"ResourceSpecificResults": [own]}
             yield {"EvaluationResults": [whole | specific], "IsTruncated": True}
@@ -148,10 +154,28 @@ def test_who_may_is_everybody_beside_the_gate(monkeypatch: pytest.MonkeyPatch, i
         ("ecr:PutImage", REPOSITORY): [GATE, OTHER],
         ("signer:SignPayload", PROFILE): [GATE],
         ("ecr:BatchDeleteImage", REPOSITORY): [BOSS],
+        ("ecr:BatchGetImage", REPOSITORY): [OTHER, BOSS],
     }
-    with_iam(monkeypatch, Iam(allowed, is_short=is_short))
+    iam = Iam(allowed, is_short=is_short)
+    with_iam(monkeypatch, iam)
     found = {one.check: one.others for one in read([PLACE]).powers}
-    assert found == {"access-sign": (), "access-push": (OTHER,), "access-delete": (BOSS,)}
+    assert found == {
+        "access-sign": (),
+        "access-push": (OTHER,),
+        "access-delete": (BOSS,),
+        "access-pull": (OTHER, BOSS),
+    }
+    assert iam.requests == 2 * len([GATE, OTHER, BOSS])  # one for each service and identity
+
+
+def test_many_may_pull_before_it_is_a_finding() -> None:
+    def outcome(number: int) -> Any:
+        who = tuple(f"arn:{one}" for one in range(number))
+        power = WhoMay("access-pull", "pull", PLACE.repository, PLACE.stage, who)
+        return list(check_account(AccountFacts(powers=[power]), REGISTRY))[-1]
+
+    assert isinstance(outcome(20), CheckPassed)
+    assert "and 11 more" in outcome(21).detail
 
 
 def test_each_place_has_its_own_decision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from imagegate.audit.image import AuditTerms
+from imagegate.audit.report import CheckCount
 from imagegate.errors import AccessRefusedError, ThrottledError, UnreadableRecordError
 from imagegate.gate.facts import Evidence, ImageFacts, PlatformFacts
 from imagegate.lifecycle.stored_image import StoredImage
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.image_config import ImageConfig
 from imagegate.policy.cleanup import CleanupRule, CleanupTerms
-from imagegate.policy.policy import Policy
-from imagegate.policy.rules import EvidenceRules, ImageRules, Rule
+from imagegate.policy.policy import Policy, Scanner
+from imagegate.policy.rules import (
+    CYCLONEDX_JSON,
+    PROHIBITED,
+    SPDX_JSON,
+    EvidenceRules,
+    FindingRules,
+    ImageRules,
+    ProhibitedPackage,
+    Rule,
+)
+from imagegate.policy.waiver import Waiver, WaiverTerms
 from imagegate.release.release import Outcome
 from imagegate.release.revocation import Revocation
 from imagegate.risk.risk import RiskState
@@ -185,6 +198,98 @@ def test_facts_that_no_decision_has_are_not_assessed(world: Auditing) -> None:
     world.shipped()
     world.policy = with_rules(image=ImageRules(labels=Rule({"maintainer": "*"})))
     assert "config is missing" in world.not_assessed()["image-labels-missing"]
+
+
+LOG4J = (ProhibitedPackage("log4j-core", "<2.17.1"), ProhibitedPackage("telnetd"))
+PROHIBITING = {"findings": FindingRules(prohibited=Rule(LOG4J))}
+
+
+def components(*urls: str) -> bytes:
+    inner = [{"name": "bundle", "components": [{"name": "x", "purl": url} for url in urls]}]
+    return json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.4", "components": inner}).encode()
+
+
+def spdx(*urls: str) -> bytes:
+    packages = [
+        {"name": "x", "externalRefs": [{"referenceType": "purl", "referenceLocator": url}]} for url in urls
+    ]
+    return json.dumps({"spdxVersion": "SPDX-2.3", "packages": packages}).encode()
+
+
+def statement(content: bytes) -> bytes:
+    predicate = json.loads(content)
+    raw = {"_type": "https://in-toto.io/Statement/v1", "subject": [], "predicateType": "sbom"}
+    return json.dumps({**raw, "predicate": predicate}).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (components("pkg:deb/debian/telnetd@0.17-41"), CYCLONEDX_JSON),
+        (spdx("pkg:deb/debian/telnetd@0.17-41"), SPDX_JSON),
+        (statement(spdx("pkg:deb/debian/telnetd@0.17-41")), "application/vnd.in-toto+json"),
+        (json.dumps({"spdxVersion": "SPDX-2.3", "packages": [{"name": "telnetd"}]}).encode(), SPDX_JSON),
+    ],
+)
+def test_a_prohibited_package_is_found_in_the_sbom(world: Auditing, content: bytes, kind: str) -> None:
+    world.lists(world.shipped(), content, kind)
+    assert "image-package-prohibited" not in {
+        *world.failing(),
+        *world.not_assessed(),
+    }  # nothing is prohibited
+    world.policy = with_rules(**PROHIBITING)
+    assert "telnetd" in world.detail("image-package-prohibited")
+
+
+def test_versions_of_packages_are_compared(world: Auditing) -> None:
+    world.policy, digest = with_rules(**PROHIBITING), world.shipped()
+    world.lists(digest, components("pkg:maven/org.apache/log4j-core@2.17.1", "pkg:npm/log4j-core@3.0"))
+    assert world.audit().counts["image-package-prohibited"].passed == 1
+    prohibited = (ProhibitedPackage("org.apache:log4j-core", "<2.17.1"),)
+    rule: Rule[tuple[ProhibitedPackage, ...]] = Rule(prohibited)
+    world.policy = with_rules(findings=FindingRules(prohibited=rule))
+    world.lists(digest, components("pkg:maven/org.apache/log4j-core@2.14.1"))
+    assert "2.14.1" in world.detail("image-package-prohibited")
+    waiver = Waiver(
+        "ann", "it goes in May", date(2027, 5, 1), rule=PROHIBITED, package="org.apache:log4j-core"
+    )
+    for repositories, is_found in (("legacy-*", True), ("shop-*", False)):
+        waivers = [replace(waiver, repositories=repositories)]
+        world.audit_terms = AuditTerms.with_waivers(NOW, waivers, WaiverTerms(max_days=365))
+        assert ("image-package-prohibited" in world.failing()) is is_found
+
+
+@pytest.mark.parametrize(
+    ("content", "note", "reason"),
+    [
+        (None, "", "has no SBOM"),
+        (b"<xml/>", "attached", "no document of CycloneDX"),
+        (components("pkg:generic/log4j-core"), "attached", "whether log4j-core is <2.17.1"),
+        (components(), "none for linux/arm64: it takes too long", "linux/arm64"),
+    ],
+)
+def test_packages_that_nobody_knows_are_not_assessed(
+    world: Auditing, content: bytes | None, note: str, reason: str
+) -> None:
+    world.policy, digest = with_rules(**PROHIBITING), world.shipped()
+    if content is not None:
+        world.lists(digest, content, note=note)
+    assert reason in world.not_assessed()["image-package-prohibited"]
+    assert world.audit().counts["image-package-prohibited"] == CheckCount()
+
+
+def test_scanning_again_costs_money_for_images_that_nobody_needs(world: Auditing) -> None:
+    world.shipped(days=40)
+    assert world.audit().measures["scanAgainCentsEachTime"] == 0  # basic scanning costs nothing
+    world.policy = replace(POLICY, scanner=Scanner.ENHANCED)
+    assert "cost-scanning" not in world.failing()
+    child = world.images.push(DEV, "child", days=1)
+    world.images.push(DEV, "index", "2.0", days=1, children=[child])
+    assert "1 images that nobody uses cost at most $0.01" in world.detail("cost-scanning")
+    measures = world.audit().measures
+    assert (measures["firstScansCentsAMonth"], measures["scanAgainCentsEachTime"]) == (9, 2)
+    world.scans_again = False
+    assert "cost-scanning" not in world.failing()
 
 
 def test_a_release_by_a_waiver_that_ended_is_found(world: Auditing) -> None:

@@ -22,9 +22,11 @@ from imagegate.baseline.section import RegistryBaseline
 from imagegate.baseline.terms import Encryption, TagMutability
 from imagegate.cleanup.usage import UsedImages
 from imagegate.errors import AccessRefusedError
+from imagegate.findings.versions import VERSIONS
 from imagegate.ports.audit import AuditedSettings, ReadRegistry, ReadRepository
 from imagegate.ports.audit_runs import AuditBatch, AuditReports, AuditRuns, RunningNames
 from imagegate.workflow.audit.images import AuditImages
+from imagegate.workflow.audit.sboms import ReadSboms
 from imagegate.workflow.audit.scheduled import A_BATCH, ScheduledAudit
 from imagegate.workflow.audit.settings import AuditSettings
 from imagegate.workflow.audit.walk import AuditRepositories
@@ -105,6 +107,9 @@ class Scheduled:
                 running=UsedImages.read(REGISTRY, running.named),
                 terms=self.world.audit_terms,
                 home=HOME,
+                sboms=ReadSboms(lambda: self.world.registry),
+                is_continuous=lambda _name: False,
+                satisfies=VERSIONS.satisfies,
             )
             return AuditRepositories(
                 auditors=[settings, images],

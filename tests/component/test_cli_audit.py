@@ -228,7 +228,21 @@ def test_without_a_stack_a_policy_file_is_enough_and_the_ledger_is_missed(
     assert "repository-scan-off cart-dev" in states(document)
     reasons = {one["reason"] for one in document["notAssessed"] if one["check"] == "image-unsigned"}
     assert reasons == {"there is no stack here, and with it no ledger"}
+    assert document["counts"]["access-root-mfa"] == {"passed": 1, "failed": 0}
+    assert document["counts"]["access-push"] == {"passed": 0, "failed": 0}
     assert result.code == 1
+
+
+def test_images_from_outside_that_run_are_found_here_too_unless_the_stack_allows_them(
+    audited: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = [("docker.io/library/nginx:1", "the service web"), ("quay.io/x/y:2", "the function f")]
+    monkeypatch.setattr(AwsImageUsers, "running", lambda *_: (running, []))
+    allowed = {"DeploymentCheckAllowedImages": "docker.io/library/nginx"}
+    audited.gate.parameters |= allowed
+    _, document = audit(audited)
+    found = [one["resource"]["arn"] for one in document["findings"] if one["check"] == "image-runs-foreign"]
+    assert found == ["quay.io/x/y:2"]
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "csv", "asff", "oscal"])

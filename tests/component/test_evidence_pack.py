@@ -126,6 +126,7 @@ class Auditor:
             stack=stack,
             registry=self.gate.world.registry,
             access=lambda verb, repository: [{"who": f"the team of {repository}", "verb": verb}],
+            activity=lambda since, until: [{"from": f"{since:%Y-%m-%d}", "until": f"{until:%Y-%m-%d}"}],
             step=lambda: None,
         )
         path = self.folder / name
@@ -191,7 +192,7 @@ def test_the_same_content_is_the_same_file(auditor: Auditor) -> None:
 def test_no_member_can_be_changed_taken_out_or_added(auditor: Auditor) -> None:
     path = auditor.pack()
     members = members_of(path)
-    assert len(members) == 10
+    assert len(members) == 11
     for name, content in members.items():
         for changed in (content[:-1], content + b" ", bytes([content[0] ^ 1]) + content[1:], b""):
             result = auditor.verify(rewritten(path, {**members, name: changed}))
@@ -309,19 +310,29 @@ def test_the_documents_say_who_decided_and_who_has_access(auditor: Auditor) -> N
     assert [one["reason"] for one in document["approvals"]] == ["tested"]
     assert document["pushedBy"] == ["arn:aws:iam::1:role/ci"]
     access = json.loads(members["access.json"])
-    assert [one["verb"] for one in access] == ["push", "delete", "sign", "approve"]
+    assert [one["verb"] for one in access] == ["push", "pull", "delete", "sign", "approve"]
     assert access[0]["permissions"][0]["who"] == "the team of shop-dev"
+    activity = json.loads(members["activity.json"])
+    assert "newest 50 calls" in activity["rule"]
+    assert activity["calls"] == [{"from": "2026-11-01", "until": f"{NOW:%Y-%m-%d}"}]
 
 
 def test_access_that_cannot_be_read_says_why(auditor: Auditor) -> None:
-    def refuse(_verb: str, _repository: str) -> Any:
-        raise ImageNotFoundError("IAM says no")
+    def refuse(*_: Any) -> Any:
+        raise ImageNotFoundError("AWS says no")
 
     stack = auditor.gate.stack
     vars(stack).update(signing_profiles={})
-    step = CollectPack(stack=stack, registry=auditor.gate.world.registry, access=refuse, step=lambda: None)
+    step = CollectPack(
+        stack=stack,
+        registry=auditor.gate.world.registry,
+        access=refuse,
+        activity=refuse,
+        step=lambda: None,
+    )
     _, members = step.run(PERIOD, 25, NOW)
-    assert json.loads(members["access.json"])[0]["notRead"] == "IAM says no"
+    assert json.loads(members["access.json"])[0]["notRead"] == "AWS says no"
+    assert json.loads(members["activity.json"])["notRead"] == "AWS says no"
 
 
 # Samples

@@ -137,5 +137,8 @@ def test_who_audits_may_make_all_its_calls_and_change_nothing_but_the_report() -
         for name in flat
         if not name.partition(":")[2].startswith(("Describe", "Get", "BatchGet", "Query", "List"))
     ]
-    assert changing == ["sts:AssumeRole", "s3:PutObject", "securityhub:BatchImportFindings"]
+    assert changing == [
+        *("sts:AssumeRole", "s3:PutObject", "securityhub:BatchImportFindings"),
+        *("iam:GenerateCredentialReport", "iam:SimulatePrincipalPolicy"),  # these only tell
+    ]
     assert not is_permitted(granted, "s3:PutObject", READ["s3:GetObject"], {})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities, simulate_action
+from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities, simulate_actions
 from imagegate.grants.power import Power
 from imagegate_cli.faults import NotFoundError
 from imagegate_cli.request_pace import RequestPace
@@ -84,7 +84,7 @@ def find_permissions(
     iam = clients("iam")
     for arn in read_identities(iam, pace.wait):
         pace.wait()
-        decisions = list(simulate_action(iam, arn, action, [resource], _URL if verb == "approve" else ()))
+        decisions = list(simulate_actions(iam, arn, [action], [resource], _URL if verb == "approve" else ()))
         seen()
         for one in decisions:
             if one.is_allowed:

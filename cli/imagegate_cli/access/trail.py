@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from imagegate.canonical_json import timestamp
@@ -47,6 +48,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 }
 # Pulls are many: they are read if somebody names them.
 USUAL = tuple(kind for kind in EVENTS if kind != "pull")
+SAMPLED = f"of each event the newest {_PAGE} calls in the event history of CloudTrail, which has 90 days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,16 @@ def read_calls(
     until: datetime,
     pace: RequestPace,
     seen: Callable[[], None],
+    most_pages: int | None = None,
 ) -> Iterator[RegistryCall]:
-    """Yield the calls of these kinds, the newest first. `seen` is called after each request."""
+    """Yield the calls of these kinds, the newest first. `seen` is called after each request.
+
+    `most_pages`: the most pages of 50 calls of each event, or None for all.
+    """
     streams = [
-        _read(cloudtrail, kind, event, since, until, pace, seen) for kind in kinds for event in EVENTS[kind]
+        _read(cloudtrail, kind, event, since, until, pace, seen, most_pages)
+        for kind in kinds
+        for event in EVENTS[kind]
     ]
     yield from heapq.merge(*streams, key=lambda call: call.at, reverse=True)
 
@@ -105,6 +113,7 @@ def _read(
     until: datetime,
     pace: RequestPace,
     seen: Callable[[], None],
+    most_pages: int | None,
 ) -> Iterator[RegistryCall]:
     wanted = {
         "LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": event}],
@@ -112,7 +121,7 @@ def _read(
         "EndTime": until,
         "MaxResults": _PAGE,
     }
-    while True:
+    for number in count(1):
         pace.wait()
         page = cloudtrail.lookup_events(**wanted)
         seen()
@@ -122,7 +131,7 @@ def _read(
                 call = _call(kind, event, one)
                 if kind != "login" or call.error:
                     yield call
-        if not page.get("NextToken"):
+        if not page.get("NextToken") or number == most_pages:
             return
         wanted["NextToken"] = page["NextToken"]
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imagegate.audit.account import ACCOUNT_CHECKS, check_account, guarded_places
+from imagegate.audit.account import (
+    ACCOUNT_CHECKS,
+    POWER_CHECKS,
+    GuardedPlace,
+    check_account,
+    guarded_places,
+)
 from imagegate.audit.image import AuditTerms
 from imagegate.audit.report import part_of
 from imagegate.audit.running import RUNNING_CHECKS, check_running
@@ -19,10 +25,14 @@ from imagegate.aws.audit.reports import S3AuditReports
 from imagegate.aws.audit.settings import EcrAuditSettings
 from imagegate.aws.cleanup.images import EcrStoredImages
 from imagegate.aws.cleanup.users import AwsImageUsers
+from imagegate.aws.ecr.registry import own_registry
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.cleanup.usage import UsedImages
 from imagegate.errors import AccessRefusedError
+from imagegate.findings.versions import VERSIONS
+from imagegate.oci.reference import parse_prefixes
 from imagegate.workflow.audit.images import AuditImages
+from imagegate.workflow.audit.sboms import ReadSboms
 from imagegate.workflow.audit.settings import AuditSettings
 from imagegate_cli.audit.run import LocalAudit
 from imagegate_cli.context import CommandLine, now, pauses
@@ -136,35 +146,38 @@ def _add_images(
 
     Return the audits of the account around it.
     """
+    registry = _registry(stack)
+    around: list[Callable[[Sequence[str]], AuditPart]] = [partial(_audit_account, stack, registry, policy)]
     if stack is None:
-        absent.append(((*AuditImages.checks, *RUNNING_CHECKS, *ACCOUNT_CHECKS), _NO_STACK))
-        return []
-    around: list[Callable[[Sequence[str]], AuditPart]] = [partial(_audit_account, stack, policy)]
+        absent.append(((*AuditImages.checks, *POWER_CHECKS), _NO_STACK))
     users = {user for stage in policy.stages.values() for user in stage.cleanup.used_by}
     try:
-        named, clusters = AwsImageUsers(stack.registry).running(sorted(users, key=lambda user: user.role))
+        named, clusters = AwsImageUsers(_host(registry)).running(sorted(users, key=lambda user: user.role))
     except Exception as error:  # noqa: BLE001 - the settings are still audited
-        absent.append(
-            ((*AuditImages.checks, *RUNNING_CHECKS), f"nobody can tell what runs: {explain(error)}")
-        )
+        hidden = (*(AuditImages.checks if stack else ()), *RUNNING_CHECKS)
+        absent.append((hidden, f"nobody can tell what runs: {explain(error)}"))
         return around
-    auditors.append(_images(stack, policy, UsedImages.read(stack.registry, named, clusters)))
-    outcomes = check_running(named, clusters, _registry(stack), policy, ())
-    foreign = part_of(outcomes, made=RUNNING_CHECKS)
+    if stack is not None:
+        auditors.append(_images(stack, policy, UsedImages.read(stack.registry, named, clusters)))
+    allowed = parse_prefixes(stack.parameters.get("DeploymentCheckAllowedImages", "") if stack else "")
+    foreign = part_of(check_running(named, clusters, registry, policy, allowed), made=RUNNING_CHECKS)
     return [*around, lambda _names: foreign]
 
 
-def _audit_account(stack: Stack, policy: Policy, names: Sequence[str]) -> AuditPart:
-    registry = _registry(stack)
-    profile_of = stack.signing_profiles.__getitem__
-    places = guarded_places(names, policy, registry, profile_of, [stack.output("SignImageRole")])
-    facts = AwsAccount(pauses().sleep).facts(list(places))
+def _audit_account(
+    stack: Stack | None, registry: GateRegistry, policy: Policy, names: Sequence[str]
+) -> AuditPart:
+    """Audit the account. Without a stack, nothing tells which roles the gate needs, so powers are left out."""
+    places: list[GuardedPlace] = []
+    if stack is not None:
+        profile_of, signers = stack.signing_profiles.__getitem__, [stack.output("SignImageRole")]
+        places = list(guarded_places(names, policy, registry, profile_of, signers))
+    facts = AwsAccount(pauses().sleep).facts(places)
     return part_of(check_account(facts, registry), made=ACCOUNT_CHECKS)
 
 
 def _images(stack: Stack, policy: Policy, running: UsedImages) -> AuditImages:
     waivers = (*policy.waivers, *stack.grants.waivers())
-    counting = frozenset(one.id for one in waivers if one.fault(now(), policy.waiver_terms) is None)
     registry = _registry(stack)
     return AuditImages(
         inventory=stack.cleanup.inventory,
@@ -172,6 +185,9 @@ def _images(stack: Stack, policy: Policy, running: UsedImages) -> AuditImages:
         records=stack.records,
         policy=policy,
         running=running,
-        terms=AuditTerms(now=now(), waivers=counting),
+        terms=AuditTerms.with_waivers(now(), waivers, policy.waiver_terms),
         home=f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/",
+        sboms=ReadSboms(own_registry),
+        is_continuous=stack.scans.is_continuous,
+        satisfies=VERSIONS.satisfies,
     )

@@ -20,7 +20,7 @@ from imagegate_cli.verification.bundle import DAMAGE
 _HEAD = frozenset(
     ["schema", "stack", "period", "madeAt", "madeBy", "signingProfiles", "sampling", "samples", "members"]
 )
-_FIXED = ("README.txt", "population.json", "grants.json", "access.json")
+_FIXED = ("README.txt", "population.json", "grants.json", "access.json", "activity.json")
 
 
 @dataclass(frozen=True, slots=True)

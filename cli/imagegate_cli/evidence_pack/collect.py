@@ -6,12 +6,14 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from imagegate.board import release_facts
 from imagegate.canonical_json import canonical_json, timestamp
 from imagegate.errors import ImageGateError, ImageNotFoundError
 from imagegate.gate.decision_record import Decision
+from imagegate_cli.access.trail import SAMPLED
 from imagegate_cli.evidence_pack.sample import RULE, PopulationEntry, choose, seed_of
 from imagegate_cli.verification import bundle as bundles
 from imagegate_cli.verification.evidence import ImageEvidence
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from imagegate_cli.stack import Stack
 
 # The verbs of `imagegate access --who can`, asked for one repository of each stage.
-ACCESS = ("push", "delete", "sign", "approve")
+ACCESS = ("push", "pull", "delete", "sign", "approve")
 # An attempt is found by the time at which it began; it may end so much later.
 LONGEST = timedelta(days=30)
 _README = """\
@@ -40,20 +42,25 @@ population.json   every attempt that ended in the period, of which the samples w
 releases/         one file for each sample: all attempts of its image, approvals, waivers, break-glass, who pushed
 bundles/          one bundle for each sample: policy, decision, findings and signatures; it can be verified alone
 grants.json       waivers and break-glass that counted in the period, with who granted them
-access.json       who may push, delete, sign and approve, at the time when the pack was made
+access.json       who may push, pull, delete, sign and approve, at the time when the pack was made
+activity.json     who pushed, pulled, deleted and changed settings: a sample of the calls that CloudTrail has
 
-The gate signs each decision. Approvals, grants and access are as the installation's tables and IAM had them when the
-pack was made: their digests show that the pack was not changed since.
+The gate signs each decision. Approvals, grants, access and activity are as the installation's tables, IAM and
+CloudTrail had them when the pack was made: their digests show that the pack was not changed since.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectPack:
-    """Collects packs. `access` returns who may do a verb in a repository, for JSON."""
+    """Collects packs.
+
+    `access` returns who may do a verb in a repository, and `activity` a sample of the calls in a time, for JSON.
+    """
 
     stack: Stack
     registry: Registry
     access: Callable[[str, str], Any]
+    activity: Callable[[datetime, datetime], Any]
     step: Callable[[], None]
 
     def run(self, period: AuditPeriod, size: int, now: datetime) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -68,6 +75,7 @@ class CollectPack:
             "population.json": canonical_json([entry.as_json() for entry in population]),
             "grants.json": canonical_json(self._grants(period)),
             "access.json": canonical_json(self._access(by_name[entry.name] for entry in chosen)),
+            "activity.json": canonical_json(self._activity(period.since, min(period.until, now))),
         }
         for number, entry in enumerate(chosen, 1):
             members |= self._sample(f"{number:04}", by_name[entry.name])
@@ -112,18 +120,18 @@ class CollectPack:
         for release in sorted(chosen, key=lambda one: one.image.repository):
             first.setdefault(release.stage, release.image.repository)
         return [
-            {"stage": stage, "repository": repository, "verb": verb, **self._who(verb, repository)}
+            {
+                "stage": stage,
+                "repository": repository,
+                "verb": verb,
+                **_read("permissions", partial(self.access, verb, repository)),
+            }
             for stage, repository in first.items()
             for verb in ACCESS
         ]
 
-    def _who(self, verb: str, repository: str) -> dict[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            return {"permissions": self.access(verb, repository)}
-        except (BotoCoreError, ClientError, ImageGateError) as error:
-            return {"notRead": str(error)}
+    def _activity(self, since: datetime, until: datetime) -> dict[str, Any]:
+        return {"rule": SAMPLED, **_read("calls", partial(self.activity, since, until))}
 
     def _sample(self, number: str, release: Release) -> dict[str, bytes]:
         """Return the members of one sample."""
@@ -184,6 +192,16 @@ class CollectPack:
 
     def _approvals(self, release: Release) -> Sequence[Any]:
         return sorted(self.stack.grants.approvals(release.id), key=lambda one: one.at)
+
+
+def _read(name: str, call: Callable[[], Any]) -> dict[str, Any]:
+    """Return what the call returns under this name, or why it cannot be read."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return {name: call()}
+    except (BotoCoreError, ClientError, ImageGateError) as error:
+        return {"notRead": str(error)}
 
 
 def _facts(release: Release) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ def make_pack(stack: Stack, path: Path, period: AuditPeriod, size: int) -> None:
             stack=stack,
             registry=own_registry(),
             access=lambda verb, repository: _permissions(stack, verb, repository),
+            activity=_calls,
             step=spinner.step,
         )
         head, members = collect.run(period, size, now())
@@ -41,3 +43,14 @@ def _permissions(stack: Stack, verb: str, repository: str) -> list[Any]:
     pace = RequestPace(PER_SECOND, pauses().sleep)
     found = find_permissions(stack, clients.client, verb, repository, pace, lambda: None)
     return [one.as_json() for one in found]
+
+
+def _calls(since: datetime, until: datetime) -> list[Any]:
+    """Return a bounded sample: one page of each event."""
+    from imagegate.aws import clients
+    from imagegate_cli.access.trail import EVENTS, PER_SECOND, read_calls
+    from imagegate_cli.request_pace import RequestPace
+
+    pace = RequestPace(PER_SECOND, pauses().sleep)
+    calls = read_calls(clients.client("cloudtrail"), EVENTS, since, until, pace, lambda: None, most_pages=1)
+    return [call.as_json() for call in calls]

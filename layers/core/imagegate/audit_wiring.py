@@ -24,6 +24,7 @@ from imagegate.cleanup.usage import UsedImages
 from imagegate.ports.audit_runs import RunningNames
 from imagegate.settings import setting
 from imagegate.workflow.audit.images import AuditImages
+from imagegate.workflow.audit.sboms import ReadSboms
 from imagegate.workflow.audit.scheduled import ScheduledAudit
 from imagegate.workflow.audit.settings import AuditSettings
 from imagegate.workflow.audit.walk import AuditRepositories
@@ -94,9 +95,10 @@ def _read_running() -> RunningNames:
 
 
 def _walk(settings: AuditSettings, running: RunningNames, now: datetime) -> AuditRepositories:
+    from imagegate.findings.versions import VERSIONS
+
     policy, registry = wiring.policy(), settings.registry
     waivers = (*policy.waivers, *wiring.grants().waivers())
-    counting = frozenset(one.id for one in waivers if one.fault(now, policy.waiver_terms) is None)
     home = f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/"
     stored = EcrStoredImages(setting("REGISTRY"))
     cleaned = DynamoCleanedImages(DynamoTable(setting("LEDGER_TABLE")))
@@ -106,8 +108,11 @@ def _walk(settings: AuditSettings, running: RunningNames, now: datetime) -> Audi
         records=wiring.records(),
         policy=policy,
         running=UsedImages.read(setting("REGISTRY"), running.named, running.clusters),
-        terms=AuditTerms(now=now, waivers=counting),
+        terms=AuditTerms.with_waivers(now, waivers, policy.waiver_terms),
         home=home,
+        sboms=ReadSboms(wiring.registry),
+        is_continuous=EcrScans(stored).is_continuous,
+        satisfies=VERSIONS.satisfies,
     )
     return AuditRepositories(
         auditors=[settings, images], policy=policy, home=home, workers=wiring.workers(), sleep=sleep

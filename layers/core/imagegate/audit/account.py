@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 ACCOUNT_CHECKS = tuple(
     CATALOGUE[name]
     for name in (
-        *("access-push", "access-sign", "access-delete", "access-root-mfa", "access-user-mfa"),
+        *("access-push", "access-sign", "access-delete", "access-pull", "access-root-mfa", "access-user-mfa"),
         *("access-trail", "access-endpoint"),
     )
 )
+# These compare with the roles that the gate itself needs.
+POWER_CHECKS = ACCOUNT_CHECKS[:4]
 _MOST_NAMED = 10
-_FEW = 5  # that may delete: the clean-up, and administrators
+# That may delete: the clean-up, and administrators; that may pull: those who deploy, too.
+_FEW = {"access-delete": 5, "access-pull": 20}
 _SEE = "imagegate access --who can {action} {repository}"
 _MFA = AdvisedRemedy(
     "give it a second factor, or take its password away", "aws iam enable-mfa-device --user-name {user}"
@@ -88,7 +91,7 @@ def guarded_places(
         stage = policy.stages[stage_name]
         checks = ["access-sign"]
         checks += ["access-push"] if stage.entry is Entry.PROMOTION else []
-        checks += ["access-delete"] if stage.promotes_to is None else []
+        checks += ["access-delete", "access-pull"] if stage.promotes_to is None else []
         own = {"access-push": registry.gate_roles, "access-sign": signers}
         yield GuardedPlace(name, stage_name, home + name, profile_of(stage_name), tuple(checks), own)
 
@@ -144,7 +147,7 @@ def _power(power: WhoMay, registry: GateRegistry) -> CheckOutcome:
     resource = AuditedResource(
         ResourceKind.REPOSITORY, home + power.repository, power.repository, stage=power.stage
     )
-    limit = _FEW if power.check == "access-delete" else 0
+    limit = _FEW.get(power.check, 0)
     named = ", ".join(power.others[:_MOST_NAMED])
     more = f" and {len(power.others) - _MOST_NAMED} more" if len(power.others) > _MOST_NAMED else ""
     command = _SEE.format(action=power.action, repository=power.repository)

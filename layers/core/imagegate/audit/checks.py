@@ -116,6 +116,12 @@ _IMAGE_CHECKS = (
         "image-provenance-missing", "Nothing proves how it was built", _MEDIUM, _IMAGE, rules.PROVENANCE
     ),
     AuditCheck("image-base-foreign", "The base image is not an allowed one", _MEDIUM, _IMAGE, rules.BASE),
+    AuditCheck(
+        "image-package-prohibited",
+        "The image has a package that the policy prohibits",
+        _HIGH,
+        _IMAGE,
+    ),
     AuditCheck("image-old", "The image is too old", _MEDIUM, _IMAGE, rules.AGE),
     AuditCheck("image-labels-missing", "Required labels are missing", _LOW, _IMAGE, rules.LABELS),
     AuditCheck("image-runs-ungated", "An image runs that did not pass its gate", _HIGH, _IMAGE),
@@ -135,6 +141,7 @@ _CONTENT_CHECKS = (
     AuditCheck("repository-too-large", "The repository stores too much", _MEDIUM, _REPOSITORY),
     AuditCheck("cost-leftovers", "Untagged images are part of nothing", _LOW, _COST),
     AuditCheck("cost-cleanup", "The clean-up of the policy would save storage", _LOW, _COST),
+    AuditCheck("cost-scanning", "Images that nobody uses are scanned again and again", _INFO, _COST),
 )
 _ACCESS_CHECKS = (
     AuditCheck(
@@ -142,6 +149,7 @@ _ACCESS_CHECKS = (
     ),
     AuditCheck("access-sign", "Others than the gate may sign with its profiles", _CRITICAL, _ACCESS),
     AuditCheck("access-delete", "Many may delete images of the last stage", _MEDIUM, _ACCESS),
+    AuditCheck("access-pull", "Many may pull images of the last stage", _INFO, _ACCESS),
     AuditCheck("access-root-mfa", "The root user has no MFA", _CRITICAL, _ACCESS),
     AuditCheck("access-user-mfa", "A user with a password has no MFA", _HIGH, _ACCESS),
     AuditCheck("access-trail", "No trail records who does what", _HIGH, _ACCESS),

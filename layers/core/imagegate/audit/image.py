@@ -5,30 +5,43 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from imagegate.audit.checks import CATALOGUE
 from imagegate.audit.finding import AdvisedRemedy, AuditedResource, AuditFinding, ResourceKind
 from imagegate.audit.report import CheckOutcome, CheckPassed, NotAssessed
 from imagegate.deployment.check import last_decided_attempt
+from imagegate.policy.rules import PROHIBITED
 
 if TYPE_CHECKING:
     from imagegate.gate.decision_record import Decision
     from imagegate.lifecycle.stored_image import StoredImage
     from imagegate.oci.image import Digest, ImageRef
     from imagegate.policy.policy import Stage
+    from imagegate.policy.waiver import Waiver, WaiverTerms
     from imagegate.release.release import Release
     from imagegate.risk.risk import Judgement, Risk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditTerms:
-    """The limits of the audit where the policy has no rule. `waivers`: the ids of the waivers that count today."""
+    """The limits of the audit where the policy has no rule.
+
+    `waivers`: the ids of the waivers that count today; `of_packages`: those that let a prohibited package in.
+    """
 
     now: datetime
     waivers: frozenset[str] = frozenset()
+    of_packages: tuple[Waiver, ...] = ()
     max_age: timedelta = timedelta(days=90)
     max_bytes: int = 100 * 1024**3  # of a repository
+
+    @classmethod
+    def with_waivers(cls, now: datetime, waivers: Iterable[Waiver], terms: WaiverTerms) -> Self:
+        """Return the limits with those of the waivers that count at this time."""
+        counting = [one for one in waivers if one.fault(now, terms) is None]
+        of_packages = tuple(one for one in counting if one.rule == PROHIBITED)
+        return cls(now=now, waivers=frozenset(one.id for one in counting), of_packages=of_packages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

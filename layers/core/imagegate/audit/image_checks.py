@@ -40,6 +40,7 @@ IN_USE_CHECKS = tuple(
     for name in (
         *("image-scan-missing", "image-scan-stale", "image-not-passing", "image-unrecorded"),
         *("image-provenance-missing", "image-base-foreign", "image-old", "image-labels-missing"),
+        "image-package-prohibited",
         *("image-runs-ungated", "image-waiver-expired", "image-break-glass", "image-revoked"),
     )
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,29 @@ from imagegate.audit.finding import AdvisedRemedy, AuditedResource, AuditFinding
 from imagegate.audit.report import CheckOutcome, CheckPassed, NotAssessed
 from imagegate.cleanup.graph import RepositoryGraph
 from imagegate.cleanup.savings import Savings, count_savings
-from imagegate.lifecycle.stored_image import named_subjects
+from imagegate.lifecycle.stored_image import StorageStatus, named_subjects
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from imagegate.audit.image import AuditTerms
     from imagegate.lifecycle.stored_image import StoredImage
     from imagegate.oci.image import Digest
 
 _GIB = 1024**3
+# Amazon Inspector pricing, container images in us-east-1: an image costs 9 cents when it is scanned first, and 1 cent
+# each time that it is scanned again. Other Regions cost up to a third more.
+_CENTS_FIRST, _CENTS_AGAIN = 9, 1
+_A_MONTH = timedelta(days=30)
 CONTENT_CHECKS = tuple(
     CATALOGUE[name]
-    for name in ("repository-images-old", "repository-too-large", "cost-leftovers", "cost-cleanup")
+    for name in (
+        "repository-images-old",
+        "repository-too-large",
+        "cost-leftovers",
+        "cost-cleanup",
+        "cost-scanning",
+    )
 )
 
 
@@ -34,7 +47,8 @@ class RepositoryContents:
     """All manifests of a repository. `needed`: those in use and those ever released, by the ledger.
 
     `unread`: indexes whose parts nobody knows. `going`: the images that the clean-up of the policy would take at most,
-    or None if the policy has no rules for it; `no_plan`: why nobody can tell.
+    or None if the policy has no rules for it; `no_plan`: why nobody can tell. `is_scanned_again`: Inspector scans the
+    images again when it learns of a new vulnerability.
     """
 
     resource: AuditedResource
@@ -44,6 +58,7 @@ class RepositoryContents:
     unread: Collection[Digest] = frozenset()
     going: Collection[Digest] | None = None
     no_plan: str = ""
+    is_scanned_again: bool = False
 
     @cached_property
     def graph(self) -> RepositoryGraph:
@@ -69,15 +84,19 @@ class RepositoryContents:
         """The numbers of the clean-up; without one, only the bytes that are stored."""
         return count_savings(self.images, self.going or (), ())
 
-    def measures(self) -> dict[str, int]:
+    def measures(self, now: datetime) -> dict[str, int]:
         """Return whole numbers that add up over repositories. Bytes are exact only if manifests were read."""
         savings = self.savings
+        pushed = sum(now - one.pushed_at <= _A_MONTH for one in self._scanned) if self.is_scanned_again else 0
+        again = len(self._scanned) if self.is_scanned_again else 0
         return {
             "storedManifests": len(self.images),
             "evidenceManifests": len(self.evidence),
             "untaggedLeftovers": len(self.leftovers),
             "storageBytes" if savings.is_exact else "storageBytesAtMost": savings.bytes_before,
             "cleanupBytesAtMost": savings.bytes_before - savings.bytes_after,
+            "firstScansCentsAMonth": pushed * _CENTS_FIRST,
+            "scanAgainCentsEachTime": again * _CENTS_AGAIN,
             "unusedImages": sum(one.pulled_at is None for one in self._candidates),
         }
 
@@ -87,12 +106,23 @@ class RepositoryContents:
         parts = self.graph.indexes
         return (one for one in self.images if one.digest not in self.evidence and one.digest not in parts)
 
+    @cached_property
+    def _scanned(self) -> tuple[StoredImage, ...]:
+        """The images that a scanner bills: each platform, no indexes, no evidence, and nothing in the archive."""
+        return tuple(
+            one
+            for one in self.images
+            if one.status is StorageStatus.ACTIVE and not one.is_index and one.digest not in self.evidence
+        )
+
     def check(self, terms: AuditTerms) -> Iterator[CheckOutcome]:
         """Check the repository as a whole."""
         yield self._old(terms)
         yield self._size(terms)
         yield self._leftovers()
         yield from self._cleanup()
+        if self.is_scanned_again:
+            yield self._scanning()
 
     def _old(self, terms: AuditTerms) -> CheckOutcome:
         old = [one for one in self._candidates if terms.now - one.begins > terms.max_age]
@@ -129,6 +159,17 @@ class RepositoryContents:
             yield self._result(
                 "cost-cleanup", fault if self.going else "", "imagegate cleanup plan {repository}"
             )
+
+    def _scanning(self) -> CheckOutcome:
+        """Check that only images that somebody needs are scanned again. A part of a needed index is needed."""
+        indexes = self.graph.indexes
+        number = sum(
+            one.digest not in self.needed and not set(indexes.get(one.digest, ())) & set(self.needed)
+            for one in self._scanned
+        )
+        dollars = number * _CENTS_AGAIN / 100
+        fault = f"each time that they are scanned again, {number} images that nobody uses cost at most ${dollars:,.2f}"
+        return self._result("cost-scanning", fault if number else "", "imagegate cleanup plan {repository}")
 
     def _result(self, check: str, fault: str, command: str) -> CheckOutcome:
         if not fault:

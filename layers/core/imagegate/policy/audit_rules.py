@@ -37,6 +37,7 @@ _IMAGE = (
     "image-unrecorded",
     "image-provenance-missing",
     "image-base-foreign",
+    "image-package-prohibited",
     "image-old",
     "image-labels-missing",
     "image-runs-ungated",
@@ -46,11 +47,18 @@ _IMAGE = (
     "image-evidence-missing",
     "image-revoked",
 )
-_CONTENTS = ("repository-images-old", "repository-too-large", "cost-leftovers", "cost-cleanup")
+_CONTENTS = (
+    "repository-images-old",
+    "repository-too-large",
+    "cost-leftovers",
+    "cost-cleanup",
+    "cost-scanning",
+)
 _ACCESS = (
     "access-push",
     "access-sign",
     "access-delete",
+    "access-pull",
     "access-root-mfa",
     "access-user-mfa",
     "access-trail",

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagegate.audit.account import AccountFacts, GuardedPlace, WhoMay
-from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities, simulate_action
+from imagegate.aws.audit.identities import SIMULATIONS_A_SECOND, read_identities, simulate_actions
 from imagegate.aws.clients import client
 from imagegate.errors import ImageGateError
 from imagegate.text import MESSAGE_LIMIT, one_line
@@ -23,6 +23,7 @@ _REPORT_TRIES, _REPORT_WAIT = 10, 3.0  # seconds: the report of a large account 
 _ACTIONS: Mapping[str, tuple[str, str]] = {
     "access-push": ("push", "ecr:PutImage"),
     "access-delete": ("delete", "ecr:BatchDeleteImage"),
+    "access-pull": ("pull", "ecr:BatchGetImage"),
     "access-sign": ("sign", "signer:SignPayload"),
 }
 
@@ -79,12 +80,13 @@ class AwsAccount:
             (place.stage, check): [] for place in places for check in place.checks
         }
         for arn in read_identities(client("iam")):
-            for action, resources in _asked(places):
+            for actions, resources in _asked(places):
                 self.sleep(1 / SIMULATIONS_A_SECOND)
-                decisions = simulate_action(client("iam"), arn, action, resources)
-                allowed = {one.resource for one in decisions if one.is_allowed}
-                for place, check in _powers_of(places, action):
-                    if _resource(place, check) in allowed and arn not in place.own.get(check, ()):
+                decisions = simulate_actions(client("iam"), arn, actions, resources)
+                allowed = {(one.action, one.resource) for one in decisions if one.is_allowed}
+                for place, check in _powers_of(places, actions):
+                    is_allowed = (_ACTIONS[check][1], _resource(place, check)) in allowed
+                    if is_allowed and arn not in place.own.get(check, ()):
                         others[place.stage, check].append(arn)
         for place in places:
             for check in place.checks:
@@ -92,17 +94,20 @@ class AwsAccount:
                 yield WhoMay(check, _ACTIONS[check][0], place.repository, place.stage, found)
 
 
-def _asked(places: Sequence[GuardedPlace]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each action with the resources of all places that it is about."""
-    for check, (_, action) in _ACTIONS.items():
-        resources = [_resource(place, check) for place in places if check in place.checks]
-        if resources:
-            yield action, resources
-
-
-def _powers_of(places: Sequence[GuardedPlace], action: str) -> Iterator[tuple[GuardedPlace, str]]:
+def _asked(places: Sequence[GuardedPlace]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the actions of each service with the resources of all places that they are about: one request each."""
+    by_service: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for place in places:
-        yield from ((place, check) for check in place.checks if _ACTIONS[check][1] == action)
+        for check in place.checks:
+            action = _ACTIONS[check][1]
+            actions, resources = by_service.setdefault(action.partition(":")[0], ({}, {}))
+            actions[action] = resources[_resource(place, check)] = None
+    yield from ((list(actions), list(resources)) for actions, resources in by_service.values())
+
+
+def _powers_of(places: Sequence[GuardedPlace], actions: Sequence[str]) -> Iterator[tuple[GuardedPlace, str]]:
+    for place in places:
+        yield from ((place, check) for check in place.checks if _ACTIONS[check][1] in actions)
 
 
 def _resource(place: GuardedPlace, check: str) -> str:

@@ -15,8 +15,9 @@ _LINKED = "/aws-service-role/"  # roles that only a service of AWS can take
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDecision:
-    """A decision of IAM about one resource. `missing`: the context keys that it had no value of."""
+    """A decision of IAM about one action and one resource. `missing`: the context keys that it had no value of."""
 
+    action: str
     resource: str
     is_allowed: bool
     missing: tuple[str, ...] = ()
@@ -30,16 +31,20 @@ def read_identities(iam: Any, after_page: Callable[[], None] = lambda: None) -> 
             after_page()
 
 
-def simulate_action(
-    iam: Any, identity: str, action: str, resources: Sequence[str], context: Sequence[Mapping[str, Any]] = ()
+def simulate_actions(
+    iam: Any,
+    identity: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    context: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[SimulatedDecision]:
-    """Yield whether the identity may do it with each resource (IAM API reference, SimulatePrincipalPolicy).
+    """Yield whether the identity may do each with each resource (IAM API reference, SimulatePrincipalPolicy).
 
     The name in a result as a whole is the template of an ARN. Only the results of each resource name that.
     """
     pages = iam.get_paginator("simulate_principal_policy").paginate(
         PolicySourceArn=identity,
-        ActionNames=[action],
+        ActionNames=list(actions),
         ResourceArns=list(resources),
         ContextEntries=list(context),
     )
@@ -47,6 +52,7 @@ def simulate_action(
         for result in page["EvaluationResults"]:
             for one in result.get("ResourceSpecificResults") or _for_each(result, resources):
                 yield SimulatedDecision(
+                    result["EvalActionName"],
                     one["EvalResourceName"],
                     one["EvalResourceDecision"] == "allowed",
                     tuple(one.get("MissingContextValues", ())),

@@ -6,13 +6,14 @@ Nothing here is read for each image of a registry: the requests grow with the re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from imagegate.audit.finding import AuditedResource, ResourceKind
 from imagegate.audit.image import AuditedImage, AuditTerms, image_resource
 from imagegate.audit.image_checks import IN_USE_CHECKS, RELEASED_CHECKS, check_in_use, check_released
+from imagegate.audit.packages import check_packages
 from imagegate.audit.report import AuditPart, CheckOutcome, part_of
 from imagegate.audit.repository_contents import CONTENT_CHECKS, RepositoryContents
 from imagegate.cleanup.selection import select_images
@@ -25,15 +26,19 @@ from imagegate.errors import (
 )
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import Digest, ImageRef
+from imagegate.policy.policy import Scanner
+from imagegate.policy.rules import active
 from imagegate.ports.ledger import ReleaseLists, Rollbacks
 from imagegate.ports.risks import AuditedRisks
 
 if TYPE_CHECKING:
     from imagegate.cleanup.usage import UsedImages
+    from imagegate.findings.finding import Satisfies
     from imagegate.policy.policy import Policy, Stage
     from imagegate.ports.records import StoredRecords
     from imagegate.release.release import Release
     from imagegate.risk.risk import DueImage, Judgement
+    from imagegate.workflow.audit.sboms import ReadSboms
     from imagegate.workflow.cleanup.inventory import ReadInventory, RepositoryInventory
 
 
@@ -46,7 +51,8 @@ class AuditImages:
     """Audits the images of one repository after the other.
 
     `running`: what runs in this account, read once for all repositories. `home`: the beginning of the ARNs of
-    repositories, up to `repository/`.
+    repositories, up to `repository/`. `is_continuous` says whether a repository's images are scanned again and again;
+    `satisfies` compares versions.
     """
 
     inventory: ReadInventory
@@ -56,6 +62,9 @@ class AuditImages:
     running: UsedImages
     terms: AuditTerms
     home: str
+    sboms: ReadSboms
+    is_continuous: Callable[[str], bool]
+    satisfies: Satisfies
 
     checks = (*RELEASED_CHECKS, *IN_USE_CHECKS, *CONTENT_CHECKS)
 
@@ -67,7 +76,7 @@ class AuditImages:
         contents = self._contents(inventory, stage, known)
         outcomes = [*contents.check(self.terms), *self._images(inventory, stage, known)]
         measures = {
-            **contents.measures(),
+            **contents.measures(self.terms.now),
             "imagesInUse": len(known.in_use),
             "imagesReleased": len(known.announced),
         }
@@ -117,6 +126,7 @@ class AuditImages:
             needed={*known.in_use, *known.attempts},
             unread=inventory.unread,
             going=going,
+            is_scanned_again=self.policy.scanner is Scanner.ENHANCED and self.is_continuous(name),
         )
 
     def _images(
@@ -146,7 +156,11 @@ class AuditImages:
             )
             yield from check_released(image)
             if digest in known.in_use:
-                yield from check_in_use(self._with_decision(image), self.terms)
+                image = self._with_decision(image)
+                yield from check_in_use(image, self.terms)
+                if active(stage.findings.prohibited):
+                    packages = self.sboms.packages(image.release)
+                    yield from check_packages(image, packages, self.satisfies, self.terms.of_packages)
 
     def _with_decision(self, image: AuditedImage) -> AuditedImage:
         release = image.release
