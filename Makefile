@@ -69,7 +69,7 @@ check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state mach
 USED := $(CURDIR)/.pytest_cache/used-statements
 test: check ## Everything that `check` does, then the whole product in the sandbox
 	@mkdir -p $(dir $(USED)) && rm -f $(USED)
-	@IMAGEGATE_USED_STATEMENTS=$(USED) $(PYTEST) tests/integration tests/e2e
+	@IMAGEGATE_USED_STATEMENTS=$(USED) $(PYTEST) --no-loadscope-reorder tests/integration tests/e2e
 	@$(BIN)/python -m tools.least_privilege $(USED)
 
 coverage: setup ## Which lines and branches of the packages that decide no unit or component test runs
