@@ -152,7 +152,9 @@ class EcsOperations(EC2ContainerServiceResponse):
             describe_task(one.task_arn, one.cluster_arn, one.group, images_of(one.task_definition_arn))
             for one in single
         ]
-        return ActionResult({"tasks": tasks, "failures": []})
+        known = {task["taskArn"] for task in tasks}
+        failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known]
+        return ActionResult({"tasks": tasks, "failures": failures})
 
     def _deployed(self) -> Iterator[_Deployment]:
         """Yield the deployments in this cluster whose tasks run."""

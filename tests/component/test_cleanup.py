@@ -202,6 +202,25 @@ def test_evidence_of_an_image_that_is_gone_goes_like_an_untagged_image(world: Cl
     assert world.reasons(young)
 
 
+@pytest.mark.parametrize("tag", ["prod-1", "v1", "no-rule-is-about-it"])
+def test_nobody_gets_an_image_deleted_by_calling_it_evidence(world: Cleaning, tag: str) -> None:
+    """Whoever may push may set a tag of Cosign's form on any image, or give a manifest any subject."""
+    old = world.images.push(DEV, "old")
+    by_tag = world.images.push(DEV, "tagged", tag, f"sha256-{old.hex}.sig")
+    assert world.going() == {old}
+    world.images.change(DEV, by_tag, tags=frozenset({tag}), subject=old)
+    assert world.going() == set(), "ECR deletes an image together with its subject"
+
+
+def test_an_image_with_a_subject_may_run_in_a_cluster(world: Cleaning) -> None:
+    old = world.images.push(DEV, "old")
+    runs = world.images.push(DEV, "runs", "feature-1", subject=old)
+    world.scans.kind = Scanner.ENHANCED
+    assert world.going() == {old, runs}
+    world.usage.runs_in[ImageRef(DEV, runs)] = [RunsIn("arn:aws:eks:r:1:cluster/c", 0, NOW)]
+    assert world.going() == set()
+
+
 def test_an_index_that_cannot_be_read_keeps_all_that_could_be_its_part(world: Cleaning) -> None:
     part, alone = world.images.push(DEV, "part"), world.images.push(DEV, "alone", "feature-2")
     index = world.images.push(DEV, "index", "feature-1", children=(part,))

@@ -76,6 +76,14 @@ def test_deletions_are_batches_of_at_most_100_by_digest(aws: ModelledAws) -> Non
     assert [one for ids in sent for one in ids] == [{"imageDigest": str(one)} for one in wanted]
 
 
+def test_silence_about_an_image_is_no_deletion(aws: ModelledAws) -> None:
+    first, second = digest(1), digest(2)
+    aws.answers["ecr:BatchDeleteImage"] = lambda _: {"imageIds": [{"imageDigest": str(first)}]}
+    assert EcrStoredImages(REGISTRY).delete(DEV, [first, second]) == {
+        second: "ECR does not say that it was deleted"
+    }
+
+
 def test_an_image_is_archived_by_its_digest(aws: ModelledAws) -> None:
     aws.answers["ecr:UpdateImageStorageClass"] = lambda _: {"imageStatus": "ARCHIVED"}
     assert EcrStoredImages(REGISTRY).archive(ImageRef(DEV, digest(1))) == ""
@@ -261,7 +269,8 @@ def everything_runs(aws: ModelledAws) -> None:
                 }
                 for arn in p["services"]
                 if arn == SERVICE
-            ]
+            ],
+            "failures": [{"arn": arn, "reason": "MISSING"} for arn in p["services"] if arn != SERVICE],
         },
         "ecs:ListServiceDeployments": lambda _: {
             "serviceDeployments": [{"targetServiceRevisionArn": "next"}]
@@ -362,6 +371,26 @@ def test_an_account_that_does_not_answer_stops_the_clean_up(
     aws.answers[operation] = silent
     with pytest.raises(AccessRefusedError, match=ROLE):
         AwsImageUsers(REGISTRY).used([ImageUser(ROLE, ("eu-west-1",))])
+
+
+DESCRIBED = {
+    "ecs:DescribeTasks": "tasks",
+    "ecs:DescribeServices": "services",
+    "ecs:DescribeServiceRevisions": "serviceRevisions",
+}
+
+
+@pytest.mark.parametrize("operation", DESCRIBED)
+@pytest.mark.parametrize("failures", [[], [{"arn": "x", "reason": "THROTTLED"}], [{"arn": "x"}]])
+def test_an_answer_that_leaves_something_out_is_none(
+    aws: ModelledAws, operation: str, failures: list[dict[str, str]]
+) -> None:
+    """Amazon ECS answers with 200 for what it does not describe."""
+    everything_runs(aws)
+    answer = aws.answers[operation]
+    aws.answers[operation] = lambda p: {**answer(p), DESCRIBED[operation]: [], "failures": failures}
+    with pytest.raises(ServiceUnavailableError, match="Amazon ECS described 0 of"):
+        AwsImageUsers(REGISTRY).used([])
 
 
 # Notes in the ledger

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -55,6 +55,18 @@ class RepositoryGraph:
     def below(self, digests: Iterable[Digest]) -> set[Digest]:
         """Return the manifests, with all their parts and evidence."""
         return _closure(digests, self.parts)
+
+    def needed(self, digests: Iterable[Digest]) -> set[Digest]:
+        """Return all that has to stay with the manifests: parts, evidence, and the subject of evidence.
+
+        ECR deletes a manifest by itself when its subject is deleted, also where something else needs it.
+        """
+        return _closure(digests, lambda digest: [*self.parts(digest), *self._subject(digest)])
+
+    def _subject(self, digest: Digest) -> Iterator[Digest]:
+        subject = self.images[digest].subject
+        if subject is not None and subject in self.images:
+            yield subject
 
 
 def _closure(digests: Iterable[Digest], following: Callable[[Digest], Iterable[Digest]]) -> set[Digest]:

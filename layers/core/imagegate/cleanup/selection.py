@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imagegate.canonical_json import timestamp
 from imagegate.cleanup.graph import RepositoryGraph
-from imagegate.lifecycle.stored_image import StorageStatus, named_subjects, newest_first
+from imagegate.lifecycle.stored_image import StorageStatus, newest_first, people_tags
 
 if TYPE_CHECKING:
     from imagegate.lifecycle.stored_image import StoredImage
@@ -65,7 +65,7 @@ def select_images(
     for digest, verdict in ruled.items():
         reasons[digest] += [verdict.keeps] if verdict.keeps else []
     kept = {digest for digest, why in reasons.items() if why}
-    for digest in graph.below(kept) - kept:
+    for digest in graph.needed(kept) - kept:
         reasons[digest].append("belongs to an image that stays")
     going = _in_order(graph, {digest for digest, why in reasons.items() if why}, ruled, terms)
     for digest, why in reasons.items():
@@ -87,8 +87,13 @@ class _Verdict:
 def _by_rules(
     repository: str, graph: RepositoryGraph, terms: CleanupTerms, now: datetime
 ) -> dict[Digest, _Verdict]:
-    """Return the verdict of the rules on each image that is not evidence or an untagged part of another."""
-    own = [image for image in graph.images.values() if not graph.subjects.get(image.digest)]
+    """Return the verdict of the rules on each image, apart from untagged parts and evidence of another one.
+
+    A tag of people is one, also on evidence: whoever may push could call any image the evidence of an old one.
+    """
+    own = [
+        image for image in graph.images.values() if people_tags(image) or not graph.subjects.get(image.digest)
+    ]
     ranks = _ranks(repository, own, terms)
     verdicts: dict[Digest, _Verdict] = {}
     for image in own:
@@ -114,10 +119,8 @@ def _ranks(
 
 
 def _ruled_tags(image: StoredImage) -> Sequence[str | None]:
-    """Return the tags that rules are about. Evidence whose image is gone counts as untagged."""
-    if named_subjects(image) or not image.tags:
-        return [None]
-    return sorted(image.tags)
+    """Return the tags that rules are about. Evidence without another tag, whose image is gone, counts as untagged."""
+    return people_tags(image) or [None]
 
 
 def _verdict(

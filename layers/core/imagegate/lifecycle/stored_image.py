@@ -60,6 +60,11 @@ def newest_first(images: list[StoredImage]) -> list[StoredImage]:
     return sorted(images, key=lambda image: (image.begins, image.digest), reverse=True)
 
 
+def people_tags(image: StoredImage) -> list[str]:
+    """Return the tags that say nothing about evidence. Anything may carry one of these, and runs by it."""
+    return [tag for tag in sorted(image.tags) if not _EVIDENCE_TAG.fullmatch(tag)]
+
+
 def named_subjects(image: StoredImage) -> list[Digest]:
     """Return the images that it says it is evidence of: by its subject, or by Cosign's tags `sha256-HEX.sig`."""
     by_tag = (_EVIDENCE_TAG.fullmatch(tag) for tag in sorted(image.tags))

@@ -106,11 +106,7 @@ class EcrStoredImages(EcrImages):
                 response = self._client.batch_delete_image(
                     repositoryName=repository, imageIds=[{"imageDigest": str(digest)} for digest in some]
                 )
-            for failure in response.get("failures", ()):
-                code = failure.get("failureCode", "")
-                if code != "ImageNotFound":
-                    digest = Digest.parse(failure["imageId"].get("imageDigest"))
-                    failed[digest] = f"{code}: {failure.get('failureReason', '')}"
+            failed |= _left(some, response)
         return failed
 
     def archive(self, image: ImageRef) -> str:
@@ -130,6 +126,24 @@ class EcrStoredImages(EcrImages):
                 raise
             return f"{refusal['Code']}: {refusal['Message']}"
         return ""
+
+
+def _left(digests: Sequence[Digest], response: Mapping[str, Any]) -> dict[Digest, str]:
+    """Return why images were not deleted. ECR answers with 200 then, too; silence about an image is no deletion."""
+    gone = {one.get("imageDigest") for one in response.get("imageIds", ())}
+    reasons: dict[str, str] = {}
+    for failure in response.get("failures", ()):
+        digest, code = failure.get("imageId", {}).get("imageDigest"), failure.get("failureCode", "")
+        if code == "ImageNotFound":
+            gone.add(digest)
+        else:
+            reasons[digest] = f"{code}: {failure.get('failureReason', '')}"
+    silence = "ECR does not say that it was deleted"
+    return {
+        digest: reasons.get(str(digest), silence)
+        for digest in digests
+        if str(digest) in reasons or str(digest) not in gone
+    }
 
 
 def _stored(detail: Any) -> StoredImage:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imagegate.aws.clients import client, client_with, translated
-from imagegate.aws.ecs.tasks import list_tasks
+from imagegate.aws.ecs.tasks import described, list_tasks
 from imagegate.cleanup.usage import UsedImages
 from imagegate.errors import AccessRefusedError, ImageGateError
 
@@ -122,7 +122,7 @@ def _services(ecs: Any, cluster: str) -> Iterator[Mapping[str, Any]]:
     arns = list(_pages(ecs, "list_services", "serviceArns", cluster=cluster))
     for start in range(0, len(arns), _SERVICES_A_CALL):
         some = arns[start:][:_SERVICES_A_CALL]
-        yield from ecs.describe_services(cluster=cluster, services=some).get("services", ())
+        yield from described(ecs.describe_services(cluster=cluster, services=some), "services", len(some))
 
 
 def _revisions(ecs: Any, service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -133,7 +133,8 @@ def _revisions(ecs: Any, service: Mapping[str, Any]) -> Iterator[Mapping[str, An
     wanted = sorted(arns - {""})
     for start in range(0, len(wanted), _REVISIONS_A_CALL):
         some = wanted[start:][:_REVISIONS_A_CALL]
-        yield from ecs.describe_service_revisions(serviceRevisionArns=some).get("serviceRevisions", ())
+        response = ecs.describe_service_revisions(serviceRevisionArns=some)
+        yield from described(response, "serviceRevisions", len(some))
 
 
 def _deployments(ecs: Any, service: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imagegate.aws.clients import client, translated
-from imagegate.errors import AccessRefusedError, ImageGateError, RejectedInputError
+from imagegate.errors import AccessRefusedError, ImageGateError, RejectedInputError, ServiceUnavailableError
 from imagegate.oci.image import ImageRef
 from imagegate.oci.reference import Reference
 from imagegate.ports.risks import RunningTasks
@@ -78,7 +78,21 @@ def list_tasks(ecs: Any, cluster: str) -> Iterator[Mapping[str, Any]]:
     arns = list(_list(ecs, "list_tasks", "taskArns", cluster=cluster, desiredStatus="RUNNING"))
     for first in range(0, len(arns), _TASKS_A_CALL):
         some = arns[first : first + _TASKS_A_CALL]
-        yield from ecs.describe_tasks(cluster=cluster, tasks=some).get("tasks", ())
+        yield from described(ecs.describe_tasks(cluster=cluster, tasks=some), "tasks", len(some))
+
+
+def described(response: Mapping[str, Any], name: str, number: int) -> Sequence[Mapping[str, Any]]:
+    """Return what Amazon ECS describes of so many things. Some may be gone since they were listed.
+
+    Raises `ServiceUnavailableError` if it says nothing about one, or fails for another reason: it may exist, and run.
+    """
+    found: Sequence[Mapping[str, Any]] = response.get(name, ())
+    failures = response.get("failures", ())
+    reasons = sorted({str(one.get("reason")) for one in failures} - {"MISSING"})
+    if reasons or len(found) + len(failures) < number:
+        why = ", ".join(reasons) or "no answer"
+        raise ServiceUnavailableError(f"Amazon ECS described {len(found)} of {number} {name}: {why}")
+    return found
 
 
 def _list(ecs: Any, operation: str, name: str, **arguments: Any) -> Iterator[str]:

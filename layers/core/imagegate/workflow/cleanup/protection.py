@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from imagegate.deployment.rollback import announced_releases
 from imagegate.errors import RejectedInputError
-from imagegate.lifecycle.stored_image import named_subjects
+from imagegate.lifecycle.stored_image import named_subjects, people_tags
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Scanner
 from imagegate.ports.ledger import IgnoredImages, ReleaseLists, Releases, Rollbacks
@@ -119,7 +119,7 @@ class Protection:
         reasons = [*self._attempt_reasons(ref, stage, now)]
         if stage.name in self.policy.base_stages and ref in self.bases.in_use():
             reasons.append("is the base of a release that stays")
-        if self.scanner is Scanner.ENHANCED and not image.subject:
+        if self.scanner is Scanner.ENHANCED and (people_tags(image) or not image.subject):
             reasons += [f"was seen to run in {one.cluster}" for one in self.usage.clusters(ref)]
         if self.used.clusters and image.is_index:
             reasons.append("may run in Amazon EKS: Inspector does not say it for images of several platforms")
