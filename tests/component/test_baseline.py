@@ -8,17 +8,19 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 
 from imagegate.aws.ecr.settings import EcrSettings
 from imagegate.baseline.lifecycle_rules import lifecycle_document
 from imagegate.baseline.plan import Change, FoundRepository
+from imagegate.baseline.registry import REGISTRY, FoundRegistry
 from imagegate.baseline.repository_policy import GateRegistry
 from imagegate.baseline.terms import Encryption, ExpiryRule, Lifecycle, TagMutability
 from imagegate.errors import ImageNotFoundError
 from imagegate.lifecycle.rules import parse_lifecycle
-from imagegate.policy.file.load import parse_baseline, parse_policy
+from imagegate.policy.file.load import load_policy, parse_baseline, parse_policy
 from imagegate.workflow.settings.compare import CompareSettings
 from tests.component.baselines import GATE_ROLE, Shop, check_request, document, gate, shop, statement
 from tests.patience import PATIENCE_SECONDS
@@ -167,6 +169,60 @@ def test_a_statement_that_lets_more_in_is_named(shop: Shop, foreign: dict[str, A
     remarks = [one["text"] for one in shop.plan()["remarks"]]
     assert len(remarks) == bool(said)
     assert said in " ".join(remarks)
+
+
+def test_a_key_is_named_by_its_alias_and_compared_as_the_key_that_it_is_now(shop: Shop) -> None:
+    kms: Any = boto3.client("kms")
+    first, second = (kms.create_key()["KeyMetadata"] for _ in range(2))
+    kms.create_alias(AliasName="alias/ecr-key", TargetKeyId=first["KeyId"])
+    shop.says(stages={"dev": {"encryption": {"type": "KMS", "key": "alias/ecr-key"}}})
+    [made] = shop.plan("shop-dev")["changes"]
+    assert made["request"]["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": first["Arn"]}
+    assert shop.apply("shop-dev").code == 0
+    assert shop.plan() == {"changes": [], "remarks": [], "failures": []}
+    kms.update_alias(AliasName="alias/ecr-key", TargetKeyId=second["KeyId"])
+    [remark] = shop.plan()["remarks"]
+    assert remark["unmet"]
+    assert second["Arn"] in remark["text"]
+    kms.delete_alias(AliasName="alias/ecr-key")
+    [failure] = shop.plan()["failures"]
+    assert "alias/ecr-key" in failure["why"]
+
+
+def test_the_alias_of_the_key_of_aws_is_no_key_of_ones_own(shop: Shop) -> None:
+    shop.makes("shop-dev", encryptionConfiguration={"encryptionType": "KMS"})
+    shop.says(stages={"dev": {"encryption": {"type": "KMS", "key": "alias/aws/ecr"}}})
+    assert shop.plan() == {"changes": [], "remarks": [], "failures": []}
+
+
+def test_a_template_has_the_key_of_an_alias_and_without_it_is_not_compared() -> None:
+    """The functions of the stack ask nobody which key an alias names."""
+    loaded = load_policy(
+        yaml.safe_dump(
+            {
+                "version": 1,
+                "stages": {"dev": {"repositories": "dev/{app}"}},
+                "baseline": {
+                    "registry": {"template_role": "arn:aws:iam::123456789012:role/t"},
+                    "stages": {
+                        "dev": {"encryption": {"type": "KMS", "key": "alias/k"}, "create_on_push": True}
+                    },
+                },
+            }
+        ).encode()
+    )
+    assert loaded.policy
+    assert loaded.baseline
+    registry = GateRegistry("123456789012", "eu-central-1", "aws", (GATE_ROLE,))
+    settings: Any = SimpleNamespace(registry=lambda **_: FoundRegistry({}, [], None, {}, {}, (), {}))
+    compare = CompareSettings(loaded.policy, loaded.baseline, registry, settings)
+    plan = compare.plan(REGISTRY)
+    assert plan
+    assert plan.is_met
+    plan = replace(compare, key_of=lambda _alias: KEY).plan(REGISTRY)
+    assert plan
+    [template] = plan.changes
+    assert template.request["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": KEY}
 
 
 def test_encryption_that_cannot_be_changed_is_reported_with_the_way_around(shop: Shop) -> None:

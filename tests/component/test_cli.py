@@ -23,7 +23,7 @@ from imagegate.release.release import Outcome, Release, ReleaseId, StartReason
 from imagegate_cli.context import CommandLine, Pauses
 from imagegate_cli.main import cli, main
 from imagegate_cli.stack import Stack, find_stack
-from tests.fakes import NOW
+from tests.fakes import NOW, REGISTRY
 
 REGION = "eu-central-1"
 TABLE = "gate-ledger"
@@ -374,6 +374,12 @@ def test_the_exit_code_of_waiting_is_the_outcome(gate: Gate, outcome: Outcome, c
     gate.close(gate.begin(image), outcome)
     assert gate.call("status", "--wait", f"shop-dev@{image.digest}").code == code
     assert gate.call("status", f"shop-dev@{image.digest}").code == 0
+    uri = f"{REGISTRY}/{image}\n" if code in (0, 3) else ""
+    for named, ends in (("shop-dev", 0), (f"shop-dev@{image.digest}", 0 if uri else 1)):
+        result = gate.call("status", named, "--uri")
+        assert (result.code, result.out) == (ends, uri)
+    result = gate.call("status", "--wait", "--uri", f"shop-dev@{image.digest}")
+    assert (result.code, result.out) == (code, uri)
 
 
 def test_waiting_ends_when_the_release_does(gate: Gate) -> None:

@@ -144,6 +144,17 @@ def test_untagged_images_come_with_a_warning(gate: CliGate, stored: Stored) -> N
     assert "delete none of these by hand" in result.err
 
 
+def test_uris_are_printed_alone(gate: CliGate, stored: Stored) -> None:
+    digests = [stored.put(DEV, seed, imageTags=["1"] if seed > 1 else []) for seed in range(1, 6)]
+    registry = gate.world.registry.registry
+    assert gate.call("images", DEV, "--uri").out.splitlines() == [
+        f"{registry}/{DEV}@{digest}" for digest in digests
+    ]
+    assert gate.call("images", "--uri", "--untagged").out == f"{registry}/{DEV}@{digests[0]}\n"
+    assert f"{registry}/{DEV}" in gate.call("images", "--uri", "--by", "repository").out.splitlines()
+    assert gate.call("images", "--uri", "--json").code == 2
+
+
 def test_only_the_repositories_of_the_stage(gate: CliGate, stored: Stored) -> None:
     stored.put(DEV, 1)
     stored.put("other", 2)

@@ -104,6 +104,7 @@ def test_a_repository_has_the_same_states_as_the_list(gate: CliGate) -> None:
     assert {(one["tags"][0], one["state"]) for one in rows} == {("1.0", "revoked"), ("2.0", "blocked")}
     shown = [line for line in gate.call("list").out.splitlines() if "cart-dev" not in line]
     assert gate.call("status", "shop-dev").out.splitlines() == shown
+    assert gate.call("status", "shop-dev", "--uri").out == ""  # neither the revoked one nor the blocked one
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -235,6 +236,7 @@ def _confirm(question: str, *, as_json: bool) -> None:
 def _planner(command_line: CommandLine, file: Path | None, *, needs_section: bool = True) -> Planner:
     """Return the planner for a policy file or the deployed policy. If it has faults, print them and exit with 2."""
     from imagegate.aws.ecr.settings import EcrSettings
+    from imagegate.aws.kms import key_of_alias
     from imagegate.baseline.repository_policy import GateRegistry
     from imagegate.workflow.settings.compare import CompareSettings
     from imagegate_cli.baseline.planning import Planner
@@ -251,7 +253,9 @@ def _planner(command_line: CommandLine, file: Path | None, *, needs_section: boo
         raise NotFoundError(f"{source.name}: it has no section baseline; see imagegate baseline import")
     roles = tuple(stack.output("PushRoles").split(","))
     registry = GateRegistry(stack.account, stack.region, stack.arn.split(":")[1], roles)
-    compare = CompareSettings(examined.policy, examined.baseline, registry, EcrSettings())
+    compare = CompareSettings(
+        examined.policy, examined.baseline, registry, EcrSettings(), cache(key_of_alias)
+    )
     return Planner(compare, pauses().sleep)
 
 

@@ -47,6 +47,9 @@ _KEEP = "a platform of an index has no tag, and neither has a signature: delete 
 )
 @click.option("--limit", type=click.IntRange(1), help="At most so many; without it, all.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@click.option(
+    "--uri", is_flag=True, help="Print URIs alone, one a line: of images, or with --by of repositories."
+)
 @click.pass_obj
 def images(
     command_line: CommandLine,
@@ -56,6 +59,7 @@ def images(
     stage: str | None,
     limit: int | None,
     as_json: bool,
+    uri: bool,
     **options: Any,
 ) -> None:
     """List what the registry stores now: last pull, size, findings; storage by repository.
@@ -68,17 +72,29 @@ def images(
     imagegate images --sort size --limit 5
     imagegate images shop-production --critical
     imagegate images --by repository
+    imagegate images shop-production --uri
     """
     stack = command_line.stack
     if stage is not None:
         check_stage(stack, stage)
     if options["layers"] and options["by"] is None:
         raise click.UsageError("--layers needs --by repository")
+    if uri and as_json:
+        raise click.UsageError("--uri goes without --json")
     names = _repositories(stack, repositories, stage)
+    if options["by"] and uri:
+        return _say_all(f"{stack.images.registry}/{name}" for name in islice(names, limit))
     if options["by"]:
         return _show_repositories(stack, islice(names, limit), layers=options["layers"], as_json=as_json)
     found = islice(_images(stack, names, options), limit)
+    if uri:
+        return _say_all(one.uri(stack.images.registry) for one in found)
     return _show_images(stack, found, untagged=options["untagged"], as_json=as_json)
+
+
+def _say_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
 
 
 def _repositories(stack: Stack, given: Sequence[str], stage: str | None) -> Iterator[str]:

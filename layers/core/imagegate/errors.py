@@ -83,6 +83,10 @@ class MissingRepositoryError(RejectedInputError):
     """The repository to promote to does not exist, and is in a registry where this stack creates none."""
 
 
+class MissingKeyError(RejectedInputError):
+    """AWS KMS has no key of this alias."""
+
+
 class MissingLayerError(RejectedInputError):
     """The manifest is there, but a layer is missing: the image has to be pushed again."""
 

@@ -1,6 +1,6 @@
-"""Approval links, authenticated by AWS KMS: the key never leaves it, and each call is in CloudTrail.
+"""AWS KMS: approval links, which it authenticates with a key that never leaves it, and the keys of aliases.
 
-Source: AWS KMS API reference, GenerateMac and VerifyMac.
+Source: AWS KMS API reference, GenerateMac, VerifyMac, DescribeKey.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from imagegate.aws.clients import client, translated
+from imagegate.errors import AccessRefusedError, MissingKeyError
 from imagegate.grants.approval_link import ApprovalLink, LinkRefusedError, parse_link
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ class KmsApprovalLinks:
             message = "this link was not made by this gate, or it was changed on its way"
             raise LinkRefusedError(message) from error
         return link
+
+
+def key_of_alias(alias: str) -> str:
+    """Return the ARN of the key of `alias/NAME`. Raises `MissingKeyError` or `AccessRefusedError`."""
+    refusals = {"NotFoundException": MissingKeyError, "AccessDeniedException": AccessRefusedError}
+    with translated(refusals, subject=alias):
+        return _kms().describe_key(KeyId=alias)["KeyMetadata"]["Arn"]
 
 
 def _kms() -> KMSClient:

@@ -195,7 +195,10 @@ def _remarks(terms: RepositoryTerms, found: FoundRepository, registry: GateRegis
 
 
 def _is_encrypted_as(wanted: Encryption, found: Encryption) -> bool:
-    return wanted.type == found.type and wanted.key in (None, found.key)
+    if wanted.type != found.type:
+        return False
+    # An alias that was not resolved is not compared: the key of a repository never changes.
+    return wanted.names_an_alias or wanted.key in (None, found.key)
 
 
 def _way_around(found: FoundRepository, wanted: Encryption) -> str:

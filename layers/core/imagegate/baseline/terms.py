@@ -54,7 +54,11 @@ class Encryption:
     """The encryption of a repository. Without a key, KMS uses the key of AWS for ECR."""
 
     type: str  # AES256, KMS, KMS_DSSE
-    key: str | None = None  # ARN
+    key: str | None = None  # ARN, or alias/NAME until somebody asked AWS KMS
+
+    @property
+    def names_an_alias(self) -> bool:
+        return self.key is not None and self.key.startswith("alias/")
 
     def __str__(self) -> str:
         return f"{self.type} with {self.key}" if self.key else self.type

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from imagegate.baseline.plan import FoundRepository, SettingsPlan, plan_repository
@@ -27,16 +27,20 @@ class SettingsChangedError(RejectedInputError):
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """Plans for the repositories of a policy and for the registry. There is no state: ECR says what there is."""
+    """Plans for the repositories of a policy and for the registry. There is no state: ECR says what there is.
+
+    `key_of` returns the ARN of the key of an alias. Without it, an alias is not compared with the key of a repository.
+    """
 
     policy: Policy
     baseline: RegistryBaseline
     registry: GateRegistry
     settings: ChangeableSettings
+    key_of: Callable[[str], str] | None = None
 
     def covered(self) -> list[str]:
         """Return the repositories that the baseline says something about, in the order of their names."""
-        return sorted(name for name in self.settings.names() if self.terms_of(name) is not None)
+        return sorted(name for name in self.settings.names() if self._terms(name) is not None)
 
     def described(self, names: Sequence[str]) -> Iterator[tuple[str, FoundRepository | None]]:
         """Yield repositories as one call for every 100 describes them, or None for one that is not there."""
@@ -92,7 +96,26 @@ class CompareSettings:
             self.settings.send(change)
 
     def terms_of(self, name: str) -> RepositoryTerms | None:
-        """Return the terms of a repository, or None if the baseline says nothing about it."""
+        """Return the terms of a repository, or None if the baseline says nothing about it.
+
+        Raises `MissingKeyError` if its key is an alias that does not exist.
+        """
+        terms = self._terms(name)
+        return terms and self._with_key(terms)
+
+    def _with_key(self, terms: RepositoryTerms) -> RepositoryTerms:
+        encryption = terms.encryption
+        if self.key_of is None or not encryption or not encryption.key or not encryption.names_an_alias:
+            return terms
+        return replace(terms, encryption=replace(encryption, key=self.key_of(encryption.key)))
+
+    def _of_template(self, terms: RepositoryTerms) -> RepositoryTerms:
+        """Return the terms of a template, which has the ARN of its key: without it no template is compared."""
+        if not terms.create_on_push or terms.encryption is None or not terms.encryption.names_an_alias:
+            return terms
+        return self._with_key(terms) if self.key_of else replace(terms, create_on_push=None)
+
+    def _terms(self, name: str) -> RepositoryTerms | None:
         stage = self.policy.stage_of(name)
         return self.baseline.terms_of(name, stage.name if stage else None)
 
@@ -103,7 +126,8 @@ class CompareSettings:
         """Return the terms of the registry, those of names with `*`, and what the registry has now."""
         local = [stage for stage in self.policy.stages.values() if stage.remote is None]
         globs: Mapping[str, str] = {stage.name: stage.repositories.repository_of("*") for stage in local}
-        patterns = self.baseline.patterns_of_registry(globs)
+        named = self.baseline.patterns_of_registry(globs)
+        patterns = {glob: self._of_template(terms) for glob, terms in named.items()}
         terms = self.baseline.registry
         has_templates = any(one.create_on_push for one in patterns.values())
         found = self.settings.registry(

@@ -27,7 +27,10 @@ from imagegate.policy.file.values import Text, matching, pattern_schema
 
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:role|user)/[A-Za-z0-9+=,.@_/-]{1,512}")
-_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,128}")
+_KEY = re.compile(
+    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,128}|alias/[A-Za-z0-9/_-]{1,250}"
+)
+_KEY_OF_AWS = "alias/aws/ecr"
 # ImageTagMutabilityExclusionFilterValue of ECR's API.
 _TAG_WILDCARD = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
 _REPOSITORY_GLOB = re.compile(r"[a-z0-9*](?:[a-z0-9._/*-]{0,254}[a-z0-9*])?")
@@ -87,11 +90,14 @@ class EncryptionShape(Shape):
     key: (
         Annotated[
             str,
-            BeforeValidator(matching(_KEY, "a key such as arn:aws:kms:REGION:ACCOUNT:key/ID")),
+            BeforeValidator(matching(_KEY, "a key such as arn:aws:kms:REGION:ACCOUNT:key/ID, or alias/NAME")),
             pattern_schema(_KEY),
         ]
         | None
-    ) = Field(default=None, description="ARN of your own key in AWS KMS. Default: the key of AWS for ECR.")
+    ) = Field(
+        default=None,
+        description="ARN or alias/NAME of your own key in AWS KMS. Default: the key of AWS for ECR.",
+    )
 
     @model_validator(mode="after")
     def _has_a_use(self) -> EncryptionShape:
@@ -100,7 +106,7 @@ class EncryptionShape(Shape):
         return self
 
     def encryption(self) -> Encryption:
-        return Encryption(self.type, self.key)
+        return Encryption(self.type, self.key if self.key != _KEY_OF_AWS else None)
 
 
 class ExpiryShape(Shape):
