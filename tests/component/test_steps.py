@@ -604,6 +604,34 @@ def test_signing_twice_gives_one_signature(world: World) -> None:
     assert len(world.signer.signed) == 1
 
 
+def test_signatures_are_looked_for_only_where_there_may_be_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, judged = world.judged()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.registry, "referrers", lambda _: pytest.fail("nobody can have signed it"))
+        signed = world.sign(judged.decision)
+    assert [one.digest for one in world.registry.referrers(image)] == [*signed.evidence, signed.signature]
+    assert world.sign(judged.decision).signature == signed.signature
+
+
+def test_the_empty_config_of_evidence_is_pushed_only_if_the_repository_lacks_it(world: World) -> None:
+    pushes = []
+    for seed in "ab":
+        image = world.registry.push_image(DEV, seed, seed=seed)
+        world.scans.finish(image, [])
+        world.start(image, seed)
+        decision = world.judge(image).decision
+        world.registry.log.clear()
+        world.sign(decision)
+        pushes.append([line.partition(" ")[0] for line in world.registry.log])
+    # The summary and the signature. The first manifest of a repository is refused once.
+    assert pushes == [
+        ["blob", "manifest", "blob", "manifest", "blob", "manifest"],
+        ["blob", "manifest", "blob", "manifest"],
+    ]
+
+
 def test_a_refused_image_is_never_signed(world: World) -> None:
     _, judged = world.judged(critical())
     with pytest.raises(DecisionRefusedError, match="only a PASS is signed"):

@@ -21,7 +21,7 @@ from imagegate.evidence.signature_manifest import read_signature_manifest
 from imagegate.gate.decision_record import Decision
 from imagegate.oci.image import OCI_EMPTY, Descriptor, Digest, ImageRef
 from imagegate.oci.manifest import Manifest
-from imagegate.release.release import ReleaseId
+from imagegate.release.release import Release, ReleaseId
 from imagegate.workflow.examination.contents import read_contents
 from imagegate.workflow.examination.signatures import verify_signature
 
@@ -69,8 +69,10 @@ class SignImage:
             raise RegistryUnavailableError(str(error)) from error
 
     def _run(self, decision: Decision, digest: Digest, now: datetime) -> SignResult:
-        self._check(decision, digest, now)
-        signed = _Signing(self, decision, digest, now).run()
+        release = self._check(decision, digest, now)
+        # Nobody else signs for this stage; what an earlier call may have left unrecorded is revoked with the others.
+        is_first = release.attempt == 1 and release.signature is None
+        signed = _Signing(self, decision, digest, now, is_first).run()
         results: StepResults = {"signature": signed.signature}
         if signed.evidence:
             results |= {"evidence": signed.evidence, "signature_ends": signed.ends}
@@ -78,7 +80,8 @@ class SignImage:
             raise DecisionRefusedError(f"{decision.image}: revoked while it was signed; revoke it once more")
         return signed
 
-    def _check(self, decision: Decision, digest: Digest, now: datetime) -> None:
+    def _check(self, decision: Decision, digest: Digest, now: datetime) -> Release:
+        """Return the open release of this decision. Raises `DecisionRefusedError` if it may not be signed."""
         decision.check_signable(self.images.registry, now)
         stage = self.records.policy(decision.policy).stage_of(decision.image.repository)
         if stage is None or stage.name != decision.stage:
@@ -95,6 +98,7 @@ class SignImage:
         # Promote Image reads the image that the signature is about; nobody does after a last stage has signed.
         if stage.promotes_to is None and self.images.manifest(decision.image).descriptor != decision.subject:
             raise DecisionRefusedError(f"{decision.image}: media type or size are not those that were judged")
+        return release
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class _Signing:
     decision: Decision
     digest: Digest
     now: datetime
+    is_first: bool  # no signature of the image itself is looked for
 
     def run(self) -> SignResult:
         """Return the signatures of this gate under this policy; make those that are missing."""
@@ -118,7 +123,6 @@ class _Signing:
 
     def _sign_all(self, known: Sequence[tuple[Descriptor, Digest | None]]) -> SignResult:
         """Push the verification summary, and a signature for each subject that has none."""
-        self.step.registry.push_blob(self._repository, attestation.EMPTY)
         vsa = attestation.verification_summary(
             self.decision,
             self.digest,
@@ -157,6 +161,8 @@ class _Signing:
         return list({subject.digest: subject for subject in subjects}.values())
 
     def _find(self, subject: Descriptor) -> Digest | None:
+        if self.is_first and subject == self.decision.subject:
+            return None
         listed = self.step.registry.referrers(ImageRef(self._repository, subject.digest))
         signatures = [one for one in listed if one.artifact_type == attestation.NOTATION_SIGNATURE]
         for referrer in signatures[:_MOST_SIGNATURES]:
@@ -197,8 +203,16 @@ class _Signing:
         if form.artifact_type == attestation.NOTATION_SIGNATURE:
             read_signature_manifest(manifest.content, subject)
         self.step.registry.push_blob(self._repository, content)
-        self.step.registry.push_manifest(self._repository, manifest)
+        self._push_manifest(manifest)
         return manifest.digest
+
+    def _push_manifest(self, manifest: Manifest) -> None:
+        """Push a manifest. Its config `{}` is pushed only if the repository lacks it: other evidence has it, too."""
+        try:
+            self.step.registry.push_manifest(self._repository, manifest)
+        except (RejectedInputError, RegistryUnavailableError):
+            self.step.registry.push_blob(self._repository, attestation.EMPTY)
+            self.step.registry.push_manifest(self._repository, manifest)
 
     def _verify(self, signature: Digest, subject: Descriptor) -> dict[str, str]:
         reference = ImageRef(self._repository, signature)
