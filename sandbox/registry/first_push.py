@@ -28,7 +28,7 @@ def _template_for(name: str) -> dict[str, Any] | None:
     templates = {
         prefix.removesuffix("/") + "/": template
         for prefix, template in store().creation_templates.items()
-        if "CREATE_ON_PUSH" in template["appliedFor"]
+        if "CREATE_ON_PUSH" in template.get("appliedFor", ())
     }
     covering = [prefix for prefix in templates if name.startswith(prefix)]
     return templates.get(max(covering, key=len, default=f"{_ROOT}/"))

@@ -85,6 +85,7 @@ def left_over(cloud: ServedCloud) -> list[str]:
     """Names of this tool's own things, but for the profiles, which can only be cancelled."""
     looked_at: list[Any] = [
         cloud.client("ecr").describe_repositories()["repositories"],
+        cloud.client("ecr").describe_repository_creation_templates()["repositoryCreationTemplates"],
         cloud.client("dynamodb").list_tables()["TableNames"],
         cloud.client("s3").list_buckets()["Buckets"],
         cloud.client("sns").list_topics()["Topics"],

@@ -38,7 +38,12 @@ class RegistrySettingsOperations(LayerOperations):
         return ActionResult(rule)
 
     def describe_repository_creation_templates(self) -> ActionResult:
-        templates = list(store().creation_templates.values())
+        wanted = self._get_param("prefixes")
+        templates = [
+            template
+            for prefix, template in store().creation_templates.items()
+            if not wanted or prefix in wanted
+        ]
         return ActionResult({"registryId": ACCOUNT, "repositoryCreationTemplates": templates})
 
     def create_repository_creation_template(self) -> ActionResult:
@@ -49,10 +54,18 @@ class RegistrySettingsOperations(LayerOperations):
         return self._put_template(prefix)
 
     def update_repository_creation_template(self) -> ActionResult:
-        prefix = self._get_param("prefix")
+        return self._put_template(self._kept_prefix())
+
+    def delete_repository_creation_template(self) -> ActionResult:
+        template = store().creation_templates.pop(self._kept_prefix())
+        return ActionResult({"registryId": ACCOUNT, "repositoryCreationTemplate": template})
+
+    def _kept_prefix(self) -> str:
+        """Return the prefix of the request. Raises ECR's `TemplateNotFoundException` if it has no template."""
+        prefix = str(self._get_param("prefix"))
         if prefix not in store().creation_templates:
             raise EcrError("TemplateNotFoundException", f"There is no template for prefix '{prefix}'")
-        return self._put_template(prefix)
+        return prefix
 
     def _put_template(self, prefix: str) -> ActionResult:
         """Keep the whole template: an update that leaves a field out sets its default."""

@@ -8,9 +8,24 @@ from fnmatch import fnmatch
 from importlib import import_module
 
 from tests.contract.recorder.bench import Bench
+from tests.contract.recorder.questions import first_answers
 
 Probe = Callable[[Bench], None]
-_MODULES = ("images", "protocol", "scans", "signer", "dynamodb", "s3", "sns", "stepfunctions", "events")
+_MODULES = (
+    *(
+        "images",
+        "cleanup",
+        "settings",
+        "protocol",
+        "scans",
+        "signer",
+        "dynamodb",
+        "s3",
+        "sns",
+        "stepfunctions",
+    ),
+    *("events", "security_hub", "account"),
+)
 _known: dict[str, Behaviour] = {}
 
 
@@ -40,7 +55,9 @@ def behaviour(
 
 
 def behaviours(only: Sequence[str] = ()) -> list[Behaviour]:
-    """Return all of them, or those whose id matches one of the patterns."""
+    """Return all of them, or those whose id matches one of the patterns; first those that answer a question."""
     for module in _MODULES:
         import_module(f"tests.contract.recorder.probes.{module}")
-    return [one for one in _known.values() if not only or any(fnmatch(one.id, pattern) for pattern in only)]
+    first = {name: number for number, name in enumerate(first_answers())}
+    ordered = sorted(_known.values(), key=lambda one: first.get(one.id, len(first)))
+    return [one for one in ordered if not only or any(fnmatch(one.id, pattern) for pattern in only)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,16 @@ _THROTTLED = {
     "SlowDown",
     "ServiceUnavailable",
 }
+# Operations that change nothing, and answers to tokens that nobody gave.
+_READING = (
+    *("Get", "Describe", "List", "BatchGet", "BatchCheck", "Head", "Query", "Lookup", "Simulate", "Validate"),
+    *("GenerateCredentialReport", "SendTask"),
+)
 T = TypeVar("T")
+
+
+class ForeignError(Exception):
+    """The call would change something that is not of this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,22 @@ class Bench:
         client = self.client(service, attempts=1)
         return self.until_accepted(_THROTTLED, lambda: self._call(client, operation, parameters))
 
+    def configure(self, operation: str, **parameters: Any) -> None:
+        """Change a setting of the registry of a sandbox. Raises ForeignError for AWS."""
+        if not self.is_loopback:
+            raise ForeignError(f"{operation} changes the account")
+        getattr(self.client("ecr"), xform_name(operation))(**parameters)
+
+    def refuse_foreign(self, operation: str, parameters: dict[str, Any]) -> None:
+        """Raise ForeignError unless the call only reads, or names something of this run."""
+        text = json.dumps(parameters, default=str)
+        names = (self.run, self.run.replace("-", "_"))
+        is_empty = not any(parameters.values())
+        if not (is_empty or operation.startswith(_READING) or any(name in text for name in names)):
+            raise ForeignError(f"{operation} names nothing of {self.run}")
+
     def _call(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        self.refuse_foreign(operation, parameters)
         answer = getattr(client, xform_name(operation))(**parameters)
         return {key: value for key, value in answer.items() if key != "ResponseMetadata"}
 

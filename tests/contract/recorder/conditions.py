@@ -33,13 +33,11 @@ class Conditions:
 
     def apply(self, bench: Bench) -> None:
         """Configure a sandbox like the account."""
-        if not bench.is_loopback:
-            raise RuntimeError("only a sandbox is set up")
         everything = [{"filter": "*", "filterType": "WILDCARD"}]
         rule = {"scanFrequency": self.scan_frequency, "repositoryFilters": everything}
         rules = [] if self.scan_frequency == "MANUAL" else [rule]
-        bench.do("ecr", "PutRegistryScanningConfiguration", scanType=self.scan_type, rules=rules)
-        bench.do("ecr", "PutAccountSetting", name="BLOB_MOUNTING", value=self.blob_mounting)
+        bench.configure("PutRegistryScanningConfiguration", scanType=self.scan_type, rules=rules)
+        bench.configure("PutAccountSetting", name="BLOB_MOUNTING", value=self.blob_mounting)
 
     @staticmethod
     @contextmanager
@@ -50,8 +48,8 @@ class Conditions:
         try:
             yield
         finally:
-            bench.do("ecr", "PutRegistryScanningConfiguration", **scanning)
-            bench.do("ecr", "PutAccountSetting", name="BLOB_MOUNTING", value=mounting)
+            bench.configure("PutRegistryScanningConfiguration", **scanning)
+            bench.configure("PutAccountSetting", name="BLOB_MOUNTING", value=mounting)
 
     def document(self) -> dict[str, Any]:
         return asdict(self)

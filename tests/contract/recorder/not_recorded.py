@@ -25,8 +25,28 @@ NOT_RECORDED = (
     ),
     (
         "ECR: settings of repositories and of the registry",
-        "settings of repositories",
-        "`imagegate baseline plan` after `apply` shows whether they come back as they were put",
+        "pull-through caches, replication, managed signing",
+        "needs another registry, or one document for the whole account; `imagegate baseline plan` shows them",
+    ),
+    (
+        "ECR: settings of repositories and of the registry",
+        "whether EventBridge gets the records of CloudTrail",
+        "needs a trail and a rule; deploy, change a setting, and look for the message",
+    ),
+    (
+        "ECR: images and manifests",
+        "lifecycle policies that act; the time of the last pull",
+        "within 24 hours, and up to 24 hours late",
+    ),
+    (
+        "ECR: images and manifests",
+        "what runs in Amazon ECS, AWS Lambda and Amazon EKS",
+        "needs running services",
+    ),
+    (
+        "Events of ECR and EventBridge",
+        "the canary, the reconciler's turns, and the board",
+        "they are our own, over calls that are recorded; a deployment shows them",
     ),
     (
         "ECR: scans",
@@ -52,7 +72,11 @@ NOT_RECORDED = (
     ),
     ("DynamoDB", "expiry of items; an index that lags", "takes up to days; cannot be provoked"),
     ("S3", "two writes at once", "cannot be provoked reliably"),
-    ("SNS", "delivery, filters, repetitions", "needs subscribers"),
+    ("SNS", "delivery by mail and chat, repetitions", "needs people, and a channel"),
     ("CloudFormation", "all of it", "needs stacks with functions"),
-    ("IAM and KMS", "all of it", "needs other identities; a key costs a dollar and a week to delete"),
+    (
+        "IAM and KMS",
+        "permissions, keys of one's own",
+        "needs other identities; a key costs a dollar and a week to delete",
+    ),
 )

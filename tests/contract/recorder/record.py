@@ -23,13 +23,16 @@ from tests.contract.recorder.sanitise import LeakError
 from tests.contract.recorder.target import AWS, NoTargetError, open_bench
 
 _PLAN = """\
-This asks {target} ({region}) about {number} behaviours, in ten minutes at most. It creates,
+
+This asks {target} ({region}) about {number} behaviours, in a quarter of an hour at most. It creates,
 under names that begin with [bold]{run}[/bold], and removes again, also after Ctrl-C:
-  - up to forty ECR repositories with images of a few hundred bytes,
-  - a DynamoDB table, an S3 bucket, an SNS topic and an SQS queue that nobody listens to,
-  - an event bus, two state machines, and a role that may write to that queue.
+  - up to fifty ECR repositories with images of a few hundred bytes, one of them archived,
+  - two repository creation templates for names of this run,
+  - a DynamoDB table, an S3 bucket, an SNS topic with two queues, and an SQS queue,
+  - an event bus, three state machines, and a role that may use these,
+  - one finding in Security Hub, if that is enabled, which is archived at the end.
 It changes no setting of the account. What stays: two cancelled signing profiles, which
-Signer does not delete at once, and what CloudTrail writes.
+Signer does not delete at once, the archived finding, for 90 days, and what CloudTrail writes.
 Cost: less than 0.05 USD. {scanning}
 Recordings go to {folder}."""
 _BASIC = "Basic scanning is free."
@@ -48,6 +51,7 @@ class Recorder:
         self._recorded = 0
 
     def run(self, wanted: Sequence[Behaviour], confirm: Callable[[], bool]) -> int:
+        self._print_questions()
         self._print_plan(len(wanted))
         if not confirm():
             self._console.print("Nothing was done.")
@@ -60,6 +64,14 @@ class Recorder:
             self._clean_up()
         self._print_end(len(wanted))
         return 1 if self._problems else 0
+
+    def _print_questions(self) -> None:
+        self._console.print("What matters most, how to find out, and what goes wrong if the answer is no:")
+        for number, question in enumerate(QUESTIONS, 1):
+            self._console.print(
+                f"  {number}. {question.text}\n     {question.by}\n     Else {question.otherwise}.",
+                highlight=False,
+            )
 
     def _print_plan(self, number: int) -> None:
         scanning = self._bench.do("ecr", "GetRegistryScanningConfiguration")["scanningConfiguration"]
@@ -113,12 +125,6 @@ class Recorder:
         self._console.print(f"\n{self._recorded} of {number} behaviours recorded. Not recorded, ever:")
         for chapter, what, why in NOT_RECORDED:
             self._console.print(f"  {chapter}: {what} ({why})", highlight=False)
-        self._console.print("\nWhat matters most, how to find out, and what goes wrong if the answer is no:")
-        for number, question in enumerate(QUESTIONS, 1):
-            self._console.print(
-                f"  {number}. {question.text}\n     {question.by}\n     Else {question.otherwise}.",
-                highlight=False,
-            )
         for problem in self._problems:
             self._console.print(f"[red]{problem}[/red]", highlight=False)
 

@@ -86,6 +86,7 @@ class Repository:
 
         `show` is the part (JMESPath) of the body that the behaviour is about; "bytes" is the body as it is.
         """
+        self.bench.refuse_foreign(method, {"repository": self.name})
         sent = {"Content-Type": kind} if (kind := options.get("headers", {}).get("Content-Type")) else {}
         if isinstance(body := options.get("body"), bytes):
             self.bench.sanitiser.sent(body)

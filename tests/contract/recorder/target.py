@@ -16,7 +16,22 @@ import boto3
 from tests.contract.recorder.bench import Bench
 from tests.contract.recorder.sanitise import Sanitiser
 
-SERVICES = ("ecr", "signer", "dynamodb", "s3", "sns", "sqs", "stepfunctions", "events", "iam", "sts")
+SERVICES = (
+    *(
+        "ecr",
+        "signer",
+        "dynamodb",
+        "s3",
+        "sns",
+        "sqs",
+        "stepfunctions",
+        "events",
+        "iam",
+        "sts",
+        "securityhub",
+    ),
+    "cloudtrail",
+)
 AWS = "AWS"  # a recording's source, only if every service is there
 _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import Any
+
+import urllib3
+from botocore.config import Config
 
 from tests.contract.recorder.behaviours import behaviour
 from tests.contract.recorder.bench import Bench
@@ -14,7 +18,7 @@ CHAPTER = "S3"
 @behaviour(CHAPTER, "model, PutObject", ("ok", "PreconditionFailed", "ok", "yes"))
 def a_record_is_written_once(bench: Bench) -> None:
     """`IfNoneMatch: *` writes only what is not there; what was written first stays, and is read at once."""
-    bucket = _bucket(bench)
+    bucket = own_bucket(bench)
     for body in (b"first", b"second"):
         bench.ask("s3", "PutObject", Bucket=bucket, Key="record", Body=body, IfNoneMatch="*")
     answer = bench.ask("s3", "GetObject", show="Body", Bucket=bucket, Key="record")
@@ -24,7 +28,7 @@ def a_record_is_written_once(bench: Bench) -> None:
 @behaviour(CHAPTER, "model, GetObject", ("NoSuchKey", "404"))
 def a_missing_key_is_not_found(bench: Bench) -> None:
     """To a caller who may list the bucket a missing key is 404."""
-    bucket = _bucket(bench)
+    bucket = own_bucket(bench)
     for operation in ("GetObject", "HeadObject"):
         bench.ask("s3", operation, Bucket=bucket, Key="missing")
 
@@ -34,7 +38,7 @@ def a_missing_key_is_not_found(bench: Bench) -> None:
 )
 def a_missing_key_is_forbidden_to_who_may_not_list(bench: Bench) -> None:
     """To a caller who may not list the bucket a missing key is 403."""
-    bucket = _bucket(bench)
+    bucket = own_bucket(bench)
     deny = {
         "Sid": "NobodyLists",
         "Effect": "Deny",
@@ -50,6 +54,32 @@ def a_missing_key_is_forbidden_to_who_may_not_list(bench: Bench) -> None:
     bench.do("s3", "DeleteBucketPolicy", Bucket=bucket)
 
 
+@behaviour(
+    CHAPTER,
+    'Amazon S3 user guide, "Specifying server-side encryption with AWS KMS"',
+    ("ok", "yes", "yes"),
+    looser="the sandbox has no log-in by an address",
+)
+def a_link_opens_an_encrypted_object(bench: Bench) -> None:
+    """A pre-signed link of Signature Version 4 opens an object that the account's own key of S3 encrypts."""
+    name = own_bucket(bench)
+    wanted: dict[str, Any] = {
+        "Bucket": name,
+        "Key": "page",
+        "Body": b"page",
+        "ServerSideEncryption": "aws:kms",
+    }
+    bench.throw_away.add(f"page in {name}", lambda: bench.do("s3", "DeleteObject", Bucket=name, Key="page"))
+    bench.ask("s3", "PutObject", show="ServerSideEncryption", **wanted)
+    signing = bench.session.client("s3", config=Config(signature_version="s3v4"))
+    where = {"Bucket": name, "Key": "page"}
+    link = signing.generate_presigned_url("get_object", Params=where, ExpiresIn=60)
+    opened = urllib3.request("GET", link, retries=False, timeout=20)
+    bench.observe("the link opens", (opened.status, opened.data) == (200, b"page"))
+    plain = urllib3.request("GET", link.partition("?")[0], retries=False, timeout=20)
+    bench.observe("without the signature it does not", plain.status == 403)
+
+
 def _is_forbidden(bench: Bench, bucket: str) -> bool:
     s3 = bench.client("s3")
     try:
@@ -59,7 +89,7 @@ def _is_forbidden(bench: Bench, bucket: str) -> bool:
     return False
 
 
-def _bucket(bench: Bench) -> str:
+def own_bucket(bench: Bench) -> str:
     made: str = bench.shared("bucket", lambda: _make(bench))
     return made
 

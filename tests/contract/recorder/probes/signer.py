@@ -39,6 +39,16 @@ def the_protected_headers_are_known(bench: Bench) -> None:
         bench.observe(f"{header} is critical", header in protected["crit"])
 
 
+@behaviour(CHAPTER, "unverified: DescribeSigningJob is documented for jobs of StartSigningJob", None)
+def a_job_of_a_payload_is_described(bench: Bench) -> None:
+    """`DescribeSigningJob` describes a job of `SignPayload`, and has no `revocationRecord` while it is not revoked."""
+    signed = bench.do(
+        "signer", "SignPayload", profileName=_profile(bench), payload=_payload(), payloadFormat=FORMAT
+    )
+    answer = bench.ask("signer", "DescribeSigningJob", show="status", hide=["jobId"], jobId=signed["jobId"])
+    bench.observe("it has no revocation", "revocationRecord" not in answer.content)
+
+
 @behaviour(
     CHAPTER, "model, SignPayload", ("ValidationException", "ValidationException", "ValidationException")
 )
@@ -67,7 +77,7 @@ def a_cancelled_profile_signs_no_more(bench: Bench) -> None:
 @behaviour(CHAPTER, "model, ProfileName", ("ValidationException", "ValidationException"))
 def a_profile_has_a_name_of_letters_digits_and_underscores(bench: Bench) -> None:
     """Other names are refused."""
-    for name in (bench.run, "x" * 65):
+    for name in (bench.run, bench.run.replace("-", "_") + "x" * 65):
         bench.ask("signer", "PutSigningProfile", profileName=name, platformId=PLATFORM)
 
 

@@ -55,6 +55,69 @@ def an_attribute_is_not_empty(bench: Bench) -> None:
         _publish(bench, Message="text", MessageAttributes=attributes)
 
 
+@behaviour(CHAPTER, 'Amazon SNS developer guide, "Subscription filter policies"', ("yes", "yes", "yes"))
+def a_subscriber_gets_the_messages_of_its_owner(bench: Bench) -> None:
+    """A subscription with `owner` in its filter gets the messages of that owner, and none without the attribute.
+
+    With `exists: false` beside it, it gets those without the attribute, too.
+    """
+    filters = {"own": ["team"], "both": [{"exists": False}, "team"]}
+    queues = {name: _subscriber(bench, name, {"owner": values}) for name, values in filters.items()}
+    for owner in ("other", "team", ""):
+        attributes = {"owner": {"DataType": "String", "StringValue": owner}} if owner else {}
+        bench.do(
+            "sns", "Publish", TopicArn=_topic(bench), Message=owner or "nobody", MessageAttributes=attributes
+        )
+    got = {name: _received(bench, queue) for name, queue in queues.items()}
+    bench.observe("the owner's message comes", "team" in got["own"] and "team" in got["both"])
+    bench.observe("that of another owner does not", "other" not in got["own"] | got["both"])
+    bench.observe(
+        "one without an owner comes only to who asks", "nobody" in got["both"] and "nobody" not in got["own"]
+    )
+
+
+def _subscriber(bench: Bench, name: str, policy: dict[str, Any]) -> str:
+    """Make a queue that gets the topic's messages by this filter; return its address."""
+    queue, topic = f"{bench.run}-{name}", _topic(bench)
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": bench.arn("sqs", queue),
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+
+    def delete() -> None:
+        bench.do("sqs", "DeleteQueue", QueueUrl=bench.do("sqs", "GetQueueUrl", QueueName=queue)["QueueUrl"])
+
+    made = bench.make(
+        f"queue {queue}", delete, "sqs", "CreateQueue", QueueName=queue, Attributes={"Policy": document}
+    )
+    attributes = {"FilterPolicy": json.dumps(policy), "RawMessageDelivery": "true"}
+    bench.do(
+        "sns",
+        "Subscribe",
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=bench.arn("sqs", queue),
+        Attributes=attributes,
+    )
+    return str(made["QueueUrl"])
+
+
+def _received(bench: Bench, queue: str) -> set[str]:
+    """Return the texts that come within some seconds."""
+    found: set[str] = set()
+    for _ in range(1 if bench.is_loopback else 4):
+        wait = 0 if bench.is_loopback else 5
+        answer = bench.do(
+            "sqs", "ReceiveMessage", QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=wait
+        )
+        found |= {one["Body"] for one in answer.get("Messages", ())}
+    return found
+
+
 def _publish(bench: Bench, **parameters: Any) -> None:
     bench.ask("sns", "Publish", TopicArn=_topic(bench), **parameters)
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.contract.recorder.behaviours import behaviour
 from tests.contract.recorder.bench import Bench
+from tests.contract.recorder.probes.s3 import own_bucket
 
 CHAPTER = "Step Functions"
 _TAKEN = "ExecutionAlreadyExists"
+_DEFINITIONS = sorted((Path(__file__).parents[4] / "statemachines").iterdir())
 # Until IAM knows the new role everywhere.
 _ROLE_UNKNOWN = {"AccessDeniedException", "InvalidParameterValue", "ValidationException"}
 
@@ -116,6 +122,74 @@ def _received(bench: Bench, queue: str) -> str | None:
     return None
 
 
+@behaviour(
+    CHAPTER,
+    "Step Functions reference, ValidateStateMachineDefinition",
+    ("ok", "yes") * len(_DEFINITIONS),
+    looser="the sandbox has no such call",
+)
+def every_definition_is_taken(bench: Bench) -> None:
+    """The definitions of the product are valid for Step Functions itself."""
+    for file in _DEFINITIONS:
+        definition = re.sub(r"\$\{\w+\}", bench.arn("lambda", "function:x:live"), file.read_text())
+        text = json.dumps(yaml.safe_load(definition))
+        show = "[result, diagnostics[].[code, message, location]]"
+        answer = bench.ask(
+            "stepfunctions", "ValidateStateMachineDefinition", show=show, hide=["definition"], definition=text
+        )
+        bench.observe(f"{file.name} is valid", answer.content.get("result") == "OK")
+
+
+@behaviour(CHAPTER, 'Step Functions guide, "Using Map state in Distributed mode"', ("ok", "yes", "yes"))
+def a_distributed_map_goes_on_past_a_failed_item(bench: Bench) -> None:
+    """A map over a list in S3 runs an execution for each item, and ends well though one of them fails."""
+    store = own_bucket(bench)
+    bench.do("s3", "PutObject", Bucket=store, Key="items", Body=b"[1, 2, 3]")
+    bench.throw_away.add(
+        f"list in {store}", partial(bench.do, "s3", "DeleteObject", Bucket=store, Key="items")
+    )
+    machine = _machine(bench, "map", _map_over(bench, store))
+    _start(bench, machine, "map", "{}")
+    arn = f"{machine.replace(':stateMachine:', ':execution:')}:map"
+
+    def end() -> str:
+        status = str(bench.do("stepfunctions", "DescribeExecution", executionArn=arn)["status"])
+        return "" if status == "RUNNING" else status
+
+    bench.observe("it succeeds", bench.until(end, 120) == "SUCCEEDED")
+    output = json.loads(
+        bench.do("stepfunctions", "DescribeExecution", executionArn=arn).get("output") or "{}"
+    )
+    bench.observe("what comes behind it runs", output == {"after": "the map"})
+
+
+def _map_over(bench: Bench, store: str) -> dict[str, Any]:
+    is_two = {"Condition": "{% $states.input.number = 2 %}", "Next": "Fails"}
+    states = {
+        "Is Two": {"Type": "Choice", "Choices": [is_two], "Default": "Succeeds"},
+        "Fails": {"Type": "Fail", "Error": "Two", "Cause": "to see whether the others go on"},
+        "Succeeds": {"Type": "Succeed"},
+    }
+    mapped = {
+        "Type": "Map",
+        "ToleratedFailurePercentage": "{% 100 %}",
+        "ItemReader": {
+            "Resource": f"arn:{bench.partition}:states:::s3:getObject",
+            "ReaderConfig": {"InputType": "JSON"},
+            "Arguments": {"Bucket": store, "Key": "items"},
+        },
+        "ItemSelector": {"number": "{% $states.context.Map.Item.Value %}"},
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Is Two",
+            "States": states,
+        },
+        "Output": {},
+        "Next": "After",
+    }
+    return {"Map": mapped, "After": {"Type": "Pass", "Output": {"after": "the map"}, "End": True}}
+
+
 def _waiting_machine(bench: Bench) -> str:
     # Stopped by hand, long before.
     waits = {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}
@@ -139,7 +213,7 @@ def _token_machine(bench: Bench) -> str:
 
 
 def _machine(bench: Bench, purpose: str, states: dict[str, Any]) -> str:
-    name, role = f"{bench.run}-{purpose}", _role(bench)
+    name = f"{bench.run}-{purpose}"
     arn = bench.arn("states", f"stateMachine:{name}")
     definition = {
         "QueryLanguage": "JSONata",
@@ -147,7 +221,7 @@ def _machine(bench: Bench, purpose: str, states: dict[str, Any]) -> str:
         "TimeoutSeconds": 900,
         "States": states,
     }
-    wanted = {"name": name, "roleArn": role, "definition": json.dumps(definition)}
+    wanted = {"name": name, "roleArn": role(bench), "definition": json.dumps(definition)}
     delete = partial(bench.do, "stepfunctions", "DeleteStateMachine", stateMachineArn=arn)
 
     def create() -> None:
@@ -157,18 +231,26 @@ def _machine(bench: Bench, purpose: str, states: dict[str, Any]) -> str:
     return arn
 
 
-def _role(bench: Bench) -> str:
+def role(bench: Bench) -> str:
     made: str = bench.shared("role", lambda: _make_role(bench))
     return made
 
 
 def _make_role(bench: Bench) -> str:
-    """Make a role that may write to the run's own queue, and nothing else."""
     name = bench.run
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "states.amazonaws.com"}}
-    allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": bench.arn("sqs", name)}
+    machine, runs = (bench.arn("states", f"{kind}:{name}-map") for kind in ("stateMachine", "execution"))
+    allow = [
+        {"Effect": "Allow", "Action": action, "Resource": resource}
+        for action, resource in (
+            ("sqs:SendMessage", bench.arn("sqs", name)),
+            ("s3:GetObject", bench.arn("s3", f"{name}/items")),
+            ("states:StartExecution", machine),
+            (["states:DescribeExecution", "states:StopExecution"], f"{runs}/*"),
+        )
+    ]
     delete = partial(bench.do, "iam", "DeleteRole", RoleName=name)
-    wanted = {"RoleName": name, "AssumeRolePolicyDocument": _policy(trust)}
+    wanted = {"RoleName": name, "AssumeRolePolicyDocument": _policy([trust])}
     bench.make(f"role {name}", delete, "iam", "CreateRole", **wanted)
     policy = {"RoleName": name, "PolicyName": "queue"}
     delete = partial(bench.do, "iam", "DeleteRolePolicy", **policy)
@@ -192,5 +274,5 @@ def _make_queue(bench: Bench) -> str:
     return str(made["QueueUrl"])
 
 
-def _policy(statement: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+def _policy(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
