@@ -55,6 +55,8 @@ def explain(error: BaseException) -> str:
         return _explain_aws(error.__cause__) or str(error)
     if isinstance(error, ImageGateError):
         return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return _explain_aws(error) or f"{type(error).__name__}: {error} (IMAGEGATE_DEBUG=1 shows where)"
 
 

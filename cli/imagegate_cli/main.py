@@ -11,6 +11,7 @@ import click
 from imagegate import __version__
 from imagegate_cli.context import CommandLine
 from imagegate_cli.faults import report
+from imagegate_cli.output.terminal import accept_all_characters
 
 # Function and summary of each command. A run imports only the command that it needs, and --help none.
 _COMMANDS = {
@@ -88,6 +89,7 @@ def cli(context: click.Context, stack: str) -> None:
 
 def main(command_line: CommandLine | None = None) -> None:
     """Run the command of `sys.argv` and exit. An error is one line on stderr, and exit code 2."""
+    accept_all_characters()
     try:
         code = cli.main(prog_name="imagegate", standalone_mode=False, obj=command_line or CommandLine())
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort of a program

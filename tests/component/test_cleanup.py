@@ -204,7 +204,7 @@ def test_evidence_of_an_image_that_is_gone_goes_like_an_untagged_image(world: Cl
 
 @pytest.mark.parametrize("tag", ["prod-1", "v1", "no-rule-is-about-it"])
 def test_nobody_gets_an_image_deleted_by_calling_it_evidence(world: Cleaning, tag: str) -> None:
-    """Whoever may push may set a tag of Cosign's form on any image, or give a manifest any subject."""
+    """A role that may push may set a tag of Cosign's form on any image, or give a manifest any subject."""
     old = world.images.push(DEV, "old")
     by_tag = world.images.push(DEV, "tagged", tag, f"sha256-{old.hex}.sig")
     assert world.going() == {old}

@@ -5,12 +5,24 @@ Each text becomes one printable line, whoever wrote it.
 
 from __future__ import annotations
 
+import codecs
+import io
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
-from imagegate.text import json_text, printable
+from imagegate.text import escape_unencodable, json_text, printable
+
+_ESCAPES = "imagegate-escapes"
+
+
+def accept_all_characters() -> None:
+    """Let stdout take every character: one that its encoding lacks (Latin-1, code pages) is written as an escape."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        codecs.register_error(_ESCAPES, escape_unencodable)
+        sys.stdout.reconfigure(errors=_ESCAPES)
 
 
 def say(text: str, *, err: bool = False) -> None:

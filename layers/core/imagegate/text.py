@@ -67,6 +67,16 @@ def json_text(document: Any, **how: Any) -> str:
     return "".join(c if c == "\n" or _is_seen(c) else _json_escaped(c) for c in written)
 
 
+def escape_unencodable(error: UnicodeError) -> tuple[str, int]:
+    """Return escapes like `\\u2192` for characters that the encoding of a stream lacks; also JSON stays what it is.
+
+    It is an error handler for `codecs.register_error`. Raises the error again if it is none of encoding.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_json_escaped, error.object[error.start : error.end])), error.end
+
+
 def web_link(text: str) -> str | None:
     """Return the text if it is an https or http link with a host, else None."""
     if not _URL.fullmatch(text):
