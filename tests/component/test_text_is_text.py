@@ -39,6 +39,7 @@ from imagegate.board.board import Board
 from imagegate.board.html import board_page
 from imagegate.gate.decision_record import Decision
 from imagegate.log import log_line
+from imagegate.notices.chat import LABELS, chat_card
 from imagegate.notices.deployment_notice import Alert
 from imagegate.notices.message import Message, as_sns_message
 from imagegate.release.release import Outcome
@@ -74,6 +75,36 @@ def functions_of(package: ModuleType, returns: Callable[[Any], bool]) -> Iterato
 
 def called(function: Any, hints: dict[str, Any], text: str, **more: Any) -> Any:
     return function(**{name: filled(hint, text) for name, hint in hints.items()} | more)
+
+
+# Chat
+
+# The words before a command in the source of a message: `"Put back:  imagegate baseline apply`.
+_WORDS_OF_A_COMMAND = re.compile(
+    r"""["'][ ]*([A-Z][^"'{}()]*?)(?::[ ]*|[ ]{2,}|["'],\s*["'])imagegate [a-z]"""
+)
+
+
+def test_the_words_before_each_command_of_a_message_are_known_to_the_chat() -> None:
+    folder = Path(imagegate.notices.__path__[0])
+    found = {
+        words for file in folder.glob("**/*.py") for words in _WORDS_OF_A_COMMAND.findall(file.read_text())
+    }
+    assert len(found) > 10
+    found -= {
+        "A comparison of all settings found this, so nobody knows who did it"
+    }  # it is no command to paste
+    assert found <= LABELS, found - LABELS
+
+
+@pytest.mark.parametrize("before", ["x: ", "Reason: ", "1  ", "- "])
+def test_no_text_of_others_becomes_the_next_step(before: str) -> None:
+    """A card shows our own commands as next steps. A reason or a label may have one, too, in its own line."""
+    told = [one for one in announcements(f"{before}imagegate decide revoke evil") if "id" in one.detail]
+    assert len(told) > 20
+    for one in told:
+        for step in chat_card(one)["content"]["nextSteps"]:
+            assert "`imagegate decide revoke evil" not in step, (one.detail_type, step)
 
 
 # Mail

@@ -145,12 +145,25 @@ def test_a_later_finding_of_security_hub_replaces_the_earlier_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://evil.example")']
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\uff1d1",
+        "\uff20x",
+        '=HYPERLINK("http://evil.example")',
+    ],
 )
 def test_no_cell_is_a_formula(text: str) -> None:
     rows = list(csv.reader(io.StringIO(to_csv(a_full_report(text)))))
     cells = [cell for row in rows for cell in row]
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert not [
+        cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff20"))
+    ]
     assert len({len(row) for row in rows}) == 1
     assert len(rows) == len(CATALOGUE) + 1
 

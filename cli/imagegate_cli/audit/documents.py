@@ -21,8 +21,8 @@ _COLUMNS = (
     *("id", "state", "severity", "check", "title", "repository", "digest", "tag", "stage", "owner", "detail"),
     *("remedy", "command", "first_seen", "resolved_at", "waived_until", "waiver_reason", "evidence", "arn"),
 )
-# OWASP, "CSV Injection": a spreadsheet takes a cell for a formula that begins so.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# OWASP, "CSV Injection": a spreadsheet takes a cell for a formula that begins so, in some languages also in full width.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _SHOWN_TOGETHER = 20  # findings of one check in a ticket
 
 

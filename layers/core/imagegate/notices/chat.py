@@ -16,15 +16,35 @@ if TYPE_CHECKING:
 _TITLE, _DESCRIPTION, _STEP, _STEPS, _SUMMARY, _THREAD = 250, 8_000, 350, 10, 250, 250
 # A fact of the mail in two columns. The card leaves them out: the command for all of it is one of its steps.
 _FACT = re.compile(r"[A-Z][A-Za-z ]{0,11} {2,}\S|Digest {2,}")
-_COMMAND = re.compile(r"^(?P<label>.*?):? *(?P<command>imagegate [a-z].*)$")
+_COMMAND = re.compile(r"^(?P<label>[A-Z].*?:? +|  )(?P<command>imagegate [a-z].*)$")
+# The words before our own commands. A line with others may be of a person who wants to have a command called.
+LABELS = frozenset(
+    {
+        *(
+            "All",
+            "All findings",
+            "Approve it",
+            "Blocked",
+            "Check",
+            "Keep it out",
+            "Let it in",
+            "More",
+            "Put back",
+        ),
+        *("See", "Why", "Release it again", "Let one finding pass for a while"),
+        *("If this is not right, end it now", "If you still want it there, request it again"),
+        "More began than were counted here. All of them",
+    }
+)
 
 
 def chat_card(message: Message) -> dict[str, Any]:
     """Return the custom notification of a message. All messages about one image are one thread."""
-    rows = [line for line in message.lines if not _FACT.match(line) or _COMMAND.match(line)]
-    steps = [_step(match) for match in map(_COMMAND.match, rows) if match]
+    commands = {line: match for line in message.lines if (match := _command(line))}
+    rows = [line for line in message.lines if line in commands or not _FACT.match(line)]
+    steps = [_step(commands[row]) for row in rows if row in commands]
     steps = [step for step in steps if len(step) <= _STEP]  # half a command helps nobody
-    text = "\n".join(_plain(row) for row in rows if not _COMMAND.match(row)).strip()
+    text = "\n".join(_plain(row) for row in rows if row not in commands).strip()
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return {
@@ -50,8 +70,17 @@ def _thread(message: Message) -> str:
     return f"{repository}@{digest}" if repository and digest else str(message.detail["id"])
 
 
+def _command(line: str) -> re.Match[str] | None:
+    match = _COMMAND.match(line) or _COMMAND.match(line.strip())
+    return match if match and _label(match) in {"", *LABELS} else None
+
+
+def _label(match: re.Match[str]) -> str:
+    return match["label"].strip().removesuffix(":")
+
+
 def _step(match: re.Match[str]) -> str:
-    label = match["label"].strip()
+    label = _label(match)
     command = f"`{_plain(match['command'].strip()).replace('`', '')}`"
     return f"{_plain(label)}: {command}" if label else command
 
