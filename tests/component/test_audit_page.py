@@ -12,6 +12,7 @@ from imagegate.audit.checks import CheckSeverity
 from imagegate.audit.finding import FindingState
 from imagegate.audit.report import AuditReport
 from imagegate.html_page import source_hash
+from imagegate_cli.audit.controls import load_controls
 from imagegate_cli.audit_page.page import to_html
 from imagegate_cli.audit_page.trend import TrendPoint
 from tests.component.audit_reports import audit_report
@@ -68,6 +69,21 @@ def test_the_page_says_what_is_wrong_who_acts_and_how() -> None:
         assert part in text, part
     owners = text[text.index("Who must act") : text.index("Findings")]
     assert owners.index("team-shop") < owners.index("nobody") < owners.index("team-cart")
+
+
+def test_controls_say_what_they_count_and_claim_no_compliance() -> None:
+    report = audit_report()
+    text = _Read(to_html(report, supports=load_controls().weigh(report))).text
+    for part in (
+        "4 controls: 2 with failed results, 0 without, 2 not assessed",
+        "they prove no compliance",
+        "some fail 0 of 2 results pass (0 %), 2 failed",
+        "none fails 3 of 3 results pass (100 %)",
+        "not assessed not assessed: nothing tells",
+        "supported by repository-tags-mutable (published)",
+    ):
+        assert part in text, part
+    assert "Controls" not in _Read(to_html(report)).text
 
 
 def test_reports_before_make_a_trend() -> None:

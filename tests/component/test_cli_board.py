@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from imagegate.board import html as board_html
 from imagegate.board.status import ImageState
 from imagegate.deployment.rollback import Rollback
 from imagegate.html_page import source_hash
@@ -146,7 +147,8 @@ def test_the_page_runs_nothing_and_asks_for_nothing(
         f"default-src 'none'; style-src {source_hash(style)}; form-action 'none'; base-uri 'none'"
     )
     assert not re.search(r"<script|<link|<img|<iframe|url\(|@import| on[a-z]+=| style=", html)
-    assert [link for link in re.findall(r'href="([^"]*)"', html) if not link.startswith("#")] == []
+    links = [link for link in re.findall(r'href="([^"]*)"', html) if not link.startswith("#")]
+    assert {link.rpartition("/")[0] for link in links} == {"https://nvd.nist.gov/vuln/detail"}  # for a click
     assert set(re.findall(r'href="#([^"]*)"', html)) <= set(re.findall(r' id="([^"]*)"', html))
 
 
@@ -206,6 +208,15 @@ def test_a_request_that_has_expired_is_a_step(gate: CliGate, images: dict[str, I
     assert ("expired", "imagegate release shop-staging:1.5") in [
         (one["state"], one["command"]) for one in steps
     ]
+
+
+def test_of_many_applications_only_what_is_open_is_printed(
+    gate: CliGate, images: dict[str, ImageRef], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = '<section aria-labelledby="proof" class="prints-open">'
+    assert mark not in page(gate, tmp_path)
+    monkeypatch.setattr(board_html, "_PRINTED_WHOLE", 3)
+    assert mark in page(gate, tmp_path)
 
 
 def test_an_empty_gate_has_a_page(gate: CliGate, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from imagegate.audit.checks import CheckSeverity
+from imagegate_cli.audit.controls import load_controls
 from imagegate_cli.audit_page.page import to_html
 from imagegate_cli.audit_page.trend import TrendPoint
 from tests.component.audit_reports import audit_report
@@ -30,7 +31,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def page(tmp_path: Path) -> str:
     points = [TrendPoint(NOW - timedelta(days=n), Counter({CheckSeverity.HIGH: n})) for n in (14, 7)]
     file = tmp_path / "audit.html"
-    file.write_text(to_html(audit_report(), points), encoding="utf-8")
+    file.write_text(to_html(audit_report(), points, load_controls().weigh(audit_report())), encoding="utf-8")
     return file.as_uri()
 
 
@@ -54,6 +55,7 @@ def test_axe_finds_nothing_against_the_report(page: str, browser: Browser, width
     assert browser.axe() == []
 
 
+A4 = 700  # the pixels of its width between the margins
 ROWS = "[...document.querySelectorAll('.findings tbody tr')].filter(row => !row.hidden)"
 
 
@@ -87,9 +89,18 @@ def test_without_its_script_there_are_all_rows_and_no_controls(page: str, browse
 
 
 def test_the_report_is_printed(page: str, browser: Browser) -> None:
-    browser.shaped(DESK, scripts=True)
+    browser.shaped(A4, scripts=True)
     browser.opens(page)
-    browser.call("Emulation.setEmulatedMedia", media="print")
-    assert browser.evaluate("getComputedStyle(document.querySelector('.filters')).display") == "none"
+    night = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.call("Emulation.setEmulatedMedia", media="print", features=night)
+
+    def style(selector: str, name: str) -> str:
+        return str(browser.evaluate(f"getComputedStyle(document.querySelector('{selector}')).{name}"))
+
+    assert style(".filters", "display") == "none"
+    assert style("body", "color") == "rgb(22, 32, 43)"  # dark on white paper
+    assert style(".findings tbody tr", "display") == "table-row"  # not folded as on a phone
+    assert style(".findings thead", "display") == "table-header-group"
+    assert "supported by repository-scan-off" in browser.text  # what is folded on a screen
     printed = browser.call("Page.printToPDF", printBackground=True)
     assert base64.b64decode(printed["data"]).startswith(b"%PDF")

@@ -73,6 +73,7 @@ def test_the_wheel_has_the_two_packages_and_nothing_else(wheel: Path) -> None:
         "imagegate/py.typed",
         "imagegate_cli/py.typed",
         "imagegate/approval_page/approval_page.html",
+        "imagegate/html_page/frame.html",
     } <= set(names)
     assert head["Version"] == __version__
     requires = head.get_all("Requires-Dist") or []

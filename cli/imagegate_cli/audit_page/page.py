@@ -7,21 +7,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagegate.audit.checks import CATALOGUE, AuditCheck, CheckSeverity
 from imagegate.audit.finding import AuditFinding, FindingState
 from imagegate.audit.report import AuditReport
-from imagegate.board.html import PAGE_STYLE
-from imagegate.canonical_json import timestamp
-from imagegate.html_page import page_style, page_template, security_policy, source_hash
+from imagegate.html_page import PAGE_STYLE, page_style, page_template, security_policy, source_hash
 from imagegate_cli.audit_page.charts import severity_chart, trend_chart
 from imagegate_cli.audit_page.trend import TrendPoint
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
+
+    from imagegate.audit.controls import ControlSupport, Framework
 
 _HERE = Path(__file__).parent
 _NOBODY = "nobody: name an owner in the policy"
@@ -54,8 +55,29 @@ class CheckRow:
     not_assessed: int
 
 
-def to_html(report: AuditReport, earlier: Sequence[TrendPoint] = ()) -> str:
-    """Return the report as one page. `earlier`: the points of the reports before, the oldest first."""
+@dataclass(frozen=True, slots=True)
+class FrameworkRow:
+    """The controls of one framework. Each control is counted once: by its failed results, if it has any."""
+
+    framework: Framework
+    controls: Sequence[ControlSupport]
+
+    @property
+    def sentence(self) -> str:
+        failing = sum(bool(one.failed) for one in self.controls)
+        silent = sum(not one.results for one in self.controls)
+        passing = len(self.controls) - failing - silent
+        numbers = f"{failing} with failed results, {passing} without, {silent} not assessed"
+        return f"{len(self.controls)} controls: {numbers}"
+
+
+def to_html(
+    report: AuditReport, earlier: Sequence[TrendPoint] = (), supports: Sequence[ControlSupport] = ()
+) -> str:
+    """Return the report as one page.
+
+    `earlier`: the points of the reports before, the oldest first; `supports`: the results for controls.
+    """
     standing = _in_order(report.standing)
     counts = Counter(one.check.severity for one in standing)
     points = [*earlier, TrendPoint.of(report)]
@@ -69,6 +91,10 @@ def to_html(report: AuditReport, earlier: Sequence[TrendPoint] = ()) -> str:
         states=Counter(one.state for one in report.findings),
         owners=list(_owners(standing)),
         checks=list(_checks(report)),
+        frameworks=[
+            FrameworkRow(name, list(some))
+            for name, some in groupby(supports, key=lambda one: one.control.framework)
+        ],
         reasons=_reasons(report),
         bars=severity_chart(counts),
         trend=trend_chart(points) if len(points) > 1 else None,
@@ -149,7 +175,6 @@ def _script() -> Markup:
 @cache
 def _template() -> Template:
     filters: dict[str, Callable[..., Any]] = {
-        "timestamp": timestamp,
         "tone": lambda value: _TONES.get(value, "calm"),
         "day": lambda at: f"{at:%Y-%m-%d}",
     }

@@ -154,6 +154,7 @@ def _show(
 def _page(report: AuditReport, opened: OpenedAudit) -> str:
     """Return the report as a page, with the trend of the reports before, as far as they may be read."""
     from imagegate.errors import AccessRefusedError
+    from imagegate_cli.audit.controls import load_controls
     from imagegate_cli.audit_page.page import to_html
     from imagegate_cli.audit_page.trend import TrendPoint
 
@@ -162,7 +163,7 @@ def _page(report: AuditReport, opened: OpenedAudit) -> str:
     except AccessRefusedError as error:
         say(f"the page has no trend: {error}", err=True)
         earlier = []
-    return to_html(report, [TrendPoint.of(one) for one in earlier])
+    return to_html(report, [TrendPoint.of(one) for one in earlier], load_controls().weigh(report))
 
 
 def _send(report: AuditReport) -> None:

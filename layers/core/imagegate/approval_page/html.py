@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from imagegate.approval_page.image_difference import NAMED, PartChange
 from imagegate.approval_page.view import ApprovalView, Tone
-from imagegate.canonical_json import timestamp
 from imagegate.grants.approval import Choice
 from imagegate.html_page import page_style, page_template, security_policy, source_hash
 from imagegate.policy.approval_terms import MAIL
@@ -79,7 +78,6 @@ def _style() -> Markup:
 @cache
 def _template() -> Template:
     filters: dict[str, Callable[..., Any]] = {
-        "timestamp": timestamp,
         "size": _size,
         "growth": _growth,
         "address": lambda by: by.removeprefix(MAIL),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from imagegate.board import release_facts
 from imagegate.board.status import ImageState
-from imagegate.canonical_json import timestamp
 from imagegate.findings.finding import Severity
-from imagegate.html_page import page_style, page_template, security_policy, source_hash
+from imagegate.html_page import PAGE_STYLE, page_style, page_template, security_policy, source_hash
 from imagegate.policy.approval_terms import MAIL
 
 if TYPE_CHECKING:
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from imagegate.board.board import Board
     from imagegate.release.release import Release
 
-PAGE_STYLE = Path(__file__).parent / "page.css"
 _STEPS_SHOWN = 12
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 _IMAGES_SHOWN = 8
+# Of more applications, only the sections that the reader has opened are printed: each has a page.
+_PRINTED_WHOLE = 30
 _BAD = (ImageState.AT_RISK, ImageState.REVOKED)
 _STOPPED = (ImageState.BLOCKED, ImageState.FAILED, ImageState.CONFLICT)
 _ON_THE_WAY = (ImageState.RUNNING, ImageState.SOAKING)
@@ -52,6 +54,7 @@ def board_page(board: Board) -> str:
         released=board.count(ImageState.RELEASED),
         shown=_STEPS_SHOWN,
         images_shown=_IMAGES_SHOWN,
+        printed_whole=_PRINTED_WHOLE,
         style=_style(),
         security_policy=security_policy({"style-src": source_hash(_style()), "form-action": "'none'"}),
     )
@@ -70,10 +73,10 @@ def _style() -> Markup:
 @cache
 def _template() -> Template:
     filters: dict[str, Callable[..., Any]] = {
-        "timestamp": timestamp,
         "tone": lambda state: _TONES.get(state, "calm"),
         "severity_tone": lambda severity: _SEVERITY_TONES.get(severity, "calm"),
         "tag": _tag_of,
+        "is_cve": lambda name: _CVE.fullmatch(name) is not None,
         "address": lambda by: by.removeprefix(MAIL),
         "name": release_facts.name,
         "why": release_facts.why,

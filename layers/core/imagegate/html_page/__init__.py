@@ -12,20 +12,28 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from imagegate.canonical_json import timestamp
 from imagegate.text import printable
+
+_HERE = Path(__file__).parent
+# The style of pages with tables and tiles.
+PAGE_STYLE = _HERE / "page.css"
 
 
 def page_template(path: Path, filters: Mapping[str, Callable[..., Any]]) -> Template:
-    """Return the template in a file. Each value becomes one printable line, and is escaped."""
+    """Return the template in a file. Each value becomes one printable line, and is escaped.
+
+    It may import `frame.html`: the head that all pages have, and how times are written.
+    """
     environment = Environment(
-        loader=FileSystemLoader(path.parent),
+        loader=FileSystemLoader([path.parent, _HERE]),
         autoescape=True,
         finalize=_print,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"minute": minute, **filters}
+    environment.filters |= {"minute": minute, "timestamp": timestamp, **filters}
     return environment.get_template(path.name)
 
 
