@@ -152,7 +152,7 @@ class Waiting:
             "ledger": lambda: self.world.ledger,
             "records": lambda: self.world.records,
             "grants": lambda: self.world.grants,
-            "ecr": lambda: self.world.registry,
+            "images": lambda: self.world.registry,
         }
         for name, made in given.items():
             self.monkeypatch.setattr(module.wiring, name, made)
