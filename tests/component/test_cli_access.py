@@ -100,6 +100,12 @@ def test_pulls_are_read_only_if_somebody_names_them(
     assert calls(gate, "--kind", "pull")[0]["images"] == ["1.0"]
 
 
+def test_a_call_about_tags_names_its_repository(gate: CliGate, trail: Trail) -> None:
+    arn = f"arn:aws:ecr:eu-central-1:123456789012:repository/{DEV}"
+    trail.add("TagResource", requestParameters={"resourceArn": arn})
+    assert [call["repository"] for call in calls(gate)] == [DEV]
+
+
 def test_only_failed_log_ins_and_only_calls_of_ecr(gate: CliGate, trail: Trail) -> None:
     trail.add("GetAuthorizationToken")
     trail.add("GetAuthorizationToken", errorCode="AccessDenied", userIdentity={"accountId": "210987654321"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,37 @@ def test_every_definition_is_valid(file: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "statemachines").iterdir()), ids=lambda file: file.name)
+def test_every_expression_names_variables_that_it_has(file: Path) -> None:
+    """Step Functions refuses a definition with a name without `$`, with `$$`, and with an error where there is none."""
+    assert list(foreign_names(yaml.safe_load(file.read_text()), in_catcher=False)) == []
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"Output": "{% phone %}"}, {"Output": "{% $$.x %}"}, {"Assign": {"e": "{% $states.errorOutput %}"}}],
+)
+def test_a_name_that_step_functions_refuses_is_noticed(state: dict[str, Any]) -> None:
+    assert list(foreign_names({"States": {"A": state}}, in_catcher=False))
+    fine = {"Catch": [{"Assign": {"e": "{% $states.errorOutput.Error & 'no name' %}"}}]}
+    assert list(foreign_names(fine, in_catcher=False)) == []
+
+
+def foreign_names(part: Any, *, in_catcher: bool) -> Iterator[str]:
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield from foreign_names(value, in_catcher=in_catcher or key == "Catch")
+    elif isinstance(part, list):
+        for value in part:
+            yield from foreign_names(value, in_catcher=in_catcher)
+    elif isinstance(part, str) and part.startswith("{%"):
+        code = re.sub(r"'[^']*'|\"[^\"]*\"", "''", part)
+        words = set(re.findall(r"(?<![\w$.])[A-Za-z_]\w*|\$\$", code))
+        yield from words - {"and", "or", "in", "true", "false", "null", "function"}
+        if "errorOutput" in code and not in_catcher:
+            yield "$states.errorOutput"
 
 
 def test_yaml_has_no_anchors_for_cloudformation_knows_none() -> None:

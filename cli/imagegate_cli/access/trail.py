@@ -144,7 +144,7 @@ def _call(kind: str, event: str, raw: Any) -> RegistryCall:
         kind=kind,
         event=event,
         who=_who(_dict(document.get("userIdentity")), raw.get("Username", "")),
-        repository=str(request.get("repositoryName") or ""),
+        repository=_repository(request),
         images=tuple(_images(request)),
         address=str(document.get("sourceIPAddress") or "-"),
         error=str(document.get("errorCode") or ""),
@@ -155,6 +155,12 @@ def _who(identity: dict[str, Any], username: str) -> str:
     """Return the ARN of the caller; for a service, or another account without an ARN, its name."""
     named = (identity.get(key) for key in ("arn", "invokedBy", "principalId", "accountId"))
     return next((str(one) for one in named if one), username or "not known")
+
+
+def _repository(request: dict[str, Any]) -> str:
+    """Return the name of the repository; a call about tags has its ARN."""
+    name = request.get("repositoryName") or str(request.get("resourceArn") or "").partition(":repository/")[2]
+    return str(name)
 
 
 def _images(request: dict[str, Any]) -> Iterator[str]:

@@ -24,7 +24,7 @@ _MODULES = (
         "sns",
         "stepfunctions",
     ),
-    *("events", "security_hub", "account"),
+    *("events", "security_hub", "account", "metrics"),
 )
 _known: dict[str, Behaviour] = {}
 

@@ -73,6 +73,11 @@ NOT_RECORDED = (
     ("DynamoDB", "expiry of items; an index that lags", "takes up to days; cannot be provoked"),
     ("S3", "two writes at once", "cannot be provoked reliably"),
     ("SNS", "delivery by mail and chat, repetitions", "needs people, and a channel"),
+    (
+        "CloudWatch",
+        "alarms, queries, the dashboard",
+        "need a deployment; set-alarm-state shows that messages come",
+    ),
     ("CloudFormation", "all of it", "needs stacks with functions"),
     (
         "IAM and KMS",
