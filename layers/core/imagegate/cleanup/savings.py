@@ -47,8 +47,8 @@ class Savings:
         dollars = f"${self.cents_a_month / 100:,.2f}"
         left, gib = self.images - self.deleted, self.bytes_after / _GIB
         return (
-            f"{self.images} images, {self.bytes_before / _GIB:.2f} GiB; {self.deleted} go, {self.archived} are"
-            f" archived; then {left} images, {gib:.2f} GiB: {about}{dollars} a month saved"
+            f"{self.images} images, {self.bytes_before / _GIB:.2f} GiB; {self.deleted} go, {self.archived} into"
+            f" the archive; then {left} images, {gib:.2f} GiB: {about}{dollars} a month saved"
         )
 
 

@@ -79,7 +79,7 @@ def aligned(facts: Mapping[str, object]) -> list[str]:
 def as_sns_message(message: Message) -> str:
     """Return the text for mail and the JSON for machines, by protocol (`MessageStructure=json`).
 
-    If that is too long for SNS, lists are cut: the first items of each say the most.
+    If that is too long for SNS, lists and texts are cut: the first items of each say the most.
 
     Source: Amazon SNS, "Publishing with different payloads".
     """
@@ -103,7 +103,9 @@ def _compose(text: str, detail: dict[str, Any]) -> str:
 
 
 def _shortened(document: Any, most: int) -> Any:
-    """Return the document with so many items of each list."""
+    """Return the document with so many items of each list, and long texts cut."""
     if isinstance(document, dict):
         return {key: _shortened(value, most) for key, value in document.items()}
-    return [_shortened(one, most) for one in document[:most]] if isinstance(document, list) else document
+    if isinstance(document, list):
+        return [_shortened(one, most) for one in document[:most]]
+    return document[:TEXT_LIMIT] if isinstance(document, str) else document

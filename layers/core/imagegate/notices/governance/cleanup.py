@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imagegate.canonical_json import timestamp
 from imagegate.notices.message import TEXT_LIMIT, Message
-from imagegate.text import one_line
+from imagegate.text import counted, one_line
 
 if TYPE_CHECKING:
     from imagegate.cleanup.savings import Savings
@@ -19,21 +19,29 @@ _ROWS_SHOWN = 20
 
 
 def scheduled_cleanup(
-    rows: Mapping[str, str], refused: Sequence[str], total: Savings, run: Digest | None, now: datetime
+    rows: Mapping[str, str],
+    refused: Sequence[str],
+    total: Savings,
+    run: Digest | None,
+    now: datetime,
+    *,
+    planned: int,
 ) -> Message:
-    """Compose the message. `rows`: what was planned or done, by repository; `run`: the plans that wait for somebody."""
+    """Compose the message. `rows`: what was planned or done, by repository.
+
+    `run`: the plans that wait for somebody, so many as `planned`; the other repositories were cleaned up.
+    """
     shown = [f"  {name}: {one_line(text, TEXT_LIMIT)}" for name, text in list(rows.items())[:_ROWS_SHOWN]]
-    lines = [f"All: {total}", "", *shown]
+    lines = [f"Planned and done: {total}.", "", *shown]
     if len(rows) > len(shown):
-        lines.append(f"  and {len(rows) - len(shown)} repositories more")
+        lines.append(f"  and {counted(len(rows) - len(shown), 'repository')} more")
     if refused:
         lines += ["", "Nobody could tell what has to stay, so nothing goes there:"]
         lines += [f"  {one_line(one, TEXT_LIMIT)}" for one in refused[:_ROWS_SHOWN]]
     if run:
         lines += ["", "Nothing of this was deleted. To carry it out:", f"  imagegate cleanup apply {run}"]
     return Message(
-        subject=f"CLEAN-UP: {total.deleted} images go, {total.archived} are archived"
-        + (f"; {len(refused)} refused" if refused else ""),
+        subject="CLEAN-UP: " + _headline(planned, len(rows) - planned, len(refused)),
         lines=lines,
         detail_type=SCHEDULED_CLEANUP,
         detail={
@@ -50,3 +58,9 @@ def scheduled_cleanup(
         },
         attributes={"alert": "digest"},
     )
+
+
+def _headline(planned: int, cleaned: int, refused: int) -> str:
+    parts = {"planned": planned, "cleaned up": cleaned, "refused": refused}
+    said = [f"{number} {what}" for what, number in parts.items() if number]
+    return f"{counted(planned + cleaned + refused, 'repository')}: " + ", ".join(said)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imagegate.canonical_json import timestamp
 from imagegate.notices.message import TEXT_LIMIT, Message, aligned
 from imagegate.policy.rules import Attention
-from imagegate.text import one_line
+from imagegate.text import counted, one_line
 
 if TYPE_CHECKING:
     from imagegate.baseline.drift import SettingsCall, SubjectDrift
@@ -40,16 +40,19 @@ def settings_differ(drifts: Sequence[SubjectDrift], call: SettingsCall | None, n
 
 
 def _headline(drifts: Sequence[SubjectDrift], subjects: Sequence[str]) -> str:
-    word = "PUT BACK" if all(drift.is_restored for drift in drifts) else "DRIFT"
+    is_over = all(drift.is_restored for drift in drifts)
+    word = "PUT BACK" if is_over else "DRIFT"
     if len(subjects) != 1:
-        return f"{word}: {len(subjects)} repositories differ from the baseline"
+        verb = "differed" if is_over else "differ"
+        return f"{word}: {counted(len(subjects), 'repository')} {verb} from the baseline"
     return f"{word}: {subjects[0]}: " + ", ".join(
         dict.fromkeys(one.setting for drift in drifts for one in drift.settings)
     )
 
 
 def _lines(drifts: Sequence[SubjectDrift], subjects: Sequence[str], call: SettingsCall | None) -> list[str]:
-    lines = ["Settings differ from the baseline of the policy."]
+    verb = "differed" if all(drift.is_restored for drift in drifts) else "differ"
+    lines = [f"Settings {verb} from the baseline of the policy."]
     for drift in drifts[:_SUBJECTS_SHOWN]:
         lines += ["", *_paragraph(drift)]
     if len(drifts) > _SUBJECTS_SHOWN:
@@ -70,7 +73,9 @@ def _paragraph(drift: SubjectDrift) -> list[str]:
 
 def _origin(call: SettingsCall | None) -> list[str]:
     if call is None:
-        return ["A comparison of all settings found this, so nobody knows who did it: imagegate access may."]
+        return [
+            "A comparison of all settings found this, so nobody knows who did it. This may tell: imagegate access"
+        ]
     return aligned({"Call": call.operation, "By": call.by, "From": call.source, "At": timestamp(call.at)})
 
 

@@ -141,7 +141,7 @@ class ScheduledCleanup:
             registry = self.parts.images.registry
             run = self.parts.records.put_cleanup(CleanupRun(registry, now, plans).as_record())
         total = Savings(**notes.get("total", {}))
-        self.notifications.publish(scheduled_cleanup(rows, refused, total, run, now))
+        self.notifications.publish(scheduled_cleanup(rows, refused, total, run, now, planned=len(plans)))
         notes["sent"] = result
 
 
