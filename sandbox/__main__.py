@@ -24,6 +24,7 @@ _LOOK_SECONDS = 0.5
 _COMMANDS = {
     "push": "sandbox.images.push",
     "arrive": "sandbox.images.arrive",
+    "age": "sandbox.images.age",
     "findings": "sandbox.scanner.findings",
     "intelligence": "sandbox.scanner.intelligence",
     "seed": "sandbox.images.seed",
@@ -38,8 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         description="AWS on this machine, with imagegate deployed into it.",
         epilog="Other commands: push LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
         "arrive replication|pull-through|before-the-gate LAYOUT_OR_ARCHIVE REPOSITORY:TAG, "
-        "findings REPOSITORY[:TAG|@DIGEST] FILE, intelligence FILE, redeploy --policy FILE, seed, demo. "
-        "Each has --help.",
+        "age REPOSITORY[:TAG|@DIGEST] DAYS, findings REPOSITORY[:TAG|@DIGEST] FILE, intelligence FILE, "
+        "redeploy --policy FILE, seed, demo. Each has --help.",
     )
     parser.add_argument("serve", nargs="?", choices=["serve"], help="the default")
     parser.add_argument(

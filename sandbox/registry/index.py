@@ -24,6 +24,11 @@ def repository(name: str, registry_id: str | None = None) -> Any:
     return store().backend._get_repository(name, registry_id)
 
 
+def status_of(image: Any) -> str:
+    """Return ACTIVE, or ARCHIVED for an image that nobody can pull."""
+    return "ARCHIVED" if getattr(image, "archived_at", None) else "ACTIVE"
+
+
 def manifest_of(image: Any) -> StoredManifest:
     return parse_manifest(image.image_manifest, image.image_manifest_media_type)
 

@@ -26,6 +26,8 @@ ARRIVAL = "Sandbox-Arrival"  # of `python -m sandbox arrive`: no push, so no pus
 def get_manifest(call: RegistryRequest) -> Response:
     call.require("BatchGetImage")
     image = _find(call)
+    if index.status_of(image) != "ACTIVE":
+        raise RegistryError(404, "MANIFEST_UNKNOWN", f"{call.target} is in the archive of {call.repo.name}")
     response = Response(image.image_manifest.encode())
     response.headers["Content-Type"] = image.image_manifest_media_type
     response.headers["Docker-Content-Digest"] = image.image_digest

@@ -123,6 +123,9 @@ ANY_CI_VARIABLES = {
     "ECR_REGISTRY": "registry",
     "IMAGE_REPOSITORY": "shop-dev",
     "TAGS": "1.0 1.0-0123abc",
+    "HEALTH_URL": "https://shop.example.com/health",
+    "APP": "shop",
+    "STAGE": "production",
 }
 
 
@@ -373,12 +376,12 @@ esac""",
 }
 
 
-def exit_code(script: Script, says: int, work: Path) -> int:
+def exit_code(script: Script, says: int, work: Path, **programs: str) -> int:
     """Run it where imagegate ends so, and where nothing else is what it is called."""
     stubs = work / "bin"
     stubs.mkdir()
     (work / "PLACE").mkdir()
-    for name, body in STUBS.items():
+    for name, body in {**STUBS, **programs}.items():
         (stubs / name).write_text(f"#!/bin/sh\n{body}\n")
         (stubs / name).chmod(0o755)
     environment = {
@@ -446,12 +449,23 @@ def test_whoever_runs_the_script_reads_what_became_of_the_image(tmp_path: Path) 
         assert (work / "release.env").read_text().splitlines()[-1] == f"VERDICT={verdict}"
 
 
+def test_an_application_that_is_not_healthy_goes_back(tmp_path: Path) -> None:
+    for curl, rollback, ends in (("true", 0, 0), ("exit 22", 0, 1), ("exit 22", 1, 2)):
+        work = tmp_path / str(ends)
+        work.mkdir()
+        assert exit_code(script_named("any CI: smoke-test.sh"), rollback, work, curl=curl) == ends
+        called = recorded(work) if (work / "calls").exists() else []
+        assert [arguments[:3] for arguments in called] == [["rollback", "shop", "production"]] * bool(ends)
+        for arguments in called:
+            understood(arguments)
+
+
 @pytest.mark.parametrize("path", THIN, ids=lambda path: path.parent.name)
 def test_a_pipeline_for_any_ci_runs_the_scripts_in_their_order_and_stores_no_key(path: Path) -> None:
     text = path.read_text()
     found = re.findall(r"\.imagegate/examples/any-ci/(\w+\.sh)", text)
     assert found == ["build.sh", "judge.sh", "release.sh"]
-    assert all(name in text for name in ANY_CI_VARIABLES)
+    assert all(name in text for name in ("BUILDER_ID", "ECR_REGISTRY", "IMAGE_REPOSITORY", "TAGS"))
     assert not re.search("ACCESS_KEY|SECRET", text)
 
 

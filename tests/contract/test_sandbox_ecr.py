@@ -406,3 +406,42 @@ def test_an_operation_that_the_sandbox_lacks_is_refused_and_not_tried_again(
 ) -> None:
     code = refusal(ecr.start_lifecycle_policy_preview, repositoryName=repo.name)
     assert code == "UnknownOperationException"
+
+
+# The archive, and ages
+
+
+def test_an_archived_image_is_listed_only_on_request_and_cannot_be_pulled(repo: Repository, ecr: Any) -> None:
+    name, content = {"repositoryName": repo.name}, repo.image_manifest()
+    image_id = {"imageDigest": put(repo, ecr, content, imageTag="v1")["imageId"]["imageDigest"]}
+    move = {**name, "imageId": image_id}
+    assert ecr.update_image_storage_class(**move, targetStorageClass="ARCHIVE")["imageStatus"] == "ARCHIVED"
+    assert ecr.describe_images(**name)["imageDetails"] == []
+    [archived] = ecr.describe_images(**name, filter={"imageStatus": "ANY"})["imageDetails"]
+    assert (archived["imageStatus"], archived["imageDigest"]) == ("ARCHIVED", image_id["imageDigest"])
+    assert archived["lastArchivedAt"]
+    assert refusal(ecr.describe_images, **name, imageIds=[image_id]) == "ImageNotFoundException"
+    assert ecr.batch_get_image(**name, imageIds=[image_id])["images"] == []
+    assert repo.call("GET", "manifests/v1").status == 404
+    again = refusal(ecr.update_image_storage_class, **move, targetStorageClass="ARCHIVE")
+    assert again == "ImageStorageClassUpdateNotSupportedException"
+    ecr.update_image_storage_class(**move, targetStorageClass="STANDARD")
+    [active] = ecr.describe_images(**name)["imageDetails"]
+    assert active["lastActivatedAt"]
+    assert repo.call("GET", "manifests/v1").data == content
+
+
+def test_images_look_as_old_as_somebody_wants(repo: Repository, ecr: Any) -> None:
+    old, young = (
+        put(repo, ecr, repo.image_manifest(annotations={"a": tag}), imageTag=tag)["imageId"]["imageDigest"]
+        for tag in ("old", "young")
+    )
+    url = f"http://{repo.sandbox.settings.registry}/sandbox-api/age"
+    for body, digests in (({"tag": "old"}, [old]), ({"digest": old}, [old]), ({}, [old, young])):
+        answer = urllib3.request("POST", url, json={"repository": repo.name, "days": 10, **body})
+        assert answer.json() == {"digests": digests}
+    details = ecr.describe_images(repositoryName=repo.name)["imageDetails"]
+    pushed = {one["imageDigest"]: one["imagePushedAt"] for one in details}
+    assert round((pushed[young] - pushed[old]).total_seconds() / 86_400) == 20
+    missing = {"repository": repo.name, "days": 10, "tag": "none"}
+    assert urllib3.request("POST", url, json=missing).status == 404

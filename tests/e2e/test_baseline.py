@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.images.build import build_image
+from sandbox.images.age import age
+from sandbox.images.build import MANIFEST as OCI_MANIFEST
+from sandbox.images.build import build_image, build_index
+from sandbox.images.push import push
+from sandbox.images.references import SandboxReference
 from tests.contract.served_cloud import ROOT
 from tests.e2e.clients import Clients, needed, needed_docker
 from tests.e2e.gate import Gate, running_gate
@@ -28,9 +32,14 @@ stages:
     cleanup:
       scheduled: apply
       pulled_within: "off"
-      rules: [{{tags: "old-*", older_than: 7d}}]
+      keep_releases: 2
+      rules: [{{tags: "old-*", older_than: 7d}}, {{untagged: true, older_than: 7d}}]
   staging:
     repositories: "staging/{{app}}"
+    cleanup:
+      pulled_within: "off"
+      keep_releases: 2
+      rules: [{{tags: "old-*", older_than: 7d}}, {{untagged: true, older_than: 7d}}]
 baseline:
   drift: restore
   registry:
@@ -152,6 +161,125 @@ def test_the_scheduled_clean_up_can_read_all_that_protects_images(gate: Gate) ->
     )
     assert json.loads(answer["Payload"].read()) == {"refused": []}
     assert gate.manifest("dev/cleaned", digest)
+
+
+def test_a_clean_up_takes_exactly_what_nothing_needs_with_its_evidence(gate: Gate, tmp_path: Path) -> None:
+    """One repository with everything that images can be; what goes in dev is deleted, in the last stage archived."""
+    dev, staging, ecr = "dev/swept", "staging/swept", gate.cloud.client("ecr")
+    index = build_index(tmp_path / "index", platforms={name: {} for name in ("linux/amd64", "linux/arm64")})
+    images = {"index": push_image(gate, tmp_path / "index", f"{dev}:old-index")}
+    for name, tag in {
+        "plain": "old-plain",
+        "runs": "old-runs",
+        "untagged": "moving",
+        "tagged": "moving",  # takes the tag of the image before
+        "released": "old-released",
+    }.items():
+        images[name] = gate.push(dev, tag, name)
+        assert gate.ended(dev, images[name])["outcome"] == "released"
+    run_in_ecs(gate, f"{dev}@{images['runs']}")
+    for repository in (dev, staging):
+        age(SandboxReference(repository), 30, gate.session, gate.cloud.state)
+    images["young"] = gate.push(dev, "old-young", "young")
+    assert gate.ended(dev, images["young"])["outcome"] == "released"
+    evidence = {name: evidence_of(gate, dev, digest) for name, digest in images.items()}
+    assert all(evidence.values())
+
+    stale = plan_of(gate, dev)
+    sbom = attach_sbom(gate, dev, images["plain"])
+    refused = imagegate(gate, "cleanup", "apply", stale["run"], "--yes")
+    assert (refused.code, "is new" in refused.err) == (2, True), refused
+    assert gate.manifest(dev, images["plain"]), "nothing goes if something changed"
+    age(SandboxReference(dev, digest=sbom), 30, gate.session, gate.cloud.state)
+
+    gone = {images[name] for name in ("index", "plain", "untagged")} | set(
+        children_of(gate, dev, index.digest)
+    )
+    gone |= {sbom, *evidence["index"], *evidence["plain"], *evidence["untagged"]}
+    plan = plan_of(gate, dev)
+    assert {step["digest"] for step in plan["plans"][0]["steps"]} == gone
+    reasons = {one["digest"]: " ".join(one["reasons"]) for one in plan["plans"][0]["kept"]}
+    for name, why in {
+        "runs": "the task ",
+        "tagged": "no rule is about the tag moving",
+        "released": "among the last 2 releases",
+        "young": "less than a day ago",
+    }.items():
+        assert why in reasons[images[name]], name
+    before = stored(ecr, dev)
+    assert imagegate(gate, "cleanup", "apply", plan["run"], "--yes").code == 0
+    assert before - stored(ecr, dev) == gone
+    for name in ("runs", "tagged", "released", "young"):
+        assert evidence_of(gate, dev, images[name]) == evidence[name]
+    assert plan_of(gate, dev)["run"] is None
+    shown = imagegate(gate, "cleanup", "show", f"{dev}@{images['plain']}")
+    assert (shown.code, plan["plans"][0]["plan"] in shown.out) == (0, True), shown
+
+    before = stored(ecr, staging)
+    assert imagegate(gate, "cleanup", "apply", plan_of(gate, staging)["run"], "--yes").code == 0
+    assert stored(ecr, staging) == before, "nothing is deleted in the last stage"
+    assert images["plain"] in stored(ecr, staging, "ARCHIVED")
+    assert images["released"] in stored(ecr, staging, "ACTIVE")
+    assert gate.manifest(staging, images["plain"]) is None
+    ecr.update_image_storage_class(
+        repositoryName=staging, imageId={"imageDigest": images["plain"]}, targetStorageClass="STANDARD"
+    )
+    assert gate.manifest(staging, images["plain"])
+
+
+def push_image(gate: Gate, layout: Path, reference: str) -> str:
+    pushed = push(layout, SandboxReference.parse(reference), gate.session)
+    assert gate.ended(pushed.repository, pushed.digest)["outcome"] == "released"
+    return pushed.digest
+
+
+def attach_sbom(gate: Gate, repository: str, digest: str) -> str:
+    """Push an artifact about the image, made of its blobs; return the artifact's digest."""
+    content = gate.manifest(repository, digest)
+    assert content
+    artifact = json.loads(content) | {
+        "artifactType": "application/spdx+json",
+        "subject": {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(content)},
+    }
+    put = gate.cloud.client("ecr").put_image(
+        repositoryName=repository, imageManifest=json.dumps(artifact), imageManifestMediaType=OCI_MANIFEST
+    )
+    return str(put["image"]["imageId"]["imageDigest"])
+
+
+def run_in_ecs(gate: Gate, image: str) -> None:
+    ecs = gate.cloud.client("ecs")
+    ecs.create_cluster(clusterName="swept")
+    container = {
+        "name": "app",
+        "image": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{image}",
+        "memory": 64,
+    }
+    definition = ecs.register_task_definition(family="swept", containerDefinitions=[container])[
+        "taskDefinition"
+    ]
+    ecs.run_task(cluster="swept", taskDefinition=definition["taskDefinitionArn"], launchType="FARGATE")
+
+
+def evidence_of(gate: Gate, repository: str, digest: str) -> set[str]:
+    return {str(one["digest"]) for one in gate.referrers(repository, digest)}
+
+
+def children_of(gate: Gate, repository: str, digest: str) -> list[str]:
+    return [one["digest"] for one in json.loads(gate.manifest(repository, digest) or b"{}")["manifests"]]
+
+
+def stored(ecr: Any, repository: str, status: str = "ANY") -> set[str]:
+    pages = ecr.get_paginator("describe_images").paginate(
+        repositoryName=repository, filter={"imageStatus": status}
+    )
+    return {image["imageDigest"] for page in pages for image in page["imageDetails"]}
+
+
+def plan_of(gate: Gate, repository: str) -> Any:
+    planned = imagegate(gate, "cleanup", "plan", "--repository", repository, "--json")
+    assert planned.code in (0, 1), planned.err
+    return planned.json
 
 
 def test_the_findings_log_has_each_scan_and_a_retention(gate: Gate) -> None:

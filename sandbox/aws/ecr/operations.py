@@ -20,8 +20,8 @@ from moto.ecr import policy_validation, urls
 from moto.ecr.models import ECRBackend, Image
 
 from sandbox.aws.ecr import shapes
-from sandbox.aws.ecr.registry_settings import RegistrySettingsOperations
 from sandbox.aws.ecr.signing import SigningOperations
+from sandbox.aws.ecr.storage_classes import StorageClassOperations, with_status
 from sandbox.registry import index, scanning
 from sandbox.registry.blobs import SHA256
 from sandbox.registry.errors import EcrError
@@ -37,7 +37,7 @@ ACCOUNT_SETTINGS = {
 }
 
 
-class EcrOperations(SigningOperations, RegistrySettingsOperations):
+class EcrOperations(SigningOperations, StorageClassOperations):
     """Operations that moto lacks or answers differently from AWS, one method each."""
 
     def call_action(self) -> Any:
@@ -101,6 +101,8 @@ class EcrOperations(SigningOperations, RegistrySettingsOperations):
         images, failures = [], []
         for image_id in self._get_param("imageIds"):
             image, failure = _resolve(repo, image_id)
+            if image and index.status_of(image) != "ACTIVE":
+                failure = ("ImageNotFound", "Requested image is in the archive")
             if image and accepted and image.image_manifest_media_type not in accepted:
                 failure = ("ImageNotFound", "Requested image not found")
             if failure:
@@ -134,6 +136,8 @@ class EcrOperations(SigningOperations, RegistrySettingsOperations):
         repo = self._repository()
         if image_ids := self._get_param("imageIds"):
             images = [_find_image(repo, image_id) for image_id in image_ids]
+            if len(with_status(images, self._get_param("filter", {}))) < len(images):
+                raise EcrError("ImageNotFoundException", "one of the images is in the archive")
             return ActionResult({"imageDetails": [shapes.details(repo, i) for i in images]})
         images = _filter_images(list(repo.images), self._get_param("filter", {}))
         return self._page("imageDetails", [shapes.details(repo, image) for image in images])
@@ -272,8 +276,7 @@ def _find_image(repo: Any, image_id: dict[str, str]) -> Any:
 
 
 def _filter_images(images: list[Any], criteria: dict[str, str]) -> list[Any]:
-    if criteria.get("imageStatus") in ("ARCHIVED", "ACTIVATING"):
-        return []
+    images = with_status(images, criteria)
     match criteria.get("tagStatus", "ANY"):
         case "TAGGED":
             return [image for image in images if image.image_tags]

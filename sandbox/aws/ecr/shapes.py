@@ -47,7 +47,9 @@ def details(repo: Any, stored: Any) -> dict[str, Any]:
         "imageManifestMediaType": manifest.media_type,
         "artifactMediaType": manifest.artifact_type,
         "subjectManifestDigest": manifest.subject,
-        "imageStatus": "ACTIVE",
+        "imageStatus": index.status_of(stored),
+        "lastArchivedAt": getattr(stored, "archived_at", None),
+        "lastActivatedAt": getattr(stored, "activated_at", None),
     }
     present = {key: value for key, value in shape.items() if value is not None}
     return present | scans.scan_summary(stored)
