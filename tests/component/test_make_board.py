@@ -135,10 +135,17 @@ def test_a_stack_without_a_board_says_how_to_have_one(gate: CliGate) -> None:
 def test_the_link_is_signed_as_encrypted_objects_need_it(
     gate: CliGate, options: list[str], seconds: int
 ) -> None:
-    gate.monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    gate.monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     gate.outputs["BoardBucket"] = "boards"
     result = gate.call("board", *options)
     assert (result.code, result.err) == (0, "")
-    assert "boards" in result.out.partition("?")[0]
+    # Signature Version 4 covers the host, and s3.amazonaws.com redirects to the Region.
+    assert result.out.startswith("https://boards.s3.eu-central-1.amazonaws.com/index.html?")
     assert f"X-Amz-Expires={seconds}" in result.out
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in result.out
+
+
+def test_a_link_for_longer_than_s3_accepts_is_refused(gate: CliGate) -> None:
+    gate.outputs["BoardBucket"] = "boards"
+    refused = gate.call("board", "--link", "8d")
+    assert (refused.code, "7 days" in refused.err) == (2, True)

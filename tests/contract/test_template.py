@@ -242,7 +242,8 @@ def test_records_are_written_once_and_never_deleted() -> None:
     ):
         rule = rules[sid]
         assert (rule["Effect"], rule["Principal"], rule["Action"]) == ("Deny", "*", action)
-        assert (rule["Resource"], rule.get("Condition")) == (kept, condition)
+        reports = [{"Fn::Sub": "${Records.Arn}/audit/*"}] if sid == "NothingIsDeleted" else []
+        assert (rule["Resource"], rule.get("Condition")) == ([*kept, *reports], condition)
 
 
 def test_the_key_is_granted_to_aws_alone() -> None:
@@ -286,7 +287,8 @@ def test_sboms_are_written_by_inspector_and_pass_through() -> None:
     named = {one["Sid"]: one for one in bucket}
     assert named["InspectorWritesSboms"]["Resource"] == {"Fn::Sub": "${Records.Arn}/sboms/*"}
     assert named["OnlyServicesWriteSboms"]["Resource"] == {"Fn::Sub": "${Records.Arn}/sboms/*"}
-    [rule] = RESOURCES["Records"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    [rule, runs] = RESOURCES["Records"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert (runs["Prefix"], runs["ExpirationInDays"]) == ("audit/runs/", 30)  # and never the reports
     assert (rule["Prefix"], rule["Status"]) == ("sboms/", "Enabled")
 
 

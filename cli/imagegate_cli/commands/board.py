@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imagegate_cli.stack import Stack
 
 _THREADS = 16
+_LONGEST_LINK = 7 * 24 * 3600  # seconds (Amazon S3 user guide, "Sharing objects with presigned URLs")
 
 
 @click.command()
@@ -64,6 +65,8 @@ def _link(stack: Stack, seconds: float) -> str:
         raise NotFoundError(
             f"the stack {stack.name} makes no board: deploy it with Board=on, or use --out DIR"
         )
+    if seconds > _LONGEST_LINK:
+        raise click.UsageError("a link works for 7 days at most")
     return S3BoardPages(bucket).link(int(seconds))
 
 

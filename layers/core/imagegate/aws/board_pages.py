@@ -30,7 +30,9 @@ class S3BoardPages:
         from botocore.config import Config
 
         # Objects under a KMS key are opened by Signature Version 4 only (Amazon S3 user guide, "Specifying SSE-KMS").
-        s3: Any = session().create_client("s3", config=Config(signature_version="s3v4"))
+        # The name of the Region has to be in the host: the global one redirects, and a signature names its host.
+        config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+        s3: Any = session().create_client("s3", config=config)
         where = {"Bucket": self._bucket, "Key": PAGE}
         link: str = s3.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
         return link
