@@ -67,7 +67,7 @@ check: setup $(SAM) $(NODE_MODULES) ## Format, lint, types, template, state mach
 
 # What the sandboxes note of the template's permissions: in the end, none may be needless.
 USED := $(CURDIR)/.pytest_cache/used-statements
-test: check ## Everything that `check` does, then the whole product in the sandbox
+test: check .venv-ministack/.ready ## Everything that `check` does, then the whole product in the sandbox
 	@mkdir -p $(dir $(USED)) && rm -f $(USED)
 	@IMAGEGATE_USED_STATEMENTS=$(USED) $(PYTEST) --no-loadscope-reorder tests/integration tests/e2e
 	@$(BIN)/python -m tools.least_privilege $(USED)
@@ -86,6 +86,12 @@ days: setup ## The unit and component tests on other days and in other time zone
 	@TEST_DAY=2032-02-29T01:00Z TZ='<-0330>3:30' $(ANOTHER_DAY) tests/unit tests/component
 	@TEST_DAY=2028-02-29T12:00Z TZ='<+14>-14' $(ANOTHER_DAY) tests/unit
 	@TEST_DAY=2027-03-28T00:59Z TZ='CET-1CEST,M3.5.0,M10.5.0/3' $(ANOTHER_DAY) tests/unit
+
+# An emulator of AWS by other authors, which changes and deletes stacks. It pins its own version of botocore.
+.venv-ministack/.ready: $(VENV)/.uv requirements/ministack.txt
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-ministack
+	@VIRTUAL_ENV=.venv-ministack $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements/ministack.txt
+	@touch $@
 
 # Material pins its own versions of what others use, too: it lives apart.
 .venv-docs/.ready: $(VENV)/.uv requirements/docs.txt
@@ -151,10 +157,11 @@ lock: setup ## Lock the dependencies again, after a change of an .in file
 	@$(COMPILE) requirements/sam.in -o requirements/sam.txt
 	@$(COMPILE) requirements/release.in -o requirements/release.txt
 	@$(COMPILE) requirements/docs.in -o requirements/docs.txt
+	@$(COMPILE) requirements/ministack.in -o requirements/ministack.txt
 	@$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 	@$(COMPILE) requirements/cli.in -c requirements/dev.txt -o requirements/cli.txt
 	@$(COMPILE) layers/core/requirements.in -c requirements/dev.txt -o layers/core/requirements.txt
 
 clean: ## Remove everything that was built or set up
-	@rm -rf $(VENV) .venv-sam .venv-release .venv-docs dist site .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/*/node_modules
+	@rm -rf $(VENV) .venv-sam .venv-ministack .venv-release .venv-docs dist site .aws-sam .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis tools/*/node_modules
