@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from sandbox import template as templates
+from sandbox.deployment import template as templates
 from sandbox.ports import free_port
 from tests.patience import eventually
 

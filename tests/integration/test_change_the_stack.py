@@ -78,9 +78,15 @@ class Life:
         resources = self.aws.resources(STACK) if change.status != "DELETE_COMPLETE" else {}
         self.steps[step] = Step(change, self.aws.published(), self.aws.inventory(), resources)
         if "created" in self.steps:
-            table = self.steps["created"].resources["Ledger"]
-            answer = self.aws.client("dynamodb").get_item(TableName=table, Key=ITEM)
-            self.items[step] = answer.get("Item")
+            self.items[step] = self.item()
+
+    def item(self) -> object:
+        """Return the item that was put into the first ledger; None if it is not there any more."""
+        api, table = self.aws.client("dynamodb"), self.steps["created"].resources["Ledger"]
+        try:
+            return api.get_item(TableName=table, Key=ITEM).get("Item")
+        except api.exceptions.ResourceNotFoundException:
+            return None
 
     def live(self) -> None:
         self.edit(POLICY, lambda text: text + "surprise: 1\n")
