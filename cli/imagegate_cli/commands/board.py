@@ -66,7 +66,7 @@ def _link(stack: Stack, seconds: float) -> str:
             f"the stack {stack.name} makes no board: deploy it with Board=on, or use --out DIR"
         )
     if seconds > _LONGEST_LINK:
-        raise click.UsageError("a link works for 7 days at most")
+        raise click.UsageError("a link works for 168h at most")
     return S3BoardPages(bucket).link(int(seconds))
 
 
