@@ -483,8 +483,8 @@ def test_the_build_of_codebuild_has_the_keys_of_its_form() -> None:
 
 def test_every_example_pins_its_scanners_alike() -> None:
     texts = [path.read_text() for path in (GITHUB, GITLAB, *ANY_CI)]
-    images = {image for text in texts for image in re.findall(r"[\w./-]+/(?:trivy|grype):\S+", text)}
-    assert len(images) == 2
+    images = {image for text in texts for image in re.findall(r"[\w./-]+/(?:trivy|grype|binfmt):\S+", text)}
+    assert len(images) == 3
     assert all(re.fullmatch(r".+@sha256:[0-9a-f]{64}", image) for image in images)
 
 
