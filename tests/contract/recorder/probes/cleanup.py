@@ -8,7 +8,6 @@ from tests.contract.recorder.bench import Bench
 from tests.contract.recorder.repository import repository
 
 CHAPTER = "ECR: images and manifests"
-_NO_ARCHIVE = "the sandbox has no archive"
 _NO_PREVIEW = "the sandbox has no previews"
 _ABSENT = "sha256:" + "0" * 64
 _RULES = (
@@ -45,9 +44,7 @@ def a_preview_is_that_of_the_last_start(bench: Bench) -> None:
     repo.ask("GetLifecyclePolicyPreview", show="contains(lifecyclePolicyText, 'new')")
 
 
-@behaviour(
-    CHAPTER, "model, UpdateImageStorageClass and DescribeImagesFilter.imageStatus", None, looser=_NO_ARCHIVE
-)
+@behaviour(CHAPTER, "model, UpdateImageStorageClass and DescribeImagesFilter.imageStatus", None)
 def an_archived_image_is_described_with_a_filter(bench: Bench) -> None:
     """An archived image is described only with a filter, also by its digest; then it is deleted."""
     repo = repository(bench)
@@ -62,7 +59,7 @@ def an_archived_image_is_described_with_a_filter(bench: Bench) -> None:
     repo.ask("BatchDeleteImage", show=deleted, imageIds=[wanted])
 
 
-@behaviour(CHAPTER, "model, UpdateImageStorageClass", None, looser=_NO_ARCHIVE)
+@behaviour(CHAPTER, "model, UpdateImageStorageClass", None)
 def what_is_not_archived(bench: Bench) -> None:
     """Evidence, the child of an index, and an absent image are archived or refused by name."""
     repo = repository(bench)
