@@ -159,6 +159,24 @@ def test_only_the_gate_and_the_exceptions_push(shop: Shop) -> None:
             {"Effect": "Allow", "Principal": "*", "NotAction": "ecr:GetRepositoryPolicy"},
             "number 1 lets everybody",
         ),
+        *(
+            (
+                statement("Open", "ecr:BatchGetImage") | {"Condition": condition},
+                "Open lets everybody with an AWS account pull",
+            )
+            for condition in (
+                {"Bool": {"aws:SecureTransport": "true"}},
+                {"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalAccount}"}},
+                {"StringLike": {"aws:PrincipalOrgID": "*"}},
+                {"StringNotEquals": {"aws:PrincipalAccount": "210987654321"}},
+                {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
+            )
+        ),
+        (
+            statement("Fine", "ecr:BatchGetImage")
+            | {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}},
+            "",
+        ),
         (statement("Fine", "ecr:BatchGetImage", principal={"AWS": "210987654321"}), ""),
     ],
 )

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 from imagegate.audit.finding import AdvisedRemedy
 from imagegate.audit.settings import Answer, Looks, NotToldError, RepositoryPart, SettingFault
 from imagegate.baseline.repository_policy import PULL, PUSH
-from imagegate.baseline.statements import actions_of, as_list, grants, principals_of, statements_of
+from imagegate.baseline.statements import (
+    ACCOUNT_OF,
+    actions_of,
+    as_list,
+    grants,
+    narrowing,
+    principals_of,
+    statements_of,
+)
 from imagegate.baseline.terms import Access
 from imagegate.policy.policy import Entry
 
@@ -29,17 +37,8 @@ WRITE = (
     *("ecr:BatchDeleteImage", "ecr:DeleteRepository", "ecr:SetRepositoryPolicy"),
     *("ecr:DeleteRepositoryPolicy", "ecr:PutLifecyclePolicy", "ecr:PutImageTagMutability"),
 )
-_NARROWING = (
-    *("aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:principalarn"),
-    *("aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"),
-    *("aws:sourcevpce", "aws:sourcevpc", "aws:sourceip", "aws:userid"),
-)
-_COMPARING = re.compile(
-    r"(?:ForAnyValue:)?(?:String(?:Equals|EqualsIgnoreCase|Like)|Arn(?:Equals|Like)|IpAddress)", re.IGNORECASE
-)
 _EXCLUDING = re.compile(r"(?:Arn|String)Not(?:Equals|Like)", re.IGNORECASE)
-_ACCOUNT = re.compile(r"(?:arn:[a-z-]+:[a-z0-9-]+:[a-z0-9*-]*:)?([0-9]{12})(?::.*)?")
-_IN_ORGANIZATION = re.compile(r"o-[a-z0-9]+/.*")
+_ACCOUNT = re.compile(ACCOUNT_OF)
 EVERYBODY = "*"
 
 
@@ -85,27 +84,6 @@ def grants_of(document: Mapping[str, Any] | None, actions: Collection[str]) -> I
             principals = [EVERYBODY] if "NotPrincipal" in statement else principals_of(statement)
             conditions = narrowing(statement)
             yield from (Grant(name, one, allowed, conditions) for one in principals)
-
-
-def narrowing(statement: Statement) -> dict[str, tuple[str, ...]]:
-    """Return the conditions that narrow a statement: their values by key, in lower case."""
-    found: dict[str, tuple[str, ...]] = {}
-    for operator, tests in (statement.get("Condition") or {}).items():
-        if not _COMPARING.fullmatch(operator):
-            continue
-        for key, value in tests.items():
-            values = tuple(as_list(value))
-            if key.lower() in _NARROWING and all(_is_narrow(key.lower(), one) for one in values):
-                found[key.lower()] = values
-    return found
-
-
-def _is_narrow(key: str, value: str) -> bool:
-    if key.endswith("arn"):
-        return _ACCOUNT.fullmatch(value) is not None
-    if key.endswith("paths"):
-        return _IN_ORGANIZATION.fullmatch(value) is not None
-    return not value.endswith("/0") and not set(value) & set("*?")
 
 
 def explain_grants(faults: Iterable[Grant], remedy: AdvisedRemedy) -> Answer:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imagegate.baseline.statements import OWN, Statement, foreign, grants, principals_of
+from imagegate.baseline.statements import OWN, Statement, foreign, grants, narrowing, principals_of
 
 if TYPE_CHECKING:
     from imagegate.baseline.terms import Access
@@ -101,7 +101,7 @@ def lets_more_in(document: Mapping[str, Any] | None, access: Access) -> Iterator
         actions = grants(statement, _forbidden(access))
         if actions:
             yield f"statement {name} lets {_people(statement)} {_names(actions)}"
-        elif "*" in principals_of(statement) and not statement.get("Condition") and grants(statement, PULL):
+        elif "*" in principals_of(statement) and not narrowing(statement) and grants(statement, PULL):
             yield f"statement {name} lets everybody with an AWS account pull"
 
 

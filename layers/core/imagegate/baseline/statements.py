@@ -15,6 +15,17 @@ Statement = Mapping[str, Any]
 OWN = "Imagegate"
 VERSION = "2012-10-17"
 _ROOT = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}):root")
+ACCOUNT_OF = r"(?:arn:[a-z-]+:[a-z0-9-]+:[a-z0-9*-]*:)?([0-9]{12})(?::.*)?"  # of a principal or a source
+_ACCOUNT = re.compile(ACCOUNT_OF)
+_IN_ORGANIZATION = re.compile(r"o-[a-z0-9]+/.*")
+_NARROWING = (
+    *("aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:principalarn"),
+    *("aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"),
+    *("aws:sourcevpce", "aws:sourcevpc", "aws:sourceip", "aws:userid"),
+)
+_COMPARING = re.compile(
+    r"(?:ForAnyValue:)?(?:String(?:Equals|EqualsIgnoreCase|Like)|Arn(?:Equals|Like)|IpAddress)", re.IGNORECASE
+)
 
 
 def statements_of(document: Mapping[str, Any] | None) -> list[Statement]:
@@ -41,8 +52,10 @@ def with_own(document: Mapping[str, Any] | None, own: Iterable[Statement]) -> di
     own, present = list(own), [one for one in statements_of(document) if is_own(one)]
     if document is not None and _meanings(own) == _meanings(present):
         return dict(document) if statements_of(document) else None
-    merged = [*foreign(document), *own]
-    return {"Version": (document or {}).get("Version", VERSION), "Statement": merged} if merged else None
+    others = foreign(document)
+    # Without a version, variables in the statements of others are text, and must stay that.
+    head = dict(document or {}) if others else {"Version": VERSION}
+    return {**head, "Statement": [*others, *own]} if others or own else None
 
 
 def actions_of(statement: Statement) -> list[str]:
@@ -63,6 +76,28 @@ def principals_of(statement: Statement) -> list[str]:
     principal = statement.get("Principal", "*")
     named = principal.values() if isinstance(principal, Mapping) else [principal]
     return [_ROOT.sub(r"\1", one) for value in named for one in as_list(value)]
+
+
+def narrowing(statement: Statement) -> dict[str, tuple[str, ...]]:
+    """Return the conditions that compare who calls, or from where, with given values: these by key, in lower case."""
+    found: dict[str, tuple[str, ...]] = {}
+    for operator, tests in (statement.get("Condition") or {}).items():
+        if not _COMPARING.fullmatch(operator):
+            continue
+        for key, value in tests.items():
+            values = tuple(as_list(value))
+            if key.lower() in _NARROWING and all(_is_narrow(key.lower(), one) for one in values):
+                found[key.lower()] = values
+    return found
+
+
+def _is_narrow(key: str, value: str) -> bool:
+    if key.endswith("arn"):
+        return _ACCOUNT.fullmatch(value) is not None
+    if key.endswith("paths"):
+        return _IN_ORGANIZATION.fullmatch(value) is not None
+    # A variable is compared with itself: everybody has the account that they have.
+    return not value.endswith("/0") and not set(value) & set("*?$")
 
 
 def as_list(value: Any) -> list[str]:
