@@ -216,3 +216,11 @@ def test_no_two_classes_have_one_name() -> None:
                 if isinstance(node, ast.ClassDef):
                     found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
     assert {name: where for name, where in found.items() if len(where) > 1} == {}
+
+
+def test_the_page_of_the_architecture_names_every_package() -> None:
+    page = (ROOT / "docs/explanation/architecture.md").read_text().split("## Where things are")[1]
+    core = ROOT / "layers/core/imagegate"
+    packages = [folder.parent for at in (core, core / "workflow") for folder in at.glob("*/__init__.py")]
+    assert packages
+    assert not [folder.name for folder in packages if f"{folder.name}/" not in page]
