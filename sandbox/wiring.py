@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.aws.ecr import managed_signing
+from sandbox.aws.ecr import (
+    ages,  # noqa: F401 - registers its page
+    managed_signing,
+)
 from sandbox.aws.events import rules
 from sandbox.aws.iam import enforcement
-from sandbox.registry import (
-    ages,  # noqa: F401 - registers its page
-)
 from sandbox.registry.manifests import StoredManifest
 from sandbox.registry.store import Hooks
 from sandbox.scanner import (

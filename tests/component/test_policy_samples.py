@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def test_no_sample_blocks_what_a_stage_that_observes_lets_go_on_unsigned() -> No
     for name, text in [*documented, *files]:
         source = PolicyFile(name, load_policy(text.encode(), today=TODAY))
         assert [note for note in check(source, TODAY).notes if "only observes" in str(note)] == [], name
+
+
+def test_a_pattern_of_tags_in_the_guide_matches_its_tag_and_no_other_kind() -> None:
+    guide = (ROOT / "docs/how-to/write-a-policy.md").read_text()
+    rows = re.findall(r"^\| `([\w.-]+)`[^|]*\| `([^|`]+)` \|$", guide, re.MULTILINE)
+    assert len(rows) > 5
+    shipped = parse_policy(SHIPPED.read_bytes(), today=TODAY).stages["dev"]
+    for tag, _ in rows:
+        matching = {
+            named for named, pattern in rows if replace(shipped, promote_tags=(pattern,)).promotes(tag)
+        }
+        # A version with a commit is a version, too.
+        assert matching == ({tag, "v1.2.3"} if tag.startswith("v") else {tag})
 
 
 def waivers_of(text: str) -> str:
