@@ -203,7 +203,7 @@ def test_a_reader_that_has_gone_is_no_error(
 def test_every_character_can_be_written_in_every_encoding(
     encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an encoding lacks is an escape, so JSON stays JSON."""
+    """A character that an encoding lacks is an escape, so JSON stays JSON."""
     reason = "d\u00e9j\u00e0 \u2192 \u0436 \U0001f600"
     waiver = {
         "vulnerability": "CVE-2026-1000",

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
-from policy_sentry.querying.actions import get_action_data
+from policy_sentry.querying.actions import (
+    get_action_data,
+    get_actions_for_service,
+    get_actions_with_access_level,
+)
 
+from imagegate.baseline.repository_policy import PUSH
 from imagegate.baseline.teams import Team
 from sandbox.aws.iam.policies import is_permitted
 from tests.component.baselines import GATE_ROLE, Shop, gate
@@ -56,9 +63,13 @@ def test_a_linter_knows_every_action_with_its_resource_and_its_conditions(shop: 
     statements = statements_of(shop, team, *(() if team == "boundary" else EVERY_OPTION))
     assert len({one["Sid"] for one in statements}) == len(statements)
     for one in statements:
-        for action in one["Action"]:
+        for action in one.get("Action", ()):
             if action != "*":
                 _check_action(action, one)
+        for pattern in one.get("NotAction", ()):
+            service, name = pattern.split(":")
+            known = get_actions_for_service(service)
+            assert any(fnmatchcase(action, f"{service}:{name}") for action in known), pattern
 
 
 def _check_action(action: str, statement: dict[str, Any]) -> None:
@@ -131,6 +142,95 @@ def test_who_pushes_and_who_creates_follows_the_baseline(shop: Shop) -> None:
         "Push": ["*-dev"],
         "CreateByPush": ["*-dev"],
     }
+
+
+HERE = "eu-central-1:123456789012"
+GATE = {
+    "iam": "arn:aws:iam::123456789012:role/imagegate-SignImageRole-1A2B",
+    "sts": "arn:aws:iam::123456789012:role/imagegate-SignImageRole-1A2B",
+    "lambda": f"arn:aws:lambda:{HERE}:function:imagegate-SignImageFunction-1A2B",
+    "dynamodb": f"arn:aws:dynamodb:{HERE}:table/imagegate-GrantsTable-1A2B",
+    "s3": "arn:aws:s3:::imagegate-recordsbucket-1a2b/decisions/x",
+    "cloudformation": f"arn:aws:cloudformation:{HERE}:stack/imagegate/1a2b",
+    "signer": f"arn:aws:signer:{HERE}:/signing-profiles/imagegate__dev",
+}
+CHANGES = ("Write", "Permissions management", "Tagging")
+CALLS = {"lambda:InvokeFunction", "lambda:InvokeFunctionUrl", "iam:GetDelegatedAccessToken"}
+
+
+def changes_of(service: str) -> set[str]:
+    """Return all actions of a service that change something, as AWS documents them."""
+    return {one for level in CHANGES for one in get_actions_with_access_level(service, level)}
+
+
+@pytest.mark.parametrize("service", GATE)
+def test_within_the_boundary_nobody_changes_the_gate_itself(shop: Shop, service: str) -> None:
+    """Code, roles, grants, records and profiles of the gate: whoever changes these needs no push past it."""
+    shop.says()
+    statements = statements_of(shop, "boundary")
+    context = {
+        "aws:SecureTransport": "true",
+        "iam:PermissionsBoundary": "arn:aws:iam::123456789012:policy/imagegate-boundary",
+    }
+    left = {one for one in changes_of(service) if is_permitted(statements, one, GATE[service], context)}
+    assert left <= CALLS
+    others = GATE[service].replace("imagegate", "shop")
+    assert is_permitted(statements, "lambda:UpdateFunctionCode", others, context)
+
+
+def test_within_the_boundary_the_gate_can_be_looked_at(shop: Shop) -> None:
+    shop.says()
+    boundary = statements_of(shop, "boundary")
+    power = json.loads((Path(__file__).parents[2] / "docs/powers/read.json").read_text())
+    listed = [statement["Action"] for statement in power["Statement"]]
+    actions = {one for some in listed for one in ([some] if isinstance(some, str) else some)}
+    in_sight = {one for one in actions if one.partition(":")[0] in GATE}
+    assert len(in_sight) > 5
+    refused = {one for one in in_sight if not is_permitted(boundary, one, GATE[one.partition(":")[0]], {})}
+    assert refused == set()
+
+
+@pytest.mark.parametrize("team", [team.value for team in Team])
+def test_a_team_changes_nothing_but_what_its_name_says(shop: Shop, team: str) -> None:
+    """Of all actions that change something, a team has pushes into its first stage, or the call of its power."""
+    shop.says(
+        stages={"dev": {"preset": "development", "create_on_push": True}, "staging": {"preset": "staging"}}
+    )
+    statements = statements_of(shop, team)
+    repository = ARN.removesuffix("shop-dev")
+    decide = f"arn:aws:lambda:{HERE}:function:imagegate-decide"
+    places = [
+        *GATE.values(),
+        f"{repository}shop-dev",
+        f"{repository}shop-staging",
+        f"{repository}shop-production",
+    ]
+    places += [f"{decide}:{power}" for power in ("approve", "waive", "revoke", "break-glass", "by-link")] + [
+        decide,
+        "*",
+    ]
+    context = {
+        "aws:SecureTransport": "true",
+        "lambda:InvokedViaFunctionUrl": "true",
+        "lambda:FunctionUrlAuthType": "AWS_IAM",
+    }
+    allowed = {
+        (one, place.rpartition(":")[2])
+        for service in (*GATE, "ecr", "states", "kms", "sns", "sqs")
+        for one in changes_of(service)
+        for place in places
+        if is_permitted(statements, one, place, context)
+    }
+    pushes = {(one, "repository/shop-dev") for one in (*PUSH, "ecr:CreateRepository")}
+    url = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")
+    expected = {
+        "developer": pushes,
+        "ci": pushes,
+        "approver": {(one, "approve") for one in url},
+        "auditor": set(),
+        "break-glass": {(one, "break-glass") for one in url},
+    }
+    assert allowed == expected[team]
 
 
 def test_a_team_without_a_stage_is_a_usage_error_and_an_unknown_stage_is_named(shop: Shop) -> None:

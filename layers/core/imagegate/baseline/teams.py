@@ -135,6 +135,20 @@ _WITH_BOUNDARY = (
     *("iam:CreateRole", "iam:CreateUser", "iam:PutRolePermissionsBoundary", "iam:PutUserPermissionsBoundary"),
     *("iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:PutRolePolicy", "iam:PutUserPolicy"),
 )
+_REMOVE = ("ecr:BatchDeleteImage", "ecr:DeleteRepository", "ecr:UpdateImageStorageClass")
+# With these, somebody becomes a user or a role that has no boundary.
+_BECOME_OTHERS = (
+    *("iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary", "iam:UpdateAssumeRolePolicy"),
+    *("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"),
+)
+# The URL of `decide` asks for both calls of Lambda; the functions look for themselves, whoever calls.
+_LOOK_AT_THE_GATE = (
+    *("lambda:Get*", "lambda:List*", "lambda:InvokeFunction", "lambda:InvokeFunctionUrl"),
+    *("dynamodb:BatchGetItem", "dynamodb:Describe*", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"),
+    *("s3:GetObject*", "s3:GetBucket*", "s3:ListBucket*", "iam:Get*", "iam:List*", "iam:Simulate*"),
+    *("cloudformation:Describe*", "cloudformation:Get*", "cloudformation:List*"),
+    *("signer:Get*", "signer:List*"),
+)
 
 
 def boundary_policy(later: Iterable[str], registry: GateRegistry, stack: str) -> dict[str, Any]:
@@ -143,22 +157,30 @@ def boundary_policy(later: Iterable[str], registry: GateRegistry, stack: str) ->
     `later`: names with `*` of the repositories into which only the gate pushes. The policy has to be named
     `STACK-boundary`: its own ARN is in it, so that whoever has it can neither drop nor change it.
     """
-    profiles = (
-        f"arn:{registry.partition}:signer:{registry.region}:{registry.account}:/signing-profiles/{stack}__*"
-    )
     own = f"arn:{registry.partition}:iam::{registry.account}:policy/{stack}-boundary"
     without = {"StringNotEquals": {"iam:PermissionsBoundary": own}}
-    drop = ["iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary"]
+    look = {"Sid": "NotTheGateItself", "Effect": "Deny", "NotAction": list(_LOOK_AT_THE_GATE)}
     statements = [
         _statement("WhatOtherPoliciesAllow", ["*"], "*"),
-        _denial("NotPastTheGate", None, (*PUSH, "ecr:BatchDeleteImage"), _arns(later, registry)),
+        _denial("NotPastTheGate", None, (*PUSH, *_REMOVE), _arns(later, registry)),
         _denial("NotTheSettings", None, _SETTING),
-        _denial("NotTheSignature", None, ["signer:SignPayload"], profiles),
+        look | {"Resource": _parts_of_the_gate(registry, stack)},
         _denial("OnlyWithinThisBoundary", without, _WITH_BOUNDARY),
-        _denial("NotWithoutIt", None, drop),
+        _denial("NotWithoutIt", None, _BECOME_OTHERS),
         _denial("NotAnotherBoundary", None, _EDIT, own),
     ]
     return {"Version": VERSION, "Statement": statements}
+
+
+def _parts_of_the_gate(registry: GateRegistry, stack: str) -> list[str]:
+    """Return the ARNs of what decides and signs: CloudFormation begins the names of these with that of the stack."""
+    here, account = f"{registry.region}:{registry.account}", registry.account
+    parts = (
+        *(f"iam::{account}:role/{stack}-*", f"lambda:{here}:function:{stack}-*"),
+        *(f"dynamodb:{here}:table/{stack}-*", f"s3:::{stack.lower()}-*"),
+        *(f"cloudformation:{here}:stack/{stack}/*", f"signer:{here}:/signing-profiles/{stack}__*"),
+    )
+    return [f"arn:{registry.partition}:{part}" for part in parts]
 
 
 def _arns(names: Iterable[str], registry: GateRegistry) -> list[str]:
