@@ -119,6 +119,20 @@ class TestRole:
         )
 
 
+def test_a_role_is_made_with_the_permissions_that_lambda_asks_for() -> None:
+    """Lambda refuses a function whose role lacks them; a policy beside the role, or a new one, would come too late."""
+    roles = {name: function["Role"]["Fn::GetAtt"][0] for name, function in FUNCTIONS.items()}
+    machines = [one["Role"]["Fn::GetAtt"][0] for one in of_type("AWS::Serverless::StateMachine").values()]
+    assert (
+        {*roles.values(), *machines}
+        == who_may("xray:PutTraceSegments")
+        == who_may("xray:PutTelemetryRecords")
+    )
+    kept = {roles[name] for name, function in FUNCTIONS.items() if "EventInvokeConfig" in function}
+    assert kept
+    assert kept <= who_may("sqs:SendMessage")
+
+
 def test_who_reads_scans_may_ask_inspector_too() -> None:
     """Under enhanced scanning ECR asks Inspector with the permissions of its caller; without them all fails."""
     readers = who_may("ecr:DescribeImageScanFindings")
@@ -379,7 +393,7 @@ def test_the_approval_page_reads_and_asks_and_can_write_nothing() -> None:
     assert allowed == {
         *("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"),
         *("kms:VerifyMac", "dynamodb:GetItem", "dynamodb:Query", "s3:GetObject", "ecr:BatchGetImage"),
-        "lambda:InvokeFunction",
+        *("lambda:InvokeFunction", "xray:PutTraceSegments", "xray:PutTelemetryRecords"),
     }
     [asked] = [one for one in statements("ApprovalPageRole") if "lambda:InvokeFunction" in actions(one)]
     name = FUNCTIONS["DecideFunction"]["FunctionName"]["Fn::Sub"]
