@@ -192,7 +192,7 @@ def test_within_the_boundary_the_gate_can_be_looked_at(shop: Shop) -> None:
 
 @pytest.mark.parametrize("team", [team.value for team in Team])
 def test_a_team_changes_nothing_but_what_its_name_says(shop: Shop, team: str) -> None:
-    """Of all actions that change something, a team has pushes into its first stage, or the call of its power."""
+    """A team changes nothing but by pushes into its first stage, or by the call of its power."""
     shop.says(
         stages={"dev": {"preset": "development", "create_on_push": True}, "staging": {"preset": "staging"}}
     )

@@ -81,7 +81,7 @@ class Life:
             self.items[step] = self.item()
 
     def item(self) -> object:
-        """Return the item that was put into the first ledger; None if it is not there any more."""
+        """Return the item that was put into the first ledger, or None if it is not there any more."""
         api, table = self.aws.client("dynamodb"), self.steps["created"].resources["Ledger"]
         try:
             return api.get_item(TableName=table, Key=ITEM).get("Item")

@@ -22,7 +22,7 @@ _GRAVE = (CheckSeverity.CRITICAL, CheckSeverity.HIGH)
 
 
 def audit_notice(report: AuditReport) -> Message:
-    """Return the message: what stands, the gravest and newest first, who must act, and what nobody could assess."""
+    """Return the message: open findings, the gravest and newest first, who must act, and what is not assessed."""
     standing = sorted(
         report.standing, key=lambda one: (one.check.severity.rank, one.state, one.resource.name)
     )
