@@ -148,7 +148,8 @@ QUESTIONS := $(if $(ASK),--guided,$(if $(SAVED),,--guided))
 deploy: build ## sam build and sam deploy: with questions the first time, then as saved; ASK=1 asks again
 	@[ -z "$(QUESTIONS)" ] || printf '%s\n' \
 		"sam asks whether ApprovalPageFunction may be without authentication: answer y. Its page shows nothing and takes" \
-		"nothing without a link that this stack has authenticated. With n, sam ends in \"Security Constraints Not Satisfied\"."
+		"nothing without a link that this stack has authenticated. With n, sam ends in \"Security Constraints Not Satisfied\", and" \
+		"all answers are lost. Press Enter for its other questions, and answer y to the last one, whether to deploy the changeset."
 	@SAM_CLI_TELEMETRY=0 $(SAM) deploy $(QUESTIONS)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

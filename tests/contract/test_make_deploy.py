@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,19 @@ def test_questions_come_again_with_what_is_saved(tmp_path: Path) -> None:
     last = commands(tmp_path, "ASK=1").splitlines()[-1]
     assert last.endswith("sam deploy --guided")
     assert "overrides" not in last
+
+
+def test_a_deployment_that_changes_nothing_succeeds_also_with_saved_answers() -> None:
+    """`sam deploy --guided` keeps what it does not ask for."""
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    assert settings["default"]["deploy"]["parameters"]["fail_on_empty_changeset"] is False
+
+
+def test_no_page_tells_to_give_a_parameter_that_the_next_deployment_takes_back() -> None:
+    pages = [path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "adr"]
+    commands = [line for path in pages for line in path.read_text().splitlines() if "sam deploy" in line]
+    assert commands
+    assert not [line for line in commands if "--parameter-overrides" in line]
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
