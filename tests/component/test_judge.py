@@ -443,6 +443,36 @@ def test_every_finding_is_explained(judge: Judge) -> None:
         assert text in result.out
 
 
+def described(text: str, score: str) -> dict[str, Any]:
+    """Return a basic scan with one CRITICAL finding that says this about itself."""
+    attributes = [{"key": "package_name", "value": "zlib"}, {"key": "CVSS3_SCORE", "value": score}]
+    raw = {"name": "CVE-2026-1", "severity": "CRITICAL", "description": text, "attributes": attributes}
+    result = enhanced(("CVE-2026-1", "CRITICAL"), status="COMPLETE")
+    result["imageScanFindings"] |= {"enhancedFindings": [], "findings": [raw]}
+    return result
+
+
+@pytest.mark.parametrize("form", ["table", "json", "sarif", "markdown"])
+def test_each_form_says_what_a_finding_that_counts_is_about(judge: Judge, form: str) -> None:
+    result = judge("--findings", described("Reads <b>past</b>\n# the end", "9.1"), "--format", form)
+    assert "the end" in result.out
+    assert "9.1" in result.out
+    assert "\n# the end" not in result.out
+
+
+def test_a_score_of_another_severity_does_not_change_the_severity_in_code_scanning(judge: Judge) -> None:
+    for score, severity in (("9.1", "9.1"), ("8.8", "9.5"), ("0", "9.5")):
+        result = judge("--findings", described("A flaw.", score), "--format", "sarif")
+        [rule, *_] = result.json["runs"][0]["tool"]["driver"]["rules"]
+        assert rule["properties"]["security-severity"] == severity
+
+
+def test_the_table_counts_the_findings_of_each_severity(judge: Judge) -> None:
+    found = trivy(("CVE-2026-1", "CRITICAL"), ("CVE-2026-2", "LOW"), ("CVE-2026-3", "LOW"))
+    assert "Findings: 1 CRITICAL, 2 LOW" in judge("--findings", found).out
+    assert "Findings: none" in judge("--findings", enhanced()).out
+
+
 # whatever is wrong
 
 

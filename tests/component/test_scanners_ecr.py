@@ -22,7 +22,9 @@ def test_basic_scanning_names_a_package_at_most_and_knows_nothing_else() -> None
     report = read(FIXTURES / "ecr_basic.json")
     url = "https://security-tracker.debian.org/tracker/CVE-2026-1001"
     openssl = Package("openssl", "3.0.11-1~deb12u2")
-    assert report.findings[0] == Finding("CVE-2026-1001", Severity.HIGH, (openssl,), url=url)
+    assert report.findings[0] == Finding(
+        "CVE-2026-1001", Severity.HIGH, (openssl,), url=url, cvss=5.0, description="A flaw in openssl."
+    )
     assert report.findings[2] == Finding("CVE-2026-1003", Severity.LOW)
     assert (report.status, report.knows) == ("COMPLETE", frozenset())
     assert report.counts == {Severity.HIGH: 1, Severity.UNDEFINED: 1, Severity.LOW: 1}

@@ -39,6 +39,7 @@ def test_trivy_tells_package_url_layer_fix_and_the_images_configuration() -> Non
         fixable=True,
         published="2026-10-10T10:15:09Z",
         url="https://avd.aquasec.com/nvd/cve-2026-1001",
+        description="a flaw in libssl3",
     )
     assert (report.findings[2].severity, report.findings[2].fixable) == (Severity.UNDEFINED, False)
     assert report.config is not None

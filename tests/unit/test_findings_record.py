@@ -35,6 +35,8 @@ findings = st.builds(
     url=maybe,
     arn=maybe,
     at_worst=st.none() | severities,
+    cvss=st.none() | st.floats(0, 10),
+    description=st.none() | st.text(min_size=1, max_size=6),
 )
 some_findings = st.lists(findings, max_size=4)
 COUNTS = (FindingRuling("findings.high", RulingReason.COUNTS),)
@@ -77,6 +79,20 @@ def test_the_form_is_json_lines_that_any_tool_unpacks() -> None:
         "epss": 0.0,
         "rulings": [{"rule": "findings.high", "why": "counts"}],
     }
+
+
+@pytest.mark.parametrize("reason", RulingReason)
+def test_a_finding_is_described_where_it_counts_and_in_200_characters(reason: RulingReason) -> None:
+    ruling = FindingRuling("findings.high", reason)
+    writer = FindingsWriter()
+    writer.add(finding(description="x" * 201), (ruling,))
+    ((kept, _),) = read(writer.finish())
+    assert kept.description == (f"{'x' * 199}…" if ruling.holds else None)
+
+
+def test_a_record_that_is_written_again_has_the_same_bytes() -> None:
+    first = written(finding(description="x" * 300, cvss=7.5))
+    assert written(*findings_in(first)) == first
 
 
 def test_the_packed_bytes_name_no_time() -> None:

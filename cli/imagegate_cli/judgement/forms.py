@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from imagegate.canonical_json import timestamp
-from imagegate.findings.finding import Severity
+from imagegate.findings.finding import Finding, Severity
 from imagegate.gate.findings_record import finding_json
 from imagegate.gate.verdict import Reason
 from imagegate.text import json_text, lines_only, one_line, web_link
@@ -17,12 +17,16 @@ from imagegate_cli.judgement.opinion import (
     Opinion,
     count_not_counting,
     decision_text,
+    explanations,
     headline,
+    severity_text,
 )
 from imagegate_cli.output import markdown as md
+from imagegate_cli.scanners.severities import by_score
 
 # GitHub's limits for SARIF: 25,000 results a run, of which it keeps the 5,000 gravest.
 _MOST_RESULTS = 5_000
+_MOST_EXPLAINED = 10  # vulnerabilities, in Markdown
 # What code scanning sorts by: a number where scanners give a word (CVSS v3, the middle of each band).
 _SCORES = {
     Severity.CRITICAL: "9.5",
@@ -64,8 +68,10 @@ def _reason(reason: Reason) -> dict[str, Any]:
 
 def _line(line: Line) -> dict[str, Any]:
     optional = {"platform": line.platform, "from": list(line.origin), "seenAt": line.seen_at}
+    described = {"description": line.finding.description} if line.finding.description else {}
     return {
         **finding_json(line.finding),
+        **described,
         "rulings": list(line.rulings),
         **{name: value for name, value in optional.items() if value},
     }
@@ -126,12 +132,20 @@ def _rule(line: Line) -> dict[str, Any]:
         "id": finding.vulnerability,
         "shortDescription": _message(str(finding)),
         "properties": {
-            "security-severity": _SCORES[finding.severity],
+            "security-severity": _security_severity(finding),
             "tags": ["security", str(finding.kind)],
         },
     }
     link = web_link(finding.url or "")
-    return rule | ({"helpUri": link} if link else {})
+    described = {"fullDescription": _message(finding.description)} if finding.description else {}
+    return rule | described | ({"helpUri": link} if link else {})
+
+
+def _security_severity(finding: Finding) -> str:
+    """Return the CVSS score if it means the severity that the gate counts, else a score that does."""
+    if finding.cvss is not None and by_score(finding.cvss) is finding.severity:
+        return f"{finding.cvss:.1f}"
+    return _SCORES[finding.severity]
 
 
 def _plain_rule(name: str) -> dict[str, Any]:
@@ -202,7 +216,11 @@ def as_markdown(opinion: Opinion, *, most: int = 50) -> str:
     if remedies:
         lines += ["", "**What would make it pass**", ""]
         lines += [f"- {md.text(text)}" for text in remedies]
-    lines += _table([line for line in opinion.lines() if line.why != "no limit"], most)
+    findings = [line for line in opinion.lines() if line.why != "no limit"]
+    lines += _table(findings, most)
+    described = explanations(findings, _MOST_EXPLAINED)
+    lines += ["", "**In the words of the scanner**", ""] if described else []
+    lines += [f"- {md.text(one.vulnerability)}: {md.text(one.description)}" for one in described]
     lines += [f"\n_{md.text(note)}_" for note in opinion.notes]
     lines += ["", f"Policy {md.code(opinion.policy.short)}, stage {md.text(opinion.stage.name)}."]
     return "\n".join(lines) + "\n"
@@ -215,7 +233,13 @@ def _table(lines: Sequence[Line], most: int) -> list[str]:
     for line in lines[:most]:
         packages = ", ".join(dict.fromkeys(map(str, line.finding.packages)))
         fixes = ", ".join(dict.fromkeys(p.fixed for p in line.finding.packages if p.fixed))
-        cells = (str(line.finding.severity), line.finding.vulnerability, packages, fixes, decision_text(line))
+        cells = (
+            severity_text(line.finding),
+            line.finding.vulnerability,
+            packages,
+            fixes,
+            decision_text(line),
+        )
         rows.append("| " + " | ".join(map(md.text, cells)) + " |")
     if len(lines) > most:
         rows.append(f"\n… and {len(lines) - most} more.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -98,6 +98,38 @@ class Opinion:
                     seen_at=min(clocks, default=None),
                     is_told=raw["rulings"][0]["rule"] in rules_with_reason,
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class VulnerabilityText:
+    """A vulnerability in the words of a scanner."""
+
+    vulnerability: str
+    description: str
+    url: str | None
+
+
+def explanations(lines: Iterable[Line], most: int | None = None) -> list[VulnerabilityText]:
+    """Return the descriptions of the findings that count, each vulnerability once and in the order of the lines."""
+    described = [line.finding for line in lines if line.counts and line.finding.description]
+    by_name = {finding.vulnerability: finding for finding in reversed(described)}
+    names = list(dict.fromkeys(finding.vulnerability for finding in described))[:most]
+    return [VulnerabilityText(name, by_name[name].description or "", by_name[name].url) for name in names]
+
+
+def counts_text(opinion: Opinion) -> list[str]:
+    """Return the number of findings of each severity, for each platform: `1 CRITICAL, 3 HIGH`."""
+    texts = []
+    for scan in opinion.judged.scans:
+        counts = scan.tally.all.counts
+        numbers = [f"{counts[severity]} {severity}" for severity in Severity if counts.get(severity)]
+        texts.append(scan.label(", ".join(numbers) or "none"))
+    return texts
+
+
+def severity_text(finding: Finding) -> str:
+    """Return the severity, with the CVSS score if the scanner gives one: `HIGH 7.5`."""
+    return str(finding.severity) if finding.cvss is None else f"{finding.severity} {finding.cvss:.1f}"
 
 
 def headline(opinion: Opinion) -> str:

@@ -10,16 +10,22 @@ from rich.table import Table
 
 from imagegate.gate.verdict import Reason
 from imagegate.policy.rules import Action
+from imagegate.text import one_line
 from imagegate_cli.judgement.opinion import (
     Line,
     Opinion,
+    VulnerabilityText,
     count_not_counting,
+    counts_text,
     decision_text,
+    explanations,
     headline,
+    severity_text,
 )
 from imagegate_cli.output.screen import Text, coloured
 
 _MOST = 40
+_MOST_EXPLAINED = 10
 _SEVERITIES = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow"}
 
 
@@ -42,6 +48,7 @@ def _parts(opinion: Opinion, width: int, *, explain: bool) -> Iterator[Renderabl
         yield _findings(lines_shown if explain else lines_shown[:_MOST], width)
     if len(lines_shown) > _MOST and not explain:
         yield Text(f"… and {len(lines_shown) - _MOST} more; --explain shows all")
+    yield from _explanations(explanations(lines_shown, None if explain else _MOST_EXPLAINED))
     yield from _footer(opinion, explain=explain)
 
 
@@ -66,6 +73,15 @@ def _remedies(opinion: Opinion) -> Iterator[RenderableType]:
         yield from (Padding(Text(text), (0, 0, 0, 2)) for text in texts)
 
 
+def _explanations(described: Sequence[VulnerabilityText]) -> Iterator[RenderableType]:
+    if described:
+        yield Text()
+        yield Text("In the words of the scanner:", style="bold")
+        for one in described:
+            text = f"{one.vulnerability}: {one_line(one.description)} {one.url or ''}".rstrip()
+            yield Padding(Text(text), (0, 0, 0, 2))
+
+
 def _findings(lines: list[Line], width: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("SEVERITY", no_wrap=True)
@@ -80,7 +96,7 @@ def _findings(lines: list[Line], width: int) -> Table:
         finding = line.finding
         packages = ", ".join(dict.fromkeys(map(str, finding.packages)))
         fixes = ", ".join(dict.fromkeys(package.fixed for package in finding.packages if package.fixed))
-        severity = Text(str(finding.severity), style=_SEVERITIES.get(str(finding.severity), ""))
+        severity = Text(severity_text(finding), style=_SEVERITIES.get(str(finding.severity), ""))
         more = (_layer(line), (line.seen_at or "")[:10]) if width >= 110 else ()
         cells = (finding.vulnerability, packages, fixes, *more, decision_text(line))
         table.add_row(severity, *cells)
@@ -96,6 +112,7 @@ def _footer(opinion: Opinion, *, explain: bool) -> Iterator[RenderableType]:
     within = sum(line.counts and not line.is_told for line in opinion.lines())
     others = {"within a limit": within, **count_not_counting(opinion)}
     yield Text()
+    yield from (Text(f"Findings: {text}", style="dim") for text in counts_text(opinion))
     if any(others.values()) and not explain:
         listed = ", ".join(f"{number} {why}" for why, number in others.items() if number)
         yield Text(f"Other findings: {listed}. --explain shows them", style="dim")

@@ -57,12 +57,14 @@ class _Facts:
     known_exploited: bool | None = None
     epss: float | None = None
     published: str | None = None
+    cvss: float | None = None
 
     def learn(self, other: _Facts | Finding) -> None:
-        """Combine two sources: yes wins over no, no over unknown; the highest EPSS, the earliest day."""
+        """Combine two sources: yes wins over no, no over unknown; the highest scores, the earliest day."""
         self.exploit = merge_answers((self.exploit, other.exploit))
         self.known_exploited = merge_answers((self.known_exploited, other.known_exploited))
         self.epss = max((one for one in (self.epss, other.epss) if one is not None), default=None)
+        self.cvss = max((one for one in (self.cvss, other.cvss) if one is not None), default=None)
         self.published = min((one for one in (self.published, other.published) if one), default=None)
 
 
@@ -185,6 +187,7 @@ def _merged(members: Sequence[Finding], informers: Sequence[Finding]) -> Finding
         url=next((one.url for one in informers if one.url), None),
         kind=members[0].kind,
         arn=next((one.arn for one in informers if one.arn), None),
+        description=next((one.description for one in informers if one.description), None),
     )
 
 

@@ -12,9 +12,10 @@ from urllib.parse import unquote
 
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import description_in
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, package_of, preferred
-from imagegate_cli.scanners.parsers.cyclonedx_ratings import epss_of, severity_of
+from imagegate_cli.scanners.parsers.cyclonedx_ratings import cvss_of, epss_of, severity_of
 from imagegate_cli.scanners.report import ScannerReport, knows
 from imagegate_cli.scanners.severities import by_word
 
@@ -160,6 +161,8 @@ class _VulnerabilityParser:
             epss=epss_of(raw),
             published=fields.day_or_moment(raw, "created") or fields.day_or_moment(raw, "published"),
             url=fields.optional(raw, "source", "url"),
+            cvss=cvss_of(raw),
+            description=description_in(raw),
         )
         packages = fields.each(raw, "affects", read=lambda one: self._package(one, properties))
         if not packages:

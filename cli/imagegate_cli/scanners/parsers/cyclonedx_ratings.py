@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from imagegate.findings.finding import Severity
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import highest_cvss, listed
 from imagegate_cli.scanners.fields import Raw
 from imagegate_cli.scanners.severities import HIGHEST_SCORE, by_score, by_word, worst
 
@@ -40,6 +41,16 @@ def epss_of(vulnerability: Raw) -> float | None:
     """Return the EPSS score, which Inspector writes as a rating, or None."""
     scores = [one.epss for one in fields.each(vulnerability, "ratings", read=_rating) if one.epss is not None]
     return max(scores, default=None)
+
+
+def cvss_of(vulnerability: Raw) -> float | None:
+    """Return the highest score of a rating by CVSS, or None."""
+    rated = [
+        one
+        for one in listed(vulnerability.get("ratings"))
+        if str(one.get("method", "")).lower().startswith(_CVSS)
+    ]
+    return highest_cvss(rated, "score")
 
 
 def _rating(raw: Raw) -> _Rating:

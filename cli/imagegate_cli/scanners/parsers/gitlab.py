@@ -6,6 +6,7 @@ import re
 
 from imagegate.findings.finding import Finding, Package
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import description_in
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, preferred
 from imagegate_cli.scanners.report import ScannerReport, knows
@@ -65,6 +66,7 @@ def _finding(raw: Raw) -> Finding:
         aliases=aliases,
         fixable=True if fixed else None,
         url=next(iter(fields.each(raw, "links", read=lambda one: fields.optional(one, "url"))), None),
+        description=description_in(raw),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import description_in, highest_cvss, listed
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, platform_of, preferred, type_of
 from imagegate_cli.scanners.report import ScannerReport, knows
@@ -99,7 +100,19 @@ def _finding(match: Raw, catalogues: frozenset[str]) -> Finding:
         known_exploited=bool(_from_all_advisories(match, "knownExploited")) if "kev" in catalogues else None,
         epss=max(_scores(match), default=0.0) if "epss" in catalogues else None,
         url=fields.optional(match, "vulnerability", "dataSource"),
+        cvss=_cvss(match),
+        description=next(filter(None, map(description_in, _advisories(match))), None),
     )
+
+
+def _advisories(match: Raw) -> list[Any]:
+    return [match.get("vulnerability"), *fields.elements(match, "relatedVulnerabilities")]
+
+
+def _cvss(match: Raw) -> float | None:
+    ratings = [one.get("cvss") for one in _advisories(match) if isinstance(one, dict)]
+    metrics = [rating.get("metrics") for several in ratings for rating in listed(several)]
+    return highest_cvss(metrics, "baseScore")
 
 
 def _scores(match: Raw) -> list[float]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from imagegate.findings.finding import Finding, Package
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import description_in, highest_cvss
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import is_digest, preferred
 from imagegate_cli.scanners.report import ScannerReport, knows
@@ -63,6 +64,8 @@ def _finding(raw: Raw, knows_fixes: bool) -> Finding:
         aliases=aliases,
         fixable=True if fixed else False if knows_no_fix else None,
         url=next(iter(fields.texts(raw, "links")), None),
+        cvss=highest_cvss([raw.get("preferred_cvss")], "score_v3"),
+        description=description_in(raw),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from imagegate.findings.finding import Finding, Package, Severity
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import description_in, highest_cvss, listed
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import package_of, preferred
 from imagegate_cli.scanners.report import ScannerReport, knows
@@ -67,6 +68,8 @@ def _finding(raw: Raw) -> Finding:
         epss=fields.number(raw, "properties", "epss", highest=1),
         published=fields.day_or_moment(raw, "created"),
         url=fields.optional(raw, "source"),
+        cvss=highest_cvss(listed(fields.inner(raw, "properties").get("cvss")), "cvss3_base_score"),
+        description=description_in(raw),
     )
 
 

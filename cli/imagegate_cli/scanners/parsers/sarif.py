@@ -99,7 +99,13 @@ class _Run:
         severity, at_worst = severity_of(rule, Properties(raw), parsed.severity, level, text)
         name, aliases = rule.names(id_, text)
         return replace(
-            parsed, vulnerability=name, aliases=aliases, severity=severity, at_worst=at_worst, url=rule.url
+            parsed,
+            vulnerability=name,
+            aliases=aliases,
+            severity=severity,
+            at_worst=at_worst,
+            url=rule.url,
+            description=rule.description,
         )
 
     def _rule(self, raw: Raw) -> SarifRule:

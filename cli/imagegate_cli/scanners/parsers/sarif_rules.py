@@ -52,6 +52,7 @@ class SarifRule:
         full = fields.optional(raw, "fullDescription", "text") or ""
         self._name = fields.optional(raw, "name") or ""
         self._texts = (self.short, full)
+        self.description = full or self.short or None
 
     def names(self, name: str, text: str) -> tuple[str, tuple[str, ...]]:
         """Return the vulnerability of a result of this rule, and its aliases.

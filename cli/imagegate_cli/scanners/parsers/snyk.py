@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from imagegate.findings.ecr import read_cvss
 from imagegate.findings.finding import Finding, FindingKind, Package
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import description_in
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, preferred
 from imagegate_cli.scanners.report import ScannerReport, knows
@@ -114,6 +116,8 @@ def _finding(raw: Raw, manager: str | None) -> tuple[tuple[str, ...], Finding]:
         published=fields.day_or_moment(raw, "publicationTime"),
         kind=FindingKind.LICENSE if _is_license(raw) else FindingKind.VULNERABILITY,
         url=f"https://security.snyk.io/vuln/{own}" if own.startswith("SNYK-") else None,
+        cvss=read_cvss(raw.get("cvssScore")),
+        description=description_in(raw, "title"),
     )
     return (own, package.name, package.installed or ""), finding
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from imagegate.findings.finding import Finding, FindingKind, Package, Severity
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import description_in, highest_cvss
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import digest_in, platform_of, preferred, type_of
 from imagegate_cli.scanners.report import ScannerReport, knows
@@ -122,7 +123,8 @@ class _Result:
 
     def _other_finding(self, kind: FindingKind, raw: Raw, name: str, where: str) -> Finding:
         severity = Severity.parse(fields.optional(raw, "Severity"))
-        return Finding(name, severity, (Package(where),) if where else (), kind=kind)
+        description = description_in(raw, "Title", "Description")
+        return Finding(name, severity, (Package(where),) if where else (), kind=kind, description=description)
 
 
 def _package(raw: Raw, ecosystem: str | None, place: str | None) -> Package | None:
@@ -161,7 +163,16 @@ def _finding(raw: Raw, ecosystem: str | None, place: str | None) -> Finding:
         fixable=fixed is not None,
         published=fields.day_or_moment(raw, "PublishedDate"),
         url=fields.optional(raw, "PrimaryURL"),
+        cvss=_cvss(raw.get("CVSS")),
+        description=description_in(raw, "Title", "Description"),
     )
+
+
+def _cvss(ratings: Any) -> float | None:
+    """Return the highest score of the newest version of CVSS that any source gives (`nvd`, `ghsa`, `redhat`, …)."""
+    sources = list(ratings.values()) if isinstance(ratings, dict) else []
+    versions = (highest_cvss(sources, name) for name in ("V40Score", "V3Score", "V2Score"))
+    return next((score for score in versions if score is not None), None)
 
 
 def _why_incomplete(results: list[_Result]) -> str:

@@ -5,8 +5,10 @@ Source: aquasecurity/trivy-operator, the custom resource definition aquasecurity
 
 from __future__ import annotations
 
+from imagegate.findings.ecr import read_cvss
 from imagegate.findings.finding import Finding, Package
 from imagegate_cli.scanners import fields
+from imagegate_cli.scanners.about import description_in
 from imagegate_cli.scanners.fields import MalformedError, Raw
 from imagegate_cli.scanners.naming import is_digest, preferred, type_of
 from imagegate_cli.scanners.report import ScannerReport, knows
@@ -79,6 +81,8 @@ def _finding(raw: Raw) -> Finding:
         fixable=fixed is not None if "fixedVersion" in raw else None,
         published=fields.day_or_moment(raw, "publishedDate"),
         url=fields.optional(raw, "primaryLink"),
+        cvss=read_cvss(raw.get("score")),
+        description=description_in(raw, "title"),
     )
 
 

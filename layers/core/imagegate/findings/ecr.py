@@ -38,6 +38,9 @@ _ADVISORIES = (
     *("SUSE-", "openSUSE-", "GO-", "PYSEC-", "RUSTSEC-", "SNYK-", "OSV-", "MAL-", "TEMP-", "CGA-", "BIT-"),
 )
 _NO_FIX = ("NotAvailable", "", None)
+_HIGHEST_CVSS = 10
+# Attributes of a basic finding, the newest version of CVSS first.
+_CVSS_ATTRIBUTES = ("CVSS4_SCORE", "CVSS3_SCORE", "CVSS2_SCORE")
 _YES_NO: Mapping[object, bool] = {"YES": True, "NO": False}
 
 
@@ -70,6 +73,8 @@ class EnhancedFinding(TypedDict, total=False):
     exploitAvailable: Any
     epss: Any
     findingArn: Any
+    description: Any
+    score: Any
 
 
 class ScanFindings(TypedDict, total=False):
@@ -96,6 +101,8 @@ def parse_basic_finding(raw: Any) -> Finding:
         severity=Severity.parse(raw.get("severity")),
         packages=(Package(name, attributes.get("package_version") or None),) if name else (),
         url=raw.get("uri") or None,
+        cvss=read_cvss(next(filter(None, map(attributes.get, _CVSS_ATTRIBUTES)), None)),
+        description=read_description(raw.get("description")),
     )
 
 
@@ -107,7 +114,7 @@ def parse_enhanced_finding(raw: Any) -> Finding:
     details = raw.get("packageVulnerabilityDetails") or {}
     packages = tuple([_package(package) for package in details.get("vulnerablePackages") or ()])
     name = details.get("vulnerabilityId") or raw.get("title") or "unnamed"
-    created = details.get("vendorCreatedAt")
+    created, score = details.get("vendorCreatedAt"), raw.get("score")
     return Finding(
         vulnerability=name,
         severity=Severity.parse(raw.get("severity")),
@@ -119,6 +126,8 @@ def parse_enhanced_finding(raw: Any) -> Finding:
         published=created and read_time(created),
         url=details.get("sourceUrl") or None,
         arn=raw.get("findingArn") or None,
+        cvss=score if type(score) is float and 0 < score <= _HIGHEST_CVSS else _other_score(raw, details),
+        description=read_description(raw.get("description")),
     )
 
 
@@ -130,6 +139,31 @@ def lists_other_findings(scan_findings: Any, basis: Basis) -> bool:
 def read_findings(scan_findings: Any, basis: Basis) -> Iterator[Finding]:
     """Read the findings of this scanner from `imageScanFindings`."""
     return map(_READERS[basis], scan_findings.get(_FORMS[basis]) or ())
+
+
+def read_cvss(value: object) -> float | None:
+    """Return a score up to 10, also if it is written as text; or None for 0, which means unknown, and anything else."""
+    try:
+        score = float(value) if isinstance(value, int | float | str) and value is not True else 0.0
+    except (ValueError, OverflowError):
+        return None
+    return score if 0 < score <= _HIGHEST_CVSS else None
+
+
+def read_description(value: object) -> str | None:
+    return value if value and isinstance(value, str) else None
+
+
+def _other_score(raw: Any, details: Any) -> float | None:
+    """Return Inspector's score as its own API names it, else the highest of CVSS; the pipeline reads neither."""
+    ratings = details.get("cvss")
+    listed = (
+        [one.get("baseScore") for one in ratings if isinstance(one, dict)]
+        if isinstance(ratings, list)
+        else []
+    )
+    scores = [read_cvss(value) for value in (raw.get("score"), raw.get("inspectorScore"), *listed)]
+    return next((score for score in scores if score is not None), None)
 
 
 def read_time(value: object) -> str | None:

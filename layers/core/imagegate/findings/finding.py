@@ -92,6 +92,9 @@ class Finding:
     arn: str | None = None  # Inspector's name of the finding
     at_worst: Severity | None = None  # the worst possible severity if the scanner does not know it; else None
     kind: FindingKind = FindingKind.VULNERABILITY
+    # For people only; no rule reads these.
+    cvss: float | None = None  # the base score, 0 to 10
+    description: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

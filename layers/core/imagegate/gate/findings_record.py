@@ -19,6 +19,7 @@ SCHEMA = "imagegate.findings/v1"
 _LONGEST_LINE = (
     64 << 20
 )  # bytes: a finding is about a package; memory must not depend on who wrote the record
+_LONGEST_DESCRIPTION = 200  # characters
 _GZIP = 31  # zlib: the largest window, with a gzip header that holds no time
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _PACKAGE = ("name", "installed", "fixed", "ecosystem", "purl", "layer", "path")
@@ -44,8 +45,13 @@ class FindingsWriter:
         clocks: dict[Place, Clock] | None = None,
         base_layers: frozenset[str] = frozenset(),
     ) -> None:
-        """Add one finding. `clocks`: of each of its places, or empty if no stage gives time to its severity."""
+        """Add one finding, with its description only if it counts, because most findings do not.
+
+        `clocks`: of each of its places, or empty if no stage gives time to its severity.
+        """
         line = finding_json(finding) | {"rulings": [ruling.as_json() for ruling in rulings]}
+        if finding.description and rulings and rulings[0].holds:
+            line["description"] = _shortened(finding.description)
         if clocks:
             line["clocks"] = [_clock_json(clocks[place]) for place in finding.places]
         if base_layers:
@@ -105,7 +111,7 @@ def _lines(content: bytes) -> Iterator[bytes]:
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
-    """Return the finding without its rulings, as a line of the record has it."""
+    """Return the finding without its rulings and its description, as a line of the record has it."""
     line: dict[str, Any] = {
         "vulnerability": finding.vulnerability,
         "severity": finding.severity.value,
@@ -123,7 +129,13 @@ def finding_json(finding: Finding) -> dict[str, Any]:
             line[name] = value
     if finding.epss is not None:
         line["epss"] = finding.epss
+    if finding.cvss is not None:
+        line["cvss"] = finding.cvss
     return line
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_DESCRIPTION else f"{text[: _LONGEST_DESCRIPTION - 1]}…"
 
 
 def _package_json(package: Package) -> dict[str, Any]:
@@ -137,6 +149,8 @@ def _finding_of(raw: dict[str, Any]) -> Finding:
         packages=tuple(Package(**package) for package in raw["packages"]),
         aliases=tuple(raw.get("aliases", ())),
         epss=raw.get("epss"),
+        cvss=raw.get("cvss"),
+        description=raw.get("description"),
         kind=FindingKind(raw.get("kind", FindingKind.VULNERABILITY)),
         at_worst=Severity(raw["at_worst"]) if "at_worst" in raw else None,
         **{name: raw.get(name) for name in _FINDING},
