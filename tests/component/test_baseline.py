@@ -14,14 +14,22 @@ import yaml
 
 from imagegate.aws.ecr.settings import EcrSettings
 from imagegate.baseline.lifecycle_rules import lifecycle_document
-from imagegate.baseline.plan import Change, FoundRepository
-from imagegate.baseline.registry import REGISTRY, FoundRegistry
+from imagegate.baseline.plan import Change, FoundRepository, SettingsPlan
+from imagegate.baseline.registry import REGISTRY, FoundRegistry, RegistryTerms, plan_registry
 from imagegate.baseline.repository_policy import GateRegistry
-from imagegate.baseline.terms import Encryption, ExpiryRule, Lifecycle, TagMutability
+from imagegate.baseline.terms import (
+    Encryption,
+    ExpiryRule,
+    Frequency,
+    Lifecycle,
+    RepositoryTerms,
+    TagMutability,
+)
 from imagegate.errors import ImageNotFoundError
 from imagegate.lifecycle.rules import parse_lifecycle
 from imagegate.policy.file.load import load_policy, parse_baseline, parse_policy
 from imagegate.workflow.settings.compare import CompareSettings
+from imagegate_cli.baseline.view import lines
 from tests.component.baselines import GATE_ROLE, Shop, check_request, document, gate, shop, statement
 from tests.patience import PATIENCE_SECONDS
 
@@ -241,6 +249,29 @@ def test_a_template_has_the_key_of_an_alias_and_without_it_is_not_compared() -> 
     assert plan
     [template] = plan.changes
     assert template.request["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": KEY}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "frequency", "ours", "is_said"),
+    [
+        ("*", "CONTINUOUS_SCAN", "manual", True),
+        ("*", "CONTINUOUS_SCAN", "on_push", True),
+        ("shop-*", "SCAN_ON_PUSH", "manual", True),
+        ("-dev", "SCAN_ON_PUSH", "manual", True),  # a part of a name
+        ("*", "SCAN_ON_PUSH", "continuous", False),
+        ("*", "CONTINUOUS_SCAN", "continuous", False),
+        ("cart-*", "CONTINUOUS_SCAN", "manual", False),
+    ],
+)
+def test_a_rule_of_others_that_scans_more_often_is_said(
+    theirs: str, frequency: str, ours: str, *, is_said: bool
+) -> None:
+    terms = {"shop-dev": RepositoryTerms(scanning=Frequency[ours.upper()])}
+    rule = {"scanFrequency": frequency, "repositoryFilters": [{"filter": theirs, "filterType": "WILDCARD"}]}
+    found = FoundRegistry({"scanType": "ENHANCED", "rules": [rule]}, [])
+    registry = GateRegistry("123456789012", "eu-central-1", "aws", (GATE_ROLE,))
+    remarks = plan_registry(RegistryTerms(), terms, found, registry).remarks
+    assert [theirs in one.text and not one.is_unmet for one in remarks] == [True] * is_said
 
 
 def test_encryption_that_cannot_be_changed_is_reported_with_the_way_around(shop: Shop) -> None:
@@ -486,3 +517,9 @@ def test_a_rendered_lifecycle_policy_is_one_that_the_simulation_reads(shop: Shop
         assert document is not None
         rules = parse_lifecycle(json.dumps(document).encode())
         assert [rule.as_json() for rule in rules] == document["rules"]
+
+
+def test_a_long_name_of_a_setting_is_apart_from_its_value() -> None:
+    change = Change("(registry)", "cache docker-hub-mirror", None, "registry-1.docker.io", "create", {})
+    _, line = lines(SettingsPlan("(registry)", (change,)))
+    assert line == "  ~ cache docker-hub-mirror none → registry-1.docker.io"

@@ -10,7 +10,7 @@ from typing import Any
 from imagegate.baseline.plan import Change, SettingsPlan
 from imagegate_cli.baseline.planning import Failure
 
-_WIDTH = 16
+_WIDTH = 15  # a longer name is whole, too
 _ALL_LINES = 1_000  # those of others are shown, too
 
 
@@ -22,12 +22,12 @@ def lines(plan: SettingsPlan) -> Iterator[str]:
     for change in plan.changes:
         yield from _change(change)
     for remark in plan.remarks:
-        yield f"  {'!' if remark.is_unmet else '?'} {remark.setting:<{_WIDTH}}{remark.text}"
+        yield f"  {'!' if remark.is_unmet else '?'} {remark.setting:<{_WIDTH}} {remark.text}"
 
 
 def _change(change: Change) -> Iterator[str]:
     if not _is_document(change.before) and not _is_document(change.after):
-        yield f"  ~ {change.setting:<{_WIDTH}}{_word(change.before)} → {_word(change.after)}"
+        yield f"  ~ {change.setting:<{_WIDTH}} {_word(change.before)} → {_word(change.after)}"
         return
     yield f"  ~ {change.setting}"
     before, after = _text(change.before), _text(change.after)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from imagegate.baseline.account import SigningRule, plan_account, plan_signing
@@ -21,6 +22,7 @@ from imagegate.baseline.terms import Frequency, RepositoryTerms
 REGISTRY = "(registry)"  # no repository can have this name
 _REPLICATED = ("ecr:CreateRepository", "ecr:ReplicateImage")
 ENHANCED = "ENHANCED"
+_MORE_OFTEN = (Frequency.CONTINUOUS, Frequency.ON_PUSH, Frequency.MANUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,23 @@ def _scanning(
         request = {"scanType": scan_type, "rules": rules}
         before = {"scanType": found.get("scanType"), "rules": list(found.get("rules", []))}
         yield Change(REGISTRY, "scanning", before, request, "put_registry_scanning_configuration", request)
+    for text in _scanned_by_others(wanted, found.get("rules", [])):
+        yield Remark(REGISTRY, "scanning", text)
     if scan_type == ENHANCED:
         for glob, one in patterns.items():
             if one.scanning is None:
                 text = f"the baseline has no rule for {glob}: without one, nothing is scanned there"
                 yield Remark(REGISTRY, "scanning", text)
+
+
+def _scanned_by_others(wanted: Mapping[str, Frequency], rules: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield which rules of others scan more often than the baseline says: the most frequent rule counts."""
+    for frequency, theirs in sorted(_rule_set(rules)):
+        for glob, ours in wanted.items():
+            # A filter without a wildcard covers each name that has it as a part.
+            covers = fnmatchcase(glob, theirs if "*" in theirs else f"*{theirs}*")
+            if theirs not in wanted and covers and _MORE_OFTEN.index(frequency) < _MORE_OFTEN.index(ours):
+                yield f"{glob} should be scanned {ours}, and a rule of somebody else for {theirs} says {frequency}"
 
 
 def _basic_scanning(terms: RepositoryTerms, scan_type: str) -> Frequency | None:
