@@ -146,6 +146,7 @@ def test_untagged_images_come_with_a_warning(gate: CliGate, stored: Stored) -> N
 
 def test_uris_are_printed_alone(gate: CliGate, stored: Stored) -> None:
     digests = [stored.put(DEV, seed, imageTags=["1"] if seed > 1 else []) for seed in range(1, 6)]
+    stored.put(DEV, 6, subjectManifestDigest=digests[1])  # evidence is not what anybody runs
     registry = gate.world.registry.registry
     assert gate.call("images", DEV, "--uri").out.splitlines() == [
         f"{registry}/{DEV}@{digest}" for digest in digests

@@ -48,7 +48,9 @@ _KEEP = "a platform of an index has no tag, and neither has a signature: delete 
 @click.option("--limit", type=click.IntRange(1), help="At most so many; without it, all.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @click.option(
-    "--uri", is_flag=True, help="Print URIs alone, one a line: of images, or with --by of repositories."
+    "--uri",
+    is_flag=True,
+    help="Print URIs alone, one a line: of images without evidence, or with --by of repositories.",
 )
 @click.pass_obj
 def images(
@@ -86,10 +88,17 @@ def images(
         return _say_all(f"{stack.images.registry}/{name}" for name in islice(names, limit))
     if options["by"]:
         return _show_repositories(stack, islice(names, limit), layers=options["layers"], as_json=as_json)
-    found = islice(_images(stack, names, options), limit)
+    found = _images(stack, names, options)
     if uri:
-        return _say_all(one.uri(stack.images.registry) for one in found)
+        return _say_all(one.uri(stack.images.registry) for one in islice(_without_evidence(found), limit))
+    found = islice(found, limit)
     return _show_images(stack, found, untagged=options["untagged"], as_json=as_json)
+
+
+def _without_evidence(images: Iterable[ListedImage]) -> Iterator[ListedImage]:
+    from imagegate_cli.inventory.stored_images import StoredKind
+
+    return (one for one in images if one.kind is not StoredKind.REFERRER)
 
 
 def _say_all(lines: Iterable[str]) -> None:
