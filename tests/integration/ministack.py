@@ -184,6 +184,10 @@ class EmulatedAccount:
             for alias in api.list_aliases(FunctionName=function)["Aliases"]
         }
 
+    def definition(self, machine: str) -> str:
+        api = self.client("stepfunctions")
+        return str(api.describe_state_machine(stateMachineArn=machine)["definition"])
+
     def names(self, type_: str) -> set[str]:
         """Return what the service itself lists, whatever CloudFormation says."""
         service, operation, key, name = LISTS[type_]

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="MiniStack is not s
 STACK = "gate"
 PARTS = ("template.yaml", "functions", "layers", "statemachines")
 POLICY, JUDGE = "layers/policy/policy.yaml", "functions/judge_image/handler.py"
+DEFINITION = "statemachines/release.asl.yaml"
 # With every resource that a parameter switches on.
 EVERYTHING = {
     "AlertEmail": "team@example.com",
@@ -47,6 +48,7 @@ class Step:
     published: dict[str, Published]
     there: set[tuple[str, str]]
     resources: dict[str, str]
+    definition: str  # of the state machine of releases
 
 
 @dataclass
@@ -76,7 +78,9 @@ class Life:
 
     def note(self, step: str, change: StackChange) -> None:
         resources = self.aws.resources(STACK) if change.status != "DELETE_COMPLETE" else {}
-        self.steps[step] = Step(change, self.aws.published(), self.aws.inventory(), resources)
+        machine = resources.get("ReleaseStateMachine")
+        definition = self.aws.definition(machine) if machine else ""
+        self.steps[step] = Step(change, self.aws.published(), self.aws.inventory(), resources, definition)
         if "created" in self.steps:
             self.items[step] = self.item()
 
@@ -98,11 +102,13 @@ class Life:
         self.parameters["TrustedRoots"] = "0" * 64
         self.deploy("parameter")
         self.edit(JUDGE, lambda text: text + "# another line\n")
+        self.edit(DEFINITION, lambda text: text.replace("Comment: ", "Comment: Another definition. ", 1))
         self.deploy("code")
         self.edit(POLICY, lambda text: text.replace("high: 5", "high: 4"))
         self.deploy("policy")
         self.parameters["TrustedRoots"] = "1" * 64
         self.edit(JUDGE, lambda text: text + "# one more line\n")
+        self.edit(DEFINITION, lambda text: text.replace("Another definition. ", "A third definition. "))
         self.edit(POLICY, lambda text: text + "surprise: 1\n")
         self.deploy("faulty policy")
         self.edit(POLICY, lambda text: text.replace("surprise: 1\n", ""))
@@ -172,6 +178,16 @@ def test_new_code_is_a_new_version_of_its_own_function(life: Life) -> None:
     assert after.there == before.there
 
 
+def test_another_definition_replaces_no_state_machine(life: Life) -> None:
+    """The executions of a replaced one would be stopped."""
+    before, after = life.steps["parameter"], life.steps["code"]
+    assert after.resources["ReleaseStateMachine"] == before.resources["ReleaseStateMachine"]
+    assert ("Another definition." in before.definition, "Another definition." in after.definition) == (
+        False,
+        True,
+    )
+
+
 def test_another_policy_is_published_and_the_earlier_one_is_kept(life: Life) -> None:
     before, after = life.steps["code"], life.steps["policy"]
     readers = [name for name, one in before.published.items() if "PARSED_POLICY" in one.variables]
@@ -193,6 +209,7 @@ def test_a_failed_update_leaves_everything_as_it_was(life: Life, step: str) -> N
     assert after.change.status == "UPDATE_ROLLBACK_COMPLETE"
     assert after.published == before.published
     assert after.resources == before.resources
+    assert after.definition == before.definition
     assert not left(life, step, "policy")
 
 
