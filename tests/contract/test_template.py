@@ -133,6 +133,23 @@ def test_a_role_is_made_with_the_permissions_that_lambda_asks_for() -> None:
     assert kept <= who_may("sqs:SendMessage")
 
 
+def test_the_workflow_may_deliver_its_log() -> None:
+    """Step Functions refuses a machine whose role may not (Step Functions guide, "Logging in CloudWatch Logs")."""
+    needed = {f"logs:{verb}LogDelivery" for verb in ("Create", "Get", "Update", "Delete")} | {
+        f"logs:{rest}"
+        for rest in (
+            "ListLogDeliveries",
+            "PutResourcePolicy",
+            "DescribeResourcePolicies",
+            "DescribeLogGroups",
+        )
+    }
+    for machine in of_type("AWS::Serverless::StateMachine").values():
+        role = machine["Role"]["Fn::GetAtt"][0]
+        assert machine["Logging"]["Level"] == "ERROR"
+        assert needed <= {action for statement in statements(role) for action in actions(statement)}
+
+
 def test_who_reads_scans_may_ask_inspector_too() -> None:
     """Under enhanced scanning ECR asks Inspector with the permissions of its caller; without them all fails."""
     readers = who_may("ecr:DescribeImageScanFindings")
