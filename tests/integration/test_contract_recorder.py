@@ -61,7 +61,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -159,7 +159,7 @@ def test_an_interruption_leaves_nothing(recorder: dict[str, str], cloud: ServedC
     ) as process:
         assert process.stdout
         for line in process.stdout:
-            if line.startswith("an-image-is-described "):
+            if line.startswith("a-blob-is-mounted "):
                 process.send_signal(signal.SIGINT)
                 break
         rest = process.stdout.read()
