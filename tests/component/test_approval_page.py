@@ -201,8 +201,17 @@ def test_the_required_power_is_printed_if_no_approvers_are_listed(gate: Waiting)
     assert "Anybody whom IAM lets call decide" in shown
 
 
+def test_a_finding_that_the_image_adds_has_its_score_and_description(gate: Waiting) -> None:
+    added = replace(finding(9, Severity.HIGH, "zlib", "1.2"), cvss=7.5, description="Reads past the end.")
+    gate.released(tag="0.9", findings=[])
+    shown = read(gate.opens(gate.link(gate.waits(findings=[added]))))
+    assert "HIGH 7.5" in shown
+    assert "Reads past the end." in shown
+
+
 def test_every_value_on_a_page_is_text(gate: Waiting) -> None:
-    hostile = [finding(1, Severity.HIGH, EVIL, EVIL, EVIL), replace(AFTER[0], vulnerability=EVIL)]
+    described = replace(finding(1, Severity.HIGH, EVIL, EVIL, EVIL), description=EVIL)
+    hostile = [described, replace(AFTER[0], vulnerability=EVIL)]
     waiver = Waiver(
         owner=EVIL,
         reason=EVIL,

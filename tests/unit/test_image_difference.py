@@ -84,10 +84,16 @@ def test_the_order_of_findings_says_nothing_but_for_the_same_place(
 
 
 def test_a_vulnerability_in_two_packages_is_in_two_places() -> None:
-    found = seen([finding("CVE-1", Severity.HIGH, package("a", fixed="2"), package("b"))])
+    found = seen(
+        [
+            finding(
+                "CVE-1", Severity.HIGH, package("a", fixed="2"), package("b"), cvss=7.5, description="A flaw."
+            )
+        ]
+    )
     assert found == {
-        ("CVE-1", "a"): Seen(Severity.HIGH, "CVE-1", "a", "3.0.1", "2"),
-        ("CVE-1", "b"): Seen(Severity.HIGH, "CVE-1", "b", "3.0.1"),
+        ("CVE-1", "a"): Seen(Severity.HIGH, "CVE-1", "a", "3.0.1", "2", 7.5, "A flaw."),
+        ("CVE-1", "b"): Seen(Severity.HIGH, "CVE-1", "b", "3.0.1", None, 7.5, "A flaw."),
     }
 
 

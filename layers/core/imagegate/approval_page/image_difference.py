@@ -27,6 +27,8 @@ class Seen:
     package: str = ""
     installed: str | None = None
     fixed: str | None = None
+    cvss: float | None = None
+    description: str | None = None
 
 
 Places = Mapping[Place, Seen]
@@ -45,9 +47,19 @@ def seen(findings: Iterable[Finding]) -> dict[Place, Seen]:
 
 def _each(finding: Finding) -> Iterator[Seen]:
     if not finding.packages:
-        yield Seen(finding.severity, finding.vulnerability)
+        yield Seen(
+            finding.severity, finding.vulnerability, cvss=finding.cvss, description=finding.description
+        )
     for package in finding.packages:
-        yield Seen(finding.severity, finding.vulnerability, package.name, package.installed, package.fixed)
+        yield Seen(
+            finding.severity,
+            finding.vulnerability,
+            package.name,
+            package.installed,
+            package.fixed,
+            finding.cvss,
+            finding.description,
+        )
 
 
 @dataclass(frozen=True, slots=True)
