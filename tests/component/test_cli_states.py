@@ -17,6 +17,7 @@ from imagegate.gate.facts import BaseImage
 from imagegate.grants.break_glass import BreakGlass
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.policy.policy import Mode
+from imagegate.policy.rules import ImageRules, Rule
 from imagegate.policy.waiver import Waiver
 from imagegate.release.release import Outcome, Release
 from imagegate.release.revocation import Revocation, RunsIn
@@ -356,9 +357,17 @@ def test_images_on_the_latest_base_are_not_listed(gate: CliGate) -> None:
     image = gate.judged("1.0", [], repository="a-dev")
     gate.world.ledger.judge_by(image, NOW)
     _put_base(gate, image, base)
+    gate.deploy(with_stage(POLICY, image=ImageRules(base_images=Rule(("base",)))))
     assert (
         gate.call("list", "--outdated-bases").err
         == "no image in use is built on a base that has a later release\n"
+    )
+
+
+def test_bases_that_nobody_knows_are_not_said_to_be_the_latest(gate: CliGate) -> None:
+    gate.world.ledger.judge_by(gate.judged("1.0", [], repository="a-dev"), NOW)
+    assert gate.call("list", "--outdated-bases").err.startswith(
+        "no base is known: no stage of the policy has"
     )
 
 

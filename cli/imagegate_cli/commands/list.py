@@ -109,6 +109,8 @@ def _show_outdated_bases(stack: Stack, *, as_json: bool) -> None:
     found = find_outdated_bases(stack)
     if as_json:
         return show_json([one.as_json() for one in found])
+    if not found and not stack.policy.base_stages:
+        return say("no base is known: no stage of the policy has the rule image.base_images", err=True)
     if not found:
         return say("no image in use is built on a base that has a later release", err=True)
     from imagegate_cli.output import screen
