@@ -2,7 +2,8 @@
 
 `python -m benchmarks.audit --repositories 10000 --images-per-repository 100 --json FILE` writes one object:
 repositories, images, seconds (of this machine), simulated_seconds (of the services), api_calls by operation, throttled,
-peak_mib, findings, not_assessed (repositories).
+peak_mib, findings, not_assessed (repositories); and for the report that is put
+together of all results, and follows one before: report_seconds, report_kib, peak_with_report_mib.
 
 The product runs as it does in Lambda, with its adapters. Below them, Amazon ECR, DynamoDB and S3 are simulated: a call
 takes 50 ms, threads call at the same time, and if there are more calls of one operation in a second than its rate,
@@ -18,7 +19,7 @@ import json
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -28,6 +29,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from benchmarks.audit_report import StoredResults, measure_report
 from benchmarks.output import write_result
 from benchmarks.reconcile import _NOW, _POLICY, Cloud, RepositoryPages, SimulatedThreads
 from imagegate.audit.image import AuditTerms
@@ -92,16 +94,22 @@ def measure(repositories: int, images: int, rate: int = 500) -> dict[str, Any]:
     for adapter in (ecr_images, ecr_settings, stored_images, dynamodb, records):
         adapter.client = cloud.client  # type: ignore[attr-defined]
     began, totals = time.monotonic(), [0, 0, 0]
-    with tempfile.TemporaryFile("w") as results:
-        for name, part in _walk(cloud, policy).run(stored_images.EcrStoredImages(REGISTRY).repositories()):
-            results.write(json.dumps({"repository": name, "part": part.as_json()}) + "\n")
+    with tempfile.TemporaryFile("w+") as file:
+        results, walk = StoredResults(file), _walk(cloud, policy)
+        for name, part in walk.run(stored_images.EcrStoredImages(REGISTRY).repositories()):
+            results.add(name, part)
             totals[0] += part.images
             totals[1] += len(part.findings)
             totals[2] += bool(part.not_assessed)
+        measured = _numbers(cloud, repositories, totals, time.monotonic() - began)
+        return measured | measure_report(results, walk, policy)
+
+
+def _numbers(cloud: AuditedCloud, repositories: int, totals: Sequence[int], seconds: float) -> dict[str, Any]:
     return {
         "repositories": repositories,
         "images": totals[0],
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(seconds, 1),
         "simulated_seconds": round(cloud.clock.now, 1),
         "api_calls": dict(sorted(cloud.calls.items())),
         "throttled": cloud.throttled,

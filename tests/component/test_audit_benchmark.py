@@ -23,6 +23,7 @@ def _own_clients(monkeypatch: pytest.MonkeyPatch) -> None:
 def calls(repositories: int, images: int) -> dict[str, int]:
     result: dict[str, Any] = audit.measure(repositories, images)
     assert (result["images"], result["not_assessed"]) == (repositories * images, 0)
+    assert result["report_kib"] > 0
     return dict(result["api_calls"])
 
 

@@ -22,6 +22,7 @@ from imagegate.audit.report import (
     add_parts,
     part_of,
 )
+from imagegate.canonical_json import canonical_json
 from imagegate.errors import RejectedInputError
 from imagegate.policy.audit_rules import AUDIT, AUDITED
 from imagegate.policy.waiver import Waiver, WaiverTerms
@@ -169,6 +170,14 @@ def test_a_waiver_counts_for_its_check_its_repositories_and_its_days(
     assert finding.first_seen == NOW
     expected = (date(2026, 12, 31), "old") if state is WAIVED else (None, None)
     assert (finding.waived_until, finding.waiver_reason) == expected
+
+
+def test_the_bytes_are_the_canonical_json_of_the_document() -> None:
+    unread = NotAssessed(CATALOGUE["registry-policy"], the_registry(), "AccessDenied")
+    for report in (a_report(), after(a_finding(), a_finding("image-unsigned", an_image()))):
+        whole = replace(report, results=replace(report.results, not_assessed=(unread, unread)))
+        for one in (report, whole):
+            assert one.to_bytes() == canonical_json(one.to_document())
 
 
 def test_a_waiver_of_the_gates_rule_counts_here_too() -> None:

@@ -6,9 +6,10 @@ reason. An error is never a pass. A check that was made is counted, also if ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BytesIO
 from typing import Any, Self
 
 from imagegate.audit.checks import CATALOGUE, AuditCheck
@@ -69,16 +70,22 @@ class AuditPart:
     counts: Mapping[str, CheckCount] = field(default_factory=dict)
     measures: Mapping[str, int] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, Any]:
+        """Return everything but the two lists that grow with the registry."""
         return {
             "repositories": self.repositories,
             "images": self.images,
-            "findings": [one.as_json() for one in self.findings],
-            "notAssessed": [one.as_json() for one in self.not_assessed],
             "counts": {
                 name: {"passed": one.passed, "failed": one.failed} for name, one in self.counts.items()
             },
             "measures": dict(self.measures),
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **self.numbers(),
+            "findings": [one.as_json() for one in self.findings],
+            "notAssessed": [one.as_json() for one in self.not_assessed],
         }
 
     @classmethod
@@ -169,6 +176,29 @@ class AuditReport:
 
     def to_document(self) -> dict[str, Any]:
         """Return the report as `docs/reference/audit.schema.json` has it."""
+        return {**self._head(), **self.results.as_json()}
+
+    def to_bytes(self) -> bytes:
+        """Return the document as canonical JSON.
+
+        Findings are encoded one by one: the document as a whole would need several times the memory of the report.
+        """
+        lists: dict[str, Sequence[AuditFinding | NotAssessed]] = {
+            "findings": self.results.findings,
+            "notAssessed": self.results.not_assessed,
+        }
+        others = {**self._head(), **self.results.numbers()}
+        output = BytesIO()
+        for name in sorted({*lists, *others}):
+            output.write(b'%s"%s":' % (b"," if output.tell() else b"{", name.encode()))
+            if name in others:
+                output.write(canonical_json(others[name]))
+            else:
+                _write_list(output, lists[name])
+        output.write(b"}")
+        return output.getvalue()
+
+    def _head(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
             "takenAt": timestamp(self.taken_at),
@@ -176,12 +206,7 @@ class AuditReport:
             "region": self.region,
             "policy": self.policy,
             "scope": list(self.scope),
-            **self.results.as_json(),
         }
-
-    def to_bytes(self) -> bytes:
-        """Return the document as canonical JSON."""
-        return canonical_json(self.to_document())
 
     @classmethod
     def from_document(cls, raw: Any) -> Self:
@@ -199,3 +224,10 @@ class AuditReport:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RejectedInputError(f"not a report of the audit: {error!r}") from error
+
+
+def _write_list(output: BytesIO, outcomes: Iterable[AuditFinding | NotAssessed]) -> None:
+    output.write(b"[")
+    for number, one in enumerate(outcomes):
+        output.write((b"," if number else b"") + canonical_json(one.as_json()))
+    output.write(b"]")

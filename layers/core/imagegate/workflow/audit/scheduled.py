@@ -78,7 +78,11 @@ class ScheduledAudit:
         self.runs.keep_results(run, batch.number, walk.run(batch.repositories))
 
     def finish(self, run: str, now: datetime) -> AuditReport:
-        """Put the report together, store it as the latest one, and send the summary."""
+        """Put the report together, store it as the latest one, and send the summary.
+
+        The report before is read first: its document needs more memory than a report, and is gone when this one grows.
+        """
+        previous = self.reports.latest()
         report = AuditReport(
             taken_at=now,
             account=self.registry.account,
@@ -86,7 +90,7 @@ class ScheduledAudit:
             policy=str(self.policy.digest),
             results=add_parts(self._parts(run)),
         )
-        report = follow(self.reports.latest(), report)
+        report = follow(previous, report)
         waivers = (*self.policy.waivers, *self.waivers())
         report = waive(report, waivers, self.policy.waiver_terms, now)
         self.reports.keep(report)
