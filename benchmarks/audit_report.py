@@ -69,7 +69,7 @@ class LatestReport:
 
 
 class NoNotifications:
-    """Nobody is told."""
+    """A topic without readers."""
 
     def publish(self, _message: Any) -> None:
         return None
