@@ -539,3 +539,18 @@ def test_a_wait_for_replicas_fits_into_the_history_of_an_execution() -> None:
     assert (replicas["Type"], replicas["Next"]) == ("Wait", "Promote Image")
     rounds = timedelta(hours=24) / PAUSE
     assert rounds * 9 < 25_000 * 0.6
+
+
+def test_only_events_of_this_registry_come_in() -> None:
+    """Buses pass on events of other accounts and Regions, where repositories and digests may be the same."""
+    rules = [
+        one["Properties"]["EventPattern"]
+        for one in translated(PACKAGED)["Resources"].values()
+        if one["Type"] == "AWS::Events::Rule" and "EventPattern" in one["Properties"]
+    ]
+    of_registries = [one for one in rules if {"aws.ecr", "aws.inspector2"} & {*one["source"]}]
+    assert len(of_registries) > 6
+    for pattern in of_registries:
+        by_place = pattern.get("account"), pattern.get("region")
+        here = [{"Ref": "AWS::AccountId"}], [{"Ref": "AWS::Region"}]
+        assert by_place == here or "${AWS::Region}:${AWS::AccountId}" in str(pattern["resources"]), pattern
