@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from imagegate.board.status import ImageState, state_of
 from imagegate.findings.finding import Severity
@@ -291,13 +292,31 @@ def test_a_released_image_at_risk_says_so_and_its_outcome_stays(gate: CliGate) -
         assert text in status.out
 
 
-@pytest.mark.parametrize("state", [RiskState.NOT_WATCHED, None])
-def test_no_other_image_is_at_risk(gate: CliGate, state: RiskState | None) -> None:
-    image = gate.judged("1.0", [])
-    if state:
-        at_risk(gate, image, state=state)
+def test_no_other_image_is_at_risk(gate: CliGate) -> None:
+    gate.judged("1.0", [])
     assert listed(gate) == [("1.0", "released")]
     assert gate.call("list", "--at-risk").err == "no released image is at risk\n"
+
+
+def test_an_image_that_nobody_watches_is_named_where_risks_are_listed(gate: CliGate) -> None:
+    at_risk(gate, gate.judged("1.0", []), state=RiskState.NOT_WATCHED)
+    assert listed(gate) == [("1.0", "released")]
+    found = gate.call("list", "--at-risk")
+    assert f"not watched by any scanner, so their risk is not known: {DEV}:1.0" in found.err
+    assert "not watched" not in gate.call("list", "--at-risk", "--app", "other").err
+    assert gate.call("list", "--at-risk", "--json").json == []
+
+
+def test_risks_that_may_not_be_read_are_not_taken_for_none(gate: CliGate) -> None:
+    def refuse() -> list[Risk]:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Query")
+
+    gate.judged("1.0", [])
+    gate.monkeypatch.setattr(gate.world.ledger, "risks", refuse)
+    found = gate.call("list", "--at-risk")
+    assert found.code == 2
+    assert "no released image is at risk" not in found.err
+    assert listed(gate) == [("1.0", "released")]
 
 
 def test_a_blocked_image_is_blocked_whatever_its_risk(gate: CliGate) -> None:

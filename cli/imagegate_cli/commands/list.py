@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from imagegate.board import release_facts as facts
 from imagegate.board.status import ImageState, ImageStatus
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
@@ -102,7 +103,10 @@ def list_(
     if options["history"] or options["outcome"]:
         return _show_history(stack, wanted, options["outcome"], limit, as_json=as_json)
     statuses = _find_statuses(stack, wanted, options)
-    return _show_states(statuses, limit, options, as_json=as_json)
+    _show_states(statuses, limit, options, as_json=as_json)
+    if options["at_risk"] and not as_json:
+        _tell_not_watched(stack, wanted)
+    return None
 
 
 def _show_outdated_bases(stack: Stack, *, as_json: bool) -> None:
@@ -204,12 +208,27 @@ def _waiting(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
 
 
 def _at_risk(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
-    """Yield the images at risk that match, also of releases that are older than 90 days; the oldest risk first."""
-    risks = (risk for risk in risks_of(stack).values() if risk.state is RiskState.AT_RISK)
-    releases = [release for risk in risks if (release := stack.ledger.latest(risk.image))]
-    yield from _matching(
-        stack, [one for one in releases if wanted.accepts_release(stack, one, always=True)], wanted
-    )
+    """Yield the images at risk that match, also of releases that are older than 90 days; the oldest risk first.
+
+    Raises `ClientError` if the risks cannot be read: nobody may take that for no risk.
+    """
+    yield from _matching(stack, _risky(stack, RiskState.AT_RISK, wanted), wanted)
+
+
+def _risky(stack: Stack, state: RiskState, wanted: Filter) -> list[Release]:
+    """Return the releases of images in use that are at risk, or not watched."""
+    risks = (risk for risk in stack.ledger.risks() if risk.state is state)
+    releases = (stack.ledger.latest(risk.image) for risk in risks)
+    return [one for one in releases if one and wanted.accepts_release(stack, one, always=True)]
+
+
+def _tell_not_watched(stack: Stack, wanted: Filter) -> None:
+    """Name the images in use that no scanner looks at: a new vulnerability in them would not be noticed."""
+    unwatched = _risky(stack, RiskState.NOT_WATCHED, wanted)
+    if unwatched:
+        names = ", ".join(map(facts.name, unwatched[:_BATCH]))
+        more = f" and {len(unwatched) - _BATCH} more" if len(unwatched) > _BATCH else ""
+        say(f"not watched by any scanner, so their risk is not known: {names}{more}", err=True)
 
 
 def _current(stack: Stack, wanted: Filter) -> Iterator[ImageStatus]:
