@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,8 @@ from imagegate.findings.finding import Package, Severity
 from imagegate.policy.file.inheritance import FILTERS, LIMITS, RULES
 from imagegate.policy.file.load import parse_policy
 from imagegate.policy.file.schema.policy import GateShape
-from imagegate.policy.file.schema.shape import FilterShape, RuleShape
+from imagegate.policy.file.schema.shape import FilterShape, RuleShape, Shape
+from imagegate.policy.file.schema.whole import PolicyFileShape
 from imagegate.policy.policy import Stage
 from imagegate.policy.rules import RULES_OF_KINDS, Action, Attention, GraceStart, NoGrace, Rule
 from tests.component.policies import dev_faults, stage, three
@@ -216,3 +218,19 @@ def test_the_table_of_rules_is_the_one_of_the_shapes() -> None:
     known = dict(places(GateShape))
     assert {place for place in known if place[:2] != LIMITS} == RULES
     assert {place for place, is_filter in known.items() if is_filter} == FILTERS
+
+
+def test_a_part_that_is_not_given_is_as_if_it_was_given_empty() -> None:
+    """The defaults are made without validation, which would build the schema of each part once more."""
+
+    def defaults(shape: type[Shape]) -> Iterator[Shape]:
+        for field in shape.model_fields.values():
+            value = field.get_default(call_default_factory=True, validated_data={})
+            if isinstance(value, Shape):
+                yield value
+                yield from defaults(type(value))
+
+    made = list(defaults(PolicyFileShape))
+    assert len(made) > 10
+    for value in made:
+        assert value == type(value).model_validate({}), type(value)

@@ -7,7 +7,9 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from imagegate.findings.finding import Finding
 from imagegate_cli.faults import CANNOT_TELL, explain
-from imagegate_cli.scanners import document, formats
+from imagegate_cli.scanners import document, formats, parsers
 from imagegate_cli.scanners.document import ScannerFileError
 from imagegate_cli.scanners.formats import read
 from imagegate_cli.scanners.report import knows
@@ -140,16 +142,19 @@ def test_files_of_powershell_are_read(file: Callable[[Any], Path], encoding: str
 
 
 def test_every_format_has_a_parser_and_a_sample() -> None:
-    assert {one.parser for one in FORMATS} == set(formats._PARSERS)
-    samples = {formats._format_of(fixture(name), name).parser for name in NAMES}
-    assert samples == set(formats._PARSERS)
+    modules = [
+        import_module(f"{parsers.__name__}.{module.name}") for module in iter_modules(parsers.__path__)
+    ]
+    named = {one.parser for one in FORMATS}
+    assert {one.__name__.rpartition(".")[2] for one in modules if hasattr(one, "is_report")} == named
+    assert {formats._format_of(fixture(name), name).parser for name in NAMES} == named
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_sample_is_of_one_format_only(name: str) -> None:
     document = fixture(name)
-    parsers = [one for one, module in formats._PARSERS.items() if module.is_report(document)]
-    assert len(parsers) == 1, parsers
+    possible = [one.parser for one in FORMATS if formats.parser_of(one).is_report(document)]
+    assert len(possible) == 1, possible
 
 
 def test_a_byte_order_mark_is_no_fault(file: Callable[[Any], Path]) -> None:

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from imagegate_cli.scanners.document import ScannerFileError, load, name_of
 from imagegate_cli.scanners.fields import MalformedError
-from imagegate_cli.scanners.parsers import (
-    asff,
-    cyclonedx,
-    ecr,
-    gitlab,
-    grype,
-    harbor,
-    inspector,
-    inspector_scan,
-    sarif,
-    snyk,
-    trivy,
-    trivy_operator,
-)
 from imagegate_cli.scanners.report import ScannerReport
 from imagegate_cli.scanners.supported import FORMATS, ReportFormat
 
-_PARSERS: Mapping[str, ModuleType] = {
-    "ecr": ecr,
-    "inspector": inspector,
-    "inspector_scan": inspector_scan,
-    "asff": asff,
-    "trivy": trivy,
-    "trivy_operator": trivy_operator,
-    "harbor": harbor,
-    "grype": grype,
-    "snyk": snyk,
-    "gitlab": gitlab,
-    "cyclonedx": cyclonedx,
-    "sarif": sarif,
-}
 # Some tools write a list with a report for each project.
 _READ_LISTS = ("asff", "snyk")
 _KEYS_SHOWN = 8
@@ -53,7 +26,7 @@ def read(path: Path) -> ScannerReport:
 def report_of(document: Any, name: str) -> ScannerReport:
     """Read a report from a JSON value; messages call its file `name`. Raise `ScannerFileError`."""
     report_format = _format_of(document, name)
-    read_document: Callable[[Any], ScannerReport] = _PARSERS[report_format.parser].read
+    read_document: Callable[[Any], ScannerReport] = parser_of(report_format).read
     try:
         return read_document(document)
     except MalformedError as error:
@@ -62,10 +35,15 @@ def report_of(document: Any, name: str) -> ScannerReport:
         raise ScannerFileError(f"{name}: {report_format.name}, but its JSON is nested too deeply") from error
 
 
+def parser_of(report_format: ReportFormat) -> ModuleType:
+    """Import the parser of a format. One that is tried later than the right one is never imported."""
+    return import_module(f"imagegate_cli.scanners.parsers.{report_format.parser}")
+
+
 def _format_of(document: Any, name: str) -> ReportFormat:
     for one in FORMATS:
         is_possible = isinstance(document, dict) or (isinstance(document, list) and one.parser in _READ_LISTS)
-        if is_possible and _PARSERS[one.parser].is_report(document):
+        if is_possible and parser_of(one).is_report(document):
             return one
     formats = "; ".join(map(str, FORMATS))
     raise ScannerFileError(

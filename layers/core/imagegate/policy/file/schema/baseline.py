@@ -262,7 +262,7 @@ class BaselineShape(Shape):
     )
 
     registry: RegistryShape = Field(
-        default_factory=RegistryShape, description="Settings of the registry as a whole."
+        default_factory=RegistryShape.model_construct, description="Settings of the registry as a whole."
     )
 
     drift: Literal["report", "restore"] = Field(

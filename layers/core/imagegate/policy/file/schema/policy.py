@@ -117,29 +117,37 @@ class GateShape(Shape):
         "enabled in the account and Region of the stack.",
     )
     arrivals: ArrivalsShape = Field(
-        default_factory=ArrivalsShape, description="Whether images that arrive without a push are gated."
+        default_factory=ArrivalsShape.model_construct,
+        description="Whether images that arrive without a push are gated.",
     )
     replication: ReplicationShape = Field(
-        default_factory=ReplicationShape, description="The copies by ECR that a promotion waits for."
+        default_factory=ReplicationShape.model_construct,
+        description="The copies by ECR that a promotion waits for.",
     )
-    scan: ScanShape = Field(default_factory=ScanShape, description="The rules about the scan itself.")
+    scan: ScanShape = Field(
+        default_factory=ScanShape.model_construct, description="The rules about the scan itself."
+    )
     findings: FindingsShape = Field(
-        default_factory=FindingsShape, description="The rules about findings: which count, and how many may."
+        default_factory=FindingsShape.model_construct,
+        description="The rules about findings: which count, and how many may.",
     )
-    packages: PackagesShape = Field(default_factory=PackagesShape, description="The rules about packages.")
+    packages: PackagesShape = Field(
+        default_factory=PackagesShape.model_construct, description="The rules about packages."
+    )
     image: ImageShape = Field(
-        default_factory=ImageShape, description="The rules about the image itself, apart from its findings."
+        default_factory=ImageShape.model_construct,
+        description="The rules about the image itself, apart from its findings.",
     )
     evidence: EvidenceShape = Field(
-        default_factory=EvidenceShape,
+        default_factory=EvidenceShape.model_construct,
         description="The evidence that an image must carry, and the SBOM that is attached to it.",
     )
     alerts: AlertsShape = Field(
-        default_factory=AlertsShape,
+        default_factory=AlertsShape.model_construct,
         description="log or alert, by the severity of the worst finding. A refusal is always an alert.",
     )
     cleanup: CleanupShape = Field(
-        default_factory=CleanupShape, description="Which images `imagegate cleanup` may take."
+        default_factory=CleanupShape.model_construct, description="Which images `imagegate cleanup` may take."
     )
 
 
@@ -211,10 +219,10 @@ class PolicyShape(Shape):
         "exploits; rules that need these are faults with basic.",
     )
     waiver_terms: TermsShape = Field(
-        default_factory=TermsShape, description="The terms for waivers, here and at run time."
+        default_factory=TermsShape.model_construct, description="The terms for waivers, here and at run time."
     )
     defaults: GateShape = Field(
-        default_factory=GateShape,
+        default_factory=GateShape.model_construct,
         description="Values for every stage without its own: mappings are merged by key, others replaced as a whole.",
     )
     stages: Annotated[dict[str, StageShape], Field(min_length=1)] = Field(

@@ -166,7 +166,9 @@ class RegistryShape(Shape):
         default=[],
         description="ECR signs each push, whether it passes or not: for other programs that ask for a signature.",
     )
-    account: AccountShape = Field(default_factory=AccountShape, description="Settings of the account.")
+    account: AccountShape = Field(
+        default_factory=AccountShape.model_construct, description="Settings of the account."
+    )
 
     @model_validator(mode="after")
     def _stays_in_the_allowed_regions(self) -> RegistryShape:

@@ -5,12 +5,16 @@ The long form of a rule is `{value: …, action: …}`. Inheritance brings every
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from imagegate.policy.rules import Action, Rule
+
+# Plugins of other packages have no part in reading a policy, and to look for them takes time.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -19,7 +23,8 @@ U = TypeVar("U")
 class Shape(BaseModel):
     """A mapping of the file. A key that is not given has the default of its field; an unknown key is a fault."""
 
-    # Built together with the whole when the first policy is read: each by itself would take more time.
+    # Built together with the whole when the first policy is read: each by itself would take more time. So defaults
+    # are made by `model_construct`, which builds nothing.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 

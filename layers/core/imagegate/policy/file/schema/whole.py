@@ -12,6 +12,6 @@ class PolicyFileShape(PolicyShape):
     """The policy of imagegate: which repositories form which stages, and what passes each stage's gate."""
 
     baseline: BaselineShape = Field(
-        default_factory=BaselineShape,
+        default_factory=BaselineShape.model_construct,
         description="The settings of repositories and of the registry in Amazon ECR: see imagegate baseline.",
     )
