@@ -13,6 +13,8 @@ from imagegate.audit.finding import FindingState
 from imagegate.audit.report import AuditReport
 from imagegate.html_page import source_hash
 from imagegate_cli.audit.controls import load_controls
+from imagegate_cli.audit.documents import to_markdown
+from imagegate_cli.audit.formats import to_table
 from imagegate_cli.audit_page.page import to_html
 from imagegate_cli.audit_page.trend import TrendPoint
 from tests.component.audit_reports import audit_report
@@ -84,6 +86,21 @@ def test_controls_say_what_they_count_and_claim_no_compliance() -> None:
     ):
         assert part in text, part
     assert "Controls" not in _Read(to_html(report)).text
+
+
+def test_the_cost_is_one_sentence_in_each_format_for_people() -> None:
+    measures = {"storageBytes": 2 * 1024**3, "storageBytesAtMost": 1024**3, "cleanupBytesAtMost": 1024**3}
+    measures |= {"firstScansCentsAMonth": 90, "scanAgainCentsEachTime": 25}
+    report = audit_report()
+    assert "Storage" not in _Read(to_html(report)).text
+    report = replace(report, results=replace(report.results, measures=measures))
+    sentence = (
+        "Storage: at most 3.0 GiB, $0.30 a month; a clean-up would save at most 1.0 GiB, $0.10 a month;"
+        " scanning: at most $0.90 a month for new images, and $0.25 each time that all are scanned again"
+    )
+    assert sentence in _Read(to_html(report)).text
+    assert sentence in to_table(report)
+    assert sentence in to_markdown(report).replace("\\", "")
 
 
 def test_reports_before_make_a_trend() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from imagegate.audit.finding import FindingState
 from imagegate.canonical_json import timestamp
 from imagegate.text import one_line
+from imagegate_cli.audit.cost import cost_sentence
 from imagegate_cli.output import markdown
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def _markdown(report: AuditReport) -> Iterator[str]:
     yield markdown.text(
         f"{report.taken_at:%Y-%m-%d %H:%M} UTC: {results.repositories} repositories, {results.images} images{scope}"
     )
+    if cost := cost_sentence(results.measures):
+        yield from ("", markdown.text(cost))
     yield ""
     yield from _summary(report)
     standing = [one for one in in_order(report) if one.is_standing]

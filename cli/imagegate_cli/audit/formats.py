@@ -10,6 +10,7 @@ from imagegate.audit.formats.oscal import assessment_results
 from imagegate.audit.formats.security_hub import AuditFindingFormat
 from imagegate.text import json_text, printable
 from imagegate_cli.audit.controls import load_controls
+from imagegate_cli.audit.cost import cost_sentence
 from imagegate_cli.audit.documents import in_order, to_csv, to_markdown
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _lines(report: AuditReport) -> Iterator[str]:
     states = [one.state for one in report.findings]
     numbers = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
     results = report.results
+    if cost := cost_sentence(results.measures):
+        yield cost
     yield f"{results.repositories} repositories, {results.images} images: {numbers or 'no findings'}"
 
 

@@ -15,6 +15,7 @@ from imagegate.audit.checks import CATALOGUE, AuditCheck, CheckSeverity
 from imagegate.audit.finding import AuditFinding, FindingState
 from imagegate.audit.report import AuditReport
 from imagegate.html_page import PAGE_STYLE, page_style, page_template, security_policy, source_hash
+from imagegate_cli.audit.cost import cost_sentence
 from imagegate_cli.audit_page.charts import severity_chart, trend_chart
 from imagegate_cli.audit_page.trend import TrendPoint
 
@@ -87,6 +88,7 @@ def to_html(
         findings=_in_order(report.findings),
         counts=counts,
         nobody=_NOBODY,
+        cost=cost_sentence(report.results.measures),
         severities=_SHOWN_SEVERITIES,
         states=Counter(one.state for one in report.findings),
         owners=list(_owners(standing)),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imagegate.oci.image import Digest
 
 _GIB = 1024**3
-_CENTS_A_GIB = 10  # a month
+CENTS_A_GIB = 10  # a month
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Savings:
 
     @property
     def cents_a_month(self) -> int:
-        return round((self.bytes_before - self.bytes_after) / _GIB * _CENTS_A_GIB)
+        return round((self.bytes_before - self.bytes_after) / _GIB * CENTS_A_GIB)
 
     def __add__(self, other: Savings) -> Savings:
         return Savings(
