@@ -24,7 +24,7 @@ _MODULES = (
         "sns",
         "stepfunctions",
     ),
-    *("events", "security_hub", "account", "metrics"),
+    *("events", "security_hub", "account", "metrics", "template"),
 )
 _known: dict[str, Behaviour] = {}
 

@@ -35,7 +35,19 @@ _THROTTLED = {
 }
 # Operations that change nothing, and answers to tokens that nobody gave.
 _READING = (
-    *("Get", "Describe", "List", "BatchGet", "BatchCheck", "Head", "Query", "Lookup", "Simulate", "Validate"),
+    *(
+        "Get",
+        "Describe",
+        "List",
+        "BatchGet",
+        "BatchCheck",
+        "Head",
+        "Query",
+        "Lookup",
+        "Simulate",
+        "Validate",
+        "Test",
+    ),
     *("GenerateCredentialReport", "SendTask"),
 )
 T = TypeVar("T")

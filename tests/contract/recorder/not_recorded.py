@@ -75,7 +75,7 @@ NOT_RECORDED = (
     ("SNS", "delivery by mail and chat, repetitions", "needs people, and a channel"),
     (
         "CloudWatch",
-        "alarms, queries, the dashboard",
+        "alarms, queries",
         "need a deployment; set-alarm-state shows that messages come",
     ),
     ("CloudFormation", "all of it", "needs stacks with functions"),

@@ -30,6 +30,7 @@ under names that begin with [bold]{run}[/bold], and removes again, also after Ct
   - two repository creation templates for names of this run,
   - a DynamoDB table, an S3 bucket, an SNS topic with two queues, and an SQS queue,
   - an event bus, three state machines, and a role that may use these,
+  - a dashboard of CloudWatch,
   - one finding in Security Hub, if that is enabled, which is archived at the end.
 It changes no setting of the account. What stays: two cancelled signing profiles, which
 Signer does not delete at once, the archived finding, for 90 days, and what CloudTrail writes.

@@ -30,7 +30,7 @@ SERVICES = (
         "sts",
         "securityhub",
     ),
-    *("cloudtrail", "cloudwatch"),
+    *("cloudtrail", "cloudwatch", "logs"),
 )
 AWS = "AWS"  # a recording's source, only if every service is there
 _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
