@@ -31,6 +31,8 @@ TRANSCRIPT = WALK / "transcript.txt"
 COLUMNS = 80
 _PROMPT = re.compile(r"(?P<user>[a-z]*)\$ (?P<command>.*)")
 _HEX = re.compile(r"(?<![0-9a-f])(?!123456789012)[0-9a-f]{12}(?:[0-9a-f]{52})?(?![0-9a-f])")
+# Lines that only a slow machine shows: waiting, and progress.
+_SLOWNESS = re.compile(r"waiting for |[a-z][a-z ]*(: \d+ of \d+)? …$")
 # Other texts that differ from run to run. A substitute is as long as the text, so that no line wraps elsewhere.
 _OTHERS: tuple[tuple[str, str], ...] = (
     (r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d", r"2026-01-02\g<1>03:04:05"),
@@ -75,8 +77,7 @@ class Walk:
         if target := command.partition(" > ")[2]:
             (self._folder / target).write_text(printed)
         shown = "" if target and code in (0, 1, 3) else printed
-        # Said on a slow machine.
-        return code, "".join(one for one in shown.splitlines(True) if not one.startswith("waiting for "))
+        return code, "".join(line for line in shown.splitlines(True) if not _SLOWNESS.match(line))
 
     def _run_here(self, arguments: list[str], environment: dict[str, str], given: str) -> tuple[int, str]:
         printed = io.StringIO()
