@@ -20,7 +20,7 @@ CALLED_BY_OTHERS = {
     },
     "inspector2": {"CreateSbomExport", "GetSbomExport"},  # by the state machine
     "kms": {  # by the services that encrypt
-        *("CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "ReEncrypt"),
+        *("CreateGrant", "Decrypt", "Encrypt", "GenerateDataKey", "ReEncrypt"),
     },
     "s3": {"AbortMultipartUpload", "DeleteObject", "PutObjectAcl"},  # by Inspector, and denied
     "stepfunctions": {"StopExecution"},  # by the state machine of a map
