@@ -280,7 +280,7 @@ def test_a_later_attempt_rests_on_the_signature_of_the_first_one(auditor: Audito
     second = replace(first, attempt=2, decision=records.put_decision(again.encode()))
     ledger.releases[first.image, 2] = second
     held = auditor.verify(auditor.pack())
-    assert (held.code, "1 of these rest on the signature of another attempt" in held.out) == (0, True), (
+    assert (held.code, "1 of them rest on the signature of another attempt" in held.out) == (0, True), (
         held.out
     )
     auditor.sign(first.image, Digest.of(b"a decision of no attempt"))

@@ -94,8 +94,12 @@ class PackReport:
         for group in SampleGroup:
             if number := sum(one.group is group for one in good):
                 yield f"  {number} {group}: {_MEANING[group]}"
-        if resting := sum(one.group is SampleGroup.PASSED and not one.is_signed for one in good):
-            yield f"  {resting} of these rest on the signature of another attempt, so their own records are not signed"
+            resting = sum(one.group is group and not one.is_signed for one in good)
+            if resting and group is SampleGroup.PASSED:
+                yield (
+                    f"    {resting} of them rest on the signature of another attempt, so their own records are not"
+                    " signed"
+                )
         for note in self.notes:
             yield f"Note: {note}"
 
