@@ -124,7 +124,7 @@ class Walk:
         return [image["state"] for image in json.loads(printed)] if code == 0 else []
 
     def _normalised(self, text: str) -> str:
-        text = text.replace(str(self._folder), "FOLDER")
+        text = text.replace(str(self._folder), "FOLDER").replace("\r\n", "\n")  # tables of CSV have both
         for pattern, substitute in _OTHERS:
             text = re.sub(pattern, substitute, text, flags=re.MULTILINE)
         return _HEX.sub(lambda match: self._substitute(match[0]), text)
