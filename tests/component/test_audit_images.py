@@ -16,7 +16,9 @@ from imagegate.gate.facts import Evidence, ImageFacts, PlatformFacts
 from imagegate.lifecycle.stored_image import StoredImage
 from imagegate.oci.image import Digest, ImageRef
 from imagegate.oci.image_config import ImageConfig
+from imagegate.policy.audit_rules import AuditLimits
 from imagegate.policy.cleanup import CleanupRule, CleanupTerms
+from imagegate.policy.file.load import parse_policy
 from imagegate.policy.policy import Policy, Scanner
 from imagegate.policy.rules import (
     CYCLONEDX_JSON,
@@ -255,7 +257,8 @@ def test_versions_of_packages_are_compared(world: Auditing) -> None:
     )
     for repositories, is_found in (("legacy-*", True), ("shop-*", False)):
         waivers = [replace(waiver, repositories=repositories)]
-        world.audit_terms = AuditTerms.with_waivers(NOW, waivers, WaiverTerms(max_days=365))
+        policy = replace(world.policy, waiver_terms=WaiverTerms(max_days=365))
+        world.audit_terms = AuditTerms.of(policy, waivers, NOW)
         assert ("image-package-prohibited" in world.failing()) is is_found
 
 
@@ -285,7 +288,7 @@ def test_scanning_again_costs_money_for_images_that_nobody_needs(world: Auditing
     assert "cost-scanning" not in world.failing()
     child = world.images.push(DEV, "child", days=1)
     world.images.push(DEV, "index", "2.0", days=1, children=[child])
-    assert "1 images that nobody uses cost at most $0.01" in world.detail("cost-scanning")
+    assert "1 image that nobody uses: at most $0.01" in world.detail("cost-scanning")
     measures = world.audit().measures
     assert (measures["firstScansCentsAMonth"], measures["scanAgainCentsEachTime"]) == (9, 2)
     world.scans_again = False
@@ -325,14 +328,25 @@ def test_layers_that_images_share_count_once(world: Auditing) -> None:
         world.images.push(DEV, str(number), str(number), layers=["base" * 100, str(number)], days=1)
     part = world.audit()
     assert part.measures["storageBytes"] == 400 + 3
-    world.audit_terms = AuditTerms(now=NOW, max_bytes=402)
+    world.audit_terms = AuditTerms(now=NOW, limits=AuditLimits(max_repository_size=402))
     assert "each layer counted once" in world.detail("repository-too-large")
+
+
+def test_the_limits_are_those_of_the_policy(world: Auditing) -> None:
+    world.images.push(DEV, "old", layers=["x" * 2_000_000], days=31)
+    assert not world.failing() & {"repository-images-old", "repository-too-large"}
+    policy = parse_policy(
+        b"version: 1\naudit: {max_age: 30d, max_repository_size: 1MB}\nstages: {dev: {repositories: '{app}-dev'}}"
+    )
+    world.audit_terms = AuditTerms.of(policy, (), NOW)
+    assert "older than 30 days" in world.detail("repository-images-old")
+    assert "repository-too-large" in world.failing()
 
 
 def test_a_size_that_is_only_an_upper_bound_is_not_assessed_above_the_limit(world: Auditing) -> None:
     world.images.push(DEV, "large", "1.0", layers=["x" * 100], days=1)
     world.images.pulls_count = True
-    world.audit_terms = AuditTerms(now=NOW, max_bytes=50)
+    world.audit_terms = AuditTerms(now=NOW, limits=AuditLimits(max_repository_size=50))
     assert "at most" in world.not_assessed()["repository-too-large"]
     assert "storageBytesAtMost" in world.audit().measures
 
@@ -341,7 +355,7 @@ def test_old_images_are_counted_without_evidence_parts_and_those_in_use(world: A
     world.shipped(days=100)
     child = world.images.push(DEV, "child")
     world.images.push(DEV, "index", "2.0", children=[child], days=100)
-    assert world.detail("repository-images-old").startswith("1 image")
+    assert world.detail("repository-images-old") == "nobody uses 1 image, older than 90 days"
 
 
 def test_the_saving_of_a_clean_up_leaves_what_is_in_use(world: Auditing) -> None:

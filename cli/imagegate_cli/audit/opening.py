@@ -177,7 +177,6 @@ def _audit_account(
 
 
 def _images(stack: Stack, policy: Policy, running: UsedImages) -> AuditImages:
-    waivers = (*policy.waivers, *stack.grants.waivers())
     registry = _registry(stack)
     return AuditImages(
         inventory=stack.cleanup.inventory,
@@ -185,7 +184,7 @@ def _images(stack: Stack, policy: Policy, running: UsedImages) -> AuditImages:
         records=stack.records,
         policy=policy,
         running=running,
-        terms=AuditTerms.with_waivers(now(), waivers, policy.waiver_terms),
+        terms=AuditTerms.of(policy, stack.grants.waivers(), now()),
         home=f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/",
         sboms=ReadSboms(own_registry),
         is_continuous=stack.scans.is_continuous,

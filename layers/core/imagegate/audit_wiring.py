@@ -98,7 +98,6 @@ def _walk(settings: AuditSettings, running: RunningNames, now: datetime) -> Audi
     from imagegate.findings.versions import VERSIONS
 
     policy, registry = wiring.policy(), settings.registry
-    waivers = (*policy.waivers, *wiring.grants().waivers())
     home = f"arn:{registry.partition}:ecr:{registry.region}:{registry.account}:repository/"
     stored = EcrStoredImages(setting("REGISTRY"))
     cleaned = DynamoCleanedImages(DynamoTable(setting("LEDGER_TABLE")))
@@ -108,7 +107,7 @@ def _walk(settings: AuditSettings, running: RunningNames, now: datetime) -> Audi
         records=wiring.records(),
         policy=policy,
         running=UsedImages.read(setting("REGISTRY"), running.named, running.clusters),
-        terms=AuditTerms.with_waivers(now, waivers, policy.waiver_terms),
+        terms=AuditTerms.of(policy, wiring.grants().waivers(), now),
         home=home,
         sboms=ReadSboms(wiring.registry),
         is_continuous=EcrScans(stored).is_continuous,

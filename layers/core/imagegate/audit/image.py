@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from imagegate.audit.checks import CATALOGUE
 from imagegate.audit.finding import AdvisedRemedy, AuditedResource, AuditFinding, ResourceKind
 from imagegate.audit.report import CheckOutcome, CheckPassed, NotAssessed
 from imagegate.deployment.check import last_decided_attempt
+from imagegate.policy.audit_rules import AuditLimits
 from imagegate.policy.rules import PROHIBITED
 
 if TYPE_CHECKING:
     from imagegate.gate.decision_record import Decision
     from imagegate.lifecycle.stored_image import StoredImage
     from imagegate.oci.image import Digest, ImageRef
-    from imagegate.policy.policy import Stage
-    from imagegate.policy.waiver import Waiver, WaiverTerms
+    from imagegate.policy.policy import Policy, Stage
+    from imagegate.policy.waiver import Waiver
     from imagegate.release.release import Release
     from imagegate.risk.risk import Judgement, Risk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditTerms:
-    """The limits of the audit where the policy has no rule.
+    """The limits of the audit where no gate has a rule.
 
     `waivers`: the ids of the waivers that count today; `of_packages`: those that let a prohibited package in.
     """
@@ -33,15 +34,16 @@ class AuditTerms:
     now: datetime
     waivers: frozenset[str] = frozenset()
     of_packages: tuple[Waiver, ...] = ()
-    max_age: timedelta = timedelta(days=90)
-    max_bytes: int = 100 * 1024**3  # of a repository
+    limits: AuditLimits = field(default_factory=AuditLimits)
 
     @classmethod
-    def with_waivers(cls, now: datetime, waivers: Iterable[Waiver], terms: WaiverTerms) -> Self:
-        """Return the limits with those of the waivers that count at this time."""
-        counting = [one for one in waivers if one.fault(now, terms) is None]
+    def of(cls, policy: Policy, waivers: Iterable[Waiver], now: datetime) -> Self:
+        """Return the policy's limits, with those of its waivers and of these that count at this time."""
+        every = (*policy.waivers, *waivers)
+        counting = [one for one in every if one.fault(now, policy.waiver_terms) is None]
         of_packages = tuple(one for one in counting if one.rule == PROHIBITED)
-        return cls(now=now, waivers=frozenset(one.id for one in counting), of_packages=of_packages)
+        ids = frozenset(one.id for one in counting)
+        return cls(now=now, waivers=ids, of_packages=of_packages, limits=policy.audit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,6 @@ def _age(image: AuditedImage, terms: AuditTerms) -> Iterator[CheckOutcome]:
     if not known:
         yield image.unknown("image-old", "nobody knows when it was pushed")
         return
-    age, limit = terms.now - min(known), rule.value if rule else terms.max_age
+    age, limit = terms.now - min(known), rule.value if rule else terms.limits.max_age
     fault = f"it was pushed {age.days} days ago, on {min(known):%Y-%m-%d} (at most {limit.days} days)"
     yield image.result("image-old", fault if age > limit else "", _REBUILD)

@@ -17,6 +17,7 @@ from imagegate.audit.report import CheckOutcome, CheckPassed, NotAssessed
 from imagegate.cleanup.graph import RepositoryGraph
 from imagegate.cleanup.savings import Savings, count_savings
 from imagegate.lifecycle.stored_image import StorageStatus, named_subjects
+from imagegate.text import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -125,19 +126,20 @@ class RepositoryContents:
             yield self._scanning()
 
     def _old(self, terms: AuditTerms) -> CheckOutcome:
-        old = [one for one in self._candidates if terms.now - one.begins > terms.max_age]
+        old = [one for one in self._candidates if terms.now - one.begins > terms.limits.max_age]
         number = sum(one.digest not in self.needed for one in old)
-        fault = f"{number} images that nobody uses are older than {terms.max_age.days} days" if number else ""
+        limit = counted(terms.limits.max_age.days, "day")
+        fault = f"nobody uses {counted(number, 'image')}, older than {limit}" if number else ""
         return self._result("repository-images-old", fault, "imagegate cleanup plan {repository}")
 
     def _size(self, terms: AuditTerms) -> CheckOutcome:
         stored = self.savings
-        limit, size = terms.max_bytes / _GIB, stored.bytes_before / _GIB
-        if stored.bytes_before > terms.max_bytes and not stored.is_exact:
+        limit, size = terms.limits.max_repository_size / _GIB, stored.bytes_before / _GIB
+        if stored.bytes_before > terms.limits.max_repository_size and not stored.is_exact:
             why = f"at most {size:.1f} GiB: the manifests were not read, because that counts as pulls"
             return NotAssessed(CATALOGUE["repository-too-large"], self.resource, why)
         fault = f"{size:.1f} GiB are stored, each layer counted once (at most {limit:.0f} GiB)"
-        is_large = stored.bytes_before > terms.max_bytes
+        is_large = stored.bytes_before > terms.limits.max_repository_size
         return self._result(
             "repository-too-large", fault if is_large else "", "imagegate images {repository} --sort size"
         )
@@ -168,7 +170,7 @@ class RepositoryContents:
             for one in self._scanned
         )
         dollars = number * _CENTS_AGAIN / 100
-        fault = f"each time that they are scanned again, {number} images that nobody uses cost at most ${dollars:,.2f}"
+        fault = f"{counted(number, 'image')} that nobody uses: at most ${dollars:,.2f} for each time of scanning again"
         return self._result("cost-scanning", fault if number else "", "imagegate cleanup plan {repository}")
 
     def _result(self, check: str, fault: str, command: str) -> CheckOutcome:

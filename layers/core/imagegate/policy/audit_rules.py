@@ -1,9 +1,21 @@
-"""The checks of the audit that a waiver of the policy can name, beside the rules of the gate.
+"""The policy's part of the audit: its limits, and the checks that a waiver can name beside the rules of the gate.
 
-A test compares them with the catalogue of the audit, which is above the policy.
+A test compares the checks with the catalogue of the audit, which is above the policy.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLimits:
+    """The limits of what a repository stores. An older image or a larger repository is a finding of the audit."""
+
+    max_age: timedelta = timedelta(days=90)
+    max_repository_size: int = 100 * 1024**3  # bytes, compressed
+
 
 AUDIT = "audit."  # before the id of a check
 _REPOSITORY = (

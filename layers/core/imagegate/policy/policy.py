@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from imagegate.findings.finding import Severity
 from imagegate.oci.image import Digest
 from imagegate.policy.approval_terms import ApprovalTerms
+from imagegate.policy.audit_rules import AuditLimits
 from imagegate.policy.cleanup import CleanupTerms
 from imagegate.policy.replication import Replication
 from imagegate.policy.rules import (
@@ -137,6 +138,7 @@ class Policy:
     waiver_terms: WaiverTerms = field(default_factory=WaiverTerms)
     scanner: Scanner = Scanner.BASIC
     owners: Mapping[str, str] = field(default_factory=dict)  # pattern of repositories or applications → owner
+    audit: AuditLimits = field(default_factory=AuditLimits)
 
     @property
     def timed(self) -> frozenset[Severity]:

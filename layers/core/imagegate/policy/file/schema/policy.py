@@ -9,6 +9,7 @@ from pydantic import Field
 
 from imagegate.oci.image import Digest
 from imagegate.policy.file.schema.approval import Approval
+from imagegate.policy.file.schema.audit import AuditShape
 from imagegate.policy.file.schema.cleanup import CleanupShape
 from imagegate.policy.file.schema.findings import FindingsShape, PackagesShape
 from imagegate.policy.file.schema.image import AlertsShape, EvidenceShape, ImageShape
@@ -234,6 +235,10 @@ class PolicyShape(Shape):
         "team or a mail address. The first that matches counts. Messages have it as the attribute owner.",
         examples=[{"shop-*": "payments", "*": "platform@example.com"}],
     )
+    audit: AuditShape = Field(
+        default_factory=AuditShape.model_construct,
+        description="The limits of what a repository stores, for imagegate audit. They block nothing.",
+    )
     waivers: list[WaiverShape] = Field(
         default_factory=list,
         description="What is waived for some images, for a reason, until a day. Reviewed with the file.",
@@ -247,4 +252,4 @@ class PolicyShape(Shape):
         }
         waivers = tuple(shape.waiver() for shape in self.waivers)
         terms, scanner = self.waiver_terms.terms(), Scanner(self.scanner)
-        return Policy(digest, stages, waivers, terms, scanner, self.owners)
+        return Policy(digest, stages, waivers, terms, scanner, self.owners, self.audit.limits())
