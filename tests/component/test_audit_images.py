@@ -319,7 +319,7 @@ def test_without_the_parts_of_an_index_no_image_is_a_leftover(world: Auditing) -
     child = world.images.push(DEV, "child")
     index = world.images.push(DEV, "index", "2.0", children=[child])
     world.images.unreadable.add(index)
-    assert "indexes cannot be read" in world.not_assessed()["cost-leftovers"]
+    assert "1 index cannot be read" in world.not_assessed()["cost-leftovers"]
     assert "cost-leftovers" not in world.failing()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imagegate.audit.finding import FindingState
 from imagegate.canonical_json import timestamp
-from imagegate.text import one_line
+from imagegate.text import counted, one_line
 from imagegate_cli.audit.cost import cost_sentence
 from imagegate_cli.output import markdown
 
@@ -76,9 +76,8 @@ def _markdown(report: AuditReport) -> Iterator[str]:
     yield f"# Audit of {markdown.text(f'{report.account} {report.region}')}"
     yield ""
     scope = f", only {', '.join(report.scope)}" if report.scope else ""
-    yield markdown.text(
-        f"{report.taken_at:%Y-%m-%d %H:%M} UTC: {results.repositories} repositories, {results.images} images{scope}"
-    )
+    size = f"{counted(results.repositories, 'repository')}, {counted(results.images, 'image')}"
+    yield markdown.text(f"{report.taken_at:%Y-%m-%d %H:%M} UTC: {size}{scope}")
     if cost := cost_sentence(results.measures):
         yield from ("", markdown.text(cost))
     yield ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imagegate import __version__
 from imagegate.audit.formats.oscal import assessment_results
 from imagegate.audit.formats.security_hub import AuditFindingFormat
-from imagegate.text import json_text, printable
+from imagegate.text import counted, json_text, printable
 from imagegate_cli.audit.controls import load_controls
 from imagegate_cli.audit.cost import cost_sentence
 from imagegate_cli.audit.documents import in_order, to_csv, to_markdown
@@ -49,7 +49,8 @@ def _lines(report: AuditReport) -> Iterator[str]:
     results = report.results
     if cost := cost_sentence(results.measures):
         yield cost
-    yield f"{results.repositories} repositories, {results.images} images: {numbers or 'no findings'}"
+    size = f"{counted(results.repositories, 'repository')}, {counted(results.images, 'image')}"
+    yield f"{size}: {numbers or 'no findings'}"
 
 
 def _finding(finding: AuditFinding) -> Iterator[str]:

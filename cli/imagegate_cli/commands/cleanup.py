@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagegate.text import counted
 from imagegate_cli.context import CommandLine, now, pauses
 from imagegate_cli.faults import CANNOT_TELL, CannotTellError
 from imagegate_cli.output.terminal import confirm, say, show_json
@@ -161,7 +162,7 @@ def apply(command_line: CommandLine, /, *, digest: str, yes: bool, as_json: bool
     if not yes:
         for name, one in plans.items():
             view.show_plan(name, one)
-        confirm(f"Take these images from {len(plans)} repositories?", "nothing was done")
+        confirm(f"Take these images from {counted(len(plans), 'repository')}?", "nothing was done")
     applied, refused = _apply_all(parts, plans, at)
     if as_json:
         show_json(

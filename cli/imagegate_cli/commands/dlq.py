@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagegate.text import counted
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import span
 from imagegate_cli.faults import NotFoundError
@@ -190,4 +191,4 @@ def _row(letter: DeadLetter) -> tuple[str, ...]:
 
 
 def _number(events: Sequence[object]) -> str:
-    return "1 event" if len(events) == 1 else f"{len(events)} events"
+    return counted(len(events), "event")

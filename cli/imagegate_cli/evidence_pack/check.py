@@ -16,6 +16,7 @@ from imagegate.evidence import attestation
 from imagegate.gate.decision_record import VALID_FOR
 from imagegate.gate.verdict import VerdictOutcome
 from imagegate.oci.image import Digest
+from imagegate.text import counted
 from imagegate_cli.evidence_pack.archive import ChangedPackError, Pack, read_pack
 from imagegate_cli.evidence_pack.choice import PackChoice, read_choice
 from imagegate_cli.evidence_pack.collect import LONGEST
@@ -76,7 +77,9 @@ class PackReport:
             return f"{self.name}: proves nothing: no sample of {self.population} attempts, {self.period}"
         bad = sum(bool(one.problem) for one in self.samples)
         unknown = sum(bool(one.unknown) for one in self.samples)
-        about = f"{len(self.samples)} samples of {self.population} attempts, {self.period}"
+        about = (
+            f"{counted(len(self.samples), 'sample')} of {counted(self.population, 'attempt')}, {self.period}"
+        )
         if bad:
             return f"{self.name}: does not hold: {bad} of {about}"
         return f"{self.name}: " + (f"{unknown} cannot be told of {about}" if unknown else f"holds: {about}")

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagegate.text import counted
 from imagegate_cli.context import now, pauses
 from imagegate_cli.evidence_pack.archive import write_pack
 from imagegate_cli.evidence_pack.collect import CollectPack
@@ -31,7 +32,7 @@ def make_pack(stack: Stack, path: Path, period: AuditPeriod, size: int) -> None:
         )
         head, members = collect.run(period, size, now())
     digest = write_pack(path, head, members)
-    say(f"wrote {path}: {len(head['samples'])} samples of the releases of {period}", err=True)
+    say(f"wrote {path}: {counted(len(head['samples']), 'sample')} of the releases of {period}", err=True)
     say(f"manifest {digest}: tell it to the auditor in another way than the file", err=True)
 
 

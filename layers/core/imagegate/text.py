@@ -48,8 +48,9 @@ def counted(number: int, noun: str) -> str:
     """Return the number with the noun, in its plural unless the number is one: `1 image`, `2 repositories`."""
     if number == 1:
         return f"{number} {noun}"
-    ends_in_ies = noun.endswith("y") and noun[-2] not in "aeiou"
-    return f"{number} {noun[:-1]}ies" if ends_in_ies else f"{number} {noun}s"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}es" if noun.endswith(("x", "s")) else f"{number} {noun}s"
 
 
 def subject_line(text: str) -> str:

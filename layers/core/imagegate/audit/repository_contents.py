@@ -146,7 +146,7 @@ class RepositoryContents:
 
     def _leftovers(self) -> CheckOutcome:
         if self.unread:
-            why = f"{len(self.unread)} indexes cannot be read, so nobody knows which images are parts of them"
+            why = f"{counted(len(self.unread), 'index')} cannot be read, so nobody knows which images are parts of them"
             return NotAssessed(CATALOGUE["cost-leftovers"], self.resource, why)
         number = len(self.leftovers)
         freed = count_savings(self.images, self.leftovers, ())
@@ -157,7 +157,9 @@ class RepositoryContents:
         if self.no_plan:
             yield NotAssessed(CATALOGUE["cost-cleanup"], self.resource, self.no_plan)
         elif self.going is not None:
-            fault = f"the rules of the policy let {len(self.going)} images go: {_money(self.savings)}"
+            fault = (
+                f"the rules of the policy let {counted(len(self.going), 'image')} go: {_money(self.savings)}"
+            )
             yield self._result(
                 "cost-cleanup", fault if self.going else "", "imagegate cleanup plan {repository}"
             )

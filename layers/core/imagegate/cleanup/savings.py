@@ -9,6 +9,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imagegate.text import counted
+
 if TYPE_CHECKING:
     from imagegate.lifecycle.stored_image import StoredImage
     from imagegate.oci.image import Digest
@@ -47,8 +49,8 @@ class Savings:
         dollars = f"${self.cents_a_month / 100:,.2f}"
         left, gib = self.images - self.deleted, self.bytes_after / _GIB
         return (
-            f"{self.images} images, {self.bytes_before / _GIB:.2f} GiB; {self.deleted} go, {self.archived} into"
-            f" the archive; then {left} images, {gib:.2f} GiB: {about}{dollars} a month saved"
+            f"{counted(self.images, 'image')}, {self.bytes_before / _GIB:.2f} GiB; {self.deleted} go, {self.archived}"
+            f" into the archive; then {counted(left, 'image')}, {gib:.2f} GiB: {about}{dollars} a month saved"
         )
 
 
