@@ -183,7 +183,7 @@ def test_work_that_hangs_is_given_up() -> None:
 def module(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = function()
     for name, port in {
-        "ecr": cluster.registry,
+        "images": cluster.registry,
         "ledger": cluster.ledger,
         "grants": cluster.grants,
         "ecs": cluster.services,

@@ -298,7 +298,9 @@ def test_the_command_line_looks_twice_too(world: World, monkeypatch: pytest.Monk
 def test_the_command_line_starts_no_scan(world: World) -> None:
     image = world.registry.push_image(DEV, "1.0")
     world.scans.way = Scanning.ON_REQUEST
-    stack = SimpleNamespace(images=world.scans, ledger=world.ledger, output=lambda name: "x")
+    stack = SimpleNamespace(
+        images=world.scans, scans=world.scans, ledger=world.ledger, output=lambda name: "x"
+    )
     examine = remote._examine(stack)  # type: ignore[arg-type]
     assert examine.why_never(world.scans, [image]) is None
     assert world.scans.started == []

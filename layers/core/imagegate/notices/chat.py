@@ -24,6 +24,7 @@ LABELS = frozenset(
             "All",
             "All findings",
             "Approve it",
+            "As a page",
             "Blocked",
             "Check",
             "Keep it out",
@@ -31,7 +32,7 @@ LABELS = frozenset(
             "More",
             "Put back",
         ),
-        *("See", "Why", "Release it again", "Let one finding pass for a while"),
+        *("See", "Who did it", "Why", "Release it again", "Let one finding pass for a while"),
         *("If this is not right, end it now", "If you still want it there, request it again"),
         "More began than were counted here. All of them",
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imagegate.audit.checks import CheckSeverity
 from imagegate.audit.finding import FindingState
 from imagegate.canonical_json import timestamp
-from imagegate.notices.message import TEXT_LIMIT, Message, aligned
+from imagegate.notices.message import TEXT_LIMIT, Message
 from imagegate.policy.rules import Attention
 from imagegate.text import counted, one_line
 
@@ -42,7 +42,8 @@ def audit_notice(report: AuditReport) -> Message:
             *_owners(standing),
             *_unread(unread),
             "",
-            *aligned({"Findings": "imagegate audit", "As a page": "imagegate audit --format html"}),
+            "All findings:  imagegate audit",
+            "As a page:     imagegate audit --format html",
         ],
         detail_type="Audit",
         detail={

@@ -74,7 +74,8 @@ def _paragraph(drift: SubjectDrift) -> list[str]:
 def _origin(call: SettingsCall | None) -> list[str]:
     if call is None:
         return [
-            "A comparison of all settings found this, so nobody knows who did it. This may tell: imagegate access"
+            "A comparison of all settings found this, so nobody knows who did it. This may tell:",
+            "Who did it:  imagegate access",
         ]
     return aligned({"Call": call.operation, "By": call.by, "From": call.source, "At": timestamp(call.at)})
 
