@@ -17,6 +17,8 @@ import urllib3
 from sandbox.images.references import InvalidSandboxReferenceError, SandboxReference
 from sandbox.session import NoSandboxError, Session, default_state, find_session, require_running
 
+_PATIENCE = 60.0  # seconds
+
 
 def age(reference: SandboxReference, days: int, session: Session, state: Path) -> list[str]:
     """Make the image, or each image of the repository, look so many days older. Return their digests."""
@@ -24,7 +26,7 @@ def age(reference: SandboxReference, days: int, session: Session, state: Path) -
     body = {"repository": reference.repository, "days": days}
     body |= {"tag": reference.tag} if reference.tag else {}
     body |= {"digest": reference.digest} if reference.digest else {}
-    answer = urllib3.request("POST", url, json=body, retries=False)
+    answer = urllib3.request("POST", url, json=body, retries=False, timeout=_PATIENCE)
     if answer.status != 200:
         raise InvalidSandboxReferenceError(f"no such image: {reference}")
     digests: list[str] = answer.json()["digests"]

@@ -438,10 +438,12 @@ def test_images_look_as_old_as_somebody_wants(repo: Repository, ecr: Any) -> Non
     )
     url = f"http://{repo.sandbox.settings.registry}/sandbox-api/age"
     for body, digests in (({"tag": "old"}, [old]), ({"digest": old}, [old]), ({}, [old, young])):
-        answer = urllib3.request("POST", url, json={"repository": repo.name, "days": 10, **body})
+        answer = urllib3.request(
+            "POST", url, json={"repository": repo.name, "days": 10, **body}, timeout=PATIENCE_SECONDS
+        )
         assert answer.json() == {"digests": digests}
     details = ecr.describe_images(repositoryName=repo.name)["imageDetails"]
     pushed = {one["imageDigest"]: one["imagePushedAt"] for one in details}
     assert round((pushed[young] - pushed[old]).total_seconds() / 86_400) == 20
     missing = {"repository": repo.name, "days": 10, "tag": "none"}
-    assert urllib3.request("POST", url, json=missing).status == 404
+    assert urllib3.request("POST", url, json=missing, timeout=PATIENCE_SECONDS).status == 404

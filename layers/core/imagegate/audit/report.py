@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import BytesIO
 from typing import Any, Self
 
 from imagegate.audit.checks import CATALOGUE, AuditCheck
@@ -188,15 +187,15 @@ class AuditReport:
             "notAssessed": self.results.not_assessed,
         }
         others = {**self._head(), **self.results.numbers()}
-        output = BytesIO()
+        output = bytearray()
         for name in sorted({*lists, *others}):
-            output.write(b'%s"%s":' % (b"," if output.tell() else b"{", name.encode()))
+            output += b'%s"%s":' % (b"," if output else b"{", name.encode())
             if name in others:
-                output.write(canonical_json(others[name]))
+                output += canonical_json(others[name])
             else:
                 _write_list(output, lists[name])
-        output.write(b"}")
-        return output.getvalue()
+        output += b"}"
+        return bytes(output)
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -226,8 +225,8 @@ class AuditReport:
             raise RejectedInputError(f"not a report of the audit: {error!r}") from error
 
 
-def _write_list(output: BytesIO, outcomes: Iterable[AuditFinding | NotAssessed]) -> None:
-    output.write(b"[")
+def _write_list(output: bytearray, outcomes: Iterable[AuditFinding | NotAssessed]) -> None:
+    output += b"["
     for number, one in enumerate(outcomes):
-        output.write((b"," if number else b"") + canonical_json(one.as_json()))
-    output.write(b"]")
+        output += (b"," if number else b"") + canonical_json(one.as_json())
+    output += b"]"
