@@ -68,6 +68,7 @@ def fill(gate: CliGate) -> dict[str, ImageRef]:
         "fine": _judged(gate, "2.0", "cart-production", days[5]),
         "same": _judged(gate, "2.0", "cart-staging", days[6]),
         "waived": _judged(gate, "2.1", "cart-dev", days[4], ZLIB, CURL),
+        "safe": _judged(gate, "6", "search-production", days[30]),
         "revoked": _judged(gate, "7", "search-production", days[20], CURL),
         "soaking": _judged(gate, "8", "search-staging", timedelta(hours=3)),
         "failed": _judged(gate, "0.1", "auth-dev", timedelta(hours=5)),

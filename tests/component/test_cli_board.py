@@ -107,11 +107,27 @@ def test_what_is_to_be_done_is_in_order_with_who_and_how(gate: CliGate, images: 
             "the team of the application",
             'imagegate rollback search production --reason "…"',
         ),
-        "shop-production:1.4": ("at risk", "team-shop", approve),
+        "shop-production:1.4": ("at risk", "who may approve shop-staging:1.5", approve),
         "shop-staging:1.5": ("waiting for approval", "tag:team=platform", approve),
         "shop-dev:1.6": ("blocked", "team-shop", "imagegate status shop-dev:1.6"),
         "auth-dev:0.1": ("failed", "the owners of the gate", "imagegate release auth-dev:0.1"),
     }
+
+
+def test_a_next_step_says_what_it_leads_to(gate: CliGate, images: dict[str, ImageRef]) -> None:
+    def steps() -> dict[str, dict[str, str]]:
+        applications = gate.call("board", "--json").json["applications"]
+        return {step["image"]: step for one in applications for step in one["nextSteps"]}
+
+    told = steps()
+    assert told["shop-staging:1.5"]["action"] == "It adds 1 high; removes 1 critical, 1 low. Decide."
+    assert told["shop-production:1.4"]["why"].endswith("; 6 running")
+    assert "Roll back to search-production:6," in told["search-production:7"]["action"]
+    revoked = gate.world.ledger.releases[images["revoked"], 1].revoked
+    change(gate, images["safe"], revoked=revoked)
+    alone = steps()["search-production:7"]
+    assert alone["action"] == "No release before it is known: release another image."
+    assert alone["command"] == "imagegate status search-production:7"
 
 
 def test_the_page_shows_risk_people_and_proof(
@@ -125,6 +141,8 @@ def test_the_page_shows_risk_people_and_proof(
     assert sorted(names, key=to_do.index) == names
     release = gate.world.ledger.releases[images["at risk"], 1]
     for proof in (
+        "State revoked since 2026-11-20 08:00 UTC",
+        "revoked It passed, and its signature was revoked later.",
         f"Signature {release.signature} , by the production gate",
         f"Decision record {release.decision}",
         f"Approved by {CALLER} on 2026-11-09 08:00 UTC : tested",

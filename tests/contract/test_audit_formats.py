@@ -238,9 +238,9 @@ def test_only_checks_of_a_control_are_published_for_it() -> None:
 
 
 def test_where_nothing_was_looked_at_nothing_is_said() -> None:
-    assert {one.sentence for one in CONTROLS.weigh(a_report())} == {"not assessed: nothing tells"}
+    assert {one.sentence for one in CONTROLS.weigh(a_report())} == {"not assessed: no check had a result"}
     unread = a_report(NotAssessed(CATALOGUE["repository-scan-off"], a_repository(), "AccessDenied"))
-    assert support("ECR.1", unread).sentence == "not assessed: nothing tells"
+    assert support("ECR.1", unread).sentence == "not assessed: no check had a result"
 
 
 def test_percentages_say_what_they_count() -> None:
@@ -267,3 +267,14 @@ def test_nobody_is_said_to_comply() -> None:
     assert "supported" in text
     for word in ("complies", "compliant", "is satisfied", "certif"):
         assert word not in text
+
+
+@pytest.mark.parametrize(
+    ("check", "with_it"),
+    [("repository-writers", "repository-push-open"), ("image-unsigned", "image-revoked")],
+)
+def test_no_control_is_supported_by_half_of_a_matter(check: str, with_it: str) -> None:
+    """A way around the gates is access, too; a signature that was revoked is none."""
+    controls = [{one.id for one in control.checks} for control in CONTROLS.controls]
+    assert any(check in names for names in controls)
+    assert [names for names in controls if check in names and with_it not in names] == []

@@ -65,7 +65,7 @@ class ControlSupport:
     def sentence(self) -> str:
         """The numbers in a sentence for auditors."""
         if not self.results:
-            return "not assessed: nothing tells"
+            return "not assessed: no check had a result"
         percent = 100 * self.passed // self.results
         parts = [f"{self.passed} of {self.results} results pass ({percent} %)"]
         counted = {"failed": self.failed, "waived": self.waived, "not assessed": self.not_assessed}

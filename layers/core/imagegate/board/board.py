@@ -69,7 +69,8 @@ class StageImage:
 @dataclass(frozen=True, slots=True)
 class BoardCell:
     """An application at a stage. `current`: the image that was released there last. `newer`: the newest image, if it
-    is another one that is not released. `difference`: from the stage before. `history`: attempts, newest first."""
+    is another one that is not released. `difference`: from the stage before. `history`: attempts, newest first.
+    `before`: the name of the release before the current one, if there is one."""
 
     stage: str
     repository: str
@@ -77,6 +78,7 @@ class BoardCell:
     newer: StageImage | None = None
     difference: str = ""
     history: Sequence[Release] = ()
+    before: str = ""
 
     @property
     def images(self) -> Iterator[StageImage]:

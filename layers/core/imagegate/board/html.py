@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from imagegate.board import release_facts
 from imagegate.board.status import ImageState
 from imagegate.findings.finding import Severity
+from imagegate.grants.approval import name_of
 from imagegate.html_page import PAGE_STYLE, page_style, page_template, security_policy, source_hash
 from imagegate.policy.approval_terms import MAIL
 
@@ -52,6 +53,7 @@ def board_page(board: Board) -> str:
         stopped=board.count(*_STOPPED),
         on_the_way=board.count(*_ON_THE_WAY),
         released=board.count(ImageState.RELEASED),
+        states=list(ImageState),
         shown=_STEPS_SHOWN,
         images_shown=_IMAGES_SHOWN,
         printed_whole=_PRINTED_WHOLE,
@@ -77,6 +79,7 @@ def _template() -> Template:
         "severity_tone": lambda severity: _SEVERITY_TONES.get(severity, "calm"),
         "tag": _tag_of,
         "is_cve": lambda name: _CVE.fullmatch(name) is not None,
+        "person": name_of,
         "address": lambda by: by.removeprefix(MAIL),
         "name": release_facts.name,
         "why": release_facts.why,

@@ -60,24 +60,39 @@ class NextStep:
 
 
 def next_step(
-    application: str, owner: str | None, cell: BoardCell, image: StageImage, *, is_last_stage: bool
+    application: str,
+    owner: str | None,
+    cell: BoardCell,
+    image: StageImage,
+    *,
+    is_last_stage: bool,
+    change: str = "",
 ) -> NextStep | None:
-    """Return the next step for an image, or None if nobody must act."""
+    """Return the next step for an image, or None if nobody must act.
+
+    `change`: in what it differs from the current image of the stage that it waits for, if that is known.
+    """
     status = image.status
     if status.state not in _URGENT:
         return None
-    action, command = _action(status, cell.stage, application)
+    action, command = _action(status, cell, application, change)
     return NextStep(
         application=application,
         stage=cell.stage,
         image=image.name,
         state=status.state,
-        why=status.why,
+        why=_why(status),
         action=action,
         who=_who(status, owner),
         command=command,
         is_last_stage=is_last_stage,
     )
+
+
+def _why(status: ImageStatus) -> str:
+    risk = status.risk
+    runs = f"; {risk.units} running" if status.state is ImageState.AT_RISK and risk and risk.units else ""
+    return status.why + runs
 
 
 def _who(status: ImageStatus, owner: str | None) -> str:
@@ -86,22 +101,31 @@ def _who(status: ImageStatus, owner: str | None) -> str:
         return ", ".join((*terms.approvers, *terms.by_mail)) or "people who may approve"
     if status.state is ImageState.FAILED:
         return _ANYBODY
+    if (
+        status.state is ImageState.AT_RISK
+        and status.risk
+        and any(one.is_held for one in status.risk.newer[:1])
+    ):
+        return f"who may approve {status.risk.newer[0].name}"
     return owner or "the team of the application"
 
 
-def _action(status: ImageStatus, stage: str, application: str) -> tuple[str, str]:
+def _action(status: ImageStatus, cell: BoardCell, application: str, change: str) -> tuple[str, str]:
     """Return what to do as a sentence, and the command for it."""
     name = _reference(status.release)
     match status.state:
         case ImageState.REVOKED:
-            command = f'imagegate rollback {application} {stage} --reason "…"'
-            return "Roll back to the release before it.", command
+            if not cell.before:
+                return "No release before it is known: release another image.", f"imagegate status {name}"
+            command = f'imagegate rollback {application} {cell.stage} --reason "…"'
+            return f"Roll back to {cell.before}, the release before it.", command
         case ImageState.AT_RISK:
             return _leave_risk(status, name)
         case ImageState.BROKEN_GLASS:
             return "Mend the image before the break-glass ends.", f"imagegate status {name}"
         case ImageState.WAITING:
-            return "Look at what it changes, then decide.", f'imagegate decide approve {name} --reason "…"'
+            look = f"It {change}. Decide." if change else "Look at what it changes, then decide."
+            return look, f'imagegate decide approve {name} --reason "…"'
         case ImageState.BLOCKED | ImageState.OBSERVED:
             remedy = status.release.remedies[0] if status.release.remedies else "See each reason"
             return f"{remedy.rstrip('.')}.", f"imagegate status {name}"

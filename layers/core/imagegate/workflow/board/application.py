@@ -74,7 +74,7 @@ class BoardReading:
         for stage in self.policy.stages.values():
             if repository := self.repositories[name].get(stage.name):
                 cells[stage.name] = self._cell(stage.name, repository, known, places)
-        steps = [step for cell in cells.values() for step in self._steps(name, owner, cell)]
+        steps = [step for cell in cells.values() for step in self._steps(name, owner, cell, cells)]
         application = BoardApplication(name, owner, cells, sorted(steps, key=lambda one: one.order))
         risks = (image.status.risk for cell in cells.values() for image in cell.images)
         refused = frozenset(one.vulnerability for risk in risks if risk for one in risk.findings)
@@ -93,7 +93,7 @@ class BoardReading:
     ) -> BoardCell:
         """Return the cell. Note in `known` its current image, and in `places` its findings."""
         attempts = list(islice(self.ledger.recent_of_repository(repository), _ATTEMPTS))
-        current = self._current(stage, repository, attempts)
+        current, before = self._current(stage, repository, attempts)
         newer = self._newer(attempts, current)
         found = self._places(current) if current else None
         if current and found is not None:
@@ -107,15 +107,19 @@ class BoardReading:
             newer,
             self._difference(stage, known),
             attempts[:_HISTORY],
+            _name(before) if before else "",
         )
 
-    def _current(self, name: str, repository: str, attempts: Sequence[Release]) -> Release | None:
-        """Return the newest attempt of the image that was announced to deployers last, or None."""
+    def _current(
+        self, name: str, repository: str, attempts: Sequence[Release]
+    ) -> tuple[Release | None, Release | None]:
+        """Return the newest attempt of the image that was announced to deployers last, and the release before it."""
         stage, rollbacks = self.policy.stages[name], self.ledger.rollbacks(repository)
-        announced = next(iter(announced_releases(attempts, rollbacks, stage)), None)
-        if announced is None:
-            return None
-        return next((one for one in attempts if one.image == announced.image), announced)
+        announced = announced_releases(attempts, rollbacks, stage)
+        if not announced:
+            return None, None
+        current = next((one for one in attempts if one.image == announced[0].image), announced[0])
+        return current, next((one for one in announced[1:] if not one.revoked), None)
 
     def _newer(self, attempts: Sequence[Release], current: Release | None) -> StageImage | None:
         newest = max(attempts, key=_pushed_at, default=None)
@@ -215,10 +219,16 @@ class BoardReading:
             f": {change.summary.rstrip('.').lower()}" if change.severities else ""
         )
 
-    def _steps(self, name: str, owner: str | None, cell: BoardCell) -> Iterator[NextStep]:
-        is_last = self.policy.stages[cell.stage].promotes_to is None
+    def _steps(
+        self, name: str, owner: str | None, cell: BoardCell, cells: Mapping[str, BoardCell]
+    ) -> Iterator[NextStep]:
+        following = self.policy.stages[cell.stage].promotes_to
+        there = cells.get(following) if following else None
         for image in cell.images:
-            if step := next_step(name, owner, cell, image, is_last_stage=is_last):
+            # The next stage says in what this stage's current image differs from its own.
+            change = there.difference.partition(": ")[2] if there and image is cell.current else ""
+            is_last = following is None
+            if step := next_step(name, owner, cell, image, is_last_stage=is_last, change=change):
                 yield step
 
 
