@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import boto3
@@ -197,12 +198,16 @@ RISKS = st.builds(
 LENGTHS = {"Title": 256, "Description": 1024, "Id": 512, "GeneratorId": 512}
 
 
+@cache
+def input_shape() -> Any:
+    model = botocore.session.get_session().get_service_model("securityhub")
+    return model.operation_model("BatchImportFindings").input_shape
+
+
 @given(RISKS, st.booleans())
 def test_every_finding_is_within_the_model_and_the_limits(risk: Risk, is_over: bool) -> None:
     finding = FORMAT.compose(risk, NOW, is_over=is_over)
-    model = botocore.session.get_session().get_service_model("securityhub")
-    shape: Any = model.operation_model("BatchImportFindings").input_shape
-    validate_parameters({"Findings": [finding]}, shape)
+    validate_parameters({"Findings": [finding]}, input_shape())
     assert all(len(finding[name]) <= most for name, most in LENGTHS.items())
     assert len(finding.get("Remediation", {"Recommendation": {"Text": ""}})["Recommendation"]["Text"]) <= 512
     assert len(finding["Resources"]) <= 32
