@@ -234,9 +234,12 @@ class _Registry:
         for digest in active:
             self.counts["indexes_broken"] += bool(gone & set(there[digest].children))
             is_orphan = any(is_evidence_of(there[digest], one) for one in gone)
-            # Evidence that an index contains, or that is about another image too, stays with that.
+            # Evidence that an index contains, that is about another image too, or that is the subject of another
+            # image, stays with that.
             wholes = (
-                one for one in active if digest in there[one].children or is_evidence_of(there[digest], one)
+                one
+                for one in active
+                if digest in (*there[one].children, there[one].subject) or is_evidence_of(there[digest], one)
             )
             self.counts["evidence_orphaned"] += is_orphan and not any(one != digest for one in wholes)
 
