@@ -21,7 +21,7 @@ _LONGEST_LINE = (
 )  # bytes: a finding is about a package; memory must not depend on who wrote the record
 _LONGEST_DESCRIPTION = 200  # characters
 _GZIP = 31  # zlib: the largest window, with a gzip header that holds no time
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 _PACKAGE = ("name", "installed", "fixed", "ecosystem", "purl", "layer", "path")
 _FINDING = ("fixable", "exploit", "known_exploited", "published", "url", "arn")
 
