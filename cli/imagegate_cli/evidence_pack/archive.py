@@ -15,13 +15,12 @@ from typing import Any
 from imagegate.canonical_json import canonical_json
 from imagegate.errors import RejectedInputError
 from imagegate.oci.image import Digest
-from imagegate_cli.faults import CannotTellError
-from imagegate_cli.verification.bundle import DAMAGE, EPOCH, read_members
+from imagegate_cli.verification.bundle import DAMAGE
+from imagegate_cli.verification.members import UNREADABLE, read_members, write_members
 
 SCHEMA = "imagegate.evidence-pack/v1"
 MANIFEST, MANIFEST_DIGEST = "manifest.json", "manifest.sha256"
 _UNLISTED = {MANIFEST, MANIFEST_DIGEST}
-_UNREADABLE = (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
 
 
 class ChangedPackError(Exception):
@@ -45,12 +44,7 @@ def write_pack(path: Path, head: Mapping[str, Any], members: Mapping[str, bytes]
     manifest = canonical_json({"schema": SCHEMA, **head, "members": listed})
     digest = Digest.of(manifest)
     files = {**members, MANIFEST: manifest, MANIFEST_DIGEST: f"{digest.hex}  {MANIFEST}\n".encode()}
-    try:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in sorted(files):
-                archive.writestr(zipfile.ZipInfo(name, EPOCH), files[name], zipfile.ZIP_DEFLATED)
-    except OSError as error:
-        raise CannotTellError(f"{path}: {error.strerror}") from error
+    write_members(path, dict(sorted(files.items())))
     return digest
 
 
@@ -59,16 +53,15 @@ def is_pack(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return bool(_UNLISTED.intersection(archive.namelist()))
-    except _UNREADABLE:
+    except (*UNREADABLE, ValueError):
         return False
 
 
 def read_pack(path: Path) -> Pack:
     """Read a pack. Raises `ChangedPackError` unless every member is there and has its digest, and there is no other."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = read_members(archive)
-    except _UNREADABLE as error:
+        members = read_members(path)
+    except (*UNREADABLE, ValueError) as error:
         raise ChangedPackError(f"the file cannot be read: {error}") from error
     for name in (MANIFEST, MANIFEST_DIGEST):
         if name not in members:

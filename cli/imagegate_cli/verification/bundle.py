@@ -7,9 +7,6 @@ and statements, each named by its digest. Reading trusts nothing but digests.
 from __future__ import annotations
 
 import json
-import stat
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +20,13 @@ from imagegate.ports.records import StoredRecords
 from imagegate.workflow.examination.replay import Replay
 from imagegate_cli.faults import CannotTellError
 from imagegate_cli.verification.evidence import ImageEvidence, Piece
+from imagegate_cli.verification.members import UNREADABLE, read_members, write_members
 
 SCHEMA = "imagegate.bundle/v1"
 _HEAD = "bundle.json"
 _BLOBS = "blobs/sha256/"
-_MOST_FILES = 2_000
-_MOST_BYTES = 512 << 20
 # A document that somebody made up can be wrong in each of these ways.
 DAMAGE = (LookupError, TypeError, ArithmeticError, ValueError, AttributeError, RecursionError)
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content is the same archive
 
 
 class InvalidBundleError(CannotTellError):
@@ -121,12 +116,7 @@ def write(bundle: Bundle, path: Path | BinaryIO) -> None:
     }
     files = {_HEAD: json.dumps(head, indent=2, sort_keys=True).encode()}
     files |= {_BLOBS + digest.hex: content for digest, content in sorted(bundle.blobs.items())}
-    try:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in files.items():
-                archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-    except OSError as error:
-        raise CannotTellError(f"{path}: {error.strerror}") from error
+    write_members(path, files)
 
 
 def _reference(piece: Piece) -> dict[str, str]:
@@ -136,45 +126,12 @@ def _reference(piece: Piece) -> dict[str, str]:
 def read(path: Path | BinaryIO) -> Bundle:
     """Read a bundle from a file and check the digest of each blob. Raises `InvalidBundleError`."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            files = read_members(archive)
-        return _bundle(files)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        return _bundle(read_members(path))
+    except UNREADABLE as error:
         why = getattr(error, "strerror", None) or error
         raise InvalidBundleError(f"{path}: not a bundle: {why}") from error
     except (*DAMAGE, RejectedInputError) as error:
         raise InvalidBundleError(f"{path}: a broken bundle: {error}") from error
-
-
-def read_members(archive: zipfile.ZipFile) -> dict[str, bytes]:
-    """Return the members by name. Raises `ValueError` for an archive that is damaged, too large or ambiguous.
-
-    It is ambiguous if a name is there twice, or if a member is not an ordinary file.
-    """
-    entries = archive.infolist()
-    if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > _MOST_BYTES:
-        raise ValueError(f"more than {_MOST_FILES} files or {_MOST_BYTES >> 20} MiB")
-    members: dict[str, bytes] = {}
-    for entry in entries:
-        if entry.filename in members:
-            raise ValueError(f"{entry.filename} is there twice")
-        members[entry.filename] = _content(archive, entry)
-    return members
-
-
-def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    is_ordinary = stat.S_IFMT(entry.external_attr >> 16) in (0, stat.S_IFREG)
-    if not is_ordinary or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{entry.filename} is no ordinary file")
-    try:
-        with archive.open(entry) as file:
-            # The size in the archive's index is only a claim.
-            content = file.read(entry.file_size + 1)
-    except (zlib.error, EOFError) as error:
-        raise ValueError(f"{entry.filename} is damaged: {error}") from error
-    if len(content) > entry.file_size:
-        raise ValueError(f"{entry.filename} is larger than it says")
-    return content
 
 
 def _bundle(files: dict[str, bytes]) -> Bundle:
