@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from imagegate.board.board import BoardCell, StageImage
     from imagegate.board.status import ImageStatus
     from imagegate.release.release import Release
+    from imagegate.risk.risk import NewerRelease
 
 # The states in which somebody must act, the most urgent first. In all others the gate goes on by itself, or is done.
 _URGENT = (
@@ -101,12 +102,9 @@ def _who(status: ImageStatus, owner: str | None) -> str:
         return ", ".join((*terms.approvers, *terms.by_mail)) or "people who may approve"
     if status.state is ImageState.FAILED:
         return _ANYBODY
-    if (
-        status.state is ImageState.AT_RISK
-        and status.risk
-        and any(one.is_held for one in status.risk.newer[:1])
-    ):
-        return f"who may approve {status.risk.newer[0].name}"
+    newer = _without_risk(status)
+    if status.state is ImageState.AT_RISK and newer and newer.is_held:
+        return f"who may approve {newer.name}"
     return owner or "the team of the application"
 
 
@@ -137,9 +135,13 @@ def _action(status: ImageStatus, cell: BoardCell, application: str, change: str)
             return "Release it again once the fault is mended.", f"imagegate release {name}"
 
 
+def _without_risk(status: ImageStatus) -> NewerRelease | None:
+    """Return the first newer release without what puts the image at risk, or None."""
+    return status.risk.newer[0] if status.risk and status.risk.newer else None
+
+
 def _leave_risk(status: ImageStatus, name: str) -> tuple[str, str]:
-    risk = status.risk
-    newer = risk.newer[0] if risk and risk.newer else None
+    risk, newer = status.risk, _without_risk(status)
     if newer is None:
         remedy = risk.remedies[0] if risk and risk.remedies else "Build it again with the fix, or waive it"
         return f"{remedy.rstrip('.')}.", f"imagegate status {name}"
