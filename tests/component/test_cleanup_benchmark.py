@@ -30,5 +30,4 @@ BROKEN: dict[str, tuple[object, str, Callable[..., object]]] = {
 def test_a_clean_up_without_one_of_its_parts_is_found(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     owner, name, careless = BROKEN[part]
     monkeypatch.setattr(owner, name, careless)
-    result = benchmark.run(60, 7)
-    assert sum(result[one] for one in benchmark._BAD) > 0
+    assert any(benchmark.run(1, seed)[bad] for seed in range(60) for bad in benchmark._BAD)

@@ -169,7 +169,7 @@ RISKS = st.builds(
     Risk,
     image=st.builds(ImageRef, st.just("a" * 256), st.just(Digest.of(b"x"))),
     stage=st.just("production"),
-    tags=st.lists(ANY_TEXT.filter(str.strip), max_size=30).map(tuple),
+    tags=st.lists(ANY_TEXT.filter(str.strip), max_size=12).map(tuple),
     state=st.just(RiskState.AT_RISK),
     since=st.just(NOW),
     looked_at=st.just(NOW),
@@ -185,11 +185,11 @@ RISKS = st.builds(
             ),
             min_size=1,
             max_size=3,
-        ).map(lambda some: tuple(some * (200 if count else 1)))
+        ).map(lambda some: tuple(some * (101 if count else 1)))
     ),
     why=st.lists(ANY_TEXT, max_size=9).map(tuple),
     remedies=st.lists(ANY_TEXT, max_size=9).map(tuple),
-    runs=st.lists(st.builds(RunsIn, st.sampled_from([CLUSTER, "c" * 3000]), st.just(2)), max_size=50).map(
+    runs=st.lists(st.builds(RunsIn, st.sampled_from([CLUSTER, "c" * 600]), st.just(2)), max_size=25).map(
         tuple
     ),
     newer=st.just((NewerRelease(ImageRef("shop-dev", Digest.of(b"new")), ("2.0",)),)),

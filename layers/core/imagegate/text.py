@@ -28,7 +28,7 @@ MESSAGE_LIMIT = 500  # characters of an error message of a service
 
 def printable(text: str, limit: int | None = None) -> str:
     """Return the text as one printable line, with its plain spaces as they are."""
-    if not text.isprintable() or not text.isascii():
+    if not text.isprintable() or _INVISIBLE.search(text):
         text = re.sub(r"[^\S ](?:\s*[^\S ])?", " ", text)
         text = "".join(character if _is_seen(character) else _escaped(character) for character in text)
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
