@@ -13,39 +13,32 @@ from imagegate_cli.context import CommandLine
 from imagegate_cli.faults import report
 from imagegate_cli.output.terminal import accept_all_characters
 
-# Function and summary of each command. A run imports only the command that it needs, and --help none.
-_COMMANDS = {
-    "access": ("access", "Show who used the registry, or who may do something in a repository now."),
-    "audit": (
-        "audit",
-        "Audit the registry, its repositories and images against the policy and its baseline.",
-    ),
-    "cleanup": ("cleanup", "Plan and apply the clean-up of repositories; try ECR's lifecycle rules."),
-    "baseline": (
-        "baseline",
-        "Compare repositories and the registry with the policy's baseline, and change them.",
-    ),
-    "board": ("board", "Make the board: the image at each stage, what is at risk, and who must do what."),
-    "completion": ("completion", "Print the script that completes commands and options in a shell."),
-    "decide": ("decide", "Grant waivers, approvals and break-glass; revoke signatures."),
-    "dlq": ("dlq", "Show events that could not be handled; start their releases again, or drop them."),
-    "doctor": ("doctor", "Check credentials, clock, stack, permissions and scanner, and say what to do."),
-    "images": (
-        "images",
-        "List what the registry stores now: last pull, size, findings; storage by repository.",
-    ),
-    "judge": ("judge", "Judge scanners' files, or an image in ECR, as the pipeline would."),
-    "list": ("list_", "List the current state of each image, by its newest attempt of the last 90 days."),
-    "policy": ("policy", "Check, explain and try policy files; report what the deployed policy blocks."),
-    "release": ("release", "Release the image that REPOSITORY:TAG points to now, also again."),
-    "rollback": ("rollback", "Return to the release of APP in STAGE before the last."),
-    "scan": ("scan", "Scan an image again now, and say what is found."),
-    "stats": ("stats", "Print measures of the releases: scanned, signed, outcomes, times."),
-    "status": (
-        "status",
-        "Show the newest attempt of an image, or the current state of each image of a repository.",
-    ),
-    "verify": ("verify", "Verify which gate an image passed, when, under which policy, on which evidence."),
+_SUMMARIES = {
+    "access": "Show who used the registry, or who may do something in a repository now.",
+    "audit": "Audit the registry, its repositories and images against the policy and its baseline.",
+    "cleanup": "Plan and apply the clean-up of repositories; try ECR's lifecycle rules.",
+    "baseline": "Compare repositories and the registry with the policy's baseline, and change them.",
+    "board": "Make the board: the image at each stage, what is at risk, and who must do what.",
+    "completion": "Print the script that completes commands and options in a shell.",
+    "decide": "Grant waivers, approvals and break-glass; revoke signatures.",
+    "dlq": "Show events that could not be handled; start their releases again, or drop them.",
+    "doctor": "Check credentials, clock, stack, permissions and scanner, and say what to do.",
+    "images": "List what the registry stores now: last pull, size, findings; storage by repository.",
+    "judge": "Judge scanners' files, or an image in ECR, as the pipeline would.",
+    "list": "List the current state of each image, by its newest attempt of the last 90 days.",
+    "policy": "Check, explain and try policy files; report what the deployed policy blocks.",
+    "release": "Release the image that REPOSITORY:TAG points to now, also again.",
+    "rollback": "Return to the release of APP in STAGE before the last.",
+    "scan": "Scan an image again now, and say what is found.",
+    "stats": "Print measures of the releases: scanned, signed, outcomes, times.",
+    "status": "Show the newest attempt of an image, or the current state of each image of a repository.",
+    "verify": "Verify which gate an image passed, when, under which policy, on which evidence.",
+}
+# The package of a command's module, below `commands`.
+_PACKAGES = {
+    "decisions": ("decide",),
+    "registry": ("access", "baseline", "cleanup", "images", "scan"),
+    "releases": ("board", "dlq", "list", "release", "rollback", "stats", "status"),
 }
 
 
@@ -53,18 +46,21 @@ class Commands(click.Group):
     """The commands, each imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(_SUMMARIES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        """Import the command; a run imports only the command that it needs, and --help none."""
+        if cmd_name not in _SUMMARIES:
             return None
-        module = import_module(f"imagegate_cli.commands.{cmd_name}")
-        command: click.Command = getattr(module, _COMMANDS[cmd_name][0])
+        packages = [f"{package}." for package, names in _PACKAGES.items() if cmd_name in names]
+        module = import_module(f"imagegate_cli.commands.{''.join(packages)}{cmd_name}")
+        function = "list_" if cmd_name == "list" else cmd_name  # not to hide the built-in
+        command: click.Command = getattr(module, function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+            formatter.write_dl(list(_SUMMARIES.items()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

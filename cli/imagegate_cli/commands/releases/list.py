@@ -16,7 +16,7 @@ from imagegate.board.status import ImageState, ImageStatus
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Outcome, Release
 from imagegate.risk.risk import RiskState
-from imagegate_cli.commands.status import show_many, show_states
+from imagegate_cli.commands.releases.status import show_many, show_states
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.durations import PeriodType
 from imagegate_cli.output.spinner import map_with_spinner

@@ -9,7 +9,7 @@ import click
 from imagegate.oci.image import ImageRef
 from imagegate.release.release import Release, StartReason
 from imagegate_cli.adoption.preview import Pattern, PatternType, RateType
-from imagegate_cli.commands.status import show_one, wait_for
+from imagegate_cli.commands.releases.status import show_one, wait_for
 from imagegate_cli.context import CommandLine
 from imagegate_cli.durations import DurationType
 from imagegate_cli.output.terminal import say

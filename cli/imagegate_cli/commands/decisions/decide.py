@@ -10,8 +10,8 @@ import click
 
 from imagegate.grants.approval import name_of
 from imagegate.policy.waiver import JUSTIFICATIONS
-from imagegate_cli.commands.approve import approve, reject
-from imagegate_cli.commands.emergency import break_glass, revoke
+from imagegate_cli.commands.decisions.approve import approve, reject
+from imagegate_cli.commands.decisions.emergency import break_glass, revoke
 from imagegate_cli.context import CommandLine, now
 from imagegate_cli.decisions.parameters import DayType, RuleType, Scope, ScopeType
 from imagegate_cli.output.terminal import say, show_json

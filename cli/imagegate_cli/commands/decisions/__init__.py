@@ -1,0 +1,1 @@
+"""`imagegate decide`: waivers, approvals, break-glass and revocations."""

@@ -1,0 +1,1 @@
+"""Commands about the content of the registry, its settings, and who uses it."""

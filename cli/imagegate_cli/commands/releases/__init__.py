@@ -1,0 +1,1 @@
+"""Commands about images on their way through the stages."""
